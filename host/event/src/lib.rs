@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The vocabulary of Wharf: CloudEvents 1.0.2, the names, positions and digests that other crates speak of, and the one
+//! registry of stable codes. Invariant: an `Event` that exists obeys the attribute rules and the size limits, however it
+//! came to be. Pure: no I/O, no clock, no randomness; it knows no HTTP library and no store.
+
+mod attribute;
+mod builder;
+mod code;
+mod codec;
+mod digest;
+mod error;
+mod event;
+mod http;
+mod json;
+pub mod limits;
+mod media;
+mod names;
+mod percent;
+mod position;
+mod render;
+
+pub use attribute::AttributeValue;
+pub use builder::EventBuilder;
+pub use code::{Code, UnknownCode};
+pub use codec::DecodeError;
+pub use digest::{Digest, DigestError};
+pub use error::{AttributeReason, EventError, HeaderReason};
+pub use event::{Data, Event};
+pub use http::Mode;
+pub use json::batch_from_json;
+pub use media::is_json;
+pub use names::{BucketName, BusName, NameError, NameReason, PluginName, QueueName, RuleName, TenantName};
+pub use position::{Position, PositionError};

@@ -1,0 +1,154 @@
+//! The one registry of stable codes that a user can meet: in answers, in attempts' records, on the command line. Invariant:
+//! a code never changes its text or its meaning once it is released; codes are only added. What a code means at length is a
+//! page in `docs/errors/`, not here.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::limits::ERROR_VALUE_CHARS_MAX;
+
+/// A text that is no code of this release.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a code of this release of Wharf")]
+pub struct UnknownCode(String);
+
+macro_rules! codes {
+    ($($name:ident $text:literal $status:literal $title:literal;)+) => {
+        /// A stable code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the registry.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code's text, which is the same in every release.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The HTTP status of an answer with this code. Codes that end attempts never are answers: 500.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)+ }
+            }
+
+            /// What happened, in one line with no full stop.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    EventJson "event-json" 400 "The event is not the JSON that it should be";
+    EventAttribute "event-attribute" 400 "An attribute of the event breaks the rules of CloudEvents";
+    EventSpecversion "event-specversion" 400 "The event is not of CloudEvents version 1.0";
+    EventHeader "event-header" 400 "A header of the event cannot be read";
+    EventTooLarge "event-too-large" 413 "The event is larger than allowed";
+    BatchInvalid "batch-invalid" 400 "The batch is not a JSON array";
+    BatchTooLarge "batch-too-large" 413 "The batch has too many events or bytes";
+    ContentTypeUnsupported "content-type-unsupported" 415 "No events are read from this media type";
+    TenantUnknown "tenant-unknown" 404 "There is no such tenant";
+    BusUnknown "bus-unknown" 404 "The tenant has no such event bus";
+    RouteUnknown "route-unknown" 404 "There is nothing at this path";
+    MethodNotAllowed "method-not-allowed" 405 "This path does not take this method";
+    HostForeign "host-foreign" 403 "The request is addressed to a host that is not this one";
+    OriginForeign "origin-foreign" 403 "The request comes from a web page of another origin";
+    QueryInvalid "query-invalid" 400 "A parameter of the request cannot be used";
+    EventUnknown "event-unknown" 404 "There is no such event";
+    BucketUnknown "bucket-unknown" 404 "There is no such bucket";
+    KeyUnknown "key-unknown" 404 "The bucket has no such key";
+    QueueUnknown "queue-unknown" 404 "There is no such queue";
+    DeadLetterUnknown "dead-letter-unknown" 404 "The queue has no such dead letter";
+    TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
+    Overloaded "overloaded" 503 "The host has as much work as it can hold";
+    LogFailed "log-failed" 503 "The log cannot be written";
+    ShuttingDown "shutting-down" 503 "The host is shutting down";
+    DedupFull "dedup-full" 503 "The index of duplicates is full";
+    NotReady "not-ready" 503 "The host is not ready yet";
+    PatternInvalid "pattern-invalid" 400 "An event pattern cannot be used";
+    ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
+    ComponentMissing "component-missing" 400 "The component's file is not there";
+    ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";
+    ComponentCoreModule "component-core-module" 400 "The file is a core module, not a component";
+    ComponentPrecompiled "component-precompiled" 400 "The file is compiled code, which is never taken from outside";
+    ComponentTooLarge "component-too-large" 413 "The component is larger than allowed";
+    ComponentInvalid "component-invalid" 400 "The component does not validate";
+    ComponentWorld "component-world" 400 "The component exports no handler that Wharf knows";
+    ComponentImport "component-import" 400 "The component imports what there is not";
+    FolderLocked "folder-locked" 409 "Another host uses this data folder";
+    FolderDamaged "folder-damaged" 500 "The data folder is damaged";
+    BindNotLoopback "bind-not-loopback" 400 "The address to listen on is not a loopback address";
+    Internal "internal" 500 "Wharf failed in a way that it should not";
+    HandlerRetry "handler-retry" 500 "The handler asked to be tried again";
+    HandlerReject "handler-reject" 500 "The handler rejected the event";
+    HandlerTrap "handler-trap" 500 "The handler trapped";
+    LimitWall "limit-wall" 500 "The attempt took more wall time than allowed";
+    LimitCpu "limit-cpu" 500 "The attempt took more CPU time than allowed";
+    LimitMemory "limit-memory" 500 "The attempt took more memory than allowed";
+    LimitPublish "limit-publish" 500 "The attempt published more than allowed";
+    LimitKv "limit-kv" 500 "The attempt wrote more keys or bytes than allowed";
+    LimitHost "limit-host" 500 "The attempt made the host do more work than allowed";
+    Conflict "conflict" 500 "What the attempt had read was changed meanwhile";
+    RetriesSpent "retries-spent" 500 "The retry policy is spent";
+    HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
+    TargetGone "target-gone" 500 "The delivery's target is gone";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let found = Self::ALL.iter().copied().find(|code| code.as_str() == text);
+        found.ok_or_else(|| UnknownCode(text.chars().take(ERROR_VALUE_CHARS_MAX).collect()))
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_kebab_case_and_survives_its_text() {
+        for &code in Code::ALL {
+            let text = code.as_str();
+            assert!(text.split('-').all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase())), "{text}");
+            assert_eq!(text.parse(), Ok(code));
+            assert_eq!(serde_json::from_str::<Code>(&serde_json::to_string(&code).unwrap()).unwrap(), code);
+            assert!((400..600).contains(&code.status()), "{text}");
+            assert!(!code.title().ends_with('.') && code.title().len() < 80, "{text}");
+            // The name in Rust is the text in camel case, so that a search for either finds both.
+            assert_eq!(format!("{code:?}").to_lowercase(), text.replace('-', ""));
+        }
+        let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        assert!("no-such-code".parse::<Code>().is_err());
+    }
+}

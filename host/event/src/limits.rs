@@ -1,0 +1,26 @@
+//! The limits of events and names, each with its unit. They are checked when a value is made, so nothing that exists is
+//! larger. Bodies are bounded while they are read, by whoever reads them: not here.
+
+/// An event: the names and values of its attributes plus its payload, in bytes.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Events in one batch.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+
+/// A batch as it is sent, in bytes.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Extension attributes of one event.
+pub const EXTENSIONS_MAX: usize = 64;
+
+/// The value of one attribute, in bytes of its canonical string form.
+pub const ATTRIBUTE_BYTES_MAX: usize = 8 * 1024;
+
+/// The name of an attribute, in bytes. CloudEvents says "should not exceed 20 characters"; here it must not.
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 20;
+
+/// The name of a tenant, bus, rule, plugin, bucket or queue, in bytes.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// How much of a refused value an error message repeats, in characters.
+pub const ERROR_VALUE_CHARS_MAX: usize = 64;

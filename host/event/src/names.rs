@@ -1,0 +1,189 @@
+//! The names that people give to tenants, buses, rules, plugins, buckets and queues: one newtype each, from one macro.
+//! Invariant: a name that exists matches `[a-z0-9][a-z0-9._-]{0,62}`, so it is safe in a URL path, a file name and a log
+//! line. There is no `From<String>`: parsing is the only way in.
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::limits::{ERROR_VALUE_CHARS_MAX, NAME_BYTES_MAX};
+
+/// A text that is not the name it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{value}` is not a {kind} name: {reason}")]
+pub struct NameError {
+    /// What it should have named, such as `tenant`.
+    pub kind: &'static str,
+    /// The refused text, cut to 64 characters.
+    pub value: String,
+    /// Which rule it breaks.
+    pub reason: NameReason,
+}
+
+/// The rule that a refused name breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameReason {
+    /// Nothing is there.
+    #[error("it is empty")]
+    Empty,
+    /// Longer than 63 bytes.
+    #[error("it is longer than {NAME_BYTES_MAX} characters")]
+    TooLong,
+    /// The first character is not a letter or digit.
+    #[error("it must begin with a lower-case letter or a digit")]
+    First,
+    /// A character that names do not have.
+    #[error("it has {found:?}; use lower-case letters, digits, `.`, `_` and `-`")]
+    Character {
+        /// The first such character.
+        found: char,
+    },
+}
+
+fn check(text: &str) -> Result<(), NameReason> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let first = text.chars().next().ok_or(NameReason::Empty)?;
+    if let Some(found) = text.chars().find(|&c| !(plain(c) || matches!(c, '.' | '_' | '-'))) {
+        return Err(NameReason::Character { found });
+    }
+    if !plain(first) {
+        return Err(NameReason::First);
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(NameReason::TooLong);
+    }
+    Ok(())
+}
+
+macro_rules! name_type {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                match check(text) {
+                    Ok(()) => Ok(Self(text.into())),
+                    Err(reason) => {
+                        let value = text.chars().take(ERROR_VALUE_CHARS_MAX).collect();
+                        Err(NameError { kind: $kind, value, reason })
+                    }
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    )+};
+}
+
+name_type! {
+    /// Who owns plugins, rules and data.
+    TenantName = "tenant";
+    /// An event bus of a tenant.
+    BusName = "bus";
+    /// A rule of a bus: an event pattern and what it leads to.
+    RuleName = "rule";
+    /// A plugin: a package that a tenant uploaded.
+    PluginName = "plugin";
+    /// A key-value bucket of a tenant.
+    BucketName = "bucket";
+    /// A queue of a tenant, dead-letter queues among them.
+    QueueName = "queue";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_checked_against_every_rule() {
+        let long = "a".repeat(64);
+        let cases: &[(&str, Result<(), NameReason>)] = &[
+            ("a", Ok(())),
+            ("0", Ok(())),
+            ("acme.eu-west_1", Ok(())),
+            (&long[1..], Ok(())),
+            ("", Err(NameReason::Empty)),
+            (&long, Err(NameReason::TooLong)),
+            (".hidden", Err(NameReason::First)),
+            ("-x", Err(NameReason::First)),
+            ("..", Err(NameReason::First)),
+            ("Acme", Err(NameReason::Character { found: 'A' })),
+            ("a/b", Err(NameReason::Character { found: '/' })),
+            ("a b", Err(NameReason::Character { found: ' ' })),
+            ("caf\u{e9}", Err(NameReason::Character { found: '\u{e9}' })),
+            ("a\0", Err(NameReason::Character { found: '\0' })),
+        ];
+        for (text, wanted) in cases {
+            let got = text.parse::<TenantName>().map(|_| ()).map_err(|error| error.reason);
+            assert_eq!(got, *wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_name_is_explained_and_not_repeated_at_length() {
+        let error = "No Good".parse::<PluginName>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`No Good` is not a plugin name: it has 'N'; use lower-case letters, digits, `.`, `_` and `-`"
+        );
+        assert_eq!("x".repeat(10_000).parse::<BusName>().unwrap_err().value.len(), ERROR_VALUE_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_name_looks_itself_up_by_text_and_serde_validates() {
+        let map = BTreeMap::from([("acme".parse::<TenantName>().unwrap(), 1)]);
+        assert_eq!(map.get("acme"), Some(&1));
+        let name: RuleName = serde_json::from_str("\"r-1\"").unwrap();
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"r-1\"");
+        assert!(serde_json::from_str::<RuleName>("\"R\"").is_err());
+        assert_eq!(format!("{name:?}"), "RuleName(r-1)");
+    }
+}
