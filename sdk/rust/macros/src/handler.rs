@@ -1,0 +1,113 @@
+//! From the author's function to the function with its export.
+//!
+//! Invariant: on a mistake the author's function is kept beside the error, so that one mistake gives one message.
+//!
+//! It does not check types: a wrong one is the compiler's to report, at the function's name.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Error, ItemFn, Result, spanned::Spanned};
+
+/// Expands `#[wharf::handler(attribute)] item`.
+pub fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let kept = item.clone();
+    match syn::parse2(item).and_then(|function| checked(attribute, function)) {
+        Ok(function) => export(&function),
+        Err(error) => {
+            let error = error.to_compile_error();
+            quote! { #kept #error }
+        }
+    }
+}
+
+/// The function, if it has the form of a handler.
+fn checked(attribute: TokenStream, function: ItemFn) -> Result<ItemFn> {
+    let signature = &function.sig;
+    let wrong = |at: &dyn ToTokens, what: &str| Err(Error::new_spanned(at.to_token_stream(), what));
+    if !attribute.is_empty() {
+        return wrong(&attribute, "`#[wharf::handler]` takes no arguments");
+    }
+    if let Some(asynchronous) = &signature.asyncness {
+        return wrong(asynchronous, "a handler is not `async`: an attempt is one call");
+    }
+    if !signature.generics.params.is_empty() {
+        return wrong(&signature.generics, "a handler has no generic parameters: its payload is one type");
+    }
+    if signature.inputs.len() != 2 {
+        return wrong(
+            signature,
+            "a handler takes the event and the context: `(event: Event<T>, cx: &Context) -> Outcome`",
+        );
+    }
+    Ok(function)
+}
+
+/// The function, and beside it the type that exports it.
+fn export(function: &ItemFn) -> TokenStream {
+    let name = &function.sig.ident;
+    // A wrong type is reported where the author can see what is meant.
+    let call = quote_spanned! { function.sig.span() => ::wharf::run::attempt(event, delivery, #name) };
+    quote! {
+        #function
+
+        // Not within a `const _`: two handlers in one component are then two definitions of one name.
+        #[doc(hidden)]
+        #[allow(dead_code)]
+        struct __WharfHandler;
+
+        const _: () = {
+            impl ::wharf::run::Guest for __WharfHandler {
+                fn handle(
+                    event: ::wharf::run::Received,
+                    delivery: ::wharf::run::Delivery,
+                ) -> ::core::result::Result<(), ::wharf::run::Refusal> {
+                    #call
+                }
+            }
+
+            // The export is an `unsafe` attribute by nature; it is this macro's and not the author's.
+            #[cfg(target_arch = "wasm32")]
+            #[allow(unsafe_code)]
+            mod export {
+                use super::__WharfHandler;
+                ::wharf::run::export_handler!(__WharfHandler with_types_in ::wharf::bindings);
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(attribute: &str, item: &str) -> String {
+        expand(attribute.parse().unwrap(), item.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_handler_is_kept_and_exported() {
+        let text = expanded("", "fn greet(event: Event<String>, cx: &Context) -> Outcome { Ok(()) }");
+        assert!(
+            text.starts_with("fn greet (event : Event < String > , cx : & Context) -> Outcome { Ok (()) }"),
+            "{text}"
+        );
+        assert!(text.contains(":: wharf :: run :: attempt (event , delivery , greet)"), "{text}");
+        assert!(text.contains("export_handler !"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_handler_is_refused_in_words_and_kept() {
+        for (attribute, item, said) in [
+            ("retries = 3", "fn a(event: Event, cx: &Context) -> Outcome { Ok(()) }", "takes no arguments"),
+            ("", "async fn a(event: Event, cx: &Context) -> Outcome { Ok(()) }", "not `async`"),
+            ("", "fn a<T>(event: Event<T>, cx: &Context) -> Outcome { Ok(()) }", "no generic parameters"),
+            ("", "fn a(event: Event) -> Outcome { Ok(()) }", "takes the event and the context"),
+            ("", "struct A;", "expected `fn`"),
+        ] {
+            let text = expanded(attribute, item);
+            assert!(text.contains("compile_error"), "{item}: {text}");
+            assert!(text.contains(said), "{item}: {text}");
+            assert!(!text.contains("export_handler"), "{item}: {text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a handler can do besides returning: everything that reaches the host goes through a [`Context`].
+//!
+//! Invariant: effects are the attempt's; the host keeps them only if the handler returns `Ok`. (Log lines are kept always.)
+//!
+//! Nothing here decides whether a plugin may: grants and limits are the host's.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::bindings::wasi::clocks::wall_clock;
+use crate::bindings::wasi::config::store;
+use crate::bindings::wasi::random::random;
+use crate::bindings::wharf::plugin::publisher;
+use crate::bindings::wharf::plugin::types::Delivery;
+use crate::bucket::{Bucket, OpenBuckets};
+use crate::config::{self, ConfigError};
+use crate::draft::{Draft, PublishError};
+use crate::log::{self, Level};
+
+/// The bucket that is the plugin's own.
+const OWN_BUCKET: &str = "default";
+
+/// The attempt that a handler runs in: why it was called, and what it can do.
+pub struct Context {
+    delivery: Delivery,
+    buckets: OpenBuckets,
+}
+
+impl Context {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self { delivery, buckets: OpenBuckets::default() }
+    }
+
+    /// Which attempt this is: 1 is the first.
+    pub fn attempt(&self) -> u32 {
+        self.delivery.attempt
+    }
+
+    /// How many attempts the target's retry policy allows.
+    pub fn max_attempts(&self) -> u32 {
+        self.delivery.max_attempts
+    }
+
+    /// The same for every attempt of this delivery: an idempotency key for effects outside the host.
+    pub fn delivery_id(&self) -> &str {
+        &self.delivery.id
+    }
+
+    /// The rule that matched the event.
+    pub fn rule(&self) -> &str {
+        &self.delivery.rule
+    }
+
+    /// How long this attempt may take, counted from its start.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.delivery.deadline_ms))
+    }
+
+    /// Adds an event to the attempt's effects and gives the id that it will have.
+    ///
+    /// # Errors
+    ///
+    /// When the event's type is not granted, the attempt has published all it may, or the draft is against CloudEvents.
+    pub fn publish(&self, draft: Draft) -> Result<String, PublishError> {
+        publisher::publish(&draft.into_contract()).map_err(PublishError::from)
+    }
+
+    /// The plugin's own bucket.
+    pub fn kv(&self) -> Bucket<'_> {
+        self.bucket(OWN_BUCKET)
+    }
+
+    /// The bucket of that name. It is opened at its first use, so that is where a missing grant shows.
+    pub fn bucket(&self, name: impl Into<String>) -> Bucket<'_> {
+        Bucket::new(name.into(), &self.buckets)
+    }
+
+    /// The value of one key of the plugin's `config` table.
+    pub fn config(&self, key: &str) -> Option<String> {
+        store::get(key).unwrap_or_else(|error| {
+            self.warn(format_args!("config `{key}` could not be read: {error}"));
+            None
+        })
+    }
+
+    /// The value of one key of the plugin's `config` table, read as a `T`.
+    ///
+    /// ```no_run
+    /// # fn handler(cx: &wharf::Context) -> wharf::Outcome {
+    /// let every: u32 = cx.config_as("every")?.unwrap_or(10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is a value that is no `T`.
+    pub fn config_as<T>(&self, key: &str) -> Result<Option<T>, ConfigError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        config::parse(key, self.config(key))
+    }
+
+    /// Writes one line to the plugin's log. Lines of one `group` belong together; it may be empty.
+    pub fn log(&self, level: Level, group: &str, message: impl Display) {
+        log::write(level, group, &message.to_string());
+    }
+
+    /// Logs values and control flow.
+    pub fn trace(&self, message: impl Display) {
+        self.log(Level::Trace, "", message);
+    }
+
+    /// Logs what helps debugging.
+    pub fn debug(&self, message: impl Display) {
+        self.log(Level::Debug, "", message);
+    }
+
+    /// Logs what is worth knowing.
+    pub fn info(&self, message: impl Display) {
+        self.log(Level::Info, "", message);
+    }
+
+    /// Logs that something is hazardous.
+    pub fn warn(&self, message: impl Display) {
+        self.log(Level::Warn, "", message);
+    }
+
+    /// Logs that something failed.
+    pub fn error(&self, message: impl Display) {
+        self.log(Level::Error, "", message);
+    }
+
+    /// The time of day. (`SystemTime::now` does not work in a plugin.)
+    pub fn now(&self) -> SystemTime {
+        let now = wall_clock::now();
+        UNIX_EPOCH + Duration::new(now.seconds, now.nanoseconds)
+    }
+
+    /// A random number that is fit for cryptography.
+    pub fn random_u64(&self) -> u64 {
+        random::get_random_u64()
+    }
+
+    /// So many random bytes that are fit for cryptography.
+    pub fn random_bytes(&self, length: usize) -> Vec<u8> {
+        random::get_random_bytes(u64::try_from(length).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_tells_why_the_handler_was_called() {
+        let cx = Context::new(Delivery {
+            id: "d-1".to_owned(),
+            rule: "orders".to_owned(),
+            attempt: 2,
+            max_attempts: 3,
+            deadline_ms: 1500,
+        });
+        assert_eq!((cx.delivery_id(), cx.rule(), cx.attempt(), cx.max_attempts()), ("d-1", "orders", 2, 3));
+        assert_eq!(cx.deadline(), Duration::from_millis(1500));
+    }
+}
