@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What a handler may use: one module per capability, each linked once, checked against its grants, prepared per attempt.
+//!
+//! Effects are buffered, never done: they become durable with the settlement, or not at all. All that a guest can see of
+//! the outside passes through this crate.
+
+mod attempt;
+mod bindings;
+mod config;
+mod effects;
+mod inert;
+mod keyvalue;
+pub mod limits;
+mod link;
+mod logging;
+mod publish;
+
+pub use attempt::{Attempt, AttemptContext, Budget, Grants};
+pub use bindings::{EventHandler, EventHandlerPre, exports, wharf};
+pub use effects::Effects;
+pub use keyvalue::{CommittedValues, KeyPage, ReadFailed};
+pub use link::{OFFERED, link};

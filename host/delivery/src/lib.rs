@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The delivery machine: what an event owes to its targets, and how each obligation ends.
+//!
+//! A request is decided against the state (`Sequencer::decide`), the decision becomes one record of the log, and the record
+//! is applied to the state (`apply`). Both are pure: no clock, no randomness, no I/O, no threads; time, ids and results are
+//! in the request and then in the record. Invariant: the same records from empty give the same tables.
+
+mod accept;
+mod apply;
+mod codec;
+mod configure;
+mod dedup;
+mod document;
+mod ids;
+pub mod limits;
+mod record;
+mod redrive;
+mod retry;
+mod rows;
+mod sequencer;
+mod settle;
+mod tables;
+
+pub use accept::{AcceptEvent, AcceptRequest, Accepted};
+pub use apply::{Due, apply};
+pub use codec::DecodeError;
+pub use configure::ConfigureRequest;
+pub use document::{
+    Document, GrantsDocument, LimitsDocument, PluginDocument, RuleDocument, TargetDocument, TenantDocument,
+};
+pub use ids::{DeliveryId, DeliveryIdError};
+pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
+pub use redrive::{RedriveRequest, Redriven};
+pub use retry::{Failure, RetryPolicy, Standing, Verdict, disposition};
+pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow, keys};
+pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
+pub use settle::{Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest};
+pub use tables::{Table, TableError, Tables};

@@ -136,6 +136,13 @@ name_type! {
     QueueName = "queue";
 }
 
+/// A plugin's own dead-letter queue and its own bucket have its name: all names have one grammar.
+impl From<&PluginName> for QueueName {
+    fn from(plugin: &PluginName) -> Self {
+        Self(plugin.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Running handlers: components become releases, and each attempt is a call in a fresh instance with every limit on.
+
+mod cache;
+mod cpu;
+mod engine;
+mod inspect;
+mod invoke;
+pub mod limits;
+mod release;
+
+pub use cache::{ArtifactCache, CacheError};
+pub use engine::{Runtime, RuntimeError};
+pub use inspect::ComponentError;
+pub use invoke::{Invocation, Report};
+pub use release::Release;

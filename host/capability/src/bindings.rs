@@ -1,0 +1,17 @@
+//! The contract in Rust, made from `wit/`.
+#![allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "event-handler",
+    imports: {
+        "wasi:keyvalue": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "wasi:keyvalue/store.bucket": crate::keyvalue::Bucket,
+        "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+        "wasi:random": wasmtime_wasi::p2::bindings::random,
+    },
+});

@@ -1,0 +1,73 @@
+//! What an attempt did, kept back until its settlement, and what it read.
+//!
+//! A failed attempt's effects are dropped as a whole. At most one change is kept per key: a later one replaces or continues
+//! the earlier.
+
+use std::collections::BTreeMap;
+
+use wharf_delivery::{Read, ReadKey, WriteOp, WriteRequest};
+use wharf_event::{BucketName, Event, Position};
+
+use crate::limits::{READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
+
+/// Buffered effects, and the versions that the attempt saw.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    pub(crate) published: Vec<Event>,
+    pub(crate) published_bytes: usize,
+    pub(crate) writes: BTreeMap<(BucketName, String), WriteOp>,
+    written_bytes: usize,
+    reads: BTreeMap<ReadKey, Position>,
+    reads_made: usize,
+}
+
+/// A bound of the attempt is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Spent {
+    #[error("an attempt may change {WRITES_MAX} keys")]
+    Writes,
+    #[error("an attempt may write {WRITTEN_BYTES_MAX} bytes")]
+    WrittenBytes,
+    #[error("an attempt may read {READS_MAX} keys")]
+    Reads,
+}
+
+impl Effects {
+    /// Takes the effects apart: events, changes, reads.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Event>, Vec<WriteRequest>, Vec<Read>) {
+        let writes =
+            self.writes.into_iter().map(|((bucket, key), op)| WriteRequest { bucket, key, op }).collect();
+        let reads = self.reads.into_iter().map(|(key, version)| Read { key, version }).collect();
+        (self.published, writes, reads)
+    }
+
+    /// Remembers that `key` was seen at `version`. The first sight counts: a later, different one would conflict anyway.
+    pub(crate) fn saw(&mut self, key: ReadKey, version: Position) -> Result<(), Spent> {
+        self.reads.entry(key).or_insert(version);
+        self.made_reads(1)
+    }
+
+    pub(crate) fn made_reads(&mut self, count: usize) -> Result<(), Spent> {
+        self.reads_made += count;
+        if self.reads_made > READS_MAX { Err(Spent::Reads) } else { Ok(()) }
+    }
+
+    pub(crate) fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Spent> {
+        let bytes = key.len() + if let WriteOp::Set(value) = &op { value.len() } else { 8 };
+        if self.written_bytes + bytes > WRITTEN_BYTES_MAX {
+            return Err(Spent::WrittenBytes);
+        }
+        let place = (bucket.clone(), key.to_owned());
+        if self.writes.len() >= WRITES_MAX && !self.writes.contains_key(&place) {
+            return Err(Spent::Writes);
+        }
+        self.written_bytes += bytes;
+        self.writes.insert(place, op);
+        Ok(())
+    }
+
+    pub(crate) fn pending(&self, bucket: &BucketName, key: &str) -> Option<&WriteOp> {
+        self.writes.get(&(bucket.clone(), key.to_owned()))
+    }
+}

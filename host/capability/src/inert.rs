@@ -1,0 +1,95 @@
+//! The ambient parts of WASI, linked for the toolchains that always import them and empty: no arguments, no environment,
+//! no folders, closed stdin. What goes to stdout and stderr becomes lines of the plugin's log.
+
+use bytes::{Bytes, BytesMut};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxBuilder,
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamResult},
+};
+
+use crate::{
+    bindings::wasi::logging::logging::Level,
+    limits::{LOG_LINE_BYTES_MAX, RANDOM_BYTES_MAX},
+    logging::AttemptLog,
+};
+
+pub(crate) fn wasi(log: &AttemptLog) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
+        .stderr(Lines { log: log.clone(), level: Level::Warn, context: "stderr" })
+        .max_random_size(RANDOM_BYTES_MAX)
+        .build()
+}
+
+/// A stream into the plugin's log.
+#[derive(Clone)]
+struct Lines {
+    log: AttemptLog,
+    level: Level,
+    context: &'static str,
+}
+
+impl IsTerminal for Lines {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Lines {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only the p2 streams below are ever linked.
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(LineStream { to: self.clone(), partial: BytesMut::new() })
+    }
+}
+
+struct LineStream {
+    to: Lines,
+    partial: BytesMut,
+}
+
+impl LineStream {
+    fn emit(&self, line: &[u8]) {
+        self.to.log.line(self.to.level, self.to.context, &String::from_utf8_lossy(line));
+    }
+}
+
+impl OutputStream for LineStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next() {
+            let room = LOG_LINE_BYTES_MAX.saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(line.get(..room.min(line.len())).unwrap_or_default());
+            if lines.peek().is_some() {
+                let whole = self.partial.split();
+                self.emit(&whole);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(LOG_LINE_BYTES_MAX)
+    }
+}
+
+impl Drop for LineStream {
+    fn drop(&mut self) {
+        if !self.partial.is_empty() {
+            self.emit(&self.partial);
+        }
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for LineStream {
+    async fn ready(&mut self) {}
+}

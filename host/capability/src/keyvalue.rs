@@ -1,0 +1,259 @@
+//! Capability: `wasi:keyvalue` and our `counters`, transactional with the settlement.
+//!
+//! Reads see the committed state plus the attempt's own writes, and are remembered with the version that they saw; the
+//! sequencer refuses the settle if one of them changed meanwhile. `add` reads nothing, so it never conflicts.
+
+use std::{collections::BTreeSet, future::Future, pin::Pin};
+
+use bytes::Bytes;
+use wasmtime::component::Resource;
+use wharf_delivery::{ReadKey, WriteOp};
+use wharf_event::{BucketName, Position, TenantName};
+
+use crate::{
+    Attempt,
+    bindings::{
+        wasi::keyvalue::{
+            atomics,
+            store::{self, Error, KeyResponse},
+        },
+        wharf::plugin::counters,
+    },
+    effects::Spent,
+    limits::{KEY_BYTES_MAX, LIST_PAGE, VALUE_BYTES_MAX},
+};
+
+/// The committed state, as attempts see it.
+pub trait CommittedValues: Send + Sync {
+    /// The value under a key with its version.
+    fn value(&self, tenant: &TenantName, bucket: &BucketName, key: &str)
+    -> Result<Option<(Position, Bytes)>, ReadFailed>;
+
+    /// At most `limit` keys above `after`, in order.
+    fn keys(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<KeyPage, ReadFailed>;
+
+    /// Waits while another attempt has been given a key for itself, after a conflict.
+    fn turn<'a>(&'a self, tenant: &'a TenantName, key: &'a ReadKey) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// One page of a bucket's committed keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyPage {
+    /// The bucket's membership version.
+    pub membership: Position,
+    /// The keys.
+    pub keys: Vec<String>,
+}
+
+/// The state could not be read. The attempt ends as a host failure.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the key-value state cannot be read: {0}")]
+pub struct ReadFailed(pub String);
+
+/// An open bucket, with the last key of each page that was listed: a cursor is an index into them.
+pub struct Bucket {
+    name: BucketName,
+    pages: Vec<String>,
+}
+
+/// One page of a bucket's keys as an attempt sees them; `end` is where the next page begins, if there is one.
+struct Listed {
+    keys: Vec<String>,
+    end: Option<String>,
+}
+
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl From<Spent> for Error {
+    fn from(spent: Spent) -> Self {
+        Error::Other(spent.to_string())
+    }
+}
+
+fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(Error::Other(format!("a key has 1 to {KEY_BYTES_MAX} bytes, this one has {}", key.len())));
+    }
+    Ok(())
+}
+
+fn integer<T: std::str::FromStr>(value: &[u8]) -> Result<T, Error> {
+    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| Error::Other("the value under this key is no decimal integer in range".into()))
+}
+
+impl Attempt {
+    fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<BucketName> {
+        Ok(self.table.get(bucket)?.name.clone())
+    }
+
+    /// The committed value, without a trace of having been read.
+    fn committed(&self, bucket: &BucketName, key: &str) -> wasmtime::Result<Option<(Position, Bytes)>> {
+        Ok(self.context.values.value(&self.context.tenant, bucket, key)?)
+    }
+
+    /// The value as this attempt sees it.
+    async fn read(&mut self, bucket: &BucketName, key: &str) -> wasmtime::Result<Result<Option<Bytes>, Error>> {
+        if let Err(error) = check_key(key) {
+            return Ok(Err(error));
+        }
+        let delta = match self.effects.pending(bucket, key) {
+            Some(WriteOp::Set(value)) => return Ok(Ok(Some(value.clone()))),
+            Some(WriteOp::Delete) => return Ok(Ok(None)),
+            Some(WriteOp::Add(delta)) => Some(*delta),
+            None => None,
+        };
+        let read_key = ReadKey::Value(bucket.clone(), key.to_owned());
+        self.context.values.turn(&self.context.tenant, &read_key).await;
+        let found = self.committed(bucket, key)?;
+        let version = found.as_ref().map_or(Position::ZERO, |(version, _)| *version);
+        if let Err(spent) = self.effects.saw(read_key, version) {
+            return Ok(Err(spent.into()));
+        }
+        let value = found.map(|(_, value)| value);
+        let Some(delta) = delta else { return Ok(Ok(value)) };
+        let sum = value.as_deref().map_or(Ok(0), integer::<i64>).map(|before| before.saturating_add(delta));
+        Ok(sum.map(|sum| Some(Bytes::from(sum.to_string()))))
+    }
+
+    fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Error> {
+        check_key(key)?;
+        if let WriteOp::Set(value) = &op
+            && value.len() > VALUE_BYTES_MAX
+        {
+            return Err(Error::Other(format!("a value has at most {VALUE_BYTES_MAX} bytes")));
+        }
+        Ok(self.effects.write(bucket, key, op)?)
+    }
+
+    async fn list(&mut self, bucket: &BucketName, after: Option<String>) -> wasmtime::Result<Result<Listed, Error>> {
+        let listing = ReadKey::Listing(bucket.clone());
+        self.context.values.turn(&self.context.tenant, &listing).await;
+        let page = self.context.values.keys(&self.context.tenant, bucket, after.as_deref(), LIST_PAGE)?;
+        let read = self.effects.saw(listing, page.membership);
+        if let Err(spent) = read.and_then(|()| self.effects.made_reads(page.keys.len())) {
+            return Ok(Err(spent.into()));
+        }
+        // The last committed key of a full page stays the page's end even if this attempt deleted it.
+        let end = page.keys.last().filter(|_| page.keys.len() == LIST_PAGE).cloned();
+        let mut keys: BTreeSet<String> = page.keys.into_iter().collect();
+        for ((_, key), op) in self.effects.writes.iter().filter(|((name, _), _)| name == bucket) {
+            let in_page = after.as_ref().is_none_or(|after| key > after) && end.as_ref().is_none_or(|end| key <= end);
+            if matches!(op, WriteOp::Delete) {
+                keys.remove(key);
+            } else if in_page {
+                keys.insert(key.clone());
+            }
+        }
+        Ok(Ok(Listed { keys: keys.into_iter().collect(), end }))
+    }
+}
+
+impl store::Host for Attempt {
+    async fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+        let own = self.context.plugin.as_str();
+        let name = if identifier.is_empty() || identifier == "default" { own } else { &identifier };
+        let Ok(name) = name.parse::<BucketName>() else { return Ok(Err(Error::NoSuchStore)) };
+        if !self.context.grants.may_open(&name) {
+            let line = format!("bucket `{name}` is not granted; in wharf.toml: grants = {{ kv = [\"{name}\"] }}");
+            self.log.line(crate::bindings::wasi::logging::logging::Level::Warn, "wharf", &line);
+            return Ok(Err(Error::AccessDenied));
+        }
+        Ok(Ok(self.table.push(Bucket { name, pages: Vec::new() })?))
+    }
+}
+
+impl store::HostBucket for Attempt {
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+        let bucket = self.bucket(&bucket)?;
+        Ok(self.read(&bucket, &key).await?.map(|value| value.map(|value| value.to_vec())))
+    }
+
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+        let bucket = self.bucket(&bucket)?;
+        Ok(self.write(&bucket, &key, WriteOp::Set(value.into())))
+    }
+
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+        let bucket = self.bucket(&bucket)?;
+        Ok(self.write(&bucket, &key, WriteOp::Delete))
+    }
+
+    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+        let bucket = self.bucket(&bucket)?;
+        Ok(self.read(&bucket, &key).await?.map(|value| value.is_some()))
+    }
+
+    async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<KeyResponse> {
+        let name = self.bucket(&bucket)?;
+        let after = match cursor {
+            None => None,
+            Some(cursor) => {
+                let page = usize::try_from(cursor).ok().and_then(|n| self.table.get(&bucket).ok()?.pages.get(n).cloned());
+                let Some(page) = page else { return Ok(Err(Error::Other("this cursor is from another bucket".into()))) };
+                Some(page)
+            }
+        };
+        let Listed { keys, end } = match self.list(&name, after).await? {
+            Ok(listed) => listed,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(end) = end else { return Ok(Ok(KeyResponse { keys, cursor: None })) };
+        let pages = &mut self.table.get_mut(&bucket)?.pages;
+        pages.push(end);
+        Ok(Ok(KeyResponse { keys, cursor: Some(pages.len() as u64 - 1) }))
+    }
+
+    async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl atomics::Host for Attempt {
+    async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
+        let bucket = self.bucket(&bucket)?;
+        let before = match self.read(&bucket, &key).await? {
+            Ok(value) => value.as_deref().map_or(Ok(0), integer::<u64>),
+            Err(error) => Err(error),
+        };
+        let sum = before.and_then(|before| {
+            before.checked_add(delta).ok_or_else(|| Error::Other("the sum does not fit into 64 bits".into()))
+        });
+        Ok(sum.and_then(|sum| self.write(&bucket, &key, WriteOp::Set(sum.to_string().into())).map(|()| sum)))
+    }
+}
+
+impl counters::Host for Attempt {
+    fn add(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Answer<()> {
+        let bucket = self.bucket(&bucket)?;
+        if let Err(error) = check_key(&key) {
+            return Ok(Err(error));
+        }
+        let pending = self.effects.pending(&bucket, &key).cloned();
+        let overflow = || Error::Other("the sum does not fit into 64 bits".into());
+        let op = match pending {
+            Some(WriteOp::Set(value)) => integer::<i64>(&value)
+                .and_then(|before| before.checked_add(delta).ok_or_else(overflow))
+                .map(|sum| WriteOp::Set(sum.to_string().into())),
+            Some(WriteOp::Delete) => Ok(WriteOp::Set(delta.to_string().into())),
+            before => {
+                let before = if let Some(WriteOp::Add(before)) = before { before } else { 0 };
+                let committed = self.committed(&bucket, &key)?;
+                let fits = committed.map_or(Ok(0), |(_, value)| integer::<i64>(&value)).and_then(|committed| {
+                    let delta = before.checked_add(delta).ok_or_else(overflow)?;
+                    committed.checked_add(delta).ok_or_else(overflow)?;
+                    Ok(delta)
+                });
+                fits.map(WriteOp::Add)
+            }
+        };
+        Ok(op.and_then(|op| self.write(&bucket, &key, op)))
+    }
+}

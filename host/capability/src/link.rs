@@ -1,0 +1,60 @@
+//! The one list of what this host offers to handlers.
+//!
+//! Sockets are not in it: a component that imports them is refused by name when it is loaded.
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi::{
+    cli::{WasiCli, WasiCliView},
+    filesystem::{WasiFilesystem, WasiFilesystemView},
+    p2::bindings as wasi,
+    random::{WasiRandom, WasiRandomView},
+};
+
+use crate::{Attempt, bindings};
+
+/// The packages that a handler may import, for people: an unknown import is answered with this list.
+pub const OFFERED: [&str; 9] = [
+    "wharf:plugin/publisher@0.1.0",
+    "wharf:plugin/counters@0.1.0",
+    "wasi:keyvalue/{store,atomics}@0.2.0-draft",
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:logging/logging@0.1.0-draft",
+    "wasi:clocks@0.2",
+    "wasi:random@0.2",
+    "wasi:io@0.2 and wasi:cli@0.2 (inert)",
+    "wasi:filesystem@0.2 (inert, no folders)",
+];
+
+/// Adds everything that this host offers to `linker`.
+///
+/// # Errors
+/// When an interface is added twice: a mistake in this function.
+pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    type Own = HasSelf<Attempt>;
+    bindings::wharf::plugin::publisher::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::wharf::plugin::counters::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::wasi::keyvalue::store::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::wasi::keyvalue::atomics::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::wasi::config::store::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::wasi::logging::logging::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    link_wasi(linker)
+}
+
+/// Everything of WASI 0.2 but sockets.
+fn link_wasi(l: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    use wasi::{cli, filesystem, random};
+
+    // Streams, polls, clocks, random, and the standard streams.
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
+    random::insecure::add_to_linker::<Attempt, WasiRandom>(l, Attempt::random)?;
+    random::insecure_seed::add_to_linker::<Attempt, WasiRandom>(l, Attempt::random)?;
+    cli::exit::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::environment::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::terminal_input::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::terminal_output::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::terminal_stdin::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::terminal_stdout::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    cli::terminal_stderr::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
+    filesystem::types::add_to_linker::<Attempt, WasiFilesystem>(l, Attempt::filesystem)?;
+    filesystem::preopens::add_to_linker::<Attempt, WasiFilesystem>(l, Attempt::filesystem)
+}

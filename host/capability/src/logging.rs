@@ -1,0 +1,90 @@
+//! Capability: `wasi:logging`, and the lines of stdout and stderr: all go to the host's log under the plugin's name.
+//!
+//! A flood is cut: beyond the bounds of lines and bytes one last line says so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wharf_event::{PluginName, TenantName};
+
+use crate::{
+    Attempt, AttemptContext,
+    bindings::wasi::logging::logging::{Host, Level},
+    limits::{LOG_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX},
+};
+
+/// The log of one attempt, shared by all ways into it.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptLog(Arc<Mutex<Lines>>);
+
+#[derive(Debug)]
+struct Lines {
+    tenant: TenantName,
+    plugin: PluginName,
+    delivery: wharf_delivery::DeliveryId,
+    event: String,
+    lines_left: usize,
+    bytes_left: usize,
+}
+
+impl AttemptLog {
+    pub(crate) fn new(context: &AttemptContext) -> Self {
+        Self(Arc::new(Mutex::new(Lines {
+            tenant: context.tenant.clone(),
+            plugin: context.plugin.clone(),
+            delivery: context.delivery,
+            event: context.event.id().to_owned(),
+            lines_left: LOG_LINES_MAX,
+            bytes_left: LOG_BYTES_MAX,
+        })))
+    }
+
+    pub(crate) fn line(&self, level: Level, context: &str, message: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(level, context, message);
+    }
+}
+
+fn clipped(text: &str) -> &str {
+    let end = (0..=text.len().min(LOG_LINE_BYTES_MAX)).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+impl Lines {
+    fn write(&mut self, level: Level, context: &str, message: &str) {
+        let (context, message) = (clipped(context), clipped(message));
+        let bytes = context.len() + message.len();
+        match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(bytes)) {
+            (Some(lines), Some(bytes)) => {
+                (self.lines_left, self.bytes_left) = (lines, bytes);
+                self.emit(level, context, message);
+            }
+            _ if self.bytes_left > 0 || self.lines_left > 0 => {
+                (self.lines_left, self.bytes_left) = (0, 0);
+                self.emit(Level::Warn, "wharf", "the attempt logged too much; the rest of its lines are dropped");
+            }
+            _ => {}
+        }
+    }
+
+    fn emit(&self, level: Level, context: &str, message: &str) {
+        let Self { tenant, plugin, delivery, event, .. } = self;
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::$level!(target: "plugin", %tenant, %plugin, %delivery, %event, context, "{message}")
+            };
+        }
+        match level {
+            Level::Trace => emit!(trace),
+            Level::Debug => emit!(debug),
+            Level::Info => emit!(info),
+            Level::Warn => emit!(warn),
+            Level::Error | Level::Critical => emit!(error),
+        }
+    }
+}
+
+impl Host for Attempt {
+    fn log(&mut self, level: Level, context: String, message: String) -> wasmtime::Result<()> {
+        self.log.line(level, &context, &message);
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Capability: publishing. An event joins the attempt's effects with an id that follows from its delivery, so that the same
+//! attempt run again publishes the same events.
+
+use bytes::Bytes;
+use wharf_delivery::limits::PUBLISHES_PER_ATTEMPT_MAX;
+use wharf_event::{AttributeValue, Event, EventBuilder, EventError};
+
+use crate::{
+    Attempt, AttemptContext,
+    bindings::wharf::plugin::publisher::{Draft, Host, PublishError},
+    limits::PUBLISHED_BYTES_MAX,
+};
+
+/// Extension attributes that the host alone sets.
+const RESERVED: [&str; 3] = ["correlationid", "causationid", "wharfhops"];
+
+impl Host for Attempt {
+    fn publish(&mut self, draft: Draft) -> wasmtime::Result<Result<String, PublishError>> {
+        Ok(self.try_publish(draft))
+    }
+}
+
+impl crate::bindings::wharf::plugin::types::Host for Attempt {}
+
+impl Attempt {
+    fn try_publish(&mut self, draft: Draft) -> Result<String, PublishError> {
+        if !self.context.grants.may_publish(&draft.type_) {
+            let line = format!("grants = {{ publish = [\"{}\"] }}", draft.type_);
+            let message = format!("publishing `{}` is not granted; in wharf.toml: {line}", draft.type_);
+            return Err(PublishError::Denied(message));
+        }
+        let index = self.effects.published.len();
+        if index >= PUBLISHES_PER_ATTEMPT_MAX {
+            let message = format!("an attempt may publish {PUBLISHES_PER_ATTEMPT_MAX} events");
+            return Err(PublishError::LimitExceeded(message));
+        }
+        let event = built(&self.context, index, draft).map_err(|error| PublishError::Invalid(error.to_string()))?;
+        let bytes = self.effects.published_bytes + event.size();
+        if bytes > PUBLISHED_BYTES_MAX {
+            let message = format!("an attempt may publish {PUBLISHED_BYTES_MAX} bytes of events");
+            return Err(PublishError::LimitExceeded(message));
+        }
+        let id = event.id().to_owned();
+        self.effects.published_bytes = bytes;
+        self.effects.published.push(event);
+        Ok(id)
+    }
+}
+
+fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, EventError> {
+    let parent = &context.event;
+    let source = draft.source.unwrap_or_else(|| format!("plugin/{}", context.plugin));
+    let mut event = EventBuilder::new(format!("{}.{}", context.delivery, index + 1), source, draft.type_);
+    event = event.time(context.time.clone());
+    if let Some(subject) = draft.subject {
+        event = event.subject(subject);
+    }
+    for attribute in draft.extensions {
+        if !RESERVED.contains(&attribute.name.as_str()) {
+            event = event.extension(attribute.name, AttributeValue::String(attribute.value));
+        }
+    }
+    for (name, value) in inherited(parent) {
+        event = event.extension(name, value);
+    }
+    if let Some(data) = draft.data {
+        event = event.datacontenttype(draft.datacontenttype.unwrap_or_else(|| "application/json".into()));
+        event = event.data(Bytes::from(data));
+    }
+    event.build()
+}
+
+/// What an event passes on to those that it causes.
+fn inherited(parent: &Event) -> Vec<(&'static str, AttributeValue)> {
+    let hops = match parent.extension("wharfhops") {
+        Some(AttributeValue::Integer(hops)) => hops.saturating_add(1),
+        _ => 1,
+    };
+    let first = parent.extension("correlationid").cloned();
+    let mut attributes = vec![
+        ("correlationid", first.unwrap_or_else(|| AttributeValue::String(parent.id().to_owned()))),
+        ("causationid", AttributeValue::String(parent.id().to_owned())),
+        ("wharfhops", AttributeValue::Integer(hops)),
+    ];
+    attributes.extend(parent.extension("traceparent").map(|value| ("traceparent", value.clone())));
+    attributes
+}

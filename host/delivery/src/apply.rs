@@ -1,0 +1,107 @@
+//! Applying a record: the state after it follows from the state before it and the record, and from nothing else.
+
+use wharf_event::{Code, Event, Position, QueueName, TenantName};
+
+use crate::{
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, configure, redrive,
+    rows::{DeadLetterRow, QueueRow, Row, keys},
+    settle,
+    tables::{Table, TableError, Tables},
+};
+
+/// A delivery that waits for its next attempt.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Its row.
+    pub row: DeliveryRow,
+    /// The event, where the record at hand carried it.
+    pub event: Option<Event>,
+}
+
+/// Applies one record that stands at `position` in a frame of time `time_ms`, and tells which deliveries now wait.
+///
+/// # Errors
+/// When the state cannot be read. The state is then of no more use.
+pub fn apply<T: Tables>(
+    record: &Record,
+    position: Position,
+    time_ms: u64,
+    tables: &mut T,
+) -> Result<Vec<Due>, TableError> {
+    match record {
+        Record::Configure { document } => {
+            configure::apply(document, position, tables);
+            Ok(Vec::new())
+        }
+        Record::Accept { tenant, bus, event, targets } => {
+            accept::apply(tenant, bus, event, targets, position, time_ms, tables)
+        }
+        Record::Settle { .. } => settle::apply(record, position, time_ms, tables),
+        Record::Redrive { tenant, queue, deliveries } => redrive::apply(tenant, queue, deliveries, time_ms, tables),
+    }
+}
+
+/// What a delivery is about, for the functions below.
+pub(crate) struct Arising<'a> {
+    pub(crate) tenant: &'a TenantName,
+    pub(crate) bus: &'a wharf_event::BusName,
+    pub(crate) event: &'a Event,
+    pub(crate) position: Position,
+    pub(crate) time_ms: u64,
+}
+
+impl Arising<'_> {
+    /// The rows of an event's deliveries, numbered in the order of its targets.
+    pub(crate) fn deliveries(&self, targets: &[TargetRef]) -> Vec<Due> {
+        let due = |(n, target): (u16, &TargetRef)| Due {
+            id: DeliveryId { event: self.position, n },
+            row: DeliveryRow {
+                tenant: self.tenant.clone(),
+                bus: self.bus.clone(),
+                target: target.clone(),
+                attempts: 0,
+                due_ms: self.time_ms,
+                since_ms: self.time_ms,
+            },
+            event: Some(self.event.clone()),
+        };
+        (0..).zip(targets).map(due).collect()
+    }
+}
+
+pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) {
+    for delivery in due {
+        tables.insert(Table::Deliveries, &delivery.id.to_key(), delivery.row.encode());
+    }
+}
+
+pub(crate) fn change_stats(
+    tenant: &TenantName,
+    tables: &mut impl Tables,
+    change: impl FnOnce(&mut StatsRow),
+) -> Result<(), TableError> {
+    let key = keys::tenant(tenant);
+    let mut stats = StatsRow::read(tables, &key)?.unwrap_or_default();
+    change(&mut stats);
+    tables.put(Table::Stats, &key, stats.encode());
+    Ok(())
+}
+
+/// Moves a delivery to its dead-letter queue. The caller removes the delivery's row, if it had one.
+pub(crate) fn dead_letter(
+    id: DeliveryId,
+    row: DeliveryRow,
+    (queue, code, reason): (&QueueName, Code, &str),
+    time_ms: u64,
+    tables: &mut impl Tables,
+) -> Result<(), TableError> {
+    let queue_key = keys::queue(&row.tenant, queue);
+    let depth = QueueRow::read(tables, &queue_key)?.unwrap_or_default().depth;
+    tables.put(Table::Queues, &queue_key, QueueRow { depth: depth + 1 }.encode());
+    let key = keys::dead_letter(&row.tenant, queue, id);
+    let dead = DeadLetterRow { delivery: row, code, reason: reason.to_owned(), at_ms: time_ms };
+    tables.put(Table::DeadLetters, &key, dead.encode());
+    Ok(())
+}

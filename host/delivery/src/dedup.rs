@@ -1,0 +1,109 @@
+//! The index of received events within the deduplication window: (tenant, bus, source, id) -> position.
+//!
+//! Keys are 128 bits of SHA-256, so a hit needs no look at the record: a collision is not to be had by chance, and one that
+//! is searched for would cost 2^64 hashes and hit only its maker's own tenant. Time is cut into generations of a tenth of
+//! the window; a generation leaves as a whole once its youngest entry is older than the window.
+
+use std::collections::{HashMap, VecDeque};
+
+use wharf_event::{BusName, Digest, Position, TenantName};
+
+use crate::limits::DEDUP_GENERATIONS;
+
+/// 128 bits that stand for one (tenant, bus, source, id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    pub(crate) fn of(tenant: &TenantName, bus: &BusName, source: &str, id: &str) -> Self {
+        let mut text = Vec::with_capacity(tenant.as_str().len() + bus.as_str().len() + source.len() + id.len() + 3);
+        // Attributes hold no control characters, so a zero byte separates them without doubt.
+        for (n, part) in [tenant.as_str(), bus.as_str(), source, id].into_iter().enumerate() {
+            if n > 0 {
+                text.push(0);
+            }
+            text.extend_from_slice(part.as_bytes());
+        }
+        let mut bits = [0; 16];
+        bits.iter_mut().zip(Digest::of(&text).as_bytes()).for_each(|(bit, byte)| *bit = *byte);
+        Self(bits)
+    }
+}
+
+struct Generation {
+    began_ms: u64,
+    entries: HashMap<Fingerprint, Position>,
+}
+
+/// The index.
+pub(crate) struct Dedup {
+    window_ms: u64,
+    generations: VecDeque<Generation>,
+    len: usize,
+}
+
+impl Dedup {
+    pub(crate) fn new(window_ms: u64) -> Self {
+        Self { window_ms, generations: VecDeque::new(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The position of the first event of that identity. Entries may be up to a tenth of the window older than it.
+    pub(crate) fn find(&self, fingerprint: &Fingerprint) -> Option<Position> {
+        self.generations.iter().rev().find_map(|generation| generation.entries.get(fingerprint).copied())
+    }
+
+    pub(crate) fn insert(&mut self, fingerprint: Fingerprint, position: Position, now_ms: u64) {
+        let span_ms = (self.window_ms / DEDUP_GENERATIONS).max(1);
+        let fits = self.generations.back().is_some_and(|last| now_ms < last.began_ms.saturating_add(span_ms));
+        if !fits {
+            self.generations.push_back(Generation { began_ms: now_ms, entries: HashMap::new() });
+        }
+        if let Some(last) = self.generations.back_mut()
+            && last.entries.insert(fingerprint, position).is_none()
+        {
+            self.len += 1;
+        }
+    }
+
+    /// Drops generations whose youngest possible entry is older than the window.
+    pub(crate) fn expire(&mut self, now_ms: u64) {
+        let kept_ms = self.window_ms.saturating_add(self.window_ms / DEDUP_GENERATIONS);
+        while self.generations.front().is_some_and(|first| first.began_ms.saturating_add(kept_ms) < now_ms) {
+            if let Some(gone) = self.generations.pop_front() {
+                self.len -= gone.entries.len();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(id: &str) -> Fingerprint {
+        Fingerprint::of(&"acme".parse().unwrap(), &"default".parse().unwrap(), "test", id)
+    }
+
+    #[test]
+    fn an_entry_is_found_within_the_window_and_forgotten_after_it() {
+        let mut dedup = Dedup::new(1_000);
+        let first = Position { k: 7, i: 0 };
+        dedup.insert(fingerprint("a"), first, 5_000);
+        dedup.expire(6_000);
+        assert_eq!(dedup.find(&fingerprint("a")), Some(first));
+        assert_eq!(dedup.find(&fingerprint("b")), None);
+        dedup.expire(6_101);
+        assert_eq!(dedup.find(&fingerprint("a")), None);
+        assert_eq!(dedup.len(), 0);
+    }
+
+    #[test]
+    fn the_parts_of_an_identity_do_not_run_together() {
+        let (tenant, bus) = ("acme".parse().unwrap(), "default".parse().unwrap());
+        assert_ne!(Fingerprint::of(&tenant, &bus, "ab", "c"), Fingerprint::of(&tenant, &bus, "a", "bc"));
+    }
+}

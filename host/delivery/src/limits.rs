@@ -1,0 +1,25 @@
+//! The bounds of the delivery machine, each with its unit.
+
+/// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`.
+pub const PENDING_DELIVERIES_MAX: u64 = 1_000_000;
+
+/// Targets that one event may have.
+pub const TARGETS_PER_EVENT_MAX: usize = 256;
+
+/// Events that one attempt may publish. Their position's low byte numbers them, so this can never exceed 255.
+pub const PUBLISHES_PER_ATTEMPT_MAX: usize = 100;
+
+/// How often an event may cause another before its deliveries are dead-lettered.
+pub const HOPS_MAX: u32 = 16;
+
+/// Entries of the deduplication index. At 5 minutes this is 26,000 events a second.
+pub const DEDUP_ENTRIES_MAX: usize = 8_000_000;
+
+/// Generations that the deduplication window is cut into; one is dropped at a time.
+pub const DEDUP_GENERATIONS: u64 = 10;
+
+/// Dead letters that one redrive record moves.
+pub const REDRIVE_PAGE: usize = 500;
+
+/// Bytes of an attempt's error text that are kept.
+pub const ERROR_TEXT_BYTES_MAX: usize = 4_096;

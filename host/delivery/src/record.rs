@@ -1,0 +1,303 @@
+//! The records of the log: what was decided, never what was asked.
+//!
+//! docs/design/records.md describes the bytes. Invariant: a kind's layout never changes; a new layout is a new kind.
+
+use bytes::Bytes;
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
+
+use crate::{
+    DeliveryId,
+    codec::{DecodeError, Reader, Writer},
+};
+
+/// The kind of a record, as the frame's directory names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A rule set came into force.
+    Configure = 1,
+    /// An event was accepted.
+    Accept = 2,
+    /// An attempt was settled.
+    Settle = 3,
+    /// Dead letters became deliveries again.
+    Redrive = 4,
+}
+
+/// Who an event is owed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRef {
+    /// The rule that matched.
+    pub rule: RuleName,
+    /// The plugin that is to handle it.
+    pub plugin: PluginName,
+}
+
+/// An event that an attempt published, with its matched targets.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The event.
+    pub event: Event,
+    /// Who it is owed to.
+    pub targets: Vec<TargetRef>,
+    /// It hops once too often: its deliveries go to their dead-letter queues at once.
+    pub hop_limit: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done; the effects are kept.
+    Ack,
+    /// Again, at this time.
+    Retry {
+        /// Frame time in milliseconds since 1970.
+        at_ms: u64,
+        /// Why.
+        code: Code,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Given up.
+    DeadLetter {
+        /// Where the delivery is kept.
+        queue: QueueName,
+        /// Why.
+        code: Code,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// A key-value change with its result: absent = removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueWrite {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: String,
+    /// The value from now on.
+    pub value: Option<Bytes>,
+}
+
+/// Facts about the try that a settle ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    /// The release that ran; absent when none did (its target was gone).
+    pub release: Option<Digest>,
+    /// Wall time, in microseconds.
+    pub duration_us: u64,
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A rule set came into force; its version is the frame's k.
+    Configure {
+        /// The document, canonical JSON.
+        document: Bytes,
+    },
+    /// An event was accepted.
+    Accept {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The bus that it came in on.
+        bus: BusName,
+        /// The event as received.
+        event: Event,
+        /// Who it is owed to.
+        targets: Vec<TargetRef>,
+    },
+    /// An attempt was settled, with everything that it caused.
+    Settle {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The bus of the handled event, and of what was published.
+        bus: BusName,
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// Its rule and plugin.
+        target: TargetRef,
+        /// The try.
+        attempt: Attempt,
+        /// How it ended.
+        outcome: Outcome,
+        /// Events published; the n-th one's position is the record's + n, from 1.
+        published: Vec<Published>,
+        /// Key-value changes.
+        writes: Vec<ValueWrite>,
+    },
+    /// Dead letters became deliveries again.
+    Redrive {
+        /// Whose they are.
+        tenant: TenantName,
+        /// The queue that they leave.
+        queue: QueueName,
+        /// Which ones.
+        deliveries: Vec<DeliveryId>,
+    },
+}
+
+impl RecordKind {
+    /// The kind of that number.
+    #[must_use]
+    pub fn from_u16(number: u16) -> Option<Self> {
+        [Self::Configure, Self::Accept, Self::Settle, Self::Redrive].into_iter().find(|kind| *kind as u16 == number)
+    }
+}
+
+impl Record {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> RecordKind {
+        match self {
+            Record::Configure { .. } => RecordKind::Configure,
+            Record::Accept { .. } => RecordKind::Accept,
+            Record::Settle { .. } => RecordKind::Settle,
+            Record::Redrive { .. } => RecordKind::Redrive,
+        }
+    }
+
+    /// Whose it is; absent for the host's own.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantName> {
+        match self {
+            Record::Configure { .. } => None,
+            Record::Accept { tenant, .. } | Record::Settle { tenant, .. } | Record::Redrive { tenant, .. } => Some(tenant),
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        match self {
+            Record::Configure { document } => {
+                w.bytes(document);
+            }
+            Record::Accept { tenant, bus, event, targets } => {
+                w.str(tenant.as_str()).str(bus.as_str()).event(event);
+                put_targets(&mut w, targets);
+            }
+            Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } => {
+                w.str(tenant.as_str()).str(bus.as_str()).delivery(*delivery);
+                w.str(target.rule.as_str()).str(target.plugin.as_str());
+                put_attempt(&mut w, attempt);
+                put_outcome(&mut w, outcome);
+                w.count(published.len());
+                for p in published {
+                    w.event(&p.event).u8(u8::from(p.hop_limit));
+                    put_targets(&mut w, &p.targets);
+                }
+                w.count(writes.len());
+                for write in writes {
+                    w.str(write.bucket.as_str()).str(&write.key);
+                    match &write.value {
+                        Some(value) => w.u8(1).bytes(value),
+                        None => w.u8(0),
+                    };
+                }
+            }
+            Record::Redrive { tenant, queue, deliveries } => {
+                w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
+                for id in deliveries {
+                    w.delivery(*id);
+                }
+            }
+        }
+        w.finish()
+    }
+
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole record of that kind.
+    pub fn decode(kind: RecordKind, bytes: &Bytes) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let record = match kind {
+            RecordKind::Configure => Record::Configure { document: r.bytes("document")? },
+            RecordKind::Accept => Record::Accept {
+                tenant: r.parse("tenant")?,
+                bus: r.parse("bus")?,
+                event: r.event("event")?,
+                targets: take_targets(&mut r)?,
+            },
+            RecordKind::Settle => Record::Settle {
+                tenant: r.parse("tenant")?,
+                bus: r.parse("bus")?,
+                delivery: r.delivery("delivery")?,
+                target: take_target(&mut r)?,
+                attempt: take_attempt(&mut r)?,
+                outcome: take_outcome(&mut r)?,
+                published: r.list("published", take_published)?,
+                writes: r.list("writes", take_write)?,
+            },
+            RecordKind::Redrive => Record::Redrive {
+                tenant: r.parse("tenant")?,
+                queue: r.parse("queue")?,
+                deliveries: r.list("deliveries", |r| r.delivery("delivery"))?,
+            },
+        };
+        r.end()?;
+        Ok(record)
+    }
+}
+
+fn put_targets(w: &mut Writer, targets: &[TargetRef]) {
+    w.count(targets.len());
+    for target in targets {
+        w.str(target.rule.as_str()).str(target.plugin.as_str());
+    }
+}
+
+fn take_target(r: &mut Reader) -> Result<TargetRef, DecodeError> {
+    Ok(TargetRef { rule: r.parse("rule")?, plugin: r.parse("plugin")? })
+}
+
+fn take_targets(r: &mut Reader) -> Result<Vec<TargetRef>, DecodeError> {
+    r.list("targets", take_target)
+}
+
+fn put_attempt(w: &mut Writer, attempt: &Attempt) {
+    w.u32(attempt.number).u64(attempt.duration_us);
+    match &attempt.release {
+        Some(digest) => w.u8(1).digest(digest),
+        None => w.u8(0),
+    };
+}
+
+fn take_attempt(r: &mut Reader) -> Result<Attempt, DecodeError> {
+    let (number, duration_us) = (r.u32("attempt")?, r.u64("duration")?);
+    let release = if r.u8("has release")? == 1 { Some(r.digest("release")?) } else { None };
+    Ok(Attempt { number, release, duration_us })
+}
+
+fn put_outcome(w: &mut Writer, outcome: &Outcome) {
+    match outcome {
+        Outcome::Ack => w.u8(0),
+        Outcome::Retry { at_ms, code, reason } => w.u8(1).u64(*at_ms).str(code.as_str()).str(reason),
+        Outcome::DeadLetter { queue, code, reason } => w.u8(2).str(queue.as_str()).str(code.as_str()).str(reason),
+    };
+}
+
+fn take_outcome(r: &mut Reader) -> Result<Outcome, DecodeError> {
+    Ok(match r.u8("outcome")? {
+        0 => Outcome::Ack,
+        1 => Outcome::Retry { at_ms: r.u64("at")?, code: r.parse("code")?, reason: r.str("reason")? },
+        2 => Outcome::DeadLetter { queue: r.parse("queue")?, code: r.parse("code")?, reason: r.str("reason")? },
+        _ => return Err(DecodeError::Invalid("outcome")),
+    })
+}
+
+fn take_published(r: &mut Reader) -> Result<Published, DecodeError> {
+    let event = r.event("event")?;
+    let hop_limit = r.u8("hop limit")? == 1;
+    Ok(Published { event, hop_limit, targets: take_targets(r)? })
+}
+
+fn take_write(r: &mut Reader) -> Result<ValueWrite, DecodeError> {
+    let (bucket, key) = (r.parse("bucket")?, r.str("key")?);
+    let value = if r.u8("has value")? == 1 { Some(r.bytes("value")?) } else { None };
+    Ok(ValueWrite { bucket, key, value })
+}

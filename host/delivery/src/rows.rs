@@ -1,0 +1,318 @@
+//! The rows of the tables and their keys.
+//!
+//! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them in keys; a user's key comes
+//! last and may hold anything.
+
+use bytes::Bytes;
+use wharf_event::{BusName, Code, Position};
+
+use crate::{
+    DeliveryId, TargetRef,
+    codec::{DecodeError, Reader, Writer},
+    tables::{Table, TableError, Tables},
+};
+
+/// The keys of the tables.
+pub mod keys {
+    use wharf_event::{BucketName, QueueName, TenantName};
+
+    use crate::DeliveryId;
+
+    fn join(parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+        for part in parts {
+            key.extend_from_slice(part);
+            key.push(0);
+        }
+        key
+    }
+
+    /// `tenant 0`: the prefix of everything of a tenant.
+    #[must_use]
+    pub fn tenant(tenant: &TenantName) -> Vec<u8> {
+        join(&[tenant.as_str().as_bytes()])
+    }
+
+    /// `tenant 0 bucket 0`: a bucket's row, and the prefix of its values.
+    #[must_use]
+    pub fn bucket(tenant: &TenantName, bucket: &BucketName) -> Vec<u8> {
+        join(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes()])
+    }
+
+    /// `tenant 0 bucket 0 key`.
+    #[must_use]
+    pub fn value(tenant: &TenantName, bucket_name: &BucketName, key: &str) -> Vec<u8> {
+        let mut bytes = bucket(tenant, bucket_name);
+        bytes.extend_from_slice(key.as_bytes());
+        bytes
+    }
+
+    /// `tenant 0 queue 0`: a queue's row, and the prefix of its dead letters.
+    #[must_use]
+    pub fn queue(tenant: &TenantName, queue: &QueueName) -> Vec<u8> {
+        join(&[tenant.as_str().as_bytes(), queue.as_str().as_bytes()])
+    }
+
+    /// `tenant 0 queue 0 delivery`.
+    #[must_use]
+    pub fn dead_letter(tenant: &TenantName, queue_name: &QueueName, delivery: DeliveryId) -> Vec<u8> {
+        let mut bytes = queue(tenant, queue_name);
+        bytes.extend_from_slice(&delivery.to_key());
+        bytes
+    }
+}
+
+/// A row type: its table and its bytes.
+pub(crate) trait Row: Sized {
+    const TABLE: Table;
+    fn put(&self, w: &mut Writer);
+    fn take(r: &mut Reader) -> Result<Self, DecodeError>;
+
+    fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        self.put(&mut w);
+        w.finish()
+    }
+
+    fn decode(bytes: &Bytes) -> Result<Self, TableError> {
+        let decode = || {
+            let mut r = Reader::new(bytes);
+            let row = Self::take(&mut r)?;
+            r.end()?;
+            Ok(row)
+        };
+        decode().map_err(|source| TableError::Row { table: Self::TABLE.name(), source })
+    }
+
+    fn read(tables: &impl Tables, key: &[u8]) -> Result<Option<Self>, TableError> {
+        tables.get(Self::TABLE, key)?.as_ref().map(Self::decode).transpose()
+    }
+}
+
+macro_rules! public_row {
+    ($($row:ident)*) => { $(impl $row {
+        /// The row under `key`.
+        ///
+        /// # Errors
+        /// When the table cannot be read or the row is damaged.
+        pub fn get(tables: &impl Tables, key: &[u8]) -> Result<Option<Self>, TableError> {
+            Row::read(tables, key)
+        }
+
+        /// Reads the row's bytes.
+        ///
+        /// # Errors
+        /// When the row is damaged.
+        pub fn from_bytes(bytes: &Bytes) -> Result<Self, TableError> {
+            Row::decode(bytes)
+        }
+    })* };
+}
+public_row!(RulesRow DeliveryRow ValueRow BucketRow DeadLetterRow StatsRow);
+
+/// The rule set in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesRow {
+    /// The k of the frame that brought it.
+    pub version: u64,
+    /// The document, canonical JSON.
+    pub document: Bytes,
+}
+
+impl Row for RulesRow {
+    const TABLE: Table = Table::Rules;
+    fn put(&self, w: &mut Writer) {
+        w.u64(self.version).bytes(&self.document);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { version: r.u64("version")?, document: r.bytes("document")? })
+    }
+}
+
+/// An unsettled delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Whose it is.
+    pub tenant: wharf_event::TenantName,
+    /// The event's bus.
+    pub bus: BusName,
+    /// Rule and plugin.
+    pub target: TargetRef,
+    /// Attempts that were settled.
+    pub attempts: u32,
+    /// Not before this frame time, in milliseconds.
+    pub due_ms: u64,
+    /// When the obligation arose: frame time of the event, or of its last redrive.
+    pub since_ms: u64,
+}
+
+impl Row for DeliveryRow {
+    const TABLE: Table = Table::Deliveries;
+    fn put(&self, w: &mut Writer) {
+        w.str(self.tenant.as_str()).str(self.bus.as_str());
+        w.str(self.target.rule.as_str()).str(self.target.plugin.as_str());
+        w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            tenant: r.parse("tenant")?,
+            bus: r.parse("bus")?,
+            target: TargetRef { rule: r.parse("rule")?, plugin: r.parse("plugin")? },
+            attempts: r.u32("attempts")?,
+            due_ms: r.u64("due")?,
+            since_ms: r.u64("since")?,
+        })
+    }
+}
+
+/// A value with its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueRow {
+    /// Where it was written.
+    pub version: Position,
+    /// The value.
+    pub value: Bytes,
+}
+
+impl Row for ValueRow {
+    const TABLE: Table = Table::Values;
+    fn put(&self, w: &mut Writer) {
+        w.position(self.version).bytes(&self.value);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { version: r.position("version")?, value: r.bytes("value")? })
+    }
+}
+
+/// A bucket: its membership version changes whenever a key comes or goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BucketRow {
+    /// The record that last added or removed a key.
+    pub membership: Position,
+    /// How many keys there are.
+    pub keys: u64,
+}
+
+impl Row for BucketRow {
+    const TABLE: Table = Table::Buckets;
+    fn put(&self, w: &mut Writer) {
+        w.position(self.membership).u64(self.keys);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { membership: r.position("membership")?, keys: r.u64("keys")? })
+    }
+}
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterRow {
+    /// The delivery as it was.
+    pub delivery: DeliveryRow,
+    /// Why.
+    pub code: Code,
+    /// Why, in words.
+    pub reason: String,
+    /// Frame time of the settle, in milliseconds.
+    pub at_ms: u64,
+}
+
+impl Row for DeadLetterRow {
+    const TABLE: Table = Table::DeadLetters;
+    fn put(&self, w: &mut Writer) {
+        self.delivery.put(w);
+        w.str(self.code.as_str()).str(&self.reason).u64(self.at_ms);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            delivery: DeliveryRow::take(r)?,
+            code: r.parse("code")?,
+            reason: r.str("reason")?,
+            at_ms: r.u64("at")?,
+        })
+    }
+}
+
+/// How many dead letters a queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueRow {
+    pub(crate) depth: u64,
+}
+
+impl Row for QueueRow {
+    const TABLE: Table = Table::Queues;
+    fn put(&self, w: &mut Writer) {
+        w.u64(self.depth);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { depth: r.u64("depth")? })
+    }
+}
+
+/// A tenant's counters since its first event, exact over crashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsRow {
+    /// Events received, duplicates not counted.
+    pub events: u64,
+    /// Events published by handlers.
+    pub published: u64,
+    /// Deliveries that arose, redriven ones not counted again.
+    pub deliveries: u64,
+    /// Attempts that were settled.
+    pub attempts: u64,
+    /// Attempts that ended in a retry.
+    pub retries: u64,
+    /// Deliveries that were given up.
+    pub dead_letters: u64,
+    /// Dead letters that became deliveries again.
+    pub redriven: u64,
+    /// Deliveries unsettled now.
+    pub pending: u64,
+}
+
+impl Row for StatsRow {
+    const TABLE: Table = Table::Stats;
+    fn put(&self, w: &mut Writer) {
+        w.u64(self.events).u64(self.published).u64(self.deliveries).u64(self.attempts);
+        w.u64(self.retries).u64(self.dead_letters).u64(self.redriven).u64(self.pending);
+    }
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            events: r.u64("events")?,
+            published: r.u64("published")?,
+            deliveries: r.u64("deliveries")?,
+            attempts: r.u64("attempts")?,
+            retries: r.u64("retries")?,
+            dead_letters: r.u64("dead letters")?,
+            redriven: r.u64("redriven")?,
+            pending: r.u64("pending")?,
+        })
+    }
+}
+
+impl DeadLetterRow {
+    /// How many dead letters `queue` of `tenant` holds; absent when it never held one.
+    ///
+    /// # Errors
+    /// When the table cannot be read or the row is damaged.
+    pub fn depth(
+        tables: &impl Tables,
+        tenant: &wharf_event::TenantName,
+        queue: &wharf_event::QueueName,
+    ) -> Result<Option<u64>, TableError> {
+        Ok(QueueRow::read(tables, &keys::queue(tenant, queue))?.map(|row| row.depth))
+    }
+
+    /// Reads the depth out of a row of [`Table::Queues`].
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn depth_of(row: &Bytes) -> Result<u64, TableError> {
+        Ok(QueueRow::decode(row)?.depth)
+    }
+
+    /// The delivery id in a key of [`Table::DeadLetters`].
+    #[must_use]
+    pub fn id_of(key: &[u8]) -> Option<DeliveryId> {
+        DeliveryId::from_key(key.get(key.len().checked_sub(DeliveryId::KEY_LEN)?..)?)
+    }
+}

@@ -1,0 +1,167 @@
+//! The sequencer: checks each request against the state including every record decided before it, and decides.
+//!
+//! There is one per partition and it is never called from two threads. It keeps what is cheaper to keep than to read: the
+//! deduplication index, the number of unsettled deliveries, the version of the rules.
+
+use wharf_event::{Code, Position};
+
+use crate::{
+    AcceptRequest, Accepted, ConfigureRequest, DeliveryId, ReadKey, Record, RedriveRequest, Redriven, RulesRow,
+    SettleRequest, Settled, StatsRow, accept,
+    dedup::{Dedup, Fingerprint},
+    redrive,
+    rows::Row,
+    settle,
+    tables::{Table, TableError, Tables},
+};
+
+/// What can be asked of a partition.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Put a rule set into force.
+    Configure(ConfigureRequest),
+    /// Take events.
+    Accept(AcceptRequest),
+    /// End an attempt.
+    Settle(Box<SettleRequest>),
+    /// Try dead letters again.
+    Redrive(RedriveRequest),
+}
+
+/// What was decided: records for the log, and the answer that leaves once they are durable.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The records; they take one record index each.
+    pub records: Vec<Record>,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The rule set of this version is in force.
+    Configured {
+        /// The k of its frame.
+        version: u64,
+    },
+    /// An answer for each event, in order.
+    Accepted(Vec<Result<Accepted, Refused>>),
+    /// The attempt is settled.
+    Settled(Settled),
+    /// Dead letters were moved.
+    Redriven(Redriven),
+}
+
+/// Why a request, or one event of it, was not taken. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The request was matched with a rule set that is no longer in force: match again.
+    #[error("the rule set changed meanwhile")]
+    StaleRules,
+    /// Too many deliveries wait.
+    #[error("too many deliveries wait; try again later")]
+    Overloaded,
+    /// The deduplication index is full.
+    #[error("the deduplication index is full; try again later")]
+    DedupFull,
+    /// The event matches too many targets.
+    #[error("the event matches {targets} targets, and {} are allowed", crate::limits::TARGETS_PER_EVENT_MAX)]
+    TooManyTargets {
+        /// How many.
+        targets: usize,
+    },
+    /// What the attempt read changed meanwhile: run it again.
+    #[error("what the attempt read changed meanwhile")]
+    Conflict {
+        /// What changed.
+        keys: Vec<ReadKey>,
+    },
+    /// The delivery is settled, or another attempt has its turn.
+    #[error("the delivery is not waiting for this attempt")]
+    Gone,
+    /// There is no such dead-letter queue.
+    #[error("there is no such dead-letter queue")]
+    UnknownQueue,
+    /// There is no such dead letter.
+    #[error("there is no dead letter {id} in the queue")]
+    UnknownDeadLetter {
+        /// The id asked for.
+        id: DeliveryId,
+    },
+}
+
+impl Refused {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Refused::StaleRules | Refused::Overloaded => Code::Overloaded,
+            Refused::DedupFull => Code::DedupFull,
+            Refused::TooManyTargets { .. } => Code::TargetsTooMany,
+            Refused::Conflict { .. } => Code::Conflict,
+            Refused::Gone | Refused::UnknownDeadLetter { .. } => Code::DeadLetterUnknown,
+            Refused::UnknownQueue => Code::QueueUnknown,
+        }
+    }
+}
+
+/// The sequencer of one partition.
+pub struct Sequencer {
+    pub(crate) dedup: Dedup,
+    pub(crate) pending: u64,
+    rules_version: u64,
+}
+
+impl Sequencer {
+    /// A sequencer over the state as it is.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn new(dedup_window_ms: u64, tables: &impl Tables) -> Result<Self, TableError> {
+        let mut sequencer = Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules_version: 0 };
+        sequencer.rules_version = RulesRow::get(tables, &[])?.map_or(0, |row| row.version);
+        for (_, row) in tables.scan(Table::Stats, &[], std::ops::Bound::Unbounded, usize::MAX)? {
+            sequencer.pending += StatsRow::decode(&row)?.pending;
+        }
+        Ok(sequencer)
+    }
+
+    /// The version of the rule set in force; 0 before the first.
+    #[must_use]
+    pub fn rules_version(&self) -> u64 {
+        self.rules_version
+    }
+
+    /// Remembers a record that was decided before a restart, for deduplication. Records come in log order.
+    pub fn remember(&mut self, record: &Record, position: Position, time_ms: u64) {
+        if let Record::Accept { tenant, bus, event, .. } = record {
+            self.dedup.expire(time_ms);
+            self.dedup.insert(Fingerprint::of(tenant, bus, event.source(), event.id()), position, time_ms);
+        }
+    }
+
+    /// Decides a request at frame time `now_ms`. The decision's records will stand at `base`, `base` + 256, …
+    ///
+    /// # Errors
+    /// When the state cannot be read. The inner error says why the request was not taken.
+    pub fn decide<T: Tables>(
+        &mut self,
+        request: Request,
+        now_ms: u64,
+        base: Position,
+        tables: &T,
+    ) -> Result<Result<Decision, Refused>, TableError> {
+        self.dedup.expire(now_ms);
+        match request {
+            Request::Configure(ConfigureRequest { document }) => {
+                self.rules_version = base.k;
+                let answer = Answer::Configured { version: base.k };
+                Ok(Ok(Decision { records: vec![Record::Configure { document }], answer }))
+            }
+            Request::Accept(request) => Ok(accept::decide(self, request, now_ms, base)),
+            Request::Settle(request) => settle::decide(self, *request, base, tables),
+            Request::Redrive(request) => redrive::decide(self, request, tables),
+        }
+    }
+}

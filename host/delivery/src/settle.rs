@@ -1,0 +1,277 @@
+//! Transition: an attempt ends. Its outcome, the events that it published and its key-value changes are one record.
+
+use bytes::Bytes;
+use wharf_event::{AttributeValue, BucketName, Event, Position, TenantName};
+
+use crate::{
+    Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
+    apply::{Arising, change_stats, dead_letter, insert_deliveries},
+    limits::HOPS_MAX,
+    rows::{BucketRow, Row, keys},
+    sequencer::{Answer, Decision, Refused, Sequencer},
+    tables::{Table, TableError, Tables},
+};
+
+/// The extension attribute that counts how often an event caused another.
+pub(crate) const HOPS_ATTRIBUTE: &str = "wharfhops";
+
+/// The end of an attempt, with its effects, checked against what it read.
+#[derive(Clone, Debug)]
+pub struct SettleRequest {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// The try.
+    pub attempt: Attempt,
+    /// How it ended. With anything but `Ack` there are no effects.
+    pub outcome: Outcome,
+    /// What it read of the key-value state.
+    pub reads: Vec<Read>,
+    /// The version of the rule set that the published events were matched with.
+    pub rules_version: u64,
+    /// Events to publish, with their targets.
+    pub published: Vec<(Event, Vec<TargetRef>)>,
+    /// Key-value changes, at most one a key.
+    pub writes: Vec<WriteRequest>,
+}
+
+/// Something that an attempt read, and the version that it saw. Absent is [`Position::ZERO`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What.
+    pub key: ReadKey,
+    /// Which version.
+    pub version: Position,
+}
+
+/// What can be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadKey {
+    /// The value under a key, present or absent.
+    Value(BucketName, String),
+    /// The list of a bucket's keys.
+    Listing(BucketName),
+}
+
+/// A change of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteRequest {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: String,
+    /// The change.
+    pub op: WriteOp,
+}
+
+/// How a key changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteOp {
+    /// The value is this from now on.
+    Set(Bytes),
+    /// There is no value any more.
+    Delete,
+    /// So much is added to the decimal integer that is there (absent = 0). Never conflicts.
+    Add(i64),
+}
+
+/// A settle is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Where it stands.
+    pub position: Position,
+}
+
+pub(crate) fn decide<T: Tables>(
+    sequencer: &mut Sequencer,
+    request: SettleRequest,
+    base: Position,
+    tables: &T,
+) -> Result<Result<Decision, Refused>, TableError> {
+    let Some(row) = DeliveryRow::get(tables, &request.delivery.to_key())? else {
+        return Ok(Err(Refused::Gone));
+    };
+    if row.attempts.saturating_add(1) != request.attempt.number {
+        return Ok(Err(Refused::Gone));
+    }
+    let stale = stale_reads(&row.tenant, &request.reads, tables)?;
+    if !stale.is_empty() {
+        return Ok(Err(Refused::Conflict { keys: stale }));
+    }
+    if !request.published.is_empty() && request.rules_version != sequencer.rules_version() {
+        return Ok(Err(Refused::StaleRules));
+    }
+    let mut writes = Vec::with_capacity(request.writes.len());
+    for WriteRequest { bucket, key, op } in request.writes {
+        let value = match op {
+            WriteOp::Set(value) => Some(value),
+            WriteOp::Delete => None,
+            WriteOp::Add(delta) => match sum(&row.tenant, &bucket, &key, delta, tables)? {
+                Some(sum) => Some(sum),
+                // The value stopped being a number after the attempt looked: it runs again and is told so.
+                None => return Ok(Err(Refused::Conflict { keys: vec![ReadKey::Value(bucket, key)] })),
+            },
+        };
+        writes.push(ValueWrite { bucket, key, value });
+    }
+    let published: Vec<Published> = request
+        .published
+        .into_iter()
+        .map(|(event, targets)| Published { hop_limit: hops(&event) > HOPS_MAX, event, targets })
+        .collect();
+    let arising: u64 = published.iter().filter(|p| !p.hop_limit).map(|p| p.targets.len() as u64).sum();
+    let ended = u64::from(!matches!(request.outcome, Outcome::Retry { .. }));
+    sequencer.pending = (sequencer.pending + arising).saturating_sub(ended);
+    let record = Record::Settle {
+        tenant: row.tenant,
+        bus: row.bus,
+        delivery: request.delivery,
+        target: row.target,
+        attempt: request.attempt,
+        outcome: request.outcome,
+        published,
+        writes,
+    };
+    Ok(Ok(Decision { records: vec![record], answer: Answer::Settled(Settled { position: base }) }))
+}
+
+fn stale_reads(tenant: &TenantName, reads: &[Read], tables: &impl Tables) -> Result<Vec<ReadKey>, TableError> {
+    let mut stale = Vec::new();
+    for Read { key, version } in reads {
+        let now = match key {
+            ReadKey::Value(bucket, name) => {
+                ValueRow::get(tables, &keys::value(tenant, bucket, name))?.map(|row| row.version)
+            }
+            ReadKey::Listing(bucket) => {
+                BucketRow::get(tables, &keys::bucket(tenant, bucket))?.map(|row| row.membership)
+            }
+        };
+        if now.unwrap_or(Position::ZERO) != *version {
+            stale.push(key.clone());
+        }
+    }
+    Ok(stale)
+}
+
+/// The new value of a counter; absent when what is there is no integer or the sum is none.
+fn sum(
+    tenant: &TenantName,
+    bucket: &BucketName,
+    key: &str,
+    delta: i64,
+    tables: &impl Tables,
+) -> Result<Option<Bytes>, TableError> {
+    let before = match ValueRow::get(tables, &keys::value(tenant, bucket, key))? {
+        None => Some(0),
+        Some(row) => std::str::from_utf8(&row.value).ok().and_then(|text| text.parse::<i64>().ok()),
+    };
+    Ok(before.and_then(|before| before.checked_add(delta)).map(|sum| Bytes::from(sum.to_string())))
+}
+
+fn hops(event: &Event) -> u32 {
+    match event.extension(HOPS_ATTRIBUTE) {
+        Some(AttributeValue::Integer(hops)) => u32::try_from(*hops).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+pub(crate) fn apply<T: Tables>(
+    record: &Record,
+    position: Position,
+    time_ms: u64,
+    tables: &mut T,
+) -> Result<Vec<Due>, TableError> {
+    let Record::Settle { tenant, bus, delivery, attempt, outcome, published, writes, .. } = record else {
+        return Ok(Vec::new());
+    };
+    let Some(row) = DeliveryRow::get(tables, &delivery.to_key())? else {
+        return Ok(Vec::new());
+    };
+    let mut due = end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?;
+    let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);
+    for (n, event) in (1..).zip(published) {
+        let place = Position { k: position.k, i: position.i + n };
+        let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms }.deliveries(&event.targets);
+        if event.hop_limit {
+            refused += arising.len() as u64;
+            for d in arising {
+                let queue = hop_limit_queue(&d.row.target);
+                let reason = format!("the event is hop {} of a chain, and {HOPS_MAX} are allowed", hops(&event.event));
+                let why = (&queue, wharf_event::Code::HopLimit, reason.as_str());
+                dead_letter(d.id, d.row, why, time_ms, tables)?;
+            }
+        } else {
+            arisen += arising.len() as u64;
+            insert_deliveries(&arising, tables);
+            due.extend(arising);
+        }
+    }
+    for write in writes {
+        apply_write(tenant, write, position, tables)?;
+    }
+    change_stats(tenant, tables, |stats| {
+        let dead = u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
+        stats.attempts += u64::from(attempt.release.is_some());
+        stats.retries += retried;
+        stats.dead_letters += dead + refused;
+        stats.published += published.len() as u64;
+        stats.deliveries += arisen + refused;
+        stats.pending = (stats.pending + arisen + retried).saturating_sub(1);
+    })?;
+    Ok(due)
+}
+
+/// Events beyond the hop limit never reach a policy that names a queue: they go to the one named like the plugin.
+fn hop_limit_queue(target: &TargetRef) -> wharf_event::QueueName {
+    wharf_event::QueueName::from(&target.plugin)
+}
+
+fn end_attempt(
+    id: DeliveryId,
+    mut row: DeliveryRow,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    time_ms: u64,
+    tables: &mut impl Tables,
+) -> Result<Vec<Due>, TableError> {
+    row.attempts = attempt.number;
+    match outcome {
+        Outcome::Ack => {
+            tables.remove(Table::Deliveries, &id.to_key());
+            Ok(Vec::new())
+        }
+        Outcome::Retry { at_ms, .. } => {
+            row.due_ms = *at_ms;
+            tables.put(Table::Deliveries, &id.to_key(), row.encode());
+            Ok(vec![Due { id, row, event: None }])
+        }
+        Outcome::DeadLetter { queue, code, reason } => {
+            tables.remove(Table::Deliveries, &id.to_key());
+            dead_letter(id, row, (queue, *code, reason), time_ms, tables)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn apply_write(
+    tenant: &TenantName,
+    write: &ValueWrite,
+    position: Position,
+    tables: &mut impl Tables,
+) -> Result<(), TableError> {
+    let key = keys::value(tenant, &write.bucket, &write.key);
+    let was = tables.get(Table::Values, &key)?.is_some();
+    match &write.value {
+        Some(value) => {
+            let row = ValueRow { version: position, value: value.clone() };
+            tables.put(Table::Values, &key, row.encode());
+        }
+        None => tables.remove(Table::Values, &key),
+    }
+    if was != write.value.is_some() {
+        let bucket_key = keys::bucket(tenant, &write.bucket);
+        let keys = BucketRow::get(tables, &bucket_key)?.unwrap_or_default().keys;
+        let keys = if was { keys.saturating_sub(1) } else { keys + 1 };
+        tables.put(Table::Buckets, &bucket_key, BucketRow { membership: position, keys }.encode());
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The port through which the machine sees its state: ordered tables of bytes.
+//!
+//! `wharf-state` implements it over an in-memory overlay and redb. The machine alone knows what the rows mean.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+/// The tables of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// The rule set in force: one row, key empty.
+    Rules,
+    /// Unsettled deliveries by delivery id.
+    Deliveries,
+    /// Key-value rows by tenant, bucket, key.
+    Values,
+    /// Buckets by tenant, bucket.
+    Buckets,
+    /// Dead letters by tenant, queue, delivery id.
+    DeadLetters,
+    /// Depth of each dead-letter queue by tenant, queue.
+    Queues,
+    /// Counters by tenant.
+    Stats,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Table; 7] = [
+        Table::Rules,
+        Table::Deliveries,
+        Table::Values,
+        Table::Buckets,
+        Table::DeadLetters,
+        Table::Queues,
+        Table::Stats,
+    ];
+
+    /// The name that it has on disk.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Rules => "rules",
+            Table::Deliveries => "deliveries",
+            Table::Values => "values",
+            Table::Buckets => "buckets",
+            Table::DeadLetters => "dead-letters",
+            Table::Queues => "queues",
+            Table::Stats => "stats",
+        }
+    }
+}
+
+/// The state could not be read, or holds what it cannot hold.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The store below failed.
+    #[error("table {table} cannot be read")]
+    Storage {
+        /// Which table.
+        table: &'static str,
+        /// What the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row does not decode.
+    #[error("a row of table {table} is damaged")]
+    Row {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong with it.
+        source: crate::DecodeError,
+    },
+}
+
+/// Ordered tables of bytes.
+pub trait Tables {
+    /// The row under `key`.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError>;
+
+    /// At most `limit` rows whose keys begin with `prefix` and lie above `after`, in key order.
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, TableError>;
+
+    /// Writes a row whose key is known to be absent. A row that is inserted and removed between two checkpoints leaves no
+    /// trace in the store below.
+    fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>);
+
+    /// Writes a row.
+    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>);
+
+    /// Removes a row; it need not be there.
+    fn remove(&mut self, table: Table, key: &[u8]);
+}

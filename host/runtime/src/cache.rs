@@ -1,0 +1,134 @@
+//! Compiled artifacts on disk, so that a start does not compile again.
+//!
+//! An artifact is machine code: whoever writes one owns the process. So each carries a keyed MAC under a secret of this
+//! data folder, checked over the very bytes that are then loaded; anything else is compiled again and reported. The name
+//! holds the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major.
+//! Nothing here is needed: the cache may be deleted at any time.
+
+use std::{hash::Hasher, io, io::Write as _};
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use wasmtime::{Engine, component::Component};
+use wharf_event::Digest;
+
+const MAGIC: &[u8; 8] = b"WHARFAOT";
+const SECRET: &str = "secret";
+const MAC_LEN: usize = blake3::OUT_LEN;
+
+/// The cache could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the artifact cache cannot be opened")]
+pub struct CacheError(#[from] io::Error);
+
+/// A folder of compiled artifacts.
+pub struct ArtifactCache {
+    folder: Dir,
+    secret: [u8; blake3::KEY_LEN],
+}
+
+impl ArtifactCache {
+    /// The cache in `folder`, whose secret is made when it is not there.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn open(folder: Dir) -> Result<Self, CacheError> {
+        let secret = match folder.read(SECRET).ok().and_then(|bytes| bytes.try_into().ok()) {
+            Some(secret) => secret,
+            None => {
+                let secret: [u8; blake3::KEY_LEN] = rand::random();
+                write_whole(&folder, SECRET, &[&secret])?;
+                secret
+            }
+        };
+        Ok(Self { folder, secret })
+    }
+
+    /// The artifact of that component for this very engine, if it is there and ours.
+    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
+        let name = name(engine, digest);
+        let bytes = self.folder.read(&name).ok()?;
+        let Some(artifact) = self.verified(&bytes) else {
+            tracing::warn!(artifact = name, "a cached artifact is not ours or is damaged; compiling again");
+            return None;
+        };
+        // SAFETY: these bytes were serialized by this program, for an engine of the same settings and version (the name
+        // holds both), and have not changed since: the MAC under this folder's secret was checked over exactly them.
+        #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
+        let loaded = unsafe { Component::deserialize(engine, artifact) };
+        loaded
+            .inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}"))
+            .ok()
+    }
+
+    /// Keeps an artifact. A cache that cannot be written costs time only.
+    pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, component: &Component) {
+        let name = name(engine, digest);
+        let kept = component.serialize().map_err(io::Error::other).and_then(|artifact| {
+            let mac = blake3::keyed_hash(&self.secret, &artifact);
+            write_whole(&self.folder, &name, &[MAGIC, mac.as_bytes(), &artifact])
+        });
+        if let Err(error) = kept {
+            tracing::warn!(artifact = name, "a compiled artifact cannot be kept: {error}");
+        }
+    }
+
+    fn verified<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (mac, artifact) = bytes.strip_prefix(MAGIC)?.split_at_checked(MAC_LEN)?;
+        let mac = blake3::Hash::from_slice(mac).ok()?;
+        // The comparison of hashes takes the same time wherever they differ.
+        (blake3::keyed_hash(&self.secret, artifact) == mac).then_some(artifact)
+    }
+}
+
+fn name(engine: &Engine, digest: &Digest) -> String {
+    struct Stable(blake3::Hasher);
+    impl Hasher for Stable {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut hasher = Stable(blake3::Hasher::new());
+    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+    hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.write(digest.as_bytes());
+    format!("{}.cwasm", hasher.0.finalize().to_hex())
+}
+
+/// Writes a file that is there as a whole or not at all, readable by its owner only.
+fn write_whole(folder: &Dir, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+    let temporary = format!("{name}.{:016x}.new", rand::random::<u64>());
+    let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
+    let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
+    written.and_then(|()| folder.rename(&temporary, folder, name)).inspect_err(|_| {
+        // What is left of a failed write is of no use; failing to remove it changes nothing.
+        let _ = folder.remove_file(&temporary);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_counts_only_with_this_folders_mac() {
+        let folder = std::env::temp_dir().join(format!("wharf-cache-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir(&folder).unwrap();
+        let open = || Dir::open_ambient_dir(&folder, cap_std::ambient_authority()).unwrap();
+        let cache = ArtifactCache::open(open()).unwrap();
+        let mac = blake3::keyed_hash(&cache.secret, b"code");
+        let file = [MAGIC.as_slice(), mac.as_bytes(), b"code"].concat();
+        assert_eq!(cache.verified(&file), Some(b"code".as_slice()));
+        for n in 0..file.len() {
+            let mut flipped = file.clone();
+            flipped[n] ^= 1;
+            assert_eq!(cache.verified(&flipped), None, "byte {n}");
+            assert_eq!(cache.verified(&file[..n]), None, "cut at {n}");
+        }
+        let again = ArtifactCache::open(open()).unwrap();
+        assert_eq!(again.verified(&file), Some(b"code".as_slice()), "the secret stays");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,142 @@
+//! One attempt: a fresh instance, a call, and what came of it. Every limit is on.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::{Store, UpdateDeadline};
+use wharf_capability::{
+    Attempt, AttemptContext, Effects, exports::wharf::plugin::handler as guest, wharf::plugin::types,
+};
+use wharf_delivery::{Failure, LimitsDocument, Verdict};
+use wharf_event::{Code, Event};
+
+use crate::{
+    Release, Runtime,
+    cpu::{CpuMeter, Metered},
+    limits::{HANDLES_MAX, HOSTCALL_BYTES},
+};
+
+/// An attempt to be made.
+pub struct Invocation {
+    /// Who runs, with what.
+    pub context: AttemptContext,
+    /// The rule that matched.
+    pub rule: String,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// How many the retry policy allows.
+    pub max_attempts: u32,
+    /// What it may consume.
+    pub limits: LimitsDocument,
+}
+
+/// What came of an attempt.
+pub struct Report {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What it did; to be dropped unless the verdict is `Ok`. Its reads count in any case.
+    pub effects: Effects,
+    /// Wall time.
+    pub duration: Duration,
+    /// CPU time.
+    pub cpu: Duration,
+}
+
+/// The guest used its CPU budget up.
+#[derive(Debug, thiserror::Error)]
+#[error("the attempt used its CPU budget of {0} ms up")]
+struct CpuSpent(u32);
+
+impl Runtime {
+    /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
+    pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
+        let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
+        let event = to_guest(&context.event);
+        let delivery = types::Delivery {
+            id: context.delivery.to_string(),
+            rule,
+            attempt,
+            max_attempts,
+            deadline_ms: limits.wall_ms,
+        };
+        let (began, meter) = (Instant::now(), CpuMeter::default());
+        let mut store = self.store(context, limits, meter.clone());
+        let call = async {
+            let instance = release.handler.instantiate_async(&mut store).await?;
+            instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await
+        };
+        let wall = Duration::from_millis(u64::from(limits.wall_ms));
+        let verdict = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
+            Ok(Ok(Ok(()))) => Verdict::Ok,
+            Ok(Ok(Err(failure))) => Verdict::Failed(wished(failure)),
+            Ok(Err(error)) => Verdict::Failed(broken(&error, store.data_mut().budget().memory_refused, limits)),
+            Err(_) => Verdict::Failed(Failure {
+                code: Code::LimitWall,
+                reason: format!("the attempt took longer than {} ms", limits.wall_ms),
+                retry_after_ms: None,
+            }),
+        };
+        let effects = store.into_data().into_effects();
+        Report { verdict, effects, duration: began.elapsed(), cpu: meter.used() }
+    }
+
+    fn store(&self, context: AttemptContext, limits: LimitsDocument, meter: CpuMeter) -> Store<Attempt> {
+        let memory_bytes = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+        let mut store = Store::new(self.engine(), Attempt::new(context, memory_bytes));
+        store.limiter(|attempt| attempt.budget());
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.set_epoch_deadline(1);
+        let budget = Duration::from_millis(u64::from(limits.cpu_ms));
+        store.epoch_deadline_callback(move |_| {
+            if meter.used_in_poll() > budget {
+                return Err(CpuSpent(limits.cpu_ms).into());
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+fn wished(failure: guest::Failure) -> Failure {
+    match failure {
+        guest::Failure::Retry(wish) => {
+            Failure { code: Code::HandlerRetry, reason: wish.reason, retry_after_ms: wish.after_ms }
+        }
+        guest::Failure::Reject(reason) => Failure { code: Code::HandlerReject, reason, retry_after_ms: None },
+    }
+}
+
+/// What a trap means to the people who read about it.
+fn broken(error: &wasmtime::Error, memory_refused: bool, limits: LimitsDocument) -> Failure {
+    let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
+    if error.downcast_ref::<CpuSpent>().is_some() {
+        return failure(Code::LimitCpu, format!("the attempt used its CPU budget of {} ms up", limits.cpu_ms));
+    }
+    if error.downcast_ref::<wharf_capability::ReadFailed>().is_some() {
+        return failure(Code::Internal, format!("{error:#}"));
+    }
+    if memory_refused {
+        let reason = format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
+        return failure(Code::LimitMemory, reason);
+    }
+    failure(Code::HandlerTrap, format!("{error:#}"))
+}
+
+fn to_guest(event: &Event) -> types::Event {
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    types::Event {
+        id: event.id().to_owned(),
+        source: event.source().to_owned(),
+        type_: event.kind().to_owned(),
+        subject: text(event.subject()),
+        time: text(event.time()),
+        datacontenttype: text(event.datacontenttype()),
+        dataschema: text(event.dataschema()),
+        extensions: event
+            .extensions()
+            .iter()
+            .map(|(name, value)| types::Attribute { name: name.to_string(), value: value.to_string() })
+            .collect(),
+        data: event.data().map(|data| data.bytes().to_vec()),
+    }
+}

@@ -1,0 +1,34 @@
+//! The bounds of the engine, each with its unit.
+
+/// Bytes of a component.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+
+/// Attempts at a time, over all plugins. The pool below has a slot for each.
+pub const ATTEMPTS_AT_A_TIME: u32 = 256;
+
+/// Bytes of one linear memory that the pool reserves room for; a plugin's own limit lies below it.
+pub const MEMORY_BYTES_MAX: usize = 256 << 20;
+
+/// Milliseconds between two looks at the CPU budget of running guests.
+pub const EPOCH_MS: u64 = 1;
+
+/// Bytes that a guest may pass to one host call.
+pub const HOSTCALL_BYTES: usize = 8 << 20;
+
+/// Component handles that one attempt may hold.
+pub const HANDLES_MAX: usize = 4_096;
+
+/// Bytes of a guest's stack.
+pub const STACK_BYTES: usize = 512 << 10;
+
+/// Bytes of the lowest part of a memory that are reset by copying, where the kernel cannot tell which pages are dirty.
+pub const KEEP_RESIDENT_BYTES: usize = 128 << 10;
+
+/// The same where it can: copying is then limited to dirty pages.
+pub const KEEP_RESIDENT_SCANNED_BYTES: usize = 1 << 20;
+
+/// Bytes of tables that are reset by copying.
+pub const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
+
+/// Frames of a guest's stack in a trap's reason.
+pub const BACKTRACE_FRAMES: usize = 16;

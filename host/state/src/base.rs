@@ -1,0 +1,141 @@
+//! The store below: a redb file with one table per table of the machine, and one row that says up to where it has come.
+//!
+//! A checkpoint is one durable transaction with quick repair, so a reopen after a crash takes milliseconds whatever the
+//! size of the file.
+
+use std::{collections::BTreeMap, fs::File, ops::Bound, sync::Arc};
+
+use bytes::Bytes;
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, backends::FileBackend};
+use wharf_delivery::{Table, TableError};
+
+use crate::{limits::CACHE_BYTES, overlay::Overlay};
+
+/// The version of the tables' layout.
+const FORMAT: u64 = 1;
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+
+fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(table.name())
+}
+
+/// Up to where the checkpoints have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// The last frame whose changes are in. 0 = none.
+    pub k: u64,
+}
+
+/// The state could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// redb failed.
+    #[error("the state file failed")]
+    Redb(#[from] redb::Error),
+    /// The file was written by another version of the program.
+    #[error("the state file has format {found}, and this program reads format {FORMAT}")]
+    Format {
+        /// The format that it has.
+        found: u64,
+    },
+}
+
+/// The open file with a view of its last checkpoint.
+pub(crate) struct Base {
+    database: Arc<Database>,
+    tables: Views,
+}
+
+fn failed(error: impl Into<redb::Error>) -> StateError {
+    StateError::Redb(error.into())
+}
+
+impl Base {
+    pub(crate) fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
+        let file = FileBackend::new(file).map_err(failed)?;
+        let database =
+            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(failed)?;
+        let write = database.begin_write().map_err(failed)?;
+        let k = {
+            let mut meta = write.open_table(META).map_err(failed)?;
+            let found = meta.get("format").map_err(failed)?.map_or(FORMAT, |format| format.value());
+            if found != FORMAT {
+                return Err(StateError::Format { found });
+            }
+            meta.insert("format", FORMAT).map_err(failed)?;
+            let k = meta.get("k").map_err(failed)?.map_or(0, |k| k.value());
+            for table in Table::ALL {
+                write.open_table(definition(table)).map_err(failed)?;
+            }
+            k
+        };
+        write.commit().map_err(failed)?;
+        let database = Arc::new(database);
+        let tables = view(&database)?;
+        Ok((Self { database, tables }, Checkpointed { k }))
+    }
+
+    pub(crate) fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.database)
+    }
+
+    pub(crate) fn refresh(&mut self, tables: Views) {
+        self.tables = tables;
+    }
+
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
+        let Some(view) = self.tables.get(&table) else { return Ok(None) };
+        let row = view.get(key).map_err(|source| unreadable(table, source))?;
+        Ok(row.map(|row| Bytes::copy_from_slice(row.value())))
+    }
+
+    pub(crate) fn range<'a>(
+        &'a self,
+        table: Table,
+        from: Bound<&'a [u8]>,
+    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), TableError>> + 'a, TableError> {
+        let range = match self.tables.get(&table) {
+            Some(view) => Some(
+                view.range::<&[u8]>((from, Bound::Unbounded)).map_err(|source| unreadable(table, source))?,
+            ),
+            None => None,
+        };
+        Ok(range.into_iter().flatten().map(move |row| {
+            let (key, row) = row.map_err(|source| unreadable(table, source))?;
+            Ok((Bytes::copy_from_slice(key.value()), Bytes::copy_from_slice(row.value())))
+        }))
+    }
+}
+
+fn unreadable(table: Table, source: redb::StorageError) -> TableError {
+    TableError::Storage { table: table.name(), source: Box::new(source) }
+}
+
+pub(crate) type Views = BTreeMap<Table, ReadOnlyTable<&'static [u8], &'static [u8]>>;
+
+fn view(database: &Database) -> Result<Views, StateError> {
+    let read = database.begin_read().map_err(failed)?;
+    let mut tables = BTreeMap::new();
+    for table in Table::ALL {
+        tables.insert(table, read.open_table(definition(table)).map_err(failed)?);
+    }
+    Ok(tables)
+}
+
+/// Writes the net change and its position in one durable transaction, and gives the view after it.
+pub(crate) fn write(database: &Database, overlay: &Overlay, k: u64) -> Result<Views, StateError> {
+    let mut write = database.begin_write().map_err(failed)?;
+    write.set_quick_repair(true);
+    for table in Table::ALL {
+        let mut open = write.open_table(definition(table)).map_err(failed)?;
+        for (key, entry) in overlay.rows(table) {
+            match entry.row() {
+                Some(row) => open.insert(key.as_ref(), row.as_ref()).map_err(failed)?,
+                None => open.remove(key.as_ref()).map_err(failed)?,
+            };
+        }
+    }
+    write.open_table(META).map_err(failed)?.insert("k", k).map_err(failed)?;
+    write.commit().map_err(failed)?;
+    view(database)
+}

@@ -1,0 +1,173 @@
+//! The state itself: the active overlay over the frozen one over redb.
+//!
+//! A checkpoint freezes the active overlay between two frames, so it holds exactly a durable position; while it is written
+//! a second overlay fills. When both are full, admission has to wait (`is_full`), settles need not.
+
+use std::{fs::File, iter, ops::Bound, sync::Arc};
+
+use bytes::Bytes;
+use wharf_delivery::{Table, TableError, Tables};
+
+use crate::{
+    base::{self, Base, Checkpointed, StateError},
+    limits::OVERLAY_BYTES,
+    overlay::Overlay,
+};
+
+/// The tables of one partition.
+pub struct State {
+    active: Overlay,
+    frozen: Option<Arc<Overlay>>,
+    base: Base,
+}
+
+/// A checkpoint to be written, on a thread of its own.
+pub struct Checkpoint {
+    overlay: Arc<Overlay>,
+    database: Arc<redb::Database>,
+    k: u64,
+}
+
+/// What a written checkpoint leaves: the view of the store below after it.
+pub struct Snapshot {
+    tables: base::Views,
+    k: u64,
+}
+
+impl State {
+    /// Opens the state in `file`, which may be empty.
+    ///
+    /// # Errors
+    /// When the file is no state file, is damaged, or cannot be read.
+    pub fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
+        let (base, checkpointed) = Base::open(file)?;
+        Ok((Self { active: Overlay::default(), frozen: None, base }, checkpointed))
+    }
+
+    /// Whether enough changes have gathered for a checkpoint.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.frozen.is_none() && self.active.bytes() >= OVERLAY_BYTES
+    }
+
+    /// Whether there is anything to write and nothing being written.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.frozen.is_none() && !self.active.is_empty()
+    }
+
+    /// Whether both overlays are full: nothing new may be admitted until the checkpoint under way is done.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.frozen.is_some() && self.active.bytes() >= OVERLAY_BYTES
+    }
+
+    /// Freezes the changes up to and including the durable frame `k`. Absent while another checkpoint is under way.
+    pub fn freeze(&mut self, k: u64) -> Option<Checkpoint> {
+        if self.frozen.is_some() {
+            return None;
+        }
+        let overlay = Arc::new(std::mem::take(&mut self.active));
+        self.frozen = Some(Arc::clone(&overlay));
+        Some(Checkpoint { overlay, database: self.base.database(), k })
+    }
+
+    /// Puts a written checkpoint to use.
+    pub fn thaw(&mut self, snapshot: Snapshot) {
+        self.base.refresh(snapshot.tables);
+        self.frozen = None;
+    }
+}
+
+impl Checkpoint {
+    /// Writes it; returns when it is durable.
+    ///
+    /// # Errors
+    /// When redb fails. The frozen changes stay readable in memory, and the log has them.
+    pub fn write(self) -> Result<Snapshot, StateError> {
+        let tables = base::write(&self.database, &self.overlay, self.k)?;
+        Ok(Snapshot { tables, k: self.k })
+    }
+}
+
+impl Snapshot {
+    /// The last frame whose changes are in.
+    #[must_use]
+    pub fn k(&self) -> u64 {
+        self.k
+    }
+}
+
+impl Tables for State {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
+        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.get(table, key));
+        match self.active.get(table, key).or_else(frozen) {
+            Some(entry) => Ok(entry.row().cloned()),
+            None => self.base.get(table, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, TableError> {
+        let from = match after {
+            Bound::Excluded(key) | Bound::Included(key) if key >= prefix => after,
+            _ => Bound::Included(prefix),
+        };
+        let active = layer(Some(&self.active), table, from).peekable();
+        let frozen = layer(self.frozen.as_deref(), table, from).peekable();
+        let base = self.base.range(table, from)?.map(|row| row.map(|(key, row)| (key, Some(row)))).peekable();
+        merge(active, merge(frozen, base).peekable())
+            .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+            .filter_map(|row| row.map(|(key, row)| row.map(|row| (key, row))).transpose())
+            .take(limit)
+            .collect()
+    }
+
+    fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.active.insert(table, key, row);
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.active.put(table, key, row);
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) {
+        self.active.remove(table, key);
+    }
+}
+
+fn layer<'a>(
+    overlay: Option<&'a Overlay>,
+    table: Table,
+    from: Bound<&'a [u8]>,
+) -> impl Iterator<Item = Layered> + use<'a> {
+    let rows = overlay.map(|overlay| overlay.range(table, from)).into_iter().flatten();
+    rows.map(|(key, entry)| Ok((key.clone(), entry.row().cloned())))
+}
+
+type Layered = Result<(Bytes, Option<Bytes>), TableError>;
+
+/// Merges two layers in key order; where both have a key, the upper one's row counts.
+fn merge<U, L>(mut upper: iter::Peekable<U>, mut lower: iter::Peekable<L>) -> impl Iterator<Item = Layered>
+where
+    U: Iterator<Item = Layered>,
+    L: Iterator<Item = Layered>,
+{
+    iter::from_fn(move || match (upper.peek(), lower.peek()) {
+        (Some(Ok((u, _))), Some(Ok((l, _)))) => match u.cmp(l) {
+            std::cmp::Ordering::Less => upper.next(),
+            std::cmp::Ordering::Greater => lower.next(),
+            std::cmp::Ordering::Equal => {
+                lower.next();
+                upper.next()
+            }
+        },
+        (Some(_), _) => upper.next(),
+        (None, _) => lower.next(),
+    })
+}

@@ -1,0 +1,98 @@
+//! Goal: the layered state answers like one ordered map, whatever was checkpointed when.
+//! Method: random operations against a `BTreeMap` model, with checkpoints begun and ended at random and reopens.
+
+use std::{collections::BTreeMap, fs::File, ops::Bound};
+
+use proptest::prelude::*;
+use wharf_delivery::{Table, Tables};
+use wharf_state::{Checkpoint, State};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u8, u8),
+    Remove(u8),
+    Freeze,
+    Thaw,
+    Reopen,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (0..24u8, any::<u8>()).prop_map(|(key, row)| Op::Put(key, row)),
+        4 => (0..24u8).prop_map(Op::Remove),
+        1 => Just(Op::Freeze),
+        1 => Just(Op::Thaw),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+fn open(path: &std::path::Path) -> (State, u64) {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+    let (state, at) = State::open(file).unwrap();
+    (state, at.k)
+}
+
+fn check(state: &State, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+    let all = state.scan(Table::Values, &[], Bound::Unbounded, usize::MAX).unwrap();
+    let all: Vec<_> = all.into_iter().map(|(key, row)| (key.to_vec(), row.to_vec())).collect();
+    assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
+    for key in 0..24u8 {
+        let got = state.get(Table::Values, &[b'k', key]).unwrap().map(|row| row.to_vec());
+        assert_eq!(got.as_ref(), model.get(&vec![b'k', key]));
+    }
+    let page = state.scan(Table::Values, b"k", Bound::Excluded(&[b'k', 7]), 3).unwrap();
+    let expected: Vec<_> = model.range(vec![b'k', 8]..).take(3).map(|(key, _)| key.clone()).collect();
+    assert_eq!(page.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>(), expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_state_is_one_ordered_map_over_checkpoints_and_reopens(ops in proptest::collection::vec(op(), 1..80)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        let (mut state, _) = open(&path);
+        let mut model = BTreeMap::new();
+        // What a reopen finds: the model at the last written checkpoint.
+        let mut written = (0, model.clone());
+        let mut under_way: Option<(Checkpoint, BTreeMap<Vec<u8>, Vec<u8>>)> = None;
+        for (k, op) in (1u64..).zip(ops) {
+            match op {
+                Op::Put(key, row) => {
+                    let key = vec![b'k', key];
+                    if model.insert(key.clone(), vec![row]).is_none() {
+                        state.insert(Table::Values, &key, vec![row]);
+                    } else {
+                        state.put(Table::Values, &key, vec![row]);
+                    }
+                }
+                Op::Remove(key) => {
+                    model.remove(&vec![b'k', key]);
+                    state.remove(Table::Values, &[b'k', key]);
+                }
+                Op::Freeze => {
+                    if let Some(checkpoint) = state.freeze(k) {
+                        under_way = Some((checkpoint, model.clone()));
+                    }
+                }
+                Op::Thaw => {
+                    if let Some((checkpoint, frozen)) = under_way.take() {
+                        let snapshot = checkpoint.write().unwrap();
+                        written = (snapshot.k(), frozen);
+                        state.thaw(snapshot);
+                    }
+                }
+                Op::Reopen => {
+                    under_way = None;
+                    drop(state);
+                    let (reopened, at) = open(&path);
+                    state = reopened;
+                    prop_assert_eq!(at, written.0);
+                    model = written.1.clone();
+                }
+            }
+            check(&state, &model);
+        }
+    }
+}
