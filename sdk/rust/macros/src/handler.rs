@@ -65,6 +65,10 @@ fn export(function: &ItemFn) -> TokenStream {
                 }
             }
 
+            // Where nothing is exported the author's function is used all the same.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = { let _ = #name; };
+
             // The export is an `unsafe` attribute by nature; it is this macro's and not the author's.
             #[cfg(target_arch = "wasm32")]
             #[allow(unsafe_code)]
