@@ -1,0 +1,64 @@
+//! The seam to the disk: a folder of files, with the operations whose order and durability the log depends on.
+//!
+//! Invariant: nothing in this crate reaches a file except through these traits, so a test can lose, tear or fail every
+//! single one of them. There are no paths, only names in one folder, and no cursor: readers and the writer share a file.
+
+use std::io;
+
+/// A folder that holds the segments of one log.
+///
+/// Entries that were created, renamed or removed count as durable only after [`Disk::sync_dir`].
+pub trait Disk: Send + Sync + 'static {
+    /// An open file of this folder. It stays readable after its name is renamed or removed.
+    type File: DiskFile;
+
+    /// Opens an existing file for reading and writing.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Creates a file for reading and writing; one that exists is emptied.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// The names of all files, in any order.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Gives a file another name, replacing what had it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes every earlier create, rename and remove durable.
+    fn sync_dir(&self) -> io::Result<()>;
+}
+
+/// A file that is read and written by offset, from any thread.
+pub trait DiskFile: Send + Sync + 'static {
+    /// Reads at `offset` and says how many bytes came; 0 only at the end of the file.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`. Not durable before [`DiskFile::sync_data`].
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes every earlier write durable, and as much of the metadata as reading it back needs.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Length in bytes.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Sets the length; what is new reads as zeros.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+}
+
+/// Reads until `into` is full or the file ends, and says how many bytes came.
+pub(crate) fn read_full<F: DiskFile>(file: &F, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(offset + done as u64, rest) {
+            Ok(0) => break,
+            Ok(bytes) => done += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,243 @@
+//! The one writer: opens the log, appends frames, rolls to the next segment, trims old ones.
+//!
+//! Invariant: a frame is one write and one sync, `k` is returned only after both, and after any failed write nothing is
+//! written again until the log is opened anew. It does not gather records, does not wait, and does not lock the folder.
+
+use std::sync::Arc;
+
+use crate::catalog::{Indexed, Shared};
+use crate::disk::{Disk, DiskFile};
+use crate::error::{DiskOp, LogError};
+use crate::frame::{FrameHead, FrameKind, Owner, RecordIn, encode, frame_bytes, padded};
+use crate::limits::FRAME_BYTES_MAX;
+use crate::reader::LogReader;
+use crate::recover::recover;
+use crate::scan::sector_of;
+use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo, SegmentSizes};
+use crate::spare::Spare;
+
+/// How a log is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct LogOptions {
+    /// The partition whose log this is; segments of another one are refused.
+    pub partition: u32,
+    /// 128 random bits, new for every open and not shown to anyone.
+    pub nonce: [u8; 16],
+    /// Now, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The last frame that the state has durably, 0 if there is none. Nothing up to it may be missing.
+    pub checkpoint_k: u64,
+    /// How large segment files are made.
+    pub sizes: SegmentSizes,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// The oldest frame that is kept; 1 in a new log.
+    pub first_k: u64,
+    /// The last frame before this open's own epoch frame, 0 in a new log.
+    pub last_k: u64,
+    /// Time of that frame, in milliseconds since 1970; 0 in a new log.
+    pub last_time_ms: u64,
+    /// The epoch that this open began.
+    pub epoch: u64,
+    /// Length of the torn tail that was cut, in bytes, whole sectors; 0 after a clean stop.
+    pub torn_bytes_cut: u64,
+}
+
+/// A log that is open for writing.
+pub struct Log<D: Disk> {
+    shared: Arc<Shared<D>>,
+    sizes: SegmentSizes,
+    /// The active segment, where the next frame goes, and who wrote the last one.
+    head: SegmentHead,
+    file: Arc<D::File>,
+    end: u64,
+    owner: Owner,
+    last_k: u64,
+    last_time_ms: u64,
+    spare: Option<Spare<D::File>>,
+    buffer: Vec<u8>,
+    poison: Option<Arc<LogError>>,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log in `disk`, makes what it holds durable, cuts a torn tail and begins a new epoch. An empty folder becomes
+    /// a new log. Reads every frame from the checkpoint's segment on.
+    pub fn open(disk: D, options: LogOptions) -> Result<(Self, Recovery), LogError> {
+        let found = recover(&disk, &options)?;
+        let (head, file, end) = (found.active.head, Arc::clone(&found.active.file), found.active.end());
+        let last_k = found.chain.next_k.saturating_sub(1);
+        let owner = Owner { epoch: found.chain.owner.epoch + 1, nonce: options.nonce };
+        let mut log = Self {
+            shared: Arc::new(Shared::new(disk, found.heads, found.active, last_k)),
+            sizes: options.sizes,
+            head,
+            file,
+            end,
+            owner: found.chain.owner,
+            last_k,
+            last_time_ms: found.chain.time_ms,
+            spare: None,
+            buffer: Vec::new(),
+            poison: None,
+        };
+        let recovery = Recovery {
+            first_k: log.shared.first_k(),
+            last_k,
+            last_time_ms: found.chain.time_ms,
+            epoch: owner.epoch,
+            torn_bytes_cut: found.torn_bytes,
+        };
+        log.append_frame(FrameKind::Epoch, owner, options.time_ms, &[])?;
+        Ok((log, recovery))
+    }
+
+    /// Appends one frame with these records, in this order, and returns its `k` when it is durable. The frame's time is
+    /// `time_ms` or that of the frame before, whichever is later.
+    ///
+    /// [`LogError::FrameTooLarge`] leaves the log as it was; every other error poisons it.
+    pub fn append(&mut self, time_ms: u64, records: &[RecordIn<'_>]) -> Result<u64, LogError> {
+        self.append_frame(FrameKind::Records, self.owner, time_ms, records)
+    }
+
+    /// Appends a mark: a frame without records, behind which the frame before is no longer the last one, so that a fault in
+    /// it is told from a torn write. Called when nothing was appended for a while.
+    pub fn append_mark(&mut self, time_ms: u64) -> Result<u64, LogError> {
+        self.append_frame(FrameKind::Mark, self.owner, time_ms, &[])
+    }
+
+    /// Prepares the next segment by one step (about a millisecond) once the active one is half full; false when there is
+    /// nothing to do now. Optional: an append that needs a segment which is not ready prepares all of it.
+    pub fn prepare_step(&mut self) -> Result<bool, LogError> {
+        self.check_poison()?;
+        if self.end < self.head.bytes / 2 {
+            return Ok(false);
+        }
+        let bytes = self.sizes.next(Some(self.head.bytes), 0);
+        let stepped = match &mut self.spare {
+            Some(spare) => spare.step(),
+            None => Spare::create(&self.shared.disk, bytes).map(|spare| {
+                self.spare = Some(spare);
+                true
+            }),
+        };
+        stepped.map_err(|error| self.poisoned_by(error))
+    }
+
+    /// Removes the segments that hold only frames below `below_k`, the oldest first; never the active one.
+    pub fn trim(&mut self, below_k: u64) -> Result<(), LogError> {
+        self.check_poison()?;
+        while let Some(name) = self.shared.forget_oldest(below_k) {
+            // One by one: were two removals to become durable in the other order, a crash would leave a hole.
+            let disk = &self.shared.disk;
+            let removed = disk.remove(&name).map_err(LogError::io(DiskOp::Remove, &name));
+            let synced = removed.and_then(|()| disk.sync_dir().map_err(LogError::io(DiskOp::SyncDir, &name)));
+            synced.map_err(|error| self.poisoned_by(error))?;
+        }
+        Ok(())
+    }
+
+    /// A reader of this log, for any thread.
+    #[must_use]
+    pub fn reader(&self) -> LogReader<D> {
+        LogReader::new(Arc::clone(&self.shared))
+    }
+
+    /// The last durable frame.
+    #[must_use]
+    pub fn last_k(&self) -> u64 {
+        self.last_k
+    }
+
+    /// This owner's epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.owner.epoch
+    }
+
+    /// All segments, the oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.shared.segments()
+    }
+
+    fn append_frame(
+        &mut self,
+        kind: FrameKind,
+        owner: Owner,
+        time_ms: u64,
+        records: &[RecordIn<'_>],
+    ) -> Result<u64, LogError> {
+        self.check_poison()?;
+        let total = frame_bytes(records.len(), records.iter().map(|record| record.body.len() as u64).sum());
+        let max = u64::from(FRAME_BYTES_MAX);
+        let bytes = u32::try_from(total).ok().filter(|&bytes| bytes <= FRAME_BYTES_MAX);
+        let bytes = bytes.ok_or(LogError::FrameTooLarge { bytes: total, max })?;
+        let frame = FrameHead {
+            kind,
+            bytes,
+            partition: self.head.partition,
+            owner,
+            k: self.last_k + 1,
+            time_ms: time_ms.max(self.last_time_ms),
+            // A frame of bounded length has a bounded number of entries.
+            records: records.len() as u32,
+        };
+        self.write_frame(&frame, records).map_err(|error| self.poisoned_by(error))?;
+        self.owner = owner;
+        self.last_k = frame.k;
+        self.last_time_ms = frame.time_ms;
+        Ok(frame.k)
+    }
+
+    /// Writes and syncs the frame, in the next segment if it does not fit into this one, and lets readers see it.
+    fn write_frame(&mut self, frame: &FrameHead, records: &[RecordIn<'_>]) -> Result<(), LogError> {
+        let rolled = self.end + frame.padded_bytes() > self.head.bytes;
+        if rolled {
+            self.roll(frame)?;
+        }
+        encode(&mut self.buffer, frame, records, self.head.salt);
+        let name = self.head.name();
+        self.file.write_at(self.end, &self.buffer).map_err(LogError::io(DiskOp::Write, &name))?;
+        self.file.sync_data().map_err(LogError::io(DiskOp::Sync, &name))?;
+        let start = self.end;
+        self.end += self.buffer.len() as u64;
+        if rolled {
+            let sectors = vec![sector_of(start), sector_of(self.end)];
+            let segment = Indexed { head: self.head, file: Arc::clone(&self.file), sectors };
+            self.shared.publish_segment(segment, frame.k);
+        } else {
+            self.shared.publish(frame.k, self.end);
+        }
+        Ok(())
+    }
+
+    /// Makes the segment that begins with `frame`. Its header names who owned the frame before, which `frame` has to follow.
+    fn roll(&mut self, frame: &FrameHead) -> Result<(), LogError> {
+        let wanted = self.sizes.next(Some(self.head.bytes), padded(u64::from(frame.bytes)));
+        let mut spare = match self.spare.take() {
+            Some(spare) => spare,
+            None => Spare::create(&self.shared.disk, wanted)?,
+        };
+        spare.grow(wanted)?;
+        let head = SegmentHead::new(self.head.partition, self.owner, frame.k, spare.bytes());
+        self.file = Arc::new(spare.into_segment(&self.shared.disk, &head)?);
+        self.head = head;
+        self.end = HEADER_BLOCK_BYTES;
+        Ok(())
+    }
+
+    fn check_poison(&self) -> Result<(), LogError> {
+        match &self.poison {
+            Some(cause) => Err(LogError::Poisoned { cause: Arc::clone(cause) }),
+            None => Ok(()),
+        }
+    }
+
+    fn poisoned_by(&mut self, error: LogError) -> LogError {
+        self.poison = Some(Arc::new(error.clone()));
+        error
+    }
+}
