@@ -56,7 +56,7 @@ pub enum EventError {
         reason: AttributeReason,
     },
     /// Not version 1.0, or no version at all.
-    #[error("`specversion` must be \"1.0\", {}", found.as_ref().map_or("it is missing".to_owned(), |it| format!("it is `{it}`")))]
+    #[error("`specversion` must be the string \"1.0\", {}", found.as_ref().map_or("it is missing".to_owned(), |it| format!("it is `{it}`")))]
     Specversion {
         /// What is there.
         found: Option<String>,

@@ -95,10 +95,12 @@ fn read_event(bytes: &Bytes, members: Vec<(String, &RawValue)>) -> Result<Event,
             }
         }
     }
-    let specversion = specversion.map(|raw| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned()));
-    if specversion.as_deref() != Some("1.0") {
-        let found = specversion.map(|it| it.chars().take(ERROR_VALUE_CHARS_MAX).collect());
-        return Err(EventError::Specversion { found });
+    match specversion.map(|raw| serde_json::from_str::<String>(raw.get()).map_err(|_| raw.get())) {
+        Some(Ok(version)) if version == "1.0" => {}
+        found => {
+            let found = found.map(|it| it.unwrap_or_else(str::to_owned).chars().take(ERROR_VALUE_CHARS_MAX).collect());
+            return Err(EventError::Specversion { found });
+        }
     }
     attributes.id = id.ok_or(EventError::Missing { name: "id" })?;
     attributes.source = source.ok_or(EventError::Missing { name: "source" })?;
