@@ -144,6 +144,67 @@ fn a_frame_whose_sync_failed_is_durable_once_a_later_open_counts_it() {
 }
 
 #[test]
+fn a_frame_whose_sync_failed_at_the_end_of_a_full_segment_is_durable_before_the_next_one_is_used() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, 1).unwrap();
+    disk.fail_at(2, Fault::Error);
+    let rest = 4_096 - 512 - 512 - 96;
+    append(&mut log, 0, &[body(2, rest)]).unwrap_err();
+    let restarted = disk.after_kill();
+    let (log, _) = open(&restarted, 2).unwrap();
+    assert_eq!(log.segments().iter().map(|segment| segment.first_k).collect::<Vec<_>>(), [1, 3]);
+    let (log, _) = open(&restarted.after_power_cut(Fate::LoseAll), 3).unwrap();
+    assert_eq!(log.reader().read_record(2, 0).unwrap().unwrap().body, body(2, rest));
+}
+
+#[test]
+fn frames_that_changed_places_are_damage() {
+    let disk = four_frames();
+    let frames = frames_in(&disk.bytes(FIRST_SEGMENT));
+    assert_eq!(frames[1].1, frames[2].1);
+    let (first, second) = (frames[1].0, frames[2].0);
+    disk.change(FIRST_SEGMENT, |bytes| {
+        let (before, after) = bytes.split_at_mut(second);
+        before[first..].swap_with_slice(&mut after[..second - first]);
+    });
+    assert_eq!(damage(&open_large(&disk, 2).err().unwrap()), Some((FIRST_SEGMENT, first as u64, 2)));
+}
+
+#[test]
+fn a_frame_of_an_owner_whose_epoch_frame_was_overwritten_by_another_owner_is_damage_and_not_cut() {
+    let disk = four_frames();
+    let (mut replaced, _) = open_large(&disk, 2).unwrap();
+    let (mut owner, recovery) = open_large(&disk, 3).unwrap();
+    append(&mut owner, 0, &[body(1, 10)]).unwrap();
+    // The lock on the folder was broken: the replaced owner writes where the new epoch frame is.
+    append(&mut replaced, 0, &[body(2, 10)]).unwrap();
+    let (at, _) = frames_in(&disk.bytes(FIRST_SEGMENT))[6];
+    let before = disk.bytes(FIRST_SEGMENT);
+    let error = open_large(&disk, 4).err().unwrap();
+    assert_eq!(damage(&error), Some((FIRST_SEGMENT, at as u64, recovery.last_k + 2)), "{error}");
+    assert_eq!(disk.bytes(FIRST_SEGMENT), before);
+}
+
+#[test]
+fn a_segment_that_does_not_follow_the_owner_of_the_one_before_is_damage() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, 1).unwrap();
+    while log.segments().len() < 2 {
+        append(&mut log, 0, &[body(1, 1_500)]).unwrap();
+    }
+    let first_k = log.segments()[1].first_k;
+    let name = format!("{first_k:020}.seg");
+    // As if it had been made by someone else and not been written to yet.
+    disk.change(&name, |bytes| {
+        bytes[512..].fill(0);
+        bytes[30] ^= 1;
+        let crc = crc32c::crc32c(&bytes[..56]);
+        bytes[56..60].copy_from_slice(&crc.to_le_bytes());
+    });
+    assert_eq!(damage(&open(&disk, 2).err().unwrap()), Some((name.as_str(), 0, first_k)));
+}
+
+#[test]
 fn nothing_at_or_below_the_checkpoint_is_cut() {
     let disk = four_frames();
     let (at, _) = frames_in(&disk.bytes(FIRST_SEGMENT))[3];
