@@ -114,17 +114,23 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// A sequencer over the state as it is.
+    /// A sequencer that has seen nothing yet: `remember` the window's records, then `resume`.
+    #[must_use]
+    pub fn new(dedup_window_ms: u64) -> Self {
+        Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules_version: 0 }
+    }
+
+    /// Goes on from the state as it is.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn new(dedup_window_ms: u64, tables: &impl Tables) -> Result<Self, TableError> {
-        let mut sequencer = Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules_version: 0 };
-        sequencer.rules_version = RulesRow::get(tables, &[])?.map_or(0, |row| row.version);
+    pub fn resume(&mut self, tables: &impl Tables) -> Result<(), TableError> {
+        self.rules_version = RulesRow::get(tables, &[])?.map_or(0, |row| row.version);
+        self.pending = 0;
         for (_, row) in tables.scan(Table::Stats, &[], std::ops::Bound::Unbounded, usize::MAX)? {
-            sequencer.pending += StatsRow::decode(&row)?.pending;
+            self.pending += StatsRow::decode(&row)?.pending;
         }
-        Ok(sequencer)
+        Ok(())
     }
 
     /// The version of the rule set in force; 0 before the first.

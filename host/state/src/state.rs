@@ -56,6 +56,12 @@ impl State {
         self.frozen.is_none() && !self.active.is_empty()
     }
 
+    /// Whether a checkpoint is being written.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// Whether both overlays are full: nothing new may be admitted until the checkpoint under way is done.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -1,0 +1,100 @@
+//! The archive: the log, read by position.
+
+use wharf_delivery::{DecodeError, Record, RecordKind};
+use wharf_event::{Event, Position};
+use wharf_log::{FolderDisk, LogError, LogReader};
+
+/// The archive could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record does not decode.
+    #[error("record {position} of the log is damaged")]
+    Record {
+        /// Where it stands.
+        position: Position,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// There is no event there.
+    #[error("there is no event at position {0}: it is past retention, or it never was")]
+    NoEvent(Position),
+}
+
+/// A record with its place.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Where it stands.
+    pub position: Position,
+    /// Frame time, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// What it says.
+    pub record: Record,
+}
+
+/// Reads the log up to its last durable frame.
+#[derive(Clone)]
+pub struct Archive {
+    reader: LogReader<FolderDisk>,
+}
+
+impl Archive {
+    pub(crate) fn new(reader: LogReader<FolderDisk>) -> Self {
+        Self { reader }
+    }
+
+    /// The oldest frame that is kept.
+    #[must_use]
+    pub fn first_k(&self) -> u64 {
+        self.reader.first_k()
+    }
+
+    /// The last durable frame.
+    #[must_use]
+    pub fn last_k(&self) -> u64 {
+        self.reader.last_k()
+    }
+
+    /// The records of frame `k`, in order; none when it holds none or is not there.
+    ///
+    /// # Errors
+    /// When the frame cannot be read.
+    pub fn frame(&self, k: u64) -> Result<Vec<Item>, ArchiveError> {
+        let Some(frame) = self.reader.read_frame(k)? else { return Ok(Vec::new()) };
+        (0..).zip(&frame.records).map(|(index, record)| item(Position { k, i: index << 8 }, record)).collect()
+    }
+
+    /// The record that brought the event at `position`, be it received or published.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn record(&self, position: Position) -> Result<Item, ArchiveError> {
+        let Some(record) = self.reader.read_record(position.k, position.i >> 8)? else {
+            return Err(ArchiveError::NoEvent(position));
+        };
+        item(Position { k: position.k, i: position.i & !0xff }, &record)
+    }
+
+    /// The event at `position`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn event(&self, position: Position) -> Result<Event, ArchiveError> {
+        let published_n = (position.i & 0xff) as usize;
+        let found = match (self.record(position)?.record, published_n.checked_sub(1)) {
+            (Record::Accept { event, .. }, None) => Some(event),
+            (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => Some(published.swap_remove(n).event),
+            _ => None,
+        };
+        found.ok_or(ArchiveError::NoEvent(position))
+    }
+}
+
+fn item(position: Position, record: &wharf_log::RecordOut) -> Result<Item, ArchiveError> {
+    let kind = RecordKind::from_u16(record.kind).ok_or(DecodeError::Invalid("kind"));
+    let decoded = kind.and_then(|kind| Record::decode(kind, &record.body));
+    let decoded = decoded.map_err(|source| ArchiveError::Record { position, source })?;
+    Ok(Item { position, time_ms: record.time_ms, record: decoded })
+}

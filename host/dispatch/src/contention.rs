@@ -1,0 +1,101 @@
+//! Keys for which attempts queue after a conflict: one attempt at a time has them for itself.
+//!
+//! Without conflicts nothing is ever kept here. An attempt that holds keys never waits for others, and one that waits holds
+//! none, so nobody waits in a circle; those that queue for several keys take them in one order.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use wharf_delivery::ReadKey;
+use wharf_event::TenantName;
+
+type Key = (TenantName, ReadKey);
+type Turns = Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>;
+
+/// The contended keys of a partition.
+#[derive(Default)]
+pub(crate) struct Contention {
+    turns: Turns,
+    contended: AtomicUsize,
+}
+
+/// Keys that one attempt has for itself, until dropped.
+pub(crate) struct Held {
+    contention: Arc<Contention>,
+    keys: Vec<(Key, tokio::sync::OwnedMutexGuard<()>)>,
+}
+
+impl Contention {
+    /// Queues for `keys` and gives them all.
+    pub(crate) async fn hold(self: &Arc<Self>, tenant: &TenantName, mut keys: Vec<ReadKey>) -> Held {
+        keys.sort();
+        keys.dedup();
+        let mut held = Held { contention: Arc::clone(self), keys: Vec::with_capacity(keys.len()) };
+        for key in keys {
+            let key = (tenant.clone(), key);
+            let turn = {
+                let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+                let turn = Arc::clone(turns.entry(key.clone()).or_default());
+                self.contended.store(turns.len(), Ordering::Release);
+                turn
+            };
+            held.keys.push((key, turn.lock_owned().await));
+        }
+        held
+    }
+
+    /// Waits while `key` is held.
+    pub(crate) async fn turn(&self, tenant: &TenantName, key: &ReadKey) {
+        if self.contended.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let turn = {
+            let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.get(&(tenant.clone(), key.clone())).map(Arc::clone)
+        };
+        if let Some(turn) = turn {
+            let _ = turn.lock().await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut turns = self.contention.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, guard) in self.keys.drain(..) {
+            drop(guard);
+            // Only the map knows it: nobody queues, so the key is contended no more.
+            if turns.get(&key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+                turns.remove(&key);
+            }
+        }
+        self.contention.contended.store(turns.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_held_key_is_waited_for_and_forgotten_afterwards() {
+        let contention = Arc::new(Contention::default());
+        let tenant: TenantName = "acme".parse().unwrap();
+        let key = ReadKey::Value("b".parse().unwrap(), "k".into());
+        let held = contention.hold(&tenant, vec![key.clone(), key.clone()]).await;
+        let other = { let contention = Arc::clone(&contention); let (t, k) = (tenant.clone(), key.clone());
+            tokio::spawn(async move { contention.turn(&t, &k).await }) };
+        tokio::task::yield_now().await;
+        assert!(!other.is_finished());
+        drop(held);
+        other.await.unwrap();
+        drop(contention.hold(&tenant, vec![key]).await);
+        assert!(contention.turns.lock().unwrap().is_empty());
+        assert_eq!(contention.contended.load(Ordering::Acquire), 0);
+    }
+}

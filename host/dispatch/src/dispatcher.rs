@@ -1,0 +1,278 @@
+//! The host's core in one place: opened, asked, stopped.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use cap_std::fs::Dir;
+use tokio::sync::{mpsc, watch};
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, Document, RedriveRequest, Redriven, Refused, Request,
+    RulesRow, TableError,
+};
+use wharf_event::{BusName, Event, TenantName};
+use wharf_runtime::Runtime;
+use wharf_state::State;
+
+use crate::{
+    archive::Archive,
+    attempt::Attempts,
+    clock::{Clock, FrameClock},
+    meters::{Meters, Totals},
+    partition::{AskError, Message, Partition, Writer},
+    recover::{self, OpenError, Recovered},
+    rules::{RuleSet, Unknown},
+    schedule::Scheduler,
+    shared::Shared,
+};
+
+/// How a host keeps and runs things.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long an event's (source, id) is remembered, in milliseconds.
+    pub dedup_window_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { dedup_window_ms: 300_000 }
+    }
+}
+
+/// Why events were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// No such tenant or bus.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    /// The machine refused or failed.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+/// A running partition with its scheduler.
+#[derive(Clone)]
+pub struct Dispatcher {
+    attempts: Arc<Attempts>,
+    stopping: watch::Sender<bool>,
+    tasks: Arc<Mutex<Tasks>>,
+    recovered: Recovered,
+}
+
+struct Tasks {
+    writer: Option<JoinHandle<()>>,
+    scheduler: Option<tokio::task::JoinHandle<()>>,
+    waiting: Option<(Scheduler, Vec<wharf_delivery::Due>)>,
+}
+
+impl Dispatcher {
+    /// Opens the data folder and starts the partition's thread. No attempt starts before `begin`.
+    ///
+    /// # Errors
+    /// When the folder is damaged or cannot be used.
+    pub fn open(
+        folder: &Dir,
+        options: Options,
+        clock: impl Clock,
+        runtime: Arc<Runtime>,
+        guests: tokio::runtime::Handle,
+    ) -> Result<Self, OpenError> {
+        let opened = recover::open(folder, options.dedup_window_ms, &clock)?;
+        let clock = Arc::new(FrameClock::new(clock, opened.last_time_ms));
+        let shared = Arc::new(Shared::new(opened.state, opened.log.last_k()));
+        let (sender, messages) = std::sync::mpsc::channel::<Message>();
+        let (arisen, arising) = mpsc::unbounded_channel();
+        let partition = Partition::new(sender.clone());
+        let archive = Archive::new(opened.log.reader());
+        let writer = Writer {
+            log: opened.log,
+            sequencer: opened.sequencer,
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            messages,
+            reports: sender,
+            arisen,
+            checkpointed: Instant::now(),
+            marked: true,
+        };
+        let writer =
+            std::thread::Builder::new().name("wharf-log".into()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
+        let attempts = Arc::new(Attempts {
+            partition,
+            shared,
+            rules: watch::channel(Arc::new(RuleSet::default())).0,
+            runtime,
+            archive,
+            contention: Arc::default(),
+            clock,
+            meters: Arc::new(Meters::default()),
+        });
+        let (stopping, stopped) = watch::channel(false);
+        let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
+        let tasks = Tasks { writer: Some(writer), scheduler: None, waiting: Some((scheduler, opened.due)) };
+        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), recovered: opened.recovered })
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// Starts the attempts of everything that waits, and of what comes.
+    pub fn begin(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((scheduler, due)) = tasks.waiting.take() {
+            tasks.scheduler = Some(tokio::spawn(scheduler.run(due)));
+        }
+    }
+
+    /// Puts a rule set into force: durable first, then in use. An equal one changes nothing.
+    ///
+    /// # Errors
+    /// When the log failed or the document cannot be written as JSON.
+    pub async fn configure(&self, rules: RuleSet) -> Result<u64, AskError> {
+        let document = serde_json::to_vec(rules.document()).map_err(|error| AskError::Failed(error.to_string()))?;
+        let in_force = self.read(|state| RulesRow::get(state, &[])).await?;
+        let version = match in_force.map_err(|error| AskError::Failed(error.to_string()))? {
+            Some(row) if row.document == document => row.version,
+            _ => {
+                let request = ConfigureRequest { document: document.into() };
+                match self.attempts.partition.ask(Request::Configure(request)).await? {
+                    Answer::Configured { version } => version,
+                    _ => return Err(AskError::Stopping),
+                }
+            }
+        };
+        self.attempts.rules.send_replace(Arc::new(rules.with_version(version)));
+        Ok(version)
+    }
+
+    /// The document that was in force when the folder was last used, if there was one.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn last_document(&self) -> Result<Option<Document>, TableError> {
+        let row = RulesRow::get(&self.attempts.shared.read().state, &[])?;
+        Ok(row.and_then(|row| serde_json::from_slice(&row.document).ok()))
+    }
+
+    /// The rule set in use.
+    #[must_use]
+    pub fn rules(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.attempts.rules.borrow())
+    }
+
+    /// Takes events; answers each, in order, when it is durable.
+    ///
+    /// # Errors
+    /// When all of them are refused.
+    pub async fn accept(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+    ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
+        loop {
+            let rules = self.rules();
+            let mut matched = Vec::with_capacity(events.len());
+            for event in &events {
+                matched.push(AcceptEvent { event: event.clone(), targets: rules.targets(tenant, bus, event)? });
+            }
+            let request = AcceptRequest {
+                tenant: tenant.clone(),
+                bus: bus.clone(),
+                rules_version: rules.version(),
+                events: matched,
+            };
+            match self.attempts.partition.ask(Request::Accept(request)).await {
+                Ok(Answer::Accepted(answers)) => {
+                    let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();
+                    self.attempts.meters.duplicates(tenant, duplicates as u64);
+                    return Ok(answers);
+                }
+                Ok(_) => return Err(AskError::Stopping.into()),
+                Err(AskError::Refused(Refused::StaleRules)) => self.attempts.newer_rules(rules.version()).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Moves dead letters back to their targets: at most a page of them.
+    ///
+    /// # Errors
+    /// When there is no such queue or letter, or the log failed.
+    pub async fn redrive(&self, request: RedriveRequest) -> Result<Redriven, AskError> {
+        match self.attempts.partition.ask(Request::Redrive(request)).await? {
+            Answer::Redriven(redriven) => Ok(redriven),
+            _ => Err(AskError::Stopping),
+        }
+    }
+
+    /// Reads the state; what was read is durable when this returns.
+    ///
+    /// # Errors
+    /// When the log failed, so that it never will be.
+    pub async fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, AskError> {
+        let value = self.attempts.shared.read_durable(read).await;
+        value.ok_or_else(|| AskError::Failed(self.failure().unwrap_or_default()))
+    }
+
+    /// The archive.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.attempts.archive
+    }
+
+    /// Waits until a frame after `k` is durable; absent when none will come.
+    pub async fn frame_after(&self, k: u64) -> Option<u64> {
+        let mut progress = self.attempts.shared.progress.subscribe();
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            reached = progress.wait_for(|progress| progress.durable_k > k || progress.failed.is_some()) => {
+                reached.ok().map(|progress| progress.durable_k).filter(|durable| *durable > k)
+            }
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        }
+    }
+
+    /// Why the log takes no more, if it does not.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.attempts.shared.progress.borrow().failed.clone()
+    }
+
+    /// Frame time now, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.attempts.clock.now_ms()
+    }
+
+    /// A tenant's figures since the start.
+    #[must_use]
+    pub fn totals(&self, tenant: &TenantName) -> Totals {
+        self.attempts.meters.totals(tenant)
+    }
+
+    /// Starts no more attempts, waits for the running ones until `deadline`, writes a last checkpoint. True when nothing is
+    /// left to replay.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        self.stopping.send_replace(true);
+        let (scheduler, writer) = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            (tasks.scheduler.take(), tasks.writer.take())
+        };
+        let drained = match scheduler {
+            Some(scheduler) => tokio::time::timeout(deadline, scheduler).await.is_ok(),
+            None => true,
+        };
+        self.attempts.partition.stop();
+        let joined = match writer {
+            Some(writer) => tokio::task::spawn_blocking(move || writer.join()).await.is_ok_and(|joined| joined.is_ok()),
+            None => true,
+        };
+        drained && joined
+    }
+}

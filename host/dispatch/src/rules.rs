@@ -1,0 +1,197 @@
+//! The rule set in use: patterns compiled, plugins resolved to releases. It is swapped as a whole.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use wharf_capability::Grants;
+use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
+use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
+use wharf_pattern::{Mismatch, Pattern, PatternError, Subject};
+use wharf_runtime::Release;
+
+/// Compiled releases by their digest.
+pub type Releases = HashMap<Digest, Release>;
+
+/// A document that cannot be put to use.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RulesError {
+    /// A rule's pattern is wrong.
+    #[error("tenant {tenant}, rule {rule}: {source}")]
+    Pattern {
+        /// Whose rule.
+        tenant: TenantName,
+        /// Which rule.
+        rule: RuleName,
+        /// What is wrong.
+        source: PatternError,
+    },
+    /// A plugin names a component that was not given.
+    #[error("tenant {tenant}, plugin {plugin}: there is no component {release}")]
+    Release {
+        /// Whose plugin.
+        tenant: TenantName,
+        /// Which plugin.
+        plugin: PluginName,
+        /// The digest that it names.
+        release: Digest,
+    },
+}
+
+/// Why nothing was matched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// No such tenant.
+    #[error("there is no tenant `{0}`")]
+    Tenant(TenantName),
+    /// No such bus.
+    #[error("tenant `{0}` has no event bus `{1}`")]
+    Bus(TenantName, BusName),
+}
+
+/// A plugin, ready to be called.
+pub struct Plugin {
+    /// The release that runs.
+    pub release: Release,
+    /// Its config table.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// What it may use.
+    pub grants: Arc<Grants>,
+    /// What it may consume.
+    pub limits: LimitsDocument,
+}
+
+/// A rule of a bus.
+pub struct Rule {
+    /// Its name.
+    pub name: RuleName,
+    /// Its pattern.
+    pub pattern: Pattern,
+    /// Who gets what it matches.
+    pub targets: Vec<TargetDocument>,
+}
+
+#[derive(Default)]
+struct Tenant {
+    buses: HashMap<BusName, Vec<Rule>>,
+    plugins: HashMap<PluginName, Arc<Plugin>>,
+}
+
+/// Everything that events are matched with.
+#[derive(Default)]
+pub struct RuleSet {
+    version: u64,
+    document: Document,
+    tenants: HashMap<TenantName, Tenant>,
+}
+
+impl RuleSet {
+    /// Compiles a document.
+    ///
+    /// # Errors
+    /// When a pattern is wrong or a component is missing.
+    pub fn new(document: Document, releases: &Releases) -> Result<Self, RulesError> {
+        let mut tenants = HashMap::new();
+        for (name, from) in &document.tenants {
+            let mut tenant = Tenant::default();
+            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Vec::new())));
+            for (plugin, from) in &from.plugins {
+                let Some(release) = releases.get(&from.release).cloned() else {
+                    let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
+                    return Err(RulesError::Release { tenant, plugin, release });
+                };
+                let config = Arc::new(from.config.clone());
+                let grants = Arc::new(Grants::new(&from.grants));
+                let ready = Plugin { release, config, grants, limits: from.limits };
+                tenant.plugins.insert(plugin.clone(), Arc::new(ready));
+            }
+            for (rule, from) in &from.rules {
+                let pattern = Pattern::parse(&from.pattern)
+                    .map_err(|source| RulesError::Pattern { tenant: name.clone(), rule: rule.clone(), source })?;
+                let compiled = Rule { name: rule.clone(), pattern, targets: from.targets.clone() };
+                tenant.buses.entry(from.bus.clone()).or_default().push(compiled);
+            }
+            tenants.insert(name.clone(), tenant);
+        }
+        Ok(Self { version: 0, document, tenants })
+    }
+
+    /// The same rule set under the version that the log gave it.
+    #[must_use]
+    pub fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The version; 0 before the first.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Whether there is such a tenant.
+    #[must_use]
+    pub fn has_tenant(&self, tenant: &TenantName) -> bool {
+        self.tenants.contains_key(tenant)
+    }
+
+    fn rules(&self, tenant: &TenantName, bus: &BusName) -> Result<&[Rule], Unknown> {
+        let of = self.tenants.get(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
+        let rules = of.buses.get(bus).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))?;
+        Ok(rules)
+    }
+
+    /// Who an event on a bus is owed to, in the order of the rules' names.
+    ///
+    /// # Errors
+    /// When there is no such tenant or bus.
+    pub fn targets(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<TargetRef>, Unknown> {
+        let rules = self.rules(tenant, bus)?;
+        if rules.is_empty() {
+            return Ok(Vec::new());
+        }
+        let subject = Subject::of(event);
+        let matched = rules.iter().filter(|rule| rule.pattern.matches(&subject));
+        let refs = |rule: &Rule| -> Vec<TargetRef> {
+            let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), plugin: target.plugin.clone() };
+            rule.targets.iter().map(target).collect()
+        };
+        Ok(matched.flat_map(refs).collect())
+    }
+
+    /// What each rule of a bus says to an event.
+    ///
+    /// # Errors
+    /// When there is no such tenant or bus.
+    pub fn explain(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        event: &Event,
+    ) -> Result<Vec<(&Rule, Option<Mismatch>)>, Unknown> {
+        let subject = Subject::of(event);
+        Ok(self.rules(tenant, bus)?.iter().map(|rule| (rule, rule.pattern.explain(&subject))).collect())
+    }
+
+    /// The plugin and the policy behind a target; absent when the rule or the plugin is gone.
+    #[must_use]
+    pub fn resolve(&self, tenant: &TenantName, target: &TargetRef) -> Option<(Arc<Plugin>, &TargetDocument)> {
+        let plugin = self.tenants.get(tenant)?.plugins.get(&target.plugin)?;
+        let rule = self.document.tenants.get(tenant)?.rules.get(&target.rule)?;
+        let policy = rule.targets.iter().find(|candidate| candidate.plugin == target.plugin)?;
+        Some((Arc::clone(plugin), policy))
+    }
+
+    /// Attempts that a plugin may make at a time.
+    #[must_use]
+    pub fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
+        let found = self.tenants.get(tenant).and_then(|tenant| tenant.plugins.get(plugin));
+        found.map_or(LimitsDocument::default(), |plugin| plugin.limits).concurrency
+    }
+}
