@@ -1,0 +1,22 @@
+//! `cargo xtask guests`: the plugins of `plugins/` as components, on every machine alike.
+//!
+//! Invariant: a guest is built for wasm32-unknown-unknown by the linker `wasm-component-ld`; only where that target's standard
+//! library comes from differs between machines ([`toolchain`]).
+//!
+//! It does not test the plugins and does not run them.
+
+mod apt;
+mod build;
+mod cargo;
+mod command;
+mod debian;
+mod linkers;
+mod process;
+mod rustup;
+mod steps;
+mod toolchain;
+
+pub use command::{Args, run};
+// For the commands that run a host with the guests in it.
+#[allow(unused_imports)]
+pub use build::{Guest, build};
