@@ -1,1 +1,31 @@
-//! Placeholder.
+//! HTTP in: events are received here, and what the host knows is read back from here.
+//!
+//! Invariant: this crate names `wharf-event` and the ports of [`port`], never the log, the state or the dispatcher; every
+//! refusal leaves as problem+json with a code of the registry. It deliberately knows no identity yet: the server binds to
+//! loopback only, and [`guard`] refuses what a browser or a rebound name sends.
+
+mod answer;
+mod body;
+mod dead_letters;
+mod events;
+mod gateway;
+pub mod guard;
+mod incoming;
+mod key_values;
+pub mod limits;
+mod openapi;
+pub mod pages;
+mod params;
+pub mod port;
+mod probes;
+mod problem;
+mod receive;
+pub mod routes;
+pub mod serve;
+pub mod view;
+
+pub use guard::HostList;
+pub use pages::page;
+pub use port::{Archive, DeadLetters, EventQuery, EventRef, Host, Intake, KeyValue, PlainIdentity, Redrive, Refusal};
+pub use problem::Problem;
+pub use serve::{ServeOptions, serve};

@@ -1,0 +1,110 @@
+//! What happened, read back: the archive, the feed, what rules say to an event, and the totals.
+//!
+//! Invariant: a line of the feed is one JSON object and nothing but, whatever line breaks a payload has. The feed ends when
+//! shutdown begins or its reader goes; it holds one permit for as long.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use wharf_event::{Code, Position};
+
+use crate::answer;
+use crate::gateway::{Gateway, begun};
+use crate::incoming::{Incoming, Parcel, PlainQuery};
+use crate::params::{Asked, Params, rows};
+use crate::port::{EventQuery, EventRef, Host};
+use crate::problem::{Failure, Problem};
+use crate::view::FeedItem;
+
+/// The query of a page of events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    limit: Option<u32>,
+    before: Option<Position>,
+    type_prefix: Option<String>,
+}
+
+/// The query of the feed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedQuery {
+    from: Option<Position>,
+}
+
+/// `GET /v1/tenants/{tenant}/events`
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Response, Failure> {
+    let PageQuery { limit, before, type_prefix } = query;
+    let query = EventQuery { limit: rows(limit)?, before, kind_prefix: type_prefix };
+    Ok(answer::json(&gateway.host.events(&params.tenant()?, query).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/events/{event}`
+pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    let name = params.text("event");
+    let event = name.parse().map_or_else(|_| EventRef::Id(name.to_owned()), EventRef::Position);
+    Ok(answer::json(&gateway.host.event(&params.tenant()?, event).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/feed`
+pub(crate) async fn feed<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<FeedQuery>,
+) -> Result<Response, Failure> {
+    let tenant = params.tenant()?;
+    let permit = gateway
+        .feeds
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(Code::Overloaded, "as many feeds are followed as this host allows"))?;
+    let items = gateway.host.feed(&tenant, query.from).await?;
+    let mut closing = gateway.closing;
+    let end = async move { begun(&mut closing).await };
+    let lines = items.take_until(Box::pin(end)).map(move |item| {
+        let _held = &permit;
+        line(&item)
+    });
+    let mut response = answer::content(StatusCode::OK, "application/x-ndjson", Body::from_stream(lines));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// One item as one line. A payload keeps its bytes, so it may bring line breaks; in valid JSON they stand between tokens
+/// only (a string must escape them), where a space means the same.
+fn line(item: &FeedItem) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(item)?;
+    line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    line.push(b'\n');
+    Ok(line.into())
+}
+
+/// `POST /v1/tenants/{tenant}/buses/{bus}/explain`
+pub(crate) async fn explain<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PlainQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let (tenant, bus) = (params.tenant()?, params.bus()?);
+    let parcel = Parcel { headers, query, body };
+    match parcel.open(gateway.body_timeout, || gateway.host.plain_identity()).await? {
+        Incoming::One(event) => Ok(answer::json(&gateway.host.explain(&tenant, &bus, event).await?)),
+        Incoming::Many(_) => {
+            Err(Problem::new(Code::ContentTypeUnsupported, "explain takes one event, not a batch of them").into())
+        }
+    }
+}
+
+/// `GET /v1/tenants/{tenant}/stats`
+pub(crate) async fn stats<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.stats(&params.tenant()?).await?))
+}

@@ -1,0 +1,42 @@
+//! A tenant's key-value buckets, read only.
+//!
+//! Invariant: what is shown is committed. Keys are written by handlers alone; there is no route that writes one.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::answer;
+use crate::gateway::Gateway;
+use crate::params::{Asked, Params, rows};
+use crate::port::Host;
+use crate::problem::Failure;
+
+/// The query of a page of keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysQuery {
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/tenants/{tenant}/kv`
+pub(crate) async fn buckets<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.buckets(&params.tenant()?).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/kv/{bucket}`
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<KeysQuery>,
+) -> Result<Response, Failure> {
+    let (tenant, bucket, limit) = (params.tenant()?, params.bucket()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.list(&tenant, &bucket, query.after, limit).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/kv/{bucket}/{*key}`
+pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    let (tenant, bucket) = (params.tenant()?, params.bucket()?);
+    Ok(answer::json(&gateway.host.get(&tenant, &bucket, params.text("key")).await?))
+}

@@ -1,0 +1,56 @@
+//! Every bound of the gateway, by name and with its unit.
+//!
+//! Invariant: nothing in this crate waits, buffers or counts without one of these. The bounds of an event itself are those
+//! of `wharf_event::limits`; this file does not repeat them.
+
+use std::time::Duration;
+
+/// What the request of a single event may weigh above [`wharf_event::limits::EVENT_BYTES_MAX`], in bytes: room for the names,
+/// quotes and escapes of the JSON format. Base64 needs more than that for a large payload; binary mode needs none.
+pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// The body of a redrive request, in bytes: 1,000 ids fit with room.
+pub const REDRIVE_BYTES_MAX: usize = 256 * 1024;
+
+/// Dead letters that one redrive request may name.
+pub const REDRIVE_IDS_MAX: usize = 1_000;
+
+/// What is read and thrown away of a body that is too large, in bytes, so that its sender sees the answer instead of a reset
+/// connection.
+pub const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Rows of a page when the request does not say.
+pub const PAGE_ROWS_DEFAULT: u32 = 50;
+
+/// Rows of a page at most.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+
+/// The head of a request (request line and headers), in bytes.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What one connection may buffer of what it reads, in bytes. It is above [`HEAD_BYTES_MAX`], since a head is parsed whole.
+pub const READ_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// Header lines of a request: 64 extensions, the attributes of the specification and what HTTP clients add.
+pub const HEADER_LINES_MAX: usize = 128;
+
+/// How long the head of a request may take, counted from when the connection waits for one; so it also ends idle connections.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a body may take from its first byte to its last.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Open connections; further ones wait in the kernel's backlog.
+pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Feeds that are followed at once; each holds a connection for as long as its reader likes.
+pub const FEEDS_MAX: usize = 256;
+
+/// How long requests in flight may take to finish once shutdown has begun. Then their connections are dropped.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause after an `accept` that failed because the process or the machine is out of something (such as descriptors).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The `Retry-After` of a 503 for which the host named no time, in seconds.
+pub const RETRY_AFTER_S_DEFAULT: u32 = 1;

@@ -1,0 +1,116 @@
+//! The page of each error code, as it stands in `docs/errors/`.
+//!
+//! Invariant: every code of the registry has a page and every page a code, which a test compares both ways. The text is
+//! Markdown and served as it is; nothing is rendered here.
+
+use wharf_event::Code;
+
+macro_rules! pages {
+    ($($code:ident $name:literal,)+) => {
+        /// The page of a code, in Markdown: what it means, why it comes, what to do, an example.
+        pub fn page(code: Code) -> &'static str {
+            match code {
+                $(Code::$code => {
+                    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors/", $name, ".md"))
+                })+
+            }
+        }
+
+        #[cfg(test)]
+        const NAMES: &[(Code, &str)] = &[$((Code::$code, $name),)+];
+    };
+}
+
+pages! {
+    EventJson "event-json",
+    EventAttribute "event-attribute",
+    EventSpecversion "event-specversion",
+    EventHeader "event-header",
+    EventTooLarge "event-too-large",
+    BatchInvalid "batch-invalid",
+    BatchTooLarge "batch-too-large",
+    ContentTypeUnsupported "content-type-unsupported",
+    TenantUnknown "tenant-unknown",
+    BusUnknown "bus-unknown",
+    RouteUnknown "route-unknown",
+    MethodNotAllowed "method-not-allowed",
+    HostForeign "host-foreign",
+    OriginForeign "origin-foreign",
+    QueryInvalid "query-invalid",
+    EventUnknown "event-unknown",
+    BucketUnknown "bucket-unknown",
+    KeyUnknown "key-unknown",
+    QueueUnknown "queue-unknown",
+    DeadLetterUnknown "dead-letter-unknown",
+    TargetsTooMany "targets-too-many",
+    Overloaded "overloaded",
+    LogFailed "log-failed",
+    ShuttingDown "shutting-down",
+    DedupFull "dedup-full",
+    NotReady "not-ready",
+    PatternInvalid "pattern-invalid",
+    ConfigInvalid "config-invalid",
+    ComponentMissing "component-missing",
+    ComponentNotWasm "component-not-wasm",
+    ComponentCoreModule "component-core-module",
+    ComponentPrecompiled "component-precompiled",
+    ComponentTooLarge "component-too-large",
+    ComponentInvalid "component-invalid",
+    ComponentWorld "component-world",
+    ComponentImport "component-import",
+    FolderLocked "folder-locked",
+    FolderDamaged "folder-damaged",
+    BindNotLoopback "bind-not-loopback",
+    Internal "internal",
+    HandlerRetry "handler-retry",
+    HandlerReject "handler-reject",
+    HandlerTrap "handler-trap",
+    LimitWall "limit-wall",
+    LimitCpu "limit-cpu",
+    LimitMemory "limit-memory",
+    LimitPublish "limit-publish",
+    LimitKv "limit-kv",
+    LimitHost "limit-host",
+    Conflict "conflict",
+    RetriesSpent "retries-spent",
+    HopLimit "hop-limit",
+    TargetGone "target-gone",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wharf_event::Code;
+
+    use super::{NAMES, page};
+
+    #[test]
+    fn every_code_has_its_page_and_every_page_its_code() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        let files: BTreeSet<String> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let codes: BTreeSet<String> = Code::ALL.iter().map(|code| format!("{code}.md")).collect();
+        assert_eq!(files, codes);
+        for (code, name) in NAMES {
+            assert_eq!(code.as_str(), *name);
+        }
+        assert_eq!(NAMES.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn every_page_says_what_it_means_why_what_to_do_and_gives_an_example() {
+        for &code in Code::ALL {
+            let page = page(code);
+            assert!(page.starts_with(&format!("# {code}\n\n{}.", code.title())), "{code}: head");
+            for heading in ["\n## Why\n", "\n## What to do\n", "\n## Example\n"] {
+                assert!(page.contains(heading), "{code}: {heading:?}");
+            }
+            let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+            let answered = format!("HTTP status {}.", code.status());
+            let places =
+                [&answered, "It ends an attempt and is no answer to a request.", "It is printed by the command line."];
+            assert!(places.iter().any(|place| words.contains(place)), "{code}: where it is met");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Reads names, keys and queries out of the request line.
+//!
+//! Invariant: a name that no object can have is answered as an unknown object (404), a query that is not understood as
+//! `query-invalid` (400), an unknown query parameter included. It asks the host nothing.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Query, RawPathParams};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use wharf_event::{BucketName, BusName, Code, QueueName, TenantName};
+
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::problem::Problem;
+
+/// The percent-decoded variables of the path.
+#[derive(Debug)]
+pub(crate) struct Params(RawPathParams);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        RawPathParams::from_request_parts(parts, state)
+            .await
+            .map(Self)
+            .map_err(|error| Problem::new(Code::RouteUnknown, error.to_string()))
+    }
+}
+
+impl Params {
+    pub(crate) fn tenant(&self) -> Result<TenantName, Problem> {
+        self.name("tenant", Code::TenantUnknown)
+    }
+
+    pub(crate) fn bus(&self) -> Result<BusName, Problem> {
+        self.name("bus", Code::BusUnknown)
+    }
+
+    pub(crate) fn bucket(&self) -> Result<BucketName, Problem> {
+        self.name("bucket", Code::BucketUnknown)
+    }
+
+    pub(crate) fn queue(&self) -> Result<QueueName, Problem> {
+        self.name("queue", Code::QueueUnknown)
+    }
+
+    /// A variable as it is; the empty text if the route has none of that name.
+    pub(crate) fn text(&self, variable: &str) -> &str {
+        self.0.iter().find(|(name, _)| *name == variable).map_or("", |(_, value)| value)
+    }
+
+    fn name<N>(&self, variable: &str, unknown: Code) -> Result<N, Problem>
+    where
+        N: FromStr,
+        N::Err: std::fmt::Display,
+    {
+        self.text(variable).parse().map_err(|error: N::Err| Problem::new(unknown, error.to_string()))
+    }
+}
+
+/// The query of the request, with its unknown parameters refused by `T`.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(asked)| Self(asked))
+            .map_err(|error| Problem::new(Code::QueryInvalid, error.body_text()))
+    }
+}
+
+/// The rows that a page may have.
+pub(crate) fn rows(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(PAGE_ROWS_DEFAULT) {
+        rows @ 1..=PAGE_ROWS_MAX => Ok(rows),
+        rows => {
+            Err(Problem::new(Code::QueryInvalid, format!("limit is {rows}; it must be between 1 and {PAGE_ROWS_MAX}")))
+        }
+    }
+}

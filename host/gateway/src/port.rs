@@ -1,0 +1,201 @@
+//! What the gateway needs of a host, as four small ports: one to write events, three to read or repair.
+//!
+//! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
+//! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
+//! ports carry no type of the log or the state.
+
+use std::future::Future;
+
+use futures_util::Stream;
+use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
+
+use crate::view::{
+    Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
+    RuleVerdict, StatsView,
+};
+
+/// Why a host did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Refusal {
+    /// The stable code, which also decides the HTTP status.
+    pub code: Code,
+    /// One sentence for the caller about this very refusal.
+    pub detail: String,
+    /// Seconds after which the same request may succeed.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal for which no waiting time is known.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// The same refusal with the seconds after which to try again.
+    #[must_use]
+    pub fn retry_after_s(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+}
+
+/// The attributes that the host gives to an event posted as plain JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainIdentity {
+    /// A new id, unique on this host.
+    pub id: String,
+    /// Now, in RFC 3339.
+    pub time: String,
+}
+
+/// Takes events in.
+pub trait Intake: Clone + Send + Sync + 'static {
+    /// The tenant of `POST /events`, if the configuration names one.
+    fn default_tenant(&self) -> Option<TenantName>;
+
+    /// Accepts events in their order and answers once each is durable or refused, in the same order and number.
+    ///
+    /// An empty list only asks whether the tenant and the bus exist.
+    ///
+    /// # Errors
+    /// All of them are refused: the tenant or the bus is unknown, the host is overloaded, or its log failed.
+    fn accept(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+    ) -> impl Future<Output = Result<Vec<Result<Accepted, Refusal>>, Refusal>> + Send;
+
+    /// An id and a time for an event that was posted without them.
+    fn plain_identity(&self) -> PlainIdentity;
+
+    /// Whether the host takes events now.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn ready(&self) -> Result<(), Refusal>;
+}
+
+/// Which events of a tenant to list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Rows at most, from 1 to [`crate::limits::PAGE_ROWS_MAX`].
+    pub limit: u32,
+    /// Only events before this position.
+    pub before: Option<Position>,
+    /// Only events whose `type` begins so.
+    pub kind_prefix: Option<String>,
+}
+
+/// How a caller names one event. A name that reads as a position is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventRef {
+    /// Its place in the log.
+    Position(Position),
+    /// Its `id` attribute; the newest event if several sources used it.
+    Id(String),
+}
+
+/// Reads what happened.
+pub trait Archive: Clone + Send + Sync + 'static {
+    /// What [`Archive::feed`] gives.
+    type Feed: Stream<Item = FeedItem> + Send + 'static;
+
+    /// A page of events, newest first.
+    fn events(
+        &self,
+        tenant: &TenantName,
+        query: EventQuery,
+    ) -> impl Future<Output = Result<Vec<EventView>, Refusal>> + Send;
+
+    /// One event with its deliveries and their attempts.
+    fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
+
+    /// What happens to a tenant's events, in log order: from a position on (itself included), or from now on.
+    ///
+    /// The stream ends when the host cannot go on; it has no item for an error.
+    fn feed(
+        &self,
+        tenant: &TenantName,
+        from: Option<Position>,
+    ) -> impl Future<Output = Result<Self::Feed, Refusal>> + Send;
+
+    /// What every rule of the bus says to this event, which is not accepted.
+    fn explain(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        event: Event,
+    ) -> impl Future<Output = Result<Vec<RuleVerdict>, Refusal>> + Send;
+
+    /// The tenant's totals since the host started.
+    fn stats(&self, tenant: &TenantName) -> impl Future<Output = Result<StatsView, Refusal>> + Send;
+}
+
+/// Reads a tenant's key-value buckets, as committed.
+pub trait KeyValue: Clone + Send + Sync + 'static {
+    /// Every bucket that has a key, by name.
+    fn buckets(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<BucketView>, Refusal>> + Send;
+
+    /// The keys of a bucket in byte order, those after `after` only, at most `limit`.
+    fn list(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        after: Option<String>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<KeyView>, Refusal>> + Send;
+
+    /// One key.
+    fn get(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        key: &str,
+    ) -> impl Future<Output = Result<KeyView, Refusal>> + Send;
+}
+
+/// Which dead letters to send again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redrive {
+    /// Every one that is in the queue now.
+    All,
+    /// These, by id.
+    Ids(Vec<String>),
+}
+
+/// Reads a tenant's dead-letter queues and sends letters again.
+pub trait DeadLetters: Clone + Send + Sync + 'static {
+    /// Every dead-letter queue of the tenant, by name.
+    fn queues(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
+
+    /// The letters of a queue, oldest first, those after the id `after` only, at most `limit`.
+    fn letters(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        after: Option<String>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<DeadLetterView>, Refusal>> + Send;
+
+    /// One letter.
+    fn letter(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        id: &str,
+    ) -> impl Future<Output = Result<DeadLetterView, Refusal>> + Send;
+
+    /// Makes letters due again, with their attempts counted from zero. All of them, or none if one id is unknown.
+    fn redrive(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: Redrive,
+    ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
+}
+
+/// All four ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters {}
+
+impl<H: Intake + Archive + KeyValue + DeadLetters> Host for H {}

@@ -1,0 +1,44 @@
+//! What describes the host itself: liveness, readiness, and the pages of the error codes.
+//!
+//! Invariant: liveness asks nothing of anyone; readiness is the host's own word. Neither changes anything.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+use wharf_event::Code;
+
+use crate::answer;
+use crate::gateway::Gateway;
+use crate::pages;
+use crate::params::Params;
+use crate::port::Host;
+use crate::problem::{Failure, Problem};
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+/// `GET /livez`
+pub(crate) async fn live() -> Response {
+    answer::json(&Status { status: "live" })
+}
+
+/// `GET /readyz`
+pub(crate) async fn ready<H: Host>(State(gateway): State<Gateway<H>>) -> Result<Response, Failure> {
+    if gateway.is_closing() {
+        return Err(Problem::new(Code::ShuttingDown, "the host finishes what it has and takes nothing new").into());
+    }
+    gateway.host.ready()?;
+    Ok(answer::json(&Status { status: "ready" }))
+}
+
+/// `GET /errors/{code}`: as plain text, since browsers save Markdown instead of showing it.
+pub(crate) async fn error_page(params: Params) -> Result<Response, Failure> {
+    let code: Code = params
+        .text("code")
+        .parse()
+        .map_err(|_| Problem::new(Code::RouteUnknown, "no error of this host has that code"))?;
+    Ok(answer::content(StatusCode::OK, "text/plain; charset=utf-8", pages::page(code)))
+}

@@ -1,0 +1,213 @@
+//! The one table of routes: the router is made of it, and tests compare the OpenAPI document with it.
+//!
+//! Invariant: there is no route that is not in [`ROUTES`], and none of it lacks a handler (the match below is total). What
+//! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`].
+
+use axum::Router;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use wharf_event::Code;
+
+use crate::gateway::Gateway;
+use crate::guard::{self, HostList};
+use crate::port::Host;
+use crate::problem::Problem;
+use crate::{dead_letters, events, key_values, openapi, probes, receive};
+
+/// The methods that routes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads (and `HEAD` with it).
+    Get,
+    /// Changes something, or sends a body.
+    Post,
+}
+
+impl Verb {
+    /// The method's name in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Receives events on a bus.
+    PostEvents,
+    /// Receives events on the default bus of the default tenant.
+    PostDefaultEvents,
+    /// Says what rules would do with an event.
+    Explain,
+    /// Lists events.
+    ListEvents,
+    /// Shows one event.
+    ShowEvent,
+    /// Follows what happens.
+    Feed,
+    /// Shows totals.
+    Stats,
+    /// Lists buckets.
+    ListBuckets,
+    /// Lists the keys of a bucket.
+    ListKeys,
+    /// Shows one key.
+    ShowKey,
+    /// Lists dead-letter queues.
+    ListQueues,
+    /// Lists the letters of a queue.
+    ListLetters,
+    /// Shows one letter.
+    ShowLetter,
+    /// Sends letters again.
+    Redrive,
+    /// Says that the process lives.
+    Live,
+    /// Says whether events are taken.
+    Ready,
+    /// Describes this API.
+    OpenApi,
+    /// Explains an error code.
+    ErrorPage,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Its method.
+    pub verb: Verb,
+    /// Its path, variables in braces (`{*key}` takes slashes too).
+    pub path: &'static str,
+    /// What it does.
+    pub operation: Operation,
+    /// The codes that it may answer, [`PROBLEMS_OF_ALL`] aside.
+    pub problems: &'static [Code],
+}
+
+const fn get(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
+    Route { verb: Verb::Get, path, operation, problems }
+}
+
+const fn post(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
+    Route { verb: Verb::Post, path, operation, problems }
+}
+
+/// The codes that any route may answer.
+pub const PROBLEMS_OF_ALL: &[Code] = &[
+    Code::RouteUnknown,
+    Code::MethodNotAllowed,
+    Code::HostForeign,
+    Code::OriginForeign,
+    Code::Overloaded,
+    Code::NotReady,
+    Code::ShuttingDown,
+    Code::LogFailed,
+    Code::Internal,
+];
+
+const OF_INTAKE: &[Code] = &[
+    Code::EventJson,
+    Code::EventAttribute,
+    Code::EventSpecversion,
+    Code::EventHeader,
+    Code::EventTooLarge,
+    Code::BatchInvalid,
+    Code::BatchTooLarge,
+    Code::ContentTypeUnsupported,
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::BusUnknown,
+    Code::TargetsTooMany,
+    Code::DedupFull,
+];
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    post("/v1/tenants/{tenant}/buses/{bus}/events", Operation::PostEvents, OF_INTAKE),
+    post("/events", Operation::PostDefaultEvents, OF_INTAKE),
+    post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),
+    get("/v1/tenants/{tenant}/events", Operation::ListEvents, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/events/{event}", Operation::ShowEvent, &[Code::TenantUnknown, Code::EventUnknown]),
+    get("/v1/tenants/{tenant}/feed", Operation::Feed, &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown]),
+    get("/v1/tenants/{tenant}/stats", Operation::Stats, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/kv", Operation::ListBuckets, &[Code::TenantUnknown]),
+    get(
+        "/v1/tenants/{tenant}/kv/{bucket}",
+        Operation::ListKeys,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::BucketUnknown],
+    ),
+    get(
+        "/v1/tenants/{tenant}/kv/{bucket}/{*key}",
+        Operation::ShowKey,
+        &[Code::TenantUnknown, Code::BucketUnknown, Code::KeyUnknown],
+    ),
+    get("/v1/tenants/{tenant}/dlq", Operation::ListQueues, &[Code::TenantUnknown]),
+    get(
+        "/v1/tenants/{tenant}/dlq/{queue}",
+        Operation::ListLetters,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown],
+    ),
+    get(
+        "/v1/tenants/{tenant}/dlq/{queue}/{id}",
+        Operation::ShowLetter,
+        &[Code::TenantUnknown, Code::QueueUnknown, Code::DeadLetterUnknown],
+    ),
+    post(
+        "/v1/tenants/{tenant}/dlq/{queue}/redrive",
+        Operation::Redrive,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::BatchTooLarge,
+            Code::TenantUnknown,
+            Code::QueueUnknown,
+            Code::DeadLetterUnknown,
+        ],
+    ),
+    get("/livez", Operation::Live, &[]),
+    get("/readyz", Operation::Ready, &[]),
+    get("/openapi.json", Operation::OpenApi, &[]),
+    get("/errors/{code}", Operation::ErrorPage, &[]),
+];
+
+fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
+    let verb = match route.verb {
+        Verb::Get => MethodFilter::GET,
+        Verb::Post => MethodFilter::POST,
+    };
+    match route.operation {
+        Operation::PostEvents => on(verb, receive::to_bus::<H>),
+        Operation::PostDefaultEvents => on(verb, receive::to_default_bus::<H>),
+        Operation::Explain => on(verb, events::explain::<H>),
+        Operation::ListEvents => on(verb, events::list::<H>),
+        Operation::ShowEvent => on(verb, events::show::<H>),
+        Operation::Feed => on(verb, events::feed::<H>),
+        Operation::Stats => on(verb, events::stats::<H>),
+        Operation::ListBuckets => on(verb, key_values::buckets::<H>),
+        Operation::ListKeys => on(verb, key_values::list::<H>),
+        Operation::ShowKey => on(verb, key_values::show::<H>),
+        Operation::ListQueues => on(verb, dead_letters::queues::<H>),
+        Operation::ListLetters => on(verb, dead_letters::list::<H>),
+        Operation::ShowLetter => on(verb, dead_letters::show::<H>),
+        Operation::Redrive => on(verb, dead_letters::redrive::<H>),
+        Operation::Live => on(verb, probes::live),
+        Operation::Ready => on(verb, probes::ready::<H>),
+        Operation::OpenApi => on(verb, openapi::document),
+        Operation::ErrorPage => on(verb, probes::error_page),
+    }
+}
+
+/// The router of [`ROUTES`], behind the guard.
+pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, handler::<H>(route)))
+        .fallback(|| async { Problem::new(Code::RouteUnknown, "see /openapi.json for the paths of this host") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")
+        })
+        .layer(axum::middleware::from_fn_with_state(hosts, guard::check))
+        .with_state(gateway)
+}

@@ -1,0 +1,180 @@
+//! Accepts connections and speaks HTTP/1.1 on them, within limits.
+//!
+//! Invariant: a connection cannot hold more than its share: its head is bounded in bytes, lines and time, its body by the
+//! routes, their number by a semaphore. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
+//! and at the deadline what is left is dropped. No TLS and no HTTP/2: until there is identity this listens on loopback.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::gateway::{Gateway, begun};
+use crate::guard::HostList;
+use crate::limits;
+use crate::port::Host;
+use crate::problem::Cut;
+use crate::routes;
+
+/// What [`serve`] may be told. The defaults are those of [`crate::limits`].
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Whom requests may be addressed to.
+    pub hosts: HostList,
+    /// How long the head of a request may take, idle time before it included.
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long requests in flight may take once shutdown has begun.
+    pub shutdown_timeout: Duration,
+    /// Open connections.
+    pub connections_max: usize,
+    /// Feeds followed at once.
+    pub feeds_max: usize,
+}
+
+impl ServeOptions {
+    /// The defaults, for requests addressed to a loopback name at this port.
+    pub fn loopback(port: u16) -> Self {
+        Self {
+            hosts: HostList::loopback(port),
+            header_timeout: limits::HEADER_READ_TIMEOUT,
+            body_timeout: limits::BODY_READ_TIMEOUT,
+            shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
+            connections_max: limits::CONNECTIONS_MAX,
+            feeds_max: limits::FEEDS_MAX,
+        }
+    }
+}
+
+/// The request never arrived whole, so its connection is closed instead of answered.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the request did not arrive whole")]
+struct Incomplete;
+
+/// Serves until `shutdown` completes and what was in flight has finished or was dropped.
+///
+/// # Errors
+/// The listener is not one that can accept connections.
+pub async fn serve<H: Host>(
+    listener: TcpListener,
+    host: H,
+    options: ServeOptions,
+    shutdown: impl Future,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let (close, closing) = watch::channel(false);
+    let gateway = Gateway {
+        host,
+        closing: closing.clone(),
+        feeds: Arc::new(Semaphore::new(options.feeds_max)),
+        body_timeout: options.body_timeout,
+    };
+    let router = routes::router(gateway, options.hosts.clone());
+    let connections = Connections { router, protocol: protocol(&options), closing };
+    let room = Arc::new(Semaphore::new(options.connections_max));
+    let mut tasks = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut shutdown => break,
+            Some(_) = tasks.join_next() => {}
+            accepted = accept(&listener, Arc::clone(&room)) => {
+                let Some((stream, permit)) = accepted else { continue };
+                tasks.spawn(connections.clone().run(stream, permit));
+            }
+        }
+    }
+    drop(listener);
+    close.send_replace(true);
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.shutdown_timeout, finished).await.is_err() {
+        tracing::warn!(left = tasks.len(), "requests were still in flight at the shutdown deadline and are dropped");
+        tasks.shutdown().await;
+    }
+    Ok(())
+}
+
+fn protocol(options: &ServeOptions) -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(limits::HEADER_LINES_MAX)
+        .max_header_size(limits::HEAD_BYTES_MAX)
+        .max_buf_size(limits::READ_BUFFER_BYTES_MAX)
+        .keep_alive(true);
+    protocol
+}
+
+/// The next connection, once there is room for it. None if that one failed.
+async fn accept(listener: &TcpListener, room: Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = room.acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection has no TCP_NODELAY");
+            }
+            Some((stream, permit))
+        }
+        Err(error) if is_of_the_connection(&error) => None,
+        Err(error) => {
+            tracing::warn!(%error, "no connection can be accepted");
+            tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Whether only the connection that was to be accepted failed, so that the next may work at once.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[derive(Clone)]
+struct Connections {
+    router: Router,
+    protocol: http1::Builder,
+    closing: watch::Receiver<bool>,
+}
+
+impl Connections {
+    /// Serves one connection to its end. The permit is its place among the open ones.
+    async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let Self { router, protocol, mut closing } = self;
+        let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+        let connection = protocol.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = begun(&mut closing) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        drop(permit);
+    }
+}
+
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Incomplete> {
+    let response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {});
+    if response.extensions().get::<Cut>().is_some() { Err(Incomplete) } else { Ok(response) }
+}

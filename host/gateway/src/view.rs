@@ -1,0 +1,331 @@
+//! The JSON shapes of the API, written here and read back by the command line.
+//!
+//! Invariant: a shape that was written can be read again, and an event's JSON is kept as text, so that its payload keeps
+//! its bytes (numbers too large for a double included). The host fills these in; nothing here
+//! looks anything up.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName};
+
+use crate::problem::Problem;
+
+/// An event that is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its `id` attribute.
+    pub id: String,
+    /// Its place in the log; for a duplicate, that of the first.
+    pub position: Position,
+    /// Whether the same (source, id) had been accepted before; then nothing was done.
+    pub duplicate: bool,
+}
+
+/// One element of the answer to a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Admission {
+    /// The event at this place is durable.
+    Accepted(Accepted),
+    /// The event at this place was refused, and changed nothing.
+    Refused(Problem),
+}
+
+/// A target that an event was matched with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetRef {
+    /// The rule that matched.
+    pub rule: RuleName,
+    /// The plugin that it names.
+    pub plugin: PluginName,
+    /// The delivery's number within the event, from 0.
+    pub n: u32,
+}
+
+/// An event as the archive has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its place in the log.
+    pub position: Position,
+    /// When the host received it, in RFC 3339.
+    pub time: String,
+    /// The bus that it is on.
+    pub bus: BusName,
+    /// The event in the JSON format of CloudEvents.
+    pub event: Box<RawValue>,
+    /// What it was matched with.
+    pub deliveries: Vec<TargetRef>,
+    /// The event whose handler published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Position>,
+}
+
+/// An event in the JSON format of CloudEvents, as [`EventView::event`] holds it.
+///
+/// # Errors
+/// Only if the event's own JSON form is not JSON, which would be a defect of this program.
+pub fn event_json(event: &Event) -> Result<Box<RawValue>, serde_json::Error> {
+    serde_json::from_slice(&event.to_json())
+}
+
+/// An event with everything that became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventDetail {
+    /// The event.
+    pub event: EventView,
+    /// Its deliveries, in the order of [`EventView::deliveries`].
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// Due now or later; no attempt runs.
+    Waiting,
+    /// An attempt runs.
+    Running,
+    /// It ended well.
+    Settled,
+    /// It ended in a dead-letter queue.
+    DeadLettered,
+}
+
+/// The obligation to bring one event to one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    /// Its id.
+    pub id: String,
+    /// The rule that matched.
+    pub rule: RuleName,
+    /// The plugin that it names.
+    pub plugin: PluginName,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One try of a delivery that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// The record that settled it.
+    pub position: Position,
+    /// When it was settled, in RFC 3339.
+    pub time: String,
+    /// The release that ran; none if the attempt ended before one was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Digest>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long the handler ran, in microseconds.
+    pub duration_us: u64,
+    /// The events that it published.
+    pub published: Vec<Position>,
+    /// The keys that it wrote.
+    pub kv_writes: u32,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The handler is done with the event.
+    Ack,
+    /// It is tried again.
+    Retry {
+        /// When, in RFC 3339.
+        at: String,
+        /// What ended this attempt.
+        code: Code,
+        /// The same in words, the handler's own where it gave some.
+        reason: String,
+    },
+    /// It was given up.
+    DeadLetter {
+        /// What ended this attempt.
+        code: Code,
+        /// The same in words, the handler's own where it gave some.
+        reason: String,
+        /// Where the letter lies.
+        queue: QueueName,
+    },
+}
+
+/// One line of the feed: an object whose only member names what happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedItem {
+    /// An event was received.
+    Received {
+        /// The event.
+        event: EventView,
+    },
+    /// An attempt was settled.
+    Settled {
+        /// The delivery's id.
+        delivery: String,
+        /// The event that was delivered.
+        event: Position,
+        /// The rule that matched.
+        rule: RuleName,
+        /// The plugin that it names.
+        plugin: PluginName,
+        /// The attempt.
+        attempt: AttemptView,
+        /// The events that it published, each with what it was matched with.
+        published: Vec<EventView>,
+    },
+    /// A dead letter was sent again.
+    Redriven {
+        /// The delivery's id.
+        delivery: String,
+        /// The event that it delivers.
+        event: Position,
+        /// The rule that matched.
+        rule: RuleName,
+        /// The plugin that it names.
+        plugin: PluginName,
+        /// The queue that it left.
+        queue: QueueName,
+        /// When, in RFC 3339.
+        time: String,
+    },
+}
+
+/// What one rule says to one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleVerdict {
+    /// The rule.
+    pub rule: RuleName,
+    /// Whether it matches.
+    pub matched: bool,
+    /// The first field that failed, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mismatch: Option<MismatchView>,
+    /// The plugins that it names.
+    pub plugins: Vec<PluginName>,
+}
+
+/// The first field of an event that a pattern did not accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MismatchView {
+    /// The field, as a JSON pointer into the event.
+    pub pointer: String,
+    /// What the pattern wanted there.
+    pub wanted: String,
+    /// What the event has there.
+    pub saw: String,
+}
+
+/// A tenant's totals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatsView {
+    /// Events received, duplicates aside.
+    pub events: u64,
+    /// Events that had been received before.
+    pub duplicates: u64,
+    /// Deliveries made of received and published events.
+    pub deliveries: u64,
+    /// Attempts that were settled, conflicts aside.
+    pub attempts: u64,
+    /// Events that handlers published.
+    pub published: u64,
+    /// Attempts that ended in a retry.
+    pub retries: u64,
+    /// Deliveries that ended in a dead-letter queue.
+    pub dead_letters: u64,
+    /// Deliveries that have not ended.
+    pub pending: u64,
+    /// Attempts that were run again because keys changed under them.
+    pub conflicts: u64,
+    /// Median time from receipt to settlement, in milliseconds; none before the first.
+    pub p50_ms: Option<f64>,
+    /// The time from receipt to settlement that 99 of 100 stay within, in milliseconds; none before the first.
+    pub p99_ms: Option<f64>,
+}
+
+/// One key-value bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketView {
+    /// Its name.
+    pub bucket: BucketName,
+    /// Its keys, counted.
+    pub keys: u64,
+}
+
+/// One key of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: ValueView,
+    /// The record that wrote it.
+    pub version: Position,
+}
+
+/// A value's bytes, readable where they are text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueView {
+    /// Bytes that are UTF-8.
+    Text(String),
+    /// Any others, in base64 with padding.
+    Base64(String),
+}
+
+impl ValueView {
+    /// The view of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Base64(BASE64_STANDARD.encode(bytes)),
+        }
+    }
+}
+
+/// One dead-letter queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Its name.
+    pub queue: QueueName,
+    /// The letters in it.
+    pub depth: u64,
+}
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetterView {
+    /// Its id, which redrive takes.
+    pub id: String,
+    /// The queue that it lies in.
+    pub queue: QueueName,
+    /// The rule that matched.
+    pub rule: RuleName,
+    /// The plugin that it names.
+    pub plugin: PluginName,
+    /// The event.
+    pub event: EventView,
+    /// Why it was given up.
+    pub code: Code,
+    /// The same in words.
+    pub reason: String,
+    /// What the last attempt said.
+    pub error: String,
+    /// Attempts that were made.
+    pub attempts: u32,
+    /// When it was given up, in RFC 3339.
+    pub time: String,
+}
+
+/// What a redrive did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveView {
+    /// Letters that are due again.
+    pub redriven: u64,
+}
