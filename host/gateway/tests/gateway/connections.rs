@@ -1,0 +1,133 @@
+//! What a connection may do: its limits, several requests on one, and how shutdown treats it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wharf_event::Code;
+use wharf_gateway::view::Accepted;
+
+use crate::client::{Answer, exchange, get, post, rest};
+use crate::host::FakeHost;
+use crate::receiving::structured;
+use crate::server::Server;
+
+const STRUCTURED: &str = "application/cloudevents+json";
+const SLOW: &str = "/v1/tenants/acme/buses/slow/events";
+const SOON: Duration = Duration::from_millis(50);
+
+async fn connect(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_head_is_cut() {
+    let server = Server::start_with(FakeHost::default(), |options| options.header_timeout = SOON).await;
+    for begun in ["", "GET /livez HT", "GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: "] {
+        let mut stream = connect(&server, begun.as_bytes()).await;
+        let said = rest(&mut stream).await;
+        assert!(!String::from_utf8_lossy(&said).contains(" 200 "), "{begun:?}");
+    }
+    assert_eq!(get("/livez").send(server.addr).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_body_is_cut_and_nothing_is_accepted() {
+    let server = Server::start_with(FakeHost::default(), |options| options.body_timeout = SOON).await;
+    for length in ["1000", "2000000"] {
+        let request = post("/events", STRUCTURED, structured("1", "1")).with("content-length", length);
+        let mut stream = connect(&server, &request.bytes(server.addr)).await;
+        assert_eq!(rest(&mut stream).await, b"", "{length}");
+    }
+    assert_eq!(server.host.accepted(), 0);
+    assert_eq!(get("/livez").send(server.addr).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = Server::start().await;
+    let mut lines = get("/livez");
+    for n in 0..200 {
+        lines = lines.with(&format!("x-{n}"), "1");
+    }
+    let large = get("/livez").with("x-large", "x".repeat(65 * 1024));
+    for request in [lines, large] {
+        assert_eq!(Answer::of(&exchange(server.addr, &request.bytes(server.addr)).await).status, 431);
+    }
+    let full = get("/livez").with("x-large", "x".repeat(60 * 1024));
+    assert_eq!(full.send(server.addr).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let server = Server::start().await;
+    let first = post("/events", STRUCTURED, structured("1", "1")).with("connection", "keep-alive").bytes(server.addr);
+    let refused = get("/nowhere").with("connection", "keep-alive").bytes(server.addr);
+    let last = get("/livez").bytes(server.addr);
+    let said = exchange(server.addr, &[first, refused, last].concat()).await;
+    let said = String::from_utf8(said).unwrap();
+    let statuses: Vec<&str> = said.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["202", "404", "200"]);
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_wait_for_their_turn() {
+    let server = Server::start_with(FakeHost::default(), |options| options.connections_max = 1).await;
+    let first = connect(&server, &post(SLOW, STRUCTURED, structured("1", "1")).bytes(server.addr)).await;
+    server.host.entered.notified().await;
+    let mut second = connect(&server, &get("/livez").bytes(server.addr)).await;
+    let waits = tokio::time::timeout(SOON, second.read_u8()).await;
+    assert!(waits.is_err(), "the second connection was served beside the first");
+    drop(first);
+    assert!(String::from_utf8(rest(&mut second).await).unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn feeds_above_the_limit_are_refused_and_a_reader_that_goes_makes_room() {
+    let server = Server::start_with(FakeHost::default(), |options| options.feeds_max = 1).await;
+    let mut first = connect(&server, &get("/v1/tenants/acme/feed").bytes(server.addr)).await;
+    first.read_u8().await.unwrap();
+    get("/v1/tenants/acme/feed").send(server.addr).await.refused(Code::Overloaded);
+    drop(first);
+    loop {
+        let mut next = connect(&server, &get("/v1/tenants/acme/feed").bytes(server.addr)).await;
+        let mut status = [0; 12];
+        next.read_exact(&mut status).await.unwrap();
+        if status == *b"HTTP/1.1 200" {
+            break;
+        }
+        assert_eq!(status, *b"HTTP/1.1 503");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_lets_requests_in_flight_finish_and_takes_no_new_connection() {
+    let server = Server::start().await;
+    let (addr, host) = (server.addr, server.host.clone());
+    let mut idle = connect(&server, b"").await;
+    let mut kept = connect(&server, &get("/livez").with("connection", "keep-alive").bytes(addr)).await;
+    kept.read_u8().await.unwrap();
+    let mut in_flight = connect(&server, &post(SLOW, STRUCTURED, structured("1", "1")).bytes(addr)).await;
+    host.entered.notified().await;
+
+    let served = server.shut_down();
+    rest(&mut idle).await;
+    rest(&mut kept).await;
+    assert!(TcpStream::connect(addr).await.is_err(), "the listener is still open");
+    host.released.notify_one();
+    let accepted: Accepted = Answer::of(&rest(&mut in_flight).await).json(202);
+    assert_eq!(accepted.id, "1");
+    served.await.unwrap().unwrap();
+    assert_eq!(host.accepted(), 1);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_the_shutdown_deadline_is_dropped() {
+    let server = Server::start_with(FakeHost::default(), |options| options.shutdown_timeout = SOON).await;
+    let mut in_flight = connect(&server, &post(SLOW, STRUCTURED, structured("1", "1")).bytes(server.addr)).await;
+    server.host.entered.notified().await;
+    server.shut_down().await.unwrap().unwrap();
+    assert_eq!(rest(&mut in_flight).await, b"");
+}

@@ -1,0 +1,242 @@
+//! A host that is made up: one tenant, `acme`, with the buses `default`, `full` (refuses everything) and `slow` (waits until
+//! it is let go).
+//!
+//! Invariant: whatever it accepted is in `events`, so that a test can see that nothing was. It keeps no promise of a real host
+//! but that of order.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::Notify;
+use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
+use wharf_gateway::view::{
+    Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, KeyView,
+    MismatchView, QueueView, RedriveView, RuleVerdict, StatsView, TargetRef, ValueView, event_json,
+};
+use wharf_gateway::{Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, PlainIdentity, Redrive, Refusal};
+
+pub const TIME: &str = "2026-01-31T23:59:59Z";
+
+#[derive(Clone, Default)]
+pub struct FakeHost {
+    pub events: Arc<Mutex<Vec<Event>>>,
+    pub redriven: Arc<Mutex<Vec<Redrive>>>,
+    pub no_default_tenant: bool,
+    pub refuses_ready: Arc<Mutex<bool>>,
+    /// A request on the bus `slow` has come.
+    pub entered: Arc<Notify>,
+    /// It may go on.
+    pub released: Arc<Notify>,
+}
+
+pub fn position(k: usize) -> Position {
+    Position { k: u64::try_from(k).unwrap() + 1, i: 0 }
+}
+
+fn known<T>(found: Option<T>, code: Code) -> Result<T, Refusal> {
+    found.ok_or_else(|| Refusal::new(code, "the made-up host has none"))
+}
+
+fn tenant_is_known(tenant: &TenantName) -> Result<(), Refusal> {
+    known((tenant.as_str() == "acme").then_some(()), Code::TenantUnknown)
+}
+
+impl FakeHost {
+    pub fn accepted(&self) -> usize {
+        self.events.lock().unwrap().len()
+    }
+
+    fn take(&self, event: Event) -> Result<Accepted, Refusal> {
+        if event.kind() == "too.many" {
+            return Err(Refusal::new(Code::TargetsTooMany, "it matches 1,001 targets"));
+        }
+        let mut events = self.events.lock().unwrap();
+        let first = events.iter().position(|old| (old.source(), old.id()) == (event.source(), event.id()));
+        let id = event.id().to_owned();
+        let place = first.unwrap_or(events.len());
+        if first.is_none() {
+            events.push(event);
+        }
+        Ok(Accepted { id, position: position(place), duplicate: first.is_some() })
+    }
+
+    fn views(&self) -> Vec<EventView> {
+        let view = |(k, event): (usize, &Event)| EventView {
+            position: position(k),
+            time: TIME.to_owned(),
+            bus: "default".parse().unwrap(),
+            event: event_json(event).unwrap(),
+            deliveries: vec![TargetRef { rule: "all".parse().unwrap(), plugin: "stats".parse().unwrap(), n: 0 }],
+            parent: None,
+        };
+        self.events.lock().unwrap().iter().enumerate().map(view).collect()
+    }
+}
+
+impl Intake for FakeHost {
+    fn default_tenant(&self) -> Option<TenantName> {
+        (!self.no_default_tenant).then(|| "acme".parse().unwrap())
+    }
+
+    async fn accept(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+    ) -> Result<Vec<Result<Accepted, Refusal>>, Refusal> {
+        tenant_is_known(tenant)?;
+        match bus.as_str() {
+            "default" => {}
+            "full" => return Err(Refusal::new(Code::Overloaded, "the made-up host is full").retry_after_s(7)),
+            "slow" => {
+                self.entered.notify_one();
+                self.released.notified().await;
+            }
+            _ => return Err(Refusal::new(Code::BusUnknown, "the made-up host has no such bus")),
+        }
+        Ok(events.into_iter().map(|event| self.take(event)).collect())
+    }
+
+    fn plain_identity(&self) -> PlainIdentity {
+        PlainIdentity { id: "made-up-1".to_owned(), time: TIME.to_owned() }
+    }
+
+    fn ready(&self) -> Result<(), Refusal> {
+        known((!*self.refuses_ready.lock().unwrap()).then_some(()), Code::NotReady)
+    }
+}
+
+impl Archive for FakeHost {
+    type Feed = BoxStream<'static, FeedItem>;
+
+    async fn events(&self, tenant: &TenantName, query: EventQuery) -> Result<Vec<EventView>, Refusal> {
+        tenant_is_known(tenant)?;
+        let EventQuery { limit, before, kind_prefix } = query;
+        let prefix = format!("\"type\":\"{}", kind_prefix.unwrap_or_default());
+        let wanted =
+            |view: &EventView| before.is_none_or(|before| view.position < before) && view.event.get().contains(&prefix);
+        Ok(self.views().into_iter().rev().filter(wanted).take(limit.try_into().unwrap()).collect())
+    }
+
+    async fn event(&self, tenant: &TenantName, event: EventRef) -> Result<EventDetail, Refusal> {
+        tenant_is_known(tenant)?;
+        let place = match event {
+            EventRef::Position(wanted) => (0..self.accepted()).find(|k| position(*k) == wanted),
+            EventRef::Id(id) => self.events.lock().unwrap().iter().position(|event| event.id() == id),
+        };
+        let place = known(place, Code::EventUnknown)?;
+        let delivery = DeliveryView {
+            id: "1-0.0".to_owned(),
+            rule: "all".parse().unwrap(),
+            plugin: "stats".parse().unwrap(),
+            state: DeliveryState::DeadLettered,
+            attempts: Vec::new(),
+        };
+        Ok(EventDetail { event: self.views().swap_remove(place), deliveries: vec![delivery] })
+    }
+
+    async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {
+        tenant_is_known(tenant)?;
+        let old = self.views().into_iter().filter(move |view| from.is_some_and(|from| view.position >= from));
+        let items: Vec<_> = old.map(|event| FeedItem::Received { event }).collect();
+        Ok(stream::iter(items).chain(stream::pending()).boxed())
+    }
+
+    async fn explain(&self, tenant: &TenantName, _: &BusName, event: Event) -> Result<Vec<RuleVerdict>, Refusal> {
+        tenant_is_known(tenant)?;
+        let mismatch = MismatchView {
+            pointer: "/type".to_owned(),
+            wanted: "[\"never\"]".to_owned(),
+            saw: format!("{:?}", event.kind()),
+        };
+        Ok(vec![RuleVerdict {
+            rule: "never".parse().unwrap(),
+            matched: false,
+            mismatch: Some(mismatch),
+            plugins: vec!["stats".parse().unwrap()],
+        }])
+    }
+
+    async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {
+        tenant_is_known(tenant)?;
+        Ok(StatsView { events: self.accepted().try_into().unwrap(), p50_ms: Some(0.5), ..StatsView::default() })
+    }
+}
+
+/// The keys of the bucket `stats`.
+pub const KEYS: &[(&str, &[u8])] =
+    &[("a", b"1"), ("repo/wharf/wharf", b"17"), ("100% é?", b"yes"), ("raw", b"\xff\x00")];
+
+fn key_view((key, value): &(&str, &[u8])) -> KeyView {
+    KeyView { key: (*key).to_owned(), value: ValueView::of(value), version: position(0) }
+}
+
+impl KeyValue for FakeHost {
+    async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketView>, Refusal> {
+        tenant_is_known(tenant)?;
+        Ok(vec![BucketView { bucket: "stats".parse().unwrap(), keys: KEYS.len().try_into().unwrap() }])
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<KeyView>, Refusal> {
+        tenant_is_known(tenant)?;
+        known((bucket.as_str() == "stats").then_some(()), Code::BucketUnknown)?;
+        let skip = after.map_or(0, |after| KEYS.iter().take_while(|(key, _)| *key != after).count() + 1);
+        Ok(KEYS.iter().skip(skip).take(limit.try_into().unwrap()).map(key_view).collect())
+    }
+
+    async fn get(&self, tenant: &TenantName, bucket: &BucketName, key: &str) -> Result<KeyView, Refusal> {
+        tenant_is_known(tenant)?;
+        known((bucket.as_str() == "stats").then_some(()), Code::BucketUnknown)?;
+        known(KEYS.iter().find(|(other, _)| *other == key).map(key_view), Code::KeyUnknown)
+    }
+}
+
+impl DeadLetters for FakeHost {
+    async fn queues(&self, tenant: &TenantName) -> Result<Vec<QueueView>, Refusal> {
+        tenant_is_known(tenant)?;
+        Ok(vec![QueueView { queue: "failed".parse().unwrap(), depth: 1 }])
+    }
+
+    async fn letters(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        after: Option<String>,
+        _: u32,
+    ) -> Result<Vec<DeadLetterView>, Refusal> {
+        let letter = self.letter(tenant, queue, "1-0.0").await?;
+        Ok(if after.is_none() { vec![letter] } else { Vec::new() })
+    }
+
+    async fn letter(&self, tenant: &TenantName, queue: &QueueName, id: &str) -> Result<DeadLetterView, Refusal> {
+        tenant_is_known(tenant)?;
+        known((queue.as_str() == "failed").then_some(()), Code::QueueUnknown)?;
+        let event = known(self.views().into_iter().next().filter(|_| id == "1-0.0"), Code::DeadLetterUnknown)?;
+        Ok(DeadLetterView {
+            id: id.to_owned(),
+            queue: queue.clone(),
+            rule: "all".parse().unwrap(),
+            plugin: "stats".parse().unwrap(),
+            event,
+            code: Code::RetriesSpent,
+            reason: "3 attempts of 3".to_owned(),
+            error: "line 50 always fails".to_owned(),
+            attempts: 3,
+            time: TIME.to_owned(),
+        })
+    }
+
+    async fn redrive(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<RedriveView, Refusal> {
+        tenant_is_known(tenant)?;
+        known((queue.as_str() == "failed").then_some(()), Code::QueueUnknown)?;
+        self.redriven.lock().unwrap().push(which);
+        Ok(RedriveView { redriven: 1 })
+    }
+}

@@ -1,0 +1,168 @@
+//! What is read back: events, the feed, verdicts, keys, dead letters, and the host's own pages.
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use wharf_event::Code;
+use wharf_gateway::Redrive;
+use wharf_gateway::view::{
+    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
+    RuleVerdict, StatsView, ValueView,
+};
+
+use crate::client::{get, post};
+use crate::host::{KEYS, position};
+use crate::receiving::structured;
+use crate::server::Server;
+
+const STRUCTURED: &str = "application/cloudevents+json";
+
+async fn with_events(ids: &[&str]) -> Server {
+    let server = Server::start().await;
+    for id in ids {
+        let data = "{\n  \"n\": 1\r\n}";
+        assert_eq!(post("/events", STRUCTURED, structured(id, data)).send(server.addr).await.status, 202);
+    }
+    server
+}
+
+#[tokio::test]
+async fn events_are_listed_newest_first_and_page_by_page() {
+    let server = with_events(&["a", "b", "c"]).await;
+    let cases = [
+        ("", vec![3, 2, 1]),
+        ("?limit=2", vec![3, 2]),
+        ("?limit=2&before=2-0", vec![1]),
+        ("?type_prefix=order.", vec![3, 2, 1]),
+        ("?type_prefix=none", vec![]),
+    ];
+    for (query, wanted) in cases {
+        let events: Vec<EventView> = get(format!("/v1/tenants/acme/events{query}")).send(server.addr).await.json(200);
+        assert_eq!(events.iter().map(|event| event.position.k).collect::<Vec<_>>(), wanted, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it() {
+    let server = with_events(&["a", "odd/id ü?"]).await;
+    for (name, wanted) in [("1-0", 0), ("a", 0), ("2-0", 1), ("odd%2Fid%20%C3%BC%3F", 1)] {
+        let detail: EventDetail = get(format!("/v1/tenants/acme/events/{name}")).send(server.addr).await.json(200);
+        assert_eq!(detail.event.position, position(wanted), "{name}");
+        assert_eq!(detail.deliveries[0].state, DeliveryState::DeadLettered);
+    }
+}
+
+#[tokio::test]
+async fn the_feed_is_one_object_a_line_at_once_and_ends_at_shutdown() {
+    let server = with_events(&["a", "b", "c"]).await;
+    let stream = TcpStream::connect(server.addr).await.unwrap();
+    let mut reader = BufReader::new(stream);
+    let request = get("/v1/tenants/acme/feed?from=2-0").with("connection", "keep-alive").bytes(server.addr);
+    reader.get_mut().write_all(&request).await.unwrap();
+    let mut lines = reader.lines();
+    let mut head = Vec::new();
+    let mut items = Vec::new();
+    // The feed goes on for ever, so that these two lines arrive shows that they are not kept back.
+    while items.len() < 2 {
+        let line = lines.next_line().await.unwrap().unwrap();
+        match serde_json::from_str(&line) {
+            Ok(FeedItem::Received { event }) => items.push(event),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => head.push(line),
+        }
+    }
+    assert!(head.contains(&"content-type: application/x-ndjson".to_owned()), "{head:?}");
+    assert_eq!(items.iter().map(|event| event.position).collect::<Vec<_>>(), [position(1), position(2)]);
+    assert!(items[0].event.get().contains("\"data\":{   \"n\": 1  }"), "{}", items[0].event);
+
+    let served = server.shut_down();
+    let mut last = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        last.push(line);
+    }
+    assert!(last.contains(&"0".to_owned()), "the last chunk is missing: {last:?}");
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rules_explain_themselves_about_an_event_that_is_not_accepted() {
+    let server = Server::start().await;
+    let requests = [
+        post("/v1/tenants/acme/buses/default/explain", STRUCTURED, structured("1", "1")),
+        post("/v1/tenants/acme/buses/default/explain?type=order.placed&source=s", "application/json", "1"),
+    ];
+    for request in requests {
+        let verdicts: Vec<RuleVerdict> = request.send(server.addr).await.json(200);
+        assert!(!verdicts[0].matched);
+        assert_eq!(verdicts[0].mismatch.as_ref().unwrap().saw, "\"order.placed\"");
+    }
+    assert_eq!(server.host.accepted(), 0);
+}
+
+#[tokio::test]
+async fn totals_are_shown() {
+    let server = with_events(&["a"]).await;
+    let stats: StatsView = get("/v1/tenants/acme/stats").send(server.addr).await.json(200);
+    assert_eq!((stats.events, stats.p50_ms, stats.p99_ms), (1, Some(0.5), None));
+}
+
+#[tokio::test]
+async fn buckets_and_keys_are_shown_as_text_where_they_are_text() {
+    let server = Server::start().await;
+    let buckets: Vec<BucketView> = get("/v1/tenants/acme/kv").send(server.addr).await.json(200);
+    assert_eq!((buckets[0].bucket.as_str(), buckets[0].keys), ("stats", 4));
+    let all: Vec<KeyView> = get("/v1/tenants/acme/kv/stats").send(server.addr).await.json(200);
+    assert_eq!(
+        all.iter().map(|view| view.key.as_str()).collect::<Vec<_>>(),
+        KEYS.iter().map(|k| k.0).collect::<Vec<_>>()
+    );
+    let page: Vec<KeyView> =
+        get("/v1/tenants/acme/kv/stats?after=repo%2Fwharf/wharf&limit=1").send(server.addr).await.json(200);
+    assert_eq!(page, all[2..3]);
+
+    let values = [
+        ("a", ValueView::Text("1".to_owned())),
+        ("repo/wharf/wharf", ValueView::Text("17".to_owned())),
+        ("repo%2Fwharf%2Fwharf", ValueView::Text("17".to_owned())),
+        ("100%25%20%C3%A9%3F", ValueView::Text("yes".to_owned())),
+        ("raw", ValueView::Base64("/wA=".to_owned())),
+    ];
+    for (path, value) in values {
+        let key: KeyView = get(format!("/v1/tenants/acme/kv/stats/{path}")).send(server.addr).await.json(200);
+        assert_eq!(key.value, value, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_and_sent_again() {
+    let server = with_events(&["a"]).await;
+    let queues: Vec<QueueView> = get("/v1/tenants/acme/dlq").send(server.addr).await.json(200);
+    assert_eq!((queues[0].queue.as_str(), queues[0].depth), ("failed", 1));
+    let letters: Vec<DeadLetterView> = get("/v1/tenants/acme/dlq/failed?limit=10").send(server.addr).await.json(200);
+    let letter: DeadLetterView = get("/v1/tenants/acme/dlq/failed/1-0.0").send(server.addr).await.json(200);
+    assert_eq!((letters.len(), &letters[0].id, letter.code), (1, &letter.id, Code::RetriesSpent));
+
+    for body in ["{\"all\":true}", "{\"ids\":[\"1-0.0\",\"2-0.0\"]}"] {
+        let request = post("/v1/tenants/acme/dlq/failed/redrive", "application/json; charset=utf-8", body);
+        assert_eq!(request.send(server.addr).await.json::<RedriveView>(200), RedriveView { redriven: 1 });
+    }
+    let wanted = [Redrive::All, Redrive::Ids(vec!["1-0.0".to_owned(), "2-0.0".to_owned()])];
+    assert_eq!(*server.host.redriven.lock().unwrap(), wanted);
+}
+
+#[tokio::test]
+async fn the_host_says_that_it_lives_whether_it_is_ready_and_what_its_errors_mean() {
+    let server = Server::start().await;
+    assert_eq!(get("/livez").send(server.addr).await.status, 200);
+    assert_eq!(get("/readyz").send(server.addr).await.status, 200);
+    *server.host.refuses_ready.lock().unwrap() = true;
+    get("/readyz").send(server.addr).await.refused(Code::NotReady);
+    assert_eq!(get("/livez").send(server.addr).await.status, 200);
+
+    let document: serde_json::Value = get("/openapi.json").send(server.addr).await.json(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    for &code in Code::ALL {
+        let answer = get(format!("/errors/{code}")).send(server.addr).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        assert_eq!(answer.body, wharf_gateway::page(code).as_bytes());
+    }
+}
