@@ -141,7 +141,11 @@ impl RuleSet {
         self.tenants.contains_key(tenant)
     }
 
-    fn rules(&self, tenant: &TenantName, bus: &BusName) -> Result<&[Rule], Unknown> {
+    /// The rules of a bus, in the order of their names.
+    ///
+    /// # Errors
+    /// When there is no such tenant or bus.
+    pub fn bus(&self, tenant: &TenantName, bus: &BusName) -> Result<&[Rule], Unknown> {
         let of = self.tenants.get(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
         let rules = of.buses.get(bus).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))?;
         Ok(rules)
@@ -152,7 +156,7 @@ impl RuleSet {
     /// # Errors
     /// When there is no such tenant or bus.
     pub fn targets(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<TargetRef>, Unknown> {
-        let rules = self.rules(tenant, bus)?;
+        let rules = self.bus(tenant, bus)?;
         if rules.is_empty() {
             return Ok(Vec::new());
         }
@@ -176,7 +180,7 @@ impl RuleSet {
         event: &Event,
     ) -> Result<Vec<(&Rule, Option<Mismatch>)>, Unknown> {
         let subject = Subject::of(event);
-        Ok(self.rules(tenant, bus)?.iter().map(|rule| (rule, rule.pattern.explain(&subject))).collect())
+        Ok(self.bus(tenant, bus)?.iter().map(|rule| (rule, rule.pattern.explain(&subject))).collect())
     }
 
     /// The plugin and the policy behind a target; absent when the rule or the plugin is gone.

@@ -1,0 +1,71 @@
+//! Port: reading key-value buckets, as committed.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use wharf_delivery::{BucketRow, Table, Tables as _, ValueRow, keys};
+use wharf_event::{BucketName, Code, TenantName};
+use wharf_gateway::{
+    KeyValue, Refusal,
+    view::{BucketView, KeyView, ValueView},
+};
+
+use super::{HostAdapter, not_asked, unreadable};
+
+impl KeyValue for HostAdapter {
+    async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketView>, Refusal> {
+        self.known(tenant)?;
+        let prefix = keys::tenant(tenant);
+        let rows = self.dispatcher.read(|state| state.scan(Table::Buckets, &prefix, Bound::Unbounded, usize::MAX)).await;
+        let rows = rows.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
+        let mut buckets = Vec::with_capacity(rows.len());
+        for (key, row) in rows {
+            let row = BucketRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
+            let name = key.get(prefix.len()..).and_then(|name| name.strip_suffix(b"\0"));
+            let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
+            buckets.extend(name.filter(|_| row.keys > 0).map(|bucket| BucketView { bucket, keys: row.keys }));
+        }
+        Ok(buckets)
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<KeyView>, Refusal> {
+        self.known(tenant)?;
+        let prefix = keys::bucket(tenant, bucket);
+        let after = after.map(|after| keys::value(tenant, bucket, &after));
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let read = self.dispatcher.read(|state| {
+            let known = BucketRow::get(state, &prefix)?.is_some();
+            Ok((known, state.scan(Table::Values, &prefix, from, limit as usize)?))
+        });
+        let (known, rows) = read.await.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
+        if !known {
+            return Err(Refusal::new(Code::BucketUnknown, format!("no key was ever written to bucket `{bucket}`")));
+        }
+        rows.iter().map(|(key, row)| view(key.get(prefix.len()..).unwrap_or_default(), row)).collect()
+    }
+
+    async fn get(&self, tenant: &TenantName, bucket: &BucketName, key: &str) -> Result<KeyView, Refusal> {
+        self.known(tenant)?;
+        let place = keys::value(tenant, bucket, key);
+        let row = self.dispatcher.read(|state| state.get(Table::Values, &place)).await;
+        match row.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))? {
+            Some(row) => view(key.as_bytes(), &row),
+            None => Err(Refusal::new(Code::KeyUnknown, format!("bucket `{bucket}` has no key `{key}`"))),
+        }
+    }
+}
+
+fn view(key: &[u8], row: &Bytes) -> Result<KeyView, Refusal> {
+    let row = ValueRow::from_bytes(row).map_err(|error| unreadable(&error))?;
+    Ok(KeyView {
+        key: String::from_utf8_lossy(key).into_owned(),
+        value: ValueView::of(&row.value),
+        version: row.version,
+    })
+}

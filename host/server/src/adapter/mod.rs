@@ -1,0 +1,80 @@
+//! The gateway's ports over the dispatcher: each says what the other means, and neither knows the other.
+
+mod archive;
+mod dead_letters;
+mod feed;
+mod intake;
+mod key_value;
+mod view;
+
+use wharf_delivery::{Refused, TableError};
+use wharf_dispatch::{AcceptError, ArchiveError, AskError, Dispatcher, Unknown};
+use wharf_event::{Code, TenantName};
+use wharf_gateway::Refusal;
+
+/// The host as the gateway sees it.
+#[derive(Clone)]
+pub struct HostAdapter {
+    dispatcher: Dispatcher,
+}
+
+impl HostAdapter {
+    /// The ports of this dispatcher.
+    #[must_use]
+    pub fn new(dispatcher: Dispatcher) -> Self {
+        Self { dispatcher }
+    }
+
+    fn known(&self, tenant: &TenantName) -> Result<(), Refusal> {
+        if self.dispatcher.rules().has_tenant(tenant) { Ok(()) } else { Err(unknown(&Unknown::Tenant(tenant.clone()))) }
+    }
+}
+
+fn unknown(error: &Unknown) -> Refusal {
+    let code = match error {
+        Unknown::Tenant(_) => Code::TenantUnknown,
+        Unknown::Bus(..) => Code::BusUnknown,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+fn refused(error: &Refused) -> Refusal {
+    let refusal = Refusal::new(error.code(), error.to_string());
+    if error.code().status() == 503 { refusal.retry_after_s(1) } else { refusal }
+}
+
+fn not_asked(error: &AskError) -> Refusal {
+    match error {
+        AskError::Refused(error) => refused(error),
+        AskError::Failed(_) => Refusal::new(Code::LogFailed, error.to_string()),
+        AskError::Stopping => Refusal::new(Code::ShuttingDown, error.to_string()).retry_after_s(5),
+    }
+}
+
+fn not_accepted(error: &AcceptError) -> Refusal {
+    match error {
+        AcceptError::Unknown(error) => unknown(error),
+        AcceptError::Ask(error) => not_asked(error),
+    }
+}
+
+fn unreadable(error: &TableError) -> Refusal {
+    tracing::error!("the state cannot be read: {error}");
+    Refusal::new(Code::Internal, "the state cannot be read")
+}
+
+fn not_in_archive(error: &ArchiveError) -> Refusal {
+    match error {
+        ArchiveError::NoEvent(_) => Refusal::new(Code::EventUnknown, error.to_string()),
+        ArchiveError::Log(_) | ArchiveError::Record { .. } => {
+            tracing::error!("the archive cannot be read: {error}");
+            Refusal::new(Code::Internal, "the archive cannot be read")
+        }
+    }
+}
+
+/// Runs work that reads files on a thread where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "a task of the host failed")))
+}

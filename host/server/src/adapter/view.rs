@@ -1,0 +1,129 @@
+//! Records of the log as the API shows them.
+
+use wharf_delivery::{Attempt, DeliveryId, Outcome, Published, Record, TargetRef};
+use wharf_dispatch::{Item, rfc3339};
+use wharf_event::{BusName, Code, Event, Position, TenantName};
+use wharf_gateway::{
+    Refusal,
+    view::{self, AttemptView, EventView, FeedItem},
+};
+
+/// An event at its place.
+pub(super) struct Placed<'a> {
+    pub(super) position: Position,
+    pub(super) time_ms: u64,
+    pub(super) bus: &'a BusName,
+    pub(super) event: &'a Event,
+    pub(super) targets: &'a [TargetRef],
+    pub(super) parent: Option<Position>,
+}
+
+impl Placed<'_> {
+    pub(super) fn view(&self) -> Result<EventView, Refusal> {
+        let target = |(n, target): (u32, &TargetRef)| view::TargetRef {
+            rule: target.rule.clone(),
+            plugin: target.plugin.clone(),
+            n,
+        };
+        let event = view::event_json(self.event)
+            .map_err(|error| Refusal::new(Code::Internal, format!("an event is no JSON: {error}")))?;
+        Ok(EventView {
+            position: self.position,
+            time: rfc3339(self.time_ms),
+            bus: self.bus.clone(),
+            event,
+            deliveries: (0..).zip(self.targets).map(target).collect(),
+            parent: self.parent,
+        })
+    }
+}
+
+/// The events that a record brought, in the order of their positions.
+pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
+    let (position, time_ms) = (item.position, item.time_ms);
+    match &item.record {
+        Record::Accept { bus, event, targets, .. } => {
+            vec![Placed { position, time_ms, bus, event, targets, parent: None }]
+        }
+        Record::Settle { bus, delivery, published, .. } => {
+            let parent = Some(delivery.event);
+            let placed = |(n, published): (u32, &'a Published)| Placed {
+                position: Position { k: position.k, i: position.i + n },
+                time_ms,
+                bus,
+                event: &published.event,
+                targets: &published.targets,
+                parent,
+            };
+            (1..).zip(published).map(placed).collect()
+        }
+        Record::Configure { .. } | Record::Redrive { .. } => Vec::new(),
+    }
+}
+
+pub(super) fn attempt(
+    item: &Item,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    published: &[Published],
+    kv_writes: usize,
+) -> AttemptView {
+    let position = item.position;
+    let published = (1..).zip(published).map(|(n, _)| Position { k: position.k, i: position.i + n });
+    AttemptView {
+        attempt: attempt.number,
+        position,
+        time: rfc3339(item.time_ms),
+        release: attempt.release,
+        outcome: match outcome {
+            Outcome::Ack => view::Outcome::Ack,
+            Outcome::Retry { at_ms, code, reason } => {
+                view::Outcome::Retry { at: rfc3339(*at_ms), code: *code, reason: reason.clone() }
+            }
+            Outcome::DeadLetter { queue, code, reason } => {
+                view::Outcome::DeadLetter { code: *code, reason: reason.clone(), queue: queue.clone() }
+            }
+        },
+        duration_us: attempt.duration_us,
+        published: published.collect(),
+        kv_writes: u32::try_from(kv_writes).unwrap_or(u32::MAX),
+    }
+}
+
+/// What a record tells those who follow `tenant`. `redriven` finds the target of a delivery that was sent again.
+pub(super) fn feed(
+    item: &Item,
+    tenant: &TenantName,
+    redriven: impl Fn(DeliveryId) -> Option<TargetRef>,
+) -> Result<Vec<FeedItem>, Refusal> {
+    if item.record.tenant() != Some(tenant) {
+        return Ok(Vec::new());
+    }
+    let events = events(item).iter().map(Placed::view).collect::<Result<Vec<_>, _>>()?;
+    Ok(match &item.record {
+        Record::Accept { .. } => events.into_iter().map(|event| FeedItem::Received { event }).collect(),
+        Record::Settle { delivery, target, attempt: tried, outcome, published, writes, .. } => vec![FeedItem::Settled {
+            delivery: delivery.to_string(),
+            event: delivery.event,
+            rule: target.rule.clone(),
+            plugin: target.plugin.clone(),
+            attempt: attempt(item, tried, outcome, published, writes.len()),
+            published: events,
+        }],
+        Record::Redrive { queue, deliveries, .. } => {
+            let item = |id: &DeliveryId| {
+                let target = redriven(*id)?;
+                Some(FeedItem::Redriven {
+                    delivery: id.to_string(),
+                    event: id.event,
+                    rule: target.rule,
+                    plugin: target.plugin,
+                    queue: queue.clone(),
+                    time: rfc3339(item.time_ms),
+                })
+            };
+            deliveries.iter().filter_map(item).collect()
+        }
+        Record::Configure { .. } => Vec::new(),
+    })
+}

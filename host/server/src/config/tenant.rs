@@ -1,0 +1,162 @@
+//! One tenant's tables: buses, plugins, rules and their targets.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+use wharf_delivery::{GrantsDocument, LimitsDocument, RetryPolicy, RuleDocument, TargetDocument};
+use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
+use wharf_pattern::Pattern;
+use wharf_runtime::limits::MEMORY_BYTES_MAX;
+
+use super::{
+    pattern_json,
+    read::{PluginConfig, TenantConfig},
+    table::{Found, Sink, Table},
+};
+
+/// Wall time of an attempt, in milliseconds.
+const WALL_MS: std::ops::RangeInclusive<u32> = 1..=900_000;
+/// CPU time of an attempt, in milliseconds.
+const CPU_MS: std::ops::RangeInclusive<u32> = 1..=900_000;
+/// Attempts of a plugin at a time.
+const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=256;
+/// Attempts of a delivery in all.
+const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// The bus that every tenant has.
+const DEFAULT_BUS: &str = "default";
+
+pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
+    let mut tenant = TenantConfig::default();
+    tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
+    for (name, bus) in table.named::<BusName>("buses", "bus") {
+        bus.finish();
+        tenant.buses.insert(name);
+    }
+    for (name, plugin) in table.named::<PluginName>("plugins", "plugin") {
+        tenant.plugins.extend(read_plugin(plugin, sink).map(|plugin| (name, plugin)));
+    }
+    for (name, rule) in table.named::<RuleName>("rules", "rule") {
+        tenant.rules.extend(read_rule(rule, &tenant, sink).map(|rule| (name, rule)));
+    }
+    table.finish();
+    tenant
+}
+
+fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
+    let component = table.parsed::<String>("component");
+    if component.is_none() && table.value("component").is_none() {
+        table.missing("component", "name the component's file: component = \"handler.wasm\"");
+    }
+    let config = table.table("config").map(|config| read_strings(&config, sink)).unwrap_or_default();
+    let grants = table.table("grants").map(read_grants).unwrap_or_default();
+    let limits = table.table("limits").map(read_limits).unwrap_or_default();
+    table.finish();
+    let Found { value: component, span: component_span } = component?;
+    Some(PluginConfig { component, component_span, config, grants, limits })
+}
+
+fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
+    let mut strings = BTreeMap::new();
+    for (key, value) in table.entries() {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(integer) => integer.to_string(),
+            DeValue::Float(float) => float.to_string(),
+            DeValue::Boolean(boolean) => boolean.to_string(),
+            _ => {
+                let message = format!("`{key}` of {} is a {}", table.what(), value.get_ref().type_str());
+                sink.report(value.span(), message, "give a string, a number or a boolean");
+                continue;
+            }
+        };
+        strings.insert(key.to_owned(), text);
+    }
+    strings
+}
+
+fn read_grants(table: Table<'_>) -> GrantsDocument {
+    let grants = GrantsDocument { publish: table.list("publish"), kv: table.list("kv") };
+    table.finish();
+    grants
+}
+
+fn read_limits(table: Table<'_>) -> LimitsDocument {
+    let defaults = LimitsDocument::default();
+    let memory_mib_max = u32::try_from(MEMORY_BYTES_MAX >> 20).unwrap_or(u32::MAX);
+    let limits = LimitsDocument {
+        wall_ms: table.integer("wall_ms", WALL_MS).unwrap_or(defaults.wall_ms),
+        cpu_ms: table.integer("cpu_ms", CPU_MS).unwrap_or(defaults.cpu_ms),
+        memory_mib: table.integer("memory_mib", 1..=memory_mib_max).unwrap_or(defaults.memory_mib),
+        concurrency: table.integer("concurrency", CONCURRENCY).unwrap_or(defaults.concurrency),
+    };
+    table.finish();
+    limits
+}
+
+fn read_rule(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<RuleDocument> {
+    let bus = table.parsed::<BusName>("bus");
+    if let Some(bus) = bus.as_ref().filter(|bus| !tenant.buses.contains(&bus.value)) {
+        let message = format!("there is no event bus `{}`", bus.value);
+        sink.report(bus.span.clone(), message, format!("add a table `buses.{}` to the tenant", bus.value));
+    }
+    let pattern = read_pattern(&table, sink);
+    let targets: Vec<_> =
+        table.tables("targets", "target").into_iter().filter_map(|target| read_target(target, tenant, sink)).collect();
+    if targets.is_empty() && table.value("targets").is_none() {
+        table.missing("targets", "add a table [[….targets]] with plugin = \"…\"");
+    }
+    table.finish();
+    let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
+    Some(RuleDocument { bus, pattern: pattern?, targets })
+}
+
+fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
+    let Some(value) = table.value("pattern") else {
+        table.missing("pattern", "add one, such as pattern = { type = [\"order.created\"] }");
+        return None;
+    };
+    let Some(json) = pattern_json::to_json(value.get_ref()) else {
+        sink.report(value.span(), "the pattern holds a date or a float that is no number", "write it as JSON would have it");
+        return None;
+    };
+    if let Err(error) = Pattern::parse(&json) {
+        let span = pattern_json::place(value, &error.pointer);
+        let message = format!("wrong event pattern at `{}`: {}", error.pointer, error.reason);
+        sink.report_as(Code::PatternInvalid, span, message, "`wharf explain pattern-invalid` describes the language");
+        return None;
+    }
+    Some(json)
+}
+
+fn read_target(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<TargetDocument> {
+    let plugin = table.parsed::<PluginName>("plugin");
+    match &plugin {
+        None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
+        Some(plugin) if !tenant.plugins.contains_key(&plugin.value) => {
+            let message = format!("there is no plugin `{}`, or it has mistakes of its own", plugin.value);
+            sink.report(plugin.span.clone(), message, format!("add a table `plugins.{}` to the tenant", plugin.value));
+        }
+        _ => {}
+    }
+    let retry = table.table("retry").map(|retry| read_retry(retry, sink)).unwrap_or_default();
+    let dead_letter = table.parsed::<QueueName>("dead_letter");
+    table.finish();
+    let plugin = plugin?.value;
+    let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
+    Some(TargetDocument { plugin, retry, dead_letter })
+}
+
+fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {
+    let defaults = RetryPolicy::default();
+    let retry = RetryPolicy {
+        first_ms: table.duration_ms("first").unwrap_or(defaults.first_ms),
+        max_ms: table.duration_ms("max").unwrap_or(defaults.max_ms),
+        attempts: table.integer("attempts", ATTEMPTS).unwrap_or(defaults.attempts),
+        age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
+    };
+    if retry.first_ms > retry.max_ms {
+        sink.report(table.span.clone(), "`first` is longer than `max`", "give a `max` that is at least `first`");
+    }
+    table.finish();
+    retry
+}

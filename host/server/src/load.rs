@@ -1,0 +1,146 @@
+//! From `wharf.toml` to something that can run: components read, checked and compiled, names resolved to digests.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use wharf_delivery::{Document, PluginDocument, TenantDocument};
+use wharf_dispatch::{Releases, RuleSet};
+use wharf_event::{Code, Digest};
+use wharf_runtime::{Runtime, limits::COMPONENT_BYTES_MAX};
+
+use crate::config::{self, Config, PluginConfig, Problem, Problems};
+
+/// Bytes of a configuration file.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// A configuration that can be put into force.
+pub struct Loaded {
+    /// The rule set, without a version yet.
+    pub rules: RuleSet,
+    /// The components that it names.
+    pub components: HashMap<Digest, Vec<u8>>,
+    /// The files that it was made from, the configuration first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why a configuration cannot be put into force.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read: {source}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It has mistakes.
+    #[error("{0}")]
+    Mistakes(#[from] Problems),
+    /// It does not fit together.
+    #[error(transparent)]
+    Rules(#[from] wharf_dispatch::RulesError),
+}
+
+/// Reads and compiles everything that the configuration at `path` names.
+///
+/// # Errors
+/// All mistakes of the configuration and its components, in one pass.
+pub fn load(path: &Path, runtime: &Runtime) -> Result<Loaded, LoadError> {
+    let text = read_bounded(path, CONFIG_BYTES_MAX)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+        .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let config = config::load(path, &text)?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut loading = Loading::new(folder, runtime);
+    let document = loading.document(&config);
+    if !loading.problems.is_empty() {
+        let mut list = loading.problems;
+        list.sort_by_key(|problem| problem.span.start);
+        return Err(Problems { path: path.to_owned(), text, list }.into());
+    }
+    let rules = RuleSet::new(document, &loading.releases)?;
+    let mut files = vec![path.to_owned()];
+    files.extend(loading.by_file.into_keys());
+    Ok(Loaded { rules, components: loading.components, files })
+}
+
+/// Every component file once, whoever names it.
+struct Loading<'a> {
+    folder: PathBuf,
+    runtime: &'a Runtime,
+    by_file: HashMap<PathBuf, Option<Digest>>,
+    releases: Releases,
+    components: HashMap<Digest, Vec<u8>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Loading<'a> {
+    fn new(folder: PathBuf, runtime: &'a Runtime) -> Self {
+        Self {
+            folder,
+            runtime,
+            by_file: HashMap::new(),
+            releases: HashMap::new(),
+            components: HashMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn document(&mut self, config: &Config) -> Document {
+        let mut document = Document { default_tenant: config.default_tenant.clone(), ..Document::default() };
+        for (name, tenant) in &config.tenants {
+            let mut plugins = std::collections::BTreeMap::new();
+            for (plugin, from) in &tenant.plugins {
+                let Some(release) = self.release(from) else { continue };
+                let PluginConfig { config, grants, limits, .. } = from.clone();
+                plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
+            }
+            let (buses, rules) = (tenant.buses.clone(), tenant.rules.clone());
+            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules });
+        }
+        document
+    }
+
+    fn release(&mut self, plugin: &PluginConfig) -> Option<Digest> {
+        let file = self.folder.join(&plugin.component);
+        if let Some(known) = self.by_file.get(&file) {
+            return *known;
+        }
+        let digest = match self.compile(&file) {
+            Ok(digest) => Some(digest),
+            Err((code, message, help)) => {
+                let message = format!("component {}: {message}", file.display());
+                self.problems.push(Problem { span: plugin.component_span.clone(), code, message, help: help.into() });
+                None
+            }
+        };
+        self.by_file.insert(file, digest);
+        digest
+    }
+
+    fn compile(&mut self, file: &Path) -> Result<Digest, (Code, String, &'static str)> {
+        let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|error| {
+            let help = "build it, or correct the path; it is relative to the configuration's folder";
+            (Code::ComponentMissing, error.to_string(), help)
+        })?;
+        let release = self.runtime.prepare(&wasm).map_err(|error| {
+            (error.code(), error.to_string(), "`wharf explain` with the code in brackets says what to do")
+        })?;
+        let digest = *release.digest();
+        self.releases.insert(digest, release);
+        self.components.insert(digest, wasm);
+        Ok(digest)
+    }
+}
+
+/// Reads a file of at most `bytes_max` bytes; what is longer is cut there.
+fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

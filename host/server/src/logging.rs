@@ -1,0 +1,35 @@
+//! The host's own log, on stderr: text for people at a terminal, JSON for everyone else.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text at a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Text.
+    Text,
+}
+
+/// Starts logging. `WHARF_LOG` filters, as `info,plugin=debug` does.
+pub fn start(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("WHARF_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let terminal = std::io::stderr().is_terminal();
+    let json = match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    // Logging can be started once; a second start changes nothing.
+    let _ = if json {
+        registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
+    } else {
+        registry.with(layer.with_ansi(terminal).with_target(false)).try_init()
+    };
+}

@@ -1,0 +1,158 @@
+//! Builds a host by hand, in order: folder, engine, configuration, socket, log and state, gateway.
+//!
+//! The socket is bound before anything serves, and nothing is answered before the rule set is in force.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{net::TcpListener, runtime};
+use wharf_dispatch::{Dispatcher, Options, Recovered, SystemClock};
+use wharf_event::Code;
+use wharf_gateway::ServeOptions;
+use wharf_runtime::{ArtifactCache, Runtime};
+
+use crate::{
+    adapter::HostAdapter,
+    failure::Failure,
+    folder::DataFolder,
+    load::{self, Loaded},
+};
+
+/// How a host is built.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `wharf.toml`.
+    pub config: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// How long an event's (source, id) is remembered.
+    pub dedup_window: Duration,
+    /// How long running attempts may take at the end.
+    pub drain: Duration,
+}
+
+/// A host that is built and does not serve yet.
+pub struct Host {
+    /// The engine.
+    pub runtime: Arc<Runtime>,
+    /// The core.
+    pub dispatcher: Dispatcher,
+    /// The data folder, locked.
+    pub folder: Arc<DataFolder>,
+    /// What opening it found.
+    pub recovered: Recovered,
+    /// The files of the configuration.
+    pub files: Vec<PathBuf>,
+    listener: TcpListener,
+    settings: Settings,
+    guests: runtime::Runtime,
+}
+
+impl Host {
+    /// Builds it.
+    ///
+    /// # Errors
+    /// When anything that it needs is not to be had; nothing serves then.
+    pub async fn build(settings: Settings) -> Result<Self> {
+        if !settings.listen.ip().is_loopback() {
+            let message = format!("{} is not a loopback address, and this host knows no identities yet", settings.listen);
+            let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
+            bail!(Failure::new(Code::BindNotLoopback, message, help));
+        }
+        let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
+        let folder = Arc::new(folder);
+        let cache = ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?;
+        let runtime = Arc::new(Runtime::new(Some(cache))?);
+        let Loaded { rules, components, files } = load_on_thread(&settings, &runtime).await?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
+        let guests = runtime::Builder::new_multi_thread().thread_name("wharf-guest").enable_time().build()?;
+        let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
+        let options = Options { dedup_window_ms };
+        let handle = guests.handle().clone();
+        let dispatcher = Dispatcher::open(&folder.dir, options, SystemClock, Arc::clone(&runtime), handle)
+            .map_err(|error| Failure::of(Code::FolderDamaged, &error))?;
+        folder.keep(&components).context("the components cannot be kept in the data folder")?;
+        dispatcher.configure(rules).await?;
+        let recovered = dispatcher.recovered();
+        Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings, guests })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until `shutdown`, then drains: requests first, then attempts, then a last checkpoint. True when nothing is
+    /// left to replay.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
+        let port = self.address()?.port();
+        let adapter = HostAdapter::new(self.dispatcher.clone());
+        self.dispatcher.begin();
+        wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
+        let drained = self.dispatcher.stop(self.settings.drain).await;
+        self.guests.shutdown_background();
+        Ok(drained)
+    }
+
+    /// The way to put another configuration into force.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            runtime: Arc::clone(&self.runtime),
+            dispatcher: self.dispatcher.clone(),
+            folder: Arc::clone(&self.folder),
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+/// Puts the configuration into force again after it changed.
+pub struct Reloader {
+    runtime: Arc<Runtime>,
+    dispatcher: Dispatcher,
+    folder: Arc<DataFolder>,
+    settings: Settings,
+}
+
+impl Reloader {
+    /// Reads the configuration as it is now. Nothing is put into force.
+    ///
+    /// # Errors
+    /// All its mistakes.
+    pub async fn read(&self) -> Result<Loaded> {
+        load_on_thread(&self.settings, &self.runtime).await
+    }
+
+    /// Puts what was read into force, and gives its files. Attempts that run finish on the releases that they began with.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then what was in force stays.
+    pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
+        self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
+        self.dispatcher.configure(loaded.rules).await?;
+        Ok(loaded.files)
+    }
+
+    /// The core.
+    #[must_use]
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+}
+
+/// Compiling takes all cores and up to seconds, so it has a thread of its own.
+async fn load_on_thread(settings: &Settings, runtime: &Arc<Runtime>) -> Result<Loaded> {
+    let (config, runtime) = (settings.config.clone(), Arc::clone(runtime));
+    let loaded = tokio::task::spawn_blocking(move || load::load(&config, &runtime)).await?;
+    loaded.map_err(|error| Failure::load(&error).into())
+}
