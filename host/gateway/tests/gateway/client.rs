@@ -4,12 +4,17 @@
 //! its own. It follows no redirects and knows no keep-alive.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use wharf_event::Code;
 use wharf_gateway::Problem;
 use wharf_gateway::routes::{PROBLEMS_OF_ALL, ROUTES, Verb};
+
+/// After this long a connection is taken to hang. It is far above every time that a test sets, and far below the defaults.
+pub const HUNG: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -95,7 +100,7 @@ pub async fn exchange(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 /// What still comes on a connection until it is closed.
 pub async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut out = Vec::new();
-    stream.read_to_end(&mut out).await.unwrap();
+    timeout(HUNG, stream.read_to_end(&mut out)).await.expect("the connection should have been closed").unwrap();
     out
 }
 

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
@@ -9,7 +10,7 @@ use wharf_gateway::view::{
     RuleVerdict, StatsView, ValueView,
 };
 
-use crate::client::{get, post};
+use crate::client::{HUNG, get, post};
 use crate::host::{KEYS, position};
 use crate::receiving::structured;
 use crate::server::Server;
@@ -63,7 +64,7 @@ async fn the_feed_is_one_object_a_line_at_once_and_ends_at_shutdown() {
     let mut items = Vec::new();
     // The feed goes on for ever, so that these two lines arrive shows that they are not kept back.
     while items.len() < 2 {
-        let line = lines.next_line().await.unwrap().unwrap();
+        let line = timeout(HUNG, lines.next_line()).await.expect("an item is kept back").unwrap().unwrap();
         match serde_json::from_str(&line) {
             Ok(FeedItem::Received { event }) => items.push(event),
             Ok(other) => panic!("{other:?}"),
