@@ -6,6 +6,8 @@
 
 mod guests;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
@@ -15,8 +17,16 @@ enum Command {
     Guests(guests::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let done = match Command::parse() {
         Command::Guests(args) => guests::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the depth: who runs this is to read what is wrong and not where in our code.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

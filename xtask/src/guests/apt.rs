@@ -38,7 +38,7 @@ pub fn find(oldest: &str) -> Result<Packages> {
         steps::say(&format!(
             "the package lists have no {SOURCE} of {oldest} or newer (found: {found}): apt-get update"
         ));
-        process::run(Command::new("apt-get").args(["-qq", "update"]))?;
+        process::run(Command::new("apt-get").args(["-qq", "update"])).context("updating the package lists")?;
         version = candidate()?;
     }
     match version {

@@ -35,9 +35,9 @@ const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 /// The compiler as cargo is to call it: from its own folder, with its own libraries.
 const WRAPPER: &str = "#!/bin/sh
 # Written by `cargo xtask guests`.
-bin=${0%/*}
-LD_LIBRARY_PATH=$bin/../root/usr/lib/MULTIARCH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \\
-    exec \"$bin/../root/usr/bin/rustc\" --sysroot \"$bin/../root/usr\" \"$@\"
+root=${0%/bin/rustc}/root/usr
+LD_LIBRARY_PATH=$root/lib/MULTIARCH${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \\
+    exec \"$root/bin/rustc\" --sysroot \"$root\" \"$@\"
 ";
 
 /// The recipe, and the folder that it is followed in.
@@ -65,7 +65,7 @@ impl Recipe {
         let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| process::find(tool).is_none()).collect();
         if !missing.is_empty() {
             bail!(
-                "no toolchain for guests: run `rustup target add {TARGET}` (Debian's packages would do, but {} is missing)",
+                "no toolchain for guests: run `rustup target add {TARGET}` (or have Debian's tools here, for its packages; missing: {})",
                 missing.join(", ")
             );
         }
@@ -127,6 +127,7 @@ impl Recipe {
 
     /// Builds the standard library, in the way that cargo builds it for a target that has none.
     fn build_std(&self) -> Result<()> {
+        // What an earlier run left of the build is cargo's to take up.
         let folder = self.folder.join("std");
         steps::fresh_folder(&folder.join("src"))?;
         fs::write(folder.join("src/lib.rs"), "#![no_std]\n")?;

@@ -3,7 +3,7 @@
 //! Invariant: a step's stamp is written after all of the step, and names the version that the step was done for; a step without
 //! that stamp is done again from its start.
 //!
-//! It does not clean up after a step: a step begins by removing what it finds half done.
+//! It does not clean up after a step that was cut off: the step itself, when it is done again, copes with what it finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
