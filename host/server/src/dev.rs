@@ -11,7 +11,7 @@ use crate::{
     cli::DevArgs,
     logging,
     serve::{announce, stopped},
-    wire::{Host, Reloader, Settings},
+    wire::{Reloader, Settings, Threads},
 };
 
 /// Quiet time after a change before files are read: builders write in several steps.
@@ -33,15 +33,14 @@ pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
         dedup_window: args.dedup_window,
         drain: DRAIN,
     };
-    let io = tokio::runtime::Builder::new_multi_thread().thread_name("wharf-io").enable_all().build()?;
-    io.block_on(async {
-        let host = Host::build(settings).await?;
+    let drained = Threads::start()?.run(settings, async |host| {
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
-        let drained = host.serve(stopped()).await?;
+        let drained = host.serve(stopped()).await;
         watching.abort();
-        Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+        drained
+    })?;
+    Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn watch(reloader: Reloader, mut files: Vec<PathBuf>) {

@@ -109,7 +109,7 @@ impl DataFolder {
             new = true;
         }
         if new {
-            folder.into_std_file().sync_all()?;
+            folder.open(".")?.sync_all()?;
         }
         Ok(())
     }

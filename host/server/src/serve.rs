@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cli::ServeArgs,
     logging,
-    wire::{Host, Settings},
+    wire::{Host, Settings, Threads},
 };
 
 /// Runs a host. With `json` a line on stdout says when and where it serves.
@@ -24,14 +24,12 @@ pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
         dedup_window: args.dedup_window,
         drain: args.drain,
     };
-    let io = tokio::runtime::Builder::new_multi_thread().thread_name("wharf-io").enable_all().build()?;
-    io.block_on(async {
-        let host = Host::build(settings).await?;
+    let drained = Threads::start()?.run(settings, async |host| {
         announce(&host, json)?;
-        let drained = host.serve(stopped()).await?;
-        tracing::info!(drained, "stopped");
-        Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+        host.serve(stopped()).await
+    })?;
+    tracing::info!(drained, "stopped");
+    Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Says that the host is ready. Its socket is bound, so whoever connects now is served.

@@ -47,15 +47,40 @@ pub struct Host {
     pub files: Vec<PathBuf>,
     listener: TcpListener,
     settings: Settings,
+}
+
+/// The threads of a host: guests never run on those that serve I/O.
+pub struct Threads {
+    io: runtime::Runtime,
     guests: runtime::Runtime,
 }
 
+impl Threads {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn start() -> Result<Self> {
+        let io = runtime::Builder::new_multi_thread().thread_name("wharf-io").enable_all().build()?;
+        let guests = runtime::Builder::new_multi_thread().thread_name("wharf-guest").enable_time().build()?;
+        Ok(Self { io, guests })
+    }
+
+    /// Builds a host and runs `with` it to its end.
+    ///
+    /// # Errors
+    /// When it cannot be built, or `with` fails.
+    pub fn run<F: Future<Output = Result<bool>>>(&self, settings: Settings, with: impl FnOnce(Host) -> F) -> Result<bool> {
+        self.io.block_on(async { with(Host::build(settings, self.guests.handle().clone()).await?).await })
+    }
+}
+
 impl Host {
-    /// Builds it.
+    /// Builds it; attempts will run on `guests`.
     ///
     /// # Errors
     /// When anything that it needs is not to be had; nothing serves then.
-    pub async fn build(settings: Settings) -> Result<Self> {
+    pub async fn build(settings: Settings, guests: runtime::Handle) -> Result<Self> {
         if !settings.listen.ip().is_loopback() {
             let message = format!("{} is not a loopback address, and this host knows no identities yet", settings.listen);
             let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
@@ -69,16 +94,14 @@ impl Host {
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
-        let guests = runtime::Builder::new_multi_thread().thread_name("wharf-guest").enable_time().build()?;
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let options = Options { dedup_window_ms };
-        let handle = guests.handle().clone();
-        let dispatcher = Dispatcher::open(&folder.dir, options, SystemClock, Arc::clone(&runtime), handle)
+        let dispatcher = Dispatcher::open(&folder.dir, options, SystemClock, Arc::clone(&runtime), guests)
             .map_err(|error| Failure::of(Code::FolderDamaged, &error))?;
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         dispatcher.configure(rules).await?;
         let recovered = dispatcher.recovered();
-        Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings, guests })
+        Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings })
     }
 
     /// Where it listens.
@@ -100,7 +123,6 @@ impl Host {
         self.dispatcher.begin();
         wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
         let drained = self.dispatcher.stop(self.settings.drain).await;
-        self.guests.shutdown_background();
         Ok(drained)
     }
 
