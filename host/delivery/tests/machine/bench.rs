@@ -1,0 +1,152 @@
+//! A partition in memory: tables in a map, a log in a list.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use bytes::Bytes;
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, Record, RecordKind, Refused,
+    Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest,
+    apply, keys,
+};
+use wharf_event::{Event, EventBuilder, Position, TenantName};
+
+/// Tables in a map.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Maps(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
+
+impl Tables for Maps {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
+        Ok(self.0.get(&(table, key.to_vec())).map(|row| Bytes::from(row.clone())))
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, TableError> {
+        let rows = self.0.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
+        let after = |key: &[u8]| match after {
+            Bound::Excluded(bound) => key > bound,
+            Bound::Included(bound) => key >= bound,
+            Bound::Unbounded => true,
+        };
+        let page = rows.filter(|((_, key), _)| after(key)).take(limit);
+        Ok(page.map(|((_, key), row)| (Bytes::from(key.clone()), Bytes::from(row.clone()))).collect())
+    }
+
+    fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        let before = self.0.insert((table, key.to_vec()), row);
+        assert!(before.is_none(), "insert is for rows that are not there: {table:?} {key:?}");
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.0.insert((table, key.to_vec()), row);
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) {
+        self.0.remove(&(table, key.to_vec()));
+    }
+}
+
+/// A partition without a disk.
+pub struct Partition {
+    pub tables: Maps,
+    pub sequencer: Sequencer,
+    pub log: Vec<(Position, u64, RecordKind, Bytes)>,
+    pub now_ms: u64,
+    k: u64,
+}
+
+impl Partition {
+    pub fn new() -> Self {
+        let sequencer = Sequencer::new(300_000);
+        let mut partition = Self { tables: Maps::default(), sequencer, log: Vec::new(), now_ms: 1_000_000, k: 0 };
+        partition.ask(Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })).0.unwrap();
+        partition
+    }
+
+    /// Decides a request in a frame of its own.
+    pub fn ask(&mut self, request: Request) -> (Result<Answer, Refused>, Vec<Due>) {
+        let base = Position { k: self.k + 1, i: 0 };
+        let decision = match self.sequencer.decide(request, self.now_ms, base, &self.tables).unwrap() {
+            Ok(decision) => decision,
+            Err(refused) => return (Err(refused), Vec::new()),
+        };
+        let mut due = Vec::new();
+        self.k += u64::from(!decision.records.is_empty());
+        for (index, record) in (0..).zip(&decision.records) {
+            let position = Position { k: base.k, i: index << 8 };
+            let (kind, bytes) = (record.kind(), Bytes::from(record.encode()));
+            let read = Record::decode(kind, &bytes).unwrap();
+            due.extend(apply(&read, position, self.now_ms, &mut self.tables).unwrap());
+            self.log.push((position, self.now_ms, kind, bytes));
+        }
+        (Ok(decision.answer), due)
+    }
+
+    pub fn accept(&mut self, id: &str, targets: usize) -> (Result<Answer, Refused>, Vec<Due>) {
+        let events = vec![AcceptEvent { event: event(id), targets: targets_of(targets) }];
+        self.ask(Request::Accept(AcceptRequest {
+            tenant: tenant(),
+            bus: "default".parse().unwrap(),
+            rules_version: self.sequencer.rules_version(),
+            events,
+        }))
+    }
+
+    pub fn settle(&mut self, settle: SettleRequest) -> (Result<Answer, Refused>, Vec<Due>) {
+        self.ask(Request::Settle(Box::new(settle)))
+    }
+
+    pub fn stats(&self) -> StatsRow {
+        StatsRow::get(&self.tables, &keys::tenant(&tenant())).unwrap().unwrap_or_default()
+    }
+
+    pub fn value(&self, key: &str) -> Option<(String, Position)> {
+        let row = ValueRow::get(&self.tables, &keys::value(&tenant(), &"kv".parse().unwrap(), key)).unwrap()?;
+        Some((String::from_utf8(row.value.to_vec()).unwrap(), row.version))
+    }
+
+    /// Another partition that only read this one's log.
+    pub fn replayed(&self) -> Maps {
+        let mut tables = Maps::default();
+        for (position, time_ms, kind, bytes) in &self.log {
+            let record = Record::decode(*kind, bytes).unwrap();
+            apply(&record, *position, *time_ms, &mut tables).unwrap();
+        }
+        tables
+    }
+}
+
+pub fn tenant() -> TenantName {
+    "acme".parse().unwrap()
+}
+
+pub fn event(id: &str) -> Event {
+    EventBuilder::new(id, "test", "order.created").data(Bytes::from_static(b"{\"n\":1}")).build().unwrap()
+}
+
+pub fn targets_of(count: usize) -> Vec<TargetRef> {
+    let target = |n| TargetRef { rule: format!("rule-{n}").parse().unwrap(), plugin: "handler".parse().unwrap() };
+    (0..count).map(target).collect()
+}
+
+/// A settle without effects.
+pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleRequest {
+    let release = Some(wharf_event::Digest::of(b"release"));
+    SettleRequest {
+        delivery,
+        attempt: Attempt { number, release, duration_us: 10 },
+        outcome,
+        reads: Vec::new(),
+        rules_version: 1,
+        published: Vec::new(),
+        writes: Vec::new(),
+    }
+}
+
+pub fn write(key: &str, op: WriteOp) -> WriteRequest {
+    WriteRequest { bucket: "kv".parse().unwrap(), key: key.into(), op }
+}

@@ -1,0 +1,91 @@
+//! Whatever is asked in whatever order, the log alone gives the same tables, and the counters are exact.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use wharf_delivery::{DeliveryId, Outcome, RedriveRequest, Request, WriteOp};
+use wharf_event::Code;
+
+use crate::bench::{Partition, event, settled, targets_of, tenant, write};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Accept { id: u8, targets: usize },
+    Ack { pick: usize, publish: usize, key: u8, op: u8 },
+    Retry { pick: usize },
+    Dead { pick: usize },
+    Redrive,
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..30u8, 0..4usize).prop_map(|(id, targets)| Step::Accept { id, targets }),
+        4 => (any::<usize>(), 0..3usize, 0..4u8, 0..3u8)
+            .prop_map(|(pick, publish, key, op)| Step::Ack { pick, publish, key, op }),
+        2 => any::<usize>().prop_map(|pick| Step::Retry { pick }),
+        2 => any::<usize>().prop_map(|pick| Step::Dead { pick }),
+        1 => Just(Step::Redrive),
+        1 => (0..100_000u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn replaying_the_log_gives_the_same_tables_and_nothing_is_owed_twice(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut p = Partition::new();
+        // What is owed: delivery -> settled attempts. And what adds should have come to.
+        let mut owed: HashMap<DeliveryId, u32> = HashMap::new();
+        let mut dead: u64 = 0;
+        let mut published: u64 = 0;
+        for step in steps {
+            let mut open: Vec<_> = owed.iter().map(|(id, attempts)| (*id, *attempts)).collect();
+            open.sort();
+            let chosen = |pick: usize| open.get(pick.checked_rem(open.len()).unwrap_or(0)).copied();
+            let due = match step {
+                Step::Accept { id, targets } => p.accept(&format!("e{id}"), targets).1,
+                Step::Ack { pick, publish, key, op } => {
+                    let Some((id, attempts)) = chosen(pick) else { continue };
+                    let mut settle = settled(id, attempts + 1, Outcome::Ack);
+                    settle.published = (0..publish).map(|n| (event(&format!("p{n}")), targets_of(n))).collect();
+                    let op = match op { 0 => WriteOp::Add(1), 1 => WriteOp::Set(Bytes::from_static(b"7")), _ => WriteOp::Delete };
+                    settle.writes = vec![write(&format!("k{key}"), op)];
+                    let (answer, due) = p.settle(settle);
+                    prop_assert!(answer.is_ok());
+                    published += publish as u64;
+                    owed.remove(&id);
+                    due
+                }
+                Step::Retry { pick } => {
+                    let Some((id, attempts)) = chosen(pick) else { continue };
+                    let retry = Outcome::Retry { at_ms: p.now_ms + 5, code: Code::HandlerRetry, reason: "r".into() };
+                    p.settle(settled(id, attempts + 1, retry)).1
+                }
+                Step::Dead { pick } => {
+                    let Some((id, attempts)) = chosen(pick) else { continue };
+                    let queue = "failed".parse().unwrap();
+                    let give_up = Outcome::DeadLetter { queue, code: Code::HandlerReject, reason: "no".into() };
+                    prop_assert!(p.settle(settled(id, attempts + 1, give_up)).0.is_ok());
+                    owed.remove(&id);
+                    dead += 1;
+                    continue;
+                }
+                Step::Redrive => {
+                    let queue = "failed".parse().unwrap();
+                    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, deliveries: Vec::new() })).1
+                }
+                Step::Wait(ms) => { p.now_ms += ms; continue }
+            };
+            for due in due {
+                let before = owed.insert(due.id, due.row.attempts);
+                prop_assert!(before.is_none() || due.row.attempts > 0, "{} is owed twice", due.id);
+            }
+        }
+        prop_assert_eq!(p.replayed(), p.tables.clone());
+        let stats = p.stats();
+        prop_assert_eq!((stats.pending, stats.dead_letters, stats.published), (owed.len() as u64, dead, published));
+    }
+}

@@ -1,0 +1,168 @@
+//! One behaviour a test.
+
+use bytes::Bytes;
+use wharf_delivery::{
+    Answer, BucketRow, DeadLetterRow, DeliveryId, Outcome, Read, ReadKey, RedriveRequest, Redriven, Refused, Request,
+    WriteOp, keys, limits::TARGETS_PER_EVENT_MAX,
+};
+use wharf_event::{Code, Position};
+
+use crate::bench::{Partition, event, settled, targets_of, tenant, write};
+
+fn accepted(answer: Result<Answer, Refused>) -> (Position, bool) {
+    match answer.unwrap() {
+        Answer::Accepted(list) => {
+            let one = list.into_iter().next().unwrap().unwrap();
+            (one.position, one.duplicate)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dead(reason: &str) -> Outcome {
+    Outcome::DeadLetter { queue: "failed".parse().unwrap(), code: Code::HandlerReject, reason: reason.into() }
+}
+
+fn depth(partition: &Partition) -> Option<u64> {
+    DeadLetterRow::depth(&partition.tables, &tenant(), &"failed".parse().unwrap()).unwrap()
+}
+
+#[test]
+fn an_event_is_owed_to_each_target_once_and_known_when_it_comes_again() {
+    let mut p = Partition::new();
+    let (answer, due) = p.accept("a", 2);
+    let (position, duplicate) = accepted(answer);
+    assert!(!duplicate);
+    assert_eq!(due.iter().map(|due| due.id.to_string()).collect::<Vec<_>>(), ["2-0.0", "2-0.1"]);
+    let (again, due) = p.accept("a", 2);
+    assert_eq!(accepted(again), (position, true));
+    assert!(due.is_empty());
+    p.now_ms += 400_000;
+    assert!(!accepted(p.accept("a", 2).0).1, "the window is over");
+    assert_eq!((p.stats().events, p.stats().deliveries, p.stats().pending), (2, 4, 4));
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_and_changes_nothing() {
+    let mut p = Partition::new();
+    let before = p.tables.clone();
+    let (answer, _) = p.accept("a", TARGETS_PER_EVENT_MAX + 1);
+    let Answer::Accepted(list) = answer.unwrap() else { panic!() };
+    assert_eq!(list, [Err(Refused::TooManyTargets { targets: TARGETS_PER_EVENT_MAX + 1 })]);
+    let nowhere = DeliveryId { event: Position { k: 9, i: 0 }, n: 0 };
+    assert_eq!(p.settle(settled(nowhere, 1, Outcome::Ack)).0.unwrap_err(), Refused::Gone);
+    assert_eq!(p.tables, before);
+    assert!(!accepted(p.accept("a", 1).0).1, "a refused event is not remembered");
+}
+
+#[test]
+fn an_attempt_settles_once_and_only_in_its_turn() {
+    let mut p = Partition::new();
+    let id = p.accept("a", 1).1[0].id;
+    assert_eq!(p.settle(settled(id, 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone);
+    let retry = Outcome::Retry { at_ms: p.now_ms + 500, code: Code::HandlerRetry, reason: "later".into() };
+    let (_, due) = p.settle(settled(id, 1, retry));
+    assert_eq!((due[0].row.attempts, due[0].row.due_ms), (1, p.now_ms + 500));
+    assert_eq!(p.settle(settled(id, 1, Outcome::Ack)).0.unwrap_err(), Refused::Gone);
+    p.settle(settled(id, 2, Outcome::Ack)).0.unwrap();
+    assert_eq!(p.settle(settled(id, 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone);
+    let stats = p.stats();
+    assert_eq!((stats.attempts, stats.retries, stats.pending), (2, 1, 0));
+}
+
+#[test]
+fn effects_commit_with_the_settlement_and_chain_to_new_deliveries() {
+    let mut p = Partition::new();
+    let id = p.accept("a", 1).1[0].id;
+    let mut settle = settled(id, 1, Outcome::Ack);
+    settle.published = vec![(event("x"), targets_of(1)), (event("y"), Vec::new()), (event("z"), targets_of(2))];
+    settle.writes = vec![write("n", WriteOp::Add(3)), write("s", WriteOp::Set(Bytes::from_static(b"v")))];
+    let (_, due) = p.settle(settle);
+    assert_eq!(due.iter().map(|due| due.id.to_string()).collect::<Vec<_>>(), ["3-1.0", "3-3.0", "3-3.1"]);
+    assert_eq!(p.value("n"), Some(("3".into(), Position { k: 3, i: 0 })));
+    let bucket = BucketRow::get(&p.tables, &keys::bucket(&tenant(), &"kv".parse().unwrap())).unwrap().unwrap();
+    assert_eq!((bucket.keys, bucket.membership), (2, Position { k: 3, i: 0 }));
+    assert_eq!((p.stats().published, p.stats().deliveries, p.stats().pending), (3, 4, 3));
+}
+
+#[test]
+fn a_read_that_went_stale_is_a_conflict_and_adds_never_are() {
+    let mut p = Partition::new();
+    let due = p.accept("a", 3).1;
+    let key = ReadKey::Value("kv".parse().unwrap(), "n".into());
+    let listing = ReadKey::Listing("kv".parse().unwrap());
+    let mut reader = settled(due[0].id, 1, Outcome::Ack);
+    reader.reads = vec![Read { key: key.clone(), version: Position::ZERO }, Read { key: listing.clone(), version: Position::ZERO }];
+    for delivery in &due[1..] {
+        let mut adder = settled(delivery.id, 1, Outcome::Ack);
+        adder.writes = vec![write("n", WriteOp::Add(1))];
+        p.settle(adder).0.unwrap();
+    }
+    assert_eq!(p.value("n").unwrap().0, "2");
+    let before = p.tables.clone();
+    assert_eq!(p.settle(reader.clone()).0.unwrap_err(), Refused::Conflict { keys: vec![key.clone(), listing] });
+    assert_eq!(p.tables, before);
+    reader.reads = vec![Read { key, version: p.value("n").unwrap().1 }];
+    p.settle(reader).0.unwrap();
+}
+
+#[test]
+fn an_add_to_what_is_no_number_or_beyond_its_range_is_a_conflict() {
+    for value in ["abc", "9223372036854775807", ""] {
+        let mut p = Partition::new();
+        let due = p.accept("a", 2).1;
+        let mut set = settled(due[0].id, 1, Outcome::Ack);
+        set.writes = vec![write("n", WriteOp::Set(Bytes::copy_from_slice(value.as_bytes())))];
+        p.settle(set).0.unwrap();
+        let mut add = settled(due[1].id, 1, Outcome::Ack);
+        add.writes = vec![write("n", WriteOp::Add(1))];
+        assert!(matches!(p.settle(add).0, Err(Refused::Conflict { .. })), "{value}");
+    }
+}
+
+#[test]
+fn events_matched_with_old_rules_are_sent_back() {
+    let mut p = Partition::new();
+    let id = p.accept("a", 1).1[0].id;
+    let mut settle = settled(id, 1, Outcome::Ack);
+    settle.rules_version = 0;
+    settle.published = vec![(event("x"), Vec::new())];
+    assert_eq!(p.settle(settle).0.unwrap_err(), Refused::StaleRules);
+}
+
+#[test]
+fn an_event_beyond_the_hop_limit_is_kept_and_its_deliveries_are_dead_lettered() {
+    let mut p = Partition::new();
+    let id = p.accept("a", 1).1[0].id;
+    let mut settle = settled(id, 1, Outcome::Ack);
+    let far = |hops: i32| event("x").with_extension("wharfhops", hops).unwrap();
+    settle.published = vec![(far(16), targets_of(1)), (far(17), targets_of(2))];
+    let (_, due) = p.settle(settle);
+    assert_eq!(due.len(), 1);
+    assert_eq!(DeadLetterRow::depth(&p.tables, &tenant(), &"handler".parse().unwrap()).unwrap(), Some(2));
+    assert_eq!((p.stats().pending, p.stats().dead_letters), (1, 2));
+}
+
+#[test]
+fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
+    let mut p = Partition::new();
+    let ids: Vec<_> = ["a", "b", "c"].iter().map(|id| p.accept(id, 1).1[0].id).collect();
+    for id in &ids {
+        p.settle(settled(*id, 1, dead("no"))).0.unwrap();
+    }
+    assert_eq!((depth(&p), p.stats().dead_letters, p.stats().pending), (Some(3), 3, 0));
+    let redrive = |deliveries| {
+        Request::Redrive(RedriveRequest { tenant: tenant(), queue: "failed".parse().unwrap(), deliveries })
+    };
+    let (answer, due) = p.ask(redrive(vec![ids[1], ids[1]]));
+    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 1, left: 2 }))));
+    assert_eq!((due[0].id, due[0].row.attempts), (ids[1], 0));
+    assert_eq!(p.ask(redrive(vec![ids[0], ids[1]])).0.unwrap_err(), Refused::UnknownDeadLetter { id: ids[1] });
+    p.settle(settled(ids[1], 1, Outcome::Ack)).0.unwrap();
+    let (answer, due) = p.ask(redrive(Vec::new()));
+    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 2, left: 0 }))));
+    assert_eq!(due.len(), 2);
+    assert_eq!((depth(&p), p.stats().redriven, p.stats().pending), (Some(0), 3, 2));
+    let nowhere = RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), deliveries: Vec::new() };
+    assert_eq!(p.ask(Request::Redrive(nowhere)).0.unwrap_err(), Refused::UnknownQueue);
+}
