@@ -35,6 +35,8 @@ impl Verb {
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// Lists tenants.
+    ListTenants,
     /// Receives events on a bus.
     PostEvents,
     /// Receives events on the default bus of the default tenant.
@@ -125,6 +127,7 @@ const OF_INTAKE: &[Code] = &[
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
+    get("/v1/tenants", Operation::ListTenants, &[]),
     post("/v1/tenants/{tenant}/buses/{bus}/events", Operation::PostEvents, OF_INTAKE),
     post("/events", Operation::PostDefaultEvents, OF_INTAKE),
     post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),
@@ -178,6 +181,7 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Verb::Post => MethodFilter::POST,
     };
     match route.operation {
+        Operation::ListTenants => on(verb, events::tenants::<H>),
         Operation::PostEvents => on(verb, receive::to_bus::<H>),
         Operation::PostDefaultEvents => on(verb, receive::to_default_bus::<H>),
         Operation::Explain => on(verb, events::explain::<H>),

@@ -8,9 +8,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 
 use crate::problem::Problem;
+
+/// The tenants of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantsView {
+    /// The tenant of `POST /events`.
+    pub default: Option<TenantName>,
+    /// All of them, by name.
+    pub tenants: Vec<TenantName>,
+}
 
 /// An event that is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -79,6 +79,10 @@ impl Intake for FakeHost {
         (!self.no_default_tenant).then(|| "acme".parse().unwrap())
     }
 
+    fn tenants(&self) -> Vec<TenantName> {
+        vec!["acme".parse().unwrap()]
+    }
+
     async fn accept(
         &self,
         tenant: &TenantName,

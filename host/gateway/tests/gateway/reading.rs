@@ -7,7 +7,7 @@ use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
     BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
-    RuleVerdict, StatsView, ValueView,
+    RuleVerdict, StatsView, TenantsView, ValueView,
 };
 
 use crate::client::{HUNG, get, post};
@@ -102,6 +102,8 @@ async fn rules_explain_themselves_about_an_event_that_is_not_accepted() {
 #[tokio::test]
 async fn totals_are_shown() {
     let server = with_events(&["a"]).await;
+    let tenants: TenantsView = get("/v1/tenants").send(server.addr).await.json(200);
+    assert_eq!((tenants.default.unwrap().as_str(), tenants.tenants.len()), ("acme", 1));
     let stats: StatsView = get("/v1/tenants/acme/stats").send(server.addr).await.json(200);
     assert_eq!((stats.events, stats.p50_ms, stats.p99_ms), (1, Some(0.5), None));
 }
