@@ -1,0 +1,198 @@
+//! A host under test.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn built(variable: &str, default: &str) -> PathBuf {
+    let place = std::env::vars_os().find(|(name, _)| name == variable).map(|(_, value)| PathBuf::from(value));
+    let place = place.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(default));
+    assert!(place.exists(), "{} is not built: run the tests by `cargo xtask test`", place.display());
+    place
+}
+
+/// The program under test.
+pub fn wharf() -> Command {
+    Command::new(built("WHARF_BIN", "target/debug/wharf"))
+}
+
+/// A component that was built from plugins/ or tests/guests.
+pub fn guest(name: &str) -> PathBuf {
+    built("WHARF_GUESTS", "target/guests").join(format!("{name}.wasm"))
+}
+
+/// A folder with a configuration and a data folder.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub fn new(config: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().unwrap() };
+        site.write("wharf.toml", config);
+        site
+    }
+
+    /// A site with the probe plugin and a rule that gives it every event whose type begins with `probe.`.
+    pub fn probe(limits: &str, retry: &str) -> Self {
+        Self::new(&format!(
+            r#"
+default_tenant = "acme"
+[tenants.acme.plugins.probe]
+component = "{}"
+grants = {{ publish = ["probe.*"], kv = ["probe"] }}
+limits = {{ {limits} }}
+[tenants.acme.rules.probe]
+pattern = {{ type = [{{ prefix = "probe." }}] }}
+targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
+"#,
+            guest("probe").display()
+        ))
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    pub fn command(&self, subcommand: &str) -> Command {
+        let mut command = wharf();
+        command.current_dir(self.folder.path()).args(["-o", "json", subcommand, "--listen", "127.0.0.1:0"]);
+        command.args(["--config", "wharf.toml", "--data", "data", "--log-format", "json"]);
+        command
+    }
+
+    /// Starts a host and waits until it serves.
+    pub fn start(&self, subcommand: &str) -> Host {
+        let mut child = self.command(subcommand).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let stderr = child.stderr.take().unwrap();
+        if line.is_empty() {
+            let mut said = String::new();
+            BufReader::new(stderr).read_to_string(&mut said).unwrap();
+            panic!("the host did not start:\n{said}");
+        }
+        // Somebody has to read what it logs, or it would wait for room.
+        let (said, logged) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        Host { child, url: ready["url"].as_str().unwrap().to_owned(), ready, logged }
+    }
+
+    /// Starts a host that must not start, and gives what it said and its exit status.
+    pub fn refuse(&self, subcommand: &str) -> (i32, String) {
+        let output = self.command(subcommand).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// A running host; dropping it kills it.
+pub struct Host {
+    child: Child,
+    pub url: String,
+    pub ready: Value,
+    logged: std::sync::mpsc::Receiver<String>,
+}
+
+impl Host {
+    fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into()
+    }
+
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        let mut response = Self::agent().get(format!("{}{path}", self.url)).call().unwrap();
+        let body = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    pub fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> (u16, Value) {
+        let request = Self::agent().post(format!("{}{path}", self.url)).content_type(content_type);
+        let mut response = request.send(body.as_ref()).unwrap();
+        let body = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Sends an event of that id and type; its answer must be 202.
+    pub fn send(&self, id: &str, kind: &str) -> Value {
+        let event = serde_json::json!({"specversion": "1.0", "id": id, "source": "test", "type": kind, "data": {}});
+        let (status, answer) = self.post("/events", "application/cloudevents+json", event.to_string());
+        assert_eq!(status, 202, "{answer}");
+        answer
+    }
+
+    /// The tenant's totals.
+    pub fn stats(&self, tenant: &str) -> Value {
+        self.get(&format!("/v1/tenants/{tenant}/stats")).1
+    }
+
+    /// Waits until nothing is owed any more, and gives the totals.
+    pub fn settled(&self, tenant: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let stats = self.stats(tenant);
+            if stats["pending"] == 0 {
+                return stats;
+            }
+            assert!(began.elapsed() < PATIENCE, "deliveries are still pending: {stats}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// A value as text, absent if there is none.
+    pub fn value(&self, bucket: &str, key: &str) -> Option<String> {
+        let (status, answer) = self.get(&format!("/v1/tenants/acme/kv/{bucket}/{key}"));
+        (status == 200).then(|| answer["value"]["text"].as_str().unwrap().to_owned())
+    }
+
+    /// The dead letters of a queue.
+    pub fn dead(&self, queue: &str) -> Vec<Value> {
+        self.get(&format!("/v1/tenants/acme/dlq/{queue}?limit=1000")).1.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits for a line of the log that says `text`.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        loop {
+            let line = self.logged.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line says {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop and gives its exit status.
+    pub fn stop(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

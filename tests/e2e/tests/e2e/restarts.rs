@@ -1,0 +1,87 @@
+//! Killed, stopped, reloaded: what was acknowledged stays, and plugins change while events flow.
+
+use crate::host::{Site, guest};
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill_and_settles_once() {
+    let site = Site::probe("", "first = \"20ms\", max = \"20ms\", attempts = 2");
+    let mut positions = Vec::new();
+    for round in 0..4 {
+        let host = site.start("serve");
+        for n in 0..50 {
+            let kind = if n % 10 == 0 { "probe.panic" } else { "probe.increment" };
+            let answer = host.send(&format!("{round}-{n}"), kind);
+            positions.push((answer["position"].as_str().unwrap().to_owned(), format!("{round}-{n}")));
+        }
+        host.kill();
+    }
+    let host = site.start("serve");
+    let stats = host.settled("acme");
+    assert_eq!((&stats["events"], &stats["dead_letters"]), (&200.into(), &20.into()));
+    assert_eq!(host.value("probe", "shared").as_deref(), Some("180"));
+    for (position, id) in &positions {
+        let (status, detail) = host.get(&format!("/v1/tenants/acme/events/{position}"));
+        assert_eq!((status, &detail["event"]["event"]["id"]), (200, &id.as_str().into()));
+    }
+    // The deduplication window survives as well.
+    assert_eq!(host.send("0-1", "probe.increment")["duplicate"], true);
+}
+
+#[test]
+fn a_stop_leaves_nothing_to_replay_and_a_second_host_on_the_folder_is_refused() {
+    let site = Site::probe("", "attempts = 1");
+    let host = site.start("serve");
+    host.send("a", "probe.increment");
+    host.settled("acme");
+    let (status, said) = site.refuse("serve");
+    assert!(status != 0 && said.contains("error[folder-locked]"), "{status} {said}");
+    host.send("b", "probe.increment");
+    host.settled("acme");
+    assert_eq!(host.stop(), Some(0));
+    let host = site.start("serve");
+    assert_eq!(host.ready["frames_replayed"], 0);
+    assert_eq!(host.value("probe", "shared").as_deref(), Some("2"));
+}
+
+#[test]
+fn the_state_file_is_a_projection_that_the_log_rebuilds() {
+    let site = Site::probe("", "attempts = 1");
+    let host = site.start("serve");
+    (0..20).for_each(|n| drop(host.send(&n.to_string(), "probe.increment")));
+    let before = host.settled("acme");
+    assert_eq!(host.stop(), Some(0));
+    for damage in ["remove", "garble"] {
+        let file = site.folder.path().join("data/state.redb");
+        match damage {
+            "remove" => std::fs::remove_file(&file).unwrap(),
+            _ => std::fs::write(&file, vec![7; 100_000]).unwrap(),
+        }
+        let host = site.start("serve");
+        assert!(host.ready["frames_replayed"].as_u64().unwrap() > 0);
+        assert_eq!(host.value("probe", "shared").as_deref(), Some("20"), "{damage}");
+        assert_eq!(host.stats("acme")["attempts"], before["attempts"]);
+        assert_eq!(host.stop(), Some(0));
+    }
+}
+
+#[test]
+fn dev_swaps_a_changed_plugin_in_and_keeps_the_old_one_when_the_new_one_is_broken() {
+    let site = Site::new("");
+    let config = "default_tenant = \"acme\"\n[tenants.acme.plugins.probe]\ncomponent = \"handler.wasm\"\ngrants = { kv = [\"probe\"] }\n\
+                  [tenants.acme.rules.all]\npattern = { type = [\"probe.increment\"] }\ntargets = [{ plugin = \"probe\" }]\n";
+    site.write("handler.wasm", std::fs::read(guest("flaky")).unwrap());
+    site.write("wharf.toml", config);
+    let host = site.start("dev");
+    host.send("a", "probe.increment");
+    host.settled("acme");
+    assert_eq!(host.value("probe", "shared"), None, "flaky does not count");
+    site.write("handler.wasm", b"no component");
+    host.wait_for_log("component-not-wasm");
+    host.send("b", "probe.increment");
+    assert_eq!(host.settled("acme")["dead_letters"], 0);
+    site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
+    host.wait_for_log("reloaded in");
+    host.send("c", "probe.increment");
+    host.settled("acme");
+    assert_eq!(host.value("probe", "shared").as_deref(), Some("1"));
+}
