@@ -4,7 +4,15 @@
 //!
 //! It is not part of the product: nothing depends on it.
 
+mod crash;
+mod demo;
 mod guests;
+mod host;
+mod interrupt;
+mod payloads;
+mod poll;
+mod tally;
+mod test;
 
 use std::process::ExitCode;
 
@@ -15,11 +23,20 @@ use clap::Parser;
 enum Command {
     /// Build the plugins in plugins/ as components, and the toolchain for that where there is none.
     Guests(guests::Args),
+    /// Build everything, start a host, send it real events, print what happened, and keep serving.
+    Demo(demo::Args),
+    /// Format, lints, tidy and all tests: what must hold before a change is in.
+    Test(test::Args),
+    /// Kill a host at random moments amid traffic, and check that nothing was lost or done twice.
+    Crash(crash::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Guests(args) => guests::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Crash(args) => crash::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,16 +7,14 @@
 
 mod apt;
 mod build;
-mod cargo;
+pub mod cargo;
 mod command;
 mod debian;
 mod linkers;
-mod process;
+pub mod process;
 mod rustup;
 mod steps;
 mod toolchain;
 
+pub use build::build;
 pub use command::{Args, run};
-// For the commands that run a host with the guests in it.
-#[allow(unused_imports)]
-pub use build::{Guest, build};

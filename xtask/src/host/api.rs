@@ -1,0 +1,186 @@
+//! The host's HTTP API, as far as the demo and the crash test need it.
+//!
+//! Invariant: a request that got no answer is told apart from one that was refused: only of the latter is known that it changed
+//! nothing.
+//!
+//! It does not share types with the gateway: what it reads is what any client would.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::StatusCode;
+
+use super::view::{Admission, Event, FeedItem, Letter, Stats};
+use crate::tally::Counters;
+
+/// The tenant of the demo's configuration.
+const TENANT: &str = "demo";
+
+/// How long one answer may take.
+const ANSWER_S_MAX: Duration = Duration::from_secs(30);
+
+/// A page of keys or letters, in rows: as many as the API gives.
+const PAGE_ROWS: usize = 1_000;
+
+/// A page of events, in rows: few, since they come with their payloads.
+const EVENTS_PAGE_ROWS: usize = 200;
+
+/// An answer, in bytes.
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What became of an event that was posted and answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is durable.
+    Accepted(Admission),
+    /// Not now.
+    Busy,
+    /// No, with the status and the problem.
+    Refused(String),
+}
+
+/// A client of one host. Threads have one each: it keeps its connection.
+pub struct Api {
+    agent: Agent,
+    base: String,
+}
+
+impl Api {
+    /// A client of the host at `url`.
+    pub fn new(url: &str) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_connect(Some(ANSWER_S_MAX))
+            .timeout_recv_response(Some(ANSWER_S_MAX))
+            .build();
+        Self { agent: config.into(), base: format!("{url}/v1/tenants/{TENANT}") }
+    }
+
+    /// Posts one event in structured mode. An error means that there was no answer.
+    pub fn post(&self, event: &str) -> Result<Answer> {
+        let request = self.agent.post(format!("{}/buses/default/events", self.base));
+        let mut response = request.content_type("application/cloudevents+json").send(event)?;
+        let body = response.body_mut().read_to_string()?;
+        Ok(match response.status() {
+            StatusCode::ACCEPTED => Answer::Accepted(serde_json::from_str(&body).context("reading an admission")?),
+            StatusCode::SERVICE_UNAVAILABLE => Answer::Busy,
+            status => Answer::Refused(format!("{status}: {body}")),
+        })
+    }
+
+    /// The tenant's totals.
+    pub fn stats(&self) -> Result<Stats> {
+        self.get("/stats")
+    }
+
+    /// Every key-value total of the tenant.
+    pub fn counters(&self) -> Result<Counters> {
+        #[derive(Deserialize)]
+        struct Bucket {
+            bucket: String,
+        }
+        let buckets: Vec<Bucket> = self.get("/kv")?;
+        buckets.into_iter().map(|Bucket { bucket }| self.counters_of(&bucket).map(|keys| (bucket, keys))).collect()
+    }
+
+    fn counters_of(&self, bucket: &str) -> Result<BTreeMap<String, i64>> {
+        #[derive(Deserialize)]
+        struct Key {
+            key: String,
+            value: Value,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Value {
+            Text(String),
+        }
+        let mut counters = BTreeMap::new();
+        let mut after = String::new();
+        loop {
+            let page: Vec<Key> = self.get(&format!("/kv/{bucket}?limit={PAGE_ROWS}{after}"))?;
+            let rows = page.len();
+            for Key { key, value: Value::Text(text) } in page {
+                let count = text.parse().with_context(|| format!("{bucket}: {key} is {text}, which is no count"))?;
+                after = format!("&after={}", percent_encoded(&key));
+                counters.insert(key, count);
+            }
+            if rows < PAGE_ROWS {
+                return Ok(counters);
+            }
+        }
+    }
+
+    /// The letters of a dead-letter queue.
+    pub fn letters(&self, queue: &str) -> Result<Vec<Letter>> {
+        let mut letters: Vec<Letter> = Vec::new();
+        loop {
+            let after = letters.last().map(|letter| format!("&after={}", percent_encoded(&letter.id)));
+            let path = format!("/dlq/{queue}?limit={PAGE_ROWS}{}", after.unwrap_or_default());
+            let page: Vec<Letter> = self.get(&path)?;
+            let rows = page.len();
+            letters.extend(page);
+            if rows < PAGE_ROWS {
+                return Ok(letters);
+            }
+        }
+    }
+
+    /// The event at a position.
+    pub fn event(&self, position: &str) -> Result<Event> {
+        #[derive(Deserialize)]
+        struct Detail {
+            event: Event,
+        }
+        Ok(self.get::<Detail>(&format!("/events/{position}"))?.event)
+    }
+
+    /// A page of events, newest first, from before a position; no more pages if it is empty.
+    pub fn events_before(&self, position: Option<&str>) -> Result<Vec<Event>> {
+        let before = position.map(|position| format!("&before={position}")).unwrap_or_default();
+        self.get(&format!("/events?limit={EVENTS_PAGE_ROWS}{before}"))
+    }
+
+    /// All that happened, from the start of the log on. It does not end by itself.
+    pub fn feed(&self) -> Result<impl Iterator<Item = Result<FeedItem>> + use<>> {
+        let response = self.agent.get(format!("{}/feed?from=0-0", self.base)).call()?;
+        if response.status() != StatusCode::OK {
+            bail!("the feed: {}", response.status());
+        }
+        let lines = BufReader::new(response.into_body().into_reader()).lines();
+        Ok(lines.map(|line| Ok(serde_json::from_str(&line.context("reading the feed")?)?)))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let mut response = self.agent.get(format!("{}{path}", self.base)).call()?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+        if response.status() != StatusCode::OK {
+            bail!("GET {path}: {}: {body}", response.status());
+        }
+        serde_json::from_str(&body).with_context(|| format!("GET {path}: not the JSON that was expected"))
+    }
+}
+
+/// A text as a value in a query.
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_means_something_in_a_query_is_encoded() {
+        assert_eq!(percent_encoded("repo/a-b.c&d=é"), "repo%2Fa-b.c%26d%3D%C3%A9");
+    }
+}

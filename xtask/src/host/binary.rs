@@ -1,0 +1,61 @@
+//! Building the `wharf` binary.
+//!
+//! Invariant: the binary that is run is the one that cargo says it made.
+//!
+//! It does not build guests.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::guests::cargo;
+
+/// How the binary is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As tests use it.
+    Dev,
+    /// As users run it.
+    Release,
+}
+
+/// Builds the binary, with cargo's own progress on stderr, and gives its path.
+pub fn build(profile: Profile) -> Result<PathBuf> {
+    let mut command = cargo::cargo();
+    command.args(["build", "--package", "wharf-server", "--bin", "wharf", "--message-format=json-render-diagnostics"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    command.current_dir(cargo::repository()).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let done = command.output().with_context(|| format!("starting {command:?}"))?;
+    if !done.status.success() {
+        bail!("building the host: {}", done.status);
+    }
+    executable(&String::from_utf8_lossy(&done.stdout)).context("cargo named no binary `wharf`")
+}
+
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut binaries = messages.filter_map(|message| {
+        let name = message.pointer("/target/name")?.as_str()?;
+        let path = message.get("executable")?.as_str()?;
+        (name == "wharf").then(|| path.into())
+    });
+    binaries.next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_the_one_that_cargo_names() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"wharf_event"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"wharf"},"executable":"/t/debug/wharf"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some("/t/debug/wharf".into()));
+        assert_eq!(executable(""), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! `cargo xtask test`: everything that must hold before a change is in: format, lints, tidy, and all tests.
+//!
+//! Invariant: it stops at the first step that fails and names the command that runs only that step again. Stdout has one line a
+//! step and the test runner's own closing lines; what cargo says while it works is on stderr.
+//!
+//! It does not fix anything.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::crash;
+use crate::guests::{self, cargo};
+use crate::host::binary::{self, Profile};
+
+/// Rounds of the crash test.
+const CRASH_ROUNDS: u32 = 10;
+
+/// How the closing lines of a test binary begin.
+const CLOSING: &str = "test result:";
+
+/// The workspaces beside the root, each with the folder that it is built in.
+const OTHERS: [(&str, &str); 2] = [("sdk/rust", "sdk-native"), ("plugins", "plugins-native")];
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Leave out what takes long: lints, the SDK's and the plugins' own tests, and the crash test.
+    #[arg(long)]
+    fast: bool,
+}
+
+/// Runs everything.
+pub fn run(args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let suite = Suite { repository: cargo::repository(), target: cargo::workspace(&cargo::repository())?.target };
+    suite.formats()?;
+    if !args.fast {
+        suite.lints()?;
+    }
+    suite.cargo("tidy", ".", &["test", "--package", "wharf-tidy"])?;
+    if !args.fast {
+        suite.tests_of_others()?;
+    }
+    let guests = step("guests", "cargo xtask guests", guests::build)?;
+    let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
+    let binary = step("host", "cargo build --package wharf-server", || binary::build(Profile::Dev))?;
+    suite.tests(&guests, &binary)?;
+    if !args.fast {
+        let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
+        step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
+    }
+    println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Does one step, and says how long it took, or how to do it again.
+fn step<T>(name: &str, again: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let done = work().with_context(|| format!("{name} failed; to run it again: {again}"))?;
+    println!("{name:24} ok {:>7.1} s", start.elapsed().as_secs_f64());
+    Ok(done)
+}
+
+struct Suite {
+    repository: PathBuf,
+    target: PathBuf,
+}
+
+impl Suite {
+    fn formats(&self) -> Result<()> {
+        for folder in [".", "sdk/rust", "plugins"] {
+            self.cargo(&format!("format {folder}"), folder, &["fmt", "--all", "--check"])?;
+        }
+        Ok(())
+    }
+
+    fn lints(&self) -> Result<()> {
+        let clippy = ["clippy", "--workspace", "--all-targets"];
+        self.cargo("clippy .", ".", &[&clippy[..], &["--", "-D", "warnings"]].concat())?;
+        for (folder, built) in OTHERS {
+            let built = self.target.join(built).display().to_string();
+            let clippy = [&clippy[..], &["--target-dir", &built, "--", "-D", "warnings"]].concat();
+            self.cargo(&format!("clippy {folder}"), folder, &clippy)?;
+        }
+        Ok(())
+    }
+
+    fn tests_of_others(&self) -> Result<()> {
+        for (folder, built) in OTHERS {
+            let built = self.target.join(built).display().to_string();
+            self.cargo(&format!("tests {folder}"), folder, &["test", "--workspace", "--target-dir", &built])?;
+        }
+        Ok(())
+    }
+
+    /// All tests of the root workspace; those that run a host or a guest find them by these variables.
+    fn tests(&self, guests: &Path, binary: &Path) -> Result<()> {
+        let mut command = cargo::cargo();
+        command.args(["test", "--workspace", "--exclude", "wharf-tidy"]).current_dir(&self.repository);
+        command.env("WHARF_GUESTS", guests).env("WHARF_BIN", binary);
+        let again = format!(
+            "WHARF_GUESTS={} WHARF_BIN={} cargo test --workspace --exclude wharf-tidy",
+            guests.display(),
+            binary.display()
+        );
+        step("tests .", &again, || quietly(&mut command))
+    }
+
+    fn cargo(&self, name: &str, folder: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = cargo::cargo();
+        command.args(arguments).current_dir(self.repository.join(folder));
+        let again = format!("cargo {}", arguments.join(" "));
+        let again = if folder == "." { again } else { format!("cd {folder} && {again}") };
+        step(name, &again, || quietly(&mut command))
+    }
+}
+
+/// Runs a command; of what it prints to stdout only the closing lines of tests are passed on, unless it fails.
+fn quietly(command: &mut Command) -> Result<()> {
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.with_context(|| format!("starting {command:?}"))?;
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            if line.starts_with(CLOSING) {
+                println!("{line}");
+            }
+            said.push(line);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        said.iter().filter(|line| !line.starts_with(CLOSING)).for_each(|line| println!("{line}"));
+        bail!("{status}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_says_how_to_run_it_again() {
+        let error = step::<()>("tidy", "cargo test -p wharf-tidy", || bail!("exit status: 101")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "tidy failed; to run it again: cargo test -p wharf-tidy: exit status: 101");
+    }
+
+    #[test]
+    fn a_command_that_fails_is_a_failure() {
+        quietly(&mut Command::new("true")).unwrap();
+        assert!(quietly(&mut Command::new("false")).is_err());
+    }
+}
