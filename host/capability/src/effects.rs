@@ -36,8 +36,7 @@ impl Effects {
     /// Takes the effects apart: events, changes, reads.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Event>, Vec<WriteRequest>, Vec<Read>) {
-        let writes =
-            self.writes.into_iter().map(|((bucket, key), op)| WriteRequest { bucket, key, op }).collect();
+        let writes = self.writes.into_iter().map(|((bucket, key), op)| WriteRequest { bucket, key, op }).collect();
         let reads = self.reads.into_iter().map(|(key, version)| Read { key, version }).collect();
         (self.published, writes, reads)
     }

@@ -26,8 +26,12 @@ use crate::{
 /// The committed state, as attempts see it.
 pub trait CommittedValues: Send + Sync {
     /// The value under a key with its version.
-    fn value(&self, tenant: &TenantName, bucket: &BucketName, key: &str)
-    -> Result<Option<(Position, Bytes)>, ReadFailed>;
+    fn value(
+        &self,
+        tenant: &TenantName,
+        bucket: &BucketName,
+        key: &str,
+    ) -> Result<Option<(Position, Bytes)>, ReadFailed>;
 
     /// At most `limit` keys above `after`, in order.
     fn keys(
@@ -195,8 +199,11 @@ impl store::HostBucket for Attempt {
         let after = match cursor {
             None => None,
             Some(cursor) => {
-                let page = usize::try_from(cursor).ok().and_then(|n| self.table.get(&bucket).ok()?.pages.get(n).cloned());
-                let Some(page) = page else { return Ok(Err(Error::Other("this cursor is from another bucket".into()))) };
+                let page =
+                    usize::try_from(cursor).ok().and_then(|n| self.table.get(&bucket).ok()?.pages.get(n).cloned());
+                let Some(page) = page else {
+                    return Ok(Err(Error::Other("this cursor is from another bucket".into())));
+                };
                 Some(page)
             }
         };

@@ -164,7 +164,9 @@ impl Record {
     pub fn tenant(&self) -> Option<&TenantName> {
         match self {
             Record::Configure { .. } => None,
-            Record::Accept { tenant, .. } | Record::Settle { tenant, .. } | Record::Redrive { tenant, .. } => Some(tenant),
+            Record::Accept { tenant, .. } | Record::Settle { tenant, .. } | Record::Redrive { tenant, .. } => {
+                Some(tenant)
+            }
         }
     }
 

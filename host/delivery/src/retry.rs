@@ -82,7 +82,8 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     let at_ms = standing.now_ms.saturating_add(pause_ms);
     if at_ms.saturating_sub(standing.since_ms) > standing.policy.age_ms {
         let age_s = standing.policy.age_ms / 1_000;
-        let last = format!("the next attempt would be later than {age_s} s; the last: {}: {}", failure.code, failure.reason);
+        let last =
+            format!("the next attempt would be later than {age_s} s; the last: {}: {}", failure.code, failure.reason);
         return dead_letter(Code::RetriesSpent, last);
     }
     Outcome::Retry { at_ms, code: failure.code, reason: clipped(failure.reason.clone()) }

@@ -85,7 +85,9 @@ impl Archive {
         let published_n = (position.i & 0xff) as usize;
         let found = match (self.record(position)?.record, published_n.checked_sub(1)) {
             (Record::Accept { event, .. }, None) => Some(event),
-            (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => Some(published.swap_remove(n).event),
+            (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => {
+                Some(published.swap_remove(n).event)
+            }
             _ => None,
         };
         found.ok_or(ArchiveError::NoEvent(position))

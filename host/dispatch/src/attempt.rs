@@ -13,8 +13,8 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use wharf_capability::AttemptContext;
 use wharf_delivery::{
-    Answer, Attempt, Failure, Outcome, Read, ReadKey, Refused, Request, RetryPolicy, SettleRequest, Standing, TargetRef,
-    Verdict, WriteRequest, disposition,
+    Answer, Attempt, Failure, Outcome, Read, ReadKey, Refused, Request, RetryPolicy, SettleRequest, Standing,
+    TargetRef, Verdict, WriteRequest, disposition,
 };
 use wharf_event::{Code, Digest, Event, PluginName, QueueName, TenantName};
 use wharf_runtime::{Invocation, Report, Runtime};
@@ -84,7 +84,11 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
         let ending = match &resolved {
             Some((plugin, policy)) => {
                 let policy = (&policy.retry, &policy.dead_letter);
-                tried(attempts, &waiting, &event, plugin, policy, held.is_some()).await
+                if runs > CONFLICT_RUNS_MAX {
+                    beaten(attempts, &waiting, plugin, policy)
+                } else {
+                    tried(attempts, &waiting, &event, plugin, policy, held.is_some()).await
+                }
             }
             None => gone(&waiting),
         };
@@ -97,7 +101,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
                 }
                 return;
             }
-            Err(AskError::Refused(Refused::Conflict { keys })) if runs < CONFLICT_RUNS_MAX => {
+            Err(AskError::Refused(Refused::Conflict { keys })) => {
                 runs += 1;
                 attempts.meters.conflict(&row.tenant);
                 held = Some(queue_for(attempts, &row.tenant, held, keys).await);
@@ -134,7 +138,6 @@ async fn tried(
     holds: bool,
 ) -> Ending {
     let Waiting { id, row, .. } = waiting;
-    let number = row.attempts + 1;
     let values =
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
     let context = AttemptContext {
@@ -150,7 +153,7 @@ async fn tried(
     let invocation = Invocation {
         context,
         rule: row.target.rule.to_string(),
-        attempt: number,
+        attempt: row.attempts + 1,
         max_attempts: policy.attempts,
         limits: plugin.limits,
     };
@@ -165,14 +168,45 @@ async fn tried(
             (Verdict::Failed(failure), Default::default(), began.elapsed())
         }
     };
-    let now_ms = attempts.clock.now_ms();
-    let standing =
-        Standing { attempt: number, since_ms: row.since_ms, now_ms, policy, queue, random: rand::random() };
-    let outcome = disposition(&verdict, standing);
-    log_failure(waiting, &verdict, &outcome);
+    let outcome = decided(attempts, waiting, &verdict, policy, queue);
     let (published, writes, reads) = effects;
     let (published, writes) = if verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
     Ending { release: Some(*plugin.release.digest()), duration, outcome, published, writes, reads }
+}
+
+/// What follows from a verdict by the target's policy.
+fn decided(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    verdict: &Verdict,
+    policy: &RetryPolicy,
+    queue: &QueueName,
+) -> Outcome {
+    let (attempt, since_ms) = (waiting.row.attempts + 1, waiting.row.since_ms);
+    let now_ms = attempts.clock.now_ms();
+    let standing = Standing { attempt, since_ms, now_ms, policy, queue, random: rand::random() };
+    let outcome = disposition(verdict, standing);
+    log_failure(waiting, verdict, &outcome);
+    outcome
+}
+
+/// The keys changed under every run: the attempt has failed, and its policy decides.
+fn beaten(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    plugin: &Plugin,
+    (policy, queue): (&RetryPolicy, &QueueName),
+) -> Ending {
+    let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
+    let failure = Failure { code: Code::Conflict, reason, retry_after_ms: None };
+    Ending {
+        release: Some(*plugin.release.digest()),
+        duration: Duration::ZERO,
+        outcome: decided(attempts, waiting, &Verdict::Failed(failure), policy, queue),
+        published: Vec::new(),
+        writes: Vec::new(),
+        reads: Vec::new(),
+    }
 }
 
 fn log_failure(waiting: &Waiting, verdict: &Verdict, outcome: &Outcome) {

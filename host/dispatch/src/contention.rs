@@ -88,8 +88,11 @@ mod tests {
         let tenant: TenantName = "acme".parse().unwrap();
         let key = ReadKey::Value("b".parse().unwrap(), "k".into());
         let held = contention.hold(&tenant, vec![key.clone(), key.clone()]).await;
-        let other = { let contention = Arc::clone(&contention); let (t, k) = (tenant.clone(), key.clone());
-            tokio::spawn(async move { contention.turn(&t, &k).await }) };
+        let other = {
+            let contention = Arc::clone(&contention);
+            let (t, k) = (tenant.clone(), key.clone());
+            tokio::spawn(async move { contention.turn(&t, &k).await })
+        };
         tokio::task::yield_now().await;
         assert!(!other.is_finished());
         drop(held);

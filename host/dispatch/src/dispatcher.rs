@@ -9,8 +9,8 @@ use std::{
 use cap_std::fs::Dir;
 use tokio::sync::{mpsc, watch};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, Document, RedriveRequest, Redriven, Refused, Request,
-    RulesRow, TableError,
+    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, Document, RedriveRequest, Redriven, Refused,
+    Request, RulesRow, TableError,
 };
 use wharf_event::{BusName, Event, TenantName};
 use wharf_runtime::Runtime;
@@ -21,11 +21,12 @@ use crate::{
     attempt::Attempts,
     clock::{Clock, FrameClock},
     meters::{Meters, Totals},
-    partition::{AskError, Message, Partition, Writer},
+    partition::{AskError, Message, Partition},
     recover::{self, OpenError, Recovered},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     shared::Shared,
+    writer::Writer,
 };
 
 /// How a host keeps and runs things.

@@ -16,6 +16,7 @@ mod rules;
 mod schedule;
 mod shared;
 mod values;
+mod writer;
 
 pub use archive::{Archive, ArchiveError, Item};
 pub use clock::{Clock, FrameClock, SystemClock, rfc3339};

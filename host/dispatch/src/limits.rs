@@ -5,6 +5,9 @@ use std::time::Duration;
 /// KiB of requests that may wait for the sequencer; more wait to be taken in.
 pub const WAITING_REQUESTS_KIB: u32 = 64 << 10;
 
+/// Bytes of records that one request may make. A larger one is refused.
+pub const REQUEST_BYTES_MAX: usize = 11 << 20;
+
 /// Bytes of requests after which a frame is closed. With the largest request on top a frame stays below the log's limit.
 pub const FRAME_GATHER_BYTES: usize = 4 << 20;
 
@@ -23,5 +26,5 @@ pub const HELD_EVENT_BYTES: usize = 64 << 20;
 /// How long a request waits for a rule set that was sequenced but is not in use yet.
 pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
 
-/// Wall time that an attempt may use for conflicts: after that it counts as failed.
+/// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 100;

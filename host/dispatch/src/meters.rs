@@ -38,11 +38,8 @@ pub(crate) struct Meters(Mutex<HashMap<TenantName, Meter>>);
 impl Meters {
     fn change(&self, tenant: &TenantName, change: impl FnOnce(&mut Meter)) {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Meter {
-            duplicates: 0,
-            conflicts: 0,
-            latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).ok(),
-        };
+        let new =
+            || Meter { duplicates: 0, conflicts: 0, latency_us: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).ok() };
         change(meters.entry(tenant.clone()).or_insert_with(new));
     }
 

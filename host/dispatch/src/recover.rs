@@ -5,7 +5,9 @@
 use std::io;
 
 use cap_std::fs::{Dir, OpenOptions};
-use wharf_delivery::{DecodeError, Due, DeliveryId, DeliveryRow, Record, RecordKind, Sequencer, Table, TableError, Tables, apply};
+use wharf_delivery::{
+    DecodeError, DeliveryId, DeliveryRow, Due, Record, RecordKind, Sequencer, Table, TableError, Tables, apply,
+};
 use wharf_event::Position;
 use wharf_log::{FolderDisk, Log, LogError, LogOptions, RecordOut, SegmentSizes};
 use wharf_state::{State, StateError};
@@ -141,10 +143,8 @@ fn unsettled(state: &State) -> Result<Vec<Due>, OpenError> {
     let rows = state.scan(Table::Deliveries, &[], std::ops::Bound::Unbounded, usize::MAX)?;
     let mut due = Vec::with_capacity(rows.len());
     for (key, row) in rows {
-        let id = DeliveryId::from_key(&key).ok_or(TableError::Row {
-            table: Table::Deliveries.name(),
-            source: DecodeError::Invalid("key"),
-        })?;
+        let id = DeliveryId::from_key(&key)
+            .ok_or(TableError::Row { table: Table::Deliveries.name(), source: DecodeError::Invalid("key") })?;
         due.push(Due { id, row: DeliveryRow::from_bytes(&row)?, event: None });
     }
     Ok(due)

@@ -107,8 +107,11 @@ impl RuleSet {
                 tenant.plugins.insert(plugin.clone(), Arc::new(ready));
             }
             for (rule, from) in &from.rules {
-                let pattern = Pattern::parse(&from.pattern)
-                    .map_err(|source| RulesError::Pattern { tenant: name.clone(), rule: rule.clone(), source })?;
+                let pattern = Pattern::parse(&from.pattern).map_err(|source| RulesError::Pattern {
+                    tenant: name.clone(),
+                    rule: rule.clone(),
+                    source,
+                })?;
                 let compiled = Rule { name: rule.clone(), pattern, targets: from.targets.clone() };
                 tenant.buses.entry(from.bus.clone()).or_default().push(compiled);
             }

@@ -55,9 +55,7 @@ impl ArtifactCache {
         // holds both), and have not changed since: the MAC under this folder's secret was checked over exactly them.
         #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
         let loaded = unsafe { Component::deserialize(engine, artifact) };
-        loaded
-            .inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}"))
-            .ok()
+        loaded.inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}")).ok()
     }
 
     /// Keeps an artifact. A cache that cannot be written costs time only.

@@ -64,10 +64,10 @@ impl Runtime {
         inspect::check(wasm)?;
         let digest = Digest::of(wasm);
         let component = self.compiled(&digest, wasm)?;
-        let instance = self.linker.instantiate_pre(&component).map_err(|error| ComponentError::Import {
-            problem: format!("{error:#}"),
-            offered: OFFERED.join(", "),
-        })?;
+        let instance = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| ComponentError::Import { problem: format!("{error:#}"), offered: OFFERED.join(", ") })?;
         let handler =
             EventHandlerPre::new(instance).map_err(|error| ComponentError::World { problem: format!("{error:#}") })?;
         Ok(Release::new(digest, Arc::new(handler)))

@@ -116,7 +116,8 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, limits: LimitsDocument)
         return failure(Code::Internal, format!("{error:#}"));
     }
     if memory_refused {
-        let reason = format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
+        let reason =
+            format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
         return failure(Code::LimitMemory, reason);
     }
     failure(Code::HandlerTrap, format!("{error:#}"))

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -63,8 +64,8 @@ impl DataFolder {
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
         let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        std::fs::create_dir_all(path).map_err(unusable)?;
+        builder.mode(0o700);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(unusable)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
         let lock = dir.open_with(LOCK, &options).map_err(unusable)?;

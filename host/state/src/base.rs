@@ -53,8 +53,7 @@ fn failed(error: impl Into<redb::Error>) -> StateError {
 impl Base {
     pub(crate) fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
         let file = FileBackend::new(file).map_err(failed)?;
-        let database =
-            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(failed)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(failed)?;
         let write = database.begin_write().map_err(failed)?;
         let k = {
             let mut meta = write.open_table(META).map_err(failed)?;
@@ -95,9 +94,9 @@ impl Base {
         from: Bound<&'a [u8]>,
     ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), TableError>> + 'a, TableError> {
         let range = match self.tables.get(&table) {
-            Some(view) => Some(
-                view.range::<&[u8]>((from, Bound::Unbounded)).map_err(|source| unreadable(table, source))?,
-            ),
+            Some(view) => {
+                Some(view.range::<&[u8]>((from, Bound::Unbounded)).map_err(|source| unreadable(table, source))?)
+            }
             None => None,
         };
         Ok(range.into_iter().flatten().map(move |row| {

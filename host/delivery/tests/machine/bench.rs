@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, Record, RecordKind, Refused,
-    Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest,
-    apply, keys,
+    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, Record, RecordKind,
+    Refused, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp,
+    WriteRequest, apply, keys,
 };
 use wharf_event::{Event, EventBuilder, Position, TenantName};
 

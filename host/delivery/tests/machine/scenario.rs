@@ -92,7 +92,10 @@ fn a_read_that_went_stale_is_a_conflict_and_adds_never_are() {
     let key = ReadKey::Value("kv".parse().unwrap(), "n".into());
     let listing = ReadKey::Listing("kv".parse().unwrap());
     let mut reader = settled(due[0].id, 1, Outcome::Ack);
-    reader.reads = vec![Read { key: key.clone(), version: Position::ZERO }, Read { key: listing.clone(), version: Position::ZERO }];
+    reader.reads = vec![
+        Read { key: key.clone(), version: Position::ZERO },
+        Read { key: listing.clone(), version: Position::ZERO },
+    ];
     for delivery in &due[1..] {
         let mut adder = settled(delivery.id, 1, Outcome::Ack);
         adder.writes = vec![write("n", WriteOp::Add(1))];

@@ -47,6 +47,7 @@ fn not_asked(error: &AskError) -> Refusal {
     match error {
         AskError::Refused(error) => refused(error),
         AskError::Failed(_) => Refusal::new(Code::LogFailed, error.to_string()),
+        AskError::TooLarge { .. } => Refusal::new(Code::BatchTooLarge, error.to_string()),
         AskError::Stopping => Refusal::new(Code::ShuttingDown, error.to_string()).retry_after_s(5),
     }
 }
