@@ -61,3 +61,8 @@ pub use payload::Payload;
 pub use wharf_macros::handler;
 #[doc(hidden)]
 pub use wit_bindgen;
+
+/// The README's handler compiles: its code is a test of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
