@@ -6,6 +6,8 @@ mod problem;
 mod read;
 mod table;
 mod tenant;
+#[cfg(test)]
+mod tests;
 
 pub use duration::parse_duration;
 pub use problem::{Problem, Problems};

@@ -63,7 +63,7 @@ impl<'a> Table<'a> {
         let got = value.get_ref().type_str();
         self.sink.report(
             value.span(),
-            format!("`{key}` of {} is a {got}, not {wanted}", self.what),
+            format!("`{key}` of {} is of type {got}", self.what),
             format!("give {wanted}"),
         );
     }

@@ -64,7 +64,7 @@ fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
             DeValue::Float(float) => float.to_string(),
             DeValue::Boolean(boolean) => boolean.to_string(),
             _ => {
-                let message = format!("`{key}` of {} is a {}", table.what(), value.get_ref().type_str());
+                let message = format!("`{key}` of {} is of type {}", table.what(), value.get_ref().type_str());
                 sink.report(value.span(), message, "give a string, a number or a boolean");
                 continue;
             }

@@ -1,0 +1,118 @@
+//! Every key is read, every mistake is told with its place.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Config, load};
+
+const FULL: &str = r#"
+default_tenant = "acme"
+
+[tenants.acme.buses.audit]
+
+[tenants.acme.plugins.triage]
+component = "triage.wasm"
+config = { bug_words = "crash,panic", limit = 3, strict = true }
+grants = { publish = ["triage.*"], kv = ["triage", "shared"] }
+limits = { wall_ms = 1000, cpu_ms = 200, memory_mib = 32, concurrency = 4 }
+
+[tenants.acme.rules.opened]
+bus = "audit"
+pattern = { type = ["opened"], data = { issue = { n = [{ numeric = [">", 1.5] }] } } }
+[[tenants.acme.rules.opened.targets]]
+plugin = "triage"
+retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }
+dead_letter = "triage-failed"
+"#;
+
+fn read(text: &str) -> Config {
+    load(Path::new("wharf.toml"), text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = read(FULL);
+    assert_eq!(config.default_tenant.as_ref().map(|tenant| tenant.as_str()), Some("acme"));
+    let tenant = &config.tenants["acme"];
+    assert_eq!(tenant.buses.iter().map(|bus| bus.as_str()).collect::<Vec<_>>(), ["audit", "default"]);
+    let plugin = &tenant.plugins["triage"];
+    assert_eq!(plugin.component, "triage.wasm");
+    let entries: Vec<_> = plugin.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(entries, [("bug_words", "crash,panic"), ("limit", "3"), ("strict", "true")]);
+    assert_eq!(serde_json::to_value(&plugin.grants).unwrap(), json!({"publish": ["triage.*"], "kv": ["triage", "shared"]}));
+    assert_eq!(
+        serde_json::to_value(plugin.limits).unwrap(),
+        json!({"wall_ms": 1000, "cpu_ms": 200, "memory_mib": 32, "concurrency": 4})
+    );
+    let rule = &tenant.rules["opened"];
+    assert_eq!(
+        serde_json::to_value(rule).unwrap(),
+        json!({
+            "bus": "audit",
+            "pattern": {"type": ["opened"], "data": {"issue": {"n": [{"numeric": [">", 1.5]}]}}},
+            "targets": [{
+                "plugin": "triage",
+                "retry": {"first_ms": 2000, "max_ms": 60_000, "attempts": 7, "age_ms": 7_200_000},
+                "dead_letter": "triage-failed",
+            }],
+        })
+    );
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let config = read(
+        "[tenants.a.plugins.p]\ncomponent = \"p.wasm\"\n[tenants.a.rules.r]\npattern = { type = [\"t\"] }\ntargets = [{ plugin = \"p\" }]",
+    );
+    assert_eq!(config.default_tenant, None);
+    let tenant = &config.tenants["a"];
+    assert_eq!(
+        serde_json::to_value(tenant.plugins["p"].limits).unwrap(),
+        json!({"wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": 32})
+    );
+    let rule = serde_json::to_value(&tenant.rules["r"]).unwrap();
+    assert_eq!(rule["bus"], "default");
+    assert_eq!(
+        rule["targets"][0],
+        json!({
+            "plugin": "p",
+            "retry": {"first_ms": 1_000, "max_ms": 300_000, "attempts": 185, "age_ms": 86_400_000},
+            "dead_letter": "p",
+        })
+    );
+}
+
+#[test]
+fn each_mistake_is_told_with_its_place() {
+    let cases = [
+        ("default_tenant = \"acme\"", "default_tenant = 7", "2:18", "`default_tenant` of the configuration is of type integer"),
+        ("default_tenant = \"acme\"", "default_tenant = \"Acme\"", "2:18", "is not a tenant name"),
+        ("[tenants.acme.buses.audit]", "[tenants.acme.buses.\"no bus\"]", "4:21", "is not a bus name"),
+        ("[tenants.acme.buses.audit]", "[tenants.acme.buses.audit]\nretention = 3", "5:1", "has no key `retention`"),
+        ("component = \"triage.wasm\"", "", "6:", "plugin `triage` has no `component`"),
+        ("strict = true", "strict = []", "8:", "`strict` of `config` of plugin `triage` is of type array"),
+        ("[\"triage.*\"]", "\"triage.*\"", "9:22", "give a list of strings"),
+        ("\"shared\"", "\"Not A Bucket\"", "9:", "is not a bucket name"),
+        ("wall_ms = 1000", "wall_ms = 0", "10:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
+        ("memory_mib = 32", "memory_mib = 100000", "10:", "is out of range"),
+        ("bus = \"audit\"", "bus = \"nowhere\"", "13:7", "there is no event bus `nowhere`"),
+        ("numeric", "numerik", "14:", "wrong event pattern at `/data/issue/n/0"),
+        ("plugin = \"triage\"", "plugin = \"other\"", "16:10", "there is no plugin `other`"),
+        ("plugin = \"triage\"", "", "15:", "a target of rule `opened` has no `plugin`"),
+        ("first = \"2s\"", "first = \"2m\"", "17:", "`first` is longer than `max`"),
+        ("max = \"1m\"", "max = \"1 minute\"", "17:", "is no length of time"),
+        ("attempts = 7", "attempts = 1.5", "17:", "is of type float"),
+        ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "18:1", "has no key `dead_letters`"),
+        ("bus = \"audit\"\n", "bus = \"audit\n", "13:", "error[config-invalid]"),
+    ];
+    for (from, to, place, said) in cases {
+        let text = FULL.replacen(from, to, 1);
+        assert_ne!(text, FULL, "{from}");
+        let problems = match load(Path::new("wharf.toml"), &text) {
+            Ok(_) => panic!("{to:?} is no mistake"),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(problems.contains(&format!("wharf.toml:{place}")) && problems.contains(said), "{to:?}:\n{problems}");
+    }
+}
