@@ -5,31 +5,51 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{Read, ReadKey, WriteOp, WriteRequest};
-use wharf_event::{BucketName, Event, Position};
+use wharf_delivery::{Read, ReadKey, WriteOp, WriteRequest, limits::PUBLISHES_PER_ATTEMPT_MAX};
+use wharf_event::{BucketName, Code, Event, Position};
 
-use crate::limits::{READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
+use crate::limits::{PUBLISHED_BYTES_MAX, READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
 
 /// Buffered effects, and the versions that the attempt saw.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    pub(crate) published: Vec<Event>,
-    pub(crate) published_bytes: usize,
+    published: Vec<Event>,
+    published_bytes: usize,
     pub(crate) writes: BTreeMap<(BucketName, String), WriteOp>,
     written_bytes: usize,
     reads: BTreeMap<ReadKey, Position>,
     reads_made: usize,
 }
 
-/// A bound of the attempt is spent.
+/// A bound of the attempt is spent: it ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Spent {
+pub enum Spent {
+    /// Too many events.
+    #[error("an attempt may publish {PUBLISHES_PER_ATTEMPT_MAX} events")]
+    Publishes,
+    /// Too many bytes of events.
+    #[error("an attempt may publish {PUBLISHED_BYTES_MAX} bytes of events")]
+    PublishedBytes,
+    /// Too many keys changed.
     #[error("an attempt may change {WRITES_MAX} keys")]
     Writes,
+    /// Too many bytes written.
     #[error("an attempt may write {WRITTEN_BYTES_MAX} bytes")]
     WrittenBytes,
+    /// Too many keys read.
     #[error("an attempt may read {READS_MAX} keys")]
     Reads,
+}
+
+impl Spent {
+    /// The stable code.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Spent::Publishes | Spent::PublishedBytes => Code::LimitPublish,
+            Spent::Writes | Spent::WrittenBytes | Spent::Reads => Code::LimitKv,
+        }
+    }
 }
 
 impl Effects {
@@ -39,6 +59,24 @@ impl Effects {
         let writes = self.writes.into_iter().map(|((bucket, key), op)| WriteRequest { bucket, key, op }).collect();
         let reads = self.reads.into_iter().map(|(key, version)| Read { key, version }).collect();
         (self.published, writes, reads)
+    }
+
+    /// How many events there are so far.
+    pub(crate) fn published(&self) -> usize {
+        self.published.len()
+    }
+
+    pub(crate) fn publish(&mut self, event: Event) -> Result<(), Spent> {
+        let bytes = self.published_bytes + event.size();
+        if self.published.len() >= PUBLISHES_PER_ATTEMPT_MAX {
+            return Err(Spent::Publishes);
+        }
+        if bytes > PUBLISHED_BYTES_MAX {
+            return Err(Spent::PublishedBytes);
+        }
+        self.published_bytes = bytes;
+        self.published.push(event);
+        Ok(())
     }
 
     /// Remembers that `key` was seen at `version`. The first sight counts: a later, different one would conflict anyway.

@@ -19,7 +19,6 @@ use crate::{
         },
         wharf::plugin::counters,
     },
-    effects::Spent,
     limits::{KEY_BYTES_MAX, LIST_PAGE, VALUE_BYTES_MAX},
 };
 
@@ -72,13 +71,8 @@ struct Listed {
     end: Option<String>,
 }
 
+/// The outer error ends the attempt, the inner one is the guest's to handle.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
-
-impl From<Spent> for Error {
-    fn from(spent: Spent) -> Self {
-        Error::Other(spent.to_string())
-    }
-}
 
 fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
@@ -117,33 +111,32 @@ impl Attempt {
         self.context.values.turn(&self.context.tenant, &read_key).await;
         let found = self.committed(bucket, key)?;
         let version = found.as_ref().map_or(Position::ZERO, |(version, _)| *version);
-        if let Err(spent) = self.effects.saw(read_key, version) {
-            return Ok(Err(spent.into()));
-        }
+        self.effects.saw(read_key, version)?;
         let value = found.map(|(_, value)| value);
         let Some(delta) = delta else { return Ok(Ok(value)) };
         let sum = value.as_deref().map_or(Ok(0), integer::<i64>).map(|before| before.saturating_add(delta));
         Ok(sum.map(|sum| Some(Bytes::from(sum.to_string()))))
     }
 
-    fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Error> {
-        check_key(key)?;
+    fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Answer<()> {
+        if let Err(error) = check_key(key) {
+            return Ok(Err(error));
+        }
         if let WriteOp::Set(value) = &op
             && value.len() > VALUE_BYTES_MAX
         {
-            return Err(Error::Other(format!("a value has at most {VALUE_BYTES_MAX} bytes")));
+            return Ok(Err(Error::Other(format!("a value has at most {VALUE_BYTES_MAX} bytes"))));
         }
-        Ok(self.effects.write(bucket, key, op)?)
+        self.effects.write(bucket, key, op)?;
+        Ok(Ok(()))
     }
 
     async fn list(&mut self, bucket: &BucketName, after: Option<String>) -> wasmtime::Result<Result<Listed, Error>> {
         let listing = ReadKey::Listing(bucket.clone());
         self.context.values.turn(&self.context.tenant, &listing).await;
         let page = self.context.values.keys(&self.context.tenant, bucket, after.as_deref(), LIST_PAGE)?;
-        let read = self.effects.saw(listing, page.membership);
-        if let Err(spent) = read.and_then(|()| self.effects.made_reads(page.keys.len())) {
-            return Ok(Err(spent.into()));
-        }
+        self.effects.saw(listing, page.membership)?;
+        self.effects.made_reads(page.keys.len())?;
         // The last committed key of a full page stays the page's end even if this attempt deleted it.
         let end = page.keys.last().filter(|_| page.keys.len() == LIST_PAGE).cloned();
         let mut keys: BTreeSet<String> = page.keys.into_iter().collect();
@@ -181,12 +174,12 @@ impl store::HostBucket for Attempt {
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.write(&bucket, &key, WriteOp::Set(value.into())))
+        self.write(&bucket, &key, WriteOp::Set(value.into()))
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.write(&bucket, &key, WriteOp::Delete))
+        self.write(&bucket, &key, WriteOp::Delete)
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
@@ -233,7 +226,10 @@ impl atomics::Host for Attempt {
         let sum = before.and_then(|before| {
             before.checked_add(delta).ok_or_else(|| Error::Other("the sum does not fit into 64 bits".into()))
         });
-        Ok(sum.and_then(|sum| self.write(&bucket, &key, WriteOp::Set(sum.to_string().into())).map(|()| sum)))
+        match sum {
+            Ok(sum) => Ok(self.write(&bucket, &key, WriteOp::Set(sum.to_string().into()))?.map(|()| sum)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 
@@ -261,6 +257,9 @@ impl counters::Host for Attempt {
                 fits.map(WriteOp::Add)
             }
         };
-        Ok(op.and_then(|op| self.write(&bucket, &key, op)))
+        match op {
+            Ok(op) => self.write(&bucket, &key, op),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }

@@ -2,13 +2,11 @@
 //! attempt run again publishes the same events.
 
 use bytes::Bytes;
-use wharf_delivery::limits::PUBLISHES_PER_ATTEMPT_MAX;
 use wharf_event::{AttributeValue, Event, EventBuilder, EventError};
 
 use crate::{
     Attempt, AttemptContext,
     bindings::wharf::plugin::publisher::{Draft, Host, PublishError},
-    limits::PUBLISHED_BYTES_MAX,
 };
 
 /// Extension attributes that the host alone sets.
@@ -16,34 +14,28 @@ const RESERVED: [&str; 3] = ["correlationid", "causationid", "wharfhops"];
 
 impl Host for Attempt {
     fn publish(&mut self, draft: Draft) -> wasmtime::Result<Result<String, PublishError>> {
-        Ok(self.try_publish(draft))
+        let event = match self.drafted(draft) {
+            Ok(event) => event,
+            Err(error) => return Ok(Err(error)),
+        };
+        let id = event.id().to_owned();
+        self.effects.publish(event)?;
+        Ok(Ok(id))
     }
 }
 
 impl crate::bindings::wharf::plugin::types::Host for Attempt {}
 
 impl Attempt {
-    fn try_publish(&mut self, draft: Draft) -> Result<String, PublishError> {
+    /// The event of a draft, if it is granted and valid.
+    fn drafted(&self, draft: Draft) -> Result<Event, PublishError> {
         if !self.context.grants.may_publish(&draft.type_) {
             let line = format!("grants = {{ publish = [\"{}\"] }}", draft.type_);
             let message = format!("publishing `{}` is not granted; in wharf.toml: {line}", draft.type_);
             return Err(PublishError::Denied(message));
         }
-        let index = self.effects.published.len();
-        if index >= PUBLISHES_PER_ATTEMPT_MAX {
-            let message = format!("an attempt may publish {PUBLISHES_PER_ATTEMPT_MAX} events");
-            return Err(PublishError::LimitExceeded(message));
-        }
-        let event = built(&self.context, index, draft).map_err(|error| PublishError::Invalid(error.to_string()))?;
-        let bytes = self.effects.published_bytes + event.size();
-        if bytes > PUBLISHED_BYTES_MAX {
-            let message = format!("an attempt may publish {PUBLISHED_BYTES_MAX} bytes of events");
-            return Err(PublishError::LimitExceeded(message));
-        }
-        let id = event.id().to_owned();
-        self.effects.published_bytes = bytes;
-        self.effects.published.push(event);
-        Ok(id)
+        let index = self.effects.published();
+        built(&self.context, index, draft).map_err(|error| PublishError::Invalid(error.to_string()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline, component::ResourceTableError};
 use wharf_capability::{
     Attempt, AttemptContext, Effects, exports::wharf::plugin::handler as guest, wharf::plugin::types,
 };
@@ -114,6 +114,12 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, limits: LimitsDocument)
     }
     if error.downcast_ref::<wharf_capability::ReadFailed>().is_some() {
         return failure(Code::Internal, format!("{error:#}"));
+    }
+    if let Some(spent) = error.downcast_ref::<wharf_capability::Spent>() {
+        return failure(spent.code(), spent.to_string());
+    }
+    if error.downcast_ref::<ResourceTableError>().is_some() {
+        return failure(Code::LimitHost, format!("the attempt holds too many resources of the host: {error:#}"));
     }
     if memory_refused {
         let reason =

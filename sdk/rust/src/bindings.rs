@@ -1604,13 +1604,11 @@ pub mod wharf {
                         .finish()
                 }
             }
-            /// Why an event was not taken.
+            /// Why an event was not taken. (More events or bytes than an attempt may publish end the attempt.)
             #[derive(Clone)]
             pub enum PublishError {
                 /// No grant of this plugin covers the event's type.
                 Denied(_rt::String),
-                /// The attempt's bound on published events or bytes is spent.
-                LimitExceeded(_rt::String),
                 /// The draft breaks a rule of CloudEvents.
                 Invalid(_rt::String),
             }
@@ -1622,11 +1620,6 @@ pub mod wharf {
                     match self {
                         PublishError::Denied(e) => {
                             f.debug_tuple("PublishError::Denied").field(e).finish()
-                        }
-                        PublishError::LimitExceeded(e) => {
-                            f.debug_tuple("PublishError::LimitExceeded")
-                                .field(e)
-                                .finish()
                         }
                         PublishError::Invalid(e) => {
                             f.debug_tuple("PublishError::Invalid").field(e).finish()
@@ -1811,7 +1804,7 @@ pub mod wharf {
                         ptr14,
                     );
                     let l16 = i32::from(*ptr14.add(0).cast::<u8>());
-                    let result31 = match l16 {
+                    let result28 = match l16 {
                         0 => {
                             let e = {
                                 let l17 = *ptr14
@@ -1835,9 +1828,9 @@ pub mod wharf {
                                 let l20 = i32::from(
                                     *ptr14.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
                                 );
-                                let v30 = match l20 {
+                                let v27 = match l20 {
                                     0 => {
-                                        let e30 = {
+                                        let e27 = {
                                             let l21 = *ptr14
                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1852,10 +1845,11 @@ pub mod wharf {
                                             );
                                             _rt::string_lift(bytes23)
                                         };
-                                        PublishError::Denied(e30)
+                                        PublishError::Denied(e27)
                                     }
-                                    1 => {
-                                        let e30 = {
+                                    n => {
+                                        debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                        let e27 = {
                                             let l24 = *ptr14
                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1870,35 +1864,16 @@ pub mod wharf {
                                             );
                                             _rt::string_lift(bytes26)
                                         };
-                                        PublishError::LimitExceeded(e30)
-                                    }
-                                    n => {
-                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
-                                        let e30 = {
-                                            let l27 = *ptr14
-                                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l28 = *ptr14
-                                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len29 = l28;
-                                            let bytes29 = _rt::Vec::from_raw_parts(
-                                                l27.cast(),
-                                                len29,
-                                                len29,
-                                            );
-                                            _rt::string_lift(bytes29)
-                                        };
-                                        PublishError::Invalid(e30)
+                                        PublishError::Invalid(e27)
                                     }
                                 };
-                                v30
+                                v27
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result31
+                    result28
                 }
             }
         }
@@ -2573,9 +2548,9 @@ macro_rules! __export_event_handler_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.63.0:wharf:plugin@0.1.0:event-handler:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2125] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2107] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc9\x0f\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x0f\x01A\x02\x01\
 A\x1c\x01B\x0f\x01r\x02\x04names\x05values\x04\0\x09attribute\x03\0\0\x01ks\x01p\
 \x01\x01p}\x01k\x04\x01r\x09\x02ids\x06sources\x04types\x07subject\x02\x04time\x02\
 \x0fdatacontenttype\x02\x0adataschema\x02\x0aextensions\x03\x04data\x05\x04\0\x05\
@@ -2585,46 +2560,45 @@ e-msy\x04\0\x08delivery\x03\0\x08\x01kw\x01r\x02\x08after-ms\x0a\x06reasons\x04\
 failure\x03\0\x0d\x03\0\x18wharf:plugin/types@0.1.0\x05\0\x02\x03\0\0\x09attribu\
 te\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x09attribute\x03\0\0\x01ks\x01p\x01\x01p}\x01\
 k\x04\x01r\x06\x04types\x06source\x02\x07subject\x02\x0fdatacontenttype\x02\x0ae\
-xtensions\x03\x04data\x05\x04\0\x05draft\x03\0\x06\x01q\x03\x06denied\x01s\0\x0e\
-limit-exceeded\x01s\0\x07invalid\x01s\0\x04\0\x0dpublish-error\x03\0\x08\x01j\x01\
-s\x01\x09\x01@\x01\x05event\x07\0\x0a\x04\0\x07publish\x01\x0b\x03\0\x1cwharf:pl\
-ugin/publisher@0.1.0\x05\x02\x01B\x1c\x01q\x03\x0dno-such-store\0\0\x0daccess-de\
-nied\0\0\x05other\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01kw\x01r\x02\x04keys\x02\
-\x06cursor\x03\x04\0\x0ckey-response\x03\0\x04\x04\0\x06bucket\x03\x01\x01h\x06\x01\
-p}\x01k\x08\x01j\x01\x09\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0a\x04\0\x12[me\
-thod]bucket.get\x01\x0b\x01j\0\x01\x01\x01@\x03\x04self\x07\x03keys\x05value\x08\
-\0\x0c\x04\0\x12[method]bucket.set\x01\x0d\x01@\x02\x04self\x07\x03keys\0\x0c\x04\
-\0\x15[method]bucket.delete\x01\x0e\x01j\x01\x7f\x01\x01\x01@\x02\x04self\x07\x03\
-keys\0\x0f\x04\0\x15[method]bucket.exists\x01\x10\x01j\x01\x05\x01\x01\x01@\x02\x04\
-self\x07\x06cursor\x03\0\x11\x04\0\x18[method]bucket.list-keys\x01\x12\x01i\x06\x01\
-j\x01\x13\x01\x01\x01@\x01\x0aidentifiers\0\x14\x04\0\x04open\x01\x15\x03\0\x1fw\
-asi:keyvalue/store@0.2.0-draft\x05\x03\x02\x03\0\x02\x06bucket\x02\x03\0\x02\x05\
-error\x01B\x08\x02\x03\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\
-\0\x05error\x03\0\x02\x01h\x01\x01j\0\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05\
-deltax\0\x05\x04\0\x03add\x01\x06\x03\0\x1bwharf:plugin/counters@0.1.0\x05\x06\x01\
-B\x08\x02\x03\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05e\
-rror\x03\0\x02\x01h\x01\x01j\x01w\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05delt\
-aw\0\x05\x04\0\x09increment\x01\x06\x03\0!wasi:keyvalue/atomics@0.2.0-draft\x05\x07\
-\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01\
-j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\
-\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config\
-/store@0.2.0-rc.1\x05\x08\x01B\x04\x01m\x06\x05trace\x05debug\x04info\x04warn\x05\
-error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07contexts\x07me\
-ssages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:logging/logging@0.1.0-draft\x05\x09\
-\x01B\x05\x01r\x02\x07secondsw\x0bnanosecondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\
-\x01\x04\0\x03now\x01\x02\x04\0\x0aresolution\x01\x02\x03\0\x1cwasi:clocks/wall-\
-clock@0.2.0\x05\x0a\x01B\x08\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duratio\
-n\x03\0\x02\x01@\0\0\x01\x04\0\x03now\x01\x04\x01@\0\0\x03\x04\0\x0aresolution\x01\
-\x05\x03\0!wasi:clocks/monotonic-clock@0.2.0\x05\x0b\x01B\x05\x01p}\x01@\x01\x03\
-lenw\0\0\x04\0\x10get-random-bytes\x01\x01\x01@\0\0w\x04\0\x0eget-random-u64\x01\
-\x02\x03\0\x18wasi:random/random@0.2.0\x05\x0c\x02\x03\0\0\x05event\x02\x03\0\0\x08\
-delivery\x02\x03\0\0\x07failure\x01B\x09\x02\x03\x02\x01\x0d\x04\0\x05event\x03\0\
-\0\x02\x03\x02\x01\x0e\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07\
-failure\x03\0\x04\x01j\0\x01\x05\x01@\x02\x05event\x01\x08delivery\x03\0\x06\x04\
-\0\x06handle\x01\x07\x04\0\x1awharf:plugin/handler@0.1.0\x05\x10\x04\0\x20wharf:\
-plugin/event-handler@0.1.0\x04\0\x0b\x13\x01\0\x0devent-handler\x03\0\0\0G\x09pr\
-oducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x06\
-0.63.0";
+xtensions\x03\x04data\x05\x04\0\x05draft\x03\0\x06\x01q\x02\x06denied\x01s\0\x07\
+invalid\x01s\0\x04\0\x0dpublish-error\x03\0\x08\x01j\x01s\x01\x09\x01@\x01\x05ev\
+ent\x07\0\x0a\x04\0\x07publish\x01\x0b\x03\0\x1cwharf:plugin/publisher@0.1.0\x05\
+\x02\x01B\x1c\x01q\x03\x0dno-such-store\0\0\x0daccess-denied\0\0\x05other\x01s\0\
+\x04\0\x05error\x03\0\0\x01ps\x01kw\x01r\x02\x04keys\x02\x06cursor\x03\x04\0\x0c\
+key-response\x03\0\x04\x04\0\x06bucket\x03\x01\x01h\x06\x01p}\x01k\x08\x01j\x01\x09\
+\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0a\x04\0\x12[method]bucket.get\x01\x0b\x01\
+j\0\x01\x01\x01@\x03\x04self\x07\x03keys\x05value\x08\0\x0c\x04\0\x12[method]buc\
+ket.set\x01\x0d\x01@\x02\x04self\x07\x03keys\0\x0c\x04\0\x15[method]bucket.delet\
+e\x01\x0e\x01j\x01\x7f\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0f\x04\0\x15[meth\
+od]bucket.exists\x01\x10\x01j\x01\x05\x01\x01\x01@\x02\x04self\x07\x06cursor\x03\
+\0\x11\x04\0\x18[method]bucket.list-keys\x01\x12\x01i\x06\x01j\x01\x13\x01\x01\x01\
+@\x01\x0aidentifiers\0\x14\x04\0\x04open\x01\x15\x03\0\x1fwasi:keyvalue/store@0.\
+2.0-draft\x05\x03\x02\x03\0\x02\x06bucket\x02\x03\0\x02\x05error\x01B\x08\x02\x03\
+\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05error\x03\0\x02\
+\x01h\x01\x01j\0\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05deltax\0\x05\x04\0\x03\
+add\x01\x06\x03\0\x1bwharf:plugin/counters@0.1.0\x05\x06\x01B\x08\x02\x03\x02\x01\
+\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05error\x03\0\x02\x01h\x01\
+\x01j\x01w\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05deltaw\0\x05\x04\0\x09incre\
+ment\x01\x06\x03\0!wasi:keyvalue/atomics@0.2.0-draft\x05\x07\x01B\x0b\x01q\x02\x08\
+upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01\
+@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\
+\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\
+\x08\x01B\x04\x01m\x06\x05trace\x05debug\x04info\x04warn\x05error\x08critical\x04\
+\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07contexts\x07messages\x01\0\x04\0\x03\
+log\x01\x02\x03\0\x20wasi:logging/logging@0.1.0-draft\x05\x09\x01B\x05\x01r\x02\x07\
+secondsw\x0bnanosecondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\
+\x02\x04\0\x0aresolution\x01\x02\x03\0\x1cwasi:clocks/wall-clock@0.2.0\x05\x0a\x01\
+B\x08\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01@\0\0\x01\
+\x04\0\x03now\x01\x04\x01@\0\0\x03\x04\0\x0aresolution\x01\x05\x03\0!wasi:clocks\
+/monotonic-clock@0.2.0\x05\x0b\x01B\x05\x01p}\x01@\x01\x03lenw\0\0\x04\0\x10get-\
+random-bytes\x01\x01\x01@\0\0w\x04\0\x0eget-random-u64\x01\x02\x03\0\x18wasi:ran\
+dom/random@0.2.0\x05\x0c\x02\x03\0\0\x05event\x02\x03\0\0\x08delivery\x02\x03\0\0\
+\x07failure\x01B\x09\x02\x03\x02\x01\x0d\x04\0\x05event\x03\0\0\x02\x03\x02\x01\x0e\
+\x04\0\x08delivery\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07failure\x03\0\x04\x01j\
+\0\x01\x05\x01@\x02\x05event\x01\x08delivery\x03\0\x06\x04\0\x06handle\x01\x07\x04\
+\0\x1awharf:plugin/handler@0.1.0\x05\x10\x04\0\x20wharf:plugin/event-handler@0.1\
+.0\x04\0\x0b\x13\x01\0\x0devent-handler\x03\0\0\0G\x09producers\x01\x0cprocessed\
+-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -2637,8 +2611,8 @@ pub use __export_event_handler_impl as export_handler;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2029] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc9\x0e\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2011] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x0e\x01A\x02\x01\
 A\x17\x01B\x0f\x01r\x02\x04names\x05values\x04\0\x09attribute\x03\0\0\x01ks\x01p\
 \x01\x01p}\x01k\x04\x01r\x09\x02ids\x06sources\x04types\x07subject\x02\x04time\x02\
 \x0fdatacontenttype\x02\x0adataschema\x02\x0aextensions\x03\x04data\x05\x04\0\x05\
@@ -2648,42 +2622,42 @@ e-msy\x04\0\x08delivery\x03\0\x08\x01kw\x01r\x02\x08after-ms\x0a\x06reasons\x04\
 failure\x03\0\x0d\x03\0\x18wharf:plugin/types@0.1.0\x05\0\x02\x03\0\0\x09attribu\
 te\x01B\x0d\x02\x03\x02\x01\x01\x04\0\x09attribute\x03\0\0\x01ks\x01p\x01\x01p}\x01\
 k\x04\x01r\x06\x04types\x06source\x02\x07subject\x02\x0fdatacontenttype\x02\x0ae\
-xtensions\x03\x04data\x05\x04\0\x05draft\x03\0\x06\x01q\x03\x06denied\x01s\0\x0e\
-limit-exceeded\x01s\0\x07invalid\x01s\0\x04\0\x0dpublish-error\x03\0\x08\x01j\x01\
-s\x01\x09\x01@\x01\x05event\x07\0\x0a\x04\0\x07publish\x01\x0b\x03\0\x1cwharf:pl\
-ugin/publisher@0.1.0\x05\x02\x01B\x1c\x01q\x03\x0dno-such-store\0\0\x0daccess-de\
-nied\0\0\x05other\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01kw\x01r\x02\x04keys\x02\
-\x06cursor\x03\x04\0\x0ckey-response\x03\0\x04\x04\0\x06bucket\x03\x01\x01h\x06\x01\
-p}\x01k\x08\x01j\x01\x09\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0a\x04\0\x12[me\
-thod]bucket.get\x01\x0b\x01j\0\x01\x01\x01@\x03\x04self\x07\x03keys\x05value\x08\
-\0\x0c\x04\0\x12[method]bucket.set\x01\x0d\x01@\x02\x04self\x07\x03keys\0\x0c\x04\
-\0\x15[method]bucket.delete\x01\x0e\x01j\x01\x7f\x01\x01\x01@\x02\x04self\x07\x03\
-keys\0\x0f\x04\0\x15[method]bucket.exists\x01\x10\x01j\x01\x05\x01\x01\x01@\x02\x04\
-self\x07\x06cursor\x03\0\x11\x04\0\x18[method]bucket.list-keys\x01\x12\x01i\x06\x01\
-j\x01\x13\x01\x01\x01@\x01\x0aidentifiers\0\x14\x04\0\x04open\x01\x15\x03\0\x1fw\
-asi:keyvalue/store@0.2.0-draft\x05\x03\x02\x03\0\x02\x06bucket\x02\x03\0\x02\x05\
-error\x01B\x08\x02\x03\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\
-\0\x05error\x03\0\x02\x01h\x01\x01j\0\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05\
-deltax\0\x05\x04\0\x03add\x01\x06\x03\0\x1bwharf:plugin/counters@0.1.0\x05\x06\x01\
-B\x08\x02\x03\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05e\
-rror\x03\0\x02\x01h\x01\x01j\x01w\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05delt\
-aw\0\x05\x04\0\x09increment\x01\x06\x03\0!wasi:keyvalue/atomics@0.2.0-draft\x05\x07\
-\x01B\x0b\x01q\x02\x08upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01\
-j\x01\x02\x01\x01\x01@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\
-\x01j\x01\x06\x01\x01\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config\
-/store@0.2.0-rc.1\x05\x08\x01B\x04\x01m\x06\x05trace\x05debug\x04info\x04warn\x05\
-error\x08critical\x04\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07contexts\x07me\
-ssages\x01\0\x04\0\x03log\x01\x02\x03\0\x20wasi:logging/logging@0.1.0-draft\x05\x09\
-\x01B\x05\x01r\x02\x07secondsw\x0bnanosecondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\
-\x01\x04\0\x03now\x01\x02\x04\0\x0aresolution\x01\x02\x03\0\x1cwasi:clocks/wall-\
-clock@0.2.0\x05\x0a\x01B\x08\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duratio\
-n\x03\0\x02\x01@\0\0\x01\x04\0\x03now\x01\x04\x01@\0\0\x03\x04\0\x0aresolution\x01\
-\x05\x03\0!wasi:clocks/monotonic-clock@0.2.0\x05\x0b\x01B\x05\x01p}\x01@\x01\x03\
-lenw\0\0\x04\0\x10get-random-bytes\x01\x01\x01@\0\0w\x04\0\x0eget-random-u64\x01\
-\x02\x03\0\x18wasi:random/random@0.2.0\x05\x0c\x04\0@wharf:plugin/event-handler-\
-with-all-of-its-exports-removed@0.1.0\x04\0\x0b3\x01\0-event-handler-with-all-of\
--its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-comp\
-onent\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+xtensions\x03\x04data\x05\x04\0\x05draft\x03\0\x06\x01q\x02\x06denied\x01s\0\x07\
+invalid\x01s\0\x04\0\x0dpublish-error\x03\0\x08\x01j\x01s\x01\x09\x01@\x01\x05ev\
+ent\x07\0\x0a\x04\0\x07publish\x01\x0b\x03\0\x1cwharf:plugin/publisher@0.1.0\x05\
+\x02\x01B\x1c\x01q\x03\x0dno-such-store\0\0\x0daccess-denied\0\0\x05other\x01s\0\
+\x04\0\x05error\x03\0\0\x01ps\x01kw\x01r\x02\x04keys\x02\x06cursor\x03\x04\0\x0c\
+key-response\x03\0\x04\x04\0\x06bucket\x03\x01\x01h\x06\x01p}\x01k\x08\x01j\x01\x09\
+\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0a\x04\0\x12[method]bucket.get\x01\x0b\x01\
+j\0\x01\x01\x01@\x03\x04self\x07\x03keys\x05value\x08\0\x0c\x04\0\x12[method]buc\
+ket.set\x01\x0d\x01@\x02\x04self\x07\x03keys\0\x0c\x04\0\x15[method]bucket.delet\
+e\x01\x0e\x01j\x01\x7f\x01\x01\x01@\x02\x04self\x07\x03keys\0\x0f\x04\0\x15[meth\
+od]bucket.exists\x01\x10\x01j\x01\x05\x01\x01\x01@\x02\x04self\x07\x06cursor\x03\
+\0\x11\x04\0\x18[method]bucket.list-keys\x01\x12\x01i\x06\x01j\x01\x13\x01\x01\x01\
+@\x01\x0aidentifiers\0\x14\x04\0\x04open\x01\x15\x03\0\x1fwasi:keyvalue/store@0.\
+2.0-draft\x05\x03\x02\x03\0\x02\x06bucket\x02\x03\0\x02\x05error\x01B\x08\x02\x03\
+\x02\x01\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05error\x03\0\x02\
+\x01h\x01\x01j\0\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05deltax\0\x05\x04\0\x03\
+add\x01\x06\x03\0\x1bwharf:plugin/counters@0.1.0\x05\x06\x01B\x08\x02\x03\x02\x01\
+\x04\x04\0\x06bucket\x03\0\0\x02\x03\x02\x01\x05\x04\0\x05error\x03\0\x02\x01h\x01\
+\x01j\x01w\x01\x03\x01@\x03\x06bucket\x04\x03keys\x05deltaw\0\x05\x04\0\x09incre\
+ment\x01\x06\x03\0!wasi:keyvalue/atomics@0.2.0-draft\x05\x07\x01B\x0b\x01q\x02\x08\
+upstream\x01s\0\x02io\x01s\0\x04\0\x05error\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01\
+@\x01\x03keys\0\x03\x04\0\x03get\x01\x04\x01o\x02ss\x01p\x05\x01j\x01\x06\x01\x01\
+\x01@\0\0\x07\x04\0\x07get-all\x01\x08\x03\0\x1cwasi:config/store@0.2.0-rc.1\x05\
+\x08\x01B\x04\x01m\x06\x05trace\x05debug\x04info\x04warn\x05error\x08critical\x04\
+\0\x05level\x03\0\0\x01@\x03\x05level\x01\x07contexts\x07messages\x01\0\x04\0\x03\
+log\x01\x02\x03\0\x20wasi:logging/logging@0.1.0-draft\x05\x09\x01B\x05\x01r\x02\x07\
+secondsw\x0bnanosecondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\
+\x02\x04\0\x0aresolution\x01\x02\x03\0\x1cwasi:clocks/wall-clock@0.2.0\x05\x0a\x01\
+B\x08\x01w\x04\0\x07instant\x03\0\0\x01w\x04\0\x08duration\x03\0\x02\x01@\0\0\x01\
+\x04\0\x03now\x01\x04\x01@\0\0\x03\x04\0\x0aresolution\x01\x05\x03\0!wasi:clocks\
+/monotonic-clock@0.2.0\x05\x0b\x01B\x05\x01p}\x01@\x01\x03lenw\0\0\x04\0\x10get-\
+random-bytes\x01\x01\x01@\0\0w\x04\0\x0eget-random-u64\x01\x02\x03\0\x18wasi:ran\
+dom/random@0.2.0\x05\x0c\x04\0@wharf:plugin/event-handler-with-all-of-its-export\
+s-removed@0.1.0\x04\0\x0b3\x01\0-event-handler-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
+bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -102,9 +102,6 @@ pub enum PublishError {
     /// No grant of this plugin covers the event's type.
     #[error("publishing this event is not granted: {0}")]
     Denied(String),
-    /// The attempt's bound on published events or bytes is spent.
-    #[error("this attempt has published all it may: {0}")]
-    LimitExceeded(String),
     /// The draft breaks a rule of CloudEvents.
     #[error("this event is against the rules of CloudEvents: {0}")]
     Invalid(String),
@@ -114,7 +111,6 @@ impl From<publisher::PublishError> for PublishError {
     fn from(error: publisher::PublishError) -> Self {
         match error {
             publisher::PublishError::Denied(said) => Self::Denied(said),
-            publisher::PublishError::LimitExceeded(said) => Self::LimitExceeded(said),
             publisher::PublishError::Invalid(said) => Self::Invalid(said),
         }
     }
