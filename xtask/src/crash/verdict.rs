@@ -162,3 +162,82 @@ fn totals(stats: &Stats, history: &History, tally: &Tally, violations: &mut Vec<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::traffic::Sent;
+    use super::*;
+
+    /// A history and a ledger of three events that went as they should: one is dead-lettered, one published.
+    fn good(payloads: &[Payload]) -> (History, Ledger) {
+        let opened = payloads.iter().find(|payload| payload.kind == "issues.opened").unwrap().line;
+        let (mut history, mut ledger) = (History::default(), Ledger::default());
+        for (k, line) in [(1, 7), (2, 50), (3, opened)] {
+            let (id, position) = (format!("gh-{line}-{k}"), format!("{k}-0"));
+            for plugin in tally::plugins(payload(payloads, line).unwrap()) {
+                let given_up = plugin == "flaky" && line == 50;
+                let end = if given_up { End::DeadLettered } else { End::Settled };
+                history.deliveries.insert((position.clone(), plugin.to_owned()), Some(end));
+            }
+            history.received.insert(id.clone(), position.clone());
+            ledger.acknowledge(&Sent { id, line }, position);
+        }
+        history.published.insert("x".to_owned(), (PUBLISHED.to_owned(), "3-0".to_owned()));
+        history.deliveries.insert(("9-1".to_owned(), "label-stats".to_owned()), Some(End::Settled));
+        (history, ledger)
+    }
+
+    /// What is found after `change` was made to a good history.
+    fn found(change: fn(&mut History)) -> Vec<String> {
+        let payloads = crate::payloads::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))).unwrap();
+        let (mut history, ledger) = good(&payloads);
+        change(&mut history);
+        let mut violations = Vec::new();
+        received(&history, &ledger, &payloads, &mut violations);
+        ends(&history, &ledger, &payloads, &mut violations);
+        publications(&history, &ledger, &payloads, &mut violations);
+        violations
+    }
+
+    fn delivery(position: &str, plugin: &str) -> (String, String) {
+        (position.to_owned(), plugin.to_owned())
+    }
+
+    #[test]
+    fn a_history_as_it_should_be_has_no_violations() {
+        assert_eq!(found(|_| ()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_broken_promise_is_found() {
+        fn end(history: &mut History, position: &str, plugin: &str, end: Option<End>) {
+            history.deliveries.insert(delivery(position, plugin), end);
+        }
+        fn receive(history: &mut History, id: &str, position: &str) {
+            history.received.insert(id.to_owned(), position.to_owned());
+        }
+        let cases: [(&str, fn(&mut History)); 9] = [
+            ("and is not there", |history| {
+                history.received.remove("gh-7-1");
+            }),
+            ("and is at", |history| receive(history, "gh-7-1", "8-0")),
+            ("never sent", |history| receive(history, "gh-8-9", "8-0")),
+            ("has no delivery", |history| {
+                history.deliveries.remove(&delivery("1-0", "flaky"));
+            }),
+            ("never ended", |history| end(history, "1-0", "flaky", None)),
+            ("ended as Settled, not DeadLettered", |history| end(history, "2-0", "flaky", Some(End::Settled))),
+            ("at 1-0 to push-stats", |history| end(history, "1-0", "push-stats", Some(End::Settled))),
+            ("nothing was published", |history| history.published.clear()),
+            ("had its event already", |history| {
+                history.published.insert("y".to_owned(), (PUBLISHED.to_owned(), "3-0".to_owned()));
+            }),
+        ];
+        for (word, change) in cases {
+            let violations = found(change);
+            assert!(violations.iter().any(|violation| violation.contains(word)), "{word}: {violations:?}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::send;
 use super::summary::Summary;
 use crate::guests::cargo;
 use crate::host::binary::{self, Profile};
-use crate::host::{Api, Host, Stage};
+use crate::host::{Api, Host, Stage, child};
 use crate::interrupt::Interrupt;
 use crate::tally::Tally;
 use crate::{payloads, poll};
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let interrupt = Interrupt::catch()?;
     say("starting it");
-    let host = Host::start(&binary, &stage, args.listen)?;
+    let mut host = Host::start(&binary, &stage, args.listen)?;
     let url = host.ready().url.clone();
     let api = Api::new(&url);
 
@@ -100,7 +100,15 @@ pub fn run(args: &Args) -> Result<()> {
         say("these totals equal a count made from the payload file alone");
     }
     if !args.exit {
-        serve_on(&binary, &stage, &host, &interrupt);
+        invite(&binary, &stage, &url, args.times);
+        while !interrupt.came() {
+            if let Some(status) = host.ended()? {
+                bail!("the host ended by itself with {status}: {}", child::last_words(&stage.log()));
+            }
+            poll::pause(Duration::from_millis(100));
+        }
+        eprintln!();
+        say("stopping the host");
     }
     host.stop()?;
     if !differences.is_empty() {
@@ -109,11 +117,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Keeps serving until someone ends it, and says what to do meanwhile.
-fn serve_on(binary: &Path, stage: &Stage, host: &Host, interrupt: &Interrupt) {
-    let url = &host.ready().url;
-    let at = if *url == format!("http://{LISTEN_DEFAULT}") { String::new() } else { format!(" --url {url}") };
+/// Says what to do while the host serves.
+fn invite(binary: &Path, stage: &Stage, url: &str, rounds: u32) {
+    let at = if url == format!("http://{LISTEN_DEFAULT}") { String::new() } else { format!(" --url {url}") };
     let wharf = format!("{}{at}", shortened(binary).display());
+    let retried = send::id(10, 1, rounds);
     eprintln!(
         "
 Serving on {url} until Ctrl-C. In another terminal, from this folder, try
@@ -121,7 +129,7 @@ Serving on {url} until Ctrl-C. In another terminal, from this folder, try
   {wharf} send triage.labeled -d '{{\"labels\":[\"bug\"]}}'
   {wharf} kv ls label-stats
   {wharf} events ls --limit 5
-  {wharf} events show gh-10
+  {wharf} events show {retried}
   {wharf} dlq ls flaky-failed
   {wharf} dlq redrive flaky-failed --all
   {wharf} tail
@@ -130,11 +138,6 @@ The configuration is {}, the host's log {}.",
         stage.config().display(),
         stage.log().display(),
     );
-    while !interrupt.came() {
-        poll::pause(Duration::from_millis(100));
-    }
-    eprintln!();
-    say("stopping the host");
 }
 
 /// The path as one would type it in the repository's folder.

@@ -32,14 +32,15 @@ pub struct Event<'a> {
     pub payload: &'a Payload,
 }
 
-/// The events of so many rounds; a single round has none in its ids.
+/// The id of a line's event in a round; it does not name the round if there is only one.
+pub fn id(line: u64, round: u32, rounds: u32) -> String {
+    if rounds == 1 { format!("gh-{line}") } else { format!("gh-{line}-{round}") }
+}
+
+/// The events of so many rounds.
 pub fn events(payloads: &[Payload], rounds: u32) -> Vec<Event<'_>> {
-    let of_round = |round: u32| {
-        payloads.iter().map(move |payload| {
-            let suffix = if rounds == 1 { String::new() } else { format!("-{round}") };
-            Event { id: format!("gh-{}{suffix}", payload.line), payload }
-        })
-    };
+    let of_round =
+        |round: u32| payloads.iter().map(move |payload| Event { id: id(payload.line, round, rounds), payload });
     (1..=rounds).flat_map(of_round).collect()
 }
 
