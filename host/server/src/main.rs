@@ -1,7 +1,11 @@
-//! The `wharf` binary.
+//! The `wharf` binary: a host, and the command line that talks to one.
+//!
+//! Invariant: this file is a table of contents. What can be said on the command line is in `cli`; what a host is built of is
+//! in `wire`.
 
 mod adapter;
 mod cli;
+mod client;
 mod config;
 mod dev;
 mod failure;
@@ -13,31 +17,6 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-#[derive(Parser)]
-struct Cli {
-    #[arg(short, long, global = true, default_value = "text")]
-    output: String,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Serve(cli::ServeArgs),
-    Dev(cli::DevArgs),
-}
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let json = cli.output == "json";
-    let done = match cli.command {
-        Command::Serve(args) => serve::run(args, json),
-        Command::Dev(args) => dev::run(args, json),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("{error:#}");
-        ExitCode::FAILURE
-    })
+    cli::run()
 }

@@ -1,37 +1,34 @@
-//! Command lines.
+//! The command line: what can be said, and one module for each command.
+//!
+//! Invariant: stdout is data and stderr is talk; with `-o json` stdout is one JSON document, or one a line for streams.
+//! Commands other than `serve` and `dev` are clients of the HTTP API and know nothing of a host's inside.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod args;
+mod attributes;
+mod batch;
+mod dlq;
+mod draft;
+mod error;
+mod events;
+mod explain;
+mod feed_line;
+mod follow;
+mod groups;
+mod input;
+mod json_text;
+mod kv;
+mod limits;
+mod output;
+mod resume;
+mod rules;
+mod run;
+mod send;
+mod session;
+mod stats;
+mod tail;
+mod tree;
+mod tree_lines;
+mod words;
 
-use crate::{config::parse_duration, logging::LogFormat};
-
-/// `wharf serve`.
-#[derive(clap::Args)]
-pub struct ServeArgs {
-    #[arg(short, long, default_value = "wharf.toml")]
-    pub config: PathBuf,
-    #[arg(long, default_value = "./wharf-data")]
-    pub data: PathBuf,
-    #[arg(long, default_value = "127.0.0.1:7070")]
-    pub listen: SocketAddr,
-    #[arg(long, default_value = "5m", value_parser = parse_duration)]
-    pub dedup_window: Duration,
-    #[arg(long, default_value = "20s", value_parser = parse_duration)]
-    pub drain: Duration,
-    #[arg(long, default_value = "auto")]
-    pub log_format: LogFormat,
-}
-
-/// `wharf dev`.
-#[derive(clap::Args)]
-pub struct DevArgs {
-    #[arg(short, long, default_value = "wharf.toml")]
-    pub config: PathBuf,
-    #[arg(long, default_value = "./wharf-data")]
-    pub data: PathBuf,
-    #[arg(long, default_value = "127.0.0.1:7070")]
-    pub listen: SocketAddr,
-    #[arg(long, default_value = "5m", value_parser = parse_duration)]
-    pub dedup_window: Duration,
-    #[arg(long, default_value = "auto")]
-    pub log_format: LogFormat,
-}
+pub use args::{DevArgs, ServeArgs};
+pub use run::run;

@@ -1,0 +1,318 @@
+//! What can be said on the command line, by clap.
+//!
+//! Invariant: every command has a one-line description and one example. Names and positions are validated here, so a
+//! mistake in them is a usage error (exit status 2) before anything is sent. Nothing here does anything.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wharf_event::{BucketName, BusName, Position, QueueName, RuleName, TenantName};
+
+use crate::{config::parse_duration, logging::LogFormat};
+
+/// A host for event handlers: events come in over HTTP, are durable once acknowledged, and run through sandboxed
+/// WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, infer_subcommands = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// How stdout looks: text for people, json for programs
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub output: Format,
+    /// The host's address
+    #[arg(long, global = true, env = "WHARF_URL", default_value = "http://127.0.0.1:7070")]
+    pub url: String,
+    /// Whose events; the host's default tenant if it has one
+    #[arg(short, long, global = true, env = "WHARF_TENANT")]
+    pub tenant: Option<TenantName>,
+}
+
+/// How stdout looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines and tables for people.
+    Text,
+    /// One JSON document; streams are NDJSON.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a host until it is told to stop
+    #[command(after_help = "Example:\n  wharf serve --config wharf.toml --data /var/lib/wharf")]
+    Serve(ServeArgs),
+    /// Run a host that swaps changed plugins and rules in while events flow
+    #[command(after_help = "Example:\n  wharf dev")]
+    Dev(DevArgs),
+    /// Send an event, follow it, and print what became of it
+    #[command(after_help = "Example:\n  wharf send com.example.order.placed -d '{\"total\": 12}'\n\n\
+        Exit status: 0 all deliveries ended well, 9 one went to a dead-letter queue, 8 one still waits for a retry when \
+        the time is over, 7 one has not ended by then.")]
+    Send(SendArgs),
+    /// Follow what happens, line by line
+    #[command(after_help = "Example:\n  wharf tail --type com.example. --outcome dead-letter")]
+    Tail(TailArgs),
+    /// List events, or show one with everything that became of it
+    #[command(after_help = "Example:\n  wharf events ls --type com.example. --limit 10")]
+    Events {
+        /// What to do.
+        #[command(subcommand)]
+        command: EventsCommand,
+    },
+    /// Read what plugins have stored
+    #[command(after_help = "Example:\n  wharf kv ls event-stats")]
+    Kv {
+        /// What to do.
+        #[command(subcommand)]
+        command: KvCommand,
+    },
+    /// Show the totals since the host has this data
+    #[command(after_help = "Example:\n  wharf stats -o json")]
+    Stats,
+    /// Ask rules what they say to an event, without sending it
+    #[command(after_help = "Example:\n  wharf rules explain -e event.json")]
+    Rules {
+        /// What to do.
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Read dead-letter queues and send their letters again
+    #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
+    Dlq {
+        /// What to do.
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// Say what an error code means and what to do
+    #[command(after_help = "Example:\n  wharf explain event-too-large")]
+    Explain {
+        /// The code, as in `error[code]`; all of them are listed if it is left out
+        code: Option<String>,
+    },
+}
+
+/// `wharf serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "wharf.toml")]
+    pub config: PathBuf,
+    /// The folder that holds everything that must survive
+    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
+    pub data: PathBuf,
+    /// Where HTTP is served; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// How long an event's (source, id) is remembered
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub dedup_window: Duration,
+    /// How long running attempts may take once the host is told to stop
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    pub drain: Duration,
+    /// How the host's own log looks, on stderr
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+/// `wharf dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "wharf.toml")]
+    pub config: PathBuf,
+    /// The folder that holds everything that must survive
+    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
+    pub data: PathBuf,
+    /// Where HTTP is served; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// How long an event's (source, id) is remembered
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub dedup_window: Duration,
+    /// How the host's own log looks, on stderr
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+/// `wharf send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The event's type; `-` reads a whole CloudEvent in JSON from stdin
+    #[arg(value_name = "TYPE", required_unless_present = "batch", conflicts_with = "batch")]
+    pub kind: Option<String>,
+    /// Where it happened, a URI reference [default: cli]
+    #[arg(long, conflicts_with = "batch")]
+    pub source: Option<String>,
+    /// The payload: JSON, @FILE, or - for stdin
+    #[arg(short, long, value_name = "JSON", conflicts_with = "batch", allow_negative_numbers = true)]
+    pub data: Option<String>,
+    /// What in the source it is about
+    #[arg(long, conflicts_with = "batch")]
+    pub subject: Option<String>,
+    /// Its id; a new one if left out
+    #[arg(long, conflicts_with = "batch")]
+    pub id: Option<String>,
+    /// An extension attribute; may be repeated
+    #[arg(short = 's', long = "set", value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "batch")]
+    pub extensions: Vec<(String, String)>,
+    /// The bus that it goes to
+    #[arg(long, default_value = "default")]
+    pub bus: BusName,
+    /// Stop once the event is durable
+    #[arg(long, conflicts_with = "batch")]
+    pub no_wait: bool,
+    /// How long to follow it
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration, conflicts_with = "batch")]
+    pub timeout: Duration,
+    /// Send a file of CloudEvents, one JSON object a line; `-` reads stdin. Nothing is followed
+    #[arg(long, value_name = "FILE")]
+    pub batch: Option<PathBuf>,
+}
+
+/// `wharf tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// Only events whose type begins so, and their attempts
+    #[arg(long = "type", value_name = "PREFIX")]
+    pub kind: Option<String>,
+    /// Only attempts that ended so
+    #[arg(long)]
+    pub outcome: Option<OutcomeKind>,
+    /// From here on; from now if left out
+    #[arg(long, value_name = "POSITION")]
+    pub from: Option<Position>,
+}
+
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutcomeKind {
+    /// The handler is done with the event.
+    Ack,
+    /// It is tried again.
+    Retry,
+    /// It was given up.
+    DeadLetter,
+}
+
+/// `wharf events`.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// List events, newest first
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf events ls --type com.example. --limit 10")]
+    Ls {
+        /// Rows at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only events whose type begins so
+        #[arg(long = "type", value_name = "PREFIX")]
+        kind: Option<String>,
+        /// Only events before this one
+        #[arg(long, value_name = "POSITION")]
+        before: Option<Position>,
+    },
+    /// Show one event with everything that became of it
+    #[command(after_help = "Example:\n  wharf events show 1042-256")]
+    Show {
+        /// Its position, or its id (the newest event with this id)
+        #[arg(value_name = "POSITION|ID")]
+        event: String,
+    },
+}
+
+/// `wharf kv`.
+#[derive(Debug, Subcommand)]
+pub enum KvCommand {
+    /// List buckets, or the keys of one
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf kv ls event-stats --after type/com.github.push")]
+    Ls {
+        /// The bucket
+        bucket: Option<BucketName>,
+        /// Only keys after this one
+        #[arg(long, value_name = "KEY", requires = "bucket")]
+        after: Option<String>,
+        /// Rows at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "bucket")]
+        limit: u32,
+    },
+    /// Write the value of a key to stdout, byte for byte
+    #[command(after_help = "Example:\n  wharf kv get event-stats type/com.github.push")]
+    Get {
+        /// The bucket
+        bucket: BucketName,
+        /// The key
+        key: String,
+    },
+}
+
+/// `wharf rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Say which rules match an event, and for the others the first field that failed
+    #[command(after_help = "Example:\n  wharf rules explain issues-opened -e event.json")]
+    Explain {
+        /// Only this rule
+        rule: Option<RuleName>,
+        /// A CloudEvent in JSON; `-` reads stdin
+        #[arg(short, long, value_name = "FILE")]
+        event: PathBuf,
+        /// The bus whose rules are asked
+        #[arg(long, default_value = "default")]
+        bus: BusName,
+    },
+}
+
+/// `wharf dlq`.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List dead-letter queues, or the letters of one
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf dlq ls flaky")]
+    Ls {
+        /// The queue
+        queue: Option<QueueName>,
+        /// Only letters after this one
+        #[arg(long, value_name = "ID", requires = "queue")]
+        after: Option<String>,
+        /// Rows at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "queue")]
+        limit: u32,
+    },
+    /// Show one letter with its event
+    #[command(after_help = "Example:\n  wharf dlq show flaky 1042-256.0")]
+    Show {
+        /// The queue
+        queue: QueueName,
+        /// The letter's id
+        id: String,
+    },
+    /// Send letters again, their attempts counted from zero
+    #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
+    Redrive {
+        /// The queue
+        queue: QueueName,
+        /// The letters' ids
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All letters that are in the queue now
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}

@@ -1,0 +1,286 @@
+//! Why a command ended badly, how that is told, and with which exit status.
+//!
+//! Invariant: every failure is told once, on stderr, as `error[code]: detail` (without a code where nothing of the registry
+//! fits) and a `help:` line that says what to do next. A closed stdout is no failure: whoever read it has enough.
+
+use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
+
+use http::StatusCode;
+use wharf_event::{Code, EventError, TenantName, UnknownCode};
+
+use super::words::{error_style, help_style, printable};
+use crate::{client::ClientError, failure::Failure};
+
+/// The exit statuses, which are the same for all commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Success,
+    /// It failed.
+    Failure,
+    /// The command line makes no sense.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// It is not allowed.
+    Denied,
+    /// Something else is in the way.
+    Conflict,
+    /// It is more than allowed.
+    Quota,
+    /// The host is away or busy, or the time is over.
+    Unavailable,
+    /// The handler said retry.
+    Retry,
+    /// The handler said reject, or the event went to a dead-letter queue.
+    DeadLetter,
+}
+
+impl Exit {
+    /// The exit status that goes with an HTTP status.
+    pub fn of_status(status: u16) -> Self {
+        match StatusCode::from_u16(status) {
+            Ok(StatusCode::NOT_FOUND) => Self::NotFound,
+            Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Self::Denied,
+            Ok(StatusCode::CONFLICT) => Self::Conflict,
+            Ok(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS) => Self::Quota,
+            Ok(StatusCode::SERVICE_UNAVAILABLE) => Self::Unavailable,
+            _ => Self::Failure,
+        }
+    }
+
+    /// The number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Denied => 4,
+            Self::Conflict => 5,
+            Self::Quota => 6,
+            Self::Unavailable => 7,
+            Self::Retry => 8,
+            Self::DeadLetter => 9,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.number().into()
+    }
+}
+
+/// Why a command ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The host did not answer, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The event breaks a rule; it was not sent.
+    #[error("the event is not sent")]
+    Event(#[from] EventError),
+    /// The host has no default tenant.
+    #[error("say whose events: {}", tenants_said(.0))]
+    TenantUnsaid(Vec<TenantName>),
+    /// The host does not list its tenants.
+    #[error("the host does not list its tenants")]
+    TenantsUnlisted,
+    /// An option that would change an event that is sent as it is.
+    #[error("`-` reads a whole event from stdin; {0} would change it")]
+    WholeEvent(&'static str),
+    /// The payload is no JSON.
+    #[error("the payload is not JSON")]
+    PayloadNotJson(#[source] serde_json::Error),
+    /// A file or stdin cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or stdin is too large.
+    #[error("{} is larger than {bytes_max} bytes", .path.display())]
+    InputTooLarge {
+        /// Which.
+        path: PathBuf,
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// No such code.
+    #[error(transparent)]
+    CodeUnknown(#[from] UnknownCode),
+    /// No such rule.
+    #[error("the bus has no rule `{0}`")]
+    RuleUnknown(wharf_event::RuleName),
+    /// A value came in an encoding that it is not in.
+    #[error("the value's base64 is damaged")]
+    ValueDamaged,
+    /// The host answered a batch of another size.
+    #[error("{sent} events were sent and {answered} were answered")]
+    BatchMisanswered {
+        /// Events sent.
+        sent: usize,
+        /// Elements of the answer.
+        answered: usize,
+    },
+    /// Stdout is gone.
+    #[error("stdout cannot be written")]
+    Output(#[source] io::Error),
+    /// The threads of this program could not be started.
+    #[error("no task can be started")]
+    Start(#[source] io::Error),
+}
+
+fn tenants_said(tenants: &[TenantName]) -> String {
+    if tenants.is_empty() {
+        return "the host has no tenants".to_owned();
+    }
+    let names: Vec<_> = tenants.iter().map(TenantName::as_str).collect();
+    format!("the host has {}", names.join(", "))
+}
+
+impl CommandError {
+    /// The stable code, as text since a newer host may know more of them.
+    fn code(&self) -> Option<&str> {
+        match self {
+            Self::Client(ClientError::Refused(reply)) => Some(&reply.code),
+            Self::Event(error) => Some(error.code().as_str()),
+            Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
+            Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
+            _ => None,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Client(ClientError::Unreachable { .. }) => {
+                "is the host running? start it with `wharf serve` or `wharf dev`, or name another with --url".to_owned()
+            }
+            Self::Client(ClientError::Broken(_) | ClientError::Timeout(_)) => {
+                "is the host still running? its own log, on its stderr, says more".to_owned()
+            }
+            Self::Client(ClientError::Foreign { .. } | ClientError::NotUnderstood(_)) => {
+                "is it a Wharf host of this version? `--url` says which one is asked".to_owned()
+            }
+            Self::TenantUnsaid(_) | Self::TenantsUnlisted => {
+                "pass --tenant NAME, or set WHARF_TENANT or `default_tenant` in wharf.toml".to_owned()
+            }
+            Self::PayloadNotJson(_) => {
+                "quote it for the shell, as in -d '{\"total\": 12}'; a text is -d '\"text\"', a file -d @file.json"
+                    .to_owned()
+            }
+            Self::CodeUnknown(_) => "`wharf explain` lists all codes".to_owned(),
+            Self::RuleUnknown(_) => "leave the rule out to ask all of the bus, or name another with --bus".to_owned(),
+            _ => match self.code()? {
+                code if code.parse::<Code>().is_ok() => format!("`wharf explain {code}` says what to do"),
+                _ => return None,
+            },
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Client(ClientError::Refused(reply)) => Exit::of_status(reply.status),
+            Self::Client(ClientError::Unreachable { .. } | ClientError::Broken(_) | ClientError::Timeout(_)) => {
+                Exit::Unavailable
+            }
+            Self::Client(ClientError::Url { .. })
+            | Self::TenantUnsaid(_)
+            | Self::TenantsUnlisted
+            | Self::WholeEvent(_)
+            | Self::PayloadNotJson(_) => Exit::Usage,
+            Self::CodeUnknown(_) | Self::RuleUnknown(_) => Exit::NotFound,
+            Self::InputTooLarge { .. } => Exit::Quota,
+            Self::Event(error) => Exit::of_status(error.code().status()),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            _ => Exit::Failure,
+        }
+    }
+}
+
+/// Tells why a command ended badly, and gives its exit status.
+pub fn report(error: &anyhow::Error) -> Exit {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        talk(&failure.to_string());
+        return Exit::of_status(failure.code().status());
+    }
+    let Some(own) = error.downcast_ref::<CommandError>() else {
+        talk(&format!("{}: {}", error_style("error"), printable(&chain(error.as_ref()))));
+        return Exit::Failure;
+    };
+    let exit = own.exit();
+    if exit != Exit::Success {
+        let what = own.code().map_or_else(|| "error".to_owned(), |code| format!("error[{}]", printable(code)));
+        talk(&format!("{}: {}", error_style(&what), printable(&chain(own))));
+        if let Some(help) = own.help() {
+            talk(&format!("{}: {help}", help_style("help")));
+        }
+    }
+    exit
+}
+
+/// An error with its causes, each said once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Says a line to whoever watches. That nobody does is no failure.
+pub fn talk(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Reply;
+
+    fn refused(status: u16, code: &str) -> CommandError {
+        let reply = Reply { status, code: code.to_owned(), detail: "d".to_owned(), retry_after_s: None };
+        ClientError::Refused(reply).into()
+    }
+
+    #[test]
+    fn a_refusal_ends_with_the_exit_status_of_its_http_status() {
+        let cases = [
+            (400, 1),
+            (401, 4),
+            (403, 4),
+            (404, 3),
+            (409, 5),
+            (413, 6),
+            (415, 1),
+            (429, 6),
+            (500, 1),
+            (503, 7),
+            (7, 1),
+        ];
+        for (status, exit) in cases {
+            assert_eq!(refused(status, "x").exit().number(), exit, "{status}");
+        }
+    }
+
+    #[test]
+    fn help_names_the_page_of_a_code_that_has_one() {
+        assert_eq!(refused(404, "bus-unknown").help().as_deref(), Some("`wharf explain bus-unknown` says what to do"));
+        assert_eq!(refused(404, "of-a-newer-host").help(), None);
+        assert_eq!(refused(404, "of-a-newer-host").code(), Some("of-a-newer-host"));
+    }
+
+    #[test]
+    fn a_closed_stdout_is_no_failure() {
+        assert_eq!(CommandError::Output(io::ErrorKind::BrokenPipe.into()).exit(), Exit::Success);
+        assert_eq!(CommandError::Output(io::ErrorKind::StorageFull.into()).exit(), Exit::Failure);
+    }
+}

@@ -1,0 +1,101 @@
+//! `wharf events`: the archive, listed and read.
+//!
+//! Invariant: events are listed newest first. What is shown of one is what the archive has now, which may be less than what
+//! is still to come.
+
+use wharf_gateway::view::{EventDetail, EventView};
+
+use super::{
+    args::{EventsCommand, Global},
+    attributes::Attributes,
+    error::{CommandError, Exit, talk},
+    json_text,
+    output::Output,
+    send,
+    session::Session,
+    tree::Tree,
+    tree_lines,
+    words::{clipped, faint, printable},
+};
+
+/// Lists or shows.
+pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    match command {
+        EventsCommand::Ls { limit, kind, before } => {
+            let page = session.own().at("events").ask("limit", limit);
+            let page = page.ask_some("type_prefix", kind).ask_some("before", before);
+            let events: Vec<EventView> = session.client.get(&page).await?;
+            if out.is_json() {
+                out.document(&events)?;
+            } else {
+                list(&events, limit, out)?;
+            }
+        }
+        EventsCommand::Show { event } => {
+            let detail: EventDetail = session.client.get(&session.own().at("events").at(event)).await?;
+            if out.is_json() {
+                out.document(&detail)?;
+            } else {
+                show(&session, &detail, out).await?;
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn list(events: &[EventView], limit: u32, out: &mut Output) -> Result<(), CommandError> {
+    let row = |event: &EventView| {
+        let Attributes { kind, source, id, .. } = Attributes::of(&event.event);
+        let by = event.parent.map_or_else(
+            || event.deliveries.len().to_string(),
+            |parent| format!("{} (by {parent})", event.deliveries.len()),
+        );
+        let time = printable(&event.time).into_owned();
+        [event.position.to_string(), time, event.bus.to_string(), clipped(&kind), clipped(&source), clipped(&id), by]
+    };
+    let rows = events.iter().map(row).collect();
+    out.table(["POSITION", "TIME", "BUS", "TYPE", "SOURCE", "ID", "DELIVERIES"], rows)?;
+    if let Some(last) = events.last().filter(|_| u32::try_from(events.len()).is_ok_and(|rows| rows == limit)) {
+        talk(&format!("older ones: --before {}", last.position));
+    }
+    Ok(())
+}
+
+async fn show(session: &Session, detail: &EventDetail, out: &mut Output) -> Result<(), CommandError> {
+    for line in about(&detail.event) {
+        out.line(&line)?;
+    }
+    let mut tree = Tree::new(detail.event.position);
+    send::read(session, &mut tree).await?;
+    out.line("")?;
+    for line in tree_lines::all(&tree) {
+        out.line(&line)?;
+    }
+    Ok(())
+}
+
+/// An event, attribute by attribute, then its payload.
+pub fn about(event: &EventView) -> Vec<String> {
+    let attributes = Attributes::of(&event.event);
+    let mut facts = vec![
+        ("position".to_owned(), event.position.to_string()),
+        ("received".to_owned(), event.time.clone()),
+        ("bus".to_owned(), event.bus.to_string()),
+    ];
+    facts.extend(event.parent.map(|parent| ("published by".to_owned(), format!("a handler of {parent}"))));
+    let own = [("type", attributes.kind), ("source", attributes.source), ("id", attributes.id)];
+    facts.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    facts.extend(attributes.others);
+    let mut lines: Vec<_> = facts.iter().map(|(name, value)| fact(name, value)).collect();
+    if let Some((name, json)) = attributes.data {
+        lines.push(faint(&printable(&name)));
+        lines.extend(json_text::lines(&json));
+    }
+    lines
+}
+
+/// A name and a value.
+pub fn fact(name: &str, value: &str) -> String {
+    format!("{}{}", faint(&format!("{:<18}", printable(name))), printable(value))
+}

@@ -1,0 +1,133 @@
+//! The help of `wharf` itself: its commands in the groups run, inspect, repair.
+//!
+//! Invariant: every command is in exactly one group, which a test compares both ways; the descriptions are clap's, so
+//! nothing is said twice.
+
+use std::fmt::Write as _;
+
+use clap::{CommandFactory as _, builder::StyledStr};
+
+use super::args::Cli;
+
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Run", &["serve", "dev", "send"]),
+    ("Inspect", &["tail", "events", "kv", "stats", "rules", "explain"]),
+    ("Repair", &["dlq"]),
+];
+
+/// The command line with its help in groups.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let groups = listed(&command);
+    command.help_template(StyledStr::from(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\n{{options}}\n\n\
+         Example:\n  wharf dev              # in one terminal, beside a wharf.toml\n  \
+         wharf send com.example.order.placed -d '{{\"total\": 12}}'\n\n\
+         `wharf help COMMAND` says more about one of them."
+    )))
+}
+
+fn listed(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n{heading}:");
+        for name in *names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let _ = writeln!(text, "  {name:<9}{}", about.map(ToString::to_string).unwrap_or_default());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::FromArgMatches as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        let words = std::iter::once("wharf").chain(line.split_whitespace());
+        command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_one_group_and_has_an_example() {
+        let listed: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let known: BTreeSet<_> = Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        assert_eq!(known, listed.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(known.len(), listed.len());
+        for of in Cli::command().get_subcommands().flat_map(|it| std::iter::once(it).chain(it.get_subcommands())) {
+            let help = of.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example:\n  wharf "), "{}", of.get_name());
+            assert!(of.get_about().is_some(), "{}", of.get_name());
+        }
+    }
+
+    #[test]
+    fn a_command_line_is_taken_or_refused_as_a_usage_error() {
+        let taken = [
+            "serve",
+            "dev --config x.toml",
+            "send a.b",
+            "send -",
+            "send a -d -5",
+            "send a -d - -s x=1 -s y=",
+            "send --batch -",
+            "send --batch f --bus other",
+            "tail --outcome dead-letter --from 1-256",
+            "events ls",
+            "ev ls",
+            "events show 1-256",
+            "kv ls",
+            "kv ls b --after k --limit 5",
+            "kv get b k",
+            "dlq ls",
+            "dlq redrive q --all",
+            "dlq redrive q 1-0.0 2-0.0",
+            "stats -o json",
+            "-o json -t acme stats",
+            "explain",
+            "explain event-json",
+            "rules explain -e -",
+            "rules explain r -e f",
+        ];
+        for line in taken {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+        }
+        let refused = [
+            "",
+            "nonsense",
+            "send",
+            "send a --batch f",
+            "send --batch f -d 1",
+            "send a -s x",
+            "send a -s =1",
+            "send a --timeout 5",
+            "send a --bus NO",
+            "tail --outcome maybe",
+            "tail --from 5",
+            "events ls --limit 0",
+            "events ls --limit 1001",
+            "events show",
+            "kv ls --after k",
+            "kv get b",
+            "dlq redrive q",
+            "dlq redrive q x --all",
+            "dlq show q",
+            "-o yaml stats",
+            "-t Acme stats",
+            "serve --listen nowhere",
+        ];
+        for line in refused {
+            assert_eq!(parse(line).map(|_| 0).unwrap_or_else(|error| error.exit_code()), 2, "{line}");
+        }
+    }
+}

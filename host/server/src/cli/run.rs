@@ -1,0 +1,60 @@
+//! From the command line to the exit status.
+//!
+//! Invariant: whatever happens is told once and ends in one of the exit statuses of `Exit`. Hosts build threads of their own;
+//! clients run on this one.
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+
+use super::{
+    args::{Cli, Command, Format, Global},
+    dlq,
+    error::{CommandError, Exit, report},
+    events, explain, groups, kv,
+    output::Output,
+    rules, send, stats, tail,
+};
+use crate::{dev, serve};
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let parsed = groups::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let Cli { global, command } = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout, a usage error to stderr; that nobody reads it changes nothing.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    let json = global.output == Format::Json;
+    let done = match command {
+        Command::Serve(args) => serve::run(args, json),
+        Command::Dev(args) => dev::run(args, json),
+        client => {
+            runtime().and_then(|runtime| runtime.block_on(ask(client, &global))).map(Into::into).map_err(Into::into)
+        }
+    };
+    done.unwrap_or_else(|error| report(&error).into())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)
+}
+
+async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
+    let mut out = Output::new(global.output);
+    match command {
+        Command::Send(args) => send::run(args, global, &mut out).await,
+        Command::Tail(args) => tail::run(args, global, &mut out).await,
+        Command::Events { command } => events::run(command, global, &mut out).await,
+        Command::Kv { command } => kv::run(command, global, &mut out).await,
+        Command::Stats => stats::run(global, &mut out).await,
+        Command::Rules { command } => rules::run(command, global, &mut out).await,
+        Command::Dlq { command } => dlq::run(command, global, &mut out).await,
+        Command::Explain { code } => explain::run(code.as_deref(), &mut out),
+        // Hosts were started before; they are no clients.
+        Command::Serve(_) | Command::Dev(_) => Ok(Exit::Success),
+    }
+}

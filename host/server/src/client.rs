@@ -1,0 +1,258 @@
+//! The client of the HTTP API, as the command line uses it.
+//!
+//! Invariant: no request waits without a bound, no answer is read without one, and what a host refuses keeps its code and
+//! its words. It does not decide what a failure means for the exit status, and it never sends a request twice.
+
+mod lines;
+mod resource;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+pub use lines::Lines;
+pub use resource::Resource;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the whole answer to a request may take. It is above what the host gives a body.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The body of an answer, in bytes: a page of 200 events of the largest size.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The body of a refusal, in bytes.
+const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// What a host says when it refuses. The code is text, so that one of a newer host is still told.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What was wrong with this request.
+    pub detail: String,
+    /// Seconds after which the same request may succeed.
+    pub retry_after_s: Option<u32>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The base address is none.
+    #[error("`{url}` is not the address of a host: {reason}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nobody answers there.
+    #[error("no host answers at {url}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        source: legacy::Error,
+    },
+    /// The connection broke before the answer was there.
+    #[error("the connection broke before the answer was complete")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("there was no complete answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The host refused.
+    #[error("{}", .0.detail)]
+    Refused(Reply),
+    /// An answer that no Wharf gives.
+    #[error("the answer has status {status} and is not one of Wharf's")]
+    Foreign {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// An answer that this program does not understand.
+    #[error("the answer is not understood")]
+    NotUnderstood(#[source] serde_json::Error),
+    /// An answer beyond all bounds.
+    #[error("{what} is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        bytes_max: usize,
+    },
+}
+
+impl ClientError {
+    /// Whether the same request may well succeed later: the host is away or busy, or the connection broke.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken(_) | Self::Timeout(_) => true,
+            Self::Refused(reply) => reply.status == StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+            Self::Url { .. } | Self::Foreign { .. } | Self::NotUnderstood(_) | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
+/// Talks to one host over HTTP/1.1, keeping its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    base: String,
+}
+
+impl Client {
+    /// A client of the host at `url`, as `http://127.0.0.1:7070`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When `url` is no such address.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let wrong = |reason| ClientError::Url { url: url.to_owned(), reason };
+        let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(wrong("a host speaks plain HTTP; say http://")),
+            _ => return Err(wrong("it must begin with http://")),
+        }
+        if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
+            return Err(wrong("it must end after the port"));
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// Reads a JSON document.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is a refusal.
+    pub async fn get<T: DeserializeOwned>(&self, resource: &Resource) -> Result<T, ClientError> {
+        self.exchange(Method::GET, resource, None).await
+    }
+
+    /// Sends a body of a media type and reads the answer, a JSON document.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is a refusal. If it [`is_passing`](ClientError::is_passing), it is not known whether
+    /// the host did what it was asked.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        media_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Result<T, ClientError> {
+        self.exchange(Method::POST, resource, Some((media_type, body.into()))).await
+    }
+
+    /// Opens a stream of JSON lines. The stream itself may last as long as it likes.
+    ///
+    /// # Errors
+    /// When it does not begin.
+    pub async fn lines(&self, resource: &Resource) -> Result<Lines, ClientError> {
+        let begin = async {
+            let response = self.send(Method::GET, resource, None).await?;
+            if response.status().is_success() {
+                Ok(Lines::new(response.into_body()))
+            } else {
+                Err(refusal(response).await)
+            }
+        };
+        within(ANSWER_TIMEOUT, begin).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        resource: &Resource,
+        content: Option<(&'static str, Bytes)>,
+    ) -> Result<T, ClientError> {
+        let exchange = async {
+            let response = self.send(method, resource, content).await?;
+            if !response.status().is_success() {
+                return Err(refusal(response).await);
+            }
+            let body = read(response.into_body(), ANSWER_BYTES_MAX).await?;
+            serde_json::from_slice(&body).map_err(ClientError::NotUnderstood)
+        };
+        within(ANSWER_TIMEOUT, exchange).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        resource: &Resource,
+        content: Option<(&'static str, Bytes)>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let wrong = |_| ClientError::Url { url: self.base.clone(), reason: "no request can be made of it" };
+        let uri: Uri = format!("{}{resource}", self.base).parse().map_err(wrong)?;
+        let (media_type, body) = content.unzip();
+        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        if let Some(media_type) = media_type {
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        self.http.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                ClientError::Unreachable { url: self.base.clone(), source: error }
+            } else {
+                ClientError::Broken(error.into())
+            }
+        })
+    }
+}
+
+async fn within<T>(bound: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    tokio::time::timeout(bound, work).await.unwrap_or(Err(ClientError::Timeout(bound)))
+}
+
+async fn refusal(response: Response<Incoming>) -> ClientError {
+    let status = response.status().as_u16();
+    match read(response.into_body(), PROBLEM_BYTES_MAX).await {
+        Ok(body) => serde_json::from_slice(&body).map_or(ClientError::Foreign { status }, ClientError::Refused),
+        Err(error) => error,
+    }
+}
+
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, ClientError> {
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ClientError::TooLarge { what: "the answer", bytes_max }),
+        Err(error) => Err(ClientError::Broken(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_address_of_a_host_is_taken() {
+        for url in ["http://127.0.0.1:7070", "http://localhost:7070/", "http://[::1]:7070"] {
+            assert!(Client::new(url).is_ok(), "{url}");
+        }
+        for url in ["", "127.0.0.1:7070", "https://localhost", "ftp://x", "http://x/api", "http://x/?a=b", "http://a b"]
+        {
+            assert!(matches!(Client::new(url), Err(ClientError::Url { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_newer_host_is_still_told() {
+        let body = r#"{"type":"/errors/new","title":"t","status":404,"detail":"d","code":"new-code","more":1}"#;
+        let reply: Reply = serde_json::from_str(body).unwrap();
+        assert_eq!((reply.code.as_str(), reply.retry_after_s), ("new-code", None));
+    }
+}
