@@ -218,7 +218,8 @@ mod tests {
         fn receive(history: &mut History, id: &str, position: &str) {
             history.received.insert(id.to_owned(), position.to_owned());
         }
-        let cases: [(&str, fn(&mut History)); 9] = [
+        type Case = (&'static str, fn(&mut History));
+        let cases: [Case; 9] = [
             ("and is not there", |history| {
                 history.received.remove("gh-7-1");
             }),
