@@ -31,6 +31,10 @@ const KILL_MS_MIN: Duration = Duration::from_millis(20);
 /// How many kills of a hundred must hit requests in flight.
 const IN_FLIGHT_PERCENT_MIN: u32 = 80;
 
+/// Every how many rounds the host is first stopped as an operator would. That makes it write a checkpoint, so that later restarts
+/// have to continue from one and not only from the log.
+const STOP_EVERY: u32 = 4;
+
 /// Sentences about what is wrong that are printed.
 const VIOLATIONS_SHOWN_MAX: usize = 20;
 
@@ -98,6 +102,11 @@ fn rounds(
     let mut host = Host::start(binary, stage, LISTEN)?;
     for n in 1..=rounds {
         interrupt.check()?;
+        if n.is_multiple_of(STOP_EVERY) {
+            host.stop()?;
+            host = Host::start(binary, stage, LISTEN)?;
+            println!("stopped and started: {:>5} frames replayed", host.ready().frames_replayed);
+        }
         let round = kill_amid_traffic(host, &source, longest)?;
         host = Host::start(binary, stage, LISTEN)?;
         hits += u32::from(round.in_flight > 0);
