@@ -73,7 +73,7 @@ struct Suite {
 impl Suite {
     fn formats(&self) -> Result<()> {
         for folder in [".", "sdk/rust", "plugins"] {
-            self.cargo(&format!("format {folder}"), folder, &["fmt", "--all", "--check"])?;
+            self.cargo(&format!("format {folder}"), folder, &["fmt", "--all", "--check", "--", "--color", "never"])?;
         }
         Ok(())
     }
