@@ -58,12 +58,12 @@ pub enum ClientError {
         reason: &'static str,
     },
     /// Nobody answers there.
-    #[error("no host answers at {url}")]
+    #[error("no host answers at {url}: {reason}")]
     Unreachable {
         /// Where.
         url: String,
-        /// Why.
-        source: legacy::Error,
+        /// The innermost cause.
+        reason: String,
     },
     /// The connection broke before the answer was there.
     #[error("the connection broke before the answer was complete")]
@@ -206,12 +206,17 @@ impl Client {
         }
         self.http.request(request).await.map_err(|error| {
             if error.is_connect() {
-                ClientError::Unreachable { url: self.base.clone(), source: error }
+                ClientError::Unreachable { url: self.base.clone(), reason: innermost(&error) }
             } else {
                 ClientError::Broken(error.into())
             }
         })
     }
+}
+
+/// What lies at the bottom of a failed connection; the layers above only say that it failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 async fn within<T>(bound: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {

@@ -13,7 +13,7 @@ use crate::{config::parse_duration, logging::LogFormat};
 /// A host for event handlers: events come in over HTTP, are durable once acknowledged, and run through sandboxed
 /// WebAssembly plugins.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, infer_subcommands = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "wharf", version, infer_subcommands = true, subcommand_required = true)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]

@@ -80,7 +80,9 @@ fn list(letters: &[DeadLetterView], limit: u32, out: &mut Output) -> Result<(), 
     let row = |letter: &DeadLetterView| {
         let Attributes { kind, .. } = Attributes::of(&letter.event.event);
         let target = format!("{} → {}", letter.rule, letter.plugin);
-        let why = format!("{}: {}", letter.code, clipped(&letter.reason));
+        // The last error says more than the title of the code, which the reason may be.
+        let words = if letter.error.is_empty() { &letter.reason } else { &letter.error };
+        let why = format!("{}: {}", letter.code, clipped(words));
         let time = printable(&letter.time).into_owned();
         [printable(&letter.id).into_owned(), time, clipped(&kind), target, letter.attempts.to_string(), why]
     };

@@ -97,5 +97,5 @@ pub fn about(event: &EventView) -> Vec<String> {
 
 /// A name and a value.
 pub fn fact(name: &str, value: &str) -> String {
-    format!("{}{}", faint(&format!("{:<18}", printable(name))), printable(value))
+    format!("{}{}", faint(&format!("{:<20}", printable(name))), printable(value))
 }

@@ -20,7 +20,7 @@ pub fn command() -> clap::Command {
     let command = Cli::command();
     let groups = listed(&command);
     command.help_template(StyledStr::from(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\n{{options}}\n\n\
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nGlobal options:\n{{options}}\n\n\
          Example:\n  wharf dev              # in one terminal, beside a wharf.toml\n  \
          wharf send com.example.order.placed -d '{{\"total\": 12}}'\n\n\
          `wharf help COMMAND` says more about one of them."

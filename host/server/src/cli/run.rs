@@ -3,9 +3,9 @@
 //! Invariant: whatever happens is told once and ends in one of the exit statuses of `Exit`. Hosts build threads of their own;
 //! clients run on this one.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::FromArgMatches as _;
+use clap::{FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
@@ -22,6 +22,11 @@ pub fn run() -> ExitCode {
     let parsed = groups::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { global, command } = match parsed {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 => {
+            // Somebody who only says `wharf` wants to know what there is.
+            let _ = write!(anstream::stderr(), "{}", groups::command().render_help().ansi());
+            return Exit::Usage.into();
+        }
         Err(error) => {
             // Help goes to stdout, a usage error to stderr; that nobody reads it changes nothing.
             let _ = error.print();

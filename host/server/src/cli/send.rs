@@ -21,7 +21,7 @@ use super::{
     session::Session,
     tree::{Branch, Node, Tally, Tree, TreeView},
     tree_lines,
-    words::{faint, good, lasted, printable},
+    words::{counted, faint, good, lasted, printable},
 };
 use crate::client::ClientError;
 
@@ -56,7 +56,12 @@ pub async fn run(args: SendArgs, global: &Global, out: &mut Output) -> Result<Ex
         return Ok(Exit::Success);
     }
     let mut printed = Printed::default();
-    let tree = watch(&session, &accepted, args.timeout, out, &mut printed).await?;
+    let watched = watch(&session, &accepted, args.timeout, out, &mut printed).await;
+    let tree = watched.inspect_err(|error| {
+        if !matches!(error, CommandError::Output(_)) {
+            talk(&format!("the event is durable, at {}; what became of it is not known", accepted.position));
+        }
+    })?;
     let verdicts = match rules::ask(&session, &args.bus, &event).await {
         Ok(verdicts) => verdicts,
         Err(error) => {
@@ -171,7 +176,8 @@ fn verdict(tree: &Tree, bound: Duration) -> Exit {
     let open = tree.open();
     if !open.is_empty() || !tree.is_settled() {
         let bound = lasted(u64::try_from(bound.as_micros()).unwrap_or(u64::MAX));
-        talk(&format!("after {bound} {} deliveries have not ended:", open.len()));
+        let deliveries = counted(open.len(), "delivery has", "deliveries have");
+        talk(&format!("after {bound}, {deliveries} not ended:"));
         open.into_iter().for_each(|(node, branch)| talk(&open_line(node, branch)));
         talk(&format!("`wharf events show {}` says later what became of them", tree.root));
     }

@@ -197,6 +197,7 @@ mod tests {
         tree.hear(&received(&root));
         expect![[r#"
             a.b  1-0  id x\u{1b}[1A\nforged  source cli  no rule matched
-        "#]].assert_eq(&plain(&all(&tree)));
+        "#]]
+        .assert_eq(&plain(&all(&tree)));
     }
 }

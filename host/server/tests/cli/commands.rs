@@ -1,0 +1,135 @@
+//! The commands that read and repair: which request they make, and what they print of its answer.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use serde_json::{Value, json};
+
+use crate::scripted::Host;
+
+fn event() -> Value {
+    json!({
+        "position": "1-0", "time": "2026-01-31T12:00:00.000Z", "bus": "default",
+        "event": {"specversion": "1.0", "type": "a.b", "source": "s", "id": "x\u{9b}2J", "data": {"n": [1, {}]}},
+        "deliveries": [{"rule": "r", "plugin": "p", "n": 0}],
+    })
+}
+
+fn letter() -> Value {
+    json!({"id": "1-0.0", "queue": "q", "rule": "r", "plugin": "p", "event": event(), "code": "retries-spent",
+        "reason": "spent", "error": "3 attempts", "attempts": 3, "time": "2026-01-31T12:00:01.000Z"})
+}
+
+/// Each command with its request, the answer, and the text that it prints.
+fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+    let key = json!({"key": "k/1", "value": {"text": "a\nb"}, "version": "1-0"});
+    vec![
+        ("kv ls", "GET kv", json!([{"bucket": "b", "keys": 2}]), "BUCKET  KEYS\nb       2\n"),
+        (
+            "kv ls b --after 'a b' --limit 5",
+            "GET kv/b?limit=5&after=a%20b",
+            json!([key]),
+            "KEY  VALUE  VERSION\nk/1  a\\nb   1-0\n",
+        ),
+        ("kv get b k/1", "GET kv/b/k%2F1", key, "a\nb"),
+        ("kv get b k", "GET kv/b/k", json!({"key": "k", "value": {"base64": "aGk="}, "version": "1-0"}), "hi"),
+        ("dlq ls", "GET dlq", json!([{"queue": "q", "depth": 1}]), "QUEUE  LETTERS\nq      1\n"),
+        (
+            "dlq ls q",
+            "GET dlq/q?limit=100",
+            json!([letter()]),
+            "ID     TIME                      TYPE  TARGET  ATTEMPTS  REASON\n\
+             1-0.0  2026-01-31T12:00:01.000Z  a.b   r → p   3         retries-spent: 3 attempts\n",
+        ),
+        ("dlq redrive q --all", "POST dlq/q/redrive", json!({"redriven": 7}), "redriven 7\n"),
+        (
+            "events ls --type a. --before 9-0",
+            "GET events?limit=50&type_prefix=a.&before=9-0",
+            json!([event()]),
+            "POSITION  TIME                      BUS      TYPE  SOURCE  ID         DELIVERIES\n\
+             1-0       2026-01-31T12:00:00.000Z  default  a.b   s       x\\u{9b}2J  1\n",
+        ),
+    ]
+}
+
+#[test]
+fn a_command_makes_one_request_and_prints_its_answer() {
+    for (line, request, answer, text) in table() {
+        let ran = Host::start().answers(request, 200, &answer).run(line);
+        assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.as_str()), (0, text, ""), "{line}");
+        let ran = Host::start().answers(request, 200, &answer).run(&format!("{line} -o json"));
+        assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap(), answer, "{line}");
+    }
+}
+
+#[test]
+fn a_full_page_says_how_to_go_on() {
+    let keys = json!([{"key": "k", "value": {"text": ""}, "version": "1-0"}]);
+    let ran = Host::start().answers("GET kv/b?limit=1", 200, keys).run("kv ls b --limit 1");
+    assert_eq!(ran.stderr, "more: --after 'k'\n");
+}
+
+#[test]
+fn a_redrive_names_its_letters() {
+    let host = Host::start().answers("POST dlq/q/redrive", 200, json!({"redriven": 2}));
+    assert_eq!(host.run("dlq redrive q 1-0.0 2-0.1").exit, 0);
+    assert_eq!(host.bodies("POST"), [r#"{"ids":["1-0.0","2-0.1"]}"#]);
+}
+
+#[test]
+fn an_event_is_shown_with_its_payload_and_what_became_of_it() {
+    let detail = json!({"event": event(), "deliveries": [
+        {"id": "1-0.0", "rule": "r", "plugin": "p", "state": "waiting", "attempts": []}]});
+    let host = Host::start().answers("GET events/x%2F1", 200, &detail).answers("GET events/1-0", 200, &detail);
+    let ran = host.run("events show x/1");
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    for part in
+        ["id                  x\\u{9b}2J\n", "\n  \"n\": [\n    1,\n    {}\n  ]\n", "└─ r → p  waits for its first"]
+    {
+        assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn rules_are_asked_about_a_file() {
+    let verdicts =
+        json!([{"rule": "a", "matched": true, "plugins": ["p"]}, {"rule": "b", "matched": false, "plugins": []}]);
+    let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
+    let asked = |line| Host::start().answers("POST buses/default/explain", 200, &verdicts).run_with(line, whole);
+    assert_eq!(asked("rules explain -e -").stdout, "matches  a → p\nno match  b  the host does not say why\n");
+    assert_eq!(asked("rules explain a -e -").stdout, "matches  a → p\n");
+    assert_eq!(asked("rules explain z -e -").exit, 3);
+    assert_eq!(asked("rules explain -e /no/such/file").exit, 1);
+}
+
+fn received(k: u32) -> String {
+    let mut event = event();
+    event["position"] = format!("{k}-0").into();
+    format!("{}\n", json!({"received": {"event": event}}))
+}
+
+#[test]
+fn tail_gives_every_item_once_over_broken_connections_and_as_it_came() {
+    let (one, two, three) = (received(1), received(2), received(3));
+    let host = Host::start()
+        .breaks_after("GET feed", &(one.clone() + &two))
+        .answers("GET feed?from=2-0", 200, two.clone() + &three)
+        .refuses("GET feed?from=3-0", 404, "event-unknown");
+    let ran = host.run("tail -o json");
+    assert_eq!((ran.exit, ran.stdout), (3, one + &two + &three), "it goes on until the host refuses");
+    assert_eq!(ran.stderr.matches("the feed broke").count(), 2, "{}", ran.stderr);
+}
+
+#[test]
+fn tail_ends_quietly_when_its_reader_goes() {
+    let many: String = (1..2_000).map(received).collect();
+    let mut child = Host::start().answers("GET feed", 200, many).command("tail").spawn().unwrap();
+    let mut first = String::new();
+    let mut stdout = BufReader::with_capacity(1, child.stdout.take().unwrap());
+    stdout.read_line(&mut first).unwrap();
+    drop(stdout);
+    assert!(first.contains("received     1-0  a.b"), "{first}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "");
+}

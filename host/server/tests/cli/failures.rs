@@ -1,0 +1,89 @@
+//! Exit statuses and what is said beside them.
+
+use crate::scripted::Host;
+
+#[test]
+fn every_refusal_ends_with_its_exit_status_and_its_code() {
+    let cases = [
+        (400, "query-invalid", 1),
+        (403, "host-foreign", 4),
+        (404, "tenant-unknown", 3),
+        (409, "folder-locked", 5),
+        (413, "batch-too-large", 6),
+        (500, "internal", 1),
+        (503, "overloaded", 7),
+    ];
+    for (status, code, exit) in cases {
+        let ran = Host::start().refuses("GET stats", status, code).run("stats");
+        assert_eq!((ran.exit, ran.stdout.as_str()), (exit, ""), "{code}");
+        let wanted = format!("error[{code}]: no {code}\nhelp: `wharf explain {code}` says what to do\n");
+        assert_eq!(ran.stderr, wanted);
+    }
+}
+
+#[test]
+fn a_host_that_is_not_there_is_unavailable_and_the_help_says_how_to_start_one() {
+    let ran = Host::start().run("stats --url http://127.0.0.1:1");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (7, ""));
+    assert!(ran.stderr.starts_with("error: no host answers at http://127.0.0.1:1: "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("help: is the host running? start it with `wharf serve` or `wharf dev`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn an_answer_that_is_not_of_a_host_is_a_failure() {
+    for (status, body) in [(502, "<html>"), (200, "<html>"), (200, "[]")] {
+        let ran = Host::start().answers("GET stats", status, body).run("stats");
+        assert_eq!((ran.exit, ran.stdout.as_str()), (1, ""), "{body}");
+        assert!(ran.stderr.contains("help: is it a Wharf host of this version?"), "{}", ran.stderr);
+    }
+    let ran = Host::start().breaks_after("GET stats", "{").run("stats");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (7, ""));
+}
+
+#[test]
+fn without_a_tenant_the_default_is_asked_for_and_a_choice_is_never_guessed() {
+    let cases = [
+        (r#"{"default":"acme","tenants":["acme","b"]}"#, 0),
+        (r#"{"default":null,"tenants":["acme"]}"#, 0),
+        (r#"{"default":null,"tenants":["acme","b"]}"#, 2),
+        (r#"{"default":null,"tenants":[]}"#, 2),
+    ];
+    for (tenants, exit) in cases {
+        let ran = Host::silent().answers("GET /v1/tenants", 200, tenants).answers("GET kv", 200, "[]").run("kv ls");
+        assert_eq!(ran.exit, exit, "{tenants}");
+        assert_eq!(ran.stderr.contains("help: pass --tenant"), exit == 2, "{}", ran.stderr);
+    }
+    let ran = Host::silent().run("kv ls");
+    assert_eq!(ran.exit, 2);
+    assert!(ran.stderr.contains("the host does not list its tenants\nhelp: pass --tenant"), "{}", ran.stderr);
+    assert_eq!(Host::silent().answers("GET kv", 200, "[]").run("kv ls -t acme").exit, 0, "nobody needs to be asked");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_told_on_stderr() {
+    let host = Host::start();
+    for line in ["", "dlq redrive q", "send", "send x -d {", "send - --id 1", "stats --url https://x", "nonsense"] {
+        let ran = host.run(line);
+        assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{line}");
+        assert!(!ran.stderr.is_empty(), "{line}");
+    }
+    let help = host.run("--help");
+    assert_eq!((help.exit, help.stderr.as_str()), (0, ""));
+    let groups: Vec<_> = ["\nRun:\n", "\nInspect:\n", "\nRepair:\n"].iter().map(|it| help.stdout.find(it)).collect();
+    assert!(groups.iter().all(Option::is_some) && groups.is_sorted(), "{}", help.stdout);
+}
+
+#[test]
+fn a_code_is_explained_without_any_host() {
+    let host = Host::start();
+    let page = host.run("explain error[limit-cpu] --url http://127.0.0.1:1");
+    assert!(page.exit == 0 && page.stdout.starts_with("# limit-cpu\n"), "{page:?}");
+    let json: serde_json::Value = serde_json::from_str(&host.run("explain event-json -o json").stdout).unwrap();
+    assert_eq!((json["code"].as_str(), json["status"].as_u64()), (Some("event-json"), Some(400)));
+    assert_eq!(host.run("explain no-such-code").exit, 3);
+    assert!(host.run("explain").stdout.contains("\nevent-json "));
+}
