@@ -1,7 +1,7 @@
 //! From `wharf.toml` to something that can run: components read, checked and compiled, names resolved to digests.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
-    /// The files that it was made from, the configuration first.
+    /// The files that it was made from: the configuration, then the components in the order of their paths.
     pub files: Vec<PathBuf>,
 }
 
@@ -31,15 +31,23 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("{path} cannot be read: {source}", path = path.display())]
+    #[error("{path} cannot be read", path = path.display())]
     Read {
         /// Which file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
+    /// The file is larger than a configuration may be.
+    #[error("{path} is larger than {bytes_max} bytes, the most that a configuration may have", path = path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// The bound.
+        bytes_max: u64,
+    },
     /// It has mistakes.
-    #[error("{0}")]
+    #[error(transparent)]
     Mistakes(#[from] Problems),
     /// It does not fit together.
     #[error(transparent)]
@@ -51,9 +59,12 @@ pub enum LoadError {
 /// # Errors
 /// All mistakes of the configuration and its components, in one pass.
 pub fn load(path: &Path, runtime: &Runtime) -> Result<Loaded, LoadError> {
-    let text = read_bounded(path, CONFIG_BYTES_MAX)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
-        .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let bytes = read_bounded(path, CONFIG_BYTES_MAX + 1).map_err(unreadable)?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes_max: CONFIG_BYTES_MAX });
+    }
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))?;
     let config = config::load(path, &text)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading::new(folder, runtime);
@@ -73,7 +84,7 @@ pub fn load(path: &Path, runtime: &Runtime) -> Result<Loaded, LoadError> {
 struct Loading<'a> {
     folder: PathBuf,
     runtime: &'a Runtime,
-    by_file: HashMap<PathBuf, Option<Digest>>,
+    by_file: BTreeMap<PathBuf, Option<Digest>>,
     releases: Releases,
     components: HashMap<Digest, Vec<u8>>,
     problems: Vec<Problem>,
@@ -84,7 +95,7 @@ impl<'a> Loading<'a> {
         Self {
             folder,
             runtime,
-            by_file: HashMap::new(),
+            by_file: BTreeMap::new(),
             releases: HashMap::new(),
             components: HashMap::new(),
             problems: Vec::new(),
@@ -94,7 +105,7 @@ impl<'a> Loading<'a> {
     fn document(&mut self, config: &Config) -> Document {
         let mut document = Document { default_tenant: config.default_tenant.clone(), ..Document::default() };
         for (name, tenant) in &config.tenants {
-            let mut plugins = std::collections::BTreeMap::new();
+            let mut plugins = BTreeMap::new();
             for (plugin, from) in &tenant.plugins {
                 let Some(release) = self.release(from) else { continue };
                 let PluginConfig { config, grants, limits, .. } = from.clone();
@@ -138,7 +149,7 @@ impl<'a> Loading<'a> {
     }
 }
 
-/// Reads a file of at most `bytes_max` bytes; what is longer is cut there.
+/// The first `bytes_max` bytes of a file. Callers ask for one more than they allow, to see that it is too large.
 fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;

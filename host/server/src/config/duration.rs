@@ -15,9 +15,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
-        _ => return Err(format!("`{text}` is no length of time: write a number and ms, s, m, h or d, as in 50ms or 24h")),
+        _ => {
+            return Err(format!(
+                "`{text}` is no length of time: write a number and ms, s, m, h or d, as in 50ms or 24h"
+            ));
+        }
     };
-    let number: u64 = number.parse().map_err(|_| format!("`{text}` is no length of time: the number is missing or too large"))?;
+    let number: u64 =
+        number.parse().map_err(|_| format!("`{text}` is no length of time: the number is missing or too large"))?;
     let ms = number.checked_mul(ms_each).ok_or_else(|| format!("`{text}` is too long"))?;
     Ok(Duration::from_millis(ms))
 }
@@ -28,8 +33,21 @@ mod tests {
 
     #[test]
     fn a_length_of_time_is_a_number_and_a_unit() {
-        let cases = [("50ms", Some(50)), ("1s", Some(1_000)), ("5m", Some(300_000)), ("24h", Some(86_400_000)), ("7d", Some(604_800_000)),
-            ("", None), ("5", None), ("s", None), ("1.5s", None), ("-1s", None), ("1 s", None), ("99999999999999999999s", None), ("999999999999999d", None)];
+        let cases = [
+            ("50ms", Some(50)),
+            ("1s", Some(1_000)),
+            ("5m", Some(300_000)),
+            ("24h", Some(86_400_000)),
+            ("7d", Some(604_800_000)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("1.5s", None),
+            ("-1s", None),
+            ("1 s", None),
+            ("99999999999999999999s", None),
+            ("999999999999999d", None),
+        ];
         for (text, ms) in cases {
             assert_eq!(parse_duration(text).ok().map(|duration| duration.as_millis()), ms, "{text}");
         }

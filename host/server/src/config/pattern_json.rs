@@ -31,8 +31,10 @@ pub(super) fn place(value: &Spanned<DeValue<'_>>, pointer: &str) -> Range<usize>
     for token in pointer.split('/').skip(1) {
         let token = token.replace("~1", "/").replace("~0", "~");
         let next = match at.get_ref() {
-            DeValue::Table(table) => table.iter().find(|(key, _)| key.get_ref() == token.as_str()).map(|(_, item)| item),
-            DeValue::Array(items) => token.parse::<usize>().ok().and_then(|n| items.iter().nth(n)),
+            DeValue::Table(table) => {
+                table.iter().find(|(key, _)| key.get_ref() == token.as_str()).map(|(_, item)| item)
+            }
+            DeValue::Array(items) => token.parse::<usize>().ok().and_then(|n| items.get(n)),
             _ => None,
         };
         let Some(next) = next else { break };

@@ -61,11 +61,7 @@ impl<'a> Table<'a> {
 
     fn expected(&self, value: Value<'_>, key: &str, wanted: &str) {
         let got = value.get_ref().type_str();
-        self.sink.report(
-            value.span(),
-            format!("`{key}` of {} is of type {got}", self.what),
-            format!("give {wanted}"),
-        );
+        self.sink.report(value.span(), format!("`{key}` of {} is of type {got}", self.what), format!("give {wanted}"));
     }
 
     /// A text that reads as `T`.
@@ -79,7 +75,11 @@ impl<'a> Table<'a> {
         self.parsed_by(key, parse_duration).map(ms)
     }
 
-    pub(super) fn parsed_by<T, E: Display>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Found<T>> {
+    pub(super) fn parsed_by<T, E: Display>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Found<T>> {
         let value = self.value(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.expected(value, key, "a string");
@@ -101,7 +101,8 @@ impl<'a> Table<'a> {
             self.expected(value, key, "an integer");
             return None;
         };
-        let parsed = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|number| bounds.contains(number));
+        let parsed =
+            u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|number| bounds.contains(number));
         if parsed.is_none() {
             let message = format!("`{key}` of {} is out of range", self.what);
             self.sink.report(value.span(), message, format!("give {} to {}", bounds.start(), bounds.end()));
@@ -134,7 +135,9 @@ impl<'a> Table<'a> {
     pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let value = self.value(key)?;
         match value.get_ref() {
-            DeValue::Table(table) => Some(Table::new(table, format!("`{key}` of {}", self.what), value.span(), self.sink)),
+            DeValue::Table(table) => {
+                Some(Table::new(table, format!("`{key}` of {}", self.what), value.span(), self.sink))
+            }
             _ => {
                 self.expected(value, key, "a table");
                 None

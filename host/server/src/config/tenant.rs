@@ -1,6 +1,9 @@
 //! One tenant's tables: buses, plugins, rules and their targets.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use toml::de::DeValue;
 use wharf_delivery::{GrantsDocument, LimitsDocument, RetryPolicy, RuleDocument, TargetDocument};
@@ -75,9 +78,29 @@ fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
 }
 
 fn read_grants(table: Table<'_>) -> GrantsDocument {
-    let grants = GrantsDocument { publish: table.list("publish"), kv: table.list("kv") };
+    let publish = table.list::<PublishGrant>("publish").into_iter().map(|grant| grant.0).collect();
+    let grants = GrantsDocument { publish, kv: table.list("kv") };
     table.finish();
     grants
+}
+
+/// Event types that a plugin may publish: one, or with a `*` at the end all that begin so.
+struct PublishGrant(String);
+
+/// A `*` would stand for itself here, which nobody means.
+#[derive(Debug, thiserror::Error)]
+#[error("in `{0}` a `*` stands before the end; only at the end does it stand for anything")]
+struct StarWithin(String);
+
+impl FromStr for PublishGrant {
+    type Err = StarWithin;
+
+    fn from_str(text: &str) -> Result<Self, StarWithin> {
+        match text.strip_suffix('*').unwrap_or(text).contains('*') {
+            true => Err(StarWithin(text.to_owned())),
+            false => Ok(Self(text.to_owned())),
+        }
+    }
 }
 
 fn read_limits(table: Table<'_>) -> LimitsDocument {
@@ -100,10 +123,16 @@ fn read_rule(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<Rul
         sink.report(bus.span.clone(), message, format!("add a table `buses.{}` to the tenant", bus.value));
     }
     let pattern = read_pattern(&table, sink);
-    let targets: Vec<_> =
-        table.tables("targets", "target").into_iter().filter_map(|target| read_target(target, tenant, sink)).collect();
-    if targets.is_empty() && table.value("targets").is_none() {
-        table.missing("targets", "add a table [[….targets]] with plugin = \"…\"");
+    let mut named = BTreeSet::new();
+    let tables = table.tables("targets", "target").into_iter();
+    let targets: Vec<_> = tables.filter_map(|target| read_target(target, tenant, &mut named, sink)).collect();
+    let help = "add a table [[….targets]] with plugin = \"…\"";
+    match table.value("targets") {
+        None => table.missing("targets", help),
+        Some(value) if value.get_ref().as_array().is_some_and(|targets| targets.is_empty()) => {
+            sink.report(value.span(), format!("{} has no target", table.what()), help);
+        }
+        Some(_) => {}
     }
     table.finish();
     let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
@@ -116,7 +145,11 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
         return None;
     };
     let Some(json) = pattern_json::to_json(value.get_ref()) else {
-        sink.report(value.span(), "the pattern holds a date or a float that is no number", "write it as JSON would have it");
+        sink.report(
+            value.span(),
+            "the pattern holds a date or a float that is no number",
+            "write it as JSON would have it",
+        );
         return None;
     };
     if let Err(error) = Pattern::parse(&json) {
@@ -128,13 +161,23 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
     Some(json)
 }
 
-fn read_target(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<TargetDocument> {
+/// Reads a target. `named` has the plugins of the rule's targets before it.
+fn read_target(
+    table: Table<'_>,
+    tenant: &TenantConfig,
+    named: &mut BTreeSet<PluginName>,
+    sink: &Sink,
+) -> Option<TargetDocument> {
     let plugin = table.parsed::<PluginName>("plugin");
     match &plugin {
         None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
         Some(plugin) if !tenant.plugins.contains_key(&plugin.value) => {
             let message = format!("there is no plugin `{}`, or it has mistakes of its own", plugin.value);
             sink.report(plugin.span.clone(), message, format!("add a table `plugins.{}` to the tenant", plugin.value));
+        }
+        Some(plugin) if !named.insert(plugin.value.clone()) => {
+            let message = format!("plugin `{}` is a target of this rule already", plugin.value);
+            sink.report(plugin.span.clone(), message, "remove one of the two, or make a second rule of it");
         }
         _ => {}
     }

@@ -26,6 +26,12 @@ retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }
 dead_letter = "triage-failed"
 "#;
 
+/// The target of [`FULL`].
+const TARGET: &str = r#"[[tenants.acme.rules.opened.targets]]
+plugin = "triage"
+retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }
+dead_letter = "triage-failed""#;
+
 fn read(text: &str) -> Config {
     load(Path::new("wharf.toml"), text).unwrap_or_else(|problems| panic!("{problems}"))
 }
@@ -40,7 +46,10 @@ fn every_key_is_read() {
     assert_eq!(plugin.component, "triage.wasm");
     let entries: Vec<_> = plugin.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(entries, [("bug_words", "crash,panic"), ("limit", "3"), ("strict", "true")]);
-    assert_eq!(serde_json::to_value(&plugin.grants).unwrap(), json!({"publish": ["triage.*"], "kv": ["triage", "shared"]}));
+    assert_eq!(
+        serde_json::to_value(&plugin.grants).unwrap(),
+        json!({"publish": ["triage.*"], "kv": ["triage", "shared"]})
+    );
     assert_eq!(
         serde_json::to_value(plugin.limits).unwrap(),
         json!({"wall_ms": 1000, "cpu_ms": 200, "memory_mib": 32, "concurrency": 4})
@@ -86,13 +95,20 @@ fn what_is_left_out_has_the_documented_default() {
 #[test]
 fn each_mistake_is_told_with_its_place() {
     let cases = [
-        ("default_tenant = \"acme\"", "default_tenant = 7", "2:18", "`default_tenant` of the configuration is of type integer"),
+        (
+            "default_tenant = \"acme\"",
+            "default_tenant = 7",
+            "2:18",
+            "`default_tenant` of the configuration is of type integer",
+        ),
         ("default_tenant = \"acme\"", "default_tenant = \"Acme\"", "2:18", "is not a tenant name"),
         ("[tenants.acme.buses.audit]", "[tenants.acme.buses.\"no bus\"]", "4:21", "is not a bus name"),
         ("[tenants.acme.buses.audit]", "[tenants.acme.buses.audit]\nretention = 3", "5:1", "has no key `retention`"),
         ("component = \"triage.wasm\"", "", "6:", "plugin `triage` has no `component`"),
         ("strict = true", "strict = []", "8:", "`strict` of `config` of plugin `triage` is of type array"),
         ("[\"triage.*\"]", "\"triage.*\"", "9:22", "give a list of strings"),
+        ("[\"triage.*\"]", "[\"*.labeled\"]", "9:23", "in `*.labeled` a `*` stands before the end"),
+        ("[\"triage.*\"]", "[\"triage.**\"]", "9:23", "in `triage.**` a `*` stands before the end"),
         ("\"shared\"", "\"Not A Bucket\"", "9:", "is not a bucket name"),
         ("wall_ms = 1000", "wall_ms = 0", "10:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
         ("memory_mib = 32", "memory_mib = 100000", "10:", "is out of range"),
@@ -100,6 +116,13 @@ fn each_mistake_is_told_with_its_place() {
         ("numeric", "numerik", "14:", "wrong event pattern at `/data/issue/n/0"),
         ("plugin = \"triage\"", "plugin = \"other\"", "16:10", "there is no plugin `other`"),
         ("plugin = \"triage\"", "", "15:", "a target of rule `opened` has no `plugin`"),
+        (TARGET, "targets = []", "15:11", "rule `opened` has no target"),
+        (
+            TARGET,
+            &format!("{TARGET}\n[[tenants.acme.rules.opened.targets]]\nplugin = \"triage\""),
+            "20:10",
+            "plugin `triage` is a target of this rule already",
+        ),
         ("first = \"2s\"", "first = \"2m\"", "17:", "`first` is longer than `max`"),
         ("max = \"1m\"", "max = \"1 minute\"", "17:", "is no length of time"),
         ("attempts = 7", "attempts = 1.5", "17:", "is of type float"),
