@@ -4,10 +4,7 @@
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "event-handler",
-    imports: {
-        "wasi:keyvalue": async | trappable,
-        default: trappable,
-    },
+    imports: { default: trappable },
     exports: { default: async },
     with: {
         "wasi:keyvalue/store.bucket": crate::keyvalue::Bucket,

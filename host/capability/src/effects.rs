@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use wharf_delivery::{Read, ReadKey, WriteOp, WriteRequest, limits::PUBLISHES_PER_ATTEMPT_MAX};
 use wharf_event::{BucketName, Code, Event, Position};
 
-use crate::limits::{PUBLISHED_BYTES_MAX, READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
+use crate::limits::{PUBLISHED_BYTES_MAX, READ_BYTES_MAX, READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
 
 /// Buffered effects, and the versions that the attempt saw.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,7 @@ pub struct Effects {
     written_bytes: usize,
     reads: BTreeMap<ReadKey, Position>,
     reads_made: usize,
+    read_bytes: usize,
 }
 
 /// A bound of the attempt is spent: it ends here.
@@ -37,7 +38,7 @@ pub enum Spent {
     #[error("an attempt may write {WRITTEN_BYTES_MAX} bytes")]
     WrittenBytes,
     /// Too many keys read.
-    #[error("an attempt may read {READS_MAX} keys")]
+    #[error("an attempt may read {READS_MAX} keys, of {READ_BYTES_MAX} bytes together")]
     Reads,
 }
 
@@ -81,7 +82,14 @@ impl Effects {
 
     /// Remembers that `key` was seen at `version`. The first sight counts: a later, different one would conflict anyway.
     pub(crate) fn saw(&mut self, key: ReadKey, version: Position) -> Result<(), Spent> {
+        self.read_bytes += match &key {
+            ReadKey::Value(_, name) => name.len(),
+            ReadKey::Listing(_) => 0,
+        };
         self.reads.entry(key).or_insert(version);
+        if self.read_bytes > READ_BYTES_MAX {
+            return Err(Spent::Reads);
+        }
         self.made_reads(1)
     }
 

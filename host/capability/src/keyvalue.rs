@@ -3,7 +3,7 @@
 //! Reads see the committed state plus the attempt's own writes, and are remembered with the version that they saw; the
 //! sequencer refuses the settle if one of them changed meanwhile. `add` reads nothing, so it never conflicts.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use wasmtime::component::Resource;
@@ -41,9 +41,14 @@ pub trait CommittedValues: Send + Sync {
         limit: usize,
     ) -> Result<KeyPage, ReadFailed>;
 
-    /// Waits while another attempt has been given a key for itself, after a conflict.
-    fn turn<'a>(&'a self, tenant: &'a TenantName, key: &'a ReadKey) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    /// Whether another attempt has been given a key for itself, after a conflict.
+    fn is_taken(&self, tenant: &TenantName, key: &ReadKey) -> bool;
 }
+
+/// Another attempt has the key for itself: this one ends here, queues for the key, and runs again, uncounted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("another attempt has this key for itself")]
+pub struct Contended(pub ReadKey);
 
 /// One page of a bucket's committed keys.
 #[derive(Clone, Debug, Default)]
@@ -91,13 +96,18 @@ impl Attempt {
         Ok(self.table.get(bucket)?.name.clone())
     }
 
+    fn queue_if_taken(&self, key: &ReadKey) -> Result<(), Contended> {
+        let taken = self.context.values.is_taken(&self.context.tenant, key);
+        if taken { Err(Contended(key.clone())) } else { Ok(()) }
+    }
+
     /// The committed value, without a trace of having been read.
     fn committed(&self, bucket: &BucketName, key: &str) -> wasmtime::Result<Option<(Position, Bytes)>> {
         Ok(self.context.values.value(&self.context.tenant, bucket, key)?)
     }
 
     /// The value as this attempt sees it.
-    async fn read(&mut self, bucket: &BucketName, key: &str) -> wasmtime::Result<Result<Option<Bytes>, Error>> {
+    fn read(&mut self, bucket: &BucketName, key: &str) -> wasmtime::Result<Result<Option<Bytes>, Error>> {
         if let Err(error) = check_key(key) {
             return Ok(Err(error));
         }
@@ -108,7 +118,7 @@ impl Attempt {
             None => None,
         };
         let read_key = ReadKey::Value(bucket.clone(), key.to_owned());
-        self.context.values.turn(&self.context.tenant, &read_key).await;
+        self.queue_if_taken(&read_key)?;
         let found = self.committed(bucket, key)?;
         let version = found.as_ref().map_or(Position::ZERO, |(version, _)| *version);
         self.effects.saw(read_key, version)?;
@@ -131,9 +141,9 @@ impl Attempt {
         Ok(Ok(()))
     }
 
-    async fn list(&mut self, bucket: &BucketName, after: Option<String>) -> wasmtime::Result<Result<Listed, Error>> {
+    fn list(&mut self, bucket: &BucketName, after: Option<String>) -> wasmtime::Result<Result<Listed, Error>> {
         let listing = ReadKey::Listing(bucket.clone());
-        self.context.values.turn(&self.context.tenant, &listing).await;
+        self.queue_if_taken(&listing)?;
         let page = self.context.values.keys(&self.context.tenant, bucket, after.as_deref(), LIST_PAGE)?;
         self.effects.saw(listing, page.membership)?;
         self.effects.made_reads(page.keys.len())?;
@@ -153,7 +163,7 @@ impl Attempt {
 }
 
 impl store::Host for Attempt {
-    async fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
         let own = self.context.plugin.as_str();
         let name = if identifier.is_empty() || identifier == "default" { own } else { &identifier };
         let Ok(name) = name.parse::<BucketName>() else { return Ok(Err(Error::NoSuchStore)) };
@@ -167,27 +177,27 @@ impl store::Host for Attempt {
 }
 
 impl store::HostBucket for Attempt {
-    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.read(&bucket, &key).await?.map(|value| value.map(|value| value.to_vec())))
+        Ok(self.read(&bucket, &key)?.map(|value| value.map(|value| value.to_vec())))
     }
 
-    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+    fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
         let bucket = self.bucket(&bucket)?;
         self.write(&bucket, &key, WriteOp::Set(value.into()))
     }
 
-    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+    fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
         let bucket = self.bucket(&bucket)?;
         self.write(&bucket, &key, WriteOp::Delete)
     }
 
-    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+    fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.read(&bucket, &key).await?.map(|value| value.is_some()))
+        Ok(self.read(&bucket, &key)?.map(|value| value.is_some()))
     }
 
-    async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<KeyResponse> {
+    fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<KeyResponse> {
         let name = self.bucket(&bucket)?;
         let after = match cursor {
             None => None,
@@ -200,7 +210,7 @@ impl store::HostBucket for Attempt {
                 Some(page)
             }
         };
-        let Listed { keys, end } = match self.list(&name, after).await? {
+        let Listed { keys, end } = match self.list(&name, after)? {
             Ok(listed) => listed,
             Err(error) => return Ok(Err(error)),
         };
@@ -210,16 +220,16 @@ impl store::HostBucket for Attempt {
         Ok(Ok(KeyResponse { keys, cursor: Some(pages.len() as u64 - 1) }))
     }
 
-    async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
         self.table.delete(bucket)?;
         Ok(())
     }
 }
 
 impl atomics::Host for Attempt {
-    async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
+    fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
         let bucket = self.bucket(&bucket)?;
-        let before = match self.read(&bucket, &key).await? {
+        let before = match self.read(&bucket, &key)? {
             Ok(value) => value.as_deref().map_or(Ok(0), integer::<u64>),
             Err(error) => Err(error),
         };

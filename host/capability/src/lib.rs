@@ -17,5 +17,5 @@ mod publish;
 pub use attempt::{Attempt, AttemptContext, Budget, Grants};
 pub use bindings::{EventHandler, EventHandlerPre, exports, wharf};
 pub use effects::{Effects, Spent};
-pub use keyvalue::{CommittedValues, KeyPage, ReadFailed};
+pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::{OFFERED, link};

@@ -12,6 +12,9 @@ pub const WRITTEN_BYTES_MAX: usize = 4 << 20;
 /// Keys that one attempt may read, pages of listings included.
 pub const READS_MAX: usize = 10_000;
 
+/// Bytes of the keys that one attempt may read.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of a key.
 pub const KEY_BYTES_MAX: usize = 1_024;
 

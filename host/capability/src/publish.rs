@@ -2,6 +2,7 @@
 //! attempt run again publishes the same events.
 
 use bytes::Bytes;
+use wharf_delivery::{HOPS_ATTRIBUTE, hops};
 use wharf_event::{AttributeValue, Event, EventBuilder, EventError};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// Extension attributes that the host alone sets.
-const RESERVED: [&str; 3] = ["correlationid", "causationid", "wharfhops"];
+const RESERVED: [&str; 3] = ["correlationid", "causationid", HOPS_ATTRIBUTE];
 
 impl Host for Attempt {
     fn publish(&mut self, draft: Draft) -> wasmtime::Result<Result<String, PublishError>> {
@@ -64,15 +65,12 @@ fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, 
 
 /// What an event passes on to those that it causes.
 fn inherited(parent: &Event) -> Vec<(&'static str, AttributeValue)> {
-    let hops = match parent.extension("wharfhops") {
-        Some(AttributeValue::Integer(hops)) => hops.saturating_add(1),
-        _ => 1,
-    };
+    let hops = i32::try_from(hops(parent)).unwrap_or(i32::MAX).saturating_add(1);
     let first = parent.extension("correlationid").cloned();
     let mut attributes = vec![
         ("correlationid", first.unwrap_or_else(|| AttributeValue::String(parent.id().to_owned()))),
         ("causationid", AttributeValue::String(parent.id().to_owned())),
-        ("wharfhops", AttributeValue::Integer(hops)),
+        (HOPS_ATTRIBUTE, AttributeValue::Integer(hops)),
     ];
     attributes.extend(parent.extension("traceparent").map(|value| ("traceparent", value.clone())));
     attributes

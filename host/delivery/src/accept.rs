@@ -3,10 +3,11 @@
 use wharf_event::{BusName, Event, Position, TenantName};
 
 use crate::{
-    Due, Record, TargetRef,
+    Due, Record, StatsRow, TargetRef,
     apply::{Arising, change_stats, insert_deliveries},
     dedup::Fingerprint,
-    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX},
+    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX, TENANT_PENDING_MAX},
+    rows::keys,
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{TableError, Tables},
 };
@@ -44,7 +45,26 @@ pub struct Accepted {
     pub duplicate: bool,
 }
 
-pub(crate) fn decide(
+pub(crate) fn decide<T: Tables>(
+    sequencer: &mut Sequencer,
+    request: AcceptRequest,
+    now_ms: u64,
+    base: Position,
+    tables: &T,
+) -> Result<Result<Decision, Refused>, TableError> {
+    let arising: u64 = request.events.iter().map(|event| event.targets.len() as u64).sum();
+    if arising > 0 {
+        let of_tenant = StatsRow::get(tables, &keys::tenant(&request.tenant))?.unwrap_or_default().pending;
+        if sequencer.pending.saturating_add(arising) > PENDING_DELIVERIES_MAX
+            || of_tenant.saturating_add(arising) > TENANT_PENDING_MAX
+        {
+            return Ok(Err(Refused::Overloaded));
+        }
+    }
+    Ok(decide_admitted(sequencer, request, now_ms, base))
+}
+
+fn decide_admitted(
     sequencer: &mut Sequencer,
     request: AcceptRequest,
     now_ms: u64,
@@ -52,10 +72,6 @@ pub(crate) fn decide(
 ) -> Result<Decision, Refused> {
     if request.rules_version != sequencer.rules_version() {
         return Err(Refused::StaleRules);
-    }
-    let targets: usize = request.events.iter().map(|event| event.targets.len()).sum();
-    if sequencer.pending.saturating_add(targets as u64) > PENDING_DELIVERIES_MAX {
-        return Err(Refused::Overloaded);
     }
     if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
         return Err(Refused::DedupFull);

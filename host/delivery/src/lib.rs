@@ -29,9 +29,9 @@ pub use document::{
 };
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
-pub use redrive::{RedriveRequest, Redriven};
+pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use retry::{Failure, RetryPolicy, Standing, Verdict, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow, keys};
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
-pub use settle::{Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest};
+pub use settle::{HOPS_ATTRIBUTE, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};

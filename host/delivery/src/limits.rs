@@ -3,6 +3,12 @@
 /// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`.
 pub const PENDING_DELIVERIES_MAX: u64 = 1_000_000;
 
+/// Deliveries that may wait of one tenant, so that one cannot use up the room of all.
+pub const TENANT_PENDING_MAX: u64 = 500_000;
+
+/// Deliveries that may wait before handlers may publish no more to anyone: what is under way has some room above admission.
+pub const PUBLISHING_PENDING_MAX: u64 = 1_200_000;
+
 /// Targets that one event may have.
 pub const TARGETS_PER_EVENT_MAX: usize = 256;
 

@@ -1,5 +1,7 @@
 //! Transition: dead letters become deliveries again, with their id and history, and a fresh retry policy.
 
+use std::ops::Bound;
+
 use wharf_event::{QueueName, TenantName};
 
 use crate::{
@@ -18,8 +20,17 @@ pub struct RedriveRequest {
     pub tenant: TenantName,
     /// The queue that they are in.
     pub queue: QueueName,
-    /// Which ones; empty = the oldest page.
-    pub deliveries: Vec<DeliveryId>,
+    /// Which ones.
+    pub which: RedriveWhich,
+}
+
+/// Which dead letters to try again.
+#[derive(Clone, Debug)]
+pub enum RedriveWhich {
+    /// These; all of them or none.
+    Ids(Vec<DeliveryId>),
+    /// The oldest page of those after this one. A letter that comes back is behind the cursor, so it goes out once.
+    After(Option<DeliveryId>),
 }
 
 /// What one record of a redrive moved.
@@ -27,8 +38,8 @@ pub struct RedriveRequest {
 pub struct Redriven {
     /// How many dead letters became deliveries.
     pub moved: u64,
-    /// How many the queue still holds.
-    pub left: u64,
+    /// The last of them; none when there was nothing to move.
+    pub last: Option<DeliveryId>,
 }
 
 pub(crate) fn decide<T: Tables>(
@@ -36,27 +47,31 @@ pub(crate) fn decide<T: Tables>(
     request: RedriveRequest,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
-    let RedriveRequest { tenant, queue, mut deliveries } = request;
-    deliveries.sort_unstable();
-    deliveries.dedup();
-    let Some(depth) = DeadLetterRow::depth(tables, &tenant, &queue)? else {
+    let RedriveRequest { tenant, queue, which } = request;
+    if DeadLetterRow::depth(tables, &tenant, &queue)?.is_none() {
         return Ok(Err(Refused::UnknownQueue));
-    };
-    let deliveries = if deliveries.is_empty() {
-        let prefix = keys::queue(&tenant, &queue);
-        let page = tables.scan(Table::DeadLetters, &prefix, std::ops::Bound::Unbounded, REDRIVE_PAGE)?;
-        page.iter().filter_map(|(key, _)| DeadLetterRow::id_of(key)).collect()
-    } else {
-        for id in &deliveries {
-            if DeadLetterRow::read(tables, &keys::dead_letter(&tenant, &queue, *id))?.is_none() {
-                return Ok(Err(Refused::UnknownDeadLetter { id: *id }));
+    }
+    let deliveries = match which {
+        RedriveWhich::Ids(mut ids) => {
+            ids.sort_unstable();
+            ids.dedup();
+            for id in &ids {
+                if DeadLetterRow::read(tables, &keys::dead_letter(&tenant, &queue, *id))?.is_none() {
+                    return Ok(Err(Refused::UnknownDeadLetter { id: *id }));
+                }
             }
+            ids
         }
-        deliveries
+        RedriveWhich::After(after) => {
+            let after = after.map(|id| keys::dead_letter(&tenant, &queue, id));
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = tables.scan(Table::DeadLetters, &keys::queue(&tenant, &queue), from, REDRIVE_PAGE)?;
+            page.iter().filter_map(|(key, _)| DeadLetterRow::id_of(key)).collect()
+        }
     };
     let moved = deliveries.len() as u64;
     sequencer.pending += moved;
-    let answer = Answer::Redriven(Redriven { moved, left: depth.saturating_sub(moved) });
+    let answer = Answer::Redriven(Redriven { moved, last: deliveries.last().copied() });
     let records = if moved == 0 { Vec::new() } else { vec![Record::Redrive { tenant, queue, deliveries }] };
     Ok(Ok(Decision { records, answer }))
 }

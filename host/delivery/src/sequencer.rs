@@ -165,7 +165,7 @@ impl Sequencer {
                 let answer = Answer::Configured { version: base.k };
                 Ok(Ok(Decision { records: vec![Record::Configure { document }], answer }))
             }
-            Request::Accept(request) => Ok(accept::decide(self, request, now_ms, base)),
+            Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
         }

@@ -6,14 +6,14 @@ use wharf_event::{AttributeValue, BucketName, Event, Position, TenantName};
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
     apply::{Arising, change_stats, dead_letter, insert_deliveries},
-    limits::HOPS_MAX,
+    limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
     rows::{BucketRow, Row, keys},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
 
 /// The extension attribute that counts how often an event caused another.
-pub(crate) const HOPS_ATTRIBUTE: &str = "wharfhops";
+pub const HOPS_ATTRIBUTE: &str = "wharfhops";
 
 /// The end of an attempt, with its effects, checked against what it read.
 #[derive(Clone, Debug)]
@@ -100,6 +100,9 @@ pub(crate) fn decide<T: Tables>(
     if !request.published.is_empty() && request.rules_version != sequencer.rules_version() {
         return Ok(Err(Refused::StaleRules));
     }
+    if let Some(refused) = too_many(sequencer, &request) {
+        return Ok(Err(refused));
+    }
     let mut writes = Vec::with_capacity(request.writes.len());
     for WriteRequest { bucket, key, op } in request.writes {
         let value = match op {
@@ -132,6 +135,17 @@ pub(crate) fn decide<T: Tables>(
         writes,
     };
     Ok(Ok(Decision { records: vec![record], answer: Answer::Settled(Settled { position: base }) }))
+}
+
+/// Publishing has bounds of its own: a handler that publishes to itself would otherwise fill every memory.
+fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
+    let widest = request.published.iter().map(|(_, targets)| targets.len()).max().unwrap_or(0);
+    if widest > TARGETS_PER_EVENT_MAX {
+        return Some(Refused::TooManyTargets { targets: widest });
+    }
+    let arising: usize = request.published.iter().map(|(_, targets)| targets.len()).sum();
+    let pending = sequencer.pending.saturating_add(arising as u64);
+    (arising > 0 && pending > PUBLISHING_PENDING_MAX).then_some(Refused::Overloaded)
 }
 
 fn stale_reads(tenant: &TenantName, reads: &[Read], tables: &impl Tables) -> Result<Vec<ReadKey>, TableError> {
@@ -167,9 +181,12 @@ fn sum(
     Ok(before.and_then(|before| before.checked_add(delta)).map(|sum| Bytes::from(sum.to_string())))
 }
 
-fn hops(event: &Event) -> u32 {
+/// How often events caused one another before this one. Headers carry it as text; nonsense counts as none.
+#[must_use]
+pub fn hops(event: &Event) -> u32 {
     match event.extension(HOPS_ATTRIBUTE) {
         Some(AttributeValue::Integer(hops)) => u32::try_from(*hops).unwrap_or(0),
+        Some(AttributeValue::String(hops)) => hops.parse().unwrap_or(0),
         _ => 0,
     }
 }
@@ -184,7 +201,9 @@ pub(crate) fn apply<T: Tables>(
         return Ok(Vec::new());
     };
     let Some(row) = DeliveryRow::get(tables, &delivery.to_key())? else {
-        return Ok(Vec::new());
+        // Only what waits is ever settled, so the table is not what this log made of it.
+        let source = crate::DecodeError::Invalid("the delivery of a settle record");
+        return Err(TableError::Row { table: Table::Deliveries.name(), source });
     };
     let mut due = end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?;
     let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);

@@ -2,7 +2,7 @@
 
 use wharf_delivery::{DecodeError, Record, RecordKind};
 use wharf_event::{Event, Position};
-use wharf_log::{FolderDisk, LogError, LogReader};
+use wharf_log::{FolderDisk, LogError, LogReader, RecordOut};
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +94,13 @@ impl Archive {
     }
 }
 
-fn item(position: Position, record: &wharf_log::RecordOut) -> Result<Item, ArchiveError> {
-    let kind = RecordKind::from_u16(record.kind).ok_or(DecodeError::Invalid("kind"));
-    let decoded = kind.and_then(|kind| Record::decode(kind, &record.body));
-    let decoded = decoded.map_err(|source| ArchiveError::Record { position, source })?;
+fn item(position: Position, record: &RecordOut) -> Result<Item, ArchiveError> {
+    let decoded = decode(record).map_err(|source| ArchiveError::Record { position, source })?;
     Ok(Item { position, time_ms: record.time_ms, record: decoded })
+}
+
+/// What a record of the log says.
+pub(crate) fn decode(record: &RecordOut) -> Result<Record, DecodeError> {
+    let kind = RecordKind::from_u16(record.kind).ok_or(DecodeError::Invalid("kind"))?;
+    Record::decode(kind, &record.body)
 }

@@ -1,23 +1,17 @@
 //! One attempt from its start to its settlement.
 //!
 //! A conflict is no failure: the attempt runs again at once, on the same release, alone on the keys that changed under it,
-//! and is not counted. A host panic is caught here and becomes a failure of the attempt.
+//! and is not counted. Whatever else goes wrong, a panic of the host included, becomes a failure that the target's policy
+//! decides about: no delivery is left without a settlement while the log takes one.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use wharf_capability::AttemptContext;
-use wharf_delivery::{
-    Answer, Attempt, Failure, Outcome, Read, ReadKey, Refused, Request, RetryPolicy, SettleRequest, Standing,
-    TargetRef, Verdict, WriteRequest, disposition,
-};
-use wharf_event::{Code, Digest, Event, PluginName, QueueName, TenantName};
-use wharf_runtime::{Invocation, Report, Runtime};
+use wharf_delivery::{Failure, ReadKey, Refused, TargetRef};
+use wharf_event::{Code, Event, PluginName, TenantName};
+use wharf_runtime::{Ending, Invocation, Report, Runtime};
 
 use crate::{
     archive::Archive,
@@ -28,6 +22,7 @@ use crate::{
     partition::{AskError, Partition, chain},
     rules::{Plugin, RuleSet},
     schedule::Waiting,
+    settling::{Settlement, settle},
     shared::Shared,
     values::AttemptValues,
 };
@@ -44,16 +39,6 @@ pub(crate) struct Attempts {
     pub(crate) meters: Arc<Meters>,
 }
 
-/// What an attempt would settle with.
-struct Ending {
-    release: Option<Digest>,
-    duration: Duration,
-    outcome: Outcome,
-    published: Vec<Event>,
-    writes: Vec<WriteRequest>,
-    reads: Vec<Read>,
-}
-
 impl Attempts {
     pub(crate) fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
         self.rules.borrow().concurrency(tenant, plugin)
@@ -67,51 +52,89 @@ impl Attempts {
     }
 }
 
+/// Why an attempt did not come to a settlement.
+enum Stuck {
+    /// It is to be settled as failed, for this reason and without effects.
+    Failed(Failure),
+    /// The log takes nothing more. The delivery stays as it is, and is tried again after a restart.
+    Log(AskError),
+}
+
+fn failure(code: Code, reason: String) -> Failure {
+    Failure { code, reason, retry_after_ms: None }
+}
+
 /// Tries a delivery once and settles it.
 pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
-    let Waiting { id, row, event, asked } = &waiting;
-    let event = match event.clone().map_or_else(|| attempts.archive.event(id.event), Ok) {
-        Ok(event) => event,
-        Err(error) => {
-            tracing::error!(delivery = %id, "the event of a delivery cannot be read: {}", chain(&error));
-            return;
+    let ended = AssertUnwindSafe(deliver(attempts, &waiting)).catch_unwind().await;
+    let stuck = match ended {
+        Ok(Ok(())) => return,
+        Ok(Err(stuck)) => stuck,
+        Err(_) => {
+            let reason = "the host failed in this attempt; that is a defect of the host".to_owned();
+            Stuck::Failed(failure(Code::Internal, reason))
         }
     };
+    let settled = match stuck {
+        Stuck::Failed(failure) => settle(attempts, &waiting, &Settlement::failed(attempts, &waiting, failure)).await,
+        Stuck::Log(error) => Err(error),
+    };
+    if let Err(error) = settled {
+        tracing::error!(delivery = %waiting.id, "an attempt cannot be settled: {error}");
+    }
+}
+
+async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
+    let event = event(attempts, waiting).await?;
     let rules = Arc::clone(&attempts.rules.borrow());
-    let resolved = rules.resolve(&row.tenant, &row.target);
-    let (mut held, mut runs) = (None, 0);
-    loop {
-        let ending = match &resolved {
-            Some((plugin, policy)) => {
-                let policy = (&policy.retry, &policy.dead_letter);
-                if runs > CONFLICT_RUNS_MAX {
-                    beaten(attempts, &waiting, plugin, policy)
-                } else {
-                    tried(attempts, &waiting, &event, plugin, policy, held.is_some()).await
+    let Some((plugin, _)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
+        let TargetRef { rule, plugin } = &waiting.row.target;
+        let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
+        return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
+    };
+    let mut held: Option<(Held, Vec<ReadKey>)> = None;
+    for _ in 0..=CONFLICT_RUNS_MAX {
+        let Report { ending, effects, duration } =
+            invoke(attempts, waiting, &rules, &plugin, &event, held.is_some()).await;
+        let keys = match ending {
+            Ending::Contended(key) => vec![key],
+            Ending::Verdict(verdict) => {
+                let release = *plugin.release.digest();
+                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, duration);
+                match settle(attempts, waiting, &settlement).await {
+                    Ok(()) => return Ok(()),
+                    Err(AskError::Refused(Refused::Conflict { keys })) => keys,
+                    Err(error) => return Err(stuck(error)),
                 }
             }
-            None => gone(&waiting),
         };
-        let final_ = !matches!(ending.outcome, Outcome::Retry { .. });
-        match settle(attempts, &waiting, ending).await {
-            Ok(()) => {
-                if final_ {
-                    let since = Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms));
-                    attempts.meters.settled(&row.tenant, asked.map_or(since, |asked| asked.elapsed()));
-                }
-                return;
-            }
-            Err(AskError::Refused(Refused::Conflict { keys })) => {
-                runs += 1;
-                attempts.meters.conflict(&row.tenant);
-                held = Some(queue_for(attempts, &row.tenant, held, keys).await);
-            }
-            Err(error) => {
-                // The delivery stays in the state as it is; after a restart it is tried again.
-                tracing::error!(delivery = %id, "an attempt cannot be settled: {error}");
-                return;
-            }
+        attempts.meters.conflict(&waiting.row.tenant);
+        held = Some(queue_for(attempts, &waiting.row.tenant, held, keys).await);
+    }
+    let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
+    Err(Stuck::Failed(failure(Code::Conflict, reason)))
+}
+
+/// The event, from memory or from the log.
+async fn event(attempts: &Attempts, waiting: &Waiting) -> Result<Event, Stuck> {
+    if let Some(event) = &waiting.event {
+        return Ok(event.clone());
+    }
+    let (archive, position) = (attempts.archive.clone(), waiting.id.event);
+    // Reading may take a while where the log's index is not in memory yet: guests must not wait for it.
+    let read = tokio::task::spawn_blocking(move || archive.event(position)).await;
+    let unreadable = |why: String| Stuck::Failed(failure(Code::Internal, format!("the event cannot be read: {why}")));
+    read.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(chain(&error)))
+}
+
+/// What a refused settle means for its attempt.
+fn stuck(error: AskError) -> Stuck {
+    match &error {
+        AskError::TooLarge { .. } | AskError::Refused(Refused::TooManyTargets { .. }) => {
+            Stuck::Failed(failure(Code::LimitPublish, format!("what it published is too much: {error}")))
         }
+        AskError::Refused(Refused::Overloaded) => Stuck::Failed(failure(Code::Overloaded, error.to_string())),
+        _ => Stuck::Log(error),
     }
 }
 
@@ -129,21 +152,21 @@ async fn queue_for(
     (attempts.contention.hold(tenant, keys.clone()).await, keys)
 }
 
-async fn tried(
+async fn invoke(
     attempts: &Attempts,
     waiting: &Waiting,
-    event: &Event,
+    rules: &RuleSet,
     plugin: &Plugin,
-    (policy, queue): (&RetryPolicy, &QueueName),
+    event: &Event,
     holds: bool,
-) -> Ending {
-    let Waiting { id, row, .. } = waiting;
+) -> Report {
+    let row = &waiting.row;
     let values =
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
     let context = AttemptContext {
         tenant: row.tenant.clone(),
         plugin: row.target.plugin.clone(),
-        delivery: *id,
+        delivery: waiting.id,
         event: event.clone(),
         config: Arc::clone(&plugin.config),
         grants: Arc::clone(&plugin.grants),
@@ -154,113 +177,8 @@ async fn tried(
         context,
         rule: row.target.rule.to_string(),
         attempt: row.attempts + 1,
-        max_attempts: policy.attempts,
+        max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
         limits: plugin.limits,
     };
-    let began = Instant::now();
-    let call = AssertUnwindSafe(attempts.runtime.invoke(&plugin.release, invocation));
-    let (verdict, effects, duration) = match call.catch_unwind().await {
-        Ok(Report { verdict, effects, duration, .. }) => (verdict, effects.into_parts(), duration),
-        Err(_) => {
-            tracing::error!(delivery = %id, plugin = %row.target.plugin, "the host failed in an attempt; it goes on");
-            let reason = "the host failed in this attempt; that is a defect of the host".into();
-            let failure = Failure { code: Code::Internal, reason, retry_after_ms: None };
-            (Verdict::Failed(failure), Default::default(), began.elapsed())
-        }
-    };
-    let outcome = decided(attempts, waiting, &verdict, policy, queue);
-    let (published, writes, reads) = effects;
-    let (published, writes) = if verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
-    Ending { release: Some(*plugin.release.digest()), duration, outcome, published, writes, reads }
-}
-
-/// What follows from a verdict by the target's policy.
-fn decided(
-    attempts: &Attempts,
-    waiting: &Waiting,
-    verdict: &Verdict,
-    policy: &RetryPolicy,
-    queue: &QueueName,
-) -> Outcome {
-    let (attempt, since_ms) = (waiting.row.attempts + 1, waiting.row.since_ms);
-    let now_ms = attempts.clock.now_ms();
-    let standing = Standing { attempt, since_ms, now_ms, policy, queue, random: rand::random() };
-    let outcome = disposition(verdict, standing);
-    log_failure(waiting, verdict, &outcome);
-    outcome
-}
-
-/// The keys changed under every run: the attempt has failed, and its policy decides.
-fn beaten(
-    attempts: &Attempts,
-    waiting: &Waiting,
-    plugin: &Plugin,
-    (policy, queue): (&RetryPolicy, &QueueName),
-) -> Ending {
-    let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
-    let failure = Failure { code: Code::Conflict, reason, retry_after_ms: None };
-    Ending {
-        release: Some(*plugin.release.digest()),
-        duration: Duration::ZERO,
-        outcome: decided(attempts, waiting, &Verdict::Failed(failure), policy, queue),
-        published: Vec::new(),
-        writes: Vec::new(),
-        reads: Vec::new(),
-    }
-}
-
-fn log_failure(waiting: &Waiting, verdict: &Verdict, outcome: &Outcome) {
-    let Verdict::Failed(failure) = verdict else { return };
-    let Waiting { id, row, .. } = waiting;
-    let ends = if matches!(outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
-    tracing::info!(
-        tenant = %row.tenant, plugin = %row.target.plugin, delivery = %id, attempt = row.attempts + 1,
-        code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
-    );
-}
-
-/// The rule or the plugin is gone: the delivery goes to the queue that is named like the plugin.
-fn gone(waiting: &Waiting) -> Ending {
-    let TargetRef { rule, plugin } = &waiting.row.target;
-    let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
-    Ending {
-        release: None,
-        duration: Duration::ZERO,
-        outcome: Outcome::DeadLetter { queue: QueueName::from(plugin), code: Code::TargetGone, reason },
-        published: Vec::new(),
-        writes: Vec::new(),
-        reads: Vec::new(),
-    }
-}
-
-async fn settle(attempts: &Attempts, waiting: &Waiting, ending: Ending) -> Result<(), AskError> {
-    let Waiting { id, row, .. } = waiting;
-    let attempt = Attempt {
-        number: row.attempts + 1,
-        release: ending.release,
-        duration_us: u64::try_from(ending.duration.as_micros()).unwrap_or(u64::MAX),
-    };
-    loop {
-        let rules = Arc::clone(&attempts.rules.borrow());
-        let matched = |event: &Event| {
-            // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
-            let targets = rules.targets(&row.tenant, &row.bus, event).unwrap_or_default();
-            (event.clone(), targets)
-        };
-        let request = SettleRequest {
-            delivery: *id,
-            attempt: attempt.clone(),
-            outcome: ending.outcome.clone(),
-            reads: ending.reads.clone(),
-            rules_version: rules.version(),
-            published: ending.published.iter().map(matched).collect(),
-            writes: ending.writes.clone(),
-        };
-        match attempts.partition.ask(Request::Settle(Box::new(request))).await {
-            Ok(Answer::Settled(_)) => return Ok(()),
-            Ok(_) | Err(AskError::Refused(Refused::Gone)) => return Ok(()),
-            Err(AskError::Refused(Refused::StaleRules)) => attempts.newer_rules(rules.version()).await,
-            Err(error) => return Err(error),
-        }
-    }
+    attempts.runtime.invoke(&plugin.release, invocation).await
 }

@@ -49,18 +49,13 @@ impl Contention {
         held
     }
 
-    /// Waits while `key` is held.
-    pub(crate) async fn turn(&self, tenant: &TenantName, key: &ReadKey) {
+    /// Whether somebody holds `key`, or queues for it.
+    pub(crate) fn is_held(&self, tenant: &TenantName, key: &ReadKey) -> bool {
         if self.contended.load(Ordering::Acquire) == 0 {
-            return;
+            return false;
         }
-        let turn = {
-            let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.get(&(tenant.clone(), key.clone())).map(Arc::clone)
-        };
-        if let Some(turn) = turn {
-            let _ = turn.lock().await;
-        }
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.contains_key(&(tenant.clone(), key.clone()))
     }
 }
 
@@ -83,21 +78,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_held_key_is_waited_for_and_forgotten_afterwards() {
+    async fn a_held_key_is_queued_for_and_forgotten_afterwards() {
         let contention = Arc::new(Contention::default());
         let tenant: TenantName = "acme".parse().unwrap();
         let key = ReadKey::Value("b".parse().unwrap(), "k".into());
         let held = contention.hold(&tenant, vec![key.clone(), key.clone()]).await;
-        let other = {
-            let contention = Arc::clone(&contention);
-            let (t, k) = (tenant.clone(), key.clone());
-            tokio::spawn(async move { contention.turn(&t, &k).await })
-        };
+        assert!(contention.is_held(&tenant, &key));
+        assert!(!contention.is_held(&tenant, &ReadKey::Listing("b".parse().unwrap())));
+        let next = tokio::spawn({
+            let (contention, tenant, key) = (Arc::clone(&contention), tenant.clone(), key.clone());
+            async move { drop(contention.hold(&tenant, vec![key]).await) }
+        });
         tokio::task::yield_now().await;
-        assert!(!other.is_finished());
+        assert!(!next.is_finished());
         drop(held);
-        other.await.unwrap();
-        drop(contention.hold(&tenant, vec![key]).await);
+        next.await.unwrap();
+        assert!(!contention.is_held(&tenant, &key));
         assert!(contention.turns.lock().unwrap().is_empty());
         assert_eq!(contention.contended.load(Ordering::Acquire), 0);
     }

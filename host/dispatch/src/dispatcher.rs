@@ -9,8 +9,8 @@ use std::{
 use cap_std::fs::Dir;
 use tokio::sync::{mpsc, watch};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, Document, RedriveRequest, Redriven, Refused,
-    Request, RulesRow, TableError,
+    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, RedriveRequest, Redriven, Refused, Request,
+    RulesRow,
 };
 use wharf_event::{BusName, Event, TenantName};
 use wharf_runtime::Runtime;
@@ -20,6 +20,7 @@ use crate::{
     archive::Archive,
     attempt::Attempts,
     clock::{Clock, FrameClock},
+    limits::CHECKPOINT_EVERY,
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition},
     recover::{self, OpenError, Recovered},
@@ -59,11 +60,12 @@ pub struct Dispatcher {
     attempts: Arc<Attempts>,
     stopping: watch::Sender<bool>,
     tasks: Arc<Mutex<Tasks>>,
+    configuring: Arc<tokio::sync::Mutex<()>>,
     recovered: Recovered,
 }
 
 struct Tasks {
-    writer: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<bool>>,
     scheduler: Option<tokio::task::JoinHandle<()>>,
     waiting: Option<(Scheduler, Vec<wharf_delivery::Due>)>,
 }
@@ -95,7 +97,8 @@ impl Dispatcher {
             messages,
             reports: sender,
             arisen,
-            checkpointed: Instant::now(),
+            // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
+            checkpointed: Instant::now().checked_sub(CHECKPOINT_EVERY).unwrap_or_else(Instant::now),
             marked: true,
         };
         let writer =
@@ -113,7 +116,13 @@ impl Dispatcher {
         let (stopping, stopped) = watch::channel(false);
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks = Tasks { writer: Some(writer), scheduler: None, waiting: Some((scheduler, opened.due)) };
-        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), recovered: opened.recovered })
+        Ok(Self {
+            attempts,
+            stopping,
+            tasks: Arc::new(Mutex::new(tasks)),
+            configuring: Arc::default(),
+            recovered: opened.recovered,
+        })
     }
 
     /// What opening found.
@@ -135,6 +144,8 @@ impl Dispatcher {
     /// # Errors
     /// When the log failed or the document cannot be written as JSON.
     pub async fn configure(&self, rules: RuleSet) -> Result<u64, AskError> {
+        // One at a time, so that rule sets come into use in the order in which they came into force.
+        let _turn = self.configuring.lock().await;
         let document = serde_json::to_vec(rules.document()).map_err(|error| AskError::Failed(error.to_string()))?;
         let in_force = self.read(|state| RulesRow::get(state, &[])).await?;
         let version = match in_force.map_err(|error| AskError::Failed(error.to_string()))? {
@@ -149,15 +160,6 @@ impl Dispatcher {
         };
         self.attempts.rules.send_replace(Arc::new(rules.with_version(version)));
         Ok(version)
-    }
-
-    /// The document that was in force when the folder was last used, if there was one.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn last_document(&self) -> Result<Option<Document>, TableError> {
-        let row = RulesRow::get(&self.attempts.shared.read().state, &[])?;
-        Ok(row.and_then(|row| serde_json::from_slice(&row.document).ok()))
     }
 
     /// The rule set in use.
@@ -271,7 +273,9 @@ impl Dispatcher {
         };
         self.attempts.partition.stop();
         let joined = match writer {
-            Some(writer) => tokio::task::spawn_blocking(move || writer.join()).await.is_ok_and(|joined| joined.is_ok()),
+            Some(writer) => {
+                tokio::task::spawn_blocking(move || writer.join()).await.is_ok_and(|joined| joined.unwrap_or(false))
+            }
             None => true,
         };
         drained && joined

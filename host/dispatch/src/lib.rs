@@ -14,6 +14,7 @@ mod partition;
 mod recover;
 mod rules;
 mod schedule;
+mod settling;
 mod shared;
 mod values;
 mod writer;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
+
 /// KiB of requests that may wait for the sequencer; more wait to be taken in.
 pub const WAITING_REQUESTS_KIB: u32 = 64 << 10;
 
@@ -20,6 +22,12 @@ pub const MARK_AFTER: Duration = Duration::from_millis(100);
 /// Time after which changes are checkpointed, however few.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a stop waits for a checkpoint that is under way.
+pub const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(30);
+
+/// Attempts of one tenant at a time: a quarter of the machine is always left to the others.
+pub const TENANT_ATTEMPTS_AT_A_TIME: u32 = ATTEMPTS_AT_A_TIME / 4 * 3;
+
 /// Bytes of events that wait in memory for their first attempt; others are read from the log when their turn comes.
 pub const HELD_EVENT_BYTES: usize = 64 << 20;
 
@@ -27,4 +35,4 @@ pub const HELD_EVENT_BYTES: usize = 64 << 20;
 pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
 
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
-pub const CONFLICT_RUNS_MAX: u32 = 100;
+pub const CONFLICT_RUNS_MAX: u32 = 30;

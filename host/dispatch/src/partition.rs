@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wharf_delivery::{
-    Answer, Due, Refused, Request, TargetRef, WriteOp, WriteRequest,
+    Answer, Due, RedriveWhich, Refused, Request, TargetRef, WriteOp, WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
@@ -49,7 +49,7 @@ pub(crate) struct Job {
 pub(crate) enum Message {
     Ask(Box<Job>),
     /// A checkpoint was written, or could not be.
-    Checkpointed(Result<Snapshot, wharf_state::StateError>),
+    Checkpointed(Result<Snapshot, String>),
     /// Write a last checkpoint and end.
     Stop,
 }
@@ -120,7 +120,10 @@ fn size(request: &Request) -> usize {
             let published = settle.published.iter().map(|(one, targets)| event(one, targets)).sum::<usize>();
             published + settle.writes.iter().map(write).sum::<usize>() + ERROR_TEXT_BYTES_MAX + RECORD
         }
-        Request::Redrive(redrive) => redrive.deliveries.len().max(REDRIVE_PAGE) * LENGTHS + RECORD,
+        Request::Redrive(redrive) => {
+            let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
+            ids * LENGTHS + RECORD
+        }
     }
 }
 

@@ -5,14 +5,12 @@
 use std::io;
 
 use cap_std::fs::{Dir, OpenOptions};
-use wharf_delivery::{
-    DecodeError, DeliveryId, DeliveryRow, Due, Record, RecordKind, Sequencer, Table, TableError, Tables, apply,
-};
+use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Due, Sequencer, Table, TableError, Tables, apply};
 use wharf_event::Position;
-use wharf_log::{FolderDisk, Log, LogError, LogOptions, RecordOut, SegmentSizes};
+use wharf_log::{FolderDisk, Log, LogError, LogOptions, SegmentSizes};
 use wharf_state::{State, StateError};
 
-use crate::clock::Clock;
+use crate::{archive::decode, clock::Clock, partition::chain};
 
 const STATE_FILE: &str = "state.redb";
 const LOG_FOLDER: &str = "log";
@@ -65,13 +63,17 @@ pub(crate) struct Opened {
     pub(crate) log: Log<FolderDisk>,
     pub(crate) state: State,
     pub(crate) sequencer: Sequencer,
+    /// Time of the log's last frame, the epoch's own.
     pub(crate) last_time_ms: u64,
     pub(crate) due: Vec<Due>,
     pub(crate) recovered: Recovered,
 }
 
 pub(crate) fn open(folder: &Dir, dedup_window_ms: u64, clock: &impl Clock) -> Result<Opened, OpenError> {
-    folder.create_dir_all(LOG_FOLDER)?;
+    if !folder.exists(LOG_FOLDER) {
+        folder.create_dir(LOG_FOLDER)?;
+        folder.open(".")?.sync_all()?;
+    }
     let (mut state, checkpoint_k) = open_state(folder)?;
     let options = LogOptions {
         partition: 0,
@@ -91,7 +93,7 @@ pub(crate) fn open(folder: &Dir, dedup_window_ms: u64, clock: &impl Clock) -> Re
         frames_replayed += u64::from(replayed);
         for (index, record) in (0..).zip(&frame.records) {
             let position = Position { k: frame.k, i: index << 8 };
-            let record = decode(position, record)?;
+            let record = decode(record).map_err(|source| OpenError::Record { position, source })?;
             sequencer.remember(&record, position, frame.time_ms);
             if replayed {
                 apply(&record, position, frame.time_ms, &mut state)?;
@@ -112,7 +114,7 @@ pub(crate) fn open(folder: &Dir, dedup_window_ms: u64, clock: &impl Clock) -> Re
         torn_bytes_cut: found.torn_bytes_cut,
         pending: due.len(),
     };
-    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms, due, recovered })
+    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms.max(options.time_ms), due, recovered })
 }
 
 /// Opens the state, or sets it aside and begins an empty one: the log has everything.
@@ -121,21 +123,19 @@ fn open_state(folder: &Dir) -> Result<(State, u64), OpenError> {
     let open = || -> Result<_, OpenError> { Ok(State::open(folder.open_with(STATE_FILE, &options())?.into_std())?) };
     match open() {
         Ok((state, checkpointed)) => Ok((state, checkpointed.k)),
-        Err(OpenError::State(StateError::Redb(error))) => {
+        Err(OpenError::State(error)) if error.is_damage() => {
             let aside = format!("{STATE_FILE}.damaged-{:08x}", rand::random::<u32>());
-            tracing::warn!(aside, "the state file does not open ({error}); it is set aside and rebuilt from the log");
+            tracing::warn!(
+                aside,
+                "the state file does not open ({}); it is set aside and rebuilt from the log",
+                chain(&error)
+            );
             folder.rename(STATE_FILE, folder, &aside)?;
             let (state, checkpointed) = open()?;
             Ok((state, checkpointed.k))
         }
         Err(error) => Err(error),
     }
-}
-
-pub(crate) fn decode(position: Position, record: &RecordOut) -> Result<Record, OpenError> {
-    let kind = RecordKind::from_u16(record.kind).ok_or(DecodeError::Invalid("kind"));
-    let decoded = kind.and_then(|kind| Record::decode(kind, &record.body));
-    decoded.map_err(|source| OpenError::Record { position, source })
 }
 
 /// All unsettled deliveries, in log order.

@@ -15,7 +15,12 @@ use wharf_delivery::{DeliveryId, DeliveryRow, Due};
 use wharf_event::{Event, PluginName, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 
-use crate::{attempt, attempt::Attempts, limits::HELD_EVENT_BYTES, partition::Arisen};
+use crate::{
+    attempt,
+    attempt::Attempts,
+    limits::{HELD_EVENT_BYTES, TENANT_ATTEMPTS_AT_A_TIME},
+    partition::Arisen,
+};
 
 type LaneKey = (TenantName, PluginName);
 
@@ -49,6 +54,7 @@ pub(crate) struct Scheduler {
     timers: BinaryHeap<Reverse<(u64, DeliveryId)>>,
     delayed: HashMap<DeliveryId, DeliveryRow>,
     running: u32,
+    running_of: HashMap<TenantName, u32>,
     held_bytes: usize,
 }
 
@@ -71,6 +77,7 @@ impl Scheduler {
             timers: BinaryHeap::new(),
             delayed: HashMap::new(),
             running: 0,
+            running_of: HashMap::new(),
             held_bytes: 0,
         }
     }
@@ -109,7 +116,8 @@ impl Scheduler {
                 continue;
             }
             let room = |event: &Event| self.held_bytes + event.size() <= HELD_EVENT_BYTES;
-            let event = event.filter(room);
+            // A payload of its own: one small event must not keep a whole batch in memory.
+            let event = event.filter(room).map(|event| event.detached());
             self.held_bytes += event.as_ref().map_or(0, Event::size);
             let asked = (fresh && row.attempts == 0).then_some(arisen.asked);
             self.queue(Waiting { id, row, event, asked });
@@ -134,14 +142,16 @@ impl Scheduler {
             let Some(key) = self.turns.pop_front() else { return };
             self.in_turns.remove(&key);
             let bound = self.attempts.concurrency(&key.0, &key.1);
+            let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(0);
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            if lane.running >= bound {
-                // It gets its turn again when one of its attempts ends.
+            if lane.running >= bound || of_tenant >= TENANT_ATTEMPTS_AT_A_TIME {
+                // It gets its turn again when one of its attempts, or of its tenant's, ends.
                 continue;
             }
             let Some(waiting) = lane.ready.pop_front() else { continue };
             lane.running += 1;
             self.running += 1;
+            self.running_of.insert(key.0.clone(), of_tenant + 1);
             self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
             self.take_turn(key.clone());
             let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
@@ -157,11 +167,23 @@ impl Scheduler {
         self.running -= 1;
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.running -= 1;
-            if !lane.ready.is_empty() {
-                self.take_turn(key.clone());
-            } else if lane.running == 0 {
+            if lane.running == 0 && lane.ready.is_empty() {
                 self.lanes.remove(key);
             }
+        }
+        let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(1) - 1;
+        if of_tenant == 0 {
+            self.running_of.remove(&key.0);
+        } else {
+            self.running_of.insert(key.0.clone(), of_tenant);
+        }
+        if of_tenant + 1 >= TENANT_ATTEMPTS_AT_A_TIME {
+            // The tenant was at its bound: any of its lanes may have been passed over.
+            let lanes = self.lanes.iter().filter(|((tenant, _), lane)| *tenant == key.0 && !lane.ready.is_empty());
+            let waiting: Vec<LaneKey> = lanes.map(|(key, _)| key.clone()).collect();
+            waiting.into_iter().for_each(|key| self.take_turn(key));
+        } else if self.lanes.get(key).is_some_and(|lane| !lane.ready.is_empty()) {
+            self.take_turn(key.clone());
         }
     }
 

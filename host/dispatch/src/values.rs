@@ -1,6 +1,6 @@
 //! The committed key-value state as one attempt sees it.
 
-use std::{future::Future, ops::Bound, pin::Pin, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_capability::{CommittedValues, KeyPage, ReadFailed};
@@ -9,7 +9,7 @@ use wharf_event::{BucketName, Position, TenantName};
 
 use crate::{contention::Contention, partition::chain, shared::Shared};
 
-/// The state behind one attempt. One that holds contended keys does not wait for others.
+/// The state behind one attempt. One that holds contended keys does not queue for others.
 pub(crate) struct AttemptValues {
     pub(crate) shared: Arc<Shared>,
     pub(crate) contention: Arc<Contention>,
@@ -51,11 +51,7 @@ impl CommittedValues for AttemptValues {
         })
     }
 
-    fn turn<'a>(&'a self, tenant: &'a TenantName, key: &'a ReadKey) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move {
-            if !self.holds {
-                self.contention.turn(tenant, key).await;
-            }
-        })
+    fn is_taken(&self, tenant: &TenantName, key: &ReadKey) -> bool {
+        !self.holds && self.contention.is_held(tenant, key)
     }
 }

@@ -4,22 +4,23 @@
 //! ends it: nothing is acknowledged any more, and nothing is tried again.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{Answer, Decision, Refused, Request, Sequencer, TableError, apply};
 use wharf_event::{Digest, Position, TenantName};
 use wharf_log::{FolderDisk, Log, LogError, RecordIn};
-use wharf_state::Snapshot;
+use wharf_state::{Snapshot, State};
 
 use crate::{
     clock::FrameClock,
-    limits::{CHECKPOINT_EVERY, FRAME_GATHER_BYTES, FRAME_GATHER_REQUESTS, MARK_AFTER},
+    limits::{CHECKPOINT_EVERY, FRAME_GATHER_BYTES, FRAME_GATHER_REQUESTS, LAST_CHECKPOINT_WAIT, MARK_AFTER},
     partition::{Arisen, AskError, Job, Message, chain},
     shared::Shared,
 };
@@ -39,44 +40,44 @@ pub(crate) struct Writer {
     pub(crate) marked: bool,
 }
 
+/// An answer to a request, or why there is none.
+type Answered = Result<Answer, AskError>;
+
 /// What a frame is made of.
 struct FrameDraft {
     k: u64,
     now_ms: u64,
     records: Vec<(u64, u16, Vec<u8>)>,
-    answers: Vec<(oneshot::Sender<Result<Answer, AskError>>, Result<Answer, AskError>)>,
+    answers: Vec<(oneshot::Sender<Answered>, Answered)>,
     arisen: Vec<Arisen>,
 }
 
 impl Writer {
-    /// Runs until it is stopped or the log fails.
-    pub(crate) fn run(mut self) {
+    /// Runs until it is stopped or the log fails. True when nothing is left to replay.
+    pub(crate) fn run(mut self) -> bool {
+        let failure = match catch_unwind(AssertUnwindSafe(|| self.work())) {
+            Ok(Ok(clean)) => return clean,
+            Ok(Err(error)) => error,
+            Err(_) => "the log's thread panicked; that is a defect of the host".to_owned(),
+        };
+        self.fail(&failure);
+        false
+    }
+
+    fn work(&mut self) -> Result<bool, String> {
         loop {
             match self.messages.recv_timeout(MARK_AFTER) {
-                Ok(Message::Ask(job)) => {
-                    if let Err(error) = self.commit(*job) {
-                        self.fail(&error);
-                        return;
-                    }
-                }
-                Ok(Message::Checkpointed(result)) => self.thaw(result),
-                Ok(Message::Stop) => {
-                    self.last_checkpoint();
-                    return;
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Err(error) = self.idle() {
-                        self.fail(&error);
-                        return;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Message::Ask(job)) => self.commit(*job)?,
+                Ok(Message::Checkpointed(result)) => self.thaw(result)?,
+                Ok(Message::Stop) => return self.last_checkpoint(),
+                Err(RecvTimeoutError::Timeout) => self.idle()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
             }
-            self.checkpoint_if_due();
+            self.checkpoint_if_due()?;
         }
     }
 
-    /// Decides `first` and everything that waits behind it, appends the frame, answers.
+    /// Decides `first` and what waits behind it, appends the frame, answers.
     fn commit(&mut self, first: Job) -> Result<(), String> {
         let mut draft = FrameDraft {
             k: self.log.last_k() + 1,
@@ -85,32 +86,25 @@ impl Writer {
             answers: Vec::new(),
             arisen: Vec::new(),
         };
-        let mut snapshot = None;
-        {
+        let mut other = None;
+        let gathered = {
             let shared = Arc::clone(&self.shared);
             let mut sequenced = shared.write();
-            let (mut bytes, mut requests) = (first.bytes, 1);
-            self.decide(first, &mut draft, &mut sequenced.state).map_err(|error| error.to_string())?;
-            while bytes < FRAME_GATHER_BYTES && requests < FRAME_GATHER_REQUESTS && snapshot.is_none() {
-                match self.messages.try_recv() {
-                    Ok(Message::Ask(job)) => {
-                        (bytes, requests) = (bytes + job.bytes, requests + 1);
-                        self.decide(*job, &mut draft, &mut sequenced.state).map_err(|error| error.to_string())?;
-                    }
-                    Ok(Message::Checkpointed(result)) => snapshot = Some(result),
-                    // Asked to stop with requests at hand: they are answered first, then it is asked again.
-                    Ok(Message::Stop) => {
-                        let _ = self.reports.send(Message::Stop);
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            if !draft.records.is_empty() {
+            let gathered = self.gather(first, &mut draft, &mut sequenced.state, &mut other);
+            // After an error the state may hold half of a request: nobody may take it for durable.
+            if gathered.is_err() || !draft.records.is_empty() {
                 sequenced.k = draft.k;
             }
+            gathered
+        };
+        let appended = gathered.map_err(|error| chain(&error));
+        if let Err(error) = appended.and_then(|()| self.append(&draft).map_err(|error| chain(&error))) {
+            self.shared.progress.send_modify(|progress| progress.failed = Some(error.clone()));
+            for (to, _) in draft.answers {
+                let _ = to.send(Err(AskError::Failed(error.clone())));
+            }
+            return Err(error);
         }
-        self.append(&draft).map_err(|error| chain(&error))?;
         for (to, answer) in draft.answers {
             // Whoever asked may have gone away; what was decided stands.
             let _ = to.send(answer);
@@ -118,26 +112,69 @@ impl Writer {
         for arisen in draft.arisen {
             let _ = self.arisen.send(arisen);
         }
-        if let Some(result) = snapshot {
-            self.thaw(result);
+        match other {
+            Some(Message::Checkpointed(result)) => self.thaw(result)?,
+            // It was asked with requests at hand: they are answered now, and it is asked again.
+            Some(message) => drop(self.reports.send(message)),
+            None => {}
         }
         self.log.prepare_step().map_err(|error| chain(&error))?;
         Ok(())
     }
 
-    fn decide(&mut self, job: Job, draft: &mut FrameDraft, state: &mut wharf_state::State) -> Result<(), TableError> {
+    /// Decides `first` and the requests behind it, until the frame is full or something else comes.
+    fn gather(
+        &mut self,
+        first: Job,
+        draft: &mut FrameDraft,
+        state: &mut State,
+        other: &mut Option<Message>,
+    ) -> Result<(), TableError> {
+        let (mut bytes, mut requests) = (first.bytes, 1);
+        self.decide(first, draft, state)?;
+        while bytes < FRAME_GATHER_BYTES && requests < FRAME_GATHER_REQUESTS {
+            match self.messages.try_recv() {
+                Ok(Message::Ask(job)) => {
+                    (bytes, requests) = (bytes + job.bytes, requests + 1);
+                    self.decide(*job, draft, state)?;
+                }
+                Ok(message) => {
+                    *other = Some(message);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, job: Job, draft: &mut FrameDraft, state: &mut State) -> Result<(), TableError> {
         let Job { request, asked, answer: to, .. } = job;
+        match self.decided(request, asked, draft, state) {
+            Ok(answer) => draft.answers.push((to, answer)),
+            Err(error) => {
+                draft.answers.push((to, Err(AskError::Failed(error.to_string()))));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides and applies one request; the outer error is the state's.
+    fn decided(
+        &mut self,
+        request: Request,
+        asked: Instant,
+        draft: &mut FrameDraft,
+        state: &mut State,
+    ) -> Result<Answered, TableError> {
         if state.is_full() && matches!(request, Request::Accept(_)) {
-            draft.answers.push((to, Err(Refused::Overloaded.into())));
-            return Ok(());
+            return Ok(Err(Refused::Overloaded.into()));
         }
         let base = Position { k: draft.k, i: record_index(draft.records.len()) };
         let Decision { records, answer } = match self.sequencer.decide(request, draft.now_ms, base, state)? {
             Ok(decision) => decision,
-            Err(refused) => {
-                draft.answers.push((to, Err(refused.into())));
-                return Ok(());
-            }
+            Err(refused) => return Ok(Err(refused.into())),
         };
         let mut due = Vec::new();
         for record in records {
@@ -146,8 +183,7 @@ impl Writer {
             draft.records.push((tenant_number(record.tenant()), record.kind() as u16, record.encode()));
         }
         draft.arisen.extend((!due.is_empty()).then_some(Arisen { due, asked }));
-        draft.answers.push((to, Ok(answer)));
-        Ok(())
+        Ok(Ok(answer))
     }
 
     fn append(&mut self, draft: &FrameDraft) -> Result<(), LogError> {
@@ -176,50 +212,55 @@ impl Writer {
         Ok(())
     }
 
-    fn checkpoint_if_due(&mut self) {
-        let mut sequenced = self.shared.write();
-        let state = &mut sequenced.state;
-        let aged = state.is_dirty() && self.checkpointed.elapsed() >= CHECKPOINT_EVERY;
-        if !aged && !state.is_checkpoint_due() {
-            return;
+    fn checkpoint_if_due(&mut self) -> Result<(), String> {
+        let due = {
+            let sequenced = self.shared.read();
+            let aged = sequenced.state.is_dirty() && self.checkpointed.elapsed() >= CHECKPOINT_EVERY;
+            aged || sequenced.state.is_checkpoint_due()
+        };
+        if !due {
+            return Ok(());
         }
-        let Some(checkpoint) = state.freeze(self.log.last_k()) else { return };
+        let Some(checkpoint) = self.shared.write().state.freeze(self.log.last_k()) else { return Ok(()) };
         self.checkpointed = Instant::now();
         let reports = self.reports.clone();
-        let spawned = std::thread::Builder::new().name("wharf-checkpoint".into()).spawn(move || {
+        let write = move || {
+            let written = catch_unwind(AssertUnwindSafe(|| checkpoint.write()));
+            let result = match written {
+                Ok(result) => result.map_err(|error| chain(&error)),
+                Err(_) => Err("writing a checkpoint panicked; that is a defect of the host".to_owned()),
+            };
             // The partition may have stopped meanwhile; then nobody needs the view.
-            let _ = reports.send(Message::Checkpointed(checkpoint.write()));
-        });
-        if let Err(error) = spawned {
-            tracing::error!("no thread for a checkpoint: {error}; the log keeps everything");
-        }
-    }
-
-    fn thaw(&mut self, result: Result<Snapshot, wharf_state::StateError>) {
-        match result {
-            Ok(snapshot) => self.shared.write().state.thaw(snapshot),
-            Err(error) => tracing::error!("a checkpoint failed: {}; the log keeps everything", chain(&error)),
-        }
-    }
-
-    /// Leaves nothing to replay.
-    fn last_checkpoint(&mut self) {
-        if self.shared.read().state.is_frozen() {
-            match self.messages.recv_timeout(Duration::from_secs(30)) {
-                Ok(Message::Checkpointed(result)) => self.thaw(result),
-                _ => return,
-            }
-        }
-        let checkpoint = {
-            let mut sequenced = self.shared.write();
-            if !sequenced.state.is_dirty() {
-                return;
-            }
-            sequenced.state.freeze(self.log.last_k())
+            let _ = reports.send(Message::Checkpointed(result));
         };
-        if let Some(checkpoint) = checkpoint {
-            self.thaw(checkpoint.write());
+        let spawned = std::thread::Builder::new().name("wharf-checkpoint".into()).spawn(write);
+        spawned.map(drop).map_err(|error| format!("no thread for a checkpoint: {error}"))
+    }
+
+    /// Puts a written checkpoint to use. One that failed ends the host: without checkpoints memory would only grow.
+    fn thaw(&mut self, result: Result<Snapshot, String>) -> Result<(), String> {
+        let snapshot = result.map_err(|error| format!("the state file failed: {error}"))?;
+        self.shared.write().state.thaw(snapshot);
+        Ok(())
+    }
+
+    /// Leaves nothing to replay, if it can. Requests that still come are told that the host stops.
+    fn last_checkpoint(&mut self) -> Result<bool, String> {
+        let deadline = Instant::now() + LAST_CHECKPOINT_WAIT;
+        while self.shared.read().state.is_frozen() {
+            match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Message::Checkpointed(result)) => self.thaw(result)?,
+                Ok(Message::Ask(job)) => drop(job.answer.send(Err(AskError::Stopping))),
+                Ok(Message::Stop) => {}
+                Err(_) => return Ok(false),
+            }
         }
+        let checkpoint = self.shared.write().state.freeze(self.log.last_k());
+        match checkpoint {
+            Some(checkpoint) => self.thaw(checkpoint.write().map_err(|error| chain(&error)))?,
+            None => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn fail(&self, error: &str) {

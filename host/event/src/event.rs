@@ -56,6 +56,18 @@ impl Data {
 }
 
 impl Event {
+    /// The same event with a payload of its own, so that keeping it keeps no larger buffer alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let data = self.data.as_ref().map(|data| match data {
+            Data::Json(bytes) => Data::Json(own(bytes)),
+            Data::Text(bytes) => Data::Text(own(bytes)),
+            Data::Binary(bytes) => Data::Binary(own(bytes)),
+        });
+        Self { attributes: Arc::clone(&self.attributes), data }
+    }
+
     /// The last step of every way to make an event: sorts the extensions and checks all rules.
     pub(crate) fn assemble(mut attributes: Attributes, data: Option<Data>) -> Result<Self, EventError> {
         attributes.extensions.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -35,7 +35,7 @@ struct Used {
 
 impl CpuMeter {
     /// All polls that are over.
-    pub(crate) fn used(&self) -> Duration {
+    fn used(&self) -> Duration {
         Duration::from_nanos(self.0.done_ns.load(Ordering::Relaxed))
     }
 

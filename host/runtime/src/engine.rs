@@ -13,8 +13,9 @@ use crate::{
     cache::{ArtifactCache, CacheError},
     inspect::{self, ComponentError},
     limits::{
-        ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, EPOCH_MS, KEEP_RESIDENT_BYTES, KEEP_RESIDENT_SCANNED_BYTES,
-        MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES,
+        ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, EPOCH_MS, KEEP_RESIDENT_BYTES,
+        KEEP_RESIDENT_SCANNED_BYTES, MEMORIES_PER_COMPONENT, MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES,
+        TABLES_PER_COMPONENT,
     },
     release::Release,
 };
@@ -101,12 +102,13 @@ fn config(scan: bool) -> Config {
     let slots = ATTEMPTS_AT_A_TIME;
     pool.total_component_instances(slots)
         .total_stacks(slots)
-        .total_memories(2 * slots)
-        .total_core_instances(4 * slots)
-        .total_tables(4 * slots)
-        .max_core_instances_per_component(32)
-        .max_memories_per_component(4)
-        .max_tables_per_component(16)
+        // As many as all attempts together may use: one plugin's appetite never takes another's slot.
+        .total_memories(MEMORIES_PER_COMPONENT * slots)
+        .total_core_instances(CORE_INSTANCES_PER_COMPONENT * slots)
+        .total_tables(TABLES_PER_COMPONENT * slots)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
         .max_memories_per_module(1)
         .max_tables_per_module(2)
         .table_elements(20_000)

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline, component::ResourceTableError};
 use wharf_capability::{
-    Attempt, AttemptContext, Effects, exports::wharf::plugin::handler as guest, wharf::plugin::types,
+    Attempt, AttemptContext, Contended, Effects, exports::wharf::plugin::handler as guest, wharf::plugin::types,
 };
-use wharf_delivery::{Failure, LimitsDocument, Verdict};
+use wharf_delivery::{Failure, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{Code, Event};
 
 use crate::{
@@ -29,16 +29,23 @@ pub struct Invocation {
     pub limits: LimitsDocument,
 }
 
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With a verdict, to be settled.
+    Verdict(Verdict),
+    /// It met a key that another attempt has for itself: it runs again when it is its turn.
+    Contended(ReadKey),
+}
+
 /// What came of an attempt.
 pub struct Report {
     /// How it ended.
-    pub verdict: Verdict,
+    pub ending: Ending,
     /// What it did; to be dropped unless the verdict is `Ok`. Its reads count in any case.
     pub effects: Effects,
     /// Wall time.
     pub duration: Duration,
-    /// CPU time.
-    pub cpu: Duration,
 }
 
 /// The guest used its CPU budget up.
@@ -65,18 +72,23 @@ impl Runtime {
             instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
-        let verdict = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
-            Ok(Ok(Ok(()))) => Verdict::Ok,
-            Ok(Ok(Err(failure))) => Verdict::Failed(wished(failure)),
-            Ok(Err(error)) => Verdict::Failed(broken(&error, store.data_mut().budget().memory_refused, limits)),
-            Err(_) => Verdict::Failed(Failure {
+        let ending = match tokio::time::timeout(wall, Metered::new(call, meter)).await {
+            Ok(Ok(Ok(()))) => Ending::Verdict(Verdict::Ok),
+            Ok(Ok(Err(failure))) => Ending::Verdict(Verdict::Failed(wished(failure))),
+            Ok(Err(error)) => match error.downcast_ref::<Contended>() {
+                Some(Contended(key)) => Ending::Contended(key.clone()),
+                None => {
+                    Ending::Verdict(Verdict::Failed(broken(&error, store.data_mut().budget().memory_refused, limits)))
+                }
+            },
+            Err(_) => Ending::Verdict(Verdict::Failed(Failure {
                 code: Code::LimitWall,
                 reason: format!("the attempt took longer than {} ms", limits.wall_ms),
                 retry_after_ms: None,
-            }),
+            })),
         };
         let effects = store.into_data().into_effects();
-        Report { verdict, effects, duration: began.elapsed(), cpu: meter.used() }
+        Report { ending, effects, duration: began.elapsed() }
     }
 
     fn store(&self, context: AttemptContext, limits: LimitsDocument, meter: CpuMeter) -> Store<Attempt> {

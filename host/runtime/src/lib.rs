@@ -11,5 +11,5 @@ mod release;
 pub use cache::{ArtifactCache, CacheError};
 pub use engine::{Runtime, RuntimeError};
 pub use inspect::ComponentError;
-pub use invoke::{Invocation, Report};
+pub use invoke::{Ending, Invocation, Report};
 pub use release::Release;

@@ -9,6 +9,15 @@ pub const ATTEMPTS_AT_A_TIME: u32 = 256;
 /// Bytes of one linear memory that the pool reserves room for; a plugin's own limit lies below it.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
 
+/// Linear memories of one component.
+pub const MEMORIES_PER_COMPONENT: u32 = 2;
+
+/// Core instances of one component.
+pub const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
+
+/// Tables of one component.
+pub const TABLES_PER_COMPONENT: u32 = 8;
+
 /// Milliseconds between two looks at the CPU budget of running guests.
 pub const EPOCH_MS: u64 = 1;
 

@@ -46,6 +46,23 @@ pub(crate) struct Base {
     tables: Views,
 }
 
+impl StateError {
+    /// Whether the file itself is broken, so that it has to be rebuilt from the log. A full disk or a busy file is not that.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StateError::Redb(redb::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+            StateError::Redb(error) => {
+                matches!(
+                    error,
+                    redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted
+                )
+            }
+            StateError::Format { .. } => false,
+        }
+    }
+}
+
 fn failed(error: impl Into<redb::Error>) -> StateError {
     StateError::Redb(error.into())
 }
@@ -54,7 +71,9 @@ impl Base {
     pub(crate) fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
         let file = FileBackend::new(file).map_err(failed)?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(failed)?;
-        let write = database.begin_write().map_err(failed)?;
+        let mut write = database.begin_write().map_err(failed)?;
+        // Without it this commit would discard what makes the next open quick.
+        write.set_quick_repair(true);
         let k = {
             let mut meta = write.open_table(META).map_err(failed)?;
             let found = meta.get("format").map_err(failed)?.map_or(FORMAT, |format| format.value());

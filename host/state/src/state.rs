@@ -29,10 +29,7 @@ pub struct Checkpoint {
 }
 
 /// What a written checkpoint leaves: the view of the store below after it.
-pub struct Snapshot {
-    tables: base::Views,
-    k: u64,
-}
+pub struct Snapshot(base::Views);
 
 impl State {
     /// Opens the state in `file`, which may be empty.
@@ -80,7 +77,7 @@ impl State {
 
     /// Puts a written checkpoint to use.
     pub fn thaw(&mut self, snapshot: Snapshot) {
-        self.base.refresh(snapshot.tables);
+        self.base.refresh(snapshot.0);
         self.frozen = None;
     }
 }
@@ -91,16 +88,7 @@ impl Checkpoint {
     /// # Errors
     /// When redb fails. The frozen changes stay readable in memory, and the log has them.
     pub fn write(self) -> Result<Snapshot, StateError> {
-        let tables = base::write(&self.database, &self.overlay, self.k)?;
-        Ok(Snapshot { tables, k: self.k })
-    }
-}
-
-impl Snapshot {
-    /// The last frame whose changes are in.
-    #[must_use]
-    pub fn k(&self) -> u64 {
-        self.k
+        Ok(Snapshot(base::write(&self.database, &self.overlay, self.k)?))
     }
 }
 

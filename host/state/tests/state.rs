@@ -1,11 +1,20 @@
 //! Goal: the layered state answers like one ordered map, whatever was checkpointed when.
 //! Method: random operations against a `BTreeMap` model, with checkpoints begun and ended at random and reopens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::{collections::BTreeMap, fs::File, ops::Bound};
 
 use proptest::prelude::*;
 use wharf_delivery::{Table, Tables};
 use wharf_state::{Checkpoint, State};
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -32,7 +41,7 @@ fn open(path: &std::path::Path) -> (State, u64) {
     (state, at.k)
 }
 
-fn check(state: &State, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+fn check(state: &State, model: &Model) {
     let all = state.scan(Table::Values, &[], Bound::Unbounded, usize::MAX).unwrap();
     let all: Vec<_> = all.into_iter().map(|(key, row)| (key.to_vec(), row.to_vec())).collect();
     assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
@@ -56,7 +65,7 @@ proptest! {
         let mut model = BTreeMap::new();
         // What a reopen finds: the model at the last written checkpoint.
         let mut written = (0, model.clone());
-        let mut under_way: Option<(Checkpoint, BTreeMap<Vec<u8>, Vec<u8>>)> = None;
+        let mut under_way: Option<(Checkpoint, u64, Model)> = None;
         for (k, op) in (1u64..).zip(ops) {
             match op {
                 Op::Put(key, row) => {
@@ -73,13 +82,13 @@ proptest! {
                 }
                 Op::Freeze => {
                     if let Some(checkpoint) = state.freeze(k) {
-                        under_way = Some((checkpoint, model.clone()));
+                        under_way = Some((checkpoint, k, model.clone()));
                     }
                 }
                 Op::Thaw => {
-                    if let Some((checkpoint, frozen)) = under_way.take() {
+                    if let Some((checkpoint, k, frozen)) = under_way.take() {
                         let snapshot = checkpoint.write().unwrap();
-                        written = (snapshot.k(), frozen);
+                        written = (k, frozen);
                         state.thaw(snapshot);
                     }
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use wharf_delivery::{DeliveryId, Outcome, RedriveRequest, Request, WriteOp};
+use wharf_delivery::{DeliveryId, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp};
 use wharf_event::Code;
 
 use crate::bench::{Partition, event, settled, targets_of, tenant, write};
@@ -75,7 +75,7 @@ proptest! {
                 }
                 Step::Redrive => {
                     let queue = "failed".parse().unwrap();
-                    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, deliveries: Vec::new() })).1
+                    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which: RedriveWhich::After(None) })).1
                 }
                 Step::Wait(ms) => { p.now_ms += ms; continue }
             };

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    Answer, BucketRow, DeadLetterRow, DeliveryId, Outcome, Read, ReadKey, RedriveRequest, Redriven, Refused, Request,
-    WriteOp, keys, limits::TARGETS_PER_EVENT_MAX,
+    Answer, BucketRow, DeadLetterRow, DeliveryId, Outcome, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
+    Refused, Request, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX,
 };
-use wharf_event::{Code, Position};
+use wharf_event::{AttributeValue, Code, Position};
 
 use crate::bench::{Partition, event, settled, targets_of, tenant, write};
 
@@ -147,6 +147,22 @@ fn an_event_beyond_the_hop_limit_is_kept_and_its_deliveries_are_dead_lettered() 
 }
 
 #[test]
+fn publishing_has_bounds_of_its_own_and_a_hop_count_cannot_be_talked_down() {
+    let mut p = Partition::new();
+    let id = p.accept("a", 1).1[0].id;
+    let mut settle = settled(id, 1, Outcome::Ack);
+    settle.published = vec![(event("x"), targets_of(TARGETS_PER_EVENT_MAX + 1))];
+    let before = p.tables.clone();
+    assert!(matches!(p.settle(settle).0, Err(Refused::TooManyTargets { .. })));
+    assert_eq!(p.tables, before);
+    let cases =
+        [(AttributeValue::from(i32::MIN), 0), (3.into(), 3), ("7".into(), 7), ("-7".into(), 0), (true.into(), 0)];
+    for (said, counted) in cases {
+        assert_eq!(hops(&event("x").with_extension("wharfhops", said).unwrap()), counted);
+    }
+}
+
+#[test]
 fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
     let mut p = Partition::new();
     let ids: Vec<_> = ["a", "b", "c"].iter().map(|id| p.accept(id, 1).1[0].id).collect();
@@ -154,18 +170,22 @@ fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
         p.settle(settled(*id, 1, dead("no"))).0.unwrap();
     }
     assert_eq!((depth(&p), p.stats().dead_letters, p.stats().pending), (Some(3), 3, 0));
-    let redrive = |deliveries| {
-        Request::Redrive(RedriveRequest { tenant: tenant(), queue: "failed".parse().unwrap(), deliveries })
-    };
-    let (answer, due) = p.ask(redrive(vec![ids[1], ids[1]]));
-    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 1, left: 2 }))));
+    let redrive =
+        |which| Request::Redrive(RedriveRequest { tenant: tenant(), queue: "failed".parse().unwrap(), which });
+    let (answer, due) = p.ask(redrive(RedriveWhich::Ids(vec![ids[1], ids[1]])));
+    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 1, last: Some(id) })) if id == ids[1]));
     assert_eq!((due[0].id, due[0].row.attempts), (ids[1], 0));
-    assert_eq!(p.ask(redrive(vec![ids[0], ids[1]])).0.unwrap_err(), Refused::UnknownDeadLetter { id: ids[1] });
+    assert_eq!(
+        p.ask(redrive(RedriveWhich::Ids(vec![ids[0], ids[1]]))).0.unwrap_err(),
+        Refused::UnknownDeadLetter { id: ids[1] }
+    );
     p.settle(settled(ids[1], 1, Outcome::Ack)).0.unwrap();
-    let (answer, due) = p.ask(redrive(Vec::new()));
-    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 2, left: 0 }))));
+    let (answer, due) = p.ask(redrive(RedriveWhich::After(None)));
+    assert!(matches!(answer, Ok(Answer::Redriven(Redriven { moved: 2, last: Some(id) })) if id == ids[2]));
     assert_eq!(due.len(), 2);
+    assert!(p.ask(redrive(RedriveWhich::After(Some(ids[2])))).1.is_empty(), "nothing is behind the cursor");
     assert_eq!((depth(&p), p.stats().redriven, p.stats().pending), (Some(0), 3, 2));
-    let nowhere = RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), deliveries: Vec::new() };
+    let nowhere =
+        RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), which: RedriveWhich::After(None) };
     assert_eq!(p.ask(Request::Redrive(nowhere)).0.unwrap_err(), Refused::UnknownQueue);
 }

@@ -1,9 +1,7 @@
 //! Port: reading dead-letter queues and sending letters again.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
-use wharf_delivery::{DeadLetterRow, DeliveryId, RedriveRequest, Table, Tables as _, keys};
+use wharf_delivery::{DeadLetterRow, DeliveryId, RedriveRequest, RedriveWhich, Table, Tables as _, keys};
 use wharf_dispatch::{Archive, rfc3339};
 use wharf_event::{Code, QueueName, TenantName};
 use wharf_gateway::{
@@ -11,14 +9,22 @@ use wharf_gateway::{
     view::{DeadLetterView, QueueView, RedriveView},
 };
 
-use super::{HostAdapter, blocking, not_asked, not_in_archive, unreadable, view};
+use super::{
+    HostAdapter, blocking, not_asked, not_in_archive,
+    page::{self, Room},
+    unreadable,
+    view::{self, Placed},
+    was_read,
+};
+
+/// Letters whose events are read in one go.
+const LETTERS_PER_STEP: usize = 32;
 
 impl DeadLetters for HostAdapter {
     async fn queues(&self, tenant: &TenantName) -> Result<Vec<QueueView>, Refusal> {
         self.known(tenant)?;
         let prefix = keys::tenant(tenant);
-        let rows = self.dispatcher.read(|state| state.scan(Table::Queues, &prefix, Bound::Unbounded, usize::MAX)).await;
-        let rows = rows.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
+        let rows = page::rows(&self.dispatcher, Table::Queues, &prefix, None, Room::unbounded()).await?;
         let mut queues = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let depth = DeadLetterRow::depth_of(&row).map_err(|error| unreadable(&error))?;
@@ -37,47 +43,84 @@ impl DeadLetters for HostAdapter {
         limit: u32,
     ) -> Result<Vec<DeadLetterView>, Refusal> {
         self.queue_known(tenant, queue).await?;
-        let after = after.map(|after| id(&after).map(|id| keys::dead_letter(tenant, queue, id))).transpose()?;
-        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let prefix = keys::queue(tenant, queue);
-        let rows = self.dispatcher.read(|state| state.scan(Table::DeadLetters, &prefix, from, limit as usize)).await;
-        let rows = rows.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
-        let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
-        blocking(move || rows.iter().map(|(key, row)| letter(&archive, &queue, key, row)).collect()).await
+        let after = after.map(|after| after.parse::<DeliveryId>()).transpose();
+        let after = after.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`after`: {error}")))?;
+        let mut after = after.map(|id| Bytes::from(keys::dead_letter(tenant, queue, id)));
+        let (prefix, mut page) = (keys::queue(tenant, queue), Letters::new(limit as usize));
+        // Letters that cannot be read leave gaps, which those after them fill: only an empty page is the end.
+        while !page.room.is_full() {
+            let room = Room::new(page.room.rows().min(LETTERS_PER_STEP));
+            let rows = page::rows(&self.dispatcher, Table::DeadLetters, &prefix, after, room).await?;
+            after = rows.last().map(|(key, _)| key.clone());
+            if after.is_none() {
+                break;
+            }
+            let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
+            page = blocking(move || Ok(page.with(&archive, &queue, &rows))).await?;
+        }
+        Ok(page.found)
     }
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, text: &str) -> Result<DeadLetterView, Refusal> {
         self.queue_known(tenant, queue).await?;
         let key = keys::dead_letter(tenant, queue, id(text)?);
-        let row = self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await;
-        let row = row.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
-        let row = row.ok_or_else(|| Refusal::new(Code::DeadLetterUnknown, format!("queue `{queue}` has no letter {text}")))?;
+        let row = was_read(self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await)?;
+        let row =
+            row.ok_or_else(|| Refusal::new(Code::DeadLetterUnknown, format!("queue `{queue}` has no letter {text}")))?;
         let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
         blocking(move || letter(&archive, &queue, &key, &row)).await
     }
 
     async fn redrive(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<RedriveView, Refusal> {
         self.known(tenant)?;
-        let request = |deliveries| RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), deliveries };
-        let ask = async |deliveries| {
-            self.dispatcher.redrive(request(deliveries)).await.map_err(|error| not_asked(&error))
+        let ask = async |which| {
+            let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
+            self.dispatcher.redrive(request).await.map_err(|error| not_asked(&error))
         };
-        let deliveries = match which {
-            Redrive::Ids(ids) => ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?,
-            Redrive::All => Vec::new(),
-        };
-        if !deliveries.is_empty() {
-            return Ok(RedriveView { redriven: ask(deliveries).await?.moved });
+        if let Redrive::Ids(ids) = which {
+            let ids = ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(RedriveView { redriven: ask(RedriveWhich::Ids(ids)).await?.moved });
         }
-        // As many as there are now: letters that come back while this goes on are not sent a second time.
-        let first = ask(Vec::new()).await?;
-        let (mut moved, mut left) = (first.moved, first.left);
-        while left > 0 {
-            let page = ask(Vec::new()).await?;
-            moved += page.moved;
-            left = left.saturating_sub(page.moved.max(1));
+        let (mut redriven, mut after) = (0, None);
+        loop {
+            let page = ask(RedriveWhich::After(after)).await?;
+            redriven += page.moved;
+            after = page.last;
+            if after.is_none() {
+                return Ok(RedriveView { redriven });
+            }
         }
-        Ok(RedriveView { redriven: moved })
+    }
+}
+
+/// A page of letters that is being filled.
+struct Letters {
+    room: Room,
+    found: Vec<DeadLetterView>,
+}
+
+impl Letters {
+    fn new(limit: usize) -> Self {
+        Self { room: Room::new(limit), found: Vec::new() }
+    }
+
+    /// The page with the letters of these rows, as long as there is room. One that cannot be read is left out.
+    fn with(mut self, archive: &Archive, queue: &QueueName, rows: &[(Bytes, Bytes)]) -> Self {
+        for (key, row) in rows {
+            let letter = match letter(archive, queue, key, row) {
+                Ok(letter) => letter,
+                Err(error) => {
+                    let id = DeadLetterRow::id_of(key).map(|id| id.to_string()).unwrap_or_default();
+                    tracing::error!(%queue, id, "a dead letter is left out of a page, since it cannot be read: {error}");
+                    continue;
+                }
+            };
+            if !self.room.take(letter.error.len() + Placed::bytes(&letter.event)) {
+                break;
+            }
+            self.found.push(letter);
+        }
+        self
     }
 }
 
@@ -85,7 +128,7 @@ impl HostAdapter {
     async fn queue_known(&self, tenant: &TenantName, queue: &QueueName) -> Result<(), Refusal> {
         self.known(tenant)?;
         let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
-        match depth.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))? {
+        match was_read(depth)? {
             Some(_) => Ok(()),
             None => Err(Refusal::new(Code::QueueUnknown, format!("no letter ever came into a queue `{queue}`"))),
         }

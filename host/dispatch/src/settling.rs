@@ -1,0 +1,109 @@
+//! How an attempt is settled: by its verdict and the target's policy, with its effects or without.
+
+use std::{sync::Arc, time::Duration};
+
+use wharf_capability::Effects;
+use wharf_delivery::{
+    Answer, Attempt, Failure, Outcome, Read, Refused, Request, RetryPolicy, SettleRequest, Standing, Verdict,
+    WriteRequest, disposition,
+};
+use wharf_event::{Digest, Event, QueueName};
+
+use crate::{attempt::Attempts, partition::AskError, schedule::Waiting};
+
+/// What an attempt settles with.
+pub(crate) struct Settlement {
+    attempt: Attempt,
+    outcome: Outcome,
+    published: Vec<Event>,
+    writes: Vec<WriteRequest>,
+    reads: Vec<Read>,
+}
+
+impl Settlement {
+    /// The settlement of an attempt that ran. Only one that succeeded keeps its effects; what it read counts in any case.
+    pub(crate) fn tried(
+        attempts: &Attempts,
+        waiting: &Waiting,
+        release: Digest,
+        verdict: &Verdict,
+        effects: Effects,
+        duration: Duration,
+    ) -> Self {
+        let (published, writes, reads) = effects.into_parts();
+        let (published, writes) = if *verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let attempt = Attempt { number: waiting.row.attempts + 1, release: Some(release), duration_us };
+        Self { attempt, outcome: decided(attempts, waiting, verdict), published, writes, reads }
+    }
+
+    /// The settlement of an attempt that came to nothing: no effects, no release.
+    pub(crate) fn failed(attempts: &Attempts, waiting: &Waiting, failure: Failure) -> Self {
+        let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
+        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0 };
+        Self { attempt, outcome, published: Vec::new(), writes: Vec::new(), reads: Vec::new() }
+    }
+}
+
+/// What follows from a verdict by the target's policy. A target that is gone has the default one, and the queue that is
+/// named like its plugin.
+fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome {
+    let Waiting { id, row, .. } = waiting;
+    let rules = Arc::clone(&attempts.rules.borrow());
+    let resolved = rules.resolve(&row.tenant, &row.target);
+    let gone = (RetryPolicy::default(), QueueName::from(&row.target.plugin));
+    let (policy, queue) = resolved.as_ref().map_or((&gone.0, &gone.1), |(_, of)| (&of.retry, &of.dead_letter));
+    let outcome = disposition(
+        verdict,
+        Standing {
+            attempt: row.attempts + 1,
+            since_ms: row.since_ms,
+            now_ms: attempts.clock.now_ms(),
+            policy,
+            queue,
+            random: rand::random(),
+        },
+    );
+    if let Verdict::Failed(failure) = verdict {
+        let ends = if matches!(outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
+        tracing::info!(
+            tenant = %row.tenant, plugin = %row.target.plugin, delivery = %id, attempt = row.attempts + 1,
+            code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
+        );
+    }
+    outcome
+}
+
+/// Settles; matches what was published again when the rules change meanwhile.
+pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settlement) -> Result<(), AskError> {
+    let Waiting { id, row, asked, .. } = waiting;
+    loop {
+        let rules = Arc::clone(&attempts.rules.borrow());
+        let matched = |event: &Event| {
+            // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
+            let targets = rules.targets(&row.tenant, &row.bus, event).unwrap_or_default();
+            (event.clone(), targets)
+        };
+        let request = SettleRequest {
+            delivery: *id,
+            attempt: with.attempt.clone(),
+            outcome: with.outcome.clone(),
+            reads: with.reads.clone(),
+            rules_version: rules.version(),
+            published: with.published.iter().map(matched).collect(),
+            writes: with.writes.clone(),
+        };
+        match attempts.partition.ask(Request::Settle(Box::new(request))).await {
+            Ok(Answer::Settled(_)) => {
+                if !matches!(with.outcome, Outcome::Retry { .. }) {
+                    let since = Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms));
+                    attempts.meters.settled(&row.tenant, asked.map_or(since, |asked| asked.elapsed()));
+                }
+                return Ok(());
+            }
+            Ok(_) | Err(AskError::Refused(Refused::Gone)) => return Ok(()),
+            Err(AskError::Refused(Refused::StaleRules)) => attempts.newer_rules(rules.version()).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
