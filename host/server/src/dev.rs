@@ -1,15 +1,20 @@
 //! `wharf dev`: a host that follows its files. A changed plugin or configuration is swapped in while events flow; one with
 //! mistakes is told about, and what was in force stays.
 
-use std::{collections::HashSet, path::PathBuf, process::ExitCode, time::Duration, time::Instant};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
-use notify::{RecursiveMode, Watcher as _};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::{
     cli::DevArgs,
-    logging,
+    folder, logging,
     serve::{announce, stopped},
     wire::{Reloader, Settings, Threads},
 };
@@ -26,6 +31,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// When it cannot be built.
 pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
     logging::start(args.log_format);
+    folder::keep_to_owner();
     let settings = Settings {
         config: args.config,
         data: args.data,
@@ -43,45 +49,67 @@ pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
     Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Puts each change into force until the host ends.
+///
+/// Files are compared whenever a watcher is new, and the old one watches until then: whatever changes is seen by one of them.
 async fn watch(reloader: Reloader, mut files: Vec<PathBuf>) {
     let (changed, mut changes) = mpsc::unbounded_channel::<()>();
+    let Some(mut watcher) = watcher(&files, &changed) else { return };
+    let mut told = false;
     loop {
-        // Folders are watched, not files: editors and builders replace files rather than write into them.
-        let names: HashSet<_> = files.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
-        let tell = changed.clone();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let ours = |event: &notify::Event| {
-                !event.kind.is_access() && event.paths.iter().any(|path| path.file_name().is_some_and(|name| names.contains(name)))
-            };
-            if event.as_ref().is_ok_and(ours) {
-                // Nobody listens any more only when the host is stopping.
-                let _ = tell.send(());
+        let now = swap(&reloader, files.clone(), told).await;
+        if now != files {
+            files = now;
+            match self::watcher(&files, &changed) {
+                Some(next) => watcher = next,
+                None => return,
             }
-        });
-        let mut watcher = match watcher {
-            Ok(watcher) => watcher,
-            Err(error) => {
-                tracing::error!("files cannot be watched: {error}; restart after a change");
-                return;
-            }
-        };
-        let folders: HashSet<_> = files.iter().filter_map(|file| file.parent()).collect();
-        for folder in folders {
-            let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::error!("{} cannot be watched: {error}", folder.display());
-            }
+            told = false;
+            continue;
         }
         if changes.recv().await.is_none() {
-            return;
+            break;
         }
         while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
-        files = swap(&reloader, files).await;
+        told = true;
     }
+    drop(watcher);
 }
 
-/// Puts what the files say now into force, and gives the files to be watched from now on.
-async fn swap(reloader: &Reloader, files: Vec<PathBuf>) -> Vec<PathBuf> {
+/// Watches the folders of `files`: editors and builders replace files rather than write into them.
+fn watcher(files: &[PathBuf], changed: &mpsc::UnboundedSender<()>) -> Option<RecommendedWatcher> {
+    let names: HashSet<_> = files.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
+    let tell = changed.clone();
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let ours = |event: &notify::Event| {
+            let named = |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+            !event.kind.is_access() && event.paths.iter().any(named)
+        };
+        if event.as_ref().is_ok_and(ours) {
+            // Nobody listens any more only when the host is stopping.
+            let _ = tell.send(());
+        }
+    });
+    let mut watcher = match watcher {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::error!("files cannot be watched: {error}; restart after a change");
+            return None;
+        }
+    };
+    let folders: HashSet<_> = files.iter().filter_map(|file| file.parent()).collect();
+    for folder in folders {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            tracing::error!("{} cannot be watched: {error}", folder.display());
+        }
+    }
+    Some(watcher)
+}
+
+/// Puts what the files say now into force, and gives the files to be watched from now on. That nothing changed is said only
+/// when a change was `told`.
+async fn swap(reloader: &Reloader, files: Vec<PathBuf>, told: bool) -> Vec<PathBuf> {
     let began = Instant::now();
     let loaded = match reloader.read().await {
         Ok(loaded) => loaded,
@@ -94,15 +122,21 @@ async fn swap(reloader: &Reloader, files: Vec<PathBuf>) -> Vec<PathBuf> {
     let changes = changed_plugins(before.document(), loaded.rules.document());
     let unchanged = before.document() == loaded.rules.document();
     match reloader.put(loaded).await {
-        Ok(_) if unchanged => tracing::info!("unchanged"),
         Ok(files) => {
             let ms = began.elapsed().as_millis();
-            tracing::info!("reloaded in {ms} ms: {}", if changes.is_empty() { "rules".into() } else { changes.join(", ") });
-            return files;
+            match (unchanged, changes.is_empty()) {
+                (true, _) if told => tracing::info!("unchanged"),
+                (true, _) => {}
+                (false, true) => tracing::info!("reloaded in {ms} ms: rules"),
+                (false, false) => tracing::info!("reloaded in {ms} ms: {}", changes.join(", ")),
+            }
+            files
         }
-        Err(error) => tracing::error!("not reloaded: {error}"),
+        Err(error) => {
+            tracing::error!("not reloaded: {error}");
+            files
+        }
     }
-    files
 }
 
 /// `triage a1b2c3 -> d4e5f6` for each plugin whose release changed.

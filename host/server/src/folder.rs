@@ -1,4 +1,7 @@
 //! The data folder: opened once as a capability, locked for one host at a time.
+//!
+//! Invariant: nobody but the user who runs the host can write to it, since what the cache holds is run as machine code. What
+//! the log and the state keep in it is theirs.
 
 use std::{
     collections::HashMap,
@@ -9,7 +12,7 @@ use std::{
 
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions},
+    fs::{Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions},
 };
 use rustix::fs::{FlockOperation, flock};
 use wharf_event::{Code, Digest};
@@ -18,16 +21,37 @@ const LOCK: &str = "lock";
 const CACHE: &str = "cache";
 const COMPONENTS: &str = "components";
 
+/// What no one but a folder's owner may do with it, as bits of its mode.
+const OTHERS_WRITE: u32 = 0o022;
+
 /// The data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// It cannot be made, opened or written.
-    #[error("the data folder {path} cannot be used: {source}", path = path.display())]
+    #[error("the data folder {path} cannot be used", path = path.display())]
     Unusable {
         /// Which folder.
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is somebody else's, who could change what the host trusts.
+    #[error("the folder {path} belongs to user {owner}, and this host runs as user {own}: `chown {own} {path}`, or give the host a folder of its own with --data", path = path.display())]
+    Foreign {
+        /// Which folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who the host runs as.
+        own: u32,
+    },
+    /// Others may write to it.
+    #[error("the folder {path} has mode {mode:o}, so others may write to it: `chmod go-w {path}`", path = path.display())]
+    Exposed {
+        /// Which folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// Another host has it.
     #[error("another host uses the data folder {path}: stop that one, or give this one its own with --data", path = path.display())]
@@ -42,10 +66,17 @@ impl FolderError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            FolderError::Unusable { .. } => Code::FolderDamaged,
+            FolderError::Unusable { .. } | FolderError::Foreign { .. } | FolderError::Exposed { .. } => {
+                Code::FolderDamaged
+            }
             FolderError::Locked { .. } => Code::FolderLocked,
         }
     }
+}
+
+/// Takes from everything that this process makes what group and others could do with it. To be called before anything is made.
+pub fn keep_to_owner() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// An open, locked data folder.
@@ -57,16 +88,18 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens the folder, making it when it is not there. What is made is for its owner only.
+    /// Opens the folder, making it when it is not there. What is made is for its owner only, and is durable as a folder before
+    /// anything is kept in it.
     ///
     /// # Errors
-    /// When another host uses it or it cannot be used.
+    /// When another host uses it, somebody else could write to it, or it cannot be used.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        make(path).map_err(unusable)?;
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(unusable)?;
+        own(&dir, path)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
         let lock = dir.open_with(LOCK, &options).map_err(unusable)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -78,7 +111,9 @@ impl DataFolder {
             if !dir.exists(folder) {
                 dir.create_dir_with(folder, &builder).map_err(unusable)?;
             }
+            own(&dir.open_dir(folder).map_err(unusable)?, &path.join(folder))?;
         }
+        sync(&dir).map_err(unusable)?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -96,7 +131,6 @@ impl DataFolder {
     /// When they cannot be written.
     pub fn keep(&self, components: &HashMap<Digest, Vec<u8>>) -> io::Result<()> {
         let folder = self.dir.open_dir(COMPONENTS)?;
-        let mut new = false;
         for (digest, wasm) in components {
             let name = format!("{}.wasm", digest.hex());
             if folder.exists(&name) {
@@ -107,11 +141,35 @@ impl DataFolder {
             file.write_all(wasm)?;
             file.sync_all()?;
             folder.rename(&temporary, &folder, &name)?;
-            new = true;
         }
-        if new {
-            folder.open(".")?.sync_all()?;
-        }
-        Ok(())
+        // Also when nothing was new: what is there may be left by a host that was killed before it came to this.
+        sync(&folder)
     }
+}
+
+/// Makes a folder and those above it, each durable in the one that holds it.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for folder in missing {
+        let holder = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(holder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Checks that nobody but who runs this host can write to a folder. `path` is what messages call it.
+fn own(dir: &Dir, path: &Path) -> Result<(), FolderError> {
+    let metadata = dir.dir_metadata().map_err(|source| FolderError::Unusable { path: path.to_owned(), source })?;
+    let (owner, own, mode) = (metadata.uid(), rustix::process::geteuid().as_raw(), metadata.mode() & 0o7777);
+    match () {
+        () if owner != own => Err(FolderError::Foreign { path: path.to_owned(), owner, own }),
+        () if mode & OTHERS_WRITE != 0 => Err(FolderError::Exposed { path: path.to_owned(), mode }),
+        () => Ok(()),
+    }
+}
+
+fn sync(dir: &Dir) -> io::Result<()> {
+    dir.open(".")?.sync_all()
 }

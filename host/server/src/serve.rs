@@ -3,11 +3,11 @@
 use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::ServeArgs,
-    logging,
+    folder, logging,
     wire::{Host, Settings, Threads},
 };
 
@@ -17,6 +17,7 @@ use crate::{
 /// When it cannot be built, or does not stop cleanly.
 pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
     logging::start(args.log_format);
+    folder::keep_to_owner();
     let settings = Settings {
         config: args.config,
         data: args.data,
@@ -36,8 +37,13 @@ pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
 pub fn announce(host: &Host, json: bool) -> Result<()> {
     let (url, recovered) = (format!("http://{}", host.address()?), host.recovered);
     tracing::info!(
-        url, checkpoint_k = recovered.checkpoint_k, last_k = recovered.last_k, frames_replayed = recovered.frames_replayed,
-        torn_bytes_cut = recovered.torn_bytes_cut, pending = recovered.pending, "ready"
+        url,
+        checkpoint_k = recovered.checkpoint_k,
+        last_k = recovered.last_k,
+        frames_replayed = recovered.frames_replayed,
+        torn_bytes_cut = recovered.torn_bytes_cut,
+        pending = recovered.pending,
+        "ready"
     );
     if json {
         let line = serde_json::json!({
@@ -53,18 +59,31 @@ pub fn announce(host: &Host, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Completes at the first SIGTERM or SIGINT.
+/// Completes at the first SIGTERM or SIGINT. A second one ends the process at once, with status 1.
 pub async fn stopped() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate()).ok(), signal(SignalKind::interrupt()).ok());
+    told(&mut terminate, &mut interrupt).await;
+    tracing::info!("stopping; a second signal stops at once");
+    tokio::spawn(async move {
+        told(&mut terminate, &mut interrupt).await;
+        tracing::warn!("stopped at once; what was not finished is replayed at the next start");
+        std::process::exit(1);
+    });
+}
+
+/// Completes at the next of the two; one that cannot be listened to never comes.
+async fn told(terminate: &mut Option<Signal>, interrupt: &mut Option<Signal>) {
+    async fn next(signal: &mut Option<Signal>) {
+        let came = match signal {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if came.is_none() {
+            std::future::pending::<()>().await;
         }
-    };
+    }
     tokio::select! {
-        () = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = next(terminate) => {}
+        () = next(interrupt) => {}
     }
 }

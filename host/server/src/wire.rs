@@ -18,6 +18,9 @@ use crate::{
     load::{self, Loaded},
 };
 
+/// How long threads may take to end once the host has drained. What still blocks then is left behind: the process ends.
+const THREADS_STOP: Duration = Duration::from_secs(2);
+
 /// How a host is built.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -66,12 +69,20 @@ impl Threads {
         Ok(Self { io, guests })
     }
 
-    /// Builds a host and runs `with` it to its end.
+    /// Builds a host, runs `with` it to its end, and ends the threads, guests first.
     ///
     /// # Errors
     /// When it cannot be built, or `with` fails.
-    pub fn run<F: Future<Output = Result<bool>>>(&self, settings: Settings, with: impl FnOnce(Host) -> F) -> Result<bool> {
-        self.io.block_on(async { with(Host::build(settings, self.guests.handle().clone()).await?).await })
+    pub fn run<F: Future<Output = Result<bool>>>(
+        self,
+        settings: Settings,
+        with: impl FnOnce(Host) -> F,
+    ) -> Result<bool> {
+        let Self { io, guests } = self;
+        let ran = io.block_on(async { with(Host::build(settings, guests.handle().clone()).await?).await });
+        guests.shutdown_timeout(THREADS_STOP);
+        io.shutdown_timeout(THREADS_STOP);
+        ran
     }
 }
 
@@ -82,7 +93,8 @@ impl Host {
     /// When anything that it needs is not to be had; nothing serves then.
     pub async fn build(settings: Settings, guests: runtime::Handle) -> Result<Self> {
         if !settings.listen.ip().is_loopback() {
-            let message = format!("{} is not a loopback address, and this host knows no identities yet", settings.listen);
+            let message =
+                format!("{} is not a loopback address, and this host knows no identities yet", settings.listen);
             let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
             bail!(Failure::new(Code::BindNotLoopback, message, help));
         }
@@ -120,6 +132,11 @@ impl Host {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
         let port = self.address()?.port();
         let adapter = HostAdapter::new(self.dispatcher.clone());
+        let searches = adapter.clone();
+        let shutdown = async move {
+            shutdown.await;
+            searches.stop();
+        };
         self.dispatcher.begin();
         wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
         let drained = self.dispatcher.stop(self.settings.drain).await;

@@ -1,41 +1,42 @@
 //! Following the log of one tenant: what is there already, then what comes.
+//!
+//! Invariant: items leave in log order, none twice and none left out. What waits for a slow reader is one frame and
+//! [`ITEMS_BUFFERED`] items.
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use wharf_delivery::{DeliveryId, Record, TargetRef};
 use wharf_dispatch::{Archive, Dispatcher};
 use wharf_event::{Position, TenantName};
-use wharf_gateway::view::FeedItem;
+use wharf_gateway::{Refusal, view::FeedItem};
 
 use super::{blocking, not_in_archive, view};
 
-/// Items on their way to one follower; a slow one makes only itself wait.
-const ITEMS_BUFFERED: usize = 256;
+/// Items on their way to one follower, each of at most an event or a settle; a slow one makes only itself wait.
+const ITEMS_BUFFERED: usize = 8;
 
-/// Frames that are read in one go.
-const FRAMES_PER_READ: u64 = 64;
+/// The bits of a position's `i` that number what a record published.
+const PUBLISHED_BITS: u32 = 0xff;
 
 /// What a follower gets.
 pub type Feed = ReceiverStream<FeedItem>;
 
-/// Follows `tenant` from a position on, or from now.
+/// Follows `tenant` from a position on, or from now. The position of a published event stands for the settle that brought it.
 pub(super) fn follow(dispatcher: Dispatcher, tenant: TenantName, from: Option<Position>) -> Feed {
     let (items, feed) = mpsc::channel(ITEMS_BUFFERED);
-    let from = from.unwrap_or(Position { k: dispatcher.archive().last_k() + 1, i: 0 });
+    let now = || Position { k: dispatcher.archive().last_k().saturating_add(1), i: 0 };
+    let from = from.map_or_else(now, |from| Position { i: from.i & !PUBLISHED_BITS, ..from });
     tokio::spawn(async move {
         let mut k = from.k.max(dispatcher.archive().first_k());
         loop {
+            tokio::select! {
+                // Frame 0 is in no log, so what comes after it is there once anything is.
+                more = dispatcher.frame_after(k.saturating_sub(1)) => if more.is_none() { return },
+                () = items.closed() => return,
+            }
             let (archive, of) = (dispatcher.archive().clone(), tenant.clone());
-            let read = blocking(move || {
-                let until = archive.last_k().min(k + FRAMES_PER_READ - 1);
-                let mut found = Vec::new();
-                for k in k..=until {
-                    found.extend(read_frame(&archive, &of, k, from)?);
-                }
-                Ok((found, until))
-            });
-            let (found, until) = match read.await {
-                Ok(read) => read,
+            let found = match blocking(move || read_frame(&archive, &of, k, from)).await {
+                Ok(found) => found,
                 Err(error) => {
                     tracing::error!("a feed ends: {error}");
                     return;
@@ -46,22 +47,13 @@ pub(super) fn follow(dispatcher: Dispatcher, tenant: TenantName, from: Option<Po
                     return;
                 }
             }
-            k = k.max(until + 1);
-            tokio::select! {
-                more = dispatcher.frame_after(k - 1) => if more.is_none() { return },
-                () = items.closed() => return,
-            }
+            k = k.saturating_add(1);
         }
     });
     ReceiverStream::new(feed)
 }
 
-fn read_frame(
-    archive: &Archive,
-    tenant: &TenantName,
-    k: u64,
-    from: Position,
-) -> Result<Vec<FeedItem>, wharf_gateway::Refusal> {
+fn read_frame(archive: &Archive, tenant: &TenantName, k: u64, from: Position) -> Result<Vec<FeedItem>, Refusal> {
     let mut found = Vec::new();
     for item in archive.frame(k).map_err(|error| not_in_archive(&error))? {
         if item.position >= from {
@@ -77,7 +69,7 @@ fn target(archive: &Archive, id: DeliveryId) -> Option<TargetRef> {
     match archive.record(id.event).ok()?.record {
         Record::Accept { targets, .. } => targets.into_iter().nth(n),
         Record::Settle { published, .. } => {
-            let index = ((id.event.i & 0xff) as usize).checked_sub(1)?;
+            let index = ((id.event.i & PUBLISHED_BITS) as usize).checked_sub(1)?;
             published.into_iter().nth(index)?.targets.into_iter().nth(n)
         }
         Record::Configure { .. } | Record::Redrive { .. } => None,

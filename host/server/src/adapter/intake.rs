@@ -48,7 +48,9 @@ impl Intake for HostAdapter {
                 let detail = format!("the log failed and nothing is acknowledged until a restart: {failure}");
                 Err(Refusal::new(Code::LogFailed, detail))
             }
-            None if self.dispatcher.rules().version() == 0 => Err(Refusal::new(Code::NotReady, "the host is starting").retry_after_s(1)),
+            None if self.dispatcher.rules().version() == 0 => {
+                Err(Refusal::new(Code::NotReady, "the host is starting").retry_after_s(1))
+            }
             None => Ok(()),
         }
     }

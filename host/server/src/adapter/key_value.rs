@@ -1,7 +1,5 @@
 //! Port: reading key-value buckets, as committed.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 use wharf_delivery::{BucketRow, Table, Tables as _, ValueRow, keys};
 use wharf_event::{BucketName, Code, TenantName};
@@ -10,14 +8,17 @@ use wharf_gateway::{
     view::{BucketView, KeyView, ValueView},
 };
 
-use super::{HostAdapter, not_asked, unreadable};
+use super::{
+    HostAdapter,
+    page::{self, Room},
+    unreadable, was_read,
+};
 
 impl KeyValue for HostAdapter {
     async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketView>, Refusal> {
         self.known(tenant)?;
         let prefix = keys::tenant(tenant);
-        let rows = self.dispatcher.read(|state| state.scan(Table::Buckets, &prefix, Bound::Unbounded, usize::MAX)).await;
-        let rows = rows.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
+        let rows = page::rows(&self.dispatcher, Table::Buckets, &prefix, None, Room::unbounded()).await?;
         let mut buckets = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let row = BucketRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
@@ -37,27 +38,28 @@ impl KeyValue for HostAdapter {
     ) -> Result<Vec<KeyView>, Refusal> {
         self.known(tenant)?;
         let prefix = keys::bucket(tenant, bucket);
-        let after = after.map(|after| keys::value(tenant, bucket, &after));
-        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let read = self.dispatcher.read(|state| {
-            let known = BucketRow::get(state, &prefix)?.is_some();
-            Ok((known, state.scan(Table::Values, &prefix, from, limit as usize)?))
-        });
-        let (known, rows) = read.await.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))?;
-        if !known {
-            return Err(Refusal::new(Code::BucketUnknown, format!("no key was ever written to bucket `{bucket}`")));
-        }
+        let after = after.map(|after| keys::value(tenant, bucket, &after).into());
+        self.bucket_known(tenant, bucket).await?;
+        let rows = page::rows(&self.dispatcher, Table::Values, &prefix, after, Room::new(limit as usize)).await?;
         rows.iter().map(|(key, row)| view(key.get(prefix.len()..).unwrap_or_default(), row)).collect()
     }
 
     async fn get(&self, tenant: &TenantName, bucket: &BucketName, key: &str) -> Result<KeyView, Refusal> {
         self.known(tenant)?;
         let place = keys::value(tenant, bucket, key);
-        let row = self.dispatcher.read(|state| state.get(Table::Values, &place)).await;
-        match row.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))? {
-            Some(row) => view(key.as_bytes(), &row),
-            None => Err(Refusal::new(Code::KeyUnknown, format!("bucket `{bucket}` has no key `{key}`"))),
+        if let Some(row) = was_read(self.dispatcher.read(|state| state.get(Table::Values, &place)).await)? {
+            return view(key.as_bytes(), &row);
         }
+        self.bucket_known(tenant, bucket).await?;
+        Err(Refusal::new(Code::KeyUnknown, format!("bucket `{bucket}` has no key `{key}`")))
+    }
+}
+
+impl HostAdapter {
+    async fn bucket_known(&self, tenant: &TenantName, bucket: &BucketName) -> Result<(), Refusal> {
+        let row = self.dispatcher.read(|state| BucketRow::get(state, &keys::bucket(tenant, bucket))).await;
+        let unknown = || Refusal::new(Code::BucketUnknown, format!("no key was ever written to bucket `{bucket}`"));
+        was_read(row)?.map(|_| ()).ok_or_else(unknown)
     }
 }
 

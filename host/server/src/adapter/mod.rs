@@ -2,9 +2,12 @@
 
 mod archive;
 mod dead_letters;
+mod detail;
 mod feed;
 mod intake;
 mod key_value;
+mod page;
+mod search;
 mod view;
 
 use wharf_delivery::{Refused, TableError};
@@ -16,13 +19,19 @@ use wharf_gateway::Refusal;
 #[derive(Clone)]
 pub struct HostAdapter {
     dispatcher: Dispatcher,
+    searches: search::Searches,
 }
 
 impl HostAdapter {
     /// The ports of this dispatcher.
     #[must_use]
     pub fn new(dispatcher: Dispatcher) -> Self {
-        Self { dispatcher }
+        Self { dispatcher, searches: search::Searches::new() }
+    }
+
+    /// Ends the searches that run, so that a stop need not wait for them.
+    pub fn stop(&self) {
+        self.searches.stop();
     }
 
     fn known(&self, tenant: &TenantName) -> Result<(), Refusal> {
@@ -57,6 +66,11 @@ fn not_accepted(error: &AcceptError) -> Refusal {
         AcceptError::Unknown(error) => unknown(error),
         AcceptError::Ask(error) => not_asked(error),
     }
+}
+
+/// What was read of the state, or why it was not.
+fn was_read<T>(read: Result<Result<T, TableError>, AskError>) -> Result<T, Refusal> {
+    read.map_err(|error| not_asked(&error))?.map_err(|error| unreadable(&error))
 }
 
 fn unreadable(error: &TableError) -> Refusal {

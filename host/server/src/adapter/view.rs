@@ -15,10 +15,18 @@ pub(super) struct Placed<'a> {
     pub(super) bus: &'a BusName,
     pub(super) event: &'a Event,
     pub(super) targets: &'a [TargetRef],
+    /// It hops once too often: its deliveries went to dead-letter queues at once.
+    pub(super) hop_limit: bool,
     pub(super) parent: Option<Position>,
 }
 
 impl Placed<'_> {
+    /// About so many bytes has the view.
+    pub(super) fn bytes(view: &EventView) -> usize {
+        let names = view.deliveries.iter().map(|target| target.rule.as_str().len() + target.plugin.as_str().len());
+        view.event.get().len() + names.sum::<usize>()
+    }
+
     pub(super) fn view(&self) -> Result<EventView, Refusal> {
         let target = |(n, target): (u32, &TargetRef)| view::TargetRef {
             rule: target.rule.clone(),
@@ -43,7 +51,7 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
     let (position, time_ms) = (item.position, item.time_ms);
     match &item.record {
         Record::Accept { bus, event, targets, .. } => {
-            vec![Placed { position, time_ms, bus, event, targets, parent: None }]
+            vec![Placed { position, time_ms, bus, event, targets, hop_limit: false, parent: None }]
         }
         Record::Settle { bus, delivery, published, .. } => {
             let parent = Some(delivery.event);
@@ -53,6 +61,7 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
                 bus,
                 event: &published.event,
                 targets: &published.targets,
+                hop_limit: published.hop_limit,
                 parent,
             };
             (1..).zip(published).map(placed).collect()
@@ -102,14 +111,16 @@ pub(super) fn feed(
     let events = events(item).iter().map(Placed::view).collect::<Result<Vec<_>, _>>()?;
     Ok(match &item.record {
         Record::Accept { .. } => events.into_iter().map(|event| FeedItem::Received { event }).collect(),
-        Record::Settle { delivery, target, attempt: tried, outcome, published, writes, .. } => vec![FeedItem::Settled {
-            delivery: delivery.to_string(),
-            event: delivery.event,
-            rule: target.rule.clone(),
-            plugin: target.plugin.clone(),
-            attempt: attempt(item, tried, outcome, published, writes.len()),
-            published: events,
-        }],
+        Record::Settle { delivery, target, attempt: tried, outcome, published, writes, .. } => {
+            vec![FeedItem::Settled {
+                delivery: delivery.to_string(),
+                event: delivery.event,
+                rule: target.rule.clone(),
+                plugin: target.plugin.clone(),
+                attempt: attempt(item, tried, outcome, published, writes.len()),
+                published: events,
+            }]
+        }
         Record::Redrive { queue, deliveries, .. } => {
             let item = |id: &DeliveryId| {
                 let target = redriven(*id)?;

@@ -1,0 +1,164 @@
+//! One event with its deliveries and their attempts, gathered from the log.
+//!
+//! Invariant: what is told is what the log says up to where the state was when the question came, or later. The search ends
+//! where every delivery is known to be as the state has it; it reads no further frames to see that nothing follows.
+
+use std::collections::BTreeMap;
+
+use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Outcome, Record, TableError, TargetRef, keys};
+use wharf_dispatch::{Archive, AskError, Dispatcher, Item};
+use wharf_event::{Code, Position, QueueName, TenantName};
+use wharf_gateway::{
+    Refusal,
+    view::{DeliveryState, DeliveryView, EventDetail},
+};
+
+use super::{not_in_archive, search::Asked, view, was_read};
+
+/// One delivery as the log has told it so far.
+struct Told {
+    view: DeliveryView,
+    /// When the obligation arose: frame time of the event, or of the last redrive.
+    since_ms: u64,
+    /// Attempts since then.
+    attempts: u32,
+    /// Where it lies, if it was given up.
+    queue: Option<QueueName>,
+}
+
+/// The event at `position` with everything that became of it.
+pub(super) fn detail(
+    asked: &Asked,
+    dispatcher: &Dispatcher,
+    tenant: &TenantName,
+    position: Position,
+) -> Result<EventDetail, Refusal> {
+    let archive = dispatcher.archive();
+    let none = || Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}"));
+    let item = archive.record(position).map_err(|error| not_in_archive(&error))?;
+    if item.record.tenant() != Some(tenant) {
+        return Err(none());
+    }
+    let placed = view::events(&item).into_iter().find(|placed| placed.position == position).ok_or_else(none)?;
+    let told = |(n, target): (u16, &TargetRef)| (n, Told::new(position, n, target, &placed));
+    let mut deliveries: BTreeMap<u16, Told> = (0..).zip(placed.targets).map(told).collect();
+    let open = open(dispatcher, position, deliveries.keys().copied())?;
+    search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
+    let deliveries = deliveries.into_values().map(|told| told.view).collect();
+    Ok(EventDetail { event: placed.view()?, deliveries })
+}
+
+/// Follows the deliveries of the event at `position` until each is as the state has it.
+fn search(
+    asked: &Asked,
+    archive: &Archive,
+    position: Position,
+    deliveries: &mut BTreeMap<u16, Told>,
+    reached: impl Fn(u16, &Told) -> Result<bool, Refusal>,
+) -> Result<(), Refusal> {
+    let mut left = Vec::new();
+    for (n, told) in deliveries.iter() {
+        if !reached(*n, told)? {
+            left.push(*n);
+        }
+    }
+    for k in position.k..=archive.last_k() {
+        if left.is_empty() {
+            break;
+        }
+        asked.still()?;
+        for item in archive.frame(k).map_err(|error| not_in_archive(&error))? {
+            for n in follow(&item, position, deliveries) {
+                let Some(told) = deliveries.get(&n) else { continue };
+                left.retain(|other| *other != n);
+                if !reached(n, told)? {
+                    left.push(n);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Told {
+    fn new(event: Position, n: u16, target: &TargetRef, placed: &view::Placed<'_>) -> Self {
+        // Beyond the hop limit a delivery is given up without an attempt, into the queue that is named like its plugin.
+        let queue = placed.hop_limit.then(|| QueueName::from(&target.plugin));
+        let view = DeliveryView {
+            id: DeliveryId { event, n }.to_string(),
+            rule: target.rule.clone(),
+            plugin: target.plugin.clone(),
+            state: if placed.hop_limit { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
+            attempts: Vec::new(),
+        };
+        Self { view, since_ms: placed.time_ms, attempts: 0, queue }
+    }
+}
+
+/// What the state says of the deliveries that have not ended.
+fn open(
+    dispatcher: &Dispatcher,
+    event: Position,
+    numbers: impl Iterator<Item = u16>,
+) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
+    waited(dispatcher.read(|state| {
+        let row = |n| Ok(DeliveryRow::get(state, &DeliveryId { event, n }.to_key())?.map(|row| (n, row)));
+        numbers.filter_map(|n| row(n).transpose()).collect()
+    }))
+}
+
+/// Whether a delivery is told as far as the state has it.
+fn reached(
+    dispatcher: &Dispatcher,
+    tenant: &TenantName,
+    event: Position,
+    n: u16,
+    told: &Told,
+    open: &BTreeMap<u16, DeliveryRow>,
+) -> Result<bool, Refusal> {
+    let as_in = |row: &DeliveryRow| row.since_ms == told.since_ms && row.attempts == told.attempts;
+    match (told.view.state, &told.queue) {
+        (DeliveryState::Settled, _) => Ok(true),
+        // A letter that is not there as it was told has been sent again since.
+        (DeliveryState::DeadLettered, Some(queue)) => {
+            let key = keys::dead_letter(tenant, queue, DeliveryId { event, n });
+            let letter = waited(dispatcher.read(|state| DeadLetterRow::get(state, &key)))?;
+            Ok(letter.is_some_and(|letter| as_in(&letter.delivery)))
+        }
+        _ => Ok(open.get(&n).is_some_and(as_in)),
+    }
+}
+
+/// What is read of the state, on a thread that may block.
+fn waited<T>(read: impl Future<Output = Result<Result<T, TableError>, AskError>>) -> Result<T, Refusal> {
+    was_read(tokio::runtime::Handle::current().block_on(read))
+}
+
+/// Brings the deliveries of the event at `event` up to what a record says of them, and gives those that it names.
+fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16, Told>) -> Vec<u16> {
+    match &item.record {
+        Record::Settle { delivery, attempt, outcome, published, writes, .. } if delivery.event == event => {
+            let Some(of) = deliveries.get_mut(&delivery.n) else { return Vec::new() };
+            of.view.attempts.push(view::attempt(item, attempt, outcome, published, writes.len()));
+            of.attempts = attempt.number;
+            (of.view.state, of.queue) = match outcome {
+                Outcome::Ack => (DeliveryState::Settled, None),
+                Outcome::Retry { .. } => (DeliveryState::Waiting, None),
+                Outcome::DeadLetter { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
+            };
+            vec![delivery.n]
+        }
+        Record::Redrive { deliveries: redriven, .. } => {
+            let redriven = redriven.iter().filter(|id| id.event == event).map(|id| id.n);
+            let redriven: Vec<_> = redriven.collect();
+            for n in &redriven {
+                if let Some(of) = deliveries.get_mut(n) {
+                    (of.view.state, of.queue) = (DeliveryState::Waiting, None);
+                    (of.since_ms, of.attempts) = (item.time_ms, 0);
+                }
+            }
+            redriven
+        }
+        _ => Vec::new(),
+    }
+}
