@@ -13,7 +13,6 @@ fn every_limit_ends_the_attempt_with_its_code_and_the_next_event_is_served() {
         ("probe.panic", "retries-spent", "handler-trap"),
         ("probe.publish-flood", "retries-spent", "limit-publish: an attempt may publish 100 events"),
         ("probe.kv-flood", "retries-spent", "limit-kv: an attempt may change 1000 keys"),
-        ("probe.hoard", "retries-spent", "limit-host"),
         ("probe.reject", "handler-reject", "the probe rejects as asked"),
     ];
     for (n, (kind, code, said)) in (0..).zip(cases) {

@@ -61,16 +61,6 @@ fn probe(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
                 cx.kv().set(&format!("flood/{n}"), b"x")?;
             }
         }
-        // Opens buckets and keeps them all.
-        "probe.hoard" => {
-            let mut hoard = Vec::new();
-            for _ in 0..10_000 {
-                let bucket = cx.bucket("probe");
-                bucket.exists("k")?;
-                hoard.push(bucket);
-            }
-            black_box(hoard);
-        }
         "probe.ungranted" => {
             cx.publish(Draft::new("elsewhere.event"))?;
         }
