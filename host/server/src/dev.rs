@@ -40,9 +40,10 @@ pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
         drain: DRAIN,
     };
     let drained = Threads::start()?.run(settings, async |host| {
+        let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
-        let drained = host.serve(stopped()).await;
+        let drained = host.serve(stopped).await;
         watching.abort();
         drained
     })?;

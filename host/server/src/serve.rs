@@ -26,8 +26,9 @@ pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
         drain: args.drain,
     };
     let drained = Threads::start()?.run(settings, async |host| {
+        let stopped = stopped();
         announce(&host, json)?;
-        host.serve(stopped()).await
+        host.serve(stopped).await
     })?;
     tracing::info!(drained, "stopped");
     Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -59,16 +60,18 @@ pub fn announce(host: &Host, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Completes at the first SIGTERM or SIGINT. A second one ends the process at once, with status 1.
-pub async fn stopped() {
+/// Completes at the first SIGTERM or SIGINT from this call on. A second one ends the process at once, with status 1.
+pub fn stopped() -> impl Future<Output = ()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate()).ok(), signal(SignalKind::interrupt()).ok());
-    told(&mut terminate, &mut interrupt).await;
-    tracing::info!("stopping; a second signal stops at once");
-    tokio::spawn(async move {
+    async move {
         told(&mut terminate, &mut interrupt).await;
-        tracing::warn!("stopped at once; what was not finished is replayed at the next start");
-        std::process::exit(1);
-    });
+        tracing::info!("stopping; a second signal stops at once");
+        tokio::spawn(async move {
+            told(&mut terminate, &mut interrupt).await;
+            tracing::warn!("stopped at once; what was not finished is replayed at the next start");
+            std::process::exit(1);
+        });
+    }
 }
 
 /// Completes at the next of the two; one that cannot be listened to never comes.
