@@ -122,6 +122,14 @@ impl Host {
         (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
+    /// The first line of an answer that does not end.
+    pub fn first_line(&self, path: &str) -> Value {
+        let response = Self::agent().get(format!("{}{path}", self.url)).call().unwrap();
+        let mut line = String::new();
+        BufReader::new(response.into_body().into_reader()).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
     pub fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> (u16, Value) {
         let request = Self::agent().post(format!("{}{path}", self.url)).content_type(content_type);
         let mut response = request.send(body.as_ref()).unwrap();
@@ -183,9 +191,20 @@ impl Host {
 
     /// Asks it to stop and gives its exit status.
     pub fn stop(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap().code()
+    }
+
+    /// Asks it to stop, twice, and gives its exit status.
+    pub fn stop_at_once(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait_for_log("a second signal stops at once");
+        self.signal(rustix::process::Signal::INT);
+        self.child.wait().unwrap().code()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 }
 

@@ -13,6 +13,7 @@ mod conflicts;
 mod contract;
 mod demo;
 mod host;
+mod reading;
 mod refusals;
 mod restarts;
 mod sandbox;

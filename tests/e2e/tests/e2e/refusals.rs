@@ -64,6 +64,7 @@ retry = { first = "5 minutes" }
     );
     let (status, said) = site.refuse("serve");
     assert_ne!(status, 0);
+    assert_eq!(said.matches("which is not a tenant").count(), 1, "told once:\n{said}");
     for expected in [
         "wharf.toml:1:18",
         "which is not a tenant",
@@ -78,6 +79,18 @@ retry = { first = "5 minutes" }
     ] {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
     }
+}
+
+#[test]
+fn a_configuration_that_is_too_large_is_refused_and_not_read_in_part() {
+    let site = Site::probe("", "attempts = 1");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", format!("{config}\n{}", "# padding\n".repeat((16 << 20) / 10 + 1)));
+    let (status, said) = site.refuse("serve");
+    assert!(
+        status != 0 && said.contains("error[config-invalid]") && said.contains("larger than 16777216 bytes"),
+        "{said}"
+    );
 }
 
 #[test]

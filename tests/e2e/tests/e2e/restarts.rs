@@ -85,3 +85,42 @@ fn dev_swaps_a_changed_plugin_in_and_keeps_the_old_one_when_the_new_one_is_broke
     host.settled("acme");
     assert_eq!(host.value("probe", "shared").as_deref(), Some("1"));
 }
+
+#[test]
+fn a_second_signal_ends_a_host_that_drains_and_what_was_running_runs_again() {
+    let site = Site::probe("wall_ms = 60000, cpu_ms = 60000", "attempts = 1");
+    let host = site.start("serve");
+    host.send("a", "probe.loop");
+    assert_eq!(host.stop_at_once(), Some(1));
+    let host = site.start("serve");
+    assert_eq!(host.ready["pending"], 1);
+    assert_eq!(host.stop_at_once(), Some(1));
+}
+
+#[test]
+fn a_data_folder_that_others_could_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::probe("", "attempts = 1");
+    assert_eq!(site.start("serve").stop(), Some(0));
+    let mode = |folder: &str, mode| {
+        let folder = site.folder.path().join(folder);
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (folder, writable) in [("data", 0o770), ("data/cache", 0o702), ("data/components", 0o777)] {
+        mode(folder, writable);
+        let (status, said) = site.refuse("serve");
+        assert!(status != 0 && said.contains("error[folder-damaged]"), "{folder}: {said}");
+        assert!(said.contains(&format!("chmod go-w {folder}")), "{folder}: {said}");
+        mode(folder, 0o700);
+    }
+    assert_eq!(site.start("serve").stop(), Some(0));
+    let found = std::fs::read_dir(site.folder.path().join("data")).unwrap().chain(
+        ["log", "components", "cache"]
+            .iter()
+            .flat_map(|name| std::fs::read_dir(site.folder.path().join("data").join(name)).unwrap()),
+    );
+    for entry in found {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+    }
+}
