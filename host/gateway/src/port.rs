@@ -104,7 +104,7 @@ pub trait Archive: Clone + Send + Sync + 'static {
     /// What [`Archive::feed`] gives.
     type Feed: Stream<Item = FeedItem> + Send + 'static;
 
-    /// A page of events, newest first.
+    /// A page of events, newest first. As every page it may be shorter than asked for; only an empty one is the end.
     fn events(
         &self,
         tenant: &TenantName,
@@ -114,7 +114,8 @@ pub trait Archive: Clone + Send + Sync + 'static {
     /// One event with its deliveries and their attempts.
     fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
 
-    /// What happens to a tenant's events, in log order: from a position on (itself included), or from now on.
+    /// What happens to a tenant's events, in log order: from a position on (itself included; that of a published event stands
+    /// for the attempt that published it), or from now on.
     ///
     /// The stream ends when the host cannot go on; it has no item for an error.
     fn feed(
@@ -140,7 +141,7 @@ pub trait KeyValue: Clone + Send + Sync + 'static {
     /// Every bucket that has a key, by name.
     fn buckets(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<BucketView>, Refusal>> + Send;
 
-    /// The keys of a bucket in byte order, those after `after` only, at most `limit`.
+    /// The keys of a bucket in byte order, those after `after` only, at most `limit`. Only an empty page is the end.
     fn list(
         &self,
         tenant: &TenantName,
@@ -172,7 +173,8 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
     /// Every dead-letter queue of the tenant, by name.
     fn queues(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
 
-    /// The letters of a queue, oldest first, those after the id `after` only, at most `limit`.
+    /// The letters of a queue, oldest first, those after the id `after` only, at most `limit`. Only an empty page is the end. A
+    /// letter that cannot be read is left out.
     fn letters(
         &self,
         tenant: &TenantName,
