@@ -104,14 +104,14 @@ impl Api {
         let mut after = String::new();
         loop {
             let page: Vec<Key> = self.get(&format!("/kv/{bucket}?limit={PAGE_ROWS}{after}"))?;
-            let rows = page.len();
+            // The host cuts pages by bytes too, so only an empty one is the last.
+            if page.is_empty() {
+                return Ok(counters);
+            }
             for Key { key, value: Value::Text(text) } in page {
                 let count = text.parse().with_context(|| format!("{bucket}: {key} is {text}, which is no count"))?;
                 after = format!("&after={}", percent_encoded(&key));
                 counters.insert(key, count);
-            }
-            if rows < PAGE_ROWS {
-                return Ok(counters);
             }
         }
     }
@@ -123,11 +123,10 @@ impl Api {
             let after = letters.last().map(|letter| format!("&after={}", percent_encoded(&letter.id)));
             let path = format!("/dlq/{queue}?limit={PAGE_ROWS}{}", after.unwrap_or_default());
             let page: Vec<Letter> = self.get(&path)?;
-            let rows = page.len();
-            letters.extend(page);
-            if rows < PAGE_ROWS {
+            if page.is_empty() {
                 return Ok(letters);
             }
+            letters.extend(page);
         }
     }
 

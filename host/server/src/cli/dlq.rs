@@ -11,6 +11,7 @@ use super::{
     error::{CommandError, Exit, talk},
     events::{about, fact},
     output::Output,
+    pages,
     session::Session,
     words::{clipped, printable},
 };
@@ -46,8 +47,10 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
             }
         }
         DlqCommand::Ls { queue: Some(queue), after, limit } => {
-            let page = dlq.at(queue).ask("limit", limit).ask_some("after", after);
-            let letters: Vec<DeadLetterView> = session.client.get(&page).await?;
+            let of = dlq.at(queue);
+            let page = |rows, after| of.clone().ask("limit", rows).ask_some("after", after);
+            let id = |letter: &DeadLetterView| letter.id.clone();
+            let letters = pages::gather(&session.client, limit, after, page, id).await?;
             if out.is_json() {
                 out.document(&letters)?;
             } else {

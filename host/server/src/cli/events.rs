@@ -11,7 +11,7 @@ use super::{
     error::{CommandError, Exit, talk},
     json_text,
     output::Output,
-    send,
+    pages, send,
     session::Session,
     tree::Tree,
     tree_lines,
@@ -23,9 +23,11 @@ pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> R
     let session = Session::open(global).await?;
     match command {
         EventsCommand::Ls { limit, kind, before } => {
-            let page = session.own().at("events").ask("limit", limit);
-            let page = page.ask_some("type_prefix", kind).ask_some("before", before);
-            let events: Vec<EventView> = session.client.get(&page).await?;
+            let of = session.own().at("events").ask_some("type_prefix", kind);
+            let page = |rows, before| of.clone().ask("limit", rows).ask_some("before", before);
+            let before = before.map(|before| before.to_string());
+            let position = |event: &EventView| event.position.to_string();
+            let events = pages::gather(&session.client, limit, before, page, position).await?;
             if out.is_json() {
                 out.document(&events)?;
             } else {

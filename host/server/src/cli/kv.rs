@@ -10,6 +10,7 @@ use super::{
     args::{Global, KvCommand},
     error::{CommandError, Exit, talk},
     output::Output,
+    pages,
     session::Session,
     words::{clipped, printable},
 };
@@ -29,8 +30,9 @@ pub async fn run(command: KvCommand, global: &Global, out: &mut Output) -> Resul
             }
         }
         KvCommand::Ls { bucket: Some(bucket), after, limit } => {
-            let page = kv.at(bucket).ask("limit", limit).ask_some("after", after);
-            let keys: Vec<KeyView> = session.client.get(&page).await?;
+            let of = kv.at(bucket);
+            let page = |rows, after| of.clone().ask("limit", rows).ask_some("after", after);
+            let keys = pages::gather(&session.client, limit, after, page, |key: &KeyView| key.key.clone()).await?;
             if out.is_json() {
                 out.document(&keys)?;
             } else {

@@ -19,6 +19,7 @@ mod json_text;
 mod kv;
 mod limits;
 mod output;
+mod pages;
 mod resume;
 mod rules;
 mod run;
