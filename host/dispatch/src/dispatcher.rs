@@ -20,7 +20,7 @@ use crate::{
     archive::Archive,
     attempt::Attempts,
     clock::{Clock, FrameClock},
-    limits::CHECKPOINT_EVERY,
+    limits::{CHECKPOINT_EVERY, MATCHES_MAX},
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition},
     recover::{self, OpenError, Recovered},
@@ -178,7 +178,7 @@ impl Dispatcher {
         bus: &BusName,
         events: Vec<Event>,
     ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
-        loop {
+        for _ in 0..MATCHES_MAX {
             let rules = self.rules();
             let mut matched = Vec::with_capacity(events.len());
             for event in &events {
@@ -201,6 +201,7 @@ impl Dispatcher {
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(AskError::from(Refused::StaleRules).into())
     }
 
     /// Moves dead letters back to their targets: at most a page of them.

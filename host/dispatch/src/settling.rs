@@ -67,7 +67,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
     if let Verdict::Failed(failure) = verdict {
         let ends = if matches!(outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
         tracing::info!(
-            tenant = %row.tenant, plugin = %row.target.plugin, delivery = %id, attempt = row.attempts + 1,
+            tenant = %row.tenant, plugin = %row.target.plugin, event = %id.event, delivery = %id, attempt = row.attempts + 1,
             code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
         );
     }

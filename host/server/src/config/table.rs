@@ -202,11 +202,9 @@ impl<'a> Table<'a> {
         let known = self.known.borrow();
         for (name, _) in self.table.iter().filter(|(name, _)| !known.contains(name.get_ref().as_ref())) {
             let list = known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-            self.sink.report(
-                name.span(),
-                format!("{} has no key `{}`", self.what, name.get_ref()),
-                format!("its keys are {list}"),
-            );
+            let help =
+                if list.is_empty() { "leave the table empty".to_owned() } else { format!("its keys are {list}") };
+            self.sink.report(name.span(), format!("{} has no key `{}`", self.what, name.get_ref()), help);
         }
     }
 }
