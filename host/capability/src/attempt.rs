@@ -136,6 +136,12 @@ impl Attempt {
         &mut self.budget
     }
 
+    /// The last line that it logged as an error, which is what a panic hook leaves.
+    #[must_use]
+    pub fn last_words(&self) -> Option<String> {
+        self.log.last_error()
+    }
+
     /// What it did and read.
     #[must_use]
     pub fn into_effects(self) -> Effects {

@@ -24,6 +24,7 @@ struct Lines {
     event: String,
     lines_left: usize,
     bytes_left: usize,
+    last_error: Option<String>,
 }
 
 impl AttemptLog {
@@ -35,7 +36,12 @@ impl AttemptLog {
             event: context.event.id().to_owned(),
             lines_left: LOG_LINES_MAX,
             bytes_left: LOG_BYTES_MAX,
+            last_error: None,
         })))
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_error.clone()
     }
 
     pub(crate) fn line(&self, level: Level, context: &str, message: &str) {
@@ -52,6 +58,9 @@ impl Lines {
     fn write(&mut self, level: Level, context: &str, message: &str) {
         let (context, message) = (clipped(context), clipped(message));
         let bytes = context.len() + message.len();
+        if matches!(level, Level::Error | Level::Critical) {
+            self.last_error = Some(message.to_owned());
+        }
         match (self.lines_left.checked_sub(1), self.bytes_left.checked_sub(bytes)) {
             (Some(lines), Some(bytes)) => {
                 (self.lines_left, self.bytes_left) = (lines, bytes);

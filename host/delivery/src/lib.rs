@@ -33,5 +33,5 @@ pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use retry::{Failure, RetryPolicy, Standing, Verdict, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow, keys};
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
-pub use settle::{HOPS_ATTRIBUTE, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
+pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};

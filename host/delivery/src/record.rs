@@ -39,8 +39,8 @@ pub struct Published {
     pub event: Event,
     /// Who it is owed to.
     pub targets: Vec<TargetRef>,
-    /// It hops once too often: its deliveries go to their dead-letter queues at once.
-    pub hop_limit: bool,
+    /// It hops once too often: the dead-letter queue of each target, where its deliveries go at once. Empty otherwise.
+    pub given_up: Vec<QueueName>,
 }
 
 /// How an attempt ended.
@@ -189,8 +189,12 @@ impl Record {
                 put_outcome(&mut w, outcome);
                 w.count(published.len());
                 for p in published {
-                    w.event(&p.event).u8(u8::from(p.hop_limit));
+                    w.event(&p.event);
                     put_targets(&mut w, &p.targets);
+                    w.count(p.given_up.len());
+                    for queue in &p.given_up {
+                        w.str(queue.as_str());
+                    }
                 }
                 w.count(writes.len());
                 for write in writes {
@@ -293,9 +297,8 @@ fn take_outcome(r: &mut Reader) -> Result<Outcome, DecodeError> {
 }
 
 fn take_published(r: &mut Reader) -> Result<Published, DecodeError> {
-    let event = r.event("event")?;
-    let hop_limit = r.u8("hop limit")? == 1;
-    Ok(Published { event, hop_limit, targets: take_targets(r)? })
+    let (event, targets) = (r.event("event")?, take_targets(r)?);
+    Ok(Published { event, targets, given_up: r.list("given up", |r| r.parse("queue"))? })
 }
 
 fn take_write(r: &mut Reader) -> Result<ValueWrite, DecodeError> {

@@ -1,7 +1,7 @@
 //! Transition: an attempt ends. Its outcome, the events that it published and its key-value changes are one record.
 
 use bytes::Bytes;
-use wharf_event::{AttributeValue, BucketName, Event, Position, TenantName};
+use wharf_event::{AttributeValue, BucketName, Code, Event, Position, QueueName, TenantName};
 
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
@@ -28,10 +28,21 @@ pub struct SettleRequest {
     pub reads: Vec<Read>,
     /// The version of the rule set that the published events were matched with.
     pub rules_version: u64,
-    /// Events to publish, with their targets.
-    pub published: Vec<(Event, Vec<TargetRef>)>,
+    /// Events to publish.
+    pub published: Vec<PublishRequest>,
     /// Key-value changes, at most one a key.
     pub writes: Vec<WriteRequest>,
+}
+
+/// An event to publish, matched.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    /// The event.
+    pub event: Event,
+    /// Who it is owed to.
+    pub targets: Vec<TargetRef>,
+    /// The dead-letter queue of each target, for an event beyond the hop limit.
+    pub queues: Vec<QueueName>,
 }
 
 /// Something that an attempt read, and the version that it saw. Absent is [`Position::ZERO`].
@@ -119,9 +130,12 @@ pub(crate) fn decide<T: Tables>(
     let published: Vec<Published> = request
         .published
         .into_iter()
-        .map(|(event, targets)| Published { hop_limit: hops(&event) > HOPS_MAX, event, targets })
+        .map(|PublishRequest { event, targets, queues }| {
+            let given_up = if hops(&event) > HOPS_MAX { queues } else { Vec::new() };
+            Published { event, targets, given_up }
+        })
         .collect();
-    let arising: u64 = published.iter().filter(|p| !p.hop_limit).map(|p| p.targets.len() as u64).sum();
+    let arising: u64 = published.iter().filter(|p| p.given_up.is_empty()).map(|p| p.targets.len() as u64).sum();
     let ended = u64::from(!matches!(request.outcome, Outcome::Retry { .. }));
     sequencer.pending = (sequencer.pending + arising).saturating_sub(ended);
     let record = Record::Settle {
@@ -139,11 +153,16 @@ pub(crate) fn decide<T: Tables>(
 
 /// Publishing has bounds of its own: a handler that publishes to itself would otherwise fill every memory.
 fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
-    let widest = request.published.iter().map(|(_, targets)| targets.len()).max().unwrap_or(0);
+    // A queue for each target, or a delivery beyond the limit would have nowhere to go.
+    assert!(
+        request.published.iter().all(|one| hops(&one.event) <= HOPS_MAX || one.queues.len() == one.targets.len()),
+        "an event beyond the hop limit comes with the queues of its targets"
+    );
+    let widest = request.published.iter().map(|one| one.targets.len()).max().unwrap_or(0);
     if widest > TARGETS_PER_EVENT_MAX {
         return Some(Refused::TooManyTargets { targets: widest });
     }
-    let arising: usize = request.published.iter().map(|(_, targets)| targets.len()).sum();
+    let arising: usize = request.published.iter().map(|one| one.targets.len()).sum();
     let pending = sequencer.pending.saturating_add(arising as u64);
     (arising > 0 && pending > PUBLISHING_PENDING_MAX).then_some(Refused::Overloaded)
 }
@@ -210,18 +229,16 @@ pub(crate) fn apply<T: Tables>(
     for (n, event) in (1..).zip(published) {
         let place = Position { k: position.k, i: position.i + n };
         let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms }.deliveries(&event.targets);
-        if event.hop_limit {
-            refused += arising.len() as u64;
-            for d in arising {
-                let queue = hop_limit_queue(&d.row.target);
-                let reason = format!("the event is hop {} of a chain, and {HOPS_MAX} are allowed", hops(&event.event));
-                let why = (&queue, wharf_event::Code::HopLimit, reason.as_str());
-                dead_letter(d.id, d.row, why, time_ms, tables)?;
-            }
-        } else {
+        if event.given_up.is_empty() {
             arisen += arising.len() as u64;
             insert_deliveries(&arising, tables);
             due.extend(arising);
+            continue;
+        }
+        refused += arising.len() as u64;
+        for (d, queue) in arising.into_iter().zip(&event.given_up) {
+            let reason = format!("the event is hop {} of a chain, and {HOPS_MAX} are allowed", hops(&event.event));
+            dead_letter(d.id, d.row, (queue, Code::HopLimit, &reason), time_ms, tables)?;
         }
     }
     for write in writes {
@@ -237,11 +254,6 @@ pub(crate) fn apply<T: Tables>(
         stats.pending = (stats.pending + arisen + retried).saturating_sub(1);
     })?;
     Ok(due)
-}
-
-/// Events beyond the hop limit never reach a policy that names a queue: they go to the one named like the plugin.
-fn hop_limit_queue(target: &TargetRef) -> wharf_event::QueueName {
-    wharf_event::QueueName::from(&target.plugin)
 }
 
 fn end_attempt(

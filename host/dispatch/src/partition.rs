@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wharf_delivery::{
-    Answer, Due, RedriveWhich, Refused, Request, TargetRef, WriteOp, WriteRequest,
+    Answer, Due, PublishRequest, RedriveWhich, Refused, Request, TargetRef, WriteOp, WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
@@ -117,7 +117,11 @@ fn size(request: &Request) -> usize {
                 let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };
                 write.bucket.as_str().len() + write.key.len() + value + LENGTHS
             };
-            let published = settle.published.iter().map(|(one, targets)| event(one, targets)).sum::<usize>();
+            let published = |one: &PublishRequest| {
+                let queues = one.queues.iter().map(|queue| queue.as_str().len() + LENGTHS);
+                event(&one.event, &one.targets) + queues.sum::<usize>()
+            };
+            let published = settle.published.iter().map(published).sum::<usize>();
             published + settle.writes.iter().map(write).sum::<usize>() + ERROR_TEXT_BYTES_MAX + RECORD
         }
         Request::Redrive(redrive) => {

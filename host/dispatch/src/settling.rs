@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_capability::Effects;
 use wharf_delivery::{
-    Answer, Attempt, Failure, Outcome, Read, Refused, Request, RetryPolicy, SettleRequest, Standing, Verdict,
-    WriteRequest, disposition,
+    Answer, Attempt, Failure, Outcome, PublishRequest, Read, Refused, Request, RetryPolicy, SettleRequest, Standing,
+    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
 use wharf_event::{Digest, Event, QueueName};
 
@@ -82,7 +82,13 @@ pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settle
         let matched = |event: &Event| {
             // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
             let targets = rules.targets(&row.tenant, &row.bus, event).unwrap_or_default();
-            (event.clone(), targets)
+            let queue = |target: &TargetRef| match rules.resolve(&row.tenant, target) {
+                Some((_, of)) => of.dead_letter.clone(),
+                None => QueueName::from(&target.plugin),
+            };
+            let beyond = hops(event) > HOPS_MAX;
+            let queues = if beyond { targets.iter().map(queue).collect() } else { Vec::new() };
+            PublishRequest { event: event.clone(), targets, queues }
         };
         let request = SettleRequest {
             delivery: *id,

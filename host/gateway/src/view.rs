@@ -51,6 +51,9 @@ pub struct TargetRef {
     pub plugin: PluginName,
     /// The delivery's number within the event, from 0.
     pub n: u32,
+    /// The dead-letter queue that it went to without an attempt: the event is beyond the hop limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<QueueName>,
 }
 
 /// An event as the archive has it.

@@ -71,7 +71,10 @@ fn first_failure<'a>(
     pointer: &mut String,
     get: impl Fn(&str) -> Option<&'a Value>,
 ) -> Option<Mismatch> {
-    fields.fields.iter().find_map(|(name, field)| {
+    // What an event is (its attributes) says more than what is in it, so values come before nested fields.
+    let leaves = fields.fields.iter().filter(|(_, field)| matches!(field, Field::Leaf(_)));
+    let nested = fields.fields.iter().filter(|(_, field)| matches!(field, Field::Nested(_)));
+    leaves.chain(nested).find_map(|(name, field)| {
         let length = pointer.len();
         pointer.push('/');
         pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));

@@ -1,6 +1,10 @@
 //! The engine: its settings, the thread that ticks its epochs, and the way from bytes to a release.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -10,7 +14,7 @@ use wharf_capability::{Attempt, EventHandlerPre, OFFERED, link};
 use wharf_event::Digest;
 
 use crate::{
-    cache::{ArtifactCache, CacheError},
+    cache::ArtifactCache,
     inspect::{self, ComponentError},
     limits::{
         ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, EPOCH_MS, KEEP_RESIDENT_BYTES,
@@ -29,31 +33,33 @@ pub enum RuntimeError {
     /// The ticker thread could not be started.
     #[error("the epoch thread could not be started")]
     Ticker(#[source] std::io::Error),
-    /// The artifact cache could not be opened.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
 }
 
 /// Makes releases out of components and calls them.
 pub struct Runtime {
     engine: Engine,
     linker: Linker<Attempt>,
-    cache: Option<ArtifactCache>,
+    cache: OnceLock<ArtifactCache>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
 
 impl Runtime {
-    /// An engine; compiled artifacts are kept in `cache`, if there is one.
+    /// An engine without a cache of compiled artifacts.
     ///
     /// # Errors
     /// When the machine does not give what the engine needs.
-    pub fn new(cache: Option<ArtifactCache>) -> Result<Self, RuntimeError> {
+    pub fn new() -> Result<Self, RuntimeError> {
         let engine = Engine::new(&config(dirty_pages_are_visible())).map_err(RuntimeError::Engine)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        Ok(Self { engine, linker, cache, _ticking: ticking })
+        Ok(Self { engine, linker, cache: OnceLock::new(), _ticking: ticking })
+    }
+
+    /// Keeps compiled artifacts in `cache` from now on. The first one given stays.
+    pub fn use_cache(&self, cache: ArtifactCache) {
+        let _ = self.cache.set(cache);
     }
 
     /// Checks a component, compiles it or takes the artifact from the cache, and resolves its imports. It uses all cores
@@ -75,12 +81,12 @@ impl Runtime {
     }
 
     fn compiled(&self, digest: &Digest, wasm: &[u8]) -> Result<Component, ComponentError> {
-        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
+        if let Some(component) = self.cache.get().and_then(|cache| cache.load(&self.engine, digest)) {
             return Ok(component);
         }
         let component = Component::new(&self.engine, wasm)
             .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?;
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache.get() {
             cache.keep(&self.engine, digest, &component);
         }
         Ok(component)

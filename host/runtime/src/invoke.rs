@@ -78,7 +78,10 @@ impl Runtime {
             Ok(Err(error)) => match error.downcast_ref::<Contended>() {
                 Some(Contended(key)) => Ending::Contended(key.clone()),
                 None => {
-                    Ending::Verdict(Verdict::Failed(broken(&error, store.data_mut().budget().memory_refused, limits)))
+                    let attempt = store.data_mut();
+                    let (memory_refused, last_words) = (attempt.budget().memory_refused, attempt.last_words());
+                    let failure = broken(&error, memory_refused, last_words.as_deref(), limits);
+                    Ending::Verdict(Verdict::Failed(failure))
                 }
             },
             Err(_) => Ending::Verdict(Verdict::Failed(Failure {
@@ -119,7 +122,7 @@ fn wished(failure: guest::Failure) -> Failure {
 }
 
 /// What a trap means to the people who read about it.
-fn broken(error: &wasmtime::Error, memory_refused: bool, limits: LimitsDocument) -> Failure {
+fn broken(error: &wasmtime::Error, memory_refused: bool, last_words: Option<&str>, limits: LimitsDocument) -> Failure {
     let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
     if error.downcast_ref::<CpuSpent>().is_some() {
         return failure(Code::LimitCpu, format!("the attempt used its CPU budget of {} ms up", limits.cpu_ms));
@@ -138,7 +141,14 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, limits: LimitsDocument)
             format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
         return failure(Code::LimitMemory, reason);
     }
-    failure(Code::HandlerTrap, format!("{error:#}"))
+    failure(Code::HandlerTrap, trap(error, last_words))
+}
+
+/// The kind of the trap first, since lists cut the rest off: then what the handler said last, then where it was.
+fn trap(error: &wasmtime::Error, last_words: Option<&str>) -> String {
+    let said = last_words.map(|words| format!("; it said: {words}")).unwrap_or_default();
+    let place = error.downcast_ref::<wasmtime::WasmBacktrace>().map(|place| format!("\n{place}")).unwrap_or_default();
+    format!("{}{said}{place}", error.root_cause())
 }
 
 fn to_guest(event: &Event) -> types::Event {

@@ -98,11 +98,16 @@ impl Host {
             let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
             bail!(Failure::new(Code::BindNotLoopback, message, help));
         }
+        let runtime = Arc::new(Runtime::new()?);
+        // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
+        let early = if settings.data.exists() { None } else { Some(load_on_thread(&settings, &runtime).await?) };
         let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
         let folder = Arc::new(folder);
-        let cache = ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?;
-        let runtime = Arc::new(Runtime::new(Some(cache))?);
-        let Loaded { rules, components, files } = load_on_thread(&settings, &runtime).await?;
+        runtime.use_cache(ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?);
+        let Loaded { rules, components, files } = match early {
+            Some(loaded) => loaded,
+            None => load_on_thread(&settings, &runtime).await?,
+        };
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;

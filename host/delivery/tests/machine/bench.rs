@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, Record, RecordKind,
-    Refused, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp,
-    WriteRequest, apply, keys,
+    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, PublishRequest, Record,
+    RecordKind, Refused, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow,
+    WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Event, EventBuilder, Position, TenantName};
 
@@ -145,6 +145,12 @@ pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleReq
         published: Vec::new(),
         writes: Vec::new(),
     }
+}
+
+/// An event to publish, with so many targets and their queue.
+pub fn publish(event: Event, targets: usize) -> PublishRequest {
+    let queues = vec!["loops".parse().unwrap(); targets];
+    PublishRequest { event, targets: targets_of(targets), queues }
 }
 
 pub fn write(key: &str, op: WriteOp) -> WriteRequest {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wharf_delivery::{DeliveryId, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp};
 use wharf_event::Code;
 
-use crate::bench::{Partition, event, settled, targets_of, tenant, write};
+use crate::bench::{Partition, event, publish, settled, tenant, write};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -47,15 +47,15 @@ proptest! {
             let chosen = |pick: usize| open.get(pick.checked_rem(open.len()).unwrap_or(0)).copied();
             let due = match step {
                 Step::Accept { id, targets } => p.accept(&format!("e{id}"), targets).1,
-                Step::Ack { pick, publish, key, op } => {
+                Step::Ack { pick, publish: count, key, op } => {
                     let Some((id, attempts)) = chosen(pick) else { continue };
                     let mut settle = settled(id, attempts + 1, Outcome::Ack);
-                    settle.published = (0..publish).map(|n| (event(&format!("p{n}")), targets_of(n))).collect();
+                    settle.published = (0..count).map(|n| publish(event(&format!("p{n}")), n)).collect();
                     let op = match op { 0 => WriteOp::Add(1), 1 => WriteOp::Set(Bytes::from_static(b"7")), _ => WriteOp::Delete };
                     settle.writes = vec![write(&format!("k{key}"), op)];
                     let (answer, due) = p.settle(settle);
                     prop_assert!(answer.is_ok());
-                    published += publish as u64;
+                    published += count as u64;
                     owed.remove(&id);
                     due
                 }

@@ -7,7 +7,7 @@ use wharf_delivery::{
 };
 use wharf_event::{AttributeValue, Code, Position};
 
-use crate::bench::{Partition, event, settled, targets_of, tenant, write};
+use crate::bench::{Partition, event, publish, settled, tenant, write};
 
 fn accepted(answer: Result<Answer, Refused>) -> (Position, bool) {
     match answer.unwrap() {
@@ -75,7 +75,7 @@ fn effects_commit_with_the_settlement_and_chain_to_new_deliveries() {
     let mut p = Partition::new();
     let id = p.accept("a", 1).1[0].id;
     let mut settle = settled(id, 1, Outcome::Ack);
-    settle.published = vec![(event("x"), targets_of(1)), (event("y"), Vec::new()), (event("z"), targets_of(2))];
+    settle.published = vec![publish(event("x"), 1), publish(event("y"), 0), publish(event("z"), 2)];
     settle.writes = vec![write("n", WriteOp::Add(3)), write("s", WriteOp::Set(Bytes::from_static(b"v")))];
     let (_, due) = p.settle(settle);
     assert_eq!(due.iter().map(|due| due.id.to_string()).collect::<Vec<_>>(), ["3-1.0", "3-3.0", "3-3.1"]);
@@ -129,7 +129,7 @@ fn events_matched_with_old_rules_are_sent_back() {
     let id = p.accept("a", 1).1[0].id;
     let mut settle = settled(id, 1, Outcome::Ack);
     settle.rules_version = 0;
-    settle.published = vec![(event("x"), Vec::new())];
+    settle.published = vec![publish(event("x"), 0)];
     assert_eq!(p.settle(settle).0.unwrap_err(), Refused::StaleRules);
 }
 
@@ -139,10 +139,10 @@ fn an_event_beyond_the_hop_limit_is_kept_and_its_deliveries_are_dead_lettered() 
     let id = p.accept("a", 1).1[0].id;
     let mut settle = settled(id, 1, Outcome::Ack);
     let far = |hops: i32| event("x").with_extension("wharfhops", hops).unwrap();
-    settle.published = vec![(far(16), targets_of(1)), (far(17), targets_of(2))];
+    settle.published = vec![publish(far(16), 1), publish(far(17), 2)];
     let (_, due) = p.settle(settle);
     assert_eq!(due.len(), 1);
-    assert_eq!(DeadLetterRow::depth(&p.tables, &tenant(), &"handler".parse().unwrap()).unwrap(), Some(2));
+    assert_eq!(DeadLetterRow::depth(&p.tables, &tenant(), &"loops".parse().unwrap()).unwrap(), Some(2));
     assert_eq!((p.stats().pending, p.stats().dead_letters), (1, 2));
 }
 
@@ -151,7 +151,7 @@ fn publishing_has_bounds_of_its_own_and_a_hop_count_cannot_be_talked_down() {
     let mut p = Partition::new();
     let id = p.accept("a", 1).1[0].id;
     let mut settle = settled(id, 1, Outcome::Ack);
-    settle.published = vec![(event("x"), targets_of(TARGETS_PER_EVENT_MAX + 1))];
+    settle.published = vec![publish(event("x"), TARGETS_PER_EVENT_MAX + 1)];
     let before = p.tables.clone();
     assert!(matches!(p.settle(settle).0, Err(Refused::TooManyTargets { .. })));
     assert_eq!(p.tables, before);

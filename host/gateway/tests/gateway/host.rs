@@ -67,7 +67,12 @@ impl FakeHost {
             time: TIME.to_owned(),
             bus: "default".parse().unwrap(),
             event: event_json(event).unwrap(),
-            deliveries: vec![TargetRef { rule: "all".parse().unwrap(), plugin: "stats".parse().unwrap(), n: 0 }],
+            deliveries: vec![TargetRef {
+                rule: "all".parse().unwrap(),
+                plugin: "stats".parse().unwrap(),
+                n: 0,
+                given_up: None,
+            }],
             parent: None,
         };
         self.events.lock().unwrap().iter().enumerate().map(view).collect()

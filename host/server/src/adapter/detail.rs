@@ -82,13 +82,13 @@ fn search(
 
 impl Told {
     fn new(event: Position, n: u16, target: &TargetRef, placed: &view::Placed<'_>) -> Self {
-        // Beyond the hop limit a delivery is given up without an attempt, into the queue that is named like its plugin.
-        let queue = placed.hop_limit.then(|| QueueName::from(&target.plugin));
+        // Beyond the hop limit a delivery is given up without an attempt.
+        let queue = placed.given_up.get(usize::from(n)).cloned();
         let view = DeliveryView {
             id: DeliveryId { event, n }.to_string(),
             rule: target.rule.clone(),
             plugin: target.plugin.clone(),
-            state: if placed.hop_limit { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
+            state: if queue.is_some() { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
             attempts: Vec::new(),
         };
         Self { view, since_ms: placed.time_ms, attempts: 0, queue }

@@ -2,7 +2,7 @@
 
 use wharf_delivery::{Attempt, DeliveryId, Outcome, Published, Record, TargetRef};
 use wharf_dispatch::{Item, rfc3339};
-use wharf_event::{BusName, Code, Event, Position, TenantName};
+use wharf_event::{BusName, Code, Event, Position, QueueName, TenantName};
 use wharf_gateway::{
     Refusal,
     view::{self, AttemptView, EventView, FeedItem},
@@ -15,8 +15,8 @@ pub(super) struct Placed<'a> {
     pub(super) bus: &'a BusName,
     pub(super) event: &'a Event,
     pub(super) targets: &'a [TargetRef],
-    /// It hops once too often: its deliveries went to dead-letter queues at once.
-    pub(super) hop_limit: bool,
+    /// It hops once too often: the dead-letter queue of each delivery. Empty otherwise.
+    pub(super) given_up: &'a [QueueName],
     pub(super) parent: Option<Position>,
 }
 
@@ -32,6 +32,7 @@ impl Placed<'_> {
             rule: target.rule.clone(),
             plugin: target.plugin.clone(),
             n,
+            given_up: self.given_up.get(n as usize).cloned(),
         };
         let event = view::event_json(self.event)
             .map_err(|error| Refusal::new(Code::Internal, format!("an event is no JSON: {error}")))?;
@@ -51,7 +52,7 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
     let (position, time_ms) = (item.position, item.time_ms);
     match &item.record {
         Record::Accept { bus, event, targets, .. } => {
-            vec![Placed { position, time_ms, bus, event, targets, hop_limit: false, parent: None }]
+            vec![Placed { position, time_ms, bus, event, targets, given_up: &[], parent: None }]
         }
         Record::Settle { bus, delivery, published, .. } => {
             let parent = Some(delivery.event);
@@ -61,7 +62,7 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
                 bus,
                 event: &published.event,
                 targets: &published.targets,
-                hop_limit: published.hop_limit,
+                given_up: &published.given_up,
                 parent,
             };
             (1..).zip(published).map(placed).collect()

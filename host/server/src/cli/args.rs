@@ -78,7 +78,7 @@ pub enum Command {
         #[command(subcommand)]
         command: KvCommand,
     },
-    /// Show the totals since the host has this data
+    /// Show the totals (duplicates, conflicts and times: since the host started)
     #[command(after_help = "Example:\n  wharf stats -o json")]
     Stats,
     /// Ask rules what they say to an event, without sending it

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::DeliveryId;
-use wharf_event::{BusName, PluginName, Position, RuleName};
+use wharf_event::{BusName, PluginName, Position, QueueName, RuleName};
 use wharf_gateway::view::{AttemptView, DeliveryState, EventDetail, EventView, FeedItem, Outcome};
 
 use super::limits::TREE_EVENTS_MAX;
@@ -40,6 +40,8 @@ pub struct Branch {
     pub attempts: Vec<AttemptView>,
     /// Its turn among the deliveries that ended; none while it has never ended.
     pub ended: Option<usize>,
+    /// The dead-letter queue that it went to without an attempt, beyond the hop limit.
+    pub given_up: Option<QueueName>,
 }
 
 impl Branch {
@@ -173,9 +175,10 @@ impl Tree {
             id: DeliveryId { event: event.position, n }.to_string(),
             rule: target.rule.clone(),
             plugin: target.plugin.clone(),
-            standing: Standing::Open,
+            standing: if target.given_up.is_some() { Standing::DeadLettered } else { Standing::Open },
             attempts: Vec::new(),
-            ended: None,
+            ended: target.given_up.as_ref().map(|_| self.turn),
+            given_up: target.given_up.clone(),
         };
         let branches = (0..).zip(&event.deliveries).map(branch).collect();
         self.events.insert(event.position, Node { event: event.clone(), branches });

@@ -64,7 +64,11 @@ impl Printer<'_> {
         let below = format!("{indent}{bar}");
         let more = if published.is_empty() { "   " } else { "│  " };
         let mut attempts = branch.attempts.iter();
-        let first = attempts.next().map_or_else(|| faint("waits for its first attempt"), |first| attempt(first, 1));
+        let first = match (attempts.next(), &branch.given_up) {
+            (Some(first), _) => attempt(first, 1),
+            (None, Some(queue)) => format!("dead-letter  in queue {queue}  hop-limit: too long a chain of events"),
+            (None, None) => faint("waits for its first attempt"),
+        };
         self.lines.push(format!("{indent}{tee}{}  {first}", target(branch)));
         for (number, next) in (2..).zip(attempts) {
             self.lines.push(format!("{below}{more}{}", attempt(next, number)));

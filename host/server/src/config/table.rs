@@ -24,6 +24,11 @@ impl Sink {
         self.0.borrow_mut().push(problem);
     }
 
+    /// Whether a mistake was found at that place already.
+    pub(super) fn has_at(&self, span: Option<Range<usize>>) -> bool {
+        span.is_some_and(|span| self.0.borrow().iter().any(|problem| problem.span == span))
+    }
+
     pub(super) fn into_list(self) -> Vec<Problem> {
         let mut list = self.0.into_inner();
         list.sort_by_key(|problem| problem.span.start);
@@ -57,6 +62,11 @@ impl<'a> Table<'a> {
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'a>> {
         self.known.borrow_mut().insert(key);
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+    }
+
+    /// Where the value of a key stands.
+    pub(super) fn value_span(&self, key: &str) -> Option<Range<usize>> {
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value.span())
     }
 
     fn expected(&self, value: Value<'_>, key: &str, wanted: &str) {

@@ -87,17 +87,24 @@ fn read_grants(table: Table<'_>) -> GrantsDocument {
 /// Event types that a plugin may publish: one, or with a `*` at the end all that begin so.
 struct PublishGrant(String);
 
-/// A `*` would stand for itself here, which nobody means.
+/// A grant that would never match anything.
 #[derive(Debug, thiserror::Error)]
-#[error("in `{0}` a `*` stands before the end; only at the end does it stand for anything")]
-struct StarWithin(String);
+enum NoGrant {
+    #[error("an empty type grants nothing")]
+    Empty,
+    #[error("in `{0}` a `*` stands before the end; only at the end does it stand for anything")]
+    StarWithin(String),
+}
 
 impl FromStr for PublishGrant {
-    type Err = StarWithin;
+    type Err = NoGrant;
 
-    fn from_str(text: &str) -> Result<Self, StarWithin> {
+    fn from_str(text: &str) -> Result<Self, NoGrant> {
+        if text.is_empty() {
+            return Err(NoGrant::Empty);
+        }
         match text.strip_suffix('*').unwrap_or(text).contains('*') {
-            true => Err(StarWithin(text.to_owned())),
+            true => Err(NoGrant::StarWithin(text.to_owned())),
             false => Ok(Self(text.to_owned())),
         }
     }
@@ -144,7 +151,19 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
         table.missing("pattern", "add one, such as pattern = { type = [\"order.created\"] }");
         return None;
     };
-    let Some(json) = pattern_json::to_json(value.get_ref()) else {
+    let json = match value.get_ref() {
+        // JSON in a string: the only way to write `null`, which TOML has not.
+        DeValue::String(text) => match serde_json::from_str(text) {
+            Ok(json) => Some(json),
+            Err(error) => {
+                let help = "give a table, or JSON in a string: pattern = '{\"data\": {\"x\": [null]}}'";
+                sink.report_as(Code::PatternInvalid, value.span(), format!("the pattern is no JSON: {error}"), help);
+                return None;
+            }
+        },
+        other => pattern_json::to_json(other),
+    };
+    let Some(json) = json else {
         sink.report(
             value.span(),
             "the pattern holds a date or a float that is no number",
@@ -197,7 +216,8 @@ fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {
         attempts: table.integer("attempts", ATTEMPTS).unwrap_or(defaults.attempts),
         age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
     };
-    if retry.first_ms > retry.max_ms {
+    let both_read = ["first", "max"].iter().all(|key| !sink.has_at(table.value_span(key)));
+    if both_read && retry.first_ms > retry.max_ms {
         sink.report(table.span.clone(), "`first` is longer than `max`", "give a `max` that is at least `first`");
     }
     table.finish();

@@ -93,6 +93,16 @@ fn what_is_left_out_has_the_documented_default() {
 }
 
 #[test]
+fn a_pattern_may_be_json_in_a_string_since_toml_has_no_null() {
+    let text = FULL.replace(
+        "pattern = { type = [\"opened\"], data = { issue = { n = [{ numeric = [\">\", 1.5] }] } } }",
+        "pattern = '{\"data\": {\"closed_at\": [null]}}'",
+    );
+    assert_ne!(text, FULL);
+    assert_eq!(read(&text).tenants["acme"].rules["opened"].pattern, json!({"data": {"closed_at": [null]}}));
+}
+
+#[test]
 fn each_mistake_is_told_with_its_place() {
     let cases = [
         (
@@ -113,6 +123,7 @@ fn each_mistake_is_told_with_its_place() {
         ("wall_ms = 1000", "wall_ms = 0", "10:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
         ("memory_mib = 32", "memory_mib = 100000", "10:", "is out of range"),
         ("bus = \"audit\"", "bus = \"nowhere\"", "13:7", "there is no event bus `nowhere`"),
+        ("pattern = {", "pattern = \"{\" # {", "14:11", "the pattern is no JSON"),
         ("numeric", "numerik", "14:", "wrong event pattern at `/data/issue/n/0"),
         ("plugin = \"triage\"", "plugin = \"other\"", "16:10", "there is no plugin `other`"),
         ("plugin = \"triage\"", "", "15:", "a target of rule `opened` has no `plugin`"),

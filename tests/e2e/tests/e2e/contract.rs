@@ -15,7 +15,7 @@ fn a_chain_of_events_ends_at_the_hop_limit_and_tells_its_ancestry() {
     let (last, before) = (&events[0]["event"], &events[1]["event"]);
     assert_eq!((&last["correlationid"], &last["wharfhops"]), (&"first".into(), &17.into()));
     assert_eq!(last["causationid"], before["id"]);
-    assert_eq!(host.dead("probe")[0]["code"], "hop-limit");
+    assert_eq!(host.dead("dead")[0]["code"], "hop-limit");
 }
 
 #[test]

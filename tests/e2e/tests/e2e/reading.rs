@@ -54,13 +54,13 @@ fn an_event_beyond_the_hop_limit_shows_its_deliveries_as_dead_lettered_until_the
     let host = site.start("serve");
     host.send("first", "probe.chain");
     host.settled("acme");
-    let letter = host.dead("probe")[0].clone();
+    let letter = host.dead("dead")[0].clone();
     let event = letter["event"]["position"].as_str().unwrap();
     let delivery = |of: &str| host.get(&format!("/v1/tenants/acme/events/{of}")).1["deliveries"][0].clone();
     let state = |of: &str| delivery(of)["state"].as_str().unwrap().to_owned();
     assert_eq!(state(event), "dead-lettered");
     assert_eq!(state("first"), "settled");
-    let (status, _) = host.post("/v1/tenants/acme/dlq/probe/redrive", "application/json", "{\"all\":true}");
+    let (status, _) = host.post("/v1/tenants/acme/dlq/dead/redrive", "application/json", "{\"all\":true}");
     assert_eq!(status, 200);
     host.settled("acme");
     assert_eq!((state(event), delivery(event)["attempts"].as_array().unwrap().len()), ("settled".to_owned(), 1));

@@ -32,6 +32,7 @@ fn a_bad_component_is_refused_by_its_own_code() {
             "{code}: {said}"
         );
     }
+    assert!(!site.folder.path().join("data").exists(), "no data folder is made for what cannot run");
     site.write("wharf.toml", config.replace(&probe, "nowhere.wasm"));
     assert!(site.refuse("serve").1.contains("error[component-missing]"));
 }
