@@ -35,7 +35,7 @@ pub enum KvError {
         bucket: String,
     },
     /// No grant of this plugin names the bucket.
-    #[error("bucket `{bucket}` is not granted to this plugin")]
+    #[error("{} is not granted to this plugin", named(bucket))]
     AccessDenied {
         /// The bucket that was asked for.
         bucket: String,
@@ -58,6 +58,15 @@ pub enum KvError {
         /// What is wrong with the value.
         source: serde_json::Error,
     },
+}
+
+/// A bucket as messages call it. What the default one is really called, only the host knows: it is named like the plugin.
+fn named(bucket: &str) -> String {
+    if bucket == "default" {
+        "the plugin's own bucket (named like it)".to_owned()
+    } else {
+        format!("bucket `{bucket}`")
+    }
 }
 
 /// The buckets that this attempt has opened, by name.
