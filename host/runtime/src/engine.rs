@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -40,6 +40,8 @@ pub struct Runtime {
     engine: Engine,
     linker: Linker<Attempt>,
     cache: OnceLock<ArtifactCache>,
+    /// What was compiled before there was a cache.
+    early: Mutex<Vec<(Digest, Component)>>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
@@ -54,11 +56,14 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        Ok(Self { engine, linker, cache: OnceLock::new(), _ticking: ticking })
+        Ok(Self { engine, linker, cache: OnceLock::new(), early: Mutex::default(), _ticking: ticking })
     }
 
-    /// Keeps compiled artifacts in `cache` from now on. The first one given stays.
+    /// Keeps compiled artifacts in `cache`, those that were compiled already too.
     pub fn use_cache(&self, cache: ArtifactCache) {
+        let early = std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner));
+        early.iter().for_each(|(digest, component)| cache.keep(&self.engine, digest, component));
+        // A host has one cache; a second one would have nothing to add.
         let _ = self.cache.set(cache);
     }
 
@@ -86,8 +91,9 @@ impl Runtime {
         }
         let component = Component::new(&self.engine, wasm)
             .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?;
-        if let Some(cache) = self.cache.get() {
-            cache.keep(&self.engine, digest, &component);
+        match self.cache.get() {
+            Some(cache) => cache.keep(&self.engine, digest, &component),
+            None => self.early.lock().unwrap_or_else(PoisonError::into_inner).push((*digest, component.clone())),
         }
         Ok(component)
     }
