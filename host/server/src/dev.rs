@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot be built.
 pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
-    logging::start(args.log_format);
+    let _logging = logging::start(args.log_format);
     folder::keep_to_owner();
     let settings = Settings {
         config: args.config,

@@ -1,7 +1,11 @@
 //! The host's own log, on stderr: text for people at a terminal, JSON for everyone else.
+//!
+//! Invariant: nobody waits for whoever reads the log. A thread of its own writes; when too many lines wait for it, new ones are
+//! dropped.
 
 use std::io::IsTerminal as _;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How lines look.
@@ -15,8 +19,13 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging. `WHARF_LOG` filters, as `info,plugin=debug` does.
-pub fn start(format: LogFormat) {
+/// Lines that may wait to be written.
+const LINES_WAITING_MAX: usize = 16_384;
+
+/// Starts logging. `WHARF_LOG` filters, as `info,plugin=debug` does. What waits is written when the guard is dropped.
+pub fn start(format: LogFormat) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
     let filter = EnvFilter::try_from_env("WHARF_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
@@ -25,11 +34,12 @@ pub fn start(format: LogFormat) {
         LogFormat::Text => false,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = fmt::layer().with_writer(writer);
     // Logging can be started once; a second start changes nothing.
     let _ = if json {
         registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
     } else {
         registry.with(layer.with_ansi(terminal).with_target(false)).try_init()
     };
+    guard
 }

@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// When it cannot be built, or does not stop cleanly.
 pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
-    logging::start(args.log_format);
+    let _logging = logging::start(args.log_format);
     folder::keep_to_owner();
     let settings = Settings {
         config: args.config,
