@@ -10,6 +10,9 @@ use wharf_event::{BucketName, Code, Event, Position};
 
 use crate::limits::{PUBLISHED_BYTES_MAX, READ_BYTES_MAX, READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
 
+/// A version that nothing ever has.
+const NEVER: Position = Position { k: u64::MAX, i: u32::MAX };
+
 /// Buffered effects, and the versions that the attempt saw.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
@@ -80,13 +83,17 @@ impl Effects {
         Ok(())
     }
 
-    /// Remembers that `key` was seen at `version`. The first sight counts: a later, different one would conflict anyway.
+    /// Remembers that `key` was seen at `version`. Seen at two versions, it was seen at none: absence can come back, so the
+    /// first sight alone could pass for the whole truth.
     pub(crate) fn saw(&mut self, key: ReadKey, version: Position) -> Result<(), Spent> {
         self.read_bytes += match &key {
             ReadKey::Value(_, name) => name.len(),
             ReadKey::Listing(_) => 0,
         };
-        self.reads.entry(key).or_insert(version);
+        let seen = self.reads.entry(key).or_insert(version);
+        if *seen != version {
+            *seen = NEVER;
+        }
         if self.read_bytes > READ_BYTES_MAX {
             return Err(Spent::Reads);
         }

@@ -132,6 +132,9 @@ impl Attempt {
         if let Err(error) = check_key(key) {
             return Ok(Err(error));
         }
+        // A writer queues as well, or whoever has the key for itself would be overtaken for ever.
+        self.queue_if_taken(&ReadKey::Value(bucket.clone(), key.to_owned()))?;
+        self.queue_if_taken(&ReadKey::Listing(bucket.clone()))?;
         if let WriteOp::Set(value) = &op
             && value.len() > VALUE_BYTES_MAX
         {

@@ -93,7 +93,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
-    for _ in 0..=CONFLICT_RUNS_MAX {
+    for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration } =
             invoke(attempts, waiting, &rules, &plugin, &event, held.is_some()).await;
         let keys = match ending {
@@ -109,6 +109,9 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
             }
         };
         attempts.meters.conflict(&waiting.row.tenant);
+        if run == CONFLICT_RUNS_MAX {
+            break;
+        }
         held = Some(queue_for(attempts, &waiting.row.tenant, held, keys).await);
     }
     let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");

@@ -100,6 +100,7 @@ impl Dispatcher {
             // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
             checkpointed: Instant::now().checked_sub(CHECKPOINT_EVERY).unwrap_or_else(Instant::now),
             marked: true,
+            stopping: false,
         };
         let writer =
             std::thread::Builder::new().name("wharf-log".into()).spawn(|| writer.run()).map_err(OpenError::Thread)?;

@@ -91,6 +91,7 @@ impl Scheduler {
                 return;
             }
             if !stopping {
+                self.wake();
                 self.start_all();
             }
             let pause = self.pause();
@@ -100,9 +101,12 @@ impl Scheduler {
                     None => return,
                 },
                 Some(lane) = self.done.1.recv() => self.ended(&lane),
-                () = tokio::time::sleep(pause) => self.wake(),
-                // An error means that the host is gone, and then this task is soon dropped too.
-                _ = self.stopping.changed() => {}
+                // Retries that are due are taken at the top.
+                () = tokio::time::sleep(pause) => {}
+                changed = self.stopping.changed() => if changed.is_err() {
+                    // The host is gone.
+                    return;
+                },
             }
         }
     }
@@ -155,9 +159,10 @@ impl Scheduler {
             self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
             self.take_turn(key.clone());
             let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
+            // The scheduler hears of the end even if the attempt panics, or is never polled.
+            let ended = Ended { done, lane: key };
             self.guests.spawn(async move {
-                // The scheduler hears of the end even if the attempt panics.
-                let _ended = Ended { done, lane: key };
+                let _ended = ended;
                 attempt::run(&attempts, waiting).await;
             });
         }

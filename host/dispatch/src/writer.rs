@@ -38,6 +38,8 @@ pub(crate) struct Writer {
     pub(crate) checkpointed: Instant,
     /// The last frame is a mark or an epoch: no other mark is needed.
     pub(crate) marked: bool,
+    /// It was asked to stop.
+    pub(crate) stopping: bool,
 }
 
 /// An answer to a request, or why there is none.
@@ -69,9 +71,12 @@ impl Writer {
             match self.messages.recv_timeout(MARK_AFTER) {
                 Ok(Message::Ask(job)) => self.commit(*job)?,
                 Ok(Message::Checkpointed(result)) => self.thaw(result)?,
-                Ok(Message::Stop) => return self.last_checkpoint(),
+                Ok(Message::Stop) => self.stopping = true,
                 Err(RecvTimeoutError::Timeout) => self.idle()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            }
+            if self.stopping {
+                return self.last_checkpoint();
             }
             self.checkpoint_if_due()?;
         }
@@ -86,14 +91,15 @@ impl Writer {
             answers: Vec::new(),
             arisen: Vec::new(),
         };
-        let mut other = None;
+        let mut checkpointed = None;
         let gathered = {
             let shared = Arc::clone(&self.shared);
             let mut sequenced = shared.write();
-            let gathered = self.gather(first, &mut draft, &mut sequenced.state, &mut other);
-            // After an error the state may hold half of a request: nobody may take it for durable.
-            if gathered.is_err() || !draft.records.is_empty() {
-                sequenced.k = draft.k;
+            // After an error or a panic the state may hold half of a request: nobody may take it for durable.
+            let before = std::mem::replace(&mut sequenced.k, draft.k);
+            let gathered = self.gather(first, &mut draft, &mut sequenced.state, &mut checkpointed);
+            if gathered.is_ok() && draft.records.is_empty() {
+                sequenced.k = before;
             }
             gathered
         };
@@ -112,11 +118,8 @@ impl Writer {
         for arisen in draft.arisen {
             let _ = self.arisen.send(arisen);
         }
-        match other {
-            Some(Message::Checkpointed(result)) => self.thaw(result)?,
-            // It was asked with requests at hand: they are answered now, and it is asked again.
-            Some(message) => drop(self.reports.send(message)),
-            None => {}
+        if let Some(result) = checkpointed {
+            self.thaw(result)?;
         }
         self.log.prepare_step().map_err(|error| chain(&error))?;
         Ok(())
@@ -128,7 +131,7 @@ impl Writer {
         first: Job,
         draft: &mut FrameDraft,
         state: &mut State,
-        other: &mut Option<Message>,
+        checkpointed: &mut Option<Result<Snapshot, String>>,
     ) -> Result<(), TableError> {
         let (mut bytes, mut requests) = (first.bytes, 1);
         self.decide(first, draft, state)?;
@@ -138,8 +141,13 @@ impl Writer {
                     (bytes, requests) = (bytes + job.bytes, requests + 1);
                     self.decide(*job, draft, state)?;
                 }
-                Ok(message) => {
-                    *other = Some(message);
+                Ok(Message::Checkpointed(result)) => {
+                    *checkpointed = Some(result);
+                    break;
+                }
+                // The requests at hand are answered first.
+                Ok(Message::Stop) => {
+                    self.stopping = true;
                     break;
                 }
                 Err(_) => break,
@@ -266,8 +274,10 @@ impl Writer {
     fn fail(&self, error: &str) {
         tracing::error!("the log failed, nothing is acknowledged any more: {error}");
         self.shared.progress.send_modify(|progress| progress.failed = Some(error.to_owned()));
-        // Requests that wait, and those still to come, are answered until the last one who can ask is gone.
-        while let Ok(message) = self.messages.recv() {
+        // Requests that wait, and those still to come, are told why until the host stops.
+        loop {
+            let message = if self.stopping { self.messages.try_recv().ok() } else { self.messages.recv().ok() };
+            let Some(message) = message else { return };
             match message {
                 Message::Ask(job) => {
                     let _ = job.answer.send(Err(AskError::Failed(error.to_owned())));

@@ -31,6 +31,20 @@ fn a_read_of_two_keys_and_a_listing_sees_one_moment() {
 }
 
 #[test]
+fn a_reader_gets_its_turn_on_a_key_that_others_add_to_all_the_time() {
+    let site = Site::probe("concurrency = 16", "attempts = 1");
+    let host = site.start("serve");
+    let kind = |n: u32| if n.is_multiple_of(20) { "probe.read-hot" } else { "probe.add-hot" };
+    let batch: Vec<_> = (0..400)
+        .map(|n| serde_json::json!({"specversion": "1.0", "id": n.to_string(), "source": "t", "type": kind(n)}))
+        .collect();
+    host.post("/events", "application/cloudevents-batch+json", serde_json::to_vec(&batch).unwrap());
+    let stats = host.settled("acme");
+    assert_eq!(stats["dead_letters"], 0, "{stats}: {:?}", host.dead("dead").first());
+    assert_eq!(host.value("probe", "hot").as_deref(), Some("380"));
+}
+
+#[test]
 fn a_failed_attempt_leaves_nothing_behind() {
     let site = Site::probe("", "attempts = 1");
     let host = site.start("serve");

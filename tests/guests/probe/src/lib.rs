@@ -14,6 +14,13 @@ fn probe(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
             cx.kv().increment("shared", 1)?;
             cx.kv().add("added", 1)?;
         }
+        // Only adds, to the key that the next one reads.
+        "probe.add-hot" => cx.kv().add("hot", 1)?,
+        "probe.read-hot" => {
+            let seen = cx.kv().get("hot")?.unwrap_or_default();
+            spin(20_000);
+            cx.kv().set(&format!("saw/{}", event.id), &seen)?;
+        }
         // Read, think, write by hand, over two keys and a listing.
         "probe.read-modify-write" => {
             let before: u64 = cx.kv().get_json("pair")?.unwrap_or(0);
