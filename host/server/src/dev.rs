@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    cli::DevArgs,
+    cli::HostArgs,
     folder, logging,
     serve::{announce, stopped},
     wire::{Reloader, Settings, Threads},
@@ -29,17 +29,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn run(args: DevArgs, json: bool) -> Result<ExitCode> {
+pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     let _logging = logging::start(args.log_format);
     folder::keep_to_owner();
-    let settings = Settings {
-        config: args.config,
-        data: args.data,
-        listen: args.listen,
-        dedup_window: args.dedup_window,
-        drain: DRAIN,
-    };
-    let drained = Threads::start()?.run(settings, async |host| {
+    let drained = Threads::start()?.run(Settings::new(args, DRAIN), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));

@@ -16,16 +16,9 @@ use crate::{
 /// # Errors
 /// When it cannot be built, or does not stop cleanly.
 pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
-    let _logging = logging::start(args.log_format);
+    let _logging = logging::start(args.host.log_format);
     folder::keep_to_owner();
-    let settings = Settings {
-        config: args.config,
-        data: args.data,
-        listen: args.listen,
-        dedup_window: args.dedup_window,
-        drain: args.drain,
-    };
-    let drained = Threads::start()?.run(settings, async |host| {
+    let drained = Threads::start()?.run(Settings::new(args.host, args.drain), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         host.serve(stopped).await

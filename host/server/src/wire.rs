@@ -13,6 +13,7 @@ use wharf_runtime::{ArtifactCache, Runtime};
 
 use crate::{
     adapter::HostAdapter,
+    cli::HostArgs,
     failure::Failure,
     folder::DataFolder,
     load::{self, Loaded},
@@ -34,6 +35,15 @@ pub struct Settings {
     pub dedup_window: Duration,
     /// How long running attempts may take at the end.
     pub drain: Duration,
+}
+
+impl Settings {
+    /// What the command line says, and how long the end may take.
+    #[must_use]
+    pub fn new(args: HostArgs, drain: Duration) -> Self {
+        let HostArgs { config, data, listen, dedup_window, log_format: _ } = args;
+        Self { config, data, listen, dedup_window, drain }
+    }
 }
 
 /// A host that is built and does not serve yet.

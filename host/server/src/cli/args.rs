@@ -55,7 +55,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run a host that swaps changed plugins and rules in while events flow
     #[command(after_help = "Example:\n  wharf dev")]
-    Dev(DevArgs),
+    Dev(HostArgs),
     /// Send an event, follow it, and print what became of it
     #[command(after_help = "Example:\n  wharf send com.example.order.placed -d '{\"total\": 12}'\n\n\
         Exit status: 0 all deliveries ended well, 9 one went to a dead-letter queue, 8 one still waits for a retry when \
@@ -103,9 +103,9 @@ pub enum Command {
     },
 }
 
-/// `wharf serve`.
+/// What every host is told: all of `wharf dev`.
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub struct HostArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "wharf.toml")]
     pub config: PathBuf,
@@ -118,32 +118,20 @@ pub struct ServeArgs {
     /// How long an event's (source, id) is remembered
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     pub dedup_window: Duration,
-    /// How long running attempts may take once the host is told to stop
-    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
-    pub drain: Duration,
     /// How the host's own log looks, on stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
 }
 
-/// `wharf dev`.
+/// `wharf serve`.
 #[derive(Debug, Args)]
-pub struct DevArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "wharf.toml")]
-    pub config: PathBuf,
-    /// The folder that holds everything that must survive
-    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
-    pub data: PathBuf,
-    /// Where HTTP is served; a loopback address
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
-    pub listen: SocketAddr,
-    /// How long an event's (source, id) is remembered
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
-    pub dedup_window: Duration,
-    /// How the host's own log looks, on stderr
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    pub log_format: LogFormat,
+pub struct ServeArgs {
+    /// What every host is told
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// How long running attempts may take once the host is told to stop
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    pub drain: Duration,
 }
 
 /// `wharf send`.

@@ -31,5 +31,5 @@ mod tree;
 mod tree_lines;
 mod words;
 
-pub use args::{DevArgs, ServeArgs};
+pub use args::{HostArgs, ServeArgs};
 pub use run::run;
