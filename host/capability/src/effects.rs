@@ -70,7 +70,11 @@ impl Effects {
         self.published.len()
     }
 
-    pub(crate) fn publish(&mut self, event: Event) -> Result<(), Spent> {
+    /// Publishes an event.
+    ///
+    /// # Errors
+    /// When a bound is spent.
+    pub fn publish(&mut self, event: Event) -> Result<(), Spent> {
         let bytes = self.published_bytes + event.size();
         if self.published.len() >= PUBLISHES_PER_ATTEMPT_MAX {
             return Err(Spent::Publishes);
@@ -85,7 +89,10 @@ impl Effects {
 
     /// Remembers that `key` was seen at `version`. Seen at two versions, it was seen at none: absence can come back, so the
     /// first sight alone could pass for the whole truth.
-    pub(crate) fn saw(&mut self, key: ReadKey, version: Position) -> Result<(), Spent> {
+    ///
+    /// # Errors
+    /// When a bound is spent.
+    pub fn saw(&mut self, key: ReadKey, version: Position) -> Result<(), Spent> {
         self.read_bytes += match &key {
             ReadKey::Value(_, name) => name.len(),
             ReadKey::Listing(_) => 0,
@@ -105,7 +112,11 @@ impl Effects {
         if self.reads_made > READS_MAX { Err(Spent::Reads) } else { Ok(()) }
     }
 
-    pub(crate) fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Spent> {
+    /// Changes a key; a later change of it replaces this one.
+    ///
+    /// # Errors
+    /// When a bound is spent.
+    pub fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Spent> {
         let bytes = key.len() + if let WriteOp::Set(value) = &op { value.len() } else { 8 };
         if self.written_bytes + bytes > WRITTEN_BYTES_MAX {
             return Err(Spent::WrittenBytes);

@@ -6,8 +6,8 @@ use crate::{
     Due, Record, StatsRow, TargetRef,
     apply::{Arising, change_stats, insert_deliveries},
     dedup::Fingerprint,
+    keys,
     limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX, TENANT_PENDING_MAX},
-    rows::keys,
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{TableError, Tables},
 };

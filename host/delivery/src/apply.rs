@@ -3,8 +3,8 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, configure, redrive,
-    rows::{DeadLetterRow, QueueRow, Row, keys},
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, configure, keys, redrive,
+    rows::{DeadLetterRow, QueueRow, Row},
     settle,
     tables::{Table, TableError, Tables},
 };
@@ -64,6 +64,8 @@ impl Arising<'_> {
                 attempts: 0,
                 due_ms: self.time_ms,
                 since_ms: self.time_ms,
+                timed: false,
+                place: None,
             },
             event: Some(self.event.clone()),
         };
@@ -73,8 +75,23 @@ impl Arising<'_> {
 
 pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) {
     for delivery in due {
-        tables.insert(Table::Deliveries, &delivery.id.to_key(), delivery.row.encode());
+        tables.insert(Table::Deliveries, &delivery.row.key(delivery.id), delivery.row.encode());
     }
+}
+
+/// Removes a delivery, and its timer if it has one.
+pub(crate) fn remove_delivery(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
+    tables.remove(Table::Deliveries, &row.key(id));
+    if row.timed {
+        tables.remove(Table::Timers, &row.timer(id));
+    }
+}
+
+/// Writes a delivery that waits for its time. There is none under that key: whoever calls has removed it.
+pub(crate) fn insert_timed(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
+    assert!(row.timed, "a delivery with a timer is one that waits for its time");
+    tables.insert(Table::Deliveries, &row.key(id), row.encode());
+    tables.insert(Table::Timers, &row.timer(id), Vec::new());
 }
 
 pub(crate) fn change_stats(
@@ -103,5 +120,6 @@ pub(crate) fn dead_letter(
     let key = keys::dead_letter(&row.tenant, queue, id);
     let dead = DeadLetterRow { delivery: row, code, reason: reason.to_owned(), at_ms: time_ms };
     tables.put(Table::DeadLetters, &key, dead.encode());
+    tables.put(Table::Letters, &id.to_key(), queue.as_str().into());
     Ok(())
 }

@@ -6,9 +6,10 @@ use wharf_event::{QueueName, TenantName};
 
 use crate::{
     DeadLetterRow, DeliveryId, Due, Record,
-    apply::change_stats,
+    apply::{change_stats, insert_timed},
+    keys,
     limits::REDRIVE_PAGE,
-    rows::{QueueRow, Row, keys},
+    rows::{QueueRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
@@ -88,9 +89,11 @@ pub(crate) fn apply(
         let key = keys::dead_letter(tenant, queue, *id);
         let Some(dead) = DeadLetterRow::read(tables, &key)? else { continue };
         tables.remove(Table::DeadLetters, &key);
+        tables.remove(Table::Letters, &id.to_key());
         let mut row = dead.delivery;
-        (row.attempts, row.due_ms, row.since_ms) = (0, time_ms, time_ms);
-        tables.put(Table::Deliveries, &id.to_key(), row.encode());
+        // By its time, not by its turn: deliveries of a lane are taken in log order, and those behind it may be gone.
+        (row.attempts, row.due_ms, row.since_ms, row.timed) = (0, time_ms, time_ms, true);
+        insert_timed(*id, &row, tables);
         due.push(Due { id: *id, row, event: None });
     }
     let moved = due.len() as u64;

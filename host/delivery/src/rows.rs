@@ -1,66 +1,16 @@
-//! The rows of the tables and their keys.
+//! The rows of the tables.
 //!
-//! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them in keys; a user's key comes
-//! last and may hold anything.
+//! docs/design/records.md describes the bytes.
 
 use bytes::Bytes;
-use wharf_event::{BusName, Code, Position};
+use wharf_event::{BusName, Code, PluginName, Position, TenantName};
 
 use crate::{
     DeliveryId, TargetRef,
     codec::{DecodeError, Reader, Writer},
+    keys,
     tables::{Table, TableError, Tables},
 };
-
-/// The keys of the tables.
-pub mod keys {
-    use wharf_event::{BucketName, QueueName, TenantName};
-
-    use crate::DeliveryId;
-
-    fn join(parts: &[&[u8]]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
-        for part in parts {
-            key.extend_from_slice(part);
-            key.push(0);
-        }
-        key
-    }
-
-    /// `tenant 0`: the prefix of everything of a tenant.
-    #[must_use]
-    pub fn tenant(tenant: &TenantName) -> Vec<u8> {
-        join(&[tenant.as_str().as_bytes()])
-    }
-
-    /// `tenant 0 bucket 0`: a bucket's row, and the prefix of its values.
-    #[must_use]
-    pub fn bucket(tenant: &TenantName, bucket: &BucketName) -> Vec<u8> {
-        join(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes()])
-    }
-
-    /// `tenant 0 bucket 0 key`.
-    #[must_use]
-    pub fn value(tenant: &TenantName, bucket_name: &BucketName, key: &str) -> Vec<u8> {
-        let mut bytes = bucket(tenant, bucket_name);
-        bytes.extend_from_slice(key.as_bytes());
-        bytes
-    }
-
-    /// `tenant 0 queue 0`: a queue's row, and the prefix of its dead letters.
-    #[must_use]
-    pub fn queue(tenant: &TenantName, queue: &QueueName) -> Vec<u8> {
-        join(&[tenant.as_str().as_bytes(), queue.as_str().as_bytes()])
-    }
-
-    /// `tenant 0 queue 0 delivery`.
-    #[must_use]
-    pub fn dead_letter(tenant: &TenantName, queue_name: &QueueName, delivery: DeliveryId) -> Vec<u8> {
-        let mut bytes = queue(tenant, queue_name);
-        bytes.extend_from_slice(&delivery.to_key());
-        bytes
-    }
-}
 
 /// A row type: its table and its bytes.
 pub(crate) trait Row: Sized {
@@ -133,7 +83,7 @@ impl Row for RulesRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRow {
     /// Whose it is.
-    pub tenant: wharf_event::TenantName,
+    pub tenant: TenantName,
     /// The event's bus.
     pub bus: BusName,
     /// Rule and plugin.
@@ -144,6 +94,48 @@ pub struct DeliveryRow {
     pub due_ms: u64,
     /// When the obligation arose: frame time of the event, or of its last redrive.
     pub since_ms: u64,
+    /// It waits for its time and not for its turn: it was tried before, or redriven.
+    pub timed: bool,
+    /// Where its event was carried to; absent while it is where it came in.
+    pub place: Option<Position>,
+}
+
+impl DeliveryRow {
+    /// Its key.
+    #[must_use]
+    pub fn key(&self, id: DeliveryId) -> Vec<u8> {
+        keys::delivery(&self.tenant, &self.target.plugin, self.timed, id)
+    }
+
+    /// The key of its timer.
+    #[must_use]
+    pub fn timer(&self, id: DeliveryId) -> Vec<u8> {
+        keys::timer(self.due_ms, &self.key(id))
+    }
+
+    /// Where its event is read.
+    #[must_use]
+    pub fn event_at(&self, id: DeliveryId) -> Position {
+        self.place.unwrap_or(id.event)
+    }
+
+    /// The unsettled delivery `id` to `plugin`, whether it was tried or not.
+    ///
+    /// # Errors
+    /// When the table cannot be read or the row is damaged.
+    pub fn find(
+        tables: &impl Tables,
+        tenant: &TenantName,
+        plugin: &PluginName,
+        id: DeliveryId,
+    ) -> Result<Option<Self>, TableError> {
+        for timed in [false, true] {
+            if let Some(row) = Self::read(tables, &keys::delivery(tenant, plugin, timed, id))? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Row for DeliveryRow {
@@ -151,7 +143,11 @@ impl Row for DeliveryRow {
     fn put(&self, w: &mut Writer) {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
         w.str(self.target.rule.as_str()).str(self.target.plugin.as_str());
-        w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms);
+        w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms).u8(u8::from(self.timed));
+        match self.place {
+            Some(place) => w.u8(1).position(place),
+            None => w.u8(0),
+        };
     }
     fn take(r: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -161,6 +157,8 @@ impl Row for DeliveryRow {
             attempts: r.u32("attempts")?,
             due_ms: r.u64("due")?,
             since_ms: r.u64("since")?,
+            timed: r.u8("timed")? == 1,
+            place: if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None },
         })
     }
 }
@@ -296,7 +294,7 @@ impl DeadLetterRow {
     /// When the table cannot be read or the row is damaged.
     pub fn depth(
         tables: &impl Tables,
-        tenant: &wharf_event::TenantName,
+        tenant: &TenantName,
         queue: &wharf_event::QueueName,
     ) -> Result<Option<u64>, TableError> {
         Ok(QueueRow::read(tables, &keys::queue(tenant, queue))?.map(|row| row.depth))

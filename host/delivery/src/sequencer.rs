@@ -133,6 +133,12 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Unsettled deliveries.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending
+    }
+
     /// The version of the rule set in force; 0 before the first.
     #[must_use]
     pub fn rules_version(&self) -> u64 {

@@ -1,13 +1,14 @@
 //! Transition: an attempt ends. Its outcome, the events that it published and its key-value changes are one record.
 
 use bytes::Bytes;
-use wharf_event::{AttributeValue, BucketName, Code, Event, Position, QueueName, TenantName};
+use wharf_event::{AttributeValue, BucketName, Code, Event, PluginName, Position, QueueName, TenantName};
 
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
-    apply::{Arising, change_stats, dead_letter, insert_deliveries},
+    apply::{Arising, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
+    keys,
     limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
-    rows::{BucketRow, Row, keys},
+    rows::{BucketRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
@@ -20,6 +21,10 @@ pub const HOPS_ATTRIBUTE: &str = "wharfhops";
 pub struct SettleRequest {
     /// Which delivery.
     pub delivery: DeliveryId,
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// Who it is for.
+    pub plugin: PluginName,
     /// The try.
     pub attempt: Attempt,
     /// How it ended. With anything but `Ack` there are no effects.
@@ -98,7 +103,7 @@ pub(crate) fn decide<T: Tables>(
     base: Position,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
-    let Some(row) = DeliveryRow::get(tables, &request.delivery.to_key())? else {
+    let Some(row) = DeliveryRow::find(tables, &request.tenant, &request.plugin, request.delivery)? else {
         return Ok(Err(Refused::Gone));
     };
     if row.attempts.saturating_add(1) != request.attempt.number {
@@ -216,10 +221,10 @@ pub(crate) fn apply<T: Tables>(
     time_ms: u64,
     tables: &mut T,
 ) -> Result<Vec<Due>, TableError> {
-    let Record::Settle { tenant, bus, delivery, attempt, outcome, published, writes, .. } = record else {
+    let Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } = record else {
         return Ok(Vec::new());
     };
-    let Some(row) = DeliveryRow::get(tables, &delivery.to_key())? else {
+    let Some(row) = DeliveryRow::find(tables, tenant, &target.plugin, *delivery)? else {
         // Only what waits is ever settled, so the table is not what this log made of it.
         let source = crate::DecodeError::Invalid("the delivery of a settle record");
         return Err(TableError::Row { table: Table::Deliveries.name(), source });
@@ -264,19 +269,16 @@ fn end_attempt(
     time_ms: u64,
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
+    remove_delivery(id, &row, tables);
     row.attempts = attempt.number;
     match outcome {
-        Outcome::Ack => {
-            tables.remove(Table::Deliveries, &id.to_key());
-            Ok(Vec::new())
-        }
+        Outcome::Ack => Ok(Vec::new()),
         Outcome::Retry { at_ms, .. } => {
-            row.due_ms = *at_ms;
-            tables.put(Table::Deliveries, &id.to_key(), row.encode());
+            (row.due_ms, row.timed) = (*at_ms, true);
+            insert_timed(id, &row, tables);
             Ok(vec![Due { id, row, event: None }])
         }
         Outcome::DeadLetter { queue, code, reason } => {
-            tables.remove(Table::Deliveries, &id.to_key());
             dead_letter(id, row, (queue, *code, reason), time_ms, tables)?;
             Ok(Vec::new())
         }

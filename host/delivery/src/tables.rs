@@ -11,14 +11,18 @@ use bytes::Bytes;
 pub enum Table {
     /// The rule set in force: one row, key empty.
     Rules,
-    /// Unsettled deliveries by delivery id.
+    /// Unsettled deliveries by tenant, plugin, whether they wait for a time, delivery id.
     Deliveries,
+    /// When those that wait for a time are due, by that time and the delivery's key. The rows are empty.
+    Timers,
     /// Key-value rows by tenant, bucket, key.
     Values,
     /// Buckets by tenant, bucket.
     Buckets,
     /// Dead letters by tenant, queue, delivery id.
     DeadLetters,
+    /// The queue of each dead letter by delivery id.
+    Letters,
     /// Depth of each dead-letter queue by tenant, queue.
     Queues,
     /// Counters by tenant.
@@ -27,12 +31,14 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 7] = [
+    pub const ALL: [Table; 9] = [
         Table::Rules,
         Table::Deliveries,
+        Table::Timers,
         Table::Values,
         Table::Buckets,
         Table::DeadLetters,
+        Table::Letters,
         Table::Queues,
         Table::Stats,
     ];
@@ -43,9 +49,11 @@ impl Table {
         match self {
             Table::Rules => "rules",
             Table::Deliveries => "deliveries",
+            Table::Timers => "timers",
             Table::Values => "values",
             Table::Buckets => "buckets",
             Table::DeadLetters => "dead-letters",
+            Table::Letters => "letters",
             Table::Queues => "queues",
             Table::Stats => "stats",
         }

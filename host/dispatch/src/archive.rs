@@ -2,7 +2,7 @@
 
 use wharf_delivery::{DecodeError, Record, RecordKind};
 use wharf_event::{Event, Position};
-use wharf_log::{FolderDisk, LogError, LogReader, RecordOut};
+use wharf_log::{AnyDisk, LogError, LogReader, RecordOut};
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +37,11 @@ pub struct Item {
 /// Reads the log up to its last durable frame.
 #[derive(Clone)]
 pub struct Archive {
-    reader: LogReader<FolderDisk>,
+    reader: LogReader<AnyDisk>,
 }
 
 impl Archive {
-    pub(crate) fn new(reader: LogReader<FolderDisk>) -> Self {
+    pub(crate) fn new(reader: LogReader<AnyDisk>) -> Self {
         Self { reader }
     }
 

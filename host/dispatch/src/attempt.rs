@@ -9,9 +9,9 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use wharf_capability::AttemptContext;
-use wharf_delivery::{Failure, ReadKey, Refused, TargetRef};
+use wharf_delivery::{DeliveryRow, Failure, ReadKey, Refused, TargetRef};
 use wharf_event::{Code, Event, PluginName, TenantName};
-use wharf_runtime::{Ending, Invocation, Report, Runtime};
+use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
     archive::Archive,
@@ -24,6 +24,7 @@ use crate::{
     schedule::Waiting,
     settling::{Settlement, settle},
     shared::Shared,
+    surroundings::{Surroundings, blocking},
     values::AttemptValues,
 };
 
@@ -32,10 +33,10 @@ pub(crate) struct Attempts {
     pub(crate) partition: Partition,
     pub(crate) shared: Arc<Shared>,
     pub(crate) rules: watch::Sender<Arc<RuleSet>>,
-    pub(crate) runtime: Arc<Runtime>,
     pub(crate) archive: Archive,
     pub(crate) contention: Arc<Contention>,
     pub(crate) clock: Arc<FrameClock>,
+    pub(crate) surroundings: Surroundings,
     pub(crate) meters: Arc<Meters>,
 }
 
@@ -85,6 +86,9 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
 }
 
 async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
+    if waiting.event.is_none() && !still_waits(attempts, waiting)? {
+        return Ok(());
+    }
     let event = event(attempts, waiting).await?;
     let rules = Arc::clone(&attempts.rules.borrow());
     let Some((plugin, _)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
@@ -99,7 +103,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
-                let release = *plugin.release.digest();
+                let release = plugin.handler.digest();
                 let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, duration);
                 match settle(attempts, waiting, &settlement).await {
                     Ok(()) => return Ok(()),
@@ -123,11 +127,21 @@ async fn event(attempts: &Attempts, waiting: &Waiting) -> Result<Event, Stuck> {
     if let Some(event) = &waiting.event {
         return Ok(event.clone());
     }
-    let (archive, position) = (attempts.archive.clone(), waiting.id.event);
+    let (archive, position) = (attempts.archive.clone(), waiting.row.event_at(waiting.id));
     // Reading may take a while where the log's index is not in memory yet: guests must not wait for it.
-    let read = tokio::task::spawn_blocking(move || archive.event(position)).await;
+    let read = blocking(attempts.surroundings.threads.as_ref(), move || archive.event(position)).await;
     let unreadable = |why: String| Stuck::Failed(failure(Code::Internal, format!("the event cannot be read: {why}")));
-    read.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(chain(&error)))
+    read.ok_or_else(|| unreadable("the thread that read it ended".to_owned()))?
+        .map_err(|error| unreadable(chain(&error)))
+}
+
+/// Whether the delivery waits for this attempt. What was paged from the state may come a second time, by the message of the
+/// frame that it was in.
+fn still_waits(attempts: &Attempts, waiting: &Waiting) -> Result<bool, Stuck> {
+    let Waiting { id, row, .. } = waiting;
+    let found = DeliveryRow::find(&attempts.shared.read().state, &row.tenant, &row.target.plugin, *id);
+    let unreadable = |error| Stuck::Log(AskError::Failed(chain(&error)));
+    Ok(found.map_err(unreadable)?.is_some_and(|found| (found.attempts, found.due_ms) == (row.attempts, row.due_ms)))
 }
 
 /// What a refused settle means for its attempt.
@@ -183,5 +197,5 @@ async fn invoke(
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
         limits: plugin.limits,
     };
-    attempts.runtime.invoke(&plugin.release, invocation).await
+    plugin.handler.handle(invocation).await
 }

@@ -1,57 +1,127 @@
-//! Time comes in through here: the wall clock for people, the monotonic clock for its advance.
+//! Frame time: it never falls, advances by the monotonic clock, and follows the wall clock's small steps.
+//!
+//! A large step is not believed at once: a machine that comes up with a wrong clock would otherwise bring every delivery to
+//! its end by age, and frame time could never go back. It is followed when the wall clock has kept it for ten minutes, or by
+//! command. Following is a record of the log (docs/design/records.md), since what is remembered for a while must not be
+//! forgotten by a jump.
 
 use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-/// A wall clock.
+use crate::limits::{CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
+
+/// The machine's two clocks.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, as people have set it.
     fn wall_ms(&self) -> u64;
+
+    /// Time since some moment, which only ever advances and which nobody sets.
+    fn monotonic(&self) -> Duration;
 }
 
-/// The machine's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place where wall time comes in")]
-    fn wall_ms(&self) -> u64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// A step of the wall clock beyond this is not followed.
-const STEP_FOLLOWED: Duration = Duration::from_secs(300);
-
-/// Frame time: it never falls, and advances by the monotonic clock where the wall clock jumps.
+/// The time of frames.
 pub struct FrameClock {
-    wall: Box<dyn Clock>,
-    last: Mutex<(u64, Instant)>,
+    clock: Arc<dyn Clock>,
+    told: Mutex<Told>,
+}
+
+struct Told {
+    last_ms: u64,
+    at: Duration,
+    doubt: Option<Doubt>,
+    /// How far the wall clock is behind frame time, once that was stable: no longer a doubt.
+    behind_ms: u64,
+}
+
+/// The wall clock and frame time are further apart than a step that is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doubt {
+    apart_ms: i64,
+    since: Duration,
+}
+
+/// A step of the wall clock that frame time has not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Milliseconds that the wall clock is ahead of frame time; less than 0 where it is behind.
+    pub ahead_ms: i64,
 }
 
 impl FrameClock {
-    /// A clock that goes on after the frame time `last_ms`.
-    pub fn new(wall: impl Clock, last_ms: u64) -> Self {
-        let now_ms = wall.wall_ms().max(last_ms);
-        Self { wall: Box::new(wall), last: Mutex::new((now_ms, Instant::now())) }
+    /// A clock that goes on after the frame time `last_ms`; 0 where there is no frame yet, so that there is nothing to doubt.
+    pub fn new(clock: Arc<dyn Clock>, last_ms: u64) -> Self {
+        let at = clock.monotonic();
+        let last_ms = if last_ms == 0 { clock.wall_ms() } else { last_ms };
+        let frame_clock = Self { clock, told: Mutex::new(Told { last_ms, at, doubt: None, behind_ms: 0 }) };
+        frame_clock.now_ms();
+        frame_clock
     }
 
     /// Milliseconds since 1970, never less than the time before.
     pub fn now_ms(&self) -> u64 {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last_ms, at) = *last;
-        let advanced = last_ms.saturating_add(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
-        let wall = self.wall.wall_ms();
-        let step = Duration::from_millis(wall.abs_diff(advanced));
-        let now = if step <= STEP_FOLLOWED { wall.max(last_ms) } else { advanced };
-        if now > last_ms {
-            *last = (now, Instant::now());
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
+        let elapsed_ms = u64::try_from(now.saturating_sub(told.at).as_millis()).unwrap_or(u64::MAX);
+        let advanced_ms = told.last_ms.saturating_add(elapsed_ms);
+        let apart_ms = signed_difference(wall_ms.saturating_add(told.behind_ms), advanced_ms);
+        let step_max_ms = i64::try_from(CLOCK_STEP_MAX.as_millis()).unwrap_or(i64::MAX);
+        let now_ms = if apart_ms.abs() <= step_max_ms {
+            told.doubt = None;
+            wall_ms.saturating_add(told.behind_ms).max(told.last_ms)
+        } else {
+            told.doubt = Some(told.doubted(apart_ms, now));
+            advanced_ms
+        };
+        if now_ms > told.last_ms {
+            (told.last_ms, told.at) = (now_ms, now);
         }
-        now
+        now_ms
     }
+
+    /// The step that frame time has not followed yet, if there is one.
+    pub fn step(&self) -> Option<Step> {
+        self.now_ms();
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.doubt.map(|doubt| Step { ahead_ms: doubt.apart_ms })
+    }
+
+    /// How far frame time may jump now, in milliseconds: the wall clock was stable for long enough, or `at_once`. Frame time
+    /// does not go back to a wall clock that is behind: from then on it stays so much ahead.
+    pub fn follow(&self, at_once: bool) -> Option<u64> {
+        self.now_ms();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubt = told.doubt?;
+        if !at_once && self.clock.monotonic().saturating_sub(doubt.since) < CLOCK_STABLE {
+            return None;
+        }
+        told.doubt = None;
+        let by_ms = doubt.apart_ms.unsigned_abs();
+        if doubt.apart_ms < 0 {
+            told.behind_ms = told.behind_ms.saturating_add(by_ms);
+            return None;
+        }
+        told.behind_ms = 0;
+        told.last_ms = told.last_ms.max(self.clock.wall_ms());
+        told.at = self.clock.monotonic();
+        Some(by_ms)
+    }
+}
+
+impl Told {
+    /// The doubt as it was, if the wall clock has kept its step since; a new one otherwise.
+    fn doubted(&self, apart_ms: i64, now: Duration) -> Doubt {
+        let wander_ms = u64::try_from(CLOCK_WANDER_MAX.as_millis()).unwrap_or(u64::MAX);
+        match self.doubt {
+            Some(doubt) if doubt.apart_ms.abs_diff(apart_ms) <= wander_ms => Doubt { apart_ms, since: doubt.since },
+            _ => Doubt { apart_ms, since: now },
+        }
+    }
+}
+
+fn signed_difference(of: u64, from: u64) -> i64 {
+    i64::try_from(i128::from(of) - i128::from(from)).unwrap_or(if of > from { i64::MAX } else { i64::MIN })
 }
 
 /// `ms` since 1970 as RFC 3339 with milliseconds, UTC.
@@ -63,33 +133,113 @@ pub fn rfc3339(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    };
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
-    #[derive(Clone)]
-    struct Set(Arc<AtomicU64>);
+    #[derive(Default)]
+    struct Set {
+        wall_ms: AtomicU64,
+        monotonic_ms: AtomicU64,
+    }
+
     impl Clock for Set {
         fn wall_ms(&self) -> u64 {
-            self.0.load(Ordering::Relaxed)
+            self.wall_ms.load(Ordering::Relaxed)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.monotonic_ms.load(Ordering::Relaxed))
         }
     }
 
+    impl Set {
+        fn at(wall_ms: u64) -> Arc<Self> {
+            let set = Self::default();
+            set.wall_ms.store(wall_ms, Ordering::Relaxed);
+            Arc::new(set)
+        }
+
+        /// Both clocks go on.
+        fn pass(&self, ms: u64) {
+            self.wall_ms.fetch_add(ms, Ordering::Relaxed);
+            self.monotonic_ms.fetch_add(ms, Ordering::Relaxed);
+        }
+
+        fn set_wall(&self, ms: u64) {
+            self.wall_ms.store(ms, Ordering::Relaxed);
+        }
+    }
+
+    const MINUTE_MS: u64 = 60_000;
+    const HOUR_MS: u64 = 60 * MINUTE_MS;
+    const START_MS: u64 = 1_000 * HOUR_MS;
+
     #[test]
-    fn frame_time_never_falls_and_ignores_jumps() {
-        let wall = Set(Arc::new(AtomicU64::new(10_000_000)));
-        let clock = FrameClock::new(wall.clone(), 0);
-        assert_eq!(clock.now_ms(), 10_000_000);
-        wall.0.store(10_001_000, Ordering::Relaxed);
-        assert_eq!(clock.now_ms(), 10_001_000, "small steps forward are followed");
-        wall.0.store(9_999_000, Ordering::Relaxed);
-        assert_eq!(clock.now_ms(), 10_001_000, "small steps back are waited out");
-        wall.0.store(90_000_000, Ordering::Relaxed);
-        assert!(clock.now_ms() < 10_060_000, "a jump is not followed");
-        assert_eq!(FrameClock::new(wall, 95_000_000).now_ms(), 95_000_000, "it starts after the last frame");
+    fn small_steps_are_followed_forwards_and_waited_out_backwards() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), 0);
+        assert_eq!(clock.now_ms(), START_MS);
+        set.set_wall(START_MS + MINUTE_MS);
+        assert_eq!(clock.now_ms(), START_MS + MINUTE_MS);
+        set.set_wall(START_MS);
+        assert_eq!(clock.now_ms(), START_MS + MINUTE_MS, "it never falls");
+        set.pass(2 * MINUTE_MS);
+        assert_eq!((clock.now_ms(), clock.step()), (START_MS + 2 * MINUTE_MS, None));
+    }
+
+    #[test]
+    fn a_large_step_forwards_is_followed_when_it_was_stable() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), 0);
+        set.set_wall(START_MS + HOUR_MS);
+        assert_eq!(clock.now_ms(), START_MS);
+        set.pass(9 * MINUTE_MS);
+        assert_eq!((clock.now_ms(), clock.follow(false)), (START_MS + 9 * MINUTE_MS, None));
+        assert_eq!(clock.step().map(|step| step.ahead_ms), Some(HOUR_MS as i64));
+        set.pass(MINUTE_MS);
+        assert_eq!(clock.follow(false), Some(HOUR_MS));
+        assert_eq!((clock.now_ms(), clock.step()), (START_MS + HOUR_MS + 10 * MINUTE_MS, None));
+    }
+
+    #[test]
+    fn a_wall_clock_that_wanders_is_not_stable() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), 0);
+        for hours in 1..=4 {
+            set.set_wall(START_MS + hours * HOUR_MS);
+            assert!(clock.step().is_some());
+            set.pass(9 * MINUTE_MS);
+            assert_eq!(clock.follow(false), None);
+        }
+        assert_eq!(clock.now_ms(), START_MS + 36 * MINUTE_MS, "only what passed by the monotonic clock");
+        assert!(clock.follow(true).is_some(), "by command it is");
+    }
+
+    #[test]
+    fn a_large_step_backwards_is_never_gone_back_to_and_no_doubt_for_ever() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), 0);
+        set.set_wall(START_MS - HOUR_MS);
+        assert_eq!(clock.now_ms(), START_MS);
+        set.pass(10 * MINUTE_MS);
+        clock.now_ms();
+        set.pass(10 * MINUTE_MS);
+        assert_eq!(clock.follow(false), None, "there is no jump");
+        assert_eq!((clock.now_ms(), clock.step()), (START_MS + 20 * MINUTE_MS, None));
+        set.pass(MINUTE_MS);
+        assert_eq!(clock.now_ms(), START_MS + 21 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_gap_at_start_is_doubted_like_a_step() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), START_MS - 8 * HOUR_MS);
+        assert_eq!(clock.now_ms(), START_MS - 8 * HOUR_MS);
+        assert_eq!(clock.follow(true), Some(8 * HOUR_MS));
+        assert_eq!(clock.now_ms(), START_MS);
+        let clock = FrameClock::new(set, START_MS + MINUTE_MS);
+        assert_eq!(clock.now_ms(), START_MS + MINUTE_MS, "it starts after the last frame");
     }
 
     #[test]

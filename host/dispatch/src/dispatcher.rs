@@ -2,31 +2,29 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use cap_std::fs::Dir;
-use tokio::sync::{mpsc, watch};
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, RedriveRequest, Redriven, Refused, Request,
     RulesRow,
 };
 use wharf_event::{BusName, Event, TenantName};
-use wharf_runtime::Runtime;
 use wharf_state::State;
 
 use crate::{
     archive::Archive,
     attempt::Attempts,
-    clock::{Clock, FrameClock},
-    limits::{CHECKPOINT_EVERY, MATCHES_MAX},
+    committer::Committer,
+    limits::MATCHES_MAX,
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition},
-    recover::{self, OpenError, Recovered},
+    recover::{OpenError, Recovered},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
-    shared::Shared,
+    surroundings::{Home, Surroundings},
     writer::Writer,
 };
 
@@ -65,65 +63,47 @@ pub struct Dispatcher {
 }
 
 struct Tasks {
-    writer: Option<JoinHandle<bool>>,
+    writer: Option<oneshot::Receiver<bool>>,
     scheduler: Option<tokio::task::JoinHandle<()>>,
-    waiting: Option<(Scheduler, Vec<wharf_delivery::Due>)>,
+    waiting: Option<Scheduler>,
 }
 
 impl Dispatcher {
-    /// Opens the data folder and starts the partition's thread. No attempt starts before `begin`.
+    /// Opens the partition that lives in `home` and starts its task. No attempt starts before `begin`; then they run on
+    /// `guests`.
     ///
     /// # Errors
-    /// When the folder is damaged or cannot be used.
+    /// When the home is damaged or cannot be used.
     pub fn open(
-        folder: &Dir,
+        home: &dyn Home,
         options: Options,
-        clock: impl Clock,
-        runtime: Arc<Runtime>,
+        surroundings: Surroundings,
         guests: tokio::runtime::Handle,
     ) -> Result<Self, OpenError> {
-        let opened = recover::open(folder, options.dedup_window_ms, &clock)?;
-        let clock = Arc::new(FrameClock::new(clock, opened.last_time_ms));
-        let shared = Arc::new(Shared::new(opened.state, opened.log.last_k()));
-        let (sender, messages) = std::sync::mpsc::channel::<Message>();
+        let (committer, recovered) = Committer::open(home, options.dedup_window_ms, surroundings.clone())?;
+        let (sender, messages) = mpsc::unbounded_channel::<Message>();
         let (arisen, arising) = mpsc::unbounded_channel();
-        let partition = Partition::new(sender.clone());
-        let archive = Archive::new(opened.log.reader());
-        let writer = Writer {
-            log: opened.log,
-            sequencer: opened.sequencer,
-            shared: Arc::clone(&shared),
-            clock: Arc::clone(&clock),
-            messages,
-            reports: sender,
-            arisen,
-            // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
-            checkpointed: Instant::now().checked_sub(CHECKPOINT_EVERY).unwrap_or_else(Instant::now),
-            marked: true,
-            stopping: false,
-        };
-        let writer =
-            std::thread::Builder::new().name("wharf-log".into()).spawn(|| writer.run()).map_err(OpenError::Thread)?;
         let attempts = Arc::new(Attempts {
-            partition,
-            shared,
+            partition: Partition::new(sender.clone(), Arc::clone(&surroundings.clock)),
+            shared: committer.shared(),
             rules: watch::channel(Arc::new(RuleSet::default())).0,
-            runtime,
-            archive,
+            archive: committer.archive(),
             contention: Arc::default(),
-            clock,
+            clock: committer.clock(),
+            surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
         });
+        let writer = Writer { committer, messages, reports: sender, arisen, held: None };
+        let (ended, end) = oneshot::channel();
+        let task = async move {
+            // A host that was dropped needs no answer.
+            let _ = ended.send(writer.run().await);
+        };
+        surroundings.threads.partition(task.boxed()).map_err(OpenError::Thread)?;
         let (stopping, stopped) = watch::channel(false);
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
-        let tasks = Tasks { writer: Some(writer), scheduler: None, waiting: Some((scheduler, opened.due)) };
-        Ok(Self {
-            attempts,
-            stopping,
-            tasks: Arc::new(Mutex::new(tasks)),
-            configuring: Arc::default(),
-            recovered: opened.recovered,
-        })
+        let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some(scheduler) };
+        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), configuring: Arc::default(), recovered })
     }
 
     /// What opening found.
@@ -135,8 +115,8 @@ impl Dispatcher {
     /// Starts the attempts of everything that waits, and of what comes.
     pub fn begin(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((scheduler, due)) = tasks.waiting.take() {
-            tasks.scheduler = Some(tokio::spawn(scheduler.run(due)));
+        if let Some(scheduler) = tasks.waiting.take() {
+            tasks.scheduler = Some(tokio::spawn(scheduler.run()));
         }
     }
 
@@ -274,12 +254,10 @@ impl Dispatcher {
             None => true,
         };
         self.attempts.partition.stop();
-        let joined = match writer {
-            Some(writer) => {
-                tokio::task::spawn_blocking(move || writer.join()).await.is_ok_and(|joined| joined.unwrap_or(false))
-            }
+        let clean = match writer {
+            Some(writer) => writer.await.unwrap_or(false),
             None => true,
         };
-        drained && joined
+        drained && clean
     }
 }

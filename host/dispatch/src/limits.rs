@@ -39,3 +39,30 @@ pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
 
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;
+
+/// Deliveries of one lane that are held in memory; the others are paged from the state when their turn comes near.
+pub const LANE_READY_MAX: usize = 1_024;
+
+/// Deliveries that one page brings to a lane: the log's thread waits while it is read.
+pub const LANE_PAGE: usize = 256;
+
+/// Deliveries of all lanes that are held in memory. Beyond it every lane holds [`LANE_READY_MIN`].
+pub const READY_MAX: usize = 65_536;
+
+/// Deliveries of one lane that are held in memory when all lanes together hold very many.
+pub const LANE_READY_MIN: usize = 32;
+
+/// Timers that are held in memory, the next ones due; the others are paged from the state in due order.
+pub const TIMERS_MAX: usize = 16_384;
+
+/// Timers that one page brings.
+pub const TIMERS_PAGE: usize = 512;
+
+/// A step of the wall clock beyond this, or a gap at start, is not followed at once.
+pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
+
+/// How long the wall clock must keep a large step before it is followed.
+pub const CLOCK_STABLE: Duration = Duration::from_secs(600);
+
+/// How much a step may change and still be the same step.
+pub const CLOCK_WANDER_MAX: Duration = Duration::from_secs(5);

@@ -1,11 +1,8 @@
 //! The way to the partition's thread: requests with room for them, and answers when they are durable.
 
-use std::{
-    sync::{Arc, mpsc::Sender},
-    time::Instant,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
     Answer, Due, PublishRequest, RedriveWhich, Refused, Request, TargetRef, WriteOp, WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
@@ -13,7 +10,10 @@ use wharf_delivery::{
 use wharf_event::Event;
 use wharf_state::Snapshot;
 
-use crate::limits::{REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB};
+use crate::{
+    clock::Clock,
+    limits::{REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
+};
 
 /// Why a request got no answer of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +40,10 @@ pub enum AskError {
 /// A request on its way to the thread.
 pub(crate) struct Job {
     pub(crate) request: Request,
-    pub(crate) bytes: usize,
-    pub(crate) asked: Instant,
+    /// When it was made, by the monotonic clock.
+    pub(crate) asked: Duration,
     pub(crate) answer: oneshot::Sender<Result<Answer, AskError>>,
-    _room: Option<OwnedSemaphorePermit>,
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
 }
 
 pub(crate) enum Message {
@@ -57,20 +57,21 @@ pub(crate) enum Message {
 /// Deliveries that arose together.
 pub(crate) struct Arisen {
     pub(crate) due: Vec<Due>,
-    /// When the request that they come from was made.
-    pub(crate) asked: Instant,
+    /// When the request that they come from was made, by the monotonic clock.
+    pub(crate) asked: Duration,
 }
 
 /// The way to the thread.
 #[derive(Clone)]
 pub(crate) struct Partition {
-    messages: Sender<Message>,
+    messages: UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Partition {
-    pub(crate) fn new(messages: Sender<Message>) -> Self {
-        Self { messages, room: Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize)) }
+    pub(crate) fn new(messages: UnboundedSender<Message>, clock: Arc<dyn Clock>) -> Self {
+        Self { messages, room: Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize)), clock }
     }
 
     /// Asks, and gives the answer when it is durable. Requests from outside wait for room first; settles never do.
@@ -88,7 +89,7 @@ impl Partition {
             Some(room.map_err(|_| AskError::Stopping)?)
         };
         let (answer, answered) = oneshot::channel();
-        let job = Job { request, bytes, asked: Instant::now(), answer, _room };
+        let job = Job { request, asked: self.clock.monotonic(), answer, _room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
     }
@@ -100,7 +101,7 @@ impl Partition {
 }
 
 /// Bytes that a request will take in a frame at most.
-fn size(request: &Request) -> usize {
+pub(crate) fn size(request: &Request) -> usize {
     /// Every field of a record that is not counted below, and its entry in the frame's directory.
     const RECORD: usize = 512;
     /// The lengths around a target's names, or a write's.

@@ -4,16 +4,16 @@
 
 use std::io;
 
-use cap_std::fs::{Dir, OpenOptions};
-use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Due, Sequencer, Table, TableError, Tables, apply};
+use wharf_delivery::{DecodeError, Sequencer, TableError, apply};
 use wharf_event::Position;
-use wharf_log::{FolderDisk, Log, LogError, LogOptions, SegmentSizes};
+use wharf_log::{AnyDisk, Log, LogError, LogOptions};
 use wharf_state::{State, StateError};
 
-use crate::{archive::decode, clock::Clock, partition::chain};
-
-const STATE_FILE: &str = "state.redb";
-const LOG_FOLDER: &str = "log";
+use crate::{
+    archive::decode,
+    partition::chain,
+    surroundings::{Home, Random, Surroundings},
+};
 
 /// The data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,34 +55,30 @@ pub struct Recovered {
     /// Bytes of a torn tail that were cut.
     pub torn_bytes_cut: u64,
     /// Unsettled deliveries.
-    pub pending: usize,
+    pub pending: u64,
 }
 
-/// An open data folder.
+/// An open partition.
 pub(crate) struct Opened {
-    pub(crate) log: Log<FolderDisk>,
+    pub(crate) log: Log<AnyDisk>,
     pub(crate) state: State,
     pub(crate) sequencer: Sequencer,
-    /// Time of the log's last frame, the epoch's own.
+    /// Time of the last frame before this start; 0 in a new log.
     pub(crate) last_time_ms: u64,
-    pub(crate) due: Vec<Due>,
     pub(crate) recovered: Recovered,
 }
 
-pub(crate) fn open(folder: &Dir, dedup_window_ms: u64, clock: &impl Clock) -> Result<Opened, OpenError> {
-    if !folder.exists(LOG_FOLDER) {
-        folder.create_dir(LOG_FOLDER)?;
-        folder.open(".")?.sync_all()?;
-    }
-    let (mut state, checkpoint_k) = open_state(folder)?;
+pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -> Result<Opened, OpenError> {
+    let disk = home.log()?;
+    let (mut state, checkpoint_k) = open_state(home)?;
     let options = LogOptions {
         partition: 0,
-        nonce: rand::random(),
-        time_ms: clock.wall_ms(),
+        nonce: nonce(from.random.as_ref()),
+        time_ms: from.clock.wall_ms(),
         checkpoint_k,
-        sizes: SegmentSizes::default(),
+        sizes: home.segment_sizes(),
     };
-    let (log, found) = Log::open(FolderDisk::new(folder.open_dir(LOG_FOLDER)?), options)?;
+    let (log, found) = Log::open(disk, options)?;
     let mut sequencer = Sequencer::new(dedup_window_ms);
     let reader = log.reader();
     let window_k = reader.first_k_at_or_after(found.last_time_ms.saturating_sub(dedup_window_ms))?;
@@ -106,46 +102,35 @@ pub(crate) fn open(folder: &Dir, dedup_window_ms: u64, clock: &impl Clock) -> Re
         }
     }
     sequencer.resume(&state)?;
-    let due = unsettled(&state)?;
     let recovered = Recovered {
         checkpoint_k,
         last_k: found.last_k,
         frames_replayed,
         torn_bytes_cut: found.torn_bytes_cut,
-        pending: due.len(),
+        pending: sequencer.pending(),
     };
-    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms.max(options.time_ms), due, recovered })
+    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms, recovered })
+}
+
+fn nonce(random: &dyn Random) -> [u8; 16] {
+    let mut nonce = [0; 16];
+    let (low, high) = nonce.split_at_mut(8);
+    low.copy_from_slice(&random.bits().to_le_bytes());
+    high.copy_from_slice(&random.bits().to_le_bytes());
+    nonce
 }
 
 /// Opens the state, or sets it aside and begins an empty one: the log has everything.
-fn open_state(folder: &Dir) -> Result<(State, u64), OpenError> {
-    let options = || OpenOptions::new().read(true).write(true).create(true).to_owned();
-    let open = || -> Result<_, OpenError> { Ok(State::open(folder.open_with(STATE_FILE, &options())?.into_std())?) };
+fn open_state(home: &dyn Home) -> Result<(State, u64), OpenError> {
+    let open = || -> Result<_, OpenError> { Ok(State::open(home.state()?)?) };
     match open() {
         Ok((state, checkpointed)) => Ok((state, checkpointed.k)),
-        Err(OpenError::State(error)) if error.is_damage() => {
-            let aside = format!("{STATE_FILE}.damaged-{:08x}", rand::random::<u32>());
-            tracing::warn!(
-                aside,
-                "the state file does not open ({}); it is set aside and rebuilt from the log",
-                chain(&error)
-            );
-            folder.rename(STATE_FILE, folder, &aside)?;
+        Err(OpenError::State(error)) if error.is_to_be_rebuilt() => {
+            let aside = home.set_state_aside()?;
+            tracing::warn!(aside, "the state file is set aside and rebuilt from the log: {}", chain(&error));
             let (state, checkpointed) = open()?;
             Ok((state, checkpointed.k))
         }
         Err(error) => Err(error),
     }
-}
-
-/// All unsettled deliveries, in log order.
-fn unsettled(state: &State) -> Result<Vec<Due>, OpenError> {
-    let rows = state.scan(Table::Deliveries, &[], std::ops::Bound::Unbounded, usize::MAX)?;
-    let mut due = Vec::with_capacity(rows.len());
-    for (key, row) in rows {
-        let id = DeliveryId::from_key(&key)
-            .ok_or(TableError::Row { table: Table::Deliveries.name(), source: DecodeError::Invalid("key") })?;
-        due.push(Due { id, row: DeliveryRow::from_bytes(&row)?, event: None });
-    }
-    Ok(due)
 }

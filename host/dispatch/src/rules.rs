@@ -9,10 +9,11 @@ use wharf_capability::Grants;
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_pattern::{Mismatch, Pattern, PatternError, Subject};
-use wharf_runtime::Release;
 
-/// Compiled releases by their digest.
-pub type Releases = HashMap<Digest, Release>;
+use crate::handler::Handler;
+
+/// What can be called, by its digest.
+pub type Releases = HashMap<Digest, Arc<dyn Handler>>;
 
 /// A document that cannot be put to use.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -52,8 +53,8 @@ pub enum Unknown {
 
 /// A plugin, ready to be called.
 pub struct Plugin {
-    /// The release that runs.
-    pub release: Release,
+    /// What runs.
+    pub handler: Arc<dyn Handler>,
     /// Its config table.
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may use.
@@ -97,13 +98,13 @@ impl RuleSet {
             let mut tenant = Tenant::default();
             tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Vec::new())));
             for (plugin, from) in &from.plugins {
-                let Some(release) = releases.get(&from.release).cloned() else {
+                let Some(handler) = releases.get(&from.release).cloned() else {
                     let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
                     return Err(RulesError::Release { tenant, plugin, release });
                 };
                 let config = Arc::new(from.config.clone());
                 let grants = Arc::new(Grants::new(&from.grants));
-                let ready = Plugin { release, config, grants, limits: from.limits };
+                let ready = Plugin { handler, config, grants, limits: from.limits };
                 tenant.plugins.insert(plugin.clone(), Arc::new(ready));
             }
             for (rule, from) in &from.rules {

@@ -1,28 +1,28 @@
 //! The scheduler: which delivery gets its attempt next.
 //!
 //! Every plugin has a lane with a bound of its own; lanes take turns, so a slow or busy plugin never stands before another.
-//! Within a lane first attempts start in log order. It owns no truth: after a restart it is filled from the state.
+//! Within a lane first attempts start in log order. It owns no truth: it holds the next deliveries of each lane and the next
+//! timers, and pages the others from the state when their turn comes near.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
-use wharf_delivery::{DeliveryId, DeliveryRow, Due};
-use wharf_event::{Event, PluginName, TenantName};
+use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
+use wharf_event::{Event, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 
 use crate::{
     attempt,
     attempt::Attempts,
-    limits::{HELD_EVENT_BYTES, TENANT_ATTEMPTS_AT_A_TIME},
-    partition::Arisen,
+    lane::{Lane, LaneKey, lanes},
+    limits::{HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME},
+    partition::{Arisen, chain},
+    timers::Timers,
 };
-
-type LaneKey = (TenantName, PluginName);
 
 /// A delivery that waits for its attempt.
 pub(crate) struct Waiting {
@@ -30,14 +30,9 @@ pub(crate) struct Waiting {
     pub(crate) row: DeliveryRow,
     /// The event, if there was room to hold it.
     pub(crate) event: Option<Event>,
-    /// When the request was made that it arose from, if that was in this process and this is its first attempt.
-    pub(crate) asked: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Lane {
-    ready: VecDeque<Waiting>,
-    running: u32,
+    /// When the request was made that it arose from, by the monotonic clock, if that was in this process and this is its
+    /// first attempt.
+    pub(crate) asked: Option<Duration>,
 }
 
 /// The scheduler's own.
@@ -47,12 +42,13 @@ pub(crate) struct Scheduler {
     arisen: mpsc::UnboundedReceiver<Arisen>,
     done: (mpsc::UnboundedSender<LaneKey>, mpsc::UnboundedReceiver<LaneKey>),
     stopping: watch::Receiver<bool>,
-    lanes: HashMap<LaneKey, Lane>,
+    lanes: BTreeMap<LaneKey, Lane>,
     /// Lanes that have something ready, in the order of their turns.
     turns: VecDeque<LaneKey>,
     in_turns: HashSet<LaneKey>,
-    timers: BinaryHeap<Reverse<(u64, DeliveryId)>>,
-    delayed: HashMap<DeliveryId, DeliveryRow>,
+    timers: Timers,
+    /// Deliveries in the memory of all lanes.
+    ready: usize,
     running: u32,
     running_of: HashMap<TenantName, u32>,
     held_bytes: usize,
@@ -71,11 +67,11 @@ impl Scheduler {
             arisen,
             done: mpsc::unbounded_channel(),
             stopping,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             turns: VecDeque::new(),
             in_turns: HashSet::new(),
-            timers: BinaryHeap::new(),
-            delayed: HashMap::new(),
+            timers: Timers::unread(),
+            ready: 0,
             running: 0,
             running_of: HashMap::new(),
             held_bytes: 0,
@@ -83,55 +79,75 @@ impl Scheduler {
     }
 
     /// Runs until told to stop and the last attempt has ended.
-    pub(crate) async fn run(mut self, waiting: Vec<Due>) {
-        self.take(Arisen { due: waiting, asked: Instant::now() }, false);
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.begin() {
+            return self.unreadable(&error);
+        }
         loop {
             let stopping = *self.stopping.borrow();
             if stopping && self.running == 0 {
                 return;
             }
-            if !stopping {
-                self.wake();
-                self.start_all();
+            if !stopping && let Err(error) = self.wake().and_then(|()| self.start_all()) {
+                return self.unreadable(&error);
             }
             let pause = self.pause();
             tokio::select! {
+                biased;
                 arisen = self.arisen.recv() => match arisen {
-                    Some(arisen) => self.take(arisen, true),
+                    Some(arisen) => self.take(arisen),
                     None => return,
                 },
                 Some(lane) = self.done.1.recv() => self.ended(&lane),
-                // Retries that are due are taken at the top.
-                () = tokio::time::sleep(pause) => {}
                 changed = self.stopping.changed() => if changed.is_err() {
                     // The host is gone.
                     return;
                 },
+                // Retries that are due are taken at the top.
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    fn take(&mut self, arisen: Arisen, fresh: bool) {
-        let now_ms = self.attempts.clock.now_ms();
+    /// Finds what waits since before this start.
+    fn begin(&mut self) -> Result<(), TableError> {
+        let lanes = lanes(&self.attempts.shared.read().state)?;
+        for key in lanes {
+            self.lanes.insert(key.clone(), Lane::spilled());
+            self.take_turn(key);
+        }
+        Ok(())
+    }
+
+    /// Without the state nothing can be scheduled; the log's thread meets the same fault and says so to everyone else.
+    fn unreadable(&self, error: &TableError) {
+        tracing::error!("no more attempts are made, since the state cannot be read: {}", chain(error));
+    }
+
+    fn take(&mut self, arisen: Arisen) {
         for Due { id, row, event } in arisen.due {
-            if row.due_ms > now_ms {
-                self.timers.push(Reverse((row.due_ms, id)));
-                self.delayed.insert(id, row);
+            if row.timed {
+                self.timers.insert(id, row);
                 continue;
             }
-            let room = |event: &Event| self.held_bytes + event.size() <= HELD_EVENT_BYTES;
-            // A payload of its own: one small event must not keep a whole batch in memory.
-            let event = event.filter(room).map(|event| event.detached());
-            self.held_bytes += event.as_ref().map_or(0, Event::size);
-            let asked = (fresh && row.attempts == 0).then_some(arisen.asked);
-            self.queue(Waiting { id, row, event, asked });
+            let key = (row.tenant.clone(), row.target.plugin.clone());
+            let room = self.room();
+            let lane = self.lanes.entry(key.clone()).or_default();
+            if lane.takes(id, room) {
+                let fits = |event: &Event| self.held_bytes + event.size() <= HELD_EVENT_BYTES;
+                // A payload of its own: one small event must not keep a whole batch in memory.
+                let event = event.filter(fits).map(|event| event.detached());
+                self.held_bytes += event.as_ref().map_or(0, Event::size);
+                self.ready += 1;
+                lane.ready.push_back(Waiting { id, row, event, asked: Some(arisen.asked) });
+            }
+            self.take_turn(key);
         }
     }
 
-    fn queue(&mut self, waiting: Waiting) {
-        let key = (waiting.row.tenant.clone(), waiting.row.target.plugin.clone());
-        self.lanes.entry(key.clone()).or_default().ready.push_back(waiting);
-        self.take_turn(key);
+    /// How many deliveries a lane may hold in memory.
+    fn room(&self) -> usize {
+        if self.ready < READY_MAX { LANE_READY_MAX } else { LANE_READY_MIN }
     }
 
     fn take_turn(&mut self, key: LaneKey) {
@@ -141,18 +157,23 @@ impl Scheduler {
     }
 
     /// Starts attempts, one a lane and turn, until lanes or the machine are full.
-    fn start_all(&mut self) {
+    fn start_all(&mut self) -> Result<(), TableError> {
         while self.running < ATTEMPTS_AT_A_TIME {
-            let Some(key) = self.turns.pop_front() else { return };
+            let Some(key) = self.turns.pop_front() else { break };
             self.in_turns.remove(&key);
             let bound = self.attempts.concurrency(&key.0, &key.1);
             let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(0);
+            let room = self.room();
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
             if lane.running >= bound || of_tenant >= TENANT_ATTEMPTS_AT_A_TIME {
                 // It gets its turn again when one of its attempts, or of its tenant's, ends.
                 continue;
             }
+            if lane.spilled && lane.ready.len() <= room / 4 {
+                self.ready += lane.page(&key, room, &self.attempts.shared.read().state)?;
+            }
             let Some(waiting) = lane.ready.pop_front() else { continue };
+            self.ready -= 1;
             lane.running += 1;
             self.running += 1;
             self.running_of.insert(key.0.clone(), of_tenant + 1);
@@ -166,15 +187,14 @@ impl Scheduler {
                 attempt::run(&attempts, waiting).await;
             });
         }
+        Ok(())
     }
 
     fn ended(&mut self, key: &LaneKey) {
         self.running -= 1;
+        // A lane stays when it is empty: it knows what it has taken. There are as many as there are plugins.
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.running -= 1;
-            if lane.running == 0 && lane.ready.is_empty() {
-                self.lanes.remove(key);
-            }
         }
         let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(1) - 1;
         if of_tenant == 0 {
@@ -184,32 +204,39 @@ impl Scheduler {
         }
         if of_tenant + 1 >= TENANT_ATTEMPTS_AT_A_TIME {
             // The tenant was at its bound: any of its lanes may have been passed over.
-            let lanes = self.lanes.iter().filter(|((tenant, _), lane)| *tenant == key.0 && !lane.ready.is_empty());
+            let lanes = self.lanes.iter().filter(|((tenant, _), lane)| *tenant == key.0 && lane.has_more());
             let waiting: Vec<LaneKey> = lanes.map(|(key, _)| key.clone()).collect();
             waiting.into_iter().for_each(|key| self.take_turn(key));
-        } else if self.lanes.get(key).is_some_and(|lane| !lane.ready.is_empty()) {
+        } else if self.lanes.get(key).is_some_and(Lane::has_more) {
             self.take_turn(key.clone());
         }
     }
 
     /// Time until the next retry is due; a minute when none is.
     fn pause(&self) -> Duration {
-        let Some(Reverse((due_ms, _))) = self.timers.peek() else { return Duration::from_secs(60) };
+        // Without room for another one it is an attempt's end that is waited for.
+        let next_ms = if self.ready < READY_MAX { self.timers.next_ms() } else { None };
+        let Some(due_ms) = next_ms else { return Duration::from_secs(60) };
         let ms = due_ms.saturating_sub(self.attempts.clock.now_ms());
         Duration::from_millis(ms.min(60_000))
     }
 
-    fn wake(&mut self) {
+    /// Gives those that are due their place in their lanes.
+    fn wake(&mut self) -> Result<(), TableError> {
         let now_ms = self.attempts.clock.now_ms();
-        while let Some(Reverse((due_ms, id))) = self.timers.peek().copied() {
-            if due_ms > now_ms {
-                return;
+        // A flood of retries waits in the state like everything else.
+        while self.ready < READY_MAX {
+            if self.timers.is_spent() {
+                self.timers.page(&self.attempts.shared.read().state)?;
             }
-            self.timers.pop();
-            if let Some(row) = self.delayed.remove(&id) {
-                self.queue(Waiting { id, row, event: None, asked: None });
-            }
+            let Some((id, row)) = self.timers.due(now_ms) else { break };
+            let key = (row.tenant.clone(), row.target.plugin.clone());
+            self.ready += 1;
+            let lane = self.lanes.entry(key.clone()).or_default();
+            lane.ready.push_back(Waiting { id, row, event: None, asked: None });
+            self.take_turn(key);
         }
+        Ok(())
     }
 }
 

@@ -61,7 +61,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
             now_ms: attempts.clock.now_ms(),
             policy,
             queue,
-            random: rand::random(),
+            random: attempts.surroundings.random.bits(),
         },
     );
     if let Verdict::Failed(failure) = verdict {
@@ -92,6 +92,8 @@ pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settle
         };
         let request = SettleRequest {
             delivery: *id,
+            tenant: row.tenant.clone(),
+            plugin: row.target.plugin.clone(),
             attempt: with.attempt.clone(),
             outcome: with.outcome.clone(),
             reads: with.reads.clone(),
@@ -103,7 +105,10 @@ pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settle
             Ok(Answer::Settled(_)) => {
                 if !matches!(with.outcome, Outcome::Retry { .. }) {
                     let since = Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms));
-                    attempts.meters.settled(&row.tenant, asked.map_or(since, |asked| asked.elapsed()));
+                    attempts.meters.settled(
+                        &row.tenant,
+                        asked.map_or(since, |asked| attempts.surroundings.clock.monotonic().saturating_sub(asked)),
+                    );
                 }
                 return Ok(());
             }

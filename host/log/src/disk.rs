@@ -4,6 +4,7 @@
 //! single one of them. There are no paths, only names in one folder, and no cursor: readers and the writer share a file.
 
 use std::io;
+use std::sync::Arc;
 
 /// A folder that holds the segments of one log.
 ///
@@ -47,6 +48,98 @@ pub trait DiskFile: Send + Sync + 'static {
 
     /// Sets the length; what is new reads as zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
+}
+
+/// A disk whose kind is chosen when the program runs.
+pub type AnyDisk = Arc<dyn Disk<File = AnyFile>>;
+
+/// A file of an [`AnyDisk`].
+pub type AnyFile = Arc<dyn DiskFile>;
+
+/// Forgets which kind of disk it is, for callers that must not depend on it. A call through it costs nothing beside one of
+/// the kernel's.
+pub fn any_disk(disk: impl Disk) -> AnyDisk {
+    Arc::new(Erased(disk))
+}
+
+struct Erased<D>(D);
+
+impl<D: Disk> Disk for Erased<D> {
+    type File = AnyFile;
+
+    fn open(&self, name: &str) -> io::Result<AnyFile> {
+        Ok(Arc::new(self.0.open(name)?))
+    }
+
+    fn create(&self, name: &str) -> io::Result<AnyFile> {
+        Ok(Arc::new(self.0.create(name)?))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+}
+
+impl Disk for AnyDisk {
+    type File = AnyFile;
+
+    fn open(&self, name: &str) -> io::Result<AnyFile> {
+        self.as_ref().open(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<AnyFile> {
+        self.as_ref().create(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.as_ref().list()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.as_ref().rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.as_ref().remove(name)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.as_ref().sync_dir()
+    }
+}
+
+impl DiskFile for AnyFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.as_ref().read_at(offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.as_ref().write_at(offset, bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.as_ref().sync_data()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.as_ref().size()
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.as_ref().set_len(bytes)
+    }
 }
 
 /// Reads until `into` is full or the file ends, and says how many bytes came.

@@ -20,7 +20,7 @@ mod segment;
 mod spare;
 mod writer;
 
-pub use disk::{Disk, DiskFile};
+pub use disk::{AnyDisk, AnyFile, Disk, DiskFile, any_disk};
 pub use error::{DiskOp, LogError};
 pub use folder::FolderDisk;
 pub use frame::{Frame, FrameKind, RecordIn, RecordOut, frame_bytes};

@@ -23,7 +23,7 @@ pub struct LogOptions {
     pub partition: u32,
     /// 128 random bits, new for every open and not shown to anyone.
     pub nonce: [u8; 16],
-    /// Now, in milliseconds since 1970.
+    /// Now, in milliseconds since 1970: the time of a new log's first frame. Elsewhere an open takes no time.
     pub time_ms: u64,
     /// The last frame that the state has durably, 0 if there is none. Nothing up to it may be missing.
     pub checkpoint_k: u64,
@@ -90,7 +90,9 @@ impl<D: Disk> Log<D> {
             epoch: owner.epoch,
             torn_bytes_cut: found.torn_bytes,
         };
-        log.append_frame(FrameKind::Epoch, owner, options.time_ms, &[])?;
+        // Whether now is to be believed is for the caller to decide; what is known is the time of the last frame.
+        let time_ms = if last_k == 0 { options.time_ms } else { found.chain.time_ms };
+        log.append_frame(FrameKind::Epoch, owner, time_ms, &[])?;
         Ok((log, recovery))
     }
 

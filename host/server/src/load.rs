@@ -5,10 +5,11 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
-use wharf_dispatch::{Releases, RuleSet};
+use wharf_dispatch::{Releases, RuleSet, Sandboxed};
 use wharf_event::{Code, Digest};
 use wharf_runtime::{Runtime, limits::COMPONENT_BYTES_MAX};
 
@@ -58,7 +59,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// All mistakes of the configuration and its components, in one pass.
-pub fn load(path: &Path, runtime: &Runtime) -> Result<Loaded, LoadError> {
+pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
     let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
     let bytes = read_bounded(path, CONFIG_BYTES_MAX + 1).map_err(unreadable)?;
     if bytes.len() as u64 > CONFIG_BYTES_MAX {
@@ -83,7 +84,7 @@ pub fn load(path: &Path, runtime: &Runtime) -> Result<Loaded, LoadError> {
 /// Every component file once, whoever names it.
 struct Loading<'a> {
     folder: PathBuf,
-    runtime: &'a Runtime,
+    runtime: &'a Arc<Runtime>,
     by_file: BTreeMap<PathBuf, Option<Digest>>,
     releases: Releases,
     components: HashMap<Digest, Vec<u8>>,
@@ -91,7 +92,7 @@ struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    fn new(folder: PathBuf, runtime: &'a Runtime) -> Self {
+    fn new(folder: PathBuf, runtime: &'a Arc<Runtime>) -> Self {
         Self {
             folder,
             runtime,
@@ -143,7 +144,8 @@ impl<'a> Loading<'a> {
             (error.code(), error.to_string(), "`wharf explain` with the code in brackets says what to do")
         })?;
         let digest = *release.digest();
-        self.releases.insert(digest, release);
+        let handler = Sandboxed::new(Arc::clone(self.runtime), release);
+        self.releases.insert(digest, Arc::new(handler));
         self.components.insert(digest, wasm);
         Ok(digest)
     }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::{net::TcpListener, runtime};
-use wharf_dispatch::{Dispatcher, Options, Recovered, SystemClock};
+use wharf_dispatch::{Dispatcher, FolderHome, Options, Recovered, Surroundings};
 use wharf_event::Code;
 use wharf_gateway::ServeOptions;
 use wharf_runtime::{ArtifactCache, Runtime};
@@ -123,7 +123,9 @@ impl Host {
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let options = Options { dedup_window_ms };
-        let dispatcher = Dispatcher::open(&folder.dir, options, SystemClock, Arc::clone(&runtime), guests)
+        let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
+        let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
+        let dispatcher = Dispatcher::open(&home, options, surroundings, guests)
             .map_err(|error| Failure::of(Code::FolderDamaged, &error))?;
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         dispatcher.configure(rules).await?;

@@ -3,16 +3,20 @@
 //! A checkpoint is one durable transaction with quick repair, so a reopen after a crash takes milliseconds whatever the
 //! size of the file.
 
-use std::{collections::BTreeMap, fs::File, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, backends::FileBackend};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 use wharf_delivery::{Table, TableError};
 
-use crate::{limits::CACHE_BYTES, overlay::Overlay};
+use crate::{
+    file::{Backend, StateFile},
+    limits::CACHE_BYTES,
+    overlay::Overlay,
+};
 
 /// The version of the tables' layout.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
 fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -33,7 +37,9 @@ pub enum StateError {
     #[error("the state file failed")]
     Redb(#[from] redb::Error),
     /// The file was written by another version of the program.
-    #[error("the state file has format {found}, and this program reads format {FORMAT}")]
+    #[error(
+        "the state file has format {found}, and this program reads format {FORMAT}: use the program that wrote it, or remove state.redb, which is rebuilt from the log"
+    )]
     Format {
         /// The format that it has.
         found: u64,
@@ -47,9 +53,10 @@ pub(crate) struct Base {
 }
 
 impl StateError {
-    /// Whether the file itself is broken, so that it has to be rebuilt from the log. A full disk or a busy file is not that.
+    /// Whether the file is broken or of an older layout, so that it has to be rebuilt from the log. A full disk or a busy file
+    /// is not that, nor is a layout of a later program: whoever goes back to an older one has to say so.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub fn is_to_be_rebuilt(&self) -> bool {
         match self {
             StateError::Redb(redb::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
             StateError::Redb(error) => {
@@ -58,7 +65,7 @@ impl StateError {
                     redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted
                 )
             }
-            StateError::Format { .. } => false,
+            StateError::Format { found } => *found < FORMAT,
         }
     }
 }
@@ -68,9 +75,9 @@ fn failed(error: impl Into<redb::Error>) -> StateError {
 }
 
 impl Base {
-    pub(crate) fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
-        let file = FileBackend::new(file).map_err(failed)?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(failed)?;
+    pub(crate) fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
+        let mut builder = Database::builder();
+        let database = builder.set_cache_size(CACHE_BYTES).create_with_backend(Backend(file)).map_err(failed)?;
         let mut write = database.begin_write().map_err(failed)?;
         // Without it this commit would discard what makes the next open quick.
         write.set_quick_repair(true);

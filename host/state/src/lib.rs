@@ -4,9 +4,11 @@
 //! ever synced but the checkpoints.
 
 mod base;
+mod file;
 pub mod limits;
 mod overlay;
 mod state;
 
 pub use base::{Checkpointed, StateError};
-pub use state::{Checkpoint, Snapshot, State};
+pub use file::StateFile;
+pub use state::{Checkpoint, Snapshot, State, Thawed};

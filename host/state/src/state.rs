@@ -3,13 +3,14 @@
 //! A checkpoint freezes the active overlay between two frames, so it holds exactly a durable position; while it is written
 //! a second overlay fills. When both are full, admission has to wait (`is_full`), settles need not.
 
-use std::{fs::File, iter, ops::Bound, sync::Arc};
+use std::{iter, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Table, TableError, Tables};
 
 use crate::{
     base::{self, Base, Checkpointed, StateError},
+    file::StateFile,
     limits::OVERLAY_BYTES,
     overlay::Overlay,
 };
@@ -28,6 +29,9 @@ pub struct Checkpoint {
     k: u64,
 }
 
+/// Changes that are written and of no more use, to be dropped where nobody waits for it.
+pub struct Thawed(#[allow(dead_code, reason = "it is held to be dropped")] Option<Arc<Overlay>>);
+
 /// What a written checkpoint leaves: the view of the store below after it.
 pub struct Snapshot(base::Views);
 
@@ -36,7 +40,7 @@ impl State {
     ///
     /// # Errors
     /// When the file is no state file, is damaged, or cannot be read.
-    pub fn open(file: File) -> Result<(Self, Checkpointed), StateError> {
+    pub fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
         let (base, checkpointed) = Base::open(file)?;
         Ok((Self { active: Overlay::default(), frozen: None, base }, checkpointed))
     }
@@ -75,10 +79,10 @@ impl State {
         Some(Checkpoint { overlay, database: self.base.database(), k })
     }
 
-    /// Puts a written checkpoint to use.
-    pub fn thaw(&mut self, snapshot: Snapshot) {
+    /// Puts a written checkpoint to use, and gives the changes that it holds: freeing them takes a while.
+    pub fn thaw(&mut self, snapshot: Snapshot) -> Thawed {
         self.base.refresh(snapshot.0);
-        self.frozen = None;
+        Thawed(self.frozen.take())
     }
 }
 

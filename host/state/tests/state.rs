@@ -37,7 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn open(path: &std::path::Path) -> (State, u64) {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-    let (state, at) = State::open(file).unwrap();
+    let (state, at) = State::open(Box::new(file)).unwrap();
     (state, at.k)
 }
 

@@ -138,6 +138,8 @@ pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleReq
     let release = Some(wharf_event::Digest::of(b"release"));
     SettleRequest {
         delivery,
+        tenant: tenant(),
+        plugin: "handler".parse().unwrap(),
         attempt: Attempt { number, release, duration_us: 10 },
         outcome,
         reads: Vec::new(),

@@ -42,7 +42,7 @@ pub(super) fn detail(
     let placed = view::events(&item).into_iter().find(|placed| placed.position == position).ok_or_else(none)?;
     let told = |(n, target): (u16, &TargetRef)| (n, Told::new(position, n, target, &placed));
     let mut deliveries: BTreeMap<u16, Told> = (0..).zip(placed.targets).map(told).collect();
-    let open = open(dispatcher, position, deliveries.keys().copied())?;
+    let open = open(dispatcher, tenant, position, placed.targets)?;
     search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
     let deliveries = deliveries.into_values().map(|told| told.view).collect();
     Ok(EventDetail { event: placed.view()?, deliveries })
@@ -98,12 +98,16 @@ impl Told {
 /// What the state says of the deliveries that have not ended.
 fn open(
     dispatcher: &Dispatcher,
+    tenant: &TenantName,
     event: Position,
-    numbers: impl Iterator<Item = u16>,
+    targets: &[TargetRef],
 ) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
     waited(dispatcher.read(|state| {
-        let row = |n| Ok(DeliveryRow::get(state, &DeliveryId { event, n }.to_key())?.map(|row| (n, row)));
-        numbers.filter_map(|n| row(n).transpose()).collect()
+        let row = |(n, target): (u16, &TargetRef)| {
+            let row = DeliveryRow::find(state, tenant, &target.plugin, DeliveryId { event, n });
+            row.map(|row| row.map(|row| (n, row))).transpose()
+        };
+        (0..).zip(targets).filter_map(row).collect()
     }))
 }
 

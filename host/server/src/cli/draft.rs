@@ -20,7 +20,7 @@ pub fn event(args: &SendArgs) -> Result<Event, CommandError> {
         unchanged(args)?;
         return read(Path::new("-"));
     }
-    let now_ms = SystemClock.wall_ms();
+    let now_ms = SystemClock::default().wall_ms();
     let id = args.id.clone().unwrap_or_else(|| new_id(now_ms, rand::random()));
     let source = args.source.as_deref().unwrap_or(SOURCE_DEFAULT);
     let mut builder = EventBuilder::new(id, source, kind).time(rfc3339(now_ms));

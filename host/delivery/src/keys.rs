@@ -1,0 +1,105 @@
+//! The keys of the tables.
+//!
+//! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
+//! comes last. Numbers are big endian, so that keys sort as what they stand for.
+
+use wharf_event::{BucketName, PluginName, QueueName, TenantName};
+
+use crate::DeliveryId;
+
+fn join(parts: &[&[u8]], rest: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + rest);
+    for part in parts {
+        key.extend_from_slice(part);
+        key.push(0);
+    }
+    key
+}
+
+/// `tenant 0`: the prefix of everything of a tenant.
+#[must_use]
+pub fn tenant(tenant: &TenantName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes()], 0)
+}
+
+/// `tenant 0 bucket 0`: a bucket's row, and the prefix of its values.
+#[must_use]
+pub fn bucket(tenant: &TenantName, bucket: &BucketName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes()], 0)
+}
+
+/// `tenant 0 bucket 0 key`.
+#[must_use]
+pub fn value(tenant: &TenantName, bucket: &BucketName, key: &str) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes()], key.len());
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// `tenant 0 queue 0`: a queue's row, and the prefix of its dead letters.
+#[must_use]
+pub fn queue(tenant: &TenantName, queue: &QueueName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), queue.as_str().as_bytes()], 0)
+}
+
+/// `tenant 0 queue 0 delivery`.
+#[must_use]
+pub fn dead_letter(tenant: &TenantName, queue: &QueueName, delivery: DeliveryId) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes(), queue.as_str().as_bytes()], DeliveryId::KEY_LEN);
+    bytes.extend_from_slice(&delivery.to_key());
+    bytes
+}
+
+/// `tenant 0 plugin 0`: the prefix of everything that waits for a plugin: its lane.
+#[must_use]
+pub fn lane(tenant: &TenantName, plugin: &PluginName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), plugin.as_str().as_bytes()], 0)
+}
+
+/// `tenant 0 plugin 0 0`: the prefix of the deliveries that wait for their first attempt, in log order.
+#[must_use]
+pub fn first_attempts(tenant: &TenantName, plugin: &PluginName) -> Vec<u8> {
+    let mut bytes = lane(tenant, plugin);
+    bytes.push(0);
+    bytes
+}
+
+/// `tenant 0 plugin 0 timed delivery`: timed = 0 waits for its first attempt, 1 for its time.
+#[must_use]
+pub fn delivery(tenant: &TenantName, plugin: &PluginName, timed: bool, id: DeliveryId) -> Vec<u8> {
+    let parts = [tenant.as_str().as_bytes(), plugin.as_str().as_bytes()];
+    let mut bytes = join(&parts, 1 + DeliveryId::KEY_LEN);
+    bytes.push(u8::from(timed));
+    bytes.extend_from_slice(&id.to_key());
+    bytes
+}
+
+/// `due` and the delivery's key: timers in the order in which they are due.
+#[must_use]
+pub fn timer(due_ms: u64, delivery: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + delivery.len());
+    bytes.extend_from_slice(&due_ms.to_be_bytes());
+    bytes.extend_from_slice(delivery);
+    bytes
+}
+
+/// The time of a timer's key, in milliseconds, and the key of its delivery.
+#[must_use]
+pub fn timer_parts(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (due, delivery) = key.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*due), delivery))
+}
+
+/// The delivery in a key that ends with one.
+#[must_use]
+pub fn delivery_of(key: &[u8]) -> Option<DeliveryId> {
+    DeliveryId::from_key(key.get(key.len().checked_sub(DeliveryId::KEY_LEN)?..)?)
+}
+
+/// Tenant and plugin of a delivery's key.
+#[must_use]
+pub fn lane_of(key: &[u8]) -> Option<(TenantName, PluginName)> {
+    let mut parts = key.splitn(3, |&byte| byte == 0);
+    let mut name = || std::str::from_utf8(parts.next()?).ok();
+    Some((name()?.parse().ok()?, name()?.parse().ok()?))
+}

@@ -1,0 +1,271 @@
+//! From requests to a durable frame: decide, apply, append, in one step that blocks on the disk.
+//!
+//! Invariant: the answers that [`Committer::commit`] returns derive from frames that are durable. A failed write or sync ends
+//! it: nothing is committed any more, and nothing is tried again. It has no thread and no channel; whoever calls it has them.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use wharf_delivery::{Answer, Decision, Due, Refused, Request, Sequencer, TableError, apply};
+use wharf_event::{Digest, Position, TenantName};
+use wharf_log::{AnyDisk, Log, LogError, RecordIn};
+use wharf_state::{Checkpoint, Snapshot, State};
+
+use crate::{
+    archive::Archive,
+    clock::FrameClock,
+    limits::{CHECKPOINT_EVERY, FRAME_GATHER_BYTES, FRAME_GATHER_REQUESTS},
+    partition::{AskError, chain, size},
+    recover::{OpenError, Opened, Recovered, open},
+    shared::Shared,
+    surroundings::{Home, Surroundings},
+};
+
+/// Commits the requests of one partition.
+pub struct Committer {
+    log: Log<AnyDisk>,
+    sequencer: Sequencer,
+    shared: Arc<Shared>,
+    clock: Arc<FrameClock>,
+    surroundings: Surroundings,
+    /// When the last checkpoint began, by the monotonic clock; absent where one is due whatever the time.
+    checkpointed: Option<Duration>,
+    /// The last frame is a mark or an epoch: no other mark is needed.
+    marked: bool,
+}
+
+/// An answer to a request, or why there is none.
+pub type Answered = Result<Answer, AskError>;
+
+/// What one frame gave.
+#[derive(Default)]
+pub struct Committed {
+    /// An answer for each request, in order.
+    pub answers: Vec<Answered>,
+    /// Deliveries that arose, with the number of the request that they come from.
+    pub arisen: Vec<(usize, Vec<Due>)>,
+}
+
+/// The log or the state failed: nothing is committed any more. What was asked last may or may not be durable.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CommitFailed(pub(crate) String);
+
+/// What a frame is made of.
+struct FrameDraft {
+    k: u64,
+    now_ms: u64,
+    records: Vec<(u64, u16, Vec<u8>)>,
+    committed: Committed,
+}
+
+impl Committer {
+    /// Opens the partition that lives in `home` and brings its state up to its log.
+    ///
+    /// # Errors
+    /// When it is damaged or cannot be used.
+    pub fn open(
+        home: &dyn Home,
+        dedup_window_ms: u64,
+        surroundings: Surroundings,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let Opened { log, state, sequencer, last_time_ms, recovered } = open(home, dedup_window_ms, &surroundings)?;
+        let clock = Arc::new(FrameClock::new(Arc::clone(&surroundings.clock), last_time_ms));
+        let shared = Arc::new(Shared::new(state, log.last_k()));
+        // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
+        let checkpointed = None;
+        Ok((Self { log, sequencer, shared, clock, surroundings, checkpointed, marked: true }, recovered))
+    }
+
+    /// Decides `first` and what `more` has behind it, appends one frame, and gives the answers once it is durable.
+    ///
+    /// # Errors
+    /// When the log or the state failed; every request that was taken from `more` is then without an answer.
+    pub fn commit(
+        &mut self,
+        first: Request,
+        mut more: impl FnMut() -> Option<Request>,
+    ) -> Result<Committed, CommitFailed> {
+        let mut draft = FrameDraft {
+            k: self.log.last_k() + 1,
+            now_ms: self.clock.now_ms(),
+            records: Vec::new(),
+            committed: Committed::default(),
+        };
+        // After an error or a panic the state may hold half of a request: nobody may take it for durable.
+        let gathered = catch_unwind(AssertUnwindSafe(|| self.gather(first, &mut more, &mut draft)));
+        let gathered = match gathered {
+            Ok(gathered) => gathered.map_err(|error| chain(&error)),
+            Err(_) => Err("deciding a request panicked; that is a defect of the host".to_owned()),
+        };
+        let appended = gathered.and_then(|()| self.append(&draft).map_err(|error| chain(&error)));
+        self.prepared(appended)?;
+        Ok(draft.committed)
+    }
+
+    fn gather(
+        &mut self,
+        first: Request,
+        more: &mut impl FnMut() -> Option<Request>,
+        draft: &mut FrameDraft,
+    ) -> Result<(), TableError> {
+        let shared = Arc::clone(&self.shared);
+        let mut sequenced = shared.write();
+        let before = std::mem::replace(&mut sequenced.k, draft.k);
+        let (mut bytes, mut next) = (0, Some(first));
+        while let Some(request) = next {
+            bytes += size(&request);
+            let answer = self.decided(request, draft, &mut sequenced.state)?;
+            draft.committed.answers.push(answer);
+            let full = bytes >= FRAME_GATHER_BYTES || draft.committed.answers.len() >= FRAME_GATHER_REQUESTS;
+            next = if full { None } else { more() };
+        }
+        if draft.records.is_empty() {
+            sequenced.k = before;
+        }
+        Ok(())
+    }
+
+    /// Decides and applies one request; the outer error is the state's.
+    fn decided(&mut self, request: Request, draft: &mut FrameDraft, state: &mut State) -> Result<Answered, TableError> {
+        if state.is_full() && matches!(request, Request::Accept(_)) {
+            return Ok(Err(Refused::Overloaded.into()));
+        }
+        let base = Position { k: draft.k, i: record_index(draft.records.len()) };
+        let Decision { records, answer } = match self.sequencer.decide(request, draft.now_ms, base, state)? {
+            Ok(decision) => decision,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        let mut due = Vec::new();
+        for record in records {
+            let position = Position { k: draft.k, i: record_index(draft.records.len()) };
+            due.extend(apply(&record, position, draft.now_ms, state)?);
+            draft.records.push((tenant_number(record.tenant()), record.kind() as u16, record.encode()));
+        }
+        if !due.is_empty() {
+            let number = draft.committed.answers.len();
+            draft.committed.arisen.push((number, due));
+        }
+        Ok(Ok(answer))
+    }
+
+    fn append(&mut self, draft: &FrameDraft) -> Result<(), LogError> {
+        if draft.records.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<RecordIn<'_>> = draft
+            .records
+            .iter()
+            .map(|(tenant, kind, body)| RecordIn { tenant: *tenant, kind: *kind, key_id: 0, body })
+            .collect();
+        let k = self.log.append(draft.now_ms, &records)?;
+        assert_eq!(k, draft.k, "the log numbers frames as the sequencer foresaw");
+        self.marked = false;
+        self.shared.progress.send_modify(|progress| progress.durable_k = k);
+        Ok(())
+    }
+
+    /// Follows the last frame with a mark, so that a fault in it is told from a torn tail.
+    ///
+    /// # Errors
+    /// When the log failed.
+    pub fn idle(&mut self) -> Result<(), CommitFailed> {
+        let marked = if self.marked { Ok(()) } else { self.log.append_mark(self.clock.now_ms()).map(drop) };
+        self.marked = marked.is_ok();
+        self.prepared(marked.map_err(|error| chain(&error)))
+    }
+
+    /// Goes on preparing the next segment if `so_far` all went well.
+    fn prepared(&mut self, so_far: Result<(), String>) -> Result<(), CommitFailed> {
+        let prepared = so_far.and_then(|()| self.log.prepare_step().map(drop).map_err(|error| chain(&error)));
+        prepared.map_err(|error| self.failed(error))
+    }
+
+    /// The checkpoint that is due, to be written by whoever has a thread for it and then given to [`Committer::thaw`].
+    #[must_use]
+    pub fn checkpoint_if_due(&mut self) -> Option<Checkpoint> {
+        let now = self.surroundings.clock.monotonic();
+        let aged = self.checkpointed.is_none_or(|at| now.saturating_sub(at) >= CHECKPOINT_EVERY);
+        let due = {
+            let sequenced = self.shared.read();
+            (aged && sequenced.state.is_dirty()) || sequenced.state.is_checkpoint_due()
+        };
+        if due { self.checkpoint() } else { None }
+    }
+
+    /// A checkpoint of everything up to the last frame; absent while another one is being written.
+    #[must_use]
+    pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        let checkpoint = self.shared.write().state.freeze(self.log.last_k())?;
+        self.checkpointed = Some(self.surroundings.clock.monotonic());
+        Some(checkpoint)
+    }
+
+    /// Puts a written checkpoint to use. One that failed ends the partition: without checkpoints memory would only grow.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn thaw(&mut self, written: Result<Snapshot, String>) -> Result<(), CommitFailed> {
+        match written {
+            Ok(snapshot) => {
+                let thawed = self.shared.write().state.thaw(snapshot);
+                // Tens of megabytes of small things: readers need not wait while they are freed, nor does the next frame.
+                self.surroundings.threads.blocking(Box::new(move || drop(thawed)));
+                Ok(())
+            }
+            Err(error) => Err(self.failed(format!("the state file failed: {error}"))),
+        }
+    }
+
+    /// Whether a checkpoint is being written.
+    #[must_use]
+    pub fn is_checkpointing(&self) -> bool {
+        self.shared.read().state.is_frozen()
+    }
+
+    fn failed(&self, error: String) -> CommitFailed {
+        self.shared.progress.send_modify(|progress| {
+            progress.failed.get_or_insert_with(|| error.clone());
+        });
+        CommitFailed(error)
+    }
+
+    /// The log, to be read.
+    #[must_use]
+    pub fn archive(&self) -> Archive {
+        Archive::new(self.log.reader())
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    pub(crate) fn clock(&self) -> Arc<FrameClock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Reads the state as it is, durable or not.
+    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.shared.read().state)
+    }
+}
+
+/// A record's index in its frame, as positions have it: the low byte numbers what the record published.
+fn record_index(index: usize) -> u32 {
+    u32::try_from(index << 8).unwrap_or(u32::MAX)
+}
+
+/// The number under which a frame's directory names a tenant: the head of its name's SHA-256. 0 is the host itself.
+fn tenant_number(tenant: Option<&TenantName>) -> u64 {
+    tenant.map_or(0, |tenant| {
+        let digest = Digest::of(tenant.as_str().as_bytes());
+        digest.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
+    })
+}

@@ -1,0 +1,40 @@
+//! The port to what runs when a delivery is attempted.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use wharf_event::Digest;
+use wharf_runtime::{Invocation, Release, Report, Runtime};
+
+/// Something that handles events.
+pub trait Handler: Send + Sync + 'static {
+    /// What names it: the same digest is the same behaviour.
+    fn digest(&self) -> Digest;
+
+    /// Handles one event. It returns when the handler does, or when a limit ends it.
+    fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report>;
+}
+
+/// A release in the runtime that prepared it.
+pub struct Sandboxed {
+    runtime: Arc<Runtime>,
+    release: Release,
+}
+
+impl Sandboxed {
+    /// Calls `release` in fresh instances of `runtime`.
+    #[must_use]
+    pub fn new(runtime: Arc<Runtime>, release: Release) -> Self {
+        Self { runtime, release }
+    }
+}
+
+impl Handler for Sandboxed {
+    fn digest(&self) -> Digest {
+        *self.release.digest()
+    }
+
+    fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
+        self.runtime.invoke(&self.release, invocation).boxed()
+    }
+}

@@ -1,0 +1,87 @@
+//! A lane: what waits for its first attempt by one plugin of one tenant, in log order.
+//!
+//! It holds the next of them in memory and knows whether more lie in the state behind those. Invariant: a lane never goes
+//! back: what it has taken once, by a message or from the state, it does not take again.
+
+use std::{collections::VecDeque, ops::Bound};
+
+use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
+use wharf_event::{PluginName, TenantName};
+
+use crate::{limits::LANE_PAGE, schedule::Waiting};
+
+pub(crate) type LaneKey = (TenantName, PluginName);
+
+/// Deliveries that wait for their turn.
+#[derive(Default)]
+pub(crate) struct Lane {
+    pub(crate) ready: VecDeque<Waiting>,
+    pub(crate) running: u32,
+    /// The last first attempt that was taken.
+    last: Option<DeliveryId>,
+    /// More lie in the state behind the last one.
+    pub(crate) spilled: bool,
+}
+
+impl Lane {
+    /// A lane of which nothing is in memory.
+    pub(crate) fn spilled() -> Self {
+        Self { spilled: true, ..Self::default() }
+    }
+
+    /// Whether anything waits in it.
+    pub(crate) fn has_more(&self) -> bool {
+        self.spilled || !self.ready.is_empty()
+    }
+
+    /// Whether a delivery that arose is to be held: there is room for it, and none before it lies in the state. One that is
+    /// not will be paged.
+    pub(crate) fn takes(&mut self, id: DeliveryId, room: usize) -> bool {
+        if self.spilled || self.last.is_some_and(|last| id <= last) {
+            return false;
+        }
+        self.spilled = self.ready.len() >= room;
+        if !self.spilled {
+            self.last = Some(id);
+        }
+        !self.spilled
+    }
+
+    /// Takes the next ones from the state until `room` are held, at most a page of them.
+    pub(crate) fn page(&mut self, key: &LaneKey, room: usize, tables: &impl Tables) -> Result<usize, TableError> {
+        let wanted = room.saturating_sub(self.ready.len()).min(LANE_PAGE);
+        let prefix = keys::first_attempts(&key.0, &key.1);
+        let last = self.last.map(|last| keys::delivery(&key.0, &key.1, false, last));
+        let after = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let page = tables.scan(Table::Deliveries, &prefix, after, wanted)?;
+        self.spilled = page.len() == wanted;
+        let taken = page.len();
+        for (key, row) in page {
+            let id = id_of(&key)?;
+            self.last = Some(id);
+            self.ready.push_back(Waiting { id, row: DeliveryRow::from_bytes(&row)?, event: None, asked: None });
+        }
+        Ok(taken)
+    }
+}
+
+/// The lanes for which something lies in the state.
+pub(crate) fn lanes(tables: &impl Tables) -> Result<Vec<LaneKey>, TableError> {
+    let (mut lanes, mut after) = (Vec::new(), Vec::new());
+    while let Some((key, _)) = tables.scan(Table::Deliveries, &[], Bound::Excluded(&after), 1)?.pop() {
+        let lane = keys::lane_of(&key).ok_or_else(damaged)?;
+        after = keys::lane(&lane.0, &lane.1);
+        // Behind every delivery of the lane: their next byte is 0 or 1.
+        after.push(2);
+        lanes.push(lane);
+    }
+    Ok(lanes)
+}
+
+pub(crate) fn id_of(key: &[u8]) -> Result<DeliveryId, TableError> {
+    keys::delivery_of(key).ok_or_else(damaged)
+}
+
+fn damaged() -> TableError {
+    TableError::Row { table: Table::Deliveries.name(), source: DecodeError::Invalid("key") }
+}

@@ -1,0 +1,110 @@
+//! The machine's own surroundings: its clocks, its random numbers, its threads, a folder of its disk.
+
+use std::{io, sync::Arc, time::Instant};
+
+use cap_std::fs::{Dir, OpenOptions};
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use wharf_log::{AnyDisk, FolderDisk, any_disk};
+use wharf_state::StateFile;
+
+use crate::{
+    clock::Clock,
+    surroundings::{Home, Job, Random, Surroundings, Threads},
+};
+
+const STATE_FILE: &str = "state.redb";
+const LOG_FOLDER: &str = "log";
+
+impl Surroundings {
+    /// Those of this machine. Jobs that block go to the threads that `io` keeps for them.
+    #[must_use]
+    pub fn of_this_machine(io: Handle) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(SystemRandom),
+            threads: Arc::new(SystemThreads { io }),
+        }
+    }
+}
+
+/// The machine's clocks.
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place where wall time comes in")]
+    fn wall_ms(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        self.start.elapsed()
+    }
+}
+
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn bits(&self) -> u64 {
+        rand::random()
+    }
+}
+
+struct SystemThreads {
+    io: Handle,
+}
+
+impl Threads for SystemThreads {
+    fn blocking(&self, job: Job) {
+        drop(self.io.spawn_blocking(job));
+    }
+
+    fn partition(&self, task: BoxFuture<'static, ()>) -> io::Result<()> {
+        let io = self.io.clone();
+        // Its pauses are timers of the I/O threads; everything else happens on this one.
+        std::thread::Builder::new().name("wharf-log".into()).spawn(move || io.block_on(task)).map(drop)
+    }
+}
+
+/// A folder of the machine's disk.
+pub struct FolderHome {
+    folder: Dir,
+}
+
+impl FolderHome {
+    /// Uses `folder`, which is opened as a capability and locked by whoever did so.
+    #[must_use]
+    pub fn new(folder: Dir) -> Self {
+        Self { folder }
+    }
+}
+
+impl Home for FolderHome {
+    fn log(&self) -> io::Result<AnyDisk> {
+        if !self.folder.exists(LOG_FOLDER) {
+            self.folder.create_dir(LOG_FOLDER)?;
+            self.folder.open(".")?.sync_all()?;
+        }
+        Ok(any_disk(FolderDisk::new(self.folder.open_dir(LOG_FOLDER)?)))
+    }
+
+    fn state(&self) -> io::Result<Box<dyn StateFile>> {
+        let options = OpenOptions::new().read(true).write(true).create(true).to_owned();
+        Ok(Box::new(self.folder.open_with(STATE_FILE, &options)?.into_std()))
+    }
+
+    fn set_state_aside(&self) -> io::Result<String> {
+        let aside = format!("{STATE_FILE}.aside-{:08x}", rand::random::<u32>());
+        self.folder.rename(STATE_FILE, &self.folder, &aside)?;
+        Ok(aside)
+    }
+}

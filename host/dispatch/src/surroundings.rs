@@ -1,0 +1,83 @@
+//! What comes in from outside the core: time, randomness, threads, and the place where a partition lives.
+//!
+//! Invariant: nothing in this crate takes a clock, a random number, a thread or a file from anywhere else. So the whole of it
+//! runs under virtual time, on a disk that fails, one step after the other, and does the same again under the same seed.
+
+use std::{io, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use wharf_log::{AnyDisk, SegmentSizes};
+use wharf_state::StateFile;
+
+use crate::clock::Clock;
+
+/// A job that may block.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Random bits that nobody can foresee.
+pub trait Random: Send + Sync + 'static {
+    /// The next 64 of them.
+    fn bits(&self) -> u64;
+}
+
+/// Threads for what must not run on those that serve I/O.
+pub trait Threads: Send + Sync + 'static {
+    /// Runs a job that may block.
+    fn blocking(&self, job: Job);
+
+    /// Runs the partition's task to its end. It blocks on the disk, so it has a thread for itself.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    fn partition(&self, task: BoxFuture<'static, ()>) -> io::Result<()>;
+}
+
+/// Where a partition lives: one folder for its log, one file for its state.
+pub trait Home: Send + Sync + 'static {
+    /// The folder of the log, made where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    fn log(&self) -> io::Result<AnyDisk>;
+
+    /// The file of the state, made where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    fn state(&self) -> io::Result<Box<dyn StateFile>>;
+
+    /// How large the segments of the log are made.
+    fn segment_sizes(&self) -> SegmentSizes {
+        SegmentSizes::default()
+    }
+
+    /// Gives the state file another name, which it returns: an empty one takes its place, and the log fills it.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    fn set_state_aside(&self) -> io::Result<String>;
+}
+
+/// Everything that comes in from outside.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Threads.
+    pub threads: Arc<dyn Threads>,
+}
+
+/// Runs `read` on a thread that may block, and gives what it returned; absent when the thread did not come to its end.
+pub(crate) async fn blocking<T: Send + 'static>(
+    threads: &dyn Threads,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    threads.blocking(Box::new(move || {
+        // Whoever asked may have gone away.
+        let _ = sender.send(read());
+    }));
+    done.await.ok()
+}
