@@ -3,9 +3,9 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, configure, keys, redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, configure, keys, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
-    settle,
+    seal, settle,
     tables::{Table, TableError, Tables},
 };
 
@@ -20,6 +20,16 @@ pub struct Due {
     pub event: Option<Event>,
 }
 
+/// What lies before the record that is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Every record since the log began, or a state that has them all.
+    Whole,
+    /// The log begins after what some records refer to. What is missing is passed over: it is written again, as it was, before
+    /// a `Cleaned` record says that the state is whole.
+    Cut,
+}
+
 /// Applies one record that stands at `position` in a frame of time `time_ms`, and tells which deliveries now wait.
 ///
 /// # Errors
@@ -28,6 +38,7 @@ pub fn apply<T: Tables>(
     record: &Record,
     position: Position,
     time_ms: u64,
+    history: History,
     tables: &mut T,
 ) -> Result<Vec<Due>, TableError> {
     match record {
@@ -38,8 +49,23 @@ pub fn apply<T: Tables>(
         Record::Accept { tenant, bus, event, targets } => {
             accept::apply(tenant, bus, event, targets, position, time_ms, tables)
         }
-        Record::Settle { .. } => settle::apply(record, position, time_ms, tables),
+        Record::Settle { .. } => settle::apply(record, position, time_ms, history, tables),
         Record::Redrive { tenant, queue, deliveries } => redrive::apply(tenant, queue, deliveries, time_ms, tables),
+        Record::Carry { rows, .. } => {
+            carry::apply(rows, tables);
+            Ok(Vec::new())
+        }
+        Record::Rules { version, document } => {
+            configure::put(*version, document, tables);
+            Ok(Vec::new())
+        }
+        Record::Cleaned { below_k } => seal::forget(*below_k, tables).map(|()| Vec::new()),
+        Record::Sealed(facts) => {
+            seal::apply(facts, tables);
+            Ok(Vec::new())
+        }
+        // Time is in the frames. Only what is remembered for a while asks how it came to be.
+        Record::Follow { .. } => Ok(Vec::new()),
     }
 }
 

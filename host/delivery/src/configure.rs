@@ -17,6 +17,11 @@ pub struct ConfigureRequest {
 }
 
 pub(crate) fn apply(document: &Bytes, position: Position, tables: &mut impl Tables) {
-    let row = RulesRow { version: position.k, document: document.clone() };
+    put(position.k, document, tables);
+}
+
+/// Puts the rule set of a version in its place.
+pub(crate) fn put(version: u64, document: &Bytes, tables: &mut impl Tables) {
+    let row = RulesRow { version, document: document.clone() };
     tables.put(Table::Rules, &[], row.encode());
 }

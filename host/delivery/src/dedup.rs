@@ -69,6 +69,13 @@ impl Dedup {
         }
     }
 
+    /// Frame time jumps: what is remembered is not older for it.
+    pub(crate) fn jump(&mut self, by_ms: u64) {
+        for generation in &mut self.generations {
+            generation.began_ms = generation.began_ms.saturating_add(by_ms);
+        }
+    }
+
     /// Drops generations whose youngest possible entry is older than the window.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let kept_ms = self.window_ms.saturating_add(self.window_ms / DEDUP_GENERATIONS);
@@ -99,6 +106,17 @@ mod tests {
         dedup.expire(6_101);
         assert_eq!(dedup.find(&fingerprint("a")), None);
         assert_eq!(dedup.len(), 0);
+    }
+
+    #[test]
+    fn an_entry_outlives_a_jump_of_frame_time() {
+        let mut dedup = Dedup::new(1_000);
+        dedup.insert(fingerprint("a"), Position { k: 7, i: 0 }, 5_000);
+        dedup.jump(60_000);
+        dedup.expire(66_000);
+        assert!(dedup.find(&fingerprint("a")).is_some());
+        dedup.expire(66_101);
+        assert!(dedup.find(&fingerprint("a")).is_none());
     }
 
     #[test]

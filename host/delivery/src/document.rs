@@ -30,6 +30,26 @@ pub struct TenantDocument {
     pub plugins: BTreeMap<PluginName, PluginDocument>,
     /// Its rules.
     pub rules: BTreeMap<RuleName, RuleDocument>,
+    /// How long its buses keep their events, where it is not the default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retention: BTreeMap<BusName, RetentionDocument>,
+}
+
+/// How long a bus keeps its events: until they are too old, or too many bytes came after them. The log lets go of whole
+/// segments, so they may stay longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionDocument {
+    /// Age, in milliseconds.
+    pub age_ms: u64,
+    /// Bytes of events.
+    pub size_bytes: u64,
+}
+
+impl Default for RetentionDocument {
+    fn default() -> Self {
+        Self { age_ms: 7 * 86_400_000, size_bytes: 10 << 30 }
+    }
 }
 
 /// One plugin.

@@ -103,3 +103,25 @@ pub fn lane_of(key: &[u8]) -> Option<(TenantName, PluginName)> {
     let mut name = || std::str::from_utf8(parts.next()?).ok();
     Some((name()?.parse().ok()?, name()?.parse().ok()?))
 }
+
+/// Bucket and name of a value's key.
+#[must_use]
+pub fn value_parts(key: &[u8]) -> Option<(BucketName, String)> {
+    let mut parts = key.splitn(3, |&byte| byte == 0).skip(1);
+    let mut text = || std::str::from_utf8(parts.next()?).ok();
+    Some((text()?.parse().ok()?, text()?.to_owned()))
+}
+
+/// The tenant of a key `tenant 0 …`.
+#[must_use]
+pub fn first(key: &[u8]) -> Option<TenantName> {
+    let name = key.split(|&byte| byte == 0).next()?;
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// The name behind the tenant in a key `tenant 0 name 0`.
+#[must_use]
+pub fn second<T: std::str::FromStr>(key: &[u8]) -> Option<T> {
+    let name = key.split(|&byte| byte == 0).nth(1)?;
+    std::str::from_utf8(name).ok()?.parse().ok()
+}

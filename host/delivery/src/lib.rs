@@ -6,6 +6,7 @@
 
 mod accept;
 mod apply;
+mod carry;
 mod codec;
 mod configure;
 mod dedup;
@@ -15,24 +16,30 @@ pub mod keys;
 pub mod limits;
 mod record;
 mod redrive;
+mod remains;
 mod retry;
 mod rows;
+mod seal;
 mod sequencer;
 mod settle;
 mod tables;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
-pub use apply::{Due, apply};
+pub use apply::{Due, History, apply};
+pub use carry::{CarriedEvent, CarriedRow, CarryRequest};
 pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use document::{
-    Document, GrantsDocument, LimitsDocument, PluginDocument, RuleDocument, TargetDocument, TenantDocument,
+    Document, GrantsDocument, LimitsDocument, PluginDocument, RetentionDocument, RuleDocument, TargetDocument,
+    TenantDocument,
 };
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
+pub use remains::Remains;
 pub use retry::{Failure, RetryPolicy, Standing, Verdict, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow};
+pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};

@@ -29,3 +29,9 @@ pub const REDRIVE_PAGE: usize = 500;
 
 /// Bytes of an attempt's error text that are kept.
 pub const ERROR_TEXT_BYTES_MAX: usize = 4_096;
+
+/// Events that one record carries. Their position's low byte numbers them, from 1.
+pub const CARRIED_EVENTS_MAX: usize = 200;
+
+/// Rows that one record carries.
+pub const CARRIED_ROWS_MAX: usize = 1_000;

@@ -6,9 +6,13 @@ use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
 
 use crate::{
-    DeliveryId,
+    CarriedRow, DeliveryId, SegmentFacts, Table,
     codec::{DecodeError, Reader, Writer},
+    rows::Row as _,
 };
+
+/// The layout of the rows that a carry record holds: that of the tables (docs/design/records.md).
+const ROWS_LAYOUT: u16 = 2;
 
 /// The kind of a record, as the frame's directory names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,16 @@ pub enum RecordKind {
     Settle = 3,
     /// Dead letters became deliveries again.
     Redrive = 4,
+    /// Events and rows of old segments were written again.
+    Carry = 5,
+    /// The rule set of an old segment was written again.
+    Rules = 6,
+    /// What lies before a frame is needed no more.
+    Cleaned = 7,
+    /// Frame time followed a step of the wall clock.
+    Follow = 8,
+    /// What a full segment holds.
+    Sealed = 9,
 }
 
 /// Who an event is owed to.
@@ -137,13 +151,53 @@ pub enum Record {
         /// Which ones.
         deliveries: Vec<DeliveryId>,
     },
+    /// Events and rows of old segments were written again, as they were, so that those segments can go.
+    Carry {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Events; the n-th one's position is the record's + n, from 1.
+        events: Vec<Event>,
+        /// The rows that need them, and others.
+        rows: Vec<CarriedRow>,
+    },
+    /// The rule set of an old segment was written again, with the version that it has.
+    Rules {
+        /// Its version.
+        version: u64,
+        /// The document, canonical JSON.
+        document: Bytes,
+    },
+    /// Everything that the state needs of frames before `below_k` was written again.
+    Cleaned {
+        /// The first frame that stays.
+        below_k: u64,
+    },
+    /// Frame time followed a step of the wall clock.
+    Follow {
+        /// How far it jumped, in milliseconds.
+        by_ms: u64,
+    },
+    /// What a full segment holds, for retention.
+    Sealed(SegmentFacts),
 }
 
 impl RecordKind {
+    const ALL: [Self; 9] = [
+        Self::Configure,
+        Self::Accept,
+        Self::Settle,
+        Self::Redrive,
+        Self::Carry,
+        Self::Rules,
+        Self::Cleaned,
+        Self::Follow,
+        Self::Sealed,
+    ];
+
     /// The kind of that number.
     #[must_use]
     pub fn from_u16(number: u16) -> Option<Self> {
-        [Self::Configure, Self::Accept, Self::Settle, Self::Redrive].into_iter().find(|kind| *kind as u16 == number)
+        Self::ALL.into_iter().find(|kind| *kind as u16 == number)
     }
 }
 
@@ -156,6 +210,11 @@ impl Record {
             Record::Accept { .. } => RecordKind::Accept,
             Record::Settle { .. } => RecordKind::Settle,
             Record::Redrive { .. } => RecordKind::Redrive,
+            Record::Carry { .. } => RecordKind::Carry,
+            Record::Rules { .. } => RecordKind::Rules,
+            Record::Cleaned { .. } => RecordKind::Cleaned,
+            Record::Follow { .. } => RecordKind::Follow,
+            Record::Sealed(_) => RecordKind::Sealed,
         }
     }
 
@@ -163,10 +222,15 @@ impl Record {
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantName> {
         match self {
-            Record::Configure { .. } => None,
-            Record::Accept { tenant, .. } | Record::Settle { tenant, .. } | Record::Redrive { tenant, .. } => {
-                Some(tenant)
-            }
+            Record::Configure { .. }
+            | Record::Rules { .. }
+            | Record::Cleaned { .. }
+            | Record::Follow { .. }
+            | Record::Sealed(_) => None,
+            Record::Accept { tenant, .. }
+            | Record::Settle { tenant, .. }
+            | Record::Redrive { tenant, .. }
+            | Record::Carry { tenant, .. } => Some(tenant),
         }
     }
 
@@ -211,6 +275,26 @@ impl Record {
                     w.delivery(*id);
                 }
             }
+            Record::Carry { tenant, events, rows } => {
+                w.str(tenant.as_str()).u16(ROWS_LAYOUT).count(events.len());
+                for event in events {
+                    w.event(event);
+                }
+                w.count(rows.len());
+                for CarriedRow { table, key, row } in rows {
+                    w.u8(table.number()).bytes(key).bytes(row);
+                }
+            }
+            Record::Rules { version, document } => {
+                w.u64(*version).bytes(document);
+            }
+            Record::Cleaned { below_k } => {
+                w.u64(*below_k);
+            }
+            Record::Follow { by_ms } => {
+                w.u64(*by_ms);
+            }
+            Record::Sealed(facts) => facts.put(&mut w),
         }
         w.finish()
     }
@@ -244,6 +328,18 @@ impl Record {
                 queue: r.parse("queue")?,
                 deliveries: r.list("deliveries", |r| r.delivery("delivery"))?,
             },
+            RecordKind::Carry => {
+                let tenant = r.parse("tenant")?;
+                if r.u16("layout of rows")? != ROWS_LAYOUT {
+                    return Err(DecodeError::Invalid("layout of rows"));
+                }
+                let events = r.list("events", |r| r.event("event"))?;
+                Record::Carry { tenant, events, rows: r.list("rows", take_row)? }
+            }
+            RecordKind::Rules => Record::Rules { version: r.u64("version")?, document: r.bytes("document")? },
+            RecordKind::Cleaned => Record::Cleaned { below_k: r.u64("below")? },
+            RecordKind::Follow => Record::Follow { by_ms: r.u64("by")? },
+            RecordKind::Sealed => Record::Sealed(SegmentFacts::take(&mut r)?),
         };
         r.end()?;
         Ok(record)
@@ -305,4 +401,9 @@ fn take_write(r: &mut Reader) -> Result<ValueWrite, DecodeError> {
     let (bucket, key) = (r.parse("bucket")?, r.str("key")?);
     let value = if r.u8("has value")? == 1 { Some(r.bytes("value")?) } else { None };
     Ok(ValueWrite { bucket, key, value })
+}
+
+fn take_row(r: &mut Reader) -> Result<CarriedRow, DecodeError> {
+    let table = Table::from_number(r.u8("table")?).ok_or(DecodeError::Invalid("table"))?;
+    Ok(CarriedRow { table, key: r.bytes("key")?, row: r.bytes("row")? })
 }

@@ -6,8 +6,8 @@
 use wharf_event::{Code, Position};
 
 use crate::{
-    AcceptRequest, Accepted, ConfigureRequest, DeliveryId, ReadKey, Record, RedriveRequest, Redriven, RulesRow,
-    SettleRequest, Settled, StatsRow, accept,
+    AcceptRequest, Accepted, CarryRequest, ConfigureRequest, DeliveryId, ReadKey, Record, RedriveRequest, Redriven,
+    RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry,
     dedup::{Dedup, Fingerprint},
     redrive,
     rows::Row,
@@ -26,6 +26,15 @@ pub enum Request {
     Settle(Box<SettleRequest>),
     /// Try dead letters again.
     Redrive(RedriveRequest),
+    /// Write again what is still needed of old segments.
+    Carry(CarryRequest),
+    /// Keep what a full segment holds.
+    Seal(SegmentFacts),
+    /// Frame time follows a step of the wall clock, so many milliseconds.
+    Follow {
+        /// How far it jumps.
+        by_ms: u64,
+    },
 }
 
 /// What was decided: records for the log, and the answer that leaves once they are durable.
@@ -51,6 +60,13 @@ pub enum Answer {
     Settled(Settled),
     /// Dead letters were moved.
     Redriven(Redriven),
+    /// What was still needed is written again.
+    Carried {
+        /// Where it stands now; absent when nothing was needed.
+        position: Option<Position>,
+    },
+    /// It is in the log.
+    Noted,
 }
 
 /// Why a request, or one event of it, was not taken. Nothing changed.
@@ -147,9 +163,13 @@ impl Sequencer {
 
     /// Remembers a record that was decided before a restart, for deduplication. Records come in log order.
     pub fn remember(&mut self, record: &Record, position: Position, time_ms: u64) {
-        if let Record::Accept { tenant, bus, event, .. } = record {
-            self.dedup.expire(time_ms);
-            self.dedup.insert(Fingerprint::of(tenant, bus, event.source(), event.id()), position, time_ms);
+        match record {
+            Record::Accept { tenant, bus, event, .. } => {
+                self.dedup.expire(time_ms);
+                self.dedup.insert(Fingerprint::of(tenant, bus, event.source(), event.id()), position, time_ms);
+            }
+            Record::Follow { by_ms } => self.dedup.jump(*by_ms),
+            _ => {}
         }
     }
 
@@ -164,7 +184,9 @@ impl Sequencer {
         base: Position,
         tables: &T,
     ) -> Result<Result<Decision, Refused>, TableError> {
-        self.dedup.expire(now_ms);
+        if !matches!(request, Request::Follow { .. }) {
+            self.dedup.expire(now_ms);
+        }
         match request {
             Request::Configure(ConfigureRequest { document }) => {
                 self.rules_version = base.k;
@@ -174,6 +196,12 @@ impl Sequencer {
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
+            Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
+            Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
+            Request::Follow { by_ms } => {
+                self.dedup.jump(by_ms);
+                Ok(Ok(Decision { records: vec![Record::Follow { by_ms }], answer: Answer::Noted }))
+            }
         }
     }
 }

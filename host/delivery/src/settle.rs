@@ -5,7 +5,7 @@ use wharf_event::{AttributeValue, BucketName, Code, Event, PluginName, Position,
 
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
-    apply::{Arising, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
+    apply::{Arising, History, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
     keys,
     limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
     rows::{BucketRow, Row},
@@ -219,17 +219,21 @@ pub(crate) fn apply<T: Tables>(
     record: &Record,
     position: Position,
     time_ms: u64,
+    history: History,
     tables: &mut T,
 ) -> Result<Vec<Due>, TableError> {
     let Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } = record else {
         return Ok(Vec::new());
     };
-    let Some(row) = DeliveryRow::find(tables, tenant, &target.plugin, *delivery)? else {
-        // Only what waits is ever settled, so the table is not what this log made of it.
-        let source = crate::DecodeError::Invalid("the delivery of a settle record");
-        return Err(TableError::Row { table: Table::Deliveries.name(), source });
+    let mut due = match (DeliveryRow::find(tables, tenant, &target.plugin, *delivery)?, history) {
+        (Some(row), _) => end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?,
+        (None, History::Cut) => Vec::new(),
+        (None, History::Whole) => {
+            // Only what waits is ever settled, so the table is not what this log made of it.
+            let source = crate::DecodeError::Invalid("the delivery of a settle record");
+            return Err(TableError::Row { table: Table::Deliveries.name(), source });
+        }
     };
-    let mut due = end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?;
     let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);
     for (n, event) in (1..).zip(published) {
         let place = Position { k: position.k, i: position.i + n };

@@ -27,11 +27,13 @@ pub enum Table {
     Queues,
     /// Counters by tenant.
     Stats,
+    /// What full segments of the log hold, by their first frame.
+    Segments,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -41,7 +43,31 @@ impl Table {
         Table::Letters,
         Table::Queues,
         Table::Stats,
+        Table::Segments,
     ];
+
+    /// The number that it has in records.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Table::Rules => 1,
+            Table::Deliveries => 2,
+            Table::Timers => 3,
+            Table::Values => 4,
+            Table::Buckets => 5,
+            Table::DeadLetters => 6,
+            Table::Letters => 7,
+            Table::Queues => 8,
+            Table::Stats => 9,
+            Table::Segments => 10,
+        }
+    }
+
+    /// The table of that number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.number() == number)
+    }
 
     /// The name that it has on disk.
     #[must_use]
@@ -56,6 +82,7 @@ impl Table {
             Table::Letters => "letters",
             Table::Queues => "queues",
             Table::Stats => "stats",
+            Table::Segments => "segments",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use wharf_delivery::{DecodeError, Record, RecordKind};
 use wharf_event::{Event, Position};
-use wharf_log::{AnyDisk, LogError, LogReader, RecordOut};
+use wharf_log::{AnyDisk, LogError, LogReader, RecordOut, SegmentInfo};
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub struct Item {
     pub position: Position,
     /// Frame time, in milliseconds since 1970.
     pub time_ms: u64,
+    /// Length of its bytes in the log.
+    pub bytes: u64,
     /// What it says.
     pub record: Record,
 }
@@ -55,6 +57,12 @@ impl Archive {
     #[must_use]
     pub fn last_k(&self) -> u64 {
         self.reader.last_k()
+    }
+
+    /// The segments that hold it, the oldest first; the last one is still being written.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.reader.segments()
     }
 
     /// The records of frame `k`, in order; none when it holds none or is not there.
@@ -88,6 +96,7 @@ impl Archive {
             (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => {
                 Some(published.swap_remove(n).event)
             }
+            (Record::Carry { mut events, .. }, Some(n)) if n < events.len() => Some(events.swap_remove(n)),
             _ => None,
         };
         found.ok_or(ArchiveError::NoEvent(position))
@@ -96,7 +105,7 @@ impl Archive {
 
 fn item(position: Position, record: &RecordOut) -> Result<Item, ArchiveError> {
     let decoded = decode(record).map_err(|source| ArchiveError::Record { position, source })?;
-    Ok(Item { position, time_ms: record.time_ms, record: decoded })
+    Ok(Item { position, time_ms: record.time_ms, bytes: record.body.len() as u64, record: decoded })
 }
 
 /// What a record of the log says.

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use wharf_capability::AttemptContext;
 use wharf_delivery::{DeliveryRow, Failure, ReadKey, Refused, TargetRef};
-use wharf_event::{Code, Event, PluginName, TenantName};
+use wharf_event::{Code, Event, PluginName, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -86,10 +86,13 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
 }
 
 async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
-    if waiting.event.is_none() && !still_waits(attempts, waiting)? {
-        return Ok(());
-    }
-    let event = event(attempts, waiting).await?;
+    let event = match &waiting.event {
+        Some(event) => event.clone(),
+        None => match waits_at(attempts, waiting)? {
+            Some(place) => read(attempts, waiting, place).await?,
+            None => return Ok(()),
+        },
+    };
     let rules = Arc::clone(&attempts.rules.borrow());
     let Some((plugin, _)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
         let TargetRef { rule, plugin } = &waiting.row.target;
@@ -122,26 +125,33 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
     Err(Stuck::Failed(failure(Code::Conflict, reason)))
 }
 
-/// The event, from memory or from the log.
-async fn event(attempts: &Attempts, waiting: &Waiting) -> Result<Event, Stuck> {
-    if let Some(event) = &waiting.event {
-        return Ok(event.clone());
+/// The event, from the log.
+async fn read(attempts: &Attempts, waiting: &Waiting, mut place: Position) -> Result<Event, Stuck> {
+    loop {
+        let archive = attempts.archive.clone();
+        // Reading may take a while where the log's index is not in memory yet: guests must not wait for it.
+        let read = blocking(attempts.surroundings.threads.as_ref(), move || archive.event(place)).await;
+        let error = match read {
+            Some(Ok(event)) => return Ok(event),
+            Some(Err(error)) => chain(&error),
+            None => "the thread that read it ended".to_owned(),
+        };
+        // It may have been carried to another place meanwhile.
+        match waits_at(attempts, waiting)? {
+            Some(now) if now != place => place = now,
+            _ => return Err(Stuck::Failed(failure(Code::Internal, format!("the event cannot be read: {error}")))),
+        }
     }
-    let (archive, position) = (attempts.archive.clone(), waiting.row.event_at(waiting.id));
-    // Reading may take a while where the log's index is not in memory yet: guests must not wait for it.
-    let read = blocking(attempts.surroundings.threads.as_ref(), move || archive.event(position)).await;
-    let unreadable = |why: String| Stuck::Failed(failure(Code::Internal, format!("the event cannot be read: {why}")));
-    read.ok_or_else(|| unreadable("the thread that read it ended".to_owned()))?
-        .map_err(|error| unreadable(chain(&error)))
 }
 
-/// Whether the delivery waits for this attempt. What was paged from the state may come a second time, by the message of the
-/// frame that it was in.
-fn still_waits(attempts: &Attempts, waiting: &Waiting) -> Result<bool, Stuck> {
+/// Where the event of a delivery is; absent when it does not wait for this attempt. What was paged from the state may come a
+/// second time, by the message of the frame that it was in.
+fn waits_at(attempts: &Attempts, waiting: &Waiting) -> Result<Option<Position>, Stuck> {
     let Waiting { id, row, .. } = waiting;
     let found = DeliveryRow::find(&attempts.shared.read().state, &row.tenant, &row.target.plugin, *id);
-    let unreadable = |error| Stuck::Log(AskError::Failed(chain(&error)));
-    Ok(found.map_err(unreadable)?.is_some_and(|found| (found.attempts, found.due_ms) == (row.attempts, row.due_ms)))
+    let found = found.map_err(|error| Stuck::Log(AskError::Failed(chain(&error))))?;
+    let same = |found: &DeliveryRow| (found.attempts, found.due_ms) == (row.attempts, row.due_ms);
+    Ok(found.filter(same).map(|found| found.event_at(*id)))
 }
 
 /// What a refused settle means for its attempt.

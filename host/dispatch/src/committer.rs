@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_delivery::{Answer, Decision, Due, Refused, Request, Sequencer, TableError, apply};
+use wharf_delivery::{Answer, Decision, Due, History, Record, Refused, Request, Sequencer, TableError, apply};
 use wharf_event::{Digest, Position, TenantName};
 use wharf_log::{AnyDisk, Log, LogError, RecordIn};
 use wharf_state::{Checkpoint, Snapshot, State};
@@ -33,6 +33,8 @@ pub struct Committer {
     surroundings: Surroundings,
     /// When the last checkpoint began, by the monotonic clock; absent where one is due whatever the time.
     checkpointed: Option<Duration>,
+    /// The last frame that said that the log was cleaned, and below which frame.
+    cleaned: Option<(u64, u64)>,
     /// The last frame is a mark or an epoch: no other mark is needed.
     marked: bool,
 }
@@ -77,7 +79,7 @@ impl Committer {
         let shared = Arc::new(Shared::new(state, log.last_k()));
         // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
         let checkpointed = None;
-        Ok((Self { log, sequencer, shared, clock, surroundings, checkpointed, marked: true }, recovered))
+        Ok((Self { log, sequencer, shared, clock, surroundings, checkpointed, cleaned: None, marked: true }, recovered))
     }
 
     /// Decides `first` and what `more` has behind it, appends one frame, and gives the answers once it is durable.
@@ -142,7 +144,10 @@ impl Committer {
         let mut due = Vec::new();
         for record in records {
             let position = Position { k: draft.k, i: record_index(draft.records.len()) };
-            due.extend(apply(&record, position, draft.now_ms, state)?);
+            due.extend(apply(&record, position, draft.now_ms, History::Whole, state)?);
+            if let Record::Cleaned { below_k } = &record {
+                self.cleaned = Some((draft.k, *below_k));
+            }
             draft.records.push((tenant_number(record.tenant()), record.kind() as u16, record.encode()));
         }
         if !due.is_empty() {
@@ -211,13 +216,32 @@ impl Committer {
     pub fn thaw(&mut self, written: Result<Snapshot, String>) -> Result<(), CommitFailed> {
         match written {
             Ok(snapshot) => {
+                let k = snapshot.k();
                 let thawed = self.shared.write().state.thaw(snapshot);
                 // Tens of megabytes of small things: readers need not wait while they are freed, nor does the next frame.
                 self.surroundings.threads.blocking(Box::new(move || drop(thawed)));
-                Ok(())
+                self.trim(k)
             }
             Err(error) => Err(self.failed(format!("the state file failed: {error}"))),
         }
+    }
+
+    /// Lets go of the segments below which the log was cleaned, once the state has that durably up to frame `k`.
+    fn trim(&mut self, k: u64) -> Result<(), CommitFailed> {
+        let Some((_, below_k)) = self.cleaned.filter(|(cleaned_k, _)| *cleaned_k <= k) else { return Ok(()) };
+        self.cleaned = None;
+        self.log.trim(below_k).map_err(|error| self.failed(chain(&error)))
+    }
+
+    /// Lets frame time follow the wall clock where that was stable for long enough after a step, or `at_once`. True when
+    /// frame time jumped.
+    ///
+    /// # Errors
+    /// When the log or the state failed.
+    pub fn follow_clock(&mut self, at_once: bool) -> Result<bool, CommitFailed> {
+        let Some(by_ms) = self.clock.follow(at_once) else { return Ok(false) };
+        tracing::warn!(by_ms, "frame time follows the wall clock");
+        self.commit(Request::Follow { by_ms }, || None).map(|_| true)
     }
 
     /// Whether a checkpoint is being written.

@@ -17,6 +17,7 @@ use wharf_state::State;
 use crate::{
     archive::Archive,
     attempt::Attempts,
+    cleaning::Cleaner,
     committer::Committer,
     limits::MATCHES_MAX,
     meters::{Meters, Totals},
@@ -65,7 +66,7 @@ pub struct Dispatcher {
 struct Tasks {
     writer: Option<oneshot::Receiver<bool>>,
     scheduler: Option<tokio::task::JoinHandle<()>>,
-    waiting: Option<Scheduler>,
+    waiting: Option<(Scheduler, Cleaner)>,
 }
 
 impl Dispatcher {
@@ -101,8 +102,13 @@ impl Dispatcher {
         };
         surroundings.threads.partition(task.boxed()).map_err(OpenError::Thread)?;
         let (stopping, stopped) = watch::channel(false);
+        let cleaner = Cleaner {
+            attempts: Arc::clone(&attempts),
+            dedup_window_ms: options.dedup_window_ms,
+            stopping: stopped.clone(),
+        };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
-        let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some(scheduler) };
+        let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some((scheduler, cleaner)) };
         Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), configuring: Arc::default(), recovered })
     }
 
@@ -115,7 +121,9 @@ impl Dispatcher {
     /// Starts the attempts of everything that waits, and of what comes.
     pub fn begin(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(scheduler) = tasks.waiting.take() {
+        if let Some((scheduler, cleaner)) = tasks.waiting.take() {
+            // It ends by itself when the host stops.
+            drop(tokio::spawn(cleaner.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
         }
     }

@@ -5,6 +5,8 @@
 
 mod archive;
 mod attempt;
+mod carrying;
+mod cleaning;
 mod clock;
 mod committer;
 mod contention;
@@ -16,6 +18,7 @@ mod machine;
 mod meters;
 mod partition;
 mod recover;
+mod retention;
 mod rules;
 mod schedule;
 mod settling;

@@ -66,3 +66,18 @@ pub const CLOCK_STABLE: Duration = Duration::from_secs(600);
 
 /// How much a step may change and still be the same step.
 pub const CLOCK_WANDER_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether segments of the log are past retention.
+pub const CLEAN_EVERY: Duration = Duration::from_secs(2);
+
+/// Bytes of events or values that one request of cleaning carries; a larger one goes alone.
+pub const CARRIED_PAGE_BYTES: usize = 1 << 20;
+
+/// Deliveries that one request of cleaning carries, each with up to three rows.
+pub const CARRIED_DELIVERIES_MAX: usize = 300;
+
+/// Values that one request of cleaning carries.
+pub const CARRIED_VALUES_MAX: usize = 500;
+
+/// Buckets, and queues, that one request of cleaning sums up.
+pub const SUMS_PAGE: usize = 400;

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    Answer, Due, PublishRequest, RedriveWhich, Refused, Request, TargetRef, WriteOp, WriteRequest,
+    Answer, CarriedEvent, CarryRequest, Due, PublishRequest, RedriveWhich, Refused, Request, TargetRef, WriteOp,
+    WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
@@ -12,7 +13,7 @@ use wharf_state::Snapshot;
 
 use crate::{
     clock::Clock,
-    limits::{REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
+    limits::{FRAME_GATHER_BYTES, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
 };
 
 /// Why a request got no answer of the machine.
@@ -129,6 +130,29 @@ pub(crate) fn size(request: &Request) -> usize {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
             ids * LENGTHS + RECORD
         }
+        Request::Carry(carry) => carried_size(carry),
+        Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
+        Request::Follow { .. } => RECORD,
+    }
+}
+
+/// Bytes that a request of cleaning will take at most.
+fn carried_size(request: &CarryRequest) -> usize {
+    /// A row with its key: names, numbers, positions.
+    const ROW: usize = 512;
+    match request {
+        // A dead letter has its error's text, and a row more.
+        CarryRequest::Events { events, .. } => {
+            let one = |event: &CarriedEvent| {
+                event.event.size() + event.deliveries.len() * (ERROR_TEXT_BYTES_MAX + 2 * ROW) + ROW
+            };
+            events.iter().map(one).sum::<usize>() + ROW
+        }
+        CarryRequest::Values { values, bytes, .. } => bytes + values.len() * ROW + ROW,
+        CarryRequest::Sums { buckets, queues, .. } => (buckets.len() + queues.len() + 2) * ROW,
+        // What it was when it came into force, which fitted.
+        CarryRequest::Rules { .. } => FRAME_GATHER_BYTES,
+        CarryRequest::Cleaned { .. } => ROW,
     }
 }
 

@@ -4,13 +4,14 @@
 
 use std::io;
 
-use wharf_delivery::{DecodeError, Sequencer, TableError, apply};
+use wharf_delivery::{DecodeError, History, Record, RecordKind, Sequencer, TableError, apply};
 use wharf_event::Position;
-use wharf_log::{AnyDisk, Log, LogError, LogOptions};
+use wharf_log::{AnyDisk, Log, LogError, LogOptions, LogReader};
 use wharf_state::{State, StateError};
 
 use crate::{
     archive::decode,
+    limits::CLOCK_STEP_MAX,
     partition::chain,
     surroundings::{Home, Random, Surroundings},
 };
@@ -37,6 +38,14 @@ pub enum OpenError {
         position: Position,
         /// What is wrong.
         source: DecodeError,
+    },
+    /// The log was trimmed, and nothing in it says that what was needed of the trimmed part was written again.
+    #[error(
+        "the log begins at frame {first_k} and cannot give the state of what came before: restore the folder from a backup"
+    )]
+    Incomplete {
+        /// The oldest frame that is kept.
+        first_k: u64,
     },
     /// A thread could not be started.
     #[error("a thread cannot be started")]
@@ -70,7 +79,7 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -> Result<Opened, OpenError> {
     let disk = home.log()?;
-    let (mut state, checkpoint_k) = open_state(home)?;
+    let (mut state, mut checkpoint_k) = open_state(home)?;
     let options = LogOptions {
         partition: 0,
         nonce: nonce(from.random.as_ref()),
@@ -79,37 +88,113 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
         sizes: home.segment_sizes(),
     };
     let (log, found) = Log::open(disk, options)?;
-    let mut sequencer = Sequencer::new(dedup_window_ms);
+    if checkpoint_k > 0 && checkpoint_k + 1 < found.first_k {
+        let why = format!("it ends at frame {checkpoint_k}, and the log begins at frame {}", found.first_k);
+        drop(state);
+        (state, checkpoint_k) = (begin_anew(home, &why)?, 0);
+    }
     let reader = log.reader();
-    let window_k = reader.first_k_at_or_after(found.last_time_ms.saturating_sub(dedup_window_ms))?;
-    let mut frames_replayed = 0;
+    let mut sequencer = Sequencer::new(dedup_window_ms);
+    let window_k = window_start(&reader, found.last_time_ms, dedup_window_ms)?;
+    let mut replay = Replay::new(checkpoint_k, found.first_k);
     for frame in reader.frames(window_k.min(checkpoint_k + 1)).records_only() {
         let frame = frame?;
-        let replayed = frame.k > checkpoint_k;
-        frames_replayed += u64::from(replayed);
+        let replayed = replay.begin(frame.k);
         for (index, record) in (0..).zip(&frame.records) {
             let position = Position { k: frame.k, i: index << 8 };
             let record = decode(record).map_err(|source| OpenError::Record { position, source })?;
             sequencer.remember(&record, position, frame.time_ms);
             if replayed {
-                apply(&record, position, frame.time_ms, &mut state)?;
+                apply(&record, position, frame.time_ms, replay.history, &mut state)?;
+                replay.applied(&record);
             }
         }
         if state.is_checkpoint_due()
-            && let Some(checkpoint) = state.freeze(frame.k)
+            && let Some(checkpoint) = state.freeze(replay.checkpoint_k(frame.k))
         {
             state.thaw(checkpoint.write()?);
         }
+    }
+    if replay.history == History::Cut {
+        return Err(OpenError::Incomplete { first_k: found.first_k });
     }
     sequencer.resume(&state)?;
     let recovered = Recovered {
         checkpoint_k,
         last_k: found.last_k,
-        frames_replayed,
+        frames_replayed: replay.frames,
         torn_bytes_cut: found.torn_bytes_cut,
         pending: sequencer.pending(),
     };
     Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms, recovered })
+}
+
+/// How far applying the log again has come.
+struct Replay {
+    checkpoint_k: u64,
+    first_k: u64,
+    history: History,
+    frames: u64,
+}
+
+impl Replay {
+    fn new(checkpoint_k: u64, first_k: u64) -> Self {
+        let history = if checkpoint_k == 0 && first_k > 1 { History::Cut } else { History::Whole };
+        Self { checkpoint_k, first_k, history, frames: 0 }
+    }
+
+    /// Whether the state does not have this frame yet.
+    fn begin(&mut self, k: u64) -> bool {
+        self.frames += u64::from(k > self.checkpoint_k);
+        k > self.checkpoint_k
+    }
+
+    /// Behind the record that says so the state is whole, though the log was trimmed.
+    fn applied(&mut self, record: &Record) {
+        if matches!(record, Record::Cleaned { below_k } if *below_k >= self.first_k) {
+            self.history = History::Whole;
+        }
+    }
+
+    /// What a checkpoint at frame `k` says of itself: one that is not whole holds no frame, so that the next start begins anew.
+    fn checkpoint_k(&self, k: u64) -> u64 {
+        if self.history == History::Whole { k } else { 0 }
+    }
+}
+
+/// The first frame of the deduplication window that ends at `until_ms`. A jump of frame time within it makes it no shorter.
+fn window_start(reader: &LogReader<AnyDisk>, until_ms: u64, window_ms: u64) -> Result<u64, OpenError> {
+    let (mut from_k, mut left_ms, mut until_ms) = (reader.last_k() + 1, window_ms, until_ms);
+    loop {
+        let end_k = from_k;
+        from_k = reader.first_k_at_or_after(until_ms.saturating_sub(left_ms))?.min(end_k);
+        // A jump is longer than a step that is followed at once: one within a window that short is where the window begins.
+        let short = u128::from(left_ms) <= CLOCK_STEP_MAX.as_millis();
+        let until_k = if short { end_k.min(from_k + 1) } else { end_k };
+        let Some((jump_k, at_ms, by_ms)) = last_jump(reader, from_k, until_k)? else { return Ok(from_k) };
+        left_ms = left_ms.saturating_sub(until_ms.saturating_sub(at_ms));
+        (until_ms, from_k) = (at_ms.saturating_sub(by_ms), jump_k);
+    }
+}
+
+/// The last jump of frame time among the frames from `from_k` up to `end_k`: its frame, its time, how far it went.
+fn last_jump(reader: &LogReader<AnyDisk>, from_k: u64, end_k: u64) -> Result<Option<(u64, u64, u64)>, OpenError> {
+    let mut last = None;
+    for frame in reader.frames(from_k).records_only() {
+        let frame = frame?;
+        if frame.k >= end_k {
+            break;
+        }
+        // It has a frame of its own.
+        let Some(record) = frame.records.first().filter(|record| record.kind == RecordKind::Follow as u16) else {
+            continue;
+        };
+        let position = Position { k: frame.k, i: 0 };
+        if let Record::Follow { by_ms } = decode(record).map_err(|source| OpenError::Record { position, source })? {
+            last = Some((frame.k, frame.time_ms, by_ms));
+        }
+    }
+    Ok(last)
 }
 
 fn nonce(random: &dyn Random) -> [u8; 16] {
@@ -122,15 +207,19 @@ fn nonce(random: &dyn Random) -> [u8; 16] {
 
 /// Opens the state, or sets it aside and begins an empty one: the log has everything.
 fn open_state(home: &dyn Home) -> Result<(State, u64), OpenError> {
-    let open = || -> Result<_, OpenError> { Ok(State::open(home.state()?)?) };
-    match open() {
-        Ok((state, checkpointed)) => Ok((state, checkpointed.k)),
-        Err(OpenError::State(error)) if error.is_to_be_rebuilt() => {
-            let aside = home.set_state_aside()?;
-            tracing::warn!(aside, "the state file is set aside and rebuilt from the log: {}", chain(&error));
-            let (state, checkpointed) = open()?;
-            Ok((state, checkpointed.k))
+    match State::open(home.state()?) {
+        Ok((state, at)) if at.unfinished => {
+            drop(state);
+            Ok((begin_anew(home, "it was being rebuilt when the host ended")?, 0))
         }
-        Err(error) => Err(error),
+        Ok((state, at)) => Ok((state, at.k)),
+        Err(error) if error.is_to_be_rebuilt() => Ok((begin_anew(home, &chain(&error))?, 0)),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn begin_anew(home: &dyn Home, why: &str) -> Result<State, OpenError> {
+    let aside = home.set_state_aside()?;
+    tracing::warn!(aside, "the state file is set aside and rebuilt from the log: {why}");
+    Ok(State::open(home.state()?)?.0)
 }

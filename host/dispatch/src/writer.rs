@@ -53,6 +53,7 @@ impl Writer {
                 Some(None) => self.committer.idle()?,
                 None => return Ok(false),
             }
+            self.committer.follow_clock(false)?;
             if let Some(checkpoint) = self.committer.checkpoint_if_due() {
                 self.write_aside(checkpoint);
             }

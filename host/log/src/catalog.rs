@@ -123,8 +123,8 @@ impl<D: Disk> Shared<D> {
         self.keep(Arc::new(before));
     }
 
-    /// Forgets the oldest segment if it is wholly below `below_k`, and returns its name for removal.
-    pub(crate) fn forget_oldest(&self, below_k: u64) -> Option<String> {
+    /// Forgets the oldest segment if it is wholly below `below_k`, and returns its header.
+    pub(crate) fn forget_oldest(&self, below_k: u64) -> Option<SegmentHead> {
         let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
         let second = catalog.heads.get(1)?;
         if second.first_k > below_k {
@@ -133,7 +133,7 @@ impl<D: Disk> Shared<D> {
         let head = catalog.heads.remove(0);
         drop(catalog);
         self.sealed.lock().unwrap_or_else(PoisonError::into_inner).retain(|segment| segment.head != head);
-        Some(head.name())
+        Some(head)
     }
 
     fn catalog(&self) -> RwLockReadGuard<'_, Catalog<D::File>> {

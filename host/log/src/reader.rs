@@ -12,7 +12,7 @@ use crate::disk::{Disk, DiskFile, read_full};
 use crate::error::{DiskOp, LogError};
 use crate::frame::{Entry, Frame, FrameHead, FrameKind, RecordOut, decode, decode_front};
 use crate::limits::RECORD_READ_BYTES;
-use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead};
+use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo};
 
 /// Reads one log; clones share its index.
 pub struct LogReader<D: Disk> {
@@ -42,9 +42,19 @@ impl<D: Disk> LogReader<D> {
         self.shared.last_k()
     }
 
+    /// All segments, the oldest first; the last one is still being written.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.shared.segments()
+    }
+
     /// Frame `k`, checked in full; `None` if it is not there yet or was trimmed. Its records share one buffer: a body that is
     /// kept for long should be copied.
     pub fn read_frame(&self, k: u64) -> Result<Option<Frame>, LogError> {
+        self.unless_trimmed(k, self.frame(k))
+    }
+
+    fn frame(&self, k: u64) -> Result<Option<Frame>, LogError> {
         let Some(place) = self.shared.locate(k)? else { return Ok(None) };
         let bytes = Bytes::from(place.read(0, place.bytes)?);
         let found = decode(&bytes, place.head.salt).filter(|(head, _)| place.holds(head, k));
@@ -55,6 +65,15 @@ impl<D: Disk> LogReader<D> {
     /// Record `index` of frame `k`; `None` if there is no such record. Reads the frame's header, its directory and that one
     /// body; the other bodies are not looked at.
     pub fn read_record(&self, k: u64, index: u32) -> Result<Option<RecordOut>, LogError> {
+        self.unless_trimmed(k, self.record(k, index))
+    }
+
+    /// What was read, unless its segment was trimmed while it was: its file may be another segment's by now.
+    fn unless_trimmed<T>(&self, k: u64, read: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
+        if read.is_err() && k < self.first_k() { Ok(None) } else { read }
+    }
+
+    fn record(&self, k: u64, index: u32) -> Result<Option<RecordOut>, LogError> {
         let Some(place) = self.shared.locate(k)? else { return Ok(None) };
         let (bytes, head, entries) = place.read_front(k)?;
         let mut from = head.front_bytes();
@@ -92,8 +111,8 @@ impl<D: Disk> LogReader<D> {
         let Some(before) = later.checked_sub(1) else { return Ok(bound(0)) };
         first_where(bound(before), bound(later), |k| {
             let Some(place) = self.shared.locate(k)? else { return Ok(k > last_k) };
-            let (_, head, _) = place.read_front(k)?;
-            Ok(head.time_ms >= time_ms)
+            let front = self.unless_trimmed(k, place.read_front(k).map(|(_, head, _)| Some(head.time_ms)))?;
+            Ok(front.is_some_and(|at_ms| at_ms >= time_ms))
         })
     }
 
@@ -102,8 +121,8 @@ impl<D: Disk> LogReader<D> {
         let Some(file) = self.shared.open_segment(head)? else { return Ok(None) };
         let bytes = head.bytes - HEADER_BLOCK_BYTES;
         let place = Place { head: *head, file: Arc::new(file), offset: HEADER_BLOCK_BYTES, bytes };
-        let (_, frame, _) = place.read_front(head.first_k)?;
-        Ok(Some(frame.time_ms))
+        let front = place.read_front(head.first_k).map(|(_, frame, _)| Some(frame.time_ms));
+        self.unless_trimmed(head.first_k, front)
     }
 }
 

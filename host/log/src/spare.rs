@@ -1,7 +1,8 @@
 //! The segment that is being prepared: zero-filled ahead of its use, then named.
 //!
 //! Invariant: a file gets a segment's name only when it has its full size in written zeros, holds its header, and both are
-//! durable. Until then it is called `spare`, and one that a crash left behind is overwritten. Zeros are written, not
+//! durable. Until then it is called `spare`, and one that a crash left behind is overwritten. That holds for a recycled segment too: none of
+//! its old frames is left when it is named again. Zeros are written, not
 //! reserved: an append into blocks that were written before needs no metadata (measured: 2.7 times faster than fallocate).
 
 use crate::disk::{Disk, DiskFile};
@@ -26,6 +27,14 @@ impl<F: DiskFile> Spare<F> {
         let mut spare = Self { file, bytes: 0, filled: 0 };
         spare.grow(bytes)?;
         Ok(spare)
+    }
+
+    /// Takes the file of a segment that nobody needs. Its blocks stay; what it held is overwritten with zeros like everything
+    /// else, before it gets a name again.
+    pub(crate) fn recycle<D: Disk<File = F>>(disk: &D, segment: &str, bytes: u64) -> Result<Self, LogError> {
+        let file = disk.open(segment).map_err(LogError::io(DiskOp::Open, segment))?;
+        disk.rename(segment, SPARE_NAME).map_err(LogError::io(DiskOp::Rename, segment))?;
+        Ok(Self { file, bytes, filled: 0 })
     }
 
     /// Makes the file at least `bytes` long.

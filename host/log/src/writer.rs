@@ -128,17 +128,25 @@ impl<D: Disk> Log<D> {
         stepped.map_err(|error| self.poisoned_by(error))
     }
 
-    /// Removes the segments that hold only frames below `below_k`, the oldest first; never the active one.
+    /// Lets go of the segments that hold only frames below `below_k`, the oldest first; never of the active one. The first of
+    /// them becomes the file of the next segment, if there is none yet: its place on the disk is kept.
     pub fn trim(&mut self, below_k: u64) -> Result<(), LogError> {
         self.check_poison()?;
-        while let Some(name) = self.shared.forget_oldest(below_k) {
-            // One by one: were two removals to become durable in the other order, a crash would leave a hole.
-            let disk = &self.shared.disk;
-            let removed = disk.remove(&name).map_err(LogError::io(DiskOp::Remove, &name));
-            let synced = removed.and_then(|()| disk.sync_dir().map_err(LogError::io(DiskOp::SyncDir, &name)));
-            synced.map_err(|error| self.poisoned_by(error))?;
+        while let Some(head) = self.shared.forget_oldest(below_k) {
+            // One by one: were two to become durable in the other order, a crash would leave a hole.
+            self.let_go(&head).map_err(|error| self.poisoned_by(error))?;
         }
         Ok(())
+    }
+
+    fn let_go(&mut self, head: &SegmentHead) -> Result<(), LogError> {
+        let (disk, name) = (&self.shared.disk, head.name());
+        if self.spare.is_none() && head.bytes >= self.sizes.next(Some(self.head.bytes), 0) {
+            self.spare = Some(Spare::recycle(disk, &name, head.bytes)?);
+        } else {
+            disk.remove(&name).map_err(LogError::io(DiskOp::Remove, &name))?;
+        }
+        disk.sync_dir().map_err(LogError::io(DiskOp::SyncDir, &name))
     }
 
     /// A reader of this log, for any thread.

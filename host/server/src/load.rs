@@ -112,8 +112,8 @@ impl<'a> Loading<'a> {
                 let PluginConfig { config, grants, limits, .. } = from.clone();
                 plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
             }
-            let (buses, rules) = (tenant.buses.clone(), tenant.rules.clone());
-            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules });
+            let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
+            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules, retention });
         }
         document
     }

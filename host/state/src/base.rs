@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use wharf_delivery::{Table, TableError};
 
 use crate::{
@@ -28,6 +28,8 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
 pub struct Checkpointed {
     /// The last frame whose changes are in. 0 = none.
     pub k: u64,
+    /// There are rows although no frame is in: a rebuild that did not come to its end.
+    pub unfinished: bool,
 }
 
 /// The state could not be opened or written.
@@ -97,7 +99,9 @@ impl Base {
         write.commit().map_err(failed)?;
         let database = Arc::new(database);
         let tables = view(&database)?;
-        Ok((Self { database, tables }, Checkpointed { k }))
+        let rows = tables.values().map(|table| Ok(!table.is_empty()?)).collect::<Result<Vec<_>, redb::StorageError>>();
+        let unfinished = k == 0 && rows.map_err(failed)?.contains(&true);
+        Ok((Self { database, tables }, Checkpointed { k, unfinished }))
     }
 
     pub(crate) fn database(&self) -> Arc<Database> {

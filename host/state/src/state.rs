@@ -33,7 +33,18 @@ pub struct Checkpoint {
 pub struct Thawed(#[allow(dead_code, reason = "it is held to be dropped")] Option<Arc<Overlay>>);
 
 /// What a written checkpoint leaves: the view of the store below after it.
-pub struct Snapshot(base::Views);
+pub struct Snapshot {
+    views: base::Views,
+    k: u64,
+}
+
+impl Snapshot {
+    /// The last frame that it holds.
+    #[must_use]
+    pub fn k(&self) -> u64 {
+        self.k
+    }
+}
 
 impl State {
     /// Opens the state in `file`, which may be empty.
@@ -81,7 +92,7 @@ impl State {
 
     /// Puts a written checkpoint to use, and gives the changes that it holds: freeing them takes a while.
     pub fn thaw(&mut self, snapshot: Snapshot) -> Thawed {
-        self.base.refresh(snapshot.0);
+        self.base.refresh(snapshot.views);
         Thawed(self.frozen.take())
     }
 }
@@ -92,7 +103,8 @@ impl Checkpoint {
     /// # Errors
     /// When redb fails. The frozen changes stay readable in memory, and the log has them.
     pub fn write(self) -> Result<Snapshot, StateError> {
-        Ok(Snapshot(base::write(&self.database, &self.overlay, self.k)?))
+        let views = base::write(&self.database, &self.overlay, self.k)?;
+        Ok(Snapshot { views, k: self.k })
     }
 }
 

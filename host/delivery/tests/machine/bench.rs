@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, ConfigureRequest, DeliveryId, Due, Outcome, PublishRequest, Record,
-    RecordKind, Refused, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, ValueRow,
-    WriteOp, WriteRequest, apply, keys,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Due, History, Outcome,
+    PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
+    TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Event, EventBuilder, Position, TenantName};
 
@@ -56,13 +56,15 @@ pub struct Partition {
     pub sequencer: Sequencer,
     pub log: Vec<(Position, u64, RecordKind, Bytes)>,
     pub now_ms: u64,
+    trimmed_below: u64,
     k: u64,
 }
 
 impl Partition {
     pub fn new() -> Self {
         let sequencer = Sequencer::new(300_000);
-        let mut partition = Self { tables: Maps::default(), sequencer, log: Vec::new(), now_ms: 1_000_000, k: 0 };
+        let mut partition =
+            Self { tables: Maps::default(), sequencer, log: Vec::new(), now_ms: 1_000_000, trimmed_below: 0, k: 0 };
         partition.ask(Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })).0.unwrap();
         partition
     }
@@ -80,7 +82,7 @@ impl Partition {
             let position = Position { k: base.k, i: index << 8 };
             let (kind, bytes) = (record.kind(), Bytes::from(record.encode()));
             let read = Record::decode(kind, &bytes).unwrap();
-            due.extend(apply(&read, position, self.now_ms, &mut self.tables).unwrap());
+            due.extend(apply(&read, position, self.now_ms, History::Whole, &mut self.tables).unwrap());
             self.log.push((position, self.now_ms, kind, bytes));
         }
         (Ok(decision.answer), due)
@@ -111,12 +113,49 @@ impl Partition {
 
     /// Another partition that only read this one's log.
     pub fn replayed(&self) -> Maps {
-        let mut tables = Maps::default();
+        let (mut tables, mut history) =
+            (Maps::default(), if self.trimmed_below > 0 { History::Cut } else { History::Whole });
         for (position, time_ms, kind, bytes) in &self.log {
             let record = Record::decode(*kind, bytes).unwrap();
-            apply(&record, *position, *time_ms, &mut tables).unwrap();
+            apply(&record, *position, *time_ms, history, &mut tables).unwrap();
+            if matches!(record, Record::Cleaned { below_k } if below_k >= self.trimmed_below) {
+                history = History::Whole;
+            }
         }
+        assert_eq!(history, History::Whole, "a log that was trimmed says that it was cleaned");
         tables
+    }
+
+    /// Carries what is needed of the oldest half of the log, and drops it.
+    pub fn clean(&mut self) {
+        let below_k = self.log[self.log.len() / 2].0.k;
+        let old: Vec<_> = self.log.iter().filter(|(position, ..)| position.k < below_k).cloned().collect();
+        for (position, _, kind, bytes) in old {
+            let record = Record::decode(kind, &bytes).unwrap();
+            let Some(Remains { tenant, events, values }) = Remains::of(&record, position).unwrap() else { continue };
+            self.ask(Request::Carry(CarryRequest::Events { tenant: tenant.clone(), events })).0.unwrap();
+            self.ask(Request::Carry(CarryRequest::Values { tenant, values, bytes: 0 })).0.unwrap();
+        }
+        self.ask(Request::Carry(CarryRequest::Rules { below_k })).0.unwrap();
+        let (buckets, queues) =
+            (vec!["kv".parse().unwrap()], vec!["failed".parse().unwrap(), "loops".parse().unwrap()]);
+        self.ask(Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })).0.unwrap();
+        self.ask(Request::Carry(CarryRequest::Cleaned { below_k })).0.unwrap();
+        self.log.retain(|(position, ..)| position.k >= below_k);
+        self.trimmed_below = below_k;
+    }
+
+    /// The event that a delivery's row names, as the log has it.
+    pub fn event_at(&self, place: Position) -> Option<Event> {
+        let base = Position { k: place.k, i: place.i & !0xff };
+        let (_, _, kind, bytes) = self.log.iter().find(|(position, ..)| *position == base)?;
+        let n = (place.i & 0xff) as usize;
+        match Record::decode(*kind, bytes).unwrap() {
+            Record::Accept { event, .. } => Some(event),
+            Record::Settle { published, .. } => Some(published[n - 1].event.clone()),
+            Record::Carry { events, .. } => Some(events[n - 1].clone()),
+            _ => None,
+        }
     }
 }
 

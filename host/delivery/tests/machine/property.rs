@@ -1,10 +1,11 @@
-//! Whatever is asked in whatever order, the log alone gives the same tables, and the counters are exact.
+//! Whatever is asked in whatever order, the log alone gives the same tables, also after its older half was cleaned and
+//! dropped any number of times; every event that is owed is still there; and the counters are exact.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use wharf_delivery::{DeliveryId, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp};
+use wharf_delivery::{DeliveryId, DeliveryRow, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp};
 use wharf_event::Code;
 
 use crate::bench::{Partition, event, publish, settled, tenant, write};
@@ -16,6 +17,7 @@ enum Step {
     Retry { pick: usize },
     Dead { pick: usize },
     Redrive,
+    Clean,
     Wait(u64),
 }
 
@@ -27,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(|pick| Step::Retry { pick }),
         2 => any::<usize>().prop_map(|pick| Step::Dead { pick }),
         1 => Just(Step::Redrive),
+        1 => Just(Step::Clean),
         1 => (0..100_000u64).prop_map(Step::Wait),
     ]
 }
@@ -77,6 +80,7 @@ proptest! {
                     let queue = "failed".parse().unwrap();
                     p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which: RedriveWhich::After(None) })).1
                 }
+                Step::Clean => { p.clean(); continue }
                 Step::Wait(ms) => { p.now_ms += ms; continue }
             };
             for due in due {
@@ -85,6 +89,10 @@ proptest! {
             }
         }
         prop_assert_eq!(p.replayed(), p.tables.clone());
+        for id in owed.keys() {
+            let row = DeliveryRow::find(&p.tables, &tenant(), &"handler".parse().unwrap(), *id).unwrap().unwrap();
+            prop_assert!(p.event_at(row.event_at(*id)).is_some(), "the event of {id} is gone");
+        }
         let stats = p.stats();
         prop_assert_eq!((stats.pending, stats.dead_letters, stats.published), (owed.len() as u64, dead, published));
     }

@@ -1,12 +1,12 @@
 //! Port: reading dead-letter queues and sending letters again.
 
 use bytes::Bytes;
-use wharf_delivery::{DeadLetterRow, DeliveryId, RedriveRequest, RedriveWhich, Table, Tables as _, keys};
+use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, RedriveRequest, RedriveWhich, Table, Tables as _, keys};
 use wharf_dispatch::{Archive, rfc3339};
 use wharf_event::{Code, QueueName, TenantName};
 use wharf_gateway::{
     DeadLetters, Redrive, Refusal,
-    view::{DeadLetterView, QueueView, RedriveView},
+    view::{DeadLetterView, EventView, QueueView, RedriveView},
 };
 
 use super::{
@@ -142,20 +142,40 @@ fn id(text: &str) -> Result<DeliveryId, Refusal> {
 fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Result<DeadLetterView, Refusal> {
     let row = DeadLetterRow::from_bytes(row).map_err(|error| unreadable(&error))?;
     let id = DeadLetterRow::id_of(key).ok_or_else(|| Refusal::new(Code::Internal, "a dead letter has no id"))?;
-    let item = archive.record(id.event).map_err(|error| not_in_archive(&error))?;
-    let events = view::events(&item);
-    let placed = events.iter().find(|placed| placed.position == id.event);
-    let placed = placed.ok_or_else(|| Refusal::new(Code::EventUnknown, "the letter's event is not in the archive"))?;
+    let event = event(archive, id, &row.delivery)?;
     Ok(DeadLetterView {
         id: id.to_string(),
         queue: queue.clone(),
         rule: row.delivery.target.rule.clone(),
         plugin: row.delivery.target.plugin.clone(),
-        event: placed.view()?,
+        event,
         code: row.code,
         error: row.reason.clone(),
         reason: row.code.title().to_owned(),
         attempts: row.delivery.attempts,
         time: rfc3339(row.at_ms),
     })
+}
+
+/// A letter's event as it came in; where the log let go of that, the event itself as it was carried.
+fn event(archive: &Archive, id: DeliveryId, row: &DeliveryRow) -> Result<EventView, Refusal> {
+    if row.place.is_none() {
+        let item = archive.record(id.event).map_err(|error| not_in_archive(&error))?;
+        let events = view::events(&item);
+        let placed = events.iter().find(|placed| placed.position == id.event);
+        return placed
+            .ok_or_else(|| Refusal::new(Code::EventUnknown, "the letter's event is not in the archive"))?
+            .view();
+    }
+    let event = archive.event(row.event_at(id)).map_err(|error| not_in_archive(&error))?;
+    let placed = Placed {
+        position: id.event,
+        time_ms: row.since_ms,
+        bus: &row.bus,
+        event: &event,
+        targets: &[],
+        given_up: &[],
+        parent: None,
+    };
+    placed.view()
 }

@@ -72,6 +72,6 @@ fn target(archive: &Archive, id: DeliveryId) -> Option<TargetRef> {
             let index = ((id.event.i & PUBLISHED_BITS) as usize).checked_sub(1)?;
             published.into_iter().nth(index)?.targets.into_iter().nth(n)
         }
-        Record::Configure { .. } | Record::Redrive { .. } => None,
+        _ => None,
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
             };
             (1..).zip(published).map(placed).collect()
         }
-        Record::Configure { .. } | Record::Redrive { .. } => Vec::new(),
+        // What was carried is told where it came in.
+        _ => Vec::new(),
     }
 }
 
@@ -136,6 +137,6 @@ pub(super) fn feed(
             };
             deliveries.iter().filter_map(item).collect()
         }
-        Record::Configure { .. } => Vec::new(),
+        _ => Vec::new(),
     })
 }

@@ -4,6 +4,7 @@ mod duration;
 mod pattern_json;
 mod problem;
 mod read;
+mod size;
 mod table;
 mod tenant;
 #[cfg(test)]

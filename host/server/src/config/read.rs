@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use toml::de::DeTable;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RuleDocument};
+use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument};
 use wharf_event::{BusName, PluginName, RuleName, TenantName};
 
 use super::{
@@ -26,6 +26,8 @@ pub struct Config {
 pub struct TenantConfig {
     /// Its event buses; `default` is always there.
     pub buses: std::collections::BTreeSet<BusName>,
+    /// How long they keep their events, where it is said.
+    pub retention: BTreeMap<BusName, RetentionDocument>,
     /// Its plugins.
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// Its rules.

@@ -8,7 +8,7 @@ use toml::{
 };
 use wharf_event::Code;
 
-use super::{duration::parse_duration, problem::Problem};
+use super::{duration::parse_duration, problem::Problem, size::parse_size};
 
 /// Where mistakes are gathered.
 #[derive(Default)]
@@ -83,6 +83,11 @@ impl<'a> Table<'a> {
     pub(super) fn duration_ms(&self, key: &'static str) -> Option<u64> {
         let ms = |found: Found<Duration>| u64::try_from(found.value.as_millis()).unwrap_or(u64::MAX);
         self.parsed_by(key, parse_duration).map(ms)
+    }
+
+    /// An amount of bytes.
+    pub(super) fn size_bytes(&self, key: &'static str) -> Option<u64> {
+        self.parsed_by(key, parse_size).map(|found| found.value)
     }
 
     pub(super) fn parsed_by<T, E: Display>(

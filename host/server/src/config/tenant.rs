@@ -6,7 +6,7 @@ use std::{
 };
 
 use toml::de::DeValue;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RetryPolicy, RuleDocument, TargetDocument};
+use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument};
 use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
 use wharf_runtime::limits::MEMORY_BYTES_MAX;
@@ -32,7 +32,9 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     let mut tenant = TenantConfig::default();
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses", "bus") {
+        let retention = bus.table("retention").map(read_retention);
         bus.finish();
+        tenant.retention.extend(retention.map(|retention| (name.clone(), retention)));
         tenant.buses.insert(name);
     }
     for (name, plugin) in table.named::<PluginName>("plugins", "plugin") {
@@ -43,6 +45,16 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     }
     table.finish();
     tenant
+}
+
+fn read_retention(table: Table<'_>) -> RetentionDocument {
+    let defaults = RetentionDocument::default();
+    let retention = RetentionDocument {
+        age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
+        size_bytes: table.size_bytes("size").unwrap_or(defaults.size_bytes),
+    };
+    table.finish();
+    retention
 }
 
 fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {

@@ -10,6 +10,7 @@ const FULL: &str = r#"
 default_tenant = "acme"
 
 [tenants.acme.buses.audit]
+retention = { age = "2d", size = "64MiB" }
 
 [tenants.acme.plugins.triage]
 component = "triage.wasm"
@@ -42,6 +43,10 @@ fn every_key_is_read() {
     assert_eq!(config.default_tenant.as_ref().map(|tenant| tenant.as_str()), Some("acme"));
     let tenant = &config.tenants["acme"];
     assert_eq!(tenant.buses.iter().map(|bus| bus.as_str()).collect::<Vec<_>>(), ["audit", "default"]);
+    assert_eq!(
+        serde_json::to_value(&tenant.retention).unwrap(),
+        json!({"audit": {"age_ms": 172_800_000, "size_bytes": 67_108_864}})
+    );
     let plugin = &tenant.plugins["triage"];
     assert_eq!(plugin.component, "triage.wasm");
     let entries: Vec<_> = plugin.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -113,32 +118,35 @@ fn each_mistake_is_told_with_its_place() {
         ),
         ("default_tenant = \"acme\"", "default_tenant = \"Acme\"", "2:18", "is not a tenant name"),
         ("[tenants.acme.buses.audit]", "[tenants.acme.buses.\"no bus\"]", "4:21", "is not a bus name"),
-        ("[tenants.acme.buses.audit]", "[tenants.acme.buses.audit]\nretention = 3", "5:1", "has no key `retention`"),
-        ("component = \"triage.wasm\"", "", "6:", "plugin `triage` has no `component`"),
-        ("strict = true", "strict = []", "8:", "`strict` of `config` of plugin `triage` is of type array"),
-        ("[\"triage.*\"]", "\"triage.*\"", "9:22", "give a list of strings"),
-        ("[\"triage.*\"]", "[\"*.labeled\"]", "9:23", "in `*.labeled` a `*` stands before the end"),
-        ("[\"triage.*\"]", "[\"triage.**\"]", "9:23", "in `triage.**` a `*` stands before the end"),
-        ("\"shared\"", "\"Not A Bucket\"", "9:", "is not a bucket name"),
-        ("wall_ms = 1000", "wall_ms = 0", "10:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
-        ("memory_mib = 32", "memory_mib = 100000", "10:", "is out of range"),
-        ("bus = \"audit\"", "bus = \"nowhere\"", "13:7", "there is no event bus `nowhere`"),
-        ("pattern = {", "pattern = \"{\" # {", "14:11", "the pattern is no JSON"),
-        ("numeric", "numerik", "14:", "wrong event pattern at `/data/issue/n/0"),
-        ("plugin = \"triage\"", "plugin = \"other\"", "16:10", "there is no plugin `other`"),
-        ("plugin = \"triage\"", "", "15:", "a target of rule `opened` has no `plugin`"),
-        (TARGET, "targets = []", "15:11", "rule `opened` has no target"),
+        ("[tenants.acme.buses.audit]", "[tenants.acme.buses.audit]\nkeep = 3", "5:1", "has no key `keep`"),
+        ("age = \"2d\"", "age = \"2 days\"", "5:21", "is no length of time"),
+        ("size = \"64MiB\"", "size = \"64MB\"", "5:", "is no amount of bytes"),
+        ("size = \"64MiB\"", "bytes = \"64MiB\"", "5:", "`retention` of bus `audit` has no key `bytes`"),
+        ("component = \"triage.wasm\"", "", "7:", "plugin `triage` has no `component`"),
+        ("strict = true", "strict = []", "9:", "`strict` of `config` of plugin `triage` is of type array"),
+        ("[\"triage.*\"]", "\"triage.*\"", "10:22", "give a list of strings"),
+        ("[\"triage.*\"]", "[\"*.labeled\"]", "10:23", "in `*.labeled` a `*` stands before the end"),
+        ("[\"triage.*\"]", "[\"triage.**\"]", "10:23", "in `triage.**` a `*` stands before the end"),
+        ("\"shared\"", "\"Not A Bucket\"", "10:", "is not a bucket name"),
+        ("wall_ms = 1000", "wall_ms = 0", "11:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
+        ("memory_mib = 32", "memory_mib = 100000", "11:", "is out of range"),
+        ("bus = \"audit\"", "bus = \"nowhere\"", "14:7", "there is no event bus `nowhere`"),
+        ("pattern = {", "pattern = \"{\" # {", "15:11", "the pattern is no JSON"),
+        ("numeric", "numerik", "15:", "wrong event pattern at `/data/issue/n/0"),
+        ("plugin = \"triage\"", "plugin = \"other\"", "17:10", "there is no plugin `other`"),
+        ("plugin = \"triage\"", "", "16:", "a target of rule `opened` has no `plugin`"),
+        (TARGET, "targets = []", "16:11", "rule `opened` has no target"),
         (
             TARGET,
             &format!("{TARGET}\n[[tenants.acme.rules.opened.targets]]\nplugin = \"triage\""),
-            "20:10",
+            "21:10",
             "plugin `triage` is a target of this rule already",
         ),
-        ("first = \"2s\"", "first = \"2m\"", "17:", "`first` is longer than `max`"),
-        ("max = \"1m\"", "max = \"1 minute\"", "17:", "is no length of time"),
-        ("attempts = 7", "attempts = 1.5", "17:", "is of type float"),
-        ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "18:1", "has no key `dead_letters`"),
-        ("bus = \"audit\"\n", "bus = \"audit\n", "13:", "error[config-invalid]"),
+        ("first = \"2s\"", "first = \"2m\"", "18:", "`first` is longer than `max`"),
+        ("max = \"1m\"", "max = \"1 minute\"", "18:", "is no length of time"),
+        ("attempts = 7", "attempts = 1.5", "18:", "is of type float"),
+        ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "19:1", "has no key `dead_letters`"),
+        ("bus = \"audit\"\n", "bus = \"audit\n", "14:", "error[config-invalid]"),
     ];
     for (from, to, place, said) in cases {
         let text = FULL.replacen(from, to, 1);

@@ -71,7 +71,13 @@ targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
 
     /// Starts a host and waits until it serves.
     pub fn start(&self, subcommand: &str) -> Host {
-        let mut child = self.command(subcommand).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.start_with(subcommand, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(&self, subcommand: &str, more: &[&str]) -> Host {
+        let mut child =
+            self.command(subcommand).args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let stderr = child.stderr.take().unwrap();
@@ -161,6 +167,25 @@ impl Host {
             assert!(began.elapsed() < PATIENCE, "deliveries are still pending: {stats}");
             std::thread::yield_now();
         }
+    }
+
+    /// Waits until the tenant's totals are as they must be, and gives them.
+    pub fn stats_until(&self, tenant: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let stats = self.stats(tenant);
+            if holds(&stats) {
+                return stats;
+            }
+            assert!(began.elapsed() < PATIENCE, "the totals do not become what they must: {stats}");
+            self.wait(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets time pass; what the host logs meanwhile is read as ever.
+    #[allow(clippy::disallowed_methods, reason = "a test waits for a program outside of it")]
+    pub fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
     }
 
     /// A value as text, absent if there is none.

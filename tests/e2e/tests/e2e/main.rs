@@ -16,4 +16,5 @@ mod host;
 mod reading;
 mod refusals;
 mod restarts;
+mod retention;
 mod sandbox;

@@ -1,0 +1,213 @@
+//! Transition: what the state still needs of the log's oldest segments is written again, so that they can go.
+//!
+//! Whoever reads an old segment asks about what it finds there; the sequencer writes again only what the state still has from
+//! that place. The place moves, ids and versions do not: a carried record changes nothing that anybody can see. When all of a
+//! segment was asked about, and then the sums over it (counters, depths, memberships) were written too, `Cleaned` says that
+//! the log from there on gives the state without what lies before.
+
+use bytes::Bytes;
+use wharf_event::{BucketName, Event, PluginName, Position, QueueName, TenantName};
+
+use crate::{
+    BucketRow, DeadLetterRow, DecodeError, DeliveryId, DeliveryRow, Record, RulesRow, StatsRow, ValueRow, keys,
+    limits::{CARRIED_EVENTS_MAX, CARRIED_ROWS_MAX},
+    rows::{QueueRow, Row},
+    sequencer::{Answer, Decision},
+    tables::{Table, TableError, Tables},
+};
+
+/// What may have to be written again.
+#[derive(Clone, Debug)]
+pub enum CarryRequest {
+    /// Events, for those of their deliveries and dead letters that are not settled.
+    Events {
+        /// Whose they are.
+        tenant: TenantName,
+        /// At most [`CARRIED_EVENTS_MAX`].
+        events: Vec<CarriedEvent>,
+    },
+    /// Values that were written at these versions.
+    Values {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Where they were written.
+        values: Vec<(BucketName, String, Position)>,
+        /// Bytes that they and their names take.
+        bytes: usize,
+    },
+    /// The rule set, if it came into force before `below_k`.
+    Rules {
+        /// The first frame that stays.
+        below_k: u64,
+    },
+    /// Sums over a tenant's rows.
+    Sums {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Buckets, for their number of keys and their membership version.
+        buckets: Vec<BucketName>,
+        /// Dead-letter queues, for their depth.
+        queues: Vec<QueueName>,
+    },
+    /// Everything that the state needs of frames before this one was written again.
+    Cleaned {
+        /// The first frame that stays.
+        below_k: u64,
+    },
+}
+
+/// An event as it lies in an old segment.
+#[derive(Clone, Debug)]
+pub struct CarriedEvent {
+    /// Where it lies now.
+    pub from: Position,
+    /// The event.
+    pub event: Event,
+    /// Its deliveries, settled or not, with the plugins that they are for.
+    pub deliveries: Vec<(DeliveryId, PluginName)>,
+}
+
+/// A row that is written again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedRow {
+    /// Its table.
+    pub table: Table,
+    /// Its key.
+    pub key: Bytes,
+    /// The row.
+    pub row: Bytes,
+}
+
+/// The rows of one record.
+#[derive(Default)]
+struct Rows(Vec<CarriedRow>);
+
+impl Rows {
+    fn push(&mut self, table: Table, key: Vec<u8>, row: Vec<u8>) {
+        self.0.push(CarriedRow { table, key: key.into(), row: row.into() });
+    }
+}
+
+pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &T) -> Result<Decision, TableError> {
+    let record = match request {
+        CarryRequest::Events { tenant, events } => carried_events(tenant, events, base, tables)?,
+        CarryRequest::Values { tenant, values, bytes: _ } => carried_values(tenant, values, tables)?,
+        CarryRequest::Rules { below_k } => {
+            let rules = RulesRow::read(tables, &[])?.filter(|rules| rules.version < below_k);
+            rules.map(|rules| Record::Rules { version: rules.version, document: rules.document })
+        }
+        CarryRequest::Sums { tenant, buckets, queues } => Some(carried_sums(tenant, buckets, queues, tables)?),
+        CarryRequest::Cleaned { below_k } => Some(Record::Cleaned { below_k }),
+    };
+    let records: Vec<Record> = record.into_iter().collect();
+    let answer = Answer::Carried { position: (!records.is_empty()).then_some(base) };
+    Ok(Decision { records, answer })
+}
+
+fn carried_events(
+    tenant: TenantName,
+    candidates: Vec<CarriedEvent>,
+    base: Position,
+    tables: &impl Tables,
+) -> Result<Option<Record>, TableError> {
+    assert!(candidates.len() <= CARRIED_EVENTS_MAX, "a record's carried events are numbered in one byte");
+    let (mut events, mut rows) = (Vec::new(), Rows::default());
+    for CarriedEvent { from, event, deliveries } in candidates {
+        // The events of a record are numbered from 1, as those that a settle published are.
+        let place = Position { k: base.k, i: base.i + 1 + events.len() as u32 };
+        let before = rows.0.len();
+        for (id, plugin) in deliveries {
+            carried_delivery((&tenant, &plugin), id, from, place, &mut rows, tables)?;
+        }
+        if rows.0.len() > before {
+            events.push(event);
+        }
+    }
+    assert!(rows.0.len() <= CARRIED_ROWS_MAX, "whoever asks keeps a record's rows within bounds");
+    Ok((!events.is_empty()).then_some(Record::Carry { tenant, events, rows: rows.0 }))
+}
+
+/// Writes a delivery or dead letter again whose event lies at `from`, with its new place.
+fn carried_delivery(
+    (tenant, plugin): (&TenantName, &PluginName),
+    id: DeliveryId,
+    from: Position,
+    place: Position,
+    rows: &mut Rows,
+    tables: &impl Tables,
+) -> Result<(), TableError> {
+    if let Some(mut row) = DeliveryRow::find(tables, tenant, plugin, id)? {
+        if row.event_at(id) == from {
+            row.place = Some(place);
+            rows.push(Table::Deliveries, row.key(id), row.encode());
+            if row.timed {
+                rows.push(Table::Timers, row.timer(id), Vec::new());
+            }
+        }
+        return Ok(());
+    }
+    let Some(queue) = letter_queue(tables, id)? else { return Ok(()) };
+    let key = keys::dead_letter(tenant, &queue, id);
+    if let Some(mut letter) = DeadLetterRow::read(tables, &key)?
+        && letter.delivery.event_at(id) == from
+    {
+        letter.delivery.place = Some(place);
+        rows.push(Table::DeadLetters, key, letter.encode());
+        rows.push(Table::Letters, id.to_key().into(), queue.as_str().into());
+    }
+    Ok(())
+}
+
+/// The queue of a dead letter; absent when the delivery is none.
+fn letter_queue(tables: &impl Tables, id: DeliveryId) -> Result<Option<QueueName>, TableError> {
+    let Some(row) = tables.get(Table::Letters, &id.to_key())? else { return Ok(None) };
+    let queue = std::str::from_utf8(&row).ok().and_then(|queue| queue.parse().ok());
+    let source = DecodeError::Invalid("queue");
+    queue.map(Some).ok_or(TableError::Row { table: Table::Letters.name(), source })
+}
+
+fn carried_values(
+    tenant: TenantName,
+    candidates: Vec<(BucketName, String, Position)>,
+    tables: &impl Tables,
+) -> Result<Option<Record>, TableError> {
+    let mut rows = Rows::default();
+    for (bucket, name, version) in candidates {
+        let key = keys::value(&tenant, &bucket, &name);
+        if let Some(row) = ValueRow::read(tables, &key)?.filter(|row| row.version == version) {
+            rows.push(Table::Values, key, row.encode());
+        }
+    }
+    Ok((!rows.0.is_empty()).then_some(Record::Carry { tenant, events: Vec::new(), rows: rows.0 }))
+}
+
+fn carried_sums(
+    tenant: TenantName,
+    buckets: Vec<BucketName>,
+    queues: Vec<QueueName>,
+    tables: &impl Tables,
+) -> Result<Record, TableError> {
+    let mut rows = Rows::default();
+    for key in buckets.iter().map(|bucket| keys::bucket(&tenant, bucket)) {
+        if let Some(row) = BucketRow::read(tables, &key)? {
+            rows.push(Table::Buckets, key, row.encode());
+        }
+    }
+    for key in queues.iter().map(|queue| keys::queue(&tenant, queue)) {
+        if let Some(row) = QueueRow::read(tables, &key)? {
+            rows.push(Table::Queues, key, row.encode());
+        }
+    }
+    let key = keys::tenant(&tenant);
+    if let Some(row) = StatsRow::read(tables, &key)? {
+        rows.push(Table::Stats, key, row.encode());
+    }
+    Ok(Record::Carry { tenant, events: Vec::new(), rows: rows.0 })
+}
+
+/// Puts what was carried where it was, with its new place.
+pub(crate) fn apply(rows: &[CarriedRow], tables: &mut impl Tables) {
+    for CarriedRow { table, key, row } in rows {
+        tables.put(*table, key, row.to_vec());
+    }
+}

@@ -1,0 +1,94 @@
+//! What an old record may still be needed for: events that are owed to somebody, and values that nobody has replaced.
+//!
+//! It says what was written there, not whether the state still has it: that is decided where the state is known.
+
+use wharf_event::{BucketName, Event, Position, TenantName};
+
+use crate::{
+    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Record, TargetRef, ValueRow, keys,
+    rows::Row,
+    tables::{Table, TableError},
+};
+
+/// Events and values of one record.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// Whose they are.
+    pub tenant: TenantName,
+    /// Events, with everyone that they were owed to.
+    pub events: Vec<CarriedEvent>,
+    /// Values with their versions.
+    pub values: Vec<(BucketName, String, Position)>,
+}
+
+impl Remains {
+    /// Those of a record that stands at `position`; absent when it can have none.
+    ///
+    /// # Errors
+    /// When a carried row is damaged.
+    pub fn of(record: &Record, position: Position) -> Result<Option<Self>, TableError> {
+        let remains = match record {
+            Record::Accept { tenant, event, targets, .. } => Self {
+                tenant: tenant.clone(),
+                events: owed(position, event, targets).into_iter().collect(),
+                values: Vec::new(),
+            },
+            Record::Settle { tenant, published, writes, .. } => {
+                let place = |n| Position { k: position.k, i: position.i + n };
+                let events = (1..).zip(published);
+                let events = events.flat_map(|(n, published)| owed(place(n), &published.event, &published.targets));
+                let written = writes.iter().filter(|write| write.value.is_some());
+                let values = written.map(|write| (write.bucket.clone(), write.key.clone(), position));
+                Self { tenant: tenant.clone(), events: events.collect(), values: values.collect() }
+            }
+            Record::Carry { tenant, events, rows } => carried(tenant, events, rows, position)?,
+            Record::Configure { .. }
+            | Record::Redrive { .. }
+            | Record::Rules { .. }
+            | Record::Cleaned { .. }
+            | Record::Follow { .. }
+            | Record::Sealed(_) => return Ok(None),
+        };
+        Ok((!remains.events.is_empty() || !remains.values.is_empty()).then_some(remains))
+    }
+}
+
+/// An event at its first place; none when nobody was owed it.
+fn owed(position: Position, event: &Event, targets: &[TargetRef]) -> Option<CarriedEvent> {
+    let delivery = |(n, target): (u16, &TargetRef)| (DeliveryId { event: position, n }, target.plugin.clone());
+    let deliveries: Vec<_> = (0..).zip(targets).map(delivery).collect();
+    (!deliveries.is_empty()).then(|| CarriedEvent { from: position, event: event.clone(), deliveries })
+}
+
+/// What was carried once is carried again with the same rows.
+fn carried(
+    tenant: &TenantName,
+    events: &[Event],
+    rows: &[CarriedRow],
+    position: Position,
+) -> Result<Remains, TableError> {
+    let place = |n| Position { k: position.k, i: position.i + n };
+    let event =
+        |(n, event): (u32, &Event)| CarriedEvent { from: place(n), event: event.clone(), deliveries: Vec::new() };
+    let mut events: Vec<CarriedEvent> = (1..).zip(events).map(event).collect();
+    let mut values = Vec::new();
+    for CarriedRow { table, key, row } in rows {
+        let delivery = match table {
+            Table::Deliveries => Some(DeliveryRow::decode(row)?),
+            Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
+            Table::Values => {
+                let version = ValueRow::decode(row)?.version;
+                values.extend(keys::value_parts(key).map(|(bucket, name)| (bucket, name, version)));
+                None
+            }
+            _ => None,
+        };
+        let Some((row, id)) = delivery.zip(keys::delivery_of(key)) else { continue };
+        // A record has at most 200 events, and its rows come in their order.
+        if let Some(event) = events.iter_mut().find(|event| Some(event.from) == row.place) {
+            event.deliveries.push((id, row.target.plugin));
+        }
+    }
+    events.retain(|event| !event.deliveries.is_empty());
+    Ok(Remains { tenant: tenant.clone(), events, values })
+}

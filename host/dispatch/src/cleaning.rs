@@ -1,0 +1,189 @@
+//! Cleaning the log: full segments are counted, and those past retention are read once more for what the state still needs of
+//! them, which is written again; then they may go.
+//!
+//! Invariant: a segment goes only after everything that the state needs of it is durable at another place, and the state has
+//! that durably too. It reads on threads that may block, and writes by the same way as everyone else, so that what is
+//! carried waits its turn among what comes in.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use wharf_delivery::{Answer, CarryRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, keys};
+use wharf_event::{Position, TenantName};
+use wharf_log::SegmentInfo;
+
+use crate::{
+    archive::{Archive, ArchiveError},
+    attempt::Attempts,
+    carrying::{Page, pages},
+    limits::{CLEAN_EVERY, SUMS_PAGE},
+    partition::{AskError, chain},
+    retention,
+    surroundings::blocking,
+};
+
+/// The task that looks after the log's age and size.
+pub(crate) struct Cleaner {
+    pub(crate) attempts: Arc<Attempts>,
+    pub(crate) dedup_window_ms: u64,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Why the log was not cleaned this time.
+#[derive(Debug, thiserror::Error)]
+enum Uncleaned {
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error("a thread that read the log ended")]
+    Thread,
+}
+
+impl Cleaner {
+    /// Looks again and again until the host stops.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let stopped = self.stopping.wait_for(|stopping| *stopping);
+            if tokio::time::timeout(CLEAN_EVERY, stopped).await.is_ok() {
+                return;
+            }
+            match self.clean().await {
+                Ok(0) => {}
+                Ok(segments) => {
+                    tracing::info!(segments, "the oldest segments of the log are past retention and may go")
+                }
+                // The next time may go better; until then nothing goes.
+                Err(error) => tracing::warn!("the log is not cleaned: {}", chain(&error)),
+            }
+        }
+    }
+
+    /// Cleans what is past retention, and says how many segments that was.
+    async fn clean(&self) -> Result<usize, Uncleaned> {
+        let facts = self.count().await?;
+        let document = self.attempts.rules.borrow().document().clone();
+        let past = retention::past(&facts, &document, self.attempts.clock.now_ms(), self.dedup_window_ms);
+        let Some(last) = past.checked_sub(1).and_then(|last| facts.get(last)) else { return Ok(0) };
+        let first_k = self.attempts.archive.first_k();
+        for k in first_k..=last.last_k {
+            if *self.stopping.borrow() {
+                return Ok(0);
+            }
+            self.carry(k).await?;
+        }
+        let below_k = last.last_k + 1;
+        self.ask(CarryRequest::Rules { below_k }).await?;
+        self.carry_sums().await?;
+        self.ask(CarryRequest::Cleaned { below_k }).await?;
+        Ok(past)
+    }
+
+    /// The facts of all full segments; counts those that were not counted yet.
+    async fn count(&self) -> Result<Vec<SegmentFacts>, Uncleaned> {
+        let mut segments = self.attempts.archive.segments();
+        segments.pop();
+        let first_k = self.attempts.archive.first_k();
+        let known = SegmentFacts::all(&self.attempts.shared.read().state)?;
+        for segment in segments {
+            if known.iter().any(|facts| facts.first_k == segment.first_k) {
+                continue;
+            }
+            let archive = self.attempts.archive.clone();
+            let counted = blocking(self.threads(), move || counted(&archive, segment)).await;
+            self.attempts.partition.ask(Request::Seal(counted.ok_or(Uncleaned::Thread)??)).await?;
+        }
+        let facts = SegmentFacts::all(&self.attempts.shared.read().state)?;
+        // A segment that is cleaned goes with the next checkpoint; it is not cleaned again meanwhile.
+        Ok(facts.into_iter().filter(|facts| facts.first_k >= first_k).collect())
+    }
+
+    /// Writes again what is still needed of frame `k`.
+    async fn carry(&self, k: u64) -> Result<(), Uncleaned> {
+        let (archive, shared) = (self.attempts.archive.clone(), Arc::clone(&self.attempts.shared));
+        let read = blocking(self.threads(), move || -> Result<Vec<Page>, Uncleaned> {
+            let mut remains = Vec::new();
+            for item in archive.frame(k)? {
+                remains.extend(Remains::of(&item.record, item.position)?);
+            }
+            pages(remains, &shared.read().state).map_err(Uncleaned::from)
+        });
+        for page in read.await.ok_or(Uncleaned::Thread)?? {
+            self.ask(page.into_request()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the sums over each tenant's rows again, after everything that they count.
+    async fn carry_sums(&self) -> Result<(), Uncleaned> {
+        let tenants: Vec<TenantName> = self.names(Table::Stats, &[], keys::first)?;
+        for tenant in tenants {
+            let prefix = keys::tenant(&tenant);
+            let buckets = self.names(Table::Buckets, &prefix, keys::second)?;
+            let queues = self.names(Table::Queues, &prefix, keys::second)?;
+            let (mut buckets, mut queues) = (buckets.chunks(SUMS_PAGE), queues.chunks(SUMS_PAGE));
+            loop {
+                let page = (buckets.next(), queues.next());
+                let (buckets, queues) = (page.0.unwrap_or_default().to_vec(), page.1.unwrap_or_default().to_vec());
+                let last = buckets.is_empty() && queues.is_empty();
+                self.ask(CarryRequest::Sums { tenant: tenant.clone(), buckets, queues }).await?;
+                if last {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in the keys of a table, read page by page.
+    fn names<T>(&self, table: Table, prefix: &[u8], name: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, TableError> {
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let from = after.as_deref().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+            let page = self.attempts.shared.read().state.scan(table, prefix, from, SUMS_PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(names) };
+            after = Some(last.to_vec());
+            names.extend(page.iter().filter_map(|(key, _)| name(key)));
+        }
+    }
+
+    async fn ask(&self, request: CarryRequest) -> Result<Option<Position>, Uncleaned> {
+        match self.attempts.partition.ask(Request::Carry(request)).await? {
+            Answer::Carried { position } => Ok(position),
+            _ => Err(AskError::Stopping.into()),
+        }
+    }
+
+    fn threads(&self) -> &dyn crate::surroundings::Threads {
+        self.attempts.surroundings.threads.as_ref()
+    }
+}
+
+/// Counts what a full segment holds.
+fn counted(archive: &Archive, segment: SegmentInfo) -> Result<SegmentFacts, Uncleaned> {
+    let SegmentInfo { first_k, last_k, .. } = segment;
+    let mut facts = SegmentFacts { first_k, last_k, ..SegmentFacts::default() };
+    for k in first_k..=last_k {
+        for item in archive.frame(k)? {
+            facts.last_ms = facts.last_ms.max(item.time_ms);
+            facts.bytes += item.bytes;
+            let of_bus = match &item.record {
+                Record::Accept { tenant, bus, event, .. } => Some((tenant, bus, event.size())),
+                Record::Settle { tenant, bus, published, .. } if !published.is_empty() => {
+                    Some((tenant, bus, published.iter().map(|published| published.event.size()).sum()))
+                }
+                Record::Carry { .. } => {
+                    facts.carried_bytes += item.bytes;
+                    None
+                }
+                _ => None,
+            };
+            if let Some((tenant, bus, bytes)) = of_bus {
+                *facts.by_bus.entry((tenant.clone(), bus.clone())).or_default() += bytes as u64;
+            }
+        }
+    }
+    Ok(facts)
+}

@@ -1,0 +1,91 @@
+//! Goal: segments past retention go, and nothing that is still needed goes with them: the log that is left gives the whole
+//! state without the state file.
+//! Method: a dead letter, a retry far away, values, then enough bytes that segments fill; wait until the first one is gone.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::host::{Host, Site, guest};
+
+const SEGMENT: &str = "data/log/00000000000000000001.seg";
+
+fn site() -> Site {
+    Site::new(&format!(
+        r#"
+default_tenant = "acme"
+[tenants.acme.buses.default]
+retention = {{ age = "1s" }}
+[tenants.acme.plugins.probe]
+component = "{}"
+grants = {{ publish = ["probe.*"], kv = ["probe"] }}
+[tenants.acme.rules.probe]
+pattern = {{ type = [{{ prefix = "probe." }}] }}
+targets = [{{ plugin = "probe", retry = {{ first = "1h", max = "1h" }}, dead_letter = "dead" }}]
+"#,
+        guest("probe").display()
+    ))
+}
+
+fn start(site: &Site) -> Host {
+    site.start_with("serve", &["--dedup-window", "1s"])
+}
+
+/// Sends events of 900 KB that nobody handles until the log's first segment is gone.
+fn until_trimmed(site: &Site, host: &Host, round: &str) {
+    let began = Instant::now();
+    let padding = "x".repeat(900_000);
+    for n in 0.. {
+        let event = json!({"specversion": "1.0", "id": format!("{round}-{n}"), "source": "test", "type": "filler",
+            "data": padding});
+        assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
+        if n >= 16 && !site.folder.path().join(SEGMENT).exists() {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "the first segment does not go");
+        // Segments are left alone while their last events are within the deduplication window.
+        if n >= 16 {
+            host.wait(Duration::from_millis(100));
+        }
+    }
+}
+
+/// What must be the same before and after.
+fn seen(host: &Host) -> Value {
+    let mut stats = host.stats("acme");
+    // These count from the host's start.
+    for key in ["duplicates", "conflicts", "p50_ms", "p99_ms"] {
+        stats.as_object_mut().unwrap().remove(key);
+    }
+    let value = |key| host.value("probe", key);
+    json!({"stats": stats, "dead": host.dead("dead"), "shared": value("shared"), "added": value("added")})
+}
+
+#[test]
+fn segments_past_retention_go_and_nothing_goes_with_them_that_is_still_needed() {
+    let site = site();
+    let host = start(&site);
+    (0..5).for_each(|n| drop(host.send(&format!("count-{n}"), "probe.increment")));
+    let rejected = host.send("rejected", "probe.reject");
+    // A panic is tried again in up to an hour: it waits all through this test.
+    host.send("waits", "probe.panic");
+    host.stats_until("acme", |stats| stats["pending"] == 1 && stats["attempts"] == 7);
+    until_trimmed(&site, &host, "first");
+    let (status, problem) = host.get(&format!("/v1/tenants/acme/events/{}", rejected["position"].as_str().unwrap()));
+    assert_eq!((status, &problem["code"]), (404, &"event-unknown".into()), "the archive let go of it: {problem}");
+    let before = seen(&host);
+    assert_eq!(before["dead"][0]["event"]["event"]["id"], "rejected", "a dead letter keeps its event: {before}");
+    assert_eq!((&before["shared"], &before["stats"]["pending"]), (&"5".into(), &1.into()));
+    assert_eq!(host.stop(), Some(0));
+
+    std::fs::remove_file(site.folder.path().join("data/state.redb")).unwrap();
+    let host = start(&site);
+    assert_eq!(seen(&host), before, "the log that is left gives the whole state");
+    let (status, _) = host.post("/v1/tenants/acme/dlq/dead/redrive", "application/json", r#"{"all": true}"#);
+    assert_eq!(status, 200);
+    // It is tried again with the event that was carried, and rejected again.
+    host.stats_until("acme", |stats| stats["dead_letters"] == 2 && stats["pending"] == 1);
+    host.send("count-5", "probe.increment");
+    host.stats_until("acme", |stats| stats["pending"] == 1);
+    assert_eq!(host.value("probe", "shared").as_deref(), Some("6"));
+}
