@@ -196,6 +196,7 @@ impl Committer {
         let aged = self.checkpointed.is_none_or(|at| now.saturating_sub(at) >= CHECKPOINT_EVERY);
         let due = {
             let sequenced = self.shared.read();
+            sequenced.state.keep_pace();
             (aged && sequenced.state.is_dirty()) || sequenced.state.is_checkpoint_due()
         };
         if due { self.checkpoint() } else { None }

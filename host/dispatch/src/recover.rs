@@ -112,7 +112,7 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
         if state.is_checkpoint_due()
             && let Some(checkpoint) = state.freeze(replay.checkpoint_k(frame.k))
         {
-            state.thaw(checkpoint.write()?);
+            state.thaw(checkpoint.write_at_once()?);
         }
     }
     if replay.history == History::Cut {

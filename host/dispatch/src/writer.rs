@@ -13,7 +13,7 @@ use tokio::{
     },
     time::timeout,
 };
-use wharf_state::Checkpoint;
+use wharf_state::{Checkpoint, State};
 
 use crate::{
     committer::{Answered, CommitFailed, Committed, Committer},
@@ -126,6 +126,7 @@ impl Writer {
 
     /// Leaves nothing to replay, if it can. Requests that still come are told that the host stops.
     async fn last_checkpoint(&mut self) -> Result<bool, CommitFailed> {
+        self.committer.read(State::hurry);
         let waited = timeout(LAST_CHECKPOINT_WAIT, async {
             while self.committer.is_checkpointing() {
                 match self.messages.recv().await {
@@ -142,7 +143,7 @@ impl Writer {
             Err(_) => return Ok(false),
         }
         let Some(checkpoint) = self.committer.checkpoint() else { return Ok(false) };
-        self.committer.thaw(checkpoint.write().map_err(|error| chain(&error)))?;
+        self.committer.thaw(checkpoint.write_at_once().map_err(|error| chain(&error)))?;
         Ok(true)
     }
 

@@ -13,6 +13,7 @@ use crate::{
     file::{Backend, StateFile},
     limits::CACHE_BYTES,
     overlay::Overlay,
+    pace::Pace,
 };
 
 /// The version of the tables' layout.
@@ -152,16 +153,18 @@ fn view(database: &Database) -> Result<Views, StateError> {
 }
 
 /// Writes the net change and its position in one durable transaction, and gives the view after it.
-pub(crate) fn write(database: &Database, overlay: &Overlay, k: u64) -> Result<Views, StateError> {
+pub(crate) fn write(database: &Database, overlay: &Overlay, k: u64, pace: &Pace) -> Result<Views, StateError> {
     let mut write = database.begin_write().map_err(failed)?;
     write.set_quick_repair(true);
     for table in Table::ALL {
         let mut open = write.open_table(definition(table)).map_err(failed)?;
+        let mut pacer = pace.begin();
         for (key, entry) in overlay.rows(table) {
             match entry.row() {
                 Some(row) => open.insert(key.as_ref(), row.as_ref()).map_err(failed)?,
                 None => open.remove(key.as_ref()).map_err(failed)?,
             };
+            pacer.step();
         }
     }
     write.open_table(META).map_err(failed)?.insert("k", k).map_err(failed)?;

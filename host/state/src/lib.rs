@@ -7,6 +7,7 @@ mod base;
 mod file;
 pub mod limits;
 mod overlay;
+mod pace;
 mod state;
 
 pub use base::{Checkpointed, StateError};

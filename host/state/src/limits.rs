@@ -1,7 +1,15 @@
 //! The bounds of the state, each with its unit.
 
+use std::time::Duration;
+
 /// Bytes of changes in memory after which a checkpoint is due.
 pub const OVERLAY_BYTES: usize = 32 << 20;
 
 /// Bytes of redb's page cache.
 pub const CACHE_BYTES: usize = 64 << 20;
+
+/// Rows that a checkpoint writes between two rests.
+pub const PACE_ROWS: usize = 256;
+
+/// How long a rest of a checkpoint may be.
+pub const PACE_REST_MAX: Duration = Duration::from_millis(20);

@@ -13,12 +13,15 @@ use crate::{
     file::StateFile,
     limits::OVERLAY_BYTES,
     overlay::Overlay,
+    pace::Pace,
 };
 
 /// The tables of one partition.
 pub struct State {
     active: Overlay,
     frozen: Option<Arc<Overlay>>,
+    /// Of the checkpoint under way.
+    pace: Pace,
     base: Base,
 }
 
@@ -27,6 +30,7 @@ pub struct Checkpoint {
     overlay: Arc<Overlay>,
     database: Arc<redb::Database>,
     k: u64,
+    pace: Pace,
 }
 
 /// Changes that are written and of no more use, to be dropped where nobody waits for it.
@@ -53,7 +57,7 @@ impl State {
     /// When the file is no state file, is damaged, or cannot be read.
     pub fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
         let (base, checkpointed) = Base::open(file)?;
-        Ok((Self { active: Overlay::default(), frozen: None, base }, checkpointed))
+        Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
     }
 
     /// Whether enough changes have gathered for a checkpoint.
@@ -87,7 +91,20 @@ impl State {
         }
         let overlay = Arc::new(std::mem::take(&mut self.active));
         self.frozen = Some(Arc::clone(&overlay));
-        Some(Checkpoint { overlay, database: self.base.database(), k })
+        self.pace = Pace::default();
+        Some(Checkpoint { overlay, database: self.base.database(), k, pace: self.pace.clone() })
+    }
+
+    /// Lets the checkpoint under way hurry once the changes behind it are many.
+    pub fn keep_pace(&self) {
+        if self.frozen.is_some() && self.active.bytes() >= OVERLAY_BYTES / 2 {
+            self.pace.hurry();
+        }
+    }
+
+    /// Lets the checkpoint under way hurry: somebody waits for it.
+    pub fn hurry(&self) {
+        self.pace.hurry();
     }
 
     /// Puts a written checkpoint to use, and gives the changes that it holds: freeing them takes a while.
@@ -98,12 +115,21 @@ impl State {
 }
 
 impl Checkpoint {
-    /// Writes it; returns when it is durable.
+    /// Writes it at once; returns when it is durable.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn write_at_once(self) -> Result<Snapshot, StateError> {
+        self.pace.hurry();
+        self.write()
+    }
+
+    /// Writes it with rests between, so that others have the cores; returns when it is durable.
     ///
     /// # Errors
     /// When redb fails. The frozen changes stay readable in memory, and the log has them.
     pub fn write(self) -> Result<Snapshot, StateError> {
-        let views = base::write(&self.database, &self.overlay, self.k)?;
+        let views = base::write(&self.database, &self.overlay, self.k, &self.pace)?;
         Ok(Snapshot { views, k: self.k })
     }
 }

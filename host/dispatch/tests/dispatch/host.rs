@@ -1,0 +1,96 @@
+//! A partition in a temporary folder, with one tenant, one rule for everything, and one plugin that is a closure.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cap_std::{ambient_authority, fs::Dir};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use serde_json::json;
+use wharf_capability::Effects;
+use wharf_delivery::{Failure, StatsRow, Verdict, keys};
+use wharf_dispatch::{Dispatcher, FolderHome, Handler, Options, RuleSet, Surroundings};
+use wharf_event::{Code, Digest, Event, EventBuilder, TenantName};
+use wharf_runtime::{Ending, Invocation, Report};
+
+type Act = dyn Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync;
+
+/// A handler that is a closure.
+pub struct Scripted(Box<Act>);
+
+impl Scripted {
+    pub fn new(act: impl Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self(Box::new(act)))
+    }
+}
+
+impl Handler for Scripted {
+    fn digest(&self) -> Digest {
+        Digest::of(b"scripted")
+    }
+
+    fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
+        let acting = (self.0)(&invocation);
+        async move {
+            let ending = Ending::Verdict(acting.await);
+            Report { ending, effects: Effects::default(), duration: Duration::ZERO }
+        }
+        .boxed()
+    }
+}
+
+pub fn retry(after_ms: u64) -> Verdict {
+    let reason = "as scripted".to_owned();
+    Verdict::Failed(Failure { code: Code::HandlerRetry, reason, retry_after_ms: Some(after_ms) })
+}
+
+pub fn tenant() -> TenantName {
+    "acme".parse().unwrap()
+}
+
+pub fn event(id: usize) -> Event {
+    EventBuilder::new(id.to_string(), "test", "t").data(Bytes::from_static(b"{}")).build().unwrap()
+}
+
+/// Opens the partition in `folder`. No attempt is made before `begin`.
+pub async fn open(folder: &tempfile::TempDir, handler: Arc<Scripted>, concurrency: u32) -> Dispatcher {
+    let home = FolderHome::new(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+    let here = tokio::runtime::Handle::current();
+    let surroundings = Surroundings::of_this_machine(here.clone());
+    let dispatcher = Dispatcher::open(&home, Options::default(), surroundings, here).unwrap();
+    let release = handler.digest();
+    let document = json!({"default_tenant": null, "tenants": {"acme": {
+        "buses": ["default"],
+        "plugins": {"p": {
+            "release": release, "config": {}, "grants": {"publish": [], "kv": []},
+            "limits": {"wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": concurrency},
+        }},
+        "rules": {"all": {"bus": "default", "pattern": {"type": ["t"]}, "targets": [{
+            "plugin": "p", "dead_letter": "dead",
+            "retry": {"first_ms": 10, "max_ms": 10, "attempts": 5, "age_ms": 3_600_000},
+        }]}},
+    }}});
+    let releases: HashMap<_, Arc<dyn Handler>> = HashMap::from([(release, handler as Arc<dyn Handler>)]);
+    let rules = RuleSet::new(serde_json::from_value(document).unwrap(), &releases).unwrap();
+    dispatcher.configure(rules).await.unwrap();
+    dispatcher
+}
+
+/// Sends the events with the numbers of `ids`, in batches.
+pub async fn send(dispatcher: &Dispatcher, ids: std::ops::Range<usize>) {
+    for from in ids.clone().step_by(500) {
+        let events = (from..ids.end.min(from + 500)).map(event).collect();
+        let answers = dispatcher.accept(&tenant(), &"default".parse().unwrap(), events).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok));
+    }
+}
+
+/// Waits until nothing is owed any more.
+pub async fn settled(dispatcher: &Dispatcher) -> StatsRow {
+    loop {
+        let stats = dispatcher.read(|state| StatsRow::get(state, &keys::tenant(&tenant())).unwrap()).await.unwrap();
+        if let Some(stats) = stats.filter(|stats| stats.pending == 0) {
+            return stats;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

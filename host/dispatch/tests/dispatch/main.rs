@@ -1,0 +1,11 @@
+//! The tasks with handlers that are closures, in a folder of the real disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod host;
+mod paging;
