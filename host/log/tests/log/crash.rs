@@ -8,10 +8,21 @@
 
 use wharf_log::{FrameKind, LogError};
 
-use crate::faulty_disk::{Fate, Fault, FaultyDisk};
 use crate::setup::{append, body, open};
+use wharf_faults::{Fate, Fault, FaultyDisk};
 
-const FATES: [Fate; 6] = [Fate::LoseAll, Fate::KeepAll, Fate::Torn(1), Fate::Torn(2), Fate::Torn(3), Fate::Torn(4)];
+const FATES: [Fate; 10] = [
+    Fate::LoseAll,
+    Fate::KeepAll,
+    Fate::Torn(1),
+    Fate::Torn(2),
+    Fate::Torn(3),
+    Fate::Torn(4),
+    Fate::Whole(5),
+    Fate::Whole(6),
+    Fate::InOrder(7),
+    Fate::InOrder(8),
+];
 
 /// What the script was told by the log, and what it asked for last.
 #[derive(Default, Debug)]

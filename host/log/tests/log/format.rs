@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use wharf_log::{Log, LogOptions, RecordIn, SegmentSizes};
 
-use crate::faulty_disk::FaultyDisk;
 use crate::setup::FIRST_SEGMENT;
+use wharf_faults::FaultyDisk;
 
 const PAGE: &str = include_str!("../../../../docs/design/log-format.md");
 

@@ -5,8 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use wharf_log::{FrameKind, LogError, RecordIn};
 
-use crate::faulty_disk::FaultyDisk;
 use crate::setup::{FIRST_SEGMENT, append, body, frames_in, open, open_large};
+use wharf_faults::FaultyDisk;
 
 #[derive(Debug, Clone)]
 struct Given {

@@ -3,8 +3,8 @@
 
 use wharf_log::{Log, LogError, Recovery};
 
-use crate::faulty_disk::{Fate, Fault, FaultyDisk};
 use crate::setup::{FIRST_SEGMENT, PARTITION, SMALL, append, body, frames_in, open, open_large, options};
+use wharf_faults::{Fate, Fault, FaultyDisk};
 
 /// A log in one segment: an epoch frame and three frames of records.
 fn four_frames() -> FaultyDisk {

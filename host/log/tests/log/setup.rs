@@ -4,7 +4,7 @@
 
 use wharf_log::{Disk, Log, LogError, LogOptions, RecordIn, Recovery, SegmentSizes};
 
-use crate::faulty_disk::FaultyDisk;
+use wharf_faults::FaultyDisk;
 
 pub const PARTITION: u32 = 7;
 pub const SMALL: SegmentSizes = SegmentSizes { first_bytes: 4096, max_bytes: 16_384 };

@@ -6,8 +6,8 @@ use cap_std::fs::Dir;
 use wharf_log::limits::FRAME_BYTES_MAX;
 use wharf_log::{FolderDisk, FrameKind, Log, LogError, SegmentInfo, SegmentSizes, frame_bytes};
 
-use crate::faulty_disk::{Fault, FaultyDisk};
 use crate::setup::{SMALL, append, body, open, open_large, options, record};
+use wharf_faults::{Fault, FaultyDisk};
 
 #[test]
 fn a_real_folder_keeps_what_was_appended_over_many_opens() {
