@@ -1,8 +1,8 @@
-//! The event that a handler gets: the attributes of CloudEvents 1.0 and a payload of the handler's own type.
+//! The event that a handler or a transform gets: the attributes of CloudEvents 1.0 and a payload of the author's own type.
 //!
 //! Invariant: attributes are as the host sent them; only the payload is decoded.
 //!
-//! It does not make events: a handler publishes with [`Draft`](crate::Draft).
+//! It does not make events: a handler publishes with [`Draft`](crate::Draft), and a transform changes the event that it got.
 
 use crate::bindings::wharf::plugin::types;
 use crate::payload::{Payload, PayloadError};
@@ -39,6 +39,23 @@ impl<T> Event<T> {
     /// The extension attribute of that name, if the event has it: `correlationid`, for one.
     pub fn extension(&self, name: &str) -> Option<&str> {
         self.extensions.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same event with this extension attribute: a name of lower-case letters and digits, at most 20 of them, and a value
+    /// in its canonical string form.
+    #[must_use]
+    pub fn with_extension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let name = name.into();
+        self.extensions.retain(|(known, _)| *known != name);
+        self.extensions.push((name, value.into()));
+        self
+    }
+
+    /// The same event with another payload.
+    #[must_use]
+    pub fn with_data<U>(self, data: U) -> Event<U> {
+        let Self { id, source, kind, subject, time, datacontenttype, dataschema, extensions, data: _ } = self;
+        Event { id, source, kind, subject, time, datacontenttype, dataschema, extensions, data }
     }
 }
 
@@ -94,5 +111,8 @@ mod tests {
         let event: Event = Event::from_contract(received("null")).unwrap();
         assert_eq!(event.extension("correlationid"), Some("c-1"));
         assert_eq!(event.extension("causationid"), None);
+        let event = event.with_extension("size", "s").with_extension("size", "m");
+        assert_eq!(event.extensions.len(), 2);
+        assert_eq!(event.extension("size"), Some("m"));
     }
 }

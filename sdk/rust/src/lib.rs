@@ -24,6 +24,21 @@
 //! # fn main() {}
 //! ```
 //!
+//! A transform is one function too. It stands in a rule before the target, gets the event and gives the one that goes on, or
+//! `None` to leave it out. It is pure: the event is all that it sees, so there is no [`Context`].
+//!
+//! ```no_run
+//! use wharf::{Event, Transformed};
+//!
+//! #[wharf::transform]
+//! fn in_euros(mut event: Event) -> Transformed {
+//!     let Some(cents) = event.data["cents"].as_i64() else { return Ok(None) };
+//!     event.data["euros"] = (cents / 100).into();
+//!     Ok(Some(event))
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! The crate's target is `wasm32-unknown-unknown` with the linker `wasm-component-ld`: there nothing is ambient, so a component
 //! imports exactly what its handler uses, and that list is what it can do. [`Context`] has all there is: publishing, key-value
 //! buckets, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
@@ -39,6 +54,12 @@ extern crate self as wharf;
 #[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #[doc(hidden)]
 pub mod bindings;
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
+pub mod transform_bindings;
+
 mod bucket;
 mod config;
 mod context;
@@ -49,6 +70,7 @@ mod log;
 mod payload;
 #[doc(hidden)]
 pub mod run;
+mod transformed;
 
 pub use bucket::{Bucket, KvError};
 pub use config::ConfigError;
@@ -58,7 +80,8 @@ pub use event::Event;
 pub use failure::{Failure, Outcome};
 pub use log::Level;
 pub use payload::Payload;
-pub use wharf_macros::handler;
+pub use transformed::{IntoPayload, Transformed, Unchanged};
+pub use wharf_macros::{handler, transform};
 #[doc(hidden)]
 pub use wit_bindgen;
 

@@ -1,13 +1,16 @@
-//! One attempt, from the contract's call to the author's function and back: what `#[wharf::handler]` calls.
+//! One attempt, from the contract's call to the author's function and back: what `#[wharf::handler]` and `#[wharf::transform]`
+//! call.
 //!
-//! Invariant: an event whose payload does not fit is rejected without calling the handler, since no retry can mend it.
+//! Invariant: an event whose payload does not fit is rejected without calling the function, since no retry can mend it.
 //!
-//! It is public for the macro only; authors need nothing of it.
+//! It is public for the macros only; authors need nothing of it.
 
 pub use crate::bindings::export_handler;
 pub use crate::bindings::exports::wharf::plugin::handler::{Delivery, Event as Received, Failure as Refusal, Guest};
+pub use crate::transform_bindings::export_transform;
+pub use crate::transform_bindings::exports::wharf::plugin::transformer::Guest as TransformGuest;
 
-use crate::{Context, Event, Failure, Outcome, Payload, failure, log};
+use crate::{Context, Event, Failure, IntoPayload, Outcome, Payload, Transformed, failure, log, transformed};
 
 /// Decodes the event, calls the handler and says how it ended.
 ///
@@ -28,6 +31,26 @@ pub fn attempt<T: Payload>(
         Err(unfit) => Err(Failure::reject(unfit)),
     };
     outcome.map_err(failure::to_contract)
+}
+
+/// Decodes the event, calls the transform and encodes what it gives. A panic is a trap without a word, since a transform has
+/// no log.
+///
+/// # Errors
+///
+/// The transform's failure, the rejection of a payload that does not fit, or that of one that has no JSON form.
+pub fn transform<T: Payload, U: IntoPayload>(
+    event: Received,
+    transform: fn(Event<T>) -> Transformed<U>,
+) -> Result<Option<Received>, Refusal> {
+    let received = if U::KEEPS { event.data.clone() } else { None };
+    let transformed = match Event::from_contract(event) {
+        Ok(event) => transform(event),
+        Err(unfit) => Err(Failure::reject(unfit)),
+    };
+    let Some(event) = transformed.map_err(failure::to_contract)? else { return Ok(None) };
+    let encoded = transformed::to_contract(event, received);
+    encoded.map(Some).map_err(|error| failure::to_contract(Failure::reject(error)))
 }
 
 #[cfg(test)]
@@ -64,6 +87,37 @@ mod tests {
         assert!(attempt(received("4"), first(), even).is_ok());
         let Err(Refusal::Retry(wish)) = attempt(received("5"), first(), even) else { panic!("no retry") };
         assert_eq!(wish.reason, "5 is odd in attempt 1");
+    }
+
+    fn halve(event: Event<u32>) -> Transformed<u32> {
+        match event.data {
+            0 => Ok(None),
+            n if n % 2 == 0 => Ok(Some(event.with_extension("halved", "yes").with_data(n / 2))),
+            n => Err(Failure::retry(format!("{n} is odd"))),
+        }
+    }
+
+    fn only_looks(event: Event<u32>) -> Transformed<crate::Unchanged> {
+        Ok(Some(event.with_data(crate::Unchanged)))
+    }
+
+    #[test]
+    fn a_transforms_event_goes_on_or_is_left_out() {
+        let sent = transform(received("8"), halve).unwrap().unwrap();
+        assert_eq!((sent.data.as_deref(), sent.id.as_str()), (Some(b"4".as_slice()), "1"));
+        assert_eq!(sent.datacontenttype.as_deref(), Some("application/json"));
+        assert_eq!(sent.extensions.len(), 1);
+        assert!(transform(received("0"), halve).unwrap().is_none());
+        let unchanged = transform(received(" 8 "), only_looks).unwrap().unwrap();
+        assert_eq!((unchanged.data.as_deref(), unchanged.datacontenttype), (Some(b" 8 ".as_slice()), None));
+    }
+
+    #[test]
+    fn a_transforms_failure_is_the_attempts() {
+        let Err(Refusal::Retry(wish)) = transform(received("5"), halve) else { panic!("no retry") };
+        assert_eq!(wish.reason, "5 is odd");
+        let Err(Refusal::Reject(reason)) = transform(received("five"), halve) else { panic!("no rejection") };
+        assert!(reason.contains("at `.`"), "{reason}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Writes `sdk/rust/src/bindings.rs` from `wit/`: `cargo run -p wharf-bindgen`, in `sdk/rust`. With `--check` it writes nothing
-//! and fails when the file is not what it would write.
+//! Writes `sdk/rust/src/bindings.rs` and `sdk/rust/src/transform_bindings.rs` from `wit/`: `cargo run -p wharf-bindgen`, in
+//! `sdk/rust`. With `--check` it writes nothing and fails when a file is not what it would write.
 //!
-//! Invariant: the file is a function of `wit/` and of the generator's version in `Cargo.lock`, so it is compared byte for byte.
+//! Invariant: a file is a function of `wit/` and of the generator's version in `Cargo.lock`, so it is compared byte for byte.
 //!
 //! The generator runs here and not as a macro in the crate `wharf`, because its crates cost two minutes of every plugin's first
 //! build. It does not decide what authors see: the rest of `wharf` does, by hand.
@@ -12,24 +12,63 @@ use anyhow::{Context, Result, bail};
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-const WORLD: &str = "event-handler";
+/// The types that both worlds share: the second file takes them from the first.
+const TYPES: (&str, &str) = ("wharf:plugin/types@0.1.0", "::wharf::bindings::wharf::plugin::types");
 
-const HEAD: &str = "\
-//! The contract `wit/`, as Rust: what is imported from the host and what a handler exports.
+/// The file of one world of the contract.
+struct Bindings {
+    world: &'static str,
+    path: &'static str,
+    module: &'static str,
+    export_macro: &'static str,
+    /// Its first lines end with this sentence.
+    says: &'static str,
+    /// The shared types are those of the first file.
+    shares_types: bool,
+}
+
+const ALL: [Bindings; 2] = [
+    Bindings {
+        world: "event-handler",
+        path: "../src/bindings.rs",
+        module: "wharf::bindings",
+        export_macro: "export_handler",
+        says: "what is imported from the host and what a handler exports",
+        shares_types: false,
+    },
+    Bindings {
+        world: "event-transform",
+        path: "../src/transform_bindings.rs",
+        module: "wharf::transform_bindings",
+        export_macro: "export_transform",
+        says: "what a transform exports",
+        shares_types: true,
+    },
+];
+
+fn head(says: &str) -> String {
+    format!(
+        "\
+//! The contract `wit/`, as Rust: {says}.
 //!
 //! Invariant: it is exactly what `cargo run -p wharf-bindgen` writes; edit `wit/` and run that.
 //!
 //! Authors do not use it: the other modules of this crate do, so that a new version of the contract need not be a new API.
-";
+"
+    )
+}
 
 fn main() -> Result<()> {
-    let generated = generate(&folder("../../../wit"))?;
-    let path = folder("../src/bindings.rs");
-    match std::env::args().nth(1).as_deref() {
-        None => std::fs::write(&path, generated).with_context(|| format!("writing {}", path.display())),
-        Some("--check") => check(&path, &generated),
-        Some(other) => bail!("{other}: the only option is --check"),
+    let option = std::env::args().nth(1);
+    for bindings in &ALL {
+        let (generated, path) = (generate(bindings)?, folder(bindings.path));
+        match option.as_deref() {
+            None => std::fs::write(&path, generated).with_context(|| format!("writing {}", path.display()))?,
+            Some("--check") => check(&path, &generated)?,
+            Some(other) => bail!("{other}: the only option is --check"),
+        }
     }
+    Ok(())
 }
 
 /// A path that is given from this crate's own folder.
@@ -46,18 +85,22 @@ fn check(path: &Path, generated: &str) -> Result<()> {
     Ok(())
 }
 
-/// The whole text of the bindings of the contract in the folder `wit`.
-fn generate(wit: &Path) -> Result<String> {
+/// The whole text of the bindings of one world of the contract.
+fn generate(bindings: &Bindings) -> Result<String> {
+    let wit = folder("../../../wit");
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).with_context(|| format!("reading {}", wit.display()))?;
-    let world = resolve.select_world(&[package], Some(WORLD))?;
+    let (package, _) = resolve.push_path(&wit).with_context(|| format!("reading {}", wit.display()))?;
+    let world = resolve.select_world(&[package], Some(bindings.world))?;
+    let (types, ours) = TYPES;
+    let shared = (types.to_owned(), wit_bindgen_rust::WithOption::Path(ours.to_owned()));
     let mut generator = wit_bindgen_rust::Opts {
         format: true,
         generate_all: true,
         pub_export_macro: true,
-        export_macro_name: Some("export_handler".to_owned()),
-        default_bindings_module: Some("wharf::bindings".to_owned()),
+        export_macro_name: Some(bindings.export_macro.to_owned()),
+        default_bindings_module: Some(bindings.module.to_owned()),
         runtime_path: Some("::wharf::wit_bindgen::rt".to_owned()),
+        with: if bindings.shares_types { vec![shared] } else { Vec::new() },
         ..Default::default()
     }
     .build();
@@ -65,7 +108,7 @@ fn generate(wit: &Path) -> Result<String> {
     wit_bindgen_core::WorldGenerator::generate(&mut generator, &mut resolve, world, &mut files)?;
     let mut all = files.iter();
     let (Some((_, text)), None) = (all.next(), all.next()) else { bail!("the generator no longer gives one file") };
-    Ok(format!("{HEAD}{}", std::str::from_utf8(text)?))
+    Ok(format!("{}{}", head(bindings.says), std::str::from_utf8(text)?))
 }
 
 #[cfg(test)]
@@ -74,8 +117,9 @@ mod tests {
 
     #[test]
     fn the_committed_bindings_are_what_the_contract_gives() {
-        let generated = generate(&folder("../../../wit")).unwrap();
-        check(&folder("../src/bindings.rs"), &generated).unwrap();
+        for bindings in &ALL {
+            check(&folder(bindings.path), &generate(bindings).unwrap()).unwrap();
+        }
     }
 
     #[test]

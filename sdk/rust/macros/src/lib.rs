@@ -1,10 +1,11 @@
-//! The attribute macro of the crate `wharf`. Use it from there: `#[wharf::handler]`.
+//! The attribute macros of the crate `wharf`. Use them from there: `#[wharf::handler]`, `#[wharf::transform]`.
 //!
 //! Invariant: the author's function stays as it is; the export is added beside it.
 //!
 //! It does not know the contract: names and versions are in the crate `wharf`, to which the export points.
 
 mod handler;
+mod transform;
 
 use proc_macro::TokenStream;
 
@@ -25,4 +26,25 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     handler::expand(attribute.into(), item.into()).into()
+}
+
+/// Makes a function the transform that this component exports.
+///
+/// The function takes an event and returns `Transformed`: the event that goes on to the rule's next transform or to its
+/// target, `None` to leave this event out, or a `Failure`. Its payload types are those of a handler on the way in, and on the
+/// way out any that implements `serde::Serialize`, `Vec<u8>` for the bytes, or `Unchanged`. A component has one transform, and
+/// no handler beside it.
+///
+/// ```ignore
+/// #[wharf::transform]
+/// fn only_large(event: wharf::Event<u64>) -> wharf::Transformed<wharf::Unchanged> {
+///     let is_large = event.data > 1_000;
+///     Ok(is_large.then(|| event.with_data(wharf::Unchanged)))
+/// }
+/// ```
+///
+/// On other targets than `wasm32` nothing is exported, so that `cargo test` can run the plugin's tests.
+#[proc_macro_attribute]
+pub fn transform(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    transform::expand(attribute.into(), item.into()).into()
 }
