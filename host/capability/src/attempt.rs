@@ -50,8 +50,8 @@ pub struct AttemptContext {
     pub plugin: PluginName,
     /// The delivery that is tried.
     pub delivery: DeliveryId,
-    /// The event that is handled.
-    pub event: Event,
+    /// The event as it was received: what the attempt publishes descends from it.
+    pub received: Event,
     /// The plugin's config table.
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may use.

@@ -1,4 +1,4 @@
-//! The contract in Rust, made from `wit/`.
+//! The contract in Rust, made from `wit/`: the world of handlers here, that of transforms below it with the same types.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 wasmtime::component::bindgen!({
@@ -12,3 +12,13 @@ wasmtime::component::bindgen!({
         "wasi:random": wasmtime_wasi::p2::bindings::random,
     },
 });
+
+/// The world of transforms.
+pub mod transform {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "event-transform",
+        exports: { default: async },
+        with: { "wharf:plugin/types": super::wharf::plugin::types },
+    });
+}

@@ -1,4 +1,4 @@
-//! What a handler may use: one module per capability, each linked once, checked against its grants, prepared per attempt.
+//! What a plugin may use: one module per capability, each linked once, checked against its grants, prepared per attempt.
 //!
 //! Effects are buffered, never done: they become durable with the settlement, or not at all. All that a guest can see of
 //! the outside passes through this crate.
@@ -15,7 +15,11 @@ mod logging;
 mod publish;
 
 pub use attempt::{Attempt, AttemptContext, Budget, Grants};
-pub use bindings::{EventHandler, EventHandlerPre, exports, wharf};
+pub use bindings::{
+    EventHandler, EventHandlerPre, exports,
+    transform::{EventTransform, EventTransformPre},
+    wharf,
+};
 pub use effects::{Effects, Spent};
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::{OFFERED, link};

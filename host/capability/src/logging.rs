@@ -33,7 +33,7 @@ impl AttemptLog {
             tenant: context.tenant.clone(),
             plugin: context.plugin.clone(),
             delivery: context.delivery,
-            event: context.event.id().to_owned(),
+            event: context.received.id().to_owned(),
             lines_left: LOG_LINES_MAX,
             bytes_left: LOG_BYTES_MAX,
             last_error: None,

@@ -41,7 +41,7 @@ impl Attempt {
 }
 
 fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, EventError> {
-    let parent = &context.event;
+    let parent = &context.received;
     let source = draft.source.unwrap_or_else(|| format!("plugin/{}", context.plugin));
     let mut event = EventBuilder::new(format!("{}.{}", context.delivery, index + 1), source, draft.type_);
     event = event.time(context.time.clone());

@@ -104,6 +104,10 @@ pub struct RuleDocument {
     pub bus: BusName,
     /// The event pattern.
     pub pattern: serde_json::Value,
+    /// What changes an event on its way to the targets, in this order. (Not written where there is none, as it was before
+    /// there were transforms: the bytes of such a document stay the same.)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<PluginName>,
     /// Who gets the events that match.
     pub targets: Vec<TargetDocument>,
 }
@@ -118,4 +122,21 @@ pub struct TargetDocument {
     pub retry: RetryPolicy,
     /// Where deliveries go that are given up.
     pub dead_letter: QueueName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_from_before_there_were_transforms_reads_and_is_written_as_it_was() {
+        let before = r#"{"bus":"default","pattern":{"type":["t"]},"targets":[]}"#;
+        let rule: RuleDocument = serde_json::from_str(before).unwrap();
+        assert!(rule.transforms.is_empty());
+        assert_eq!(serde_json::to_string(&rule).unwrap(), before);
+        let with = RuleDocument { transforms: vec!["enrich".parse().unwrap()], ..rule };
+        let text = serde_json::to_string(&with).unwrap();
+        assert_eq!(text, r#"{"bus":"default","pattern":{"type":["t"]},"transforms":["enrich"],"targets":[]}"#);
+        assert_eq!(serde_json::from_str::<RuleDocument>(&text).unwrap(), with);
+    }
 }

@@ -1,6 +1,7 @@
 //! The records of the log: what was decided, never what was asked.
 //!
-//! docs/design/records.md describes the bytes. Invariant: a kind's layout never changes; a new layout is a new kind.
+//! docs/design/records.md describes the bytes. Invariant: a kind's layout never changes; a new layout is a new kind. (A new case of
+//! a tagged field, such as an outcome, is no new layout: what was written before reads as it did.)
 
 use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
@@ -80,6 +81,11 @@ pub enum Outcome {
         /// Why, in words.
         reason: String,
     },
+    /// Done without the handler: a transform of the rule left the event out.
+    Filtered {
+        /// Which transform.
+        transform: PluginName,
+    },
 }
 
 /// A key-value change with its result: absent = removed.
@@ -98,7 +104,8 @@ pub struct ValueWrite {
 pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
-    /// The release that ran; absent when none did (its target was gone).
+    /// The target's release at that time, even if a transform ended the attempt before it was called; absent when there was
+    /// none (its target was gone).
     pub release: Option<Digest>,
     /// Wall time, in microseconds.
     pub duration_us: u64,
@@ -380,6 +387,7 @@ fn put_outcome(w: &mut Writer, outcome: &Outcome) {
         Outcome::Ack => w.u8(0),
         Outcome::Retry { at_ms, code, reason } => w.u8(1).u64(*at_ms).str(code.as_str()).str(reason),
         Outcome::DeadLetter { queue, code, reason } => w.u8(2).str(queue.as_str()).str(code.as_str()).str(reason),
+        Outcome::Filtered { transform } => w.u8(3).str(transform.as_str()),
     };
 }
 
@@ -388,6 +396,7 @@ fn take_outcome(r: &mut Reader) -> Result<Outcome, DecodeError> {
         0 => Outcome::Ack,
         1 => Outcome::Retry { at_ms: r.u64("at")?, code: r.parse("code")?, reason: r.str("reason")? },
         2 => Outcome::DeadLetter { queue: r.parse("queue")?, code: r.parse("code")?, reason: r.str("reason")? },
+        3 => Outcome::Filtered { transform: r.parse("transform")? },
         _ => return Err(DecodeError::Invalid("outcome")),
     })
 }

@@ -1,7 +1,7 @@
 //! What follows from a failed attempt: one pure function decides.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, QueueName};
+use wharf_event::{Code, PluginName, QueueName};
 
 use crate::{Outcome, limits::ERROR_TEXT_BYTES_MAX};
 
@@ -30,7 +30,9 @@ impl Default for RetryPolicy {
 pub enum Verdict {
     /// The handler returned `ok`.
     Ok,
-    /// It did not.
+    /// A transform of the rule left the event out, so the handler was not called.
+    Filtered(PluginName),
+    /// The handler did not, or a transform before it failed.
     Failed(Failure),
 }
 
@@ -67,6 +69,7 @@ pub struct Standing<'a> {
 pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     let failure = match verdict {
         Verdict::Ok => return Outcome::Ack,
+        Verdict::Filtered(transform) => return Outcome::Filtered { transform: transform.clone() },
         Verdict::Failed(failure) => failure,
     };
     let dead_letter =
@@ -115,7 +118,7 @@ mod tests {
         let standing = Standing { attempt, since_ms: 0, now_ms: 5_000, policy: &policy, queue: &queue, random };
         let failure = Failure { code, reason: "no".into(), retry_after_ms: after };
         match disposition(&Verdict::Failed(failure), standing) {
-            Outcome::Ack => "ack".into(),
+            Outcome::Ack | Outcome::Filtered { .. } => "settled".into(),
             Outcome::Retry { at_ms, code, .. } => format!("retry at {at_ms} {code}"),
             Outcome::DeadLetter { code, .. } => format!("dead {code}"),
         }

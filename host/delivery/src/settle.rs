@@ -276,7 +276,7 @@ fn end_attempt(
     remove_delivery(id, &row, tables);
     row.attempts = attempt.number;
     match outcome {
-        Outcome::Ack => Ok(Vec::new()),
+        Outcome::Ack | Outcome::Filtered { .. } => Ok(Vec::new()),
         Outcome::Retry { at_ms, .. } => {
             (row.due_ms, row.timed) = (*at_ms, true);
             insert_timed(id, &row, tables);

@@ -8,7 +8,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use wharf_capability::AttemptContext;
+use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Failure, ReadKey, Refused, TargetRef};
 use wharf_event::{Code, Event, PluginName, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -25,6 +25,7 @@ use crate::{
     settling::{Settlement, settle},
     shared::Shared,
     surroundings::{Surroundings, blocking},
+    transform::{self, Passed},
     values::AttemptValues,
 };
 
@@ -86,7 +87,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
 }
 
 async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
-    let event = match &waiting.event {
+    let received = match &waiting.event {
         Some(event) => event.clone(),
         None => match waits_at(attempts, waiting)? {
             Some(place) => read(attempts, waiting, place).await?,
@@ -99,15 +100,25 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
         let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
+    let Passed { event: passed, took: transforming } = transform::pass(attempts, waiting, &rules, &received).await;
+    let event = match passed {
+        Ok(event) => event,
+        Err(verdict) => {
+            let release = plugin.handler.digest();
+            let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), transforming);
+            return settle(attempts, waiting, &settlement).await.map_err(stuck);
+        }
+    };
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration } =
-            invoke(attempts, waiting, &rules, &plugin, &event, held.is_some()).await;
+            invoke(attempts, waiting, &rules, &plugin, (&received, &event), held.is_some()).await;
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
                 let release = plugin.handler.digest();
-                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, duration);
+                let took = transforming + duration;
+                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, took);
                 match settle(attempts, waiting, &settlement).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
@@ -184,7 +195,7 @@ async fn invoke(
     waiting: &Waiting,
     rules: &RuleSet,
     plugin: &Plugin,
-    event: &Event,
+    (received, event): (&Event, &Event),
     holds: bool,
 ) -> Report {
     let row = &waiting.row;
@@ -194,7 +205,7 @@ async fn invoke(
         tenant: row.tenant.clone(),
         plugin: row.target.plugin.clone(),
         delivery: waiting.id,
-        event: event.clone(),
+        received: received.clone(),
         config: Arc::clone(&plugin.config),
         grants: Arc::clone(&plugin.grants),
         values: Arc::new(values),
@@ -202,6 +213,7 @@ async fn invoke(
     };
     let invocation = Invocation {
         context,
+        event: event.clone(),
         rule: row.target.rule.to_string(),
         attempt: row.attempts + 1,
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),

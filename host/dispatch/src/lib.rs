@@ -25,6 +25,7 @@ mod settling;
 mod shared;
 mod surroundings;
 mod timers;
+mod transform;
 mod values;
 mod writer;
 
@@ -39,3 +40,4 @@ pub use partition::AskError;
 pub use recover::{OpenError, Recovered};
 pub use rules::{Releases, Rule, RuleSet, RulesError, Unknown};
 pub use surroundings::{Home, Job, Random, Surroundings, Threads};
+pub use transform::{SandboxedTransform, Transform, Transforms};

@@ -10,7 +10,10 @@ use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_pattern::{Mismatch, Pattern, PatternError, Subject};
 
-use crate::handler::Handler;
+use crate::{
+    handler::Handler,
+    transform::{Step, Transforms},
+};
 
 /// What can be called, by its digest.
 pub type Releases = HashMap<Digest, Arc<dyn Handler>>;
@@ -37,6 +40,16 @@ pub enum RulesError {
         plugin: PluginName,
         /// The digest that it names.
         release: Digest,
+    },
+    /// A rule names a transform that is none.
+    #[error("tenant {tenant}, rule {rule}: there is no transform {plugin}")]
+    Transform {
+        /// Whose rule.
+        tenant: TenantName,
+        /// Which rule.
+        rule: RuleName,
+        /// What it names.
+        plugin: PluginName,
     },
 }
 
@@ -77,6 +90,8 @@ pub struct Rule {
 struct Tenant {
     buses: HashMap<BusName, Vec<Rule>>,
     plugins: HashMap<PluginName, Arc<Plugin>>,
+    /// By the rule that they belong to.
+    transforms: HashMap<RuleName, Vec<Arc<Step>>>,
 }
 
 /// Everything that events are matched with.
@@ -91,13 +106,19 @@ impl RuleSet {
     /// Compiles a document.
     ///
     /// # Errors
-    /// When a pattern is wrong or a component is missing.
-    pub fn new(document: Document, releases: &Releases) -> Result<Self, RulesError> {
+    /// When a pattern is wrong, a component is missing, or a rule's transform is none.
+    pub fn new(document: Document, releases: &Releases, transforms: &Transforms) -> Result<Self, RulesError> {
         let mut tenants = HashMap::new();
         for (name, from) in &document.tenants {
             let mut tenant = Tenant::default();
             tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Vec::new())));
+            let mut of_tenant = HashMap::new();
             for (plugin, from) in &from.plugins {
+                if let Some(transform) = transforms.get(&from.release).cloned() {
+                    let step = Step::new(plugin.clone(), transform, from.limits);
+                    of_tenant.insert(plugin.clone(), Arc::new(step));
+                    continue;
+                }
                 let Some(handler) = releases.get(&from.release).cloned() else {
                     let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
                     return Err(RulesError::Release { tenant, plugin, release });
@@ -115,6 +136,12 @@ impl RuleSet {
                 })?;
                 let compiled = Rule { name: rule.clone(), pattern, targets: from.targets.clone() };
                 tenant.buses.entry(from.bus.clone()).or_default().push(compiled);
+                let find = |plugin: &PluginName| {
+                    let (tenant, rule, plugin) = (name.clone(), rule.clone(), plugin.clone());
+                    of_tenant.get(&plugin).cloned().ok_or(RulesError::Transform { tenant, rule, plugin })
+                };
+                let found = from.transforms.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+                tenant.transforms.insert(rule.clone(), found);
             }
             tenants.insert(name.clone(), tenant);
         }
@@ -194,6 +221,11 @@ impl RuleSet {
         let rule = self.document.tenants.get(tenant)?.rules.get(&target.rule)?;
         let policy = rule.targets.iter().find(|candidate| candidate.plugin == target.plugin)?;
         Some((Arc::clone(plugin), policy))
+    }
+
+    /// What changes an event on its way to the targets of a rule, in this order.
+    pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> &[Arc<Step>] {
+        self.tenants.get(tenant).and_then(|tenant| tenant.transforms.get(rule)).map_or(&[], Vec::as_slice)
     }
 
     /// Attempts that a plugin may make at a time.

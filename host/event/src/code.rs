@@ -81,7 +81,8 @@ codes! {
     ComponentPrecompiled "component-precompiled" 400 "The file is compiled code, which is never taken from outside";
     ComponentTooLarge "component-too-large" 413 "The component is larger than allowed";
     ComponentInvalid "component-invalid" 400 "The component does not validate";
-    ComponentWorld "component-world" 400 "The component exports no handler that Wharf knows";
+    ComponentWorld "component-world" 400 "The component exports nothing that Wharf can run";
+    ComponentImpure "component-impure" 400 "The component is a transform and imports a capability";
     ComponentImport "component-import" 400 "The component imports what there is not";
     FolderLocked "folder-locked" 409 "Another host uses this data folder";
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";
@@ -99,6 +100,7 @@ codes! {
     Conflict "conflict" 500 "What the attempt had read was changed meanwhile";
     RetriesSpent "retries-spent" 500 "The retry policy is spent";
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
+    TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
     TargetGone "target-gone" 500 "The delivery's target is gone";
 }
 

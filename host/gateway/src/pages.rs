@@ -57,6 +57,7 @@ pages! {
     ComponentTooLarge "component-too-large",
     ComponentInvalid "component-invalid",
     ComponentWorld "component-world",
+    ComponentImpure "component-impure",
     ComponentImport "component-import",
     FolderLocked "folder-locked",
     FolderDamaged "folder-damaged",
@@ -74,6 +75,7 @@ pages! {
     Conflict "conflict",
     RetriesSpent "retries-spent",
     HopLimit "hop-limit",
+    TransformOutput "transform-output",
     TargetGone "target-gone",
 }
 

@@ -101,6 +101,8 @@ pub enum DeliveryState {
     Running,
     /// It ended well.
     Settled,
+    /// It ended without its handler: a transform of the rule left the event out.
+    Filtered,
     /// It ended in a dead-letter queue.
     DeadLettered,
 }
@@ -129,12 +131,12 @@ pub struct AttemptView {
     pub position: Position,
     /// When it was settled, in RFC 3339.
     pub time: String,
-    /// The release that ran; none if the attempt ended before one was chosen.
+    /// The target's release, even if a transform ended the attempt before it was called; none if the target was gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Digest>,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long the handler ran, in microseconds.
+    /// How long the rule's transforms and the handler ran, in microseconds.
     pub duration_us: u64,
     /// The events that it published.
     pub published: Vec<Position>,
@@ -165,6 +167,11 @@ pub enum Outcome {
         reason: String,
         /// Where the letter lies.
         queue: QueueName,
+    },
+    /// A transform of the rule left the event out; the handler was not called.
+    Filtered {
+        /// Which transform.
+        transform: PluginName,
     },
 }
 

@@ -10,18 +10,18 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, Linker},
 };
-use wharf_capability::{Attempt, EventHandlerPre, OFFERED, link};
+use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, OFFERED, link};
 use wharf_event::Digest;
 
 use crate::{
     cache::ArtifactCache,
-    inspect::{self, ComponentError},
+    inspect::{self, ComponentError, Kind},
     limits::{
         ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, EPOCH_MS, KEEP_RESIDENT_BYTES,
         KEEP_RESIDENT_SCANNED_BYTES, MEMORIES_PER_COMPONENT, MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES,
         TABLES_PER_COMPONENT,
     },
-    release::Release,
+    release::{Prepared, Release, TransformRelease},
 };
 
 /// The engine could not be made.
@@ -71,18 +71,26 @@ impl Runtime {
     /// for up to seconds: never call it on a thread that others wait for.
     ///
     /// # Errors
-    /// When the component is none, is of the wrong world, or imports what this host does not offer.
-    pub fn prepare(&self, wasm: &[u8]) -> Result<Release, ComponentError> {
-        inspect::check(wasm)?;
+    /// When the component is none, is of the wrong world, or imports what this host does not offer
+    /// or a transform may not have.
+    pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, ComponentError> {
+        let kind = inspect::check(wasm)?;
         let digest = Digest::of(wasm);
         let component = self.compiled(&digest, wasm)?;
         let instance = self
             .linker
             .instantiate_pre(&component)
             .map_err(|error| ComponentError::Import { problem: format!("{error:#}"), offered: OFFERED.join(", ") })?;
-        let handler =
-            EventHandlerPre::new(instance).map_err(|error| ComponentError::World { problem: format!("{error:#}") })?;
-        Ok(Release::new(digest, Arc::new(handler)))
+        let wrong = |error: wasmtime::Error| ComponentError::World { problem: format!("{error:#}") };
+        Ok(match kind {
+            Kind::Handler => {
+                Prepared::Handler(Release::new(digest, Arc::new(EventHandlerPre::new(instance).map_err(wrong)?)))
+            }
+            Kind::Transform => {
+                let transform = EventTransformPre::new(instance).map_err(wrong)?;
+                Prepared::Transform(TransformRelease::new(digest, Arc::new(transform)))
+            }
+        })
     }
 
     fn compiled(&self, digest: &Digest, wasm: &[u8]) -> Result<Component, ComponentError> {

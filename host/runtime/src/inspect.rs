@@ -4,10 +4,22 @@ use wasmparser::{Encoding, Parser, Payload, Validator};
 use wasmtime::Engine;
 use wharf_event::Code;
 
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::{limits::COMPONENT_BYTES_MAX, pure};
 
 /// The interface that a handler exports, without its version.
 const HANDLER: &str = "wharf:plugin/handler@";
+
+/// The interface that a transform exports, without its version.
+const TRANSFORMER: &str = "wharf:plugin/transformer@";
+
+/// Which world a component is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `event-handler`.
+    Handler,
+    /// `event-transform`.
+    Transform,
+}
 
 /// Why some bytes are no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +48,17 @@ pub enum ComponentError {
         /// What is wrong.
         problem: String,
     },
-    /// Exports no handler.
-    #[error("the component is not of the world wharf:plugin/event-handler: {problem}")]
+    /// Exports neither a handler nor a transform, or both.
+    #[error("the component is not of the world wharf:plugin/event-handler or event-transform: {problem}")]
     World {
         /// What is missing.
         problem: String,
+    },
+    /// A transform that imports a capability.
+    #[error("the component is a transform and imports {import}: transforms are pure, the event is all that they see")]
+    Impure {
+        /// The capability.
+        import: String,
     },
     /// Imports what there is not.
     #[error("{problem}; this host offers {offered}")]
@@ -63,12 +81,13 @@ impl ComponentError {
             ComponentError::Precompiled => Code::ComponentPrecompiled,
             ComponentError::Invalid { .. } => Code::ComponentInvalid,
             ComponentError::World { .. } => Code::ComponentWorld,
+            ComponentError::Impure { .. } => Code::ComponentImpure,
             ComponentError::Import { .. } => Code::ComponentImport,
         }
     }
 }
 
-pub(crate) fn check(wasm: &[u8]) -> Result<(), ComponentError> {
+pub(crate) fn check(wasm: &[u8]) -> Result<Kind, ComponentError> {
     if wasm.len() > COMPONENT_BYTES_MAX {
         return Err(ComponentError::TooLarge { bytes: wasm.len() });
     }
@@ -84,25 +103,45 @@ pub(crate) fn check(wasm: &[u8]) -> Result<(), ComponentError> {
         Some(Err(error)) => return Err(invalid(error)),
         _ => {}
     }
-    Validator::new().validate_all(wasm).map_err(invalid)?;
-    let exports = exports(wasm).map_err(invalid)?;
-    if exports.iter().any(|name| name.starts_with(HANDLER)) {
-        return Ok(());
+    let types = Validator::new().validate_all(wasm).map_err(invalid)?;
+    let Names { imports, exports } = names(wasm).map_err(invalid)?;
+    let has = |interface: &str| exports.iter().any(|name| name.starts_with(interface));
+    let world = |problem| Err(ComponentError::World { problem });
+    match (has(HANDLER), has(TRANSFORMER)) {
+        (true, false) => Ok(Kind::Handler),
+        (false, true) => match pure::first_capability(&types, &imports) {
+            Some(import) => Err(ComponentError::Impure { import }),
+            None => Ok(Kind::Transform),
+        },
+        (true, true) => world("it exports a handler and a transformer; make two components of it".to_owned()),
+        (false, false) => {
+            let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            world(format!("it exports {found}, and neither {HANDLER}0.1.0 nor {TRANSFORMER}0.1.0"))
+        }
     }
-    let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    Err(ComponentError::World { problem: format!("it exports {found}, and not {HANDLER}0.1.0") })
 }
 
-/// The names that the component itself exports.
-fn exports(wasm: &[u8]) -> Result<Vec<String>, wasmparser::BinaryReaderError> {
-    let (mut depth, mut names) = (0_usize, Vec::new());
+/// What the component itself imports and exports.
+#[derive(Default)]
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+fn names(wasm: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
+    let (mut depth, mut names) = (0_usize, Names::default());
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    names.imports.push(import?.name.name.to_owned());
+                }
+            }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    names.push(export?.name.name.to_owned());
+                    names.exports.push(export?.name.name.to_owned());
                 }
             }
             _ => {}

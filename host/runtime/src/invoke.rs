@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline, component::ResourceTableError};
-use wharf_capability::{
-    Attempt, AttemptContext, Contended, Effects, exports::wharf::plugin::handler as guest, wharf::plugin::types,
-};
+use wharf_capability::{Attempt, AttemptContext, Contended, Effects, wharf::plugin::types};
 use wharf_delivery::{Failure, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{Code, Event};
 
@@ -19,6 +17,8 @@ use crate::{
 pub struct Invocation {
     /// Who runs, with what.
     pub context: AttemptContext,
+    /// What is handled: the event as it was received, or what the rule's transforms made of it.
+    pub event: Event,
     /// The rule that matched.
     pub rule: String,
     /// 1 for the first attempt.
@@ -56,8 +56,8 @@ struct CpuSpent(u32);
 impl Runtime {
     /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
-        let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
-        let event = to_guest(&context.event);
+        let Invocation { context, event, rule, attempt, max_attempts, limits } = invocation;
+        let event = to_guest(&event);
         let delivery = types::Delivery {
             id: context.delivery.to_string(),
             rule,
@@ -77,24 +77,16 @@ impl Runtime {
             Ok(Ok(Err(failure))) => Ending::Verdict(Verdict::Failed(wished(failure))),
             Ok(Err(error)) => match error.downcast_ref::<Contended>() {
                 Some(Contended(key)) => Ending::Contended(key.clone()),
-                None => {
-                    let attempt = store.data_mut();
-                    let (memory_refused, last_words) = (attempt.budget().memory_refused, attempt.last_words());
-                    let failure = broken(&error, memory_refused, last_words.as_deref(), limits);
-                    Ending::Verdict(Verdict::Failed(failure))
-                }
+                None => Ending::Verdict(Verdict::Failed(broken(&error, store.data_mut(), limits))),
             },
-            Err(_) => Ending::Verdict(Verdict::Failed(Failure {
-                code: Code::LimitWall,
-                reason: format!("the attempt took longer than {} ms", limits.wall_ms),
-                retry_after_ms: None,
-            })),
+            Err(_) => Ending::Verdict(Verdict::Failed(too_long(limits))),
         };
         let effects = store.into_data().into_effects();
         Report { ending, effects, duration: began.elapsed() }
     }
 
-    fn store(&self, context: AttemptContext, limits: LimitsDocument, meter: CpuMeter) -> Store<Attempt> {
+    /// A store for one call, with every limit but the wall time on.
+    pub(crate) fn store(&self, context: AttemptContext, limits: LimitsDocument, meter: CpuMeter) -> Store<Attempt> {
         let memory_bytes = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         let mut store = Store::new(self.engine(), Attempt::new(context, memory_bytes));
         store.limiter(|attempt| attempt.budget());
@@ -112,17 +104,25 @@ impl Runtime {
     }
 }
 
-fn wished(failure: guest::Failure) -> Failure {
+/// What the plugin itself said.
+pub(crate) fn wished(failure: types::Failure) -> Failure {
     match failure {
-        guest::Failure::Retry(wish) => {
+        types::Failure::Retry(wish) => {
             Failure { code: Code::HandlerRetry, reason: wish.reason, retry_after_ms: wish.after_ms }
         }
-        guest::Failure::Reject(reason) => Failure { code: Code::HandlerReject, reason, retry_after_ms: None },
+        types::Failure::Reject(reason) => Failure { code: Code::HandlerReject, reason, retry_after_ms: None },
     }
 }
 
+/// The wall time ended the call.
+pub(crate) fn too_long(limits: LimitsDocument) -> Failure {
+    let reason = format!("the attempt took longer than {} ms", limits.wall_ms);
+    Failure { code: Code::LimitWall, reason, retry_after_ms: None }
+}
+
 /// What a trap means to the people who read about it.
-fn broken(error: &wasmtime::Error, memory_refused: bool, last_words: Option<&str>, limits: LimitsDocument) -> Failure {
+pub(crate) fn broken(error: &wasmtime::Error, attempt: &mut Attempt, limits: LimitsDocument) -> Failure {
+    let (memory_refused, last_words) = (attempt.budget().memory_refused, attempt.last_words());
     let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
     if error.downcast_ref::<CpuSpent>().is_some() {
         return failure(Code::LimitCpu, format!("the attempt used its CPU budget of {} ms up", limits.cpu_ms));
@@ -141,7 +141,7 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, last_words: Option<&str
             format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
         return failure(Code::LimitMemory, reason);
     }
-    failure(Code::HandlerTrap, trap(error, last_words))
+    failure(Code::HandlerTrap, trap(error, last_words.as_deref()))
 }
 
 /// The kind of the trap first, since lists cut the rest off: then what the handler said last, then where it was.
@@ -151,7 +151,8 @@ fn trap(error: &wasmtime::Error, last_words: Option<&str>) -> String {
     format!("{}{said}{place}", error.root_cause())
 }
 
-fn to_guest(event: &Event) -> types::Event {
+/// An event as guests get it.
+pub(crate) fn to_guest(event: &Event) -> types::Event {
     let text = |value: Option<&str>| value.map(str::to_owned);
     types::Event {
         id: event.id().to_owned(),

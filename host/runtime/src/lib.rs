@@ -1,4 +1,4 @@
-//! Running handlers: components become releases, and each attempt is a call in a fresh instance with every limit on.
+//! Running plugins: components become releases, and each attempt is a call in a fresh instance with every limit on.
 
 mod cache;
 mod cpu;
@@ -6,10 +6,13 @@ mod engine;
 mod inspect;
 mod invoke;
 pub mod limits;
+mod pure;
 mod release;
+mod transform;
 
 pub use cache::{ArtifactCache, CacheError};
 pub use engine::{Runtime, RuntimeError};
 pub use inspect::ComponentError;
 pub use invoke::{Ending, Invocation, Report};
-pub use release::Release;
+pub use release::{Prepared, Release, TransformRelease};
+pub use transform::{TransformReport, Transformed};

@@ -4,16 +4,17 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     io::{self, Read as _},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
-use wharf_dispatch::{Releases, RuleSet, Sandboxed};
-use wharf_event::{Code, Digest};
-use wharf_runtime::{Runtime, limits::COMPONENT_BYTES_MAX};
+use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
+use wharf_event::{Code, Digest, PluginName};
+use wharf_runtime::{Prepared, Runtime, limits::COMPONENT_BYTES_MAX};
 
-use crate::config::{self, Config, PluginConfig, Problem, Problems};
+use crate::config::{self, Config, PluginConfig, Problem, Problems, TenantConfig, Use};
 
 /// Bytes of a configuration file.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
@@ -66,16 +67,16 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
         return Err(LoadError::TooLarge { path: path.to_owned(), bytes_max: CONFIG_BYTES_MAX });
     }
     let text = String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))?;
-    let config = config::load(path, &text)?;
+    let (config, problems) = config::read(&text);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut loading = Loading::new(folder, runtime);
+    let mut loading = Loading { problems, ..Loading::new(folder, runtime) };
     let document = loading.document(&config);
     if !loading.problems.is_empty() {
         let mut list = loading.problems;
         list.sort_by_key(|problem| problem.span.start);
         return Err(Problems { path: path.to_owned(), text, list }.into());
     }
-    let rules = RuleSet::new(document, &loading.releases)?;
+    let rules = RuleSet::new(document, &loading.releases, &loading.transforms)?;
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
     Ok(Loaded { rules, components: loading.components, files })
@@ -87,6 +88,7 @@ struct Loading<'a> {
     runtime: &'a Arc<Runtime>,
     by_file: BTreeMap<PathBuf, Option<Digest>>,
     releases: Releases,
+    transforms: Transforms,
     components: HashMap<Digest, Vec<u8>>,
     problems: Vec<Problem>,
 }
@@ -98,6 +100,7 @@ impl<'a> Loading<'a> {
             runtime,
             by_file: BTreeMap::new(),
             releases: HashMap::new(),
+            transforms: HashMap::new(),
             components: HashMap::new(),
             problems: Vec::new(),
         }
@@ -112,10 +115,41 @@ impl<'a> Loading<'a> {
                 let PluginConfig { config, grants, limits, .. } = from.clone();
                 plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
             }
+            self.check_uses(tenant, &plugins);
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
             document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules, retention });
         }
         document
+    }
+
+    /// Whether each plugin is of the kind that its place needs, now that the components are known.
+    fn check_uses(&mut self, tenant: &TenantConfig, plugins: &BTreeMap<PluginName, PluginDocument>) {
+        let transforms = &self.transforms;
+        let is_transform = |plugin| plugins.get(plugin).map(|plugin| transforms.contains_key(&plugin.release));
+        let mut report = |span: &Range<usize>, message: String, help: &str| {
+            let (span, code, help) = (span.clone(), Code::ConfigInvalid, help.to_owned());
+            self.problems.push(Problem { span, code, message, help });
+        };
+        for Use { plugin, span, transforms } in &tenant.uses {
+            match (is_transform(plugin), *transforms) {
+                (Some(true), false) => {
+                    let message = format!("plugin `{plugin}` is a transform, and a target handles events");
+                    report(span, message, "name it in `transforms` of the rule, and a plugin with a handler here");
+                }
+                (Some(false), true) => {
+                    let message = format!("plugin `{plugin}` handles events, and is no transform");
+                    report(span, message, "name it as a target, and here a plugin of the world event-transform");
+                }
+                // As it should be, or told already.
+                _ => {}
+            }
+        }
+        for (name, plugin) in tenant.plugins.iter().filter(|(name, _)| is_transform(*name) == Some(true)) {
+            for (key, span) in &plugin.handler_keys {
+                let message = format!("plugin `{name}` is a transform, which takes no `{key}`: it imports nothing");
+                report(span, message, "remove it; what needs it is a handler");
+            }
+        }
     }
 
     fn release(&mut self, plugin: &PluginConfig) -> Option<Digest> {
@@ -140,12 +174,19 @@ impl<'a> Loading<'a> {
             let help = "build it, or correct the path; it is relative to the configuration's folder";
             (Code::ComponentMissing, error.to_string(), help)
         })?;
-        let release = self.runtime.prepare(&wasm).map_err(|error| {
+        let prepared = self.runtime.prepare(&wasm).map_err(|error| {
             (error.code(), error.to_string(), "`wharf explain` with the code in brackets says what to do")
         })?;
-        let digest = *release.digest();
-        let handler = Sandboxed::new(Arc::clone(self.runtime), release);
-        self.releases.insert(digest, Arc::new(handler));
+        let digest = *prepared.digest();
+        let runtime = Arc::clone(self.runtime);
+        match prepared {
+            Prepared::Handler(release) => {
+                self.releases.insert(digest, Arc::new(Sandboxed::new(runtime, release)));
+            }
+            Prepared::Transform(release) => {
+                self.transforms.insert(digest, Arc::new(SandboxedTransform::new(runtime, release)));
+            }
+        }
         self.components.insert(digest, wasm);
         Ok(digest)
     }

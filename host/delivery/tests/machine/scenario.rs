@@ -56,6 +56,19 @@ fn what_cannot_be_taken_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_filtered_delivery_is_settled_and_owed_no_more() {
+    let mut p = Partition::new();
+    let (position, _) = accepted(p.accept("a", 1).0);
+    let id = DeliveryId { event: position, n: 0 };
+    let filtered = Outcome::Filtered { transform: "enrich".parse().unwrap() };
+    let (answer, due) = p.settle(settled(id, 1, filtered));
+    assert!(matches!(answer.unwrap(), Answer::Settled(_)) && due.is_empty());
+    let stats = p.stats();
+    assert_eq!((stats.pending, stats.attempts, stats.retries, stats.dead_letters), (0, 1, 0, 0));
+    assert_eq!(p.settle(settled(id, 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone);
+}
+
+#[test]
 fn an_attempt_settles_once_and_only_in_its_turn() {
     let mut p = Partition::new();
     let id = p.accept("a", 1).1[0].id;

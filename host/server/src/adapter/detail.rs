@@ -122,7 +122,7 @@ fn reached(
 ) -> Result<bool, Refusal> {
     let as_in = |row: &DeliveryRow| row.since_ms == told.since_ms && row.attempts == told.attempts;
     match (told.view.state, &told.queue) {
-        (DeliveryState::Settled, _) => Ok(true),
+        (DeliveryState::Settled | DeliveryState::Filtered, _) => Ok(true),
         // A letter that is not there as it was told has been sent again since.
         (DeliveryState::DeadLettered, Some(queue)) => {
             let key = keys::dead_letter(tenant, queue, DeliveryId { event, n });
@@ -147,6 +147,7 @@ fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16, Told>) ->
             of.attempts = attempt.number;
             (of.view.state, of.queue) = match outcome {
                 Outcome::Ack => (DeliveryState::Settled, None),
+                Outcome::Filtered { .. } => (DeliveryState::Filtered, None),
                 Outcome::Retry { .. } => (DeliveryState::Waiting, None),
                 Outcome::DeadLetter { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
             };

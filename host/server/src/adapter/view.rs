@@ -94,6 +94,7 @@ pub(super) fn attempt(
             Outcome::DeadLetter { queue, code, reason } => {
                 view::Outcome::DeadLetter { code: *code, reason: reason.clone(), queue: queue.clone() }
             }
+            Outcome::Filtered { transform } => view::Outcome::Filtered { transform: transform.clone() },
         },
         duration_us: attempt.duration_us,
         published: published.collect(),

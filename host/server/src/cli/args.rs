@@ -192,6 +192,8 @@ pub enum OutcomeKind {
     Retry,
     /// It was given up.
     DeadLetter,
+    /// A transform of the rule left the event out.
+    Filtered,
 }
 
 /// `wharf events`.

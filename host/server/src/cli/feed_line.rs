@@ -57,6 +57,7 @@ fn word(attempt: &AttemptView) -> String {
         Outcome::Ack => good(&column("ack")),
         Outcome::Retry { .. } => later(&column("retry")),
         Outcome::DeadLetter { .. } => bad(&column("dead-letter")),
+        Outcome::Filtered { .. } => good(&column("filtered")),
     }
 }
 
@@ -77,6 +78,7 @@ fn details(attempt: &AttemptView, published: &[EventView]) -> String {
         Outcome::DeadLetter { code, reason, queue } => {
             facts.push(format!("in queue {queue}  {code}: {}", clipped(reason)));
         }
+        Outcome::Filtered { transform } => facts.push(format!("by {transform}")),
     }
     if !published.is_empty() {
         let events: Vec<_> = published
@@ -101,6 +103,7 @@ mod tests {
         items.push(received(&event("7-0", "lonely\u{1b}[2J", &[])));
         items.push(settled("1-0.1", 8, 3, "dead-letter", &[]));
         items.push(redriven("1-0.1"));
+        items.push(settled("1-0.1", 9, 1, "filtered", &[]));
         let lines: String = items
             .iter()
             .map(|item| anstream::adapter::strip_str(&line(item, Some("a.b"))).to_string() + "\n")
@@ -117,6 +120,7 @@ mod tests {
             12:00:00.000Z  received     7-0  lonely\u{1b}[2J  id id-7-0  source cli  no rule matched
             12:00:08.000Z  dead-letter  1-0  a.b  r → p@abababababab  1.5 ms  attempt 3  2 keys written  in queue q  retries-spent: 3 attempts
               redriven     1-0  a.b  r → p  from queue q
+            12:00:09.000Z  filtered     1-0  a.b  r → p@abababababab  1.5 ms  2 keys written  by enrich
         "#]].assert_eq(&lines);
     }
 }

@@ -188,7 +188,7 @@ fn open_line(node: &Node, branch: &Branch) -> String {
     let state = match branch.attempts.last().map(|attempt| &attempt.outcome) {
         Some(Outcome::Retry { at, code, .. }) => format!("{code}, again at {}", printable(at)),
         Some(Outcome::DeadLetter { .. }) => "redriven".to_owned(),
-        Some(Outcome::Ack) | None => "waits for its first attempt".to_owned(),
+        Some(Outcome::Ack | Outcome::Filtered { .. }) | None => "waits for its first attempt".to_owned(),
     };
     format!("  {}  {}  {state}", node.event.position, tree_lines::target(branch))
 }

@@ -89,6 +89,7 @@ fn outcome(item: &FeedItem) -> Option<OutcomeKind> {
         Outcome::Ack => OutcomeKind::Ack,
         Outcome::Retry { .. } => OutcomeKind::Retry,
         Outcome::DeadLetter { .. } => OutcomeKind::DeadLetter,
+        Outcome::Filtered { .. } => OutcomeKind::Filtered,
     })
 }
 

@@ -21,6 +21,8 @@ pub enum Standing {
     Open,
     /// It ended well.
     Acked,
+    /// It ended without its handler: a transform of the rule left the event out.
+    Filtered,
     /// It ended in a dead-letter queue.
     DeadLettered,
 }
@@ -60,6 +62,7 @@ impl Branch {
             Outcome::Ack => Standing::Acked,
             Outcome::Retry { .. } => Standing::Open,
             Outcome::DeadLetter { .. } => Standing::DeadLettered,
+            Outcome::Filtered { .. } => Standing::Filtered,
         };
         if self.standing != Standing::Open {
             self.ended = self.ended.or(Some(turn));
@@ -95,7 +98,7 @@ pub struct Tree {
 /// How the deliveries of a tree stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Those that ended well.
+    /// Those that ended well, filtered ones included.
     pub acked: usize,
     /// Those in a dead-letter queue.
     pub dead_lettered: usize,
@@ -189,7 +192,7 @@ impl Tree {
         let mut tally = Tally::default();
         for branch in self.events.values().flat_map(|node| &node.branches) {
             let of = match branch.standing {
-                Standing::Acked => &mut tally.acked,
+                Standing::Acked | Standing::Filtered => &mut tally.acked,
                 Standing::DeadLettered => &mut tally.dead_lettered,
                 Standing::Open if branch.is_retrying() => &mut tally.retrying,
                 Standing::Open => &mut tally.waiting,
@@ -282,11 +285,12 @@ pub mod tests {
         serde_json::from_value(serde_json::json!({"received": {"event": event}})).unwrap()
     }
 
-    /// Attempt `attempt` of the delivery, settled at `k`; `outcome` is `ack`, `retry` or `dead-letter`.
+    /// Attempt `attempt` of the delivery, settled at `k`; `outcome` is `ack`, `retry`, `filtered` or `dead-letter`.
     pub fn settled(delivery: &str, k: u64, attempt: u32, outcome: &str, published: &[serde_json::Value]) -> FeedItem {
         let at = format!("2026-01-31T12:00:0{k}");
         let outcome = match outcome {
             "ack" => serde_json::json!({"outcome": "ack"}),
+            "filtered" => serde_json::json!({"outcome": "filtered", "transform": "enrich"}),
             "retry" => {
                 serde_json::json!({"outcome": "retry", "at": format!("{at}.050Z"), "code": "handler-retry", "reason": "not now"})
             }

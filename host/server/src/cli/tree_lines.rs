@@ -122,6 +122,7 @@ pub fn outcome(attempt: &AttemptView) -> String {
         Outcome::DeadLetter { code, reason, queue } => {
             format!("{}  {facts}  in queue {queue}  {code}: {}", bad("dead-letter"), clipped(reason))
         }
+        Outcome::Filtered { transform } => format!("{}  {facts}  by {transform}", good("filtered")),
     }
 }
 
@@ -191,6 +192,19 @@ mod tests {
             ├─ retried → p@abababababab  retry  1.5 ms  2 keys written  again in 50.0 ms (12:00:01.050Z)  handler-retry: not now
             └─ waiting → p  waits for its first attempt
         "#]].assert_eq(&plain(&all(&tree)));
+    }
+
+    #[test]
+    fn a_filtered_delivery_names_the_transform_and_has_ended() {
+        let mut tree = Tree::new(Position { k: 1, i: 0 });
+        tree.hear(&received(&event("1-0", "a.b", &["r>p"])));
+        tree.hear(&settled("1-0.0", 1, 1, "filtered", &[]));
+        expect![[r#"
+            a.b  1-0  id id-1-0  source cli
+            └─ r → p@abababababab  filtered  1.5 ms  2 keys written  by enrich
+        "#]]
+        .assert_eq(&plain(&so_far(&tree)));
+        assert_eq!((tree.tally().acked, tree.is_settled()), (1, true));
     }
 
     #[test]

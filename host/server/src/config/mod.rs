@@ -12,4 +12,4 @@ mod tests;
 
 pub use duration::parse_duration;
 pub use problem::{Problem, Problems};
-pub use read::{Config, PluginConfig, load};
+pub use read::{Config, PluginConfig, TenantConfig, Use, read};

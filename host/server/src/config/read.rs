@@ -1,13 +1,13 @@
 //! From text to [`Config`]. Files that it names are not opened here.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument};
 use wharf_event::{BusName, PluginName, RuleName, TenantName};
 
 use super::{
-    problem::{Problem, Problems},
+    problem::Problem,
     table::{Sink, Table},
     tenant,
 };
@@ -32,6 +32,19 @@ pub struct TenantConfig {
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// Its rules.
     pub rules: BTreeMap<RuleName, RuleDocument>,
+    /// Where rules name plugins, those of rules with mistakes too.
+    pub uses: Vec<Use>,
+}
+
+/// A place where a rule names a plugin. Whether it may stand there shows when its component is read.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// The place.
+    pub span: Range<usize>,
+    /// It is to transform the rule's events; otherwise it is to handle them.
+    pub transforms: bool,
 }
 
 /// One plugin.
@@ -40,7 +53,9 @@ pub struct PluginConfig {
     /// The component's file, relative to the configuration's folder.
     pub component: String,
     /// Where the file is named, for mistakes found in it.
-    pub component_span: std::ops::Range<usize>,
+    pub component_span: Range<usize>,
+    /// Where `config` and `grants` are, if they are there: a transform takes neither.
+    pub handler_keys: Vec<(&'static str, Range<usize>)>,
     /// Its config table.
     pub config: BTreeMap<String, String>,
     /// What it may use.
@@ -49,12 +64,8 @@ pub struct PluginConfig {
     pub limits: LimitsDocument,
 }
 
-/// Reads a configuration.
-///
-/// # Errors
-/// All its mistakes.
-pub fn load(path: &Path, text: &str) -> Result<Config, Problems> {
-    let failed = |list| Problems { path: path.to_owned(), text: text.to_owned(), list };
+/// Reads a configuration, and gives its mistakes beside what could be read: none, or it is not to be put into force.
+pub fn read(text: &str) -> (Config, Vec<Problem>) {
     let (document, errors) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
     for error in &errors {
@@ -63,15 +74,14 @@ pub fn load(path: &Path, text: &str) -> Result<Config, Problems> {
     }
     if !errors.is_empty() {
         // What follows broken TOML would only be guessed at.
-        return Err(failed(sink.into_list()));
+        return (Config::default(), sink.into_list());
     }
     let root = Table::new(document.get_ref(), "the configuration".into(), 0..0, &sink);
-    let config = read(root, &sink);
-    let list: Vec<Problem> = sink.into_list();
-    if list.is_empty() { Ok(config) } else { Err(failed(list)) }
+    let config = read_root(root, &sink);
+    (config, sink.into_list())
 }
 
-fn read(root: Table<'_>, sink: &Sink) -> Config {
+fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let mut config = Config::default();
     let default_tenant = root.parsed::<TenantName>("default_tenant");
     for (name, table) in root.named::<TenantName>("tenants", "tenant") {

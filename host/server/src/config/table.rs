@@ -127,13 +127,18 @@ impl<'a> Table<'a> {
 
     /// A list of texts that each read as `T`.
     pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<T> {
+        self.placed_list(key).into_iter().map(|found| found.value).collect()
+    }
+
+    /// The same with the place of each.
+    pub(super) fn placed_list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<Found<T>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
             self.expected(value, key, "a list of strings");
             return Vec::new();
         };
         let parsed = items.iter().filter_map(|item| match item.get_ref().as_str().map(T::from_str) {
-            Some(Ok(parsed)) => Some(parsed),
+            Some(Ok(value)) => Some(Found { value, span: item.span() }),
             Some(Err(error)) => {
                 self.sink.report(item.span(), error, format!("correct this entry of `{key}`"));
                 None

@@ -1,9 +1,6 @@
 //! One tenant's tables: buses, plugins, rules and their targets.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, ops::Range, str::FromStr};
 
 use toml::de::DeValue;
 use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument};
@@ -13,7 +10,7 @@ use wharf_runtime::limits::MEMORY_BYTES_MAX;
 
 use super::{
     pattern_json,
-    read::{PluginConfig, TenantConfig},
+    read::{PluginConfig, TenantConfig, Use},
     table::{Found, Sink, Table},
 };
 
@@ -25,6 +22,8 @@ const CPU_MS: std::ops::RangeInclusive<u32> = 1..=900_000;
 const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=256;
 /// Attempts of a delivery in all.
 const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// Transforms of a rule.
+const TRANSFORMS_MAX: usize = 16;
 /// The bus that every tenant has.
 const DEFAULT_BUS: &str = "default";
 
@@ -41,7 +40,9 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
         tenant.plugins.extend(read_plugin(plugin, sink).map(|plugin| (name, plugin)));
     }
     for (name, rule) in table.named::<RuleName>("rules", "rule") {
-        tenant.rules.extend(read_rule(rule, &tenant, sink).map(|rule| (name, rule)));
+        let mut uses = Vec::new();
+        tenant.rules.extend(read_rule(rule, &tenant, &mut uses, sink).map(|rule| (name, rule)));
+        tenant.uses.extend(uses);
     }
     table.finish();
     tenant
@@ -65,9 +66,10 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
     let config = table.table("config").map(|config| read_strings(&config, sink)).unwrap_or_default();
     let grants = table.table("grants").map(read_grants).unwrap_or_default();
     let limits = table.table("limits").map(read_limits).unwrap_or_default();
+    let handler_keys = ["config", "grants"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
     table.finish();
     let Found { value: component, span: component_span } = component?;
-    Some(PluginConfig { component, component_span, config, grants, limits })
+    Some(PluginConfig { component, component_span, handler_keys, config, grants, limits })
 }
 
 fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
@@ -135,17 +137,20 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
     limits
 }
 
-fn read_rule(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<RuleDocument> {
+/// Reads a rule; `uses` gets the plugins that it names.
+fn read_rule(table: Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
     let bus = table.parsed::<BusName>("bus");
     if let Some(bus) = bus.as_ref().filter(|bus| !tenant.buses.contains(&bus.value)) {
         let message = format!("there is no event bus `{}`", bus.value);
         sink.report(bus.span.clone(), message, format!("add a table `buses.{}` to the tenant", bus.value));
     }
     let pattern = read_pattern(&table, sink);
-    let mut named = BTreeSet::new();
+    let transforms = read_transforms(&table, tenant, uses, sink);
+    let mut named = BTreeMap::new();
     let tables = table.tables("targets", "target").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, tenant, &mut named, sink)).collect();
     let help = "add a table [[….targets]] with plugin = \"…\"";
+    uses.extend(named.into_iter().map(|(plugin, span)| Use { plugin, span, transforms: false }));
     match table.value("targets") {
         None => table.missing("targets", help),
         Some(value) if value.get_ref().as_array().is_some_and(|targets| targets.is_empty()) => {
@@ -155,7 +160,7 @@ fn read_rule(table: Table<'_>, tenant: &TenantConfig, sink: &Sink) -> Option<Rul
     }
     table.finish();
     let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
-    Some(RuleDocument { bus, pattern: pattern?, targets })
+    Some(RuleDocument { bus, pattern: pattern?, transforms, targets })
 }
 
 fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
@@ -192,21 +197,44 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
     Some(json)
 }
 
-/// Reads a target. `named` has the plugins of the rule's targets before it.
+fn read_transforms(table: &Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>, sink: &Sink) -> Vec<PluginName> {
+    let found = table.placed_list::<PluginName>("transforms");
+    if let Some(Found { span, .. }) = found.get(TRANSFORMS_MAX) {
+        let message = format!("{} has more than {TRANSFORMS_MAX} transforms", table.what());
+        sink.report(span.clone(), message, "make one transform of several");
+    }
+    for Found { value, span } in &found {
+        if !tenant.plugins.contains_key(value) {
+            no_plugin(value, span.clone(), sink);
+        }
+    }
+    uses.extend(found.iter().map(|Found { value, span }| Use {
+        plugin: value.clone(),
+        span: span.clone(),
+        transforms: true,
+    }));
+    found.into_iter().map(|found| found.value).collect()
+}
+
+fn no_plugin(plugin: &PluginName, span: Range<usize>, sink: &Sink) {
+    let message = format!("there is no plugin `{plugin}`, or it has mistakes of its own");
+    sink.report(span, message, format!("add a table `plugins.{plugin}` to the tenant"));
+}
+
+/// Reads a target. `named` has the plugins of the rule's targets before it, each with its place.
 fn read_target(
     table: Table<'_>,
     tenant: &TenantConfig,
-    named: &mut BTreeSet<PluginName>,
+    named: &mut BTreeMap<PluginName, Range<usize>>,
     sink: &Sink,
 ) -> Option<TargetDocument> {
     let plugin = table.parsed::<PluginName>("plugin");
     match &plugin {
         None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
         Some(plugin) if !tenant.plugins.contains_key(&plugin.value) => {
-            let message = format!("there is no plugin `{}`, or it has mistakes of its own", plugin.value);
-            sink.report(plugin.span.clone(), message, format!("add a table `plugins.{}` to the tenant", plugin.value));
+            no_plugin(&plugin.value, plugin.span.clone(), sink);
         }
-        Some(plugin) if !named.insert(plugin.value.clone()) => {
+        Some(plugin) if named.insert(plugin.value.clone(), plugin.span.clone()).is_some() => {
             let message = format!("plugin `{}` is a target of this rule already", plugin.value);
             sink.report(plugin.span.clone(), message, "remove one of the two, or make a second rule of it");
         }

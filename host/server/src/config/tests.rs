@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Config, load};
+use super::{Config, Problems};
 
 const FULL: &str = r#"
 default_tenant = "acme"
@@ -18,14 +18,21 @@ config = { bug_words = "crash,panic", limit = 3, strict = true }
 grants = { publish = ["triage.*"], kv = ["triage", "shared"] }
 limits = { wall_ms = 1000, cpu_ms = 200, memory_mib = 32, concurrency = 4 }
 
+[tenants.acme.plugins.enrich]
+component = "enrich.wasm"
+
 [tenants.acme.rules.opened]
 bus = "audit"
 pattern = { type = ["opened"], data = { issue = { n = [{ numeric = [">", 1.5] }] } } }
+transforms = ["enrich", "enrich"]
 [[tenants.acme.rules.opened.targets]]
 plugin = "triage"
 retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }
 dead_letter = "triage-failed"
 "#;
+
+/// The transforms of [`FULL`].
+const TRANSFORMS: &str = r#"transforms = ["enrich", "enrich"]"#;
 
 /// The target of [`FULL`].
 const TARGET: &str = r#"[[tenants.acme.rules.opened.targets]]
@@ -33,8 +40,14 @@ plugin = "triage"
 retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }
 dead_letter = "triage-failed""#;
 
+fn load(text: &str) -> Result<Config, Problems> {
+    let (config, list) = super::read(text);
+    let failed = |list| Problems { path: Path::new("wharf.toml").to_owned(), text: text.to_owned(), list };
+    if list.is_empty() { Ok(config) } else { Err(failed(list)) }
+}
+
 fn read(text: &str) -> Config {
-    load(Path::new("wharf.toml"), text).unwrap_or_else(|problems| panic!("{problems}"))
+    load(text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 #[test]
@@ -65,6 +78,7 @@ fn every_key_is_read() {
         json!({
             "bus": "audit",
             "pattern": {"type": ["opened"], "data": {"issue": {"n": [{"numeric": [">", 1.5]}]}}},
+            "transforms": ["enrich", "enrich"],
             "targets": [{
                 "plugin": "triage",
                 "retry": {"first_ms": 2000, "max_ms": 60_000, "attempts": 7, "age_ms": 7_200_000},
@@ -130,28 +144,31 @@ fn each_mistake_is_told_with_its_place() {
         ("\"shared\"", "\"Not A Bucket\"", "10:", "is not a bucket name"),
         ("wall_ms = 1000", "wall_ms = 0", "11:", "`wall_ms` of `limits` of plugin `triage` is out of range"),
         ("memory_mib = 32", "memory_mib = 100000", "11:", "is out of range"),
-        ("bus = \"audit\"", "bus = \"nowhere\"", "14:7", "there is no event bus `nowhere`"),
-        ("pattern = {", "pattern = \"{\" # {", "15:11", "the pattern is no JSON"),
-        ("numeric", "numerik", "15:", "wrong event pattern at `/data/issue/n/0"),
-        ("plugin = \"triage\"", "plugin = \"other\"", "17:10", "there is no plugin `other`"),
-        ("plugin = \"triage\"", "", "16:", "a target of rule `opened` has no `plugin`"),
-        (TARGET, "targets = []", "16:11", "rule `opened` has no target"),
+        ("bus = \"audit\"", "bus = \"nowhere\"", "17:7", "there is no event bus `nowhere`"),
+        ("pattern = {", "pattern = \"{\" # {", "18:11", "the pattern is no JSON"),
+        ("numeric", "numerik", "18:", "wrong event pattern at `/data/issue/n/0"),
+        ("plugin = \"triage\"", "plugin = \"other\"", "21:10", "there is no plugin `other`"),
+        ("plugin = \"triage\"", "", "20:", "a target of rule `opened` has no `plugin`"),
+        (TARGET, "targets = []", "20:11", "rule `opened` has no target"),
         (
             TARGET,
             &format!("{TARGET}\n[[tenants.acme.rules.opened.targets]]\nplugin = \"triage\""),
-            "21:10",
+            "25:10",
             "plugin `triage` is a target of this rule already",
         ),
-        ("first = \"2s\"", "first = \"2m\"", "18:", "`first` is longer than `max`"),
-        ("max = \"1m\"", "max = \"1 minute\"", "18:", "is no length of time"),
-        ("attempts = 7", "attempts = 1.5", "18:", "is of type float"),
-        ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "19:1", "has no key `dead_letters`"),
-        ("bus = \"audit\"\n", "bus = \"audit\n", "14:", "error[config-invalid]"),
+        (TRANSFORMS, "transforms = [\"enrich\", \"nobody\"]", "19:25", "there is no plugin `nobody`"),
+        (TRANSFORMS, "transforms = \"enrich\"", "19:14", "give a list of strings"),
+        (TRANSFORMS, &format!("transforms = [{}]", "\"enrich\", ".repeat(17)), "19:175", "has more than 16 transforms"),
+        ("first = \"2s\"", "first = \"2m\"", "22:", "`first` is longer than `max`"),
+        ("max = \"1m\"", "max = \"1 minute\"", "22:", "is no length of time"),
+        ("attempts = 7", "attempts = 1.5", "22:", "is of type float"),
+        ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "23:1", "has no key `dead_letters`"),
+        ("bus = \"audit\"\n", "bus = \"audit\n", "17:", "error[config-invalid]"),
     ];
     for (from, to, place, said) in cases {
         let text = FULL.replacen(from, to, 1);
         assert_ne!(text, FULL, "{from}");
-        let problems = match load(Path::new("wharf.toml"), &text) {
+        let problems = match load(&text) {
             Ok(_) => panic!("{to:?} is no mistake"),
             Err(problems) => problems.to_string(),
         };

@@ -18,3 +18,4 @@ mod refusals;
 mod restarts;
 mod retention;
 mod sandbox;
+mod transforms;

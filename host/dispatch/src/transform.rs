@@ -1,0 +1,125 @@
+//! The transforms of a rule, inside the attempt and before its target, and the port to what they run in.
+//!
+//! They are pure, so they run once an attempt, however often a conflict makes the handler run again, and nothing of what they
+//! make is kept: the next attempt begins with the event as it was received.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::sync::Semaphore;
+use wharf_capability::{AttemptContext, Grants};
+use wharf_delivery::{Failure, LimitsDocument, Verdict};
+use wharf_event::{Code, Digest, Event, PluginName};
+use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
+
+use crate::{attempt::Attempts, clock::rfc3339, rules::RuleSet, schedule::Waiting, values::AttemptValues};
+
+/// Something that changes events on their way to handlers.
+pub trait Transform: Send + Sync + 'static {
+    /// Changes one event. It returns when the transform does, or when a limit ends it.
+    fn transform<'a>(
+        &'a self,
+        context: AttemptContext,
+        event: &'a Event,
+        limits: LimitsDocument,
+    ) -> BoxFuture<'a, TransformReport>;
+}
+
+/// What can change events, by its digest.
+pub type Transforms = HashMap<Digest, Arc<dyn Transform>>;
+
+/// A release in the runtime that prepared it.
+pub struct SandboxedTransform {
+    runtime: Arc<Runtime>,
+    release: TransformRelease,
+}
+
+impl SandboxedTransform {
+    /// Calls `release` in fresh instances of `runtime`.
+    #[must_use]
+    pub fn new(runtime: Arc<Runtime>, release: TransformRelease) -> Self {
+        Self { runtime, release }
+    }
+}
+
+impl Transform for SandboxedTransform {
+    fn transform<'a>(
+        &'a self,
+        context: AttemptContext,
+        event: &'a Event,
+        limits: LimitsDocument,
+    ) -> BoxFuture<'a, TransformReport> {
+        self.runtime.transform(&self.release, context, event, limits).boxed()
+    }
+}
+
+/// A plugin that is a transform, ready to be called.
+pub(crate) struct Step {
+    name: PluginName,
+    transform: Arc<dyn Transform>,
+    limits: LimitsDocument,
+    /// Its turns: as many as it may make at a time, over all rules that name it.
+    turns: Semaphore,
+}
+
+impl Step {
+    pub(crate) fn new(name: PluginName, transform: Arc<dyn Transform>, limits: LimitsDocument) -> Self {
+        let turns = Semaphore::new(usize::try_from(limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS));
+        Self { name, transform, limits, turns }
+    }
+}
+
+/// What the transforms of a rule made of an event, and how long they took.
+pub(crate) struct Passed {
+    /// The event for the handler, or how the attempt ends without it.
+    pub(crate) event: Result<Event, Verdict>,
+    pub(crate) took: Duration,
+}
+
+/// Lets an event through the transforms of its delivery's rule.
+pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, received: &Event) -> Passed {
+    let (mut event, mut took) = (received.clone(), Duration::ZERO);
+    for step in rules.transforms(&waiting.row.tenant, &waiting.row.target.rule) {
+        let TransformReport { made, duration } = call(attempts, waiting, step, received, &event).await;
+        took += duration;
+        let ended = match made {
+            Transformed::Event(next) => {
+                event = next;
+                continue;
+            }
+            Transformed::Filtered => Verdict::Filtered(step.name.clone()),
+            Transformed::Failed(failure) => {
+                let reason = format!("transform `{}`: {}", step.name, failure.reason);
+                Verdict::Failed(Failure { reason, ..failure })
+            }
+        };
+        return Passed { event: Err(ended), took };
+    }
+    Passed { event: Ok(event), took }
+}
+
+async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Event, event: &Event) -> TransformReport {
+    let Ok(_turn) = step.turns.acquire().await else {
+        // Nobody closes it.
+        let reason = "its turns have ended; that is a defect of the host".to_owned();
+        let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
+        return TransformReport { made, duration: Duration::ZERO };
+    };
+    let values = AttemptValues {
+        shared: Arc::clone(&attempts.shared),
+        contention: Arc::clone(&attempts.contention),
+        holds: false,
+    };
+    // It imports nothing, so of all this it reaches none; its log lines are told apart by it.
+    let context = AttemptContext {
+        tenant: waiting.row.tenant.clone(),
+        plugin: step.name.clone(),
+        delivery: waiting.id,
+        received: received.clone(),
+        config: Arc::default(),
+        grants: Arc::new(Grants::default()),
+        values: Arc::new(values),
+        time: rfc3339(attempts.clock.now_ms()),
+    };
+    step.transform.transform(context, event, step.limits).await
+}
