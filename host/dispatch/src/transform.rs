@@ -67,6 +67,17 @@ impl Step {
         let turns = Semaphore::new(usize::try_from(limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS));
         Self { name, transform, limits, turns }
     }
+
+    /// Changes one event when it is this call's turn.
+    async fn call(&self, context: AttemptContext, event: &Event) -> TransformReport {
+        let Ok(_turn) = self.turns.acquire().await else {
+            // Nobody closes it.
+            let reason = "its turns have ended; that is a defect of the host".to_owned();
+            let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
+            return TransformReport { made, duration: Duration::ZERO };
+        };
+        self.transform.transform(context, event, self.limits).await
+    }
 }
 
 /// What the transforms of a rule made of an event, and how long they took.
@@ -99,12 +110,6 @@ pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet
 }
 
 async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Event, event: &Event) -> TransformReport {
-    let Ok(_turn) = step.turns.acquire().await else {
-        // Nobody closes it.
-        let reason = "its turns have ended; that is a defect of the host".to_owned();
-        let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
-        return TransformReport { made, duration: Duration::ZERO };
-    };
     let values = AttemptValues {
         shared: Arc::clone(&attempts.shared),
         contention: Arc::clone(&attempts.contention),
@@ -121,5 +126,80 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };
-    step.transform.transform(context, event, step.limits).await
+    step.call(context, event).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use bytes::Bytes;
+    use wharf_capability::{CommittedValues, KeyPage, ReadFailed};
+    use wharf_delivery::ReadKey;
+    use wharf_event::{BucketName, EventBuilder, Position, TenantName};
+
+    use super::*;
+
+    /// Transforms nothing, but remembers how many of its calls ran at a time.
+    #[derive(Default)]
+    struct Crowd {
+        running: AtomicU32,
+        most: AtomicU32,
+    }
+
+    impl Transform for Crowd {
+        fn transform<'a>(
+            &'a self,
+            _: AttemptContext,
+            event: &'a Event,
+            _: LimitsDocument,
+        ) -> BoxFuture<'a, TransformReport> {
+            async move {
+                let running = self.running.fetch_add(1, Ordering::Relaxed) + 1;
+                self.most.fetch_max(running, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                self.running.fetch_sub(1, Ordering::Relaxed);
+                TransformReport { made: Transformed::Event(event.clone()), duration: Duration::ZERO }
+            }
+            .boxed()
+        }
+    }
+
+    struct NoValues;
+
+    impl CommittedValues for NoValues {
+        fn value(&self, _: &TenantName, _: &BucketName, _: &str) -> Result<Option<(Position, Bytes)>, ReadFailed> {
+            Ok(None)
+        }
+
+        fn keys(&self, _: &TenantName, _: &BucketName, _: Option<&str>, _: usize) -> Result<KeyPage, ReadFailed> {
+            Ok(KeyPage::default())
+        }
+
+        fn is_taken(&self, _: &TenantName, _: &ReadKey) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transform_runs_as_often_at_a_time_as_its_limits_say() {
+        let crowd = Arc::new(Crowd::default());
+        let limits = LimitsDocument { concurrency: 3, ..LimitsDocument::default() };
+        let step = Step::new("p".parse().unwrap(), Arc::<Crowd>::clone(&crowd), limits);
+        let event = EventBuilder::new("1", "s", "t").build().unwrap();
+        let context = || AttemptContext {
+            tenant: "t".parse().unwrap(),
+            plugin: "p".parse().unwrap(),
+            delivery: "1-0.0".parse().unwrap(),
+            received: event.clone(),
+            config: Arc::default(),
+            grants: Arc::default(),
+            values: Arc::new(NoValues),
+            time: String::new(),
+        };
+        let calls = (0..20).map(|_| step.call(context(), &event));
+        let reports = futures_util::future::join_all(calls).await;
+        assert!(reports.iter().all(|report| report.made == Transformed::Event(event.clone())));
+        assert_eq!(crowd.most.load(Ordering::Relaxed), 3);
+    }
 }

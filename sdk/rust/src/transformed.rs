@@ -1,7 +1,7 @@
 //! What a transform gives back, and its way from the author's type to the payload's bytes.
 //!
-//! Invariant: `Vec<u8>` is the bytes themselves and [`Unchanged`] the bytes that came; every other type is written as JSON, and
-//! then the event's media type says so.
+//! Invariant: `Vec<u8>` is the bytes themselves (none = no payload, as on the way in) and [`Unchanged`] the bytes that came; every
+//! other type is written as JSON, and then the event's media type says so.
 //!
 //! It does not check the rules of CloudEvents: the host does, and fails the attempt where one is broken.
 
@@ -61,7 +61,8 @@ impl<T: Serialize + 'static> IntoPayload for T {
         // As for `Payload`: `Vec<u8>` has a `Serialize` of its own, and for each `T` the compiler keeps one of the branches.
         let mut payload = self;
         if let Some(bytes) = (&mut payload as &mut dyn Any).downcast_mut::<Vec<u8>>() {
-            return Ok(Encoded::Bytes(Some(std::mem::take(bytes))));
+            let bytes = std::mem::take(bytes);
+            return Ok(Encoded::Bytes((!bytes.is_empty()).then_some(bytes)));
         }
         serde_json::to_vec(&payload).map(Encoded::Json)
     }
@@ -111,7 +112,11 @@ fn is_json(media_type: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn sent<T: IntoPayload>(datacontenttype: Option<&str>, data: T, received: &[u8]) -> (Option<String>, Vec<u8>) {
+    fn sent<T: IntoPayload>(
+        datacontenttype: Option<&str>,
+        data: T,
+        received: &[u8],
+    ) -> (Option<String>, Option<Vec<u8>>) {
         let event = types::Event {
             id: "7".to_owned(),
             source: "shop".to_owned(),
@@ -125,12 +130,12 @@ mod tests {
         };
         let event = Event::<()>::from_contract(event).unwrap().with_data(data);
         let sent = to_contract(event, Some(received.to_vec())).unwrap();
-        (sent.datacontenttype, sent.data.unwrap())
+        (sent.datacontenttype, sent.data)
     }
 
     #[test]
     fn a_payload_is_written_as_json_and_the_media_type_says_so() {
-        let json = |media_type: &str| (Some(media_type.to_owned()), b"[1,2]".to_vec());
+        let json = |media_type: &str| (Some(media_type.to_owned()), Some(b"[1,2]".to_vec()));
         for (before, after) in [
             (None, "application/json"),
             (Some("text/plain"), "application/json"),
@@ -143,8 +148,9 @@ mod tests {
 
     #[test]
     fn bytes_and_an_unchanged_payload_keep_their_media_type() {
-        let plain = |bytes: &[u8]| (Some("text/plain".to_owned()), bytes.to_vec());
+        let plain = |bytes: &[u8]| (Some("text/plain".to_owned()), Some(bytes.to_vec()));
         assert_eq!(sent(Some("text/plain"), b"new".to_vec(), b"old"), plain(b"new"));
         assert_eq!(sent(Some("text/plain"), Unchanged, b"old"), plain(b"old"));
+        assert_eq!(sent(None, Vec::<u8>::new(), b"old"), (None, None), "no bytes are no payload, as on the way in");
     }
 }

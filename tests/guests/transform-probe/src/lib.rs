@@ -39,7 +39,10 @@ fn transform(mut event: Event<Vec<u8>>) -> Transformed<Vec<u8>> {
         "probe.bad-extension" => event.extensions.push(("Not A Name".to_owned(), "x".to_owned())),
         "probe.twice" => event.extensions.extend([("a", "1"), ("a", "2")].map(|(n, v)| (n.to_owned(), v.to_owned()))),
         "probe.no-json" => event.data = b"{".to_vec(),
-        "probe.too-large" => event.data = vec![b'1'; (1 << 20) + 1],
+        "probe.too-large" => {
+            event.datacontenttype = Some("text/plain".to_owned());
+            event.data = vec![b'x'; (1 << 20) + 1];
+        }
         _ => {}
     }
     Ok(Some(event))
