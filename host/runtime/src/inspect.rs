@@ -168,4 +168,65 @@ mod tests {
             assert_eq!(check(bytes).unwrap_err().code(), code, "{bytes:?}");
         }
     }
+
+    /// A section of that number; everything in these tests is shorter than 128 bytes.
+    fn section(number: u8, items: &[&[u8]]) -> Vec<u8> {
+        let body = [&[1], items.concat().as_slice()].concat();
+        [&[number, u8::try_from(body.len()).unwrap()], body.as_slice()].concat()
+    }
+
+    fn name(name: &str) -> Vec<u8> {
+        [&[0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat()
+    }
+
+    /// A component that imports an interface and exports an empty instance of each of these names.
+    fn component(import: &str, interface: &[u8], exports: &[&str]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        bytes.extend(section(7, &[interface]));
+        bytes.extend(section(10, &[&name(import), &[5, 0]]));
+        for (n, export) in (1..).zip(exports) {
+            bytes.extend(section(5, &[&[1, 0]]));
+            // An export is an instance too, so each takes two numbers.
+            bytes.extend(section(11, &[&name(export), &[5, 2 * n - 1, 0]]));
+        }
+        bytes
+    }
+
+    /// An interface with one function, and one with one type.
+    const FUNCTION: &[u8] = b"\x42\x02\x01\x40\0\x01\0\x04\0\x01f\x01\0";
+    const TYPE: &[u8] = b"\x42\x02\x01\x73\x04\0\x01t\x03\0\0";
+
+    #[test]
+    fn a_transform_imports_types_and_what_is_inert_and_nothing_else() {
+        let transform = ["wharf:plugin/transformer@0.1.0"];
+        let cases = [
+            ("wharf:plugin/types@0.1.0", TYPE, true),
+            ("wasi:clocks/wall-clock@0.2.6", TYPE, true),
+            ("wasi:cli/stderr@0.2.6", FUNCTION, true),
+            ("wasi:io/streams@0.2.6", FUNCTION, true),
+            ("wasi:filesystem/preopens@0.2.6", FUNCTION, true),
+            ("wasi:clocks/wall-clock@0.2.6", FUNCTION, false),
+            ("wasi:random/random@0.2.6", FUNCTION, false),
+            ("wasi:climate/sensor@0.2.6", FUNCTION, false),
+            ("wharf:plugin/publisher@0.1.0", FUNCTION, false),
+        ];
+        for (import, interface, is_pure) in cases {
+            let checked = check(&component(import, interface, &transform));
+            let expected =
+                if is_pure { Ok(Kind::Transform) } else { Err(ComponentError::Impure { import: import.to_owned() }) };
+            assert_eq!(checked, expected, "{import}");
+            let handler = check(&component(import, interface, &["wharf:plugin/handler@0.1.0"]));
+            assert_eq!(handler, Ok(Kind::Handler), "{import}");
+        }
+    }
+
+    #[test]
+    fn a_component_is_a_handler_or_a_transform_and_not_both() {
+        let both = ["wharf:plugin/handler@0.1.0", "wharf:plugin/transformer@0.1.0"];
+        for (exports, said) in [(&both[..], "make two components of it"), (&[][..], "it exports nothing")] {
+            let error = check(&component("wharf:plugin/types@0.1.0", TYPE, exports)).unwrap_err();
+            assert_eq!(error.code(), Code::ComponentWorld);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
 }

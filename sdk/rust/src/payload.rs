@@ -28,7 +28,7 @@ pub trait Payload: Sized {
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// The bytes are no JSON, or JSON of another shape.
-    #[error("the payload is not what this handler takes: at `{path}`: {reason}")]
+    #[error("the payload is not what this plugin takes: at `{path}`: {reason}")]
     Unfit {
         /// Where in the payload, such as `issue.labels[0].name`; `.` is the payload itself.
         path: String,
@@ -117,7 +117,7 @@ mod tests {
             (r#"{"number": 3} {}"#, "at `.`: trailing characters at line 1 column 15"),
         ] {
             let error = Issue::decode(Some(payload.as_bytes().to_vec())).unwrap_err().to_string();
-            assert_eq!(error, format!("the payload is not what this handler takes: {said}"), "{payload}");
+            assert_eq!(error, format!("the payload is not what this plugin takes: {said}"), "{payload}");
         }
         assert!(Issue::decode(None).unwrap_err().to_string().contains("invalid type: null"));
     }
