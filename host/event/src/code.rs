@@ -59,6 +59,8 @@ codes! {
     BusUnknown "bus-unknown" 404 "The tenant has no such event bus";
     RouteUnknown "route-unknown" 404 "There is nothing at this path";
     MethodNotAllowed "method-not-allowed" 405 "This path does not take this method";
+    RequestMalformed "request-malformed" 400 "The request is not HTTP as it should be";
+    RequestHeadTooLarge "request-head-too-large" 431 "The head of the request is larger than allowed";
     HostForeign "host-foreign" 403 "The request is addressed to a host that is not this one";
     OriginForeign "origin-foreign" 403 "The request comes from a web page of another origin";
     QueryInvalid "query-invalid" 400 "A parameter of the request cannot be used";

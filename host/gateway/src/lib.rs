@@ -22,6 +22,7 @@ mod problem;
 mod receive;
 pub mod routes;
 pub mod serve;
+mod unparsed;
 pub mod view;
 
 pub use guard::HostList;

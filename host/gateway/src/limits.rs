@@ -40,6 +40,9 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a body may take from its first byte to its last.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client may still send after it was told that its request cannot be read. Then its connection is closed.
+pub const LINGER: Duration = Duration::from_secs(5);
+
 /// Open connections; further ones wait in the kernel's backlog.
 pub const CONNECTIONS_MAX: usize = 1_024;
 

@@ -34,6 +34,8 @@ pages! {
     BusUnknown "bus-unknown",
     RouteUnknown "route-unknown",
     MethodNotAllowed "method-not-allowed",
+    RequestMalformed "request-malformed",
+    RequestHeadTooLarge "request-head-too-large",
     HostForeign "host-foreign",
     OriginForeign "origin-foreign",
     QueryInvalid "query-invalid",

@@ -98,6 +98,8 @@ const fn post(path: &'static str, operation: Operation, problems: &'static [Code
 
 /// The codes that any route may answer.
 pub const PROBLEMS_OF_ALL: &[Code] = &[
+    Code::RequestMalformed,
+    Code::RequestHeadTooLarge,
     Code::RouteUnknown,
     Code::MethodNotAllowed,
     Code::HostForeign,

@@ -1,12 +1,15 @@
 //! Accepts connections and speaks HTTP/1.1 on them, within limits.
 //!
 //! Invariant: a connection cannot hold more than its share: its head is bounded in bytes, lines and time, its body by the
-//! routes, their number by a semaphore. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
+//! routes, their number by a semaphore. What is no request is answered all the same. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
 //! and at the deadline what is left is dropped. No TLS and no HTTP/2: until there is identity this listens on loopback.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +31,7 @@ use crate::limits;
 use crate::port::Host;
 use crate::problem::Cut;
 use crate::routes;
+use crate::unparsed::{self, Watched};
 
 /// What [`serve`] may be told. The defaults are those of [`crate::limits`].
 #[derive(Clone, Debug)]
@@ -157,18 +161,33 @@ impl Connections {
     /// Serves one connection to its end. The permit is its place among the open ones.
     async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let Self { router, protocol, mut closing } = self;
-        let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
-        let connection = protocol.serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = begun(&mut closing) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let service = service_fn(move |request: Request<Incoming>| Box::pin(answer(router.clone(), request)));
+        let (stream, tail) = Watched::new(stream);
+        let mut connection = protocol.serve_connection(TokioIo::new(stream), service);
+        let mut closes = false;
+        let served = loop {
+            let serve = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+                // Only a connection that ends at once has written a bare head of hyper's.
+                Poll::Pending if tail.let_go() => connection.poll_without_shutdown(cx),
+                polled => polled,
+            });
+            tokio::select! {
+                served = serve => break served,
+                () = begun(&mut closing), if !closes => closes = true,
             }
+            Pin::new(&mut connection).graceful_shutdown();
         };
-        if let Err(error) = served {
+        let stream = connection.into_parts().io.into_inner();
+        let problem = served.as_ref().err().and_then(unparsed::problem);
+        if let Err(error) = &served {
             tracing::debug!(%error, "a connection ended early");
+        }
+        // A connection that broke is closed as it is.
+        if served.is_ok() || problem.is_some() {
+            match stream.end(problem.as_ref()).await {
+                Ok(()) => {}
+                Err(error) => tracing::debug!(%error, "a client went before its connection ended"),
+            }
         }
         drop(permit);
     }

@@ -1,9 +1,13 @@
 //! Everything that is refused, as tables of a request and its code. Each table ends by looking whether the host was changed.
 
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wharf_event::Code;
 use wharf_gateway::routes::{ROUTES, Verb};
 
-use crate::client::{Answer, Request, exchange, get, post};
+use crate::client::{Answer, Request, exchange, get, post, rest};
 use crate::receiving::{binary, structured};
 use crate::server::Server;
 
@@ -249,19 +253,67 @@ async fn a_request_to_another_host_or_from_another_origin_is_refused_on_every_ro
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_http_get_a_400_and_change_nothing() {
+async fn bytes_that_are_not_http_are_answered_with_a_problem_and_change_nothing() {
     let server = Server::start().await;
     let head = format!("POST /events HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n", server.addr.port());
     let wrong = [
         "\0\0\0\0\r\n\r\n".to_owned(),
+        "what is this\r\n\r\n".to_owned(),
+        "GET /livez\r\n\r\n".to_owned(),
+        "GET /livez HTTP/3.0\r\n\r\n".to_owned(),
+        "GET http://[ HTTP/1.1\r\n\r\n".to_owned(),
         format!("{head}ce-id: a\0b\r\n\r\n"),
+        format!("{head}ce-id: a\rb\r\n\r\n"),
         format!("{head}ce id: 1\r\n\r\n"),
         format!("{head}content-length: 1\r\ncontent-length: 2\r\n\r\nab"),
         format!("{head}content-length: -1\r\n\r\n"),
         format!("{head} folded: 1\r\n\r\n"),
     ];
+    // A HEAD has no body in its answer; what cannot be read after it has one.
+    let before = |verb: &str| format!("{verb} /livez HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", server.addr.port());
     for bytes in wrong {
-        assert_eq!(Answer::of(&exchange(server.addr, bytes.as_bytes()).await).status, 400, "{bytes:?}");
+        let said = exchange(server.addr, bytes.as_bytes()).await;
+        let answer = Answer::of(&said);
+        answer.refused(Code::RequestMalformed);
+        assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()), "{bytes:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{bytes:?}");
+        assert!(answer.header("date").is_some(), "{bytes:?}");
+        // The same behind good requests, which are answered before, whether all comes at once or not.
+        for verb in ["GET", "HEAD"] {
+            let good = before(verb);
+            for parts in [vec![good.as_str(), &good, &bytes], vec![&format!("{good}{good}{bytes}")]] {
+                let said = in_turn(server.addr, &parts).await;
+                let said = String::from_utf8(said).unwrap();
+                let answers: Vec<_> = said.split("HTTP/1.").skip(1).collect();
+                assert_eq!(answers.len(), 3, "{bytes:?}: {said}");
+                assert!(answers[..2].iter().all(|answer| answer.starts_with("1 200 OK")), "{bytes:?}: {said}");
+                let last = format!("HTTP/1.{}", answers[2]);
+                Answer::of(last.as_bytes()).refused(Code::RequestMalformed);
+            }
+        }
     }
     assert_eq!(server.host.accepted(), 0);
+}
+
+/// Writes these one after the other, each when something has come back of the one before, and reads until the end.
+async fn in_turn(addr: SocketAddr, parts: &[&str]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let mut said = Vec::new();
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            said.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(part.as_bytes()).await.unwrap();
+    }
+    said.extend(rest(&mut stream).await);
+    said
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_sending_still_reads_why_its_request_was_refused() {
+    let server = Server::start().await;
+    let mut bytes = b"GET /livez HTTP/1.1\r\nx: \0\r\n\r\n".to_vec();
+    // More than the buffers of both sides hold: it can only be written while somebody reads.
+    bytes.resize(12 << 20, b'x');
+    Answer::of(&exchange(server.addr, &bytes).await).refused(Code::RequestMalformed);
 }
