@@ -6,6 +6,6 @@ use wharf::{Event, Transformed};
 
 #[wharf::transform]
 fn transform(event: Event<Vec<u8>>) -> Transformed<Vec<u8>> {
-    let is_kept = wharf::bindings::wasi::random::random::get_random_u64() % 2 == 0;
+    let is_kept = wharf::bindings::wasi::random::random::get_random_u64().is_multiple_of(2);
     Ok(is_kept.then_some(event))
 }

@@ -43,14 +43,7 @@ fn probe(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
             cx.kv().add("ghosts", 1)?;
             return Err(Failure::reject("half done"));
         }
-        // Writes down what it got, and publishes.
-        "probe.tell" => {
-            let data = String::from_utf8_lossy(&event.data);
-            let attributes = [&event.id, &event.source, event.subject.as_deref().unwrap_or_default()].join(" ");
-            let rounds = event.extension("rounds").unwrap_or_default();
-            cx.kv().set("told", format!("{attributes} {rounds} {data}").as_bytes())?;
-            cx.publish(Draft::new("probe.told"))?;
-        }
+        "probe.tell" => tell(&event, cx)?,
         "probe.loop" => loop {
             spin(1_000);
         },
@@ -84,6 +77,16 @@ fn probe(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// Writes down what it got, and publishes.
+fn tell(event: &Event<Vec<u8>>, cx: &Context) -> Outcome {
+    let data = String::from_utf8_lossy(&event.data);
+    let attributes = [&event.id, &event.source, event.subject.as_deref().unwrap_or_default()].join(" ");
+    let rounds = event.extension("rounds").unwrap_or_default();
+    cx.kv().set("told", format!("{attributes} {rounds} {data}").as_bytes())?;
+    cx.publish(Draft::new("probe.told"))?;
     Ok(())
 }
 
