@@ -50,6 +50,8 @@ pub struct AttemptContext {
     pub plugin: PluginName,
     /// The delivery that is tried.
     pub delivery: DeliveryId,
+    /// What the plugin gets: the event as it was received, or what the rule's transforms made of it so far.
+    pub event: Event,
     /// The event as it was received: what the attempt publishes descends from it.
     pub received: Event,
     /// The plugin's config table.

@@ -205,6 +205,7 @@ async fn invoke(
         tenant: row.tenant.clone(),
         plugin: row.target.plugin.clone(),
         delivery: waiting.id,
+        event: event.clone(),
         received: received.clone(),
         config: Arc::clone(&plugin.config),
         grants: Arc::clone(&plugin.grants),
@@ -213,7 +214,6 @@ async fn invoke(
     };
     let invocation = Invocation {
         context,
-        event: event.clone(),
         rule: row.target.rule.to_string(),
         attempt: row.attempts + 1,
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),

@@ -16,13 +16,8 @@ use crate::{attempt::Attempts, clock::rfc3339, rules::RuleSet, schedule::Waiting
 
 /// Something that changes events on their way to handlers.
 pub trait Transform: Send + Sync + 'static {
-    /// Changes one event. It returns when the transform does, or when a limit ends it.
-    fn transform<'a>(
-        &'a self,
-        context: AttemptContext,
-        event: &'a Event,
-        limits: LimitsDocument,
-    ) -> BoxFuture<'a, TransformReport>;
+    /// Changes the event of `context`. It returns when the transform does, or when a limit ends it.
+    fn transform(&self, context: AttemptContext, limits: LimitsDocument) -> BoxFuture<'_, TransformReport>;
 }
 
 /// What can change events, by its digest.
@@ -43,13 +38,8 @@ impl SandboxedTransform {
 }
 
 impl Transform for SandboxedTransform {
-    fn transform<'a>(
-        &'a self,
-        context: AttemptContext,
-        event: &'a Event,
-        limits: LimitsDocument,
-    ) -> BoxFuture<'a, TransformReport> {
-        self.runtime.transform(&self.release, context, event, limits).boxed()
+    fn transform(&self, context: AttemptContext, limits: LimitsDocument) -> BoxFuture<'_, TransformReport> {
+        self.runtime.transform(&self.release, context, limits).boxed()
     }
 }
 
@@ -69,14 +59,14 @@ impl Step {
     }
 
     /// Changes one event when it is this call's turn.
-    async fn call(&self, context: AttemptContext, event: &Event) -> TransformReport {
+    async fn call(&self, context: AttemptContext) -> TransformReport {
         let Ok(_turn) = self.turns.acquire().await else {
             // Nobody closes it.
             let reason = "its turns have ended; that is a defect of the host".to_owned();
             let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
             return TransformReport { made, duration: Duration::ZERO };
         };
-        self.transform.transform(context, event, self.limits).await
+        self.transform.transform(context, self.limits).await
     }
 }
 
@@ -120,13 +110,14 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
         tenant: waiting.row.tenant.clone(),
         plugin: step.name.clone(),
         delivery: waiting.id,
+        event: event.clone(),
         received: received.clone(),
         config: Arc::default(),
         grants: Arc::new(Grants::default()),
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };
-    step.call(context, event).await
+    step.call(context).await
 }
 
 #[cfg(test)]
@@ -148,18 +139,13 @@ mod tests {
     }
 
     impl Transform for Crowd {
-        fn transform<'a>(
-            &'a self,
-            _: AttemptContext,
-            event: &'a Event,
-            _: LimitsDocument,
-        ) -> BoxFuture<'a, TransformReport> {
+        fn transform(&self, context: AttemptContext, _: LimitsDocument) -> BoxFuture<'_, TransformReport> {
             async move {
                 let running = self.running.fetch_add(1, Ordering::Relaxed) + 1;
                 self.most.fetch_max(running, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 self.running.fetch_sub(1, Ordering::Relaxed);
-                TransformReport { made: Transformed::Event(event.clone()), duration: Duration::ZERO }
+                TransformReport { made: Transformed::Event(context.event), duration: Duration::ZERO }
             }
             .boxed()
         }
@@ -191,13 +177,14 @@ mod tests {
             tenant: "t".parse().unwrap(),
             plugin: "p".parse().unwrap(),
             delivery: "1-0.0".parse().unwrap(),
+            event: event.clone(),
             received: event.clone(),
             config: Arc::default(),
             grants: Arc::default(),
             values: Arc::new(NoValues),
             time: String::new(),
         };
-        let calls = (0..20).map(|_| step.call(context(), &event));
+        let calls = (0..20).map(|_| step.call(context()));
         let reports = futures_util::future::join_all(calls).await;
         assert!(reports.iter().all(|report| report.made == Transformed::Event(event.clone())));
         assert_eq!(crowd.most.load(Ordering::Relaxed), 3);

@@ -17,8 +17,6 @@ use crate::{
 pub struct Invocation {
     /// Who runs, with what.
     pub context: AttemptContext,
-    /// What is handled: the event as it was received, or what the rule's transforms made of it.
-    pub event: Event,
     /// The rule that matched.
     pub rule: String,
     /// 1 for the first attempt.
@@ -56,8 +54,8 @@ struct CpuSpent(u32);
 impl Runtime {
     /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
-        let Invocation { context, event, rule, attempt, max_attempts, limits } = invocation;
-        let event = to_guest(&event);
+        let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
+        let event = to_guest(&context.event);
         let delivery = types::Delivery {
             id: context.delivery.to_string(),
             rule,

@@ -40,10 +40,9 @@ impl Runtime {
         &self,
         release: &TransformRelease,
         context: AttemptContext,
-        event: &Event,
         limits: LimitsDocument,
     ) -> TransformReport {
-        let (event, began, meter) = (to_guest(event), Instant::now(), CpuMeter::default());
+        let (event, began, meter) = (to_guest(&context.event), Instant::now(), CpuMeter::default());
         let mut store = self.store(context, limits, meter.clone());
         let call = async {
             let instance = release.transform.instantiate_async(&mut store).await?;

@@ -70,7 +70,7 @@ pub async fn open(folder: &tempfile::TempDir, handler: Arc<Scripted>, concurrenc
         }]}},
     }}});
     let releases: HashMap<_, Arc<dyn Handler>> = HashMap::from([(release, handler as Arc<dyn Handler>)]);
-    let rules = RuleSet::new(serde_json::from_value(document).unwrap(), &releases).unwrap();
+    let rules = RuleSet::new(serde_json::from_value(document).unwrap(), &releases, &HashMap::new()).unwrap();
     dispatcher.configure(rules).await.unwrap();
     dispatcher
 }
