@@ -21,7 +21,7 @@ const HEAD: &str = "| crate | may depend on |";
 const FENCES: [(&str, &[&str]); 8] = [
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("redb", &["wharf-state"]),
-    ("clap", &["wharf-server", "xtask"]),
+    ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
     ("ureq", &["xtask", "wharf-e2e"]),
     ("anyhow", &["wharf-server", "wharf-tidy", "wharf-e2e", "xtask"]),

@@ -6,6 +6,7 @@
 
 mod crash;
 mod demo;
+mod faults;
 mod guests;
 mod host;
 mod interrupt;
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Args),
     /// Kill a host at random moments amid traffic, and check that nothing was lost or done twice.
     Crash(crash::Args),
+    /// End a partition at every operation of a script, in every way, and check what comes back.
+    Faults(faults::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Crash(args) => crash::run(&args),
+        Command::Faults(args) => faults::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

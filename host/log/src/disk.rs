@@ -43,6 +43,11 @@ pub trait DiskFile: Send + Sync + 'static {
     /// Makes every earlier write durable, and as much of the metadata as reading it back needs.
     fn sync_data(&self) -> io::Result<()>;
 
+    /// Lets what was written go to the disk, so that a later sync has less to wait for. It promises nothing.
+    fn write_back(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
 
@@ -131,6 +136,10 @@ impl DiskFile for AnyFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.as_ref().sync_data()
+    }
+
+    fn write_back(&self) -> io::Result<()> {
+        self.as_ref().write_back()
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -52,11 +52,11 @@ impl<F: DiskFile> Spare<F> {
         self.bytes
     }
 
-    /// Fills and syncs one step; false when there was nothing left to fill.
+    /// Fills one step and lets it go to the disk; false when there was nothing left to fill.
     pub(crate) fn step(&mut self) -> Result<bool, LogError> {
         let filled = self.fill()?;
         if filled {
-            self.file.sync_data().map_err(LogError::io(DiskOp::Sync, SPARE_NAME))?;
+            self.file.write_back().map_err(LogError::io(DiskOp::Sync, SPARE_NAME))?;
         }
         Ok(filled)
     }

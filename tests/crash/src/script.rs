@@ -1,0 +1,191 @@
+//! What is done to a partition: every kind of record, batches and duplicates, segments that fill, checkpoints while others
+//! commit, a jump of the clock, cleaning, trimming, and restarts.
+
+use bytes::Bytes;
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Outcome, PublishRequest,
+    RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
+};
+use wharf_event::{Code, Digest, Event, EventBuilder, Position, TenantName};
+
+use crate::runner::{BrokenOff, Runner};
+
+pub fn tenant() -> TenantName {
+    name("acme")
+}
+
+/// An event whose payload is `bytes` long.
+pub fn event(id: &str, bytes: usize) -> Event {
+    let data = Bytes::from(format!("\"{}\"", "x".repeat(bytes)));
+    match EventBuilder::new(id, "crash", "t").data(data).build() {
+        Ok(event) => event,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    match text.parse() {
+        Ok(name) => name,
+        Err(error) => unreachable!("{text}: {error:?}"),
+    }
+}
+
+fn targets(count: usize) -> Vec<TargetRef> {
+    (0..count).map(|n| TargetRef { rule: name(&format!("rule-{n}")), plugin: name("handler") }).collect()
+}
+
+/// Events with so many targets each.
+pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
+    let events = events.into_iter().map(|(event, count)| AcceptEvent { event, targets: targets(count) }).collect();
+    Request::Accept(AcceptRequest { tenant: tenant(), bus: name("default"), rules_version, events })
+}
+
+fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleRequest {
+    SettleRequest {
+        delivery: DeliveryId { event, n },
+        tenant: tenant(),
+        plugin: name("handler"),
+        attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7 },
+        outcome,
+        reads: Vec::new(),
+        rules_version: 0,
+        published: Vec::new(),
+        writes: Vec::new(),
+    }
+}
+
+fn ack(event: Position, n: u16, number: u32, writes: &[(&str, WriteOp)]) -> SettleRequest {
+    let write = |(key, op): &(&str, WriteOp)| WriteRequest { bucket: name("kv"), key: (*key).into(), op: op.clone() };
+    SettleRequest { writes: writes.iter().map(write).collect(), ..settle(event, n, number, Outcome::Ack) }
+}
+
+fn retry(at_ms: u64) -> Outcome {
+    Outcome::Retry { at_ms, code: Code::HandlerRetry, reason: "as scripted".into() }
+}
+
+fn give_up() -> Outcome {
+    Outcome::DeadLetter { queue: name("dead"), code: Code::HandlerReject, reason: "as scripted".into() }
+}
+
+fn publish(id: &str) -> PublishRequest {
+    PublishRequest { event: event(id, 20), targets: targets(1), queues: Vec::new() }
+}
+
+fn settling(settle: SettleRequest) -> Request {
+    Request::Settle(Box::new(settle))
+}
+
+fn positions(answers: &[Answer]) -> Vec<Position> {
+    let accepted = |answer: &Answer| match answer {
+        Answer::Accepted(list) => list.iter().flatten().map(|one| one.position).collect(),
+        Answer::Settled(settled) => vec![settled.position],
+        _ => Vec::new(),
+    };
+    answers.iter().flat_map(accepted).collect()
+}
+
+/// The whole script; it ends early when the disk fails.
+pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
+    run.open()?;
+    configure(run)?;
+    let first = first_life(run)?;
+    run.open()?;
+    second_life(run, first)?;
+    run.open()?;
+    run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
+    Ok(())
+}
+
+fn configure(run: &mut Runner) -> Result<(), BrokenOff> {
+    run.ask(vec![Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })]).map(drop)
+}
+
+/// Events, every outcome, a checkpoint while others commit. Gives the position of the event that stays owed.
+fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
+    let got = positions(&run.ask(vec![accept(run.rules_version, vec![(event("a", 40), 2), (event("b", 700), 2)])])?);
+    let [a, b] = got[..] else { return Err(BrokenOff("two events have two positions".into())) };
+    let mut publishing = ack(a, 0, 1, &[("n", WriteOp::Add(5)), ("gone", WriteOp::Set(Bytes::from_static(b"soon")))]);
+    (publishing.published, publishing.rules_version) = (vec![publish("p"), publish("q")], run.rules_version);
+    let published = positions(&run.ask(vec![settling(publishing)])?);
+    run.freeze()?;
+    // A duplicate beside new ones, and two requests in one frame.
+    let batch = vec![(event("c", 10), 1), (event("a", 40), 2), (event("d", 10), 0)];
+    let got = positions(
+        &run.ask(vec![accept(run.rules_version, batch), settling(settle(b, 0, 1, retry(1_800_000_500_000)))])?,
+    );
+    run.write()?;
+    run.ask(vec![settling(settle(b, 1, 1, give_up()))])?;
+    let child = published.first().map(|p| Position { k: p.k, i: p.i + 1 }).unwrap_or(Position::ZERO);
+    run.ask(vec![settling(ack(child, 0, 1, &[("n", WriteOp::Add(2)), ("gone", WriteOp::Delete)]))])?;
+    run.committer()?.idle()?;
+    for n in 0..4 {
+        run.ask(vec![accept(run.rules_version, vec![(event(&format!("large-{n}"), 2_500), 0)])])?;
+    }
+    let c = got.first().copied().unwrap_or(Position::ZERO);
+    run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
+    run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
+    Ok(c)
+}
+
+/// Redriving, a jump of the clock, cleaning and trimming.
+fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
+    let letter = RedriveWhich::Ids(vec![DeliveryId { event: c, n: 0 }]);
+    run.ask(vec![Request::Redrive(RedriveRequest { tenant: tenant(), queue: name("dead"), which: letter })])?;
+    run.freeze()?;
+    run.write()?;
+    run.hands.jump(3_600_000);
+    run.committer()?.idle()?;
+    run.hands.pass(700_000);
+    // The clock is read once more, so that the step was seen to last.
+    run.committer()?.idle()?;
+    run.hands.pass(700_000);
+    run.committer()?.follow_clock(true)?;
+    run.ask(vec![accept(run.rules_version, vec![(event("e", 60), 1)])])?;
+    clean(run)?;
+    run.freeze()?;
+    run.ask(vec![accept(run.rules_version, vec![(event("f", 60), 1)])])?;
+    run.write()?;
+    for n in 0..3 {
+        run.ask(vec![accept(run.rules_version, vec![(event(&format!("more-{n}"), 2_500), 0)])])?;
+    }
+    run.ask(vec![settling(ack(c, 0, 1, &[("n", WriteOp::Add(1)), ("kept", WriteOp::Set(Bytes::from_static(b"k")))]))])?;
+    run.freeze()?;
+    run.write()
+}
+
+/// Carries what is needed of all segments but the last one, and says so.
+fn clean(run: &mut Runner) -> Result<(), BrokenOff> {
+    let archive = run.committer()?.archive();
+    let segments = archive.segments();
+    let Some(below_k) = segments.last().map(|last| last.first_k) else { return Ok(()) };
+    for segment in segments.iter().rev().skip(1).rev() {
+        let facts = SegmentFacts { first_k: segment.first_k, last_k: segment.last_k, ..SegmentFacts::default() };
+        run.ask(vec![Request::Seal(facts)])?;
+    }
+    for k in archive.first_k()..below_k {
+        let items = archive.frame(k).map_err(|error| BrokenOff(error.to_string()))?;
+        for item in items {
+            let remains = Remains::of(&item.record, item.position).map_err(|error| BrokenOff(error.to_string()))?;
+            let Some(Remains { tenant, events, values }) = remains else { continue };
+            let carry = CarryRequest::Events { tenant: tenant.clone(), events };
+            let values = CarryRequest::Values { tenant, values, bytes: 0 };
+            run.ask(vec![Request::Carry(carry), Request::Carry(values)])?;
+        }
+    }
+    run.ask(vec![Request::Carry(CarryRequest::Rules { below_k })])?;
+    let (buckets, queues) = (vec![name("kv")], vec![name("dead")]);
+    run.ask(vec![Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })])?;
+    // From the moment that it is asked for, what lies before may be gone.
+    run.told.cleaned_below = below_k;
+    run.ask(vec![Request::Carry(CarryRequest::Cleaned { below_k })])?;
+    Ok(())
+}
+
+/// A few requests more, by which a partition that was opened again is used.
+pub fn tail(run: &mut Runner, round: u64) -> Result<(), BrokenOff> {
+    configure(run)?;
+    for n in 0..3 {
+        run.ask(vec![accept(run.rules_version, vec![(event(&format!("tail-{round}-{n}"), 900 * n), 1)])])?;
+    }
+    Ok(())
+}
