@@ -139,7 +139,9 @@ fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
     // The clock is read once more, so that the step was seen to last.
     run.committer()?.idle()?;
     run.hands.pass(700_000);
-    run.committer()?.follow_clock(true)?;
+    if !run.committer()?.follow_clock(true)? {
+        return Err(BrokenOff("the clock's step is not followed".into()));
+    }
     run.ask(vec![accept(run.rules_version, vec![(event("e", 60), 1)])])?;
     clean(run)?;
     run.freeze()?;
