@@ -27,6 +27,8 @@ pub(crate) struct Cleaner {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) dedup_window_ms: u64,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// What lies before this frame was cleaned; it goes with the next checkpoint.
+    pub(crate) cleaned_below_k: u64,
 }
 
 /// Why the log was not cleaned this time.
@@ -62,22 +64,23 @@ impl Cleaner {
     }
 
     /// Cleans what is past retention, and says how many segments that was.
-    async fn clean(&self) -> Result<usize, Uncleaned> {
+    async fn clean(&mut self) -> Result<usize, Uncleaned> {
         let facts = self.count().await?;
         let document = self.attempts.rules.borrow().document().clone();
         let past = retention::past(&facts, &document, self.attempts.clock.now_ms(), self.dedup_window_ms);
         let Some(last) = past.checked_sub(1).and_then(|last| facts.get(last)) else { return Ok(0) };
-        let first_k = self.attempts.archive.first_k();
-        for k in first_k..=last.last_k {
+        let (first_k, last_k) = (self.first_k(), last.last_k);
+        for k in first_k..=last_k {
             if *self.stopping.borrow() {
                 return Ok(0);
             }
             self.carry(k).await?;
         }
-        let below_k = last.last_k + 1;
+        let below_k = last_k + 1;
         self.ask(CarryRequest::Rules { below_k }).await?;
         self.carry_sums().await?;
         self.ask(CarryRequest::Cleaned { below_k }).await?;
+        self.cleaned_below_k = below_k;
         Ok(past)
     }
 
@@ -85,7 +88,8 @@ impl Cleaner {
     async fn count(&self) -> Result<Vec<SegmentFacts>, Uncleaned> {
         let mut segments = self.attempts.archive.segments();
         segments.pop();
-        let first_k = self.attempts.archive.first_k();
+        let first_k = self.first_k();
+        segments.retain(|segment| segment.first_k >= first_k);
         let known = SegmentFacts::all(&self.attempts.shared.read().state)?;
         for segment in segments {
             if known.iter().any(|facts| facts.first_k == segment.first_k) {
@@ -96,8 +100,12 @@ impl Cleaner {
             self.attempts.partition.ask(Request::Seal(counted.ok_or(Uncleaned::Thread)??)).await?;
         }
         let facts = SegmentFacts::all(&self.attempts.shared.read().state)?;
-        // A segment that is cleaned goes with the next checkpoint; it is not cleaned again meanwhile.
         Ok(facts.into_iter().filter(|facts| facts.first_k >= first_k).collect())
+    }
+
+    /// The first frame of what is to be looked at.
+    fn first_k(&self) -> u64 {
+        self.attempts.archive.first_k().max(self.cleaned_below_k)
     }
 
     /// Writes again what is still needed of frame `k`.

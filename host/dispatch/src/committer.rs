@@ -4,6 +4,7 @@
 //! it: nothing is committed any more, and nothing is tried again. It has no thread and no channel; whoever calls it has them.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -33,8 +34,8 @@ pub struct Committer {
     surroundings: Surroundings,
     /// When the last checkpoint began, by the monotonic clock; absent where one is due whatever the time.
     checkpointed: Option<Duration>,
-    /// The last frame that said that the log was cleaned, and below which frame.
-    cleaned: Option<(u64, u64)>,
+    /// Frames that said that the log was cleaned, and below which frame, the earliest first. They wait for a checkpoint.
+    cleaned: VecDeque<(u64, u64)>,
     /// The last frame is a mark or an epoch: no other mark is needed.
     marked: bool,
 }
@@ -79,7 +80,10 @@ impl Committer {
         let shared = Arc::new(Shared::new(state, log.last_k()));
         // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
         let checkpointed = None;
-        Ok((Self { log, sequencer, shared, clock, surroundings, checkpointed, cleaned: None, marked: true }, recovered))
+        Ok((
+            Self { log, sequencer, shared, clock, surroundings, checkpointed, cleaned: VecDeque::new(), marked: true },
+            recovered,
+        ))
     }
 
     /// Decides `first` and what `more` has behind it, appends one frame, and gives the answers once it is durable.
@@ -146,7 +150,7 @@ impl Committer {
             let position = Position { k: draft.k, i: record_index(draft.records.len()) };
             due.extend(apply(&record, position, draft.now_ms, History::Whole, state)?);
             if let Record::Cleaned { below_k } = &record {
-                self.cleaned = Some((draft.k, *below_k));
+                self.cleaned.push_back((draft.k, *below_k));
             }
             draft.records.push((tenant_number(record.tenant()), record.kind() as u16, record.encode()));
         }
@@ -227,11 +231,15 @@ impl Committer {
         }
     }
 
-    /// Lets go of the segments below which the log was cleaned, once the state has that durably up to frame `k`.
+    /// Lets go of the segments below which the log was cleaned, as far as the state has that durably, up to frame `k`.
     fn trim(&mut self, k: u64) -> Result<(), CommitFailed> {
-        let Some((_, below_k)) = self.cleaned.filter(|(cleaned_k, _)| *cleaned_k <= k) else { return Ok(()) };
-        self.cleaned = None;
-        self.log.trim(below_k).map_err(|error| self.failed(chain(&error)))
+        let mut trimmed = Ok(());
+        while trimmed.is_ok()
+            && let Some((_, below_k)) = self.cleaned.pop_front_if(|(cleaned_k, _)| *cleaned_k <= k)
+        {
+            trimmed = self.log.trim(below_k);
+        }
+        trimmed.map_err(|error| self.failed(chain(&error)))
     }
 
     /// Lets frame time follow the wall clock where that was stable for long enough after a step, or `at_once`. True when

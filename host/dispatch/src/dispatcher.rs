@@ -106,6 +106,7 @@ impl Dispatcher {
             attempts: Arc::clone(&attempts),
             dedup_window_ms: options.dedup_window_ms,
             stopping: stopped.clone(),
+            cleaned_below_k: 0,
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some((scheduler, cleaner)) };
