@@ -15,13 +15,20 @@ use crate::disk::{Disk, DiskFile};
 #[derive(Debug)]
 pub struct FolderDisk {
     dir: Dir,
+    writable: bool,
 }
 
 impl FolderDisk {
     /// Uses the folder `dir`, which holds nothing but one log.
     #[must_use]
     pub fn new(dir: Dir) -> Self {
-        Self { dir }
+        Self { dir, writable: true }
+    }
+
+    /// Uses the folder `dir` for reading only: files are opened so that nothing can be written to them.
+    #[must_use]
+    pub fn reading(dir: Dir) -> Self {
+        Self { dir, writable: false }
     }
 }
 
@@ -29,7 +36,7 @@ impl Disk for FolderDisk {
     type File = File;
 
     fn open(&self, name: &str) -> io::Result<File> {
-        Ok(self.dir.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
+        Ok(self.dir.open_with(name, OpenOptions::new().read(true).write(self.writable))?.into_std())
     }
 
     fn create(&self, name: &str) -> io::Result<File> {

@@ -14,11 +14,11 @@ pub(crate) const FORMAT_VERSION: u16 = 1;
 /// Length of a frame's header.
 pub(crate) const HEADER_BYTES: usize = 72;
 /// Length of one entry of the directory.
-const ENTRY_BYTES: usize = 24;
+pub(crate) const ENTRY_BYTES: usize = 24;
 /// Where the checksum stands in the header; these four bytes are the only ones it does not cover.
 const CRC_AT: usize = 16;
 const CRC_END: usize = CRC_AT + 4;
-const MAGIC: [u8; 8] = *b"WHARFFRM";
+pub(crate) const MAGIC: [u8; 8] = *b"WHARFFRM";
 /// A record that is whole in its frame; other values are reserved for records that span frames.
 const FRAGMENT_WHOLE: u16 = 0;
 
@@ -42,7 +42,7 @@ impl FrameKind {
         }
     }
 
-    fn from_code(code: u16) -> Option<Self> {
+    pub(crate) fn from_code(code: u16) -> Option<Self> {
         match code {
             1 => Some(Self::Records),
             2 => Some(Self::Epoch),
@@ -181,20 +181,11 @@ pub(crate) fn decode_front(frame: &[u8], salt: u32) -> Option<(FrameHead, Vec<En
     let mut entries = Vec::with_capacity(head.records as usize);
     let mut bytes = head.front_bytes();
     while directory.has_remaining() {
-        let tenant = directory.try_get_u64_le().ok()?;
-        let kind = directory.try_get_u16_le().ok()?;
-        let fragment = directory.try_get_u16_le().ok()?;
-        let key_id = directory.try_get_u32_le().ok()?;
-        let entry = Entry {
-            tenant,
-            kind,
-            key_id,
-            bytes: directory.try_get_u32_le().ok()?,
-            crc: directory.try_get_u32_le().ok()?,
-        };
+        let (entry, fragment) = Entry::read(directory)?;
         if fragment != FRAGMENT_WHOLE {
             return None;
         }
+        directory.advance(ENTRY_BYTES);
         bytes += u64::from(entry.bytes);
         entries.push(entry);
     }
@@ -202,6 +193,16 @@ pub(crate) fn decode_front(frame: &[u8], salt: u32) -> Option<(FrameHead, Vec<En
 }
 
 impl Entry {
+    /// Reads the entry that `directory` begins with, and its fragment flags.
+    pub(crate) fn read(mut directory: &[u8]) -> Option<(Self, u16)> {
+        let tenant = directory.try_get_u64_le().ok()?;
+        let kind = directory.try_get_u16_le().ok()?;
+        let fragment = directory.try_get_u16_le().ok()?;
+        let key_id = directory.try_get_u32_le().ok()?;
+        let (bytes, crc) = (directory.try_get_u32_le().ok()?, directory.try_get_u32_le().ok()?);
+        Some((Self { tenant, kind, key_id, bytes, crc }, fragment))
+    }
+
     /// True if `body` is what was written.
     pub(crate) fn holds(&self, body: &[u8]) -> bool {
         body.len() as u64 == u64::from(self.bytes) && crc32c(body) == self.crc

@@ -10,20 +10,26 @@
 mod catalog;
 mod disk;
 mod error;
+mod finding;
 mod folder;
 mod frame;
 pub mod limits;
+mod loaded;
 mod reader;
 mod recover;
+mod salvage;
 mod scan;
 mod segment;
 mod spare;
+mod verify;
 mod writer;
 
 pub use disk::{AnyDisk, AnyFile, Disk, DiskFile, any_disk};
 pub use error::{DiskOp, LogError};
+pub use finding::{Fault, Finding, Seen, SeenFrame, SeenRecord, Standing, Verified};
 pub use folder::FolderDisk;
 pub use frame::{Frame, FrameKind, RecordIn, RecordOut, frame_bytes};
 pub use reader::{Frames, LogReader};
 pub use segment::{SegmentInfo, SegmentSizes};
+pub use verify::verify;
 pub use writer::{Log, LogOptions, Recovery};

@@ -13,7 +13,7 @@ use crate::limits::{SECTOR_BYTES, SEGMENT_BYTES_FIRST, SEGMENT_BYTES_MAX};
 /// Length of the header block; the first frame begins behind it.
 pub(crate) const HEADER_BLOCK_BYTES: u64 = SECTOR_BYTES;
 /// The part of the block that the checksum covers; it stands right behind, and the rest is zeros.
-const COVERED_BYTES: usize = 56;
+pub(crate) const COVERED_BYTES: usize = 56;
 const MAGIC: [u8; 8] = *b"WHARFSEG";
 const SUFFIX: &str = ".seg";
 const NAME_DIGITS: usize = 20;

@@ -10,7 +10,7 @@ use crate::error::{DiskOp, LogError};
 use crate::limits::FILL_STEP_BYTES;
 use crate::segment::SegmentHead;
 
-const SPARE_NAME: &str = "spare";
+pub(crate) const SPARE_NAME: &str = "spare";
 static ZEROS: [u8; FILL_STEP_BYTES] = [0; FILL_STEP_BYTES];
 
 /// A file that will be the next segment.

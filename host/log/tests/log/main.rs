@@ -14,4 +14,6 @@ mod recovery;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod writing;
