@@ -11,8 +11,12 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
 
-const MAGIC: &[u8; 8] = b"WHARFAOT";
-const SECRET: &str = "secret";
+/// What the file of an artifact begins with; the MAC and the artifact follow.
+pub(crate) const MAGIC: &[u8; 8] = b"WHARFAOT";
+/// The name of the secret's file.
+pub(crate) const SECRET: &str = "secret";
+/// How the names of artifacts end.
+pub(crate) const SUFFIX: &str = ".cwasm";
 const MAC_LEN: usize = blake3::OUT_LEN;
 
 /// The cache could not be opened.
@@ -40,7 +44,12 @@ impl ArtifactCache {
                 secret
             }
         };
-        Ok(Self { folder, secret })
+        Ok(Self::with_secret(folder, secret))
+    }
+
+    /// The cache in `folder` under a secret that is known.
+    pub(crate) fn with_secret(folder: Dir, secret: [u8; blake3::KEY_LEN]) -> Self {
+        Self { folder, secret }
     }
 
     /// The artifact of that component for this very engine, if it is there and ours.
@@ -62,7 +71,7 @@ impl ArtifactCache {
     pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, component: &Component) {
         let name = name(engine, digest);
         let kept = component.serialize().map_err(io::Error::other).and_then(|artifact| {
-            let mac = blake3::keyed_hash(&self.secret, &artifact);
+            let mac = self.mac(&artifact);
             write_whole(&self.folder, &name, &[MAGIC, mac.as_bytes(), &artifact])
         });
         if let Err(error) = kept {
@@ -70,11 +79,17 @@ impl ArtifactCache {
         }
     }
 
-    fn verified<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    /// The artifact in a file's bytes, if the secret vouches for it.
+    pub(crate) fn verified<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (mac, artifact) = bytes.strip_prefix(MAGIC)?.split_at_checked(MAC_LEN)?;
         let mac = blake3::Hash::from_slice(mac).ok()?;
         // The comparison of hashes takes the same time wherever they differ.
-        (blake3::keyed_hash(&self.secret, artifact) == mac).then_some(artifact)
+        (self.mac(artifact) == mac).then_some(artifact)
+    }
+
+    /// The MAC of an artifact under this folder's secret.
+    pub(crate) fn mac(&self, artifact: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.secret, artifact)
     }
 }
 
@@ -92,7 +107,7 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.write(digest.as_bytes());
-    format!("{}.cwasm", hasher.0.finalize().to_hex())
+    format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
 }
 
 /// Writes a file that is there as a whole or not at all, readable by its owner only.

@@ -1,6 +1,7 @@
 //! Running plugins: components become releases, and each attempt is a call in a fresh instance with every limit on.
 
 mod cache;
+mod checked;
 mod cpu;
 mod engine;
 mod inspect;
@@ -11,6 +12,7 @@ mod release;
 mod transform;
 
 pub use cache::{ArtifactCache, CacheError};
+pub use checked::{Artifact, check_cache};
 pub use engine::{Runtime, RuntimeError};
 pub use inspect::ComponentError;
 pub use invoke::{Ending, Invocation, Report};

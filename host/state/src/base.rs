@@ -3,7 +3,12 @@
 //! A checkpoint is one durable transaction with quick repair, so a reopen after a crash takes milliseconds whatever the
 //! size of the file.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
@@ -78,8 +83,16 @@ fn failed(error: impl Into<redb::Error>) -> StateError {
 }
 
 impl Base {
-    pub(crate) fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
+    /// Opens the file; with `check`, only after the checksum of every page in use was found right. Where that is not looked at
+    /// redb may panic on a file that was changed, which then is damage like any other.
+    pub(crate) fn open(file: Box<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(file, check)));
+        opened.unwrap_or_else(|_| Err(failed(redb::Error::Corrupted("redb panicked on it".to_owned()))))
+    }
+
+    fn open_unguarded(file: Box<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
         let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(check);
         let database = builder.set_cache_size(CACHE_BYTES).create_with_backend(Backend(file)).map_err(failed)?;
         let mut write = database.begin_write().map_err(failed)?;
         // Without it this commit would discard what makes the next open quick.

@@ -8,6 +8,7 @@ mod file;
 pub mod limits;
 mod overlay;
 mod pace;
+mod scratch;
 mod state;
 
 pub use base::{Checkpointed, StateError};

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Bytes of changes in memory after which a checkpoint is due.
 pub const OVERLAY_BYTES: usize = 32 << 20;
 
+/// Bytes of a state file up to which every start checks all of it (about 1 ms a MiB). A larger one is trusted as it is found, and
+/// examined by `wharf doctor`.
+pub const CHECKED_AT_OPEN_BYTES_MAX: u64 = 64 << 20;
+
 /// Bytes of redb's page cache.
 pub const CACHE_BYTES: usize = 64 << 20;
 

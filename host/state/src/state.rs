@@ -11,9 +11,10 @@ use wharf_delivery::{Table, TableError, Tables};
 use crate::{
     base::{self, Base, Checkpointed, StateError},
     file::StateFile,
-    limits::OVERLAY_BYTES,
+    limits::{CHECKED_AT_OPEN_BYTES_MAX, OVERLAY_BYTES},
     overlay::Overlay,
     pace::Pace,
+    scratch::Scratch,
 };
 
 /// The tables of one partition.
@@ -51,12 +52,35 @@ impl Snapshot {
 }
 
 impl State {
-    /// Opens the state in `file`, which may be empty.
+    /// Opens the state in `file`, which may be empty. One that is not large is checked as a whole.
     ///
     /// # Errors
     /// When the file is no state file, is damaged, or cannot be read.
     pub fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
-        let (base, checkpointed) = Base::open(file)?;
+        let check = file.size().map_err(redb::Error::Io)? <= CHECKED_AT_OPEN_BYTES_MAX;
+        let (base, checkpointed) = Base::open(file, check)?;
+        Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
+    }
+
+    /// Opens the state in `file` to look at it, after the checksum of every page in use was found right. Nothing is written
+    /// to the file: what opening changes, and what is applied from then on, stays in memory.
+    ///
+    /// # Errors
+    /// When the file is no state file, is damaged, or cannot be read.
+    pub fn inspect(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
+        Self::over(Scratch::over(file), true)
+    }
+
+    /// The same without looking at any checksum, to see what is left of a damaged state. Reading it may panic.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub fn inspect_unchecked(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
+        Self::over(Scratch::over(file), false)
+    }
+
+    fn over(file: Scratch, check: bool) -> Result<(Self, Checkpointed), StateError> {
+        let (base, checkpointed) = Base::open(Box::new(file), check)?;
         Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
     }
 

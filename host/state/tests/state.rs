@@ -105,3 +105,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_of_a_later_format_is_refused_and_one_of_an_earlier_is_to_be_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, is_to_be_rebuilt) in [(1u64, true), (99, false)] {
+        let path = folder.path().join(format!("format-{format}"));
+        let database = redb::Database::create(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        let meta = redb::TableDefinition::<&str, u64>::new("meta");
+        write.open_table(meta).unwrap().insert("format", format).unwrap();
+        write.commit().unwrap();
+        drop(database);
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let error = State::open(Box::new(file)).err().unwrap();
+        assert_eq!(error.is_to_be_rebuilt(), is_to_be_rebuilt, "{error}");
+        assert!(error.to_string().contains(&format!("has format {format}")), "{error}");
+    }
+}
