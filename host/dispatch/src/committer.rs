@@ -296,7 +296,7 @@ fn record_index(index: usize) -> u32 {
 }
 
 /// The number under which a frame's directory names a tenant: the head of its name's SHA-256. 0 is the host itself.
-fn tenant_number(tenant: Option<&TenantName>) -> u64 {
+pub(crate) fn tenant_number(tenant: Option<&TenantName>) -> u64 {
     tenant.map_or(0, |tenant| {
         let digest = Digest::of(tenant.as_str().as_bytes());
         digest.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))

@@ -11,6 +11,7 @@ mod clock;
 mod committer;
 mod contention;
 mod dispatcher;
+pub mod doctor;
 mod handler;
 mod lane;
 pub mod limits;

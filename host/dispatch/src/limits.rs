@@ -81,3 +81,15 @@ pub const CARRIED_VALUES_MAX: usize = 500;
 
 /// Buckets, and queues, that one request of cleaning sums up.
 pub const SUMS_PAGE: usize = 400;
+
+/// Lost records that an examination describes; the others are counted.
+pub const LOSSES_LISTED_MAX: usize = 10_000;
+
+/// Others that speak of one lost record, as far as an examination names them.
+pub const LOSS_NAMED_BY_MAX: usize = 8;
+
+/// Rows of the state that an examination names as wrong; the others are counted.
+pub const ROWS_LISTED_MAX: usize = 100;
+
+/// Rows of each state that an examination compares at a time.
+pub const ROWS_PAGE: usize = 1_000;

@@ -13,8 +13,10 @@ use crate::{
     surroundings::{Home, Job, Random, Surroundings, Threads},
 };
 
-const STATE_FILE: &str = "state.redb";
-const LOG_FOLDER: &str = "log";
+/// The state's file in the data folder.
+pub(crate) const STATE_FILE: &str = "state.redb";
+/// The log's folder in the data folder.
+pub(crate) const LOG_FOLDER: &str = "log";
 
 impl Surroundings {
     /// Those of this machine. Jobs that block go to the threads that `io` keeps for them.

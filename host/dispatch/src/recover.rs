@@ -5,7 +5,7 @@
 use std::io;
 
 use wharf_delivery::{DecodeError, History, Record, RecordKind, Sequencer, TableError, apply};
-use wharf_event::Position;
+use wharf_event::{Code, Position};
 use wharf_log::{AnyDisk, Log, LogError, LogOptions, LogReader};
 use wharf_state::{State, StateError};
 
@@ -50,6 +50,17 @@ pub enum OpenError {
     /// A thread could not be started.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
+}
+
+impl OpenError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Log(LogError::Version { .. }) | Self::State(StateError::Format { .. }) => Code::FolderVersion,
+            _ => Code::FolderDamaged,
+        }
+    }
 }
 
 /// What opening found.
@@ -130,15 +141,16 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
 }
 
 /// How far applying the log again has come.
-struct Replay {
+pub(crate) struct Replay {
     checkpoint_k: u64,
     first_k: u64,
-    history: History,
+    /// What lies before the next record.
+    pub(crate) history: History,
     frames: u64,
 }
 
 impl Replay {
-    fn new(checkpoint_k: u64, first_k: u64) -> Self {
+    pub(crate) fn new(checkpoint_k: u64, first_k: u64) -> Self {
         let history = if checkpoint_k == 0 && first_k > 1 { History::Cut } else { History::Whole };
         Self { checkpoint_k, first_k, history, frames: 0 }
     }
@@ -150,7 +162,7 @@ impl Replay {
     }
 
     /// Behind the record that says so the state is whole, though the log was trimmed.
-    fn applied(&mut self, record: &Record) {
+    pub(crate) fn applied(&mut self, record: &Record) {
         if matches!(record, Record::Cleaned { below_k } if *below_k >= self.first_k) {
             self.history = History::Whole;
         }

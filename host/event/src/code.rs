@@ -88,6 +88,8 @@ codes! {
     ComponentImport "component-import" 400 "The component imports what there is not";
     FolderLocked "folder-locked" 409 "Another host uses this data folder";
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";
+    FolderVersion "folder-version" 500 "The data folder was written by another version of Wharf";
+    FolderUnknown "folder-unknown" 404 "There is no data folder here";
     BindNotLoopback "bind-not-loopback" 400 "The address to listen on is not a loopback address";
     Internal "internal" 500 "Wharf failed in a way that it should not";
     HandlerRetry "handler-retry" 500 "The handler asked to be tried again";

@@ -63,6 +63,8 @@ pages! {
     ComponentImport "component-import",
     FolderLocked "folder-locked",
     FolderDamaged "folder-damaged",
+    FolderVersion "folder-version",
+    FolderUnknown "folder-unknown",
     BindNotLoopback "bind-not-loopback",
     Internal "internal",
     HandlerRetry "handler-retry",

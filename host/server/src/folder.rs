@@ -18,6 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use wharf_event::{Code, Digest};
 
 const LOCK: &str = "lock";
+const LOG: &str = "log";
 const CACHE: &str = "cache";
 const COMPONENTS: &str = "components";
 
@@ -53,6 +54,12 @@ pub enum FolderError {
         /// Its permission bits.
         mode: u32,
     },
+    /// There is none, and none is to be made.
+    #[error("there is no data folder {path}", path = path.display())]
+    Missing {
+        /// Which folder.
+        path: PathBuf,
+    },
     /// Another host has it.
     #[error("another host uses the data folder {path}: stop that one, or give this one its own with --data", path = path.display())]
     Locked {
@@ -69,6 +76,7 @@ impl FolderError {
             FolderError::Unusable { .. } | FolderError::Foreign { .. } | FolderError::Exposed { .. } => {
                 Code::FolderDamaged
             }
+            FolderError::Missing { .. } => Code::FolderUnknown,
             FolderError::Locked { .. } => Code::FolderLocked,
         }
     }
@@ -101,12 +109,7 @@ impl DataFolder {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(unusable)?;
         own(&dir, path)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
-        let lock = dir.open_with(LOCK, &options).map_err(unusable)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(FolderError::Locked { path: path.to_owned() }),
-            Err(error) => return Err(unusable(error.into())),
-        }
+        let lock = locked(dir.open_with(LOCK, &options).map_err(unusable)?, path)?;
         for folder in [CACHE, COMPONENTS] {
             if !dir.exists(folder) {
                 dir.create_dir_with(folder, &builder).map_err(unusable)?;
@@ -114,6 +117,27 @@ impl DataFolder {
             own(&dir.open_dir(folder).map_err(unusable)?, &path.join(folder))?;
         }
         sync(&dir).map_err(unusable)?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// Opens a folder that is there, to look at it while no host uses it. Nothing is made in it but a lock that is missing.
+    ///
+    /// # Errors
+    /// When there is none, a host uses it, or it cannot be read.
+    pub fn existing(path: &Path) -> Result<Self, FolderError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FolderError::Missing { path: path.to_owned() },
+            _ => FolderError::Unusable { path: path.to_owned(), source },
+        };
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
+        // For reading only where it is there, so that a folder on a disk that takes no writes can be looked at.
+        let lock = match dir.open(LOCK) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && dir.exists(LOG) => {
+                dir.open_with(LOCK, OpenOptions::new().write(true).create(true))
+            }
+            opened => opened,
+        };
+        let lock = locked(lock.map_err(failed)?, path)?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -144,6 +168,15 @@ impl DataFolder {
         }
         // Also when nothing was new: what is there may be left by a host that was killed before it came to this.
         sync(&folder)
+    }
+}
+
+/// Takes the lock, or says who has it.
+fn locked(lock: File, path: &Path) -> Result<File, FolderError> {
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::Locked { path: path.to_owned() }),
+        Err(error) => Err(FolderError::Unusable { path: path.to_owned(), source: error.into() }),
     }
 }
 

@@ -126,7 +126,7 @@ impl Host {
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests)
-            .map_err(|error| Failure::of(Code::FolderDamaged, &error))?;
+            .map_err(|error| Failure::of(error.code(), &error))?;
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         dispatcher.configure(rules).await?;
         let recovered = dispatcher.recovered();

@@ -95,6 +95,17 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Examine a data folder that no host uses, and repair what is made from something else
+    #[command(after_help = "Example:\n  wharf doctor --data /var/lib/wharf --repair\n\n\
+        Exit status: 0 nothing is damaged, or all of it is repaired now; 10 something is left to be done.")]
+    Doctor(DoctorArgs),
+    /// Look at a log that no host uses
+    #[command(after_help = "Example:\n  wharf log verify --data /var/lib/wharf")]
+    Log {
+        /// What to do.
+        #[command(subcommand)]
+        command: LogCommand,
+    },
     /// Say what an error code means and what to do
     #[command(after_help = "Example:\n  wharf explain event-too-large")]
     Explain {
@@ -132,6 +143,34 @@ pub struct ServeArgs {
     /// How long running attempts may take once the host is told to stop
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
     pub drain: Duration,
+}
+
+/// Which data folder.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// The folder that the host keeps everything in
+    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
+    pub data: PathBuf,
+}
+
+/// `wharf doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Which folder
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Set a damaged state or component aside and remove damaged artifacts; the next start makes them again
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// `wharf log`.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Check every byte of the log, and name what is damaged and what is lost with it
+    #[command(after_help = "Example:\n  wharf log verify --data /var/lib/wharf -o json\n\n\
+        Exit status: 0 nothing is damaged, 10 something is.")]
+    Verify(DataArgs),
 }
 
 /// `wharf send`.

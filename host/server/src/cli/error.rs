@@ -34,6 +34,8 @@ pub enum Exit {
     Retry,
     /// The handler said reject, or the event went to a dead-letter queue.
     DeadLetter,
+    /// What was checked is not as it should be.
+    CheckFailed,
 }
 
 impl Exit {
@@ -62,6 +64,7 @@ impl Exit {
             Self::Unavailable => 7,
             Self::Retry => 8,
             Self::DeadLetter => 9,
+            Self::CheckFailed => 10,
         }
     }
 }

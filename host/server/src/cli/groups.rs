@@ -12,7 +12,7 @@ use super::args::Cli;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
     ("Inspect", &["tail", "events", "kv", "stats", "rules", "explain"]),
-    ("Repair", &["dlq"]),
+    ("Repair", &["dlq", "doctor", "log"]),
 ];
 
 /// The command line with its help in groups.
@@ -96,6 +96,9 @@ mod tests {
             "-o json -t acme stats",
             "explain",
             "explain event-json",
+            "doctor",
+            "doctor --data d --repair -o json",
+            "log verify --data d",
             "rules explain -e -",
             "rules explain r -e f",
         ];
@@ -122,6 +125,8 @@ mod tests {
             "dlq redrive q",
             "dlq redrive q x --all",
             "dlq show q",
+            "log",
+            "log verify --repair",
             "-o yaml stats",
             "-t Acme stats",
             "serve --listen nowhere",

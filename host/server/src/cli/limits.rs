@@ -40,3 +40,6 @@ pub const TYPES_REMEMBERED_MAX: usize = 10_000;
 
 /// A value in a table or in a sentence, in characters.
 pub const CELL_CHARS_MAX: usize = 80;
+
+/// Bytes of a data folder after whose reading a line says how far it has come.
+pub const PROGRESS_BYTES: u64 = 256 << 20;

@@ -7,6 +7,7 @@ mod args;
 mod attributes;
 mod batch;
 mod dlq;
+mod doctor;
 mod draft;
 mod error;
 mod events;

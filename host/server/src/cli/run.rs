@@ -9,7 +9,7 @@ use clap::{FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    dlq,
+    dlq, doctor,
     error::{CommandError, Exit, report},
     events, explain, groups, kv,
     output::Output,
@@ -37,6 +37,8 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve::run(args, json),
         Command::Dev(args) => dev::run(args, json),
+        Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Log { command } => doctor::log(&command, &mut Output::new(global.output)).map(Into::into),
         client => {
             runtime().and_then(|runtime| runtime.block_on(ask(client, &global))).map(Into::into).map_err(Into::into)
         }
@@ -59,7 +61,7 @@ async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
         Command::Rules { command } => rules::run(command, global, &mut out).await,
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
-        // Hosts were started before; they are no clients.
-        Command::Serve(_) | Command::Dev(_) => Ok(Exit::Success),
+        // These were run before; they are no clients.
+        Command::Serve(_) | Command::Dev(_) | Command::Doctor(_) | Command::Log { .. } => Ok(Exit::Success),
     }
 }
