@@ -97,6 +97,15 @@ targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
         Host { child, url: ready["url"].as_str().unwrap().to_owned(), ready, logged }
     }
 
+    /// Examines the data folder, which no host may use: exit status, what was found, and what was said on stderr.
+    pub fn examine(&self, arguments: &[&str]) -> (i32, Value, String) {
+        let mut command = wharf();
+        command.current_dir(self.folder.path()).args(["-o", "json"]).args(arguments).args(["--data", "data"]);
+        let output = command.output().unwrap();
+        let found = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), found, String::from_utf8(output.stderr).unwrap())
+    }
+
     /// Starts a host that must not start, and gives what it said and its exit status.
     pub fn refuse(&self, subcommand: &str) -> (i32, String) {
         let output = self.command(subcommand).output().unwrap();

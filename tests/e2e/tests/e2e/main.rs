@@ -12,6 +12,8 @@
 mod conflicts;
 mod contract;
 mod demo;
+mod doctor;
+mod formats;
 mod host;
 mod reading;
 mod refusals;

@@ -78,6 +78,10 @@ fn segments_past_retention_go_and_nothing_goes_with_them_that_is_still_needed() 
     assert_eq!((&before["shared"], &before["stats"]["pending"]), (&"5".into(), &1.into()));
     assert_eq!(host.stop(), Some(0));
 
+    // Row by row what the log that is left gives is what the state file holds.
+    let (status, found, said) = site.examine(&["doctor"]);
+    assert_eq!((status, &found["findings"]), (0, &json!([])), "{found} {said}");
+    assert!(found["state"]["rows"].as_u64() > Some(5) && found["log"]["first_k"].as_u64() > Some(1), "{found}");
     std::fs::remove_file(site.folder.path().join("data/state.redb")).unwrap();
     let host = start(&site);
     assert_eq!(seen(&host), before, "the log that is left gives the whole state");
