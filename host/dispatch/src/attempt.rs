@@ -139,6 +139,10 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
 /// The event, from the log.
 async fn read(attempts: &Attempts, waiting: &Waiting, mut place: Position) -> Result<Event, Stuck> {
     loop {
+        // What was paged from the state may be in the frame that is being synced.
+        if !attempts.shared.durable(place.k).await {
+            return Err(Stuck::Log(AskError::Stopping));
+        }
         let archive = attempts.archive.clone();
         // Reading may take a while where the log's index is not in memory yet: guests must not wait for it.
         let read = blocking(attempts.surroundings.threads.as_ref(), move || archive.event(place)).await;

@@ -75,7 +75,9 @@ impl FrameClock {
             advanced_ms
         };
         if now_ms > told.last_ms {
-            (told.last_ms, told.at) = (now_ms, now);
+            // What is less than a millisecond is not lost, however often somebody asks.
+            let at = if now_ms == advanced_ms { told.at + Duration::from_millis(elapsed_ms) } else { now };
+            (told.last_ms, told.at) = (now_ms, at);
         }
         now_ms
     }
@@ -97,15 +99,14 @@ impl FrameClock {
             return None;
         }
         told.doubt = None;
-        let by_ms = doubt.apart_ms.unsigned_abs();
         if doubt.apart_ms < 0 {
-            told.behind_ms = told.behind_ms.saturating_add(by_ms);
+            told.behind_ms = told.behind_ms.saturating_add(doubt.apart_ms.unsigned_abs());
             return None;
         }
         told.behind_ms = 0;
-        told.last_ms = told.last_ms.max(self.clock.wall_ms());
-        told.at = self.clock.monotonic();
-        Some(by_ms)
+        let by_ms = self.clock.wall_ms().saturating_sub(told.last_ms);
+        (told.last_ms, told.at) = (told.last_ms + by_ms, self.clock.monotonic());
+        (by_ms > 0).then_some(by_ms)
     }
 }
 
@@ -229,6 +230,41 @@ mod tests {
         assert_eq!((clock.now_ms(), clock.step()), (START_MS + 20 * MINUTE_MS, None));
         set.pass(MINUTE_MS);
         assert_eq!(clock.now_ms(), START_MS + 21 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_put_right_again_is_no_jump_of_frame_time() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), 0);
+        set.set_wall(START_MS - HOUR_MS);
+        clock.now_ms();
+        set.pass(10 * MINUTE_MS);
+        assert_eq!(clock.follow(false), None);
+        set.set_wall(START_MS + 10 * MINUTE_MS);
+        clock.now_ms();
+        set.pass(10 * MINUTE_MS);
+        assert_eq!(clock.follow(false), None, "frame time is where the wall clock is");
+        assert_eq!((clock.now_ms(), clock.step()), (START_MS + 20 * MINUTE_MS, None));
+    }
+
+    #[test]
+    fn a_clock_that_is_asked_often_is_not_slow_for_it() {
+        struct Micros(AtomicU64);
+        impl Clock for Micros {
+            fn wall_ms(&self) -> u64 {
+                START_MS + HOUR_MS
+            }
+            fn monotonic(&self) -> Duration {
+                Duration::from_micros(self.0.load(Ordering::Relaxed))
+            }
+        }
+        let micros = Arc::new(Micros(AtomicU64::new(0)));
+        let clock = FrameClock::new(micros.clone(), START_MS);
+        for _ in 0..10_000 {
+            micros.0.fetch_add(1_700, Ordering::Relaxed);
+            clock.now_ms();
+        }
+        assert_eq!(clock.now_ms(), START_MS + 17_000, "by the monotonic clock, while the step is in doubt");
     }
 
     #[test]

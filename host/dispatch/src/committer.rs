@@ -260,9 +260,7 @@ impl Committer {
     }
 
     fn failed(&self, error: String) -> CommitFailed {
-        self.shared.progress.send_modify(|progress| {
-            progress.failed.get_or_insert_with(|| error.clone());
-        });
+        self.shared.fail(error.clone());
         CommitFailed(error)
     }
 

@@ -5,6 +5,7 @@
 
 use std::{collections::VecDeque, ops::Bound};
 
+use bytes::Bytes;
 use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
 use wharf_event::{PluginName, TenantName};
 
@@ -16,6 +17,10 @@ pub(crate) type LaneKey = (TenantName, PluginName);
 #[derive(Default)]
 pub(crate) struct Lane {
     pub(crate) ready: VecDeque<Waiting>,
+    /// How many of them waited for a time.
+    pub(crate) timed: usize,
+    /// From this timer on some that are due were left in the state, since there was no room.
+    pub(crate) overdue: Option<Bytes>,
     pub(crate) running: u32,
     /// The last first attempt that was taken.
     last: Option<DeliveryId>,
@@ -31,7 +36,27 @@ impl Lane {
 
     /// Whether anything waits in it.
     pub(crate) fn has_more(&self) -> bool {
-        self.spilled || !self.ready.is_empty()
+        self.spilled || self.overdue.is_some() || !self.ready.is_empty()
+    }
+
+    /// Takes a delivery whose time has come.
+    pub(crate) fn push_timed(&mut self, waiting: Waiting) {
+        self.timed += 1;
+        self.ready.push_back(waiting);
+    }
+
+    /// Leaves a delivery whose time has come in the state.
+    pub(crate) fn leave(&mut self, timer: Bytes) {
+        if self.overdue.as_ref().is_none_or(|first| timer < *first) {
+            self.overdue = Some(timer);
+        }
+    }
+
+    /// The next one.
+    pub(crate) fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.ready.pop_front()?;
+        self.timed -= usize::from(waiting.row.timed);
+        Some(waiting)
     }
 
     /// Whether a delivery that arose is to be held: there is room for it, and none before it lies in the state. One that is

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
 use wharf_event::{Event, TenantName};
@@ -19,10 +20,13 @@ use crate::{
     attempt,
     attempt::Attempts,
     lane::{Lane, LaneKey, lanes},
-    limits::{HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME},
+    limits::{HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE},
     partition::{Arisen, chain},
     timers::Timers,
 };
+
+/// The lane of an attempt that ended, and its timer if it had one.
+type Done = (LaneKey, Option<Bytes>);
 
 /// A delivery that waits for its attempt.
 pub(crate) struct Waiting {
@@ -40,7 +44,7 @@ pub(crate) struct Scheduler {
     attempts: Arc<Attempts>,
     guests: tokio::runtime::Handle,
     arisen: mpsc::UnboundedReceiver<Arisen>,
-    done: (mpsc::UnboundedSender<LaneKey>, mpsc::UnboundedReceiver<LaneKey>),
+    done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     stopping: watch::Receiver<bool>,
     lanes: BTreeMap<LaneKey, Lane>,
     /// Lanes that have something ready, in the order of their turns.
@@ -98,7 +102,7 @@ impl Scheduler {
                     Some(arisen) => self.take(arisen),
                     None => return,
                 },
-                Some(lane) = self.done.1.recv() => self.ended(&lane),
+                Some((lane, timer)) = self.done.1.recv() => self.ended(&lane, timer.as_ref()),
                 changed = self.stopping.changed() => if changed.is_err() {
                     // The host is gone.
                     return;
@@ -119,9 +123,11 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Without the state nothing can be scheduled; the log's thread meets the same fault and says so to everyone else.
+    /// Without the state nothing can be scheduled, so nothing more may be acknowledged.
     fn unreadable(&self, error: &TableError) {
-        tracing::error!("no more attempts are made, since the state cannot be read: {}", chain(error));
+        let error = format!("the state cannot be read: {}", chain(error));
+        tracing::error!("no more attempts are made, and nothing more is acknowledged: {error}");
+        self.attempts.shared.fail(error);
     }
 
     fn take(&mut self, arisen: Arisen) {
@@ -172,7 +178,17 @@ impl Scheduler {
             if lane.spilled && lane.ready.len() <= room / 4 {
                 self.ready += lane.page(&key, room, &self.attempts.shared.read().state)?;
             }
-            let Some(waiting) = lane.ready.pop_front() else { continue };
+            if lane.overdue.is_some() && lane.timed <= room / 4 {
+                let now_ms = self.attempts.clock.now_ms();
+                let shared = self.attempts.shared.read();
+                self.ready += self.timers.refill(&key, lane, (room, now_ms), &shared.state)?;
+            }
+            let Some(waiting) = lane.pop() else {
+                if lane.has_more() {
+                    self.take_turn(key);
+                }
+                continue;
+            };
             self.ready -= 1;
             lane.running += 1;
             self.running += 1;
@@ -181,7 +197,8 @@ impl Scheduler {
             self.take_turn(key.clone());
             let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
             // The scheduler hears of the end even if the attempt panics, or is never polled.
-            let ended = Ended { done, lane: key };
+            let timer = waiting.row.timed.then(|| waiting.row.timer(waiting.id).into());
+            let ended = Ended { done, lane: key, timer };
             self.guests.spawn(async move {
                 let _ended = ended;
                 attempt::run(&attempts, waiting).await;
@@ -190,8 +207,11 @@ impl Scheduler {
         Ok(())
     }
 
-    fn ended(&mut self, key: &LaneKey) {
+    fn ended(&mut self, key: &LaneKey, timer: Option<&Bytes>) {
         self.running -= 1;
+        if let Some(timer) = timer {
+            self.timers.ended(timer);
+        }
         // A lane stays when it is empty: it knows what it has taken. There are as many as there are plugins.
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.running -= 1;
@@ -214,26 +234,32 @@ impl Scheduler {
 
     /// Time until the next retry is due; a minute when none is.
     fn pause(&self) -> Duration {
-        // Without room for another one it is an attempt's end that is waited for.
-        let next_ms = if self.ready < READY_MAX { self.timers.next_ms() } else { None };
-        let Some(due_ms) = next_ms else { return Duration::from_secs(60) };
+        if self.timers.is_spent() {
+            return Duration::ZERO;
+        }
+        let Some(due_ms) = self.timers.next_ms() else { return Duration::from_secs(60) };
         let ms = due_ms.saturating_sub(self.attempts.clock.now_ms());
         Duration::from_millis(ms.min(60_000))
     }
 
-    /// Gives those that are due their place in their lanes.
+    /// Gives those that are due their place in their lanes. A lane that has no room leaves its own in the state: a flood of
+    /// retries of one plugin stands before nobody else's.
     fn wake(&mut self) -> Result<(), TableError> {
         let now_ms = self.attempts.clock.now_ms();
-        // A flood of retries waits in the state like everything else.
-        while self.ready < READY_MAX {
+        for _ in 0..TIMERS_PAGE {
             if self.timers.is_spent() {
                 self.timers.page(&self.attempts.shared.read().state)?;
             }
-            let Some((id, row)) = self.timers.due(now_ms) else { break };
-            let key = (row.tenant.clone(), row.target.plugin.clone());
-            self.ready += 1;
+            let Some((timer, id, row)) = self.timers.due(now_ms) else { break };
+            let (key, room) = ((row.tenant.clone(), row.target.plugin.clone()), self.room());
             let lane = self.lanes.entry(key.clone()).or_default();
-            lane.ready.push_back(Waiting { id, row, event: None, asked: None });
+            if lane.overdue.is_some() || lane.timed >= room {
+                lane.leave(timer);
+            } else {
+                self.ready += 1;
+                self.timers.take(timer);
+                lane.push_timed(Waiting { id, row, event: None, asked: None });
+            }
             self.take_turn(key);
         }
         Ok(())
@@ -242,13 +268,14 @@ impl Scheduler {
 
 /// Tells the scheduler that an attempt has ended.
 struct Ended {
-    done: mpsc::UnboundedSender<LaneKey>,
+    done: mpsc::UnboundedSender<Done>,
     lane: LaneKey,
+    timer: Option<Bytes>,
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
         // Without a scheduler nobody needs to know.
-        let _ = self.done.send(self.lane.clone());
+        let _ = self.done.send((self.lane.clone(), self.timer.take()));
     }
 }

@@ -50,6 +50,13 @@ impl Shared {
         self.durable(k).await.then_some(value)
     }
 
+    /// Nothing is acknowledged any more; the first reason is the one that is told.
+    pub(crate) fn fail(&self, error: String) {
+        self.progress.send_modify(|progress| {
+            progress.failed.get_or_insert(error);
+        });
+    }
+
     /// Waits until frame `k` is durable; false when it never will be.
     pub(crate) async fn durable(&self, k: u64) -> bool {
         let mut progress = self.progress.subscribe();

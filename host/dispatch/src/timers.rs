@@ -1,15 +1,20 @@
 //! Deliveries that wait for a time, the next ones due in memory, the others in the state.
 //!
-//! Invariant: every timer of the state that is earlier than the horizon is in memory or was taken.
+//! Invariant: every timer of the state that is earlier than the horizon is in memory, was taken, or was left to its lane, which
+//! knows from where on. One that was taken is not taken again while it is under way, however often it is told.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound,
+};
 
 use bytes::Bytes;
 use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
 
 use crate::{
-    lane::id_of,
-    limits::{TIMERS_MAX, TIMERS_PAGE},
+    lane::{Lane, LaneKey, id_of},
+    limits::{LANE_PAGE, TIMERS_MAX, TIMERS_PAGE},
+    schedule::Waiting,
 };
 
 /// The timers of a partition.
@@ -17,12 +22,14 @@ pub(crate) struct Timers {
     next: BTreeMap<Bytes, (DeliveryId, DeliveryRow)>,
     /// From this key on timers lie in the state only; absent when all are in memory.
     horizon: Option<Bytes>,
+    /// Those that wait in a lane's memory or run.
+    taken: HashSet<Bytes>,
 }
 
 impl Timers {
     /// None in memory yet.
     pub(crate) fn unread() -> Self {
-        Self { next: BTreeMap::new(), horizon: Some(Bytes::new()) }
+        Self { next: BTreeMap::new(), horizon: Some(Bytes::new()), taken: HashSet::new() }
     }
 
     /// Takes in a delivery that arose.
@@ -39,13 +46,28 @@ impl Timers {
         }
     }
 
-    /// The next delivery that is due at `now_ms`.
-    pub(crate) fn due(&mut self, now_ms: u64) -> Option<(DeliveryId, DeliveryRow)> {
-        let first = self.next.first_entry()?;
-        if keys::timer_parts(first.key()).is_some_and(|(due_ms, _)| due_ms > now_ms) {
-            return None;
+    /// The next timer that is due at `now_ms` and not under way.
+    pub(crate) fn due(&mut self, now_ms: u64) -> Option<(Bytes, DeliveryId, DeliveryRow)> {
+        loop {
+            let first = self.next.first_entry()?;
+            if keys::timer_parts(first.key()).is_some_and(|(due_ms, _)| due_ms > now_ms) {
+                return None;
+            }
+            let (key, (id, row)) = first.remove_entry();
+            if !self.taken.contains(&key) {
+                return Some((key, id, row));
+            }
         }
-        Some(first.remove())
+    }
+
+    /// The timer `key` is under way from now on.
+    pub(crate) fn take(&mut self, key: Bytes) {
+        self.taken.insert(key);
+    }
+
+    /// The attempt of a timed delivery has ended.
+    pub(crate) fn ended(&mut self, key: &Bytes) {
+        self.taken.remove(key);
     }
 
     /// When the next one is due, in milliseconds since 1970.
@@ -65,8 +87,7 @@ impl Timers {
         if page.len() == TIMERS_PAGE
             && let Some((last, _)) = page.last()
         {
-            // The key right behind the last one.
-            self.horizon = Some([last.as_ref(), &[0]].concat().into());
+            self.horizon = Some(behind(last));
         }
         for (key, _) in page {
             let Some((_, delivery)) = keys::timer_parts(&key) else { continue };
@@ -77,4 +98,45 @@ impl Timers {
         }
         Ok(())
     }
+
+    /// Gives a lane the timers that were left for it in the state, up to `room` and to those due at `now_ms`; at most a page
+    /// is looked at. Says how many it took.
+    pub(crate) fn refill(
+        &mut self,
+        of: &LaneKey,
+        lane: &mut Lane,
+        (room, now_ms): (usize, u64),
+        tables: &impl Tables,
+    ) -> Result<usize, TableError> {
+        let Some(from) = lane.overdue.take() else { return Ok(0) };
+        let page = tables.scan(Table::Timers, &[], Bound::Included(&from), LANE_PAGE)?;
+        let (full, before) = (page.len() == LANE_PAGE, lane.timed);
+        for (key, _) in page {
+            let Some((due_ms, delivery)) = keys::timer_parts(&key) else { continue };
+            if due_ms > now_ms {
+                return Ok(lane.timed - before);
+            }
+            if lane.timed >= room {
+                lane.overdue = Some(key);
+                return Ok(lane.timed - before);
+            }
+            lane.overdue = Some(behind(&key));
+            if keys::lane_of(delivery).as_ref() != Some(of) || self.taken.contains(&key) {
+                continue;
+            }
+            if let Some(row) = DeliveryRow::get(tables, delivery)? {
+                lane.push_timed(Waiting { id: id_of(delivery)?, row, event: None, asked: None });
+                self.taken.insert(key);
+            }
+        }
+        if !full {
+            lane.overdue = None;
+        }
+        Ok(lane.timed - before)
+    }
+}
+
+/// The key right behind `key`.
+fn behind(key: &[u8]) -> Bytes {
+    [key, &[0]].concat().into()
 }

@@ -150,6 +150,7 @@ impl Writer {
     /// Requests that wait, and those still to come, are told why until the host stops.
     async fn fail(&mut self, error: &str) {
         tracing::error!("the log failed, nothing is acknowledged any more: {error}");
+        self.committer.shared().fail(error.to_owned());
         let mut held = self.held.take();
         loop {
             let message = if held.is_some() { held.take() } else { self.messages.recv().await };
