@@ -4,6 +4,7 @@
 //!
 //! It is not part of the product: nothing depends on it.
 
+mod bench;
 mod crash;
 mod demo;
 mod faults;
@@ -32,6 +33,9 @@ enum Command {
     Crash(crash::Args),
     /// End a partition at every operation of a script, in every way, and check what comes back.
     Faults(faults::Args),
+    /// Measure; a benchmark is no test.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Crash(args) => crash::run(&args),
         Command::Faults(args) => faults::run(&args),
+        Command::Bench(which) => bench::run(&which),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,8 @@
 //! What Debian's package lists offer, and fetching it.
 //!
-//! Invariant: nothing is installed and no configuration is changed; packages are downloaded as files. The lists are updated only
-//! where they are stale and this is root.
+//! Invariant: what guests are built with is never installed: its packages are downloaded as files. Only a server that a benchmark
+//! needs is ([`install`]), where this is root. No configuration is changed. The lists are updated only where they are stale and
+//! this is root.
 //!
 //! It names no host: the machine's own sources are used.
 
@@ -46,6 +47,24 @@ pub fn find(oldest: &str) -> Result<Packages> {
         Some(version) => bail!("Debian offers {SOURCE} {version} to this machine: {oldest} or newer is needed"),
         None => bail!("Debian offers no {SOURCE} to this machine, so there is no wasm target to be had from it"),
     }
+}
+
+/// Installs a package that is to run as a program here. Its service is not started.
+pub fn install(package: &str) -> Result<()> {
+    let by_hand = format!("this needs the package {package}: run `apt-get install {package}` as root");
+    if !rustix::process::geteuid().is_root() || process::find("apt-get").is_none() {
+        bail!(by_hand);
+    }
+    let install = || {
+        let mut command = Command::new("apt-get");
+        command.args(["-qq", "--yes", "--no-install-recommends", "install", package]);
+        // In single-user mode Debian's scripts install services and start none.
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+        process::run(&mut command)
+    };
+    // Lists that are stale name files that are gone.
+    let again = |_| process::run(Command::new("apt-get").args(["-qq", "update"])).and_then(|()| install());
+    install().or_else(again).context(by_hand)
 }
 
 /// Downloads what is wanted and not yet in `folder`.

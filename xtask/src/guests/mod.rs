@@ -5,7 +5,7 @@
 //!
 //! It does not test the plugins and does not run them.
 
-mod apt;
+pub mod apt;
 mod build;
 pub mod cargo;
 mod command;
@@ -16,5 +16,5 @@ mod rustup;
 mod steps;
 mod toolchain;
 
-pub use build::build;
+pub use build::{Guest, build};
 pub use command::{Args, run};

@@ -1,4 +1,4 @@
-//! The host's HTTP API, as far as the demo and the crash test need it.
+//! The host's HTTP API, as far as the demo, the crash test and the benchmarks need it.
 //!
 //! Invariant: a request that got no answer is told apart from one that was refused: only of the latter is known that it changed
 //! nothing.
@@ -44,6 +44,15 @@ pub enum Answer {
     Refused(String),
 }
 
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Batch {
+    /// All of so many events are durable.
+    Accepted(usize),
+    /// Not now.
+    Busy,
+}
+
 /// A client of one host. Threads have one each: it keeps its connection.
 pub struct Api {
     agent: Agent,
@@ -72,6 +81,25 @@ impl Api {
             StatusCode::SERVICE_UNAVAILABLE => Answer::Busy,
             status => Answer::Refused(format!("{status}: {body}")),
         })
+    }
+
+    /// Posts a batch. Every event of it must be taken, or this is an error; none is one that the host had before.
+    pub fn post_batch(&self, batch: &[u8]) -> Result<Batch> {
+        let request = self.agent.post(format!("{}/buses/default/events", self.base));
+        let mut response = request.content_type("application/cloudevents-batch+json").send(batch)?;
+        let body = response.body_mut().read_to_string()?;
+        match response.status() {
+            StatusCode::OK => {
+                let admissions: Vec<Admission> = serde_json::from_str(&body)
+                    .with_context(|| format!("reading the admissions of a batch: {body}"))?;
+                if admissions.iter().any(|admission| admission.duplicate) {
+                    bail!("an event of a batch was taken for a duplicate");
+                }
+                Ok(Batch::Accepted(admissions.len()))
+            }
+            StatusCode::SERVICE_UNAVAILABLE => Ok(Batch::Busy),
+            status => bail!("the host refused a batch: {status}: {body}"),
+        }
     }
 
     /// The tenant's totals.

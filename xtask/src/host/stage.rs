@@ -1,4 +1,4 @@
-//! The folder that a host is run in: the demo's configuration, the plugins beside it, the data, and the host's log.
+//! The folder that a host is run in: a configuration, the plugins beside it, the data, and the host's log.
 //!
 //! Invariant: the folder is removed when it is no longer used, unless it is kept on purpose.
 //!
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::guests::{self, cargo};
+use crate::guests::{self, Guest, cargo};
 
-/// The configuration that is run, in the repository.
+/// The demo's configuration, in the repository.
 const CONFIG: &str = "demo/wharf.toml";
 
 /// A folder to run hosts in.
@@ -21,15 +21,21 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Builds the guests and lays them out with the configuration, in a new folder.
+    /// Builds the guests and lays them out with the demo's configuration, in a new folder.
     pub fn prepare(name: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(name).tempdir().context("making a temporary folder")?;
-        for guest in guests::build()? {
+        let from = cargo::repository().join(CONFIG);
+        let config = fs::read_to_string(&from).with_context(|| format!("reading {}", from.display()))?;
+        Self::lay_out(&std::env::temp_dir(), name, &config, &guests::build()?)
+    }
+
+    /// Lays guests out with a configuration, in a new folder inside of `within`.
+    pub fn lay_out(within: &Path, name: &str, config: &str, guests: &[Guest]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix(name).tempdir_in(within).context("making a temporary folder")?;
+        for guest in guests {
             let to = folder.path().join(format!("{}.wasm", guest.name));
             fs::copy(&guest.path, &to).with_context(|| format!("copying {}", guest.path.display()))?;
         }
-        let from = cargo::repository().join(CONFIG);
-        fs::copy(&from, folder.path().join("wharf.toml")).with_context(|| format!("copying {}", from.display()))?;
+        fs::write(folder.path().join("wharf.toml"), config).context("writing the configuration")?;
         Ok(Self { folder })
     }
 

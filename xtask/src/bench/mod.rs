@@ -1,0 +1,44 @@
+//! `cargo xtask bench`: what this program costs, beside something that everybody knows.
+//!
+//! Invariants: both sides are measured in one run, on the same file system, with the same bytes, and what was counted is checked;
+//! with `-o json` stdout has exactly one object, and all talk is on stderr.
+//!
+//! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
+
+mod cpu;
+mod load;
+mod machine;
+mod median;
+mod ours;
+mod peer;
+mod redis;
+mod streams;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+/// What is measured.
+#[derive(clap::Subcommand)]
+pub enum Bench {
+    /// Events through a sandboxed counting plugin, beside Redis streams that sync every write.
+    Redis(redis::Args),
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
+}
+
+/// Measures.
+pub fn run(which: &Bench) -> Result<()> {
+    match which {
+        Bench::Redis(args) => redis::run(args),
+    }
+}
+
+fn say(what: &str) {
+    eprintln!("bench: {what}");
+}
