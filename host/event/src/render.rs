@@ -50,17 +50,27 @@ impl Event {
     /// it is binary. A payload member that is there twice counts with its last value.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let mut object: Map<String, Value> =
-            self.own_attributes().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
-        object.extend(self.extensions().iter().map(|(name, value)| (name.clone(), json_value(value))));
-        let payload = self.data().map(|data| match data {
+        let mut object = self.attributes_to_value();
+        object.extend(self.data_to_value().map(|(name, value)| (name.to_owned(), value)));
+        Value::Object(object)
+    }
+
+    /// The part of [`Event::to_value`] that costs little: everything but the payload.
+    #[must_use]
+    pub fn attributes_to_value(&self) -> Map<String, Value> {
+        let own = self.own_attributes().map(|(name, value)| (name.to_owned(), Value::from(value)));
+        own.chain(self.extensions().iter().map(|(name, value)| (name.clone(), json_value(value)))).collect()
+    }
+
+    /// The other part: the payload, with the name that it has there.
+    #[must_use]
+    pub fn data_to_value(&self) -> Option<(&'static str, Value)> {
+        self.data().map(|data| match data {
             // It was checked to be JSON when the event was made.
             Data::Json(bytes) => ("data", serde_json::from_slice(bytes).unwrap_or(Value::Null)),
             Data::Text(bytes) => ("data", text(bytes)),
             Data::Binary(bytes) => ("data_base64", Value::from(STANDARD.encode(bytes))),
-        });
-        object.extend(payload.map(|(name, value)| (name.to_owned(), value)));
-        Value::Object(object)
+        })
     }
 }
 

@@ -46,7 +46,10 @@ impl Pattern {
     /// Why the event does not match: the first field that fails. `None` means that it matches.
     #[must_use]
     pub fn explain(&self, subject: &Subject) -> Option<Mismatch> {
-        explain_fields(&self.root, Some(&subject.value), &mut String::new())
+        if self.matches(subject) {
+            return None;
+        }
+        first_failure(&self.root, &mut String::new(), |name| subject.get(name))
     }
 }
 

@@ -5,7 +5,9 @@
 //! that has them all. A field exists if a scalar is there, `null` included, or a list with a scalar in it: objects and empty
 //! lists are no leaves.
 
-use serde_json::Value;
+use std::cell::OnceCell;
+
+use serde_json::{Map, Value};
 use wharf_event::Event;
 
 use crate::{
@@ -13,25 +15,40 @@ use crate::{
     pattern::{Field, Fields, Pattern},
 };
 
-/// An event as patterns see it: parsed once, matched against many.
+/// An event as patterns see it: parsed once, and only as far as they look, matched against many.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    pub(crate) value: Value,
+    event: Event,
+    attributes: Map<String, Value>,
+    /// Parsed when the first pattern asks for it: most rules look at attributes only.
+    payload: OnceCell<Option<(&'static str, Value)>>,
 }
 
 impl Subject {
-    /// Parses the event's payload, if it is JSON.
+    /// The subject that this event is.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        Self { value: event.to_value() }
+        Self { event: event.clone(), attributes: event.attributes_to_value(), payload: OnceCell::new() }
+    }
+
+    /// What the event has under a name at its top.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        if !PAYLOAD_NAMES.contains(&name) {
+            return self.attributes.get(name);
+        }
+        let payload = self.payload.get_or_init(|| self.event.data_to_value()).as_ref();
+        payload.filter(|(its_name, _)| *its_name == name).map(|(_, value)| value)
     }
 }
+
+/// The names that a payload has in the JSON form. No attribute can be called so.
+const PAYLOAD_NAMES: [&str; 2] = ["data", "data_base64"];
 
 impl Pattern {
     /// Whether the event matches.
     #[must_use]
     pub fn matches(&self, subject: &Subject) -> bool {
-        self.root.matches(Some(&subject.value))
+        self.root.fields.iter().all(|(name, field)| field.matches(subject.get(name)))
     }
 }
 

@@ -66,6 +66,8 @@ mod context;
 mod draft;
 mod event;
 mod failure;
+#[cfg(all(feature = "heap", target_arch = "wasm32"))]
+mod heap;
 mod log;
 mod payload;
 #[doc(hidden)]
