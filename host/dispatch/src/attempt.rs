@@ -21,7 +21,7 @@ use crate::{
     meters::Meters,
     partition::{AskError, Partition, chain},
     rules::{Plugin, RuleSet},
-    schedule::Waiting,
+    schedule::{Slot, Waiting},
     settling::{Settlement, settle},
     shared::Shared,
     surroundings::{Surroundings, blocking},
@@ -67,8 +67,8 @@ fn failure(code: Code, reason: String) -> Failure {
 }
 
 /// Tries a delivery once and settles it.
-pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
-    let ended = AssertUnwindSafe(deliver(attempts, &waiting)).catch_unwind().await;
+pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>) {
+    let ended = AssertUnwindSafe(deliver(attempts, &waiting, slot)).catch_unwind().await;
     let stuck = match ended {
         Ok(Ok(())) => return,
         Ok(Err(stuck)) => stuck,
@@ -78,7 +78,9 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
         }
     };
     let settled = match stuck {
-        Stuck::Failed(failure) => settle(attempts, &waiting, &Settlement::failed(attempts, &waiting, failure)).await,
+        Stuck::Failed(failure) => {
+            settle(attempts, &waiting, &Settlement::failed(attempts, &waiting, failure), slot).await
+        }
         Stuck::Log(error) => Err(error),
     };
     if let Err(error) = settled {
@@ -86,12 +88,14 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting) {
     }
 }
 
-async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
+async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Result<(), Stuck> {
     let received = match &waiting.event {
-        Some(event) => event.clone(),
-        None => match waits_at(attempts, waiting)? {
-            Some(place) => read(attempts, waiting, place).await?,
-            None => return Ok(()),
+        // What came by the message of its frame comes once.
+        Some(event) if waiting.asked.is_some() => event.clone(),
+        held => match (waits_at(attempts, waiting)?, held) {
+            (None, _) => return Ok(()),
+            (Some(_), Some(event)) => event.clone(),
+            (Some(place), None) => read(attempts, waiting, place).await?,
         },
     };
     let rules = Arc::clone(&attempts.rules.borrow());
@@ -106,7 +110,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
         Err(verdict) => {
             let release = plugin.handler.digest();
             let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), transforming);
-            return settle(attempts, waiting, &settlement).await.map_err(stuck);
+            return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
@@ -119,7 +123,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting) -> Result<(), Stuck> {
                 let release = plugin.handler.digest();
                 let took = transforming + duration;
                 let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, took);
-                match settle(attempts, waiting, &settlement).await {
+                match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
                     Err(error) => return Err(stuck(error)),

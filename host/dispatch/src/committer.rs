@@ -1,6 +1,6 @@
-//! From requests to a durable frame: decide, apply, append, in one step that blocks on the disk.
+//! From requests to a durable frame: decide and apply ([`Committer::sequence`]), then write and sync ([`Committer::append`]).
 //!
-//! Invariant: the answers that [`Committer::commit`] returns derive from frames that are durable. A failed write or sync ends
+//! Invariant: the answers that [`Committer::append`] returns derive from frames that are durable. A failed write or sync ends
 //! it: nothing is committed any more, and nothing is tried again. It has no thread and no channel; whoever calls it has them.
 
 use std::{
@@ -38,6 +38,8 @@ pub struct Committer {
     cleaned: VecDeque<(u64, u64)>,
     /// The last frame is a mark or an epoch: no other mark is needed.
     marked: bool,
+    /// The frame that is being gathered.
+    draft: Option<FrameDraft>,
 }
 
 /// An answer to a request, or why there is none.
@@ -60,9 +62,19 @@ pub struct CommitFailed(pub(crate) String);
 /// What a frame is made of.
 struct FrameDraft {
     k: u64,
+    /// The frame that the state included before.
+    before_k: u64,
     now_ms: u64,
+    /// What its requests come to at most.
+    bytes: usize,
     records: Vec<(u64, u16, Vec<u8>)>,
     committed: Committed,
+}
+
+impl FrameDraft {
+    fn is_full(&self) -> bool {
+        self.bytes >= FRAME_GATHER_BYTES || self.committed.answers.len() >= FRAME_GATHER_REQUESTS
+    }
 }
 
 impl Committer {
@@ -80,36 +92,81 @@ impl Committer {
         let shared = Arc::new(Shared::new(state, log.last_k()));
         // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
         let checkpointed = None;
-        Ok((
-            Self { log, sequencer, shared, clock, surroundings, checkpointed, cleaned: VecDeque::new(), marked: true },
-            recovered,
-        ))
+        let committer = Self {
+            log,
+            sequencer,
+            shared,
+            clock,
+            surroundings,
+            checkpointed,
+            cleaned: VecDeque::new(),
+            marked: true,
+            draft: None,
+        };
+        Ok((committer, recovered))
     }
 
     /// Decides `first` and what `more` has behind it, appends one frame, and gives the answers once it is durable.
     ///
     /// # Errors
     /// When the log or the state failed; every request that was taken from `more` is then without an answer.
-    pub fn commit(
-        &mut self,
-        first: Request,
-        mut more: impl FnMut() -> Option<Request>,
-    ) -> Result<Committed, CommitFailed> {
-        let mut draft = FrameDraft {
-            k: self.log.last_k() + 1,
-            now_ms: self.clock.now_ms(),
-            records: Vec::new(),
-            committed: Committed::default(),
-        };
+    pub fn commit(&mut self, first: Request, more: impl FnMut() -> Option<Request>) -> Result<Committed, CommitFailed> {
+        self.sequence(first, more)?;
+        self.append()
+    }
+
+    /// Decides `first` and what `more` has behind it as part of the next frame. Attempts see what was decided at once; nobody
+    /// else does before the frame is appended.
+    ///
+    /// # Errors
+    /// When the state failed; then every request of the frame is without an answer.
+    pub fn sequence(&mut self, first: Request, mut more: impl FnMut() -> Option<Request>) -> Result<(), CommitFailed> {
+        let mut draft = self.draft.take().unwrap_or_else(|| self.draft());
         // After an error or a panic the state may hold half of a request: nobody may take it for durable.
         let gathered = catch_unwind(AssertUnwindSafe(|| self.gather(first, &mut more, &mut draft)));
         let gathered = match gathered {
             Ok(gathered) => gathered.map_err(|error| chain(&error)),
             Err(_) => Err("deciding a request panicked; that is a defect of the host".to_owned()),
         };
-        let appended = gathered.and_then(|()| self.append(&draft).map_err(|error| chain(&error)));
-        self.prepared(appended)?;
+        gathered.map_err(|error| self.failed(error))?;
+        self.draft = Some(draft);
+        Ok(())
+    }
+
+    /// The answers of the frame that is not appended yet, in order. They must not leave before it is.
+    pub fn sequenced(&self) -> &[Answered] {
+        self.draft.as_ref().map_or(&[], |draft| &draft.committed.answers)
+    }
+
+    /// Whether the next frame takes no more requests.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.draft.as_ref().is_some_and(FrameDraft::is_full)
+    }
+
+    /// Appends what was sequenced as one frame, and gives the answers once it is durable.
+    ///
+    /// # Errors
+    /// When the log failed.
+    pub fn append(&mut self) -> Result<Committed, CommitFailed> {
+        let draft = self.draft.take().unwrap_or_else(|| self.draft());
+        if draft.records.is_empty() {
+            self.shared.write().k = draft.before_k;
+        }
+        let written = self.write(&draft).map_err(|error| chain(&error));
+        self.prepared(written)?;
         Ok(draft.committed)
+    }
+
+    fn draft(&self) -> FrameDraft {
+        FrameDraft {
+            k: self.log.last_k() + 1,
+            before_k: self.shared.read().k,
+            now_ms: self.clock.now_ms(),
+            bytes: 0,
+            records: Vec::new(),
+            committed: Committed::default(),
+        }
     }
 
     fn gather(
@@ -120,17 +177,13 @@ impl Committer {
     ) -> Result<(), TableError> {
         let shared = Arc::clone(&self.shared);
         let mut sequenced = shared.write();
-        let before = std::mem::replace(&mut sequenced.k, draft.k);
-        let (mut bytes, mut next) = (0, Some(first));
+        sequenced.k = draft.k;
+        let mut next = Some(first);
         while let Some(request) = next {
-            bytes += size(&request);
+            draft.bytes += size(&request);
             let answer = self.decided(request, draft, &mut sequenced.state)?;
             draft.committed.answers.push(answer);
-            let full = bytes >= FRAME_GATHER_BYTES || draft.committed.answers.len() >= FRAME_GATHER_REQUESTS;
-            next = if full { None } else { more() };
-        }
-        if draft.records.is_empty() {
-            sequenced.k = before;
+            next = if draft.is_full() { None } else { more() };
         }
         Ok(())
     }
@@ -161,7 +214,7 @@ impl Committer {
         Ok(Ok(answer))
     }
 
-    fn append(&mut self, draft: &FrameDraft) -> Result<(), LogError> {
+    fn write(&mut self, draft: &FrameDraft) -> Result<(), LogError> {
         if draft.records.is_empty() {
             return Ok(());
         }
@@ -209,6 +262,7 @@ impl Committer {
     /// A checkpoint of everything up to the last frame; absent while another one is being written.
     #[must_use]
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
+        assert!(self.draft.is_none(), "a checkpoint holds durable frames only");
         let checkpoint = self.shared.write().state.freeze(self.log.last_k())?;
         self.checkpointed = Some(self.surroundings.clock.monotonic());
         Some(checkpoint)

@@ -26,7 +26,7 @@ use crate::{
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
-    writer::Writer,
+    writer::{Pace, Writer},
 };
 
 /// How a host keeps and runs things.
@@ -94,7 +94,7 @@ impl Dispatcher {
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
         });
-        let writer = Writer { committer, messages, reports: sender, arisen, held: None };
+        let writer = Writer { committer, messages, reports: sender, arisen, held: None, pace: Pace::default() };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

@@ -16,6 +16,15 @@ pub const FRAME_GATHER_BYTES: usize = 4 << 20;
 /// Requests after which a frame is closed.
 pub const FRAME_GATHER_REQUESTS: usize = 4_096;
 
+/// Requests a millisecond from which on a frame waits for more of them. One client that waits for each answer makes fewer.
+pub const FAST_REQUESTS_PER_MS: u128 = 16;
+
+/// Time over which requests are counted for that.
+pub const PACE_OVER: Duration = Duration::from_millis(4);
+
+/// How long a frame waits for more requests where they come fast.
+pub const GATHER_PAUSE: Duration = Duration::from_micros(400);
+
 /// Idle time after which the last frame is followed by a mark.
 pub const MARK_AFTER: Duration = Duration::from_millis(100);
 
@@ -45,6 +54,9 @@ pub const LANE_READY_MAX: usize = 1_024;
 
 /// Deliveries that one page brings to a lane: the log's thread waits while it is read.
 pub const LANE_PAGE: usize = 256;
+
+/// Bytes of events that are read ahead for one page.
+pub const READ_AHEAD_BYTES: usize = 4 << 20;
 
 /// Deliveries of all lanes that are held in memory. Beyond it every lane holds [`LANE_READY_MIN`].
 pub const READY_MAX: usize = 65_536;

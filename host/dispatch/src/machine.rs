@@ -1,6 +1,10 @@
 //! The machine's own surroundings: its clocks, its random numbers, its threads, a folder of its disk.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cap_std::fs::{Dir, OpenOptions};
 use futures_util::future::BoxFuture;
@@ -48,7 +52,7 @@ impl Clock for SystemClock {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn monotonic(&self) -> std::time::Duration {
+    fn monotonic(&self) -> Duration {
         self.start.elapsed()
     }
 }
@@ -68,6 +72,11 @@ struct SystemThreads {
 impl Threads for SystemThreads {
     fn blocking(&self, job: Job) {
         drop(self.io.spawn_blocking(job));
+    }
+
+    fn pause(&self, time: Duration) {
+        // Timers of the I/O threads are too coarse for this.
+        std::thread::park_timeout(time);
     }
 
     fn partition(&self, task: BoxFuture<'static, ()>) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    Answer, CarriedEvent, CarryRequest, Due, PublishRequest, RedriveWhich, Refused, Request, TargetRef, WriteOp,
-    WriteRequest,
+    Answer, CarriedEvent, CarryRequest, Due, PublishRequest, RedriveWhich, Refused, Request, SettleRequest, TargetRef,
+    WriteOp, WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
@@ -14,6 +14,7 @@ use wharf_state::Snapshot;
 use crate::{
     clock::Clock,
     limits::{FRAME_GATHER_BYTES, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
+    schedule::Slot,
 };
 
 /// Why a request got no answer of the machine.
@@ -44,6 +45,8 @@ pub(crate) struct Job {
     /// When it was made, by the monotonic clock.
     pub(crate) asked: Duration,
     pub(crate) answer: oneshot::Sender<Result<Answer, AskError>>,
+    /// The attempt's, which another may have as soon as this settlement is sequenced.
+    pub(crate) slot: Option<Arc<Slot>>,
     pub(crate) _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -75,22 +78,35 @@ impl Partition {
         Self { messages, room: Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize)), clock }
     }
 
-    /// Asks, and gives the answer when it is durable. Requests from outside wait for room first; settles never do.
+    /// Asks from outside, and gives the answer when it is durable. Such requests wait for room first.
     pub(crate) async fn ask(&self, request: Request) -> Result<Answer, AskError> {
         let bytes = size(&request);
         if bytes > REQUEST_BYTES_MAX {
             return Err(AskError::TooLarge { bytes });
         }
-        let settles = matches!(request, Request::Settle(_));
-        let _room = if settles {
-            None
-        } else {
-            let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(WAITING_REQUESTS_KIB);
-            let room = Arc::clone(&self.room).acquire_many_owned(kib).await;
-            Some(room.map_err(|_| AskError::Stopping)?)
-        };
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(WAITING_REQUESTS_KIB);
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| AskError::Stopping)?;
+        self.send(request, Some(room), None).await
+    }
+
+    /// Settles an attempt, and gives the answer when it is durable. It waits for no room: what it ends takes more.
+    pub(crate) async fn settle(&self, request: SettleRequest, slot: &Arc<Slot>) -> Result<Answer, AskError> {
+        let request = Request::Settle(Box::new(request));
+        let bytes = size(&request);
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(AskError::TooLarge { bytes });
+        }
+        self.send(request, None, Some(Arc::clone(slot))).await
+    }
+
+    async fn send(
+        &self,
+        request: Request,
+        room: Option<OwnedSemaphorePermit>,
+        slot: Option<Arc<Slot>>,
+    ) -> Result<Answer, AskError> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { request, asked: self.clock.monotonic(), answer, _room };
+        let job = Job { request, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
     }

@@ -6,21 +6,27 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
-use wharf_event::{Event, TenantName};
+use wharf_event::{Event, Position, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 
 use crate::{
     attempt,
     attempt::Attempts,
     lane::{Lane, LaneKey, lanes},
-    limits::{HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE},
+    limits::{
+        HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READ_AHEAD_BYTES, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME,
+        TIMERS_PAGE,
+    },
     partition::{Arisen, chain},
     timers::Timers,
 };
@@ -39,12 +45,19 @@ pub(crate) struct Waiting {
     pub(crate) asked: Option<Duration>,
 }
 
+/// Events that were read for deliveries of a lane.
+struct ReadAhead {
+    lane: LaneKey,
+    events: HashMap<DeliveryId, Event>,
+}
+
 /// The scheduler's own.
 pub(crate) struct Scheduler {
     attempts: Arc<Attempts>,
     guests: tokio::runtime::Handle,
     arisen: mpsc::UnboundedReceiver<Arisen>,
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
+    read: (mpsc::UnboundedSender<ReadAhead>, mpsc::UnboundedReceiver<ReadAhead>),
     stopping: watch::Receiver<bool>,
     lanes: BTreeMap<LaneKey, Lane>,
     /// Lanes that have something ready, in the order of their turns.
@@ -70,6 +83,7 @@ impl Scheduler {
             guests,
             arisen,
             done: mpsc::unbounded_channel(),
+            read: mpsc::unbounded_channel(),
             stopping,
             lanes: BTreeMap::new(),
             turns: VecDeque::new(),
@@ -103,6 +117,7 @@ impl Scheduler {
                     None => return,
                 },
                 Some((lane, timer)) = self.done.1.recv() => self.ended(&lane, timer.as_ref()),
+                Some(read) = self.read.1.recv() => self.hold(read),
                 changed = self.stopping.changed() => if changed.is_err() {
                     // The host is gone.
                     return;
@@ -156,6 +171,29 @@ impl Scheduler {
         if self.ready < READY_MAX { LANE_READY_MAX } else { LANE_READY_MIN }
     }
 
+    /// Reads the events of deliveries that came from the state, frame by frame: one by one they would cost more than an attempt.
+    fn read_ahead(&self, lane: LaneKey, paged: Vec<(DeliveryId, Position)>) {
+        let bytes_max = HELD_EVENT_BYTES.saturating_sub(self.held_bytes).min(READ_AHEAD_BYTES);
+        let (archive, read) = (self.attempts.archive.clone(), self.read.0.clone());
+        self.attempts.surroundings.threads.blocking(Box::new(move || {
+            let (ids, positions): (Vec<_>, Vec<_>) = paged.into_iter().unzip();
+            let events = ids.into_iter().zip(archive.events(&positions, bytes_max));
+            let events = events.filter_map(|(id, event)| Some((id, event?))).collect();
+            // Without a scheduler nobody needs them.
+            let _ = read.send(ReadAhead { lane, events });
+        }));
+    }
+
+    /// Gives events that were read ahead to the deliveries that still wait for their turn.
+    fn hold(&mut self, read: ReadAhead) {
+        let ReadAhead { lane, mut events } = read;
+        let Some(lane) = self.lanes.get_mut(&lane) else { return };
+        for waiting in lane.ready.iter_mut().filter(|waiting| waiting.event.is_none()) {
+            waiting.event = events.remove(&waiting.id);
+            self.held_bytes += waiting.event.as_ref().map_or(0, Event::size);
+        }
+    }
+
     fn take_turn(&mut self, key: LaneKey) {
         if self.in_turns.insert(key.clone()) {
             self.turns.push_back(key);
@@ -176,8 +214,13 @@ impl Scheduler {
                 continue;
             }
             if lane.spilled && lane.ready.len() <= room / 4 {
+                let held = lane.ready.len();
                 self.ready += lane.page(&key, room, &self.attempts.shared.read().state)?;
+                let paged: Vec<_> =
+                    lane.ready.iter().skip(held).map(|one| (one.id, one.row.event_at(one.id))).collect();
+                self.read_ahead(key.clone(), paged);
             }
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
             if lane.overdue.is_some() && lane.timed <= room / 4 {
                 let now_ms = self.attempts.clock.now_ms();
                 let shared = self.attempts.shared.read();
@@ -198,11 +241,8 @@ impl Scheduler {
             let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
             // The scheduler hears of the end even if the attempt panics, or is never polled.
             let timer = waiting.row.timed.then(|| waiting.row.timer(waiting.id).into());
-            let ended = Ended { done, lane: key, timer };
-            self.guests.spawn(async move {
-                let _ended = ended;
-                attempt::run(&attempts, waiting).await;
-            });
+            let slot = Arc::new(Slot { done, lane: key, timer, freed: AtomicBool::new(false) });
+            self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
         }
         Ok(())
     }
@@ -266,16 +306,26 @@ impl Scheduler {
     }
 }
 
-/// Tells the scheduler that an attempt has ended.
-struct Ended {
+/// An attempt's place among those that run. The scheduler hears once that it is free: when the settlement is sequenced, since
+/// the next attempt sees it then, and at the latest when the attempt ends in whatever way.
+pub(crate) struct Slot {
     done: mpsc::UnboundedSender<Done>,
     lane: LaneKey,
     timer: Option<Bytes>,
+    freed: AtomicBool,
 }
 
-impl Drop for Ended {
+impl Slot {
+    pub(crate) fn free(&self) {
+        if !self.freed.swap(true, Ordering::AcqRel) {
+            // Without a scheduler nobody needs to know.
+            let _ = self.done.send((self.lane.clone(), self.timer.clone()));
+        }
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
-        // Without a scheduler nobody needs to know.
-        let _ = self.done.send((self.lane.clone(), self.timer.take()));
+        self.free();
     }
 }

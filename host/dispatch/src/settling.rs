@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_capability::Effects;
 use wharf_delivery::{
-    Answer, Attempt, Failure, Outcome, PublishRequest, Read, Refused, Request, RetryPolicy, SettleRequest, Standing,
-    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
+    Answer, Attempt, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing, TargetRef,
+    Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
 use wharf_event::{Digest, Event, QueueName};
 
-use crate::{attempt::Attempts, partition::AskError, schedule::Waiting};
+use crate::{
+    attempt::Attempts,
+    partition::AskError,
+    schedule::{Slot, Waiting},
+};
 
 /// What an attempt settles with.
 pub(crate) struct Settlement {
@@ -75,7 +79,12 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
 }
 
 /// Settles; matches what was published again when the rules change meanwhile.
-pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settlement) -> Result<(), AskError> {
+pub(crate) async fn settle(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    with: &Settlement,
+    slot: &Arc<Slot>,
+) -> Result<(), AskError> {
     let Waiting { id, row, asked, .. } = waiting;
     loop {
         let rules = Arc::clone(&attempts.rules.borrow());
@@ -101,7 +110,7 @@ pub(crate) async fn settle(attempts: &Attempts, waiting: &Waiting, with: &Settle
             published: with.published.iter().map(matched).collect(),
             writes: with.writes.clone(),
         };
-        match attempts.partition.ask(Request::Settle(Box::new(request))).await {
+        match attempts.partition.settle(request, slot).await {
             Ok(Answer::Settled(_)) => {
                 if !matches!(with.outcome, Outcome::Retry { .. }) {
                     let since = Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms));

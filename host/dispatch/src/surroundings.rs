@@ -3,7 +3,7 @@
 //! Invariant: nothing in this crate takes a clock, a random number, a thread or a file from anywhere else. So the whole of it
 //! runs under virtual time, on a disk that fails, one step after the other, and does the same again under the same seed.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use wharf_log::{AnyDisk, SegmentSizes};
@@ -24,6 +24,12 @@ pub trait Random: Send + Sync + 'static {
 pub trait Threads: Send + Sync + 'static {
     /// Runs a job that may block.
     fn blocking(&self, job: Job);
+
+    /// Lets time pass on the partition's thread, which has nothing else to do then. Where time is not real there is nothing to
+    /// wait for.
+    fn pause(&self, time: Duration) {
+        let _ = time;
+    }
 
     /// Runs the partition's task to its end. It blocks on the disk, so it has a thread for itself.
     ///

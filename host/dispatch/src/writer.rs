@@ -3,22 +3,29 @@
 //! While a frame is being synced the next requests gather in the channel: that is the group commit. When the log or the state
 //! has failed, requests are told why until the host stops.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use tokio::{
     sync::{
+        OwnedSemaphorePermit,
         mpsc::{UnboundedReceiver, UnboundedSender},
         oneshot,
     },
     time::timeout,
 };
+use wharf_delivery::{Answer, Request};
 use wharf_state::{Checkpoint, State};
 
 use crate::{
     committer::{Answered, CommitFailed, Committed, Committer},
-    limits::{LAST_CHECKPOINT_WAIT, MARK_AFTER},
+    limits::{FAST_REQUESTS_PER_MS, GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, PACE_OVER},
     partition::{Arisen, AskError, Job, Message, chain},
+    schedule::Slot,
 };
 
 /// The task's own.
@@ -30,6 +37,7 @@ pub(crate) struct Writer {
     pub(crate) arisen: UnboundedSender<Arisen>,
     /// A message that came behind the last frame's requests.
     pub(crate) held: Option<Message>,
+    pub(crate) pace: Pace,
 }
 
 impl Writer {
@@ -73,41 +81,65 @@ impl Writer {
 
     /// Commits `first` and the requests behind it, until the frame is full or something else comes, and answers.
     fn commit(&mut self, first: Job) -> Result<(), CommitFailed> {
-        let Job { request, asked, answer, _room } = first;
-        let (mut askers, mut rooms) = (vec![(asked, answer)], vec![_room]);
-        let more = || match self.messages.try_recv() {
-            Ok(Message::Ask(job)) => {
-                let Job { request, asked, answer, _room } = *job;
-                askers.push((asked, answer));
-                rooms.push(_room);
-                Some(request)
-            }
-            // The requests at hand are answered first.
-            Ok(other) => {
-                self.held = Some(other);
-                None
-            }
-            Err(_) => None,
-        };
-        let Committed { answers, arisen } = match self.committer.commit(request, more) {
+        let mut askers = Vec::new();
+        let committed = self.gather(first, &mut askers).and_then(|()| self.committer.append());
+        let Committed { answers, arisen } = match committed {
             Ok(committed) => committed,
             Err(failed) => {
-                for (_, to) in askers {
-                    let _ = to.send(Err(AskError::Failed(failed.to_string())));
+                for asker in askers {
+                    answered(asker.answer, Err(AskError::Failed(failed.to_string())));
                 }
                 return Err(failed);
             }
         };
+        self.pace.took(askers.len(), self.committer.surroundings().clock.monotonic());
         for (number, due) in arisen {
-            if let Some((asked, _)) = askers.get(number) {
+            if let Some(Asker { asked, .. }) = askers.get(number) {
                 // Without a scheduler nobody needs to know.
                 let _ = self.arisen.send(Arisen { due, asked: *asked });
             }
         }
-        for ((_, to), answer) in askers.into_iter().zip(answers) {
-            answered(to, answer);
+        for (asker, answer) in askers.into_iter().zip(answers) {
+            answered(asker.answer, answer);
         }
         Ok(())
+    }
+
+    /// Sequences `first` and what waits behind it. Where requests come fast it waits a little for more: a sync costs as much
+    /// for one as for a hundred, and the attempts whose settlements are sequenced make room for others meanwhile.
+    fn gather(&mut self, first: Job, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
+        self.sequence(first, askers)?;
+        if self.pace.is_fast() && self.held.is_none() && !self.committer.is_full() {
+            self.committer.surroundings().threads.pause(GATHER_PAUSE);
+            if let Some(job) = self.waiting() {
+                self.sequence(job, askers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sequence(&mut self, first: Job, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
+        let before = askers.len();
+        let (first, asker) = Asker::of(first);
+        askers.push(asker);
+        // Borrowed apart: the committer asks for more while it has the state.
+        let Self { committer, messages, held, .. } = self;
+        let more = || {
+            let (request, asker) = Asker::of(waiting(messages, held)?);
+            askers.push(asker);
+            Some(request)
+        };
+        committer.sequence(first, more)?;
+        for (asker, answer) in askers.iter().zip(self.committer.sequenced()).skip(before) {
+            if let (Some(slot), Ok(Answer::Settled(_))) = (&asker.slot, answer) {
+                slot.free();
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&mut self) -> Option<Job> {
+        waiting(&mut self.messages, &mut self.held)
     }
 
     /// Writes a checkpoint on a thread of its own, which reports when it is durable.
@@ -163,7 +195,81 @@ impl Writer {
     }
 }
 
+/// The next request, if one waits and nothing else comes before it.
+fn waiting(messages: &mut UnboundedReceiver<Message>, held: &mut Option<Message>) -> Option<Job> {
+    if held.is_some() {
+        return None;
+    }
+    match messages.try_recv() {
+        Ok(Message::Ask(job)) => Some(*job),
+        // The requests at hand are answered first.
+        Ok(other) => {
+            *held = Some(other);
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Who waits for the answer to a request.
+struct Asker {
+    asked: Duration,
+    answer: oneshot::Sender<Answered>,
+    slot: Option<Arc<Slot>>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Asker {
+    fn of(job: Job) -> (Request, Self) {
+        let Job { request, asked, answer, slot, _room } = job;
+        (request, Self { asked, answer, slot, _room })
+    }
+}
+
+/// How fast requests come, to tell a busy partition from a client that waits for each answer.
+#[derive(Default)]
+pub(crate) struct Pace {
+    since: Duration,
+    requests: usize,
+    fast: bool,
+}
+
+impl Pace {
+    fn took(&mut self, requests: usize, now: Duration) {
+        self.requests += requests;
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed >= PACE_OVER {
+            self.fast = self.requests as u128 >= FAST_REQUESTS_PER_MS * elapsed.as_millis();
+            (self.since, self.requests) = (now, 0);
+        }
+    }
+
+    fn is_fast(&self) -> bool {
+        self.fast
+    }
+}
+
 fn answered(to: oneshot::Sender<Answered>, answer: Answered) {
     // Whoever asked may have gone away; what was decided stands.
     let _ = to.send(answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_waits_for_each_answer_is_not_fast_and_a_crowd_is() {
+        let mut pace = Pace::default();
+        let mut run = |from_ms: u64, requests_per_ms: usize| {
+            for ms in from_ms..from_ms + 20 {
+                pace.took(requests_per_ms, Duration::from_millis(ms));
+            }
+            pace.is_fast()
+        };
+        assert!(!run(0, 4));
+        assert!(run(20, 40));
+        assert!(!run(40, 4));
+        assert!(!run(10_000, 8), "a long pause is no crowd");
+    }
 }

@@ -17,6 +17,12 @@ mod wire;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// What one thread allocates another frees, all day: requests, records, answers. The system's allocator pays for that with locks.
+#[global_allocator]
+static HEAP: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }
