@@ -24,7 +24,7 @@ const FENCES: [(&str, &[&str]); 8] = [
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
     ("ureq", &["xtask", "wharf-e2e"]),
-    ("anyhow", &["wharf-server", "wharf-tidy", "wharf-e2e", "xtask"]),
+    ("anyhow", &["wharf-server", "wharf-bench", "wharf-tidy", "wharf-e2e", "xtask"]),
     ("notify", &["wharf-server"]),
     ("hdrhistogram", &["wharf-dispatch"]),
 ];

@@ -7,6 +7,7 @@
 
 mod cpu;
 mod load;
+mod log;
 mod machine;
 mod median;
 mod ours;
@@ -14,14 +15,21 @@ mod peer;
 mod redis;
 mod streams;
 
-use anyhow::Result;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+
+use crate::guests::cargo;
 
 /// What is measured.
 #[derive(clap::Subcommand)]
 pub enum Bench {
     /// Events through a sandboxed counting plugin, beside Redis streams that sync every write.
     Redis(redis::Args),
+    /// The commit path, beside a bare log of the same bytes; commits beside checkpoints; replay.
+    Log(log::Args),
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -36,7 +44,15 @@ enum Output {
 pub fn run(which: &Bench) -> Result<()> {
     match which {
         Bench::Redis(args) => redis::run(args),
+        Bench::Log(args) => log::run(args),
     }
+}
+
+/// Where data goes: beside what cargo builds, and not in the folder for temporary files, which is memory on many machines.
+fn folder() -> Result<PathBuf> {
+    let folder = cargo::workspace(&cargo::repository())?.target.join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn say(what: &str) {

@@ -2,7 +2,6 @@
 //!
 //! Invariant: runs of both sides take turns, so that whatever else the machine does hits both, and medians are compared.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,8 +12,8 @@ use serde::Serialize;
 use super::load::{BATCH, KEYS, Load, PAYLOAD_BYTES, PRODUCERS};
 use super::machine::Machine;
 use super::median::median;
-use super::{Output, ours, peer, say, streams};
-use crate::guests::{self, cargo};
+use super::{Output, folder, ours, peer, say, streams};
+use crate::guests;
 use crate::host::binary::{self, Profile};
 use crate::interrupt::Interrupt;
 
@@ -132,9 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     };
     let program = peer::program()?;
-    // Beside what cargo builds and not in the folder for temporary files, which is memory on many machines.
-    let folder = cargo::workspace(&cargo::repository())?.target.join("bench");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let folder = folder()?;
     let interrupt = Interrupt::catch()?;
     let load = Load::new(args.events as usize);
     let (batches, pipelines) = (load.cloud_events(), streams::pipelines(&load));

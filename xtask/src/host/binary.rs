@@ -1,4 +1,4 @@
-//! Building the `wharf` binary.
+//! Building binaries of the workspace, `wharf` first of all.
 //!
 //! Invariant: the binary that is run is the one that cargo says it made.
 //!
@@ -21,27 +21,32 @@ pub enum Profile {
     Release,
 }
 
-/// Builds the binary, with cargo's own progress on stderr, and gives its path.
+/// Builds the host, with cargo's own progress on stderr, and gives its path.
 pub fn build(profile: Profile) -> Result<PathBuf> {
+    build_of("wharf-server", "wharf", profile)
+}
+
+/// Builds the binary `name` of a package in the same way.
+pub fn build_of(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = cargo::cargo();
-    command.args(["build", "--package", "wharf-server", "--bin", "wharf", "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--package", package, "--bin", name, "--message-format=json-render-diagnostics"]);
     if profile == Profile::Release {
         command.arg("--release");
     }
     command.current_dir(cargo::repository()).stdin(Stdio::null()).stderr(Stdio::inherit());
     let done = command.output().with_context(|| format!("starting {command:?}"))?;
     if !done.status.success() {
-        bail!("building the host: {}", done.status);
+        bail!("building {package}: {}", done.status);
     }
-    executable(&String::from_utf8_lossy(&done.stdout)).context("cargo named no binary `wharf`")
+    executable(&String::from_utf8_lossy(&done.stdout), name).with_context(|| format!("cargo named no binary `{name}`"))
 }
 
-fn executable(messages: &str) -> Option<PathBuf> {
+fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut binaries = messages.filter_map(|message| {
         let name = message.pointer("/target/name")?.as_str()?;
         let path = message.get("executable")?.as_str()?;
-        (name == "wharf").then(|| path.into())
+        (name == binary).then(|| path.into())
     });
     binaries.next_back()
 }
@@ -55,7 +60,7 @@ mod tests {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"wharf_event"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"wharf"},"executable":"/t/debug/wharf"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some("/t/debug/wharf".into()));
-        assert_eq!(executable(""), None);
+        assert_eq!(executable(messages, "wharf"), Some("/t/debug/wharf".into()));
+        assert_eq!(executable("", "wharf"), None);
     }
 }

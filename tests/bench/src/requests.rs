@@ -1,0 +1,71 @@
+//! What the committer is asked: events of 1 KiB with one delivery each, and the settlements that add one to a key.
+//!
+//! Invariant: an event changes the state four times: its delivery comes and goes, a key gets a value, the tenant's counters
+//! change with each. Everything that a client would have done is done ahead.
+
+use anyhow::{Context, Result};
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Attempt, ConfigureRequest, Due, Outcome, Request, SettleRequest, TargetRef, WriteOp,
+    WriteRequest,
+};
+use wharf_event::{Digest, Event, EventBuilder};
+
+/// Bytes of an event's payload.
+const PAYLOAD_BYTES: usize = 1_024;
+
+/// Events, ready to be accepted, and how many keys they count under.
+pub struct Load {
+    events: Vec<Event>,
+    keys: usize,
+}
+
+impl Load {
+    /// So many events that count under so many keys.
+    pub fn new(events: usize, keys: usize) -> Result<Self> {
+        let events = (0..events).map(event).collect::<Result<_>>()?;
+        Ok(Self { events, keys })
+    }
+
+    /// The requests that accept them, `batch` events each, under rules of that version.
+    pub fn accepts(&self, batch: usize, rules_version: u64) -> impl Iterator<Item = Result<Request>> {
+        self.events.chunks(batch).map(move |events| {
+            let target = TargetRef { rule: "orders".parse()?, plugin: "counter".parse()? };
+            let accept = |event: &Event| AcceptEvent { event: event.clone(), targets: vec![target.clone()] };
+            Ok(Request::Accept(AcceptRequest {
+                tenant: "bench".parse()?,
+                bus: "default".parse()?,
+                rules_version,
+                events: events.iter().map(accept).collect(),
+            }))
+        })
+    }
+
+    /// The settlement of the `n`-th delivery of all.
+    pub fn settle(&self, n: usize, due: Due, rules_version: u64) -> Result<Request> {
+        // Neighbours count under keys that lie far apart.
+        let key = format!("customer-{:08}", n.wrapping_mul(7_919) % self.keys);
+        Ok(Request::Settle(Box::new(SettleRequest {
+            delivery: due.id,
+            tenant: due.row.tenant,
+            plugin: due.row.target.plugin,
+            attempt: Attempt { number: 1, release: Some(Digest::of(b"counter")), duration_us: 20 },
+            outcome: Outcome::Ack,
+            reads: Vec::new(),
+            rules_version,
+            published: Vec::new(),
+            writes: vec![WriteRequest { bucket: "counter".parse()?, key, op: WriteOp::Add(1) }],
+        })))
+    }
+}
+
+/// The request that puts some rule set into force; what is in it is the dispatcher's business.
+pub fn configure() -> Request {
+    Request::Configure(ConfigureRequest { document: b"{}".as_slice().into() })
+}
+
+fn event(n: usize) -> Result<Event> {
+    let head = format!(r#"{{"key":"customer-{n}","order":{n},"note":""#);
+    let note = "n".repeat(PAYLOAD_BYTES.saturating_sub(head.len() + 2));
+    let event = EventBuilder::new(n.to_string(), "bench", "order.placed").datacontenttype("application/json");
+    event.data(format!("{head}{note}\"}}")).build().context("making an event")
+}
