@@ -21,6 +21,9 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
+/// Room for what stands around an event in its record, in bytes: names, targets, lengths. More grows the buffer.
+const EVENT_ROOM_BYTES: usize = 256;
+
 /// Appends fields to a buffer.
 #[derive(Default)]
 pub(crate) struct Writer(pub(crate) Vec<u8>);
@@ -75,9 +78,17 @@ impl Writer {
     }
 
     pub(crate) fn event(&mut self, value: &Event) -> &mut Self {
-        let mut encoded = Vec::with_capacity(value.size() + 64);
-        value.encode(&mut encoded);
-        self.bytes(&encoded)
+        // Written in place: an event may have a megabyte. The length stands before it, and is known behind it.
+        let at = self.0.len();
+        self.0.reserve(value.size() + EVENT_ROOM_BYTES);
+        self.u32(0);
+        value.encode(&mut self.0);
+        let from = at + size_of::<u32>();
+        let len = u32::try_from(self.0.len().saturating_sub(from)).unwrap_or(u32::MAX);
+        if let Some(place) = self.0.get_mut(at..from) {
+            place.copy_from_slice(&len.to_le_bytes());
+        }
+        self
     }
 
     pub(crate) fn finish(&mut self) -> Vec<u8> {

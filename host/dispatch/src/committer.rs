@@ -40,6 +40,7 @@ pub struct Committer {
     marked: bool,
     /// The frame that is being gathered.
     draft: Option<FrameDraft>,
+    numbers: TenantNumbers,
 }
 
 /// An answer to a request, or why there is none.
@@ -102,6 +103,7 @@ impl Committer {
             cleaned: VecDeque::new(),
             marked: true,
             draft: None,
+            numbers: TenantNumbers::default(),
         };
         Ok((committer, recovered))
     }
@@ -205,7 +207,7 @@ impl Committer {
             if let Record::Cleaned { below_k } = &record {
                 self.cleaned.push_back((draft.k, *below_k));
             }
-            draft.records.push((tenant_number(record.tenant()), record.kind() as u16, record.encode()));
+            draft.records.push((self.numbers.of(record.tenant()), record.kind() as u16, record.encode()));
         }
         if !due.is_empty() {
             let number = draft.committed.answers.len();
@@ -353,4 +355,21 @@ pub(crate) fn tenant_number(tenant: Option<&TenantName>) -> u64 {
         let digest = Digest::of(tenant.as_str().as_bytes());
         digest.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
     })
+}
+
+/// The last tenant's number: neighbours in a frame are mostly of one.
+#[derive(Default)]
+struct TenantNumbers(Option<(TenantName, u64)>);
+
+impl TenantNumbers {
+    fn of(&mut self, tenant: Option<&TenantName>) -> u64 {
+        match (&self.0, tenant) {
+            (Some((last, number)), Some(tenant)) if last == tenant => *number,
+            _ => {
+                let number = tenant_number(tenant);
+                self.0 = tenant.map(|tenant| (tenant.clone(), number));
+                number
+            }
+        }
+    }
 }

@@ -69,33 +69,41 @@ impl Overlay {
 
     pub(crate) fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
         // Where a removal stands, the store below may still have the old row: then the new one only changes it.
-        let entry = match self.get(table, key) {
+        let was = |was: Option<&Entry>| match was {
             None | Some(Entry::Fresh(_)) => Entry::Fresh(row.into()),
             Some(_) => Entry::Changed(row.into()),
         };
-        self.set(table, key, entry);
+        self.set(table, key, was);
     }
 
     pub(crate) fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
-        let entry = match self.get(table, key) {
+        let was = |was: Option<&Entry>| match was {
             Some(Entry::Fresh(_)) => Entry::Fresh(row.into()),
             _ => Entry::Changed(row.into()),
         };
-        self.set(table, key, entry);
+        self.set(table, key, was);
     }
 
     pub(crate) fn remove(&mut self, table: Table, key: &[u8]) {
         let fresh = matches!(self.get(table, key), Some(Entry::Fresh(_)));
         if !fresh {
-            self.set(table, key, Entry::Removed);
+            self.set(table, key, |_| Entry::Removed);
         } else if let Some(old) = self.tables.entry(table).or_default().remove(key) {
             self.bytes -= old.bytes(key);
         }
     }
 
-    fn set(&mut self, table: Table, key: &[u8], entry: Entry) {
-        self.bytes += entry.bytes(key);
-        let old = self.tables.entry(table).or_default().insert(Bytes::copy_from_slice(key), entry);
-        self.bytes -= old.map_or(0, |old| old.bytes(key));
+    /// Sets an entry by what was there. Most rows are written again and again, so their keys are kept.
+    fn set(&mut self, table: Table, key: &[u8], entry: impl FnOnce(Option<&Entry>) -> Entry) {
+        let rows = self.tables.entry(table).or_default();
+        if let Some(place) = rows.get_mut(key) {
+            let entry = entry(Some(place));
+            self.bytes = self.bytes + entry.bytes(key) - place.bytes(key);
+            *place = entry;
+        } else {
+            let entry = entry(None);
+            self.bytes += entry.bytes(key);
+            rows.insert(Bytes::copy_from_slice(key), entry);
+        }
     }
 }

@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use mimalloc::MiMalloc;
 use serde::Serialize;
 
 use crate::checkpoints::Checkpoints;
@@ -24,6 +25,10 @@ use crate::commits::Partition;
 use crate::measure::{Cost, median};
 use crate::replay::Replay;
 use crate::requests::Load;
+
+/// As in the host.
+#[global_allocator]
+static HEAP: MiMalloc = MiMalloc;
 
 /// Events of one commit, and of one round. A frame holds so many accepted events and the settlements of as many before them.
 const BATCHES: [(usize, usize); 3] = [(1, 5_000), (16, 60_000), (256, 150_000)];
