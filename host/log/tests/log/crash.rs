@@ -97,7 +97,7 @@ fn operations_of_the_script() -> u64 {
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_that_was_returned() {
     let operations = operations_of_the_script();
-    assert!(operations > 80, "the script reaches rolls, marks and trims: {operations}");
+    assert!(operations > 70, "the script reaches rolls, marks and trims: {operations}");
     for nth in 1..=operations {
         let (disk, told) = broken_off(nth, Fault::Crash);
         for fate in FATES {
