@@ -7,6 +7,7 @@
 mod bench;
 mod crash;
 mod demo;
+mod faketime;
 mod faults;
 mod guests;
 mod host;

@@ -13,6 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::crash;
+use crate::faketime;
 use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
 
@@ -48,7 +49,8 @@ pub fn run(args: &Args) -> Result<()> {
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
     let binary = step("host", "cargo build --package wharf-server", || binary::build(Profile::Dev))?;
-    suite.tests(&guests, &binary)?;
+    let faketime = step("faketime", "cargo xtask test", || faketime::library(&suite.target))?;
+    suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
@@ -98,14 +100,15 @@ impl Suite {
     }
 
     /// All tests of the root workspace; those that run a host or a guest find them by these variables.
-    fn tests(&self, guests: &Path, binary: &Path) -> Result<()> {
+    fn tests(&self, guests: &Path, binary: &Path, faketime: &Path) -> Result<()> {
         let mut command = cargo::cargo();
         command.args(["test", "--workspace", "--exclude", "wharf-tidy"]).current_dir(&self.repository);
-        command.env("WHARF_GUESTS", guests).env("WHARF_BIN", binary);
+        command.env("WHARF_GUESTS", guests).env("WHARF_BIN", binary).env("WHARF_FAKETIME", faketime);
         let again = format!(
-            "WHARF_GUESTS={} WHARF_BIN={} cargo test --workspace --exclude wharf-tidy",
+            "WHARF_GUESTS={} WHARF_BIN={} WHARF_FAKETIME={} cargo test --workspace --exclude wharf-tidy",
             guests.display(),
-            binary.display()
+            binary.display(),
+            faketime.display()
         );
         step("tests .", &again, || quietly(&mut command))
     }

@@ -78,6 +78,9 @@ pub enum Refused {
     /// Too many deliveries wait.
     #[error("too many deliveries wait; try again later")]
     Overloaded,
+    /// The disk has only its reserve left, which is for what waits already.
+    #[error("the disk has only its reserve left; try again later")]
+    DiskFull,
     /// The deduplication index is full.
     #[error("the deduplication index is full; try again later")]
     DedupFull,
@@ -113,6 +116,7 @@ impl Refused {
     pub fn code(&self) -> Code {
         match self {
             Refused::StaleRules | Refused::Overloaded => Code::Overloaded,
+            Refused::DiskFull => Code::DiskFull,
             Refused::DedupFull => Code::DedupFull,
             Refused::TooManyTargets { .. } => Code::TargetsTooMany,
             Refused::Conflict { .. } => Code::Conflict,

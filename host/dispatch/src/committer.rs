@@ -13,17 +13,21 @@ use std::{
 use wharf_delivery::{Answer, Decision, Due, History, Record, Refused, Request, Sequencer, TableError, apply};
 use wharf_event::{Digest, Position, TenantName};
 use wharf_log::{AnyDisk, Log, LogError, RecordIn};
-use wharf_state::{Checkpoint, Snapshot, State};
+use wharf_state::{Checkpoint, Snapshot, State, StateError};
 
 use crate::{
     archive::Archive,
-    clock::FrameClock,
+    clock::{FrameClock, Step},
     limits::{CHECKPOINT_EVERY, FRAME_GATHER_BYTES, FRAME_GATHER_REQUESTS},
     partition::{AskError, chain, size},
     recover::{OpenError, Opened, Recovered, open},
+    room::RoomWatch,
     shared::Shared,
     surroundings::{Home, Surroundings},
 };
+
+/// Bytes of a frame beside the bytes of its requests, rounded up to a sector of the log.
+const FRAME_HEAD_BYTES: usize = 1024;
 
 /// Commits the requests of one partition.
 pub struct Committer {
@@ -41,6 +45,9 @@ pub struct Committer {
     /// The frame that is being gathered.
     draft: Option<FrameDraft>,
     numbers: TenantNumbers,
+    room: RoomWatch,
+    /// A step of the wall clock that is not followed was told of.
+    in_doubt: bool,
 }
 
 /// An answer to a request, or why there is none.
@@ -59,6 +66,27 @@ pub struct Committed {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CommitFailed(pub(crate) String);
+
+/// Why a checkpoint was not written.
+#[derive(Debug)]
+pub enum Unwritten {
+    /// There was no room on the disk. It is written when there is.
+    NoRoom(String),
+    /// The state file failed.
+    Failed(String),
+}
+
+impl From<StateError> for Unwritten {
+    fn from(error: StateError) -> Self {
+        if error.is_full_disk() { Self::NoRoom(chain(&error)) } else { Self::Failed(chain(&error)) }
+    }
+}
+
+impl From<String> for Unwritten {
+    fn from(error: String) -> Self {
+        Self::Failed(error)
+    }
+}
 
 /// What a frame is made of.
 struct FrameDraft {
@@ -88,12 +116,13 @@ impl Committer {
         dedup_window_ms: u64,
         surroundings: Surroundings,
     ) -> Result<(Self, Recovered), OpenError> {
-        let Opened { log, state, sequencer, last_time_ms, recovered } = open(home, dedup_window_ms, &surroundings)?;
+        let Opened { log, state, sequencer, last_time_ms, recovered, room } =
+            open(home, dedup_window_ms, &surroundings)?;
         let clock = Arc::new(FrameClock::new(Arc::clone(&surroundings.clock), last_time_ms));
         let shared = Arc::new(Shared::new(state, log.last_k()));
         // What was replayed is checkpointed soon, or a host that keeps being killed would replay more each time.
         let checkpointed = None;
-        let committer = Self {
+        let mut committer = Self {
             log,
             sequencer,
             shared,
@@ -104,8 +133,29 @@ impl Committer {
             marked: true,
             draft: None,
             numbers: TenantNumbers::default(),
+            room,
+            in_doubt: false,
         };
+        committer.look();
         Ok((committer, recovered))
+    }
+
+    /// Whether `request` is refused before anything is decided, since there is room for what waits only.
+    #[must_use]
+    pub fn refuses(&self, request: &Request) -> bool {
+        self.room.short_of().is_some() && matches!(request, Request::Accept(_) | Request::Redrive(_))
+    }
+
+    /// Makes room in the log for a frame with `request`, and gives the bytes of requests that this frame may hold. Absent when
+    /// the disk has none, the reserve's included: the request has to wait.
+    ///
+    /// # Errors
+    /// When the log failed.
+    pub fn make_room(&mut self, request: &Request) -> Result<Option<usize>, CommitFailed> {
+        let bytes = size(request);
+        let sure = self.log.make_room((bytes + FRAME_HEAD_BYTES) as u64).map_err(|error| self.failed(chain(&error)))?;
+        let sure = usize::try_from(sure).unwrap_or(usize::MAX).saturating_sub(FRAME_HEAD_BYTES);
+        Ok(Some(sure).filter(|sure| *sure >= bytes))
     }
 
     /// Decides `first` and what `more` has behind it, appends one frame, and gives the answers once it is durable.
@@ -192,6 +242,9 @@ impl Committer {
 
     /// Decides and applies one request; the outer error is the state's.
     fn decided(&mut self, request: Request, draft: &mut FrameDraft, state: &mut State) -> Result<Answered, TableError> {
+        if self.refuses(&request) {
+            return Ok(Err(Refused::DiskFull.into()));
+        }
         if state.is_full() && matches!(request, Request::Accept(_)) {
             return Ok(Err(Refused::Overloaded.into()));
         }
@@ -228,6 +281,7 @@ impl Committer {
         let k = self.log.append(draft.now_ms, &records)?;
         assert_eq!(k, draft.k, "the log numbers frames as the sequencer foresaw");
         self.marked = false;
+        self.room.wrote(records.iter().map(|record| record.body.len()).sum());
         self.shared.progress.send_modify(|progress| progress.durable_k = k);
         Ok(())
     }
@@ -239,13 +293,23 @@ impl Committer {
     pub fn idle(&mut self) -> Result<(), CommitFailed> {
         let marked = if self.marked { Ok(()) } else { self.log.append_mark(self.clock.now_ms()).map(drop) };
         self.marked = marked.is_ok();
+        // A mark for which there is no room is written when there is.
+        let marked = if let Err(LogError::NoRoom { .. }) = marked { Ok(()) } else { marked };
         self.prepared(marked.map_err(|error| chain(&error)))
     }
 
     /// Goes on preparing the next segment if `so_far` all went well.
     fn prepared(&mut self, so_far: Result<(), String>) -> Result<(), CommitFailed> {
         let prepared = so_far.and_then(|()| self.log.prepare_step().map(drop).map_err(|error| chain(&error)));
+        self.look();
         prepared.map_err(|error| self.failed(error))
+    }
+
+    /// Looks whether there is room for new work, now and then.
+    fn look(&mut self) {
+        if self.room.look(self.surroundings.clock.monotonic(), self.log.ahead_bytes()) {
+            self.shared.progress.send_modify(|progress| progress.short_of = self.room.short_of());
+        }
     }
 
     /// The checkpoint that is due, to be written by whoever has a thread for it and then given to [`Committer::thaw`].
@@ -254,28 +318,32 @@ impl Committer {
         let now = self.surroundings.clock.monotonic();
         let aged = self.checkpointed.is_none_or(|at| now.saturating_sub(at) >= CHECKPOINT_EVERY);
         let due = {
-            let sequenced = self.shared.read();
-            sequenced.state.keep_pace();
-            (aged && sequenced.state.is_dirty()) || sequenced.state.is_checkpoint_due()
+            let state = &self.shared.read().state;
+            state.keep_pace();
+            (aged && (state.is_dirty() || state.is_postponed())) || state.is_checkpoint_due()
         };
         if due { self.checkpoint() } else { None }
     }
 
-    /// A checkpoint of everything up to the last frame; absent while another one is being written.
+    /// A checkpoint of everything up to the last frame, or the one that was postponed; absent while another one is being written.
     #[must_use]
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
         assert!(self.draft.is_none(), "a checkpoint holds durable frames only");
-        let checkpoint = self.shared.write().state.freeze(self.log.last_k())?;
+        let checkpoint = {
+            let state = &mut self.shared.write().state;
+            state.again().or_else(|| state.freeze(self.log.last_k()))?
+        };
         self.checkpointed = Some(self.surroundings.clock.monotonic());
         Some(checkpoint)
     }
 
-    /// Puts a written checkpoint to use. One that failed ends the partition: without checkpoints memory would only grow.
+    /// Puts a written checkpoint to use. One for which there was no room is written later; any other that failed ends the
+    /// partition: without checkpoints memory would only grow.
     ///
     /// # Errors
-    /// When it could not be written.
-    pub fn thaw(&mut self, written: Result<Snapshot, String>) -> Result<(), CommitFailed> {
-        match written {
+    /// When the state file failed.
+    pub fn thaw(&mut self, written: Result<Snapshot, impl Into<Unwritten>>) -> Result<(), CommitFailed> {
+        match written.map_err(Into::into) {
             Ok(snapshot) => {
                 let k = snapshot.k();
                 let thawed = self.shared.write().state.thaw(snapshot);
@@ -283,7 +351,12 @@ impl Committer {
                 self.surroundings.threads.blocking(Box::new(move || drop(thawed)));
                 self.trim(k)
             }
-            Err(error) => Err(self.failed(format!("the state file failed: {error}"))),
+            Err(Unwritten::NoRoom(error)) => {
+                tracing::warn!("there is no room for a checkpoint, it is tried again: {error}");
+                let postponed = self.shared.write().state.postpone();
+                postponed.map_err(|error| self.failed(format!("the state file failed: {}", chain(&error))))
+            }
+            Err(Unwritten::Failed(error)) => Err(self.failed(format!("the state file failed: {error}"))),
         }
     }
 
@@ -304,15 +377,40 @@ impl Committer {
     /// # Errors
     /// When the log or the state failed.
     pub fn follow_clock(&mut self, at_once: bool) -> Result<bool, CommitFailed> {
+        let step = self.clock.step();
+        self.tell_of(step);
+        if step.is_none() || self.make_room(&Request::Follow { by_ms: 0 })?.is_none() {
+            return Ok(false);
+        }
         let Some(by_ms) = self.clock.follow(at_once) else { return Ok(false) };
         tracing::warn!(by_ms, "frame time follows the wall clock");
         self.commit(Request::Follow { by_ms }, || None).map(|_| true)
     }
 
+    /// Says once that frame time does not follow a step of the wall clock, and once that they agree again.
+    fn tell_of(&mut self, step: Option<Step>) {
+        match (std::mem::replace(&mut self.in_doubt, step.is_some()), step) {
+            (false, Some(Step { ahead_ms })) => tracing::warn!(
+                ahead_ms,
+                "the wall clock is not where the log's time is, and is not believed yet: it is followed when it has kept its step for \
+                 ten minutes, or at once by a start with --follow-clock; until then nothing is trimmed, expired or ended by age"
+            ),
+            (true, None) => tracing::info!("the wall clock and the log's time agree again"),
+            _ => {}
+        }
+    }
+
+    /// Whether a checkpoint could not be written and waits for room.
+    #[must_use]
+    pub fn is_postponed(&self) -> bool {
+        self.shared.read().state.is_postponed()
+    }
+
     /// Whether a checkpoint is being written.
     #[must_use]
     pub fn is_checkpointing(&self) -> bool {
-        self.shared.read().state.is_frozen()
+        let state = &self.shared.read().state;
+        state.is_frozen() && !state.is_postponed()
     }
 
     fn failed(&self, error: String) -> CommitFailed {

@@ -1,6 +1,7 @@
 //! The host's core in one place: opened, asked, stopped.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use crate::{
     archive::Archive,
     attempt::Attempts,
     cleaning::Cleaner,
+    clock::Step,
     committer::Committer,
     limits::MATCHES_MAX,
     meters::{Meters, Totals},
@@ -94,7 +96,8 @@ impl Dispatcher {
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
         });
-        let writer = Writer { committer, messages, reports: sender, arisen, held: None, pace: Pace::default() };
+        let writer =
+            Writer { committer, messages, reports: sender, arisen, held: VecDeque::new(), pace: Pace::default() };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.
@@ -236,6 +239,23 @@ impl Dispatcher {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.attempts.shared.progress.borrow().failed.clone()
+    }
+
+    /// Lets frame time follow the wall clock at once, however far that stepped.
+    pub fn follow_clock(&self) {
+        self.attempts.partition.follow_clock();
+    }
+
+    /// The step of the wall clock that frame time has not followed; absent where they agree.
+    #[must_use]
+    pub fn clock_step(&self) -> Option<Step> {
+        self.attempts.clock.step()
+    }
+
+    /// Bytes that have to become free on the disk before new work is taken in; absent where it is.
+    #[must_use]
+    pub fn short_of(&self) -> Option<u64> {
+        self.attempts.shared.progress.borrow().short_of
     }
 
     /// Frame time now, in milliseconds since 1970.

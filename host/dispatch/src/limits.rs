@@ -105,3 +105,15 @@ pub const ROWS_LISTED_MAX: usize = 100;
 
 /// Rows of each state that an examination compares at a time.
 pub const ROWS_PAGE: usize = 1_000;
+
+/// Bytes of the ballast: room on the disk for settles, checkpoints and cleaning when nothing else is left.
+pub const BALLAST_BYTES: u64 = 128 << 20;
+
+/// The ballast is made and given up in this many steps.
+pub const BALLAST_STEPS: u64 = 8;
+
+/// How often the room on the disk is looked at.
+pub const ROOM_EVERY: Duration = Duration::from_millis(100);
+
+/// It is looked at as well when this part of what is kept for the log was written since.
+pub const ROOM_PARTS: u64 = 8;

@@ -6,21 +6,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, File, OpenOptions};
 use futures_util::future::BoxFuture;
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use tokio::runtime::Handle;
 use wharf_log::{AnyDisk, FolderDisk, any_disk};
 use wharf_state::StateFile;
 
 use crate::{
     clock::Clock,
-    surroundings::{Home, Job, Random, Surroundings, Threads},
+    surroundings::{Home, Job, Random, Room, Surroundings, Threads},
 };
 
 /// The state's file in the data folder.
 pub(crate) const STATE_FILE: &str = "state.redb";
 /// The log's folder in the data folder.
 pub(crate) const LOG_FOLDER: &str = "log";
+const BALLAST_FILE: &str = "ballast";
+
+/// Zeros written at a time where a file system cannot allocate.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 impl Surroundings {
     /// Those of this machine. Jobs that block go to the threads that `io` keeps for them.
@@ -113,9 +118,55 @@ impl Home for FolderHome {
         Ok(Box::new(self.folder.open_with(STATE_FILE, &options)?.into_std()))
     }
 
+    fn room(&self) -> io::Result<Option<Box<dyn Room>>> {
+        let options = OpenOptions::new().read(true).write(true).create(true).to_owned();
+        let ballast = self.folder.open_with(BALLAST_FILE, &options)?;
+        Ok(Some(Box::new(FolderRoom { folder: self.folder.try_clone()?, ballast })))
+    }
+
     fn set_state_aside(&self) -> io::Result<String> {
         let aside = format!("{STATE_FILE}.aside-{:08x}", rand::random::<u32>());
         self.folder.rename(STATE_FILE, &self.folder, &aside)?;
         Ok(aside)
     }
+}
+
+/// The room on the disk of a folder.
+struct FolderRoom {
+    folder: Dir,
+    ballast: File,
+}
+
+impl Room for FolderRoom {
+    fn free(&self) -> io::Result<u64> {
+        let disk = fstatvfs(&self.folder)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn ballast(&self) -> io::Result<u64> {
+        Ok(self.ballast.metadata()?.len())
+    }
+
+    fn set_ballast(&self, bytes: u64) -> io::Result<()> {
+        let held = self.ballast()?;
+        if bytes <= held {
+            return self.ballast.set_len(bytes);
+        }
+        let allocated = match fallocate(&self.ballast, FallocateFlags::empty(), held, bytes - held) {
+            Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&self.ballast, held, bytes),
+            allocated => Ok(allocated?),
+        };
+        allocated.inspect_err(|_| {
+            // Part of it may be there; what cannot be given back now is looked at again later.
+            let _ = self.ballast.set_len(held);
+        })
+    }
+}
+
+fn write_zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
+    while from < to {
+        let bytes = usize::try_from(to - from).unwrap_or(usize::MAX).min(ZEROS.len());
+        from += rustix::io::pwrite(file, ZEROS.get(..bytes).unwrap_or_default(), from)? as u64;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use wharf_state::Snapshot;
 
 use crate::{
     clock::Clock,
+    committer::Unwritten,
     limits::{FRAME_GATHER_BYTES, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
     schedule::Slot,
 };
@@ -53,7 +54,9 @@ pub(crate) struct Job {
 pub(crate) enum Message {
     Ask(Box<Job>),
     /// A checkpoint was written, or could not be.
-    Checkpointed(Result<Snapshot, String>),
+    Checkpointed(Result<Snapshot, Unwritten>),
+    /// Let frame time follow the wall clock now.
+    FollowClock,
     /// Write a last checkpoint and end.
     Stop,
 }
@@ -109,6 +112,11 @@ impl Partition {
         let job = Job { request, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
+    }
+
+    pub(crate) fn follow_clock(&self) {
+        // As with a stop: without a thread there is nothing to follow.
+        let _ = self.messages.send(Message::FollowClock);
     }
 
     pub(crate) fn stop(&self) {

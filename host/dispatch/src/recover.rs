@@ -6,13 +6,14 @@ use std::io;
 
 use wharf_delivery::{DecodeError, History, Record, RecordKind, Sequencer, TableError, apply};
 use wharf_event::{Code, Position};
-use wharf_log::{AnyDisk, Log, LogError, LogOptions, LogReader};
+use wharf_log::{AnyDisk, DiskOp, Log, LogError, LogOptions, LogReader, is_full_disk};
 use wharf_state::{State, StateError};
 
 use crate::{
     archive::decode,
     limits::CLOCK_STEP_MAX,
     partition::chain,
+    room::RoomWatch,
     surroundings::{Home, Random, Surroundings},
 };
 
@@ -58,7 +59,20 @@ impl OpenError {
     pub fn code(&self) -> Code {
         match self {
             Self::Log(LogError::Version { .. }) | Self::State(StateError::Format { .. }) => Code::FolderVersion,
+            _ if self.is_full_disk() => Code::DiskFull,
             _ => Code::FolderDamaged,
+        }
+    }
+
+    /// Whether there was no room on the disk: nothing is broken, and it opens when there is some.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            Self::Folder(error) => is_full_disk(error),
+            Self::Log(LogError::NoRoom { .. }) => true,
+            Self::Log(LogError::Io { op, source, .. }) => !matches!(op, DiskOp::Sync) && is_full_disk(source),
+            Self::State(error) => error.is_full_disk(),
+            _ => false,
         }
     }
 }
@@ -86,11 +100,13 @@ pub(crate) struct Opened {
     /// Time of the last frame before this start; 0 in a new log.
     pub(crate) last_time_ms: u64,
     pub(crate) recovered: Recovered,
+    pub(crate) room: RoomWatch,
 }
 
 pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -> Result<Opened, OpenError> {
-    let disk = home.log()?;
-    let (mut state, mut checkpoint_k) = open_state(home)?;
+    let room = RoomWatch::over(home)?;
+    let disk = room.back_log(home.log()?);
+    let (mut state, mut checkpoint_k) = open_state(home, &room)?;
     let options = LogOptions {
         partition: 0,
         nonce: nonce(from.random.as_ref()),
@@ -102,7 +118,7 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
     if checkpoint_k > 0 && checkpoint_k + 1 < found.first_k {
         let why = format!("it ends at frame {checkpoint_k}, and the log begins at frame {}", found.first_k);
         drop(state);
-        (state, checkpoint_k) = (begin_anew(home, &why)?, 0);
+        (state, checkpoint_k) = (begin_anew(home, &room, &why)?, 0);
     }
     let reader = log.reader();
     let mut sequencer = Sequencer::new(dedup_window_ms);
@@ -123,7 +139,12 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
         if state.is_checkpoint_due()
             && let Some(checkpoint) = state.freeze(replay.checkpoint_k(frame.k))
         {
-            state.thaw(checkpoint.write_at_once()?);
+            match checkpoint.write_at_once() {
+                Ok(snapshot) => drop(state.thaw(snapshot)),
+                // What was replayed stays in memory until there is room.
+                Err(error) if error.is_full_disk() => state.postpone()?,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     if replay.history == History::Cut {
@@ -137,7 +158,7 @@ pub(crate) fn open(home: &dyn Home, dedup_window_ms: u64, from: &Surroundings) -
         torn_bytes_cut: found.torn_bytes_cut,
         pending: sequencer.pending(),
     };
-    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms, recovered })
+    Ok(Opened { log, state, sequencer, last_time_ms: found.last_time_ms, recovered, room })
 }
 
 /// How far applying the log again has come.
@@ -218,20 +239,20 @@ fn nonce(random: &dyn Random) -> [u8; 16] {
 }
 
 /// Opens the state, or sets it aside and begins an empty one: the log has everything.
-fn open_state(home: &dyn Home) -> Result<(State, u64), OpenError> {
-    match State::open(home.state()?) {
+fn open_state(home: &dyn Home, room: &RoomWatch) -> Result<(State, u64), OpenError> {
+    match State::open(room.back_state(home.state()?)) {
         Ok((state, at)) if at.unfinished => {
             drop(state);
-            Ok((begin_anew(home, "it was being rebuilt when the host ended")?, 0))
+            Ok((begin_anew(home, room, "it was being rebuilt when the host ended")?, 0))
         }
         Ok((state, at)) => Ok((state, at.k)),
-        Err(error) if error.is_to_be_rebuilt() => Ok((begin_anew(home, &chain(&error))?, 0)),
+        Err(error) if error.is_to_be_rebuilt() => Ok((begin_anew(home, room, &chain(&error))?, 0)),
         Err(error) => Err(error.into()),
     }
 }
 
-fn begin_anew(home: &dyn Home, why: &str) -> Result<State, OpenError> {
+fn begin_anew(home: &dyn Home, room: &RoomWatch, why: &str) -> Result<State, OpenError> {
     let aside = home.set_state_aside()?;
     tracing::warn!(aside, "the state file is set aside and rebuilt from the log: {why}");
-    Ok(State::open(home.state()?)?.0)
+    Ok(State::open(room.back_state(home.state()?))?.0)
 }

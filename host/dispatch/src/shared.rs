@@ -12,6 +12,8 @@ pub(crate) struct Progress {
     pub(crate) durable_k: u64,
     /// The log takes no more: why.
     pub(crate) failed: Option<String>,
+    /// The disk has only its reserve left: bytes that have to become free before new work is taken.
+    pub(crate) short_of: Option<u64>,
 }
 
 /// The partition's state, to be read from anywhere.
@@ -28,7 +30,7 @@ pub(crate) struct Sequenced {
 
 impl Shared {
     pub(crate) fn new(state: State, k: u64) -> Self {
-        let (progress, _) = watch::channel(Progress { durable_k: k, failed: None });
+        let (progress, _) = watch::channel(Progress { durable_k: k, failed: None, short_of: None });
         Self { state: RwLock::new(Sequenced { state, k }), progress }
     }
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use wharf_log::{AnyDisk, SegmentSizes};
 use wharf_state::StateFile;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, limits::BALLAST_BYTES};
 
 /// A job that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -57,11 +57,45 @@ pub trait Home: Send + Sync + 'static {
         SegmentSizes::default()
     }
 
+    /// The room on its disk; absent where nothing bounds it.
+    ///
+    /// # Errors
+    /// When nothing can be known of it.
+    fn room(&self) -> io::Result<Option<Box<dyn Room>>> {
+        Ok(None)
+    }
+
     /// Gives the state file another name, which it returns: an empty one takes its place, and the log fills it.
     ///
     /// # Errors
     /// When it cannot be renamed.
     fn set_state_aside(&self) -> io::Result<String>;
+}
+
+/// The room on the disk of a home: what is free, and a file that holds some of it for bad times.
+pub trait Room: Send + Sync + 'static {
+    /// Bytes that are free.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    fn free(&self) -> io::Result<u64>;
+
+    /// Bytes that the ballast holds.
+    ///
+    /// # Errors
+    /// When its file cannot be looked at.
+    fn ballast(&self) -> io::Result<u64>;
+
+    /// Lets the ballast hold so many bytes, all of them really allocated.
+    ///
+    /// # Errors
+    /// When there is no room for it, or its file cannot be written; it then holds what it held.
+    fn set_ballast(&self, bytes: u64) -> io::Result<()>;
+
+    /// Bytes that the ballast holds where there is room.
+    fn ballast_bytes_max(&self) -> u64 {
+        BALLAST_BYTES
+    }
 }
 
 /// Everything that comes in from outside.

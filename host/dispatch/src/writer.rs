@@ -4,6 +4,7 @@
 //! has failed, requests are told why until the host stops.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -18,15 +19,18 @@ use tokio::{
     },
     time::timeout,
 };
-use wharf_delivery::{Answer, Request};
+use wharf_delivery::{Answer, Refused, Request};
 use wharf_state::{Checkpoint, State};
 
 use crate::{
-    committer::{Answered, CommitFailed, Committed, Committer},
+    committer::{Answered, CommitFailed, Committed, Committer, Unwritten},
     limits::{FAST_REQUESTS_PER_MS, GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, PACE_OVER},
-    partition::{Arisen, AskError, Job, Message, chain},
+    partition::{Arisen, AskError, Job, Message, size},
     schedule::Slot,
 };
+
+/// What to do about a log that failed.
+const LOG_FAILED_HELP: &str = "Look at the disk and what the system says of it (`dmesg`), mend or replace it, and start the host again: it recovers what was acknowledged";
 
 /// The task's own.
 pub(crate) struct Writer {
@@ -35,8 +39,8 @@ pub(crate) struct Writer {
     /// For the checkpoints to report to.
     pub(crate) reports: UnboundedSender<Message>,
     pub(crate) arisen: UnboundedSender<Arisen>,
-    /// A message that came behind the last frame's requests.
-    pub(crate) held: Option<Message>,
+    /// Messages that have to wait for their turn.
+    pub(crate) held: VecDeque<Message>,
     pub(crate) pace: Pace,
 }
 
@@ -55,8 +59,15 @@ impl Writer {
     async fn work(&mut self) -> Result<bool, CommitFailed> {
         loop {
             match self.next().await {
-                Some(Some(Message::Ask(job))) => self.commit(*job)?,
+                Some(Some(Message::Ask(job))) => match self.room_for(&job).await? {
+                    Some(bytes) => self.commit(*job, bytes)?,
+                    None => {
+                        answered(job.answer, Err(AskError::Stopping));
+                        return Ok(false);
+                    }
+                },
                 Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
+                Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
                 Some(Some(Message::Stop)) => return self.last_checkpoint().await,
                 Some(None) => self.committer.idle()?,
                 None => return Ok(false),
@@ -70,7 +81,7 @@ impl Writer {
 
     /// The next message; the inner one is absent when none came for a while, the outer one when none will.
     async fn next(&mut self) -> Option<Option<Message>> {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.pop_front() {
             return Some(Some(held));
         }
         match timeout(MARK_AFTER, self.messages.recv()).await {
@@ -79,10 +90,37 @@ impl Writer {
         }
     }
 
-    /// Commits `first` and the requests behind it, until the frame is full or something else comes, and answers.
-    fn commit(&mut self, first: Job) -> Result<(), CommitFailed> {
+    /// The bytes of requests that a frame with this one may hold, once there is room for it in the log: on a full disk that takes
+    /// until somebody makes some. Absent when the host stops meanwhile.
+    async fn room_for(&mut self, job: &Job) -> Result<Option<usize>, CommitFailed> {
+        let mut told = false;
+        loop {
+            if self.committer.refuses(&job.request) {
+                return Ok(Some(usize::MAX));
+            }
+            if let Some(bytes) = self.committer.make_room(&job.request)? {
+                return Ok(Some(bytes));
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!("the disk is full and the reserve is used up: settlements wait until there is room");
+            }
+            match timeout(MARK_AFTER, self.messages.recv()).await {
+                Ok(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
+                Ok(Some(Message::Ask(job))) if self.committer.refuses(&job.request) => {
+                    answered(job.answer, Err(Refused::DiskFull.into()));
+                }
+                Ok(Some(later @ (Message::Ask(_) | Message::FollowClock))) => self.held.push_back(later),
+                Ok(Some(Message::Stop) | None) => return Ok(None),
+                Err(_) => self.committer.idle()?,
+            }
+        }
+    }
+
+    /// Commits `first` and the requests behind it, until the frame is full or something else comes, and answers. The frame may
+    /// hold `bytes` of requests.
+    fn commit(&mut self, first: Job, bytes: usize) -> Result<(), CommitFailed> {
         let mut askers = Vec::new();
-        let committed = self.gather(first, &mut askers).and_then(|()| self.committer.append());
+        let committed = self.gather(first, bytes, &mut askers).and_then(|()| self.committer.append());
         let Committed { answers, arisen } = match committed {
             Ok(committed) => committed,
             Err(failed) => {
@@ -107,25 +145,26 @@ impl Writer {
 
     /// Sequences `first` and what waits behind it. Where requests come fast it waits a little for more: a sync costs as much
     /// for one as for a hundred, and the attempts whose settlements are sequenced make room for others meanwhile.
-    fn gather(&mut self, first: Job, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
-        self.sequence(first, askers)?;
-        if self.pace.is_fast() && self.held.is_none() && !self.committer.is_full() {
+    fn gather(&mut self, first: Job, bytes: usize, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
+        let mut left = bytes.saturating_sub(size(&first.request));
+        self.sequence(first, &mut left, askers)?;
+        if self.pace.is_fast() && self.held.is_empty() && !self.committer.is_full() {
             self.committer.surroundings().threads.pause(GATHER_PAUSE);
-            if let Some(job) = self.waiting() {
-                self.sequence(job, askers)?;
+            if let Some(job) = waiting(&mut self.messages, &mut self.held, &mut left) {
+                self.sequence(job, &mut left, askers)?;
             }
         }
         Ok(())
     }
 
-    fn sequence(&mut self, first: Job, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
+    fn sequence(&mut self, first: Job, left: &mut usize, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
         let before = askers.len();
         let (first, asker) = Asker::of(first);
         askers.push(asker);
         // Borrowed apart: the committer asks for more while it has the state.
         let Self { committer, messages, held, .. } = self;
         let more = || {
-            let (request, asker) = Asker::of(waiting(messages, held)?);
+            let (request, asker) = Asker::of(waiting(messages, held, left)?);
             askers.push(asker);
             Some(request)
         };
@@ -138,18 +177,14 @@ impl Writer {
         Ok(())
     }
 
-    fn waiting(&mut self) -> Option<Job> {
-        waiting(&mut self.messages, &mut self.held)
-    }
-
     /// Writes a checkpoint on a thread of its own, which reports when it is durable.
     fn write_aside(&self, checkpoint: Checkpoint) {
         let reports = self.reports.clone();
         self.committer.surroundings().threads.blocking(Box::new(move || {
             let written = catch_unwind(AssertUnwindSafe(|| checkpoint.write()));
             let written = match written {
-                Ok(written) => written.map_err(|error| chain(&error)),
-                Err(_) => Err("writing a checkpoint panicked; that is a defect of the host".to_owned()),
+                Ok(written) => written.map_err(Unwritten::from),
+                Err(_) => Err("writing a checkpoint panicked; that is a defect of the host".to_owned().into()),
             };
             // The partition may have stopped meanwhile; then nobody needs the view.
             let _ = reports.send(Message::Checkpointed(written));
@@ -164,7 +199,7 @@ impl Writer {
                 match self.messages.recv().await {
                     Some(Message::Checkpointed(written)) => self.committer.thaw(written)?,
                     Some(Message::Ask(job)) => answered(job.answer, Err(AskError::Stopping)),
-                    Some(Message::Stop) => {}
+                    Some(Message::Stop | Message::FollowClock) => {}
                     None => return Ok(()),
                 }
             }
@@ -174,40 +209,53 @@ impl Writer {
             Ok(ended) => ended?,
             Err(_) => return Ok(false),
         }
-        let Some(checkpoint) = self.committer.checkpoint() else { return Ok(false) };
-        self.committer.thaw(checkpoint.write_at_once().map_err(|error| chain(&error)))?;
-        Ok(true)
+        // One that was postponed comes first; what changed since is in another.
+        loop {
+            let again = self.committer.is_postponed();
+            let Some(checkpoint) = self.committer.checkpoint() else { return Ok(false) };
+            self.committer.thaw(checkpoint.write_at_once())?;
+            if self.committer.is_postponed() {
+                return Ok(false);
+            }
+            if !again {
+                return Ok(true);
+            }
+        }
     }
 
     /// Requests that wait, and those still to come, are told why until the host stops.
     async fn fail(&mut self, error: &str) {
-        tracing::error!("the log failed, nothing is acknowledged any more: {error}");
+        tracing::error!(
+            "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
+        );
         self.committer.shared().fail(error.to_owned());
-        let mut held = self.held.take();
         loop {
-            let message = if held.is_some() { held.take() } else { self.messages.recv().await };
+            let message = match self.held.pop_front() {
+                Some(held) => Some(held),
+                None => self.messages.recv().await,
+            };
             match message {
                 Some(Message::Ask(job)) => answered(job.answer, Err(AskError::Failed(error.to_owned()))),
-                Some(Message::Checkpointed(_)) => {}
+                Some(Message::Checkpointed(_) | Message::FollowClock) => {}
                 Some(Message::Stop) | None => return,
             }
         }
     }
 }
 
-/// The next request, if one waits and nothing else comes before it.
-fn waiting(messages: &mut UnboundedReceiver<Message>, held: &mut Option<Message>) -> Option<Job> {
-    if held.is_some() {
-        return None;
-    }
-    match messages.try_recv() {
-        Ok(Message::Ask(job)) => Some(*job),
+/// The next request, if one waits, nothing else comes before it, and the frame has room `left` for it.
+fn waiting(messages: &mut UnboundedReceiver<Message>, held: &mut VecDeque<Message>, left: &mut usize) -> Option<Job> {
+    let next = held.pop_front().or_else(|| messages.try_recv().ok())?;
+    match next {
+        Message::Ask(job) if size(&job.request) <= *left => {
+            *left -= size(&job.request);
+            Some(*job)
+        }
         // The requests at hand are answered first.
-        Ok(other) => {
-            *held = Some(other);
+        other => {
+            held.push_front(other);
             None
         }
-        Err(_) => None,
     }
 }
 

@@ -71,6 +71,7 @@ codes! {
     DeadLetterUnknown "dead-letter-unknown" 404 "The queue has no such dead letter";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
     Overloaded "overloaded" 503 "The host has as much work as it can hold";
+    DiskFull "disk-full" 503 "The disk has only its reserve left";
     LogFailed "log-failed" 503 "The log cannot be written";
     ShuttingDown "shutting-down" 503 "The host is shutting down";
     DedupFull "dedup-full" 503 "The index of duplicates is full";

@@ -46,6 +46,7 @@ pages! {
     DeadLetterUnknown "dead-letter-unknown",
     TargetsTooMany "targets-too-many",
     Overloaded "overloaded",
+    DiskFull "disk-full",
     LogFailed "log-failed",
     ShuttingDown "shutting-down",
     DedupFull "dedup-full",

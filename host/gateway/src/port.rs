@@ -77,6 +77,11 @@ pub trait Intake: Clone + Send + Sync + 'static {
     /// # Errors
     /// Why it does not.
     fn ready(&self) -> Result<(), Refusal>;
+
+    /// What an operator should know though the host takes events.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Which events of a tenant to list, newest first.

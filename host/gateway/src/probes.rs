@@ -18,11 +18,13 @@ use crate::problem::{Failure, Problem};
 #[derive(Serialize)]
 struct Status {
     status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// `GET /livez`
 pub(crate) async fn live() -> Response {
-    answer::json(&Status { status: "live" })
+    answer::json(&Status { status: "live", warnings: Vec::new() })
 }
 
 /// `GET /readyz`
@@ -31,7 +33,7 @@ pub(crate) async fn ready<H: Host>(State(gateway): State<Gateway<H>>) -> Result<
         return Err(Problem::new(Code::ShuttingDown, "the host finishes what it has and takes nothing new").into());
     }
     gateway.host.ready()?;
-    Ok(answer::json(&Status { status: "ready" }))
+    Ok(answer::json(&Status { status: "ready", warnings: gateway.host.warnings() }))
 }
 
 /// `GET /errors/{code}`: as plain text, since browsers save Markdown instead of showing it.

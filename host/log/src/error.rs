@@ -65,6 +65,13 @@ pub enum LogError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The disk has no room for the next segment. Nothing was written and the log is still good: try again when there is room.
+    #[error("there is no room on the disk for the next segment")]
+    NoRoom {
+        /// What the operating system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// An earlier write failed. What is on disk is not known until the log is opened again; nothing is retried.
     #[error("the log takes no more writes since one failed")]
     Poisoned {
@@ -124,11 +131,28 @@ impl LogError {
     /// True if this log takes no more writes: stop acknowledging and turn not-ready.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, Self::FrameTooLarge { .. })
+        !matches!(self, Self::FrameTooLarge { .. } | Self::NoRoom { .. })
+    }
+
+    /// What is left of an error that came of preparing a segment. A full disk is no fault: no frame was in it. That a sync says
+    /// so is one, since what it should have made durable is gone.
+    pub(crate) fn of_preparing(self) -> Self {
+        match self {
+            Self::Io { op: DiskOp::Create | DiskOp::Write | DiskOp::Resize, source, .. } if is_full_disk(&source) => {
+                Self::NoRoom { source }
+            }
+            other => other,
+        }
     }
 
     /// Gives an I/O error its operation and file.
     pub(crate) fn io(op: DiskOp, name: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, name: name.to_owned(), source: Arc::new(source) }
     }
+}
+
+/// Whether the operating system says that there is no room left, on the disk or for this user.
+#[must_use]
+pub fn is_full_disk(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

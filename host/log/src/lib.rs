@@ -25,7 +25,7 @@ mod verify;
 mod writer;
 
 pub use disk::{AnyDisk, AnyFile, Disk, DiskFile, any_disk};
-pub use error::{DiskOp, LogError};
+pub use error::{DiskOp, LogError, is_full_disk};
 pub use finding::{Fault, Finding, Seen, SeenFrame, SeenRecord, Standing, Verified};
 pub use folder::FolderDisk;
 pub use frame::{Frame, FrameKind, RecordIn, RecordOut, frame_bytes};

@@ -52,6 +52,24 @@ impl<F: DiskFile> Spare<F> {
         self.bytes
     }
 
+    /// How much of it is filled, in bytes: what it can hold without more room on the disk.
+    pub(crate) fn filled(&self) -> u64 {
+        self.filled
+    }
+
+    /// Fills what is left, without syncing.
+    pub(crate) fn fill_up(&mut self) -> Result<(), LogError> {
+        while self.fill()? {}
+        Ok(())
+    }
+
+    /// Is content with what is filled, in whole sectors.
+    pub(crate) fn cut_to_filled(&mut self) -> Result<(), LogError> {
+        self.file.set_len(self.filled).map_err(LogError::io(DiskOp::Resize, SPARE_NAME))?;
+        self.bytes = self.filled;
+        Ok(())
+    }
+
     /// Fills one step and lets it go to the disk; false when there was nothing left to fill.
     pub(crate) fn step(&mut self) -> Result<bool, LogError> {
         let filled = self.fill()?;
@@ -63,7 +81,7 @@ impl<F: DiskFile> Spare<F> {
 
     /// Fills what is left, writes the header, and gives the file its name: all durable on return.
     pub(crate) fn into_segment<D: Disk<File = F>>(mut self, disk: &D, head: &SegmentHead) -> Result<F, LogError> {
-        while self.fill()? {}
+        self.fill_up()?;
         self.file.write_at(0, &head.encode()).map_err(LogError::io(DiskOp::Write, SPARE_NAME))?;
         self.file.sync_data().map_err(LogError::io(DiskOp::Sync, SPARE_NAME))?;
         disk.rename(SPARE_NAME, &head.name()).map_err(LogError::io(DiskOp::Rename, SPARE_NAME))?;

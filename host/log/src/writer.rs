@@ -99,7 +99,7 @@ impl<D: Disk> Log<D> {
     /// Appends one frame with these records, in this order, and returns its `k` when it is durable. The frame's time is
     /// `time_ms` or that of the frame before, whichever is later.
     ///
-    /// [`LogError::FrameTooLarge`] leaves the log as it was; every other error poisons it.
+    /// [`LogError::FrameTooLarge`] and [`LogError::NoRoom`] leave the log as it was; every other error poisons it.
     pub fn append(&mut self, time_ms: u64, records: &[RecordIn<'_>]) -> Result<u64, LogError> {
         self.append_frame(FrameKind::Records, self.owner, time_ms, records)
     }
@@ -111,7 +111,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Prepares the next segment by one step (about a millisecond) once the active one is half full; false when there is
-    /// nothing to do now. Optional: an append that needs a segment which is not ready prepares all of it.
+    /// nothing to do now, or no room to do it. Optional: an append that needs a segment which is not ready prepares all of it.
     pub fn prepare_step(&mut self) -> Result<bool, LogError> {
         self.check_poison()?;
         if self.end < self.head.bytes / 2 {
@@ -125,7 +125,33 @@ impl<D: Disk> Log<D> {
                 true
             }),
         };
-        stepped.map_err(|error| self.poisoned_by(error))
+        match stepped.map_err(LogError::of_preparing) {
+            Err(LogError::NoRoom { .. }) => Ok(false),
+            stepped => stepped.map_err(|error| self.poisoned_by(error)),
+        }
+    }
+
+    /// Makes sure that a frame of `bytes` will find its place, as an append would that needs the next segment, and gives the
+    /// bytes up to which a frame surely does: on a full disk it may be fewer than `bytes`.
+    pub fn make_room(&mut self, bytes: u64) -> Result<u64, LogError> {
+        self.check_poison()?;
+        if padded(bytes) > self.head.bytes - self.end {
+            match self.filled_spare(bytes) {
+                Ok(spare) => self.spare = Some(spare),
+                Err(LogError::NoRoom { .. }) => {}
+                Err(error) => return Err(self.poisoned_by(error)),
+            }
+        }
+        let in_spare = self.spare.as_ref().map_or(0, |spare| spare.filled().saturating_sub(HEADER_BLOCK_BYTES));
+        Ok(in_spare.max(self.head.bytes - self.end))
+    }
+
+    /// Bytes of the disk's room that the next two segments still take.
+    #[must_use]
+    pub fn ahead_bytes(&self) -> u64 {
+        let next = self.sizes.next(Some(self.head.bytes), 0);
+        let filled = self.spare.as_ref().map_or(0, Spare::filled);
+        next.saturating_sub(filled) + self.sizes.next(Some(next), 0)
     }
 
     /// Lets go of the segments that hold only frames below `below_k`, the oldest first; never of the active one. The first of
@@ -195,7 +221,8 @@ impl<D: Disk> Log<D> {
             // A frame of bounded length has a bounded number of entries.
             records: records.len() as u32,
         };
-        self.write_frame(&frame, records).map_err(|error| self.poisoned_by(error))?;
+        self.write_frame(&frame, records)
+            .map_err(|error| if error.is_fatal() { self.poisoned_by(error) } else { error })?;
         self.owner = owner;
         self.last_k = frame.k;
         self.last_time_ms = frame.time_ms;
@@ -226,17 +253,34 @@ impl<D: Disk> Log<D> {
 
     /// Makes the segment that begins with `frame`. Its header names who owned the frame before, which `frame` has to follow.
     fn roll(&mut self, frame: &FrameHead) -> Result<(), LogError> {
-        let wanted = self.sizes.next(Some(self.head.bytes), padded(u64::from(frame.bytes)));
-        let mut spare = match self.spare.take() {
-            Some(spare) => spare,
-            None => Spare::create(&self.shared.disk, wanted)?,
-        };
-        spare.grow(wanted)?;
+        let spare = self.filled_spare(u64::from(frame.bytes))?;
         let head = SegmentHead::new(self.head.partition, self.owner, frame.k, spare.bytes());
         self.file = Arc::new(spare.into_segment(&self.shared.disk, &head)?);
         self.head = head;
         self.end = HEADER_BLOCK_BYTES;
         Ok(())
+    }
+
+    /// The next segment, all of it filled, for a frame of `bytes`. Where the disk has room for a shorter one only, that is it.
+    fn filled_spare(&mut self, bytes: u64) -> Result<Spare<D::File>, LogError> {
+        let needed = padded(bytes);
+        let wanted = self.sizes.next(Some(self.head.bytes), needed);
+        let mut spare = match self.spare.take() {
+            Some(spare) => spare,
+            None => Spare::create(&self.shared.disk, wanted).map_err(LogError::of_preparing)?,
+        };
+        match spare.grow(wanted).and_then(|()| spare.fill_up()).map_err(LogError::of_preparing) {
+            Ok(()) => Ok(spare),
+            Err(LogError::NoRoom { .. }) if spare.filled() >= HEADER_BLOCK_BYTES + needed => {
+                spare.cut_to_filled()?;
+                Ok(spare)
+            }
+            Err(error) => {
+                // What is filled stays filled, for when there is room.
+                self.spare = Some(spare);
+                Err(error)
+            }
+        }
     }
 
     fn check_poison(&self) -> Result<(), LogError> {

@@ -32,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     let _logging = logging::start(args.log_format);
     folder::keep_to_owner();
-    let drained = Threads::start()?.run(Settings::new(args, DRAIN), async |host| {
+    let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));

@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
-    io::{self, Read as _},
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,9 +11,12 @@ use std::{
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
 use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
 use wharf_event::{Code, Digest, PluginName};
-use wharf_runtime::{Prepared, Runtime, limits::COMPONENT_BYTES_MAX};
+use wharf_runtime::{Prepared, Runtime};
 
-use crate::config::{self, Config, PluginConfig, Problem, Problems, TenantConfig, Use};
+use crate::{
+    compile::{self, Compiled, Components, Unfit, read_bounded},
+    config::{self, Config, PluginConfig, Problem, Problems, TenantConfig, Use},
+};
 
 /// Bytes of a configuration file.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
@@ -70,6 +72,9 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
     let (config, problems) = config::read(&text);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading { problems, ..Loading::new(folder, runtime) };
+    let plugins = config.tenants.values().flat_map(|tenant| tenant.plugins.values());
+    let components = plugins.map(|plugin| loading.folder.join(&plugin.component)).collect();
+    loading.compiled = compile::all(components, runtime);
     let document = loading.document(&config);
     if !loading.problems.is_empty() {
         let mut list = loading.problems;
@@ -87,6 +92,7 @@ struct Loading<'a> {
     folder: PathBuf,
     runtime: &'a Arc<Runtime>,
     by_file: BTreeMap<PathBuf, Option<Digest>>,
+    compiled: Components,
     releases: Releases,
     transforms: Transforms,
     components: HashMap<Digest, Vec<u8>>,
@@ -99,6 +105,7 @@ impl<'a> Loading<'a> {
             folder,
             runtime,
             by_file: BTreeMap::new(),
+            compiled: Components::new(),
             releases: HashMap::new(),
             transforms: HashMap::new(),
             components: HashMap::new(),
@@ -169,14 +176,9 @@ impl<'a> Loading<'a> {
         digest
     }
 
-    fn compile(&mut self, file: &Path) -> Result<Digest, (Code, String, &'static str)> {
-        let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|error| {
-            let help = "build it, or correct the path; it is relative to the configuration's folder";
-            (Code::ComponentMissing, error.to_string(), help)
-        })?;
-        let prepared = self.runtime.prepare(&wasm).map_err(|error| {
-            (error.code(), error.to_string(), "`wharf explain` with the code in brackets says what to do")
-        })?;
+    fn compile(&mut self, file: &Path) -> Result<Digest, Unfit> {
+        let unread = || (Code::Internal, "it was not read".to_owned(), "that is a defect of the host");
+        let Compiled { wasm, prepared } = self.compiled.remove(file).ok_or_else(unread)??;
         let digest = *prepared.digest();
         let runtime = Arc::clone(self.runtime);
         match prepared {
@@ -190,11 +192,4 @@ impl<'a> Loading<'a> {
         self.components.insert(digest, wasm);
         Ok(digest)
     }
-}
-
-/// The first `bytes_max` bytes of a file. Callers ask for one more than they allow, to see that it is too large.
-fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

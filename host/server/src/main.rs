@@ -6,6 +6,7 @@
 mod adapter;
 mod cli;
 mod client;
+mod compile;
 mod config;
 mod dev;
 mod failure;

@@ -18,7 +18,7 @@ use crate::{
 pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
     let _logging = logging::start(args.host.log_format);
     folder::keep_to_owner();
-    let drained = Threads::start()?.run(Settings::new(args.host, args.drain), async |host| {
+    let drained = Threads::start()?.run(Settings::new(args.host, args.drain, args.follow_clock), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         host.serve(stopped).await

@@ -35,14 +35,16 @@ pub struct Settings {
     pub dedup_window: Duration,
     /// How long running attempts may take at the end.
     pub drain: Duration,
+    /// Whether the machine's clock is believed at once.
+    pub follow_clock: bool,
 }
 
 impl Settings {
-    /// What the command line says, and how long the end may take.
+    /// What the command line says, how long the end may take, and whether the machine's clock is believed at once.
     #[must_use]
-    pub fn new(args: HostArgs, drain: Duration) -> Self {
+    pub fn new(args: HostArgs, drain: Duration, follow_clock: bool) -> Self {
         let HostArgs { config, data, listen, dedup_window, log_format: _ } = args;
-        Self { config, data, listen, dedup_window, drain }
+        Self { config, data, listen, dedup_window, drain, follow_clock }
     }
 }
 
@@ -127,6 +129,9 @@ impl Host {
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests)
             .map_err(|error| Failure::of(error.code(), &error))?;
+        if settings.follow_clock {
+            dispatcher.follow_clock();
+        }
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         dispatcher.configure(rules).await?;
         let recovered = dispatcher.recovered();

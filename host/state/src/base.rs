@@ -1,17 +1,19 @@
 //! The store below: a redb file with one table per table of the machine, and one row that says up to where it has come.
 //!
 //! A checkpoint is one durable transaction with quick repair, so a reopen after a crash takes milliseconds whatever the
-//! size of the file.
+//! size of the file. redb refuses everything, reads included, once a write has failed: for a full disk that would be the end of
+//! the host. So whoever meets that refusal opens the file again, which is as the last checkpoint left it, and reads on.
 
 use std::{
     collections::BTreeMap,
+    iter,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use wharf_delivery::{Table, TableError};
 
 use crate::{
@@ -54,10 +56,16 @@ pub enum StateError {
     },
 }
 
-/// The open file with a view of its last checkpoint.
+/// The file, opened, and opened again where it has to be.
 pub(crate) struct Base {
-    database: Arc<Database>,
+    file: Arc<dyn StateFile>,
+    opened: RwLock<Arc<Opened>>,
+}
+
+/// The open file with a view of its last checkpoint.
+pub(crate) struct Opened {
     tables: Views,
+    database: Arc<Database>,
 }
 
 impl StateError {
@@ -76,6 +84,13 @@ impl StateError {
             StateError::Format { found } => *found < FORMAT,
         }
     }
+
+    /// Whether there was no room on the disk: nothing is broken, and it works when there is room.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, StateError::Redb(redb::Error::Io(error)) if matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
 }
 
 fn failed(error: impl Into<redb::Error>) -> StateError {
@@ -85,72 +100,169 @@ fn failed(error: impl Into<redb::Error>) -> StateError {
 impl Base {
     /// Opens the file; with `check`, only after the checksum of every page in use was found right. Where that is not looked at
     /// redb may panic on a file that was changed, which then is damage like any other.
-    pub(crate) fn open(file: Box<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(file, check)));
-        opened.unwrap_or_else(|_| Err(failed(redb::Error::Corrupted("redb panicked on it".to_owned()))))
+    pub(crate) fn open(file: Arc<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
+        let (opened, checkpointed) = Opened::open(&file, check)?;
+        Ok((Self { file, opened: RwLock::new(Arc::new(opened)) }, checkpointed))
     }
 
-    fn open_unguarded(file: Box<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
-        let mut builder = Database::builder();
-        builder.set_check_integrity_on_open(check);
-        let database = builder.set_cache_size(CACHE_BYTES).create_with_backend(Backend(file)).map_err(failed)?;
-        let mut write = database.begin_write().map_err(failed)?;
-        // Without it this commit would discard what makes the next open quick.
-        write.set_quick_repair(true);
-        let k = {
-            let mut meta = write.open_table(META).map_err(failed)?;
-            let found = meta.get("format").map_err(failed)?.map_or(FORMAT, |format| format.value());
-            if found != FORMAT {
-                return Err(StateError::Format { found });
+    /// The file as it is open now. A checkpoint writes to it; readers need not wait for that.
+    pub(crate) fn opened(&self) -> Arc<Opened> {
+        Arc::clone(&self.opened.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The view after a checkpoint takes the place of the one before.
+    pub(crate) fn refresh(&mut self, after: Opened) {
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+    }
+
+    /// Opens the file anew after a write to it failed.
+    pub(crate) fn reopen(&mut self) -> Result<(), StateError> {
+        self.reopened(&self.opened()).map(drop)
+    }
+
+    /// The file opened anew, unless somebody did that meanwhile. What refused is of no use to anyone any more: it writes nothing,
+    /// not even when it is dropped.
+    fn reopened(&self, refused: &Arc<Opened>) -> Result<Arc<Opened>, StateError> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&opened, refused) {
+            *opened = Arc::new(Opened::open(&self.file, false)?.0);
+        }
+        Ok(Arc::clone(&opened))
+    }
+
+    /// Reads by `read`, and once more where the file had to be opened anew.
+    fn read<T>(&self, table: Table, read: impl Fn(&Opened) -> Result<T, redb::StorageError>) -> Result<T, TableError> {
+        let opened = self.opened();
+        match read(&opened) {
+            Err(redb::StorageError::PreviousIo) => {
+                read(&*self.reopened(&opened).map_err(|error| unreadable(table, error))?)
             }
-            meta.insert("format", FORMAT).map_err(failed)?;
-            let k = meta.get("k").map_err(failed)?.map_or(0, |k| k.value());
-            for table in Table::ALL {
-                write.open_table(definition(table)).map_err(failed)?;
-            }
-            k
-        };
-        write.commit().map_err(failed)?;
-        let database = Arc::new(database);
-        let tables = view(&database)?;
-        let rows = tables.values().map(|table| Ok(!table.is_empty()?)).collect::<Result<Vec<_>, redb::StorageError>>();
-        let unfinished = k == 0 && rows.map_err(failed)?.contains(&true);
-        Ok((Self { database, tables }, Checkpointed { k, unfinished }))
-    }
-
-    pub(crate) fn database(&self) -> Arc<Database> {
-        Arc::clone(&self.database)
-    }
-
-    pub(crate) fn refresh(&mut self, tables: Views) {
-        self.tables = tables;
+            read => read,
+        }
+        .map_err(|error| unreadable(table, error))
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
-        let Some(view) = self.tables.get(&table) else { return Ok(None) };
-        let row = view.get(key).map_err(|source| unreadable(table, source))?;
-        Ok(row.map(|row| Bytes::copy_from_slice(row.value())))
+        self.read(table, |opened| {
+            let Some(view) = opened.tables.get(&table) else { return Ok(None) };
+            Ok(view.get(key)?.map(|row| Bytes::copy_from_slice(row.value())))
+        })
     }
 
     pub(crate) fn range<'a>(
         &'a self,
         table: Table,
-        from: Bound<&'a [u8]>,
-    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes), TableError>> + 'a, TableError> {
-        let range = match self.tables.get(&table) {
-            Some(view) => {
-                Some(view.range::<&[u8]>((from, Bound::Unbounded)).map_err(|source| unreadable(table, source))?)
-            }
-            None => None,
+        from: Bound<&[u8]>,
+    ) -> Result<impl Iterator<Item = Row> + use<'a>, TableError> {
+        let start = move |from: Bound<&[u8]>| {
+            self.read(table, |opened| {
+                let view = opened.tables.get(&table);
+                view.map(|view| view.range::<&[u8]>((from, Bound::Unbounded))).transpose()
+            })
         };
-        Ok(range.into_iter().flatten().map(move |row| {
-            let (key, row) = row.map_err(|source| unreadable(table, source))?;
-            Ok((Bytes::copy_from_slice(key.value()), Bytes::copy_from_slice(row.value())))
+        let (mut rows, mut last) = (start(from)?, from.map(Bytes::copy_from_slice));
+        Ok(iter::from_fn(move || {
+            let mut next = rows.as_mut()?.next()?;
+            if matches!(next, Err(redb::StorageError::PreviousIo)) {
+                rows = match start(last.as_ref().map(AsRef::as_ref)) {
+                    Ok(again) => again,
+                    Err(error) => return Some(Err(error)),
+                };
+                next = rows.as_mut()?.next()?;
+            }
+            Some(match next {
+                Ok((key, row)) => {
+                    let key = Bytes::copy_from_slice(key.value());
+                    last = Bound::Excluded(key.clone());
+                    Ok((key, Bytes::copy_from_slice(row.value())))
+                }
+                Err(error) => Err(unreadable(table, error)),
+            })
         }))
     }
 }
 
-fn unreadable(table: Table, source: redb::StorageError) -> TableError {
+type Row = Result<(Bytes, Bytes), TableError>;
+
+impl Opened {
+    /// Opens the file. Nothing is written to one that has all tables, so that it opens on a full disk as well.
+    fn open(file: &Arc<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(file, check)));
+        opened.unwrap_or_else(|_| Err(failed(redb::Error::Corrupted("redb panicked on it".to_owned()))))
+    }
+
+    fn open_unguarded(file: &Arc<dyn StateFile>, check: bool) -> Result<(Self, Checkpointed), StateError> {
+        let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(check);
+        let backend = Backend(Arc::clone(file));
+        let database = builder.set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(failed)?;
+        let (format, k) = position(&database)?;
+        if let Some(found) = format.filter(|found| *found != FORMAT) {
+            return Err(StateError::Format { found });
+        }
+        if format.is_none() || !has_tables(&database)? {
+            make(&database)?;
+        }
+        let database = Arc::new(database);
+        let tables = view(&database)?;
+        let rows = tables.values().map(|table| Ok(!table.is_empty()?)).collect::<Result<Vec<_>, redb::StorageError>>();
+        let unfinished = k == 0 && rows.map_err(failed)?.contains(&true);
+        Ok((Self { tables, database }, Checkpointed { k, unfinished }))
+    }
+
+    /// Writes the net change and its position in one durable transaction, and gives the view after it.
+    pub(crate) fn write(&self, overlay: &Overlay, k: u64, pace: &Pace) -> Result<Self, StateError> {
+        let mut write = self.database.begin_write().map_err(failed)?;
+        write.set_quick_repair(true);
+        for table in Table::ALL {
+            let mut open = write.open_table(definition(table)).map_err(failed)?;
+            let mut pacer = pace.begin();
+            for (key, entry) in overlay.rows(table) {
+                match entry.row() {
+                    Some(row) => open.insert(key.as_ref(), row.as_ref()).map_err(failed)?,
+                    None => open.remove(key.as_ref()).map_err(failed)?,
+                };
+                pacer.step();
+            }
+        }
+        write.open_table(META).map_err(failed)?.insert("k", k).map_err(failed)?;
+        write.commit().map_err(failed)?;
+        Ok(Self { tables: view(&self.database)?, database: Arc::clone(&self.database) })
+    }
+}
+
+/// The format of the file, absent where it is new, and up to where the checkpoints have come.
+fn position(database: &Database) -> Result<(Option<u64>, u64), StateError> {
+    let read = database.begin_read().map_err(failed)?;
+    let meta = match read.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok((None, 0)),
+        Err(error) => return Err(failed(error)),
+    };
+    let format = meta.get("format").map_err(failed)?.map(|format| format.value());
+    Ok((format, meta.get("k").map_err(failed)?.map_or(0, |k| k.value())))
+}
+
+fn has_tables(database: &Database) -> Result<bool, StateError> {
+    let read = database.begin_read().map_err(failed)?;
+    let there: Vec<String> =
+        read.list_tables().map_err(failed)?.map(|table| redb::TableHandle::name(&table).to_owned()).collect();
+    Ok(Table::ALL.iter().all(|table| there.iter().any(|name| name == table.name())))
+}
+
+/// Makes the tables that are not there.
+fn make(database: &Database) -> Result<(), StateError> {
+    let mut write = database.begin_write().map_err(failed)?;
+    // Without it this commit would discard what makes the next open quick.
+    write.set_quick_repair(true);
+    for table in Table::ALL {
+        write.open_table(definition(table)).map_err(failed)?;
+    }
+    write.open_table(META).map_err(failed)?.insert("format", FORMAT).map_err(failed)?;
+    write.commit().map_err(failed)
+}
+
+fn unreadable(table: Table, source: impl std::error::Error + Send + Sync + 'static) -> TableError {
     TableError::Storage { table: table.name(), source: Box::new(source) }
 }
 
@@ -163,24 +275,4 @@ fn view(database: &Database) -> Result<Views, StateError> {
         tables.insert(table, read.open_table(definition(table)).map_err(failed)?);
     }
     Ok(tables)
-}
-
-/// Writes the net change and its position in one durable transaction, and gives the view after it.
-pub(crate) fn write(database: &Database, overlay: &Overlay, k: u64, pace: &Pace) -> Result<Views, StateError> {
-    let mut write = database.begin_write().map_err(failed)?;
-    write.set_quick_repair(true);
-    for table in Table::ALL {
-        let mut open = write.open_table(definition(table)).map_err(failed)?;
-        let mut pacer = pace.begin();
-        for (key, entry) in overlay.rows(table) {
-            match entry.row() {
-                Some(row) => open.insert(key.as_ref(), row.as_ref()).map_err(failed)?,
-                None => open.remove(key.as_ref()).map_err(failed)?,
-            };
-            pacer.step();
-        }
-    }
-    write.open_table(META).map_err(failed)?.insert("k", k).map_err(failed)?;
-    write.commit().map_err(failed)?;
-    view(database)
 }

@@ -2,7 +2,7 @@
 //!
 //! It takes no lock: that only one host uses the folder is the concern of whoever opened it.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 /// The file that the state lives in, read and written by offset.
 pub trait StateFile: Send + Sync + 'static {
@@ -45,7 +45,7 @@ impl StateFile for File {
 }
 
 /// What redb asks of a file.
-pub(crate) struct Backend(pub(crate) Box<dyn StateFile>);
+pub(crate) struct Backend(pub(crate) Arc<dyn StateFile>);
 
 impl std::fmt::Debug for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,7 +67,8 @@ impl redb::StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        // A sync that fails is never a matter of room, whatever it says: what it should have made durable is gone.
+        self.0.sync_data().map_err(io::Error::other)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wharf_delivery::{Table, TableError, Tables};
 
 use crate::{
-    base::{self, Base, Checkpointed, StateError},
+    base::{Base, Checkpointed, Opened, StateError},
     file::StateFile,
     limits::{CHECKED_AT_OPEN_BYTES_MAX, OVERLAY_BYTES},
     overlay::Overlay,
@@ -20,16 +20,23 @@ use crate::{
 /// The tables of one partition.
 pub struct State {
     active: Overlay,
-    frozen: Option<Arc<Overlay>>,
+    frozen: Option<Frozen>,
     /// Of the checkpoint under way.
     pace: Pace,
     base: Base,
 }
 
+/// The changes of a checkpoint that is being written, or that has to be written again.
+struct Frozen {
+    overlay: Arc<Overlay>,
+    k: u64,
+    postponed: bool,
+}
+
 /// A checkpoint to be written, on a thread of its own.
 pub struct Checkpoint {
     overlay: Arc<Overlay>,
-    database: Arc<redb::Database>,
+    base: Arc<Opened>,
     k: u64,
     pace: Pace,
 }
@@ -39,7 +46,7 @@ pub struct Thawed(#[allow(dead_code, reason = "it is held to be dropped")] Optio
 
 /// What a written checkpoint leaves: the view of the store below after it.
 pub struct Snapshot {
-    views: base::Views,
+    after: Opened,
     k: u64,
 }
 
@@ -58,7 +65,7 @@ impl State {
     /// When the file is no state file, is damaged, or cannot be read.
     pub fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
         let check = file.size().map_err(redb::Error::Io)? <= CHECKED_AT_OPEN_BYTES_MAX;
-        let (base, checkpointed) = Base::open(file, check)?;
+        let (base, checkpointed) = Base::open(file.into(), check)?;
         Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
     }
 
@@ -80,7 +87,7 @@ impl State {
     }
 
     fn over(file: Scratch, check: bool) -> Result<(Self, Checkpointed), StateError> {
-        let (base, checkpointed) = Base::open(Box::new(file), check)?;
+        let (base, checkpointed) = Base::open(Arc::new(file), check)?;
         Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
     }
 
@@ -108,15 +115,20 @@ impl State {
         self.frozen.is_some() && self.active.bytes() >= OVERLAY_BYTES
     }
 
+    /// Whether a checkpoint could not be written and waits for [`State::again`].
+    #[must_use]
+    pub fn is_postponed(&self) -> bool {
+        self.frozen.as_ref().is_some_and(|frozen| frozen.postponed)
+    }
+
     /// Freezes the changes up to and including the durable frame `k`. Absent while another checkpoint is under way.
     pub fn freeze(&mut self, k: u64) -> Option<Checkpoint> {
         if self.frozen.is_some() {
             return None;
         }
         let overlay = Arc::new(std::mem::take(&mut self.active));
-        self.frozen = Some(Arc::clone(&overlay));
-        self.pace = Pace::default();
-        Some(Checkpoint { overlay, database: self.base.database(), k, pace: self.pace.clone() })
+        self.frozen = Some(Frozen { overlay, k, postponed: true });
+        self.again()
     }
 
     /// Lets the checkpoint under way hurry once the changes behind it are many.
@@ -133,8 +145,29 @@ impl State {
 
     /// Puts a written checkpoint to use, and gives the changes that it holds: freeing them takes a while.
     pub fn thaw(&mut self, snapshot: Snapshot) -> Thawed {
-        self.base.refresh(snapshot.views);
-        Thawed(self.frozen.take())
+        self.base.refresh(snapshot.after);
+        Thawed(self.frozen.take().map(|frozen| frozen.overlay))
+    }
+
+    /// Goes on without the checkpoint that could not be written: its changes stay in memory, and it is to be written again.
+    ///
+    /// # Errors
+    /// When the file does not even open any more.
+    pub fn postpone(&mut self) -> Result<(), StateError> {
+        self.base.reopen()?;
+        if let Some(frozen) = &mut self.frozen {
+            frozen.postponed = true;
+        }
+        Ok(())
+    }
+
+    /// The checkpoint that was postponed, if there is one.
+    pub fn again(&mut self) -> Option<Checkpoint> {
+        let frozen = self.frozen.as_mut().filter(|frozen| frozen.postponed)?;
+        frozen.postponed = false;
+        self.pace = Pace::default();
+        let (overlay, base) = (Arc::clone(&frozen.overlay), self.base.opened());
+        Some(Checkpoint { overlay, base, k: frozen.k, pace: self.pace.clone() })
     }
 }
 
@@ -153,14 +186,14 @@ impl Checkpoint {
     /// # Errors
     /// When redb fails. The frozen changes stay readable in memory, and the log has them.
     pub fn write(self) -> Result<Snapshot, StateError> {
-        let views = base::write(&self.database, &self.overlay, self.k, &self.pace)?;
-        Ok(Snapshot { views, k: self.k })
+        let after = self.base.write(&self.overlay, self.k, &self.pace)?;
+        Ok(Snapshot { after, k: self.k })
     }
 }
 
 impl Tables for State {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
-        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.get(table, key));
+        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.overlay.get(table, key));
         match self.active.get(table, key).or_else(frozen) {
             Some(entry) => Ok(entry.row().cloned()),
             None => self.base.get(table, key),
@@ -179,7 +212,7 @@ impl Tables for State {
             _ => Bound::Included(prefix),
         };
         let active = layer(Some(&self.active), table, from).peekable();
-        let frozen = layer(self.frozen.as_deref(), table, from).peekable();
+        let frozen = layer(self.frozen.as_ref().map(|frozen| frozen.overlay.as_ref()), table, from).peekable();
         let base = self.base.range(table, from)?.map(|row| row.map(|(key, row)| (key, Some(row)))).peekable();
         merge(active, merge(frozen, base).peekable())
             .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))

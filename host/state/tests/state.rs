@@ -8,11 +8,20 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{collections::BTreeMap, fs::File, ops::Bound};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use proptest::prelude::*;
 use wharf_delivery::{Table, Tables};
-use wharf_state::{Checkpoint, State};
+use wharf_state::{Checkpoint, State, StateFile};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -122,4 +131,83 @@ fn a_file_of_a_later_format_is_refused_and_one_of_an_earlier_is_to_be_rebuilt() 
         assert_eq!(error.is_to_be_rebuilt(), is_to_be_rebuilt, "{error}");
         assert!(error.to_string().contains(&format!("has format {format}")), "{error}");
     }
+}
+
+/// A file whose writes fail for want of room while `full`.
+struct Bounded {
+    file: File,
+    full: Arc<AtomicBool>,
+}
+
+impl Bounded {
+    fn room(&self) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StateFile for Bounded {
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        StateFile::read_at(&self.file, offset, into)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        // What has its place already can be written over.
+        if offset + bytes.len() as u64 > 4096 {
+            self.room()?
+        };
+        StateFile::write_at(&self.file, offset, bytes)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.room()?;
+        StateFile::set_len(&self.file, bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        StateFile::sync_data(&self.file)
+    }
+}
+
+#[test]
+fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let full = Arc::new(AtomicBool::new(false));
+    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    let (mut state, _) = State::open(Box::new(Bounded { file, full: Arc::clone(&full) })).unwrap();
+    let key = |n: u32| n.to_be_bytes();
+    (0..5_000).for_each(|n| state.insert(Table::Values, &key(n), vec![1; 100]));
+    let checkpoint = state.freeze(7).unwrap();
+    state.thaw(checkpoint.write().unwrap());
+    full.store(true, Ordering::Relaxed);
+    (0..5_000).for_each(|n| state.put(Table::Values, &key(n * 2), vec![2; 100]));
+    let mut checkpoint = state.freeze(9).unwrap();
+    let rows = |state: &State| {
+        let rows = state.scan(Table::Values, &[], Bound::Unbounded, usize::MAX).unwrap();
+        let twos = rows.iter().filter(|(_, row)| row[0] == 2).count();
+        (rows.len(), twos)
+    };
+    for _ in 0..3 {
+        let error = checkpoint.write().err().expect("there is no room");
+        assert!(error.is_full_disk() && !error.is_to_be_rebuilt(), "{error:?}");
+        // Nobody has told the state yet, and it reads on.
+        assert_eq!(state.get(Table::Values, &key(1)).unwrap().unwrap()[0], 1);
+        assert_eq!(rows(&state), (7_500, 5_000));
+        assert!(state.is_frozen() && !state.is_postponed());
+        state.postpone().unwrap();
+        assert!(state.is_postponed() && state.freeze(10).is_none(), "one after the other");
+        assert_eq!(rows(&state), (7_500, 5_000));
+        checkpoint = state.again().unwrap();
+        assert!(state.again().is_none(), "it is under way");
+    }
+    full.store(false, Ordering::Relaxed);
+    state.thaw(checkpoint.write().unwrap());
+    assert_eq!(rows(&state), (7_500, 5_000));
+    drop(state);
+    let (state, k) = open(&path);
+    assert_eq!((k, rows(&state)), (9, (7_500, 5_000)));
 }

@@ -87,6 +87,23 @@ pub fn download(packages: &Packages, folder: &Path) -> Result<()> {
     steps::remove(&half)
 }
 
+/// Downloads `package` and unpacks it to `folder`/root, unless that was done.
+pub fn unpacked(package: &str, folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    if root.exists() {
+        return Ok(root);
+    }
+    let packages = Packages { version: String::new(), wanted: vec![package.to_owned()] };
+    download(&packages, folder).with_context(|| {
+        format!("{package} is needed by the tests: where the package lists are empty, `apt-get update`")
+    })?;
+    let half = folder.join("half-root");
+    steps::fresh_folder(&half)?;
+    process::output(Command::new("dpkg").arg("-x").args([&file_of(folder, package)?, &half]))?;
+    fs::rename(&half, &root).with_context(|| format!("making {}", root.display()))?;
+    Ok(root)
+}
+
 /// The file of `package` in `folder`.
 pub fn file_of(folder: &Path, package: &str) -> Result<PathBuf> {
     look_for(folder, package)?.with_context(|| format!("no {package} in {}", folder.display()))

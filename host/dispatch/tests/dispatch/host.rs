@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::json;
 use wharf_capability::Effects;
 use wharf_delivery::{Failure, StatsRow, Verdict, keys};
-use wharf_dispatch::{Dispatcher, FolderHome, Handler, Options, RuleSet, Surroundings};
+use wharf_dispatch::{Dispatcher, FolderHome, Handler, Home, Options, RuleSet, Surroundings};
 use wharf_event::{Code, Digest, Event, EventBuilder, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
@@ -47,6 +47,13 @@ pub fn tenant() -> TenantName {
     "acme".parse().unwrap()
 }
 
+pub fn event_of(id: usize, bytes: usize) -> Event {
+    EventBuilder::new(id.to_string(), "test", "t")
+        .data(Bytes::from(format!("\"{}\"", "x".repeat(bytes))))
+        .build()
+        .unwrap()
+}
+
 pub fn event(id: usize) -> Event {
     EventBuilder::new(id.to_string(), "test", "t").data(Bytes::from_static(b"{}")).build().unwrap()
 }
@@ -54,9 +61,14 @@ pub fn event(id: usize) -> Event {
 /// Opens the partition in `folder`. No attempt is made before `begin`.
 pub async fn open(folder: &tempfile::TempDir, handler: Arc<Scripted>, concurrency: u32) -> Dispatcher {
     let home = FolderHome::new(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+    open_home(&home, handler, concurrency).await
+}
+
+/// Opens the partition in `home`. No attempt is made before `begin`.
+pub async fn open_home(home: &dyn Home, handler: Arc<Scripted>, concurrency: u32) -> Dispatcher {
     let here = tokio::runtime::Handle::current();
     let surroundings = Surroundings::of_this_machine(here.clone());
-    let dispatcher = Dispatcher::open(&home, Options::default(), surroundings, here).unwrap();
+    let dispatcher = Dispatcher::open(home, Options::default(), surroundings, here).unwrap();
     let release = handler.digest();
     let document = json!({"default_tenant": null, "tenants": {"acme": {
         "buses": ["default"],
@@ -86,11 +98,12 @@ pub async fn send(dispatcher: &Dispatcher, ids: std::ops::Range<usize>) {
 
 /// Waits until nothing is owed any more.
 pub async fn settled(dispatcher: &Dispatcher) -> StatsRow {
-    loop {
+    for _ in 0..12_000 {
         let stats = dispatcher.read(|state| StatsRow::get(state, &keys::tenant(&tenant())).unwrap()).await.unwrap();
         if let Some(stats) = stats.filter(|stats| stats.pending == 0) {
             return stats;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    panic!("deliveries are still owed");
 }

@@ -7,5 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod failing_disk;
+mod full_disk;
 mod host;
 mod paging;
+mod small_home;

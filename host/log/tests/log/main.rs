@@ -12,6 +12,8 @@ mod reading;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod verify;

@@ -6,6 +6,9 @@ use wharf_gateway::{Intake, PlainIdentity, Refusal, view::Accepted};
 
 use super::{HostAdapter, not_accepted, refused, unknown};
 
+/// Seconds after which whoever met a full disk may try again: room is made by people or by retention, not in a moment.
+pub(super) const DISK_FULL_RETRY_S: u32 = 10;
+
 impl Intake for HostAdapter {
     fn default_tenant(&self) -> Option<TenantName> {
         self.dispatcher.rules().document().default_tenant.clone()
@@ -45,13 +48,31 @@ impl Intake for HostAdapter {
     fn ready(&self) -> Result<(), Refusal> {
         match self.dispatcher.failure() {
             Some(failure) => {
-                let detail = format!("the log failed and nothing is acknowledged until a restart: {failure}");
+                let detail = format!(
+                    "the log failed and nothing is acknowledged until a restart: {failure}. Mend or replace the disk, and start the host again: it recovers what was acknowledged"
+                );
                 Err(Refusal::new(Code::LogFailed, detail))
+            }
+            None if let Some(bytes) = self.dispatcher.short_of() => {
+                let detail = format!(
+                    "the disk has only its reserve left: {bytes} bytes more have to become free before new events are taken; reads and settlements go on"
+                );
+                Err(Refusal::new(Code::DiskFull, detail).retry_after_s(DISK_FULL_RETRY_S))
             }
             None if self.dispatcher.rules().version() == 0 => {
                 Err(Refusal::new(Code::NotReady, "the host is starting").retry_after_s(1))
             }
             None => Ok(()),
         }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let step = self.dispatcher.clock_step().map(|step| {
+            format!(
+                "the wall clock is {} ms ahead of the log's time and is not believed yet: it is followed when it has kept that for ten minutes, or at once by a start with --follow-clock",
+                step.ahead_ms
+            )
+        });
+        step.into_iter().collect()
     }
 }

@@ -8,6 +8,8 @@ mod intake;
 mod key_value;
 mod page;
 mod search;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use wharf_delivery::{Refused, TableError};
@@ -49,7 +51,11 @@ fn unknown(error: &Unknown) -> Refusal {
 
 fn refused(error: &Refused) -> Refusal {
     let refusal = Refusal::new(error.code(), error.to_string());
-    if error.code().status() == 503 { refusal.retry_after_s(1) } else { refusal }
+    match error {
+        Refused::DiskFull => refusal.retry_after_s(intake::DISK_FULL_RETRY_S),
+        _ if error.code().status() == 503 => refusal.retry_after_s(1),
+        _ => refusal,
+    }
 }
 
 fn not_asked(error: &AskError) -> Refusal {

@@ -143,6 +143,10 @@ pub struct ServeArgs {
     /// How long running attempts may take once the host is told to stop
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
     pub drain: Duration,
+    /// Believe the machine's clock however far it is from the time of the last record; else a large step is followed when it
+    /// was kept for ten minutes
+    #[arg(long)]
+    pub follow_clock: bool,
 }
 
 /// Which data folder.

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn built(variable: &str, default: &str) -> PathBuf {
+pub fn built(variable: &str, default: &str) -> PathBuf {
     let place = std::env::vars_os().find(|(name, _)| name == variable).map(|(_, value)| PathBuf::from(value));
     let place = place.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(default));
     assert!(place.exists(), "{} is not built: run the tests by `cargo xtask test`", place.display());
@@ -76,8 +76,14 @@ targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
 
     /// The same with more arguments.
     pub fn start_with(&self, subcommand: &str, more: &[&str]) -> Host {
-        let mut child =
-            self.command(subcommand).args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(subcommand);
+        command.args(more);
+        self.start_command(command)
+    }
+
+    /// Starts a host by a command that was made for it.
+    pub fn start_command(&self, mut command: Command) -> Host {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let stderr = child.stderr.take().unwrap();
@@ -152,6 +158,15 @@ impl Host {
         (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
+    /// The status, `Retry-After` and body of the answer to an event.
+    pub fn refusal(&self, path: &str, event: String) -> (u16, Option<String>, Value) {
+        let request = Self::agent().post(format!("{}{path}", self.url)).content_type("application/cloudevents+json");
+        let mut response = request.send(event).unwrap();
+        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let body = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), retry_after, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
     /// Sends an event of that id and type; its answer must be 202.
     pub fn send(&self, id: &str, kind: &str) -> Value {
         let event = serde_json::json!({"specversion": "1.0", "id": id, "source": "test", "type": kind, "data": {}});
@@ -223,9 +238,19 @@ impl Host {
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop and gives its exit status.
-    pub fn stop(mut self) -> Option<i32> {
+    /// Asks it to stop, and goes on.
+    pub fn ask_to_stop(&self) {
         self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Asks it to stop and gives its exit status.
+    pub fn stop(self) -> Option<i32> {
+        self.ask_to_stop();
+        self.ended()
+    }
+
+    /// Waits for the end of one that was asked to stop, and gives its exit status.
+    pub fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
@@ -248,4 +273,11 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends an event to the host at `url`, from any thread: the status, absent when there was no answer.
+pub fn try_send(url: &str, id: &str, kind: &str) -> Option<u16> {
+    let event = serde_json::json!({"specversion": "1.0", "id": id, "source": "test", "type": kind, "data": {}});
+    let request = Host::agent().post(format!("{url}/events")).content_type("application/cloudevents+json");
+    request.send(event.to_string()).ok().map(|response| response.status().as_u16())
 }

@@ -9,11 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod clocks;
 mod conflicts;
 mod contract;
 mod demo;
 mod doctor;
 mod formats;
+mod full_disk;
 mod host;
 mod reading;
 mod refusals;

@@ -1,6 +1,6 @@
 //! Killed, stopped, reloaded: what was acknowledged stays, and plugins change while events flow.
 
-use crate::host::{Site, guest};
+use crate::host::{Site, guest, try_send};
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_kill_and_settles_once() {
@@ -123,4 +123,48 @@ fn a_data_folder_that_others_could_write_to_is_refused() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
     }
+}
+
+#[test]
+fn a_stop_under_load_leaves_nothing_to_replay_and_everything_that_was_acknowledged() {
+    let site = Site::probe("", "first = \"20ms\", max = \"20ms\", attempts = 3");
+    let host = site.start("serve");
+    let taken: usize = std::thread::scope(|scope| {
+        let client = |of: usize| {
+            let url = &host.url;
+            // Slow handlers that conflict, retries, dead letters: until the host takes no more.
+            move || {
+                let kinds = ["probe.read-modify-write", "probe.increment", "probe.panic"];
+                let sent = |n: &usize| try_send(url, &format!("{of}-{n}"), kinds[n % 3]) == Some(202);
+                (0..).take_while(sent).count()
+            }
+        };
+        let clients: Vec<_> = (0..4).map(|of| scope.spawn(client(of))).collect();
+        while host.stats("acme")["events"].as_u64().unwrap() < 200 {
+            std::thread::yield_now();
+        }
+        host.ask_to_stop();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert_eq!(host.ended(), Some(0));
+    let host = site.start("serve");
+    assert_eq!(host.ready["frames_replayed"], 0);
+    let events = host.settled("acme")["events"].as_u64().unwrap();
+    // Of each client one more may have been on its way when its connection ended.
+    assert!((taken as u64..=taken as u64 + 4).contains(&events), "{taken} acknowledged, {events} there");
+}
+
+#[test]
+fn attempts_that_run_beyond_the_deadline_of_a_stop_are_left_to_the_next_start() {
+    let site = Site::probe("wall_ms = 60000, cpu_ms = 60000", "attempts = 1");
+    let host = site.start_with("serve", &["--drain", "200ms"]);
+    host.send("a", "probe.loop");
+    // First attempts are taken in log order: once this one has ended, the other runs.
+    host.send("b", "probe.increment");
+    while host.value("probe", "shared").is_none() {
+        std::thread::yield_now();
+    }
+    assert_eq!(host.stop(), Some(1), "not drained");
+    let host = site.start_with("serve", &["--drain", "200ms"]);
+    assert_eq!((&host.ready["frames_replayed"], &host.ready["pending"]), (&0.into(), &1.into()));
 }
