@@ -26,11 +26,11 @@ pub enum CarryRequest {
         /// At most [`CARRIED_EVENTS_MAX`].
         events: Vec<CarriedEvent>,
     },
-    /// Values that were written at these versions.
+    /// Values, if these records hold them still.
     Values {
         /// Whose they are.
         tenant: TenantName,
-        /// Where they were written.
+        /// Where they lie now.
         values: Vec<(BucketName, String, Position)>,
         /// Bytes that they and their names take.
         bytes: usize,
@@ -91,7 +91,7 @@ impl Rows {
 pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &T) -> Result<Decision, TableError> {
     let record = match request {
         CarryRequest::Events { tenant, events } => carried_events(tenant, events, base, tables)?,
-        CarryRequest::Values { tenant, values, bytes: _ } => carried_values(tenant, values, tables)?,
+        CarryRequest::Values { tenant, values, bytes: _ } => carried_values(tenant, values, base, tables)?,
         CarryRequest::Rules { below_k } => {
             let rules = RulesRow::read(tables, &[])?.filter(|rules| rules.version < below_k);
             rules.map(|rules| Record::Rules { version: rules.version, document: rules.document })
@@ -99,9 +99,7 @@ pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &
         CarryRequest::Sums { tenant, buckets, queues } => Some(carried_sums(tenant, buckets, queues, tables)?),
         CarryRequest::Cleaned { below_k } => Some(Record::Cleaned { below_k }),
     };
-    let records: Vec<Record> = record.into_iter().collect();
-    let answer = Answer::Carried { position: (!records.is_empty()).then_some(base) };
-    Ok(Decision { records, answer })
+    Ok(Decision { records: record.into_iter().collect(), answer: Answer::Carried })
 }
 
 fn carried_events(
@@ -169,12 +167,14 @@ fn letter_queue(tables: &impl Tables, id: DeliveryId) -> Result<Option<QueueName
 fn carried_values(
     tenant: TenantName,
     candidates: Vec<(BucketName, String, Position)>,
+    base: Position,
     tables: &impl Tables,
 ) -> Result<Option<Record>, TableError> {
     let mut rows = Rows::default();
-    for (bucket, name, version) in candidates {
+    for (bucket, name, from) in candidates {
         let key = keys::value(&tenant, &bucket, &name);
-        if let Some(row) = ValueRow::read(tables, &key)?.filter(|row| row.version == version) {
+        if let Some(mut row) = ValueRow::read(tables, &key)?.filter(|row| row.held_at() == from) {
+            row.place = Some(base);
             rows.push(Table::Values, key, row.encode());
         }
     }

@@ -5,7 +5,7 @@
 use wharf_event::{BucketName, Event, Position, TenantName};
 
 use crate::{
-    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Record, TargetRef, ValueRow, keys,
+    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Record, TargetRef, keys,
     rows::Row,
     tables::{Table, TableError},
 };
@@ -17,7 +17,7 @@ pub struct Remains {
     pub tenant: TenantName,
     /// Events, with everyone that they were owed to.
     pub events: Vec<CarriedEvent>,
-    /// Values with their versions.
+    /// Values, with where they lie.
     pub values: Vec<(BucketName, String, Position)>,
 }
 
@@ -77,8 +77,7 @@ fn carried(
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
             Table::Values => {
-                let version = ValueRow::decode(row)?.version;
-                values.extend(keys::value_parts(key).map(|(bucket, name)| (bucket, name, version)));
+                values.extend(keys::value_parts(key).map(|(bucket, name)| (bucket, name, position)));
                 None
             }
             _ => None,

@@ -144,10 +144,7 @@ impl Row for DeliveryRow {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
         w.str(self.target.rule.as_str()).str(self.target.plugin.as_str());
         w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms).u8(u8::from(self.timed));
-        match self.place {
-            Some(place) => w.u8(1).position(place),
-            None => w.u8(0),
-        };
+        put_place(w, self.place);
     }
     fn take(r: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -158,9 +155,20 @@ impl Row for DeliveryRow {
             due_ms: r.u64("due")?,
             since_ms: r.u64("since")?,
             timed: r.u8("timed")? == 1,
-            place: if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None },
+            place: take_place(r)?,
         })
     }
+}
+
+fn put_place(w: &mut Writer, place: Option<Position>) {
+    match place {
+        Some(place) => w.u8(1).position(place),
+        None => w.u8(0),
+    };
+}
+
+fn take_place(r: &mut Reader) -> Result<Option<Position>, DecodeError> {
+    Ok(if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None })
 }
 
 /// A value with its version.
@@ -170,15 +178,26 @@ pub struct ValueRow {
     pub version: Position,
     /// The value.
     pub value: Bytes,
+    /// Where it was carried to; absent while it is where it was written.
+    pub place: Option<Position>,
+}
+
+impl ValueRow {
+    /// The record that holds it now.
+    #[must_use]
+    pub fn held_at(&self) -> Position {
+        self.place.unwrap_or(self.version)
+    }
 }
 
 impl Row for ValueRow {
     const TABLE: Table = Table::Values;
     fn put(&self, w: &mut Writer) {
         w.position(self.version).bytes(&self.value);
+        put_place(w, self.place);
     }
     fn take(r: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { version: r.position("version")?, value: r.bytes("value")? })
+        Ok(Self { version: r.position("version")?, value: r.bytes("value")?, place: take_place(r)? })
     }
 }
 

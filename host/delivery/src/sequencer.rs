@@ -61,10 +61,7 @@ pub enum Answer {
     /// Dead letters were moved.
     Redriven(Redriven),
     /// What was still needed is written again.
-    Carried {
-        /// Where it stands now; absent when nothing was needed.
-        position: Option<Position>,
-    },
+    Carried,
     /// It is in the log.
     Noted,
 }
@@ -163,6 +160,11 @@ impl Sequencer {
     #[must_use]
     pub fn rules_version(&self) -> u64 {
         self.rules_version
+    }
+
+    /// Frame time was brought forward by so many milliseconds: what is remembered is not older for it.
+    pub fn stepped(&mut self, by_ms: u64) {
+        self.dedup.jump(by_ms);
     }
 
     /// Remembers a record that was decided before a restart, for deduplication. Records come in log order.

@@ -299,7 +299,7 @@ fn apply_write(
     let was = tables.get(Table::Values, &key)?.is_some();
     match &write.value {
         Some(value) => {
-            let row = ValueRow { version: position, value: value.clone() };
+            let row = ValueRow { version: position, value: value.clone(), place: None };
             tables.put(Table::Values, &key, row.encode());
         }
         None => tables.remove(Table::Values, &key),

@@ -3,11 +3,13 @@
 //!
 //! What is left out here was settled or replaced, and stays so; what is kept is checked again where it is decided.
 
+use std::collections::HashMap;
+
 use wharf_delivery::{
     CarriedEvent, CarryRequest, DeliveryRow, Remains, Table, TableError, Tables, ValueRow, keys,
     limits::CARRIED_EVENTS_MAX,
 };
-use wharf_event::{BucketName, Event, Position, TenantName};
+use wharf_event::{BucketName, Position, TenantName};
 
 use crate::limits::{CARRIED_DELIVERIES_MAX, CARRIED_PAGE_BYTES, CARRIED_VALUES_MAX};
 
@@ -28,10 +30,25 @@ impl Page {
     }
 }
 
-/// The pages that ask about `remains`.
-pub(crate) fn pages(remains: Vec<Remains>, tables: &impl Tables) -> Result<Vec<Page>, TableError> {
-    let mut pages = Vec::new();
-    for Remains { tenant, events, values } in remains {
+/// Pages that are being filled: one open for events and one for values of each tenant.
+#[derive(Default)]
+pub(crate) struct Pages {
+    all: Vec<Page>,
+    open: HashMap<(TenantName, Kind), usize>,
+    /// Bytes of events and values in all of them.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Events,
+    Values,
+}
+
+impl Pages {
+    /// Adds what the state still needs of one record.
+    pub(crate) fn add(&mut self, remains: Remains, tables: &impl Tables) -> Result<(), TableError> {
+        let Remains { tenant, events, values } = remains;
         for mut event in events {
             let mut needed = Vec::with_capacity(event.deliveries.len());
             for (id, plugin) in event.deliveries {
@@ -42,43 +59,58 @@ pub(crate) fn pages(remains: Vec<Remains>, tables: &impl Tables) -> Result<Vec<P
             }
             event.deliveries = needed;
             if !event.deliveries.is_empty() {
-                add_event(&mut pages, &tenant, event);
+                self.add_event(&tenant, event);
             }
         }
-        for (bucket, name, version) in values {
+        for (bucket, name, from) in values {
             let row = ValueRow::get(tables, &keys::value(&tenant, &bucket, &name))?;
-            if let Some(row) = row.filter(|row| row.version == version) {
+            if let Some(row) = row.filter(|row| row.held_at() == from) {
                 let bytes = row.value.len() + name.len();
-                add_value(&mut pages, &tenant, (bucket, name, version), bytes);
+                self.add_value(&tenant, (bucket, name, from), bytes);
             }
         }
+        Ok(())
     }
-    Ok(pages)
-}
 
-fn add_event(pages: &mut Vec<Page>, tenant: &TenantName, event: CarriedEvent) {
-    let bytes = |events: &[CarriedEvent]| events.iter().map(|one| one.event.size()).sum::<usize>();
-    let deliveries = |events: &[CarriedEvent]| events.iter().map(|one| one.deliveries.len()).sum::<usize>();
-    let fits = |of: &TenantName, events: &[CarriedEvent]| {
-        of == tenant
-            && events.len() < CARRIED_EVENTS_MAX
-            && bytes(events) + Event::size(&event.event) <= CARRIED_PAGE_BYTES
-            && deliveries(events) + event.deliveries.len() <= CARRIED_DELIVERIES_MAX
-    };
-    match pages.last_mut() {
-        Some(Page::Events(of, events)) if fits(of, events) => events.push(event),
-        _ => pages.push(Page::Events(tenant.clone(), vec![event])),
+    pub(crate) fn into_pages(self) -> Vec<Page> {
+        self.all
     }
-}
 
-fn add_value(pages: &mut Vec<Page>, tenant: &TenantName, value: (BucketName, String, Position), bytes: usize) {
-    match pages.last_mut() {
-        Some(Page::Values(of, values, before))
-            if of == tenant && values.len() < CARRIED_VALUES_MAX && *before + bytes <= CARRIED_PAGE_BYTES =>
-        {
-            values.push(value);
-            *before += bytes;
+    fn open(&mut self, tenant: &TenantName, kind: Kind) -> Option<&mut Page> {
+        let at = self.open.get(&(tenant.clone(), kind))?;
+        self.all.get_mut(*at)
+    }
+
+    fn begin(&mut self, tenant: &TenantName, kind: Kind, page: Page) {
+        self.open.insert((tenant.clone(), kind), self.all.len());
+        self.all.push(page);
+    }
+
+    fn add_event(&mut self, tenant: &TenantName, event: CarriedEvent) {
+        self.bytes += event.event.size();
+        let bytes = |events: &[CarriedEvent]| events.iter().map(|one| one.event.size()).sum::<usize>();
+        let deliveries = |events: &[CarriedEvent]| events.iter().map(|one| one.deliveries.len()).sum::<usize>();
+        let fits = |events: &[CarriedEvent]| {
+            events.len() < CARRIED_EVENTS_MAX
+                && bytes(events) + event.event.size() <= CARRIED_PAGE_BYTES
+                && deliveries(events) + event.deliveries.len() <= CARRIED_DELIVERIES_MAX
+        };
+        match self.open(tenant, Kind::Events) {
+            Some(Page::Events(_, events)) if fits(events) => events.push(event),
+            _ => self.begin(tenant, Kind::Events, Page::Events(tenant.clone(), vec![event])),
         }
-        _ => pages.push(Page::Values(tenant.clone(), vec![value], bytes)),
+    }
+
+    fn add_value(&mut self, tenant: &TenantName, value: (BucketName, String, Position), bytes: usize) {
+        self.bytes += bytes;
+        match self.open(tenant, Kind::Values) {
+            Some(Page::Values(_, values, before))
+                if values.len() < CARRIED_VALUES_MAX && *before + bytes <= CARRIED_PAGE_BYTES =>
+            {
+                values.push(value);
+                *before += bytes;
+            }
+            _ => self.begin(tenant, Kind::Values, Page::Values(tenant.clone(), vec![value], bytes)),
+        }
     }
 }

@@ -5,18 +5,19 @@
 //! that durably too. It reads on threads that may block, and writes by the same way as everyone else, so that what is
 //! carried waits its turn among what comes in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use tokio::sync::watch;
 use wharf_delivery::{Answer, CarryRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, keys};
-use wharf_event::{Position, TenantName};
+use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
 
 use crate::{
     archive::{Archive, ArchiveError},
     attempt::Attempts,
-    carrying::{Page, pages},
-    limits::{CLEAN_EVERY, SUMS_PAGE},
+    carrying::{Page, Pages},
+    limits::{CARRIED_BATCH_BYTES, CARRIED_BATCH_FRAMES, CARRY_PAUSE, CLEAN_EVERY, SUMS_PAGE},
     partition::{AskError, chain},
     retention,
     surroundings::blocking,
@@ -65,16 +66,21 @@ impl Cleaner {
 
     /// Cleans what is past retention, and says how many segments that was.
     async fn clean(&mut self) -> Result<usize, Uncleaned> {
+        // Ages are told by frame time. Where that jumped, what looks old may lie within the deduplication window; and what came
+        // before this start may have seen a jump.
+        if self.attempts.clock.calm_for() < Duration::from_millis(self.dedup_window_ms) {
+            return Ok(0);
+        }
         let facts = self.count().await?;
         let document = self.attempts.rules.borrow().document().clone();
         let past = retention::past(&facts, &document, self.attempts.clock.now_ms(), self.dedup_window_ms);
         let Some(last) = past.checked_sub(1).and_then(|last| facts.get(last)) else { return Ok(0) };
-        let (first_k, last_k) = (self.first_k(), last.last_k);
-        for k in first_k..=last_k {
+        let (mut next_k, last_k) = (self.first_k(), last.last_k);
+        while next_k <= last_k {
             if *self.stopping.borrow() {
                 return Ok(0);
             }
-            self.carry(k).await?;
+            next_k = self.carry(next_k, last_k).await?;
         }
         let below_k = last_k + 1;
         self.ask(CarryRequest::Rules { below_k }).await?;
@@ -108,20 +114,25 @@ impl Cleaner {
         self.attempts.archive.first_k().max(self.cleaned_below_k)
     }
 
-    /// Writes again what is still needed of frame `k`.
-    async fn carry(&self, k: u64) -> Result<(), Uncleaned> {
+    /// Writes again what is still needed of the frames from `from_k` on, some of them, and gives the one behind.
+    async fn carry(&self, from_k: u64, last_k: u64) -> Result<u64, Uncleaned> {
         let (archive, shared) = (self.attempts.archive.clone(), Arc::clone(&self.attempts.shared));
-        let read = blocking(self.threads(), move || -> Result<Vec<Page>, Uncleaned> {
-            let mut remains = Vec::new();
-            for item in archive.frame(k)? {
-                remains.extend(Remains::of(&item.record, item.position)?);
+        let read = blocking(self.threads(), move || -> Result<(u64, Vec<Page>), Uncleaned> {
+            let (mut pages, mut k) = (Pages::default(), from_k);
+            while k <= last_k && k - from_k < CARRIED_BATCH_FRAMES && pages.bytes < CARRIED_BATCH_BYTES {
+                for item in archive.frame(k)? {
+                    if let Some(remains) = Remains::of(&item.record, item.position)? {
+                        // Record by record: the log's thread waits while the state is read.
+                        pages.add(remains, &shared.read().state)?;
+                    }
+                }
+                k += 1;
             }
-            pages(remains, &shared.read().state).map_err(Uncleaned::from)
+            Ok((k, pages.into_pages()))
         });
-        for page in read.await.ok_or(Uncleaned::Thread)?? {
-            self.ask(page.into_request()).await?;
-        }
-        Ok(())
+        let (next_k, pages) = read.await.ok_or(Uncleaned::Thread)??;
+        try_join_all(pages.into_iter().map(|page| self.ask(page.into_request()))).await?;
+        Ok(next_k)
     }
 
     /// Writes the sums over each tenant's rows again, after everything that they count.
@@ -157,9 +168,13 @@ impl Cleaner {
         }
     }
 
-    async fn ask(&self, request: CarryRequest) -> Result<Option<Position>, Uncleaned> {
+    async fn ask(&self, request: CarryRequest) -> Result<(), Uncleaned> {
+        // What is carried is not refused as events are, so it has to hold back by itself.
+        while self.attempts.shared.read().state.is_full() {
+            tokio::time::sleep(CARRY_PAUSE).await;
+        }
         match self.attempts.partition.ask(Request::Carry(request)).await? {
-            Answer::Carried { position } => Ok(position),
+            Answer::Carried => Ok(()),
             _ => Err(AskError::Stopping.into()),
         }
     }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::{CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
+use crate::limits::{CLOCK_JITTER_MS, CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
 
 /// The machine's two clocks.
 pub trait Clock: Send + Sync + 'static {
@@ -33,6 +33,10 @@ struct Told {
     doubt: Option<Doubt>,
     /// How far the wall clock is behind frame time, once that was stable: no longer a doubt.
     behind_ms: u64,
+    /// How far frame time was brought forward by steps that were followed at once, since somebody asked.
+    stepped_ms: u64,
+    /// When frame time jumped last, or when this began.
+    jumped_at: Duration,
 }
 
 /// The wall clock and frame time are further apart than a step that is followed.
@@ -54,7 +58,10 @@ impl FrameClock {
     pub fn new(clock: Arc<dyn Clock>, last_ms: u64) -> Self {
         let at = clock.monotonic();
         let last_ms = if last_ms == 0 { clock.wall_ms() } else { last_ms };
-        let frame_clock = Self { clock, told: Mutex::new(Told { last_ms, at, doubt: None, behind_ms: 0 }) };
+        let frame_clock = Self {
+            clock,
+            told: Mutex::new(Told { last_ms, at, doubt: None, behind_ms: 0, stepped_ms: 0, jumped_at: at }),
+        };
         frame_clock.now_ms();
         frame_clock
     }
@@ -75,6 +82,10 @@ impl FrameClock {
             advanced_ms
         };
         if now_ms > told.last_ms {
+            let step_ms = now_ms.saturating_sub(advanced_ms);
+            if step_ms >= CLOCK_JITTER_MS {
+                told.stepped_ms = told.stepped_ms.saturating_add(step_ms);
+            }
             // What is less than a millisecond is not lost, however often somebody asks.
             let at = if now_ms == advanced_ms { told.at + Duration::from_millis(elapsed_ms) } else { now };
             (told.last_ms, told.at) = (now_ms, at);
@@ -106,7 +117,21 @@ impl FrameClock {
         told.behind_ms = 0;
         let by_ms = self.clock.wall_ms().saturating_sub(told.last_ms);
         (told.last_ms, told.at) = (told.last_ms + by_ms, self.clock.monotonic());
+        told.jumped_at = told.at;
         (by_ms > 0).then_some(by_ms)
+    }
+}
+
+impl FrameClock {
+    /// How far small steps brought frame time forward since this was asked last, in milliseconds: nothing is older for it.
+    pub fn take_stepped(&self) -> u64 {
+        std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner).stepped_ms)
+    }
+
+    /// For how long frame time has only passed, without a jump, as far as this process knows.
+    pub fn calm_for(&self) -> Duration {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.clock.monotonic().saturating_sub(told.jumped_at)
     }
 }
 
@@ -183,6 +208,7 @@ mod tests {
         assert_eq!(clock.now_ms(), START_MS);
         set.set_wall(START_MS + MINUTE_MS);
         assert_eq!(clock.now_ms(), START_MS + MINUTE_MS);
+        assert_eq!((clock.take_stepped(), clock.take_stepped()), (MINUTE_MS, 0));
         set.set_wall(START_MS);
         assert_eq!(clock.now_ms(), START_MS + MINUTE_MS, "it never falls");
         set.pass(2 * MINUTE_MS);

@@ -173,7 +173,10 @@ impl Committer {
     /// # Errors
     /// When the state failed; then every request of the frame is without an answer.
     pub fn sequence(&mut self, first: Request, mut more: impl FnMut() -> Option<Request>) -> Result<(), CommitFailed> {
-        let mut draft = self.draft.take().unwrap_or_else(|| self.draft());
+        let mut draft = match self.draft.take() {
+            Some(draft) => draft,
+            None => self.draft(),
+        };
         // After an error or a panic the state may hold half of a request: nobody may take it for durable.
         let gathered = catch_unwind(AssertUnwindSafe(|| self.gather(first, &mut more, &mut draft)));
         let gathered = match gathered {
@@ -210,11 +213,13 @@ impl Committer {
         Ok(draft.committed)
     }
 
-    fn draft(&self) -> FrameDraft {
+    fn draft(&mut self) -> FrameDraft {
+        let now_ms = self.clock.now_ms();
+        self.sequencer.stepped(self.clock.take_stepped());
         FrameDraft {
             k: self.log.last_k() + 1,
             before_k: self.shared.read().k,
-            now_ms: self.clock.now_ms(),
+            now_ms,
             bytes: 0,
             records: Vec::new(),
             committed: Committed::default(),

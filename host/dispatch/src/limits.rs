@@ -73,6 +73,9 @@ pub const TIMERS_PAGE: usize = 512;
 /// A step of the wall clock beyond this, or a gap at start, is not followed at once.
 pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
 
+/// Milliseconds by which the two clocks may differ from one look to the next without one of them having been set.
+pub const CLOCK_JITTER_MS: u64 = 1_000;
+
 /// How long the wall clock must keep a large step before it is followed.
 pub const CLOCK_STABLE: Duration = Duration::from_secs(600);
 
@@ -85,7 +88,16 @@ pub const CLEAN_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of events or values that one request of cleaning carries; a larger one goes alone.
 pub const CARRIED_PAGE_BYTES: usize = 1 << 20;
 
-/// Deliveries that one request of cleaning carries, each with up to three rows.
+/// Bytes of events and values that cleaning gathers before it writes them again.
+pub const CARRIED_BATCH_BYTES: usize = 4 << 20;
+
+/// Frames that cleaning reads before it writes what it gathered.
+pub const CARRIED_BATCH_FRAMES: u64 = 1_024;
+
+/// How long cleaning waits while the state has no room for more changes.
+pub const CARRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Deliveries that one request of cleaning carries, each with up to two rows.
 pub const CARRIED_DELIVERIES_MAX: usize = 300;
 
 /// Values that one request of cleaning carries.

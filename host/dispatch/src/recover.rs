@@ -243,7 +243,10 @@ fn open_state(home: &dyn Home, room: &RoomWatch) -> Result<(State, u64), OpenErr
     match State::open(room.back_state(home.state()?)) {
         Ok((state, at)) if at.unfinished => {
             drop(state);
-            Ok((begin_anew(home, room, "it was being rebuilt when the host ended")?, 0))
+            tracing::warn!("the state file was being rebuilt from the log when the host ended; that begins anew");
+            // Nothing in it is of use: kept aside, one for each start, such files would fill the disk.
+            home.state()?.set_len(0)?;
+            Ok((State::open(room.back_state(home.state()?))?.0, 0))
         }
         Ok((state, at)) => Ok((state, at.k)),
         Err(error) if error.is_to_be_rebuilt() => Ok((begin_anew(home, room, &chain(&error))?, 0)),

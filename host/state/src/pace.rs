@@ -1,5 +1,6 @@
-//! A checkpoint takes its time: it rests three times as long as it worked, so that it takes a quarter of a core from what the
-//! host is there for. It hurries when the changes behind it pile up, and when somebody waits for it.
+//! A checkpoint takes its time: between rows it rests three times as long as it worked, within a bound, so that it takes about
+//! a quarter of a core from what the host is there for. It hurries when the changes behind it pile up, and when somebody waits
+//! for it. The time that it takes is its own and decides nothing, so it does not come in by a port.
 
 use std::{
     sync::{

@@ -81,12 +81,15 @@ impl DeadLetters for HostAdapter {
             let ids = ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?;
             return Ok(RedriveView { redriven: ask(RedriveWhich::Ids(ids)).await?.moved });
         }
+        // Letters that come meanwhile, be it those that were sent again, are for another call.
+        let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
+        let lay_there = was_read(depth)?.unwrap_or(0);
         let (mut redriven, mut after) = (0, None);
         loop {
             let page = ask(RedriveWhich::After(after)).await?;
             redriven += page.moved;
             after = page.last;
-            if after.is_none() {
+            if after.is_none() || redriven >= lay_there {
                 return Ok(RedriveView { redriven });
             }
         }
