@@ -98,7 +98,7 @@ fn a_sync_that_fails_ends_the_log_even_when_it_says_that_the_disk_is_full() {
         let mut log = open(&disk, 1);
         (0..3).for_each(|_| _ = append(&mut log, 0, &[body(1, 600)]).unwrap());
         disk.watch(move |operation| operation.is_sync().then_some(fault));
-        let failed = log.prepare_step().and_then(|_| log.prepare_step()).unwrap_err();
+        let failed = append(&mut log, 0, &[body(1, 600)]).unwrap_err();
         assert!(failed.is_fatal(), "{failed:?}");
         disk.watch(|_| None);
         assert!(matches!(append(&mut log, 0, &[]), Err(LogError::Poisoned { .. })));
