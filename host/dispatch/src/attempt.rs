@@ -7,7 +7,6 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
-use tokio::sync::watch;
 use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Failure, ReadKey, Refused, TargetRef};
 use wharf_event::{Code, Event, PluginName, Position, TenantName};
@@ -27,6 +26,7 @@ use crate::{
     surroundings::{Surroundings, blocking},
     transform::{self, Passed},
     values::AttemptValues,
+    watched as watch,
 };
 
 /// What every attempt needs.

@@ -8,7 +8,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use tokio::sync::watch;
 use wharf_delivery::{Answer, CarryRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, keys};
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
@@ -21,6 +20,7 @@ use crate::{
     partition::{AskError, chain},
     retention,
     surroundings::blocking,
+    watched as watch,
 };
 
 /// The task that looks after the log's age and size.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, RedriveRequest, Redriven, Refused, Request,
     RulesRow,
@@ -28,6 +28,7 @@ use crate::{
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
+    watched as watch,
     writer::{Pace, Writer},
 };
 
@@ -228,6 +229,7 @@ impl Dispatcher {
         let mut progress = self.attempts.shared.progress.subscribe();
         let mut stopping = self.stopping.subscribe();
         tokio::select! {
+            biased;
             reached = progress.wait_for(|progress| progress.durable_k > k || progress.failed.is_some()) => {
                 reached.ok().map(|progress| progress.durable_k).filter(|durable| *durable > k)
             }

@@ -30,6 +30,7 @@ mod surroundings;
 mod timers;
 mod transform;
 mod values;
+mod watched;
 mod writer;
 
 pub use archive::{Archive, ArchiveError, Item};

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
 use wharf_event::{Event, Position, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
@@ -29,6 +29,7 @@ use crate::{
     },
     partition::{Arisen, chain},
     timers::Timers,
+    watched as watch,
 };
 
 /// The lane of an attempt that ended, and its timer if it had one.

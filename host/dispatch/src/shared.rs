@@ -2,8 +2,9 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::watch;
 use wharf_state::State;
+
+use crate::watched as watch;
 
 /// How far the log has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
