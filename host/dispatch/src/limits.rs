@@ -64,6 +64,9 @@ pub const READY_MAX: usize = 65_536;
 /// Deliveries of one lane that are held in memory when all lanes together hold very many.
 pub const LANE_READY_MIN: usize = 32;
 
+/// The longest pause of the scheduler: the wall clock may be set meanwhile.
+pub const PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// Timers that are held in memory, the next ones due; the others are paged from the state in due order.
 pub const TIMERS_MAX: usize = 16_384;
 

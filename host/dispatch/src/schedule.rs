@@ -24,8 +24,8 @@ use crate::{
     attempt::Attempts,
     lane::{Lane, LaneKey, lanes},
     limits::{
-        HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, READ_AHEAD_BYTES, READY_MAX, TENANT_ATTEMPTS_AT_A_TIME,
-        TIMERS_PAGE,
+        HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
+        TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE,
     },
     partition::{Arisen, chain},
     timers::Timers,
@@ -110,7 +110,8 @@ impl Scheduler {
             if !stopping && let Err(error) = self.wake().and_then(|()| self.start_all()) {
                 return self.unreadable(&error);
             }
-            let pause = self.pause();
+            // A host that stops takes no retry up, so none is waited for: those that are due would let this loop spin.
+            let pause = if stopping { PAUSE_MAX } else { self.pause() };
             tokio::select! {
                 biased;
                 arisen = self.arisen.recv() => match arisen {
@@ -273,14 +274,14 @@ impl Scheduler {
         }
     }
 
-    /// Time until the next retry is due; a minute when none is.
+    /// Time until the next retry is due; the longest pause when none is.
     fn pause(&self) -> Duration {
         if self.timers.is_spent() {
             return Duration::ZERO;
         }
-        let Some(due_ms) = self.timers.next_ms() else { return Duration::from_secs(60) };
+        let Some(due_ms) = self.timers.next_ms() else { return PAUSE_MAX };
         let ms = due_ms.saturating_sub(self.attempts.clock.now_ms());
-        Duration::from_millis(ms.min(60_000))
+        Duration::from_millis(ms).min(PAUSE_MAX)
     }
 
     /// Gives those that are due their place in their lanes. A lane that has no room leaves its own in the state: a flood of
