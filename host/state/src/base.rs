@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    iter,
+    io, iter,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
@@ -74,7 +74,10 @@ impl StateError {
     #[must_use]
     pub fn is_to_be_rebuilt(&self) -> bool {
         match self {
-            StateError::Redb(redb::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+            StateError::Redb(redb::Error::Io(error)) => {
+                // A file that was cut short ends before what its own head tells of.
+                matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+            }
             StateError::Redb(error) => {
                 matches!(
                     error,

@@ -211,3 +211,26 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
     let (state, k) = open(&path);
     assert_eq!((k, rows(&state)), (9, (7_500, 5_000)));
 }
+
+#[test]
+fn a_file_that_was_cut_short_opens_as_it_was_or_is_to_be_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let (mut state, _) = open(&path);
+    for n in 0..3_000_u32 {
+        state.insert(Table::Values, &n.to_be_bytes(), vec![1; 100]);
+    }
+    let snapshot = state.freeze(1).unwrap().write_at_once().unwrap();
+    drop((state.thaw(snapshot), state));
+    let whole = std::fs::read(&path).unwrap();
+    let mut rebuilt = 0;
+    for bytes in (0..whole.len()).step_by(whole.len() / 61) {
+        std::fs::write(&path, &whole[..bytes]).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        if let Err(error) = State::open(Box::new(file)) {
+            assert!(error.is_to_be_rebuilt(), "cut to {bytes} of {} bytes: {error:?}", whole.len());
+            rebuilt += 1;
+        }
+    }
+    assert!(rebuilt > 20, "{rebuilt}");
+}
