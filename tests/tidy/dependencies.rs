@@ -32,6 +32,9 @@ const FENCES: [(&str, &[&str]); 8] = [
 /// Crates without tokio: they do nothing by themselves.
 const WITHOUT_TOKIO: [&str; 5] = ["wharf-event", "wharf-pattern", "wharf-delivery", "wharf-log", "wharf-state"];
 
+/// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.
+const KNOWN_BUGS: &str = "mutations";
+
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// What each crate of the workspace depends on.
@@ -141,6 +144,34 @@ fn the_edges_between_crates_are_those_of_the_table() {
 #[test]
 fn heavy_dependencies_stay_behind_their_fences() {
     assert_tidy(&over_the_fence(&crates(&metadata().unwrap()).unwrap().all));
+}
+
+/// Crates in which the known bugs of the simulation are switched on.
+fn with_known_bugs(metadata: &Value) -> Vec<String> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let names_it =
+        |features: Vec<Value>| features.iter().filter_map(Value::as_str).any(|feature| feature.ends_with(KNOWN_BUGS));
+    let packages = list(metadata.get("packages"));
+    let has = |package: &&Value| {
+        let dependencies = list(package.get("dependencies"));
+        names_it(list(package.pointer("/features/default")))
+            || dependencies.into_iter().any(|dependency| names_it(list(dependency.get("features"))))
+    };
+    packages.iter().filter(has).map(|package| format!("{} has {KNOWN_BUGS} on", package["name"])).collect()
+}
+
+#[test]
+fn no_crate_has_the_known_bugs_on() {
+    assert_tidy(&with_known_bugs(&metadata().unwrap()));
+}
+
+#[test]
+fn a_crate_that_has_the_known_bugs_on_is_found() {
+    let metadata = serde_json::json!({"packages": [
+        {"name": "a", "features": {"default": ["b/mutations"]}, "dependencies": []},
+        {"name": "b", "features": {"mutations": []}, "dependencies": [{"name": "c", "features": ["mutations"]}]},
+        {"name": "c", "features": {"mutations": []}, "dependencies": [{"name": "d", "features": []}]}]});
+    assert_eq!(with_known_bugs(&metadata).len(), 2);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod host;
 mod interrupt;
 mod payloads;
 mod poll;
+mod sim;
 mod tally;
 mod test;
 
@@ -32,6 +33,8 @@ enum Command {
     Test(test::Args),
     /// Kill a host at random moments amid traffic, and check that nothing was lost or done twice.
     Crash(crash::Args),
+    /// Run histories of the core under virtual time, with faults, and hold them against a model.
+    Sim(sim::Args),
     /// End a partition at every operation of a script, in every way, and check what comes back.
     Faults(faults::Args),
     /// Measure; a benchmark is no test.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Crash(args) => crash::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Faults(args) => faults::run(&args),
         Command::Bench(which) => bench::run(&which),
     };

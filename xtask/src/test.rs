@@ -16,9 +16,13 @@ use crate::crash;
 use crate::faketime;
 use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
+use crate::sim;
 
 /// Rounds of the crash test.
 const CRASH_ROUNDS: u32 = 10;
+
+/// Histories of the simulation.
+const HISTORIES: u64 = 200;
 
 /// How the closing lines of a test binary begin.
 const CLOSING: &str = "test result:";
@@ -29,7 +33,7 @@ const OTHERS: [(&str, &str); 2] = [("sdk/rust", "sdk-native"), ("plugins", "plug
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Leave out what takes long: lints, the SDK's and the plugins' own tests, and the crash test.
+    /// Leave out what takes long: lints, the SDK's and the plugins' own tests, the crash test, and the simulation.
     #[arg(long)]
     fast: bool,
 }
@@ -54,6 +58,8 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.fast {
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
+        let histories = format!("cargo xtask sim --histories {HISTORIES}, and the same with each --mutate");
+        step("sim", &histories, || sim::short(HISTORIES))?;
     }
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())

@@ -14,6 +14,8 @@ mod document;
 mod ids;
 pub mod keys;
 pub mod limits;
+#[cfg(feature = "mutations")]
+pub mod mutation;
 mod record;
 mod redrive;
 mod remains;

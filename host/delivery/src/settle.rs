@@ -106,7 +106,10 @@ pub(crate) fn decide<T: Tables>(
     let Some(row) = DeliveryRow::find(tables, &request.tenant, &request.plugin, request.delivery)? else {
         return Ok(Err(Refused::Gone));
     };
-    if row.attempts.saturating_add(1) != request.attempt.number {
+    let its_turn = row.attempts.saturating_add(1) == request.attempt.number;
+    #[cfg(feature = "mutations")]
+    let its_turn = its_turn || crate::mutation::has(crate::mutation::Bug::Lease);
+    if !its_turn {
         return Ok(Err(Refused::Gone));
     }
     let stale = stale_reads(&row.tenant, &request.reads, tables)?;
@@ -132,6 +135,8 @@ pub(crate) fn decide<T: Tables>(
         };
         writes.push(ValueWrite { bucket, key, value });
     }
+    #[cfg(feature = "mutations")]
+    crate::mutation::lose_a_write(&mut writes);
     let published: Vec<Published> = request
         .published
         .into_iter()

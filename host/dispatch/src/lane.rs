@@ -90,6 +90,30 @@ impl Lane {
     }
 }
 
+/// What is leased instead of `next`, where a known bug is switched in.
+#[cfg(feature = "mutations")]
+pub(crate) fn mutated(next: Option<Waiting>, ready: &mut VecDeque<Waiting>, count: &mut usize) -> Option<Waiting> {
+    use wharf_delivery::mutation::{Bug, has, leases_twice};
+    let next = next?;
+    if next.row.timed {
+        return Some(next);
+    }
+    if has(Bug::Order)
+        && ready.len() >= 6
+        && ready.back().is_some_and(|last| !last.row.timed)
+        && let Some(last) = ready.pop_back()
+    {
+        ready.push_front(next);
+        return Some(last);
+    }
+    if leases_twice(next.id) && next.row.attempts == 0 && next.event.is_some() {
+        // Its event is read from the log: only what is held in memory is counted.
+        ready.push_back(Waiting { id: next.id, row: next.row.clone(), event: None, asked: None });
+        *count += 1;
+    }
+    Some(next)
+}
+
 /// The lanes for which something lies in the state.
 pub(crate) fn lanes(tables: &impl Tables) -> Result<Vec<LaneKey>, TableError> {
     let (mut lanes, mut after) = (Vec::new(), Vec::new());

@@ -228,7 +228,10 @@ impl Scheduler {
                 let shared = self.attempts.shared.read();
                 self.ready += self.timers.refill(&key, lane, (room, now_ms), &shared.state)?;
             }
-            let Some(waiting) = lane.pop() else {
+            let next = lane.pop();
+            #[cfg(feature = "mutations")]
+            let next = crate::lane::mutated(next, &mut lane.ready, &mut self.ready);
+            let Some(waiting) = next else {
                 if lane.has_more() {
                     self.take_turn(key);
                 }

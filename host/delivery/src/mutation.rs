@@ -1,0 +1,46 @@
+//! Known bugs, to show that the simulation finds them. Only a build with the feature `mutations` has them, and no shipped
+//! binary is one: `cargo xtask sim --mutate` makes it.
+//!
+//! Invariant: without a bug switched in, a build with the feature does what one without it does.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::{DeliveryId, ValueWrite};
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// First leases of one target leave log order.
+    Order = 1,
+    /// A delivery is leased twice, and the number of its attempt is not checked.
+    Lease = 2,
+    /// A settle loses one of its writes.
+    Settle = 3,
+}
+
+static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
+
+/// Switches a bug in, for the whole process. It says that there is such a bug.
+pub fn switch_in(bug: Bug) -> bool {
+    SWITCHED_IN.store(bug as u8, Ordering::Relaxed);
+    true
+}
+
+/// Whether the bug is switched in.
+#[must_use]
+pub fn has(bug: Bug) -> bool {
+    SWITCHED_IN.load(Ordering::Relaxed) == bug as u8
+}
+
+/// Whether this delivery is one that is leased twice: some are.
+#[must_use]
+pub fn leases_twice(id: DeliveryId) -> bool {
+    has(Bug::Lease) && id.event.k.is_multiple_of(50)
+}
+
+/// Loses the last of three writes or more.
+pub(crate) fn lose_a_write(writes: &mut Vec<ValueWrite>) {
+    if has(Bug::Settle) && writes.len() >= 3 {
+        writes.pop();
+    }
+}

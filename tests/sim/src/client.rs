@@ -1,0 +1,225 @@
+//! Clients: they send, send again, lie, redrive, change the rules, and read.
+//!
+//! Invariant: whatever a client is told it tells [`Observed`], and nothing else. A client that waited too long knows nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+use wharf_delivery::{DeadLetterRow, RedriveRequest, RedriveWhich, Table, Tables as _, ValueRow, keys};
+use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
+use wharf_event::{BucketName, Event, EventBuilder, QueueName, TenantName};
+
+use crate::{
+    observed::{Acked, Observed, ReadValue, Sent},
+    plan::Plan,
+    rng::Rng,
+    rules,
+    script::{COUNTERS, RAISED, VALUES},
+};
+
+/// What a client does in one life at most.
+const ACTIONS_MAX: u64 = 20;
+
+/// What all clients of a life know.
+pub struct World {
+    /// The history's seed.
+    pub seed: u64,
+    /// The history's plan.
+    pub plan: Plan,
+    /// The handlers.
+    pub releases: Releases,
+    /// The transforms.
+    pub transforms: Transforms,
+    /// What is seen.
+    pub observed: Observed,
+}
+
+impl World {
+    /// A rule set, compiled.
+    #[must_use]
+    pub fn rules(&self, variant: u64) -> Option<RuleSet> {
+        RuleSet::new(rules::variant(self.seed, &self.plan, variant)?, &self.releases, &self.transforms).ok()
+    }
+
+    /// Puts a rule set into force.
+    pub async fn configure(&self, dispatcher: &Dispatcher, variant: u64) {
+        let Some(rules) = self.rules(variant) else { return };
+        let told = dispatcher.configure(rules).await;
+        self.observed.note(
+            || format!("configure {variant}: {told:?}"),
+            |seen| seen.configured.extend(told.as_ref().ok().map(|version| (*version, variant))),
+        );
+    }
+}
+
+/// One client, until it is dropped.
+pub struct Client {
+    world: Arc<World>,
+    dispatcher: Dispatcher,
+    rng: Rng,
+    name: String,
+    sent: u64,
+}
+
+impl Client {
+    /// A client of a life.
+    #[must_use]
+    pub fn new(world: Arc<World>, dispatcher: Dispatcher, life: usize, number: u64) -> Self {
+        let rng = Rng::of(&[world.seed, life as u64, number, 0xC1]);
+        Self { world, dispatcher, rng, name: format!("{life}-{number}"), sent: 0 }
+    }
+
+    /// Acts a number of times.
+    pub async fn run(mut self) {
+        for _ in 0..self.rng.between(1, ACTIONS_MAX) {
+            let pause_ms = self.rng.below(self.world.plan.pause_ms_max + 1);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            match self.rng.below(100) {
+                0..=59 => self.send_new().await,
+                60..=74 => self.send_again().await,
+                75..=82 => self.send_at_the_same_time().await,
+                83..=88 => self.redrive().await,
+                89..=91 => {
+                    let variant = self.rng.below(rules::VARIANTS);
+                    self.world.configure(&self.dispatcher, variant).await;
+                }
+                _ => self.read().await,
+            }
+        }
+    }
+
+    fn event(&mut self, id: &str) -> Option<Event> {
+        let kind = if self.rng.chance(1) { rules::LOOP } else { self.rng.pick(&rules::SENT).copied()? };
+        let filler = "x".repeat(self.rng.below(self.world.plan.payload_bytes_max) as usize);
+        let data = format!("{{\"n\":{},\"filler\":\"{filler}\"}}", self.rng.bits());
+        EventBuilder::new(id, format!("client/{}", self.name), kind).data(Bytes::from(data)).build().ok()
+    }
+
+    fn place(&mut self) -> (&'static str, &'static str) {
+        let tenant = self.rng.pick(&rules::TENANTS).copied().unwrap_or("acme");
+        (tenant, if self.rng.chance(70) { "default" } else { "side" })
+    }
+
+    async fn send_new(&mut self) {
+        let (tenant, bus) = self.place();
+        let mut batch = Vec::new();
+        for _ in 0..self.rng.between(1, 4) {
+            self.sent += 1;
+            let id = format!("e{}", self.sent);
+            batch.extend(self.event(&id).map(|event| Sent { tenant, bus, event }));
+        }
+        if self.rng.chance(8)
+            && let Some(first) = batch.first().cloned()
+        {
+            // The same event twice in one batch.
+            batch.push(first);
+        }
+        self.send(batch).await;
+    }
+
+    /// Something that was sent before: as it was, or with other data under the same id.
+    async fn send_again(&mut self) {
+        let Some(mut again) = self.sent_before() else { return };
+        if self.rng.chance(30) {
+            let filler = self.rng.bits();
+            let lie = EventBuilder::new(again.event.id(), again.event.source(), again.event.kind());
+            again.event = match lie.data(format!("{{\"lie\":{filler}}}")).build() {
+                Ok(lie) => lie,
+                Err(_) => return,
+            };
+        }
+        self.send(vec![again]).await;
+    }
+
+    fn sent_before(&mut self) -> Option<Sent> {
+        let seen = self.world.observed.seen();
+        // Mostly something recent: the window is short.
+        let recent = seen.sent.len().saturating_sub(10);
+        let from = if self.rng.chance(70) { recent } else { 0 };
+        seen.sent.get(from..).and_then(|sent| self.rng.pick(sent).cloned())
+    }
+
+    async fn send_at_the_same_time(&mut self) {
+        let Some(again) = self.sent_before() else { return };
+        self.sent += 1;
+        let fresh = format!("e{}", self.sent);
+        let event = if self.rng.chance(50) { self.event(&fresh) } else { Some(again.event.clone()) };
+        let Some(event) = event else { return };
+        let one = Sent { event, ..again };
+        let wait = self.patience();
+        let world = &self.world;
+        let once = || send(world, &self.dispatcher, vec![one.clone()], wait);
+        futures_util::future::join3(once(), once(), once()).await;
+    }
+
+    fn patience(&mut self) -> Duration {
+        Duration::from_millis(if self.rng.chance(10) { 0 } else { 10_000 })
+    }
+
+    async fn send(&mut self, batch: Vec<Sent>) {
+        let wait = self.patience();
+        send(&self.world, &self.dispatcher, batch, wait).await;
+    }
+
+    async fn redrive(&mut self) {
+        let (tenant, _) = self.place();
+        let Some(plugin) = self.rng.pick(&rules::PLUGINS) else { return };
+        let (Ok(tenant), Ok(queue)) = (tenant.parse::<TenantName>(), rules::queue(plugin).parse::<QueueName>()) else {
+            return;
+        };
+        let which = if self.rng.chance(60) {
+            RedriveWhich::After(None)
+        } else {
+            let prefix = keys::queue(&tenant, &queue);
+            let from = std::ops::Bound::Unbounded;
+            let letters = self.dispatcher.read(|state| state.scan(Table::DeadLetters, &prefix, from, 20)).await;
+            let Ok(Ok(letters)) = letters else { return };
+            let ids: Vec<_> = letters.iter().filter_map(|(key, _)| DeadLetterRow::id_of(key)).collect();
+            RedriveWhich::Ids(self.rng.pick(&ids).into_iter().copied().collect())
+        };
+        let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
+        let told = timeout(Duration::from_secs(10), self.dispatcher.redrive(request)).await;
+        let moved = told.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|redriven| redriven.moved);
+        self.world.observed.note(
+            || format!("redrive {tenant} {queue}: {told:?}"),
+            |seen| seen.redriven.extend(moved.map(|moved| (format!("{tenant} {queue}"), moved))),
+        );
+    }
+
+    async fn read(&mut self) {
+        let (tenant, _) = self.place();
+        let Some((bucket, key)) = self.rng.pick(&[(COUNTERS, "c0"), (VALUES, "k1"), (RAISED, "r0")]).copied() else {
+            return;
+        };
+        let (Ok(of), Ok(name)) = (tenant.parse::<TenantName>(), bucket.parse::<BucketName>()) else { return };
+        let place = keys::value(&of, &name, key);
+        let told = timeout(Duration::from_secs(10), self.dispatcher.read(|state| ValueRow::get(state, &place))).await;
+        let Ok(Ok(Ok(row))) = told else { return };
+        let found = row.map(|row| (row.version, row.value.to_vec()));
+        let value = ReadValue { tenant: tenant.to_owned(), bucket: bucket.to_owned(), key: key.to_owned(), found };
+        self.world.observed.note(|| format!("read {value:?}"), |seen| seen.values.push(value.clone()));
+    }
+}
+
+/// Sends a batch and notes what is told.
+async fn send(world: &World, dispatcher: &Dispatcher, batch: Vec<Sent>, wait: Duration) {
+    let Some(Sent { tenant, bus, .. }) = batch.first().cloned() else { return };
+    let (Ok(of), Ok(on)) = (tenant.parse(), bus.parse()) else { return };
+    let ids = || batch.iter().map(|sent| format!("{}/{}", sent.event.source(), sent.event.id())).collect::<Vec<_>>();
+    world.observed.note(|| format!("send {tenant} {bus} {:?}", ids()), |seen| seen.sent.extend(batch.iter().cloned()));
+    let events = batch.iter().map(|sent| sent.event.clone()).collect();
+    let told = timeout(wait, dispatcher.accept(&of, &on, events)).await;
+    let answers = told.as_ref().ok().and_then(|told| told.as_ref().ok());
+    world.observed.note(
+        || format!("told of {:?}: {told:?}", ids()),
+        |seen| {
+            for (sent, answer) in batch.iter().zip(answers.into_iter().flatten()) {
+                if let Ok(accepted) = answer {
+                    let (position, duplicate) = (accepted.position, accepted.duplicate);
+                    seen.acked.push(Acked { sent: sent.clone(), position, duplicate });
+                }
+            }
+        },
+    );
+}

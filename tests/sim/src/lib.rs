@@ -1,0 +1,25 @@
+//! Histories of the host's core under virtual time, with faults, checked against a model that was written separately.
+//!
+//! What runs is the product's own log, delivery, state and dispatch crates, through the ports that they have: a disk in memory
+//! that fails (`wharf-faults`), clocks, chance and threads that follow a seed, handlers that follow a script. What clients
+//! were told, what handlers did and what archive and state say in the end is then held against [`model`], which shares no
+//! code with the machine that decides and applies.
+//!
+//! It does not run guests, HTTP or the real disk: the end-to-end tests and `cargo xtask crash` do.
+
+mod client;
+pub mod history;
+mod life;
+mod model;
+pub mod mutation;
+mod observed;
+mod plan;
+mod rng;
+mod rules;
+mod script;
+mod sieve;
+mod surroundings;
+pub mod sweep;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! A delivery as the log tells of it: when it arose, how each attempt ended, where it stands.
+
+use wharf_event::{Event, Position};
+
+/// What happened to a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// An attempt of this number was acknowledged.
+    Acked(u32),
+    /// An attempt of this number is to be followed by another at this time.
+    Retried(u32, u64),
+    /// An attempt of this number was the last; 0 where none was made.
+    Dead(u32),
+    /// It is tried again from the start.
+    Redriven,
+}
+
+/// One thing that happened, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) at: Position,
+    pub(super) time_ms: u64,
+    pub(super) turn: Turn,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// So many attempts were settled; the next one is due at this time.
+    Waits { attempts: u32, due_ms: u64, since_ms: u64 },
+    /// It is done.
+    Acked,
+    /// It is a dead letter.
+    Dead,
+}
+
+/// A delivery.
+pub(super) struct Delivery<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) rule: &'a str,
+    pub(super) plugin: &'a str,
+    pub(super) event: &'a Event,
+    pub(super) arose: Position,
+    pub(super) arose_ms: u64,
+    pub(super) moments: Vec<Moment>,
+}
+
+impl Delivery<'_> {
+    /// Where it stands after all that was told.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing_at(u64::MAX)
+    }
+
+    /// Where it stood after frame `k`.
+    pub(super) fn standing_at(&self, k: u64) -> Standing {
+        let fresh = |ms| Standing::Waits { attempts: 0, due_ms: ms, since_ms: ms };
+        let mut standing = fresh(self.arose_ms);
+        for moment in self.moments.iter().take_while(|moment| moment.at.k <= k) {
+            let since_ms = if let Standing::Waits { since_ms, .. } = standing { since_ms } else { moment.time_ms };
+            standing = match moment.turn {
+                Turn::Acked(_) => Standing::Acked,
+                Turn::Retried(attempts, due_ms) => Standing::Waits { attempts, due_ms, since_ms },
+                Turn::Dead(_) => Standing::Dead,
+                Turn::Redriven => fresh(moment.time_ms),
+            };
+        }
+        standing
+    }
+
+    pub(super) fn was_redriven(&self) -> bool {
+        self.moments.iter().any(|moment| moment.turn == Turn::Redriven)
+    }
+}

@@ -1,0 +1,311 @@
+//! Reads the records in order and keeps what they come to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde_json::Value;
+use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, Record, TargetRef, limits::HOPS_MAX};
+use wharf_dispatch::Item;
+use wharf_event::{AttributeValue, Event, Position};
+
+use super::{
+    Wrong,
+    delivery::{Delivery, Moment, Standing, Turn},
+    place, settles,
+};
+use crate::{
+    client::World,
+    observed::{Run, Seen},
+    rules,
+};
+
+pub(super) type Key = (String, String, String);
+
+/// A bucket: its membership version, and its keys.
+pub(super) type Bucket = (Position, BTreeSet<String>);
+
+/// A tenant's figures, in the order of the product's row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stats {
+    pub(super) events: u64,
+    pub(super) published: u64,
+    pub(super) deliveries: u64,
+    pub(super) attempts: u64,
+    pub(super) retries: u64,
+    pub(super) dead_letters: u64,
+    pub(super) redriven: u64,
+}
+
+/// What a rule listens for: its bus, types, and plugins.
+type Listens = (String, Vec<String>, Vec<String>);
+
+/// A rule set: by tenant and rule, what it listens for; and the plugins that there are.
+#[derive(Default)]
+pub(super) struct RuleBook {
+    rules: BTreeMap<String, BTreeMap<String, Listens>>,
+    plugins: BTreeMap<String, BTreeSet<String>>,
+    /// Rules whose events are transformed.
+    sieved: BTreeSet<(String, String)>,
+}
+
+/// Where an event was accepted: its time in a clock without jumps.
+pub(super) struct Taken<'a> {
+    pub(super) at: Position,
+    pub(super) steady_ms: u64,
+    pub(super) event: &'a Event,
+}
+
+/// What the log comes to.
+#[derive(Default)]
+pub(super) struct Log<'a> {
+    pub(super) deliveries: BTreeMap<DeliveryId, Delivery<'a>>,
+    pub(super) accepted: BTreeMap<(String, String, String, String), Vec<Taken<'a>>>,
+    pub(super) values: BTreeMap<Key, (Position, Bytes)>,
+    /// Every value that ever was, by the version that it had.
+    pub(super) written: BTreeMap<(Key, Position), Bytes>,
+    pub(super) buckets: BTreeMap<(String, String), Bucket>,
+    pub(super) queues: BTreeMap<(String, String), BTreeSet<DeliveryId>>,
+    pub(super) stats: BTreeMap<String, Stats>,
+    /// Rule sets by version, and the document of each.
+    pub(super) configured: BTreeMap<u64, &'a Bytes>,
+    pub(super) redrives: Vec<(String, u64)>,
+    pub(super) books: Vec<RuleBook>,
+    last_ms: u64,
+    jumps_ms: u64,
+}
+
+impl RuleBook {
+    fn read(document: &[u8]) -> Self {
+        let document: Value = serde_json::from_slice(document).unwrap_or_default();
+        let texts = |value: Option<&Value>| -> Vec<String> {
+            value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let mut book = Self::default();
+        for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
+            let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
+            book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
+            for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
+                let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
+                let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
+                if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
+                    book.sieved.insert((tenant.clone(), rule.clone()));
+                }
+                let types = texts(of.pointer("/pattern/type"));
+                book.rules.entry(tenant.clone()).or_default().insert(rule.clone(), (bus, types, plugins));
+            }
+        }
+        book
+    }
+
+    /// Rule and plugin of everyone whom an event is owed to, in order.
+    fn targets(&self, tenant: &str, bus: &str, kind: &str) -> Vec<(&str, &str)> {
+        let rules = self.rules.get(tenant).into_iter().flatten();
+        let matching = rules.filter(|(_, (on, types, _))| on == bus && types.iter().any(|listed| listed == kind));
+        matching
+            .flat_map(|(rule, (_, _, plugins))| plugins.iter().map(|plugin| (rule.as_str(), plugin.as_str())))
+            .collect()
+    }
+
+    /// Whether the events of a rule are transformed.
+    pub(super) fn sieves(&self, tenant: &str, rule: &str) -> bool {
+        self.sieved.contains(&(tenant.to_owned(), rule.to_owned()))
+    }
+
+    /// Whether rule and plugin are there.
+    pub(super) fn has(&self, tenant: &str, rule: &str, plugin: &str) -> bool {
+        let listed = self.rules.get(tenant).and_then(|rules| rules.get(rule));
+        listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|of| of == plugin))
+            && self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin))
+    }
+}
+
+impl<'a> Log<'a> {
+    pub(super) fn read(seen: &'a Seen, world: &World, wrong: &mut Wrong) -> Self {
+        let mut log = Self::default();
+        let mut runs: BTreeMap<(DeliveryId, u32), Vec<&Run>> = BTreeMap::new();
+        for run in &seen.runs {
+            runs.entry((run.delivery, run.attempt)).or_default().push(run);
+        }
+        for (k, items) in &seen.frames {
+            for (n, item) in items.iter().enumerate() {
+                let at = Position { k: *k, i: (n as u32) << 8 };
+                wrong
+                    .unless(item.position == at, || format!("a record stands at {} and should at {at}", item.position));
+                log.take(item, &runs, seen, world, wrong);
+            }
+        }
+        log
+    }
+
+    fn take(
+        &mut self,
+        item: &'a Item,
+        runs: &BTreeMap<(DeliveryId, u32), Vec<&'a Run>>,
+        seen: &Seen,
+        world: &World,
+        wrong: &mut Wrong,
+    ) {
+        let (at, time_ms) = (item.position, item.time_ms);
+        wrong.unless(time_ms >= self.last_ms, || format!("frame time fell to {time_ms} at {at}"));
+        self.last_ms = time_ms;
+        match &item.record {
+            Record::Configure { document } => {
+                self.books.push(RuleBook::read(document));
+                self.configured.insert(at.k, document);
+            }
+            Record::Accept { tenant, bus, event, targets } => {
+                let identity = (tenant.to_string(), bus.to_string(), event.source().to_owned(), event.id().to_owned());
+                self.remember(identity, Taken { at, steady_ms: time_ms - self.jumps_ms, event }, world, wrong);
+                self.stats.entry(tenant.to_string()).or_default().events += 1;
+                self.arise((tenant.as_str(), bus.as_str()), event, targets, at, at, time_ms, wrong);
+            }
+            Record::Settle { .. } => settles::take(self, item, runs, seen, world, wrong),
+            Record::Redrive { tenant, queue, deliveries } => {
+                let letters = self.queues.entry((tenant.to_string(), queue.to_string())).or_default();
+                for id in deliveries {
+                    wrong.unless(letters.remove(id), || {
+                        format!("{id} was redriven at {at}, and was no letter of {queue}")
+                    });
+                    if let Some(delivery) = self.deliveries.get_mut(id) {
+                        delivery.moments.push(Moment { at, time_ms, turn: Turn::Redriven });
+                    }
+                }
+                self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
+                self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
+            }
+            Record::Follow { by_ms } => self.jumps_ms += by_ms,
+            // What is carried changes nothing that anybody can see: the rest of the model shows that.
+            Record::Carry { .. } | Record::Rules { .. } | Record::Cleaned { .. } | Record::Sealed(_) => {}
+        }
+    }
+
+    /// An identity is taken once within the window.
+    fn remember(
+        &mut self,
+        identity: (String, String, String, String),
+        taken: Taken<'a>,
+        world: &World,
+        wrong: &mut Wrong,
+    ) {
+        let before = self.accepted.entry(identity.clone()).or_default();
+        if let Some(last) = before.last() {
+            let apart_ms = taken.steady_ms.saturating_sub(last.steady_ms);
+            wrong.unless(apart_ms > world.plan.window_ms, || {
+                format!("{identity:?} was taken at {} and again at {}, {apart_ms} ms later", last.at, taken.at)
+            });
+        }
+        before.push(taken);
+    }
+
+    /// Deliveries arise, to whom the rules in force say.
+    #[allow(clippy::too_many_arguments, reason = "an event, where it came from, and whom it is owed to")]
+    pub(super) fn arise(
+        &mut self,
+        (tenant, bus): (&'a str, &'a str),
+        event: &'a Event,
+        targets: &'a [TargetRef],
+        event_at: Position,
+        record_at: Position,
+        time_ms: u64,
+        wrong: &mut Wrong,
+    ) {
+        let book = self.books.last();
+        let owed = book.map(|book| book.targets(tenant, bus, event.kind())).unwrap_or_default();
+        let said: Vec<_> = targets.iter().map(|target| (target.rule.as_str(), target.plugin.as_str())).collect();
+        wrong.unless(owed == said, || format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}"));
+        self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
+        for (n, target) in (0..).zip(targets) {
+            let delivery = Delivery {
+                tenant,
+                rule: target.rule.as_str(),
+                plugin: target.plugin.as_str(),
+                event,
+                arose: record_at,
+                arose_ms: time_ms,
+                moments: Vec::new(),
+            };
+            self.deliveries.insert(DeliveryId { event: event_at, n }, delivery);
+        }
+    }
+
+    /// An event that hops too often goes to its targets' dead-letter queues at once; any other goes to none.
+    pub(super) fn given_up(
+        &mut self,
+        tenant: &str,
+        event: &Event,
+        event_at: Position,
+        given: &[String],
+        wrong: &mut Wrong,
+    ) {
+        let hops = match event.extension(HOPS_ATTRIBUTE) {
+            Some(AttributeValue::Integer(hops)) => u32::try_from(*hops).unwrap_or(0),
+            _ => 0,
+        };
+        let ids =
+            self.deliveries.range(DeliveryId { event: event_at, n: 0 }..=DeliveryId { event: event_at, n: u16::MAX });
+        let ids: Vec<(DeliveryId, String)> = ids.map(|(id, delivery)| (*id, rules::queue(delivery.plugin))).collect();
+        let beyond = hops > HOPS_MAX;
+        let queues: Vec<&String> = if beyond { ids.iter().map(|(_, queue)| queue).collect() } else { Vec::new() };
+        wrong.unless(given.iter().eq(queues), || {
+            format!("the event at {event_at} is hop {hops} and is given up: {given:?}")
+        });
+        if beyond {
+            self.stats.entry(tenant.to_owned()).or_default().dead_letters += ids.len() as u64;
+            for (id, queue) in ids {
+                self.dead(tenant, queue, id);
+                if let Some(delivery) = self.deliveries.get_mut(&id) {
+                    let moment = Moment { at: delivery.arose, time_ms: delivery.arose_ms, turn: Turn::Dead(0) };
+                    delivery.moments.push(moment);
+                }
+            }
+        }
+    }
+
+    pub(super) fn dead(&mut self, tenant: &str, queue: String, id: DeliveryId) {
+        self.queues.entry((tenant.to_owned(), queue)).or_default().insert(id);
+    }
+
+    /// One change of a key.
+    pub(super) fn write(&mut self, key: Key, at: Position, value: Option<Bytes>) {
+        let bucket = self.buckets.entry((key.0.clone(), key.1.clone())).or_default();
+        let changed = if value.is_some() { bucket.1.insert(key.2.clone()) } else { bucket.1.remove(&key.2) };
+        if changed {
+            bucket.0 = at;
+        }
+        match value {
+            Some(value) => {
+                self.written.insert((key.clone(), at), value.clone());
+                self.values.insert(key, (at, value));
+            }
+            None => {
+                self.values.remove(&key);
+            }
+        }
+    }
+
+    /// Whether the events of a rule were transformed at some time, and whether they were not.
+    pub(super) fn sieving(&self, tenant: &str, rule: &str) -> (bool, bool) {
+        let mut sieves = self.books.iter().map(|book| book.sieves(tenant, rule));
+        (sieves.clone().any(|sieves| sieves), sieves.any(|sieves| !sieves))
+    }
+
+    /// Whether a plugin was gone at some time.
+    pub(super) fn was_gone(&self, tenant: &str, plugin: &str) -> bool {
+        self.books.iter().any(|book| book.plugins.get(tenant).is_none_or(|plugins| !plugins.contains(plugin)))
+    }
+
+    pub(super) fn unsettled(&self) -> u64 {
+        let waits = |delivery: &&Delivery| matches!(delivery.standing(), Standing::Waits { .. });
+        self.deliveries.values().filter(waits).count() as u64
+    }
+
+    /// How far frame time jumped in all, in milliseconds.
+    pub(super) fn jumps_ms(&self) -> u64 {
+        self.jumps_ms
+    }
+
+    pub(super) fn event_place(at: Position, n: usize) -> Position {
+        place(at, n)
+    }
+}

@@ -1,0 +1,94 @@
+//! What must have come of a history, worked out from what clients were told, what handlers did, and the records of the log.
+//!
+//! Invariant: no line of this is shared with the machine that decides and applies, so that a mistake there shows as a
+//! difference here. It reads records and rows by the product's codec, and judges them by its own rules:
+//!
+//! 1. what was acknowledged is in the log once, where the client was told, with its bytes (`answers`);
+//! 2. an identity is taken once within the window, and whom an event is owed to follows from the rules in force (`log`);
+//! 3. attempts of a delivery are numbered without gaps and settled once, with exactly the effects of a run that read what was
+//!    current, at a time that its policy allows (`settles`);
+//! 4. handlers run when they may: after their time, once at a time, in log order where that is promised, never when all is
+//!    settled (`runs`);
+//! 5. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`).
+
+mod answers;
+mod delivery;
+mod log;
+mod runs;
+mod settles;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use wharf_delivery::Record;
+use wharf_event::Position;
+
+use crate::{
+    client::World,
+    history::Figures,
+    life::Dump,
+    observed::{Ran, Seen},
+};
+
+/// Sentences about one history that are kept.
+const WRONG_MAX: usize = 40;
+
+/// What is wrong, in words.
+#[derive(Default)]
+pub(crate) struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn say(&mut self, sentence: impl Into<String>) {
+        if self.0.len() < WRONG_MAX {
+            self.0.push(sentence.into());
+        }
+    }
+
+    fn unless(&mut self, holds: bool, sentence: impl FnOnce() -> String) {
+        if !holds {
+            self.say(sentence());
+        }
+    }
+}
+
+/// Holds what was seen against the model.
+pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    let log = log::Log::read(seen, world, &mut wrong);
+    answers::check(seen, world, &log, &mut wrong);
+    runs::check(seen, world, &log, &mut wrong);
+    tables::check(dump, &log, &mut wrong);
+    wrong.0
+}
+
+pub(crate) use tables::differences;
+
+/// In which life a frame was written: 1 for the first that came to run.
+fn life_of(seen: &Seen, k: u64) -> usize {
+    seen.lives.iter().take_while(|life| life.last_k < k).count()
+}
+
+/// What the history was made of.
+pub(crate) fn figures(seen: &Seen) -> Figures {
+    let mut firsts = BTreeMap::new();
+    for acked in seen.acked.iter().filter(|acked| !acked.duplicate) {
+        firsts.insert(acked.position, ());
+    }
+    let records = seen.frames.values().flatten();
+    let of = |kind: fn(&Record) -> bool| records.clone().filter(|item| kind(&item.record)).count() as u64;
+    Figures {
+        lives: seen.lives.len() as u64,
+        acknowledged: firsts.len() as u64,
+        duplicates: seen.acked.iter().filter(|acked| acked.duplicate).count() as u64,
+        runs: seen.runs.len() as u64,
+        settles: of(|record| matches!(record, Record::Settle { .. })),
+        conflicts: seen.runs.iter().filter(|run| matches!(run.ran, Ran::Contended)).count() as u64,
+        carried: of(|record| matches!(record, Record::Carry { .. } | Record::Rules { .. })),
+        frames: seen.frames.len() as u64,
+    }
+}
+
+/// The place of the n-th event (from 1) of a record; 0 is the record itself.
+fn place(record: Position, n: usize) -> Position {
+    Position { k: record.k, i: record.i + u32::try_from(n).unwrap_or(u32::MAX) }
+}

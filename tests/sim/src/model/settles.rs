@@ -1,0 +1,283 @@
+//! Judges a settle: its turn, the run behind it, its effects, its time.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use wharf_delivery::{DeliveryId, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest};
+use wharf_dispatch::Item;
+use wharf_event::{Code, Position};
+use wharf_runtime::Transformed;
+
+use super::{
+    Wrong,
+    delivery::{Moment, Standing, Turn},
+    life_of,
+    log::{Key, Log},
+};
+use crate::{
+    client::World,
+    observed::{Ran, Run, Seen},
+    rules::{self, Policy},
+    sieve::sieved,
+};
+
+/// Runs without a conflict that an attempt makes at most, before it counts as failed.
+const CONFLICTS_MAX: usize = 30;
+
+pub(super) fn take<'a>(
+    log: &mut Log<'a>,
+    item: &'a Item,
+    runs: &BTreeMap<(DeliveryId, u32), Vec<&'a Run>>,
+    seen: &Seen,
+    world: &World,
+    wrong: &mut Wrong,
+) {
+    let Record::Settle { tenant, bus, delivery: id, target, attempt, outcome, published, writes } = &item.record else {
+        return;
+    };
+    let (at, time_ms) = (item.position, item.time_ms);
+    let Some(delivery) = log.deliveries.get(id) else {
+        return wrong.say(format!("the settle at {at} is of {id}, which never arose"));
+    };
+    let same = (tenant.as_str(), target.rule.as_str(), target.plugin.as_str());
+    wrong.unless(same == (delivery.tenant, delivery.rule, delivery.plugin), || {
+        format!("the settle at {at} is of another target")
+    });
+    let standing = delivery.standing();
+    let Standing::Waits { attempts, since_ms, .. } = standing else {
+        return wrong.say(format!("{id} was settled at {at} and was {standing:?} before"));
+    };
+    wrong.unless(attempt.number == attempts + 1, || {
+        format!("{id}: attempt {} was settled at {at} after {attempts}", attempt.number)
+    });
+    let life = life_of(seen, at.k);
+    let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
+    let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
+    let settled = Settled { item, since_ms, world };
+    match attempt.release {
+        Some(release) => {
+            wrong.unless(release == rules::release(target.plugin.as_str()), || {
+                format!("{id}: another release ran at {at}")
+            });
+            let judged = match outcome {
+                Outcome::Filtered { .. } => settled.filtered(log),
+                _ => settled.by_a_run(log, &of_life).or_else(|why| settled.by_the_sieve(log).map_err(|()| why)),
+            };
+            if let Err(why) = judged {
+                wrong.say(format!("the settle of {id} at {at}: {why}"));
+            }
+        }
+        None => wrong.unless(settled.without_a_run(log, &of_life), || {
+            format!("the settle of {id} at {at} tells of no run, and there was one to tell of: {outcome:?}")
+        }),
+    }
+    let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
+    let turn = match outcome {
+        Outcome::Ack | Outcome::Filtered { .. } => Turn::Acked(number),
+        Outcome::Retry { at_ms, .. } => Turn::Retried(number, *at_ms),
+        Outcome::DeadLetter { .. } => Turn::Dead(number),
+    };
+    if let Some(delivery) = log.deliveries.get_mut(id) {
+        delivery.moments.push(turn_of(turn));
+    }
+    if let Outcome::DeadLetter { queue, .. } = outcome {
+        let expected = rules::queue(target.plugin.as_str());
+        let gone = target.plugin.as_str();
+        wrong.unless(queue.as_str() == expected || queue.as_str() == gone, || format!("{id} went to {queue} at {at}"));
+        log.dead(tenant.as_str(), queue.to_string(), *id);
+    }
+    let stats = log.stats.entry(tenant.to_string()).or_default();
+    stats.attempts += u64::from(attempt.release.is_some());
+    stats.retries += u64::from(matches!(outcome, Outcome::Retry { .. }));
+    stats.dead_letters += u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
+    stats.published += published.len() as u64;
+    for (n, one) in (1..).zip(published) {
+        let event_at = Log::event_place(at, n);
+        log.arise((tenant.as_str(), bus.as_str()), &one.event, &one.targets, event_at, at, time_ms, wrong);
+        let given: Vec<String> = one.given_up.iter().map(ToString::to_string).collect();
+        log.given_up(tenant.as_str(), &one.event, event_at, &given, wrong);
+    }
+    for write in writes {
+        let key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
+        log.write(key, at, write.value.clone());
+    }
+}
+
+/// A settle record, with what is needed to judge it.
+struct Settled<'a> {
+    item: &'a Item,
+    since_ms: u64,
+    world: &'a World,
+}
+
+impl Settled<'_> {
+    /// Some run of that attempt ended so, with exactly these effects, and read what was current.
+    fn by_a_run(&self, log: &Log<'_>, runs: &[&Run]) -> Result<(), String> {
+        let mut why = "there is no run that ended".to_owned();
+        for run in runs {
+            let Ran::Ended { verdict, published, writes, reads } = &run.ran else { continue };
+            let told = self
+                .reads_are_current(log, reads)
+                .and_then(|()| self.effects_are(log, verdict, published, writes))
+                .and_then(|()| self.outcome_follows(log, run.frame_ms, verdict));
+            match told {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    /// What the rule's transform makes of the event, where it has one.
+    fn sieved(&self, log: &Log<'_>) -> Option<Transformed> {
+        let Record::Settle { tenant, target, delivery, .. } = &self.item.record else { return None };
+        let (sieves, _) = log.sieving(tenant.as_str(), target.rule.as_str());
+        let event = log.deliveries.get(delivery).filter(|_| sieves)?.event;
+        Some(sieved(self.world.seed, event))
+    }
+
+    /// The transform leaves the event out, and so there is nothing of it.
+    fn filtered(&self, log: &Log<'_>) -> Result<(), String> {
+        let Record::Settle { published, writes, .. } = &self.item.record else { return Ok(()) };
+        let nothing = published.is_empty() && writes.is_empty();
+        let out = matches!(self.sieved(log), Some(Transformed::Filtered));
+        if nothing && out { Ok(()) } else { Err("it is filtered, and no transform said so".to_owned()) }
+    }
+
+    /// The transform failed, so the handler was not called.
+    fn by_the_sieve(&self, log: &Log<'_>) -> Result<(), ()> {
+        let Some(Transformed::Failed(failure)) = self.sieved(log) else { return Err(()) };
+        let verdict = Verdict::Failed(failure);
+        self.effects_are(log, &verdict, &[], &[]).map_err(drop)?;
+        self.outcome_follows(log, self.since_ms, &verdict).map_err(drop)
+    }
+
+    /// No handler came to a verdict: it panicked, its target was gone, or others were always faster.
+    fn without_a_run(&self, log: &Log<'_>, runs: &[&Run]) -> bool {
+        let Record::Settle { tenant, target, outcome, published, writes, .. } = &self.item.record else { return false };
+        let gone = matches!(outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
+        let was_gone =
+            log.books.iter().any(|book| !book.has(tenant.as_str(), target.rule.as_str(), target.plugin.as_str()));
+        let panicked = runs.iter().any(|run| matches!(run.ran, Ran::Panicked));
+        let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
+        let spent = runs.len() > CONFLICTS_MAX;
+        !effects && if gone { was_gone } else { panicked || spent }
+    }
+
+    fn reads_are_current(&self, log: &Log<'_>, reads: &[Read]) -> Result<(), String> {
+        let Record::Settle { tenant, .. } = &self.item.record else { return Ok(()) };
+        for Read { key, version } in reads {
+            let now = match key {
+                ReadKey::Value(bucket, key) => {
+                    log.values.get(&(tenant.to_string(), bucket.to_string(), key.clone())).map(|(version, _)| *version)
+                }
+                ReadKey::Listing(bucket) => {
+                    log.buckets.get(&(tenant.to_string(), bucket.to_string())).map(|(membership, _)| *membership)
+                }
+            };
+            let now = now.unwrap_or(Position::ZERO);
+            if now != *version {
+                return Err(format!("its run read {key:?} at {version}, and {now} was current"));
+            }
+        }
+        Ok(())
+    }
+
+    fn effects_are(
+        &self,
+        log: &Log<'_>,
+        verdict: &Verdict,
+        published: &[wharf_event::Event],
+        writes: &[WriteRequest],
+    ) -> Result<(), String> {
+        let Record::Settle { tenant, published: recorded, writes: written, .. } = &self.item.record else {
+            return Ok(());
+        };
+        let (published, writes) = if *verdict == Verdict::Ok { (published, writes) } else { (&[][..], &[][..]) };
+        if !recorded.iter().map(|one| &one.event).eq(published) {
+            return Err(format!("{} events are published, and its run published {}", recorded.len(), published.len()));
+        }
+        let of_run = |write: &WriteRequest| {
+            let key: Key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
+            let before = log.values.get(&key).map(|(_, value)| value);
+            (key, after(before, &write.op))
+        };
+        let expected: BTreeMap<Key, Option<Bytes>> = writes.iter().map(of_run).collect();
+        let of_record = written
+            .iter()
+            .map(|write| ((tenant.to_string(), write.bucket.to_string(), write.key.clone()), write.value.clone()));
+        let recorded: BTreeMap<Key, Option<Bytes>> = of_record.collect();
+        if recorded != expected {
+            return Err(format!("it writes {recorded:?}, and its run's effects come to {expected:?}"));
+        }
+        Ok(())
+    }
+
+    fn outcome_follows(&self, log: &Log<'_>, began_ms: u64, verdict: &Verdict) -> Result<(), String> {
+        let mut wrong = String::new();
+        for policy in self.policies(log) {
+            match self.outcome_follows_by(began_ms, verdict, policy) {
+                Ok(()) => return Ok(()),
+                Err(why) => wrong = why,
+            }
+        }
+        Err(wrong)
+    }
+
+    /// The target's policy, and where it was gone meanwhile the default one.
+    fn policies(&self, log: &Log<'_>) -> Vec<Policy> {
+        let Record::Settle { tenant, target, .. } = &self.item.record else { return Vec::new() };
+        let gone =
+            log.books.iter().any(|book| !book.has(tenant.as_str(), target.rule.as_str(), target.plugin.as_str()));
+        let default =
+            Policy { first_ms: 1_000, max_ms: 300_000, attempts: 185, age_ms: 24 * 3_600_000, concurrency: 0 };
+        let own = rules::policy(self.world.seed, target.plugin.as_str());
+        if gone { vec![default, own] } else { vec![own] }
+    }
+
+    fn outcome_follows_by(&self, began_ms: u64, verdict: &Verdict, policy: Policy) -> Result<(), String> {
+        let Record::Settle { outcome, attempt, .. } = &self.item.record else { return Ok(()) };
+        let failure = match (verdict, outcome) {
+            (Verdict::Ok, Outcome::Ack) => return Ok(()),
+            (Verdict::Failed(failure), outcome) if *outcome != Outcome::Ack => failure,
+            _ => return Err(format!("its run said {verdict:?}, and it is {outcome:?}")),
+        };
+        let doublings = (attempt.number - 1).min(40);
+        let pause_ms_max = (policy.first_ms << doublings).min(policy.max_ms);
+        let (least_ms, most_ms) = failure.retry_after_ms.map_or((0, pause_ms_max), |ms| (ms, ms));
+        let (from_ms, to_ms) = (began_ms + least_ms, self.item.time_ms + most_ms);
+        let spent = attempt.number >= policy.attempts;
+        let may_be_old = to_ms.saturating_sub(self.since_ms) > policy.age_ms;
+        let follows = match outcome {
+            Outcome::Retry { at_ms, code, .. } => {
+                !spent
+                    && *code == failure.code
+                    && (from_ms..=to_ms).contains(at_ms)
+                    && failure.code != Code::HandlerReject
+            }
+            Outcome::DeadLetter { code: Code::RetriesSpent, .. } => {
+                failure.code != Code::HandlerReject && (spent || may_be_old)
+            }
+            Outcome::DeadLetter { code: Code::TargetGone, .. } => false,
+            Outcome::DeadLetter { code, .. } => *code == Code::HandlerReject && failure.code == Code::HandlerReject,
+            Outcome::Ack | Outcome::Filtered { .. } => false,
+        };
+        if follows {
+            Ok(())
+        } else {
+            Err(format!("attempt {} of {policy:?} failed with {failure:?} and is {outcome:?}", attempt.number))
+        }
+    }
+}
+
+/// A key's value after a change.
+fn after(before: Option<&Bytes>, op: &WriteOp) -> Option<Bytes> {
+    match op {
+        WriteOp::Set(value) => Some(value.clone()),
+        WriteOp::Delete => None,
+        WriteOp::Add(delta) => {
+            let number = before.and_then(|value| std::str::from_utf8(value).ok()?.parse::<i64>().ok()).unwrap_or(0);
+            Some(Bytes::from((number + delta).to_string()))
+        }
+    }
+}

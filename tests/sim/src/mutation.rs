@@ -1,0 +1,64 @@
+//! Known bugs that can be switched in, to show that each is found.
+//!
+//! Those that can live outside the product do: on the disk, and in the options. The others are fenced in the product by the
+//! feature `mutations`.
+
+use std::str::FromStr;
+
+/// A known bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// A sync of the log's files does nothing and reports success.
+    Fsync,
+    /// After a restart the deduplication index forgets after a tenth of its window.
+    Dedup,
+    /// First leases of one target leave log order.
+    Order,
+    /// A delivery is leased twice, and the number of its attempt is not checked.
+    Lease,
+    /// A settle loses one of its writes.
+    Settle,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fsync => "fsync",
+            Self::Dedup => "dedup",
+            Self::Order => "order",
+            Self::Lease => "lease",
+            Self::Settle => "settle",
+        }
+    }
+
+    /// Switches in what of it is in the product, for this process. False when the product was built without it.
+    #[must_use]
+    pub fn switch_in(self) -> bool {
+        match self {
+            Self::Fsync | Self::Dedup => true,
+            #[cfg(feature = "mutations")]
+            Self::Order => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Order),
+            #[cfg(feature = "mutations")]
+            Self::Lease => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Lease),
+            #[cfg(feature = "mutations")]
+            Self::Settle => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Settle),
+            #[cfg(not(feature = "mutations"))]
+            Self::Order | Self::Lease | Self::Settle => false,
+        }
+    }
+}
+
+impl FromStr for Mutation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|mutation| mutation.name() == text);
+        found.ok_or_else(|| format!("there is no mutation `{text}`; there are {}", names()))
+    }
+}

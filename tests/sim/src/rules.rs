@@ -1,0 +1,147 @@
+//! The rule sets that a history goes through: two tenants, a handful of plugins, and variants in which rules and plugins come
+//! and go.
+//!
+//! Invariant: a plugin's policy, concurrency and dead-letter queue are the same in every variant of a history, so that what
+//! must follow from an attempt does not depend on when exactly the rules changed.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use wharf_delivery::Document;
+use wharf_event::Digest;
+
+use crate::{
+    plan::Plan,
+    rng::{Rng, of_text},
+};
+
+/// The tenants.
+pub const TENANTS: [&str; 2] = ["acme", "zeta"];
+
+/// The buses of each.
+pub const BUSES: [&str; 2] = ["default", "side"];
+
+/// The plugins of each.
+pub const PLUGINS: [&str; 6] = ["count", "keep", "swap", "chain", "serial", "loop"];
+
+/// The plugin of each that is a transform.
+pub const SIEVE: &str = "sieve";
+
+/// The rules whose events it transforms, where it is there.
+const SIEVED: [&str; 2] = ["b-pings", "h-side"];
+
+/// Types that clients send.
+pub const SENT: [&str; 5] = ["order.new", "order.paid", "ping", "swap", "chain"];
+
+/// The type that `loop` handles and publishes.
+pub const LOOP: &str = "loop";
+
+/// Types that handlers publish.
+pub const PUBLISHED: [&str; 3] = ["pub.a", "pub.b", "pub.unheard"];
+
+/// What each rule listens for, and whom it calls.
+const RULES: [(&str, &str, &[&str], &[&str]); 8] = [
+    ("a-orders", "default", &["order.new", "order.paid", "pub.a"], &["count", "keep"]),
+    ("b-pings", "default", &["ping"], &["serial"]),
+    ("c-swaps", "default", &["swap", "order.paid"], &["swap"]),
+    ("d-chains", "default", &["chain"], &["chain"]),
+    ("e-published", "default", &["pub.b"], &["keep", "swap"]),
+    ("f-loops", "default", &["loop"], &["loop"]),
+    ("g-side", "side", &["order.new", "ping", "chain", "pub.a"], &["serial", "count"]),
+    ("h-side", "side", &["swap", "chain"], &["swap", "chain"]),
+];
+
+/// How a target is tried, fixed for a history.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Upper bound of the first pause, in milliseconds.
+    pub first_ms: u64,
+    /// Upper bound of every pause, in milliseconds.
+    pub max_ms: u64,
+    /// Attempts in all.
+    pub attempts: u32,
+    /// Age after which nothing is tried again, in milliseconds.
+    pub age_ms: u64,
+    /// Attempts at a time.
+    pub concurrency: u32,
+}
+
+/// The policy of a plugin in the history of a seed.
+#[must_use]
+pub fn policy(seed: u64, plugin: &str) -> Policy {
+    let mut rng = Rng::of(&[seed, of_text(plugin), 0x70]);
+    let first_ms = rng.between(1, 2_000);
+    Policy {
+        first_ms,
+        max_ms: first_ms * rng.between(1, 8),
+        attempts: rng.between(1, 5) as u32,
+        age_ms: if rng.chance(10) { 3_000 } else { 3_600_000 },
+        concurrency: if plugin == "serial" { 1 } else { rng.between(1, 6) as u32 },
+    }
+}
+
+/// The dead-letter queue of a plugin.
+#[must_use]
+pub fn queue(plugin: &str) -> String {
+    format!("{plugin}-dead")
+}
+
+/// The digest that names a plugin's release.
+#[must_use]
+pub fn release(plugin: &str) -> Digest {
+    Digest::of(plugin.as_bytes())
+}
+
+/// How many variants there are.
+pub const VARIANTS: u64 = 5;
+
+/// One of the rule sets of a history. The first one has everything.
+#[must_use]
+pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
+    let mut tenants = serde_json::Map::new();
+    for tenant in TENANTS {
+        let mut rng = Rng::of(&[seed, of_text(tenant), number, 0x52]);
+        let mut has = || number == 0 || !rng.chance(15);
+        let plugins: BTreeMap<&str, Value> = PLUGINS
+            .into_iter()
+            .chain([SIEVE])
+            .filter(|_| has())
+            .map(|plugin| (plugin, of_plugin(seed, plugin)))
+            .collect();
+        let target = |plugin: &&&str| {
+            let policy = policy(seed, plugin);
+            json!({"plugin": plugin, "dead_letter": queue(plugin), "retry": {
+                "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
+            }})
+        };
+        let mut rules = serde_json::Map::new();
+        for (rule, bus, types, targets) in RULES {
+            let targets: Vec<Value> =
+                targets.iter().filter(|plugin| plugins.contains_key(**plugin)).map(|plugin| target(&plugin)).collect();
+            if has() && !targets.is_empty() {
+                let mut of_rule = json!({"bus": bus, "pattern": {"type": types}, "targets": targets});
+                if SIEVED.contains(&rule) && plugins.contains_key(SIEVE) {
+                    let object = of_rule.as_object_mut();
+                    object.into_iter().for_each(|rule| _ = rule.insert("transforms".to_owned(), json!([SIEVE])));
+                }
+                rules.insert(rule.to_owned(), of_rule);
+            }
+        }
+        let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules});
+        if let (Some((age_ms, size_bytes)), Some(of_tenant)) = (plan.retention, of_tenant.as_object_mut()) {
+            let kept = json!({"age_ms": age_ms, "size_bytes": size_bytes});
+            of_tenant.insert("retention".to_owned(), json!({"default": kept, "side": kept}));
+        }
+        tenants.insert(tenant.to_owned(), of_tenant);
+    }
+    serde_json::from_value(json!({"default_tenant": null, "tenants": tenants})).ok()
+}
+
+fn of_plugin(seed: u64, plugin: &str) -> Value {
+    json!({
+        "release": release(plugin), "config": {}, "grants": {"publish": ["*"], "kv": ["n", "s", "r"]},
+        "limits": {
+            "wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": policy(seed, plugin).concurrency,
+        },
+    })
+}

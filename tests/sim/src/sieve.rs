@@ -1,0 +1,53 @@
+//! A transform that follows a script: what it makes of an event is a pure function of the history's seed and the event.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use wharf_capability::AttemptContext;
+use wharf_delivery::{Failure, LimitsDocument};
+use wharf_dispatch::Transform;
+use wharf_event::{Code, Event};
+use wharf_runtime::{TransformReport, Transformed};
+
+use crate::rng::{Rng, of_text};
+
+/// The transform.
+pub struct Sieve {
+    seed: u64,
+}
+
+/// What it makes of an event.
+#[must_use]
+pub fn sieved(seed: u64, event: &Event) -> Transformed {
+    let mut rng = Rng::of(&[seed, of_text(event.source()), of_text(event.id()), 0x51E]);
+    match rng.below(10) {
+        0 | 1 => Transformed::Filtered,
+        2 => {
+            let failure = Failure { code: Code::HandlerTrap, reason: "as scripted".to_owned(), retry_after_ms: None };
+            Transformed::Failed(failure)
+        }
+        _ => match event.clone().with_extension("sieved", "yes") {
+            Ok(event) => Transformed::Event(event),
+            Err(_) => Transformed::Filtered,
+        },
+    }
+}
+
+impl Sieve {
+    /// The transform of a history.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+}
+
+impl Transform for Sieve {
+    fn transform(&self, context: AttemptContext, _: LimitsDocument) -> BoxFuture<'_, TransformReport> {
+        async move {
+            let pause_ms = Rng::of(&[self.seed, of_text(context.event.id())]).below(20);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            TransformReport { made: sieved(self.seed, &context.event), duration: Duration::ZERO }
+        }
+        .boxed()
+    }
+}
