@@ -164,9 +164,14 @@ mod tests {
                 })
             })
             .collect();
-        tokio::task::yield_now().await;
+        // tokio polls some sixty tasks a turn.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
         sender.send_replace(1);
-        tokio::task::yield_now().await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
         assert!(woken.lock().unwrap().is_empty());
         sender.send_modify(|value| *value += 1);
         for waiter in waiters {
