@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
 use wharf_event::{Event, Position, TenantName};
@@ -28,12 +27,12 @@ use crate::{
         TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE,
     },
     partition::{Arisen, chain},
-    timers::Timers,
+    timers::{Taken, Timers},
     watched as watch,
 };
 
 /// The lane of an attempt that ended, and its timer if it had one.
-type Done = (LaneKey, Option<Bytes>);
+type Done = (LaneKey, Option<Taken>);
 
 /// A delivery that waits for its attempt.
 pub(crate) struct Waiting {
@@ -245,14 +244,14 @@ impl Scheduler {
             self.take_turn(key.clone());
             let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
             // The scheduler hears of the end even if the attempt panics, or is never polled.
-            let timer = waiting.row.timed.then(|| waiting.row.timer(waiting.id).into());
+            let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
             let slot = Arc::new(Slot { done, lane: key, timer, freed: AtomicBool::new(false) });
             self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
         }
         Ok(())
     }
 
-    fn ended(&mut self, key: &LaneKey, timer: Option<&Bytes>) {
+    fn ended(&mut self, key: &LaneKey, timer: Option<&Taken>) {
         self.running -= 1;
         if let Some(timer) = timer {
             self.timers.ended(timer);
@@ -302,7 +301,7 @@ impl Scheduler {
                 lane.leave(timer);
             } else {
                 self.ready += 1;
-                self.timers.take(timer);
+                self.timers.take((timer, row.attempts));
                 lane.push_timed(Waiting { id, row, event: None, asked: None });
             }
             self.take_turn(key);
@@ -316,7 +315,7 @@ impl Scheduler {
 pub(crate) struct Slot {
     done: mpsc::UnboundedSender<Done>,
     lane: LaneKey,
-    timer: Option<Bytes>,
+    timer: Option<Taken>,
     freed: AtomicBool,
 }
 

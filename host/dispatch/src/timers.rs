@@ -17,13 +17,17 @@ use crate::{
     schedule::Waiting,
 };
 
+/// A timer's key, and how many attempts its delivery had.
+pub(crate) type Taken = (Bytes, u32);
+
 /// The timers of a partition.
 pub(crate) struct Timers {
     next: BTreeMap<Bytes, (DeliveryId, DeliveryRow)>,
     /// From this key on timers lie in the state only; absent when all are in memory.
     horizon: Option<Bytes>,
-    /// Those that wait in a lane's memory or run.
-    taken: HashSet<Bytes>,
+    /// Those that wait in a lane's memory or run, with the attempts before: a retry may be due in the very millisecond of the
+    /// attempt that asked for it.
+    taken: HashSet<Taken>,
 }
 
 impl Timers {
@@ -54,20 +58,21 @@ impl Timers {
                 return None;
             }
             let (key, (id, row)) = first.remove_entry();
-            if !self.taken.contains(&key) {
-                return Some((key, id, row));
+            let taken = (key, row.attempts);
+            if !self.taken.contains(&taken) {
+                return Some((taken.0, id, row));
             }
         }
     }
 
-    /// The timer `key` is under way from now on.
-    pub(crate) fn take(&mut self, key: Bytes) {
-        self.taken.insert(key);
+    /// This timer is under way from now on.
+    pub(crate) fn take(&mut self, taken: Taken) {
+        self.taken.insert(taken);
     }
 
     /// The attempt of a timed delivery has ended.
-    pub(crate) fn ended(&mut self, key: &Bytes) {
-        self.taken.remove(key);
+    pub(crate) fn ended(&mut self, taken: &Taken) {
+        self.taken.remove(taken);
     }
 
     /// When the next one is due, in milliseconds since 1970.
@@ -121,12 +126,13 @@ impl Timers {
                 return Ok(lane.timed - before);
             }
             lane.overdue = Some(behind(&key));
-            if keys::lane_of(delivery).as_ref() != Some(of) || self.taken.contains(&key) {
+            if keys::lane_of(delivery).as_ref() != Some(of) {
                 continue;
             }
-            if let Some(row) = DeliveryRow::get(tables, delivery)? {
+            if let Some(row) = DeliveryRow::get(tables, delivery)?
+                && self.taken.insert((key.clone(), row.attempts))
+            {
                 lane.push_timed(Waiting { id: id_of(delivery)?, row, event: None, asked: None });
-                self.taken.insert(key);
             }
         }
         if !full {

@@ -17,7 +17,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
-use wharf_delivery::{StatsRow, Table, keys};
+use wharf_delivery::{StatsRow, Table, Tables as _, keys};
 use wharf_dispatch::{Dispatcher, Handler, Options, Transform};
 use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
@@ -208,7 +208,8 @@ async fn settled(dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
     // Cleaning goes on for a while when all is settled.
     while quiet < 6 {
         if Instant::now() > end {
-            observed.note(|| "not settled".to_owned(), |seen| seen.wrong.push(unsettled(dispatcher)));
+            let wrong = unsettled(dispatcher).await;
+            observed.note(|| "not settled".to_owned(), |seen| seen.wrong.push(wrong));
             return None;
         }
         tokio::time::sleep(COLLECT_EVERY).await;
@@ -238,11 +239,15 @@ async fn pending(dispatcher: &Dispatcher) -> u64 {
     pending
 }
 
-fn unsettled(dispatcher: &Dispatcher) -> String {
+async fn unsettled(dispatcher: &Dispatcher) -> String {
+    let rows = dispatcher.read(|state| state.scan(Table::Deliveries, &[], std::ops::Bound::Unbounded, 10)).await;
+    let keys = rows.ok().and_then(Result::ok).unwrap_or_default();
+    let keys: Vec<_> = keys.iter().map(|(key, _)| key.escape_ascii().to_string()).collect();
     format!(
-        "after {} h not everything is settled, at frame {}",
+        "after {} h not everything is settled, at frame {}: {} pending, of them {keys:?}",
         SETTLE_WAIT.as_secs() / 3_600,
-        dispatcher.archive().last_k()
+        dispatcher.archive().last_k(),
+        pending(dispatcher).await,
     )
 }
 
