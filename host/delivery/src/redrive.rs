@@ -67,7 +67,7 @@ pub(crate) fn decide<T: Tables>(
             let after = after.map(|id| keys::dead_letter(&tenant, &queue, id));
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let page = tables.scan(Table::DeadLetters, &keys::queue(&tenant, &queue), from, REDRIVE_PAGE)?;
-            page.iter().filter_map(|(key, _)| DeadLetterRow::id_of(key)).collect()
+            page.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect()
         }
     };
     let moved = deliveries.len() as u64;

@@ -326,10 +326,4 @@ impl DeadLetterRow {
     pub fn depth_of(row: &Bytes) -> Result<u64, TableError> {
         Ok(QueueRow::decode(row)?.depth)
     }
-
-    /// The delivery id in a key of [`Table::DeadLetters`].
-    #[must_use]
-    pub fn id_of(key: &[u8]) -> Option<DeliveryId> {
-        DeliveryId::from_key(key.get(key.len().checked_sub(DeliveryId::KEY_LEN)?..)?)
-    }
 }

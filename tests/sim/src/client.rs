@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use wharf_delivery::{DeadLetterRow, RedriveRequest, RedriveWhich, Table, Tables as _, ValueRow, keys};
+use wharf_delivery::{RedriveRequest, RedriveWhich, Table, Tables as _, ValueRow, keys};
 use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
 use wharf_event::{BucketName, Event, EventBuilder, QueueName, TenantName};
 
@@ -175,7 +175,7 @@ impl Client {
             let from = std::ops::Bound::Unbounded;
             let letters = self.dispatcher.read(|state| state.scan(Table::DeadLetters, &prefix, from, 20)).await;
             let Ok(Ok(letters)) = letters else { return };
-            let ids: Vec<_> = letters.iter().filter_map(|(key, _)| DeadLetterRow::id_of(key)).collect();
+            let ids: Vec<_> = letters.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect();
             RedriveWhich::Ids(self.rng.pick(&ids).into_iter().copied().collect())
         };
         let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };

@@ -28,9 +28,7 @@ impl DeadLetters for HostAdapter {
         let mut queues = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let depth = DeadLetterRow::depth_of(&row).map_err(|error| unreadable(&error))?;
-            let name = key.get(prefix.len()..).and_then(|name| name.strip_suffix(b"\0"));
-            let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
-            queues.extend(name.map(|queue| QueueView { queue, depth }));
+            queues.extend(keys::second(&key).map(|queue| QueueView { queue, depth }));
         }
         Ok(queues)
     }
@@ -113,7 +111,7 @@ impl Letters {
             let letter = match letter(archive, queue, key, row) {
                 Ok(letter) => letter,
                 Err(error) => {
-                    let id = DeadLetterRow::id_of(key).map(|id| id.to_string()).unwrap_or_default();
+                    let id = keys::delivery_of(key).map(|id| id.to_string()).unwrap_or_default();
                     tracing::error!(%queue, id, "a dead letter is left out of a page, since it cannot be read: {error}");
                     continue;
                 }
@@ -144,7 +142,7 @@ fn id(text: &str) -> Result<DeliveryId, Refusal> {
 
 fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Result<DeadLetterView, Refusal> {
     let row = DeadLetterRow::from_bytes(row).map_err(|error| unreadable(&error))?;
-    let id = DeadLetterRow::id_of(key).ok_or_else(|| Refusal::new(Code::Internal, "a dead letter has no id"))?;
+    let id = keys::delivery_of(key).ok_or_else(|| Refusal::new(Code::Internal, "a dead letter has no id"))?;
     let event = event(archive, id, &row.delivery)?;
     Ok(DeadLetterView {
         id: id.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wharf_delivery::{BucketRow, DeadLetterRow, StatsRow, Table, ValueRow};
+use wharf_delivery::{BucketRow, DeadLetterRow, StatsRow, Table, ValueRow, keys};
 
 use super::{
     Wrong,
@@ -72,7 +72,7 @@ fn values(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
 fn letters(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
     let mut found: BTreeMap<(String, String), BTreeSet<_>> = BTreeMap::new();
     for (key, _) in rows(dump, Table::DeadLetters) {
-        if let ([tenant, queue, ..], Some(id)) = (&parts(key)[..], DeadLetterRow::id_of(key)) {
+        if let ([tenant, queue, ..], Some(id)) = (&parts(key)[..], keys::delivery_of(key)) {
             found.entry((tenant.clone(), queue.clone())).or_default().insert(id);
         }
     }
