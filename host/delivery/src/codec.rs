@@ -25,10 +25,14 @@ pub enum DecodeError {
 const EVENT_ROOM_BYTES: usize = 256;
 
 /// Appends fields to a buffer.
-#[derive(Default)]
 pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {
+    /// With room for so many bytes; more grow it.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn u8(&mut self, value: u8) -> &mut Self {
         self.0.push(value);
         self

@@ -15,6 +15,9 @@ use crate::{
 /// The layout of the rows that a carry record holds: that of the tables (docs/design/records.md).
 const ROWS_LAYOUT: u16 = 2;
 
+/// Room that a record without events and large values does with, in bytes.
+const RECORD_ROOM_BYTES: usize = 256;
+
 /// The kind of a record, as the frame's directory names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
@@ -244,7 +247,7 @@ impl Record {
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::default();
+        let mut w = Writer::with_room(RECORD_ROOM_BYTES);
         match self {
             Record::Configure { document } => {
                 w.bytes(document);

@@ -18,8 +18,13 @@ pub(crate) trait Row: Sized {
     fn put(&self, w: &mut Writer);
     fn take(r: &mut Reader) -> Result<Self, DecodeError>;
 
+    /// Bytes that it takes, as far as that is easily said. Rows are written with every event, and live as long as they say.
+    fn room(&self) -> usize {
+        64
+    }
+
     fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::default();
+        let mut w = Writer::with_room(self.room());
         self.put(&mut w);
         w.finish()
     }
@@ -140,6 +145,10 @@ impl DeliveryRow {
 
 impl Row for DeliveryRow {
     const TABLE: Table = Table::Deliveries;
+    fn room(&self) -> usize {
+        let names = [self.tenant.as_str(), self.bus.as_str(), self.target.rule.as_str(), self.target.plugin.as_str()];
+        names.iter().map(|name| 4 + name.len()).sum::<usize>() + 22 + place_room(self.place)
+    }
     fn put(&self, w: &mut Writer) {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
         w.str(self.target.rule.as_str()).str(self.target.plugin.as_str());
@@ -167,6 +176,10 @@ fn put_place(w: &mut Writer, place: Option<Position>) {
     };
 }
 
+fn place_room(place: Option<Position>) -> usize {
+    if place.is_some() { 12 } else { 0 }
+}
+
 fn take_place(r: &mut Reader) -> Result<Option<Position>, DecodeError> {
     Ok(if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None })
 }
@@ -192,6 +205,9 @@ impl ValueRow {
 
 impl Row for ValueRow {
     const TABLE: Table = Table::Values;
+    fn room(&self) -> usize {
+        17 + self.value.len() + place_room(self.place)
+    }
     fn put(&self, w: &mut Writer) {
         w.position(self.version).bytes(&self.value);
         put_place(w, self.place);

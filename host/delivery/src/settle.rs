@@ -230,13 +230,17 @@ pub(crate) fn apply<T: Tables>(
     let Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } = record else {
         return Ok(Vec::new());
     };
-    let mut due = match (DeliveryRow::find(tables, tenant, &target.plugin, *delivery)?, history) {
-        (Some(row), _) => end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?,
-        (None, History::Cut) => Vec::new(),
-        (None, History::Whole) => {
-            // Only what waits is ever settled, so the table is not what this log made of it.
-            let source = crate::DecodeError::Invalid("the delivery of a settle record");
-            return Err(TableError::Row { table: Table::Deliveries.name(), source });
+    let mut due = if ends_at_once(tenant, target, *delivery, outcome, tables)? {
+        Vec::new()
+    } else {
+        match (DeliveryRow::find(tables, tenant, &target.plugin, *delivery)?, history) {
+            (Some(row), _) => end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?,
+            (None, History::Cut) => Vec::new(),
+            (None, History::Whole) => {
+                // Only what waits is ever settled, so the table is not what this log made of it.
+                let source = crate::DecodeError::Invalid("the delivery of a settle record");
+                return Err(TableError::Row { table: Table::Deliveries.name(), source });
+            }
         }
     };
     let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);
@@ -270,6 +274,23 @@ pub(crate) fn apply<T: Tables>(
     Ok(due)
 }
 
+/// Ends a delivery that is done after its first attempt, as nearly all are: nothing of its row is needed for that.
+fn ends_at_once(
+    tenant: &TenantName,
+    target: &TargetRef,
+    id: DeliveryId,
+    outcome: &Outcome,
+    tables: &mut impl Tables,
+) -> Result<bool, TableError> {
+    let key = keys::delivery(tenant, &target.plugin, false, id);
+    let ends =
+        matches!(outcome, Outcome::Ack | Outcome::Filtered { .. }) && tables.get(Table::Deliveries, &key)?.is_some();
+    if ends {
+        tables.remove(Table::Deliveries, &key);
+    }
+    Ok(ends)
+}
+
 fn end_attempt(
     id: DeliveryId,
     mut row: DeliveryRow,
@@ -301,14 +322,8 @@ fn apply_write(
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
     let key = keys::value(tenant, &write.bucket, &write.key);
-    let was = tables.get(Table::Values, &key)?.is_some();
-    match &write.value {
-        Some(value) => {
-            let row = ValueRow { version: position, value: value.clone(), place: None };
-            tables.put(Table::Values, &key, row.encode());
-        }
-        None => tables.remove(Table::Values, &key),
-    }
+    let row = write.value.as_ref().map(|value| ValueRow { version: position, value: value.clone(), place: None });
+    let was = tables.replace(Table::Values, &key, row.map(|row| row.encode()))?;
     if was != write.value.is_some() {
         let bucket_key = keys::bucket(tenant, &write.bucket);
         let keys = BucketRow::get(tables, &bucket_key)?.unwrap_or_default().keys;

@@ -129,6 +129,16 @@ pub trait Tables {
     /// Writes a row.
     fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>);
 
+    /// Writes a row, or removes it, and tells whether there was one.
+    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<bool, TableError> {
+        let was = self.get(table, key)?.is_some();
+        match row {
+            Some(row) => self.put(table, key, row),
+            None => self.remove(table, key),
+        }
+        Ok(was)
+    }
+
     /// Removes a row; it need not be there.
     fn remove(&mut self, table: Table, key: &[u8]);
 }

@@ -49,19 +49,23 @@ pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;
 
-/// Deliveries of one lane that are held in memory; the others are paged from the state when their turn comes near.
-pub const LANE_READY_MAX: usize = 1_024;
+/// Deliveries of one lane that are held in memory; the others are paged from the state when their turn comes near. Reading them
+/// back costs as much as a small attempt, so a burst of some thousand events is to stay in memory.
+pub const LANE_READY_MAX: usize = 8_192;
 
 /// Deliveries that one page brings to a lane: the log's thread waits while it is read.
-pub const LANE_PAGE: usize = 256;
+pub const LANE_PAGE: usize = 1_024;
 
 /// Bytes of events that are read ahead for one page.
 pub const READ_AHEAD_BYTES: usize = 4 << 20;
 
-/// Deliveries of all lanes that are held in memory. Beyond it every lane holds [`LANE_READY_MIN`].
+/// Deliveries of all lanes that are held in memory, give or take [`LANE_READY_MIN`] for each lane.
 pub const READY_MAX: usize = 65_536;
 
-/// Deliveries of one lane that are held in memory when all lanes together hold very many.
+/// What part of the deliveries that may still be held one lane may hold: so a flood leaves room for lanes that fill later.
+pub const LANE_PART: usize = 4;
+
+/// Deliveries of one lane that are held in memory however many all lanes together hold.
 pub const LANE_READY_MIN: usize = 32;
 
 /// The longest pause of the scheduler: the wall clock may be set meanwhile.

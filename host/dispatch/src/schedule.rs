@@ -23,7 +23,7 @@ use crate::{
     attempt::Attempts,
     lane::{Lane, LaneKey, lanes},
     limits::{
-        HELD_EVENT_BYTES, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
+        HELD_EVENT_BYTES, LANE_PART, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
         TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE,
     },
     partition::{Arisen, chain},
@@ -126,6 +126,17 @@ impl Scheduler {
                 // Retries that are due are taken at the top.
                 () = tokio::time::sleep(pause) => {}
             }
+            self.take_all();
+        }
+    }
+
+    /// Takes what has come meanwhile: one round of starting attempts for all of it.
+    fn take_all(&mut self) {
+        while let Ok(arisen) = self.arisen.try_recv() {
+            self.take(arisen);
+        }
+        while let Ok((lane, timer)) = self.done.1.try_recv() {
+            self.ended(&lane, timer.as_ref());
         }
     }
 
@@ -169,7 +180,7 @@ impl Scheduler {
 
     /// How many deliveries a lane may hold in memory.
     fn room(&self) -> usize {
-        if self.ready < READY_MAX { LANE_READY_MAX } else { LANE_READY_MIN }
+        (READY_MAX.saturating_sub(self.ready) / LANE_PART).clamp(LANE_READY_MIN, LANE_READY_MAX)
     }
 
     /// Reads the events of deliveries that came from the state, frame by frame: one by one they would cost more than an attempt.

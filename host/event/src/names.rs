@@ -41,9 +41,12 @@ pub enum NameReason {
 }
 
 fn check(text: &str) -> Result<(), NameReason> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let first = text.chars().next().ok_or(NameReason::Empty)?;
-    if let Some(found) = text.chars().find(|&c| !(plain(c) || matches!(c, '.' | '_' | '-'))) {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let first = *text.as_bytes().first().ok_or(NameReason::Empty)?;
+    // Names are read with every row, so the bytes are looked at; characters only to tell of one that is wrong.
+    if !text.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-')) {
+        let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        let found = text.chars().find(|&c| !named(c)).unwrap_or_default();
         return Err(NameReason::Character { found });
     }
     if !plain(first) {

@@ -33,9 +33,31 @@ impl Entry {
         }
     }
 
+    fn known(&self) -> Known {
+        if matches!(self, Entry::Removed) { Known::Absent } else { Known::Present }
+    }
+
+    /// There may be another row below.
+    fn fresh_no_more(&mut self) {
+        if let Entry::Fresh(row) = self {
+            *self = Entry::Changed(std::mem::take(row));
+        }
+    }
+
     fn bytes(&self, key: &[u8]) -> usize {
         ENTRY_OVERHEAD_BYTES + key.len() + self.row().map_or(0, Bytes::len)
     }
+}
+
+/// What changes say of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is there.
+    Present,
+    /// It is not.
+    Absent,
+    /// They say nothing: the store below has to be asked.
+    Unknown,
 }
 
 /// The changes of all tables.
@@ -67,43 +89,48 @@ impl Overlay {
         self.tables.get(&table).unwrap_or(&EMPTY).range::<[u8], _>((from, Bound::Unbounded))
     }
 
+    /// Writes a row whose key is known to be absent.
     pub(crate) fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        let entry = Entry::Fresh(row.into());
+        self.bytes += entry.bytes(key);
+        let rows = self.tables.entry(table).or_default();
+        let Some(was) = rows.insert(Bytes::copy_from_slice(key), entry) else { return };
+        self.bytes -= was.bytes(key);
         // Where a removal stands, the store below may still have the old row: then the new one only changes it.
-        let was = |was: Option<&Entry>| match was {
-            None | Some(Entry::Fresh(_)) => Entry::Fresh(row.into()),
-            Some(_) => Entry::Changed(row.into()),
-        };
-        self.set(table, key, was);
-    }
-
-    pub(crate) fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
-        let was = |was: Option<&Entry>| match was {
-            Some(Entry::Fresh(_)) => Entry::Fresh(row.into()),
-            _ => Entry::Changed(row.into()),
-        };
-        self.set(table, key, was);
-    }
-
-    pub(crate) fn remove(&mut self, table: Table, key: &[u8]) {
-        let fresh = matches!(self.get(table, key), Some(Entry::Fresh(_)));
-        if !fresh {
-            self.set(table, key, |_| Entry::Removed);
-        } else if let Some(old) = self.tables.entry(table).or_default().remove(key) {
-            self.bytes -= old.bytes(key);
+        if !matches!(was, Entry::Fresh(_))
+            && let Some(place) = rows.get_mut(key)
+        {
+            place.fresh_no_more();
         }
     }
 
-    /// Sets an entry by what was there. Most rows are written again and again, so their keys are kept.
-    fn set(&mut self, table: Table, key: &[u8], entry: impl FnOnce(Option<&Entry>) -> Entry) {
+    /// Writes a row, and tells what was there.
+    pub(crate) fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) -> Known {
         let rows = self.tables.entry(table).or_default();
-        if let Some(place) = rows.get_mut(key) {
-            let entry = entry(Some(place));
-            self.bytes = self.bytes + entry.bytes(key) - place.bytes(key);
-            *place = entry;
-        } else {
-            let entry = entry(None);
+        // Most rows are written again and again, so their keys are kept.
+        let Some(place) = rows.get_mut(key) else {
+            let entry = Entry::Changed(row.into());
             self.bytes += entry.bytes(key);
             rows.insert(Bytes::copy_from_slice(key), entry);
+            return Known::Unknown;
+        };
+        let known = place.known();
+        let entry =
+            if matches!(place, Entry::Fresh(_)) { Entry::Fresh(row.into()) } else { Entry::Changed(row.into()) };
+        self.bytes = self.bytes + entry.bytes(key) - place.bytes(key);
+        *place = entry;
+        known
+    }
+
+    /// Removes a row, and tells what was there.
+    pub(crate) fn remove(&mut self, table: Table, key: &[u8]) -> Known {
+        let rows = self.tables.entry(table).or_default();
+        let was = rows.remove(key);
+        self.bytes -= was.as_ref().map_or(0, |was| was.bytes(key));
+        if !matches!(was, Some(Entry::Fresh(_))) {
+            self.bytes += Entry::Removed.bytes(key);
+            rows.insert(Bytes::copy_from_slice(key), Entry::Removed);
         }
+        was.map_or(Known::Unknown, |was| was.known())
     }
 }

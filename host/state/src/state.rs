@@ -12,7 +12,7 @@ use crate::{
     base::{Base, Checkpointed, Opened, StateError},
     file::StateFile,
     limits::{CHECKED_AT_OPEN_BYTES_MAX, OVERLAY_BYTES},
-    overlay::Overlay,
+    overlay::{Known, Overlay},
     pace::Pace,
     scratch::Scratch,
 };
@@ -191,12 +191,21 @@ impl Checkpoint {
     }
 }
 
-impl Tables for State {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
-        let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.overlay.get(table, key));
-        match self.active.get(table, key).or_else(frozen) {
+impl State {
+    /// The row under `key` beneath the active changes.
+    fn below(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
+        match self.frozen.as_ref().and_then(|frozen| frozen.overlay.get(table, key)) {
             Some(entry) => Ok(entry.row().cloned()),
             None => self.base.get(table, key),
+        }
+    }
+}
+
+impl Tables for State {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, TableError> {
+        match self.active.get(table, key) {
+            Some(entry) => Ok(entry.row().cloned()),
+            None => self.below(table, key),
         }
     }
 
@@ -227,6 +236,18 @@ impl Tables for State {
 
     fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
         self.active.put(table, key, row);
+    }
+
+    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<bool, TableError> {
+        let known = match row {
+            Some(row) => self.active.put(table, key, row),
+            None => self.active.remove(table, key),
+        };
+        match known {
+            Known::Present => Ok(true),
+            Known::Absent => Ok(false),
+            Known::Unknown => Ok(self.below(table, key)?.is_some()),
+        }
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) {
