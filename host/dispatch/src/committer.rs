@@ -10,16 +10,17 @@ use std::{
     time::Duration,
 };
 
-use wharf_delivery::{Answer, Decision, Due, History, Record, Refused, Request, Sequencer, TableError, apply};
-use wharf_event::{Digest, Position, TenantName};
-use wharf_log::{AnyDisk, Log, LogError, RecordIn};
+use wharf_delivery::{Decision, History, Record, Refused, Request, Sequencer, TableError, apply};
+use wharf_event::Position;
+use wharf_log::{AnyDisk, AnyFile, Log, LogError, RecordIn, Unsynced};
 use wharf_state::{Checkpoint, Snapshot, State, StateError};
 
 use crate::{
     archive::Archive,
     clock::{FrameClock, Step},
-    limits::{CHECKPOINT_EVERY, FRAME_GATHER_BYTES, FRAME_GATHER_REQUESTS},
-    partition::{AskError, chain, size},
+    draft::{Answered, Committed, FrameDraft, FrameSynced, TenantNumbers, ToSync, record_index},
+    limits::CHECKPOINT_EVERY,
+    partition::{chain, size},
     recover::{OpenError, Opened, Recovered, open},
     room::RoomWatch,
     shared::Shared,
@@ -42,24 +43,14 @@ pub struct Committer {
     cleaned: VecDeque<(u64, u64)>,
     /// The last frame is a mark or an epoch: no other mark is needed.
     marked: bool,
+    /// The frame that is written and being synced.
+    written: Option<FrameDraft>,
     /// The frame that is being gathered.
     draft: Option<FrameDraft>,
     numbers: TenantNumbers,
     room: RoomWatch,
     /// A step of the wall clock that is not followed was told of.
     in_doubt: bool,
-}
-
-/// An answer to a request, or why there is none.
-pub type Answered = Result<Answer, AskError>;
-
-/// What one frame gave.
-#[derive(Default)]
-pub struct Committed {
-    /// An answer for each request, in order.
-    pub answers: Vec<Answered>,
-    /// Deliveries that arose, with the number of the request that they come from.
-    pub arisen: Vec<(usize, Vec<Due>)>,
 }
 
 /// The log or the state failed: nothing is committed any more. What was asked last may or may not be durable.
@@ -88,24 +79,6 @@ impl From<String> for Unwritten {
     }
 }
 
-/// What a frame is made of.
-struct FrameDraft {
-    k: u64,
-    /// The frame that the state included before.
-    before_k: u64,
-    now_ms: u64,
-    /// What its requests come to at most.
-    bytes: usize,
-    records: Vec<(u64, u16, Vec<u8>)>,
-    committed: Committed,
-}
-
-impl FrameDraft {
-    fn is_full(&self) -> bool {
-        self.bytes >= FRAME_GATHER_BYTES || self.committed.answers.len() >= FRAME_GATHER_REQUESTS
-    }
-}
-
 impl Committer {
     /// Opens the partition that lives in `home` and brings its state up to its log.
     ///
@@ -131,6 +104,7 @@ impl Committer {
             checkpointed,
             cleaned: VecDeque::new(),
             marked: true,
+            written: None,
             draft: None,
             numbers: TenantNumbers::default(),
             room,
@@ -204,20 +178,61 @@ impl Committer {
     /// # Errors
     /// When the log failed.
     pub fn append(&mut self) -> Result<Committed, CommitFailed> {
+        let synced = self.write()?.sync();
+        self.finish(synced)
+    }
+
+    /// Writes what was sequenced as one frame. It still has to be synced, on whatever thread, and [`Committer::finish`] to be
+    /// told; meanwhile the next frame may be sequenced.
+    ///
+    /// # Errors
+    /// When the log failed.
+    pub fn write(&mut self) -> Result<ToSync, CommitFailed> {
+        assert!(self.written.is_none(), "at most one frame is unsynced at any time");
         let draft = self.draft.take().unwrap_or_else(|| self.draft());
-        if draft.records.is_empty() {
+        let written = if draft.records.is_empty() {
             self.shared.write().k = draft.before_k;
+            Ok(None)
+        } else {
+            self.write_frame(&draft).map(Some)
+        };
+        self.written = Some(draft);
+        written.map(ToSync).map_err(|error| self.failed(chain(&error)))
+    }
+
+    /// Gives the answers of the frame whose sync ended so.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn finish(&mut self, synced: FrameSynced) -> Result<Committed, CommitFailed> {
+        let draft = self.written.take();
+        let durable = match synced.0 {
+            Some(synced) => self.log.finish(synced).map(Some).map_err(|error| chain(&error)),
+            None => Ok(None),
+        };
+        if let (Ok(Some(k)), Some(draft)) = (&durable, &draft) {
+            assert_eq!(*k, draft.k, "the log numbers frames as the sequencer foresaw");
+            self.marked = false;
+            self.room.wrote(draft.records.iter().map(|(_, _, body)| body.len()).sum());
+            self.shared.progress.send_modify(|progress| progress.durable_k = *k);
         }
-        let written = self.write(&draft).map_err(|error| chain(&error));
-        self.prepared(written)?;
-        Ok(draft.committed)
+        self.prepared(durable.map(drop))?;
+        Ok(draft.map(|draft| draft.committed).unwrap_or_default())
+    }
+
+    /// Whether nothing was sequenced that is not durable.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.written.is_none() && self.draft.is_none()
     }
 
     fn draft(&mut self) -> FrameDraft {
         let now_ms = self.clock.now_ms();
         self.sequencer.stepped(self.clock.take_stepped());
+        // The one that is being synced has records, or there is nothing to sync.
+        let last_k = self.written.as_ref().filter(|written| !written.records.is_empty()).map(|written| written.k);
         FrameDraft {
-            k: self.log.last_k() + 1,
+            k: last_k.unwrap_or(self.log.last_k()) + 1,
             before_k: self.shared.read().k,
             now_ms,
             bytes: 0,
@@ -274,21 +289,13 @@ impl Committer {
         Ok(Ok(answer))
     }
 
-    fn write(&mut self, draft: &FrameDraft) -> Result<(), LogError> {
-        if draft.records.is_empty() {
-            return Ok(());
-        }
+    fn write_frame(&mut self, draft: &FrameDraft) -> Result<Unsynced<AnyFile>, LogError> {
         let records: Vec<RecordIn<'_>> = draft
             .records
             .iter()
             .map(|(tenant, kind, body)| RecordIn { tenant: *tenant, kind: *kind, key_id: 0, body })
             .collect();
-        let k = self.log.append(draft.now_ms, &records)?;
-        assert_eq!(k, draft.k, "the log numbers frames as the sequencer foresaw");
-        self.marked = false;
-        self.room.wrote(records.iter().map(|record| record.body.len()).sum());
-        self.shared.progress.send_modify(|progress| progress.durable_k = k);
-        Ok(())
+        self.log.write(draft.now_ms, &records)
     }
 
     /// Follows the last frame with a mark, so that a fault in it is told from a torn tail.
@@ -317,23 +324,26 @@ impl Committer {
         }
     }
 
+    /// Whether a checkpoint is due. It is taken once nothing is sequenced that is not durable.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        let now = self.surroundings.clock.monotonic();
+        let aged = self.checkpointed.is_none_or(|at| now.saturating_sub(at) >= CHECKPOINT_EVERY);
+        let state = &self.shared.read().state;
+        state.keep_pace();
+        (aged && (state.is_dirty() || state.is_postponed())) || state.is_checkpoint_due()
+    }
+
     /// The checkpoint that is due, to be written by whoever has a thread for it and then given to [`Committer::thaw`].
     #[must_use]
     pub fn checkpoint_if_due(&mut self) -> Option<Checkpoint> {
-        let now = self.surroundings.clock.monotonic();
-        let aged = self.checkpointed.is_none_or(|at| now.saturating_sub(at) >= CHECKPOINT_EVERY);
-        let due = {
-            let state = &self.shared.read().state;
-            state.keep_pace();
-            (aged && (state.is_dirty() || state.is_postponed())) || state.is_checkpoint_due()
-        };
-        if due { self.checkpoint() } else { None }
+        if self.is_checkpoint_due() { self.checkpoint() } else { None }
     }
 
     /// A checkpoint of everything up to the last frame, or the one that was postponed; absent while another one is being written.
     #[must_use]
     pub fn checkpoint(&mut self) -> Option<Checkpoint> {
-        assert!(self.draft.is_none(), "a checkpoint holds durable frames only");
+        assert!(self.is_at_rest(), "a checkpoint holds durable frames only");
         let checkpoint = {
             let state = &mut self.shared.write().state;
             state.again().or_else(|| state.freeze(self.log.last_k()))?
@@ -444,35 +454,5 @@ impl Committer {
     /// Reads the state as it is, durable or not.
     pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&self.shared.read().state)
-    }
-}
-
-/// A record's index in its frame, as positions have it: the low byte numbers what the record published.
-fn record_index(index: usize) -> u32 {
-    u32::try_from(index << 8).unwrap_or(u32::MAX)
-}
-
-/// The number under which a frame's directory names a tenant: the head of its name's SHA-256. 0 is the host itself.
-pub(crate) fn tenant_number(tenant: Option<&TenantName>) -> u64 {
-    tenant.map_or(0, |tenant| {
-        let digest = Digest::of(tenant.as_str().as_bytes());
-        digest.as_bytes().first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
-    })
-}
-
-/// The last tenant's number: neighbours in a frame are mostly of one.
-#[derive(Default)]
-struct TenantNumbers(Option<(TenantName, u64)>);
-
-impl TenantNumbers {
-    fn of(&mut self, tenant: Option<&TenantName>) -> u64 {
-        match (&self.0, tenant) {
-            (Some((last, number)), Some(tenant)) if last == tenant => *number,
-            _ => {
-                let number = tenant_number(tenant);
-                self.0 = tenant.map(|tenant| (tenant.clone(), number));
-                number
-            }
-        }
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
     watched as watch,
-    writer::{Pace, Writer},
+    writer::Writer,
 };
 
 /// How a host keeps and runs things.
@@ -97,8 +97,8 @@ impl Dispatcher {
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
         });
-        let writer =
-            Writer { committer, messages, reports: sender, arisen, held: VecDeque::new(), pace: Pace::default() };
+        let (held, askers) = (VecDeque::new(), Vec::new());
+        let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0 };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

@@ -12,6 +12,7 @@ mod committer;
 mod contention;
 mod dispatcher;
 pub mod doctor;
+mod draft;
 mod handler;
 mod lane;
 pub mod limits;
@@ -35,8 +36,9 @@ mod writer;
 
 pub use archive::{Archive, ArchiveError, Item};
 pub use clock::{Clock, FrameClock, Step, rfc3339};
-pub use committer::{Answered, CommitFailed, Committed, Committer, Unwritten};
+pub use committer::{CommitFailed, Committer, Unwritten};
 pub use dispatcher::{AcceptError, Dispatcher, Options};
+pub use draft::{Answered, Committed, FrameSynced, ToSync};
 pub use handler::{Handler, Sandboxed};
 pub use machine::{FolderHome, SystemClock};
 pub use meters::Totals;

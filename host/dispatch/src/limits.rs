@@ -16,14 +16,11 @@ pub const FRAME_GATHER_BYTES: usize = 4 << 20;
 /// Requests after which a frame is closed.
 pub const FRAME_GATHER_REQUESTS: usize = 4_096;
 
-/// Requests a millisecond from which on a frame waits for more of them. One client that waits for each answer makes fewer.
-pub const FAST_REQUESTS_PER_MS: u128 = 16;
+/// Requests of a frame from which on its sync has a thread of its own: fewer gain less than the way there and back costs.
+pub const SYNC_ASIDE_FROM: usize = 4;
 
-/// Time over which requests are counted for that.
-pub const PACE_OVER: Duration = Duration::from_millis(4);
-
-/// How long a frame waits for more requests where they come fast.
-pub const GATHER_PAUSE: Duration = Duration::from_micros(400);
+/// How often the partition's thread looks for requests while a frame is being synced.
+pub const GATHER_PAUSE: Duration = Duration::from_micros(200);
 
 /// Idle time after which the last frame is followed by a mark.
 pub const MARK_AFTER: Duration = Duration::from_millis(100);

@@ -1,11 +1,13 @@
 //! The partition's task: takes what waits, commits it as one frame, and only then answers.
 //!
-//! While a frame is being synced the next requests gather in the channel: that is the group commit. When the log or the state
-//! has failed, requests are told why until the host stops.
+//! While a frame is being synced the next requests are sequenced: that is the group commit. Where several wait for an answer the
+//! sync has a thread of its own, so that attempts whose settlements are sequenced make room for others meanwhile; a single
+//! client is answered sooner without. When the log or the state has failed, requests are told why until the host stops.
 
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -23,10 +25,12 @@ use wharf_delivery::{Answer, Refused, Request};
 use wharf_state::{Checkpoint, State};
 
 use crate::{
-    committer::{Answered, CommitFailed, Committed, Committer, Unwritten},
-    limits::{FAST_REQUESTS_PER_MS, GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, PACE_OVER},
+    committer::{CommitFailed, Committer, Unwritten},
+    draft::{Answered, Committed},
+    limits::{GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, SYNC_ASIDE_FROM},
     partition::{Arisen, AskError, Job, Message, size},
     schedule::Slot,
+    surroundings::blocking,
 };
 
 /// What to do about a log that failed.
@@ -41,7 +45,10 @@ pub(crate) struct Writer {
     pub(crate) arisen: UnboundedSender<Arisen>,
     /// Messages that have to wait for their turn.
     pub(crate) held: VecDeque<Message>,
-    pub(crate) pace: Pace,
+    /// Who waits for the frame that is being gathered.
+    pub(crate) askers: Vec<Asker>,
+    /// Bytes of requests that it still may hold.
+    pub(crate) left: usize,
 }
 
 impl Writer {
@@ -58,23 +65,32 @@ impl Writer {
 
     async fn work(&mut self) -> Result<bool, CommitFailed> {
         loop {
-            match self.next().await {
-                Some(Some(Message::Ask(job))) => match self.room_for(&job).await? {
-                    Some(bytes) => self.commit(*job, bytes)?,
-                    None => {
-                        answered(job.answer, Err(AskError::Stopping));
-                        return Ok(false);
-                    }
-                },
-                Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
-                Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
-                Some(Some(Message::Stop)) => return self.last_checkpoint().await,
-                Some(None) => self.committer.idle()?,
-                None => return Ok(false),
+            if self.askers.is_empty() {
+                match self.next().await {
+                    Some(Some(Message::Ask(job))) => match self.room_for(&job).await? {
+                        Some(bytes) => self.sequence(*job, bytes)?,
+                        None => {
+                            answered(job.answer, Err(AskError::Stopping));
+                            return Ok(false);
+                        }
+                    },
+                    Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
+                    Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
+                    Some(Some(Message::Stop)) => return self.last_checkpoint().await,
+                    Some(None) => self.committer.idle()?,
+                    None => return Ok(false),
+                }
             }
-            self.committer.follow_clock(false)?;
-            if let Some(checkpoint) = self.committer.checkpoint_if_due() {
-                self.write_aside(checkpoint);
+            if !self.askers.is_empty() {
+                self.sequence_waiting()?;
+                self.commit().await?;
+            }
+            // The rest wants everything durable: what was sequenced meanwhile is committed first.
+            if self.committer.is_at_rest() {
+                self.committer.follow_clock(false)?;
+                if let Some(checkpoint) = self.committer.checkpoint_if_due() {
+                    self.write_aside(checkpoint);
+                }
             }
         }
     }
@@ -95,10 +111,7 @@ impl Writer {
     async fn room_for(&mut self, job: &Job) -> Result<Option<usize>, CommitFailed> {
         let mut told = false;
         loop {
-            if self.committer.refuses(&job.request) {
-                return Ok(Some(usize::MAX));
-            }
-            if let Some(bytes) = self.committer.make_room(&job.request)? {
+            if let Some(bytes) = self.room_now(job)? {
                 return Ok(Some(bytes));
             }
             if !std::mem::replace(&mut told, true) {
@@ -116,21 +129,101 @@ impl Writer {
         }
     }
 
-    /// Commits `first` and the requests behind it, until the frame is full or something else comes, and answers. The frame may
-    /// hold `bytes` of requests.
-    fn commit(&mut self, first: Job, bytes: usize) -> Result<(), CommitFailed> {
-        let mut askers = Vec::new();
-        let committed = self.gather(first, bytes, &mut askers).and_then(|()| self.committer.append());
-        let Committed { answers, arisen } = match committed {
-            Ok(committed) => committed,
-            Err(failed) => {
-                for asker in askers {
-                    answered(asker.answer, Err(AskError::Failed(failed.to_string())));
-                }
-                return Err(failed);
+    /// The bytes of requests that a frame with this one may hold; absent when there is no room for it in the log.
+    fn room_now(&mut self, job: &Job) -> Result<Option<usize>, CommitFailed> {
+        if self.committer.refuses(&job.request) {
+            return Ok(Some(usize::MAX));
+        }
+        self.committer.make_room(&job.request)
+    }
+
+    /// Commits the frame that was gathered, and answers.
+    async fn commit(&mut self) -> Result<(), CommitFailed> {
+        let askers = std::mem::take(&mut self.askers);
+        // A frame that leaves something sequenced behind would put a checkpoint off for ever.
+        let alone = askers.len() < SYNC_ASIDE_FROM || self.committer.is_checkpoint_due();
+        let committed = if alone { self.committer.append() } else { self.append_aside().await };
+        match committed {
+            Ok(committed) => {
+                self.answer(askers, committed);
+                Ok(())
             }
+            Err(failed) => {
+                self.askers.extend(askers);
+                Err(failed)
+            }
+        }
+    }
+
+    /// Appends the frame that was gathered while another thread syncs it, and sequences what comes meanwhile.
+    async fn append_aside(&mut self) -> Result<Committed, CommitFailed> {
+        let to_sync = self.committer.write()?;
+        let threads = Arc::clone(&self.committer.surroundings().threads);
+        let mut synced = pin!(blocking(threads.as_ref(), move || to_sync.sync()));
+        loop {
+            // Whoever asks now need not wake this thread up: it looks again in a moment.
+            threads.pause(GATHER_PAUSE);
+            self.sequence_waiting()?;
+            tokio::select! {
+                biased;
+                synced = &mut synced => {
+                    let ended = || CommitFailed("the thread that synced the log ended".to_owned());
+                    return self.committer.finish(synced.ok_or_else(ended)?);
+                }
+                Some(message) = self.messages.recv(), if self.held.is_empty() => self.held.push_back(message),
+            }
+        }
+    }
+
+    /// Sequences the requests that wait, up to what has to wait for the frame that is being synced.
+    fn sequence_waiting(&mut self) -> Result<(), CommitFailed> {
+        if self.askers.is_empty() {
+            let Some(job) = waiting(&mut self.messages, &mut self.held, &mut { usize::MAX }) else { return Ok(()) };
+            match self.room_now(&job)? {
+                Some(bytes) => self.sequence(job, bytes),
+                None => {
+                    self.held.push_front(Message::Ask(Box::new(job)));
+                    Ok(())
+                }
+            }
+        } else if !self.committer.is_full()
+            && let Some(job) = waiting(&mut self.messages, &mut self.held, &mut self.left)
+        {
+            self.gather(job)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sequences `first` and what waits behind it as the beginning of a frame that may hold `bytes` of requests.
+    fn sequence(&mut self, first: Job, bytes: usize) -> Result<(), CommitFailed> {
+        self.left = bytes.saturating_sub(size(&first.request));
+        self.gather(first)
+    }
+
+    /// Sequences `first` and the requests behind it, until the frame is full or something else comes.
+    fn gather(&mut self, first: Job) -> Result<(), CommitFailed> {
+        let before = self.askers.len();
+        let (first, asker) = Asker::of(first);
+        self.askers.push(asker);
+        // Borrowed apart: the committer asks for more while it has the state.
+        let Self { committer, messages, held, askers, left, .. } = self;
+        let more = || {
+            let (request, asker) = Asker::of(waiting(messages, held, left)?);
+            askers.push(asker);
+            Some(request)
         };
-        self.pace.took(askers.len(), self.committer.surroundings().clock.monotonic());
+        committer.sequence(first, more)?;
+        for (asker, answer) in self.askers.iter().zip(self.committer.sequenced()).skip(before) {
+            if let (Some(slot), Ok(Answer::Settled(_))) = (&asker.slot, answer) {
+                slot.free();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells those who asked, and the scheduler what arose.
+    fn answer(&mut self, askers: Vec<Asker>, Committed { answers, arisen }: Committed) {
         for (number, due) in arisen {
             if let Some(Asker { asked, .. }) = askers.get(number) {
                 // Without a scheduler nobody needs to know.
@@ -140,41 +233,6 @@ impl Writer {
         for (asker, answer) in askers.into_iter().zip(answers) {
             answered(asker.answer, answer);
         }
-        Ok(())
-    }
-
-    /// Sequences `first` and what waits behind it. Where requests come fast it waits a little for more: a sync costs as much
-    /// for one as for a hundred, and the attempts whose settlements are sequenced make room for others meanwhile.
-    fn gather(&mut self, first: Job, bytes: usize, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
-        let mut left = bytes.saturating_sub(size(&first.request));
-        self.sequence(first, &mut left, askers)?;
-        if self.pace.is_fast() && self.held.is_empty() && !self.committer.is_full() {
-            self.committer.surroundings().threads.pause(GATHER_PAUSE);
-            if let Some(job) = waiting(&mut self.messages, &mut self.held, &mut left) {
-                self.sequence(job, &mut left, askers)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn sequence(&mut self, first: Job, left: &mut usize, askers: &mut Vec<Asker>) -> Result<(), CommitFailed> {
-        let before = askers.len();
-        let (first, asker) = Asker::of(first);
-        askers.push(asker);
-        // Borrowed apart: the committer asks for more while it has the state.
-        let Self { committer, messages, held, .. } = self;
-        let more = || {
-            let (request, asker) = Asker::of(waiting(messages, held, left)?);
-            askers.push(asker);
-            Some(request)
-        };
-        committer.sequence(first, more)?;
-        for (asker, answer) in askers.iter().zip(self.committer.sequenced()).skip(before) {
-            if let (Some(slot), Ok(Answer::Settled(_))) = (&asker.slot, answer) {
-                slot.free();
-            }
-        }
-        Ok(())
     }
 
     /// Writes a checkpoint on a thread of its own, which reports when it is durable.
@@ -229,6 +287,9 @@ impl Writer {
             "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
         );
         self.committer.shared().fail(error.to_owned());
+        for asker in std::mem::take(&mut self.askers) {
+            answered(asker.answer, Err(AskError::Failed(error.to_owned())));
+        }
         loop {
             let message = match self.held.pop_front() {
                 Some(held) => Some(held),
@@ -260,7 +321,7 @@ fn waiting(messages: &mut UnboundedReceiver<Message>, held: &mut VecDeque<Messag
 }
 
 /// Who waits for the answer to a request.
-struct Asker {
+pub(crate) struct Asker {
     asked: Duration,
     answer: oneshot::Sender<Answered>,
     slot: Option<Arc<Slot>>,
@@ -274,50 +335,7 @@ impl Asker {
     }
 }
 
-/// How fast requests come, to tell a busy partition from a client that waits for each answer.
-#[derive(Default)]
-pub(crate) struct Pace {
-    since: Duration,
-    requests: usize,
-    fast: bool,
-}
-
-impl Pace {
-    fn took(&mut self, requests: usize, now: Duration) {
-        self.requests += requests;
-        let elapsed = now.saturating_sub(self.since);
-        if elapsed >= PACE_OVER {
-            self.fast = self.requests as u128 >= FAST_REQUESTS_PER_MS * elapsed.as_millis();
-            (self.since, self.requests) = (now, 0);
-        }
-    }
-
-    fn is_fast(&self) -> bool {
-        self.fast
-    }
-}
-
 fn answered(to: oneshot::Sender<Answered>, answer: Answered) {
     // Whoever asked may have gone away; what was decided stands.
     let _ = to.send(answer);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_that_waits_for_each_answer_is_not_fast_and_a_crowd_is() {
-        let mut pace = Pace::default();
-        let mut run = |from_ms: u64, requests_per_ms: usize| {
-            for ms in from_ms..from_ms + 20 {
-                pace.took(requests_per_ms, Duration::from_millis(ms));
-            }
-            pace.is_fast()
-        };
-        assert!(!run(0, 4));
-        assert!(run(20, 40));
-        assert!(!run(40, 4));
-        assert!(!run(10_000, 8), "a long pause is no crowd");
-    }
 }

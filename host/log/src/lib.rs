@@ -21,6 +21,7 @@ mod salvage;
 mod scan;
 mod segment;
 mod spare;
+mod unsynced;
 mod verify;
 mod writer;
 
@@ -31,5 +32,6 @@ pub use folder::FolderDisk;
 pub use frame::{Frame, FrameKind, RecordIn, RecordOut, frame_bytes};
 pub use reader::{Frames, LogReader};
 pub use segment::{SegmentInfo, SegmentSizes};
+pub use unsynced::{Synced, Unsynced};
 pub use verify::verify;
 pub use writer::{Log, LogOptions, Recovery};

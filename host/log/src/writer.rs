@@ -1,7 +1,7 @@
 //! The one writer: opens the log, appends frames, rolls to the next segment, trims old ones.
 //!
-//! Invariant: a frame is one write and one sync, `k` is returned only after both, and after any failed write nothing is
-//! written again until the log is opened anew. It does not gather records, does not wait, and does not lock the folder.
+//! Invariant: a frame is one write and one sync, `k` is returned only after both, at most one frame is unsynced, and after any
+//! failed write or sync nothing is written again until the log is opened anew. It does not gather records, does not wait, and does not lock the folder.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::recover::recover;
 use crate::scan::sector_of;
 use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo, SegmentSizes};
 use crate::spare::Spare;
+use crate::unsynced::{Synced, Unsynced, Written};
 
 /// How a log is opened.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,8 @@ pub struct Log<D: Disk> {
     last_time_ms: u64,
     spare: Option<Spare<D::File>>,
     buffer: Vec<u8>,
+    /// The frame that is written and not durable yet.
+    unsynced: Option<Written>,
     poison: Option<Arc<LogError>>,
 }
 
@@ -81,6 +84,7 @@ impl<D: Disk> Log<D> {
             last_time_ms: found.chain.time_ms,
             spare: None,
             buffer: Vec::new(),
+            unsynced: None,
             poison: None,
         };
         let recovery = Recovery {
@@ -102,6 +106,28 @@ impl<D: Disk> Log<D> {
     /// [`LogError::FrameTooLarge`] and [`LogError::NoRoom`] leave the log as it was; every other error poisons it.
     pub fn append(&mut self, time_ms: u64, records: &[RecordIn<'_>]) -> Result<u64, LogError> {
         self.append_frame(FrameKind::Records, self.owner, time_ms, records)
+    }
+
+    /// Writes one frame with these records as [`Log::append`] does, and leaves it to the caller to sync it and to say so to
+    /// [`Log::finish`], before anything else is written: at most one frame is unsynced at any time.
+    pub fn write(&mut self, time_ms: u64, records: &[RecordIn<'_>]) -> Result<Unsynced<D::File>, LogError> {
+        self.write_frame(FrameKind::Records, self.owner, time_ms, records)
+    }
+
+    /// Takes note of how the sync of the written frame ended, and returns the frame's `k`: readers see it from now on.
+    pub fn finish(&mut self, synced: Synced) -> Result<u64, LogError> {
+        self.check_poison()?;
+        synced.into_result().map_err(|error| self.poisoned_by(error))?;
+        let Some(Written { k, time_ms, owner, start, rolled }) = self.unsynced.take() else { return Ok(self.last_k) };
+        (self.owner, self.last_k, self.last_time_ms) = (owner, k, time_ms);
+        if rolled {
+            let sectors = vec![sector_of(start), sector_of(self.end)];
+            let segment = Indexed { head: self.head, file: Arc::clone(&self.file), sectors };
+            self.shared.publish_segment(segment, k);
+        } else {
+            self.shared.publish(k, self.end);
+        }
+        Ok(k)
     }
 
     /// Appends a mark: a frame without records, behind which the frame before is no longer the last one, so that a fault in
@@ -206,7 +232,19 @@ impl<D: Disk> Log<D> {
         time_ms: u64,
         records: &[RecordIn<'_>],
     ) -> Result<u64, LogError> {
+        let unsynced = self.write_frame(kind, owner, time_ms, records)?;
+        self.finish(unsynced.sync())
+    }
+
+    fn write_frame(
+        &mut self,
+        kind: FrameKind,
+        owner: Owner,
+        time_ms: u64,
+        records: &[RecordIn<'_>],
+    ) -> Result<Unsynced<D::File>, LogError> {
         self.check_poison()?;
+        assert!(self.unsynced.is_none(), "at most one frame is unsynced at any time");
         let total = frame_bytes(records.len(), records.iter().map(|record| record.body.len() as u64).sum());
         let max = u64::from(FRAME_BYTES_MAX);
         let bytes = u32::try_from(total).ok().filter(|&bytes| bytes <= FRAME_BYTES_MAX);
@@ -221,34 +259,22 @@ impl<D: Disk> Log<D> {
             // A frame of bounded length has a bounded number of entries.
             records: records.len() as u32,
         };
-        self.write_frame(&frame, records)
-            .map_err(|error| if error.is_fatal() { self.poisoned_by(error) } else { error })?;
-        self.owner = owner;
-        self.last_k = frame.k;
-        self.last_time_ms = frame.time_ms;
-        Ok(frame.k)
+        self.put(&frame, records).map_err(|error| if error.is_fatal() { self.poisoned_by(error) } else { error })
     }
 
-    /// Writes and syncs the frame, in the next segment if it does not fit into this one, and lets readers see it.
-    fn write_frame(&mut self, frame: &FrameHead, records: &[RecordIn<'_>]) -> Result<(), LogError> {
+    /// Puts the frame where it belongs, in the next segment if it does not fit into this one.
+    fn put(&mut self, frame: &FrameHead, records: &[RecordIn<'_>]) -> Result<Unsynced<D::File>, LogError> {
         let rolled = self.end + frame.padded_bytes() > self.head.bytes;
         if rolled {
             self.roll(frame)?;
         }
         encode(&mut self.buffer, frame, records, self.head.salt);
-        let name = self.head.name();
-        self.file.write_at(self.end, &self.buffer).map_err(LogError::io(DiskOp::Write, &name))?;
-        self.file.sync_data().map_err(LogError::io(DiskOp::Sync, &name))?;
-        let start = self.end;
+        let segment = self.head.name();
+        self.file.write_at(self.end, &self.buffer).map_err(LogError::io(DiskOp::Write, &segment))?;
+        let FrameHead { k, time_ms, owner, .. } = *frame;
+        self.unsynced = Some(Written { k, time_ms, owner, start: self.end, rolled });
         self.end += self.buffer.len() as u64;
-        if rolled {
-            let sectors = vec![sector_of(start), sector_of(self.end)];
-            let segment = Indexed { head: self.head, file: Arc::clone(&self.file), sectors };
-            self.shared.publish_segment(segment, frame.k);
-        } else {
-            self.shared.publish(frame.k, self.end);
-        }
-        Ok(())
+        Ok(Unsynced::new(Arc::clone(&self.file), segment))
     }
 
     /// Makes the segment that begins with `frame`. Its header names who owned the frame before, which `frame` has to follow.

@@ -12,7 +12,7 @@ use wharf_log::{SeenFrame, SeenRecord};
 
 use super::finding::{Finding, Lost, LostEvent, Severity};
 use crate::{
-    committer::tenant_number,
+    draft::tenant_number,
     limits::{LOSS_NAMED_BY_MAX, LOSSES_LISTED_MAX},
 };
 

@@ -245,7 +245,9 @@ impl Settled<'_> {
         let doublings = (attempt.number - 1).min(40);
         let pause_ms_max = (policy.first_ms << doublings).min(policy.max_ms);
         let (least_ms, most_ms) = failure.retry_after_ms.map_or((0, pause_ms_max), |ms| (ms, ms));
-        let (from_ms, to_ms) = (began_ms + least_ms, self.item.time_ms + most_ms);
+        // A frame has the time of its first request; others join it while the frame before is being synced.
+        let joined_ms_max = self.item.time_ms + self.world.plan.delay_ms_max;
+        let (from_ms, to_ms) = (began_ms + least_ms, joined_ms_max + most_ms);
         let spent = attempt.number >= policy.attempts;
         let may_be_old = to_ms.saturating_sub(self.since_ms) > policy.age_ms;
         let follows = match outcome {
