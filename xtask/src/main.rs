@@ -11,6 +11,7 @@ mod faketime;
 mod faults;
 mod guests;
 mod host;
+mod hostile;
 mod interrupt;
 mod payloads;
 mod poll;
@@ -37,6 +38,8 @@ enum Command {
     Sim(sim::Args),
     /// End a partition at every operation of a script, in every way, and check what comes back.
     Faults(faults::Args),
+    /// Let each hostile guest break its limit again and again, and look what stays in the host's memory.
+    Hostile(hostile::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Crash(args) => crash::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Faults(args) => faults::run(&args),
+        Command::Hostile(args) => hostile::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {

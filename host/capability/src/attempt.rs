@@ -4,15 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wharf_delivery::{DeliveryId, GrantsDocument};
+use wharf_delivery::{DeliveryId, GrantsDocument, HostLimits, LimitsDocument};
 use wharf_event::{BucketName, Event, PluginName, TenantName};
 
 use crate::{
     effects::Effects,
     inert,
     keyvalue::CommittedValues,
-    limits::{INSTANCES_MAX, MEMORIES_MAX, RESOURCES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX},
+    limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
     logging::AttemptLog,
+    random::RandomBudget,
 };
 
 /// What a plugin was granted, ready for look-ups.
@@ -68,35 +69,41 @@ pub struct AttemptContext {
 #[derive(Debug)]
 pub struct Budget {
     memory_bytes_left: usize,
+    table_elements_left: usize,
     /// The attempt asked for more memory than it may have.
     pub memory_refused: bool,
+    /// The attempt asked for larger tables than it may have.
+    pub tables_refused: bool,
 }
 
 impl Budget {
-    /// A budget of so many bytes of linear memory.
+    /// The whole budget of an attempt under these limits.
     #[must_use]
-    pub fn new(memory_bytes: usize) -> Self {
-        Self { memory_bytes_left: memory_bytes, memory_refused: false }
+    pub fn new(limits: LimitsDocument) -> Self {
+        let memory_bytes_left = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+        let table_elements_left = usize::try_from(limits.host.table_elements).unwrap_or(usize::MAX);
+        Self { memory_bytes_left, table_elements_left, memory_refused: false, tables_refused: false }
     }
+}
+
+/// Takes so much of what is left; false when there is less.
+fn take(left: &mut usize, wanted: usize) -> bool {
+    let rest = left.checked_sub(wanted);
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let grown = desired.saturating_sub(current);
-        match self.memory_bytes_left.checked_sub(grown) {
-            Some(left) => {
-                self.memory_bytes_left = left;
-                Ok(true)
-            }
-            None => {
-                self.memory_refused = true;
-                Ok(false)
-            }
-        }
+        let taken = take(&mut self.memory_bytes_left, desired.saturating_sub(current));
+        self.memory_refused |= !taken;
+        Ok(taken)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let taken = take(&mut self.table_elements_left, desired.saturating_sub(current));
+        self.tables_refused |= !taken;
+        Ok(taken)
     }
 
     fn instances(&self) -> usize {
@@ -118,6 +125,7 @@ pub struct Attempt {
     pub(crate) effects: Effects,
     pub(crate) log: AttemptLog,
     pub(crate) table: ResourceTable,
+    pub(crate) random: RandomBudget,
     wasi: WasiCtx,
     budget: Budget,
 }
@@ -125,12 +133,14 @@ pub struct Attempt {
 impl Attempt {
     /// An attempt that has not begun.
     #[must_use]
-    pub fn new(context: AttemptContext, memory_bytes: usize) -> Self {
-        let log = AttemptLog::new(&context);
+    pub fn new(context: AttemptContext, limits: LimitsDocument) -> Self {
+        let HostLimits { resources, random_kib, .. } = limits.host;
+        let log = AttemptLog::new(&context, limits.host);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
+        table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
         let wasi = inert::wasi(&log);
-        Self { context, effects: Effects::default(), log, table, wasi, budget: Budget::new(memory_bytes) }
+        let (effects, random) = (Effects::new(limits.host), RandomBudget::new(random_kib));
+        Self { context, effects, log, table, random, wasi, budget: Budget::new(limits) }
     }
 
     /// The limiter for the store.

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{Read, ReadKey, WriteOp, WriteRequest, limits::PUBLISHES_PER_ATTEMPT_MAX};
-use wharf_event::{BucketName, Code, Event, Position};
+use wharf_delivery::{HostLimits, Read, ReadKey, WriteOp, WriteRequest};
+use wharf_event::{BucketName, Event, Position};
 
-use crate::limits::{PUBLISHED_BYTES_MAX, READ_BYTES_MAX, READS_MAX, WRITES_MAX, WRITTEN_BYTES_MAX};
+use crate::{limits::READ_BYTES_MAX, spent::Spent};
 
 /// A version that nothing ever has.
 const NEVER: Position = Position { k: u64::MAX, i: u32::MAX };
@@ -16,6 +16,7 @@ const NEVER: Position = Position { k: u64::MAX, i: u32::MAX };
 /// Buffered effects, and the versions that the attempt saw.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
+    limits: HostLimits,
     published: Vec<Event>,
     published_bytes: usize,
     pub(crate) writes: BTreeMap<(BucketName, String), WriteOp>,
@@ -25,38 +26,22 @@ pub struct Effects {
     read_bytes: usize,
 }
 
-/// A bound of the attempt is spent: it ends here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Spent {
-    /// Too many events.
-    #[error("an attempt may publish {PUBLISHES_PER_ATTEMPT_MAX} events")]
-    Publishes,
-    /// Too many bytes of events.
-    #[error("an attempt may publish {PUBLISHED_BYTES_MAX} bytes of events")]
-    PublishedBytes,
-    /// Too many keys changed.
-    #[error("an attempt may change {WRITES_MAX} keys")]
-    Writes,
-    /// Too many bytes written.
-    #[error("an attempt may write {WRITTEN_BYTES_MAX} bytes")]
-    WrittenBytes,
-    /// Too many keys read.
-    #[error("an attempt may read {READS_MAX} keys, of {READ_BYTES_MAX} bytes together")]
-    Reads,
+fn count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-impl Spent {
-    /// The stable code.
-    #[must_use]
-    pub fn code(self) -> Code {
-        match self {
-            Spent::Publishes | Spent::PublishedBytes => Code::LimitPublish,
-            Spent::Writes | Spent::WrittenBytes | Spent::Reads => Code::LimitKv,
-        }
-    }
+/// So many KiB, in bytes.
+pub(crate) fn bytes(kib: u32) -> usize {
+    usize::try_from(kib).unwrap_or(usize::MAX).saturating_mul(1 << 10)
 }
 
 impl Effects {
+    /// None so far.
+    #[must_use]
+    pub fn new(limits: HostLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Takes the effects apart: events, changes, reads.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Event>, Vec<WriteRequest>, Vec<Read>) {
@@ -75,14 +60,15 @@ impl Effects {
     /// # Errors
     /// When a bound is spent.
     pub fn publish(&mut self, event: Event) -> Result<(), Spent> {
-        let bytes = self.published_bytes + event.size();
-        if self.published.len() >= PUBLISHES_PER_ATTEMPT_MAX {
-            return Err(Spent::Publishes);
+        let HostLimits { publishes, publish_kib, .. } = self.limits;
+        let size = self.published_bytes + event.size();
+        if self.published.len() >= count(publishes) {
+            return Err(Spent::Publishes(publishes));
         }
-        if bytes > PUBLISHED_BYTES_MAX {
-            return Err(Spent::PublishedBytes);
+        if size > bytes(publish_kib) {
+            return Err(Spent::PublishedBytes(publish_kib));
         }
-        self.published_bytes = bytes;
+        self.published_bytes = size;
         self.published.push(event);
         Ok(())
     }
@@ -102,14 +88,15 @@ impl Effects {
             *seen = NEVER;
         }
         if self.read_bytes > READ_BYTES_MAX {
-            return Err(Spent::Reads);
+            return Err(Spent::ReadBytes);
         }
         self.made_reads(1)
     }
 
-    pub(crate) fn made_reads(&mut self, count: usize) -> Result<(), Spent> {
-        self.reads_made += count;
-        if self.reads_made > READS_MAX { Err(Spent::Reads) } else { Ok(()) }
+    pub(crate) fn made_reads(&mut self, reads: usize) -> Result<(), Spent> {
+        self.reads_made += reads;
+        let most = self.limits.kv_reads;
+        if self.reads_made > count(most) { Err(Spent::Reads(most)) } else { Ok(()) }
     }
 
     /// Changes a key; a later change of it replaces this one.
@@ -117,15 +104,16 @@ impl Effects {
     /// # Errors
     /// When a bound is spent.
     pub fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Spent> {
-        let bytes = key.len() + if let WriteOp::Set(value) = &op { value.len() } else { 8 };
-        if self.written_bytes + bytes > WRITTEN_BYTES_MAX {
-            return Err(Spent::WrittenBytes);
+        let HostLimits { kv_writes, kv_write_kib, .. } = self.limits;
+        let size = key.len() + if let WriteOp::Set(value) = &op { value.len() } else { 8 };
+        if self.written_bytes + size > bytes(kv_write_kib) {
+            return Err(Spent::WrittenBytes(kv_write_kib));
         }
         let place = (bucket.clone(), key.to_owned());
-        if self.writes.len() >= WRITES_MAX && !self.writes.contains_key(&place) {
-            return Err(Spent::Writes);
+        if self.writes.len() >= count(kv_writes) && !self.writes.contains_key(&place) {
+            return Err(Spent::Writes(kv_writes));
         }
-        self.written_bytes += bytes;
+        self.written_bytes += size;
         self.writes.insert(place, op);
         Ok(())
     }

@@ -5,20 +5,22 @@ use bytes::{Bytes, BytesMut};
 use wasmtime_wasi::{
     WasiCtx, WasiCtxBuilder,
     cli::{IsTerminal, StdoutStream},
-    p2::{OutputStream, Pollable, StreamResult},
+    p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
 use crate::{
     bindings::wasi::logging::logging::Level,
-    limits::{LOG_LINE_BYTES_MAX, RANDOM_BYTES_MAX},
+    limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX},
     logging::AttemptLog,
+    spent::Spent,
 };
 
 pub(crate) fn wasi(log: &AttemptLog) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
         .stderr(Lines { log: log.clone(), level: Level::Warn, context: "stderr" })
-        .max_random_size(RANDOM_BYTES_MAX)
+        // What an attempt may draw in all is counted in `random.rs`.
+        .max_random_size(u64::from(RANDOM_KIB_SETTABLE_MAX) << 10)
         .build()
 }
 
@@ -53,8 +55,8 @@ struct LineStream {
 }
 
 impl LineStream {
-    fn emit(&self, line: &[u8]) {
-        self.to.log.line(self.to.level, self.to.context, &String::from_utf8_lossy(line));
+    fn emit(&self, line: &[u8]) -> Result<(), Spent> {
+        self.to.log.line(self.to.level, self.to.context, &String::from_utf8_lossy(line))
     }
 }
 
@@ -66,7 +68,7 @@ impl OutputStream for LineStream {
             self.partial.extend_from_slice(line.get(..room.min(line.len())).unwrap_or_default());
             if lines.peek().is_some() {
                 let whole = self.partial.split();
-                self.emit(&whole);
+                self.emit(&whole).map_err(|spent| StreamError::Trap(spent.into()))?;
             }
         }
         Ok(())
@@ -84,7 +86,8 @@ impl OutputStream for LineStream {
 impl Drop for LineStream {
     fn drop(&mut self) {
         if !self.partial.is_empty() {
-            self.emit(&self.partial);
+            // The attempt has ended; a line more or less ends it no more.
+            let _ = self.emit(&self.partial);
         }
     }
 }

@@ -172,7 +172,7 @@ impl store::Host for Attempt {
         let Ok(name) = name.parse::<BucketName>() else { return Ok(Err(Error::NoSuchStore)) };
         if !self.context.grants.may_open(&name) {
             let line = format!("bucket `{name}` is not granted; in wharf.toml: grants = {{ kv = [\"{name}\"] }}");
-            self.log.line(crate::bindings::wasi::logging::logging::Level::Warn, "wharf", &line);
+            self.log.line(crate::bindings::wasi::logging::logging::Level::Warn, "wharf", &line)?;
             return Ok(Err(Error::AccessDenied));
         }
         Ok(Ok(self.table.push(Bucket { name, pages: Vec::new() })?))

@@ -13,6 +13,8 @@ pub mod limits;
 mod link;
 mod logging;
 mod publish;
+mod random;
+mod spent;
 
 pub use attempt::{Attempt, AttemptContext, Budget, Grants};
 pub use bindings::{
@@ -20,6 +22,7 @@ pub use bindings::{
     transform::{EventTransform, EventTransformPre},
     wharf,
 };
-pub use effects::{Effects, Spent};
+pub use effects::Effects;
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::{OFFERED, link};
+pub use spent::Spent;

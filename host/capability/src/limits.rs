@@ -1,16 +1,17 @@
-//! The bounds of one attempt on the host's side, each with its unit.
+//! The bounds of one attempt on the host's side, each with its unit. What a plugin's own limits may be set to is `_SETTABLE_MAX`;
+//! their defaults are those of `HostLimits`.
 
-/// Bytes of events that one attempt may publish.
-pub const PUBLISHED_BYTES_MAX: usize = 4 << 20;
+/// KiB of events that one attempt may publish at most: they are in one record.
+pub const PUBLISH_KIB_SETTABLE_MAX: u32 = 4 << 10;
 
-/// Key-value changes of one attempt.
-pub const WRITES_MAX: usize = 1_000;
+/// Key-value changes of one attempt at most: no record touches more rows.
+pub const KV_WRITES_SETTABLE_MAX: u32 = 1_000;
 
-/// Bytes of key-value changes of one attempt.
-pub const WRITTEN_BYTES_MAX: usize = 4 << 20;
+/// KiB of key-value changes of one attempt at most: they are in one record.
+pub const KV_WRITE_KIB_SETTABLE_MAX: u32 = 4 << 10;
 
-/// Keys that one attempt may read, pages of listings included.
-pub const READS_MAX: usize = 10_000;
+/// Keys that one attempt may read at most: all of them are looked up again when it settles.
+pub const KV_READS_SETTABLE_MAX: u32 = 10_000;
 
 /// Bytes of the keys that one attempt may read.
 pub const READ_BYTES_MAX: usize = 1 << 20;
@@ -24,26 +25,32 @@ pub const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Keys in one page of a listing.
 pub const LIST_PAGE: usize = 1_000;
 
-/// Lines that one attempt may log.
-pub const LOG_LINES_MAX: usize = 1_000;
+/// Lines that one attempt may log at most.
+pub const LOG_LINES_SETTABLE_MAX: u32 = 100_000;
 
-/// Bytes that one attempt may log.
-pub const LOG_BYTES_MAX: usize = 256 << 10;
+/// KiB that one attempt may log at most.
+pub const LOG_KIB_SETTABLE_MAX: u32 = 16 << 10;
 
 /// Bytes of one line of the log; the rest of a longer one is dropped.
 pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 
-/// Bytes that one call for random bytes may give.
-pub const RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// How many lines more than it may log an attempt may try to, as a multiple. They are dropped; after that it is ended.
+pub const LOG_DROPPED_FACTOR: u32 = 10;
 
-/// Host resources (buckets, streams) that one attempt may hold.
-pub const RESOURCES_MAX: usize = 1_024;
+/// KiB of random bytes of one attempt at most.
+pub const RANDOM_KIB_SETTABLE_MAX: u32 = 64 << 10;
+
+/// KiB that one attempt may pass in one call at most.
+pub const CALL_KIB_SETTABLE_MAX: u32 = 64 << 10;
+
+/// Handles and resources of the host that one attempt may hold at most.
+pub const HANDLES_SETTABLE_MAX: u32 = 65_536;
 
 /// Tables of one attempt.
 pub const TABLES_MAX: usize = 32;
 
-/// Elements of one table.
-pub const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Elements of tables of one attempt at most; the pool has room for a table of so many.
+pub const TABLE_ELEMENTS_SETTABLE_MAX: u32 = 65_536;
 
 /// Core instances of one attempt.
 pub const INSTANCES_MAX: usize = 64;

@@ -7,10 +7,9 @@ use wasmtime_wasi::{
     cli::{WasiCli, WasiCliView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
     p2::bindings as wasi,
-    random::{WasiRandom, WasiRandomView},
 };
 
-use crate::{Attempt, bindings};
+use crate::{Attempt, bindings, random};
 
 /// The packages that a handler may import, for people: an unknown import is answered with this list.
 pub const OFFERED: [&str; 9] = [
@@ -42,12 +41,14 @@ pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 
 /// Everything of WASI 0.2 but sockets.
 fn link_wasi(l: &mut Linker<Attempt>) -> wasmtime::Result<()> {
-    use wasi::{cli, filesystem, random};
+    use wasi::{cli, filesystem};
 
     // Streams, polls, clocks, random, and the standard streams.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
-    random::insecure::add_to_linker::<Attempt, WasiRandom>(l, Attempt::random)?;
-    random::insecure_seed::add_to_linker::<Attempt, WasiRandom>(l, Attempt::random)?;
+    // Its random numbers have no bound for an attempt, ours have.
+    l.allow_shadowing(true);
+    random::link(l)?;
+    l.allow_shadowing(false);
     cli::exit::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
     cli::environment::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
     cli::terminal_input::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;

@@ -1,15 +1,18 @@
 //! Capability: `wasi:logging`, and the lines of stdout and stderr: all go to the host's log under the plugin's name.
 //!
-//! A flood is cut: beyond the bounds of lines and bytes one last line says so.
+//! A flood is cut: beyond the bounds of lines and bytes one last line says so, and whoever goes on for long after that is ended.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wharf_delivery::HostLimits;
 use wharf_event::{PluginName, TenantName};
 
 use crate::{
     Attempt, AttemptContext,
     bindings::wasi::logging::logging::{Host, Level},
-    limits::{LOG_BYTES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX},
+    effects::bytes,
+    limits::{LOG_DROPPED_FACTOR, LOG_LINE_BYTES_MAX},
+    spent::Spent,
 };
 
 /// The log of one attempt, shared by all ways into it.
@@ -22,20 +25,24 @@ struct Lines {
     plugin: PluginName,
     delivery: wharf_delivery::DeliveryId,
     event: String,
-    lines_left: usize,
+    lines: u32,
+    lines_left: u32,
     bytes_left: usize,
+    dropped_left: u32,
     last_error: Option<String>,
 }
 
 impl AttemptLog {
-    pub(crate) fn new(context: &AttemptContext) -> Self {
+    pub(crate) fn new(context: &AttemptContext, limits: HostLimits) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             tenant: context.tenant.clone(),
             plugin: context.plugin.clone(),
             delivery: context.delivery,
             event: context.received.id().to_owned(),
-            lines_left: LOG_LINES_MAX,
-            bytes_left: LOG_BYTES_MAX,
+            lines: limits.log_lines,
+            lines_left: limits.log_lines,
+            bytes_left: bytes(limits.log_kib),
+            dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
             last_error: None,
         })))
     }
@@ -44,8 +51,12 @@ impl AttemptLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last_error.clone()
     }
 
-    pub(crate) fn line(&self, level: Level, context: &str, message: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(level, context, message);
+    /// Takes a line.
+    ///
+    /// # Errors
+    /// When far more lines were dropped than there is room for.
+    pub(crate) fn line(&self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(level, context, message)
     }
 }
 
@@ -55,7 +66,7 @@ fn clipped(text: &str) -> &str {
 }
 
 impl Lines {
-    fn write(&mut self, level: Level, context: &str, message: &str) {
+    fn write(&mut self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
         let (context, message) = (clipped(context), clipped(message));
         let bytes = context.len() + message.len();
         if matches!(level, Level::Error | Level::Critical) {
@@ -70,8 +81,9 @@ impl Lines {
                 (self.lines_left, self.bytes_left) = (0, 0);
                 self.emit(Level::Warn, "wharf", "the attempt logged too much; the rest of its lines are dropped");
             }
-            _ => {}
+            _ => self.dropped_left = self.dropped_left.checked_sub(1).ok_or(Spent::Log(self.lines))?,
         }
+        Ok(())
     }
 
     fn emit(&self, level: Level, context: &str, message: &str) {
@@ -93,7 +105,6 @@ impl Lines {
 
 impl Host for Attempt {
     fn log(&mut self, level: Level, context: String, message: String) -> wasmtime::Result<()> {
-        self.log.line(level, &context, &message);
-        Ok(())
+        Ok(self.log.line(level, &context, &message)?)
     }
 }

@@ -88,11 +88,70 @@ pub struct LimitsDocument {
     pub memory_mib: u32,
     /// Attempts of this plugin at a time.
     pub concurrency: u32,
+    /// What an attempt may have the host do. (Not written where it is the default, as it was before it could be set: the bytes
+    /// of such a document stay the same.)
+    #[serde(default, skip_serializing_if = "HostLimits::are_default")]
+    pub host: HostLimits,
 }
 
 impl Default for LimitsDocument {
     fn default() -> Self {
-        Self { wall_ms: 10_000, cpu_ms: 1_000, memory_mib: 64, concurrency: 32 }
+        Self { wall_ms: 10_000, cpu_ms: 1_000, memory_mib: 64, concurrency: 32, host: HostLimits::default() }
+    }
+}
+
+/// What one attempt may have the host hold, copy, and keep for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostLimits {
+    /// Elements of tables, over all its tables.
+    pub table_elements: u32,
+    /// KiB that it may pass in one call, as arguments to the host or as its answer.
+    pub call_kib: u32,
+    /// Handles of resources that it may hold, its own included.
+    pub handles: u32,
+    /// Resources of the host that it may hold: buckets, streams, timers.
+    pub resources: u32,
+    /// KiB of random bytes.
+    pub random_kib: u32,
+    /// Lines of its log.
+    pub log_lines: u32,
+    /// KiB of its log.
+    pub log_kib: u32,
+    /// Events that it may publish.
+    pub publishes: u32,
+    /// KiB of events that it may publish.
+    pub publish_kib: u32,
+    /// Keys that it may read, pages of listings included.
+    pub kv_reads: u32,
+    /// Keys that it may change.
+    pub kv_writes: u32,
+    /// KiB that it may write.
+    pub kv_write_kib: u32,
+}
+
+impl HostLimits {
+    fn are_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for HostLimits {
+    fn default() -> Self {
+        Self {
+            table_elements: 20_000,
+            call_kib: 8 << 10,
+            handles: 4_096,
+            resources: 1_024,
+            random_kib: 1 << 10,
+            log_lines: 1_000,
+            log_kib: 256,
+            publishes: 100,
+            publish_kib: 4 << 10,
+            kv_reads: 10_000,
+            kv_writes: 1_000,
+            kv_write_kib: 4 << 10,
+        }
     }
 }
 
@@ -138,5 +197,17 @@ mod tests {
         let text = serde_json::to_string(&with).unwrap();
         assert_eq!(text, r#"{"bus":"default","pattern":{"type":["t"]},"transforms":["enrich"],"targets":[]}"#);
         assert_eq!(serde_json::from_str::<RuleDocument>(&text).unwrap(), with);
+    }
+
+    #[test]
+    fn limits_from_before_those_of_the_host_could_be_set_read_and_are_written_as_they_were() {
+        let before = r#"{"wall_ms":10000,"cpu_ms":1000,"memory_mib":64,"concurrency":32}"#;
+        let limits: LimitsDocument = serde_json::from_str(before).unwrap();
+        assert_eq!(limits, LimitsDocument::default());
+        assert_eq!(serde_json::to_string(&limits).unwrap(), before);
+        let fewer = HostLimits { publishes: 7, ..HostLimits::default() };
+        let text = serde_json::to_string(&LimitsDocument { host: fewer, ..limits }).unwrap();
+        assert_eq!(serde_json::from_str::<LimitsDocument>(&text).unwrap().host, fewer);
+        assert!(serde_json::from_str::<HostLimits>(r#"{"publish":7}"#).is_err(), "a key that nothing reads");
     }
 }

@@ -32,14 +32,14 @@ pub use carry::{CarriedEvent, CarriedRow, CarryRequest};
 pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use document::{
-    Document, GrantsDocument, LimitsDocument, PluginDocument, RetentionDocument, RuleDocument, TargetDocument,
-    TenantDocument,
+    Document, GrantsDocument, HostLimits, LimitsDocument, PluginDocument, RetentionDocument, RuleDocument,
+    TargetDocument, TenantDocument,
 };
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;
-pub use retry::{Failure, RetryPolicy, Standing, Verdict, disposition};
+pub use retry::{Failure, RetryPolicy, Standing, Verdict, clipped, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow};
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};

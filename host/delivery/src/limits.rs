@@ -13,7 +13,7 @@ pub const PUBLISHING_PENDING_MAX: u64 = 1_200_000;
 pub const TARGETS_PER_EVENT_MAX: usize = 256;
 
 /// Events that one attempt may publish. Their position's low byte numbers them, so this can never exceed 255.
-pub const PUBLISHES_PER_ATTEMPT_MAX: usize = 100;
+pub const PUBLISHES_PER_ATTEMPT_MAX: u32 = 100;
 
 /// How often an event may cause another before its deliveries are dead-lettered.
 pub const HOPS_MAX: u32 = 16;

@@ -99,7 +99,9 @@ fn jittered(standing: Standing<'_>) -> u64 {
     standing.random % bound.saturating_add(1).max(1)
 }
 
-fn clipped(mut text: String) -> String {
+/// A text as long as an attempt's record keeps it.
+#[must_use]
+pub fn clipped(mut text: String) -> String {
     if text.len() > ERROR_TEXT_BYTES_MAX {
         let end = (0..=ERROR_TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);

@@ -102,6 +102,8 @@ codes! {
     LimitPublish "limit-publish" 500 "The attempt published more than allowed";
     LimitKv "limit-kv" 500 "The attempt wrote more keys or bytes than allowed";
     LimitHost "limit-host" 500 "The attempt made the host do more work than allowed";
+    LimitStack "limit-stack" 500 "The attempt's calls were nested deeper than allowed";
+    LimitLog "limit-log" 500 "The attempt logged far more than allowed";
     Conflict "conflict" 500 "What the attempt had read was changed meanwhile";
     RetriesSpent "retries-spent" 500 "The retry policy is spent";
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";

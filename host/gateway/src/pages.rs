@@ -77,6 +77,8 @@ pages! {
     LimitPublish "limit-publish",
     LimitKv "limit-kv",
     LimitHost "limit-host",
+    LimitStack "limit-stack",
+    LimitLog "limit-log",
     Conflict "conflict",
     RetriesSpent "retries-spent",
     HopLimit "hop-limit",

@@ -10,7 +10,9 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, Linker},
 };
-use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, OFFERED, link};
+use wharf_capability::{
+    Attempt, EventHandlerPre, EventTransformPre, OFFERED, limits::TABLE_ELEMENTS_SETTABLE_MAX, link,
+};
 use wharf_event::Digest;
 
 use crate::{
@@ -131,7 +133,7 @@ fn config(scan: bool) -> Config {
         .max_tables_per_component(TABLES_PER_COMPONENT)
         .max_memories_per_module(1)
         .max_tables_per_module(2)
-        .table_elements(20_000)
+        .table_elements(usize::try_from(TABLE_ELEMENTS_SETTABLE_MAX).unwrap_or(usize::MAX))
         .max_component_instance_size(2 << 20)
         .max_core_instance_size(2 << 20)
         .max_memory_size(MEMORY_BYTES_MAX)
@@ -146,6 +148,9 @@ fn config(scan: bool) -> Config {
         .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_memory64(false)
+        // A heap of collected objects stays in memory after its instance (docs/decisions/014).
+        .gc_support(false)
+        .wasm_exceptions(false)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(2 * STACK_BYTES)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));

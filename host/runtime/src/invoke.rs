@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use wasmtime::{Store, UpdateDeadline, component::ResourceTableError};
+use wasmtime::{Store, UpdateDeadline};
 use wharf_capability::{Attempt, AttemptContext, Contended, Effects, wharf::plugin::types};
-use wharf_delivery::{Failure, LimitsDocument, ReadKey, Verdict};
+use wharf_delivery::{Failure, LimitsDocument, ReadKey, Verdict, clipped};
 use wharf_event::{Code, Event};
 
 use crate::{
     Release, Runtime,
+    broken::{CpuSpent, broken, too_long},
     cpu::{CpuMeter, Metered},
-    limits::{HANDLES_MAX, HOSTCALL_BYTES},
 };
 
 /// An attempt to be made.
@@ -46,11 +46,6 @@ pub struct Report {
     pub duration: Duration,
 }
 
-/// The guest used its CPU budget up.
-#[derive(Debug, thiserror::Error)]
-#[error("the attempt used its CPU budget of {0} ms up")]
-struct CpuSpent(u32);
-
 impl Runtime {
     /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
@@ -85,11 +80,11 @@ impl Runtime {
 
     /// A store for one call, with every limit but the wall time on.
     pub(crate) fn store(&self, context: AttemptContext, limits: LimitsDocument, meter: CpuMeter) -> Store<Attempt> {
-        let memory_bytes = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
-        let mut store = Store::new(self.engine(), Attempt::new(context, memory_bytes));
+        let count = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut store = Store::new(self.engine(), Attempt::new(context, limits));
         store.limiter(|attempt| attempt.budget());
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
-        store.set_max_component_handles(HANDLES_MAX);
+        store.set_hostcall_fuel(count(limits.host.call_kib).saturating_mul(1 << 10));
+        store.set_max_component_handles(count(limits.host.handles));
         store.set_epoch_deadline(1);
         let budget = Duration::from_millis(u64::from(limits.cpu_ms));
         store.epoch_deadline_callback(move |_| {
@@ -102,51 +97,16 @@ impl Runtime {
     }
 }
 
-/// What the plugin itself said.
+/// What the plugin itself said, as long as it is kept: it may be megabytes.
 pub(crate) fn wished(failure: types::Failure) -> Failure {
     match failure {
         types::Failure::Retry(wish) => {
-            Failure { code: Code::HandlerRetry, reason: wish.reason, retry_after_ms: wish.after_ms }
+            Failure { code: Code::HandlerRetry, reason: clipped(wish.reason), retry_after_ms: wish.after_ms }
         }
-        types::Failure::Reject(reason) => Failure { code: Code::HandlerReject, reason, retry_after_ms: None },
+        types::Failure::Reject(reason) => {
+            Failure { code: Code::HandlerReject, reason: clipped(reason), retry_after_ms: None }
+        }
     }
-}
-
-/// The wall time ended the call.
-pub(crate) fn too_long(limits: LimitsDocument) -> Failure {
-    let reason = format!("the attempt took longer than {} ms", limits.wall_ms);
-    Failure { code: Code::LimitWall, reason, retry_after_ms: None }
-}
-
-/// What a trap means to the people who read about it.
-pub(crate) fn broken(error: &wasmtime::Error, attempt: &mut Attempt, limits: LimitsDocument) -> Failure {
-    let (memory_refused, last_words) = (attempt.budget().memory_refused, attempt.last_words());
-    let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
-    if error.downcast_ref::<CpuSpent>().is_some() {
-        return failure(Code::LimitCpu, format!("the attempt used its CPU budget of {} ms up", limits.cpu_ms));
-    }
-    if error.downcast_ref::<wharf_capability::ReadFailed>().is_some() {
-        return failure(Code::Internal, format!("{error:#}"));
-    }
-    if let Some(spent) = error.downcast_ref::<wharf_capability::Spent>() {
-        return failure(spent.code(), spent.to_string());
-    }
-    if error.downcast_ref::<ResourceTableError>().is_some() {
-        return failure(Code::LimitHost, format!("the attempt holds too many resources of the host: {error:#}"));
-    }
-    if memory_refused {
-        let reason =
-            format!("the attempt asked for more than its {} MiB of memory; then: {error:#}", limits.memory_mib);
-        return failure(Code::LimitMemory, reason);
-    }
-    failure(Code::HandlerTrap, trap(error, last_words.as_deref()))
-}
-
-/// The kind of the trap first, since lists cut the rest off: then what the handler said last, then where it was.
-fn trap(error: &wasmtime::Error, last_words: Option<&str>) -> String {
-    let said = last_words.map(|words| format!("; it said: {words}")).unwrap_or_default();
-    let place = error.downcast_ref::<wasmtime::WasmBacktrace>().map(|place| format!("\n{place}")).unwrap_or_default();
-    format!("{}{said}{place}", error.root_cause())
 }
 
 /// An event as guests get it.

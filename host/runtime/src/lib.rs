@@ -1,5 +1,6 @@
 //! Running plugins: components become releases, and each attempt is a call in a fresh instance with every limit on.
 
+mod broken;
 mod cache;
 mod checked;
 mod cpu;

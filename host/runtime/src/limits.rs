@@ -1,5 +1,8 @@
 //! The bounds of the engine, each with its unit.
 
+/// What the limits of a plugin may be set to at most.
+pub use wharf_capability::limits as most;
+
 /// Bytes of a component.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
@@ -20,12 +23,6 @@ pub const TABLES_PER_COMPONENT: u32 = 8;
 
 /// Milliseconds between two looks at the CPU budget of running guests.
 pub const EPOCH_MS: u64 = 1;
-
-/// Bytes that a guest may pass to one host call.
-pub const HOSTCALL_BYTES: usize = 8 << 20;
-
-/// Component handles that one attempt may hold.
-pub const HANDLES_MAX: usize = 4_096;
 
 /// Bytes of a guest's stack.
 pub const STACK_BYTES: usize = 512 << 10;

@@ -11,8 +11,9 @@ use wharf_event::{Code, Event, EventBuilder, EventError};
 
 use crate::{
     Runtime, TransformRelease,
+    broken::{broken, too_long},
     cpu::{CpuMeter, Metered},
-    invoke::{broken, to_guest, too_long, wished},
+    invoke::{to_guest, wished},
 };
 
 /// What a transform made of an event.

@@ -1,4 +1,4 @@
-//! Building the plugins' workspace and laying its components where the other commands find them.
+//! Building the plugins' workspace, and the guests that are written in WebAssembly's own text, and laying its components where the other commands find them.
 //!
 //! Invariant: `<target>/guests/<plugin>.wasm` is a component, is replaced in one step, and is not touched when it is the same.
 //!
@@ -50,6 +50,24 @@ pub fn build() -> Result<Vec<Guest>> {
         lay(&from.join(format!("{}.wasm", library.replace('-', "_"))), &path)?;
         guests.push(Guest { name, path });
     }
+    guests.extend(written(&repository.join("tests/guests"), &to)?);
+    guests.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(guests)
+}
+
+/// Makes components of the texts in a folder.
+fn written(folder: &Path, to: &Path) -> Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let text = entry?.path();
+        if text.extension().is_none_or(|extension| extension != "wat") {
+            continue;
+        }
+        let name = text.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let path = to.join(format!("{name}.wasm"));
+        put(&wat::parse_file(&text)?, &path)?;
+        guests.push(Guest { name, path });
+    }
     Ok(guests)
 }
 
@@ -74,6 +92,11 @@ fn lay(from: &Path, to: &Path) -> Result<()> {
     if !component.starts_with(&COMPONENT_HEAD) {
         bail!("{} is not a component: is the linker in plugins/.cargo/config.toml wasm-component-ld?", from.display());
     }
+    put(&component, to)
+}
+
+/// Makes the file at `to` these bytes, unless it is.
+fn put(component: &[u8], to: &Path) -> Result<()> {
     if std::fs::read(to).is_ok_and(|laid| laid == component) {
         return Ok(());
     }

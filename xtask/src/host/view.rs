@@ -45,6 +45,8 @@ pub struct Letter {
     pub id: String,
     /// The plugin that did not take the event.
     pub plugin: String,
+    /// Why, with the code of the last attempt.
+    pub error: String,
     /// The event.
     pub event: Event,
 }

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, ops::Range, str::FromStr};
 
 use toml::de::DeValue;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument};
+use wharf_delivery::{
+    GrantsDocument, HostLimits, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
+    limits::PUBLISHES_PER_ATTEMPT_MAX,
+};
 use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
-use wharf_runtime::limits::MEMORY_BYTES_MAX;
+use wharf_runtime::limits::{MEMORY_BYTES_MAX, most};
 
 use super::{
     pattern_json,
@@ -132,9 +135,30 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
         cpu_ms: table.integer("cpu_ms", CPU_MS).unwrap_or(defaults.cpu_ms),
         memory_mib: table.integer("memory_mib", 1..=memory_mib_max).unwrap_or(defaults.memory_mib),
         concurrency: table.integer("concurrency", CONCURRENCY).unwrap_or(defaults.concurrency),
+        host: read_host_limits(&table),
     };
     table.finish();
     limits
+}
+
+/// What an attempt may have the host do: keys of the same table.
+fn read_host_limits(table: &Table<'_>) -> HostLimits {
+    let defaults = HostLimits::default();
+    let read = |key, max, default| table.integer(key, 1..=max).unwrap_or(default);
+    HostLimits {
+        table_elements: read("table_elements", most::TABLE_ELEMENTS_SETTABLE_MAX, defaults.table_elements),
+        call_kib: read("call_kib", most::CALL_KIB_SETTABLE_MAX, defaults.call_kib),
+        handles: read("handles", most::HANDLES_SETTABLE_MAX, defaults.handles),
+        resources: read("resources", most::HANDLES_SETTABLE_MAX, defaults.resources),
+        random_kib: read("random_kib", most::RANDOM_KIB_SETTABLE_MAX, defaults.random_kib),
+        log_lines: read("log_lines", most::LOG_LINES_SETTABLE_MAX, defaults.log_lines),
+        log_kib: read("log_kib", most::LOG_KIB_SETTABLE_MAX, defaults.log_kib),
+        publishes: read("publishes", PUBLISHES_PER_ATTEMPT_MAX, defaults.publishes),
+        publish_kib: read("publish_kib", most::PUBLISH_KIB_SETTABLE_MAX, defaults.publish_kib),
+        kv_reads: read("kv_reads", most::KV_READS_SETTABLE_MAX, defaults.kv_reads),
+        kv_writes: read("kv_writes", most::KV_WRITES_SETTABLE_MAX, defaults.kv_writes),
+        kv_write_kib: read("kv_write_kib", most::KV_WRITE_KIB_SETTABLE_MAX, defaults.kv_write_kib),
+    }
 }
 
 /// Reads a rule; `uses` gets the plugins that it names.

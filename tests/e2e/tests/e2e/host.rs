@@ -233,6 +233,20 @@ impl Host {
         }
     }
 
+    /// Waits for a line of the log that says `last`, and gives how many before it said `text`.
+    pub fn lines_before(&self, text: &str, last: &str) -> usize {
+        let lines =
+            std::iter::from_fn(|| self.logged.recv_timeout(PATIENCE).ok()).take_while(|line| !line.contains(last));
+        lines.filter(|line| line.contains(text)).count()
+    }
+
+    /// KiB of the host's memory that are resident.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -47,28 +47,9 @@ fn probe(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
         "probe.loop" => loop {
             spin(1_000);
         },
-        "probe.memory" => {
-            let mut hoard: Vec<Vec<u8>> = Vec::new();
-            loop {
-                hoard.push(black_box(vec![1; 1 << 20]));
-            }
-        }
-        "probe.recurse" => {
-            black_box(recurse(0));
-        }
         #[allow(clippy::panic, reason = "that is the test")]
         "probe.panic" => panic!("the probe panics as asked"),
         "probe.reject" => return Err(Failure::reject("the probe rejects as asked")),
-        "probe.publish-flood" => {
-            for _ in 0..200 {
-                cx.publish(Draft::new("probe.flood"))?;
-            }
-        }
-        "probe.kv-flood" => {
-            for n in 0..2_000 {
-                cx.kv().set(&format!("flood/{n}"), b"x")?;
-            }
-        }
         "probe.ungranted" => {
             cx.publish(Draft::new("elsewhere.event"))?;
         }
@@ -95,8 +76,4 @@ fn spin(rounds: u64) {
     for n in 0..rounds {
         black_box(n);
     }
-}
-
-fn recurse(depth: u64) -> u64 {
-    if black_box(depth) == u64::MAX { 0 } else { recurse(depth + 1) + black_box(1) }
 }
