@@ -19,6 +19,7 @@ use crate::{
     limits::{CONFLICT_RUNS_MAX, RULES_SWAP_WAIT},
     meters::Meters,
     partition::{AskError, Partition, chain},
+    quarantine::Quarantine,
     rules::{Plugin, RuleSet},
     schedule::{Slot, Waiting},
     settling::{Settlement, settle},
@@ -39,6 +40,7 @@ pub(crate) struct Attempts {
     pub(crate) clock: Arc<FrameClock>,
     pub(crate) surroundings: Surroundings,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) quarantine: Quarantine,
 }
 
 impl Attempts {
@@ -116,7 +118,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration } =
-            invoke(attempts, waiting, &rules, &plugin, (&received, &event), held.is_some()).await;
+            invoke(attempts, waiting, &rules, &plugin, (&received, &event), held.is_some()).await?;
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
@@ -205,7 +207,7 @@ async fn invoke(
     plugin: &Plugin,
     (received, event): (&Event, &Event),
     holds: bool,
-) -> Report {
+) -> Result<Report, Stuck> {
     let row = &waiting.row;
     let values =
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
@@ -227,5 +229,7 @@ async fn invoke(
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
         limits: plugin.limits,
     };
-    plugin.handler.handle(invocation).await
+    let (whose, clock) = ((&row.tenant, plugin.handler.digest()), &attempts.surroundings.clock);
+    let call = async { plugin.handler.handle(invocation).await };
+    attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)
 }

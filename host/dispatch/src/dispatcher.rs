@@ -21,9 +21,10 @@ use crate::{
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
-    limits::MATCHES_MAX,
+    limits::{HOST_FAULTS_MAX, MATCHES_MAX},
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition},
+    quarantine::Quarantine,
     recover::{OpenError, Recovered},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
@@ -37,11 +38,13 @@ use crate::{
 pub struct Options {
     /// How long an event's (source, id) is remembered, in milliseconds.
     pub dedup_window_ms: u64,
+    /// Attempts in which the host fails until their release is not run any more.
+    pub host_faults_max: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dedup_window_ms: 300_000 }
+        Self { dedup_window_ms: 300_000, host_faults_max: HOST_FAULTS_MAX }
     }
 }
 
@@ -96,6 +99,7 @@ impl Dispatcher {
             clock: committer.clock(),
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
+            quarantine: Quarantine::new(options.host_faults_max),
         });
         let (held, askers) = (VecDeque::new(), Vec::new());
         let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0 };

@@ -19,6 +19,7 @@ pub mod limits;
 mod machine;
 mod meters;
 mod partition;
+mod quarantine;
 mod recover;
 mod reserve;
 mod retention;

@@ -46,6 +46,12 @@ pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;
 
+/// Attempts in which the host fails until their release is quarantined.
+pub const HOST_FAULTS_MAX: u32 = 3;
+
+/// How close together they are.
+pub const HOST_FAULTS_WITHIN: Duration = Duration::from_secs(3_600);
+
 /// Deliveries of one lane that are held in memory; the others are paged from the state when their turn comes near. Reading them
 /// back costs as much as a small attempt, so a burst of some thousand events is to stay in memory.
 pub const LANE_READY_MAX: usize = 8_192;

@@ -115,7 +115,7 @@ impl RuleSet {
             let mut of_tenant = HashMap::new();
             for (plugin, from) in &from.plugins {
                 if let Some(transform) = transforms.get(&from.release).cloned() {
-                    let step = Step::new(plugin.clone(), transform, from.limits);
+                    let step = Step::new((plugin.clone(), from.release), transform, from.limits);
                     of_tenant.insert(plugin.clone(), Arc::new(step));
                     continue;
                 }

@@ -46,6 +46,7 @@ impl Transform for SandboxedTransform {
 /// A plugin that is a transform, ready to be called.
 pub(crate) struct Step {
     name: PluginName,
+    release: Digest,
     transform: Arc<dyn Transform>,
     limits: LimitsDocument,
     /// Its turns: as many as it may make at a time, over all rules that name it.
@@ -53,9 +54,13 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) fn new(name: PluginName, transform: Arc<dyn Transform>, limits: LimitsDocument) -> Self {
+    pub(crate) fn new(
+        (name, release): (PluginName, Digest),
+        transform: Arc<dyn Transform>,
+        limits: LimitsDocument,
+    ) -> Self {
         let turns = Semaphore::new(usize::try_from(limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { name, transform, limits, turns }
+        Self { name, release, transform, limits, turns }
     }
 
     /// Changes one event when it is this call's turn.
@@ -117,7 +122,9 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };
-    step.call(context).await
+    let (whose, clock) = ((&waiting.row.tenant, step.release), &attempts.surroundings.clock);
+    let called = attempts.quarantine.guard(whose, || clock.monotonic(), step.call(context)).await;
+    called.unwrap_or_else(|failure| TransformReport { made: Transformed::Failed(failure), duration: Duration::ZERO })
 }
 
 #[cfg(test)]
@@ -171,7 +178,7 @@ mod tests {
     async fn a_transform_runs_as_often_at_a_time_as_its_limits_say() {
         let crowd = Arc::new(Crowd::default());
         let limits = LimitsDocument { concurrency: 3, ..LimitsDocument::default() };
-        let step = Step::new("p".parse().unwrap(), Arc::<Crowd>::clone(&crowd), limits);
+        let step = Step::new(("p".parse().unwrap(), Digest::of(b"p")), Arc::<Crowd>::clone(&crowd), limits);
         let event = EventBuilder::new("1", "s", "t").build().unwrap();
         let context = || AttemptContext {
             tenant: "t".parse().unwrap(),

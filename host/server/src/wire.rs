@@ -124,7 +124,7 @@ impl Host {
             .await
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
-        let options = Options { dedup_window_ms };
+        let options = Options { dedup_window_ms, ..Options::default() };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests)

@@ -109,7 +109,8 @@ impl Life<'_> {
         let home = SimHome { disk: self.disk.clone(), segment_sizes: self.world.plan.segment_sizes };
         let seed = Rng::of(&[self.world.seed, self.number as u64, 0x11FE]).bits();
         let from = surroundings(Arc::clone(&clock), seed, self.world.plan.delay_ms_max);
-        let options = Options { dedup_window_ms: self.window_ms };
+        let host_faults_max = self.world.plan.host_faults_max;
+        let options = Options { dedup_window_ms: self.window_ms, host_faults_max };
         let dispatcher = match Dispatcher::open(&home, options, from, Handle::current()) {
             Ok(dispatcher) => dispatcher,
             Err(error) => {
@@ -271,7 +272,7 @@ pub fn opened_dump(world: &World, disk: &FaultyDisk, before_ms: u64) -> Result<D
         let clock = Arc::new(LifeClock::new(before_ms, world.plan.steps.clone()));
         let home = SimHome { disk: disk.clone(), segment_sizes: world.plan.segment_sizes };
         let from = surroundings(clock, world.seed, 0);
-        let options = Options { dedup_window_ms: world.plan.window_ms };
+        let options = Options { dedup_window_ms: world.plan.window_ms, ..Options::default() };
         let dispatcher = Dispatcher::open(&home, options, from, Handle::current()).map_err(|error| chain(&error))?;
         dispatcher.read(dump).await.map_err(|error| error.to_string())
     })

@@ -90,6 +90,8 @@ pub struct Plan {
     pub pause_ms_max: u64,
     /// Bytes of a payload at most.
     pub payload_bytes_max: u64,
+    /// Panics of a release after which it is not run any more.
+    pub host_faults_max: u32,
 }
 
 impl Plan {
@@ -118,6 +120,8 @@ impl Plan {
                 [50, 400, 2_000].get(rng.below(3) as usize).copied().unwrap_or(50)
             },
             payload_bytes_max: if rng.chance(20) { 4_000 } else { 200 },
+            // Mostly never: what is not run any more shows little.
+            host_faults_max: if rng.chance(30) { 3 } else { u32::MAX },
             lives,
         }
     }

@@ -10,5 +10,6 @@
 mod failing_disk;
 mod full_disk;
 mod host;
+mod host_faults;
 mod paging;
 mod small_home;

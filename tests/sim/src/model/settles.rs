@@ -53,7 +53,9 @@ pub(super) fn take<'a>(
     let life = life_of(seen, at.k);
     let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
     let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
-    let settled = Settled { item, since_ms, world };
+    let panics = seen.runs.iter().filter(|run| run.life == life && matches!(run.ran, Ran::Panicked));
+    let panics = panics.filter(|run| run.tenant == tenant.as_str() && run.plugin == target.plugin.as_str()).count();
+    let settled = Settled { item, since_ms, world, panics };
     match attempt.release {
         Some(release) => {
             wrong.unless(release == rules::release(target.plugin.as_str()), || {
@@ -108,6 +110,8 @@ struct Settled<'a> {
     item: &'a Item,
     since_ms: u64,
     world: &'a World,
+    /// How often its plugin panicked in that life.
+    panics: usize,
 }
 
 impl Settled<'_> {
@@ -152,7 +156,17 @@ impl Settled<'_> {
         self.outcome_follows(log, self.since_ms, &verdict).map_err(drop)
     }
 
-    /// No handler came to a verdict: it panicked, its target was gone, or others were always faster.
+    /// Whether the plugin had panicked so often that it is not run any more, as this settle says.
+    fn is_quarantined(&self, outcome: &Outcome) -> Option<bool> {
+        let said = match outcome {
+            Outcome::Retry { code, .. } => *code == Code::ReleaseQuarantined,
+            Outcome::DeadLetter { reason, .. } => reason.contains(Code::ReleaseQuarantined.as_str()),
+            Outcome::Ack | Outcome::Filtered { .. } => false,
+        };
+        said.then_some(self.panics >= self.world.plan.host_faults_max as usize)
+    }
+
+    /// No handler came to a verdict: it panicked or had too often, its target was gone, or others were always faster.
     fn without_a_run(&self, log: &Log<'_>, runs: &[&Run]) -> bool {
         let Record::Settle { tenant, target, outcome, published, writes, .. } = &self.item.record else { return false };
         let gone = matches!(outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
@@ -161,7 +175,8 @@ impl Settled<'_> {
         let panicked = runs.iter().any(|run| matches!(run.ran, Ran::Panicked));
         let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
         let spent = runs.len() > CONFLICTS_MAX;
-        !effects && if gone { was_gone } else { panicked || spent }
+        let had_too_often = self.is_quarantined(outcome).map(|right| right && runs.is_empty());
+        !effects && if gone { was_gone } else { had_too_often.unwrap_or(panicked || spent) }
     }
 
     fn reads_are_current(&self, log: &Log<'_>, reads: &[Read]) -> Result<(), String> {
