@@ -126,7 +126,8 @@ pub struct Attempt {
     pub(crate) log: AttemptLog,
     pub(crate) table: ResourceTable,
     pub(crate) random: RandomBudget,
-    wasi: WasiCtx,
+    /// Made when the guest first asks for something of WASI, which most never do.
+    wasi: Option<WasiCtx>,
     budget: Budget,
 }
 
@@ -138,9 +139,8 @@ impl Attempt {
         let log = AttemptLog::new(&context, limits.host);
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
-        let wasi = inert::wasi(&log);
         let (effects, random) = (Effects::new(limits.host), RandomBudget::new(random_kib));
-        Self { context, effects, log, table, random, wasi, budget: Budget::new(limits) }
+        Self { context, effects, log, table, random, wasi: None, budget: Budget::new(limits) }
     }
 
     /// The limiter for the store.
@@ -163,6 +163,7 @@ impl Attempt {
 
 impl WasiView for Attempt {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let ctx = self.wasi.get_or_insert_with(|| inert::wasi(&self.log));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }

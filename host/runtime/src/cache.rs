@@ -1,18 +1,26 @@
 //! Compiled artifacts on disk, so that a start does not compile again.
 //!
 //! An artifact is machine code: whoever writes one owns the process. So each carries a keyed MAC under a secret of this
-//! data folder, checked over the very bytes that are then loaded; anything else is compiled again and reported. The name
+//! data folder, checked over the bytes of the very file that is then loaded; anything else is compiled again and reported. The name
 //! holds the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major.
-//! Nothing here is needed: the cache may be deleted at any time.
+//! An artifact is written once and never changed; beyond a bound the oldest go. Nothing here is needed: the cache may be deleted
+//! at any time.
 
-use std::{hash::Hasher, io, io::Write as _};
+use std::{
+    collections::BTreeSet,
+    hash::Hasher,
+    io::{self, Read as _, Write as _},
+    os::fd::AsRawFd as _,
+};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
 
-/// What the file of an artifact begins with; the MAC and the artifact follow.
-pub(crate) const MAGIC: &[u8; 8] = b"WHARFAOT";
+use crate::{limits::CACHE_BYTES_MAX, settings::WASMTIME_VERSION};
+
+/// What the file of an artifact ends with, behind its MAC: the artifact comes first, since the file itself is mapped.
+pub(crate) const MAGIC: &[u8; 8] = b"WHARFAO2";
 /// The name of the secret's file.
 pub(crate) const SECRET: &str = "secret";
 /// How the names of artifacts end.
@@ -55,15 +63,20 @@ impl ArtifactCache {
     /// The artifact of that component for this very engine, if it is there and ours.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
         let name = name(engine, digest);
-        let bytes = self.folder.read(&name).ok()?;
-        let Some(artifact) = self.verified(&bytes) else {
+        let mut file = self.folder.open(&name).ok()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
+        if self.verified(&bytes).is_none() {
             tracing::warn!(artifact = name, "a cached artifact is not ours or is damaged; compiling again");
             return None;
-        };
-        // SAFETY: these bytes were serialized by this program, for an engine of the same settings and version (the name
-        // holds both), and have not changed since: the MAC under this folder's secret was checked over exactly them.
+        }
+        // The file that was read, whatever has its name by now. Mapped, what is never run of it is never in memory.
+        let same = format!("/proc/self/fd/{}", file.as_raw_fd());
+        // SAFETY: this file was written by this program, for an engine of the same settings and version (the name holds both),
+        // and the MAC under this folder's secret was checked over its bytes. It is written once and is writable by nobody;
+        // who changes it nevertheless is its owner, who can read the secret and sign what he likes.
         #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
-        let loaded = unsafe { Component::deserialize(engine, artifact) };
+        let loaded = unsafe { Component::deserialize_file(engine, same) };
         loaded.inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}")).ok()
     }
 
@@ -72,7 +85,8 @@ impl ArtifactCache {
         let name = name(engine, digest);
         let kept = component.serialize().map_err(io::Error::other).and_then(|artifact| {
             let mac = self.mac(&artifact);
-            write_whole(&self.folder, &name, &[MAGIC, mac.as_bytes(), &artifact])
+            write_whole(&self.folder, &name, &[&artifact, mac.as_bytes(), MAGIC])?;
+            evict(&self.folder, &name, CACHE_BYTES_MAX)
         });
         if let Err(error) = kept {
             tracing::warn!(artifact = name, "a compiled artifact cannot be kept: {error}");
@@ -81,7 +95,8 @@ impl ArtifactCache {
 
     /// The artifact in a file's bytes, if the secret vouches for it.
     pub(crate) fn verified<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let (mac, artifact) = bytes.strip_prefix(MAGIC)?.split_at_checked(MAC_LEN)?;
+        let signed = bytes.strip_suffix(MAGIC)?;
+        let (artifact, mac) = signed.split_at_checked(signed.len().checked_sub(MAC_LEN)?)?;
         let mac = blake3::Hash::from_slice(mac).ok()?;
         // The comparison of hashes takes the same time wherever they differ.
         (self.mac(artifact) == mac).then_some(artifact)
@@ -105,15 +120,37 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     }
     let mut hasher = Stable(blake3::Hasher::new());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
-    hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.write(WASMTIME_VERSION.as_bytes());
     hasher.write(digest.as_bytes());
     format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
 }
 
-/// Writes a file that is there as a whole or not at all, readable by its owner only.
+/// Removes the oldest artifacts, but never `newest`, until those that are left have no more bytes than they may.
+fn evict(folder: &Dir, newest: &str, bytes_max: u64) -> io::Result<()> {
+    let (mut kept, mut bytes) = (BTreeSet::new(), 0);
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(SUFFIX) {
+            let file = entry.metadata()?;
+            bytes += file.len();
+            kept.insert((file.modified()?, name, file.len()));
+        }
+    }
+    for (_, name, length) in kept.iter().filter(|(_, name, _)| name != newest) {
+        if bytes <= bytes_max {
+            break;
+        }
+        folder.remove_file(name)?;
+        bytes -= length;
+    }
+    Ok(())
+}
+
+/// Writes a file that is there as a whole or not at all, readable by its owner only and writable by nobody.
 fn write_whole(folder: &Dir, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     let temporary = format!("{name}.{:016x}.new", rand::random::<u64>());
-    let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
+    let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o400))?;
     let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
     written.and_then(|()| folder.rename(&temporary, folder, name)).inspect_err(|_| {
         // What is left of a failed write is of no use; failing to remove it changes nothing.
@@ -126,13 +163,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn beyond_the_bound_the_oldest_artifacts_go_and_never_the_newest() {
+        let path = std::env::temp_dir().join(format!("wharf-evict-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir(&path).unwrap();
+        let folder = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
+        let names = ["d.cwasm", "c.cwasm", "b.cwasm", "a.cwasm", "secret"];
+        for (age, name) in (0..).zip(names) {
+            write_whole(&folder, name, &[&[0; 100]]).unwrap();
+            let file = std::fs::File::open(path.join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(100 - age)).unwrap();
+        }
+        let left = || {
+            let names =
+                std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<BTreeSet<_>>()
+        };
+        evict(&folder, "a.cwasm", 400).unwrap();
+        assert_eq!(left().len(), 5, "there is room for all");
+        evict(&folder, "a.cwasm", 250).unwrap();
+        assert_eq!(left(), BTreeSet::from(["a.cwasm", "d.cwasm", "secret"].map(str::to_owned)));
+        evict(&folder, "a.cwasm", 10).unwrap();
+        assert_eq!(left(), BTreeSet::from(["a.cwasm", "secret"].map(str::to_owned)));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
     fn an_artifact_counts_only_with_this_folders_mac() {
         let folder = std::env::temp_dir().join(format!("wharf-cache-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&folder).unwrap();
         let open = || Dir::open_ambient_dir(&folder, cap_std::ambient_authority()).unwrap();
         let cache = ArtifactCache::open(open()).unwrap();
         let mac = blake3::keyed_hash(&cache.secret, b"code");
-        let file = [MAGIC.as_slice(), mac.as_bytes(), b"code"].concat();
+        let file = [b"code", mac.as_bytes().as_slice(), MAGIC].concat();
         assert_eq!(cache.verified(&file), Some(b"code".as_slice()));
         for n in 0..file.len() {
             let mut flipped = file.clone();

@@ -70,7 +70,7 @@ mod tests {
         let open = || Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
         assert_eq!(check_cache(&open()).unwrap(), []);
         let cache = ArtifactCache::open(open()).unwrap();
-        let signed = |code: &[u8]| [MAGIC, cache.mac(code).as_bytes().as_slice(), code].concat();
+        let signed = |code: &[u8]| [code, cache.mac(code).as_bytes().as_slice(), MAGIC].concat();
         let (a, b) = (signed(b"machine code"), signed(b"more of it"));
         std::fs::write(path.join("a.cwasm"), &a).unwrap();
         std::fs::write(path.join("b.cwasm"), &b).unwrap();

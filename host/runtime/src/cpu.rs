@@ -16,6 +16,10 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time that this thread has used.
+pub(crate) fn thread_cpu() -> Duration {
+    Duration::from_nanos(thread_cpu_ns())
+}
+
 fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)

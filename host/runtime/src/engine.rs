@@ -1,29 +1,23 @@
 //! The engine: its settings, the thread that ticks its epochs, and the way from bytes to a release.
 
 use std::{
-    num::NonZeroUsize,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Engine,
     component::{Component, Linker},
 };
-use wharf_capability::{
-    Attempt, EventHandlerPre, EventTransformPre, OFFERED, limits::TABLE_ELEMENTS_SETTABLE_MAX, link,
-};
+use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, OFFERED, link};
 use wharf_event::Digest;
 
 use crate::{
     cache::ArtifactCache,
     inspect::{self, ComponentError, Kind},
-    limits::{
-        ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, EPOCH_MS, KEEP_RESIDENT_BYTES,
-        KEEP_RESIDENT_SCANNED_BYTES, MEMORIES_PER_COMPONENT, MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES,
-        TABLES_PER_COMPONENT,
-    },
+    limits::EPOCH_MS,
     release::{Prepared, Release, TransformRelease},
+    settings::{Reset, config},
 };
 
 /// The engine could not be made.
@@ -49,12 +43,26 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// An engine without a cache of compiled artifacts.
+    /// An engine without a cache of compiled artifacts, as is best for this machine.
     ///
     /// # Errors
     /// When the machine does not give what the engine needs.
     pub fn new() -> Result<Self, RuntimeError> {
-        let engine = Engine::new(&config(dirty_pages_are_visible())).map_err(RuntimeError::Engine)?;
+        let reset = Reset::of_this_machine();
+        if !reset.scan {
+            tracing::info!(
+                "this machine has swap, or does not tell: memories are reset without looking for dirty pages"
+            );
+        }
+        Self::with(reset)
+    }
+
+    /// The same that resets memories in this way.
+    ///
+    /// # Errors
+    /// When the machine does not give what the engine needs.
+    pub fn with(reset: Reset) -> Result<Self, RuntimeError> {
+        let engine = config(reset).and_then(|config| Engine::new(&config)).map_err(RuntimeError::Engine)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
@@ -102,7 +110,11 @@ impl Runtime {
         let component = Component::new(&self.engine, wasm)
             .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?;
         match self.cache.get() {
-            Some(cache) => cache.keep(&self.engine, digest, &component),
+            Some(cache) => {
+                cache.keep(&self.engine, digest, &component);
+                // Mapped from its file it takes less memory than as it was compiled.
+                return Ok(cache.load(&self.engine, digest).unwrap_or(component));
+            }
             None => self.early.lock().unwrap_or_else(PoisonError::into_inner).push((*digest, component.clone())),
         }
         Ok(component)
@@ -111,50 +123,6 @@ impl Runtime {
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
-}
-
-/// Whether dirty pages can be found by scanning the page map. With swap they cannot: a dirty page that was swapped out is
-/// overlooked by wasmtime 48, and the next instance would see it.
-fn dirty_pages_are_visible() -> bool {
-    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() <= 1)
-}
-
-fn config(scan: bool) -> Config {
-    let mut pool = PoolingAllocationConfig::new();
-    let slots = ATTEMPTS_AT_A_TIME;
-    pool.total_component_instances(slots)
-        .total_stacks(slots)
-        // As many as all attempts together may use: one plugin's appetite never takes another's slot.
-        .total_memories(MEMORIES_PER_COMPONENT * slots)
-        .total_core_instances(CORE_INSTANCES_PER_COMPONENT * slots)
-        .total_tables(TABLES_PER_COMPONENT * slots)
-        .max_memories_per_component(MEMORIES_PER_COMPONENT)
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_tables_per_component(TABLES_PER_COMPONENT)
-        .max_memories_per_module(1)
-        .max_tables_per_module(2)
-        .table_elements(usize::try_from(TABLE_ELEMENTS_SETTABLE_MAX).unwrap_or(usize::MAX))
-        .max_component_instance_size(2 << 20)
-        .max_core_instance_size(2 << 20)
-        .max_memory_size(MEMORY_BYTES_MAX)
-        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-        .linear_memory_keep_resident(if scan { KEEP_RESIDENT_SCANNED_BYTES } else { KEEP_RESIDENT_BYTES });
-    if scan {
-        pool.pagemap_scan(Enabled::Auto);
-    }
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .wasm_memory64(false)
-        // A heap of collected objects stays in memory after its instance (docs/decisions/014).
-        .gc_support(false)
-        .wasm_exceptions(false)
-        .max_wasm_stack(STACK_BYTES)
-        .async_stack_size(2 * STACK_BYTES)
-        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
-    config
 }
 
 /// Ticks the engine's epochs until the sender it gives is dropped, or the engine is.

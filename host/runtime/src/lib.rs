@@ -8,8 +8,10 @@ mod engine;
 mod inspect;
 mod invoke;
 pub mod limits;
+mod measure;
 mod pure;
 mod release;
+mod settings;
 mod transform;
 
 pub use cache::{ArtifactCache, CacheError};
@@ -17,5 +19,9 @@ pub use checked::{Artifact, check_cache};
 pub use engine::{Runtime, RuntimeError};
 pub use inspect::ComponentError;
 pub use invoke::{Ending, Invocation, Report};
+pub use measure::Parts;
 pub use release::{Prepared, Release, TransformRelease};
+pub use settings::Reset;
 pub use transform::{TransformReport, Transformed};
+/// What ends a call, as the engine has it.
+pub use wasmtime::Error as CallError;

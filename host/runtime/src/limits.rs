@@ -6,6 +6,9 @@ pub use wharf_capability::limits as most;
 /// Bytes of a component.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes of compiled artifacts in the cache; beyond that the oldest go.
+pub const CACHE_BYTES_MAX: u64 = 1 << 30;
+
 /// Attempts at a time, over all plugins. The pool below has a slot for each.
 pub const ATTEMPTS_AT_A_TIME: u32 = 256;
 

@@ -6,6 +6,7 @@
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
 mod cpu;
+mod invoke;
 mod load;
 mod log;
 mod machine;
@@ -30,6 +31,8 @@ pub enum Bench {
     Redis(redis::Args),
     /// The commit path, beside a bare log of the same bytes; commits beside checkpoints; replay.
     Log(log::Args),
+    /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
+    Invoke(invoke::Args),
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -45,6 +48,7 @@ pub fn run(which: &Bench) -> Result<()> {
     match which {
         Bench::Redis(args) => redis::run(args),
         Bench::Log(args) => log::run(args),
+        Bench::Invoke(args) => invoke::run(args),
     }
 }
 

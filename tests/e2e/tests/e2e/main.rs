@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod artifacts;
 mod clocks;
 mod conflicts;
 mod contract;

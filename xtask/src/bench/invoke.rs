@@ -1,0 +1,170 @@
+//! `cargo xtask bench invoke`: builds `tests/bench`'s second program, runs it with the example plugins and an event for each, and
+//! prints what one attempt costs; and how much memory an idle host takes, with its plugins and with many more.
+//!
+//! Invariant: every time is the other program's, every size the kernel's; this one only shows them.
+
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use super::machine::Machine;
+use super::{Output, folder, say};
+use crate::guests::{self, Guest, cargo};
+use crate::host::binary::{self, Profile};
+use crate::host::{Host, Stage};
+use crate::payloads;
+use crate::poll;
+
+/// What each guest is given: the kind of one of the real payloads, or a type with a payload of its own.
+const EVENTS: [(&str, Result<&str, (&str, &str)>); 7] = [
+    ("counter", Err(("order.placed", r#"{"key":"key-17"}"#))),
+    ("label-stats", Err(("triage.labeled", r#"{"labels":["bug","crash"]}"#))),
+    ("event-stats", Ok("push")),
+    ("push-stats", Ok("push")),
+    ("github-triage", Ok("issues.opened")),
+    ("flaky", Ok("push")),
+    ("pull-request-enrich", Ok("pull_request.opened")),
+];
+
+/// Plugins that do nothing, to see what one of them takes.
+const IDLE_PLUGINS: usize = 200;
+
+/// How long a host rests before its memory is looked at.
+const REST: Duration = Duration::from_secs(3);
+
+/// Options of `cargo xtask bench invoke`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// How to print the numbers.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// Builds, measures, prints.
+pub fn run(args: &Args) -> Result<()> {
+    let guests = guests::build()?;
+    say("building the benchmark and the host (release)");
+    let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
+    let host = binary::build(Profile::Release)?;
+    let folder = folder()?;
+    let mut report = attempts(&program, &guests)?;
+    report.insert("idle".to_owned(), idle(&host, &folder, &guests)?);
+    let machine = Machine::here(&folder);
+    let text = match args.output {
+        Output::Text => text(&report, &machine).context("the report lacks a number")?,
+        Output::Json => {
+            report.insert("machine".to_owned(), serde_json::to_value(&machine)?);
+            serde_json::to_string_pretty(&report)? + "\n"
+        }
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn attempts(program: &Path, guests: &[Guest]) -> Result<Map<String, Value>> {
+    let payloads = payloads::read(&cargo::repository())?;
+    let mut given = Vec::new();
+    for (name, event) in EVENTS {
+        let guest = guests.iter().find(|guest| guest.name == name).with_context(|| format!("no guest {name}"))?;
+        let (kind, data) = match event {
+            Ok(kind) => {
+                let payload = payloads.iter().find(|payload| payload.kind == kind);
+                (format!("com.github.{kind}"), payload.with_context(|| format!("no payload {kind}"))?.value.to_string())
+            }
+            Err((kind, data)) => (kind.to_owned(), data.to_owned()),
+        };
+        given.push(json!({ "name": name, "path": guest.path, "kind": kind, "data": data }));
+    }
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {}", program.display()))?;
+    child.stdin.take().context("it takes no input")?.write_all(&serde_json::to_vec(&given)?)?;
+    let done = child.wait_with_output()?;
+    if !done.status.success() {
+        bail!("{}: {}", program.display(), done.status);
+    }
+    serde_json::from_slice(&done.stdout).context("reading what it measured")
+}
+
+/// KiB that an idle host has resident: with the demo's plugins, when it compiled them and when it found them compiled; and with
+/// many more that are all different.
+fn idle(binary: &Path, folder: &Path, guests: &[Guest]) -> Result<Value> {
+    say("idle hosts");
+    let demo = fs::read_to_string(cargo::repository().join("demo/wharf.toml"))?;
+    let stage = Stage::lay_out(folder, "idle-", &demo, guests)?;
+    let (compiled, cached) = (resident_kib(binary, &stage)?, resident_kib(binary, &stage)?);
+    let copied = guests.iter().find(|guest| guest.name == "event-stats").context("no guest event-stats")?;
+    let component = fs::read(&copied.path)?;
+    let mut config = demo;
+    for n in 0..IDLE_PLUGINS {
+        let name = format!("idle-{n}");
+        fs::write(stage.path().join(format!("{name}.wasm")), [component.as_slice(), &named(&name)].concat())?;
+        config += &format!("\n[tenants.demo.plugins.{name}]\ncomponent = \"{name}.wasm\"\n");
+    }
+    fs::write(stage.config(), config)?;
+    // The first start compiles them.
+    resident_kib(binary, &stage)?;
+    let with_many = resident_kib(binary, &stage)?;
+    Ok(json!({
+        "compiled_kib": compiled, "cached_kib": cached,
+        "plugins": IDLE_PLUGINS, "with_plugins_kib": with_many,
+        "plugin_kib": with_many.saturating_sub(cached) / IDLE_PLUGINS as u64,
+    }))
+}
+
+/// A custom section with that name, which makes a component another one.
+fn named(name: &str) -> Vec<u8> {
+    let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    [&[0, length + 1, length], name.as_bytes()].concat()
+}
+
+fn resident_kib(binary: &Path, stage: &Stage) -> Result<u64> {
+    let host = Host::start(binary, stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
+    poll::pause(REST);
+    let status = fs::read_to_string(format!("/proc/{}/status", host.pid()))?;
+    host.stop()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the host has no memory")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+fn text(report: &Map<String, Value>, machine: &Machine) -> Option<String> {
+    let number = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.1}"));
+    let mut text = format!("machine  {}\n\nCPU microseconds, medians\n", machine.line());
+    let columns = ["fresh", "store", "instantiate", "call", "drop", "warm"];
+    for row in report.get("rows")?.as_array()? {
+        let settings = row.get("settings")?;
+        let scan = if settings.get("scan")?.as_bool()? { "scan" } else { "copy" };
+        let of = |name: &str| settings.get(name)?.as_u64();
+        let chosen = if Some(settings) == report.get("chosen") { "  (chosen)" } else { "" };
+        text += &format!("\nmemories {scan} {} KiB, tables {} KiB{chosen}\n", of("memory_kib")?, of("table_kib")?);
+        text += &format!("{:22}{:>8}", "", "payload");
+        columns.iter().for_each(|column| text += &format!("{column:>13}"));
+        text.push('\n');
+        for guest in row.get("guests")?.as_array()? {
+            text += &format!("{:22}{:>8}", guest.get("name")?.as_str()?, guest.get("payload_bytes")?.as_u64()?);
+            columns
+                .iter()
+                .for_each(|column| text += &format!("{:>13}", guest.get(*column).map_or_else(String::new, number)));
+            text.push('\n');
+        }
+    }
+    let idle = report.get("idle")?;
+    let kib = |name: &str| idle.get(name)?.as_u64();
+    text += &format!(
+        "\nidle, KiB resident: {} after compiling five plugins, {} with them from the cache, {} with {} more: {} each\n",
+        kib("compiled_kib")?,
+        kib("cached_kib")?,
+        kib("with_plugins_kib")?,
+        kib("plugins")?,
+        kib("plugin_kib")?
+    );
+    Some(text)
+}
