@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -157,7 +157,10 @@ fn send(api: &Api, kind: &str, name: &str, count: usize, interrupt: &Interrupt) 
 /// Waits for the next checkpoint and its end.
 fn checkpoint(data: &Path, interrupt: &Interrupt) -> Result<()> {
     let state = data.join("state.redb");
-    let since = SystemTime::now();
+    // The file system's own time, which both are of.
+    let now = data.with_file_name("now");
+    fs::write(&now, "").context("writing beside the data")?;
+    let since = fs::metadata(&now)?.modified()?;
     poll::until("a checkpoint", CHECKPOINT_S_MAX, interrupt, || {
         let written = fs::metadata(&state).and_then(|file| file.modified()).context("looking at the state")?;
         let is_over = written.elapsed().is_ok_and(|ago| ago > QUIET);

@@ -102,6 +102,7 @@ codes! {
     LimitPublish "limit-publish" 500 "The attempt published more than allowed";
     LimitKv "limit-kv" 500 "The attempt wrote more keys or bytes than allowed";
     LimitHost "limit-host" 500 "The attempt made the host do more work than allowed";
+    ComponentCompile "component-compile" 400 "The component cannot be compiled within its limits";
     ReleaseQuarantined "release-quarantined" 500 "The host failed in attempts of the release, so it is not run";
     LimitStack "limit-stack" 500 "The attempt's calls were nested deeper than allowed";
     LimitLog "limit-log" 500 "The attempt logged far more than allowed";

@@ -77,6 +77,7 @@ pages! {
     LimitPublish "limit-publish",
     LimitKv "limit-kv",
     LimitHost "limit-host",
+    ComponentCompile "component-compile",
     ReleaseQuarantined "release-quarantined",
     LimitStack "limit-stack",
     LimitLog "limit-log",

@@ -14,6 +14,7 @@ use std::{
 };
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use rustix::mm::{Advice, madvise};
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
 
@@ -77,17 +78,15 @@ impl ArtifactCache {
         // who changes it nevertheless is its owner, who can read the secret and sign what he likes.
         #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
         let loaded = unsafe { Component::deserialize_file(engine, same) };
+        let loaded = loaded.inspect(let_go);
         loaded.inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}")).ok()
     }
 
     /// Keeps an artifact. A cache that cannot be written costs time only.
-    pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, component: &Component) {
+    pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, artifact: &[u8]) {
         let name = name(engine, digest);
-        let kept = component.serialize().map_err(io::Error::other).and_then(|artifact| {
-            let mac = self.mac(&artifact);
-            write_whole(&self.folder, &name, &[&artifact, mac.as_bytes(), MAGIC])?;
-            evict(&self.folder, &name, CACHE_BYTES_MAX)
-        });
+        let kept = write_whole(&self.folder, &name, &[artifact, self.mac(artifact).as_bytes(), MAGIC])
+            .and_then(|()| evict(&self.folder, &name, CACHE_BYTES_MAX));
         if let Err(error) = kept {
             tracing::warn!(artifact = name, "a compiled artifact cannot be kept: {error}");
         }
@@ -123,6 +122,19 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     hasher.write(WASMTIME_VERSION.as_bytes());
     hasher.write(digest.as_bytes());
     format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
+}
+
+/// Lets the pages of a mapped artifact go until they are run: reading the file put all of them into memory.
+fn let_go(component: &Component) {
+    let image = component.image_range();
+    let length = (image.end as usize).saturating_sub(image.start as usize);
+    // SAFETY: the image is a private mapping of a file that nobody changes, and nobody writes to it: a page that was let go comes
+    // back as it was.
+    #[allow(unsafe_code, reason = "advice about memory that the engine lets others give advice about")]
+    let advised = unsafe { madvise(image.start.cast_mut().cast(), length, Advice::LinuxDontNeed) };
+    if let Err(error) = advised {
+        tracing::debug!("the pages of an artifact stay in memory: {error}");
+    }
 }
 
 /// Removes the oldest artifacts, but never `newest`, until those that are left have no more bytes than they may.

@@ -14,6 +14,7 @@ use wharf_event::Digest;
 
 use crate::{
     cache::ArtifactCache,
+    compiling::{Compile, load},
     inspect::{self, ComponentError, Kind},
     limits::EPOCH_MS,
     release::{Prepared, Release, TransformRelease},
@@ -37,7 +38,8 @@ pub struct Runtime {
     linker: Linker<Attempt>,
     cache: OnceLock<ArtifactCache>,
     /// What was compiled before there was a cache.
-    early: Mutex<Vec<(Digest, Component)>>,
+    early: Mutex<Vec<(Digest, Vec<u8>)>>,
+    compiler: OnceLock<Box<dyn Compile>>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
@@ -66,15 +68,28 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        Ok(Self { engine, linker, cache: OnceLock::new(), early: Mutex::default(), _ticking: ticking })
+        Ok(Self {
+            engine,
+            linker,
+            cache: OnceLock::new(),
+            early: Mutex::default(),
+            compiler: OnceLock::new(),
+            _ticking: ticking,
+        })
     }
 
     /// Keeps compiled artifacts in `cache`, those that were compiled already too.
     pub fn use_cache(&self, cache: ArtifactCache) {
         let early = std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner));
-        early.iter().for_each(|(digest, component)| cache.keep(&self.engine, digest, component));
+        early.iter().for_each(|(digest, artifact)| cache.keep(&self.engine, digest, artifact));
         // A host has one cache; a second one would have nothing to add.
         let _ = self.cache.set(cache);
+    }
+
+    /// Lets `compiler` make the artifacts; without one this process makes them.
+    pub fn compile_by(&self, compiler: Box<dyn Compile>) {
+        // A host has one; a second would do the same.
+        let _ = self.compiler.set(compiler);
     }
 
     /// Checks a component, compiles it or takes the artifact from the cache, and resolves its imports. It uses all cores
@@ -107,17 +122,25 @@ impl Runtime {
         if let Some(component) = self.cache.get().and_then(|cache| cache.load(&self.engine, digest)) {
             return Ok(component);
         }
-        let component = Component::new(&self.engine, wasm)
-            .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?;
-        match self.cache.get() {
+        let artifact = match self.compiler.get() {
+            Some(compiler) => compiler.compile(wasm)?,
+            None => self
+                .engine
+                .precompile_component(wasm)
+                .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?,
+        };
+        let component = match self.cache.get() {
             Some(cache) => {
-                cache.keep(&self.engine, digest, &component);
-                // Mapped from its file it takes less memory than as it was compiled.
-                return Ok(cache.load(&self.engine, digest).unwrap_or(component));
+                cache.keep(&self.engine, digest, &artifact);
+                // Mapped from its file it takes less memory.
+                cache.load(&self.engine, digest)
             }
-            None => self.early.lock().unwrap_or_else(PoisonError::into_inner).push((*digest, component.clone())),
-        }
-        Ok(component)
+            None => {
+                self.early.lock().unwrap_or_else(PoisonError::into_inner).push((*digest, artifact.clone()));
+                None
+            }
+        };
+        component.map_or_else(|| load(&self.engine, &artifact), Ok)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

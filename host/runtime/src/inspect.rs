@@ -48,6 +48,12 @@ pub enum ComponentError {
         /// What is wrong.
         problem: String,
     },
+    /// It may be valid, but it cannot be compiled here.
+    #[error("the component cannot be compiled: {problem}")]
+    Compile {
+        /// Why not.
+        problem: String,
+    },
     /// Exports neither a handler nor a transform, or both.
     #[error("the component is not of the world wharf:plugin/event-handler or event-transform: {problem}")]
     World {
@@ -80,6 +86,7 @@ impl ComponentError {
             ComponentError::CoreModule => Code::ComponentCoreModule,
             ComponentError::Precompiled => Code::ComponentPrecompiled,
             ComponentError::Invalid { .. } => Code::ComponentInvalid,
+            ComponentError::Compile { .. } => Code::ComponentCompile,
             ComponentError::World { .. } => Code::ComponentWorld,
             ComponentError::Impure { .. } => Code::ComponentImpure,
             ComponentError::Import { .. } => Code::ComponentImport,

@@ -3,6 +3,7 @@
 mod broken;
 mod cache;
 mod checked;
+mod compiling;
 mod cpu;
 mod engine;
 mod inspect;
@@ -16,6 +17,7 @@ mod transform;
 
 pub use cache::{ArtifactCache, CacheError};
 pub use checked::{Artifact, check_cache};
+pub use compiling::{Compile, compile};
 pub use engine::{Runtime, RuntimeError};
 pub use inspect::ComponentError;
 pub use invoke::{Ending, Invocation, Report};

@@ -30,11 +30,9 @@ pub const EPOCH_MS: u64 = 1;
 /// Bytes of a guest's stack.
 pub const STACK_BYTES: usize = 512 << 10;
 
-/// Bytes of the lowest part of a memory that are reset by copying, where the kernel cannot tell which pages are dirty.
-pub const KEEP_RESIDENT_BYTES: usize = 128 << 10;
-
-/// The same where it can: copying is then limited to dirty pages.
-pub const KEEP_RESIDENT_SCANNED_BYTES: usize = 1 << 20;
+/// Bytes of the lowest part of a memory that are reset by copying: where the kernel tells which pages are dirty, those only. It is
+/// more than an instance of a small Rust guest has in all, and no more than a plugin's places may keep resident.
+pub const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 
 /// Bytes of tables that are reset by copying.
 pub const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;

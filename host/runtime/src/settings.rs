@@ -9,9 +9,8 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, ModuleVersionStrateg
 use wharf_capability::limits::TABLE_ELEMENTS_SETTABLE_MAX;
 
 use crate::limits::{
-    ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, KEEP_RESIDENT_BYTES,
-    KEEP_RESIDENT_SCANNED_BYTES, MEMORIES_PER_COMPONENT, MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES,
-    TABLES_PER_COMPONENT,
+    ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, KEEP_RESIDENT_BYTES, MEMORIES_PER_COMPONENT,
+    MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES, TABLES_PER_COMPONENT,
 };
 
 /// The full version of wasmtime. It names only its major one in artifacts, and code of one patch release may have a defect that the
@@ -34,8 +33,7 @@ impl Reset {
     #[must_use]
     pub fn of_this_machine() -> Self {
         let scan = dirty_pages_are_visible();
-        let memory_bytes = if scan { KEEP_RESIDENT_SCANNED_BYTES } else { KEEP_RESIDENT_BYTES };
-        Self { scan, memory_bytes, table_bytes: TABLE_KEEP_RESIDENT_BYTES }
+        Self { scan, memory_bytes: KEEP_RESIDENT_BYTES, table_bytes: TABLE_KEEP_RESIDENT_BYTES }
     }
 }
 
@@ -68,9 +66,15 @@ pub(crate) fn config(reset: Reset) -> wasmtime::Result<Config> {
     if reset.scan {
         pool.pagemap_scan(Enabled::Auto);
     }
+    let mut config = compiler()?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Ok(config)
+}
+
+/// All that compiling depends on.
+pub(crate) fn compiler() -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_memory64(false)

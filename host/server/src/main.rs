@@ -7,22 +7,18 @@ mod adapter;
 mod cli;
 mod client;
 mod compile;
+mod compiler;
 mod config;
 mod dev;
 mod failure;
 mod folder;
+mod heap;
 mod load;
 mod logging;
 mod serve;
 mod wire;
 
 use std::process::ExitCode;
-
-use mimalloc::MiMalloc;
-
-/// What one thread allocates another frees, all day: requests, records, answers. The system's allocator pays for that with locks.
-#[global_allocator]
-static HEAP: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     cli::run()

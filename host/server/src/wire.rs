@@ -14,8 +14,10 @@ use wharf_runtime::{ArtifactCache, Runtime};
 use crate::{
     adapter::HostAdapter,
     cli::HostArgs,
+    compiler::Compiler,
     failure::Failure,
     folder::DataFolder,
+    heap,
     load::{self, Loaded},
 };
 
@@ -111,6 +113,7 @@ impl Host {
             bail!(Failure::new(Code::BindNotLoopback, message, help));
         }
         let runtime = Arc::new(Runtime::new()?);
+        runtime.compile_by(Box::new(Compiler::new()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
         let early = if settings.data.exists() { None } else { Some(load_on_thread(&settings, &runtime).await?) };
         let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
@@ -214,6 +217,11 @@ impl Reloader {
 /// Compiling takes all cores and up to seconds, so it has a thread of its own.
 async fn load_on_thread(settings: &Settings, runtime: &Arc<Runtime>) -> Result<Loaded> {
     let (config, runtime) = (settings.config.clone(), Arc::clone(runtime));
-    let loaded = tokio::task::spawn_blocking(move || load::load(&config, &runtime)).await?;
+    let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = load::load(&config, &runtime);
+        heap::give_back();
+        loaded
+    })
+    .await?;
     loaded.map_err(|error| Failure::load(&error).into())
 }

@@ -106,6 +106,9 @@ pub enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Compile a component from stdin to stdout, under limits: what a host starts for each component, and no use by itself
+    #[command(hide = true, after_help = "Example:\n  wharf compile < plugin.wasm > /dev/null")]
+    Compile,
     /// Say what an error code means and what to do
     #[command(after_help = "Example:\n  wharf explain event-too-large")]
     Explain {

@@ -15,7 +15,7 @@ use super::{
     output::Output,
     rules, send, stats, tail,
 };
-use crate::{dev, serve};
+use crate::{compiler, dev, serve};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
@@ -37,6 +37,7 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve::run(args, json),
         Command::Dev(args) => dev::run(args, json),
+        Command::Compile => compiler::run().map(|()| Exit::Success.into()),
         Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Log { command } => doctor::log(&command, &mut Output::new(global.output)).map(Into::into),
         client => {
@@ -62,6 +63,8 @@ async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.
-        Command::Serve(_) | Command::Dev(_) | Command::Doctor(_) | Command::Log { .. } => Ok(Exit::Success),
+        Command::Serve(_) | Command::Dev(_) | Command::Compile | Command::Doctor(_) | Command::Log { .. } => {
+            Ok(Exit::Success)
+        }
     }
 }

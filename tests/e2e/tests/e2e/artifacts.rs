@@ -1,8 +1,39 @@
 //! Compiled artifacts are kept once, and taken only as this host wrote them: anything else is compiled again and told.
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf, process::Stdio};
 
 use crate::host::Site;
+
+#[test]
+fn a_process_that_compiles_has_its_limits_and_gives_an_artifact_or_a_reason() {
+    let limited = |child: u32| {
+        let limits = std::fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
+        limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 120 "))
+    };
+    let compile = |wasm: &[u8]| {
+        let mut command = crate::host::wharf();
+        command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // It takes its limits on before it reads; they are looked at while it waits for the rest.
+        stdin.write_all(&wasm[..wasm.len() / 2]).unwrap();
+        let began = std::time::Instant::now();
+        while !limited(child.id()) {
+            assert!(began.elapsed().as_secs() < 60, "it has no limit");
+            std::thread::yield_now();
+        }
+        stdin.write_all(&wasm[wasm.len() / 2..]).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    let wasm = std::fs::read(crate::host::guest("probe")).unwrap();
+    let output = compile(&wasm);
+    assert!(output.status.success());
+    assert!(matches!(output.stdout[0], b'-' | b'+') && output.stdout[1..].starts_with(b"\x7fELF"));
+    let output = compile(b"\0asm\x0d\0\x01\0 and no more");
+    assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the component is not valid"));
+}
 
 /// The only artifact of a site.
 fn artifact(site: &Site) -> PathBuf {

@@ -124,9 +124,8 @@ fn what_misbehaves_again_and_again_leaves_nothing_in_memory() {
     // The allocator's own ups and downs are not what is looked for: the highest of the first rounds, the lowest of those after.
     let before: Vec<u64> = ["a", "b", "c"].map(|name| round(name, 20)).into();
     let after: Vec<u64> = ["d", "e", "f"].map(|name| round(name, 20)).into();
-    // A round is 480 attempts: 18 KiB that each of them left would be seen.
-    assert!(
-        after.iter().min() < before.iter().max().map(|most| most + (8 << 10)).as_ref(),
-        "{before:?} KiB, then {after:?}"
-    );
+    // A round is 960 attempts: an instance that each of them left, with the pages that any guest writes to, would be seen. Less
+    // than that is found by `cargo xtask hostile`.
+    let most = before.iter().max().unwrap() + (24 << 10);
+    assert!(*after.iter().min().unwrap() < most, "{before:?} KiB, then {after:?}");
 }

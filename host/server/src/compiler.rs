@@ -1,0 +1,181 @@
+//! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network.
+//!
+//! Invariants: one at a time; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
+//! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file.
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Mutex, Once, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use rustix::{
+    process::{Resource, Rlimit, setrlimit},
+    thread::{UnshareFlags, unshare_unsafe},
+};
+use wharf_runtime::{Compile, ComponentError, limits::COMPONENT_BYTES_MAX};
+
+/// Seconds of CPU time that compiling one component may take, over all cores.
+const CPU_S_MAX: u64 = 120;
+
+/// Bytes of address space of the child.
+const MEMORY_BYTES_MAX: u64 = 8 << 30;
+
+/// Time that compiling one component may take.
+const WALL_S_MAX: Duration = Duration::from_secs(180);
+
+/// Open files of the child.
+const FILES_MAX: u64 = 16;
+
+/// Bytes of what the child says when it fails, as far as it is told.
+const SAID_BYTES_MAX: u64 = 4 << 10;
+
+/// What the child's answer begins with: whether the kernel cut it off from the network.
+const CUT_OFF: u8 = b'-';
+const CONNECTED: u8 = b'+';
+
+/// The end of the child that met its CPU limit.
+const SIGXCPU: i32 = 24;
+
+/// Starts a child for each component.
+pub struct Compiler {
+    one_at_a_time: Mutex<()>,
+    told: Once,
+}
+
+impl Compiler {
+    /// One that has not compiled yet.
+    pub fn new() -> Self {
+        Self { one_at_a_time: Mutex::new(()), told: Once::new() }
+    }
+}
+
+impl Compile for Compiler {
+    fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error: anyhow::Error| ComponentError::Compile { problem: format!("{error:#}") };
+        let (status, answer, said) = ask(wasm).map_err(failed)?;
+        if !status.success() {
+            return Err(ComponentError::Compile { problem: ended(status, &said) });
+        }
+        let Some((network, artifact)) = answer.split_first() else {
+            return Err(ComponentError::Compile { problem: "the compiling process gave nothing".to_owned() });
+        };
+        if *network != CUT_OFF {
+            self.told.call_once(|| {
+                tracing::warn!("this kernel does not let the compiling process be cut off from the network; it compiles all the same");
+            });
+        }
+        Ok(artifact.to_vec())
+    }
+}
+
+/// Why a child ended without an artifact.
+fn ended(status: ExitStatus, said: &str) -> String {
+    match status.signal() {
+        Some(SIGXCPU) => format!("compiling took more than {CPU_S_MAX} s of CPU time"),
+        Some(KILLED) => format!("compiling took more than {} s", WALL_S_MAX.as_secs()),
+        Some(signal) => {
+            format!("compiling ended by signal {signal}: mostly for more than {} GiB of memory", MEMORY_BYTES_MAX >> 30)
+        }
+        None => said.trim().to_owned(),
+    }
+}
+
+/// The end of a child that took too long, by this host's hand.
+const KILLED: i32 = 9;
+
+/// Lets a child compile: how it ended, what it gave, what it said.
+fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
+    // This very program, whatever has its name by now.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
+    let mut child = command.spawn().context("the compiling process cannot be started")?;
+    let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        anyhow::bail!("the compiling process has no pipes");
+    };
+    let watched = Watched(Mutex::new(child));
+    let (over, ends) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Whoever is killed reads no more.
+            let _ = stdin.write_all(wasm);
+            drop(stdin);
+        });
+        let watched = &watched;
+        scope.spawn(move || {
+            if ends.recv_timeout(WALL_S_MAX) == Err(RecvTimeoutError::Timeout) {
+                watched.kill();
+            }
+        });
+        let said = scope.spawn(|| {
+            let mut said = Vec::new();
+            // What was said until it broke off is what there is to tell.
+            let _ = stderr.take(SAID_BYTES_MAX).read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        let mut answer = Vec::new();
+        let read = stdout.read_to_end(&mut answer);
+        let status = watched.wait();
+        drop(over);
+        read.context("the compiling process cannot be read")?;
+        Ok((status?, answer, said.join().unwrap_or_default()))
+    })
+}
+
+/// A child that another thread may kill.
+struct Watched(Mutex<Child>);
+
+impl Watched {
+    fn kill(&self) {
+        // It may have ended in that moment.
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).kill();
+    }
+
+    /// Its status; called when it has closed its output, so that the wait is short.
+    fn wait(&self) -> Result<ExitStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wait().context("the compiling process is lost")
+    }
+}
+
+/// What `wharf compile` does: takes its limits on, reads, compiles, answers.
+///
+/// # Errors
+/// When the component is unfit, or a pipe is closed.
+pub fn run() -> Result<()> {
+    let network = if cut_off() { CUT_OFF } else { CONNECTED };
+    let limits = [
+        (Resource::Cpu, CPU_S_MAX),
+        (Resource::As, MEMORY_BYTES_MAX),
+        (Resource::Nofile, FILES_MAX),
+        (Resource::Core, 0),
+    ];
+    for (resource, most) in limits {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).context("the limits cannot be set")?;
+    }
+    let mut wasm = Vec::new();
+    std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut wasm)?;
+    let artifact = wharf_runtime::compile(&wasm)?;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&[network])?;
+    stdout.write_all(&artifact)?;
+    Ok(stdout.flush()?)
+}
+
+/// Takes this process out of the machine's network; false when the kernel does not let it.
+fn cut_off() -> bool {
+    // SAFETY: no file descriptors are unshared, and this process has one thread, so nothing else sees the change.
+    #[allow(unsafe_code, reason = "namespaces have no other door")]
+    let cut = |flags| unsafe { unshare_unsafe(flags) };
+    // Alone it needs privileges; within a user namespace of its own it mostly does not.
+    cut(UnshareFlags::NEWNET).is_ok() || cut(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).is_ok()
+}
