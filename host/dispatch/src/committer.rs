@@ -43,8 +43,8 @@ pub struct Committer {
     cleaned: VecDeque<(u64, u64)>,
     /// The last frame is a mark or an epoch: no other mark is needed.
     marked: bool,
-    /// The frame that is written and being synced.
-    written: Option<FrameDraft>,
+    /// The frame that is written and being synced, and when its writing began, by the monotonic clock.
+    written: Option<(FrameDraft, Duration)>,
     /// The frame that is being gathered.
     draft: Option<FrameDraft>,
     numbers: TenantNumbers,
@@ -190,13 +190,14 @@ impl Committer {
     pub fn write(&mut self) -> Result<ToSync, CommitFailed> {
         assert!(self.written.is_none(), "at most one frame is unsynced at any time");
         let draft = self.draft.take().unwrap_or_else(|| self.draft());
+        let began = self.surroundings.clock.monotonic();
         let written = if draft.records.is_empty() {
             self.shared.write().k = draft.before_k;
             Ok(None)
         } else {
             self.write_frame(&draft).map(Some)
         };
-        self.written = Some(draft);
+        self.written = Some((draft, began));
         written.map(ToSync).map_err(|error| self.failed(chain(&error)))
     }
 
@@ -210,14 +211,16 @@ impl Committer {
             Some(synced) => self.log.finish(synced).map(Some).map_err(|error| chain(&error)),
             None => Ok(None),
         };
-        if let (Ok(Some(k)), Some(draft)) = (&durable, &draft) {
+        if let (Ok(Some(k)), Some((draft, began))) = (&durable, &draft) {
+            let took = self.surroundings.clock.monotonic().saturating_sub(*began);
+            self.shared.frames.wrote(draft.committed.answers.len(), took);
             assert_eq!(*k, draft.k, "the log numbers frames as the sequencer foresaw");
             self.marked = false;
             self.room.wrote(draft.records.iter().map(|(_, _, body)| body.len()).sum());
             self.shared.progress.send_modify(|progress| progress.durable_k = *k);
         }
         self.prepared(durable.map(drop))?;
-        Ok(draft.map(|draft| draft.committed).unwrap_or_default())
+        Ok(draft.map(|(draft, _)| draft.committed).unwrap_or_default())
     }
 
     /// Whether nothing was sequenced that is not durable.
@@ -230,7 +233,7 @@ impl Committer {
         let now_ms = self.clock.now_ms();
         self.sequencer.stepped(self.clock.take_stepped());
         // The one that is being synced has records, or there is nothing to sync.
-        let last_k = self.written.as_ref().filter(|written| !written.records.is_empty()).map(|written| written.k);
+        let last_k = self.written.as_ref().filter(|(it, _)| !it.records.is_empty()).map(|(written, _)| written.k);
         FrameDraft {
             k: last_k.unwrap_or(self.log.last_k()) + 1,
             before_k: self.shared.read().k,

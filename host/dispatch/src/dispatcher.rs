@@ -21,9 +21,10 @@ use crate::{
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
+    figures::{self, Figures, StateFigures},
     limits::{HOST_FAULTS_MAX, MATCHES_MAX},
     meters::{Meters, Totals},
-    partition::{AskError, Message, Partition},
+    partition::{AskError, Message, Partition, chain},
     quarantine::Quarantine,
     recover::{OpenError, Recovered},
     rules::{RuleSet, Unknown},
@@ -274,6 +275,22 @@ impl Dispatcher {
     #[must_use]
     pub fn totals(&self, tenant: &TenantName) -> Totals {
         self.attempts.meters.totals(tenant)
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Attempts { meters, shared, .. } = self.attempts.as_ref();
+        Figures { attempts: meters.attempts(), frames: shared.frames.read(), tenants: meters.tenants() }
+    }
+
+    /// What the state says of what came and what waits; durable when this returns.
+    ///
+    /// # Errors
+    /// When the log failed, or the state cannot be read.
+    pub async fn state_figures(&self) -> Result<StateFigures, AskError> {
+        let read = self.read(figures::of_state).await?;
+        read.map_err(|error| AskError::Failed(chain(&error)))
     }
 
     /// Starts no more attempts, waits for the running ones until `deadline`, writes a last checkpoint. True when nothing is

@@ -7,10 +7,11 @@ use wharf_delivery::{
     Answer, Attempt, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing, TargetRef,
     Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
-use wharf_event::{Digest, Event, QueueName};
+use wharf_event::{Code, Digest, Event, QueueName};
 
 use crate::{
     attempt::Attempts,
+    meters::Settling,
     partition::AskError,
     schedule::{Slot, Waiting},
 };
@@ -19,6 +20,8 @@ use crate::{
 pub(crate) struct Settlement {
     attempt: Attempt,
     outcome: Outcome,
+    /// What ended the attempt, if it failed.
+    failed: Option<Code>,
     published: Vec<Event>,
     writes: Vec<WriteRequest>,
     reads: Vec<Read>,
@@ -38,14 +41,16 @@ impl Settlement {
         let (published, writes) = if *verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let attempt = Attempt { number: waiting.row.attempts + 1, release: Some(release), duration_us };
-        Self { attempt, outcome: decided(attempts, waiting, verdict), published, writes, reads }
+        let failed = if let Verdict::Failed(failure) = verdict { Some(failure.code) } else { None };
+        Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads }
     }
 
     /// The settlement of an attempt that came to nothing: no effects, no release.
     pub(crate) fn failed(attempts: &Attempts, waiting: &Waiting, failure: Failure) -> Self {
+        let failed = Some(failure.code);
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
         let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0 };
-        Self { attempt, outcome, published: Vec::new(), writes: Vec::new(), reads: Vec::new() }
+        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new() }
     }
 }
 
@@ -85,7 +90,7 @@ pub(crate) async fn settle(
     with: &Settlement,
     slot: &Arc<Slot>,
 ) -> Result<(), AskError> {
-    let Waiting { id, row, asked, .. } = waiting;
+    let Waiting { id, row, .. } = waiting;
     loop {
         let rules = Arc::clone(&attempts.rules.borrow());
         let matched = |event: &Event| {
@@ -112,13 +117,7 @@ pub(crate) async fn settle(
         };
         match attempts.partition.settle(request, slot).await {
             Ok(Answer::Settled(_)) => {
-                if !matches!(with.outcome, Outcome::Retry { .. }) {
-                    let since = Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms));
-                    attempts.meters.settled(
-                        &row.tenant,
-                        asked.map_or(since, |asked| attempts.surroundings.clock.monotonic().saturating_sub(asked)),
-                    );
-                }
+                count(attempts, waiting, with);
                 return Ok(());
             }
             Ok(_) | Err(AskError::Refused(Refused::Gone)) => return Ok(()),
@@ -126,4 +125,17 @@ pub(crate) async fn settle(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Counts a settlement that is durable, and how long the delivery took if that was its end.
+fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
+    let Waiting { row, asked, .. } = waiting;
+    let since = match asked {
+        _ if matches!(with.outcome, Outcome::Retry { .. }) => None,
+        Some(asked) => Some(attempts.surroundings.clock.monotonic().saturating_sub(*asked)),
+        None => Some(Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms))),
+    };
+    let Attempt { release, duration_us: took_us, .. } = with.attempt;
+    let settling = Settling { release, outcome: &with.outcome, failed: with.failed, took_us };
+    attempts.meters.settled(&row.tenant, &row.target.plugin, &settling, since);
 }

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use wharf_state::State;
 
-use crate::watched as watch;
+use crate::{meters::FrameMeters, watched as watch};
 
 /// How far the log has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(crate) struct Progress {
 pub(crate) struct Shared {
     state: RwLock<Sequenced>,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) frames: FrameMeters,
 }
 
 /// The state with the frame that it includes; that frame need not be durable yet.
@@ -32,7 +33,7 @@ pub(crate) struct Sequenced {
 impl Shared {
     pub(crate) fn new(state: State, k: u64) -> Self {
         let (progress, _) = watch::channel(Progress { durable_k: k, failed: None, short_of: None });
-        Self { state: RwLock::new(Sequenced { state, k }), progress }
+        Self { state: RwLock::new(Sequenced { state, k }), progress, frames: FrameMeters::default() }
     }
 
     /// The state including frames that are not durable yet: for attempts, whose effects come later in the same log.

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+
+use crate::traffic::Traffic;
 
 /// The state behind the routes.
 #[derive(Clone, Debug)]
@@ -14,8 +16,8 @@ pub(crate) struct Gateway<H> {
     pub(crate) host: H,
     /// Becomes true when shutdown begins.
     pub(crate) closing: watch::Receiver<bool>,
-    /// One permit for each feed that may still be opened.
-    pub(crate) feeds: Arc<Semaphore>,
+    /// What is counted, and the places for feeds.
+    pub(crate) traffic: Arc<Traffic>,
     /// How long a body may take.
     pub(crate) body_timeout: Duration,
 }

@@ -13,20 +13,26 @@ pub mod guard;
 mod incoming;
 mod key_values;
 pub mod limits;
+pub mod measure;
+mod metrics;
 mod openapi;
 pub mod pages;
 mod params;
+mod patience;
 pub mod port;
 mod probes;
 mod problem;
 mod receive;
 pub mod routes;
 pub mod serve;
+mod traffic;
 mod unparsed;
 pub mod view;
 
 pub use guard::HostList;
 pub use pages::page;
-pub use port::{Archive, DeadLetters, EventQuery, EventRef, Host, Intake, KeyValue, PlainIdentity, Redrive, Refusal};
+pub use port::{
+    Archive, DeadLetters, EventQuery, EventRef, Host, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
+};
 pub use problem::Problem;
 pub use serve::{ServeOptions, serve};

@@ -40,6 +40,9 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a body may take from its first byte to its last.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a client may take nothing of what is written to it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long a client may still send after it was told that its request cannot be read. Then its connection is closed.
 pub const LINGER: Duration = Duration::from_secs(5);
 
@@ -57,3 +60,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The `Retry-After` of a 503 for which the host named no time, in seconds.
 pub const RETRY_AFTER_S_DEFAULT: u32 = 1;
+
+/// Lines that one name may have on the page of metrics; what is beyond them is added up.
+pub const SERIES_PER_FAMILY_MAX: usize = 2_000;

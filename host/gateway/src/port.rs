@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as four small ports: one to write events, three to read or repair.
+//! What the gateway needs of a host, as five small ports: one to write events, four to read or repair.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -9,6 +9,7 @@ use std::future::Future;
 use futures_util::Stream;
 use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
 
+use crate::measure::Family;
 use crate::view::{
     Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
     RuleVerdict, StatsView,
@@ -205,7 +206,13 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
 }
 
-/// All four ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters {}
+/// Tells what a host measures of itself.
+pub trait Measures: Clone + Send + Sync + 'static {
+    /// What it measures. Families that cannot be told now are left out.
+    fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
+}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters> Host for H {}
+/// All five ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters + Measures {}
+
+impl<H: Intake + Archive + KeyValue + DeadLetters + Measures> Host for H {}

@@ -64,6 +64,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer::json_as(status, "application/problem+json", &self);
+        response.extensions_mut().insert(Told(self.code));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -79,6 +80,10 @@ pub(crate) enum Failure {
     /// The request never arrived whole: its connection is closed without an answer, see [`Cut`].
     Cut,
 }
+
+/// Marks a response that tells of a problem of this code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told(pub(crate) Code);
 
 /// Marks a response in whose place the connection is closed.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,8 @@
 //! Invariant: there is no route that is not in [`ROUTES`], and none of it lacks a handler (the match below is total). What
 //! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`].
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use wharf_event::Code;
@@ -11,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
 use crate::problem::Problem;
-use crate::{dead_letters, events, key_values, openapi, probes, receive};
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, traffic};
 
 /// The methods that routes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub enum Operation {
     Live,
     /// Says whether events are taken.
     Ready,
+    /// Tells what is measured.
+    Metrics,
     /// Describes this API.
     OpenApi,
     /// Explains an error code.
@@ -173,6 +177,7 @@ pub const ROUTES: &[Route] = &[
     ),
     get("/livez", Operation::Live, &[]),
     get("/readyz", Operation::Ready, &[]),
+    get("/metrics", Operation::Metrics, &[]),
     get("/openapi.json", Operation::OpenApi, &[]),
     get("/errors/{code}", Operation::ErrorPage, &[]),
 ];
@@ -200,13 +205,15 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),
+        Operation::Metrics => on(verb, metrics::page::<H>),
         Operation::OpenApi => on(verb, openapi::document),
         Operation::ErrorPage => on(verb, probes::error_page),
     }
 }
 
-/// The router of [`ROUTES`], behind the guard.
+/// The router of [`ROUTES`], behind the guard. Whatever it answers is counted.
 pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
+    let counted = Arc::clone(&gateway.traffic);
     ROUTES
         .iter()
         .fold(Router::new(), |router, route| router.route(route.path, handler::<H>(route)))
@@ -215,5 +222,6 @@ pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
             Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")
         })
         .layer(axum::middleware::from_fn_with_state(hosts, guard::check))
+        .layer(axum::middleware::from_fn_with_state(counted, traffic::count))
         .with_state(gateway)
 }

@@ -1,7 +1,7 @@
 //! Accepts connections and speaks HTTP/1.1 on them, within limits.
 //!
 //! Invariant: a connection cannot hold more than its share: its head is bounded in bytes, lines and time, its body by the
-//! routes, their number by a semaphore. What is no request is answered all the same. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
+//! routes, the reading of its answer in time, their number by a semaphore. What is no request is answered all the same. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
 //! and at the deadline what is left is dropped. No TLS and no HTTP/2: until there is identity this listens on loopback.
 
 use std::convert::Infallible;
@@ -28,9 +28,11 @@ use tower::ServiceExt;
 use crate::gateway::{Gateway, begun};
 use crate::guard::HostList;
 use crate::limits;
+use crate::patience::Patient;
 use crate::port::Host;
 use crate::problem::Cut;
 use crate::routes;
+use crate::traffic::{CutBy, Traffic};
 use crate::unparsed::{self, Watched};
 
 /// What [`serve`] may be told. The defaults are those of [`crate::limits`].
@@ -42,6 +44,8 @@ pub struct ServeOptions {
     pub header_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
     /// How long requests in flight may take once shutdown has begun.
     pub shutdown_timeout: Duration,
     /// Open connections.
@@ -57,6 +61,7 @@ impl ServeOptions {
             hosts: HostList::loopback(port),
             header_timeout: limits::HEADER_READ_TIMEOUT,
             body_timeout: limits::BODY_READ_TIMEOUT,
+            write_timeout: limits::WRITE_TIMEOUT,
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
             connections_max: limits::CONNECTIONS_MAX,
             feeds_max: limits::FEEDS_MAX,
@@ -81,15 +86,13 @@ pub async fn serve<H: Host>(
 ) -> io::Result<()> {
     listener.local_addr()?;
     let (close, closing) = watch::channel(false);
-    let gateway = Gateway {
-        host,
-        closing: closing.clone(),
-        feeds: Arc::new(Semaphore::new(options.feeds_max)),
-        body_timeout: options.body_timeout,
-    };
+    let traffic = Arc::new(Traffic::new(options.connections_max, options.feeds_max));
+    let gateway =
+        Gateway { host, closing: closing.clone(), traffic: Arc::clone(&traffic), body_timeout: options.body_timeout };
     let router = routes::router(gateway, options.hosts.clone());
-    let connections = Connections { router, protocol: protocol(&options), closing };
     let room = Arc::new(Semaphore::new(options.connections_max));
+    let write_timeout = options.write_timeout;
+    let connections = Connections { router, protocol: protocol(&options), closing, traffic, write_timeout };
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -155,14 +158,17 @@ struct Connections {
     router: Router,
     protocol: http1::Builder,
     closing: watch::Receiver<bool>,
+    traffic: Arc<Traffic>,
+    write_timeout: Duration,
 }
 
 impl Connections {
     /// Serves one connection to its end. The permit is its place among the open ones.
     async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let Self { router, protocol, mut closing } = self;
+        let Self { router, protocol, mut closing, traffic, write_timeout } = self;
         let service = service_fn(move |request: Request<Incoming>| Box::pin(answer(router.clone(), request)));
-        let (stream, tail) = Watched::new(stream);
+        traffic.opened();
+        let (stream, tail) = Watched::new(Patient::new(stream, write_timeout));
         let mut connection = protocol.serve_connection(TokioIo::new(stream), service);
         let mut closes = false;
         let served = loop {
@@ -181,6 +187,10 @@ impl Connections {
         let problem = served.as_ref().err().and_then(unparsed::problem);
         if let Err(error) = &served {
             tracing::debug!(%error, "a connection ended early");
+            cut_by(error).into_iter().for_each(|by| traffic.cut(by));
+        }
+        if let Some(problem) = &problem {
+            traffic.answered(problem.status, Some(problem.code));
         }
         // A connection that broke is closed as it is.
         if served.is_ok() || problem.is_some() {
@@ -189,8 +199,20 @@ impl Connections {
                 Err(error) => tracing::debug!(%error, "a client went before its connection ended"),
             }
         }
+        traffic.closed();
         drop(permit);
     }
+}
+
+/// Which patience a connection was ended by, if it was one.
+fn cut_by(error: &hyper::Error) -> Option<CutBy> {
+    let stalled = |source: &(dyn std::error::Error + 'static)| {
+        source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    };
+    if error.is_timeout() {
+        return Some(CutBy::Head);
+    }
+    std::error::Error::source(error).is_some_and(stalled).then_some(CutBy::Answer)
 }
 
 async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Incomplete> {

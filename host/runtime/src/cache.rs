@@ -11,9 +11,10 @@ use std::{
     hash::Hasher,
     io::{self, Read as _, Write as _},
     os::fd::AsRawFd as _,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use rustix::mm::{Advice, madvise};
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
@@ -37,6 +38,26 @@ pub struct CacheError(#[from] io::Error);
 pub struct ArtifactCache {
     folder: Dir,
     secret: [u8; blake3::KEY_LEN],
+    asked: Asked,
+}
+
+/// What look-ups came to.
+#[derive(Default)]
+struct Asked {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What look-ups in a cache came to since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Artifacts that were taken.
+    pub hits: u64,
+    /// Artifacts that were not there.
+    pub misses: u64,
+    /// Artifacts that were there and not ours, damaged, or not to be loaded.
+    pub refused: u64,
 }
 
 impl ArtifactCache {
@@ -58,13 +79,35 @@ impl ArtifactCache {
 
     /// The cache in `folder` under a secret that is known.
     pub(crate) fn with_secret(folder: Dir, secret: [u8; blake3::KEY_LEN]) -> Self {
-        Self { folder, secret }
+        Self { folder, secret, asked: Asked::default() }
     }
 
     /// The artifact of that component for this very engine, if it is there and ours.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
         let name = name(engine, digest);
-        let mut file = self.folder.open(&name).ok()?;
+        let Ok(file) = self.folder.open(&name) else {
+            self.missed(1);
+            return None;
+        };
+        let loaded = self.loaded(engine, &name, file);
+        let counter = if loaded.is_some() { &self.asked.hits } else { &self.asked.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        loaded
+    }
+
+    /// Counts so many artifacts as not there.
+    pub(crate) fn missed(&self, count: usize) {
+        self.asked.misses.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// What look-ups came to so far.
+    pub(crate) fn counts(&self) -> CacheCounts {
+        let Asked { hits, misses, refused } = &self.asked;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheCounts { hits: read(hits), misses: read(misses), refused: read(refused) }
+    }
+
+    fn loaded(&self, engine: &Engine, name: &str, mut file: File) -> Option<Component> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).ok()?;
         if self.verified(&bytes).is_none() {

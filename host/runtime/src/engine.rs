@@ -13,7 +13,7 @@ use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, OFFERED, lin
 use wharf_event::Digest;
 
 use crate::{
-    cache::ArtifactCache,
+    cache::{ArtifactCache, CacheCounts},
     compiling::{Compile, load},
     inspect::{self, ComponentError, Kind},
     limits::EPOCH_MS,
@@ -82,6 +82,7 @@ impl Runtime {
     pub fn use_cache(&self, cache: ArtifactCache) {
         let early = std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner));
         early.iter().for_each(|(digest, artifact)| cache.keep(&self.engine, digest, artifact));
+        cache.missed(early.len());
         // A host has one cache; a second one would have nothing to add.
         let _ = self.cache.set(cache);
     }
@@ -116,6 +117,12 @@ impl Runtime {
                 Prepared::Transform(TransformRelease::new(digest, Arc::new(transform)))
             }
         })
+    }
+
+    /// What look-ups in the cache of compiled artifacts came to.
+    #[must_use]
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.get().map_or_else(CacheCounts::default, ArtifactCache::counts)
     }
 
     fn compiled(&self, digest: &Digest, wasm: &[u8]) -> Result<Component, ComponentError> {

@@ -15,7 +15,7 @@ mod release;
 mod settings;
 mod transform;
 
-pub use cache::{ArtifactCache, CacheError};
+pub use cache::{ArtifactCache, CacheCounts, CacheError};
 pub use checked::{Artifact, check_cache};
 pub use compiling::{Compile, compile};
 pub use engine::{Runtime, RuntimeError};

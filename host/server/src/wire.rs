@@ -156,7 +156,7 @@ impl Host {
     /// When the socket fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
         let port = self.address()?.port();
-        let adapter = HostAdapter::new(self.dispatcher.clone());
+        let adapter = HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime));
         let searches = adapter.clone();
         let shutdown = async move {
             shutdown.await;

@@ -133,3 +133,29 @@ async fn what_is_in_flight_at_the_shutdown_deadline_is_dropped() {
     server.shut_down().await.unwrap().unwrap();
     assert_eq!(rest(&mut in_flight).await, b"");
 }
+
+#[tokio::test]
+async fn a_reader_who_stops_reading_is_cut_and_what_was_cut_is_counted() {
+    let server = Server::start_with(FakeHost::default(), |options| {
+        options.write_timeout = SOON;
+        options.header_timeout = 10 * SOON;
+    })
+    .await;
+    let large = format!("\"{}\"", "x".repeat(1_000_000));
+    for n in 0..16 {
+        let sent = post("/events", STRUCTURED, structured(&n.to_string(), &large)).send(server.addr).await;
+        assert_eq!(sent.status, 202);
+    }
+    let _held = connect(&server, &get("/v1/tenants/acme/events").bytes(server.addr)).await;
+    let _idle = connect(&server, b"").await;
+    loop {
+        let page = String::from_utf8(get("/metrics").send(server.addr).await.body).unwrap();
+        let cut = |by: &str| page.contains(&format!("wharf_http_cut_total{{by=\"{by}\"}} 1\n"));
+        assert!(!cut("body"), "{page}");
+        // Both are gone when nothing but this request is left.
+        if cut("answer") && cut("head") && page.contains("wharf_http_connections 1\n") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}

@@ -10,11 +10,14 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
+use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, KeyView,
     MismatchView, QueueView, RedriveView, RuleVerdict, StatsView, TargetRef, ValueView, event_json,
 };
-use wharf_gateway::{Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, PlainIdentity, Redrive, Refusal};
+use wharf_gateway::{
+    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
+};
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
 
@@ -113,6 +116,13 @@ impl Intake for FakeHost {
 
     fn ready(&self) -> Result<(), Refusal> {
         known((!*self.refuses_ready.lock().unwrap()).then_some(()), Code::NotReady)
+    }
+}
+
+impl Measures for FakeHost {
+    async fn measures(&self) -> Vec<Family> {
+        let accepted = self.accepted() as u64;
+        vec![Family::of_one(Kind::Counter, "made_up_total", "Events.", Reading::Count(accepted))]
     }
 }
 

@@ -10,7 +10,7 @@ use wharf_gateway::view::{
     RuleVerdict, StatsView, TenantsView, ValueView,
 };
 
-use crate::client::{HUNG, get, post};
+use crate::client::{Answer, HUNG, exchange, get, post};
 use crate::host::{KEYS, position};
 use crate::receiving::structured;
 use crate::server::Server;
@@ -167,5 +167,24 @@ async fn the_host_says_that_it_lives_whether_it_is_ready_and_what_its_errors_mea
         let answer = get(format!("/errors/{code}")).send(server.addr).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
         assert_eq!(answer.body, wharf_gateway::page(code).as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_host_and_what_was_answered_by_status_and_code() {
+    let server = with_events(&["a", "b"]).await;
+    get("/nowhere").send(server.addr).await.refused(Code::RouteUnknown);
+    Answer::of(&exchange(server.addr, b"this is no HTTP\r\n\r\n").await).refused(Code::RequestMalformed);
+    let answer = get("/metrics").send(server.addr).await;
+    let page = String::from_utf8(answer.body).unwrap();
+    for line in [
+        "made_up_total 2",
+        "wharf_http_answers_total{status=\"202\"} 2",
+        "wharf_http_answers_total{status=\"404\"} 1",
+        "wharf_http_problems_total{code=\"route-unknown\"} 1",
+        "wharf_http_problems_total{code=\"request-malformed\"} 1",
+        "wharf_http_feeds 0",
+    ] {
+        assert!(page.lines().any(|other| other == line), "no line {line}:\n{page}");
     }
 }

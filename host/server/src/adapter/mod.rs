@@ -6,29 +6,35 @@ mod detail;
 mod feed;
 mod intake;
 mod key_value;
+mod measures;
 mod page;
+mod process;
 mod search;
 #[cfg(test)]
 mod tests;
 mod view;
 
+use std::sync::Arc;
+
 use wharf_delivery::{Refused, TableError};
 use wharf_dispatch::{AcceptError, ArchiveError, AskError, Dispatcher, Unknown};
 use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
+use wharf_runtime::Runtime;
 
 /// The host as the gateway sees it.
 #[derive(Clone)]
 pub struct HostAdapter {
     dispatcher: Dispatcher,
+    runtime: Arc<Runtime>,
     searches: search::Searches,
 }
 
 impl HostAdapter {
-    /// The ports of this dispatcher.
+    /// The ports of this dispatcher, whose plugins run in `runtime`.
     #[must_use]
-    pub fn new(dispatcher: Dispatcher) -> Self {
-        Self { dispatcher, searches: search::Searches::new() }
+    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>) -> Self {
+        Self { dispatcher, runtime, searches: search::Searches::new() }
     }
 
     /// Ends the searches that run, so that a stop need not wait for them.

@@ -4,12 +4,14 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
 };
 
 use serde_json::json;
 use wharf_dispatch::{Dispatcher, Options, RuleSet, Surroundings};
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 use wharf_gateway::ServeOptions;
+use wharf_runtime::Runtime;
 
 use super::HostAdapter;
 
@@ -44,7 +46,8 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = ServeOptions::loopback(address.port());
-        here.spawn(wharf_gateway::serve(listener, HostAdapter::new(dispatcher), options, std::future::pending::<()>()));
+        let adapter = HostAdapter::new(dispatcher, Arc::new(Runtime::new().unwrap()));
+        here.spawn(wharf_gateway::serve(listener, adapter, options, std::future::pending::<()>()));
         address
     });
     let send = || ask(address, "POST", "/events?type=t&source=test", "{}");
@@ -62,5 +65,9 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
     assert!(ask(address, "GET", "/livez", "").starts_with("HTTP/1.1 200 "));
     let page = ask(address, "GET", "/v1/tenants/acme/events", "");
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("\"type\":\"t\""), "{page}");
+    // What the state would say is left out of the metrics; that the log failed is not.
+    let metrics = ask(address, "GET", "/metrics", "");
+    assert!(metrics.contains("wharf_log_failed 1\n") && metrics.contains("wharf_ready 0\n"), "{metrics}");
+    assert!(metrics.contains("wharf_http_problems_total{code=\"log-failed\"} 3\n"), "{metrics}");
     runtime.shutdown_background();
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod formats;
 mod full_disk;
 mod host;
+mod metrics;
 mod reading;
 mod refusals;
 mod restarts;

@@ -1,0 +1,221 @@
+//! Port: what the host measures of itself.
+//!
+//! Invariant: it tells what it can also where the log failed; then what the state would say is left out, since whether that is
+//! durable is not known. `docs/metrics.md` lists every family, which a test compares.
+
+use std::collections::BTreeMap;
+
+use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, Figures, StateFigures};
+use wharf_event::{Code, PluginName, TenantName};
+use wharf_gateway::{
+    Measures,
+    measure::{Family, Kind, OTHER, Reading},
+};
+use wharf_runtime::CacheCounts;
+
+use super::{HostAdapter, process};
+
+impl Measures for HostAdapter {
+    async fn measures(&self) -> Vec<Family> {
+        let mut families = self.standing();
+        if let Ok(state) = self.dispatcher.state_figures().await {
+            families.extend(of_state(&state, self.dispatcher.now_ms()));
+        }
+        families.extend(of_figures(&self.dispatcher.figures()));
+        families.push(self.cache());
+        families.extend(process::families());
+        families
+    }
+}
+
+impl HostAdapter {
+    /// Whether all is well.
+    fn standing(&self) -> Vec<Family> {
+        let failed = u64::from(self.dispatcher.failure().is_some());
+        let short_of = self.dispatcher.short_of().unwrap_or(0);
+        let gauge = |name, help, value| Family::of_one(Kind::Gauge, name, help, Reading::Count(value));
+        let mut info =
+            Family::new(Kind::Gauge, "wharf_info", "Always 1; the label says which version runs.", &["version"]);
+        info.push(&[env!("CARGO_PKG_VERSION")], Reading::Count(1));
+        let ready = u64::from(wharf_gateway::Intake::ready(self).is_ok());
+        vec![
+            info,
+            gauge("wharf_ready", "1 while events are taken.", ready),
+            gauge("wharf_log_failed", "1 when the log failed, and nothing is acknowledged until a restart.", failed),
+            gauge("wharf_disk_short_bytes", "Bytes that must become free before new events are taken.", short_of),
+        ]
+    }
+
+    /// The cache of compiled artifacts.
+    fn cache(&self) -> Family {
+        let CacheCounts { hits, misses, refused } = self.runtime.cache_counts();
+        let help = "Look-ups in the cache of compiled artifacts, by what they came to.";
+        let mut family = Family::new(Kind::Counter, "wharf_artifact_cache_total", help, &["result"]);
+        for (result, count) in [("hit", hits), ("miss", misses), ("refused", refused)] {
+            family.push(&[result], Reading::Count(count));
+        }
+        family
+    }
+}
+
+/// What is counted in the state: exact over crashes, and since the tenant's first event.
+fn of_state(state: &StateFigures, now_ms: u64) -> Vec<Family> {
+    let tenants = |kind, name, help, of: fn(&wharf_delivery::StatsRow) -> u64| {
+        let mut family = Family::new(kind, name, help, &["tenant"]);
+        for of_tenant in &state.tenants {
+            family.push(&[of_tenant.tenant.as_str()], Reading::Count(of(&of_tenant.stats)));
+        }
+        family
+    };
+    let counter = |name, help, of| tenants(Kind::Counter, name, help, of);
+    let mut age = Family::new(
+        Kind::Gauge,
+        "wharf_deliveries_oldest_age_seconds",
+        "Age of the oldest event that waits for a plugin.",
+        &["tenant", "plugin"],
+    );
+    for lane in &state.lanes {
+        let seconds = seconds(now_ms.saturating_sub(lane.since_ms) * 1_000);
+        age.push(&[lane.tenant.as_str(), lane.plugin.as_str()], Reading::Number(seconds));
+    }
+    let mut letters =
+        Family::new(Kind::Gauge, "wharf_dead_letters", "Letters in a dead-letter queue.", &["tenant", "queue"]);
+    for queue in &state.queues {
+        letters.push(&[queue.tenant.as_str(), queue.queue.as_str()], Reading::Count(queue.depth));
+    }
+    vec![
+        counter("wharf_events_received_total", "Events that were accepted, duplicates not counted.", |row| row.events),
+        counter("wharf_events_published_total", "Events that handlers published.", |row| row.published),
+        counter("wharf_deliveries_matched_total", "Deliveries that arose by a rule's match.", |row| row.deliveries),
+        tenants(Kind::Gauge, "wharf_deliveries_pending", "Deliveries that are not settled.", |row| row.pending),
+        age,
+        counter("wharf_dead_lettered_total", "Deliveries that were given up.", |row| row.dead_letters),
+        counter("wharf_redriven_total", "Dead letters that became deliveries again.", |row| row.redriven),
+        letters,
+    ]
+}
+
+/// What is counted since the start.
+fn of_figures(figures: &Figures) -> Vec<Family> {
+    let mut duplicates = Family::new(
+        Kind::Counter,
+        "wharf_events_duplicate_total",
+        "Events that had been accepted before, and were not accepted again.",
+        &["tenant"],
+    );
+    let mut conflicts = Family::new(
+        Kind::Counter,
+        "wharf_attempt_conflicts_total",
+        "Runs of attempts that met a conflict, and were made again.",
+        &["tenant"],
+    );
+    for (tenant, totals) in &figures.tenants {
+        duplicates.push(&[tenant.as_str()], Reading::Count(totals.duplicates));
+        conflicts.push(&[tenant.as_str()], Reading::Count(totals.conflicts));
+    }
+    let write = &figures.frames.write_us;
+    let requests = &figures.frames.requests;
+    let mut families = vec![
+        duplicates,
+        conflicts,
+        Family::of_one(
+            Kind::Histogram,
+            "wharf_log_write_seconds",
+            "How long a frame took to be written to the log and synced.",
+            times(write),
+        ),
+        Family::of_one(
+            Kind::Histogram,
+            "wharf_log_frame_requests",
+            "Requests that one frame made durable.",
+            counts(requests),
+        ),
+    ];
+    families.extend(of_attempts(&figures.attempts));
+    families
+}
+
+/// A plugin's attempts over all its releases.
+type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a PluginName)>, (Distribution, BTreeMap<Code, u64>)>;
+
+fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family> {
+    let mut ends = Family::new(
+        Kind::Counter,
+        "wharf_attempts_total",
+        "Attempts that were settled, by how and by the plugin's release.",
+        &["tenant", "plugin", "release", "outcome"],
+    );
+    let mut plugins = ByPlugin::new();
+    for (of, figures) in attempts {
+        let release = of.as_ref().map(|of| of.release.map_or_else(|| "none".to_owned(), |release| release.to_string()));
+        let names = of.as_ref().map(|of| (&of.tenant, &of.plugin));
+        let (tenant, plugin) = words(names);
+        let release = release.as_deref().unwrap_or(OTHER);
+        for (outcome, count) in [
+            ("ack", figures.acknowledged),
+            ("filtered", figures.filtered),
+            ("retry", figures.retried),
+            ("dead-letter", figures.dead_lettered),
+        ] {
+            ends.push(&[tenant, plugin, release, outcome], Reading::Count(count));
+        }
+        match plugins.entry(names) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert((figures.took_us.clone(), figures.failed.clone()));
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                let (took, failed) = place.get_mut();
+                took.add(&figures.took_us);
+                figures.failed.iter().for_each(|(code, count)| *failed.entry(*code).or_default() += count);
+            }
+        }
+    }
+    let mut took = Family::new(
+        Kind::Histogram,
+        "wharf_attempt_seconds",
+        "How long attempts took, transforms included.",
+        &["tenant", "plugin"],
+    );
+    let mut failed = Family::new(
+        Kind::Counter,
+        "wharf_attempts_failed_total",
+        "Attempts that failed, by the code of what ended them; those that hit a limit have a code that begins with `limit-`.",
+        &["tenant", "plugin", "code"],
+    );
+    for (names, (of_plugin, codes)) in &plugins {
+        let (tenant, plugin) = words(*names);
+        took.push(&[tenant, plugin], times(of_plugin));
+        codes.iter().for_each(|(code, count)| failed.push(&[tenant, plugin, code.as_str()], Reading::Count(*count)));
+    }
+    vec![ends, failed, took]
+}
+
+fn words<'a>(names: Option<(&'a TenantName, &'a PluginName)>) -> (&'a str, &'a str) {
+    names.map_or((OTHER, OTHER), |(tenant, plugin)| (tenant.as_str(), plugin.as_str()))
+}
+
+/// Microseconds as seconds.
+fn times(us: &Distribution) -> Reading {
+    Reading::Buckets {
+        bounds: us.bounds.iter().map(|bound| seconds(*bound)).collect(),
+        counts: us.counts.clone(),
+        sum: seconds(us.sum),
+    }
+}
+
+fn counts(of: &Distribution) -> Reading {
+    Reading::Buckets {
+        bounds: of.bounds.iter().map(|bound| number(*bound)).collect(),
+        counts: of.counts.clone(),
+        sum: number(of.sum),
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    number(us) / 1_000_000.0
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a measure beyond 2^53 may be off by one")]
+fn number(count: u64) -> f64 {
+    count as f64
+}

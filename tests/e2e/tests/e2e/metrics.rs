@@ -1,0 +1,99 @@
+//! Goal: what `/metrics` says is what happened, in a form that Prometheus takes, and `docs/metrics.md` lists all of it.
+//!
+//! promtool's own verdict is asked for by `cargo xtask strangers`.
+
+use std::collections::BTreeSet;
+
+use crate::host::{Host, Site};
+
+/// The lines of the page that begin so.
+fn lines(host: &Host, start: &str) -> Vec<String> {
+    let (status, page) = host.get("/metrics");
+    assert_eq!(status, 200);
+    page.as_str().unwrap().lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+}
+
+/// The value of a line, whose labels are as given.
+fn value(host: &Host, series: &str) -> u64 {
+    let found = lines(host, series);
+    let [line] = found.as_slice() else { panic!("{series}: {found:?}") };
+    line.rsplit(' ').next().unwrap().parse().unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn metrics_count_what_happened_and_exact_ones_go_on_after_a_crash() {
+    let site = Site::probe("cpu_ms = 100", "attempts = 1");
+    let host = site.start("serve");
+    for (id, kind) in [("1", "probe.increment"), ("2", "probe.increment"), ("2", "probe.increment"), ("3", "other")] {
+        host.send(id, kind);
+    }
+    host.send("4", "probe.loop");
+    host.send("5", "probe.reject");
+    host.settled("acme");
+    let release = host.get("/v1/tenants/acme/events/1").1["deliveries"][0]["attempts"][0]["release"].clone();
+    let attempts = format!("wharf_attempts_total{{tenant=\"acme\",plugin=\"probe\",release={release},outcome=");
+    let of_probe = "tenant=\"acme\",plugin=\"probe\"";
+    for (series, expected) in [
+        ("wharf_events_received_total{tenant=\"acme\"}".to_owned(), 5),
+        ("wharf_events_duplicate_total{tenant=\"acme\"}".to_owned(), 1),
+        ("wharf_deliveries_matched_total{tenant=\"acme\"}".to_owned(), 4),
+        ("wharf_deliveries_pending{tenant=\"acme\"}".to_owned(), 0),
+        ("wharf_dead_lettered_total{tenant=\"acme\"}".to_owned(), 2),
+        ("wharf_dead_letters{tenant=\"acme\",queue=\"dead\"}".to_owned(), 2),
+        (format!("{attempts}\"ack\"}}"), 2),
+        (format!("{attempts}\"dead-letter\"}}"), 2),
+        (format!("{attempts}\"retry\"}}"), 0),
+        (format!("wharf_attempts_failed_total{{{of_probe},code=\"limit-cpu\"}}"), 1),
+        (format!("wharf_attempts_failed_total{{{of_probe},code=\"handler-reject\"}}"), 1),
+        (format!("wharf_attempt_seconds_count{{{of_probe}}}"), 4),
+        (format!("wharf_attempt_seconds_bucket{{{of_probe},le=\"0.05\"}}"), 3),
+        ("wharf_artifact_cache_total{result=\"miss\"}".to_owned(), 1),
+        ("wharf_http_answers_total{status=\"202\"}".to_owned(), 6),
+        ("wharf_ready".to_owned(), 1),
+    ] {
+        assert_eq!(value(&host, &series), expected, "{series}");
+    }
+    // A frame for the rules, one for each event that came alone; a duplicate makes none.
+    assert!(value(&host, "wharf_log_write_seconds_count") >= 6);
+    let (frames, requests) = ("wharf_log_frame_requests_count", "wharf_log_frame_requests_sum");
+    assert!(value(&host, requests) >= value(&host, frames));
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(value(&host, "wharf_events_received_total{tenant=\"acme\"}"), 5);
+    assert_eq!(value(&host, "wharf_artifact_cache_total{result=\"hit\"}"), 1);
+    assert_eq!(lines(&host, "wharf_attempts_total{"), Vec::<String>::new());
+}
+
+#[test]
+fn the_age_of_what_waits_is_told_while_it_waits() {
+    let site = Site::probe("", "first = \"1h\", max = \"1h\"");
+    let host = site.start("serve");
+    let age = "wharf_deliveries_oldest_age_seconds";
+    assert_eq!(lines(&host, age), Vec::<String>::new());
+    host.send("1", "probe.panic");
+    host.stats_until("acme", |stats| stats["retries"] == 1);
+    host.wait(std::time::Duration::from_millis(20));
+    let told = lines(&host, age);
+    let [line] = told.as_slice() else { panic!("{told:?}") };
+    assert!(line.starts_with(&format!("{age}{{tenant=\"acme\",plugin=\"probe\"}} 0.")), "{line}");
+}
+
+#[test]
+fn the_page_of_metrics_lists_every_family_and_no_other() {
+    let site = Site::probe("", "first = \"1h\", max = \"1h\", attempts = 2");
+    let host = site.start("serve");
+    host.send("1", "probe.reject");
+    host.send("2", "probe.panic");
+    host.stats_until("acme", |stats| stats["attempts"] == 2);
+    assert_eq!(host.get("/nowhere").0, 404);
+    let told: BTreeSet<String> =
+        lines(&host, "# TYPE ").iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
+    let page = include_str!("../../../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let listed: BTreeSet<String> = rows
+        .flat_map(|names| names.split(['`', ',', ' ']))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(told, listed);
+}
