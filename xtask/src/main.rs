@@ -16,6 +16,7 @@ mod interrupt;
 mod payloads;
 mod poll;
 mod sim;
+mod strangers;
 mod tally;
 mod test;
 
@@ -40,6 +41,8 @@ enum Command {
     Faults(faults::Args),
     /// Let each hostile guest break its limit again and again, and look what stays in the host's memory.
     Hostile(hostile::Args),
+    /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
+    Strangers(strangers::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Sim(args) => sim::run(&args),
         Command::Faults(args) => faults::run(&args),
         Command::Hostile(args) => hostile::run(&args),
+        Command::Strangers(args) => strangers::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {

@@ -1,0 +1,169 @@
+//! The command line of `cargo xtask strangers`, and what each stranger is asked.
+//!
+//! Invariant: the exit status says whether all of them agreed; each has one line on stdout, with its own words above it where it did
+//! not.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use super::attack;
+use super::tools::Tools;
+use crate::guests::{self, cargo};
+use crate::host::binary::{self, Profile};
+use crate::host::{Host, Stage};
+
+/// The configuration of the host: a plugin that does what events ask it to.
+const CONFIG: &str = r#"
+default_tenant = "acme"
+[tenants.acme.plugins.probe]
+component = "probe.wasm"
+grants = { publish = ["probe.*"], kv = ["probe"] }
+[tenants.acme.rules.probe]
+pattern = { type = [{ prefix = "probe." }] }
+targets = [{ plugin = "probe", retry = { attempts = 1 }, dead_letter = "dead" }]
+"#;
+
+/// How long one answer may take.
+const ANSWER_S_MAX: Duration = Duration::from_secs(20);
+
+/// Options of `cargo xtask strangers`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Ask only these.
+    #[arg(value_enum)]
+    only: Vec<Stranger>,
+    /// Run this binary instead of one that is built first.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stranger {
+    /// The CloudEvents SDK of PyPI sends in every mode that it has, and reads back.
+    Pypi,
+    /// The one of npm does the same.
+    Npm,
+    /// Looks for answers that /openapi.json does not describe.
+    Schemathesis,
+    /// Attacks by slow heads, slow bodies and slow reading, for about a minute.
+    Slowhttptest,
+    /// Checks the page of metrics.
+    Promtool,
+}
+
+/// Any client of the host.
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl Client {
+    fn new(base: &str) -> Self {
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(ANSWER_S_MAX));
+        // Each request has a connection of its own, so that it is seen whether new ones are taken.
+        Self { agent: config.max_idle_connections(0).build().into(), base: base.to_owned() }
+    }
+
+    /// The whole address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// What is at a path.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let answer = self.agent.get(self.url(path)).call().with_context(|| format!("GET {path}"))?;
+        Ok(answer.into_body().read_to_string()?)
+    }
+
+    /// Posts to a path.
+    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Result<()> {
+        let request = self.agent.post(self.url(path)).content_type(content_type);
+        request.send(body).map(drop).with_context(|| format!("POST {path}"))
+    }
+}
+
+/// Asks the strangers, one after the other.
+pub fn run(args: &Args) -> Result<()> {
+    let tools = Tools::new(&cargo::workspace(&cargo::repository())?.target);
+    let stage = Stage::lay_out(&std::env::temp_dir(), "wharf-strangers-", CONFIG, &guests::build()?)?;
+    let binary = match &args.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => binary::build(Profile::Dev)?,
+    };
+    let host = Host::start(&binary, &stage, ([127, 0, 0, 1], 0).into())?;
+    let client = Client::new(&host.ready().url);
+    // Something of everything that can be read: keys, dead letters, events of several kinds.
+    for kind in ["probe.increment", "probe.reject", "probe.chain", "nobody.listens"] {
+        client.post(&format!("/events?type={kind}&source=strangers"), "application/json", "{}")?;
+    }
+    let mut refused = 0;
+    for stranger in Stranger::value_variants() {
+        if args.only.is_empty() || args.only.contains(stranger) {
+            match ask(*stranger, &tools, &client) {
+                Ok(said) => println!("{:14} ok      {said}", format!("{stranger:?}").to_lowercase()),
+                Err(error) => {
+                    refused += 1;
+                    println!("{:14} REFUSED {error:#}", format!("{stranger:?}").to_lowercase());
+                }
+            }
+        }
+    }
+    host.stop()?;
+    if refused > 0 {
+        bail!("{refused} of the strangers found something");
+    }
+    Ok(())
+}
+
+fn ask(stranger: Stranger, tools: &Tools, client: &Client) -> Result<String> {
+    let scripts = cargo::repository().join("tests/strangers");
+    match stranger {
+        Stranger::Pypi => {
+            said(Command::new(tools.python()?.join("python")).arg(scripts.join("pypi.py")).arg(client.url("")))
+        }
+        Stranger::Npm => {
+            let sdk = tools.npm("cloudevents")?;
+            said(Command::new("node").arg(scripts.join("npm.mjs")).arg(sdk).arg(client.url("")))
+        }
+        Stranger::Schemathesis => schemathesis(&tools.python()?, &scripts, client),
+        Stranger::Slowhttptest => attack::run(&tools.debian("slowhttptest", "slowhttptest")?, client),
+        Stranger::Promtool => promtool(&tools.debian("prometheus", "promtool")?, client),
+    }
+}
+
+/// The last line that a program prints; all of them where it fails.
+fn said(command: &mut Command) -> Result<String> {
+    let done = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
+    let words = String::from_utf8_lossy(&done.stdout);
+    if !done.status.success() {
+        print!("{words}{}", String::from_utf8_lossy(&done.stderr));
+        bail!("it ended with {}", done.status);
+    }
+    Ok(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim_matches(['=', ' ']).to_owned())
+}
+
+fn schemathesis(programs: &Path, scripts: &Path, client: &Client) -> Result<String> {
+    let mut command = Command::new(programs.join("schemathesis"));
+    command.arg("--config-file").arg(scripts.join("schemathesis.toml")).arg("run").arg(client.url("/openapi.json"));
+    command.args(["--checks", "all", "--continue-on-failure", "--max-examples", "100", "--request-timeout", "20"]);
+    // It keeps a database of what failed where it runs.
+    said(command.args(["--no-color", "--warnings", "off"]).current_dir(std::env::temp_dir()))
+}
+
+fn promtool(promtool: &Path, client: &Client) -> Result<String> {
+    let page = client.get("/metrics")?;
+    let mut file = tempfile::tempfile()?;
+    std::io::Write::write_all(&mut file, page.as_bytes())?;
+    std::io::Seek::rewind(&mut file)?;
+    let done = Command::new(promtool).args(["check", "metrics"]).stdin(file).output().context("starting promtool")?;
+    let words = [done.stdout, done.stderr].concat();
+    if !done.status.success() || !words.is_empty() {
+        bail!("{}: {}", done.status, String::from_utf8_lossy(&words));
+    }
+    let families = page.lines().filter(|line| line.starts_with("# TYPE ")).count();
+    Ok(format!("nothing to say against {families} families"))
+}

@@ -1,0 +1,99 @@
+//! The tools of the strangers, fetched where they are not there yet.
+//!
+//! Invariant: a tool's folder is of the versions that are named here, or it is made again. It names no host: the machine's own
+//! settings of pip, npm and apt are used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::guests::{apt, process};
+
+/// What is taken from PyPI.
+const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
+
+/// What is taken from npm.
+const NPM: [&str; 1] = ["cloudevents@10.0.0"];
+
+/// Where tools are.
+pub struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// Tools in the build folder.
+    pub fn new(target: &Path) -> Self {
+        Self { folder: target.join("strangers") }
+    }
+
+    /// The folder of the programs of a Python environment with [`PYTHON`] in it.
+    pub fn python(&self) -> Result<PathBuf> {
+        let folder = self.made("python", &PYTHON, |folder| {
+            process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+            process::run(Command::new(folder.join("bin/pip")).args(["install", "--quiet"]).args(PYTHON))
+        })?;
+        Ok(folder.join("bin"))
+    }
+
+    /// The folder of the npm package of that name, one of [`NPM`].
+    pub fn npm(&self, package: &str) -> Result<PathBuf> {
+        let folder = self.made("npm", &NPM, |folder| {
+            fs::write(folder.join("package.json"), "{\"private\": true}")?;
+            let mut install = Command::new("npm");
+            process::run(install.args(["install", "--no-audit", "--no-fund"]).args(NPM).current_dir(folder))
+        })?;
+        Ok(folder.join("node_modules").join(package))
+    }
+
+    /// A program of a package of Debian.
+    pub fn debian(&self, package: &str, program: &str) -> Result<PathBuf> {
+        Ok(apt::unpacked(package, &self.folder.join(package))?.join("usr/bin").join(program))
+    }
+
+    /// A folder that `make` has filled for these versions.
+    fn made(&self, name: &str, versions: &[&str], make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let (folder, versions) = (self.folder.join(name), versions.join("\n"));
+        let stamp = folder.join("stamp");
+        if fs::read_to_string(&stamp).is_ok_and(|done| done == versions) {
+            return Ok(folder);
+        }
+        eprintln!("strangers: fetching {} ...", versions.replace('\n', ", "));
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        make(&folder).with_context(|| format!("fetching {versions}"))?;
+        fs::write(&stamp, versions).with_context(|| format!("writing {}", stamp.display()))?;
+        Ok(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_once_for_its_versions_and_again_for_others_or_after_a_failure() {
+        let target = tempfile::tempdir().unwrap();
+        let tools = Tools::new(target.path());
+        let mut made = Vec::new();
+        for versions in [["a=1"], ["a=1"], ["a=2"], ["a=2"]] {
+            let make = |folder: &Path| Ok(fs::write(folder.join("made"), made.len().to_string())?);
+            let folder = tools.made("x", &versions, make).unwrap();
+            made.push(fs::read_to_string(folder.join("made")).unwrap());
+        }
+        assert_eq!(made, ["0", "0", "2", "2"]);
+        assert!(tools.made("x", &["a=3"], |_| bail!("no network")).is_err());
+        let mut again = false;
+        let make = |_: &Path| {
+            again = true;
+            Ok(())
+        };
+        tools.made("x", &["a=3"], make).unwrap();
+        assert!(again);
+    }
+}
