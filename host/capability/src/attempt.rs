@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wharf_delivery::{DeliveryId, GrantsDocument, HostLimits, LimitsDocument};
-use wharf_event::{BucketName, Event, PluginName, TenantName};
+use wharf_delivery::{DeliveryId, Details, GrantsDocument, HostLimits, LimitsDocument};
+use wharf_event::{BucketName, Code, Event, PluginName, TenantName};
 
 use crate::{
     effects::Effects,
@@ -68,6 +68,8 @@ pub struct AttemptContext {
 /// The memory, table and instance budget of an attempt, summed over everything that it creates.
 #[derive(Debug)]
 pub struct Budget {
+    /// Bytes of linear memory so far. Memories never shrink.
+    memory_bytes: usize,
     memory_bytes_left: usize,
     table_elements_left: usize,
     /// The attempt asked for more memory than it may have.
@@ -82,7 +84,13 @@ impl Budget {
     pub fn new(limits: LimitsDocument) -> Self {
         let memory_bytes_left = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         let table_elements_left = usize::try_from(limits.host.table_elements).unwrap_or(usize::MAX);
-        Self { memory_bytes_left, table_elements_left, memory_refused: false, tables_refused: false }
+        Self {
+            memory_bytes: 0,
+            memory_bytes_left,
+            table_elements_left,
+            memory_refused: false,
+            tables_refused: false,
+        }
     }
 }
 
@@ -95,7 +103,9 @@ fn take(left: &mut usize, wanted: usize) -> bool {
 
 impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let taken = take(&mut self.memory_bytes_left, desired.saturating_sub(current));
+        let grown = desired.saturating_sub(current);
+        let taken = take(&mut self.memory_bytes_left, grown);
+        self.memory_bytes += if taken { grown } else { 0 };
         self.memory_refused |= !taken;
         Ok(taken)
     }
@@ -154,10 +164,18 @@ impl Attempt {
         self.log.last_error()
     }
 
-    /// What it did and read.
+    /// What it did and read, and what it used and said (but for its CPU time, which is not known here).
     #[must_use]
-    pub fn into_effects(self) -> Effects {
-        self.effects
+    pub fn finish(self) -> (Effects, Details) {
+        let Self { effects, log, table, wasi, budget, .. } = self;
+        // A stream says the rest of its last line when it goes.
+        drop((table, wasi));
+        let mut details =
+            Details { memory_bytes: budget.memory_bytes as u64, log: log.take_tail(), ..Details::default() };
+        if budget.memory_refused || budget.tables_refused {
+            details.met(Code::LimitMemory);
+        }
+        (effects, details)
     }
 }
 

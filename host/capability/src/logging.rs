@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wharf_delivery::HostLimits;
+use wharf_delivery::{HostLimits, LogLevel, LogTail};
 use wharf_event::{PluginName, TenantName};
 
 use crate::{
@@ -30,6 +30,7 @@ struct Lines {
     bytes_left: usize,
     dropped_left: u32,
     last_error: Option<String>,
+    tail: LogTail,
 }
 
 impl AttemptLog {
@@ -44,11 +45,17 @@ impl AttemptLog {
             bytes_left: bytes(limits.log_kib),
             dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
             last_error: None,
+            tail: LogTail::default(),
         })))
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last_error.clone()
+    }
+
+    /// The last lines, which are kept with the attempt.
+    pub(crate) fn take_tail(&self) -> LogTail {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).tail)
     }
 
     /// Takes a line.
@@ -57,6 +64,16 @@ impl AttemptLog {
     /// When far more lines were dropped than there is room for.
     pub(crate) fn line(&self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write(level, context, message)
+    }
+}
+
+fn kept(level: Level) -> LogLevel {
+    match level {
+        Level::Trace => LogLevel::Trace,
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error | Level::Critical => LogLevel::Error,
     }
 }
 
@@ -69,6 +86,7 @@ impl Lines {
     fn write(&mut self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
         let (context, message) = (clipped(context), clipped(message));
         let bytes = context.len() + message.len();
+        self.tail.push(kept(level), context, message);
         if matches!(level, Level::Error | Level::Critical) {
             self.last_error = Some(message.to_owned());
         }

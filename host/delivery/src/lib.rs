@@ -10,6 +10,7 @@ mod carry;
 mod codec;
 mod configure;
 mod dedup;
+mod details;
 mod document;
 mod ids;
 pub mod keys;
@@ -31,6 +32,7 @@ pub use apply::{Due, History, apply};
 pub use carry::{CarriedEvent, CarriedRow, CarryRequest};
 pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
+pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
     Document, GrantsDocument, HostLimits, LimitsDocument, PluginDocument, RetentionDocument, RuleDocument,
     TargetDocument, TenantDocument,

@@ -35,3 +35,9 @@ pub const CARRIED_EVENTS_MAX: usize = 200;
 
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
+
+/// Lines of an attempt's log that are kept with it: the last ones.
+pub const LOG_LINES_KEPT_MAX: usize = 100;
+
+/// Bytes of those lines.
+pub const LOG_BYTES_KEPT_MAX: usize = 8 << 10;

@@ -3,11 +3,13 @@
 //! docs/design/records.md describes the bytes. Invariant: a kind's layout never changes; a new layout is a new kind. (A new case of
 //! a tagged field, such as an outcome, is no new layout: what was written before reads as it did.)
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
 
 use crate::{
-    CarriedRow, DeliveryId, SegmentFacts, Table,
+    CarriedRow, DeliveryId, Details, SegmentFacts, Table,
     codec::{DecodeError, Reader, Writer},
     rows::Row as _,
 };
@@ -39,6 +41,8 @@ pub enum RecordKind {
     Follow = 8,
     /// What a full segment holds.
     Sealed = 9,
+    /// An attempt was settled, and what it used and said.
+    Settled = 10,
 }
 
 /// Who an event is owed to.
@@ -112,6 +116,8 @@ pub struct Attempt {
     pub release: Option<Digest>,
     /// Wall time, in microseconds.
     pub duration_us: u64,
+    /// What it used and said; absent where nothing ran, and for attempts of before this was kept.
+    pub details: Option<Arc<Details>>,
 }
 
 /// One record.
@@ -192,7 +198,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -202,6 +208,7 @@ impl RecordKind {
         Self::Cleaned,
         Self::Follow,
         Self::Sealed,
+        Self::Settled,
     ];
 
     /// The kind of that number.
@@ -218,7 +225,8 @@ impl Record {
         match self {
             Record::Configure { .. } => RecordKind::Configure,
             Record::Accept { .. } => RecordKind::Accept,
-            Record::Settle { .. } => RecordKind::Settle,
+            Record::Settle { attempt: Attempt { details: None, .. }, .. } => RecordKind::Settle,
+            Record::Settle { .. } => RecordKind::Settled,
             Record::Redrive { .. } => RecordKind::Redrive,
             Record::Carry { .. } => RecordKind::Carry,
             Record::Rules { .. } => RecordKind::Rules,
@@ -278,6 +286,9 @@ impl Record {
                         None => w.u8(0),
                     };
                 }
+                if let Some(details) = &attempt.details {
+                    details.put(&mut w);
+                }
             }
             Record::Redrive { tenant, queue, deliveries } => {
                 w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
@@ -323,16 +334,14 @@ impl Record {
                 event: r.event("event")?,
                 targets: take_targets(&mut r)?,
             },
-            RecordKind::Settle => Record::Settle {
-                tenant: r.parse("tenant")?,
-                bus: r.parse("bus")?,
-                delivery: r.delivery("delivery")?,
-                target: take_target(&mut r)?,
-                attempt: take_attempt(&mut r)?,
-                outcome: take_outcome(&mut r)?,
-                published: r.list("published", take_published)?,
-                writes: r.list("writes", take_write)?,
-            },
+            RecordKind::Settle => take_settle(&mut r)?,
+            RecordKind::Settled => {
+                let mut settled = take_settle(&mut r)?;
+                if let Record::Settle { attempt, .. } = &mut settled {
+                    attempt.details = Some(Arc::new(Details::take(&mut r)?));
+                }
+                settled
+            }
             RecordKind::Redrive => Record::Redrive {
                 tenant: r.parse("tenant")?,
                 queue: r.parse("queue")?,
@@ -354,6 +363,19 @@ impl Record {
         r.end()?;
         Ok(record)
     }
+}
+
+fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
+    Ok(Record::Settle {
+        tenant: r.parse("tenant")?,
+        bus: r.parse("bus")?,
+        delivery: r.delivery("delivery")?,
+        target: take_target(r)?,
+        attempt: take_attempt(r)?,
+        outcome: take_outcome(r)?,
+        published: r.list("published", take_published)?,
+        writes: r.list("writes", take_write)?,
+    })
 }
 
 fn put_targets(w: &mut Writer, targets: &[TargetRef]) {
@@ -382,7 +404,7 @@ fn put_attempt(w: &mut Writer, attempt: &Attempt) {
 fn take_attempt(r: &mut Reader) -> Result<Attempt, DecodeError> {
     let (number, duration_us) = (r.u32("attempt")?, r.u64("duration")?);
     let release = if r.u8("has release")? == 1 { Some(r.digest("release")?) } else { None };
-    Ok(Attempt { number, release, duration_us })
+    Ok(Attempt { number, release, duration_us, details: None })
 }
 
 fn put_outcome(w: &mut Writer, outcome: &Outcome) {

@@ -106,25 +106,29 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
         let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
-    let Passed { event: passed, took: transforming } = transform::pass(attempts, waiting, &rules, &received).await;
+    let Passed { event: passed, took: transforming, details: used } =
+        transform::pass(attempts, waiting, &rules, &received).await;
     let event = match passed {
         Ok(event) => event,
         Err(verdict) => {
             let release = plugin.handler.digest();
-            let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), transforming);
+            let spent = (transforming, used);
+            let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), spent);
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
-        let Report { ending, effects, duration } =
+        let Report { ending, effects, duration, details } =
             invoke(attempts, waiting, &rules, &plugin, (&received, &event), held.is_some()).await?;
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
                 let release = plugin.handler.digest();
-                let took = transforming + duration;
-                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, took);
+                let mut used = used.clone();
+                used.add(&details);
+                let spent = (transforming + duration, used);
+                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, spent);
                 match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,

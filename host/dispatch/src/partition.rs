@@ -148,7 +148,8 @@ pub(crate) fn size(request: &Request) -> usize {
                 event(&one.event, &one.targets) + queues.sum::<usize>()
             };
             let published = settle.published.iter().map(published).sum::<usize>();
-            published + settle.writes.iter().map(write).sum::<usize>() + ERROR_TEXT_BYTES_MAX + RECORD
+            let details = settle.attempt.details.as_ref().map_or(0, |details| details.bytes());
+            details + published + settle.writes.iter().map(write).sum::<usize>() + ERROR_TEXT_BYTES_MAX + RECORD
         }
         Request::Redrive(redrive) => {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };

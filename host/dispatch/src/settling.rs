@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_capability::Effects;
 use wharf_delivery::{
-    Answer, Attempt, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing, TargetRef,
-    Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
+    Answer, Attempt, Details, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing,
+    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
 use wharf_event::{Code, Digest, Event, QueueName};
 
@@ -35,12 +35,13 @@ impl Settlement {
         release: Digest,
         verdict: &Verdict,
         effects: Effects,
-        duration: Duration,
+        (duration, details): (Duration, Details),
     ) -> Self {
         let (published, writes, reads) = effects.into_parts();
         let (published, writes) = if *verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let attempt = Attempt { number: waiting.row.attempts + 1, release: Some(release), duration_us };
+        let (number, details) = (waiting.row.attempts + 1, Some(Arc::new(details)));
+        let attempt = Attempt { number, release: Some(release), duration_us, details };
         let failed = if let Verdict::Failed(failure) = verdict { Some(failure.code) } else { None };
         Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads }
     }
@@ -49,7 +50,7 @@ impl Settlement {
     pub(crate) fn failed(attempts: &Attempts, waiting: &Waiting, failure: Failure) -> Self {
         let failed = Some(failure.code);
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
-        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0 };
+        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: None };
         Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new() }
     }
 }

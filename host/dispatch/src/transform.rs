@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
 use wharf_capability::{AttemptContext, Grants};
-use wharf_delivery::{Failure, LimitsDocument, Verdict};
+use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
 
@@ -69,25 +69,28 @@ impl Step {
             // Nobody closes it.
             let reason = "its turns have ended; that is a defect of the host".to_owned();
             let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
-            return TransformReport { made, duration: Duration::ZERO };
+            return TransformReport { made, duration: Duration::ZERO, details: Details::default() };
         };
         self.transform.transform(context, self.limits).await
     }
 }
 
-/// What the transforms of a rule made of an event, and how long they took.
+/// What the transforms of a rule made of an event, how long they took, and what they used and said.
 pub(crate) struct Passed {
     /// The event for the handler, or how the attempt ends without it.
     pub(crate) event: Result<Event, Verdict>,
     pub(crate) took: Duration,
+    pub(crate) details: Details,
 }
 
 /// Lets an event through the transforms of its delivery's rule.
 pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, received: &Event) -> Passed {
-    let (mut event, mut took) = (received.clone(), Duration::ZERO);
+    let (mut event, mut took, mut details) = (received.clone(), Duration::ZERO, Details::default());
     for step in rules.transforms(&waiting.row.tenant, &waiting.row.target.rule) {
-        let TransformReport { made, duration } = call(attempts, waiting, step, received, &event).await;
+        let report = call(attempts, waiting, step, received, &event).await;
+        let TransformReport { made, duration, details: used } = report;
         took += duration;
+        details.add(&used);
         let ended = match made {
             Transformed::Event(next) => {
                 event = next;
@@ -99,9 +102,9 @@ pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet
                 Verdict::Failed(Failure { reason, ..failure })
             }
         };
-        return Passed { event: Err(ended), took };
+        return Passed { event: Err(ended), took, details };
     }
-    Passed { event: Ok(event), took }
+    Passed { event: Ok(event), took, details }
 }
 
 async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Event, event: &Event) -> TransformReport {
@@ -152,7 +155,8 @@ mod tests {
                 self.most.fetch_max(running, Ordering::Relaxed);
                 tokio::task::yield_now().await;
                 self.running.fetch_sub(1, Ordering::Relaxed);
-                TransformReport { made: Transformed::Event(context.event), duration: Duration::ZERO }
+                let made = Transformed::Event(context.event);
+                TransformReport { made, duration: Duration::ZERO, details: Details::default() }
             }
             .boxed()
         }

@@ -113,6 +113,14 @@ codes! {
     TargetGone "target-gone" 500 "The delivery's target is gone";
 }
 
+impl Code {
+    /// Whether it says that an attempt met one of its limits.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        self.as_str().starts_with("limit-")
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

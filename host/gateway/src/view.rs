@@ -142,6 +142,37 @@ pub struct AttemptView {
     pub published: Vec<Position>,
     /// The keys that it wrote.
     pub kv_writes: u32,
+    /// CPU time in microseconds; none where nothing ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
+    /// Bytes of linear memory at its largest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The limits that it met, whether that ended it or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Code>,
+    /// The last lines that it logged, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogLineView>,
+    /// Lines before those, which are not kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub log_lines_dropped: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A line of an attempt's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLineView {
+    /// `trace`, `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// Where it comes from, as the plugin says; `stdout` or `stderr` for what was written there.
+    pub context: String,
+    /// What it says.
+    pub message: String,
 }
 
 /// How an attempt ended.

@@ -39,7 +39,7 @@ struct Used {
 
 impl CpuMeter {
     /// All polls that are over.
-    fn used(&self) -> Duration {
+    pub(crate) fn used(&self) -> Duration {
         Duration::from_nanos(self.0.done_ns.load(Ordering::Relaxed))
     }
 

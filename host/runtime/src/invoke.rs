@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 use wharf_capability::{Attempt, AttemptContext, Contended, Effects, wharf::plugin::types};
-use wharf_delivery::{Failure, LimitsDocument, ReadKey, Verdict, clipped};
+use wharf_delivery::{Details, Failure, LimitsDocument, ReadKey, Verdict, clipped};
 use wharf_event::{Code, Event};
 
 use crate::{
@@ -44,6 +44,8 @@ pub struct Report {
     pub effects: Effects,
     /// Wall time.
     pub duration: Duration,
+    /// What it used and said.
+    pub details: Details,
 }
 
 impl Runtime {
@@ -65,7 +67,7 @@ impl Runtime {
             instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
-        let ending = match tokio::time::timeout(wall, Metered::new(call, meter)).await {
+        let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
             Ok(Ok(Ok(()))) => Ending::Verdict(Verdict::Ok),
             Ok(Ok(Err(failure))) => Ending::Verdict(Verdict::Failed(wished(failure))),
             Ok(Err(error)) => match error.downcast_ref::<Contended>() {
@@ -74,8 +76,9 @@ impl Runtime {
             },
             Err(_) => Ending::Verdict(Verdict::Failed(too_long(limits))),
         };
-        let effects = store.into_data().into_effects();
-        Report { ending, effects, duration: began.elapsed() }
+        let failure = if let Ending::Verdict(Verdict::Failed(failure)) = &ending { Some(failure) } else { None };
+        let (effects, details) = finish(store, &meter, failure);
+        Report { ending, effects, duration: began.elapsed(), details }
     }
 
     /// A store for one call, with every limit but the wall time on.
@@ -95,6 +98,18 @@ impl Runtime {
         });
         store
     }
+}
+
+/// What a call did, and what it used and said. A limit that ended it is among those that it met.
+pub(crate) fn finish(store: Store<Attempt>, meter: &CpuMeter, failure: Option<&Failure>) -> (Effects, Details) {
+    let (effects, mut details) = store.into_data().finish();
+    details.cpu_us = u64::try_from(meter.used().as_micros()).unwrap_or(u64::MAX);
+    if let Some(Failure { code, .. }) = failure
+        && code.is_limit()
+    {
+        details.met(*code);
+    }
+    (effects, details)
 }
 
 /// What the plugin itself said, as long as it is kept: it may be megabytes.

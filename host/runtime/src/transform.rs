@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wharf_capability::{AttemptContext, wharf::plugin::types};
-use wharf_delivery::{Failure, LimitsDocument};
+use wharf_delivery::{Details, Failure, LimitsDocument};
 use wharf_event::{Code, Event, EventBuilder, EventError};
 
 use crate::{
     Runtime, TransformRelease,
     broken::{broken, too_long},
     cpu::{CpuMeter, Metered},
-    invoke::{to_guest, wished},
+    invoke::{finish, to_guest, wished},
 };
 
 /// What a transform made of an event.
@@ -33,6 +33,8 @@ pub struct TransformReport {
     pub made: Transformed,
     /// Wall time.
     pub duration: Duration,
+    /// What it used and said.
+    pub details: Details,
 }
 
 impl Runtime {
@@ -50,7 +52,7 @@ impl Runtime {
             instance.wharf_plugin_transformer().call_transform(&mut store, &event).await
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
-        let made = match tokio::time::timeout(wall, Metered::new(call, meter)).await {
+        let made = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
             Ok(Ok(Ok(given))) => given.map(from_guest).transpose().map_err(|error| Failure {
                 code: Code::TransformOutput,
                 reason: error.to_string(),
@@ -60,12 +62,13 @@ impl Runtime {
             Ok(Err(error)) => Err(broken(&error, store.data_mut(), limits)),
             Err(_) => Err(too_long(limits)),
         };
+        let (_, details) = finish(store, &meter, made.as_ref().err());
         let made = match made {
             Ok(Some(event)) => Transformed::Event(event),
             Ok(None) => Transformed::Filtered,
             Err(failure) => Transformed::Failed(failure),
         };
-        TransformReport { made, duration: began.elapsed() }
+        TransformReport { made, duration: began.elapsed(), details }
     }
 }
 

@@ -48,7 +48,7 @@ impl Load {
             delivery: due.id,
             tenant: due.row.tenant,
             plugin: due.row.target.plugin,
-            attempt: Attempt { number: 1, release: Some(Digest::of(b"counter")), duration_us: 20 },
+            attempt: Attempt { number: 1, release: Some(Digest::of(b"counter")), duration_us: 20, details: None },
             outcome: Outcome::Ack,
             reads: Vec::new(),
             rules_version,

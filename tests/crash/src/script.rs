@@ -45,7 +45,7 @@ fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleReque
         delivery: DeliveryId { event, n },
         tenant: tenant(),
         plugin: name("handler"),
-        attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7 },
+        attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7, details: None },
         outcome,
         reads: Vec::new(),
         rules_version: 0,

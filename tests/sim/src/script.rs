@@ -8,7 +8,7 @@ use std::{panic::resume_unwind, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{AttemptContext, Effects};
-use wharf_delivery::{Failure, HOPS_ATTRIBUTE, ReadKey, Verdict, WriteOp};
+use wharf_delivery::{Details, Failure, HOPS_ATTRIBUTE, ReadKey, Verdict, WriteOp};
 use wharf_dispatch::Handler;
 use wharf_event::{AttributeValue, BucketName, Code, Digest, Event, EventBuilder, Position};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -157,7 +157,12 @@ impl Scripted {
         for step in script.steps {
             if let Err(key) = act(step, context, &mut published, &mut effects).await {
                 self.ended(number, Ran::Contended);
-                return Report { ending: Ending::Contended(key), effects, duration: Duration::ZERO };
+                return Report {
+                    ending: Ending::Contended(key),
+                    effects,
+                    duration: Duration::ZERO,
+                    details: Details::default(),
+                };
             }
         }
         let failed =
@@ -175,7 +180,7 @@ impl Scripted {
         };
         let (events, writes, reads) = effects.clone().into_parts();
         self.ended(number, Ran::Ended { verdict: verdict.clone(), published: events, writes, reads });
-        Report { ending: Ending::Verdict(verdict), effects, duration: Duration::ZERO }
+        Report { ending: Ending::Verdict(verdict), effects, duration: Duration::ZERO, details: Details::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::AttemptContext;
-use wharf_delivery::{Failure, LimitsDocument};
+use wharf_delivery::{Details, Failure, LimitsDocument};
 use wharf_dispatch::Transform;
 use wharf_event::{Code, Event};
 use wharf_runtime::{TransformReport, Transformed};
@@ -46,7 +46,11 @@ impl Transform for Sieve {
         async move {
             let pause_ms = Rng::of(&[self.seed, of_text(context.event.id())]).below(20);
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            TransformReport { made: sieved(self.seed, &context.event), duration: Duration::ZERO }
+            TransformReport {
+                made: sieved(self.seed, &context.event),
+                duration: Duration::ZERO,
+                details: Details::default(),
+            }
         }
         .boxed()
     }

@@ -1,14 +1,14 @@
 //! A partition in memory: tables in a map, a log in a list.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Due, History, Outcome,
-    PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
-    TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Details, Due, History,
+    LogLevel, Outcome, PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest,
+    StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
-use wharf_event::{Event, EventBuilder, Position, TenantName};
+use wharf_event::{Code, Event, EventBuilder, Position, TenantName};
 
 /// Tables in a map.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -179,7 +179,7 @@ pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleReq
         delivery,
         tenant: tenant(),
         plugin: "handler".parse().unwrap(),
-        attempt: Attempt { number, release, duration_us: 10 },
+        attempt: Attempt { number, release, duration_us: 10, details: told(number) },
         outcome,
         reads: Vec::new(),
         rules_version: 1,
@@ -196,4 +196,11 @@ pub fn publish(event: Event, targets: usize) -> PublishRequest {
 
 pub fn write(key: &str, op: WriteOp) -> WriteRequest {
     WriteRequest { bucket: "kv".parse().unwrap(), key: key.into(), op }
+}
+
+/// What an attempt used and said; nothing of every other one.
+fn told(number: u32) -> Option<Arc<Details>> {
+    let mut details = Details { cpu_us: 5, memory_bytes: 1 << 20, limits: vec![Code::LimitCpu], ..Details::default() };
+    details.log.push(LogLevel::Warn, "stderr", "it said so");
+    (number % 2 == 1).then(|| Arc::new(details))
 }

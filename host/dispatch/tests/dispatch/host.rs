@@ -7,7 +7,7 @@ use cap_std::{ambient_authority, fs::Dir};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::json;
 use wharf_capability::Effects;
-use wharf_delivery::{Failure, StatsRow, Verdict, keys};
+use wharf_delivery::{Details, Failure, StatsRow, Verdict, keys};
 use wharf_dispatch::{Dispatcher, FolderHome, Handler, Home, Options, RuleSet, Surroundings};
 use wharf_event::{Code, Digest, Event, EventBuilder, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -32,7 +32,7 @@ impl Handler for Scripted {
         let acting = (self.0)(&invocation);
         async move {
             let ending = Ending::Verdict(acting.await);
-            Report { ending, effects: Effects::default(), duration: Duration::ZERO }
+            Report { ending, effects: Effects::default(), duration: Duration::ZERO, details: Details::default() }
         }
         .boxed()
     }

@@ -64,7 +64,7 @@ pub fn settle(
         bus: "default".parse().unwrap(),
         delivery,
         target: target(plugin),
-        attempt: Attempt { number: 1, release: Some(Digest::of(COMPONENT)), duration_us: 1_000 },
+        attempt: Attempt { number: 1, release: Some(Digest::of(COMPONENT)), duration_us: 1_000, details: None },
         outcome,
         published: publishes.iter().map(publish).collect(),
         writes: writes.iter().map(write).collect(),

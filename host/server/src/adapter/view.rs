@@ -1,11 +1,11 @@
 //! Records of the log as the API shows them.
 
-use wharf_delivery::{Attempt, DeliveryId, Outcome, Published, Record, TargetRef};
+use wharf_delivery::{Attempt, DeliveryId, LogLine, Outcome, Published, Record, TargetRef};
 use wharf_dispatch::{Item, rfc3339};
 use wharf_event::{BusName, Code, Event, Position, QueueName, TenantName};
 use wharf_gateway::{
     Refusal,
-    view::{self, AttemptView, EventView, FeedItem},
+    view::{self, AttemptView, EventView, FeedItem, LogLineView},
 };
 
 /// An event at its place.
@@ -81,6 +81,12 @@ pub(super) fn attempt(
 ) -> AttemptView {
     let position = item.position;
     let published = (1..).zip(published).map(|(n, _)| Position { k: position.k, i: position.i + n });
+    let details = attempt.details.as_deref();
+    let line = |line: &LogLine| LogLineView {
+        level: line.level.as_str().to_owned(),
+        context: line.context.clone(),
+        message: line.message.clone(),
+    };
     AttemptView {
         attempt: attempt.number,
         position,
@@ -99,6 +105,11 @@ pub(super) fn attempt(
         duration_us: attempt.duration_us,
         published: published.collect(),
         kv_writes: u32::try_from(kv_writes).unwrap_or(u32::MAX),
+        cpu_us: details.map(|details| details.cpu_us),
+        memory_bytes: details.map(|details| details.memory_bytes),
+        limits: details.map(|details| details.limits.clone()).unwrap_or_default(),
+        log: details.map(|details| details.log.lines().map(line).collect()).unwrap_or_default(),
+        log_lines_dropped: details.map_or(0, |details| details.log.dropped()),
     }
 }
 

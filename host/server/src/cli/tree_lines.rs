@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use wharf_event::Position;
-use wharf_gateway::view::{AttemptView, Outcome};
+use wharf_gateway::view::{AttemptView, LogLineView, Outcome};
 
 use super::attributes::Attributes;
 use super::tree::{Branch, Node, Standing, Tree};
@@ -70,8 +70,11 @@ impl Printer<'_> {
             (None, None) => faint("waits for its first attempt"),
         };
         self.lines.push(format!("{indent}{tee}{}  {first}", target(branch)));
+        let log = |of: &AttemptView| log(of).map(|line| format!("{below}{more}{line}")).collect::<Vec<_>>();
+        self.lines.extend(branch.attempts.first().into_iter().flat_map(log));
         for (number, next) in (2..).zip(attempts) {
             self.lines.push(format!("{below}{more}{}", attempt(next, number)));
+            self.lines.extend(log(next));
         }
         let count = published.len();
         for (n, position) in published.into_iter().enumerate() {
@@ -106,6 +109,9 @@ fn attempt(attempt: &AttemptView, expected: u32) -> String {
 /// How an attempt ended, in words.
 pub fn outcome(attempt: &AttemptView) -> String {
     let mut facts = vec![lasted(attempt.duration_us)];
+    facts.extend(attempt.cpu_us.map(|cpu_us| format!("cpu {}", lasted(cpu_us))));
+    facts.extend(attempt.memory_bytes.map(|bytes| format!("{} KiB", bytes >> 10)));
+    facts.extend(attempt.limits.iter().map(|limit| format!("met {limit}")));
     let kv_writes = usize::try_from(attempt.kv_writes).unwrap_or(usize::MAX);
     if kv_writes > 0 {
         facts.push(counted(kv_writes, "key written", "keys written"));
@@ -124,6 +130,22 @@ pub fn outcome(attempt: &AttemptView) -> String {
         }
         Outcome::Filtered { transform } => format!("{}  {facts}  by {transform}", good("filtered")),
     }
+}
+
+/// What an attempt logged, a line each.
+fn log(attempt: &AttemptView) -> impl Iterator<Item = String> {
+    let dropped = attempt.log_lines_dropped;
+    let dropped = (dropped > 0).then(|| faint(&format!("  … {dropped} lines before these are not kept")));
+    let line = |line: &LogLineView| {
+        let level = match line.level.as_str() {
+            "error" => bad("error"),
+            "warn" => later("warn"),
+            other => faint(&printable(other)),
+        };
+        let context = if line.context.is_empty() { String::new() } else { format!("{}: ", printable(&line.context)) };
+        format!("  {level} {context}{}", printable(&line.message))
+    };
+    dropped.into_iter().chain(attempt.log.iter().map(line))
 }
 
 /// `in 50 ms (12:00:00.050Z)`, as seen from the end of the attempt.

@@ -10,6 +10,7 @@
 )]
 
 mod artifacts;
+mod attempts;
 mod clocks;
 mod conflicts;
 mod contract;
