@@ -37,6 +37,10 @@ pub const HEADER_LINES_MAX: usize = 128;
 /// How long the head of a request may take, counted from when the connection waits for one; so it also ends idle connections.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for connections that come when more than half of [`CONNECTIONS_MAX`] are open, so that those who say nothing do not keep
+/// others out for long.
+pub const HEADER_READ_TIMEOUT_CROWDED: Duration = Duration::from_secs(5);
+
 /// How long a body may take from its first byte to its last.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 

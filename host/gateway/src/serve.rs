@@ -42,6 +42,8 @@ pub struct ServeOptions {
     pub hosts: HostList,
     /// How long the head of a request may take, idle time before it included.
     pub header_timeout: Duration,
+    /// The same for a connection that comes when more than half of all are open.
+    pub header_timeout_crowded: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
@@ -60,6 +62,7 @@ impl ServeOptions {
         Self {
             hosts: HostList::loopback(port),
             header_timeout: limits::HEADER_READ_TIMEOUT,
+            header_timeout_crowded: limits::HEADER_READ_TIMEOUT_CROWDED,
             body_timeout: limits::BODY_READ_TIMEOUT,
             write_timeout: limits::WRITE_TIMEOUT,
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
@@ -92,7 +95,8 @@ pub async fn serve<H: Host>(
     let router = routes::router(gateway, options.hosts.clone());
     let room = Arc::new(Semaphore::new(options.connections_max));
     let write_timeout = options.write_timeout;
-    let connections = Connections { router, protocol: protocol(&options), closing, traffic, write_timeout };
+    let [protocol, crowded] = [options.header_timeout, options.header_timeout_crowded].map(protocol);
+    let connections = Connections { router, protocol, closing, traffic, write_timeout };
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -102,7 +106,9 @@ pub async fn serve<H: Host>(
             Some(_) = tasks.join_next() => {}
             accepted = accept(&listener, Arc::clone(&room)) => {
                 let Some((stream, permit)) = accepted else { continue };
-                tasks.spawn(connections.clone().run(stream, permit));
+                let is_crowded = room.available_permits() < options.connections_max / 2;
+                let protocol = if is_crowded { &crowded } else { &connections.protocol };
+                tasks.spawn(Connections { protocol: protocol.clone(), ..connections.clone() }.run(stream, permit));
             }
         }
     }
@@ -116,11 +122,11 @@ pub async fn serve<H: Host>(
     Ok(())
 }
 
-fn protocol(options: &ServeOptions) -> http1::Builder {
+fn protocol(header_timeout: Duration) -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
+        .header_read_timeout(header_timeout)
         .max_headers(limits::HEADER_LINES_MAX)
         .max_header_size(limits::HEAD_BYTES_MAX)
         .max_buf_size(limits::READ_BUFFER_BYTES_MAX)

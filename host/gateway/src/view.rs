@@ -226,7 +226,7 @@ pub enum FeedItem {
         /// The plugin that it names.
         plugin: PluginName,
         /// The attempt.
-        attempt: AttemptView,
+        attempt: Box<AttemptView>,
         /// The events that it published, each with what it was matched with.
         published: Vec<EventView>,
     },

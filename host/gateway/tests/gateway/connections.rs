@@ -87,6 +87,25 @@ async fn connections_above_the_limit_wait_for_their_turn() {
 }
 
 #[tokio::test]
+async fn where_many_connections_are_open_a_new_one_has_to_speak_soon() {
+    let server = Server::start_with(FakeHost::default(), |options| {
+        options.connections_max = 4;
+        options.header_timeout_crowded = SOON;
+    })
+    .await;
+    let mut first = connect(&server, b"").await;
+    let mut second = connect(&server, b"GET /livez HT").await;
+    let mut third = connect(&server, b"").await;
+    rest(&mut third).await;
+    // Those that came before may still take their time.
+    first.write_all(&get("/livez").bytes(server.addr)).await.unwrap();
+    second.write_all(&get("/livez").bytes(server.addr)[b"GET /livez HT".len()..]).await.unwrap();
+    for stream in [&mut first, &mut second] {
+        assert_eq!(Answer::of(&rest(stream).await).status, 200);
+    }
+}
+
+#[tokio::test]
 async fn feeds_above_the_limit_are_refused_and_a_reader_that_goes_makes_room() {
     let server = Server::start_with(FakeHost::default(), |options| options.feeds_max = 1).await;
     let mut first = connect(&server, &get("/v1/tenants/acme/feed").bytes(server.addr)).await;

@@ -131,7 +131,7 @@ pub(super) fn feed(
                 event: delivery.event,
                 rule: target.rule.clone(),
                 plugin: target.plugin.clone(),
-                attempt: attempt(item, tried, outcome, published, writes.len()),
+                attempt: Box::new(attempt(item, tried, outcome, published, writes.len())),
                 published: events,
             }]
         }
