@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     fn read(details: &Details) -> Details {
-        let mut w = Writer::default();
+        let mut w = Writer::with_room(64);
         details.put(&mut w);
         let mut r = Reader::new(&Bytes::from(w.finish()));
         let read = Details::take(&mut r).unwrap();
