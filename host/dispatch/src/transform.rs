@@ -127,7 +127,11 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
     };
     let (whose, clock) = ((&waiting.row.tenant, step.release), &attempts.surroundings.clock);
     let called = attempts.quarantine.guard(whose, || clock.monotonic(), step.call(context)).await;
-    called.unwrap_or_else(|failure| TransformReport { made: Transformed::Failed(failure), duration: Duration::ZERO })
+    called.unwrap_or_else(|failure| TransformReport {
+        made: Transformed::Failed(failure),
+        duration: Duration::ZERO,
+        details: Details::default(),
+    })
 }
 
 #[cfg(test)]
