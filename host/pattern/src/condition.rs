@@ -1,30 +1,48 @@
-//! What one value of an event must be. Invariant: a condition is asked of scalars only, and prints as the JSON that it was
-//! written in, up to how numbers and spaces are spelled. Presence is not asked here: `exists` is about a place, not a value.
+//! What one value of an event must be. Invariant: a condition is asked of scalars only, and prints as JSON that means the
+//! same. Presence is not asked here: `exists` is about a place, not a value.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use crate::number::Number;
+use crate::{
+    address::{Address, Block},
+    fold::Folded,
+    number::{Key, Number},
+    wildcard::Wildcard,
+};
 
 /// One entry of a field's list.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
-    Exactly(Literal),
-    Prefix(String),
-    Suffix(String),
-    AnythingBut(Vec<Literal>),
-    Exists(bool),
-    Numeric(Range),
-}
-
-/// A scalar of a pattern.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Literal {
     Null,
     Boolean(bool),
     Number(Number),
-    String(String),
+    /// A string; one that is an IP address equals its other spellings too.
+    Text(Box<str>, Option<Address>),
+    /// `exactly`, which takes a string as it is.
+    Exactly(Box<str>),
+    Prefix(Box<str>),
+    PrefixFolded(Folded),
+    Suffix(Box<str>),
+    SuffixFolded(Folded),
+    Folded(Folded),
+    Wildcard(Wildcard),
+    AnythingBut(Unwanted),
+    Numeric(Range),
+    Cidr(Box<str>, Block),
+    Exists(bool),
+}
+
+/// What `anything-but` excludes. Strings are sorted, so that a long list costs little.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Unwanted {
+    Texts(Box<[Box<str>]>),
+    Numbers(Box<[Number]>),
+    Prefixes(Box<[Box<str>]>),
+    Suffixes(Box<[Box<str>]>),
+    Folded(Box<[Folded]>),
+    Wildcards(Box<[Wildcard]>),
 }
 
 /// A range of numbers, with one end or two.
@@ -34,51 +52,82 @@ pub(crate) struct Range {
     pub(crate) upper: Option<End>,
 }
 
-/// One end of a range.
+/// One end of a range. Its number has a key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct End {
     pub(crate) number: Number,
     pub(crate) inclusive: bool,
 }
 
+/// A scalar of an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    Null,
+    Boolean(bool),
+    /// Its text, and its key if it has one that holds.
+    Number(&'a [u8], Option<Key>),
+    /// What it says, escapes resolved.
+    Text(&'a [u8]),
+}
+
 impl Condition {
     /// Whether a scalar of an event is as wanted. `exists` holds by the scalar being there.
-    pub(crate) fn holds(&self, found: &Value) -> bool {
+    pub(crate) fn holds(&self, found: Scalar<'_>) -> bool {
         match (self, found) {
-            (Self::Exactly(wanted), found) => wanted.equals(found),
-            (Self::Prefix(prefix), Value::String(found)) => found.starts_with(prefix),
-            (Self::Suffix(suffix), Value::String(found)) => found.ends_with(suffix),
-            (Self::AnythingBut(unwanted), found) => !unwanted.iter().any(|literal| literal.equals(found)),
+            (Self::Null, Scalar::Null) => true,
+            (Self::Boolean(wanted), Scalar::Boolean(found)) => *wanted == found,
+            (Self::Number(wanted), Scalar::Number(text, key)) => wanted.equals(text, key),
+            (Self::Numeric(range), Scalar::Number(_, Some(key))) => range.has(key),
+            (Self::Text(wanted, None) | Self::Exactly(wanted), Scalar::Text(found)) => wanted.as_bytes() == found,
+            (Self::Text(_, Some(address)), Scalar::Text(found)) => Address::of(found) == Some(*address),
+            (Self::Prefix(prefix), Scalar::Text(found)) => found.starts_with(prefix.as_bytes()),
+            (Self::PrefixFolded(prefix), Scalar::Text(found)) => prefix.begins(found),
+            (Self::Suffix(suffix), Scalar::Text(found)) => found.ends_with(suffix.as_bytes()),
+            (Self::SuffixFolded(suffix), Scalar::Text(found)) => suffix.ends(found),
+            (Self::Folded(folded), Scalar::Text(found)) => folded.equals(found),
+            (Self::Wildcard(wildcard), Scalar::Text(found)) => wildcard.matches(found),
+            (Self::Cidr(_, block), Scalar::Text(found)) => Address::of(found).is_some_and(|found| block.has(found)),
+            (Self::AnythingBut(unwanted), found) => !unwanted.has(found),
             (Self::Exists(wanted), _) => *wanted,
-            (Self::Numeric(range), Value::Number(found)) => range.holds(found),
-            (Self::Prefix(_) | Self::Suffix(_) | Self::Numeric(_), _) => false,
+            _ => false,
         }
     }
 }
 
-impl Literal {
-    fn equals(&self, found: &Value) -> bool {
+impl Unwanted {
+    fn has(&self, found: Scalar<'_>) -> bool {
         match (self, found) {
-            (Self::Null, Value::Null) => true,
-            (Self::Boolean(wanted), Value::Bool(found)) => wanted == found,
-            (Self::Number(wanted), Value::Number(found)) => Number::compare(found, wanted).is_eq(),
-            (Self::String(wanted), Value::String(found)) => wanted == found,
+            (Self::Texts(texts), Scalar::Text(found)) => {
+                texts.binary_search_by(|text| text.as_bytes().cmp(found)).is_ok()
+            }
+            (Self::Numbers(numbers), Scalar::Number(_, key)) => {
+                key.is_some() && numbers.binary_search_by_key(&key, |number| number.key).is_ok()
+            }
+            (Self::Prefixes(prefixes), Scalar::Text(found)) => {
+                prefixes.iter().any(|it| found.starts_with(it.as_bytes()))
+            }
+            (Self::Suffixes(suffixes), Scalar::Text(found)) => suffixes.iter().any(|it| found.ends_with(it.as_bytes())),
+            (Self::Folded(texts), Scalar::Text(found)) => texts.iter().any(|text| text.equals(found)),
+            (Self::Wildcards(wildcards), Scalar::Text(found)) => wildcards.iter().any(|it| it.matches(found)),
             _ => false,
         }
     }
 }
 
 impl Range {
-    fn holds(&self, found: &serde_json::Number) -> bool {
-        let above = self.lower.as_ref().is_none_or(|end| {
-            let order = Number::compare(found, &end.number);
-            order.is_gt() || end.inclusive && order.is_eq()
-        });
-        let below = self.upper.as_ref().is_none_or(|end| {
-            let order = Number::compare(found, &end.number);
-            order.is_lt() || end.inclusive && order.is_eq()
-        });
-        above && below
+    /// The first key in it and the last.
+    pub(crate) fn keys(&self) -> (Key, Key) {
+        let key = |end: &End| end.number.key.unwrap_or(Key::HIGHEST);
+        let first =
+            self.lower.as_ref().map_or(Key::LOWEST, |end| if end.inclusive { key(end) } else { key(end).after() });
+        let last =
+            self.upper.as_ref().map_or(Key::HIGHEST, |end| if end.inclusive { key(end) } else { key(end).before() });
+        (first, last)
+    }
+
+    fn has(&self, found: Key) -> bool {
+        let (first, last) = self.keys();
+        first <= found && found <= last
     }
 }
 
@@ -90,28 +139,43 @@ fn quoted(text: &str) -> Value {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exactly(literal) => literal.fmt(f),
+            Self::Null => f.write_str("null"),
+            Self::Boolean(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Text(text, _) => quoted(text).fmt(f),
+            Self::Exactly(text) => write!(f, "{{\"exactly\":{}}}", quoted(text)),
             Self::Prefix(prefix) => write!(f, "{{\"prefix\":{}}}", quoted(prefix)),
-            Self::Suffix(suffix) => write!(f, "{{\"suffix\":{}}}", quoted(suffix)),
-            Self::AnythingBut(unwanted) => {
-                f.write_str("{\"anything-but\":")?;
-                list(f, unwanted)?;
-                f.write_str("}")
+            Self::PrefixFolded(prefix) => {
+                write!(f, "{{\"prefix\":{{\"equals-ignore-case\":{}}}}}", quoted(prefix.text()))
             }
-            Self::Exists(wanted) => write!(f, "{{\"exists\":{wanted}}}"),
+            Self::Suffix(suffix) => write!(f, "{{\"suffix\":{}}}", quoted(suffix)),
+            Self::SuffixFolded(suffix) => {
+                write!(f, "{{\"suffix\":{{\"equals-ignore-case\":{}}}}}", quoted(suffix.text()))
+            }
+            Self::Folded(folded) => write!(f, "{{\"equals-ignore-case\":{}}}", quoted(folded.text())),
+            Self::Wildcard(wildcard) => write!(f, "{{\"wildcard\":{}}}", quoted(wildcard.text())),
+            Self::AnythingBut(unwanted) => write!(f, "{{\"anything-but\":{unwanted}}}"),
             Self::Numeric(range) => write!(f, "{{\"numeric\":[{range}]}}"),
+            Self::Cidr(text, _) => write!(f, "{{\"cidr\":{}}}", quoted(text)),
+            Self::Exists(wanted) => write!(f, "{{\"exists\":{wanted}}}"),
         }
     }
 }
 
-impl fmt::Display for Literal {
+impl fmt::Display for Unwanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Boolean(value) => value.fmt(f),
-            Self::Number(value) => value.fmt(f),
-            Self::String(value) => quoted(value).fmt(f),
-        }
+        let texts = |texts: &[Box<str>]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>();
+        let (operator, texts) = match self {
+            Self::Texts(own) => return list(f, &texts(own)),
+            Self::Numbers(own) => return list(f, own),
+            Self::Prefixes(own) => ("prefix", texts(own)),
+            Self::Suffixes(own) => ("suffix", texts(own)),
+            Self::Folded(own) => ("equals-ignore-case", own.iter().map(|it| quoted(it.text())).collect()),
+            Self::Wildcards(own) => ("wildcard", own.iter().map(|it| quoted(it.text())).collect()),
+        };
+        write!(f, "{{\"{operator}\":")?;
+        list(f, &texts)?;
+        f.write_str("}")
     }
 }
 

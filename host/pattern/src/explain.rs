@@ -1,15 +1,14 @@
-//! Why an event does not match: the first field that fails, in the pattern's order. Invariant: there is a mismatch exactly
-//! when `matches` says no, and its texts are bounded however large the event is. It explains one pattern; which rules are
-//! worth explaining is not its business.
+//! Why an event does not match, and why it does. Invariant: there is a mismatch exactly when `matches` says no, and all texts
+//! are bounded however large the event is. It explains one pattern; which rules are worth explaining is not its business.
 
 use std::fmt::{self, Write as _};
 
-use serde_json::Value;
-
 use crate::{
     limits::SHOWN_CHARS_MAX,
-    matching::Subject,
-    pattern::{Field, Fields, Pattern},
+    pattern::{Leaf, Pattern},
+    subject::{Lead, Subject, named_here},
+    tree::{Spot, Tree},
+    ways::Way,
 };
 
 /// What `saw` says of a field that is not there. No JSON value prints like this.
@@ -22,7 +21,19 @@ pub struct Mismatch {
     pub pointer: String,
     /// What the pattern wants: its list for this field, or a phrase such as `an object`.
     pub wanted: String,
-    /// What the event has: JSON, cut to 200 characters, or `absent`.
+    /// What the event has, as its text has it, cut to 200 characters: the value, a list of all values if there are several,
+    /// or `absent`.
+    pub saw: String,
+}
+
+/// One field of a pattern that an event fits, and by which value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// A JSON pointer (RFC 6901) to the value in the event; where none is and none must be, to the field.
+    pub pointer: String,
+    /// The entry of the pattern's list that holds.
+    pub wanted: String,
+    /// The value, as its text has it, cut to 200 characters, or `absent`.
     pub saw: String,
 }
 
@@ -42,62 +53,154 @@ impl fmt::Display for Mismatch {
     }
 }
 
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pointer, wanted, saw } = self;
+        if saw == ABSENT { write!(f, "{pointer} is absent") } else { write!(f, "{pointer} = {saw} is {wanted}") }
+    }
+}
+
 impl Pattern {
-    /// Why the event does not match: the first field that fails. `None` means that it matches.
+    /// Why the event does not match: the first field that fails, along the way through `$or` that gets furthest. `None` means
+    /// that it matches.
     #[must_use]
     pub fn explain(&self, subject: &Subject) -> Option<Mismatch> {
         if self.matches(subject) {
             return None;
         }
-        first_failure(&self.root, &mut String::new(), |name| subject.get(name))
+        let failures = self.ways.iter().map(|way| way.failure(subject));
+        // Of ways that get equally far, the first.
+        let furthest = failures.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        furthest.map(|(_, mismatch)| mismatch)
+    }
+
+    /// Why the event matches: which value of which field, along the first way through `$or` that leads there. `None` means
+    /// that it does not.
+    #[must_use]
+    pub fn evidence(&self, subject: &Subject) -> Option<Vec<Evidence>> {
+        self.ways.iter().find_map(|way| way.evidence(subject))
     }
 }
 
-fn explain_fields(fields: &Fields, found: Option<&Value>, pointer: &mut String) -> Option<Mismatch> {
-    if fields.matches(found) {
-        return None;
+impl Way {
+    /// The fields in the pattern's order, attributes first: what an event is says more than what is in it.
+    fn ordered(&self) -> Vec<&Leaf> {
+        let mut ordered: Vec<&Leaf> = self.leaves.iter().map(AsRef::as_ref).collect();
+        ordered.sort_by_key(|leaf| leaf.order);
+        ordered
     }
-    match found {
-        Some(Value::Object(object)) => first_failure(fields, pointer, |name| object.get(name)),
-        None => first_failure(fields, pointer, |_| None),
-        Some(Value::Array(items)) => match items.as_slice() {
-            [] => Some(mismatch(pointer, shown("a list with an object in it"), found)),
-            [item] => explain_fields(fields, Some(item), pointer),
-            _ => Some(mismatch(pointer, shown(format_args!("a list with one element that is {fields}")), found)),
-        },
-        Some(_) => Some(mismatch(pointer, shown("an object"), found)),
+
+    /// How many fields hold before the first that does not, and what is wrong with that one.
+    fn failure(&self, subject: &Subject) -> (usize, Mismatch) {
+        let ordered = self.ordered();
+        for (passed, leaf) in ordered.iter().enumerate() {
+            let candidate = leaf.candidate(subject.spot(&leaf.path));
+            if candidate.fit.is_empty() && !(leaf.absent && candidate.all.is_empty()) {
+                return (passed, leaf.mismatch(subject));
+            }
+        }
+        (ordered.len(), self.inconsistency(subject))
+    }
+
+    /// Every field holds, but not all in one element.
+    fn inconsistency(&self, subject: &Subject) -> Mismatch {
+        let listed = |leaf: &&Leaf| {
+            subject.spot(&leaf.path).is_some_and(|(_, spot)| spot.places.iter().any(|place| place.element != u32::MAX))
+        };
+        let leaves: Vec<&Leaf> = self.ordered().into_iter().filter(listed).collect();
+        let mut common: Vec<&str> = leaves.first().map(|leaf| leaf.path.split('.').collect()).unwrap_or_default();
+        for leaf in &leaves {
+            let same = common.iter().zip(leaf.path.split('.')).take_while(|(a, b)| **a == *b).count();
+            common.truncate(same);
+        }
+        let path = common.join(".");
+        let fields: Vec<String> = leaves.iter().map(|leaf| format!("{}: {leaf}", leaf.path)).collect();
+        let wanted = shown(format_args!("a list with one element that has all of {{{}}}", fields.join(", ")));
+        let Lead { tree, above, path: rest } = subject.lead(&path);
+        let saw = tree.spot(rest).and_then(|spot| tree.structure(spot)).map_or_else(|| ABSENT.to_owned(), text);
+        Mismatch { pointer: format!("{above}{}", pointer(rest)), wanted, saw }
+    }
+
+    fn evidence(&self, subject: &Subject) -> Option<Vec<Evidence>> {
+        let picks = self.choice(subject)?;
+        let mut all: Vec<(u32, Evidence)> =
+            self.leaves.iter().zip(picks).map(|(leaf, pick)| (leaf.order, leaf.evidence(subject, pick))).collect();
+        all.sort_by_key(|(order, _)| *order);
+        Some(all.into_iter().map(|(_, evidence)| evidence).collect())
     }
 }
 
-fn first_failure<'a>(
-    fields: &Fields,
-    pointer: &mut String,
-    get: impl Fn(&str) -> Option<&'a Value>,
-) -> Option<Mismatch> {
-    // What an event is (its attributes) says more than what is in it, so values come before nested fields.
-    let leaves = fields.fields.iter().filter(|(_, field)| matches!(field, Field::Leaf(_)));
-    let nested = fields.fields.iter().filter(|(_, field)| matches!(field, Field::Nested(_)));
-    leaves.chain(nested).find_map(|(name, field)| {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        let failure = explain_field(field, get(name), pointer);
-        pointer.truncate(length);
-        failure
-    })
-}
+impl Leaf {
+    fn mismatch(&self, subject: &Subject) -> Mismatch {
+        let Lead { tree, above, path } = subject.lead(&self.path);
+        let own = format!("{above}{}", self.pointer_below(above));
+        if let Some(spot) = tree.spot(path) {
+            let values: Vec<&[u8]> =
+                (0..spot.places.len()).map_while(|n| tree.shown(spot, n)).map(|(_, text)| text).collect();
+            let saw = match values.as_slice() {
+                [] => tree.structure(spot).map_or_else(|| ABSENT.to_owned(), text),
+                [value] => text(value),
+                values => text(&[b"[", values.join(&b","[..]).as_slice(), b"]"].concat()),
+            };
+            return Mismatch { pointer: own, wanted: shown(self), saw };
+        }
+        match path.and_then(|path| scalar_on_the_way(tree, path)) {
+            Some((spot, names)) => {
+                let saw = tree.shown(spot, 0).map_or_else(String::new, |(_, value)| text(value));
+                let kept = own.split('/').take(above.split('/').count() + names).collect::<Vec<_>>().join("/");
+                Mismatch { pointer: kept, wanted: "an object".to_owned(), saw }
+            }
+            None => Mismatch { pointer: own, wanted: shown(self), saw: ABSENT.to_owned() },
+        }
+    }
 
-fn explain_field(field: &Field, found: Option<&Value>, pointer: &mut String) -> Option<Mismatch> {
-    match field {
-        Field::Nested(fields) => explain_fields(fields, found, pointer),
-        leaf if leaf.matches(found) => None,
-        leaf => Some(mismatch(pointer, shown(leaf), found)),
+    fn evidence(&self, subject: &Subject, pick: Option<usize>) -> Evidence {
+        let Lead { tree, above, path } = subject.lead(&self.path);
+        let found = tree.spot(path).zip(pick).and_then(|(spot, n)| {
+            let wanted = tree.scalars(spot).nth(n).and_then(|scalar| self.held_by(scalar))?;
+            tree.shown(spot, n).map(|(below, value)| (below, value, wanted))
+        });
+        match found {
+            Some((below, value, wanted)) => {
+                Evidence { pointer: format!("{above}{below}"), wanted: shown(wanted), saw: text(value) }
+            }
+            None => Evidence {
+                pointer: format!("{above}{}", self.pointer_below(above)),
+                wanted: "{\"exists\":false}".to_owned(),
+                saw: ABSENT.to_owned(),
+            },
+        }
+    }
+
+    /// The pointer to this field, without the part that the tree of its values is under, in our names.
+    fn pointer_below(&self, above: &str) -> String {
+        let mut tokens = self.pointer.split('/').skip(1);
+        let first = tokens.next().unwrap_or_default();
+        let rest: String = tokens.flat_map(|token| ["/", token]).collect();
+        if above.is_empty() { format!("/{}{rest}", named_here(first).unwrap_or(first)) } else { rest }
     }
 }
 
-fn mismatch(pointer: &str, wanted: String, found: Option<&Value>) -> Mismatch {
-    let saw = found.map_or_else(|| ABSENT.to_owned(), shown);
-    Mismatch { pointer: pointer.to_owned(), wanted, saw }
+/// A value that stands where a path goes on, and how many names lead to it.
+fn scalar_on_the_way<'a>(tree: &'a Tree, path: &str) -> Option<(&'a Spot, usize)> {
+    let dots = path.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
+    let found = dots.enumerate().find_map(|(n, at)| {
+        let spot = tree.spot(path.get(..at)).filter(|spot| !spot.places.is_empty())?;
+        Some((spot, n + 1))
+    });
+    found.or_else(|| tree.spot(None).filter(|spot| !spot.places.is_empty()).map(|spot| (spot, 0)))
+}
+
+fn pointer(path: Option<&str>) -> String {
+    let names = path.into_iter().flat_map(|path| path.split('.')).filter(|name| !name.is_empty());
+    names.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+/// A piece of the event's text, up to the limit.
+fn text(bytes: &[u8]) -> String {
+    // Four bytes are the longest character.
+    let kept = bytes.get(..bytes.len().min(4 * SHOWN_CHARS_MAX + 4)).unwrap_or_default();
+    shown(String::from_utf8_lossy(kept))
 }
 
 /// Prints a value up to the limit, without printing the rest of it anywhere.

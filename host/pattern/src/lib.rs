@@ -1,17 +1,31 @@
 //! Event patterns, spelled as EventBridge spells them: which events a rule is about. Invariant: matching is pure and total,
-//! and `matches` and `explain` always agree. This is the plain evaluator behind a small face; the rest of the language and
-//! a matcher for many patterns at once can come without a change to it.
+//! and all ways to ask ([`Pattern::matches`], [`Pattern::explain`], [`RuleMatcher`]) agree; what they say is what AWS's
+//! event-ruler says. It does no I/O, and knows no rules but by numbers.
 
+#![forbid(unsafe_code)]
+
+mod address;
 mod condition;
+mod consistency;
+mod document;
 mod error;
 mod explain;
+mod fold;
 pub mod limits;
 mod matching;
 mod number;
+mod operators;
 mod parse;
 mod pattern;
+mod scan;
+mod subject;
+mod text;
+mod tree;
+mod ways;
+mod wildcard;
 
-pub use error::{PatternError, PatternReason};
-pub use explain::Mismatch;
-pub use matching::Subject;
+pub use error::{PatternError, PatternErrors, PatternReason};
+pub use explain::{Evidence, Mismatch};
 pub use pattern::Pattern;
+pub use scan::{JsonError, JsonFault};
+pub use subject::Subject;

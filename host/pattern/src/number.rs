@@ -1,103 +1,217 @@
-//! JSON numbers, compared by what they are worth: 300 = 300.0 = 3e2. Invariant: whole numbers of 64 bits compare exactly,
-//! not after rounding to a double. Fractions are doubles, as JSON parsers read them.
+//! JSON numbers, compared by what they are worth: 300 = 300.0 = 3e2. Invariant: two numbers that doubles tell apart have
+//! different keys, in the order of the numbers. A number that no double is written as (more digits than a double tells
+//! apart, or beyond its range) has no key: it equals its own spelling only, as in event-ruler.
 
-use std::{cmp::Ordering, fmt};
+use std::fmt;
 
-/// A number of a pattern or an event.
+use crate::limits::NUMBER_DIGITS_MAX;
+
+/// What a number is worth, as decimal digits in a form that integers compare: sign, exponent, digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(pub(crate) u128);
+
+/// A number of a pattern.
 #[derive(Clone, Debug)]
 pub(crate) struct Number {
-    shown: serde_json::Number,
-    worth: Worth,
+    text: Box<str>,
+    pub(crate) key: Option<Key>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Worth {
-    Whole(i128),
-    Double(f64),
+/// Bits of the digits in a key: 10^17 - 1 needs 57.
+const DIGIT_BITS: u32 = 57;
+/// Added to exponents so that they are positive.
+const EXPONENT_BIAS: i64 = 1 << 20;
+const SIGN: u128 = 1 << 127;
+/// 10^17, one above the largest digits.
+const DIGITS_END: u64 = 100_000_000_000_000_000;
+
+impl Key {
+    /// Zero, of either sign.
+    pub(crate) const ZERO: Self = Self(SIGN);
+    /// Below every number.
+    pub(crate) const LOWEST: Self = Self(0);
+    /// Above every number.
+    pub(crate) const HIGHEST: Self = Self(u128::MAX);
+
+    /// The key of a text that is a JSON number, if a double could be written like that. It must be asked [`holds`] before it
+    /// counts: this much costs little, and most numbers of events equal nothing.
+    #[inline]
+    pub(crate) fn sketch(text: &[u8]) -> Option<Self> {
+        let (negative, text) = match text.split_first() {
+            Some((b'-', rest)) => (true, rest),
+            _ => (false, text),
+        };
+        // The digits seen, how many of them count, how many places the point is to the left of the last of them, and
+        // zeros that count only if a digit follows.
+        let (mut digits, mut count, mut zeros, mut places, mut point) = (0u64, 0usize, 0u32, 0i64, false);
+        let mut exponent = 0i64;
+        let mut bytes = text.iter();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'0' if count == 0 => places += i64::from(point),
+                b'0' => {
+                    zeros += 1;
+                    places += i64::from(point);
+                }
+                b'1'..=b'9' => {
+                    count += zeros as usize + 1;
+                    if count > NUMBER_DIGITS_MAX {
+                        return None;
+                    }
+                    digits = digits * 10u64.pow(zeros + 1) + u64::from(byte - b'0');
+                    zeros = 0;
+                    places += i64::from(point);
+                }
+                b'.' => point = true,
+                _ => {
+                    exponent = read_exponent(bytes.as_slice())?;
+                    break;
+                }
+            }
+        }
+        if digits == 0 {
+            return Some(Self::ZERO);
+        }
+        // 0.digits * 10^scale, with the digits filled up to 17.
+        let scale = exponent - places + i64::from(zeros) + count as i64;
+        if !(-400..=400).contains(&scale) {
+            return None;
+        }
+        let filled = digits * 10u64.pow((NUMBER_DIGITS_MAX - count) as u32);
+        let worth = ((scale + EXPONENT_BIAS) as u128) << DIGIT_BITS | u128::from(filled);
+        Some(Self(if negative { SIGN - 1 - worth } else { SIGN + worth }))
+    }
+
+    /// Whether this is how some double is written: the shortest digits that give it.
+    pub(crate) fn holds(self) -> bool {
+        if self == Self::ZERO {
+            return true;
+        }
+        let worth = if self.0 >= SIGN { self.0 - SIGN } else { SIGN - 1 - self.0 };
+        let digits = (worth & ((1 << DIGIT_BITS) - 1)) as u64;
+        let scale = (worth >> DIGIT_BITS) as i64 - EXPONENT_BIAS;
+        // Fifteen digits are always told apart, but at the ends of the range.
+        if digits.is_multiple_of(100) && (-300..=300).contains(&scale) {
+            return true;
+        }
+        let text = format!("{digits}e{}", scale - NUMBER_DIGITS_MAX as i64);
+        let Ok(double) = text.parse::<f64>() else { return false };
+        let back = format!("{double:e}");
+        double.is_finite() && Self::sketch(back.as_bytes()) == Self::sketch(text.as_bytes())
+    }
+
+    /// The key of a number that doubles tell apart from all others.
+    pub(crate) fn of(text: &[u8]) -> Option<Self> {
+        Self::sketch(text).filter(|key| key.holds())
+    }
+
+    /// The next key, as an open end of a range has it. No number is between them.
+    pub(crate) const fn after(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The key before.
+    pub(crate) const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// The exponent after its `e`, if it is of any use.
+fn read_exponent(text: &[u8]) -> Option<i64> {
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
+    let mut exponent = 0i64;
+    for digit in digits {
+        // Beyond this no double is: its digits would have to be more than an event has bytes.
+        exponent = (exponent * 10 + i64::from(digit - b'0')).min(1 << 40);
+    }
+    Some(if negative { -exponent } else { exponent })
 }
 
 impl Number {
-    pub(crate) fn of(number: &serde_json::Number) -> Self {
-        Self { shown: number.clone(), worth: Worth::of(number) }
+    pub(crate) fn of(text: &str) -> Self {
+        Self { text: text.into(), key: Key::of(text.as_bytes()) }
     }
 
-    /// Compares a number of an event with this one.
-    pub(crate) fn compare(found: &serde_json::Number, wanted: &Self) -> Ordering {
-        Worth::of(found).compare(wanted.worth)
+    /// Whether a number of an event is this one; its key has been asked whether it holds.
+    pub(crate) fn equals(&self, text: &[u8], key: Option<Key>) -> bool {
+        match self.key {
+            Some(own) => key == Some(own),
+            None => self.text.as_bytes() == text,
+        }
     }
 
-    pub(crate) fn is_below(&self, other: &Self) -> bool {
-        self.worth.compare(other.worth).is_lt()
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }
 
 impl PartialEq for Number {
     fn eq(&self, other: &Self) -> bool {
-        self.worth.compare(other.worth).is_eq()
+        self.equals(other.text.as_bytes(), other.key)
     }
 }
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shown.fmt(f)
+        f.write_str(&self.text)
     }
 }
 
-impl Worth {
-    fn of(number: &serde_json::Number) -> Self {
-        if let Some(whole) = number.as_i128() {
-            return Self::Whole(whole);
-        }
-        // A JSON number that is no 64-bit integer is a finite double.
-        let double = number.as_f64().unwrap_or_default();
-        // Doubles without a fraction convert exactly below 2^100; beyond that no 64-bit integer is near.
-        if double.fract() == 0.0 && double.abs() < 2f64.powi(100) {
-            Self::Whole(double as i128)
-        } else {
-            Self::Double(double)
-        }
-    }
-
-    fn compare(self, other: Self) -> Ordering {
-        match (self, other) {
-            (Self::Whole(a), Self::Whole(b)) => a.cmp(&b),
-            // A double that is left has a fraction, so it is below 2^53, or it is beyond all integers: rounding the
-            // integer cannot change the order.
-            (a, b) => a.double().total_cmp(&b.double()),
-        }
-    }
-
-    fn double(self) -> f64 {
-        match self {
-            Self::Whole(whole) => whole as f64,
-            Self::Double(double) => double,
-        }
-    }
-}
+const _: () = assert!(DIGITS_END <= 1 << DIGIT_BITS);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn numbers_compare_by_worth() {
-        let cases = [
-            ("300", "300.0", Ordering::Equal),
-            ("300", "3e2", Ordering::Equal),
-            ("0", "-0.0", Ordering::Equal),
-            ("0.1", "0.10", Ordering::Equal),
-            ("9007199254740993", "9007199254740992", Ordering::Greater),
-            ("9007199254740993", "9007199254740992.0", Ordering::Greater),
-            ("18446744073709551615", "18446744073709551616.0", Ordering::Less),
-            ("18446744073709551615", "1e300", Ordering::Less),
-            ("-9223372036854775808", "-1e300", Ordering::Greater),
-            ("1", "1.5", Ordering::Less),
-            ("-1", "-1.5", Ordering::Greater),
+    fn spellings_of_one_number_have_one_key() {
+        let groups: [&[&str]; 7] = [
+            &["300", "300.0", "3e2", "3.0e2", "30000e-2", "3E+2", "0.3e3", "300.00000000000000000000"],
+            &["0", "-0", "0.0", "-0.0e5", "0e999999999999999999999"],
+            &["-1.5", "-15e-1", "-0.00015e4"],
+            &["1e-7", "0.0000001", "0.1e-6"],
+            &["123456789012", "1.23456789012e11"],
+            &["5e-324", "0.5e-323"],
+            &["-122.46806156382938", "-12246806156382938e-14"],
         ];
-        for (a, b, wanted) in cases {
-            let read = |text: &str| serde_json::from_str::<serde_json::Number>(text).unwrap();
-            assert_eq!(Number::compare(&read(a), &Number::of(&read(b))), wanted, "{a} against {b}");
-            assert_eq!(Number::compare(&read(b), &Number::of(&read(a))), wanted.reverse(), "{b} against {a}");
+        for group in groups {
+            let wanted = Key::of(group[0].as_bytes());
+            assert!(wanted.is_some());
+            for spelling in group {
+                assert_eq!(Key::of(spelling.as_bytes()), wanted, "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_double_is_written_as_have_no_key() {
+        for text in [
+            "9007199254740993",
+            "0.1000000000000000055",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "4e-324",
+            "123456789012345678901",
+        ] {
+            assert_eq!(Key::of(text.as_bytes()), None, "{text}");
+        }
+        let own = Number::of("9007199254740993");
+        assert!(own.equals(b"9007199254740993", None) && !own.equals(b"9007199254740993.0", None));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn keys_are_in_the_order_of_doubles(a in any::<f64>(), b in any::<f64>()) {
+            prop_assume!(a.is_finite() && b.is_finite());
+            let key = |x: f64| Key::of(format!("{x:e}").as_bytes()).unwrap();
+            prop_assert_eq!(key(a).cmp(&key(b)), a.partial_cmp(&b).unwrap(), "{} {}", a, b);
+            prop_assert_eq!(key(a), Key::of(format!("{a}").as_bytes()).unwrap());
         }
     }
 }

@@ -1,216 +1,257 @@
-//! From JSON to a pattern. Invariant: what could never match, or could be meant in two ways, is refused at the place where
-//! it stands; nothing is repaired. Fields are taken in the order in which `serde_json` keeps them.
+//! From JSON to a pattern: fields and `$or`. Invariant: what could never match, or could be meant in two ways, is refused at
+//! the place where it stands, and reading goes on after it, so that all mistakes are told at once; nothing is repaired.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::{
-    condition::{Condition, End, Literal, Range},
-    error::{PatternError, PatternReason},
-    limits::{PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_VALUES_MAX, SHOWN_CHARS_MAX},
-    number::Number,
-    pattern::{Field, Fields, Pattern},
+    document::Json,
+    error::{PatternError, PatternErrors, PatternReason},
+    limits::{
+        MISTAKES_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_TEXT_BYTES_MAX, PATTERN_VALUES_MAX, SHOWN_CHARS_MAX,
+    },
+    pattern::{Fields, Leaf, Member, Pattern},
+    ways::{self, Excess},
 };
 
+/// Names that event-ruler keeps for operators that are or may come, and so refuses as fields within `$or`.
+const RESERVED: [&str; 23] = [
+    "exactly",
+    "equals-ignore-case",
+    "prefix",
+    "suffix",
+    "anything-but",
+    "exists",
+    "wildcard",
+    "numeric",
+    "cidr",
+    "=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "regex",
+    "not-wildcard",
+    "not-equals-ignore-case",
+    "date-after",
+    "date-on-or-after",
+    "date-before",
+    "date-on-or-before",
+    "in-date-range",
+    "ip-address-in-range",
+];
+
 impl Pattern {
-    /// Parses a pattern.
+    /// Parses a pattern. Of members that are there twice it sees the last: [`Pattern::from_json`] sees them all.
     ///
     /// # Errors
     /// The first place that is wrong.
     pub fn parse(json: &Value) -> Result<Self, PatternError> {
-        let Value::Object(object) = json else {
-            let reason = PatternReason::NotObject { found: kind(json) };
-            return Err(PatternError { pointer: String::new(), reason });
-        };
-        Parser::default().fields(object, 1).map(|root| Self { root })
+        Self::from_json(json.to_string().as_bytes()).map_err(PatternErrors::into_first)
+    }
+
+    /// Parses a pattern's text.
+    ///
+    /// # Errors
+    /// Every place that is wrong.
+    pub fn from_json(text: &[u8]) -> Result<Self, PatternErrors> {
+        let whole =
+            |reason| PatternErrors { first: PatternError { pointer: String::new(), reason }, others: Vec::new() };
+        if text.len() > PATTERN_TEXT_BYTES_MAX {
+            return Err(whole(PatternReason::TooLarge));
+        }
+        let json = Json::read(text).map_err(|error| whole(PatternReason::Json(error)))?;
+        Parser::new(true).pattern(&json).or_else(|errors| {
+            // As event-ruler has it, an `$or` that is not well formed is a field of that name; if that makes no pattern
+            // either, what is wrong with it as an `$or` is the better advice.
+            let about_or = |error: &PatternError| {
+                matches!(error.reason, PatternReason::OrShape | PatternReason::OrReserved { .. })
+            };
+            if errors.iter().any(about_or) {
+                Parser::new(false).pattern(&json).map_err(|_| errors)
+            } else {
+                Err(errors)
+            }
+        })
     }
 }
 
-/// Where the parser is, and what it has counted.
-#[derive(Default)]
-struct Parser {
+/// Where the parser is, and what it has counted and found wrong.
+pub(crate) struct Parser {
+    /// Whether `$or` is more than a name.
+    or: bool,
     pointer: String,
+    path: String,
+    /// How many names the path has; one of them may be empty.
+    names: usize,
+    /// The names as a pointer, without the steps through `$or`.
+    place: String,
+    leaves: u32,
     values: usize,
     bytes: usize,
+    errors: Vec<PatternError>,
 }
 
+/// Nothing, after a mistake has been noted.
+pub(crate) type Noted<T> = Option<T>;
+
 impl Parser {
-    fn refuse<T>(&self, reason: PatternReason) -> Result<T, PatternError> {
-        Err(PatternError { pointer: self.pointer.clone(), reason })
+    fn new(or: bool) -> Self {
+        let (pointer, path, place) = (String::new(), String::new(), String::new());
+        Self { or, pointer, path, names: 0, place, leaves: 0, values: 0, bytes: 0, errors: Vec::new() }
+    }
+
+    fn pattern(mut self, json: &Json) -> Result<Pattern, PatternErrors> {
+        let pattern = match json {
+            Json::Object(members) => self.fields(members, 1, false),
+            other => self.refuse(PatternReason::NotObject { found: other.kind() }),
+        };
+        let pattern = pattern.and_then(|root| match ways::of(&root) {
+            Ok(ways) => Some(Pattern { root, ways }),
+            Err(Excess::Ways) => self.refuse(PatternReason::TooManyWays),
+            Err(Excess::Fields) => self.refuse(PatternReason::TooManyFields),
+        });
+        let mut errors = self.errors.into_iter();
+        match (errors.next(), pattern) {
+            (None, Some(pattern)) => Ok(pattern),
+            (Some(first), _) => Err(PatternErrors { first, others: errors.collect() }),
+            // Nothing comes of a pattern only after a mistake.
+            (None, None) => {
+                let first = PatternError { pointer: String::new(), reason: PatternReason::EmptyObject };
+                Err(PatternErrors { first, others: Vec::new() })
+            }
+        }
+    }
+
+    /// Notes a mistake at the place where the parser is.
+    pub(crate) fn refuse<T>(&mut self, reason: PatternReason) -> Noted<T> {
+        // A limit that is broken is broken by everything that follows.
+        let told = self.errors.last().is_some_and(|last| last.reason == reason && is_limit(&reason));
+        if self.errors.len() < MISTAKES_MAX && !told {
+            self.errors.push(PatternError { pointer: self.pointer.clone(), reason });
+        }
+        None
     }
 
     /// Does something one step down the pointer.
-    fn at<T>(
-        &mut self,
-        token: &str,
-        work: impl FnOnce(&mut Self) -> Result<T, PatternError>,
-    ) -> Result<T, PatternError> {
+    pub(crate) fn at<T>(&mut self, token: &str, work: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.pointer.len();
         self.pointer.push('/');
-        self.pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+        self.pointer.push_str(&escaped(token));
         let result = work(self);
         self.pointer.truncate(length);
         result
     }
 
-    fn count_bytes(&mut self, text: &str) -> Result<(), PatternError> {
+    pub(crate) fn count_bytes(&mut self, text: &str) -> Noted<()> {
         self.bytes += text.len();
-        if self.bytes > PATTERN_BYTES_MAX { self.refuse(PatternReason::TooLarge) } else { Ok(()) }
+        if self.bytes > PATTERN_BYTES_MAX { self.refuse(PatternReason::TooLarge) } else { Some(()) }
     }
 
-    fn count_value(&mut self) -> Result<(), PatternError> {
+    pub(crate) fn count_value(&mut self) -> Noted<()> {
         self.values += 1;
-        if self.values > PATTERN_VALUES_MAX { self.refuse(PatternReason::TooManyValues) } else { Ok(()) }
+        if self.values > PATTERN_VALUES_MAX { self.refuse(PatternReason::TooManyValues) } else { Some(()) }
     }
 
-    fn fields(&mut self, object: &Map<String, Value>, depth: usize) -> Result<Fields, PatternError> {
-        if object.is_empty() {
+    fn fields(&mut self, members: &[(Box<str>, Json)], depth: usize, within_or: bool) -> Noted<Fields> {
+        if members.is_empty() {
             return self.refuse(PatternReason::EmptyObject);
         }
         if depth > PATTERN_DEPTH_MAX {
             return self.refuse(PatternReason::TooDeep);
         }
-        let mut fields = Vec::with_capacity(object.len());
-        for (name, value) in object {
-            self.count_bytes(name)?;
-            let field = self.at(name, |parser| parser.field(name, value, depth))?;
-            fields.push((name.clone(), field));
+        let mut read = Vec::with_capacity(members.len().min(PATTERN_VALUES_MAX));
+        for (name, value) in members {
+            let counted = self.count_bytes(name);
+            let member = self.at(name, |parser| {
+                if parser.or && **name == *"$or" {
+                    return parser.or(value, depth);
+                }
+                if within_or && (RESERVED.contains(&&**name) || **name == *"ip-address-not-in-range") {
+                    return parser.refuse(PatternReason::OrReserved { name: shown(name) });
+                }
+                parser.named(name, |parser| parser.member(value, depth, within_or))
+            });
+            read.extend(counted.and(member).map(|member| (name.clone(), member)));
         }
-        Ok(Fields::new(fields))
+        (read.len() == members.len()).then_some(Fields { members: read })
     }
 
-    fn field(&mut self, name: &str, value: &Value, depth: usize) -> Result<Field, PatternError> {
+    /// Does something one name further down.
+    fn named<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        let (path, place) = (self.path.len(), self.place.len());
+        if self.names > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        self.place.push('/');
+        self.place.push_str(&escaped(name));
+        self.names += 1;
+        let result = work(self);
+        self.names -= 1;
+        self.path.truncate(path);
+        self.place.truncate(place);
+        result
+    }
+
+    fn member(&mut self, value: &Json, depth: usize, within_or: bool) -> Noted<Member> {
         match value {
-            // An operator of the whole language that stands where a field does.
-            _ if name == "$or" => self.refuse(PatternReason::OperatorUnknown { name: name.to_owned() }),
-            Value::Object(object) => self.fields(object, depth + 1).map(Field::Nested),
-            Value::Array(items) if items.is_empty() => self.refuse(PatternReason::EmptyArray),
-            Value::Array(items) => {
-                let mut conditions = Vec::with_capacity(items.len().min(PATTERN_VALUES_MAX));
-                for (n, item) in items.iter().enumerate() {
-                    conditions.push(self.at(&n.to_string(), |parser| parser.condition(item))?);
-                }
-                Ok(Field::Leaf(conditions))
+            Json::Object(members) => self.fields(members, depth + 1, within_or).map(Member::Nested),
+            Json::List(items) if items.is_empty() => self.refuse(PatternReason::EmptyArray),
+            Json::List(items) => {
+                let conditions: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(n, item)| self.at(&n.to_string(), |parser| parser.condition(item)))
+                    .collect();
+                let read = conditions.len();
+                self.leaves += 1;
+                let order = (self.names as u32) << 16 | self.leaves.min(0xffff);
+                let leaf = || Leaf::new(&self.path, &self.place, order, conditions);
+                (items.len() == read).then(|| Member::Leaf(Arc::new(leaf())))
             }
             bare => {
-                let shown = bare.to_string().chars().take(SHOWN_CHARS_MAX).collect();
-                self.refuse(PatternReason::NotList { found: kind(bare), shown })
+                let shown = match bare {
+                    Json::Number(text) => shown(text),
+                    Json::Text(text) => shown(&Value::from(&**text).to_string()),
+                    Json::Boolean(value) => value.to_string(),
+                    _ => "null".to_owned(),
+                };
+                self.refuse(PatternReason::NotList { found: bare.kind(), shown })
             }
         }
     }
 
-    fn condition(&mut self, item: &Value) -> Result<Condition, PatternError> {
-        self.count_value()?;
-        match item {
-            Value::Array(_) => self.refuse(PatternReason::NestedList),
-            Value::Object(operators) => {
-                let mut members = operators.iter();
-                match (members.next(), members.next()) {
-                    (Some((name, operand)), None) => self.at(name, |parser| parser.operator(name, operand)),
-                    _ => self.refuse(PatternReason::OperatorCount { count: operators.len() }),
-                }
-            }
-            scalar => self.literal(scalar).map(Condition::Exactly),
+    fn or(&mut self, value: &Json, depth: usize) -> Noted<Member> {
+        let Json::List(items) = value else { return self.refuse(PatternReason::OrShape) };
+        if items.len() < 2 {
+            return self.refuse(PatternReason::OrShape);
         }
-    }
-
-    fn literal(&mut self, scalar: &Value) -> Result<Literal, PatternError> {
-        match scalar {
-            Value::Null => Ok(Literal::Null),
-            Value::Bool(value) => Ok(Literal::Boolean(*value)),
-            Value::Number(value) => Ok(Literal::Number(Number::of(value))),
-            Value::String(value) => self.count_bytes(value).map(|()| Literal::String(value.clone())),
-            Value::Array(_) | Value::Object(_) => self.refuse(PatternReason::NestedList),
-        }
-    }
-
-    fn operator(&mut self, name: &str, operand: &Value) -> Result<Condition, PatternError> {
-        match name {
-            "prefix" => self.text("prefix", operand).map(Condition::Prefix),
-            "suffix" => self.text("suffix", operand).map(Condition::Suffix),
-            "anything-but" => self.anything_but(operand).map(Condition::AnythingBut),
-            "exists" => match operand {
-                Value::Bool(wanted) => Ok(Condition::Exists(*wanted)),
-                other => self.operand("exists", "true or false", other),
-            },
-            "numeric" => self.numeric(operand),
-            unknown => {
-                let name = unknown.chars().take(SHOWN_CHARS_MAX).collect();
-                self.refuse(PatternReason::OperatorUnknown { name })
-            }
-        }
-    }
-
-    fn operand<T>(&self, operator: &'static str, wanted: &'static str, found: &Value) -> Result<T, PatternError> {
-        self.refuse(PatternReason::Operand { operator, wanted, found: kind(found) })
-    }
-
-    fn text(&mut self, operator: &'static str, operand: &Value) -> Result<String, PatternError> {
-        match operand {
-            Value::String(text) => self.count_bytes(text).map(|()| text.clone()),
-            other => self.operand(operator, "a string", other),
-        }
-    }
-
-    fn anything_but(&mut self, operand: &Value) -> Result<Vec<Literal>, PatternError> {
-        let wanted = "a string, a number, or a list of only strings or only numbers";
-        match operand {
-            Value::String(_) | Value::Number(_) => self.literal(operand).map(|literal| vec![literal]),
-            Value::Array(items) if items.is_empty() => self.refuse(PatternReason::EmptyArray),
-            Value::Array(items) => {
-                let numbers = items.first().is_some_and(Value::is_number);
-                let mut unwanted = Vec::with_capacity(items.len().min(PATTERN_VALUES_MAX));
-                for (n, item) in items.iter().enumerate() {
-                    let literal = self.at(&n.to_string(), |parser| {
-                        parser.count_value()?;
-                        let fits = if numbers { item.is_number() } else { item.is_string() };
-                        if fits { parser.literal(item) } else { parser.operand("anything-but", wanted, item) }
-                    })?;
-                    unwanted.push(literal);
-                }
-                Ok(unwanted)
-            }
-            other => self.operand("anything-but", wanted, other),
-        }
-    }
-
-    fn numeric(&mut self, operand: &Value) -> Result<Condition, PatternError> {
-        let Value::Array(terms) = operand else {
-            return self.operand("numeric", "a list, such as [\">\", 0, \"<=\", 5]", operand);
-        };
-        match terms.as_slice() {
-            [Value::String(sign), Value::Number(number)] => {
-                let number = Number::of(number);
-                let inclusive = sign.ends_with('=');
-                match sign.as_str() {
-                    "=" => Ok(Condition::Exactly(Literal::Number(number))),
-                    ">" | ">=" => Ok(Condition::Numeric(Range { lower: Some(End { number, inclusive }), upper: None })),
-                    "<" | "<=" => Ok(Condition::Numeric(Range { lower: None, upper: Some(End { number, inclusive }) })),
-                    _ => self.refuse(PatternReason::NumericShape),
-                }
-            }
-            [Value::String(above), Value::Number(lower), Value::String(below), Value::Number(upper)]
-                if matches!(above.as_str(), ">" | ">=") && matches!(below.as_str(), "<" | "<=") =>
-            {
-                let lower = End { number: Number::of(lower), inclusive: above.ends_with('=') };
-                let upper = End { number: Number::of(upper), inclusive: below.ends_with('=') };
-                if !lower.number.is_below(&upper.number) {
-                    return self.refuse(PatternReason::NumericRange);
-                }
-                Ok(Condition::Numeric(Range { lower: Some(lower), upper: Some(upper) }))
-            }
-            _ => self.refuse(PatternReason::NumericShape),
-        }
+        let branches: Vec<_> = items
+            .iter()
+            .enumerate()
+            .filter_map(|(n, item)| {
+                self.at(&n.to_string(), |parser| match item {
+                    Json::Object(members) => parser.fields(members, depth + 1, true),
+                    _ => parser.refuse(PatternReason::OrShape),
+                })
+            })
+            .collect();
+        (branches.len() == items.len()).then_some(Member::Or(branches))
     }
 }
 
-/// A JSON value's kind, as a person says it.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
+/// A name as a pointer's token.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// A text of the pattern as an error repeats it.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+const fn is_limit(reason: &PatternReason) -> bool {
+    matches!(reason, PatternReason::TooDeep | PatternReason::TooManyValues | PatternReason::TooLarge)
 }

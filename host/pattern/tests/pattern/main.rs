@@ -4,7 +4,11 @@
 
 #![cfg(test)]
 
+mod agreement;
+mod aws;
+mod generate;
 mod language;
+mod oracle;
 mod properties;
 mod refusals;
 

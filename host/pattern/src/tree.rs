@@ -1,0 +1,257 @@
+//! An event's JSON, laid out by the paths of its values. Invariant: a path is the names on the way, joined by dots; lists on
+//! the way have no name, and a name with dots in it is several. Every occurrence of a member that is there twice counts.
+//!
+//! It is made for one pattern at a time and for explaining: a matcher reads an event's bytes without it.
+
+use std::collections::HashMap;
+
+use crate::{
+    condition::Scalar,
+    consistency::{Element, Elements, NO_ELEMENT, Place},
+    limits::EVENT_DEPTH_MAX,
+    number::Key,
+    scan::{Cursor, JsonError, JsonFault, Quoted},
+    text::unescape,
+};
+
+/// The values of an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    json: Vec<u8>,
+    /// What strings with escapes say.
+    texts: Vec<u8>,
+    spots: Vec<Spot>,
+    values: Vec<Found>,
+    pub(crate) elements: Elements,
+    steps: Vec<Step>,
+}
+
+/// What is at one path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spot {
+    children: HashMap<Box<[u8]>, usize>,
+    values: Vec<usize>,
+    pub(crate) places: Vec<Place>,
+    /// The first list or object here.
+    structure: Option<(usize, usize)>,
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    span: (usize, usize),
+    /// Where its text is in `texts`, if that differs from the span.
+    text: Option<(usize, usize)>,
+    key: Option<Key>,
+    step: usize,
+}
+
+/// One token of a pointer.
+#[derive(Clone, Debug)]
+struct Step {
+    parent: usize,
+    token: Token,
+}
+
+#[derive(Clone, Debug)]
+enum Token {
+    Root,
+    Name(Box<[u8]>),
+    Index(usize),
+}
+
+impl Tree {
+    /// Reads a whole JSON text.
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
+        let mut tree = Self { json: json.to_vec(), ..Self::default() };
+        tree.spots.push(Spot::default());
+        tree.steps.push(Step { parent: 0, token: Token::Root });
+        let mut cursor = Cursor::new(json);
+        tree.value(&mut cursor, At { spot: 0, step: 0, element: NO_ELEMENT, depth: 0 })?;
+        cursor.finish()?;
+        Ok(tree)
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+    }
+
+    /// What is at a path; `None` is the root.
+    pub(crate) fn spot(&self, path: Option<&str>) -> Option<&Spot> {
+        let mut spot = self.spots.first()?;
+        for name in path.iter().flat_map(|path| path.split('.')) {
+            spot = self.spots.get(*spot.children.get(name.as_bytes())?)?;
+        }
+        Some(spot)
+    }
+
+    /// The scalars of a spot, in the order of the text.
+    pub(crate) fn scalars<'a>(&'a self, spot: &'a Spot) -> impl Iterator<Item = Scalar<'a>> {
+        spot.values.iter().filter_map(|n| self.values.get(*n)).map(|found| self.scalar(found))
+    }
+
+    fn scalar<'a>(&'a self, found: &Found) -> Scalar<'a> {
+        let raw = self.json.get(found.span.0..found.span.1).unwrap_or_default();
+        match raw.first() {
+            Some(b'"') => Scalar::Text(match found.text {
+                Some((start, end)) => self.texts.get(start..end).unwrap_or_default(),
+                None => raw.get(1..raw.len() - 1).unwrap_or_default(),
+            }),
+            Some(b't' | b'f') => Scalar::Boolean(raw.first() == Some(&b't')),
+            Some(b'n') => Scalar::Null,
+            _ => Scalar::Number(raw, found.key),
+        }
+    }
+
+    /// The n-th value of a spot as the text has it, and the pointer to it.
+    pub(crate) fn shown(&self, spot: &Spot, n: usize) -> Option<(String, &[u8])> {
+        let found = self.values.get(*spot.values.get(n)?)?;
+        let mut tokens = Vec::new();
+        let mut at = found.step;
+        while let Some(Step { parent, token }) = self.steps.get(at) {
+            match token {
+                Token::Root => break,
+                Token::Name(name) => tokens.push(String::from_utf8_lossy(name).replace('~', "~0").replace('/', "~1")),
+                Token::Index(n) => tokens.push(n.to_string()),
+            }
+            at = *parent;
+        }
+        let pointer = tokens.iter().rev().flat_map(|token| ["/", token]).collect();
+        Some((pointer, self.json.get(found.span.0..found.span.1).unwrap_or_default()))
+    }
+
+    /// The text of the list or object at a spot.
+    pub(crate) fn structure(&self, spot: &Spot) -> Option<&[u8]> {
+        spot.structure.and_then(|(start, end)| self.json.get(start..end))
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
+        if at.depth > EVENT_DEPTH_MAX {
+            return cursor.fail(JsonFault::Depth);
+        }
+        let first = cursor.token();
+        let start = cursor.at;
+        match first {
+            b'{' => self.object(cursor, at)?,
+            b'[' => self.list(cursor, at)?,
+            first => return self.leaf(cursor, at, first),
+        }
+        // What is within a list ends before it, and is at the same path.
+        if let Some(spot) = self.spots.get_mut(at.spot)
+            && spot.structure.is_none_or(|(other, _)| start < other)
+        {
+            spot.structure = Some((start, cursor.at));
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, cursor: &mut Cursor<'_>, at: At, first: u8) -> Result<(), JsonError> {
+        let start = cursor.at;
+        let (mut text, mut key) = (None, None);
+        match first {
+            b'"' => {
+                let quoted = cursor.string()?;
+                if quoted.escaped {
+                    let from = self.texts.len();
+                    unescape(inside(cursor, quoted), &mut self.texts);
+                    text = Some((from, self.texts.len()));
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                cursor.number()?;
+                key = Key::of(cursor.bytes.get(start..cursor.at).unwrap_or_default());
+            }
+            first => cursor.skip_scalar(first)?,
+        }
+        if let Some(spot) = self.spots.get_mut(at.spot) {
+            spot.values.push(self.values.len());
+            spot.places.push(Place { offset: start as u32, element: at.element });
+        }
+        self.values.push(Found { span: (start, cursor.at), text, key, step: at.step });
+        Ok(())
+    }
+
+    fn object(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
+        cursor.at += 1;
+        if cursor.token() == b'}' {
+            cursor.at += 1;
+            return Ok(());
+        }
+        loop {
+            let key = cursor.key()?;
+            let mut name = Vec::new();
+            unescape(inside(cursor, key), &mut name);
+            let mut spot = at.spot;
+            for part in name.split(|byte| *byte == b'.') {
+                spot = self.child(spot, part);
+            }
+            let step = self.step(at.step, Token::Name(name.into()));
+            self.value(cursor, At { spot, step, depth: at.depth + 1, ..at })?;
+            match cursor.token() {
+                b',' => cursor.at += 1,
+                b'}' => {
+                    cursor.at += 1;
+                    return Ok(());
+                }
+                _ => return cursor.fail(JsonFault::Byte),
+            }
+        }
+    }
+
+    fn list(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
+        let array = self.elements.open(cursor.at);
+        cursor.at += 1;
+        if cursor.token() == b']' {
+            cursor.at += 1;
+            return Ok(());
+        }
+        for n in 0.. {
+            let first = cursor.token();
+            let step = self.step(at.step, Token::Index(n));
+            let below = At { step, depth: at.depth + 1, ..at };
+            if matches!(first, b'{' | b'[') {
+                let element = self.elements.add(Element { array, parent: at.element, start: cursor.at as u32, end: 0 });
+                self.value(cursor, At { element, ..below })?;
+                self.elements.close(element, cursor.at);
+            } else {
+                self.value(cursor, below)?;
+            }
+            match cursor.token() {
+                b',' => cursor.at += 1,
+                b']' => break,
+                _ => return cursor.fail(JsonFault::Byte),
+            }
+        }
+        self.elements.close_array(array, cursor.at);
+        cursor.at += 1;
+        Ok(())
+    }
+
+    fn child(&mut self, spot: usize, name: &[u8]) -> usize {
+        let next = self.spots.len();
+        let Some(own) = self.spots.get_mut(spot) else { return spot };
+        if let Some(child) = own.children.get(name) {
+            return *child;
+        }
+        own.children.insert(name.into(), next);
+        self.spots.push(Spot::default());
+        next
+    }
+
+    fn step(&mut self, parent: usize, token: Token) -> usize {
+        self.steps.push(Step { parent, token });
+        self.steps.len() - 1
+    }
+}
+
+/// Where a value is.
+#[derive(Clone, Copy)]
+struct At {
+    spot: usize,
+    step: usize,
+    element: u32,
+    depth: usize,
+}
+
+fn inside<'a>(cursor: &Cursor<'a>, quoted: Quoted) -> &'a [u8] {
+    cursor.bytes.get(quoted.start..quoted.end).unwrap_or_default()
+}
