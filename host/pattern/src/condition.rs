@@ -64,7 +64,7 @@ pub(crate) struct End {
 pub(crate) enum Scalar<'a> {
     Null,
     Boolean(bool),
-    /// Its text, and its key if it has one that holds.
+    /// Its text, and the sketch of its key.
     Number(&'a [u8], Option<Key>),
     /// What it says, escapes resolved.
     Text(&'a [u8]),
@@ -127,7 +127,8 @@ impl Range {
 
     fn has(&self, found: Key) -> bool {
         let (first, last) = self.keys();
-        first <= found && found <= last
+        // What is in no range need not be asked this.
+        first <= found && found <= last && found.holds()
     }
 }
 

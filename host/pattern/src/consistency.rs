@@ -24,6 +24,8 @@ pub(crate) struct Element {
 pub(crate) struct Elements {
     all: Vec<Element>,
     arrays: Vec<(u32, u32)>,
+    /// How many of each are of an earlier pass over the same text, in the order of the text.
+    settled: (usize, usize),
 }
 
 /// Where a value is.
@@ -37,9 +39,19 @@ impl Elements {
     pub(crate) fn clear(&mut self) {
         self.all.clear();
         self.arrays.clear();
+        self.settled = (0, 0);
+    }
+
+    /// Ends a pass: another one over the same text will find its lists and elements again.
+    pub(crate) fn settle(&mut self) {
+        self.settled = (self.all.len(), self.arrays.len());
     }
 
     pub(crate) fn open(&mut self, start: usize) -> u32 {
+        let earlier = self.arrays.get(..self.settled.1).unwrap_or_default();
+        if let Ok(at) = earlier.binary_search_by_key(&(start as u32), |span| span.0) {
+            return at as u32;
+        }
         self.arrays.push((start as u32, u32::MAX));
         self.arrays.len() as u32 - 1
     }
@@ -51,6 +63,10 @@ impl Elements {
     }
 
     pub(crate) fn add(&mut self, element: Element) -> u32 {
+        let earlier = self.all.get(..self.settled.0).unwrap_or_default();
+        if let Ok(at) = earlier.binary_search_by_key(&element.start, |other| other.start) {
+            return at as u32;
+        }
         self.all.push(element);
         self.all.len() as u32 - 1
     }

@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod fold;
 pub mod limits;
+mod matcher;
 mod matching;
 mod number;
 mod operators;
@@ -26,6 +27,7 @@ mod wildcard;
 
 pub use error::{PatternError, PatternErrors, PatternReason};
 pub use explain::{Evidence, Mismatch};
+pub use matcher::{RuleMatcher, RulesError, Scratch};
 pub use pattern::Pattern;
 pub use scan::{JsonError, JsonFault};
 pub use subject::Subject;

@@ -105,6 +105,11 @@ impl Key {
         Self::sketch(text).filter(|key| key.holds())
     }
 
+    /// The key in the form that keys of a trie have.
+    pub(crate) const fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
     /// The next key, as an open end of a range has it. No number is between them.
     pub(crate) const fn after(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -133,7 +138,7 @@ impl Number {
         Self { text: text.into(), key: Key::of(text.as_bytes()) }
     }
 
-    /// Whether a number of an event is this one; its key has been asked whether it holds.
+    /// Whether a number of an event is this one. Its key may be a sketch: what equals a key that holds, holds.
     pub(crate) fn equals(&self, text: &[u8], key: Option<Key>) -> bool {
         match self.key {
             Some(own) => key == Some(own),

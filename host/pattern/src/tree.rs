@@ -158,7 +158,7 @@ impl Tree {
             }
             b'-' | b'0'..=b'9' => {
                 cursor.number()?;
-                key = Key::of(cursor.bytes.get(start..cursor.at).unwrap_or_default());
+                key = Key::sketch(cursor.bytes.get(start..cursor.at).unwrap_or_default());
             }
             first => cursor.skip_scalar(first)?,
         }

@@ -1,8 +1,9 @@
 //! The evaluator, the explanations and the matcher, held against the oracle: the same answer for every pattern and event.
 //! A million cases: `cargo test -p wharf-pattern --release -- --ignored`.
 
-use serde_json::Value;
-use wharf_pattern::{Pattern, Subject};
+use std::collections::BTreeSet;
+
+use wharf_pattern::{Pattern, PatternReason, RuleMatcher, Scratch, Subject};
 
 use crate::{
     generate::{self, Dice},
@@ -10,28 +11,60 @@ use crate::{
 };
 
 /// One event, and patterns made for it; how many match.
-fn agree(seed: u64) -> (usize, usize) {
+fn agree(seed: u64, scratch: &mut Scratch) -> (usize, usize) {
     let mut dice = Dice::new(seed);
     let event = generate::event(&mut dice);
     let text = event.to_string();
     let subject = Subject::from_json(text.as_bytes()).unwrap();
-    let patterns: Vec<Value> = (0..8).map(|_| generate::pattern(&mut dice, &event)).collect();
-    let mut matched = 0;
-    for json in &patterns {
-        let pattern = Pattern::from_json(json.to_string().as_bytes()).unwrap_or_else(|error| panic!("{json}: {error}"));
-        let wanted = oracle::matches(json, &event);
-        assert_eq!(pattern.matches(&subject), wanted, "seed {seed}: {json} on {event}");
-        assert_eq!(pattern.explain(&subject).is_none(), wanted, "seed {seed}: {json} on {event}");
-        assert_eq!(pattern.evidence(&subject).is_some(), wanted, "seed {seed}: {json} on {event}");
-        matched += usize::from(wanted);
+    let (mut matcher, mut wanted) = (RuleMatcher::new(), BTreeSet::new());
+    let mut asked = 0;
+    for rule in 0..8 {
+        let json = generate::pattern(&mut dice, &event);
+        let pattern = match Pattern::from_json(json.to_string().as_bytes()) {
+            Ok(pattern) => pattern,
+            Err(errors) => {
+                // What is made is good, but for this.
+                assert_eq!(errors.into_first().reason, PatternReason::TooManyWays, "{json}");
+                continue;
+            }
+        };
+        let matches = oracle::matches(&json, &event);
+        assert_eq!(pattern.matches(&subject), matches, "seed {seed}: {json} on {event}");
+        assert_eq!(pattern.explain(&subject).is_none(), matches, "seed {seed}: {json} on {event}");
+        assert_eq!(pattern.evidence(&subject).is_some(), matches, "seed {seed}: {json} on {event}");
+        matcher.insert(rule, &pattern).unwrap();
+        if matches {
+            wanted.insert(rule);
+        }
+        asked += 1;
     }
-    (patterns.len(), matched)
+    assert_eq!(found(&matcher, &text, scratch), wanted, "seed {seed}: {text}");
+    let matched = wanted.len();
+    // A rule that is removed is found no more, the others are, and a snapshot stays as it is.
+    let snapshot = matcher.clone();
+    let mut rest = wanted.clone();
+    for rule in [3, 0, 7, 1, 2, 4, 5, 6] {
+        matcher.remove(rule);
+        rest.remove(&rule);
+        assert_eq!(found(&matcher, &text, scratch), rest, "seed {seed}: without {rule}");
+    }
+    assert!(matcher.is_empty());
+    assert_eq!(found(&snapshot, &text, scratch), wanted, "seed {seed}: the snapshot");
+    (asked, matched)
+}
+
+fn found(matcher: &RuleMatcher, text: &str, scratch: &mut Scratch) -> BTreeSet<u64> {
+    let rules = matcher.matches_json(text.as_bytes(), scratch).unwrap();
+    let all: BTreeSet<u64> = rules.iter().copied().collect();
+    assert_eq!(all.len(), rules.len(), "a rule is found once");
+    all
 }
 
 fn agree_on(seeds: std::ops::Range<u64>) {
     let (mut asked, mut matched) = (0, 0);
+    let mut scratch = Scratch::new();
     for seed in seeds {
-        let (more, hits) = agree(seed);
+        let (more, hits) = agree(seed, &mut scratch);
         asked += more;
         matched += hits;
     }

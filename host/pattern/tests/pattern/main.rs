@@ -8,6 +8,7 @@ mod agreement;
 mod aws;
 mod generate;
 mod language;
+mod matcher;
 mod oracle;
 mod properties;
 mod refusals;

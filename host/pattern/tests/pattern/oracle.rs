@@ -62,7 +62,9 @@ fn read<'a>(pattern: &'a Value, path: &str, ways: &mut Vec<BTreeMap<String, &'a 
         }
         let below = joined(path, name, path.is_empty());
         match value {
-            Value::Array(items) => ways.iter_mut().for_each(|way| drop(way.insert(below.clone(), items))),
+            Value::Array(items) => ways.iter_mut().for_each(|way| {
+                way.insert(below.clone(), items);
+            }),
             nested => read(nested, &below, ways),
         }
     }

@@ -25,7 +25,7 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 /// Payloads in which names and values come again and again.
-fn payload() -> impl Strategy<Value = Value> {
+pub fn payload() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 40, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

@@ -1,0 +1,187 @@
+//! The rules of a matcher: adding one, removing one. Invariant: either touches what the rule itself is behind, and nothing
+//! that a clone shares; what a rule left behind is given back.
+
+use std::sync::Arc;
+
+use super::{
+    door::{self, Door},
+    fields::{self, Field},
+    index::Change,
+    slab::Slab,
+    trie::Trie,
+};
+use crate::{
+    limits::{RULES_MAX, WAYS_MAX},
+    pattern::{Leaf, Pattern},
+    ways::Way,
+};
+
+/// Marks an entry behind a door that needs no more asking: the way has one field, and the door is sure.
+pub(crate) const SURE: u32 = 1 << 31;
+
+/// Rules by numbers that whoever adds them chooses, ready to be matched. A clone costs nothing, and stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct RuleMatcher {
+    pub(crate) root: Trie<Field>,
+    pub(crate) ways: Slab<Arc<Waiting>>,
+    /// The ways that no value leads to: all that they ask for is absence.
+    pub(crate) always: Arc<Vec<u32>>,
+    rules: Trie<Arc<[u32]>>,
+    count: usize,
+    numbers: Slab<()>,
+}
+
+/// A way of a rule, as it waits behind its door.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) rule: u64,
+    /// The number of the rule's first way: a rule is found once, along whichever way.
+    pub(crate) first: u32,
+    /// Its fields, with their numbers, by their paths.
+    pub(crate) leaves: Box<[(u32, Arc<Leaf>)]>,
+    /// Which of them is the door; none for those that are always asked.
+    door: Option<u32>,
+}
+
+/// Why a rule cannot be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// The matcher is full of rules.
+    #[error("there are {RULES_MAX} rules already")]
+    TooManyRules,
+    /// The matcher is full of ways.
+    #[error("there are {WAYS_MAX} combinations of `$or` in all rules already")]
+    TooManyWays,
+}
+
+impl RuleMatcher {
+    /// No rules.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many fields of events are looked at.
+    pub(crate) const fn fields(&self) -> usize {
+        self.numbers.length()
+    }
+
+    /// Adds a rule, in the place of one that has its number.
+    ///
+    /// # Errors
+    /// When there are too many already.
+    pub fn insert(&mut self, rule: u64, pattern: &Pattern) -> Result<(), RulesError> {
+        self.remove(rule);
+        if self.count >= RULES_MAX {
+            return Err(RulesError::TooManyRules);
+        }
+        if self.ways.live() + pattern.ways.len() > WAYS_MAX {
+            return Err(RulesError::TooManyWays);
+        }
+        let mut first = None;
+        let ids = pattern.ways.iter().map(|way| {
+            let id = self.ways.reserve();
+            let first = *first.get_or_insert(id);
+            self.add(id, rule, first, way);
+            id
+        });
+        let ids: Arc<[u32]> = ids.collect();
+        self.rules.change(&rule.to_be_bytes(), |own| *own = ids);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Removes a rule, and says whether there was one.
+    pub fn remove(&mut self, rule: u64) -> bool {
+        let key = rule.to_be_bytes();
+        // Nothing is copied for a rule that is not there.
+        if self.rules.get(&key).is_none() {
+            return false;
+        }
+        let ids = self.rules.shrink(&key, |own| (Arc::clone(own), true));
+        for id in ids.iter().flat_map(|ids| ids.iter()) {
+            self.give_back(*id);
+        }
+        self.count -= 1;
+        true
+    }
+
+    fn add(&mut self, id: u32, rule: u64, first: u32, way: &Way) {
+        let door = self.choose(way);
+        let leaves = way.leaves.iter().map(|leaf| {
+            let numbers = &mut self.numbers;
+            let number = fields::name(&mut self.root, &leaf.path, || {
+                let number = numbers.reserve();
+                numbers.put(number, ());
+                number
+            });
+            (number, Arc::clone(leaf))
+        });
+        let leaves: Box<[_]> = leaves.collect();
+        match door.and_then(|door| way.leaves.get(door as usize)) {
+            Some(leaf) => self.behind(leaf, Change::Add(id), way.leaves.len()),
+            None => Arc::make_mut(&mut self.always).push(id),
+        }
+        self.ways.put(id, Arc::new(Waiting { rule, first, leaves, door }));
+    }
+
+    fn give_back(&mut self, id: u32) {
+        let Some(way) = self.ways.take(id) else { return };
+        match way.door.and_then(|door| way.leaves.get(door as usize)) {
+            Some((_, leaf)) => self.behind(leaf, Change::Remove(id), way.leaves.len()),
+            None => {
+                let always = Arc::make_mut(&mut self.always);
+                if let Some(at) = always.iter().position(|other| *other == id) {
+                    always.swap_remove(at);
+                }
+            }
+        }
+        for (_, leaf) in &way.leaves {
+            if let Some(number) = fields::forget(&mut self.root, &leaf.path) {
+                self.numbers.take(number);
+            }
+        }
+    }
+
+    /// Puts a way behind all doors of a field, or takes it away from there.
+    fn behind(&mut self, leaf: &Leaf, change: Change, leaves: usize) {
+        let doors = leaf.doors().unwrap_or_default();
+        fields::index(&mut self.root, &leaf.path, |index| {
+            for (door, sure) in &doors {
+                let mark = if *sure && leaves == 1 { SURE } else { 0 };
+                let change = match change {
+                    Change::Add(id) => Change::Add(id | mark),
+                    Change::Remove(id) => Change::Remove(id | mark),
+                };
+                index.change(door, change);
+            }
+        });
+    }
+
+    /// The field of a way that fewest events are expected to open, and among equals the one with the smallest crowd.
+    fn choose(&self, way: &Way) -> Option<u32> {
+        let fields = (0..).zip(&way.leaves).filter_map(|(n, leaf)| {
+            let doors = leaf.doors()?;
+            let crowd: usize = match fields::find(&self.root, &leaf.path).and_then(|field| field.index.as_ref()) {
+                Some(index) => doors.iter().map(|(door, _): &(Door, bool)| index.crowd(door)).sum(),
+                None => 0,
+            };
+            // A crowd behind an equal value says that many events have it.
+            let width = door::width(&doors) + crowd.min(1 << 20).next_power_of_two().ilog2();
+            Some((width, doors.len(), n))
+        });
+        fields.min().map(|(_, _, n)| n)
+    }
+}
