@@ -2,8 +2,9 @@
 //! their order, and how numbers are spelled, which `serde_json::Value` forgets and patterns give a meaning to.
 
 use crate::{
+    block::Marks,
     limits::EVENT_DEPTH_MAX,
-    scan::{Cursor, JsonError, JsonFault, Quoted},
+    scan::{self, JsonError, JsonFault, Next, Quoted, Stop},
     text::unescape,
 };
 
@@ -21,9 +22,8 @@ pub(crate) enum Json {
 impl Json {
     /// Reads a whole text.
     pub(crate) fn read(text: &[u8]) -> Result<Self, JsonError> {
-        let mut cursor = Cursor::new(text);
-        let json = value(&mut cursor, 0)?;
-        cursor.finish()?;
+        let (json, at) = value(text, 0, 0)?;
+        scan::finish(text, at)?;
         Ok(json)
     }
 
@@ -40,73 +40,72 @@ impl Json {
     }
 }
 
-fn value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Json, JsonError> {
+type Read<T> = Result<(T, usize), Stop>;
+
+fn value(text: &[u8], at: usize, depth: usize) -> Read<Json> {
     if depth > EVENT_DEPTH_MAX {
-        return cursor.fail(JsonFault::Depth);
+        return scan::stop(text, at, JsonFault::Depth);
     }
-    match cursor.token() {
+    let at = scan::token(text, at);
+    match scan::byte(text, at) {
         b'{' => {
             let mut members = Vec::new();
-            elements(cursor, b'}', |cursor| {
-                let key = cursor.key()?;
-                members.push((string(cursor, key)?, value(cursor, depth + 1)?));
-                Ok(())
+            let at = elements(text, at, b'}', |at| {
+                let (key, at) = scan::key(text, at, &mut Marks::new())?;
+                let (member, at) = value(text, at, depth + 1)?;
+                members.push((string(text, key)?, member));
+                Ok(at)
             })?;
-            Ok(Json::Object(members))
+            Ok((Json::Object(members), at))
         }
         b'[' => {
             let mut items = Vec::new();
-            elements(cursor, b']', |cursor| {
-                items.push(value(cursor, depth + 1)?);
-                Ok(())
+            let at = elements(text, at, b']', |at| {
+                let (item, at) = value(text, at, depth + 1)?;
+                items.push(item);
+                Ok(at)
             })?;
-            Ok(Json::List(items))
+            Ok((Json::List(items), at))
         }
         b'"' => {
-            let quoted = cursor.string()?;
-            string(cursor, quoted).map(Json::Text)
+            let quoted = scan::string(text, at)?;
+            Ok((Json::Text(string(text, quoted)?), quoted.end + 1))
         }
         first => {
-            let start = cursor.at;
-            cursor.skip_scalar(first)?;
-            let text = cursor.bytes.get(start..cursor.at).unwrap_or_default();
-            Ok(match first {
+            let end = scan::scalar(text, at, &mut Marks::new())?;
+            let json = match first {
                 b'n' => Json::Null,
                 b't' | b'f' => Json::Boolean(first == b't'),
-                _ => Json::Number(String::from_utf8_lossy(text).into()),
-            })
+                _ => Json::Number(String::from_utf8_lossy(text.get(at..end).unwrap_or_default()).into()),
+            };
+            Ok((json, end))
         }
     }
 }
 
 /// What stands between a bracket and its twin, comma by comma.
-fn elements(
-    cursor: &mut Cursor<'_>,
-    close: u8,
-    mut element: impl FnMut(&mut Cursor<'_>) -> Result<(), JsonError>,
-) -> Result<(), JsonError> {
-    cursor.at += 1;
-    if cursor.token() == close {
-        cursor.at += 1;
-        return Ok(());
+fn elements(text: &[u8], at: usize, close: u8, mut element: impl FnMut(usize) -> Next) -> Next {
+    let mut at = scan::token(text, at + 1);
+    if scan::byte(text, at) == close {
+        return Ok(at + 1);
     }
     loop {
-        element(cursor)?;
-        match cursor.token() {
-            b',' => cursor.at += 1,
-            token if token == close => {
-                cursor.at += 1;
-                return Ok(());
-            }
-            _ => return cursor.fail(JsonFault::Byte),
+        at = element(at)?;
+        at = scan::token(text, at);
+        match scan::byte(text, at) {
+            b',' => at += 1,
+            token if token == close => return Ok(at + 1),
+            _ => return scan::stop(text, at, JsonFault::Byte),
         }
     }
 }
 
-fn string(cursor: &Cursor<'_>, quoted: Quoted) -> Result<Box<str>, JsonError> {
+fn string(text: &[u8], quoted: Quoted) -> Result<Box<str>, Stop> {
     let mut out = Vec::new();
-    unescape(cursor.bytes.get(quoted.start..quoted.end).unwrap_or_default(), &mut out);
+    unescape(text.get(quoted.start..quoted.end).unwrap_or_default(), &mut out);
     // Half a surrogate pair is JSON, but it is no text that an event could have.
-    let fault = JsonError { offset: quoted.start, what: JsonFault::Escape };
-    String::from_utf8(out).map(String::into_boxed_str).map_err(|_| fault)
+    match String::from_utf8(out) {
+        Ok(text) => Ok(text.into()),
+        Err(_) => scan::stop(text, quoted.start, JsonFault::Escape),
+    }
 }

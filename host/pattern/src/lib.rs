@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod block;
 mod condition;
 mod consistency;
 mod document;

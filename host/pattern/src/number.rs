@@ -33,9 +33,52 @@ impl Key {
     /// Above every number.
     pub(crate) const HIGHEST: Self = Self(u128::MAX);
 
-    /// The key of a text that is a JSON number, if a double could be written like that. It must be asked [`holds`] before it
-    /// counts: this much costs little, and most numbers of events equal nothing.
+    /// The key of a JSON number that stands in a text, if a double could be written like that. It must be asked
+    /// [`Key::holds`] before it counts: this much costs little, and most numbers of events equal nothing.
     #[inline]
+    pub(crate) fn within(text: &[u8], start: usize, end: usize) -> Option<Self> {
+        Self::plain(text, start, end).or_else(|| Self::sketch(text.get(start..end).unwrap_or_default()))
+    }
+
+    /// The same for what most numbers are: digits of which the first is not zero, and maybe a point and some more.
+    #[inline]
+    fn plain(text: &[u8], start: usize, end: usize) -> Option<Self> {
+        let negative = text.get(start) == Some(&b'-');
+        let start = start + usize::from(negative);
+        let first = run(text, start)?;
+        // Digits have the high nibble 3, and only they and what is not in numbers have it.
+        let whole = ((first ^ 0x3030_3030_3030_3030) & 0xf0f0_f0f0_f0f0_f0f0).trailing_zeros() as usize / 8;
+        let point = usize::from(start + whole < end);
+        let part = end.checked_sub(start + whole + point)?;
+        if text.get(start) == Some(&b'0') || whole == 0 || whole == 8 || whole + part > NUMBER_DIGITS_MAX || part > 16 {
+            return None;
+        }
+        if point == 1 && text.get(start + whole) != Some(&b'.') {
+            return None;
+        }
+        let (mut digits, mut left, mut at) = (eight(first << (64 - 8 * whole)), part, start + whole + point);
+        while left > 0 {
+            let taken = left.min(8);
+            let next = run(text, at)?;
+            if ((next ^ 0x3030_3030_3030_3030) & 0xf0f0_f0f0_f0f0_f0f0) << (64 - 8 * taken) != 0 {
+                // An exponent.
+                return None;
+            }
+            digits = digits * POWERS.get(taken).copied()? + eight(next << (64 - 8 * taken));
+            at += taken;
+            left -= taken;
+        }
+        let filled = digits * POWERS.get(NUMBER_DIGITS_MAX - whole - part).copied()?;
+        Some(Self::assemble(negative, whole as i64, filled))
+    }
+
+    #[inline]
+    const fn assemble(negative: bool, scale: i64, filled: u64) -> Self {
+        let worth = ((scale + EXPONENT_BIAS) as u128) << DIGIT_BITS | filled as u128;
+        Self(if negative { SIGN - 1 - worth } else { SIGN + worth })
+    }
+
+    /// The same for any number.
     pub(crate) fn sketch(text: &[u8]) -> Option<Self> {
         let (negative, text) = match text.split_first() {
             Some((b'-', rest)) => (true, rest),
@@ -78,8 +121,7 @@ impl Key {
             return None;
         }
         let filled = digits * 10u64.pow((NUMBER_DIGITS_MAX - count) as u32);
-        let worth = ((scale + EXPONENT_BIAS) as u128) << DIGIT_BITS | u128::from(filled);
-        Some(Self(if negative { SIGN - 1 - worth } else { SIGN + worth }))
+        Some(Self::assemble(negative, scale, filled))
     }
 
     /// Whether this is how some double is written: the shortest digits that give it.
@@ -90,14 +132,15 @@ impl Key {
         let worth = if self.0 >= SIGN { self.0 - SIGN } else { SIGN - 1 - self.0 };
         let digits = (worth & ((1 << DIGIT_BITS) - 1)) as u64;
         let scale = (worth >> DIGIT_BITS) as i64 - EXPONENT_BIAS;
-        // Fifteen digits are always told apart, but at the ends of the range.
+        // Fifteen digits are always told apart, but at the ends of the range. Of two spellings that are equally short and
+        // equally near, the even one is the double's.
         if digits.is_multiple_of(100) && (-300..=300).contains(&scale) {
             return true;
         }
-        let text = format!("{digits}e{}", scale - NUMBER_DIGITS_MAX as i64);
-        let Ok(double) = text.parse::<f64>() else { return false };
-        let back = format!("{double:e}");
-        double.is_finite() && Self::sketch(back.as_bytes()) == Self::sketch(text.as_bytes())
+        let exponent = scale - NUMBER_DIGITS_MAX as i64;
+        let Ok(double) = format!("{digits}e{exponent}").parse::<f64>() else { return false };
+        let back = Self::sketch(zmij::Buffer::new().format(double.abs()).as_bytes());
+        double.is_finite() && back == Some(Self::assemble(false, scale, digits))
     }
 
     /// The key of a number that doubles tell apart from all others.
@@ -119,6 +162,31 @@ impl Key {
     pub(crate) const fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
+}
+
+/// Powers of ten, up to what fills up the digits of a key.
+const POWERS: [u64; 18] = {
+    let mut powers = [1; 18];
+    let mut n = 1;
+    while n < 18 {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
+#[inline(always)]
+fn run(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// What eight digits are worth; bytes that are zero count as the digit.
+#[inline(always)]
+const fn eight(word: u64) -> u64 {
+    // Neighbours are put together: digits to pairs, pairs to fours, fours to eight.
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(2561) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(6_553_601) >> 16;
+    (fours & 0x0000_ffff_0000_ffff).wrapping_mul(42_949_672_960_001) >> 32
 }
 
 /// The exponent after its `e`, if it is of any use.
@@ -212,11 +280,17 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
+        fn a_number_within_a_text_has_the_key_that_it_has_alone(text in "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?") {
+            let around = format!("[{text}, 12345678, 12345678]");
+            prop_assert_eq!(Key::within(around.as_bytes(), 1, 1 + text.len()), Key::sketch(text.as_bytes()), "{}", text);
+            prop_assert_eq!(Key::within(text.as_bytes(), 0, text.len()), Key::sketch(text.as_bytes()), "{}", text);
+        }
+
+        #[test]
         fn keys_are_in_the_order_of_doubles(a in any::<f64>(), b in any::<f64>()) {
             prop_assume!(a.is_finite() && b.is_finite());
-            let key = |x: f64| Key::of(format!("{x:e}").as_bytes()).unwrap();
+            let key = |x: f64| Key::of(serde_json::Value::from(x).to_string().as_bytes()).unwrap();
             prop_assert_eq!(key(a).cmp(&key(b)), a.partial_cmp(&b).unwrap(), "{} {}", a, b);
-            prop_assert_eq!(key(a), Key::of(format!("{a}").as_bytes()).unwrap());
         }
     }
 }

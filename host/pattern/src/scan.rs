@@ -1,8 +1,11 @@
 //! JSON text, read byte by byte and exactly: RFC 8259, with UTF-8 checked. Invariant: what is skipped is checked as strictly
-//! as what is read; eight bytes are looked at together wherever text is long. It builds nothing, and keeps no numbers: see
+//! as what is read; sixteen bytes are looked at together wherever text is long. It builds nothing, and keeps no numbers: see
 //! `number.rs` and `text.rs` for what bytes are worth.
 
-use crate::limits::EVENT_DEPTH_MAX;
+use crate::{
+    block::{self, Block, Marks},
+    limits::EVENT_DEPTH_MAX,
+};
 
 /// Text that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +46,29 @@ pub enum JsonFault {
     NotObject,
 }
 
+/// A fault and where it is, in one word, so that results stay in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop(u64);
+
+impl From<Stop> for JsonError {
+    fn from(stop: Stop) -> Self {
+        let what = match stop.0 & 0xff {
+            0 => JsonFault::End,
+            1 => JsonFault::Byte,
+            2 => JsonFault::Control,
+            3 => JsonFault::Escape,
+            4 => JsonFault::Utf8,
+            5 => JsonFault::Tail,
+            6 => JsonFault::Depth,
+            _ => JsonFault::NotObject,
+        };
+        Self { offset: (stop.0 >> 8) as usize, what }
+    }
+}
+
+/// Where reading goes on.
+pub(crate) type Next = Result<usize, Stop>;
+
 /// The inside of a string, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quoted {
@@ -51,276 +77,299 @@ pub(crate) struct Quoted {
     pub(crate) escaped: bool,
 }
 
-/// A place in a text.
-pub(crate) struct Cursor<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) at: usize,
+#[inline(always)]
+pub(crate) fn byte(text: &[u8], at: usize) -> u8 {
+    // 0 is no token, and so stands for the end.
+    text.get(at).copied().unwrap_or(0)
 }
 
-type Read<T> = Result<T, JsonError>;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// Marks the bytes of a word that end or bend a string: a quote, a backslash, a control character. The lowest mark is exact.
-#[inline]
-const fn bends(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    ((quote.wrapping_sub(ONES) & !quote)
-        | (slash.wrapping_sub(ONES) & !slash)
-        | (word.wrapping_sub(ONES * 0x20) & !word))
-        & HIGHS
+/// The fault of reading on at a place.
+#[cold]
+pub(crate) fn stop<T>(text: &[u8], at: usize, what: JsonFault) -> Result<T, Stop> {
+    let what =
+        if at >= text.len() && matches!(what, JsonFault::Byte | JsonFault::Control) { JsonFault::End } else { what };
+    Err(Stop((at as u64) << 8 | what as u64))
 }
 
-/// Marks the bytes of a word that are no digits. The lowest mark is exact.
-#[inline]
-const fn not_digits(word: u64) -> u64 {
-    // The high nibble must be 3, also after adding 6, which takes ':' and above out of it. Only a byte that is marked
-    // itself carries into the next.
-    let low = (word & 0xf0f0_f0f0_f0f0_f0f0) ^ 0x3030_3030_3030_3030;
-    let high = (word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) ^ 0x3030_3030_3030_3030;
-    low | high
+/// The place of the next byte that is no space. There is mostly none, or one.
+#[inline(always)]
+pub(crate) fn token(text: &[u8], at: usize) -> usize {
+    if byte(text, at) > b' ' {
+        return at;
+    }
+    if byte(text, at) == b' ' && byte(text, at + 1) > b' ' {
+        return at + 1;
+    }
+    spaces(text, at)
 }
 
-impl<'a> Cursor<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+#[inline(never)]
+fn spaces(text: &[u8], mut at: usize) -> usize {
+    while matches!(byte(text, at), b' ' | b'\n' | b'\r' | b'\t') {
+        at += 1;
     }
+    at
+}
 
-    pub(crate) fn fail<T>(&self, what: JsonFault) -> Read<T> {
-        let what = if self.at >= self.bytes.len() && matches!(what, JsonFault::Byte) { JsonFault::End } else { what };
-        Err(JsonError { offset: self.at, what })
+/// Reads a string whose opening quote is at a place.
+#[inline(always)]
+pub(crate) fn string(text: &[u8], at: usize) -> Result<Quoted, Stop> {
+    let start = at + 1;
+    let mut at = start;
+    while let Some(block) = Block::at(text, at) {
+        let (quotes, odd) = (block.quotes(), block.odd());
+        if odd & (quotes ^ quotes.wrapping_sub(1)) != 0 {
+            break;
+        }
+        if quotes != 0 {
+            return Ok(Quoted { start, end: at + quotes.trailing_zeros() as usize, escaped: false });
+        }
+        at += 16;
     }
+    bent_string(text, start, at)
+}
 
-    #[inline]
-    fn word(&self) -> Option<u64> {
-        let rest = self.bytes.get(self.at..)?;
-        rest.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
+/// The same, with what is known of the bytes around it.
+#[inline(always)]
+pub(crate) fn string_in(text: &[u8], at: usize, marks: &mut Marks) -> Result<Quoted, Stop> {
+    let start = at + 1;
+    match marks.from(text, start) {
+        Some((quotes, odd)) if quotes != 0 && odd & (quotes ^ quotes.wrapping_sub(1)) == 0 => {
+            Ok(Quoted { start, end: start + quotes.trailing_zeros() as usize, escaped: false })
+        }
+        _ => string(text, at),
     }
+}
 
-    #[inline]
-    pub(crate) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+/// Reads on in a string that is not just ASCII with enough bytes after it.
+#[inline(never)]
+fn bent_string(text: &[u8], start: usize, mut at: usize) -> Result<Quoted, Stop> {
+    let mut escaped = false;
+    loop {
+        while let Some(block) = Block::at(text, at) {
+            let marks = block.quotes() | block.odd();
+            at += marks.trailing_zeros().min(16) as usize;
+            if marks != 0 {
+                break;
+            }
+        }
+        match byte(text, at) {
+            b'"' => break,
+            b'\\' => {
+                escaped = true;
+                at = escape(text, at)?;
+            }
+            ..0x20 => return stop(text, at, JsonFault::Control),
+            _ => at += 1,
+        }
     }
+    match std::str::from_utf8(text.get(start..at).unwrap_or_default()) {
+        Ok(_) => Ok(Quoted { start, end: at, escaped }),
+        Err(error) => stop(text, start + error.valid_up_to(), JsonFault::Utf8),
+    }
+}
 
-    /// The next byte that is no space, not taken; 0, which is never a token, at the end.
-    #[inline]
-    pub(crate) fn token(&mut self) -> u8 {
+fn escape(text: &[u8], at: usize) -> Next {
+    match text.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => {
+            let digits = text.get(at + 2..at + 6);
+            if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                return Ok(at + 6);
+            }
+            stop(text, at, JsonFault::Escape)
+        }
+        Some(_) => stop(text, at, JsonFault::Escape),
+        None => stop(text, at + 1, JsonFault::End),
+    }
+}
+
+/// The place after a number whose first byte is at a place.
+#[inline(always)]
+pub(crate) fn number(text: &[u8], at: usize) -> Next {
+    let (Some(low), Some(high)) = (Block::at(text, at), Block::at(text, at + 16)) else { return long_number(text, at) };
+    // Where it ends is found at once, and where reading goes on hangs on nothing else; whether what stands before that is a
+    // number is looked at beside it. What is less common is read again byte by byte.
+    let sign = u32::from(byte(text, at) == b'-');
+    let others = !(low.digits() | high.digits() << 16) & !sign;
+    let whole = others.trailing_zeros();
+    let (mut length, mut point) = (whole, whole);
+    if byte(text, at + whole as usize) == b'.' {
+        length = (others & others.wrapping_sub(1)).trailing_zeros();
+        point += 1;
+    }
+    let end = at + length as usize;
+    let zero = byte(text, at + sign as usize) == b'0' && whole > sign + 1;
+    if whole == sign || (point > whole && length == point) || zero || length > 31 || byte(text, end) | 0x20 == b'e' {
+        return long_number(text, at);
+    }
+    Ok(end)
+}
+
+/// Whether a number may begin with a byte.
+#[inline(always)]
+const fn is_number(first: u8) -> bool {
+    first.wrapping_sub(b'-') < 13
+}
+
+/// The place after the last of a run of numbers with commas between them, the first of which is at a place. Sixty-four bytes
+/// are sorted into digits and others at a time, and one number after the other is taken from that: looking for the end of
+/// each anew would make every number wait for the one before.
+#[inline(always)]
+fn numbers(text: &[u8], mut at: usize) -> Next {
+    loop {
+        let Some(mut others) = block::others(text, at) else { return number(text, at) };
+        let mut start = 0;
         loop {
-            match self.peek() {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                Some(byte) => return byte,
-                None => return 0,
+            let sign = u32::from(byte(text, at + start as usize) == b'-');
+            if sign == 1 {
+                others &= others.wrapping_sub(1);
             }
-        }
-    }
-
-    /// Takes a token that must be there.
-    #[inline]
-    pub(crate) fn expect(&mut self, wanted: u8) -> Read<()> {
-        if self.token() != wanted {
-            return self.fail(JsonFault::Byte);
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Takes a string whose opening quote is next.
-    #[inline]
-    pub(crate) fn string(&mut self) -> Read<Quoted> {
-        self.at += 1;
-        let start = self.at;
-        let (mut escaped, mut seen) = (false, 0u64);
-        loop {
-            if let Some(word) = self.word() {
-                let marks = bends(word);
-                if marks == 0 {
-                    seen |= word;
-                    self.at += 8;
-                    continue;
-                }
-                let length = marks.trailing_zeros() / 8;
-                // What lies before the mark.
-                seen |= word & !(u64::MAX << (length * 8));
-                self.at += length as usize;
+            let whole = others.trailing_zeros();
+            let mut end = whole;
+            if byte(text, at + whole as usize) == b'.' {
+                others &= others.wrapping_sub(1);
+                end = others.trailing_zeros();
             }
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
+            let next = byte(text, at + end as usize);
+            let zero = byte(text, at + (start + sign) as usize) == b'0' && whole > start + sign + 1;
+            if end > 61 || whole == start + sign || end == whole + 1 || zero || next | 0x20 == b'e' {
+                // What is unusual is read alone, and what the sixty-four bytes cut is read from its beginning.
+                if start == 0 {
+                    return number(text, at);
                 }
-                Some(..0x20) => return self.fail(JsonFault::Control),
-                Some(byte) => {
-                    seen |= u64::from(byte);
-                    self.at += 1;
-                }
-                None => return self.fail(JsonFault::End),
+                break;
             }
-        }
-        let end = self.at;
-        self.at += 1;
-        if seen & HIGHS != 0 {
-            self.utf8(start, end)?;
-        }
-        Ok(Quoted { start, end, escaped })
-    }
-
-    #[cold]
-    fn utf8(&self, start: usize, end: usize) -> Read<()> {
-        match std::str::from_utf8(self.bytes.get(start..end).unwrap_or_default()) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(JsonError { offset: start + error.valid_up_to(), what: JsonFault::Utf8 }),
-        }
-    }
-
-    #[cold]
-    fn escape(&mut self) -> Read<()> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.fail(JsonFault::Escape);
-                }
-                self.at += 6;
+            if next != b',' {
+                return Ok(at + end as usize);
             }
-            Some(_) => return self.fail(JsonFault::Escape),
-            None => return self.fail(JsonFault::End),
+            others &= others.wrapping_sub(1);
+            let space = u32::from(byte(text, at + end as usize + 1) == b' ');
+            if space == 1 {
+                others &= others.wrapping_sub(1);
+            }
+            if !is_number(byte(text, at + (end + 1 + space) as usize)) {
+                return Ok(at + end as usize);
+            }
+            start = end + 1 + space;
         }
-        Ok(())
+        at += start as usize;
     }
+}
 
-    #[inline]
-    fn digits(&mut self) -> Read<()> {
-        let start = self.at;
-        while let Some(word) = self.word() {
-            let marks = not_digits(word);
-            if marks == 0 {
-                self.at += 8;
+/// The same, byte by byte.
+#[inline(never)]
+fn long_number(text: &[u8], at: usize) -> Next {
+    let first = at + usize::from(byte(text, at) == b'-');
+    let mut at = if byte(text, first) == b'0' { first + 1 } else { digits(text, first)? };
+    if byte(text, at) == b'.' {
+        at = digits(text, at + 1)?;
+    }
+    if byte(text, at) | 0x20 == b'e' {
+        let sign = matches!(byte(text, at + 1), b'+' | b'-');
+        at = digits(text, at + 1 + usize::from(sign))?;
+    }
+    Ok(at)
+}
+
+/// The place after the digits at a place, of which there must be one.
+fn digits(text: &[u8], at: usize) -> Next {
+    let rest = text.get(at..).unwrap_or_default();
+    let length = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    if length == 0 { stop(text, at, JsonFault::Byte) } else { Ok(at + length) }
+}
+
+#[inline(always)]
+fn literal<const N: usize>(text: &[u8], at: usize, wanted: &[u8; N]) -> Next {
+    // An array is compared in a register, a slice by a call.
+    if text.get(at..).and_then(<[u8]>::first_chunk::<N>) == Some(wanted) {
+        return Ok(at + N);
+    }
+    stop(text, at, JsonFault::Byte)
+}
+
+/// The place after a scalar whose first byte is at a place.
+#[inline(always)]
+pub(crate) fn scalar(text: &[u8], at: usize, marks: &mut Marks) -> Next {
+    match byte(text, at) {
+        b'"' => string_in(text, at, marks).map(|quoted| quoted.end + 1),
+        // What is no number is refused there.
+        ..=b'9' => number(text, at),
+        b'n' => literal(text, at, b"null"),
+        b't' => literal(text, at, b"true"),
+        b'f' => literal(text, at, b"false"),
+        _ => stop(text, at, JsonFault::Byte),
+    }
+}
+
+/// Reads a member's name and the colon after it.
+#[inline(always)]
+pub(crate) fn key(text: &[u8], at: usize, marks: &mut Marks) -> Result<(Quoted, usize), Stop> {
+    let at = token(text, at);
+    if byte(text, at) != b'"' {
+        return stop(text, at, JsonFault::Byte);
+    }
+    let key = string_in(text, at, marks)?;
+    let at = token(text, key.end + 1);
+    if byte(text, at) != b':' {
+        return stop(text, at, JsonFault::Byte);
+    }
+    Ok((key, at + 1))
+}
+
+/// The place after a whole value, `depth` levels down. A bit for each open level says whether it is an object.
+pub(crate) fn skip(text: &[u8], at: usize, depth: usize, marks: &mut Marks) -> Next {
+    let (mut at, mut objects, mut open) = (token(text, at), 0u128, 0usize);
+    loop {
+        let first = byte(text, at);
+        if first != b'{' && first != b'[' {
+            at = if is_number(first) && objects & 1 == 0 { numbers(text, at)? } else { scalar(text, at, marks)? };
+        } else {
+            let object = first == b'{';
+            at = token(text, at + 1);
+            // Both closing brackets are two above the opening ones.
+            if byte(text, at) == first + 2 {
+                at += 1;
+            } else {
+                open += 1;
+                if depth + open > EVENT_DEPTH_MAX {
+                    return stop(text, at - 1, JsonFault::Depth);
+                }
+                objects = objects << 1 | u128::from(object);
+                if object {
+                    at = key(text, at, marks)?.1;
+                    at = token(text, at);
+                }
                 continue;
             }
-            self.at += marks.trailing_zeros() as usize / 8;
-            return if self.at == start { self.fail(JsonFault::Byte) } else { Ok(()) };
         }
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at == start { self.fail(JsonFault::Byte) } else { Ok(()) }
-    }
-
-    /// Takes a number whose first byte is next, and gives where it began.
-    #[inline]
-    pub(crate) fn number(&mut self) -> Read<usize> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(start)
-    }
-
-    /// Takes `null`, `true` or `false`.
-    #[inline]
-    pub(crate) fn word_of(&mut self, wanted: &'static [u8]) -> Read<()> {
-        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(wanted)) {
-            self.at += wanted.len();
-            return Ok(());
-        }
-        self.fail(JsonFault::Byte)
-    }
-
-    /// Takes a member's name and its colon; the opening quote need not be next.
-    #[inline]
-    pub(crate) fn key(&mut self) -> Read<Quoted> {
-        if self.token() != b'"' {
-            return self.fail(JsonFault::Byte);
-        }
-        let key = self.string()?;
-        self.expect(b':')?;
-        Ok(key)
-    }
-
-    /// Takes one scalar, whose first byte is given.
-    #[inline]
-    pub(crate) fn skip_scalar(&mut self, first: u8) -> Read<()> {
-        match first {
-            b'"' => self.string().map(|_| ()),
-            b'-' | b'0'..=b'9' => self.number().map(|_| ()),
-            b'n' => self.word_of(b"null"),
-            b't' => self.word_of(b"true"),
-            b'f' => self.word_of(b"false"),
-            _ => self.fail(JsonFault::Byte),
-        }
-    }
-
-    /// Takes a whole value, `depth` levels down. A bit for each open level says whether it is an object.
-    pub(crate) fn skip(&mut self, depth: usize) -> Read<()> {
-        let (mut objects, mut open) = (0u128, 0usize);
         loop {
-            match self.token() {
-                first @ (b'{' | b'[') => {
-                    let object = first == b'{';
-                    self.at += 1;
-                    if self.token() == if object { b'}' } else { b']' } {
-                        self.at += 1;
-                    } else {
-                        open += 1;
-                        if depth + open > EVENT_DEPTH_MAX {
-                            return self.fail(JsonFault::Depth);
-                        }
-                        objects = objects << 1 | u128::from(object);
-                        if object {
-                            self.key()?;
-                        }
-                        continue;
-                    }
-                }
-                first => self.skip_scalar(first)?,
+            if open == 0 {
+                return Ok(at);
             }
-            loop {
-                if open == 0 {
-                    return Ok(());
+            let object = objects & 1 == 1;
+            at = token(text, at);
+            let next = byte(text, at);
+            if next == b',' {
+                at += 1;
+                if object {
+                    at = key(text, at, marks)?.1;
                 }
-                let object = objects & 1 == 1;
-                match self.token() {
-                    b',' => {
-                        self.at += 1;
-                        if object {
-                            self.key()?;
-                        }
-                        break;
-                    }
-                    b'}' if object => {}
-                    b']' if !object => {}
-                    _ => return self.fail(JsonFault::Byte),
-                }
-                self.at += 1;
-                open -= 1;
-                objects >>= 1;
+                at = token(text, at);
+                break;
             }
+            if next != if object { b'}' } else { b']' } {
+                return stop(text, at, JsonFault::Byte);
+            }
+            at += 1;
+            open -= 1;
+            objects >>= 1;
         }
     }
+}
 
-    /// That nothing but spaces is left.
-    pub(crate) fn finish(&mut self) -> Read<()> {
-        let _ = self.token();
-        if self.at < self.bytes.len() { self.fail(JsonFault::Tail) } else { Ok(()) }
-    }
+/// That nothing but spaces is left.
+pub(crate) fn finish(text: &[u8], at: usize) -> Result<(), Stop> {
+    let at = spaces(text, at);
+    if at < text.len() { stop(text, at, JsonFault::Tail) } else { Ok(()) }
 }

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 
 use crate::{
+    block::Marks,
     condition::Scalar,
     consistency::{Element, Elements, NO_ELEMENT, Place},
     limits::EVENT_DEPTH_MAX,
     number::Key,
-    scan::{Cursor, JsonError, JsonFault, Quoted},
+    scan::{self, JsonError, JsonFault, Next},
     text::unescape,
 };
 
@@ -65,9 +66,9 @@ impl Tree {
         let mut tree = Self { json: json.to_vec(), ..Self::default() };
         tree.spots.push(Spot::default());
         tree.steps.push(Step { parent: 0, token: Token::Root });
-        let mut cursor = Cursor::new(json);
-        tree.value(&mut cursor, At { spot: 0, step: 0, element: NO_ELEMENT, depth: 0 })?;
-        cursor.finish()?;
+        let root = At { spot: 0, step: 0, element: NO_ELEMENT, depth: 0 };
+        let end = tree.value(json, 0, root)?;
+        scan::finish(json, end)?;
         Ok(tree)
     }
 
@@ -124,106 +125,102 @@ impl Tree {
         spot.structure.and_then(|(start, end)| self.json.get(start..end))
     }
 
-    fn value(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
+    fn value(&mut self, json: &[u8], from: usize, at: At) -> Next {
         if at.depth > EVENT_DEPTH_MAX {
-            return cursor.fail(JsonFault::Depth);
+            return scan::stop(json, from, JsonFault::Depth);
         }
-        let first = cursor.token();
-        let start = cursor.at;
-        match first {
-            b'{' => self.object(cursor, at)?,
-            b'[' => self.list(cursor, at)?,
-            first => return self.leaf(cursor, at, first),
-        }
+        let start = scan::token(json, from);
+        let end = match scan::byte(json, start) {
+            b'{' => self.object(json, start, at)?,
+            b'[' => self.list(json, start, at)?,
+            first => return self.leaf(json, start, at, first),
+        };
         // What is within a list ends before it, and is at the same path.
         if let Some(spot) = self.spots.get_mut(at.spot)
             && spot.structure.is_none_or(|(other, _)| start < other)
         {
-            spot.structure = Some((start, cursor.at));
+            spot.structure = Some((start, end));
         }
-        Ok(())
+        Ok(end)
     }
 
-    fn leaf(&mut self, cursor: &mut Cursor<'_>, at: At, first: u8) -> Result<(), JsonError> {
-        let start = cursor.at;
+    fn leaf(&mut self, json: &[u8], start: usize, at: At, first: u8) -> Next {
         let (mut text, mut key) = (None, None);
-        match first {
+        let end = match first {
             b'"' => {
-                let quoted = cursor.string()?;
+                let quoted = scan::string(json, start)?;
                 if quoted.escaped {
                     let from = self.texts.len();
-                    unescape(inside(cursor, quoted), &mut self.texts);
+                    unescape(json.get(quoted.start..quoted.end).unwrap_or_default(), &mut self.texts);
                     text = Some((from, self.texts.len()));
                 }
+                quoted.end + 1
             }
             b'-' | b'0'..=b'9' => {
-                cursor.number()?;
-                key = Key::sketch(cursor.bytes.get(start..cursor.at).unwrap_or_default());
+                let end = scan::number(json, start)?;
+                key = Key::sketch(json.get(start..end).unwrap_or_default());
+                end
             }
-            first => cursor.skip_scalar(first)?,
-        }
+            _ => scan::scalar(json, start, &mut Marks::new())?,
+        };
         if let Some(spot) = self.spots.get_mut(at.spot) {
             spot.values.push(self.values.len());
             spot.places.push(Place { offset: start as u32, element: at.element });
         }
-        self.values.push(Found { span: (start, cursor.at), text, key, step: at.step });
-        Ok(())
+        self.values.push(Found { span: (start, end), text, key, step: at.step });
+        Ok(end)
     }
 
-    fn object(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
-        cursor.at += 1;
-        if cursor.token() == b'}' {
-            cursor.at += 1;
-            return Ok(());
+    fn object(&mut self, json: &[u8], from: usize, at: At) -> Next {
+        let mut next = scan::token(json, from + 1);
+        if scan::byte(json, next) == b'}' {
+            return Ok(next + 1);
         }
         loop {
-            let key = cursor.key()?;
+            let (key, after) = scan::key(json, next, &mut Marks::new())?;
             let mut name = Vec::new();
-            unescape(inside(cursor, key), &mut name);
+            unescape(json.get(key.start..key.end).unwrap_or_default(), &mut name);
             let mut spot = at.spot;
             for part in name.split(|byte| *byte == b'.') {
                 spot = self.child(spot, part);
             }
             let step = self.step(at.step, Token::Name(name.into()));
-            self.value(cursor, At { spot, step, depth: at.depth + 1, ..at })?;
-            match cursor.token() {
-                b',' => cursor.at += 1,
-                b'}' => {
-                    cursor.at += 1;
-                    return Ok(());
-                }
-                _ => return cursor.fail(JsonFault::Byte),
+            next = self.value(json, after, At { spot, step, depth: at.depth + 1, ..at })?;
+            next = scan::token(json, next);
+            match scan::byte(json, next) {
+                b',' => next += 1,
+                b'}' => return Ok(next + 1),
+                _ => return scan::stop(json, next, JsonFault::Byte),
             }
         }
     }
 
-    fn list(&mut self, cursor: &mut Cursor<'_>, at: At) -> Result<(), JsonError> {
-        let array = self.elements.open(cursor.at);
-        cursor.at += 1;
-        if cursor.token() == b']' {
-            cursor.at += 1;
-            return Ok(());
+    fn list(&mut self, json: &[u8], from: usize, at: At) -> Next {
+        let array = self.elements.open(from);
+        let mut next = scan::token(json, from + 1);
+        if scan::byte(json, next) == b']' {
+            return Ok(next + 1);
         }
         for n in 0.. {
-            let first = cursor.token();
+            next = scan::token(json, next);
             let step = self.step(at.step, Token::Index(n));
             let below = At { step, depth: at.depth + 1, ..at };
-            if matches!(first, b'{' | b'[') {
-                let element = self.elements.add(Element { array, parent: at.element, start: cursor.at as u32, end: 0 });
-                self.value(cursor, At { element, ..below })?;
-                self.elements.close(element, cursor.at);
+            if matches!(scan::byte(json, next), b'{' | b'[') {
+                let element = self.elements.add(Element { array, parent: at.element, start: next as u32, end: 0 });
+                next = self.value(json, next, At { element, ..below })?;
+                self.elements.close(element, next);
             } else {
-                self.value(cursor, below)?;
+                next = self.value(json, next, below)?;
             }
-            match cursor.token() {
-                b',' => cursor.at += 1,
+            next = scan::token(json, next);
+            match scan::byte(json, next) {
+                b',' => next += 1,
                 b']' => break,
-                _ => return cursor.fail(JsonFault::Byte),
+                _ => return scan::stop(json, next, JsonFault::Byte),
             }
         }
-        self.elements.close_array(array, cursor.at);
-        cursor.at += 1;
-        Ok(())
+        self.elements.close_array(array, next);
+        Ok(next + 1)
     }
 
     fn child(&mut self, spot: usize, name: &[u8]) -> usize {
@@ -250,8 +247,4 @@ struct At {
     step: usize,
     element: u32,
     depth: usize,
-}
-
-fn inside<'a>(cursor: &Cursor<'a>, quoted: Quoted) -> &'a [u8] {
-    cursor.bytes.get(quoted.start..quoted.end).unwrap_or_default()
 }

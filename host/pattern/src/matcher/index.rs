@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{
     door::Door,
+    pass::Visitor,
     ranges::{Entry, Ranges},
+    table::Table,
     trie::Trie,
 };
 use crate::{
@@ -30,6 +32,7 @@ pub(crate) struct Index {
 
 #[derive(Clone, Debug, Default)]
 struct Strings {
+    whole: Table,
     heads: Trie<Ends>,
     heads_folded: Trie<Ends>,
     tails: Trie<Ends>,
@@ -42,8 +45,8 @@ struct Strings {
 
 #[derive(Clone, Debug, Default)]
 struct Numbers {
-    keys: Trie<Ends>,
-    spellings: Trie<Ends>,
+    keys: Table,
+    spellings: Table,
     ranges: Ranges,
 }
 
@@ -86,6 +89,10 @@ impl Change {
         }
     }
 
+    fn of(self, table: &mut Table, text: &[u8]) {
+        table.change(text, |postings| self.on(postings));
+    }
+
     fn over(self, ranges: &mut Ranges, first: u128, last: u128) {
         match self {
             Self::Add(entry) => ranges.add(first, last, entry),
@@ -107,15 +114,16 @@ impl Index {
         if let Door::Number(_) | Door::Spelling(_) | Door::Numbers(..) = door {
             let numbers = Arc::make_mut(self.numbers.get_or_insert_default());
             return match door {
-                Door::Number(key) => change.at(&mut numbers.keys, &key.bytes(), true),
-                Door::Spelling(text) => change.at(&mut numbers.spellings, text, true),
+                Door::Number(key) => change.of(&mut numbers.keys, &key.bytes()),
+                Door::Spelling(text) => change.of(&mut numbers.spellings, text),
                 Door::Numbers(first, last) => change.over(&mut numbers.ranges, first.0, last.0),
                 _ => {}
             };
         }
         let strings = Arc::make_mut(self.strings.get_or_insert_default());
         match door {
-            Door::Head { text, whole } => change.at(&mut strings.heads, text, *whole),
+            Door::Head { text, whole: true } => change.of(&mut strings.whole, text),
+            Door::Head { text, whole: false } => change.at(&mut strings.heads, text, false),
             Door::HeadFolded { text, whole } => change.at(&mut strings.heads_folded, text, *whole),
             Door::Tail(text) => change.at(&mut strings.tails, text, false),
             Door::TailFolded(text) => change.at(&mut strings.tails_folded, text, false),
@@ -136,29 +144,29 @@ impl Index {
     pub(crate) fn crowd(&self, door: &Door) -> usize {
         let at = |trie: &Trie<Ends>, text: &[u8]| trie.get(text).map_or(0, |ends| ends.whole.len());
         match (door, &self.strings, &self.numbers) {
-            (Door::Head { text, whole: true }, Some(strings), _) => at(&strings.heads, text),
+            (Door::Head { text, whole: true }, Some(strings), _) => strings.whole.get(text).map_or(0, <[_]>::len),
             (Door::HeadFolded { text, whole: true }, Some(strings), _) => at(&strings.heads_folded, text),
-            (Door::Number(key), _, Some(numbers)) => at(&numbers.keys, &key.bytes()),
+            (Door::Number(key), _, Some(numbers)) => numbers.keys.get(&key.bytes()).map_or(0, <[_]>::len),
             _ => 0,
         }
     }
 
     /// Gives whoever waits behind a door that the value leads to.
     #[inline]
-    pub(crate) fn each(&self, found: Scalar<'_>, mut visit: impl FnMut(Entry)) {
-        self.present.iter().copied().for_each(&mut visit);
+    pub(crate) fn each(&self, found: Scalar<'_>, visitor: &mut Visitor<'_>) {
+        visitor.take_all(&self.present);
         match found {
-            Scalar::Null => self.null.iter().copied().for_each(visit),
-            Scalar::Boolean(true) => self.yes.iter().copied().for_each(visit),
-            Scalar::Boolean(false) => self.no.iter().copied().for_each(visit),
+            Scalar::Null => visitor.take_all(&self.null),
+            Scalar::Boolean(true) => visitor.take_all(&self.yes),
+            Scalar::Boolean(false) => visitor.take_all(&self.no),
             Scalar::Text(text) => {
                 if let Some(strings) = &self.strings {
-                    strings.each(text, visit);
+                    strings.each(text, visitor);
                 }
             }
             Scalar::Number(text, key) => {
                 if let Some(numbers) = &self.numbers {
-                    numbers.each(text, key, visit);
+                    numbers.each(text, key, visitor);
                 }
             }
         }
@@ -167,12 +175,15 @@ impl Index {
 
 impl Strings {
     #[inline]
-    fn each(&self, text: &[u8], mut visit: impl FnMut(Entry)) {
-        self.any.iter().copied().for_each(&mut visit);
+    fn each(&self, text: &[u8], visitor: &mut Visitor<'_>) {
+        visitor.take_all(&self.any);
+        if let Some(entries) = self.whole.get(text) {
+            visitor.take_all(entries);
+        }
         let mut ends = |ends: &Ends, whole: bool| {
-            ends.open.iter().copied().for_each(&mut visit);
+            visitor.take_all(&ends.open);
             if whole {
-                ends.whole.iter().copied().for_each(&mut visit);
+                visitor.take_all(&ends.whole);
             }
         };
         let folded = |byte: &u8| byte.to_ascii_lowercase();
@@ -188,8 +199,8 @@ impl Strings {
         }
         if !(self.v4.is_empty() && self.v6.is_empty()) {
             match Address::of(text) {
-                Some(Address::V4(address)) => self.v4.each(address.into(), visit),
-                Some(Address::V6(address)) => self.v6.each(address, visit),
+                Some(Address::V4(address)) => self.v4.each(address.into(), |entry| visitor.take(entry)),
+                Some(Address::V6(address)) => self.v6.each(address, |entry| visitor.take(entry)),
                 None => {}
             }
         }
@@ -198,23 +209,19 @@ impl Strings {
 
 impl Numbers {
     #[inline]
-    fn each(&self, text: &[u8], key: Option<Key>, mut visit: impl FnMut(Entry)) {
-        if !self.spellings.is_empty()
-            && let Some(ends) = self.spellings.get(text)
-        {
-            ends.whole.iter().copied().for_each(&mut visit);
+    fn each(&self, text: &[u8], key: Option<Key>, visitor: &mut Visitor<'_>) {
+        if let Some(entries) = self.spellings.get(text) {
+            visitor.take_all(entries);
         }
         let Some(key) = key else { return };
-        if !self.keys.is_empty()
-            && let Some(ends) = self.keys.get(&key.bytes())
-        {
-            ends.whole.iter().copied().for_each(&mut visit);
+        if let Some(entries) = self.keys.get(&key.bytes()) {
+            visitor.take_all(entries);
         }
-        // Whether the number is one that doubles tell apart is asked when it is in some range for the first time.
+        // Whether the number is one that doubles tell apart is asked when that makes a difference for the first time.
         let mut holds = None;
         self.ranges.each(key.0, |entry| {
-            if *holds.get_or_insert_with(|| key.holds()) {
-                visit(entry);
+            if visitor.wants(entry) && *holds.get_or_insert_with(|| key.holds()) {
+                visitor.take(entry);
             }
         });
     }

@@ -15,6 +15,7 @@ mod ranges;
 mod rules;
 mod scratch;
 mod slab;
+mod table;
 mod trie;
 mod verify;
 

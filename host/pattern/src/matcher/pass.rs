@@ -10,10 +10,11 @@ use super::{
     trie::{Found, Trie},
 };
 use crate::{
+    block::Marks,
     consistency::{Element, NO_ELEMENT, Place},
     limits::EVENT_DEPTH_MAX,
     number::Key,
-    scan::{Cursor, JsonError, JsonFault, Quoted},
+    scan::{self, JsonError, JsonFault, Next, Quoted},
     text::unescape,
 };
 
@@ -24,12 +25,13 @@ impl RuleMatcher {
     /// When it is not JSON, or no object.
     pub fn matches_json<'s>(&self, json: &[u8], scratch: &'s mut Scratch) -> Result<&'s [u64], JsonError> {
         scratch.begin(self);
-        let mut pass = Pass { cursor: Cursor::new(json), scratch };
-        if pass.cursor.token() != b'{' {
-            return pass.cursor.fail(JsonFault::NotObject);
+        let start = scan::token(json, 0);
+        if scan::byte(json, start) != b'{' {
+            return Err(JsonError { offset: start, what: JsonFault::NotObject });
         }
-        pass.object(&self.root, NO_ELEMENT, 1)?;
-        pass.cursor.finish()?;
+        let mut pass = Pass { json, marks: Marks::new(), scratch };
+        let end = pass.object(&self.root, start, NO_ELEMENT, 1)?;
+        scan::finish(json, end)?;
         self.verify(json, scratch);
         Ok(&scratch.rules)
     }
@@ -38,7 +40,7 @@ impl RuleMatcher {
     /// EventBridge's names (see [`crate::Subject`]).
     pub fn matches_event<'s>(&self, event: &Event, scratch: &'s mut Scratch) -> &'s [u64] {
         scratch.begin(self);
-        let mut pass = Pass { cursor: Cursor::new(&[]), scratch };
+        let mut pass = Pass { json: &[], marks: Marks::new(), scratch };
         pass.attributes(&self.root, event);
         let mut json: &[u8] = &[];
         for name in ["data", "detail"] {
@@ -49,9 +51,10 @@ impl RuleMatcher {
             match event.data() {
                 Some(Data::Json(bytes)) => {
                     json = bytes;
-                    pass.cursor = Cursor::new(bytes);
+                    pass.json = bytes;
+                    pass.marks = Marks::new();
                     // It was checked to be JSON when the event was made.
-                    let _ = pass.value(field, NO_ELEMENT, 1);
+                    let _ = pass.value(field, 0, NO_ELEMENT, 1);
                     pass.scratch.elements.settle();
                 }
                 Some(Data::Text(bytes)) => pass.text(field, bytes),
@@ -70,125 +73,147 @@ fn binary(event: &Event) -> Option<(&'static str, serde_json::Value)> {
     event.data().filter(|data| matches!(data, Data::Binary(_))).and_then(|_| event.data_to_value())
 }
 
+/// Takes the ways that a value leads to. However many values lead to a way, it is found once.
+pub(crate) struct Visitor<'s> {
+    epoch: u32,
+    asked: &'s mut [u32],
+    candidates: &'s mut Vec<u32>,
+    matched: &'s mut Vec<u32>,
+}
+
+impl Visitor<'_> {
+    /// Whether a way is not found yet.
+    #[inline]
+    pub(crate) fn wants(&self, entry: u32) -> bool {
+        self.asked.get((entry & !SURE) as usize).is_some_and(|asked| *asked != self.epoch)
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self, entry: u32) {
+        let way = entry & !SURE;
+        if let Some(asked) = self.asked.get_mut(way as usize)
+            && *asked != self.epoch
+        {
+            *asked = self.epoch;
+            if entry & SURE == 0 { self.candidates.push(way) } else { self.matched.push(way) }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take_all(&mut self, entries: &[u32]) {
+        entries.iter().for_each(|entry| self.take(*entry));
+    }
+}
+
 struct Pass<'a, 's> {
-    cursor: Cursor<'a>,
+    json: &'a [u8],
+    /// What is known of the bytes that were read last.
+    marks: Marks,
     scratch: &'s mut Scratch,
 }
 
-type Done = Result<(), JsonError>;
-
 impl Pass<'_, '_> {
-    /// An object, whose opening brace is next, below a name of the tree.
-    fn object(&mut self, names: &Trie<Field>, element: u32, depth: usize) -> Done {
+    /// An object, whose opening brace is at a place, below a name of the tree.
+    fn object(&mut self, names: &Trie<Field>, at: usize, element: u32, depth: usize) -> Next {
+        let json = self.json;
         if depth > EVENT_DEPTH_MAX {
-            return self.cursor.fail(JsonFault::Depth);
+            return scan::stop(json, at, JsonFault::Depth);
         }
-        self.cursor.at += 1;
-        if self.cursor.token() == b'}' {
-            self.cursor.at += 1;
-            return Ok(());
+        let mut at = scan::token(json, at + 1);
+        if scan::byte(json, at) == b'}' {
+            return Ok(at + 1);
         }
         loop {
-            let key = self.cursor.key()?;
-            match self.find(names, key) {
-                Some(field) => self.value(field, element, depth + 1)?,
-                None => self.cursor.skip(depth)?,
-            }
-            match self.cursor.token() {
-                b',' => self.cursor.at += 1,
-                b'}' => {
-                    self.cursor.at += 1;
-                    return Ok(());
-                }
-                _ => return self.cursor.fail(JsonFault::Byte),
+            let (key, after) = scan::key(json, at, &mut self.marks)?;
+            at = match find(json, names, key) {
+                Some(field) => self.value(field, after, element, depth + 1)?,
+                None => match scan::token(json, after) {
+                    at if matches!(scan::byte(json, at), b'{' | b'[') => scan::skip(json, at, depth, &mut self.marks)?,
+                    at => scan::scalar(json, at, &mut self.marks)?,
+                },
+            };
+            at = scan::token(json, at);
+            match scan::byte(json, at) {
+                b',' => at += 1,
+                b'}' => return Ok(at + 1),
+                _ => return scan::stop(json, at, JsonFault::Byte),
             }
         }
-    }
-
-    /// The field that a member's name leads to: a name with dots in it is several.
-    #[inline]
-    fn find<'f>(&self, names: &'f Trie<Field>, key: Quoted) -> Option<&'f Field> {
-        let inside = self.cursor.bytes.get(key.start..key.end)?;
-        if key.escaped {
-            let mut name = Vec::new();
-            unescape(inside, &mut name);
-            return named(names, &name);
-        }
-        named(names, inside)
     }
 
     /// The value of a field.
-    fn value(&mut self, field: &Field, element: u32, depth: usize) -> Done {
-        match self.cursor.token() {
-            b'{' if field.below.is_empty() => self.cursor.skip(depth - 1),
-            b'{' => self.object(&field.below, element, depth),
-            b'[' => self.list(field, element, depth),
-            first if field.id == UNNAMED => self.cursor.skip_scalar(first),
-            first => self.scalar(field, element, first),
+    #[inline]
+    fn value(&mut self, field: &Field, at: usize, element: u32, depth: usize) -> Next {
+        let at = scan::token(self.json, at);
+        match scan::byte(self.json, at) {
+            b'{' if field.below.is_empty() => scan::skip(self.json, at, depth - 1, &mut self.marks),
+            b'{' => self.object(&field.below, at, element, depth),
+            b'[' => self.list(field, at, element, depth),
+            _ if field.id == UNNAMED => scan::scalar(self.json, at, &mut self.marks),
+            first => self.scalar(field, at, element, first),
         }
     }
 
-    fn list(&mut self, field: &Field, element: u32, depth: usize) -> Done {
+    fn list(&mut self, field: &Field, at: usize, element: u32, depth: usize) -> Next {
+        let json = self.json;
         if depth > EVENT_DEPTH_MAX {
-            return self.cursor.fail(JsonFault::Depth);
+            return scan::stop(json, at, JsonFault::Depth);
         }
-        let array = self.scratch.elements.open(self.cursor.at);
-        self.cursor.at += 1;
-        if self.cursor.token() == b']' {
-            self.cursor.at += 1;
-            return Ok(());
+        let array = self.scratch.elements.open(at);
+        let mut at = scan::token(json, at + 1);
+        if scan::byte(json, at) == b']' {
+            return Ok(at + 1);
         }
         loop {
-            if matches!(self.cursor.token(), b'{' | b'[') {
-                let start = self.cursor.at as u32;
-                let own = self.scratch.elements.add(Element { array, parent: element, start, end: 0 });
-                self.value(field, own, depth + 1)?;
-                self.scratch.elements.close(own, self.cursor.at);
+            at = scan::token(json, at);
+            if matches!(scan::byte(json, at), b'{' | b'[') {
+                let own = self.scratch.elements.add(Element { array, parent: element, start: at as u32, end: 0 });
+                at = self.value(field, at, own, depth + 1)?;
+                self.scratch.elements.close(own, at);
             } else {
-                self.value(field, element, depth + 1)?;
+                at = self.value(field, at, element, depth + 1)?;
             }
-            match self.cursor.token() {
-                b',' => self.cursor.at += 1,
+            at = scan::token(json, at);
+            match scan::byte(json, at) {
+                b',' => at += 1,
                 b']' => break,
-                _ => return self.cursor.fail(JsonFault::Byte),
+                _ => return scan::stop(json, at, JsonFault::Byte),
             }
         }
-        self.scratch.elements.close_array(array, self.cursor.at);
-        self.cursor.at += 1;
-        Ok(())
+        self.scratch.elements.close_array(array, at);
+        Ok(at + 1)
     }
 
     /// A scalar of a field that some rule names.
     #[inline]
-    fn scalar(&mut self, field: &Field, element: u32, first: u8) -> Done {
-        let start = self.cursor.at;
+    fn scalar(&mut self, field: &Field, start: usize, element: u32, first: u8) -> Next {
         let place = Place { offset: start as u32, element };
-        let json = self.cursor.bytes;
-        let value = match first {
+        let json = self.json;
+        let (value, end) = match first {
             b'"' => {
-                let quoted = self.cursor.string()?;
+                let quoted = scan::string_in(json, start, &mut self.marks)?;
                 let (start, end) = (quoted.start, quoted.end);
-                if quoted.escaped {
+                let value = if quoted.escaped {
                     let from = self.scratch.texts.len();
                     unescape(json.get(start..end).unwrap_or_default(), &mut self.scratch.texts);
                     Value::new(What::Text, true, (from, self.scratch.texts.len()), place)
                 } else {
                     Value::new(What::Text, false, (start, end), place)
-                }
+                };
+                (value, end + 1)
             }
             b'-' | b'0'..=b'9' => {
-                self.cursor.number()?;
-                let key = Key::sketch(json.get(start..self.cursor.at).unwrap_or_default());
-                Value::new(What::Number(key), false, (start, self.cursor.at), place)
+                let end = scan::number(json, start)?;
+                (Value::number(Key::within(json, start, end), false, (start, end), place), end)
             }
             first => {
-                self.cursor.skip_scalar(first)?;
+                let end = scan::scalar(json, start, &mut self.marks)?;
                 let what = if first == b'n' { What::Null } else { What::Boolean(first == b't') };
-                Value::new(what, false, (start, self.cursor.at), place)
+                (Value::new(what, false, (start, end), place), end)
             }
         };
         self.note(field, value);
-        Ok(())
+        Ok(end)
     }
 
     /// Notes a value and opens its doors.
@@ -197,16 +222,8 @@ impl Pass<'_, '_> {
         self.scratch.note(field, value);
         if let Some(index) = &field.index {
             let Scratch { epoch, asked, candidates, matched, texts, .. } = &mut *self.scratch;
-            index.each(value.scalar(self.cursor.bytes, texts), |entry| {
-                let way = entry & !SURE;
-                // However many values lead to a way, it is found once.
-                if let Some(asked) = asked.get_mut(way as usize)
-                    && *asked != *epoch
-                {
-                    *asked = *epoch;
-                    if entry & SURE == 0 { candidates.push(way) } else { matched.push(way) }
-                }
-            });
+            let mut visitor = Visitor { epoch: *epoch, asked, candidates, matched };
+            index.each(value.scalar(self.json, texts), &mut visitor);
         }
     }
 
@@ -222,7 +239,12 @@ impl Pass<'_, '_> {
         let start = self.scratch.texts.len();
         self.scratch.texts.extend_from_slice(text);
         let place = Place { offset: 0, element: NO_ELEMENT };
-        self.note(field, Value::new(what, true, (start, self.scratch.texts.len()), place));
+        let span = (start, self.scratch.texts.len());
+        let value = match what {
+            What::Number => Value::number(Key::sketch(text), true, span, place),
+            what => Value::new(what, true, span, place),
+        };
+        self.note(field, value);
     }
 
     fn attributes(&mut self, root: &Trie<Field>, event: &Event) {
@@ -249,12 +271,24 @@ impl Pass<'_, '_> {
                 AttributeValue::Boolean(value) => self.own(field, What::Boolean(*value), &[]),
                 AttributeValue::Integer(value) => {
                     let text = value.to_string();
-                    self.own(field, What::Number(Key::sketch(text.as_bytes())), text.as_bytes());
+                    self.own(field, What::Number, text.as_bytes());
                 }
                 AttributeValue::String(value) => self.text(field, value.as_bytes()),
             }
         }
     }
+}
+
+/// The field that a member's name leads to: a name with dots in it is several.
+#[inline]
+fn find<'f>(json: &[u8], names: &'f Trie<Field>, key: Quoted) -> Option<&'f Field> {
+    let inside = json.get(key.start..key.end)?;
+    if key.escaped {
+        let mut name = Vec::new();
+        unescape(inside, &mut name);
+        return named(names, &name);
+    }
+    named(names, inside)
 }
 
 #[inline]

@@ -36,11 +36,13 @@ struct Noted {
 /// A value of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value {
-    pub(crate) what: What,
+    /// The key of a number, if it has one.
+    key: u128,
+    what: What,
     /// Whether its text is in `texts` and not in the event's JSON.
-    pub(crate) own: bool,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+    own: bool,
+    start: u32,
+    end: u32,
     pub(crate) place: Place,
     /// The next value of the same field.
     next: u32,
@@ -51,11 +53,13 @@ pub(crate) struct Value {
 pub(crate) enum What {
     Null,
     Boolean(bool),
-    Number(Option<Key>),
+    Number,
     Text,
 }
 
 const NONE: u32 = u32::MAX;
+/// No number has the lowest key.
+const NO_KEY: u128 = Key::LOWEST.0;
 
 impl Scratch {
     /// Room for any event.
@@ -127,8 +131,15 @@ impl Scratch {
 
 impl Value {
     /// A value whose text is yet to be told.
+    #[inline]
     pub(crate) const fn new(what: What, own: bool, span: (usize, usize), place: Place) -> Self {
-        Self { what, own, start: span.0 as u32, end: span.1 as u32, place, next: NONE }
+        Self { key: NO_KEY, what, own, start: span.0 as u32, end: span.1 as u32, place, next: NONE }
+    }
+
+    /// A number with its key.
+    #[inline]
+    pub(crate) fn number(key: Option<Key>, own: bool, span: (usize, usize), place: Place) -> Self {
+        Self { key: key.map_or(NO_KEY, |key| key.0), ..Self::new(What::Number, own, span, place) }
     }
 
     #[inline]
@@ -138,7 +149,7 @@ impl Value {
         match self.what {
             What::Null => Scalar::Null,
             What::Boolean(value) => Scalar::Boolean(value),
-            What::Number(key) => Scalar::Number(text(), key),
+            What::Number => Scalar::Number(text(), (self.key != NO_KEY).then_some(Key(self.key))),
             What::Text => Scalar::Text(text()),
         }
     }

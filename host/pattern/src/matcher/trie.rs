@@ -69,8 +69,10 @@ impl<T> Trie<T> {
         let Some(mut node) = self.root.as_deref() else { return Found::Nothing };
         let mut rest = name;
         loop {
-            let Some(after) = rest.strip_prefix(&*node.label) else { return Found::Nothing };
-            rest = after;
+            rest = match after(rest, &node.label) {
+                Some(after) => after,
+                None => return Found::Nothing,
+            };
             let Some(first) = rest.first() else {
                 return node.value.as_ref().map_or(Found::Nothing, Found::Whole);
             };
@@ -108,6 +110,13 @@ impl<T> Trie<T> {
             }
         }
     }
+}
+
+/// What follows a label that a text begins with. Labels are short: a loop is faster than a call that compares memory.
+#[inline]
+fn after<'a>(text: &'a [u8], label: &[u8]) -> Option<&'a [u8]> {
+    let (head, rest) = text.split_at_checked(label.len())?;
+    head.iter().zip(label).all(|(a, b)| a == b).then_some(rest)
 }
 
 impl<T: Clone + Default> Trie<T> {

@@ -1,0 +1,107 @@
+//! Sixteen bytes looked at together, with whatever the processor has for that. Invariant: bit n of a mask is about byte n.
+
+use wide::{i8x16, u8x16};
+
+/// Sixteen bytes of a text.
+#[derive(Clone, Copy)]
+pub(crate) struct Block(u8x16);
+
+impl Block {
+    #[inline(always)]
+    pub(crate) fn at(text: &[u8], at: usize) -> Option<Self> {
+        text.get(at..).and_then(<[u8]>::first_chunk::<16>).map(Self::of)
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(chunk: &[u8; 16]) -> Self {
+        Self(u8x16::new(*chunk))
+    }
+
+    /// Quotes.
+    #[inline(always)]
+    pub(crate) fn quotes(self) -> u32 {
+        self.0.simd_eq(u8x16::splat(b'"')).to_bitmask()
+    }
+
+    /// What makes a string more than text to be passed over: backslashes, control characters, and bytes beyond ASCII.
+    #[inline(always)]
+    pub(crate) fn odd(self) -> u32 {
+        // Bytes beyond ASCII are negative here, and so below a space too.
+        let below = self.0.cast_signed().simd_lt(i8x16::splat(0x20)).cast_unsigned();
+        (below | self.0.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
+    }
+
+    /// Digits.
+    #[inline(always)]
+    pub(crate) fn digits(self) -> u32 {
+        let worth = self.0 - u8x16::splat(b'0');
+        worth.simd_eq(worth.min(u8x16::splat(9))).to_bitmask()
+    }
+}
+
+/// What of sixty-four bytes ends or bends strings, so that one string after the other is taken from that: see
+/// [`crate::scan::string_in`].
+#[derive(Clone, Copy)]
+pub(crate) struct Marks {
+    base: usize,
+    quotes: u64,
+    odd: u64,
+}
+
+impl Marks {
+    /// Nothing has been looked at.
+    pub(crate) const fn new() -> Self {
+        // No text is so long.
+        Self { base: usize::MAX / 2, quotes: 0, odd: 0 }
+    }
+
+    /// The quotes and the odd bytes from a place on, of which at least sixteen are looked at; none at the end of the text.
+    #[inline(always)]
+    pub(crate) fn from(&mut self, text: &[u8], at: usize) -> Option<(u64, u64)> {
+        let past = at.wrapping_sub(self.base);
+        if past <= 48 {
+            return Some((self.quotes >> past, self.odd >> past));
+        }
+        let bytes = text.get(at..)?.first_chunk::<64>()?;
+        let (quarters, _) = bytes.as_chunks::<16>();
+        let (mut quotes, mut odd) = (0, 0);
+        for quarter in quarters.iter().rev() {
+            let block = Block::of(quarter);
+            quotes = quotes << 16 | u64::from(block.quotes());
+            odd = odd << 16 | u64::from(block.odd());
+        }
+        *self = Self { base: at, quotes, odd };
+        Some((quotes, odd))
+    }
+}
+
+/// Sixty-four bytes from a place on, if there are so many: those that are no digits.
+#[inline(always)]
+pub(crate) fn others(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..)?.first_chunk::<64>()?;
+    let (quarters, _) = bytes.as_chunks::<16>();
+    let digits = quarters.iter().rev().fold(0u64, |mask, quarter| mask << 16 | u64::from(Block::of(quarter).digits()));
+    Some(!digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_about_each_byte() {
+        for byte in 0..=u8::MAX {
+            for (place, other) in
+                (0..16).flat_map(|place| [b'a', b'"', b'\\', 0xff, 0x1f, b'9', b'.'].map(|other| (place, other)))
+            {
+                let mut chunk = [other; 16];
+                chunk[place] = byte;
+                let wanted = |is: fn(u8) -> bool| (0..16).filter(|n| is(chunk[*n])).fold(0u32, |mask, n| mask | 1 << n);
+                let block = Block::of(&chunk);
+                assert_eq!(block.quotes(), wanted(|byte| byte == b'"'), "{chunk:?}");
+                assert_eq!(block.odd(), wanted(|byte| byte == b'\\' || !(0x20..0x80).contains(&byte)), "{chunk:?}");
+                assert_eq!(block.digits(), wanted(|byte| byte.is_ascii_digit()), "{chunk:?}");
+            }
+        }
+    }
+}
