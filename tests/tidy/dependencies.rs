@@ -18,14 +18,15 @@ use crate::sources::repository;
 const HEAD: &str = "| crate | may depend on |";
 
 /// Dependencies, by how their names begin, and the only crates that may have them.
-const FENCES: [(&str, &[&str]); 8] = [
+const FENCES: [(&str, &[&str]); 9] = [
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
     ("ureq", &["xtask", "wharf-e2e"]),
-    ("anyhow", &["wharf-server", "wharf-bench", "wharf-tidy", "wharf-e2e", "xtask"]),
+    ("anyhow", &["wharf-server", "wharf-bench", "wharf-bench-pattern", "wharf-tidy", "wharf-e2e", "xtask"]),
     ("notify", &["wharf-server"]),
+    ("quamina", &["wharf-bench-pattern"]),
     ("hdrhistogram", &["wharf-dispatch"]),
 ];
 

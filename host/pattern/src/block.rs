@@ -55,13 +55,21 @@ impl Marks {
         Self { base: usize::MAX / 2, quotes: 0, odd: 0 }
     }
 
-    /// The quotes and the odd bytes from a place on, of which at least sixteen are looked at; none at the end of the text.
+    /// The quotes from a place on, of which at least sixteen bytes are looked at, if nothing odd stands before the first; none
+    /// too at the end of the text.
     #[inline(always)]
-    pub(crate) fn from(&mut self, text: &[u8], at: usize) -> Option<(u64, u64)> {
+    pub(crate) fn quotes(&mut self, text: &[u8], at: usize) -> Option<u64> {
         let past = at.wrapping_sub(self.base);
-        if past <= 48 {
-            return Some((self.quotes >> past, self.odd >> past));
+        if past > 48 {
+            return self.look(text, at);
         }
+        let quotes = self.quotes >> past;
+        // Mostly there is nothing odd at all.
+        (self.odd == 0 || (self.odd >> past) & (quotes ^ quotes.wrapping_sub(1)) == 0).then_some(quotes)
+    }
+
+    #[inline(always)]
+    fn look(&mut self, text: &[u8], at: usize) -> Option<u64> {
         let bytes = text.get(at..)?.first_chunk::<64>()?;
         let (quarters, _) = bytes.as_chunks::<16>();
         let (mut quotes, mut odd) = (0, 0);
@@ -71,7 +79,7 @@ impl Marks {
             odd = odd << 16 | u64::from(block.odd());
         }
         *self = Self { base: at, quotes, odd };
-        Some((quotes, odd))
+        (odd & (quotes ^ quotes.wrapping_sub(1)) == 0).then_some(quotes)
     }
 }
 

@@ -9,28 +9,33 @@ use crate::{
     address::{Address, Block},
     fold::Folded,
     number::{Key, Number},
+    text::{begins, ends, same},
     wildcard::Wildcard,
 };
 
-/// One entry of a field's list.
+/// Lists up to this long are asked one by one.
+pub(crate) const SHORT_LIST: usize = 8;
+
+/// One entry of a field's list. What is large is boxed: a hundred thousand rules have at least as many of these.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     Null,
     Boolean(bool),
-    Number(Number),
-    /// A string; one that is an IP address equals its other spellings too.
-    Text(Box<str>, Option<Address>),
+    Number(Box<Number>),
+    Text(Box<str>),
+    /// A string that is an IP address: it equals the other spellings of that too.
+    Address(Box<(Box<str>, Address)>),
     /// `exactly`, which takes a string as it is.
     Exactly(Box<str>),
     Prefix(Box<str>),
-    PrefixFolded(Folded),
+    PrefixFolded(Box<Folded>),
     Suffix(Box<str>),
-    SuffixFolded(Folded),
-    Folded(Folded),
-    Wildcard(Wildcard),
-    AnythingBut(Unwanted),
-    Numeric(Range),
-    Cidr(Box<str>, Block),
+    SuffixFolded(Box<Folded>),
+    Folded(Box<Folded>),
+    Wildcard(Box<Wildcard>),
+    AnythingBut(Box<Unwanted>),
+    Numeric(Box<Range>),
+    Cidr(Box<(Box<str>, Block)>),
     Exists(bool),
 }
 
@@ -48,8 +53,10 @@ pub(crate) enum Unwanted {
 /// A range of numbers, with one end or two.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Range {
-    pub(crate) lower: Option<End>,
-    pub(crate) upper: Option<End>,
+    lower: Option<End>,
+    upper: Option<End>,
+    /// The first key in it and the last.
+    pub(crate) keys: (Key, Key),
 }
 
 /// One end of a range. Its number has a key.
@@ -71,22 +78,22 @@ pub(crate) enum Scalar<'a> {
 }
 
 impl Condition {
-    /// Whether a scalar of an event is as wanted. `exists` holds by the scalar being there.
+    /// Whether a scalar of an event is as wanted. `exists` holds by the scalar being there, or does not.
     pub(crate) fn holds(&self, found: Scalar<'_>) -> bool {
         match (self, found) {
             (Self::Null, Scalar::Null) => true,
             (Self::Boolean(wanted), Scalar::Boolean(found)) => *wanted == found,
             (Self::Number(wanted), Scalar::Number(text, key)) => wanted.equals(text, key),
             (Self::Numeric(range), Scalar::Number(_, Some(key))) => range.has(key),
-            (Self::Text(wanted, None) | Self::Exactly(wanted), Scalar::Text(found)) => wanted.as_bytes() == found,
-            (Self::Text(_, Some(address)), Scalar::Text(found)) => Address::of(found) == Some(*address),
-            (Self::Prefix(prefix), Scalar::Text(found)) => found.starts_with(prefix.as_bytes()),
+            (Self::Text(wanted) | Self::Exactly(wanted), Scalar::Text(found)) => same(wanted.as_bytes(), found),
+            (Self::Address(wanted), Scalar::Text(found)) => Address::of(found) == Some(wanted.1),
+            (Self::Prefix(prefix), Scalar::Text(found)) => begins(found, prefix.as_bytes()),
             (Self::PrefixFolded(prefix), Scalar::Text(found)) => prefix.begins(found),
-            (Self::Suffix(suffix), Scalar::Text(found)) => found.ends_with(suffix.as_bytes()),
+            (Self::Suffix(suffix), Scalar::Text(found)) => ends(found, suffix.as_bytes()),
             (Self::SuffixFolded(suffix), Scalar::Text(found)) => suffix.ends(found),
             (Self::Folded(folded), Scalar::Text(found)) => folded.equals(found),
             (Self::Wildcard(wildcard), Scalar::Text(found)) => wildcard.matches(found),
-            (Self::Cidr(_, block), Scalar::Text(found)) => Address::of(found).is_some_and(|found| block.has(found)),
+            (Self::Cidr(wanted), Scalar::Text(found)) => Address::of(found).is_some_and(|found| wanted.1.has(found)),
             (Self::AnythingBut(unwanted), found) => !unwanted.has(found),
             (Self::Exists(wanted), _) => *wanted,
             _ => false,
@@ -103,10 +110,8 @@ impl Unwanted {
             (Self::Numbers(numbers), Scalar::Number(_, key)) => {
                 key.is_some() && numbers.binary_search_by_key(&key, |number| number.key).is_ok()
             }
-            (Self::Prefixes(prefixes), Scalar::Text(found)) => {
-                prefixes.iter().any(|it| found.starts_with(it.as_bytes()))
-            }
-            (Self::Suffixes(suffixes), Scalar::Text(found)) => suffixes.iter().any(|it| found.ends_with(it.as_bytes())),
+            (Self::Prefixes(prefixes), Scalar::Text(found)) => prefixes.iter().any(|it| begins(found, it.as_bytes())),
+            (Self::Suffixes(suffixes), Scalar::Text(found)) => suffixes.iter().any(|it| ends(found, it.as_bytes())),
             (Self::Folded(texts), Scalar::Text(found)) => texts.iter().any(|text| text.equals(found)),
             (Self::Wildcards(wildcards), Scalar::Text(found)) => wildcards.iter().any(|it| it.matches(found)),
             _ => false,
@@ -115,18 +120,17 @@ impl Unwanted {
 }
 
 impl Range {
-    /// The first key in it and the last.
-    pub(crate) fn keys(&self) -> (Key, Key) {
+    pub(crate) fn new(lower: Option<End>, upper: Option<End>) -> Self {
         let key = |end: &End| end.number.key.unwrap_or(Key::HIGHEST);
-        let first =
-            self.lower.as_ref().map_or(Key::LOWEST, |end| if end.inclusive { key(end) } else { key(end).after() });
-        let last =
-            self.upper.as_ref().map_or(Key::HIGHEST, |end| if end.inclusive { key(end) } else { key(end).before() });
-        (first, last)
+        let first = |end: &End| if end.inclusive { key(end) } else { key(end).after() };
+        let last = |end: &End| if end.inclusive { key(end) } else { key(end).before() };
+        let keys = (lower.as_ref().map_or(Key::LOWEST, first), upper.as_ref().map_or(Key::HIGHEST, last));
+        Self { lower, upper, keys }
     }
 
+    #[inline]
     fn has(&self, found: Key) -> bool {
-        let (first, last) = self.keys();
+        let (first, last) = self.keys;
         // What is in no range need not be asked this.
         first <= found && found <= last && found.holds()
     }
@@ -143,7 +147,8 @@ impl fmt::Display for Condition {
             Self::Null => f.write_str("null"),
             Self::Boolean(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
-            Self::Text(text, _) => quoted(text).fmt(f),
+            Self::Text(text) => quoted(text).fmt(f),
+            Self::Address(wanted) => quoted(&wanted.0).fmt(f),
             Self::Exactly(text) => write!(f, "{{\"exactly\":{}}}", quoted(text)),
             Self::Prefix(prefix) => write!(f, "{{\"prefix\":{}}}", quoted(prefix)),
             Self::PrefixFolded(prefix) => {
@@ -157,7 +162,7 @@ impl fmt::Display for Condition {
             Self::Wildcard(wildcard) => write!(f, "{{\"wildcard\":{}}}", quoted(wildcard.text())),
             Self::AnythingBut(unwanted) => write!(f, "{{\"anything-but\":{unwanted}}}"),
             Self::Numeric(range) => write!(f, "{{\"numeric\":[{range}]}}"),
-            Self::Cidr(text, _) => write!(f, "{{\"cidr\":{}}}", quoted(text)),
+            Self::Cidr(wanted) => write!(f, "{{\"cidr\":{}}}", quoted(&wanted.0)),
             Self::Exists(wanted) => write!(f, "{{\"exists\":{wanted}}}"),
         }
     }

@@ -174,7 +174,8 @@ impl Leaf {
 
     /// The pointer to this field, without the part that the tree of its values is under, in our names.
     fn pointer_below(&self, above: &str) -> String {
-        let mut tokens = self.pointer.split('/').skip(1);
+        let pointer = self.pointer();
+        let mut tokens = pointer.split('/').skip(1);
         let first = tokens.next().unwrap_or_default();
         let rest: String = tokens.flat_map(|token| ["/", token]).collect();
         if above.is_empty() { format!("/{}{rest}", named_here(first).unwrap_or(first)) } else { rest }

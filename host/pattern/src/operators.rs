@@ -25,28 +25,39 @@ impl Parser {
             },
             Json::Null => Some(Condition::Null),
             Json::Boolean(value) => Some(Condition::Boolean(*value)),
-            Json::Number(text) => Some(Condition::Number(Number::of(text))),
-            Json::Text(text) => {
-                self.count_bytes(text).map(|()| Condition::Text(text.clone(), Address::of(text.as_bytes())))
-            }
+            Json::Number(text) => Some(Condition::Number(Number::of(text).into())),
+            Json::Text(text) => self.count_bytes(text).map(|()| match Address::of(text.as_bytes()) {
+                Some(address) => Condition::Address((text.clone(), address).into()),
+                None => Condition::Text(text.clone()),
+            }),
         }
     }
 
     fn operator(&mut self, name: &str, operand: &Json) -> Noted<Condition> {
         match name {
             "exactly" => self.text("exactly", operand).map(|text| Condition::Exactly(text.into())),
-            "prefix" => self.affix("prefix", operand, |text| Condition::Prefix(text.into()), Condition::PrefixFolded),
-            "suffix" => self.affix("suffix", operand, |text| Condition::Suffix(text.into()), Condition::SuffixFolded),
+            "prefix" => self.affix(
+                "prefix",
+                operand,
+                |text| Condition::Prefix(text.into()),
+                |folded| Condition::PrefixFolded(folded.into()),
+            ),
+            "suffix" => self.affix(
+                "suffix",
+                operand,
+                |text| Condition::Suffix(text.into()),
+                |folded| Condition::SuffixFolded(folded.into()),
+            ),
             "equals-ignore-case" => {
-                self.text("equals-ignore-case", operand).map(|text| Condition::Folded(Folded::new(text)))
+                self.text("equals-ignore-case", operand).map(|text| Condition::Folded(Folded::new(text).into()))
             }
-            "wildcard" => self.wildcard(operand).map(Condition::Wildcard),
-            "anything-but" => self.anything_but(operand).map(Condition::AnythingBut),
+            "wildcard" => self.wildcard(operand).map(|wildcard| Condition::Wildcard(wildcard.into())),
+            "anything-but" => self.anything_but(operand).map(|unwanted| Condition::AnythingBut(unwanted.into())),
             "numeric" => self.numeric(operand),
             "cidr" => {
                 let text = self.text("cidr", operand)?;
                 match Block::of(text) {
-                    Some(block) => Some(Condition::Cidr(text.into(), block)),
+                    Some(block) => Some(Condition::Cidr((text.into(), block).into())),
                     None => self.refuse(PatternReason::Cidr),
                 }
             }
@@ -201,9 +212,9 @@ impl Parser {
                 }
                 let number = self.at("1", |parser| parser.compared(number))?;
                 Some(match &**sign {
-                    "=" => Condition::Number(number),
-                    ">" | ">=" => Condition::Numeric(Range { lower: Some(End { number, inclusive }), upper: None }),
-                    _ => Condition::Numeric(Range { lower: None, upper: Some(End { number, inclusive }) }),
+                    "=" => Condition::Number(number.into()),
+                    ">" | ">=" => Condition::Numeric(Range::new(Some(End { number, inclusive }), None).into()),
+                    _ => Condition::Numeric(Range::new(None, Some(End { number, inclusive })).into()),
                 })
             }
             [Json::Text(above), lower @ Json::Number(_), Json::Text(below), upper @ Json::Number(_)]
@@ -216,7 +227,7 @@ impl Parser {
                 if lower.number.key >= upper.number.key {
                     return self.refuse(PatternReason::NumericRange);
                 }
-                Some(Condition::Numeric(Range { lower: Some(lower), upper: Some(upper) }))
+                Some(Condition::Numeric(Range::new(Some(lower), Some(upper)).into()))
             }
             _ => self.refuse(PatternReason::NumericShape),
         }

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    condition::{self, Condition, Scalar},
+    condition::{self, Condition, SHORT_LIST, Scalar},
     ways::Way,
 };
 
@@ -39,58 +39,67 @@ pub(crate) enum Member {
 pub(crate) struct Leaf {
     /// The names on the way to it, joined by dots: `{"a": {"b": …}}` and `{"a.b": …}` are one field.
     pub(crate) path: Box<str>,
-    /// The pattern's own names, as a JSON pointer; `$or` has no token.
-    pub(crate) pointer: Box<str>,
+    /// The pattern's own names, as a JSON pointer, where that is not just the path with slashes.
+    pointer: Option<Box<str>>,
     /// Its place in the pattern, attributes before what is in the payload.
     pub(crate) order: u32,
     pub(crate) conditions: Box<[Condition]>,
     /// Whether it matches where no value is.
     pub(crate) absent: bool,
-    /// The strings of a long list, sorted, by their numbers in the list; the others stand in `rest`.
+    /// How a long list is looked through.
+    sorted: Option<Box<Sorted>>,
+}
+
+/// A long list: its strings, sorted, by their numbers in the list, and the numbers of the others.
+#[derive(Debug)]
+struct Sorted {
     texts: Box<[u32]>,
     rest: Box<[u32]>,
 }
 
-/// Lists up to this long are asked one by one.
-const SHORT_LIST: usize = 8;
-
 impl Leaf {
     pub(crate) fn new(path: &str, pointer: &str, order: u32, conditions: Vec<Condition>) -> Self {
         let absent = conditions.contains(&Condition::Exists(false));
-        let (mut texts, mut rest) = (Vec::new(), Vec::new());
-        if conditions.len() > SHORT_LIST {
-            for (n, condition) in (0..).zip(&conditions) {
-                if matches!(condition, Condition::Text(_, None)) { texts.push(n) } else { rest.push(n) }
-            }
+        let own = (pointer != Self::slashed(path)).then(|| pointer.into());
+        let mut leaf =
+            Self { path: path.into(), pointer: own, order, conditions: conditions.into(), absent, sorted: None };
+        if leaf.conditions.len() > SHORT_LIST {
+            let is_text = |n: &u32| matches!(leaf.conditions.get(*n as usize), Some(Condition::Text(_)));
+            let (mut texts, rest): (Vec<u32>, Vec<u32>) = (0..leaf.conditions.len() as u32).partition(is_text);
+            texts.sort_by(|a, b| leaf.text(*a).cmp(leaf.text(*b)));
+            leaf.sorted = Some(Box::new(Sorted { texts: texts.into(), rest: rest.into() }));
         }
-        let (path, pointer, conditions) = (path.into(), pointer.into(), conditions.into());
-        let mut leaf = Self { path, pointer, order, conditions, absent, texts: Box::default(), rest: rest.into() };
-        texts.sort_by(|a, b| leaf.text(*a).cmp(leaf.text(*b)));
-        leaf.texts = texts.into();
         leaf
+    }
+
+    fn slashed(path: &str) -> String {
+        format!("/{}", path.replace('.', "/"))
+    }
+
+    /// The pattern's own names, as a JSON pointer; `$or` has no token.
+    pub(crate) fn pointer(&self) -> String {
+        self.pointer.as_deref().map_or_else(|| Self::slashed(&self.path), str::to_owned)
     }
 
     fn text(&self, n: u32) -> &[u8] {
         match self.conditions.get(n as usize) {
-            Some(Condition::Text(text, _)) => text.as_bytes(),
+            Some(Condition::Text(text)) => text.as_bytes(),
             _ => &[],
         }
     }
 
     /// Whether one value is as wanted, and by which condition.
+    #[inline]
     pub(crate) fn held_by(&self, found: Scalar<'_>) -> Option<&Condition> {
+        let holds = |condition: &&Condition| condition.holds(found);
+        let Some(sorted) = &self.sorted else { return self.conditions.iter().find(holds) };
         let of = |n: &u32| self.conditions.get(*n as usize);
-        // A value is there, so that what must be absent does not hold.
-        let holds = |condition: &&Condition| **condition != Condition::Exists(false) && condition.holds(found);
-        if self.conditions.len() <= SHORT_LIST {
-            return self.conditions.iter().find(holds);
-        }
         if let Scalar::Text(text) = found
-            && let Ok(at) = self.texts.binary_search_by(|n| self.text(*n).cmp(text))
+            && let Ok(at) = sorted.texts.binary_search_by(|n| self.text(*n).cmp(text))
         {
-            return self.texts.get(at).and_then(of);
+            return sorted.texts.get(at).and_then(of);
         }
-        self.rest.iter().filter_map(of).find(holds)
+        sorted.rest.iter().filter_map(of).find(holds)
     }
 }
 

@@ -133,8 +133,8 @@ pub(crate) fn string(text: &[u8], at: usize) -> Result<Quoted, Stop> {
 #[inline(always)]
 pub(crate) fn string_in(text: &[u8], at: usize, marks: &mut Marks) -> Result<Quoted, Stop> {
     let start = at + 1;
-    match marks.from(text, start) {
-        Some((quotes, odd)) if quotes != 0 && odd & (quotes ^ quotes.wrapping_sub(1)) == 0 => {
+    match marks.quotes(text, start) {
+        Some(quotes) if quotes != 0 => {
             Ok(Quoted { start, end: start + quotes.trailing_zeros() as usize, escaped: false })
         }
         _ => string(text, at),

@@ -1,4 +1,4 @@
-//! What the inside of a JSON string says, with its escapes resolved. Invariant: the result is UTF-8, but for halves of
+//! What the inside of a JSON string says, with its escapes resolved, and how short texts are compared. Invariant: the result is UTF-8, but for halves of
 //! surrogate pairs that stand alone, which JSON allows and Unicode does not: those become the three bytes that UTF-8 would
 //! give them, so that they equal nothing that a pattern can say.
 
@@ -58,9 +58,48 @@ fn push(point: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether two texts are equal. Most are short: this is faster than the call that compares memory.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let equal = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
+    a.iter().zip(b).all(equal) && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+}
+
+/// Whether a text begins with another.
+#[inline]
+pub(crate) fn begins(text: &[u8], head: &[u8]) -> bool {
+    text.get(..head.len()).is_some_and(|own| same(own, head))
+}
+
+/// Whether a text ends with another.
+#[inline]
+pub(crate) fn ends(text: &[u8], tail: &[u8]) -> bool {
+    text.len().checked_sub(tail.len()).and_then(|from| text.get(from..)).is_some_and(|own| same(own, tail))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_compared_by_all_their_bytes() {
+        for length in 0..20 {
+            let text = vec![b'x'; length];
+            assert!(same(&text, &text) && begins(&text, &text) && ends(&text, &text));
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'y';
+                assert!(!same(&text, &other), "{at} of {length}");
+                assert_eq!(begins(&text, &other[..at + 1]) || ends(&text, &other[at..]), false, "{at} of {length}");
+                assert!(begins(&text, &other[..at]) && ends(&text, &other[at + 1..]));
+            }
+        }
+        assert!(!begins(b"a", b"ab") && !ends(b"a", b"ba"));
+    }
 
     #[test]
     fn escapes_say_what_they_stand_for() {

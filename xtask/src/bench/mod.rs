@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what this program costs, beside something that everybody knows.
 //!
 //! Invariants: both sides are measured in one run, on the same file system, with the same bytes, and what was counted is checked;
-//! with `-o json` stdout has exactly one object, and all talk is on stderr.
+//! with `-o json` stdout has exactly one value, and all talk is on stderr.
 //!
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
@@ -12,6 +12,7 @@ mod log;
 mod machine;
 mod median;
 mod ours;
+mod pattern;
 mod peer;
 mod redis;
 mod streams;
@@ -33,6 +34,8 @@ pub enum Bench {
     Log(log::Args),
     /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
     Invoke(invoke::Args),
+    /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
+    Pattern(pattern::Args),
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -49,6 +52,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Redis(args) => redis::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Invoke(args) => invoke::run(args),
+        Bench::Pattern(args) => pattern::run(args),
     }
 }
 

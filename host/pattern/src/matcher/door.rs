@@ -54,8 +54,8 @@ impl Door {
                 Some(key) => (Self::Number(key), true),
                 None => (Self::Spelling(number.text().as_bytes().to_vec()), true),
             },
-            Condition::Text(_, Some(address)) => (Self::Addresses(Block::one(*address)), true),
-            Condition::Text(text, None) | Condition::Exactly(text) => (head(text, true), true),
+            Condition::Address(wanted) => (Self::Addresses(Block::one(wanted.1)), true),
+            Condition::Text(text) | Condition::Exactly(text) => (head(text, true), true),
             Condition::Prefix(text) => (head(text, false), true),
             Condition::Suffix(text) => (Self::Tail(reversed(text.as_bytes())), true),
             Condition::Folded(folded) => match folded.head() {
@@ -90,10 +90,10 @@ impl Door {
             }
             Condition::AnythingBut(_) => (Self::Present, false),
             Condition::Numeric(range) => {
-                let (first, last) = range.keys();
+                let (first, last) = range.keys;
                 (Self::Numbers(first, last), true)
             }
-            Condition::Cidr(_, block) => (Self::Addresses(*block), true),
+            Condition::Cidr(wanted) => (Self::Addresses(wanted.1), true),
             Condition::Exists(true) => (Self::Present, true),
             Condition::Exists(false) => return None,
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     door::Door,
     pass::Visitor,
+    postings::Postings,
     ranges::{Entry, Ranges},
     table::Table,
     trie::Trie,
@@ -15,9 +16,6 @@ use crate::{
     condition::Scalar,
     number::Key,
 };
-
-/// Ways behind a door.
-pub(crate) type Postings = Vec<Entry>;
 
 /// The doors of one field. Strings and numbers stand apart, since most fields have one of them.
 #[derive(Clone, Debug, Default)]
@@ -67,12 +65,8 @@ pub(crate) enum Change {
 impl Change {
     fn on(self, postings: &mut Postings) {
         match self {
-            Self::Add(entry) => postings.push(entry),
-            Self::Remove(entry) => {
-                if let Some(at) = postings.iter().position(|other| *other == entry) {
-                    postings.swap_remove(at);
-                }
-            }
+            Self::Add(entry) => postings.add(entry),
+            Self::Remove(entry) => postings.remove(entry),
         }
     }
 
@@ -142,7 +136,7 @@ impl Index {
 
     /// How many ways wait behind a door that takes equal values only.
     pub(crate) fn crowd(&self, door: &Door) -> usize {
-        let at = |trie: &Trie<Ends>, text: &[u8]| trie.get(text).map_or(0, |ends| ends.whole.len());
+        let at = |trie: &Trie<Ends>, text: &[u8]| trie.get(text).map_or(0, |ends| ends.whole.all().len());
         match (door, &self.strings, &self.numbers) {
             (Door::Head { text, whole: true }, Some(strings), _) => strings.whole.get(text).map_or(0, <[_]>::len),
             (Door::HeadFolded { text, whole: true }, Some(strings), _) => at(&strings.heads_folded, text),
@@ -154,11 +148,11 @@ impl Index {
     /// Gives whoever waits behind a door that the value leads to.
     #[inline]
     pub(crate) fn each(&self, found: Scalar<'_>, visitor: &mut Visitor<'_>) {
-        visitor.take_all(&self.present);
+        visitor.take_all(self.present.all());
         match found {
-            Scalar::Null => visitor.take_all(&self.null),
-            Scalar::Boolean(true) => visitor.take_all(&self.yes),
-            Scalar::Boolean(false) => visitor.take_all(&self.no),
+            Scalar::Null => visitor.take_all(self.null.all()),
+            Scalar::Boolean(true) => visitor.take_all(self.yes.all()),
+            Scalar::Boolean(false) => visitor.take_all(self.no.all()),
             Scalar::Text(text) => {
                 if let Some(strings) = &self.strings {
                     strings.each(text, visitor);
@@ -176,14 +170,14 @@ impl Index {
 impl Strings {
     #[inline]
     fn each(&self, text: &[u8], visitor: &mut Visitor<'_>) {
-        visitor.take_all(&self.any);
+        visitor.take_all(self.any.all());
         if let Some(entries) = self.whole.get(text) {
             visitor.take_all(entries);
         }
         let mut ends = |ends: &Ends, whole: bool| {
-            visitor.take_all(&ends.open);
+            visitor.take_all(ends.open.all());
             if whole {
-                visitor.take_all(&ends.whole);
+                visitor.take_all(ends.whole.all());
             }
         };
         let folded = |byte: &u8| byte.to_ascii_lowercase();

@@ -11,6 +11,7 @@ mod door;
 mod fields;
 mod index;
 mod pass;
+mod postings;
 mod ranges;
 mod rules;
 mod scratch;

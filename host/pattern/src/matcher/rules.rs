@@ -8,6 +8,7 @@ use super::{
     fields::{self, Field},
     index::Change,
     slab::Slab,
+    table::Table,
     trie::Trie,
 };
 use crate::{
@@ -26,7 +27,8 @@ pub struct RuleMatcher {
     pub(crate) ways: Slab<Arc<Waiting>>,
     /// The ways that no value leads to: all that they ask for is absence.
     pub(crate) always: Arc<Vec<u32>>,
-    rules: Trie<Arc<[u32]>>,
+    /// The first way of each rule.
+    rules: Table,
     count: usize,
     numbers: Slab<()>,
 }
@@ -40,7 +42,9 @@ pub(crate) struct Waiting {
     /// Its fields, with their numbers, by their paths.
     pub(crate) leaves: Box<[(u32, Arc<Leaf>)]>,
     /// Which of them is the door; none for those that are always asked.
-    door: Option<u32>,
+    door: Option<u16>,
+    /// The next way of the rule.
+    next: Option<u32>,
 }
 
 /// Why a rule cannot be added.
@@ -90,15 +94,12 @@ impl RuleMatcher {
         if self.ways.live() + pattern.ways.len() > WAYS_MAX {
             return Err(RulesError::TooManyWays);
         }
-        let mut first = None;
-        let ids = pattern.ways.iter().map(|way| {
-            let id = self.ways.reserve();
-            let first = *first.get_or_insert(id);
-            self.add(id, rule, first, way);
-            id
-        });
-        let ids: Arc<[u32]> = ids.collect();
-        self.rules.change(&rule.to_be_bytes(), |own| *own = ids);
+        let ids: Vec<u32> = pattern.ways.iter().map(|_| self.ways.reserve()).collect();
+        let Some(first) = ids.first().copied() else { return Ok(()) };
+        for (n, (id, way)) in ids.iter().zip(pattern.ways.iter()).enumerate() {
+            self.add(*id, ids.get(n + 1).copied(), (rule, first), way);
+        }
+        self.rules.change(&rule.to_be_bytes(), |ways| ways.add(first));
         self.count += 1;
         Ok(())
     }
@@ -106,19 +107,17 @@ impl RuleMatcher {
     /// Removes a rule, and says whether there was one.
     pub fn remove(&mut self, rule: u64) -> bool {
         let key = rule.to_be_bytes();
-        // Nothing is copied for a rule that is not there.
-        if self.rules.get(&key).is_none() {
-            return false;
-        }
-        let ids = self.rules.shrink(&key, |own| (Arc::clone(own), true));
-        for id in ids.iter().flat_map(|ids| ids.iter()) {
-            self.give_back(*id);
+        let Some(first) = self.rules.get(&key).and_then(<[u32]>::first).copied() else { return false };
+        self.rules.change(&key, |ways| ways.remove(first));
+        let mut next = Some(first);
+        while let Some(id) = next {
+            next = self.give_back(id);
         }
         self.count -= 1;
         true
     }
 
-    fn add(&mut self, id: u32, rule: u64, first: u32, way: &Way) {
+    fn add(&mut self, id: u32, next: Option<u32>, (rule, first): (u64, u32), way: &Way) {
         let door = self.choose(way);
         let leaves = way.leaves.iter().map(|leaf| {
             let numbers = &mut self.numbers;
@@ -134,11 +133,12 @@ impl RuleMatcher {
             Some(leaf) => self.behind(leaf, Change::Add(id), way.leaves.len()),
             None => Arc::make_mut(&mut self.always).push(id),
         }
-        self.ways.put(id, Arc::new(Waiting { rule, first, leaves, door }));
+        self.ways.put(id, Arc::new(Waiting { rule, first, leaves, door, next }));
     }
 
-    fn give_back(&mut self, id: u32) {
-        let Some(way) = self.ways.take(id) else { return };
+    /// Takes a way out, and gives the next one of its rule.
+    fn give_back(&mut self, id: u32) -> Option<u32> {
+        let way = self.ways.take(id)?;
         match way.door.and_then(|door| way.leaves.get(door as usize)) {
             Some((_, leaf)) => self.behind(leaf, Change::Remove(id), way.leaves.len()),
             None => {
@@ -153,6 +153,7 @@ impl RuleMatcher {
                 self.numbers.take(number);
             }
         }
+        way.next
     }
 
     /// Puts a way behind all doors of a field, or takes it away from there.
@@ -171,7 +172,7 @@ impl RuleMatcher {
     }
 
     /// The field of a way that fewest events are expected to open, and among equals the one with the smallest crowd.
-    fn choose(&self, way: &Way) -> Option<u32> {
+    fn choose(&self, way: &Way) -> Option<u16> {
         let fields = (0..).zip(&way.leaves).filter_map(|(n, leaf)| {
             let doors = leaf.doors()?;
             let crowd: usize = match fields::find(&self.root, &leaf.path).and_then(|field| field.index.as_ref()) {

@@ -1,10 +1,11 @@
 //! A map from byte strings that must be equal to lists of ways, by their hashes. Invariant: a clone shares all buckets, and a
-//! change copies one of them and the list of pointers to them. A bucket that is full is cut in two, and nothing else moves
+//! change copies one of them and the pointers on the way to it. A bucket that is full is cut in two, and nothing else moves
 //! (extendible hashing), so that no change is long, however many there are.
 
 use std::sync::Arc;
 
-use super::ranges::Entry;
+use super::{postings::Postings, ranges::Entry};
+use crate::text::same;
 
 /// Entries of a bucket before it is cut.
 const BUCKET_MAX: usize = 12;
@@ -14,16 +15,22 @@ const BITS_MAX: u32 = 22;
 /// The map.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
-    /// Two to the power of `bits`; a bucket that has fewer bits stands in several places.
-    buckets: Arc<Vec<Arc<Bucket>>>,
+    /// Pointers to buckets, two to the power of `bits`, in pages; a bucket that has fewer bits stands in several places.
+    pages: Arc<Vec<Arc<Page>>>,
     bits: u32,
 }
+
+/// Pointers to buckets.
+type Page = Vec<Arc<Bucket>>;
+
+/// Pointers in a page, but in the first one of a small table.
+const PAGE: usize = 128;
 
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     bits: u32,
     hashes: Vec<u32>,
-    entries: Vec<(Box<[u8]>, Vec<Entry>)>,
+    entries: Vec<(Box<[u8]>, Postings)>,
 }
 
 /// A hash of sixty-four bits, the same in every process: rules are chosen by those who suffer from them.
@@ -45,42 +52,46 @@ impl Table {
         (hash & ((1 << self.bits) - 1)) as usize
     }
 
+    #[inline]
+    fn bucket(&self, place: usize) -> Option<&Arc<Bucket>> {
+        self.pages.get(place / PAGE)?.get(place % PAGE)
+    }
+
     /// Who waits at a key.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[Entry]> {
         // Most fields have no such list, and an empty one costs no hash.
-        if self.buckets.is_empty() {
+        if self.pages.is_empty() {
             return None;
         }
         let hash = hash(key);
-        let bucket = self.buckets.get(self.place(hash))?;
+        let bucket = self.bucket(self.place(hash))?;
         let at = bucket.find(key, (hash >> 32) as u32)?;
-        bucket.entries.get(at).map(|(_, entries)| entries.as_slice())
+        bucket.entries.get(at).map(|(_, entries)| entries.all())
     }
 
     /// Changes the list of a key; a list that is left empty goes.
-    pub(crate) fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Vec<Entry>)) {
+    pub(crate) fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Postings)) {
         let hash = hash(key);
-        if self.buckets.is_empty() {
-            self.buckets = Arc::new(vec![Arc::default()]);
+        if self.pages.is_empty() {
+            self.pages = Arc::new(vec![Arc::new(vec![Arc::default()])]);
         }
         let mut place = self.place(hash);
-        while self.buckets.get(place).is_some_and(|bucket| bucket.is_full()) {
+        while self.bucket(place).is_some_and(|bucket| bucket.is_full()) {
             self.cut(place);
             place = self.place(hash);
         }
-        let bits = self.buckets.get(place).map_or(0, |bucket| bucket.bits);
-        let Some(bucket) = self.buckets.get(place) else { return };
-        let mut bucket = Bucket::clone(bucket);
+        let Some(bucket) = self.bucket(place) else { return };
+        let (mut bucket, bits) = (Bucket::clone(bucket), bucket.bits);
         bucket.change(key, (hash >> 32) as u32, change);
         self.put(place, bits, &Arc::new(bucket));
     }
 
     /// Puts a bucket wherever the bits that it has lead.
     fn put(&mut self, place: usize, bits: u32, bucket: &Arc<Bucket>) {
-        let (step, buckets) = (1 << bits, Arc::make_mut(&mut self.buckets));
-        for at in (place & (step - 1)..buckets.len()).step_by(step) {
-            if let Some(own) = buckets.get_mut(at) {
+        let (step, pages) = (1 << bits, Arc::make_mut(&mut self.pages));
+        for at in (place & (step - 1)..1 << self.bits).step_by(step) {
+            if let Some(own) = pages.get_mut(at / PAGE).and_then(|page| Arc::make_mut(page).get_mut(at % PAGE)) {
                 *own = Arc::clone(bucket);
             }
         }
@@ -88,10 +99,13 @@ impl Table {
 
     /// Cuts the bucket at a place in two by one more bit of the hashes.
     fn cut(&mut self, place: usize) {
-        let Some(whole) = self.buckets.get(place).cloned() else { return };
+        let Some(whole) = self.bucket(place).cloned() else { return };
         if whole.bits == self.bits {
-            let buckets = Arc::make_mut(&mut self.buckets);
-            buckets.extend_from_within(..);
+            let pages = Arc::make_mut(&mut self.pages);
+            match pages.as_mut_slice() {
+                [page] if page.len() < PAGE => Arc::make_mut(page).extend_from_within(..),
+                _ => pages.extend_from_within(..),
+            }
             self.bits += 1;
         }
         let bits = whole.bits + 1;
@@ -102,7 +116,9 @@ impl Table {
             half.hashes.push(*short);
             half.entries.push(entry.clone());
         }
-        for (n, half) in halves.into_iter().enumerate() {
+        for (n, mut half) in halves.into_iter().enumerate() {
+            half.hashes.shrink_to_fit();
+            half.entries.shrink_to_fit();
             self.put(place & ((1 << whole.bits) - 1) | n << whole.bits, bits, &Arc::new(half));
         }
     }
@@ -111,7 +127,7 @@ impl Table {
 impl Bucket {
     #[inline]
     fn find(&self, key: &[u8], short: u32) -> Option<usize> {
-        let same = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| equal(own, key));
+        let same = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| same(own, key));
         self.hashes.iter().enumerate().filter(|(_, own)| **own == short).map(|(at, _)| at).find(same)
     }
 
@@ -119,10 +135,12 @@ impl Bucket {
         self.entries.len() >= BUCKET_MAX && self.bits < BITS_MAX
     }
 
-    fn change(&mut self, key: &[u8], short: u32, change: impl FnOnce(&mut Vec<Entry>)) {
+    fn change(&mut self, key: &[u8], short: u32, change: impl FnOnce(&mut Postings)) {
         let at = self.find(key, short).unwrap_or_else(|| {
+            self.hashes.reserve_exact(1);
             self.hashes.push(short);
-            self.entries.push((key.into(), Vec::new()));
+            self.entries.reserve_exact(1);
+            self.entries.push((key.into(), Postings::default()));
             self.entries.len() - 1
         });
         let Some((_, entries)) = self.entries.get_mut(at) else { return };
@@ -132,12 +150,6 @@ impl Bucket {
             self.entries.swap_remove(at);
         }
     }
-}
-
-/// Whether two texts are equal. Most are short: a loop is faster than a call that compares memory.
-#[inline]
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 #[cfg(test)]
@@ -155,21 +167,23 @@ mod tests {
         fn it_is_the_map_that_it_should_be_and_snapshots_stay(steps in prop::collection::vec((0u32..400, any::<bool>()), 1..2_000)) {
             let (mut table, mut model) = (Table::default(), HashMap::<u32, Vec<Entry>>::new());
             let mut snapshot = (table.clone(), model.clone());
-            for (n, (key, add)) in steps.iter().enumerate() {
-                let text = format!("{key:09}");
-                let change = |list: &mut Vec<Entry>| {
-                    if *add { list.push(n as u32) } else { list.truncate(list.len().saturating_sub(1)) }
-                };
-                table.change(text.as_bytes(), change);
-                change(model.entry(*key).or_default());
-                if n == steps.len() / 2 {
+            for (n, (key, add)) in (0..).zip(&steps) {
+                let (text, list) = (format!("{key:09}"), model.entry(*key).or_default());
+                if *add {
+                    table.change(text.as_bytes(), |postings| postings.add(n));
+                    list.push(n);
+                } else if let Some(last) = list.pop() {
+                    table.change(text.as_bytes(), |postings| postings.remove(last));
+                }
+                if n as usize == steps.len() / 2 {
                     snapshot = (table.clone(), model.clone());
                 }
             }
             for (table, model) in [(table, model), snapshot] {
                 for key in 0..400 {
-                    let wanted = model.get(&key).filter(|list| !list.is_empty()).map(Vec::as_slice);
-                    prop_assert_eq!(table.get(format!("{key:09}").as_bytes()), wanted);
+                    let mut found = table.get(format!("{key:09}").as_bytes()).unwrap_or_default().to_vec();
+                    found.sort_unstable();
+                    prop_assert_eq!(found, model.get(&key).cloned().unwrap_or_default());
                 }
             }
         }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::text::same;
+
 /// The map.
 #[derive(Clone, Debug)]
 pub(crate) struct Trie<T> {
@@ -112,11 +114,11 @@ impl<T> Trie<T> {
     }
 }
 
-/// What follows a label that a text begins with. Labels are short: a loop is faster than a call that compares memory.
+/// What follows a label that a text begins with.
 #[inline]
 fn after<'a>(text: &'a [u8], label: &[u8]) -> Option<&'a [u8]> {
     let (head, rest) = text.split_at_checked(label.len())?;
-    head.iter().zip(label).all(|(a, b)| a == b).then_some(rest)
+    same(head, label).then_some(rest)
 }
 
 impl<T: Clone + Default> Trie<T> {
