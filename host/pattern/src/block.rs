@@ -83,13 +83,27 @@ impl Marks {
     }
 }
 
-/// Sixty-four bytes from a place on, if there are so many: those that are no digits.
-#[inline(always)]
-pub(crate) fn others(text: &[u8], at: usize) -> Option<u64> {
-    let bytes = text.get(at..)?.first_chunk::<64>()?;
-    let (quarters, _) = bytes.as_chunks::<16>();
-    let digits = quarters.iter().rev().fold(0u64, |mask, quarter| mask << 16 | u64::from(Block::of(quarter).digits()));
-    Some(!digits)
+/// Sixty-four bytes, and those of them that are no digits.
+pub(crate) struct Figures<'a> {
+    bytes: &'a [u8; 64],
+    pub(crate) others: u64,
+}
+
+impl<'a> Figures<'a> {
+    #[inline(always)]
+    pub(crate) fn at(text: &'a [u8], at: usize) -> Option<Self> {
+        let bytes = text.get(at..)?.first_chunk::<64>()?;
+        let (quarters, _) = bytes.as_chunks::<16>();
+        let digits =
+            quarters.iter().rev().fold(0u64, |mask, quarter| mask << 16 | u64::from(Block::of(quarter).digits()));
+        Some(Self { bytes, others: !digits })
+    }
+
+    /// A byte by its place among them; some byte beyond them.
+    #[inline(always)]
+    pub(crate) fn byte(&self, place: u32) -> u8 {
+        self.bytes.get((place & 63) as usize).copied().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

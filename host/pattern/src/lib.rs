@@ -16,6 +16,7 @@ pub mod limits;
 mod matcher;
 mod matching;
 mod number;
+mod numeral;
 mod operators;
 mod parse;
 mod pattern;

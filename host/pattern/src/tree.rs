@@ -11,6 +11,7 @@ use crate::{
     consistency::{Element, Elements, NO_ELEMENT, Place},
     limits::EVENT_DEPTH_MAX,
     number::Key,
+    numeral::number,
     scan::{self, JsonError, JsonFault, Next},
     text::unescape,
 };
@@ -157,7 +158,7 @@ impl Tree {
                 quoted.end + 1
             }
             b'-' | b'0'..=b'9' => {
-                let end = scan::number(json, start)?;
+                let end = number(json, start)?;
                 key = Key::sketch(json.get(start..end).unwrap_or_default());
                 end
             }

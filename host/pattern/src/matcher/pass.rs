@@ -14,6 +14,7 @@ use crate::{
     consistency::{Element, NO_ELEMENT, Place},
     limits::EVENT_DEPTH_MAX,
     number::Key,
+    numeral::number,
     scan::{self, JsonError, JsonFault, Next, Quoted},
     text::unescape,
 };
@@ -203,7 +204,7 @@ impl Pass<'_, '_> {
                 (value, end + 1)
             }
             b'-' | b'0'..=b'9' => {
-                let end = scan::number(json, start)?;
+                let end = number(json, start)?;
                 (Value::number(Key::within(json, start, end), false, (start, end), place), end)
             }
             first => {

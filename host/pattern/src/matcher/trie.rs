@@ -17,9 +17,8 @@ struct Node<T> {
     /// The bytes that lead here from the parent, the first included.
     label: Box<[u8]>,
     value: Option<T>,
-    /// The first bytes of the children's labels, sorted as they are.
-    firsts: Vec<u8>,
-    children: Vec<Arc<Self>>,
+    /// The first bytes of the children's labels, sorted, and the children.
+    children: Vec<(u8, Arc<Self>)>,
 }
 
 /// What a name leads to.
@@ -38,17 +37,21 @@ impl<T> Default for Trie<T> {
 
 impl<T> Node<T> {
     const fn leaf(label: Box<[u8]>) -> Self {
-        Self { label, value: None, firsts: Vec::new(), children: Vec::new() }
+        Self { label, value: None, children: Vec::new() }
     }
 
     #[inline]
     fn child(&self, first: u8) -> Option<&Self> {
-        let at = if self.firsts.len() <= 16 {
-            self.firsts.iter().position(|byte| *byte == first)?
+        let at = if self.children.len() <= 16 {
+            self.children.iter().position(|(byte, _)| *byte == first)?
         } else {
-            self.firsts.binary_search(&first).ok()?
+            self.place(first).ok()?
         };
-        self.children.get(at).map(AsRef::as_ref)
+        self.children.get(at).map(|(_, child)| child.as_ref())
+    }
+
+    fn place(&self, first: u8) -> Result<usize, usize> {
+        self.children.binary_search_by_key(&first, |(byte, _)| *byte)
     }
 }
 
@@ -147,16 +150,13 @@ fn root_change<T: Clone + Default, R>(node: &mut Arc<Node<T>>, key: &[u8], chang
     }
     let rest = key.get(common..).unwrap_or_default();
     let Some(first) = rest.first() else { return change(own.value.get_or_insert_default()) };
-    let at = match own.firsts.binary_search(first) {
-        Ok(at) => at,
-        Err(at) => {
-            own.firsts.insert(at, *first);
-            own.children.insert(at, Arc::new(Node::leaf(rest.into())));
-            at
-        }
-    };
+    let at = own.place(*first).unwrap_or_else(|at| {
+        own.children.reserve_exact(1);
+        own.children.insert(at, (*first, Arc::new(Node::leaf(rest.into()))));
+        at
+    });
     match own.children.get_mut(at) {
-        Some(child) => root_change(child, rest, change),
+        Some((_, child)) => root_change(child, rest, change),
         // There is a child for each first byte.
         None => change(own.value.get_or_insert_default()),
     }
@@ -167,10 +167,10 @@ impl<T> Node<T> {
     fn split(&mut self, common: usize) {
         let tail: Box<[u8]> = self.label.get(common..).unwrap_or_default().into();
         let head: Box<[u8]> = self.label.get(..common).unwrap_or_default().into();
-        let firsts = tail.first().copied().into_iter().collect();
         let below = std::mem::replace(self, Self::leaf(head));
-        self.firsts = firsts;
-        self.children = vec![Arc::new(Self { label: tail, ..below })];
+        let first = tail.first().copied();
+        let below = Arc::new(Self { label: tail, ..below });
+        self.children = first.map(|first| (first, below)).into_iter().collect();
     }
 
     fn is_void(&self) -> bool {
@@ -193,10 +193,9 @@ fn shrink<T: Clone, R>(
         }
         return Some((result, own.is_void()));
     };
-    let at = own.firsts.binary_search(first).ok()?;
-    let (result, gone) = shrink(own.children.get_mut(at)?, rest, change)?;
+    let at = own.place(*first).ok()?;
+    let (result, gone) = shrink(&mut own.children.get_mut(at)?.1, rest, change)?;
     if gone {
-        own.firsts.remove(at);
         own.children.remove(at);
     }
     Some((result, own.is_void()))

@@ -113,7 +113,7 @@ fn all_rules_of_a_large_set_are_found_after_others_are_gone() {
     for rule in 0..4_000 {
         own.insert(rule, &pattern(rule)).unwrap();
     }
-    for rule in (0..4_000).filter(|rule| rule % 3 == 0) {
+    for rule in (0..4_000u64).filter(|rule| rule.is_multiple_of(3)) {
         own.remove(rule);
     }
     let mut scratch = Scratch::new();
@@ -123,8 +123,9 @@ fn all_rules_of_a_large_set_are_found_after_others_are_gone() {
             let subject = Subject::from_json(event.as_bytes()).unwrap();
             let mut rules = own.matches_json(event.as_bytes(), &mut scratch).unwrap().to_vec();
             rules.sort_unstable();
-            let near =
-                |rule: &u64| rule % 3 != 0 && (rule.abs_diff(n) < 60 || n.to_string().contains(&rule.to_string()));
+            let near = |rule: &u64| {
+                !rule.is_multiple_of(3) && (rule.abs_diff(n) < 60 || n.to_string().contains(&rule.to_string()))
+            };
             let wanted: Vec<u64> = (0..4_000).filter(near).filter(|rule| pattern(*rule).matches(&subject)).collect();
             assert_eq!(rules, wanted, "{event}");
         }
