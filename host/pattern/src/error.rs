@@ -7,8 +7,8 @@ use wharf_event::Code;
 
 use crate::{
     limits::{
-        NUMBER_DIGITS_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_FIELDS_MAX, PATTERN_TEXT_BYTES_MAX,
-        PATTERN_VALUES_MAX, PATTERN_WAYS_MAX, WILDCARD_COMPLEXITY_MAX,
+        NUMBER_DIGITS_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_FIELDS_MAX, PATTERN_PATH_BYTES_MAX,
+        PATTERN_TEXT_BYTES_MAX, PATTERN_VALUES_MAX, PATTERN_WAYS_MAX, WILDCARD_COMPLEXITY_MAX,
     },
     scan::JsonError,
 };
@@ -142,6 +142,9 @@ pub enum PatternReason {
     /// Too many objects within objects.
     #[error("fields are nested deeper than {PATTERN_DEPTH_MAX}")]
     TooDeep,
+    /// Names that are too long.
+    #[error("the names on the way to a field have more than {PATTERN_PATH_BYTES_MAX} bytes")]
+    PathTooLong,
     /// Too many values.
     #[error("the pattern has more than {PATTERN_VALUES_MAX} values")]
     TooManyValues,

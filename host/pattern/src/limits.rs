@@ -16,6 +16,9 @@ pub const PATTERN_TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Fields that one way through a pattern's `$or` names. Event-ruler has the same limit.
 pub const PATTERN_FIELDS_MAX: usize = 256;
 
+/// The names on the way to a field, in bytes, with the dots between them.
+pub const PATTERN_PATH_BYTES_MAX: usize = 1_024;
+
 /// Ways through all `$or` of a pattern: the product of those that stand side by side. EventBridge has the same limit.
 pub const PATTERN_WAYS_MAX: usize = 1_000;
 

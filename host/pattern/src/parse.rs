@@ -9,7 +9,8 @@ use crate::{
     document::Json,
     error::{PatternError, PatternErrors, PatternReason},
     limits::{
-        MISTAKES_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_TEXT_BYTES_MAX, PATTERN_VALUES_MAX, SHOWN_CHARS_MAX,
+        MISTAKES_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_PATH_BYTES_MAX, PATTERN_TEXT_BYTES_MAX,
+        PATTERN_VALUES_MAX, SHOWN_CHARS_MAX,
     },
     pattern::{Fields, Leaf, Member, Pattern},
     ways::{self, Excess},
@@ -171,7 +172,12 @@ impl Parser {
                 if within_or && (RESERVED.contains(&&**name) || **name == *"ip-address-not-in-range") {
                     return parser.refuse(PatternReason::OrReserved { name: shown(name) });
                 }
-                parser.named(name, |parser| parser.member(value, depth, within_or))
+                parser.named(name, |parser| {
+                    if parser.path.len() > PATTERN_PATH_BYTES_MAX {
+                        return parser.refuse(PatternReason::PathTooLong);
+                    }
+                    parser.member(value, depth, within_or)
+                })
             });
             read.extend(counted.and(member).map(|member| (name.clone(), member)));
         }

@@ -39,12 +39,31 @@ pub(crate) enum Door {
     Addresses(Block),
 }
 
-/// How many bytes of a text that may be anywhere are looked for.
-const WITHIN_BYTES_MAX: usize = 32;
+/// How many bytes of a text are looked for: what is longer is asked for the rest of it afterwards.
+const TEXT_BYTES_MAX: usize = 64;
 
 impl Door {
     /// The door of a condition and whether it is sure; `None` for what holds where no value is.
     pub(crate) fn of(condition: &Condition) -> Option<(Self, bool)> {
+        let (mut door, sure) = Self::whole(condition)?;
+        let text = match &mut door {
+            Self::Head { text, whole: false }
+            | Self::HeadFolded { text, .. }
+            | Self::Tail(text)
+            | Self::TailFolded(text) => text,
+            Self::Within(text) => text,
+            _ => return Some((door, sure)),
+        };
+        let cut = text.len() > TEXT_BYTES_MAX;
+        text.truncate(TEXT_BYTES_MAX);
+        if let Self::HeadFolded { whole, .. } = &mut door {
+            *whole &= !cut;
+        }
+        Some((door, sure && !cut))
+    }
+
+    /// The same, with all of its text.
+    fn whole(condition: &Condition) -> Option<(Self, bool)> {
         let reversed = |text: &[u8]| text.iter().rev().copied().collect::<Vec<u8>>();
         let head = |text: &str, whole| Self::Head { text: text.as_bytes().to_vec(), whole };
         Some(match condition {
@@ -81,9 +100,7 @@ impl Door {
                 } else if !tail.is_empty() && tail.len() + 2 >= inner.len() {
                     (Self::Tail(reversed(tail)), anchors.stars == 1 && head.is_empty())
                 } else if !inner.is_empty() {
-                    let text = inner.get(..inner.len().min(WITHIN_BYTES_MAX)).unwrap_or_default().to_vec();
-                    let sure = anchors.stars == 2 && head.is_empty() && tail.is_empty() && text.len() == inner.len();
-                    (Self::Within(text), sure)
+                    (Self::Within(inner.to_vec()), anchors.stars == 2 && head.is_empty() && tail.is_empty())
                 } else {
                     (Self::Strings, true)
                 }

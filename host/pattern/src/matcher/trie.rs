@@ -1,6 +1,6 @@
 //! A map from byte strings in the form of a radix tree. Invariant: a clone shares all nodes, and a change copies those on the
-//! way to it that are shared, so that a snapshot never changes. No node is there in vain: each has a value or two children,
-//! but for the root and for what is left of a removal.
+//! way to it that are shared, so that a snapshot never changes. A change goes as deep as its key has bytes at most, so that
+//! keys have to have a limit.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ pub(crate) struct Trie<T> {
 
 #[derive(Clone, Debug)]
 struct Node<T> {
-    /// The bytes that lead here from the parent, the first included.
+    /// The bytes that lead here from the parent, after the first one, which stands there. Mostly there are none.
     label: Box<[u8]>,
     value: Option<T>,
-    /// The first bytes of the children's labels, sorted, and the children.
+    /// The bytes that lead on, sorted, and where to.
     children: Vec<(u8, Arc<Self>)>,
 }
 
@@ -78,13 +78,13 @@ impl<T> Trie<T> {
                 Some(after) => after,
                 None => return Found::Nothing,
             };
-            let Some(first) = rest.first() else {
+            let Some((first, below)) = rest.split_first() else {
                 return node.value.as_ref().map_or(Found::Nothing, Found::Whole);
             };
             match node.child(*first) {
-                Some(child) => node = child,
+                Some(child) => (node, rest) = (child, below),
                 None if *first == b'.' => {
-                    let at = name.len() - rest.len() + 1;
+                    let at = name.len() - below.len();
                     return node.value.as_ref().map_or(Found::Nothing, |value| Found::Dotted(value, at));
                 }
                 None => return Found::Nothing,
@@ -113,6 +113,7 @@ impl<T> Trie<T> {
                 Some(child) => node = child,
                 None => return,
             }
+            at += 1;
         }
     }
 }
@@ -128,7 +129,7 @@ impl<T: Clone + Default> Trie<T> {
     /// Changes the value of a key, which is made if there is none.
     pub(crate) fn change<R>(&mut self, key: &[u8], change: impl FnOnce(&mut T) -> R) -> R {
         let root = self.root.get_or_insert_with(|| Arc::new(Node::leaf(Box::default())));
-        root_change(root, key, change)
+        change_below(root, key, change)
     }
 
     /// Changes the value of a key, if there is one; it goes when the change says so.
@@ -142,21 +143,22 @@ impl<T: Clone + Default> Trie<T> {
     }
 }
 
-fn root_change<T: Clone + Default, R>(node: &mut Arc<Node<T>>, key: &[u8], change: impl FnOnce(&mut T) -> R) -> R {
+fn change_below<T: Clone + Default, R>(node: &mut Arc<Node<T>>, key: &[u8], change: impl FnOnce(&mut T) -> R) -> R {
     let own = Arc::make_mut(node);
     let common = own.label.iter().zip(key).take_while(|(a, b)| a == b).count();
     if common < own.label.len() {
         own.split(common);
     }
-    let rest = key.get(common..).unwrap_or_default();
-    let Some(first) = rest.first() else { return change(own.value.get_or_insert_default()) };
+    let Some((first, rest)) = key.get(common..).and_then(<[u8]>::split_first) else {
+        return change(own.value.get_or_insert_default());
+    };
     let at = own.place(*first).unwrap_or_else(|at| {
         own.children.reserve_exact(1);
         own.children.insert(at, (*first, Arc::new(Node::leaf(rest.into()))));
         at
     });
     match own.children.get_mut(at) {
-        Some((_, child)) => root_change(child, rest, change),
+        Some((_, child)) => change_below(child, rest, change),
         // There is a child for each first byte.
         None => change(own.value.get_or_insert_default()),
     }
@@ -165,12 +167,11 @@ fn root_change<T: Clone + Default, R>(node: &mut Arc<Node<T>>, key: &[u8], chang
 impl<T> Node<T> {
     /// Puts a node before this one, that takes so many bytes of its label.
     fn split(&mut self, common: usize) {
-        let tail: Box<[u8]> = self.label.get(common..).unwrap_or_default().into();
-        let head: Box<[u8]> = self.label.get(..common).unwrap_or_default().into();
+        let (head, tail) = self.label.split_at(common);
+        let Some((first, tail)) = tail.split_first() else { return };
+        let (head, first, tail): (Box<[u8]>, u8, Box<[u8]>) = (head.into(), *first, tail.into());
         let below = std::mem::replace(self, Self::leaf(head));
-        let first = tail.first().copied();
-        let below = Arc::new(Self { label: tail, ..below });
-        self.children = first.map(|first| (first, below)).into_iter().collect();
+        self.children = vec![(first, Arc::new(Self { label: tail, ..below }))];
     }
 
     fn is_void(&self) -> bool {
@@ -186,7 +187,7 @@ fn shrink<T: Clone, R>(
 ) -> Option<(R, bool)> {
     let rest = key.strip_prefix(&*node.label)?;
     let own = Arc::make_mut(node);
-    let Some(first) = rest.first() else {
+    let Some((first, rest)) = rest.split_first() else {
         let (result, gone) = change(own.value.as_mut()?);
         if gone {
             own.value = None;

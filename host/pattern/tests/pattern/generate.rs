@@ -44,7 +44,7 @@ const TEXTS: [&str; 16] = [
     "10.0.0.200",
     "::1",
     "2001:db8::5",
-    "a long string of more than sixteen bytes",
+    "a long string of more than sixteen bytes, and so long that the index of its field does not look at all of it",
 ];
 
 fn scalar(dice: &mut Dice) -> Value {

@@ -6,8 +6,8 @@ use wharf_event::Code;
 use wharf_pattern::{
     Pattern, PatternReason,
     limits::{
-        NUMBER_DIGITS_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_FIELDS_MAX, PATTERN_TEXT_BYTES_MAX,
-        PATTERN_VALUES_MAX, PATTERN_WAYS_MAX, WILDCARD_COMPLEXITY_MAX,
+        NUMBER_DIGITS_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, PATTERN_FIELDS_MAX, PATTERN_PATH_BYTES_MAX,
+        PATTERN_TEXT_BYTES_MAX, PATTERN_VALUES_MAX, PATTERN_WAYS_MAX, WILDCARD_COMPLEXITY_MAX,
     },
 };
 
@@ -220,6 +220,7 @@ fn limits_hold_up_to_and_not_beyond() {
         )
     };
     let text = |bytes: usize| json!({"x": [{"prefix": "a".repeat(bytes)}]});
+    let path = |bytes: usize| json!({"x": {"y".repeat(bytes - 2): [1]}});
     let ors = |count: usize| {
         let branches = |count: usize| json!((0..count).map(|n| json!({"x": [n]})).collect::<Vec<_>>());
         json!({"$or": branches(count), "data": {"$or": branches(10)}})
@@ -240,6 +241,8 @@ fn limits_hold_up_to_and_not_beyond() {
         (text(PATTERN_BYTES_MAX), Some(PatternReason::TooLarge)),
         (fields(PATTERN_FIELDS_MAX), None),
         (fields(PATTERN_FIELDS_MAX + 1), Some(PatternReason::TooManyFields)),
+        (path(PATTERN_PATH_BYTES_MAX), None),
+        (path(PATTERN_PATH_BYTES_MAX + 1), Some(PatternReason::PathTooLong)),
         (ors(PATTERN_WAYS_MAX / 10), None),
         (ors(PATTERN_WAYS_MAX / 10 + 1), Some(PatternReason::TooManyWays)),
         (wildcard(WILDCARD_COMPLEXITY_MAX), None),
