@@ -13,6 +13,7 @@ mod error;
 mod explain;
 mod fold;
 pub mod limits;
+pub mod line;
 mod matcher;
 mod matching;
 mod number;

@@ -42,8 +42,8 @@ pub enum JsonFault {
     /// Nested too deep.
     #[error("lists and objects nested deeper than {EVENT_DEPTH_MAX}")]
     Depth,
-    /// An event that is no object.
-    #[error("an event that is not an object")]
+    /// Something else where an object must be.
+    #[error("a value that is not an object")]
     NotObject,
 }
 

@@ -8,6 +8,7 @@ mod agreement;
 mod aws;
 mod generate;
 mod language;
+mod lines;
 mod matcher;
 mod oracle;
 mod properties;
