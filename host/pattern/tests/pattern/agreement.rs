@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+use wharf_event::EventBuilder;
 use wharf_pattern::{Pattern, PatternReason, RuleMatcher, Scratch, Subject};
 
 use crate::{
@@ -60,11 +62,44 @@ fn found(matcher: &RuleMatcher, text: &str, scratch: &mut Scratch) -> BTreeSet<u
     all
 }
 
+/// The same as the payload of an event, under our name of it and under EventBridge's.
+fn agree_as_payload(seed: u64, scratch: &mut Scratch) {
+    let mut dice = Dice::new(seed);
+    let payload = generate::event(&mut dice);
+    let event = EventBuilder::new("1", "shop", "t").data(payload.to_string()).build().unwrap();
+    let subject = Subject::of(&event);
+    let (mut matcher, mut wanted) = (RuleMatcher::new(), BTreeSet::new());
+    for rule in 0..4 {
+        let inner = generate::pattern(&mut dice, &payload);
+        let json = match rule {
+            0 => json!({"data": inner, "type": ["t"]}),
+            1 => json!({"detail": inner, "detail-type": ["t"]}),
+            2 => json!({"$or": [{"data": inner}, {"source": ["elsewhere"]}]}),
+            _ => json!({"data": inner, "detail": generate::pattern(&mut dice, &payload)}),
+        };
+        let Ok(pattern) = Pattern::from_json(json.to_string().as_bytes()) else { continue };
+        if pattern.matches(&subject) {
+            wanted.insert(rule);
+        }
+        if rule < 3 {
+            assert_eq!(
+                pattern.matches(&subject),
+                oracle::matches(&inner, &payload),
+                "seed {seed}: {json} on {payload}"
+            );
+        }
+        matcher.insert(rule, &pattern).unwrap();
+    }
+    let found: BTreeSet<u64> = matcher.matches_event(&event, scratch).iter().copied().collect();
+    assert_eq!(found, wanted, "seed {seed}: {payload}");
+}
+
 fn agree_on(seeds: std::ops::Range<u64>) {
     let (mut asked, mut matched) = (0, 0);
     let mut scratch = Scratch::new();
     for seed in seeds {
         let (more, hits) = agree(seed, &mut scratch);
+        agree_as_payload(seed, &mut scratch);
         asked += more;
         matched += hits;
     }
