@@ -90,6 +90,12 @@ pub fn worst() -> Result<Vec<Worst>> {
         text + "}"
     };
     let any = json!([{"exists": true}]);
+    // Each object lacks one field, and no two the same.
+    let wide = objects(200, &|n| {
+        let fields = (0..200).filter(|field| *field != n).map(|field| format!("\"f{field:03}\":1"));
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+    });
+    let wide = format!("{{\"x\":[{wide}]}}");
     let cases = [
         (
             "a wildcard that almost fits everywhere",
@@ -115,6 +121,11 @@ pub fn worst() -> Result<Vec<Worst>> {
             "four lists of 1,000 objects, never all",
             json!({"a": {"v": any}, "b": {"v": any}, "c": {"v": any}, "d": {"v": [{"anything-but": "x"}], "w": any}}),
             several(&["a", "b", "c", "d"]),
+        ),
+        (
+            "200 fields of 200 objects, never in one",
+            json!({"x": (0..200).map(|n| (format!("f{n:03}"), any.clone())).collect::<serde_json::Map<_, _>>()}),
+            wide,
         ),
         ("the last element must lack what all have", json!({"x": {"a": any, "b": [{"exists": false}]}}), pairs),
     ];
