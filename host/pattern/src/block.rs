@@ -34,8 +34,9 @@ impl Block {
     /// Digits.
     #[inline(always)]
     pub(crate) fn digits(self) -> u32 {
-        let worth = self.0 - u8x16::splat(b'0');
-        worth.simd_eq(worth.min(u8x16::splat(9))).to_bitmask()
+        // This takes digits to the highest positive numbers, and what is above them to negative ones.
+        let moved = (self.0 + u8x16::splat(127 - b'9')).cast_signed();
+        moved.simd_gt(i8x16::splat(127 - 10)).cast_unsigned().to_bitmask()
     }
 }
 

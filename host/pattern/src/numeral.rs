@@ -34,11 +34,11 @@ pub(crate) const fn is_number(first: u8) -> bool {
     first.wrapping_sub(b'-') < 13
 }
 
-/// The place after the last of a run of numbers with commas between them, the first of which is at a place. Sixty-four bytes
-/// are sorted into digits and others at a time, and one number after the other is taken from that: looking for the end of
+/// The place after the last of a run of numbers with commas between them, the first of which is at a place. If the list is in a
+/// list (`nested`), the run goes on in the next list of numbers there. Sixty-four bytes are sorted into digits and others at a time, and one number after the other is taken from that: looking for the end of
 /// each anew would make every number wait for the one before.
 #[inline(always)]
-pub(crate) fn numbers(text: &[u8], mut at: usize) -> Next {
+pub(crate) fn numbers(text: &[u8], mut at: usize, nested: bool) -> Next {
     loop {
         let Some(figures) = Figures::at(text, at) else { return number(text, at) };
         let (mut others, mut start) = (figures.others, 0);
@@ -63,7 +63,15 @@ pub(crate) fn numbers(text: &[u8], mut at: usize) -> Next {
                 break;
             }
             if next != b',' {
-                return Ok(at + end as usize);
+                // Lists of points are lists of such lists.
+                let beside = [b']', b',', b' ', b'[']
+                    == [next, figures.byte(end + 1), figures.byte(end + 2), figures.byte(end + 3)];
+                if !nested || !beside || end > 58 || !is_number(figures.byte(end + 4)) {
+                    return Ok(at + end as usize);
+                }
+                // Looked at from its beginning, the next one is mostly whole.
+                start = end + 4;
+                break;
             }
             others &= others.wrapping_sub(1);
             let space = u32::from(figures.byte(end + 1) == b' ');
@@ -74,6 +82,10 @@ pub(crate) fn numbers(text: &[u8], mut at: usize) -> Next {
                 return Ok(at + end as usize);
             }
             start = end + 1 + space;
+            // What is begun so late is mostly cut.
+            if start > 44 {
+                break;
+            }
         }
         at += start as usize;
     }

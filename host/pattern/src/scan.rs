@@ -229,7 +229,11 @@ pub(crate) fn skip(text: &[u8], at: usize, depth: usize, marks: &mut Marks) -> N
     loop {
         let first = byte(text, at);
         if first != b'{' && first != b'[' {
-            at = if is_number(first) && objects & 1 == 0 { numbers(text, at)? } else { scalar(text, at, marks)? };
+            at = if is_number(first) && objects & 1 == 0 {
+                numbers(text, at, open > 1 && objects & 2 == 0)?
+            } else {
+                scalar(text, at, marks)?
+            };
         } else {
             let object = first == b'{';
             at = token(text, at + 1);

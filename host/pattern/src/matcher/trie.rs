@@ -121,6 +121,10 @@ impl<T> Trie<T> {
 /// What follows a label that a text begins with.
 #[inline]
 fn after<'a>(text: &'a [u8], label: &[u8]) -> Option<&'a [u8]> {
+    // Mostly there is none.
+    if label.is_empty() {
+        return Some(text);
+    }
     let (head, rest) = text.split_at_checked(label.len())?;
     same(head, label).then_some(rest)
 }

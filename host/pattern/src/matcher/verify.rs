@@ -10,6 +10,9 @@ use crate::consistency::{self, Candidate, NO_ELEMENT, Place};
 impl RuleMatcher {
     /// Turns candidates into rules.
     pub(crate) fn verify(&self, json: &[u8], scratch: &mut Scratch) {
+        if scratch.candidates.is_empty() && scratch.matched.is_empty() && self.always.is_empty() {
+            return;
+        }
         let mut candidates = std::mem::take(&mut scratch.candidates);
         candidates.extend_from_slice(&self.always);
         let mut matched = std::mem::take(&mut scratch.matched);

@@ -159,11 +159,27 @@ fn events_are_matched_by_their_own_names_and_by_those_of_eventbridge() {
     assert!(rules(&binary, &mut scratch).is_empty());
 }
 
+/// Lists of lists of numbers and strings, long enough to be read many bytes at a time, spaced in one way or another.
+fn long_json() -> impl Strategy<Value = Vec<u8>> {
+    let number = "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?";
+    let item =
+        prop_oneof![8 => number.prop_map(|text| text), 1 => "\"[a-z \u{e9}]{0,40}\"", 1 => "null|true|\\{\\}|\\[\\]"];
+    let spaces = || prop::sample::select(vec!["", " ", "", " ", "\n  "]);
+    let list = (prop::collection::vec(item, 0..9), spaces())
+        .prop_map(|(items, space)| format!("[{}]", items.join(&format!(",{space}"))));
+    let lists =
+        (prop::collection::vec(list, 1..7), spaces()).prop_map(|(lists, space)| lists.join(&format!(",{space}")));
+    (lists.clone(), lists, prop::sample::select(vec!["a", "c", "z"])).prop_map(|(first, second, name)| {
+        format!("{{\"{name}\": [{first}], \"y\": {{\"x\": [[{second}], 1]}}, \"some text\": \"and more of it, plain as it is\"}}").into_bytes()
+    })
+}
+
 /// Bytes that are JSON, or nearly.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let text = crate::properties::payload()
         .prop_map(|value| json!({"a": value, "z": [1.5e3, "\u{e9}\\"]}).to_string().into_bytes());
     let edit = (any::<prop::sample::Index>(), prop::sample::select(b"{}[],:\"\\0.eE+-tnu \n\x1f\xc3\x80".to_vec()));
+    let text = prop_oneof![text, long_json()];
     (text, prop::collection::vec((edit, 0..3u8), 0..3)).prop_map(|(mut text, edits)| {
         for ((index, byte), kind) in edits {
             let at = index.index(text.len());
