@@ -1,6 +1,7 @@
 //! The rule set in use: patterns compiled, plugins resolved to releases. It is swapped as a whole.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -8,7 +9,7 @@ use std::{
 use wharf_capability::Grants;
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
-use wharf_pattern::{Mismatch, Pattern, PatternError, Subject};
+use wharf_pattern::{Mismatch, Pattern, PatternError, RuleMatcher, Scratch, Subject};
 
 use crate::{
     handler::Handler,
@@ -30,6 +31,16 @@ pub enum RulesError {
         rule: RuleName,
         /// What is wrong.
         source: PatternError,
+    },
+    /// A bus has too many rules.
+    #[error("tenant {tenant}, rule {rule}: {source}")]
+    Rules {
+        /// Whose rule.
+        tenant: TenantName,
+        /// The one that is too much.
+        rule: RuleName,
+        /// What there is too much of.
+        source: wharf_pattern::RulesError,
     },
     /// A plugin names a component that was not given.
     #[error("tenant {tenant}, plugin {plugin}: there is no component {release}")]
@@ -86,9 +97,21 @@ pub struct Rule {
     pub targets: Vec<TargetDocument>,
 }
 
+/// The rules of a bus, in the order of their names, and all their patterns at once: each has the number of its place.
+#[derive(Default)]
+struct Bus {
+    rules: Vec<Rule>,
+    matcher: RuleMatcher,
+}
+
+thread_local! {
+    /// Room for matching one event at a time.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 #[derive(Default)]
 struct Tenant {
-    buses: HashMap<BusName, Vec<Rule>>,
+    buses: HashMap<BusName, Bus>,
     plugins: HashMap<PluginName, Arc<Plugin>>,
     /// By the rule that they belong to.
     transforms: HashMap<RuleName, Vec<Arc<Step>>>,
@@ -111,7 +134,7 @@ impl RuleSet {
         let mut tenants = HashMap::new();
         for (name, from) in &document.tenants {
             let mut tenant = Tenant::default();
-            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Vec::new())));
+            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Bus::default())));
             let mut of_tenant = HashMap::new();
             for (plugin, from) in &from.plugins {
                 if let Some(transform) = transforms.get(&from.release).cloned() {
@@ -134,8 +157,13 @@ impl RuleSet {
                     rule: rule.clone(),
                     source,
                 })?;
-                let compiled = Rule { name: rule.clone(), pattern, targets: from.targets.clone() };
-                tenant.buses.entry(from.bus.clone()).or_default().push(compiled);
+                let bus = tenant.buses.entry(from.bus.clone()).or_default();
+                bus.matcher.insert(bus.rules.len() as u64, &pattern).map_err(|source| RulesError::Rules {
+                    tenant: name.clone(),
+                    rule: rule.clone(),
+                    source,
+                })?;
+                bus.rules.push(Rule { name: rule.clone(), pattern, targets: from.targets.clone() });
                 let find = |plugin: &PluginName| {
                     let (tenant, rule, plugin) = (name.clone(), rule.clone(), plugin.clone());
                     of_tenant.get(&plugin).cloned().ok_or(RulesError::Transform { tenant, rule, plugin })
@@ -177,9 +205,12 @@ impl RuleSet {
     /// # Errors
     /// When there is no such tenant or bus.
     pub fn bus(&self, tenant: &TenantName, bus: &BusName) -> Result<&[Rule], Unknown> {
+        self.on(tenant, bus).map(|bus| bus.rules.as_slice())
+    }
+
+    fn on(&self, tenant: &TenantName, bus: &BusName) -> Result<&Bus, Unknown> {
         let of = self.tenants.get(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
-        let rules = of.buses.get(bus).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))?;
-        Ok(rules)
+        of.buses.get(bus).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))
     }
 
     /// Who an event on a bus is owed to, in the order of the rules' names.
@@ -187,16 +218,17 @@ impl RuleSet {
     /// # Errors
     /// When there is no such tenant or bus.
     pub fn targets(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<TargetRef>, Unknown> {
-        let rules = self.bus(tenant, bus)?;
+        let Bus { rules, matcher } = self.on(tenant, bus)?;
         if rules.is_empty() {
             return Ok(Vec::new());
         }
-        let subject = Subject::of(event);
-        let matched = rules.iter().filter(|rule| rule.pattern.matches(&subject));
+        let mut matched = SCRATCH.with_borrow_mut(|scratch| matcher.matches_event(event, scratch).to_vec());
+        matched.sort_unstable();
         let refs = |rule: &Rule| -> Vec<TargetRef> {
             let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), plugin: target.plugin.clone() };
             rule.targets.iter().map(target).collect()
         };
+        let matched = matched.into_iter().filter_map(|number| rules.get(usize::try_from(number).ok()?));
         Ok(matched.flat_map(refs).collect())
     }
 
