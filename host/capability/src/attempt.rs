@@ -84,13 +84,7 @@ impl Budget {
     pub fn new(limits: LimitsDocument) -> Self {
         let memory_bytes_left = usize::try_from(limits.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         let table_elements_left = usize::try_from(limits.host.table_elements).unwrap_or(usize::MAX);
-        Self {
-            memory_bytes: 0,
-            memory_bytes_left,
-            table_elements_left,
-            memory_refused: false,
-            tables_refused: false,
-        }
+        Self { memory_bytes: 0, memory_bytes_left, table_elements_left, memory_refused: false, tables_refused: false }
     }
 }
 

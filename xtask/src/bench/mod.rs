@@ -6,6 +6,7 @@
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
 mod cpu;
+mod fairness;
 mod invoke;
 mod load;
 mod log;
@@ -34,6 +35,8 @@ pub enum Bench {
     Log(log::Args),
     /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
     Invoke(invoke::Args),
+    /// A counting plugin's latency, without and with a neighbour that sleeps before a backlog.
+    Fairness(fairness::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
     Pattern(pattern::Args),
 }
@@ -52,6 +55,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Redis(args) => redis::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Invoke(args) => invoke::run(args),
+        Bench::Fairness(args) => fairness::run(args),
         Bench::Pattern(args) => pattern::run(args),
     }
 }
