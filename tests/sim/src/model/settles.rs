@@ -53,8 +53,7 @@ pub(super) fn take<'a>(
     let life = life_of(seen, at.k);
     let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
     let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
-    let panics = seen.runs.iter().filter(|run| run.life == life && matches!(run.ran, Ran::Panicked));
-    let panics = panics.filter(|run| run.tenant == tenant.as_str() && run.plugin == target.plugin.as_str()).count();
+    let panics = panics(seen, life, tenant.as_str(), target.plugin.as_str());
     let settled = Settled { item, since_ms, world, panics };
     match attempt.release {
         Some(release) => {
@@ -103,6 +102,12 @@ pub(super) fn take<'a>(
         let key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
         log.write(key, at, write.value.clone());
     }
+}
+
+/// How often a plugin's handler panicked in a life.
+fn panics(seen: &Seen, life: usize, tenant: &str, plugin: &str) -> usize {
+    let of_life = seen.runs.iter().filter(|run| run.life == life && matches!(run.ran, Ran::Panicked));
+    of_life.filter(|run| run.tenant == tenant && run.plugin == plugin).count()
 }
 
 /// A settle record, with what is needed to judge it.
