@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot be built.
 pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
-    let _logging = logging::start(args.log_format);
+    let _logging = logging::start(args.log_format, &args.log);
     folder::keep_to_owner();
     let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
         let stopped = stopped();

@@ -58,17 +58,25 @@ pub enum LoadError {
     Rules(#[from] wharf_dispatch::RulesError),
 }
 
-/// Reads and compiles everything that the configuration at `path` names.
+/// The text of the configuration at `path`.
 ///
 /// # Errors
-/// All mistakes of the configuration and its components, in one pass.
-pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
+/// When it cannot be read, or is too large.
+pub fn read(path: &Path) -> Result<String, LoadError> {
     let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
     let bytes = read_bounded(path, CONFIG_BYTES_MAX + 1).map_err(unreadable)?;
     if bytes.len() as u64 > CONFIG_BYTES_MAX {
         return Err(LoadError::TooLarge { path: path.to_owned(), bytes_max: CONFIG_BYTES_MAX });
     }
-    let text = String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))?;
+    String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))
+}
+
+/// Reads and compiles everything that the configuration at `path` names.
+///
+/// # Errors
+/// All mistakes of the configuration and its components, in one pass.
+pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
+    let text = read(path)?;
     let (config, problems) = config::read(&text);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading { problems, ..Loading::new(folder, runtime) };

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal as _;
 
+use anstream::{AutoStream, ColorChoice};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -22,12 +23,14 @@ pub enum LogFormat {
 /// Lines that may wait to be written.
 const LINES_WAITING_MAX: usize = 16_384;
 
-/// Starts logging. `WHARF_LOG` filters, as `info,plugin=debug` does. What waits is written when the guard is dropped.
-pub fn start(format: LogFormat) -> WorkerGuard {
+/// Starts logging. `filter` is one of tracing's, as `info,plugin=debug`. What waits is written when the guard is dropped.
+pub fn start(format: LogFormat, filter: &str) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
-    let filter = EnvFilter::try_from_env("WHARF_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::new(filter);
     let terminal = std::io::stderr().is_terminal();
+    // Whoever sets NO_COLOR, to anything but nothing, wants none (no-color.org); nor can a dumb terminal show them.
+    let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     let json = match format {
         LogFormat::Auto => !terminal,
         LogFormat::Json => true,
@@ -39,7 +42,7 @@ pub fn start(format: LogFormat) -> WorkerGuard {
     let _ = if json {
         registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
     } else {
-        registry.with(layer.with_ansi(terminal).with_target(false)).try_init()
+        registry.with(layer.with_ansi(colours).with_target(false)).try_init()
     };
     guard
 }

@@ -15,6 +15,7 @@ mod folder;
 mod heap;
 mod load;
 mod logging;
+mod nearest;
 mod serve;
 mod wire;
 

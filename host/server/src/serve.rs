@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// When it cannot be built, or does not stop cleanly.
 pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
-    let _logging = logging::start(args.host.log_format);
+    let _logging = logging::start(args.host.log_format, &args.host.log);
     folder::keep_to_owner();
     let drained = Threads::start()?.run(Settings::new(args.host, args.drain, args.follow_clock), async |host| {
         let stopped = stopped();

@@ -45,8 +45,8 @@ impl Settings {
     /// What the command line says, how long the end may take, and whether the machine's clock is believed at once.
     #[must_use]
     pub fn new(args: HostArgs, drain: Duration, follow_clock: bool) -> Self {
-        let HostArgs { config, data, listen, dedup_window, log_format: _ } = args;
-        Self { config, data, listen, dedup_window, drain, follow_clock }
+        let HostArgs { file, data, listen, dedup_window, log_format: _, log: _ } = args;
+        Self { config: file.config, data, listen, dedup_window, drain, follow_clock }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use wharf_event::{BucketName, BusName, Position, QueueName, RuleName, TenantName};
 
 use crate::{config::parse_duration, logging::LogFormat};
@@ -109,6 +109,17 @@ pub enum Command {
     /// Compile a component from stdin to stdout, under limits: what a host starts for each component, and no use by itself
     #[command(hide = true, after_help = "Example:\n  wharf compile < plugin.wasm > /dev/null")]
     Compile,
+    /// Look at a configuration without running it
+    #[command(after_help = "Example:\n  wharf config show")]
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Check a configuration and its components without running them
+    #[command(after_help = "Example:\n  wharf check --config wharf.toml\n\n\
+        Exit status: 0 a host can run it, 10 it has mistakes.")]
+    Check(FileArgs),
     /// Say what an error code means and what to do
     #[command(after_help = "Example:\n  wharf explain event-too-large")]
     Explain {
@@ -117,24 +128,35 @@ pub enum Command {
     },
 }
 
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", env = "WHARF_CONFIG", default_value = "wharf.toml")]
+    pub config: PathBuf,
+}
+
 /// What every host is told: all of `wharf dev`.
 #[derive(Debug, Args)]
 pub struct HostArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "wharf.toml")]
-    pub config: PathBuf,
+    /// Which configuration
+    #[command(flatten)]
+    pub file: FileArgs,
     /// The folder that holds everything that must survive
-    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
+    #[arg(long, value_name = "FOLDER", env = "WHARF_DATA", default_value = "./wharf-data")]
     pub data: PathBuf,
     /// Where HTTP is served; a loopback address
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    #[arg(long, value_name = "ADDRESS", env = "WHARF_LISTEN", default_value = "127.0.0.1:7070")]
     pub listen: SocketAddr,
     /// How long an event's (source, id) is remembered
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", env = "WHARF_DEDUP_WINDOW", default_value = "5m", value_parser = parse_duration)]
     pub dedup_window: Duration,
     /// How the host's own log looks, on stderr
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    #[arg(long, value_name = "FORMAT", env = "WHARF_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
+    /// What of it is written, as in info,plugin=debug
+    #[arg(long, value_name = "FILTER", env = "WHARF_LOG", default_value = "info", value_parser = log_filter)]
+    pub log: String,
 }
 
 /// `wharf serve`.
@@ -144,11 +166,11 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub host: HostArgs,
     /// How long running attempts may take once the host is told to stop
-    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", env = "WHARF_DRAIN", default_value = "20s", value_parser = parse_duration)]
     pub drain: Duration,
     /// Believe the machine's clock however far it is from the time of the last record; else a large step is followed when it
     /// was kept for ten minutes
-    #[arg(long)]
+    #[arg(long, env = "WHARF_FOLLOW_CLOCK", value_parser = FalseyValueParser::new())]
     pub follow_clock: bool,
 }
 
@@ -156,7 +178,7 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// The folder that the host keeps everything in
-    #[arg(long, value_name = "FOLDER", default_value = "./wharf-data")]
+    #[arg(long, value_name = "FOLDER", env = "WHARF_DATA", default_value = "./wharf-data")]
     pub data: PathBuf,
 }
 
@@ -178,6 +200,25 @@ pub enum LogCommand {
     #[command(after_help = "Example:\n  wharf log verify --data /var/lib/wharf -o json\n\n\
         Exit status: 0 nothing is damaged, 10 something is.")]
     Verify(DataArgs),
+}
+
+/// `wharf config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print what a host would run with, and where each value comes from
+    ///
+    /// It takes what `wharf serve` takes, from the same environment. Nothing is run, and no component is read.
+    #[command(after_help = "Example:\n  wharf config show --listen 127.0.0.1:8080")]
+    Show(ServeArgs),
+    /// Print the JSON Schema of wharf.toml, which editors check and complete with
+    ///
+    /// A line `#:schema ./wharf.schema.json` at the top of wharf.toml tells them of it.
+    #[command(after_help = "Example:\n  wharf config schema --write wharf.schema.json")]
+    Schema {
+        /// Write it to a file
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
 }
 
 /// `wharf send`.
@@ -351,4 +392,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),
     }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    let parsed = tracing_subscriber::EnvFilter::try_new(text);
+    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

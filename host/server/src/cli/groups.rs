@@ -11,7 +11,7 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "events", "kv", "stats", "rules", "explain"]),
+    ("Inspect", &["tail", "events", "kv", "stats", "rules", "config", "check", "explain"]),
     ("Repair", &["dlq", "doctor", "log"]),
 ];
 
@@ -103,6 +103,9 @@ mod tests {
             "log verify --data d",
             "rules explain -e -",
             "rules explain r -e f",
+            "config show --listen 127.0.0.1:0 --log info,plugin=debug --follow-clock",
+            "config schema --write f",
+            "check -c f",
         ];
         for line in taken {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
@@ -132,6 +135,8 @@ mod tests {
             "-o yaml stats",
             "-t Acme stats",
             "serve --listen nowhere",
+            "serve --log ,=,",
+            "config",
         ];
         for line in refused {
             assert_eq!(parse(line).map(|_| 0).unwrap_or_else(|error| error.exit_code()), 2, "{line}");

@@ -6,6 +6,8 @@
 mod args;
 mod attributes;
 mod batch;
+mod check;
+mod config;
 mod dlq;
 mod doctor;
 mod draft;

@@ -5,11 +5,11 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::{FromArgMatches as _, error::ErrorKind};
+use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    dlq, doctor,
+    check, config, dlq, doctor,
     error::{CommandError, Exit, report},
     events, explain, groups, kv,
     output::Output,
@@ -19,9 +19,11 @@ use crate::{compiler, dev, serve};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let parsed = groups::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let Cli { global, command } = match parsed {
-        Ok(cli) => cli,
+    let mut known = groups::command();
+    let parsed = known.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
+    let (Cli { global, command }, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 => {
             // Somebody who only says `wharf` wants to know what there is.
             let _ = write!(anstream::stderr(), "{}", groups::command().render_help().ansi());
@@ -39,12 +41,29 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => dev::run(args, json),
         Command::Compile => compiler::run().map(|()| Exit::Success.into()),
         Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Config { command } => {
+            config::run(&command, below(&known, &matches, &["config", "show"]), &mut Output::new(global.output))
+                .map(Into::into)
+        }
+        Command::Check(args) => check::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Log { command } => doctor::log(&command, &mut Output::new(global.output)).map(Into::into),
         client => {
             runtime().and_then(|runtime| runtime.block_on(ask(client, &global))).map(Into::into).map_err(Into::into)
         }
     };
     done.unwrap_or_else(|error| report(&error).into())
+}
+
+/// A command below `known`, and what was said to it, if it was the one that was given.
+fn below<'a>(
+    mut known: &'a clap::Command,
+    mut matches: &'a ArgMatches,
+    path: &[&str],
+) -> Option<(&'a clap::Command, &'a ArgMatches)> {
+    for name in path {
+        (known, matches) = (known.find_subcommand(name)?, matches.subcommand_matches(name)?);
+    }
+    Some((known, matches))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
@@ -63,8 +82,12 @@ async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.
-        Command::Serve(_) | Command::Dev(_) | Command::Compile | Command::Doctor(_) | Command::Log { .. } => {
-            Ok(Exit::Success)
-        }
+        Command::Serve(_)
+        | Command::Dev(_)
+        | Command::Compile
+        | Command::Doctor(_)
+        | Command::Log { .. }
+        | Command::Config { .. }
+        | Command::Check(_) => Ok(Exit::Success),
     }
 }

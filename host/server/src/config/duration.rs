@@ -27,6 +27,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(ms))
 }
 
+/// A length of time as one would write it: in the largest unit that leaves nothing over.
+pub(super) fn duration_text(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    match units.into_iter().find(|(ms_each, _)| ms > 0 && ms % ms_each == 0) {
+        Some((ms_each, unit)) => format!("{}{unit}", ms / ms_each),
+        None => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +59,14 @@ mod tests {
         ];
         for (text, ms) in cases {
             assert_eq!(parse_duration(text).ok().map(|duration| duration.as_millis()), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_is_written_in_its_largest_whole_unit() {
+        for text in ["0ms", "50ms", "1s", "90s", "5m", "23h", "1d", "7d"] {
+            let duration = parse_duration(text).unwrap();
+            assert_eq!(duration_text(duration.as_millis().try_into().unwrap()), text);
         }
     }
 }

@@ -1,9 +1,16 @@
 //! `wharf.toml`: read once, checked as a whole, all mistakes told in one pass.
 
 mod duration;
+mod effective;
+#[cfg(test)]
+mod every_key;
+mod keys;
+mod limit_keys;
 mod pattern_json;
+mod place;
 mod problem;
 mod read;
+mod schema;
 mod size;
 mod table;
 mod tenant;
@@ -11,5 +18,7 @@ mod tenant;
 mod tests;
 
 pub use duration::parse_duration;
-pub use problem::{Problem, Problems};
+pub use effective::{Place, Setting, effective};
+pub use problem::{Problem, ProblemView, Problems};
 pub use read::{Config, PluginConfig, TenantConfig, Use, read};
+pub use schema::schema_text;

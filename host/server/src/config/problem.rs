@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::Range, path::PathBuf};
 
+use serde::Serialize;
 use wharf_event::Code;
+
+use super::place::place;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,20 +31,34 @@ pub struct Problems {
     pub list: Vec<Problem>,
 }
 
+/// A mistake as programs read it.
+#[derive(Debug, Serialize)]
+pub struct ProblemView<'a> {
+    code: Code,
+    file: String,
+    line: usize,
+    column: usize,
+    message: &'a str,
+    help: &'a str,
+}
+
 impl Problems {
-    /// The line and column (both from 1, in characters) of a byte of the file.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at.min(self.text.len())).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
-        (before.matches('\n').count() + 1, column)
+    /// All of them, for programs.
+    pub fn view<'a>(&'a self) -> Vec<ProblemView<'a>> {
+        let file = self.path.display().to_string();
+        let view = |problem: &'a Problem| {
+            let (line, column) = place(&self.text, problem.span.start);
+            let Problem { code, message, help, .. } = problem;
+            ProblemView { code: *code, file: file.clone(), line, column, message, help }
+        };
+        self.list.iter().map(view).collect()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.list.iter().enumerate() {
-            let (line, column) = self.place(problem.span.start);
+            let (line, column) = place(&self.text, problem.span.start);
             let source = self.text.lines().nth(line - 1).unwrap_or_default();
             let gutter = line.to_string();
             let width = gutter.len();

@@ -7,6 +7,7 @@ use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocu
 use wharf_event::{BusName, PluginName, RuleName, TenantName};
 
 use super::{
+    keys::ROOT,
     problem::Problem,
     table::{Sink, Table},
     tenant,
@@ -76,7 +77,7 @@ pub fn read(text: &str) -> (Config, Vec<Problem>) {
         // What follows broken TOML would only be guessed at.
         return (Config::default(), sink.into_list());
     }
-    let root = Table::new(document.get_ref(), "the configuration".into(), 0..0, &sink);
+    let root = Table::new(document.get_ref(), ROOT, "the configuration".into(), 0..0, &sink);
     let config = read_root(root, &sink);
     (config, sink.into_list())
 }
@@ -84,16 +85,16 @@ pub fn read(text: &str) -> (Config, Vec<Problem>) {
 fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let mut config = Config::default();
     let default_tenant = root.parsed::<TenantName>("default_tenant");
-    for (name, table) in root.named::<TenantName>("tenants", "tenant") {
+    for (name, table) in root.named::<TenantName>("tenants") {
         config.tenants.insert(name, tenant::read(table, sink));
     }
     if let Some(default) = default_tenant {
         if !config.tenants.contains_key(&default.value) {
             let message = format!("`default_tenant` names `{}`, which is not a tenant", default.value);
-            sink.report(default.span, message, "name one of the tables below `tenants`");
+            let tenants = config.tenants.keys().map(TenantName::as_str);
+            sink.report_unknown(default.span, message, default.value.as_str(), tenants, "name a table below `tenants`");
         }
         config.default_tenant = Some(default.value);
     }
-    root.finish();
     config
 }

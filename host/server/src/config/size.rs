@@ -24,6 +24,15 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("`{text}` is too much"))
 }
 
+/// An amount of bytes as one would write it: in the largest unit that leaves nothing over.
+pub(super) fn size_text(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +57,13 @@ mod tests {
         ];
         for (text, bytes) in cases {
             assert_eq!(parse_size(text).ok(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_amount_of_bytes_is_written_in_its_largest_whole_unit() {
+        for text in ["0B", "1000B", "512KiB", "64MiB", "1025MiB", "10GiB", "1TiB"] {
+            assert_eq!(size_text(parse_size(text).unwrap()), text);
         }
     }
 }

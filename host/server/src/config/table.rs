@@ -1,6 +1,6 @@
-//! Reading one table: every key is asked for by name, and what nobody asked for is a mistake.
+//! Reading one table: every key is asked for by name, and what is none of its keys is a mistake.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt::Display, ops::Range, str::FromStr, time::Duration};
+use std::{cell::RefCell, fmt::Display, ops::Range, str::FromStr, time::Duration};
 
 use toml::{
     Spanned,
@@ -8,7 +8,13 @@ use toml::{
 };
 use wharf_event::Code;
 
-use super::{duration::parse_duration, problem::Problem, size::parse_size};
+use super::{
+    duration::parse_duration,
+    keys::{self, Key, Named, Shape},
+    problem::Problem,
+    size::parse_size,
+};
+use crate::nearest::nearest;
 
 /// Where mistakes are gathered.
 #[derive(Default)]
@@ -22,6 +28,21 @@ impl Sink {
     pub(super) fn report_as(&self, code: Code, span: Range<usize>, message: impl Display, help: impl Display) {
         let problem = Problem { span, code, message: message.to_string(), help: help.to_string() };
         self.0.borrow_mut().push(problem);
+    }
+
+    /// Reports a name that points at nothing; one of `names` may be meant.
+    pub(super) fn report_unknown<'a>(
+        &self,
+        span: Range<usize>,
+        message: impl Display,
+        written: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        help: impl Display,
+    ) {
+        match nearest(written, names) {
+            Some(meant) => self.report(span, message, format!("did you mean `{meant}`? or {help}")),
+            None => self.report(span, message, help),
+        }
     }
 
     /// Whether a mistake was found at that place already.
@@ -45,22 +66,37 @@ pub(super) struct Found<T> {
 /// A table that is being read.
 pub(super) struct Table<'a> {
     table: &'a DeTable<'a>,
+    /// What it may have.
+    keys: &'static [Key],
     /// What it is, for messages: `plugin "triage"`.
     what: String,
     pub(super) span: Range<usize>,
     sink: &'a Sink,
-    known: RefCell<BTreeSet<&'static str>>,
 }
 
 type Value<'a> = &'a Spanned<DeValue<'a>>;
 
 impl<'a> Table<'a> {
-    pub(super) fn new(table: &'a DeTable<'a>, what: String, span: Range<usize>, sink: &'a Sink) -> Self {
-        Self { table, what, span, sink, known: RefCell::default() }
+    /// The table, with what it has besides `keys` reported.
+    pub(super) fn new(
+        table: &'a DeTable<'a>,
+        keys: &'static [Key],
+        what: String,
+        span: Range<usize>,
+        sink: &'a Sink,
+    ) -> Self {
+        let table = Self { table, keys, what, span, sink };
+        table.report_unknown();
+        table
+    }
+
+    /// What a key may hold.
+    fn shape(&self, key: &str) -> Option<&'static Shape> {
+        self.keys.iter().find(|known| known.name == key).map(|known| &known.shape)
     }
 
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'a>> {
-        self.known.borrow_mut().insert(key);
+        self.shape(key)?;
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
@@ -109,8 +145,9 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A whole number within bounds.
-    pub(super) fn integer(&self, key: &'static str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    /// A whole number within the bounds of its key.
+    pub(super) fn integer(&self, key: &'static str) -> Option<u32> {
+        let Some(Shape::Integer(bounds)) = self.shape(key) else { return None };
         let value = self.value(key)?;
         let DeValue::Integer(integer) = value.get_ref() else {
             self.expected(value, key, "an integer");
@@ -156,7 +193,8 @@ impl<'a> Table<'a> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::Table(table) => {
-                Some(Table::new(table, format!("`{key}` of {}", self.what), value.span(), self.sink))
+                let keys = keys::nested(self.shape(key)?);
+                Some(Table::new(table, keys, format!("`{key}` of {}", self.what), value.span(), self.sink))
             }
             _ => {
                 self.expected(value, key, "a table");
@@ -165,8 +203,21 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The settings below a key, whatever they are called.
+    pub(super) fn settings(&self, key: &'static str) -> Vec<(&'a str, Value<'a>)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        match value.get_ref() {
+            DeValue::Table(table) => table.iter().map(|(name, value)| (name.get_ref().as_ref(), value)).collect(),
+            _ => {
+                self.expected(value, key, "a table");
+                Vec::new()
+            }
+        }
+    }
+
     /// The tables of a list of tables.
-    pub(super) fn tables(&self, key: &'static str, one: &str) -> Vec<Table<'a>> {
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let Some(Shape::Tables(one, keys)) = self.shape(key) else { return Vec::new() };
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
             self.expected(value, key, "a list of tables");
@@ -174,7 +225,7 @@ impl<'a> Table<'a> {
         };
         let tables = items.iter().filter_map(|item| match item.get_ref() {
             DeValue::Table(table) => {
-                Some(Table::new(table, format!("a {one} of {}", self.what), item.span(), self.sink))
+                Some(Table::new(table, keys, format!("a {one} of {}", self.what), item.span(), self.sink))
             }
             _ => {
                 self.expected(item, key, "a list of tables");
@@ -184,11 +235,16 @@ impl<'a> Table<'a> {
         tables.collect()
     }
 
-    /// The tables below `key`, by names of type `T`; `one` is what messages call one of them.
-    pub(super) fn named<T: FromStr<Err: Display>>(&self, key: &'static str, one: &str) -> Vec<(T, Table<'a>)> {
-        let Some(group) = self.table(key) else { return Vec::new() };
+    /// The tables below `key`, by names of type `T`.
+    pub(super) fn named<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<(T, Table<'a>)> {
+        let Some(Shape::Named(Named { one, keys, .. })) = self.shape(key) else { return Vec::new() };
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Table(group) = value.get_ref() else {
+            self.expected(value, key, "a table");
+            return Vec::new();
+        };
         let mut named = Vec::new();
-        for (name, value) in group.table.iter() {
+        for (name, value) in group.iter() {
             let DeValue::Table(table) = value.get_ref() else {
                 self.expected(value, name.get_ref(), "a table");
                 continue;
@@ -196,17 +252,12 @@ impl<'a> Table<'a> {
             match name.get_ref().parse::<T>() {
                 Ok(parsed) => {
                     let what = format!("{one} `{}`", name.get_ref());
-                    named.push((parsed, Table::new(table, what, name.span(), self.sink)));
+                    named.push((parsed, Table::new(table, keys, what, name.span(), self.sink)));
                 }
                 Err(error) => self.sink.report(name.span(), error, "choose another name"),
             }
         }
         named
-    }
-
-    /// All keys with their values, whatever they are called.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), value))
     }
 
     pub(super) fn missing(&self, key: &str, help: &str) {
@@ -217,13 +268,15 @@ impl<'a> Table<'a> {
         &self.what
     }
 
-    /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self) {
-        let known = self.known.borrow();
-        for (name, _) in self.table.iter().filter(|(name, _)| !known.contains(name.get_ref().as_ref())) {
-            let list = known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-            let help =
-                if list.is_empty() { "leave the table empty".to_owned() } else { format!("its keys are {list}") };
+    fn report_unknown(&self) {
+        let known = |name: &str| self.keys.iter().any(|key| key.name == name);
+        for (name, _) in self.table.iter().filter(|(name, _)| !known(name.get_ref())) {
+            let list = self.keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ");
+            let meant = nearest(name.get_ref(), self.keys.iter().map(|key| key.name));
+            let help = match meant {
+                Some(meant) => format!("did you mean `{meant}`? its keys are {list}"),
+                None => format!("its keys are {list}"),
+            };
             self.sink.report(name.span(), format!("{} has no key `{}`", self.what, name.get_ref()), help);
         }
     }

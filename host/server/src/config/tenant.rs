@@ -1,64 +1,72 @@
 //! One tenant's tables: buses, plugins, rules and their targets.
 
-use std::{collections::BTreeMap, ops::Range, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    str::FromStr,
+};
 
 use toml::de::DeValue;
 use wharf_delivery::{
     GrantsDocument, HostLimits, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
-    limits::PUBLISHES_PER_ATTEMPT_MAX,
 };
 use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
-use wharf_runtime::limits::{MEMORY_BYTES_MAX, most};
 
 use super::{
+    keys::{DEFAULT_BUS, TRANSFORMS_MAX},
     pattern_json,
     read::{PluginConfig, TenantConfig, Use},
     table::{Found, Sink, Table},
 };
 
-/// Wall time of an attempt, in milliseconds.
-const WALL_MS: std::ops::RangeInclusive<u32> = 1..=900_000;
-/// CPU time of an attempt, in milliseconds.
-const CPU_MS: std::ops::RangeInclusive<u32> = 1..=900_000;
-/// Attempts of a plugin at a time.
-const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=256;
-/// Attempts of a delivery in all.
-const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=1_000;
-/// Transforms of a rule.
-const TRANSFORMS_MAX: usize = 16;
-/// The bus that every tenant has.
-const DEFAULT_BUS: &str = "default";
-
 pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     let mut tenant = TenantConfig::default();
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
-    for (name, bus) in table.named::<BusName>("buses", "bus") {
+    for (name, bus) in table.named::<BusName>("buses") {
         let retention = bus.table("retention").map(read_retention);
-        bus.finish();
         tenant.retention.extend(retention.map(|retention| (name.clone(), retention)));
         tenant.buses.insert(name);
     }
-    for (name, plugin) in table.named::<PluginName>("plugins", "plugin") {
+    let mut plugins = BTreeSet::new();
+    for (name, plugin) in table.named::<PluginName>("plugins") {
+        plugins.insert(name.clone());
         tenant.plugins.extend(read_plugin(plugin, sink).map(|plugin| (name, plugin)));
     }
-    for (name, rule) in table.named::<RuleName>("rules", "rule") {
+    for (name, rule) in table.named::<RuleName>("rules") {
         let mut uses = Vec::new();
-        tenant.rules.extend(read_rule(rule, &tenant, &mut uses, sink).map(|rule| (name, rule)));
+        let known = Known { buses: &tenant.buses, plugins: &plugins };
+        tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
-    table.finish();
     tenant
+}
+
+/// What rules may name, what has mistakes of its own included: those are told where they are.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    buses: &'a BTreeSet<BusName>,
+    plugins: &'a BTreeSet<PluginName>,
+}
+
+impl Known<'_> {
+    /// Reports a plugin that there is not.
+    fn check_plugin(self, plugin: &Found<PluginName>, sink: &Sink) {
+        let Found { value, span } = plugin;
+        if !self.plugins.contains(value) {
+            let (message, help) = (format!("there is no plugin `{value}`"), format!("add a table `plugins.{value}`"));
+            let names = self.plugins.iter().map(PluginName::as_str);
+            sink.report_unknown(span.clone(), message, value.as_str(), names, help);
+        }
+    }
 }
 
 fn read_retention(table: Table<'_>) -> RetentionDocument {
     let defaults = RetentionDocument::default();
-    let retention = RetentionDocument {
+    RetentionDocument {
         age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
         size_bytes: table.size_bytes("size").unwrap_or(defaults.size_bytes),
-    };
-    table.finish();
-    retention
+    }
 }
 
 fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
@@ -66,25 +74,25 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
     if component.is_none() && table.value("component").is_none() {
         table.missing("component", "name the component's file: component = \"handler.wasm\"");
     }
-    let config = table.table("config").map(|config| read_strings(&config, sink)).unwrap_or_default();
+    let config = read_settings(&table, sink);
     let grants = table.table("grants").map(read_grants).unwrap_or_default();
     let limits = table.table("limits").map(read_limits).unwrap_or_default();
     let handler_keys = ["config", "grants"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
-    table.finish();
     let Found { value: component, span: component_span } = component?;
     Some(PluginConfig { component, component_span, handler_keys, config, grants, limits })
 }
 
-fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
+fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
     let mut strings = BTreeMap::new();
-    for (key, value) in table.entries() {
+    for (key, value) in table.settings("config") {
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(integer) => integer.to_string(),
             DeValue::Float(float) => float.to_string(),
             DeValue::Boolean(boolean) => boolean.to_string(),
             _ => {
-                let message = format!("`{key}` of {} is of type {}", table.what(), value.get_ref().type_str());
+                let message =
+                    format!("`{key}` of `config` of {} is of type {}", table.what(), value.get_ref().type_str());
                 sink.report(value.span(), message, "give a string, a number or a boolean");
                 continue;
             }
@@ -96,9 +104,7 @@ fn read_strings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
 
 fn read_grants(table: Table<'_>) -> GrantsDocument {
     let publish = table.list::<PublishGrant>("publish").into_iter().map(|grant| grant.0).collect();
-    let grants = GrantsDocument { publish, kv: table.list("kv") };
-    table.finish();
-    grants
+    GrantsDocument { publish, kv: table.list("kv") }
 }
 
 /// Event types that a plugin may publish: one, or with a `*` at the end all that begin so.
@@ -129,50 +135,49 @@ impl FromStr for PublishGrant {
 
 fn read_limits(table: Table<'_>) -> LimitsDocument {
     let defaults = LimitsDocument::default();
-    let memory_mib_max = u32::try_from(MEMORY_BYTES_MAX >> 20).unwrap_or(u32::MAX);
-    let limits = LimitsDocument {
-        wall_ms: table.integer("wall_ms", WALL_MS).unwrap_or(defaults.wall_ms),
-        cpu_ms: table.integer("cpu_ms", CPU_MS).unwrap_or(defaults.cpu_ms),
-        memory_mib: table.integer("memory_mib", 1..=memory_mib_max).unwrap_or(defaults.memory_mib),
-        concurrency: table.integer("concurrency", CONCURRENCY).unwrap_or(defaults.concurrency),
+    LimitsDocument {
+        wall_ms: table.integer("wall_ms").unwrap_or(defaults.wall_ms),
+        cpu_ms: table.integer("cpu_ms").unwrap_or(defaults.cpu_ms),
+        memory_mib: table.integer("memory_mib").unwrap_or(defaults.memory_mib),
+        concurrency: table.integer("concurrency").unwrap_or(defaults.concurrency),
         host: read_host_limits(&table),
-    };
-    table.finish();
-    limits
+    }
 }
 
 /// What an attempt may have the host do: keys of the same table.
 fn read_host_limits(table: &Table<'_>) -> HostLimits {
     let defaults = HostLimits::default();
-    let read = |key, max, default| table.integer(key, 1..=max).unwrap_or(default);
+    let read = |key, default| table.integer(key).unwrap_or(default);
     HostLimits {
-        table_elements: read("table_elements", most::TABLE_ELEMENTS_SETTABLE_MAX, defaults.table_elements),
-        call_kib: read("call_kib", most::CALL_KIB_SETTABLE_MAX, defaults.call_kib),
-        handles: read("handles", most::HANDLES_SETTABLE_MAX, defaults.handles),
-        resources: read("resources", most::HANDLES_SETTABLE_MAX, defaults.resources),
-        random_kib: read("random_kib", most::RANDOM_KIB_SETTABLE_MAX, defaults.random_kib),
-        log_lines: read("log_lines", most::LOG_LINES_SETTABLE_MAX, defaults.log_lines),
-        log_kib: read("log_kib", most::LOG_KIB_SETTABLE_MAX, defaults.log_kib),
-        publishes: read("publishes", PUBLISHES_PER_ATTEMPT_MAX, defaults.publishes),
-        publish_kib: read("publish_kib", most::PUBLISH_KIB_SETTABLE_MAX, defaults.publish_kib),
-        kv_reads: read("kv_reads", most::KV_READS_SETTABLE_MAX, defaults.kv_reads),
-        kv_writes: read("kv_writes", most::KV_WRITES_SETTABLE_MAX, defaults.kv_writes),
-        kv_write_kib: read("kv_write_kib", most::KV_WRITE_KIB_SETTABLE_MAX, defaults.kv_write_kib),
+        table_elements: read("table_elements", defaults.table_elements),
+        call_kib: read("call_kib", defaults.call_kib),
+        handles: read("handles", defaults.handles),
+        resources: read("resources", defaults.resources),
+        random_kib: read("random_kib", defaults.random_kib),
+        log_lines: read("log_lines", defaults.log_lines),
+        log_kib: read("log_kib", defaults.log_kib),
+        publishes: read("publishes", defaults.publishes),
+        publish_kib: read("publish_kib", defaults.publish_kib),
+        kv_reads: read("kv_reads", defaults.kv_reads),
+        kv_writes: read("kv_writes", defaults.kv_writes),
+        kv_write_kib: read("kv_write_kib", defaults.kv_write_kib),
     }
 }
 
 /// Reads a rule; `uses` gets the plugins that it names.
-fn read_rule(table: Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
+fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
     let bus = table.parsed::<BusName>("bus");
-    if let Some(bus) = bus.as_ref().filter(|bus| !tenant.buses.contains(&bus.value)) {
-        let message = format!("there is no event bus `{}`", bus.value);
-        sink.report(bus.span.clone(), message, format!("add a table `buses.{}` to the tenant", bus.value));
+    if let Some(bus) = bus.as_ref().filter(|bus| !known.buses.contains(&bus.value)) {
+        let (message, buses) =
+            (format!("there is no event bus `{}`", bus.value), known.buses.iter().map(BusName::as_str));
+        let help = format!("add a table `buses.{}` to the tenant", bus.value);
+        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
     }
     let pattern = read_pattern(&table, sink);
-    let transforms = read_transforms(&table, tenant, uses, sink);
+    let transforms = read_transforms(&table, known, uses, sink);
     let mut named = BTreeMap::new();
-    let tables = table.tables("targets", "target").into_iter();
-    let targets: Vec<_> = tables.filter_map(|target| read_target(target, tenant, &mut named, sink)).collect();
+    let tables = table.tables("targets").into_iter();
+    let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
     let help = "add a table [[….targets]] with plugin = \"…\"";
     uses.extend(named.into_iter().map(|(plugin, span)| Use { plugin, span, transforms: false }));
     match table.value("targets") {
@@ -182,7 +187,6 @@ fn read_rule(table: Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>, sink:
         }
         Some(_) => {}
     }
-    table.finish();
     let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
     Some(RuleDocument { bus, pattern: pattern?, transforms, targets })
 }
@@ -221,16 +225,14 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
     Some(json)
 }
 
-fn read_transforms(table: &Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>, sink: &Sink) -> Vec<PluginName> {
+fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Vec<PluginName> {
     let found = table.placed_list::<PluginName>("transforms");
     if let Some(Found { span, .. }) = found.get(TRANSFORMS_MAX) {
         let message = format!("{} has more than {TRANSFORMS_MAX} transforms", table.what());
         sink.report(span.clone(), message, "make one transform of several");
     }
-    for Found { value, span } in &found {
-        if !tenant.plugins.contains_key(value) {
-            no_plugin(value, span.clone(), sink);
-        }
+    for plugin in &found {
+        known.check_plugin(plugin, sink);
     }
     uses.extend(found.iter().map(|Found { value, span }| Use {
         plugin: value.clone(),
@@ -240,24 +242,17 @@ fn read_transforms(table: &Table<'_>, tenant: &TenantConfig, uses: &mut Vec<Use>
     found.into_iter().map(|found| found.value).collect()
 }
 
-fn no_plugin(plugin: &PluginName, span: Range<usize>, sink: &Sink) {
-    let message = format!("there is no plugin `{plugin}`, or it has mistakes of its own");
-    sink.report(span, message, format!("add a table `plugins.{plugin}` to the tenant"));
-}
-
 /// Reads a target. `named` has the plugins of the rule's targets before it, each with its place.
 fn read_target(
     table: Table<'_>,
-    tenant: &TenantConfig,
+    known: Known<'_>,
     named: &mut BTreeMap<PluginName, Range<usize>>,
     sink: &Sink,
 ) -> Option<TargetDocument> {
     let plugin = table.parsed::<PluginName>("plugin");
     match &plugin {
         None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
-        Some(plugin) if !tenant.plugins.contains_key(&plugin.value) => {
-            no_plugin(&plugin.value, plugin.span.clone(), sink);
-        }
+        Some(plugin) if !known.plugins.contains(&plugin.value) => known.check_plugin(plugin, sink),
         Some(plugin) if named.insert(plugin.value.clone(), plugin.span.clone()).is_some() => {
             let message = format!("plugin `{}` is a target of this rule already", plugin.value);
             sink.report(plugin.span.clone(), message, "remove one of the two, or make a second rule of it");
@@ -266,7 +261,6 @@ fn read_target(
     }
     let retry = table.table("retry").map(|retry| read_retry(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
-    table.finish();
     let plugin = plugin?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
     Some(TargetDocument { plugin, retry, dead_letter })
@@ -277,13 +271,12 @@ fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {
     let retry = RetryPolicy {
         first_ms: table.duration_ms("first").unwrap_or(defaults.first_ms),
         max_ms: table.duration_ms("max").unwrap_or(defaults.max_ms),
-        attempts: table.integer("attempts", ATTEMPTS).unwrap_or(defaults.attempts),
+        attempts: table.integer("attempts").unwrap_or(defaults.attempts),
         age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
     };
     let both_read = ["first", "max"].iter().all(|key| !sink.has_at(table.value_span(key)));
     if both_read && retry.first_ms > retry.max_ms {
         sink.report(table.span.clone(), "`first` is longer than `max`", "give a `max` that is at least `first`");
     }
-    table.finish();
     retry
 }

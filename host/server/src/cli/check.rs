@@ -1,0 +1,61 @@
+//! `wharf check`: what a host would say to a configuration and its components, without running them. No host is asked.
+//!
+//! Invariant: what passes here is put into force by a host of this version, and what does not is not.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+use wharf_runtime::Runtime;
+
+use super::{
+    args::FileArgs,
+    error::{Exit, talk},
+    output::Output,
+    words::{counted, good},
+};
+use crate::{
+    config::ProblemView,
+    failure::Failure,
+    load::{self, LoadError},
+};
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    ok: bool,
+    tenants: usize,
+    plugins: usize,
+    rules: usize,
+    problems: Vec<ProblemView<'a>>,
+}
+
+/// Checks.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn run(args: &FileArgs, out: &mut Output) -> Result<Exit> {
+    let runtime = Arc::new(Runtime::new()?);
+    let loaded = match load::load(&args.config, &runtime) {
+        Ok(loaded) => loaded,
+        Err(LoadError::Mistakes(problems)) => {
+            if out.is_json() {
+                let problems = problems.view();
+                out.document(&Checked { ok: false, tenants: 0, plugins: 0, rules: 0, problems })?;
+            } else {
+                talk(problems.to_string().trim_end());
+            }
+            return Ok(Exit::CheckFailed);
+        }
+        Err(error) => return Err(Failure::load(&error).into()),
+    };
+    let tenants = &loaded.rules.document().tenants;
+    let plugins = tenants.values().map(|tenant| tenant.plugins.len()).sum();
+    let rules = tenants.values().map(|tenant| tenant.rules.len()).sum();
+    if out.is_json() {
+        out.document(&Checked { ok: true, tenants: tenants.len(), plugins, rules, problems: Vec::new() })?;
+    } else {
+        let (tenants, plugins) = (counted(tenants.len(), "tenant", "tenants"), counted(plugins, "plugin", "plugins"));
+        out.line(&format!("{}  {tenants}, {plugins}, {}", good("ok"), counted(rules, "rule", "rules")))?;
+    }
+    Ok(Exit::Success)
+}

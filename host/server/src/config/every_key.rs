@@ -1,0 +1,213 @@
+//! Every key of the configuration changes what is read, is refused when it is wrong, and is shown as it holds.
+//!
+//! Goal: a key that the reader ignores, or that was added without a case here, fails. Method: each case sets one key in the smallest
+//! configuration and looks for it in what was read; the list of cases is compared with the list of keys.
+
+use serde_json::{Value, json};
+
+use super::{Config, effective, keys, read, schema::schema};
+
+/// What all cases begin with.
+const BASE: &str = r#"
+[tenants.acme.buses.audit]
+[tenants.acme.plugins.p]
+component = "p.wasm"
+[tenants.acme.plugins.q]
+component = "q.wasm"
+[tenants.acme.rules.r]
+pattern = { type = ["t"] }
+targets = [{ plugin = "p" }]
+"#;
+
+/// A key, a value in TOML, where what was read has it, as what, and a value that is refused.
+type Case = (String, &'static str, String, Value, &'static str);
+
+/// Where what was read has the plugin, the rule, and the retention of the bus.
+const PLUGIN: &str = "/tenants/acme/plugins/p";
+const RULE: &str = "/tenants/acme/rules/r";
+const RETENTION: &str = "/tenants/acme/retention/audit";
+
+/// The limits on what an attempt may have the host do: all are integers below a million.
+const HOST_LIMITS: [&str; 12] = [
+    "table_elements",
+    "call_kib",
+    "handles",
+    "resources",
+    "random_kib",
+    "log_lines",
+    "log_kib",
+    "publishes",
+    "publish_kib",
+    "kv_reads",
+    "kv_writes",
+    "kv_write_kib",
+];
+
+fn cases() -> Vec<Case> {
+    let mut cases = own_cases();
+    let after = cases.iter().position(|case| case.0.ends_with("limits.concurrency")).map_or(0, |at| at + 1);
+    let case = |name: &str| {
+        let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
+        (path, "7", pointer, json!(7), "1000000")
+    };
+    cases.splice(after..after, HOST_LIMITS.map(case));
+    cases
+}
+
+fn own_cases() -> Vec<Case> {
+    let case = |path: &str, good, (whose, at): (&str, &str), read, bad| {
+        (path.to_owned(), good, format!("{whose}/{at}"), read, bad)
+    };
+    let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
+    let (two_days, two_hours) = (json!(172_800_000), json!(7_200_000));
+    vec![
+        case("default_tenant", "'acme'", ("", "default_tenant"), json!("acme"), "7"),
+        case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
+        case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
+        case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
+        case("tenants.*.plugins.*.config", "{ n = 3 }", (PLUGIN, "config"), json!({"n": "3"}), "{ n = [] }"),
+        case("tenants.*.plugins.*.grants.publish", "['a.*']", (PLUGIN, "grants/publish/0"), json!("a.*"), "['*.a']"),
+        case("tenants.*.plugins.*.grants.kv", "['b']", (PLUGIN, "grants/kv/0"), json!("b"), "['No']"),
+        case("tenants.*.plugins.*.limits.wall_ms", "7", (PLUGIN, "limits/wall_ms"), json!(7), "0"),
+        case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
+        case("tenants.*.plugins.*.limits.memory_mib", "7", (PLUGIN, "limits/memory_mib"), json!(7), "100000"),
+        case("tenants.*.plugins.*.limits.concurrency", "7", (PLUGIN, "limits/concurrency"), json!(7), "257"),
+        case("tenants.*.rules.*.bus", "'audit'", (RULE, "bus"), json!("audit"), "'NO'"),
+        case("tenants.*.rules.*.pattern", "{ id = ['1'] }", (RULE, "pattern/id/0"), json!("1"), "{ id = '1' }"),
+        case("tenants.*.rules.*.transforms", "['q']", (RULE, "transforms/0"), json!("q"), seventeen),
+        case("tenants.*.rules.*.targets[].plugin", "'q'", (RULE, "targets/0/plugin"), json!("q"), "['q']"),
+        case("tenants.*.rules.*.targets[].retry.first", "'2s'", (RULE, "targets/0/retry/first_ms"), json!(2_000), "2"),
+        case("tenants.*.rules.*.targets[].retry.max", "'9m'", (RULE, "targets/0/retry/max_ms"), json!(540_000), "'9'"),
+        case("tenants.*.rules.*.targets[].retry.attempts", "7", (RULE, "targets/0/retry/attempts"), json!(7), "0"),
+        case("tenants.*.rules.*.targets[].retry.age", "'2h'", (RULE, "targets/0/retry/age_ms"), two_hours, "'-1h'"),
+        case("tenants.*.rules.*.targets[].dead_letter", "'d'", (RULE, "targets/0/dead_letter"), json!("d"), "'D'"),
+    ]
+}
+
+/// What was read, as JSON.
+fn dump(config: &Config) -> Value {
+    let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits});
+    let tenant = |tenant: &super::TenantConfig| {
+        let plugins: serde_json::Map<_, _> =
+            tenant.plugins.iter().map(|(name, it)| (name.to_string(), plugin(it))).collect();
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules})
+    };
+    let tenants: serde_json::Map<_, _> =
+        config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
+    json!({"default_tenant": config.default_tenant, "tenants": tenants})
+}
+
+/// Puts a value at a path such as `a.b[0].c`.
+fn set(document: &mut toml::Value, path: &str, value: toml::Value) {
+    let mut at = document;
+    for step in path.split('.') {
+        let (name, index) = match step.strip_suffix(']').and_then(|step| step.split_once('[')) {
+            Some((name, index)) => (name, Some(index.parse::<usize>().unwrap())),
+            None => (step, None),
+        };
+        let empty = || toml::Value::Table(toml::Table::new());
+        at = at
+            .as_table_mut()
+            .unwrap()
+            .entry(name)
+            .or_insert_with(|| index.map_or_else(empty, |_| toml::Value::Array(vec![])));
+        if let Some(index) = index {
+            let items = at.as_array_mut().unwrap();
+            items.resize_with(items.len().max(index + 1), empty);
+            at = &mut items[index];
+        }
+    }
+    *at = value;
+}
+
+fn with(path: &str, value: &str) -> String {
+    let concrete = [
+        ("tenants.*", "tenants.acme"),
+        ("buses.*", "buses.audit"),
+        ("plugins.*", "plugins.p"),
+        ("rules.*", "rules.r"),
+        ("[]", "[0]"),
+    ];
+    let path = concrete.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));
+    let mut document: toml::Value = toml::from_str(BASE).unwrap();
+    let value: toml::Table = toml::from_str(&format!("value = {value}")).unwrap();
+    set(&mut document, &path, value["value"].clone());
+    toml::to_string(&document).unwrap()
+}
+
+fn is_valid(text: &str) -> bool {
+    jsonschema::draft7::new(&schema()).unwrap().is_valid(&toml::from_str(text).unwrap())
+}
+
+#[test]
+fn every_key_has_a_case() {
+    assert_eq!(cases().into_iter().map(|case| case.0).collect::<Vec<_>>(), keys::paths());
+}
+
+#[test]
+fn every_key_changes_what_is_read() {
+    let before = dump(&read(BASE).0);
+    for (path, good, pointer, expected, _) in cases() {
+        let text = with(&path, good);
+        let (config, problems) = read(&text);
+        assert_eq!(problems, [], "{path}");
+        let after = dump(&config);
+        assert_eq!(after.pointer(&pointer), Some(&expected), "{path}: {after}");
+        assert_ne!(after, before, "{path}");
+    }
+}
+
+#[test]
+fn what_the_schema_takes_and_refuses_the_host_does_too() {
+    assert!(is_valid(BASE));
+    for (path, good, _, _, bad) in cases() {
+        assert!(is_valid(&with(&path, good)), "{path} = {good}");
+        let text = with(&path, bad);
+        assert!(!is_valid(&text) && !read(&text).1.is_empty(), "{path} = {bad}");
+    }
+    let unknown = format!("{BASE}\nretries = 3\n");
+    assert!(!is_valid(&unknown) && !read(&unknown).1.is_empty());
+}
+
+#[test]
+fn what_is_shown_reads_as_the_same_configuration_when_it_is_written_out() {
+    let texts = cases().iter().map(|(path, good, ..)| with(path, good)).chain([BASE.to_owned()]).collect::<Vec<_>>();
+    for text in texts {
+        let mut document = toml::Value::Table(toml::Table::new());
+        for setting in effective(&text) {
+            set(&mut document, &setting.key, toml::Value::try_from(&setting.value).unwrap());
+        }
+        let (config, problems) = read(&toml::to_string(&document).unwrap());
+        assert_eq!(problems, [], "{document}");
+        let (mut explicit, mut original) = (dump(&config), dump(&read(&text).0));
+        // A retention that nobody wrote is that of the default; written out it is said.
+        for dumped in [&mut explicit, &mut original] {
+            let retention = json!({"age_ms": 7 * 86_400_000_u64, "size_bytes": 10_u64 << 30});
+            for bus in ["audit", "default"] {
+                let said = &mut dumped["tenants"]["acme"]["retention"][bus];
+                if said.is_null() {
+                    *said = retention.clone();
+                }
+            }
+        }
+        assert_eq!(explicit, original, "{document}");
+    }
+}
+
+#[test]
+fn a_value_that_somebody_wrote_has_its_place_and_a_default_has_none() {
+    let text = "default_tenant = 'a'\n[tenants.a.plugins.'x.y']\ncomponent = 'p.wasm'\nlimits = { cpu_ms = 5 }\n";
+    let shown: Vec<_> = effective(text)
+        .iter()
+        .map(|it| format!("{} = {} {:?}", it.key, it.value, it.place.map(|place| (place.line, place.column))))
+        .collect();
+    for wanted in [
+        "default_tenant = \"a\" Some((1, 18))",
+        "tenants.a.plugins.\"x.y\".component = \"p.wasm\" Some((3, 13))",
+        "tenants.a.plugins.\"x.y\".limits.cpu_ms = 5 Some((4, 21))",
+        "tenants.a.plugins.\"x.y\".limits.wall_ms = 10000 None",
+        "tenants.a.buses.default.retention.age = \"7d\" None",
+    ] {
+        assert!(shown.iter().any(|line| line == wanted), "{wanted} is not in {shown:#?}");
+    }
+}

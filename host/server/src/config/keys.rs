@@ -1,0 +1,220 @@
+//! Every key of `wharf.toml`: its name, what it may hold, what holds without it, and what it is for.
+//!
+//! Invariant: there is no other list. The reader takes bounds and nested keys from here and calls everything else a mistake; the
+//! JSON Schema and `wharf config show` are made of it. Nothing is read here.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Value, json};
+use wharf_delivery::{RetentionDocument, RetryPolicy};
+
+use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
+
+/// One key of a table.
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// What it may hold.
+    pub shape: Shape,
+    /// What holds without it.
+    pub otherwise: Otherwise,
+}
+
+/// What a key may hold.
+pub enum Shape {
+    /// A name, of a tenant or of what it owns.
+    Name,
+    /// A text.
+    Text,
+    /// A length of time.
+    Duration,
+    /// An amount of bytes.
+    Size,
+    /// A whole number.
+    Integer(RangeInclusive<u32>),
+    /// Names, at most so many.
+    Names(Option<usize>),
+    /// Event types, each whole or with a `*` at its end.
+    Types,
+    /// Strings, numbers and booleans under any names.
+    Settings,
+    /// An event pattern: a table, or JSON in a string.
+    Pattern,
+    /// A table of these keys.
+    Table(&'static [Key]),
+    /// At least one table of these keys; messages call it so.
+    Tables(&'static str, &'static [Key]),
+    /// Tables of these keys, each under a name.
+    Named(Named),
+}
+
+/// Tables of the same keys under names.
+pub struct Named {
+    /// What messages call one of them.
+    pub one: &'static str,
+    /// The name of the one that is there even if nobody writes it.
+    pub always: Option<&'static str>,
+    /// The keys of each.
+    pub keys: &'static [Key],
+}
+
+/// What holds where a key is left out.
+pub enum Otherwise {
+    /// It must be there.
+    Required,
+    /// Nothing; of a table, what holds without its keys.
+    Nothing,
+    /// This, as it would be written.
+    Default(fn() -> Value),
+    /// What the key beside it holds.
+    Beside(&'static str),
+}
+
+pub(super) const fn key(name: &'static str, about: &'static str, shape: Shape, otherwise: Otherwise) -> Key {
+    Key { name, about, shape, otherwise }
+}
+
+const fn named(one: &'static str, always: Option<&'static str>, keys: &'static [Key]) -> Shape {
+    Shape::Named(Named { one, always, keys })
+}
+
+/// The bus that every tenant has.
+pub const DEFAULT_BUS: &str = "default";
+
+/// Transforms of a rule.
+pub const TRANSFORMS_MAX: usize = 16;
+
+/// The whole file.
+pub static ROOT: &[Key] = &[
+    key("default_tenant", "The tenant that `POST /events` is for.", Shape::Name, Otherwise::Nothing),
+    key("tenants", "Who owns plugins, rules and data.", named("tenant", None, TENANT), Otherwise::Nothing),
+];
+
+static TENANT: &[Key] = &[
+    key(
+        "buses",
+        "Event buses; the bus `default` is always there.",
+        named("bus", Some(DEFAULT_BUS), BUS),
+        Otherwise::Nothing,
+    ),
+    key("plugins", "Components that handle or transform events.", named("plugin", None, PLUGIN), Otherwise::Nothing),
+    key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
+];
+
+static BUS: &[Key] = &[key(
+    "retention",
+    "How long the bus keeps its events. The log lets go of whole segments, so they may stay longer.",
+    Shape::Table(RETENTION),
+    Otherwise::Nothing,
+)];
+
+static RETENTION: &[Key] = &[
+    key(
+        "age",
+        "Events older than this may go.",
+        Shape::Duration,
+        Otherwise::Default(|| json!(duration_text(RetentionDocument::default().age_ms))),
+    ),
+    key(
+        "size",
+        "Events with more bytes than this after them may go.",
+        Shape::Size,
+        Otherwise::Default(|| json!(size_text(RetentionDocument::default().size_bytes))),
+    ),
+];
+
+static PLUGIN: &[Key] = &[
+    key("component", "The component's file, relative to the folder of this file.", Shape::Text, Otherwise::Required),
+    key("config", "What the plugin reads as its configuration (wasi:config).", Shape::Settings, Otherwise::Nothing),
+    key("grants", "What the plugin may use. All else is denied.", Shape::Table(GRANTS), Otherwise::Nothing),
+    key("limits", "What the plugin may consume.", Shape::Table(LIMITS), Otherwise::Nothing),
+];
+
+static GRANTS: &[Key] = &[
+    key(
+        "publish",
+        "Event types that it may publish; a `*` at the end stands for anything.",
+        Shape::Types,
+        Otherwise::Default(|| json!([])),
+    ),
+    key("kv", "Key-value buckets that it may open.", Shape::Names(None), Otherwise::Default(|| json!([]))),
+];
+
+static RULE: &[Key] = &[
+    key("bus", "The bus that the rule listens on.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS))),
+    key("pattern", "Which events it is for (`wharf explain pattern-invalid`).", Shape::Pattern, Otherwise::Required),
+    key(
+        "transforms",
+        "Plugins that change or drop an event on its way to the targets, in this order.",
+        Shape::Names(Some(TRANSFORMS_MAX)),
+        Otherwise::Default(|| json!([])),
+    ),
+    key("targets", "Who gets the events.", Shape::Tables("target", TARGET), Otherwise::Required),
+];
+
+static TARGET: &[Key] = &[
+    key("plugin", "The plugin that handles the events.", Shape::Name, Otherwise::Required),
+    key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Nothing),
+    key(
+        "dead_letter",
+        "The queue of deliveries that are given up; it has the plugin's name if none is given.",
+        Shape::Name,
+        Otherwise::Beside("plugin"),
+    ),
+];
+
+static RETRY: &[Key] = &[
+    key(
+        "first",
+        "The longest pause after the first attempt. It doubles with each further one.",
+        Shape::Duration,
+        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().first_ms))),
+    ),
+    key(
+        "max",
+        "The longest pause of all.",
+        Shape::Duration,
+        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().max_ms))),
+    ),
+    key(
+        "attempts",
+        "Attempts in all.",
+        Shape::Integer(1..=1_000),
+        Otherwise::Default(|| json!(RetryPolicy::default().attempts)),
+    ),
+    key(
+        "age",
+        "The time since the event was accepted after which nothing is tried again.",
+        Shape::Duration,
+        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().age_ms))),
+    ),
+];
+
+/// The keys of a table that a shape stands for; none where it is no table.
+pub fn nested(shape: &Shape) -> &'static [Key] {
+    match shape {
+        Shape::Table(keys) | Shape::Tables(_, keys) | Shape::Named(Named { keys, .. }) => keys,
+        _ => &[],
+    }
+}
+
+/// Every key by its path, such as `tenants.*.rules.*.targets[].plugin`. A table that has keys of its own is none.
+#[cfg(test)]
+pub fn paths() -> Vec<String> {
+    fn below(keys: &[Key], path: &str, into: &mut Vec<String>) {
+        for key in keys {
+            let path = format!("{path}{}", key.name);
+            match &key.shape {
+                Shape::Table(keys) => below(keys, &format!("{path}."), into),
+                Shape::Tables(_, keys) => below(keys, &format!("{path}[]."), into),
+                Shape::Named(Named { keys, .. }) => below(keys, &format!("{path}.*."), into),
+                _ => into.push(path),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    below(ROOT, "", &mut paths);
+    paths
+}

@@ -1,0 +1,81 @@
+//! The keys below `limits` of a plugin, each with the most that it may be set to.
+//!
+//! Invariant: all of them are whole numbers from 1 on.
+
+use serde_json::{Value, json};
+use wharf_delivery::{HostLimits, LimitsDocument, limits::PUBLISHES_PER_ATTEMPT_MAX};
+use wharf_runtime::limits::{MEMORY_BYTES_MAX, most};
+
+use super::keys::{Key, Otherwise, Shape, key};
+
+/// Time that an attempt may take, of the wall or of a processor, in milliseconds.
+const ATTEMPT_MS_MAX: u32 = 900_000;
+
+/// Attempts of one plugin at a time.
+const CONCURRENCY_MAX: u32 = 256;
+
+/// The most memory that a plugin may be given, in MiB. The pool has slots of that size.
+#[allow(clippy::cast_possible_truncation, reason = "a slot is far smaller than 2^32 MiB")]
+const MEMORY_MIB_MAX: u32 = (MEMORY_BYTES_MAX >> 20) as u32;
+
+const fn limit(name: &'static str, about: &'static str, max: u32, default: fn() -> Value) -> Key {
+    key(name, about, Shape::Integer(1..=max), Otherwise::Default(default))
+}
+
+/// What holds where nothing is said.
+fn own() -> LimitsDocument {
+    LimitsDocument::default()
+}
+
+fn host() -> HostLimits {
+    HostLimits::default()
+}
+
+pub(super) static LIMITS: &[Key] = &[
+    limit("wall_ms", "Wall time of an attempt, in milliseconds.", ATTEMPT_MS_MAX, || json!(own().wall_ms)),
+    limit("cpu_ms", "CPU time of an attempt, in milliseconds.", ATTEMPT_MS_MAX, || json!(own().cpu_ms)),
+    limit("memory_mib", "Memory of an attempt, over all its memories, in MiB.", MEMORY_MIB_MAX, || {
+        json!(own().memory_mib)
+    }),
+    limit("concurrency", "Attempts of the plugin at a time.", CONCURRENCY_MAX, || json!(own().concurrency)),
+    limit(
+        "table_elements",
+        "Elements of tables of an attempt, over all its tables.",
+        most::TABLE_ELEMENTS_SETTABLE_MAX,
+        || json!(host().table_elements),
+    ),
+    limit(
+        "call_kib",
+        "KiB that an attempt may pass in one call, as arguments to the host or as its answer.",
+        most::CALL_KIB_SETTABLE_MAX,
+        || json!(host().call_kib),
+    ),
+    limit("handles", "Handles of resources that an attempt may hold.", most::HANDLES_SETTABLE_MAX, || {
+        json!(host().handles)
+    }),
+    limit(
+        "resources",
+        "Resources of the host that an attempt may hold: buckets, streams, timers.",
+        most::HANDLES_SETTABLE_MAX,
+        || json!(host().resources),
+    ),
+    limit("random_kib", "KiB of random bytes of an attempt.", most::RANDOM_KIB_SETTABLE_MAX, || {
+        json!(host().random_kib)
+    }),
+    limit("log_lines", "Lines that an attempt may log.", most::LOG_LINES_SETTABLE_MAX, || json!(host().log_lines)),
+    limit("log_kib", "KiB that an attempt may log.", most::LOG_KIB_SETTABLE_MAX, || json!(host().log_kib)),
+    limit("publishes", "Events that an attempt may publish.", PUBLISHES_PER_ATTEMPT_MAX, || json!(host().publishes)),
+    limit("publish_kib", "KiB of events that an attempt may publish.", most::PUBLISH_KIB_SETTABLE_MAX, || {
+        json!(host().publish_kib)
+    }),
+    limit(
+        "kv_reads",
+        "Keys that an attempt may read, pages of listings included.",
+        most::KV_READS_SETTABLE_MAX,
+        || json!(host().kv_reads),
+    ),
+    limit("kv_writes", "Keys that an attempt may change.", most::KV_WRITES_SETTABLE_MAX, || json!(host().kv_writes)),
+    limit("kv_write_kib", "KiB that an attempt may write.", most::KV_WRITE_KIB_SETTABLE_MAX, || {
+        json!(host().kv_write_kib)
+    }),
+];
