@@ -130,12 +130,12 @@ pub(crate) fn check(wasm: &[u8]) -> Result<Kind, ComponentError> {
 
 /// What the component itself imports and exports.
 #[derive(Default)]
-struct Names {
-    imports: Vec<String>,
-    exports: Vec<String>,
+pub(crate) struct Names {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
 }
 
-fn names(wasm: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
+pub(crate) fn names(wasm: &[u8]) -> Result<Names, wasmparser::BinaryReaderError> {
     let (mut depth, mut names) = (0_usize, Names::default());
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {

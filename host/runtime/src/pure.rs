@@ -13,12 +13,15 @@ const INERT: [&str; 3] = ["wasi:cli/", "wasi:io/", "wasi:filesystem/"];
 
 /// The first of these imports that is a capability.
 pub(crate) fn first_capability(types: &Types, imports: &[String]) -> Option<String> {
-    let is_capability = |name: &&String| {
-        let item = types.component_item_for_import(name);
-        !INERT.iter().any(|package| name.starts_with(package))
-            && item.is_none_or(|item| !is_only_types(types.as_ref(), &item.ty))
-    };
+    let is_capability =
+        |name: &&String| !INERT.iter().any(|package| name.starts_with(package)) && !imports_only_types(types, name);
     imports.iter().find(is_capability).cloned()
+}
+
+/// Whether a component imports only types of the interface that it imports under this name.
+pub(crate) fn imports_only_types(types: &Types, name: &str) -> bool {
+    let item = types.component_item_for_import(name);
+    item.is_some_and(|item| is_only_types(types.as_ref(), &item.ty))
 }
 
 fn is_only_types(types: TypesRef<'_>, ty: &ComponentEntityType) -> bool {

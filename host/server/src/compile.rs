@@ -14,6 +14,8 @@ use std::{
 use wharf_event::Code;
 use wharf_runtime::{Prepared, Runtime, limits::COMPONENT_BYTES_MAX};
 
+use crate::progress::Progress;
+
 /// Components that are compiled at a time.
 const THREADS_MAX: usize = 8;
 
@@ -26,13 +28,14 @@ pub struct Compiled {
 }
 
 /// Why a file is no component that can run: a code, a sentence, and what to do.
-pub type Unfit = (Code, String, &'static str);
+pub type Unfit = (Code, String, String);
 
 /// What became of each file.
 pub type Components = HashMap<PathBuf, Result<Compiled, Unfit>>;
 
-/// Compiles all of `files`.
-pub fn all(files: BTreeSet<PathBuf>, runtime: &Runtime) -> Components {
+/// Compiles all of `files`, and says how far that has come.
+pub fn all(files: BTreeSet<PathBuf>, runtime: &Runtime, progress: &Progress) -> Components {
+    let total = files.len();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(files.len());
     let (left, done) = (Mutex::new(files), Mutex::new(HashMap::new()));
     thread::scope(|scope| {
@@ -40,21 +43,25 @@ pub fn all(files: BTreeSet<PathBuf>, runtime: &Runtime) -> Components {
             scope.spawn(|| {
                 while let Some(file) = left.lock().unwrap_or_else(PoisonError::into_inner).pop_first() {
                     let compiled = compile(&file, runtime);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(file, compiled);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    done.insert(file, compiled);
+                    progress.show(&format!("{} of {total} components compiled", done.len()));
                 }
             });
         }
     });
+    progress.clear();
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn compile(file: &Path, runtime: &Runtime) -> Result<Compiled, Unfit> {
     let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|error| {
         let help = "build it, or correct the path; it is relative to the configuration's folder";
-        (Code::ComponentMissing, error.to_string(), help)
+        (Code::ComponentMissing, error.to_string(), help.to_owned())
     })?;
     let prepared = runtime.prepare(&wasm).map_err(|error| {
-        (error.code(), error.to_string(), "`wharf explain` with the code in brackets says what to do")
+        let code = error.code();
+        (code, error.to_string(), format!("`wharf explain {code}` says what to do"))
     })?;
     Ok(Compiled { wasm, prepared })
 }

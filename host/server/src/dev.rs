@@ -121,8 +121,8 @@ async fn swap(reloader: &Reloader, files: Vec<PathBuf>, told: bool) -> Vec<PathB
             match (unchanged, changes.is_empty()) {
                 (true, _) if told => tracing::info!("unchanged"),
                 (true, _) => {}
-                (false, true) => tracing::info!("reloaded in {ms} ms: rules"),
-                (false, false) => tracing::info!("reloaded in {ms} ms: {}", changes.join(", ")),
+                (false, true) => tracing::info!("reloaded rules in {ms} ms"),
+                (false, false) => tracing::info!("reloaded {} in {ms} ms", changes.join(", ")),
             }
             files
         }
@@ -133,7 +133,7 @@ async fn swap(reloader: &Reloader, files: Vec<PathBuf>, told: bool) -> Vec<PathB
     }
 }
 
-/// `triage a1b2c3 -> d4e5f6` for each plugin whose release changed.
+/// `triage a1b2c3 → d4e5f6` for each plugin whose release changed, came or went.
 fn changed_plugins(before: &wharf_delivery::Document, now: &wharf_delivery::Document) -> Vec<String> {
     let mut changes = Vec::new();
     for (tenant, plugins) in now.tenants.iter().map(|(name, tenant)| (name, &tenant.plugins)) {
@@ -142,10 +142,15 @@ fn changed_plugins(before: &wharf_delivery::Document, now: &wharf_delivery::Docu
             let new = plugin.release.short();
             match old {
                 Some(old) if old.release == plugin.release => {}
-                Some(old) => changes.push(format!("{name} {} -> {new}", old.release.short())),
+                Some(old) => changes.push(format!("{name} {} → {new}", old.release.short())),
                 None => changes.push(format!("{name} {new} (new)")),
             }
         }
+    }
+    for (name, tenant) in &before.tenants {
+        let left = now.tenants.get(name).map(|tenant| &tenant.plugins);
+        let gone = tenant.plugins.keys().filter(|plugin| left.is_none_or(|left| !left.contains_key(*plugin)));
+        changes.extend(gone.map(|plugin| format!("{plugin} (gone)")));
     }
     changes
 }

@@ -16,6 +16,7 @@ use wharf_runtime::{Prepared, Runtime};
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
     config::{self, Config, PluginConfig, Problem, Problems, TenantConfig, Use},
+    progress::Progress,
 };
 
 /// Bytes of a configuration file.
@@ -71,18 +72,18 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| unreadable(io::Error::other(error)))
 }
 
-/// Reads and compiles everything that the configuration at `path` names.
+/// Reads and compiles everything that the configuration at `path` names, and says how far that has come.
 ///
 /// # Errors
 /// All mistakes of the configuration and its components, in one pass.
-pub fn load(path: &Path, runtime: &Arc<Runtime>) -> Result<Loaded, LoadError> {
+pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<Loaded, LoadError> {
     let text = read(path)?;
     let (config, problems) = config::read(&text);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading { problems, ..Loading::new(folder, runtime) };
     let plugins = config.tenants.values().flat_map(|tenant| tenant.plugins.values());
     let components = plugins.map(|plugin| loading.folder.join(&plugin.component)).collect();
-    loading.compiled = compile::all(components, runtime);
+    loading.compiled = compile::all(components, runtime, progress);
     let document = loading.document(&config);
     if !loading.problems.is_empty() {
         let mut list = loading.problems;
@@ -176,7 +177,7 @@ impl<'a> Loading<'a> {
             Ok(digest) => Some(digest),
             Err((code, message, help)) => {
                 let message = format!("component {}: {message}", file.display());
-                self.problems.push(Problem { span: plugin.component_span.clone(), code, message, help: help.into() });
+                self.problems.push(Problem { span: plugin.component_span.clone(), code, message, help });
                 None
             }
         };
@@ -185,7 +186,7 @@ impl<'a> Loading<'a> {
     }
 
     fn compile(&mut self, file: &Path) -> Result<Digest, Unfit> {
-        let unread = || (Code::Internal, "it was not read".to_owned(), "that is a defect of the host");
+        let unread = || (Code::Internal, "it was not read".to_owned(), "that is a defect of the host".to_owned());
         let Compiled { wasm, prepared } = self.compiled.remove(file).ok_or_else(unread)??;
         let digest = *prepared.digest();
         let runtime = Arc::clone(self.runtime);

@@ -16,6 +16,7 @@ mod heap;
 mod load;
 mod logging;
 mod nearest;
+mod progress;
 mod serve;
 mod wire;
 

@@ -19,6 +19,7 @@ use crate::{
     folder::DataFolder,
     heap,
     load::{self, Loaded},
+    progress::Progress,
 };
 
 /// How long threads may take to end once the host has drained. What still blocks then is left behind: the process ends.
@@ -115,13 +116,17 @@ impl Host {
         let runtime = Arc::new(Runtime::new()?);
         runtime.compile_by(Box::new(Compiler::new()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
-        let early = if settings.data.exists() { None } else { Some(load_on_thread(&settings, &runtime).await?) };
+        let early = if settings.data.exists() {
+            None
+        } else {
+            Some(load_on_thread(&settings, &runtime, Progress::on_terminal()).await?)
+        };
         let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
         let folder = Arc::new(folder);
         runtime.use_cache(ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?);
         let Loaded { rules, components, files } = match early {
             Some(loaded) => loaded,
-            None => load_on_thread(&settings, &runtime).await?,
+            None => load_on_thread(&settings, &runtime, Progress::on_terminal()).await?,
         };
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -189,12 +194,12 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Reads the configuration as it is now. Nothing is put into force.
+    /// Reads the configuration as it is now. Nothing is put into force. (How far it has come is not said: the host logs meanwhile.)
     ///
     /// # Errors
     /// All its mistakes.
     pub async fn read(&self) -> Result<Loaded> {
-        load_on_thread(&self.settings, &self.runtime).await
+        load_on_thread(&self.settings, &self.runtime, Progress::none()).await
     }
 
     /// Puts what was read into force, and gives its files. Attempts that run finish on the releases that they began with.
@@ -215,10 +220,10 @@ impl Reloader {
 }
 
 /// Compiling takes all cores and up to seconds, so it has a thread of its own.
-async fn load_on_thread(settings: &Settings, runtime: &Arc<Runtime>) -> Result<Loaded> {
+async fn load_on_thread(settings: &Settings, runtime: &Arc<Runtime>, progress: Progress) -> Result<Loaded> {
     let (config, runtime) = (settings.config.clone(), Arc::clone(runtime));
     let loaded = tokio::task::spawn_blocking(move || {
-        let loaded = load::load(&config, &runtime);
+        let loaded = load::load(&config, &runtime, &progress);
         heap::give_back();
         loaded
     })

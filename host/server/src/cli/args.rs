@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, QueueName, RuleName, TenantName};
 
 use crate::{config::parse_duration, logging::LogFormat};
@@ -64,6 +65,9 @@ pub enum Command {
     /// Follow what happens, line by line
     #[command(after_help = "Example:\n  wharf tail --type com.example. --outcome dead-letter")]
     Tail(TailArgs),
+    /// Watch what plugins do, second by second
+    #[command(after_help = "Example:\n  wharf top")]
+    Top(TopArgs),
     /// List events, or show one with everything that became of it
     #[command(after_help = "Example:\n  wharf events ls --type com.example. --limit 10")]
     Events {
@@ -120,6 +124,25 @@ pub enum Command {
     #[command(after_help = "Example:\n  wharf check --config wharf.toml\n\n\
         Exit status: 0 a host can run it, 10 it has mistakes.")]
     Check(FileArgs),
+    /// Show what a component is and what it can do
+    #[command(after_help = "Example:\n  wharf inspect triage.wasm\n\n\
+        Exit status: 0 it is of a world that this host runs, 10 it is of another.")]
+    Inspect {
+        /// The component
+        file: PathBuf,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = "Example:\n  wharf completions bash > /etc/bash_completion.d/wharf")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the pages of the manual
+    #[command(after_help = "Example:\n  wharf man /usr/local/share/man/man1")]
+    Man {
+        /// The folder; it is made if it is not there
+        folder: PathBuf,
+    },
     /// Say what an error code means and what to do
     #[command(after_help = "Example:\n  wharf explain event-too-large")]
     Explain {
@@ -268,6 +291,20 @@ pub struct TailArgs {
     /// From here on; from now if left out
     #[arg(long, value_name = "POSITION")]
     pub from: Option<Position>,
+    /// Lines a second at most; further ones that pass the filters are counted, and the count is told
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+}
+
+/// `wharf top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// How long one look takes
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_interval)]
+    pub interval: Duration,
+    /// Looks after which to stop; until Ctrl-C if left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: Option<u32>,
 }
 
 /// How an attempt ends.
@@ -391,6 +428,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(interval) if interval.is_zero() => Err("an interval is longer than nothing".to_owned()),
+        parsed => parsed,
     }
 }
 

@@ -5,7 +5,7 @@
 //! to say; here it is only kept from spoiling its batch.
 
 use std::{
-    io::{self, BufRead, IsTerminal as _, Read as _, Write as _},
+    io::{self, BufRead, Read as _},
     path::Path,
     time::Duration,
 };
@@ -26,7 +26,10 @@ use super::{
     session::Session,
     words::{bad, printable},
 };
-use crate::client::{ClientError, Reply, Resource};
+use crate::{
+    client::{ClientError, Reply, Resource},
+    progress::Progress,
+};
 
 /// A batch in the JSON format.
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -104,10 +107,10 @@ pub async fn run(path: &Path, bus: &BusName, global: &Global, out: &mut Output) 
         resource: session.own().at("buses").at(bus).at("events"),
         session,
         report: Report::default(),
-        progress: Progress { shown: io::stderr().is_terminal() },
+        progress: Progress::on_terminal(),
     };
     let sent = sender.send_all(&mut file, path).await;
-    sender.progress.end();
+    sender.progress.clear();
     let report = sender.report;
     if let Err(error) = sent {
         talk(&format!(
@@ -168,7 +171,7 @@ impl Sender {
             return Err(CommandError::BatchMisanswered { sent: lines.len(), answered: answered.len() });
         }
         lines.into_iter().zip(answered).for_each(|(line, answered)| self.report.take(line, answered));
-        self.progress.show(self.report.total());
+        self.progress.show(&format!("{} events", self.report.total()));
         Ok(())
     }
 
@@ -186,7 +189,7 @@ impl Sender {
                 return Err(error);
             }
             let pause = pause(&error, retries);
-            self.progress.end();
+            self.progress.clear();
             talk(&format!("{}; the batch is sent again in {} ms", printable(&chain(&error)), pause.as_millis()));
             tokio::time::sleep(pause).await;
             retries += 1;
@@ -229,27 +232,6 @@ fn fit(line: &[u8]) -> Result<&[u8], (Code, String)> {
     let text = std::str::from_utf8(event).map_err(|error| (Code::EventJson, error.to_string()))?;
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| (Code::EventJson, error.to_string()))?;
     Ok(event)
-}
-
-/// A number on a terminal's last line.
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn show(&self, events: u64) {
-        if self.shown {
-            let mut stderr = io::stderr();
-            // That nobody watches is no failure.
-            let _ = write!(stderr, "\r{events} events").and_then(|()| stderr.flush());
-        }
-    }
-
-    fn end(&self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\u{1b}[K");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,11 @@ use super::{
     words::{counted, good},
 };
 use crate::{
+    compiler::Compiler,
     config::ProblemView,
     failure::Failure,
     load::{self, LoadError},
+    progress::Progress,
 };
 
 #[derive(Serialize)]
@@ -35,7 +37,8 @@ struct Checked<'a> {
 /// When the configuration cannot be read.
 pub fn run(args: &FileArgs, out: &mut Output) -> Result<Exit> {
     let runtime = Arc::new(Runtime::new()?);
-    let loaded = match load::load(&args.config, &runtime) {
+    runtime.compile_by(Box::new(Compiler::new()));
+    let loaded = match load::load(&args.config, &runtime, &Progress::on_terminal()) {
         Ok(loaded) => loaded,
         Err(LoadError::Mistakes(problems)) => {
             if out.is_json() {

@@ -112,12 +112,30 @@ pub enum CommandError {
         /// The bound.
         bytes_max: u64,
     },
+    /// The host knows no such name, and one that is like it.
+    #[error("{refusal}")]
+    Mistyped {
+        /// What the host said.
+        refusal: Box<CommandError>,
+        /// The name that it knows.
+        meant: String,
+    },
     /// No such code.
-    #[error(transparent)]
-    CodeUnknown(#[from] UnknownCode),
+    #[error("{unknown}")]
+    CodeUnknown {
+        /// What was asked for.
+        unknown: UnknownCode,
+        /// The code that is like it.
+        meant: Option<&'static str>,
+    },
     /// No such rule.
-    #[error("the bus has no rule `{0}`")]
-    RuleUnknown(wharf_event::RuleName),
+    #[error("the bus has no rule `{name}`")]
+    RuleUnknown {
+        /// What was asked for.
+        name: wharf_event::RuleName,
+        /// The rule that is like it.
+        meant: Option<String>,
+    },
     /// A value came in an encoding that it is not in.
     #[error("the value's base64 is damaged")]
     ValueDamaged,
@@ -153,6 +171,7 @@ impl CommandError {
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
+            Self::Mistyped { refusal, .. } => refusal.code(),
             _ => None,
         }
     }
@@ -175,8 +194,15 @@ impl CommandError {
                 "quote it for the shell, as in -d '{\"total\": 12}'; a text is -d '\"text\"', a file -d @file.json"
                     .to_owned()
             }
-            Self::CodeUnknown(_) => "`wharf explain` lists all codes".to_owned(),
-            Self::RuleUnknown(_) => "leave the rule out to ask all of the bus, or name another with --bus".to_owned(),
+            Self::Mistyped { meant, .. } => format!("did you mean `{meant}`?"),
+            Self::CodeUnknown { meant: Some(meant), .. } => {
+                format!("did you mean `{meant}`? `wharf explain` lists all codes")
+            }
+            Self::CodeUnknown { meant: None, .. } => "`wharf explain` lists all codes".to_owned(),
+            Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
+            Self::RuleUnknown { meant: None, .. } => {
+                "leave the rule out to ask all of the bus, or name another with --bus".to_owned()
+            }
             _ => match self.code()? {
                 code if code.parse::<Code>().is_ok() => format!("`wharf explain {code}` says what to do"),
                 _ => return None,
@@ -195,7 +221,8 @@ impl CommandError {
             | Self::TenantsUnlisted
             | Self::WholeEvent(_)
             | Self::PayloadNotJson(_) => Exit::Usage,
-            Self::CodeUnknown(_) | Self::RuleUnknown(_) => Exit::NotFound,
+            Self::Mistyped { refusal, .. } => refusal.exit(),
+            Self::CodeUnknown { .. } | Self::RuleUnknown { .. } => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,
             Self::Event(error) => Exit::of_status(error.code().status()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,

@@ -9,6 +9,7 @@ use super::{
     error::{CommandError, Exit},
     output::Output,
 };
+use crate::nearest::nearest;
 
 #[derive(Serialize)]
 struct Page {
@@ -35,7 +36,11 @@ pub fn run(code: Option<&str>, out: &mut Output) -> Result<Exit, CommandError> {
         }
         return Ok(Exit::Success);
     };
-    let page = Page::of(bare(code).parse()?);
+    let known = bare(code).parse().map_err(|unknown| {
+        let meant = nearest(bare(code), Code::ALL.iter().map(|code| code.as_str()));
+        CommandError::CodeUnknown { unknown, meant }
+    })?;
+    let page = Page::of(known);
     if out.is_json() {
         out.document(&page)?;
     } else {

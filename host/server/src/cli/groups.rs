@@ -1,4 +1,4 @@
-//! The help of `wharf` itself: its commands in the groups run, inspect, repair.
+//! The help of `wharf` itself: its commands in groups.
 //!
 //! Invariant: every command is in exactly one group, which a test compares both ways; the descriptions are clap's, so
 //! nothing is said twice.
@@ -11,8 +11,10 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "events", "kv", "stats", "rules", "config", "check", "explain"]),
+    ("Inspect", &["tail", "top", "events", "kv", "stats", "rules", "explain"]),
+    ("Prepare", &["inspect", "check", "config"]),
     ("Repair", &["dlq", "doctor", "log"]),
+    ("Set up", &["completions", "man"]),
 ];
 
 /// The command line with its help in groups.
@@ -23,7 +25,9 @@ pub fn command() -> clap::Command {
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{groups}\nGlobal options:\n{{options}}\n\n\
          Example:\n  wharf dev              # in one terminal, beside a wharf.toml\n  \
          wharf send com.example.order.placed -d '{{\"total\": 12}}'\n\n\
-         `wharf help COMMAND` says more about one of them."
+         `wharf help COMMAND` says more about one of them.\n\n\
+         Exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 more than allowed, 7 unavailable, \
+         8 the handler said retry, 9 the handler said reject, 10 a check failed."
     )))
 }
 
@@ -34,7 +38,7 @@ fn listed(command: &clap::Command) -> String {
         let _ = writeln!(text, "\n{heading}:");
         for name in *names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
-            let _ = writeln!(text, "  {name:<9}{}", about.map(ToString::to_string).unwrap_or_default());
+            let _ = writeln!(text, "  {name:<13}{}", about.map(ToString::to_string).unwrap_or_default());
         }
     }
     text
@@ -73,72 +77,84 @@ mod tests {
         }
     }
 
+    /// Lines that are understood.
+    const TAKEN: &[&str] = &[
+        "serve",
+        "dev --config x.toml",
+        "send a.b",
+        "send -",
+        "send a -d -5",
+        "send a -d - -s x=1 -s y=",
+        "send --batch -",
+        "send --batch f --bus other",
+        "tail --outcome dead-letter --from 1-256",
+        "events ls",
+        "ev ls",
+        "events show 1-256",
+        "kv ls",
+        "kv ls b --after k --limit 5",
+        "kv get b k",
+        "dlq ls",
+        "dlq redrive q --all",
+        "dlq redrive q 1-0.0 2-0.0",
+        "stats -o json",
+        "-o json -t acme stats",
+        "explain",
+        "explain event-json",
+        "doctor",
+        "doctor --data d --repair -o json",
+        "log verify --data d",
+        "rules explain -e -",
+        "rules explain r -e f",
+        "config show --listen 127.0.0.1:0 --log info,plugin=debug --follow-clock",
+        "config schema --write f",
+        "check -c f",
+        "inspect f.wasm",
+        "tail --rate 100",
+        "top --interval 500ms --times 3",
+        "completions zsh",
+        "man d",
+    ];
+
+    /// Lines that make no sense.
+    const REFUSED: &[&str] = &[
+        "",
+        "nonsense",
+        "send",
+        "send a --batch f",
+        "send --batch f -d 1",
+        "send a -s x",
+        "send a -s =1",
+        "send a --timeout 5",
+        "send a --bus NO",
+        "tail --outcome maybe",
+        "tail --from 5",
+        "tail --rate 0",
+        "top --interval 0s",
+        "completions tcsh",
+        "events ls --limit 0",
+        "events ls --limit 1001",
+        "events show",
+        "kv ls --after k",
+        "kv get b",
+        "dlq redrive q",
+        "dlq redrive q x --all",
+        "dlq show q",
+        "log",
+        "log verify --repair",
+        "-o yaml stats",
+        "-t Acme stats",
+        "serve --listen nowhere",
+        "serve --log ,=,",
+        "config",
+    ];
+
     #[test]
     fn a_command_line_is_taken_or_refused_as_a_usage_error() {
-        let taken = [
-            "serve",
-            "dev --config x.toml",
-            "send a.b",
-            "send -",
-            "send a -d -5",
-            "send a -d - -s x=1 -s y=",
-            "send --batch -",
-            "send --batch f --bus other",
-            "tail --outcome dead-letter --from 1-256",
-            "events ls",
-            "ev ls",
-            "events show 1-256",
-            "kv ls",
-            "kv ls b --after k --limit 5",
-            "kv get b k",
-            "dlq ls",
-            "dlq redrive q --all",
-            "dlq redrive q 1-0.0 2-0.0",
-            "stats -o json",
-            "-o json -t acme stats",
-            "explain",
-            "explain event-json",
-            "doctor",
-            "doctor --data d --repair -o json",
-            "log verify --data d",
-            "rules explain -e -",
-            "rules explain r -e f",
-            "config show --listen 127.0.0.1:0 --log info,plugin=debug --follow-clock",
-            "config schema --write f",
-            "check -c f",
-        ];
-        for line in taken {
+        for line in TAKEN {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
         }
-        let refused = [
-            "",
-            "nonsense",
-            "send",
-            "send a --batch f",
-            "send --batch f -d 1",
-            "send a -s x",
-            "send a -s =1",
-            "send a --timeout 5",
-            "send a --bus NO",
-            "tail --outcome maybe",
-            "tail --from 5",
-            "events ls --limit 0",
-            "events ls --limit 1001",
-            "events show",
-            "kv ls --after k",
-            "kv get b",
-            "dlq redrive q",
-            "dlq redrive q x --all",
-            "dlq show q",
-            "log",
-            "log verify --repair",
-            "-o yaml stats",
-            "-t Acme stats",
-            "serve --listen nowhere",
-            "serve --log ,=,",
-            "config",
-        ];
-        for line in refused {
+        for line in REFUSED {
             assert_eq!(parse(line).map(|_| 0).unwrap_or_else(|error| error.exit_code()), 2, "{line}");
         }
     }

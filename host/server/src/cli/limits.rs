@@ -38,6 +38,9 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Types of events that `tail --type` remembers, so that it can tell whose attempt it sees.
 pub const TYPES_REMEMBERED_MAX: usize = 10_000;
 
+/// Durations of one plugin's attempts that one look of `top` keeps.
+pub const DURATIONS_MAX: usize = 100_000;
+
 /// A value in a table or in a sentence, in characters.
 pub const CELL_CHARS_MAX: usize = 80;
 

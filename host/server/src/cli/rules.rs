@@ -13,7 +13,7 @@ use super::{
     session::Session,
     words::{clipped, faint, good},
 };
-use crate::client::ClientError;
+use crate::{client::ClientError, nearest::nearest};
 
 /// Asks rules.
 pub async fn run(command: RulesCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
@@ -22,10 +22,11 @@ pub async fn run(command: RulesCommand, global: &Global, out: &mut Output) -> Re
     let session = Session::open(global).await?;
     let mut verdicts = ask(&session, &bus, &event).await?;
     if let Some(rule) = rule {
-        verdicts.retain(|verdict| verdict.rule == rule);
-        if verdicts.is_empty() {
-            return Err(CommandError::RuleUnknown(rule));
+        if !verdicts.iter().any(|verdict| verdict.rule == rule) {
+            let meant = nearest(rule.as_str(), verdicts.iter().map(|verdict| verdict.rule.as_str()));
+            return Err(CommandError::RuleUnknown { meant: meant.map(ToOwned::to_owned), name: rule });
         }
+        verdicts.retain(|verdict| verdict.rule == rule);
     }
     if out.is_json() {
         out.document(&verdicts)?;

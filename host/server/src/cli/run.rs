@@ -9,11 +9,12 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    check, config, dlq, doctor,
+    check, completions, config, dlq, doctor,
     error::{CommandError, Exit, report},
-    events, explain, groups, kv,
+    events, explain, groups, inspect, kv,
+    meant::Written,
     output::Output,
-    rules, send, stats, tail,
+    rules, send, stats, tail, top,
 };
 use crate::{compiler, dev, serve};
 
@@ -45,6 +46,11 @@ pub fn run() -> ExitCode {
             config::run(&command, below(&known, &matches, &["config", "show"]), &mut Output::new(global.output))
                 .map(Into::into)
         }
+        Command::Inspect { file } => inspect::run(&file, &mut Output::new(global.output)).map(Into::into),
+        Command::Completions { shell } => {
+            completions::completions(shell, &mut Output::new(global.output)).map(Into::into)
+        }
+        Command::Man { folder } => completions::man(&folder).map(Into::into),
         Command::Check(args) => check::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Log { command } => doctor::log(&command, &mut Output::new(global.output)).map(Into::into),
         client => {
@@ -70,11 +76,25 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Start)
 }
 
+/// Asks a host; a name that it does not know is told together with the one that was meant.
 async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
+    let written = Written::of(&command);
+    let refusal = match answered(command, global).await {
+        Err(refusal) => refusal,
+        done => return done,
+    };
+    Err(match written.meant(&refusal, global).await {
+        Some(meant) => CommandError::Mistyped { refusal: Box::new(refusal), meant },
+        None => refusal,
+    })
+}
+
+async fn answered(command: Command, global: &Global) -> Result<Exit, CommandError> {
     let mut out = Output::new(global.output);
     match command {
         Command::Send(args) => send::run(args, global, &mut out).await,
         Command::Tail(args) => tail::run(args, global, &mut out).await,
+        Command::Top(args) => top::run(args, global, &mut out).await,
         Command::Events { command } => events::run(command, global, &mut out).await,
         Command::Kv { command } => kv::run(command, global, &mut out).await,
         Command::Stats => stats::run(global, &mut out).await,
@@ -88,6 +108,9 @@ async fn ask(command: Command, global: &Global) -> Result<Exit, CommandError> {
         | Command::Doctor(_)
         | Command::Log { .. }
         | Command::Config { .. }
-        | Command::Check(_) => Ok(Exit::Success),
+        | Command::Check(_)
+        | Command::Inspect { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(Exit::Success),
     }
 }

@@ -1,9 +1,12 @@
 //! `wharf tail`: the feed, line by line, until Ctrl-C.
 //!
-//! Invariant: with `-o json` a line is the host's own, byte for byte. A filter hides items and never changes one.
+//! Invariant: with `-o json` a line is the host's own, byte for byte, or `{"not-shown":{"items":N}}`. A filter hides items and
+//! never changes one. The rate bounds what is left after the filters, and what it hides is counted and told.
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::Serialize;
+use tokio::time::Instant;
 use wharf_event::Position;
 use wharf_gateway::view::{EventView, FeedItem, Outcome};
 
@@ -15,7 +18,9 @@ use super::{
     follow::{Feed, Heard},
     limits::TYPES_REMEMBERED_MAX,
     output::Output,
+    pace::Pace,
     session::Session,
+    words::faint,
 };
 use crate::client::ClientError;
 
@@ -31,15 +36,27 @@ pub async fn run(args: TailArgs, global: &Global, out: &mut Output) -> Result<Ex
 async fn follow(args: TailArgs, session: Session, out: &mut Output) -> Result<Exit, CommandError> {
     let mut feed = Feed::new(session.clone(), args.from);
     let mut types = Types::default();
+    let mut pace = Pace::new(args.rate, Instant::now());
     loop {
-        let Heard { mut line, item } = feed.next().await?;
+        let next = feed.next();
+        tokio::pin!(next);
+        let Heard { mut line, item } = loop {
+            tokio::select! {
+                biased;
+                () = until(pace.due_at()) => {}
+                heard = &mut next => break heard?,
+            }
+            if let Some(items) = pace.due(Instant::now()) {
+                not_shown(items, out)?;
+            }
+        };
         types.learn(&item);
         if args.kind.is_some() && types.of(&item).is_none() {
             // Its event was before this feed began.
             ask(&session, &item, &mut types).await?;
         }
         let kind = types.of(&item);
-        if !is_wanted(&args, &item, kind) {
+        if !is_wanted(&args, &item, kind) || !pace.admits(Instant::now()) {
             continue;
         }
         if out.is_json() {
@@ -48,6 +65,29 @@ async fn follow(args: TailArgs, session: Session, out: &mut Output) -> Result<Ex
         } else {
             out.line(&feed_line::line(&item, kind))?;
         }
+    }
+}
+
+/// Waits for that time, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Items that the rate hid.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Hidden {
+    NotShown { items: u64 },
+}
+
+fn not_shown(items: u64, out: &mut Output) -> Result<(), CommandError> {
+    if out.is_json() {
+        out.document(&Hidden::NotShown { items })
+    } else {
+        out.line(&faint(&format!("… {items} not shown: more than --rate allows")))
     }
 }
 
@@ -133,7 +173,7 @@ mod tests {
 
     /// The indexes of the story's items that are shown.
     fn shown(kind: Option<&str>, outcome: Option<OutcomeKind>) -> Vec<usize> {
-        let args = TailArgs { kind: kind.map(ToOwned::to_owned), outcome, from: None };
+        let args = TailArgs { kind: kind.map(ToOwned::to_owned), outcome, from: None, rate: None };
         let mut types = Types::default();
         let wanted = |item: &FeedItem| {
             types.learn(item);

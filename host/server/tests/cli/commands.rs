@@ -141,3 +141,61 @@ fn tail_ends_quietly_when_its_reader_goes() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(stderr, "");
 }
+
+#[test]
+fn what_tail_leaves_out_for_its_rate_is_counted_and_nothing_is_left_out_untold() {
+    const EVENTS: u64 = 500;
+    let other = received(0).replace("a.b", "other");
+    let many: String = (1..=u32::try_from(EVENTS).unwrap()).map(|k| other.clone() + &received(k)).collect();
+    let host = Host::start().stays_open_after("GET feed", &many);
+    let mut child = host.command("tail --type a. --rate 5 -o json").spawn().unwrap();
+    let (mut shown, mut hidden) = (0, 0);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let item: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        match item["not-shown"]["items"].as_u64() {
+            Some(items) => hidden += items,
+            None => {
+                assert_eq!(item["received"]["event"]["event"]["type"], "a.b", "filters come first");
+                shown += 1;
+            }
+        }
+        if shown + hidden == EVENTS {
+            break;
+        }
+    }
+    assert!(shown >= 5 && hidden > 0, "{shown} shown, {hidden} hidden");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn top_counts_what_the_feed_tells_until_it_has_looked_often_enough() {
+    let stats = json!({"events": 9, "duplicates": 0, "deliveries": 9, "attempts": 9, "published": 0, "retries": 0,
+        "dead_letters": 0, "pending": 7, "conflicts": 0, "p50_ms": null, "p99_ms": null});
+    let host = || {
+        let host = Host::start().stays_open_after("GET feed", &(received(1) + &received(2)));
+        host.answers("GET stats", 200, &stats).answers("GET stats", 200, &stats)
+    };
+    let ran = host().run("top --interval 200ms --times 2 -o json");
+    let looks: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((ran.exit, looks.len()), (0, 2), "{ran:?}");
+    let received: u64 = looks.iter().map(|look| look["received"].as_u64().unwrap()).sum();
+    assert_eq!((received, &looks[0]["pending"]), (2, &7.into()));
+    let ran = host().run("top --interval 200ms --times 1");
+    assert!(ran.exit == 0 && ran.stdout.contains("pending 7") && !ran.stdout.contains('\u{1b}'), "{ran:?}");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let host = Host::silent();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = host.run(&format!("completions {shell}"));
+        assert!(ran.exit == 0 && ran.stdout.contains("redrive") && ran.stderr.is_empty(), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert_eq!(host.run(&format!("man '{}'", pages.display())).exit, 0);
+    let page = std::fs::read_to_string(pages.join("wharf-dlq-redrive.1")).unwrap();
+    assert!(page.contains("All letters that are in the queue now"), "{page}");
+    assert_eq!(host.run("man /dev/null/x").exit, 1);
+}

@@ -87,3 +87,53 @@ fn a_code_is_explained_without_any_host() {
     assert_eq!(host.run("explain no-such-code").exit, 3);
     assert!(host.run("explain").stdout.contains("\nevent-json "));
 }
+
+#[test]
+fn a_slip_in_a_name_is_understood() {
+    const TENANTS: &str = r#"{"default":"acme","tenants":["acme","other"]}"#;
+    // Which names there are is asked for afterwards, and whose they are with it.
+    let start = || Host::start().answers("GET /v1/tenants", 200, TENANTS);
+    let host = || start().refuses("GET kv/event-stat?limit=100", 404, "bucket-unknown");
+    let ran = host().answers("GET kv", 200, r#"[{"bucket":"other","keys":1},{"bucket":"event-stats","keys":2}]"#);
+    let ran = ran.run("kv ls event-stat");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (3, ""));
+    assert_eq!(ran.stderr, "error[bucket-unknown]: no bucket-unknown\nhelp: did you mean `event-stats`?\n");
+    // What is like nothing, or cannot be compared, is told as ever.
+    for host in [host().answers("GET kv", 200, "[]"), host()] {
+        let ran = host.run("kv ls event-stat");
+        assert_eq!(ran.exit, 3);
+        assert!(ran.stderr.ends_with("help: `wharf explain bucket-unknown` says what to do\n"), "{}", ran.stderr);
+    }
+    let queues = r#"[{"queue":"flaky-failed","depth":2}]"#;
+    let host = start().refuses("GET dlq/flaky/1-0.0", 404, "queue-unknown").answers("GET dlq", 200, queues);
+    assert!(host.run("dlq show flaky 1-0.0").stderr.contains("did you mean `flaky-failed`?"));
+    let host = Host::start().refuses("GET /v1/tenants/acmee/stats", 404, "tenant-unknown");
+    assert!(host.run("stats -t acmee").stderr.contains("did you mean `acme`?"));
+    let verdicts = r#"[{"rule":"issues-opened","matched":true,"plugins":["p"]}]"#;
+    let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
+    let host = Host::start().answers("POST buses/default/explain", 200, verdicts);
+    let ran = host.run_with("rules explain issue-opened -e -", whole);
+    assert!(ran.exit == 3 && ran.stderr.contains("did you mean `issues-opened`?"), "{}", ran.stderr);
+    let host = Host::start();
+    for (line, said) in [
+        ("explain event-jsn", "did you mean `event-json`?"),
+        ("statz", "a similar subcommand exists: 'stats'"),
+        ("tail --outcom ack", "a similar argument exists: '--outcome'"),
+        ("tail --outcome dead-lettr", "a similar value exists: 'dead-letter'"),
+    ] {
+        let ran = host.run(line);
+        assert!(ran.exit != 0 && ran.stderr.contains(said), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_never_for_those_who_want_none() {
+    let coloured = |variables: &[(&str, &str)]| {
+        let mut command = Host::start().command("explain nonsense");
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(variables.iter().copied());
+        command.output().unwrap().stderr.contains(&0x1b)
+    };
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}

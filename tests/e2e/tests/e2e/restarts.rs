@@ -1,6 +1,6 @@
 //! Killed, stopped, reloaded: what was acknowledged stays, and plugins change while events flow.
 
-use crate::host::{Site, guest, try_send};
+use crate::host::{Site, guest, try_send, wharf};
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_kill_and_settles_once() {
@@ -80,10 +80,44 @@ fn dev_swaps_a_changed_plugin_in_and_keeps_the_old_one_when_the_new_one_is_broke
     host.send("b", "probe.increment");
     assert_eq!(host.settled("acme")["dead_letters"], 0);
     site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
-    host.wait_for_log("reloaded in");
+    let reloaded = host.wait_for_log("reloaded probe ");
+    assert!(reloaded.contains(" → ") && reloaded.contains(" in ") && reloaded.contains(" ms"), "{reloaded}");
     host.send("c", "probe.increment");
     host.settled("acme");
     assert_eq!(host.value("probe", "shared").as_deref(), Some("1"));
+}
+
+#[test]
+fn an_attempt_that_runs_while_its_plugin_is_swapped_ends_on_the_release_that_it_began_with() {
+    let site = Site::probe("wall_ms = 120000, cpu_ms = 4000", "attempts = 1");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", config.replace(&guest("probe").display().to_string(), "handler.wasm"));
+    site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
+    let host = site.start("dev");
+    let event = |id: &str| host.get(&format!("/v1/tenants/acme/events/{id}")).1;
+    host.send("old", "probe.loop");
+    // Attempts of a target begin in the order of its events, so once this one has ended the other runs.
+    host.send("after", "probe.increment");
+    host.stats_until("acme", |stats| stats["attempts"] == 1);
+    site.write("handler.wasm", std::fs::read(guest("flaky")).unwrap());
+    host.wait_for_log("reloaded probe ");
+    assert_eq!(
+        event("old")["deliveries"][0]["attempts"].as_array().map(Vec::len),
+        Some(0),
+        "it has four seconds of a CPU"
+    );
+    host.send("new", "probe.increment");
+    host.settled("acme");
+    let release = |id: &str| event(id)["deliveries"][0]["attempts"][0]["release"].as_str().unwrap().to_owned();
+    assert_eq!((release("old"), release("new")), (digest("probe"), digest("flaky")));
+    assert_eq!(event("old")["deliveries"][0]["attempts"].as_array().unwrap().len(), 1);
+}
+
+/// The digest of a component, as `wharf inspect` says it.
+fn digest(name: &str) -> String {
+    let output = wharf().args(["inspect", "-o", "json"]).arg(guest(name)).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    found["digest"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -1,0 +1,202 @@
+//! `wharf inspect`: what a component is and what it can do, from its file alone. No host is asked, nothing is compiled.
+//!
+//! Invariant: an import that is not recognised is told as such, never left out. That all of them link shows `wharf check`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use wharf_event::{Code, Digest};
+use wharf_runtime::{Description, Import, Made, describe, limits::COMPONENT_BYTES_MAX};
+
+use super::{
+    error::{Exit, talk},
+    events::fact,
+    output::Output,
+    words::printable,
+};
+use crate::{compile::read_bounded, failure::Failure};
+
+/// What lies behind an interface, by how the interface's name begins: what it allows, and the grant that it needs.
+const CAPABILITIES: [(&str, &str, Option<&str>); 10] = [
+    ("wharf:plugin/publisher@", "publish events", Some("publish")),
+    ("wharf:plugin/counters@", "key-value buckets", Some("kv")),
+    ("wasi:keyvalue/", "key-value buckets", Some("kv")),
+    ("wasi:config/", "its own configuration", None),
+    ("wasi:logging/", "its own log", None),
+    ("wasi:clocks/", "the time", None),
+    ("wasi:random/", "random numbers", None),
+    ("wasi:cli/", INERT, None),
+    ("wasi:io/", INERT, None),
+    ("wasi:filesystem/", INERT, None),
+];
+
+/// Links for every plugin and does nothing.
+const INERT: &str = "nothing (inert here)";
+
+/// An interface of which nothing but types is imported.
+const TYPES: &str = "nothing (types only)";
+
+/// An interface that is not in the list.
+const UNKNOWN: &str = "unknown to this host";
+
+/// Programs that make components of one language, for those whose compilers do not say it.
+const TOOLS: [(&str, &str); 9] = [
+    ("rustc", "Rust"),
+    ("wit-bindgen-rust", "Rust"),
+    ("componentize-py", "Python"),
+    ("ComponentizeJS", "JavaScript"),
+    ("componentize-qjs", "JavaScript"),
+    ("wit-bindgen-go", "Go"),
+    ("TinyGo", "Go"),
+    ("wit-bindgen-c", "C"),
+    ("clang", "C"),
+];
+
+#[derive(Serialize)]
+struct Inspected {
+    file: String,
+    bytes: usize,
+    digest: Digest,
+    world: Option<&'static str>,
+    unfit: Option<Unfit>,
+    language: Option<String>,
+    tools: Vec<Tool>,
+    imports: Vec<Capability>,
+    exports: Vec<String>,
+}
+
+/// Why this host does not run it.
+#[derive(Serialize)]
+struct Unfit {
+    code: Code,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: String,
+    version: String,
+}
+
+#[derive(Serialize)]
+struct Capability {
+    interface: String,
+    allows: &'static str,
+    grant: Option<&'static str>,
+}
+
+impl Capability {
+    fn of(import: Import) -> Self {
+        let Import { interface, only_types } = import;
+        let found = CAPABILITIES.iter().find(|(begin, ..)| interface.starts_with(begin));
+        let (allows, grant) = match found {
+            _ if only_types => (TYPES, None),
+            Some((_, allows, grant)) => (*allows, *grant),
+            None => (UNKNOWN, None),
+        };
+        Self { interface, allows, grant }
+    }
+}
+
+/// Describes a component.
+///
+/// # Errors
+/// When the file cannot be read or is no component.
+pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
+    let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1)
+        .with_context(|| format!("{} cannot be read", file.display()))?;
+    let described = describe(&wasm).map_err(|error| Failure::of(error.code(), &error))?;
+    let unfit = described.world.as_ref().err().map(|error| Unfit { code: error.code(), message: error.to_string() });
+    let inspected = inspected(file, described, unfit);
+    if out.is_json() {
+        out.document(&inspected)?;
+    } else {
+        lines(&inspected).iter().try_for_each(|line| out.line(line))?;
+        let row = |it: &Capability| {
+            let grant = it.grant.map_or_else(String::new, |grant| format!("grants.{grant}"));
+            [printable(&it.interface).into_owned(), it.allows.to_owned(), grant]
+        };
+        if !inspected.imports.is_empty() {
+            out.line("")?;
+            out.table(["IMPORTS", "WHICH ALLOWS", "WITH"], inspected.imports.iter().map(row).collect())?;
+        }
+    }
+    Ok(match &inspected.unfit {
+        None => Exit::Success,
+        Some(Unfit { code, message }) => {
+            talk(&Failure::new(*code, message, format!("`wharf explain {code}` says what to do")).to_string());
+            Exit::CheckFailed
+        }
+    })
+}
+
+fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspected {
+    let Description { digest, bytes, world, imports, exports, languages, tools } = described;
+    let tool = |Made { name, version }| Tool { name, version };
+    Inspected {
+        file: file.display().to_string(),
+        bytes,
+        digest,
+        world: world.ok(),
+        unfit,
+        language: language(&languages, &tools),
+        tools: tools.into_iter().map(tool).collect(),
+        imports: imports.into_iter().map(Capability::of).collect(),
+        exports,
+    }
+}
+
+/// What the compilers say, else what the tools are for; none where neither is known.
+fn language(languages: &[Made], tools: &[Made]) -> Option<String> {
+    if !languages.is_empty() {
+        return Some(languages.iter().map(|made| made.name.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    let known = TOOLS.iter().find(|(tool, _)| tools.iter().any(|made| made.name.eq_ignore_ascii_case(tool)));
+    known.map(|(_, language)| (*language).to_owned())
+}
+
+fn lines(inspected: &Inspected) -> Vec<String> {
+    let tool = |Tool { name, version }: &Tool| format!("{name} {version}").trim_end().to_owned();
+    let tools: Vec<_> = inspected.tools.iter().map(tool).collect();
+    let unknown = || "not said".to_owned();
+    let facts = [
+        ("file", inspected.file.clone()),
+        ("bytes", inspected.bytes.to_string()),
+        ("digest", inspected.digest.to_string()),
+        ("world", inspected.world.unwrap_or("none that this host runs").to_owned()),
+        ("language", inspected.language.clone().unwrap_or_else(unknown)),
+        ("made by", if tools.is_empty() { unknown() } else { tools.join(", ") }),
+        ("exports", if inspected.exports.is_empty() { "nothing".to_owned() } else { inspected.exports.join(", ") }),
+    ];
+    facts.iter().map(|(name, value)| fact(name, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_is_told_as_what_it_allows() {
+        let cases = [
+            ("wasi:keyvalue/store@0.2.0-draft", false, "key-value buckets", Some("kv")),
+            ("wharf:plugin/publisher@0.1.0", false, "publish events", Some("publish")),
+            ("wharf:plugin/types@0.1.0", true, TYPES, None),
+            ("wasi:clocks/wall-clock@0.2.6", true, TYPES, None),
+            ("wasi:cli/stderr@0.2.6", false, INERT, None),
+            ("wasi:sockets/tcp@0.2.6", false, UNKNOWN, None),
+        ];
+        for (interface, only_types, allows, grant) in cases {
+            let capability = Capability::of(Import { interface: interface.to_owned(), only_types });
+            assert_eq!((capability.allows, capability.grant), (allows, grant), "{interface}");
+        }
+    }
+
+    #[test]
+    fn the_language_is_what_the_compilers_say_else_what_the_tools_are_for() {
+        let made = |name: &str| Made { name: name.to_owned(), version: String::new() };
+        assert_eq!(language(&[made("Go"), made("C11")], &[made("rustc")]).as_deref(), Some("Go, C11"));
+        assert_eq!(language(&[], &[made("wit-component")]), None);
+        assert_eq!(language(&[], &[made("wit-component"), made("wit-bindgen-rust")]).as_deref(), Some("Rust"));
+    }
+}

@@ -1,0 +1,66 @@
+//! Which name was probably meant where the host knows none of that name.
+//!
+//! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
+
+use wharf_event::{BucketName, Code, QueueName};
+use wharf_gateway::view::{BucketView, QueueView, TenantsView};
+
+use super::{
+    args::{Command, DlqCommand, Global, KvCommand},
+    error::CommandError,
+    session::Session,
+};
+use crate::{
+    client::{Client, ClientError, Resource},
+    nearest::nearest,
+};
+
+/// The names of a command line that the host may not know.
+#[derive(Debug, Default)]
+pub struct Written {
+    bucket: Option<BucketName>,
+    queue: Option<QueueName>,
+}
+
+impl Written {
+    /// The names that a command is about.
+    pub fn of(command: &Command) -> Self {
+        match command {
+            Command::Kv { command: KvCommand::Ls { bucket: Some(bucket), .. } | KvCommand::Get { bucket, .. } } => {
+                Self { bucket: Some(bucket.clone()), queue: None }
+            }
+            Command::Dlq {
+                command:
+                    DlqCommand::Ls { queue: Some(queue), .. }
+                    | DlqCommand::Show { queue, .. }
+                    | DlqCommand::Redrive { queue, .. },
+            } => Self { bucket: None, queue: Some(queue.clone()) },
+            _ => Self::default(),
+        }
+    }
+
+    /// The name that was meant, if the refusal is of a name and there is one like it.
+    pub async fn meant(&self, refusal: &CommandError, global: &Global) -> Option<String> {
+        let CommandError::Client(ClientError::Refused(reply)) = refusal else { return None };
+        let (written, names) = match reply.code.parse().ok()? {
+            Code::TenantUnknown => {
+                let resource = Resource::fixed("/v1/tenants");
+                let TenantsView { tenants, .. } = Client::new(&global.url).ok()?.get(&resource).await.ok()?;
+                (global.tenant.as_ref()?.to_string(), tenants.iter().map(ToString::to_string).collect())
+            }
+            Code::BucketUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let buckets: Vec<BucketView> = session.client.get(&session.own().at("kv")).await.ok()?;
+                (self.bucket.as_ref()?.to_string(), buckets.iter().map(|it| it.bucket.to_string()).collect())
+            }
+            Code::QueueUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let queues: Vec<QueueView> = session.client.get(&session.own().at("dlq")).await.ok()?;
+                (self.queue.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
+            }
+            _ => return None,
+        };
+        let names: Vec<String> = names;
+        nearest(&written, names.iter().map(String::as_str)).map(ToOwned::to_owned)
+    }
+}

@@ -1,0 +1,229 @@
+//! `wharf top`: what plugins do, second by second, until Ctrl-C.
+//!
+//! Invariant: attempts are counted from the feed, each in the interval in which it was heard of; what is pending is the host's
+//! own number. Nothing is estimated but the quantiles of more than [`DURATIONS_MAX`] attempts, which are of the first ones.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior};
+use wharf_event::{Digest, PluginName};
+use wharf_gateway::view::{FeedItem, Outcome, StatsView};
+
+use super::{
+    args::{Global, TopArgs},
+    error::{CommandError, Exit},
+    follow::{Feed, Heard},
+    limits::DURATIONS_MAX,
+    output::Output,
+    session::Session,
+    words::{faint, lasted, strong},
+};
+
+/// Puts the cursor of a terminal at its top left and clears the rest.
+const CLEAR: &[u8] = b"\x1b[H\x1b[J";
+
+/// Shows what plugins do.
+pub async fn run(args: TopArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    tokio::select! {
+        watched = watch(args, session, out) => watched,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Success),
+    }
+}
+
+async fn watch(args: TopArgs, session: Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let mut feed = Feed::new(session.clone(), None);
+    let redraws = !out.is_json() && io::stdout().is_terminal();
+    let mut ticks = tokio::time::interval_at(Instant::now() + args.interval, args.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut counted, mut since, mut rounds) = (Counted::default(), Instant::now(), 0);
+    loop {
+        let next = feed.next();
+        tokio::pin!(next);
+        let Heard { item, .. } = loop {
+            tokio::select! {
+                heard = &mut next => break heard?,
+                now = ticks.tick() => {
+                    let stats: StatsView = session.client.get(&session.own().at("stats")).await?;
+                    let interval = std::mem::take(&mut counted).view(&stats, now.duration_since(since));
+                    since = now;
+                    if redraws {
+                        out.bytes(CLEAR)?;
+                    }
+                    show(&interval, out)?;
+                    rounds += 1;
+                    if args.times.is_some_and(|times| rounds >= times) {
+                        return Ok(Exit::Success);
+                    }
+                }
+            }
+        };
+        counted.hear(&item);
+    }
+}
+
+/// What was heard of since the last look.
+#[derive(Default)]
+struct Counted {
+    received: u64,
+    plugins: BTreeMap<PluginName, Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    release: Option<Digest>,
+    ack: u64,
+    filtered: u64,
+    retry: u64,
+    dead_letter: u64,
+    published: u64,
+    durations_us: Vec<u64>,
+}
+
+impl Counted {
+    fn hear(&mut self, item: &FeedItem) {
+        match item {
+            FeedItem::Received { .. } => self.received += 1,
+            FeedItem::Redriven { .. } => {}
+            FeedItem::Settled { plugin, attempt, published, .. } => {
+                let of = self.plugins.entry(plugin.clone()).or_default();
+                of.release = attempt.release.or(of.release);
+                of.published += published.len() as u64;
+                match attempt.outcome {
+                    Outcome::Ack => of.ack += 1,
+                    Outcome::Filtered { .. } => of.filtered += 1,
+                    Outcome::Retry { .. } => of.retry += 1,
+                    Outcome::DeadLetter { .. } => of.dead_letter += 1,
+                }
+                if of.durations_us.len() < DURATIONS_MAX {
+                    of.durations_us.push(attempt.duration_us);
+                }
+            }
+        }
+    }
+
+    fn view(self, stats: &StatsView, lasted: Duration) -> Interval {
+        Interval {
+            seconds: lasted.as_secs_f64(),
+            received: self.received,
+            pending: stats.pending,
+            conflicts: stats.conflicts,
+            plugins: self.plugins.into_iter().map(|(plugin, attempts)| attempts.view(plugin)).collect(),
+        }
+    }
+}
+
+impl Attempts {
+    fn view(mut self, plugin: PluginName) -> PluginView {
+        self.durations_us.sort_unstable();
+        let quantile = |of: usize| {
+            let last = self.durations_us.len().saturating_sub(1);
+            self.durations_us.get(last * of / 100).copied().unwrap_or_default()
+        };
+        PluginView {
+            plugin,
+            release: self.release,
+            attempts: self.ack + self.filtered + self.retry + self.dead_letter,
+            ack: self.ack,
+            filtered: self.filtered,
+            retry: self.retry,
+            dead_letter: self.dead_letter,
+            published: self.published,
+            p50_us: quantile(50),
+            p99_us: quantile(99),
+        }
+    }
+}
+
+/// One look.
+#[derive(Debug, Serialize)]
+struct Interval {
+    seconds: f64,
+    received: u64,
+    pending: u64,
+    conflicts: u64,
+    plugins: Vec<PluginView>,
+}
+
+#[derive(Debug, Serialize)]
+struct PluginView {
+    plugin: PluginName,
+    release: Option<Digest>,
+    attempts: u64,
+    ack: u64,
+    filtered: u64,
+    retry: u64,
+    dead_letter: u64,
+    published: u64,
+    p50_us: u64,
+    p99_us: u64,
+}
+
+impl Interval {
+    /// So many in a second.
+    fn rate(&self, number: u64) -> String {
+        // Counts of one look are far below 2^52.
+        #[allow(clippy::cast_precision_loss)]
+        let number = number as f64;
+        format!("{:.0}", number / self.seconds.max(f64::MIN_POSITIVE))
+    }
+}
+
+fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
+    if out.is_json() {
+        return out.document(interval);
+    }
+    let facts = [
+        ("received/s", interval.rate(interval.received)),
+        ("pending", interval.pending.to_string()),
+        ("conflicts", interval.conflicts.to_string()),
+    ];
+    let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
+    out.line(&facts.join("   "))?;
+    let row = |it: &PluginView| {
+        let release = it.release.map(|release| release.short().to_string()).unwrap_or_default();
+        let counts = [it.attempts, it.ack, it.filtered, it.retry, it.dead_letter, it.published];
+        let [attempts, ack, filtered, retry, dead_letter, published] = counts.map(|number| interval.rate(number));
+        let (p50, p99) = (lasted(it.p50_us), lasted(it.p99_us));
+        [it.plugin.to_string(), release, attempts, ack, filtered, retry, dead_letter, published, p50, p99]
+    };
+    let head = ["PLUGIN", "RELEASE", "ATTEMPTS/S", "ACK", "FILTERED", "RETRY", "DEAD", "PUBLISHED", "P50", "P99"];
+    out.table(head, interval.plugins.iter().map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::tests::story;
+    use super::*;
+
+    #[test]
+    fn every_attempt_is_counted_once_with_its_outcome() {
+        let mut counted = Counted::default();
+        story().iter().for_each(|item| counted.hear(item));
+        let stats = StatsView { pending: 3, ..StatsView::default() };
+        let view = serde_json::to_value(counted.view(&stats, Duration::from_secs(2))).unwrap();
+        let [plugin] = view["plugins"].as_array().unwrap().as_slice() else { panic!("{view}") };
+        let found = ["attempts", "ack", "retry", "dead_letter", "filtered", "published", "p50_us", "p99_us"];
+        assert_eq!(found.map(|name| plugin[name].as_u64().unwrap()), [6, 4, 1, 1, 0, 1, 1_500, 1_500]);
+        assert_eq!((&view["received"], &view["pending"]), (&2.into(), &3.into()));
+    }
+
+    #[test]
+    fn quantiles_are_of_what_was_counted() {
+        let attempts = Attempts { durations_us: (1..=100).rev().collect(), ..Attempts::default() };
+        let view = attempts.view("p".parse().unwrap());
+        assert_eq!((view.p50_us, view.p99_us), (50, 99));
+        assert_eq!(Attempts::default().view("p".parse().unwrap()).p99_us, 0);
+    }
+
+    #[test]
+    fn counts_are_shown_a_second() {
+        let interval = Interval { seconds: 0.5, received: 10, pending: 0, conflicts: 0, plugins: Vec::new() };
+        assert_eq!(interval.rate(10), "20");
+    }
+}

@@ -1,0 +1,205 @@
+//! What `-o json` prints, command by command, as shapes: the keys and the kinds of their values.
+//!
+//! Goal: a program that reads them breaks only when shapes.json changes. Method: every command runs on the same small history, and
+//! the commands are those that have a page in the manual. `UPDATE_EXPECT=1` writes the file again.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Write as _},
+    process::Stdio,
+};
+
+use expect_test::expect_file;
+use serde_json::{Map, Value, json};
+
+use crate::host::{Host, Site, guest, wharf};
+
+/// Commands whose stdout is no JSON document of a shape of their own: scripts, pages of the manual, the schema.
+const OTHERS: [&str; 3] = ["completions", "man", "config schema"];
+
+/// The kind of a value; of what is in it too.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) => "boolean".into(),
+        Value::Number(number) => if number.is_f64() { "number" } else { "integer" }.into(),
+        Value::String(_) => "string".into(),
+        Value::Array(items) => items.iter().map(shape).reduce(merged).map_or(json!([]), |item| json!([item])),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+    }
+}
+
+/// A shape that has both. A key that only one of them has ends in `?`.
+fn merged(one: Value, other: Value) -> Value {
+    match (one, other) {
+        (one, other) if one == other => one,
+        (Value::Object(one), Value::Object(other)) => {
+            let bare = |members: Map<String, Value>| -> Vec<(String, bool, Value)> {
+                let bare = |(key, value): (String, Value)| match key.strip_suffix('?') {
+                    Some(bare) => (bare.to_owned(), true, value),
+                    None => (key, false, value),
+                };
+                members.into_iter().map(bare).collect()
+            };
+            let (mut both, mut left) = (Map::new(), bare(other));
+            for (key, optional, value) in bare(one) {
+                match left.iter().position(|(name, ..)| *name == key) {
+                    Some(at) => {
+                        let (_, also, other) = left.remove(at);
+                        both.insert(if optional || also { format!("{key}?") } else { key }, merged(value, other));
+                    }
+                    None => drop(both.insert(format!("{key}?"), value)),
+                }
+            }
+            both.extend(left.into_iter().map(|(key, _, value)| (format!("{key}?"), value)));
+            Value::Object(both)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.into_iter().chain(other).reduce(merged).map_or(json!([]), |item| json!([item]))
+        }
+        (one, other) => {
+            let words = |shape: &Value| shape.as_str().map_or_else(|| shape.to_string(), ToOwned::to_owned);
+            let kinds: BTreeSet<_> = [words(&one), words(&other)]
+                .iter()
+                .flat_map(|it| it.split(" | ").map(str::to_owned).collect::<Vec<_>>())
+                .collect();
+            kinds.into_iter().collect::<Vec<_>>().join(" | ").into()
+        }
+    }
+}
+
+/// Runs a command with `-o json` and gives its one document, or the merged shape of its lines.
+fn printed(site: &Site, host: &Host, line: &str, stdin: &str) -> Value {
+    let mut command = wharf();
+    command
+        .current_dir(site.folder.path())
+        .args(line.split_whitespace())
+        .args(["-o", "json"])
+        .env("WHARF_URL", &host.url);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let shapes = lines.lines().map(|line| shape(&serde_json::from_str(line).unwrap()));
+    shapes.reduce(merged).unwrap_or_else(|| panic!("{line} prints nothing"))
+}
+
+/// The lines of `tail` up to the first that tells of a redriven letter.
+fn tailed(site: &Site, host: &Host) -> Value {
+    let mut command = wharf();
+    command.current_dir(site.folder.path()).args(["tail", "--from", "1-0", "-o", "json"]).env("WHARF_URL", &host.url);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut shapes = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let item: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        shapes.push(shape(&item));
+        if item.get("redriven").is_some() {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    shapes.into_iter().reduce(merged).unwrap()
+}
+
+/// A look of `top` that saw a plugin at work: events are sent until there is one.
+fn looked(site: &Site, host: &Host) -> Value {
+    let mut command = wharf();
+    command
+        .current_dir(site.folder.path())
+        .args(["top", "--interval", "50ms", "-o", "json"])
+        .env("WHARF_URL", &host.url);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let looks = BufReader::new(child.stdout.take().unwrap()).lines();
+    let seen = looks.enumerate().find_map(|(n, line)| {
+        let look: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        host.send(&format!("look-{n}"), "probe.increment");
+        (look["plugins"] != json!([])).then(|| shape(&look))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    seen.unwrap()
+}
+
+/// Every command that the manual has a page for, those that only have commands below them left out.
+fn commands() -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(wharf().arg("man").arg(folder.path()).status().unwrap().success());
+    let pages = std::fs::read_dir(folder.path()).unwrap();
+    let names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<_> = names.iter().filter_map(|name| name.strip_prefix("wharf-")?.strip_suffix(".1")).collect();
+    let is_leaf = |name: &&&str| !names.iter().any(|other| other.starts_with(&format!("{name}-")));
+    names.iter().filter(is_leaf).map(|name| name.replace('-', " ")).collect()
+}
+
+/// `kv ls BUCKET` is a way to say `kv ls`.
+fn command(name: &str) -> String {
+    let is_command = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
+    name.split(' ').take_while(is_command).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_commands_print_for_programs_has_the_shape_that_it_had() {
+    let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 2");
+    let host = site.start("serve");
+    let mut shapes = Map::from_iter([("serve".to_owned(), shape(&host.ready))]);
+    let mut say = |name: &str, line: &str, stdin: &str| {
+        let said = printed(&site, &host, line, stdin);
+        let both = match shapes.remove(name) {
+            Some(before) => merged(before, said),
+            None => said,
+        };
+        shapes.insert(name.to_owned(), both);
+    };
+    let event = json!({"specversion": "1.0", "id": "e", "source": "s", "type": "probe.increment"}).to_string();
+    for kind in ["probe.tell", "probe.half", "probe.panic", "unmatched"] {
+        say("send", &format!("send {kind} --id {kind} -d {{}}"), "");
+    }
+    say("send --no-wait", "send probe.increment --no-wait", "");
+    say("send --batch", "send --batch -", &format!("{event}\n{event}\nbroken\n"));
+    host.settled("acme");
+    let letter = host.dead("dead")[0]["id"].as_str().unwrap().to_owned();
+    for (name, line) in [
+        ("events ls", "events ls"),
+        ("events show", "events show probe.tell"),
+        ("events show", "events show probe.panic"),
+        ("kv ls", "kv ls"),
+        ("kv ls BUCKET", "kv ls probe"),
+        ("kv get", "kv get probe told"),
+        ("stats", "stats"),
+        ("dlq ls", "dlq ls"),
+        ("dlq ls QUEUE", "dlq ls dead"),
+        ("dlq show", &format!("dlq show dead {letter}")),
+        ("dlq redrive", &format!("dlq redrive dead {letter}")),
+        ("explain", "explain"),
+        ("explain CODE", "explain event-json"),
+        ("config show", "config show"),
+        ("check", "check"),
+        ("inspect", &format!("inspect {}", guest("probe").display())),
+        ("inspect", &format!("inspect {}", guest("impure-transform").display())),
+    ] {
+        say(name, line, "");
+    }
+    say("rules explain", "rules explain -e -", &event);
+    say("rules explain", "rules explain -e -", &event.replace("probe.", "other."));
+    site.write("wrong.toml", "tenant = 1");
+    say("check", "check -c wrong.toml", "");
+    shapes.insert("tail".to_owned(), tailed(&site, &host));
+    shapes.insert("top".to_owned(), looked(&site, &host));
+    assert_eq!(host.stop(), Some(0));
+    for (name, arguments) in [("doctor", &["doctor"][..]), ("log verify", &["log", "verify"])] {
+        shapes.insert(name.to_owned(), shape(&site.examine(arguments).1));
+    }
+    let host = site.start("dev");
+    shapes.insert("dev".to_owned(), shape(&host.ready));
+
+    let known: BTreeSet<_> = shapes.keys().map(|name| command(name)).chain(OTHERS.map(ToOwned::to_owned)).collect();
+    assert_eq!(known, commands(), "every command is here");
+    expect_file!["shapes.json"].assert_eq(&format!("{:#}\n", Value::Object(shapes)));
+}
+
+#[test]
+fn a_shape_has_all_that_its_values_have() {
+    let value = json!([{"a": 1, "b": null}, {"a": 1.5, "c": [true]}, {"a": 2, "b": "x", "c": []}]);
+    assert_eq!(shape(&value), json!([{"a": "integer | number", "b?": "null | string", "c?": ["boolean"]}]));
+}
