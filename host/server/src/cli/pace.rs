@@ -1,7 +1,7 @@
 //! So many lines a second and no more, and what was left out is counted and told.
 //!
-//! Invariant: every line is either shown or counted, and a count is told within a second of the first line in it. It comes after
-//! all filters, so nothing that was asked for is crowded out by what was not.
+//! Invariant: every line is either shown or counted, and a count is told within a second of the first line in it, or at the
+//! end. It comes after all filters, so nothing that was asked for is crowded out by what was not.
 
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ impl Pace {
         (self.hidden > 0).then(|| self.since + WINDOW)
     }
 
+    /// The lines that were left out and not told of yet.
+    pub fn rest(&mut self) -> Option<u64> {
+        (self.hidden > 0).then(|| std::mem::take(&mut self.hidden))
+    }
+
     /// The lines that were left out, once it is time to say so; then the next second begins.
     pub fn due(&mut self, now: Instant) -> Option<u64> {
         let is_due = self.due_at().is_some_and(|at| at <= now);
@@ -65,6 +70,7 @@ mod tests {
         assert_eq!((pace.due(at(999)), pace.due_at()), (None, Some(at(1_000))));
         assert_eq!((pace.due(at(1_500)), pace.due_at()), (Some(3), None));
         assert_eq!([1_500, 1_501, 1_502].map(|ms| pace.admits(at(ms))), [true, true, false]);
+        assert_eq!((pace.rest(), pace.rest()), (Some(1), None));
     }
 
     #[test]

@@ -27,16 +27,20 @@ use crate::client::ClientError;
 /// Follows the feed.
 pub async fn run(args: TailArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     let session = Session::open(global).await?;
-    tokio::select! {
-        followed = follow(args, session, out) => followed,
+    let mut pace = Pace::new(args.rate, Instant::now());
+    let ended = tokio::select! {
+        followed = follow(args, session, &mut pace, out) => followed,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Success),
+    };
+    if let Some(items) = pace.rest() {
+        not_shown(items, out)?;
     }
+    ended
 }
 
-async fn follow(args: TailArgs, session: Session, out: &mut Output) -> Result<Exit, CommandError> {
+async fn follow(args: TailArgs, session: Session, pace: &mut Pace, out: &mut Output) -> Result<Exit, CommandError> {
     let mut feed = Feed::new(session.clone(), args.from);
     let mut types = Types::default();
-    let mut pace = Pace::new(args.rate, Instant::now());
     loop {
         let next = feed.next();
         tokio::pin!(next);
