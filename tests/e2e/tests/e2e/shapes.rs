@@ -76,12 +76,12 @@ fn printed(site: &Site, host: &Host, line: &str, stdin: &str) -> Value {
         .args(line.split_whitespace())
         .args(["-o", "json"])
         .env("WHARF_URL", &host.url);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let shapes = lines.lines().map(|line| shape(&serde_json::from_str(line).unwrap()));
-    shapes.reduce(merged).unwrap_or_else(|| panic!("{line} prints nothing"))
+    shapes.reduce(merged).unwrap_or_else(|| panic!("{line}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The lines of `tail` up to the first that tells of a redriven letter.
@@ -124,7 +124,7 @@ fn looked(site: &Site, host: &Host) -> Value {
 /// Every command that the manual has a page for, those that only have commands below them left out.
 fn commands() -> BTreeSet<String> {
     let folder = tempfile::tempdir().unwrap();
-    assert!(wharf().arg("man").arg(folder.path()).status().unwrap().success());
+    assert!(wharf().arg("man").arg(folder.path()).output().unwrap().status.success());
     let pages = std::fs::read_dir(folder.path()).unwrap();
     let names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     let names: Vec<_> = names.iter().filter_map(|name| name.strip_prefix("wharf-")?.strip_suffix(".1")).collect();
