@@ -29,7 +29,8 @@ const PAGE: usize = 128;
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     bits: u32,
-    hashes: Vec<u32>,
+    /// Halves of the hashes of the first entries, beside each other: a key that is not there is mostly known by them.
+    hashes: [u32; BUCKET_MAX],
     entries: Vec<(Box<[u8]>, Postings)>,
 }
 
@@ -110,15 +111,14 @@ impl Table {
         }
         let bits = whole.bits + 1;
         let mut halves = [Bucket { bits, ..Bucket::default() }, Bucket { bits, ..Bucket::default() }];
-        for (short, entry) in whole.hashes.iter().zip(&whole.entries) {
+        for entry in &whole.entries {
             let [low, high] = &mut halves;
             let half = if hash(&entry.0) >> whole.bits & 1 == 0 { low } else { high };
-            half.hashes.push(*short);
             half.entries.push(entry.clone());
         }
         for (n, mut half) in halves.into_iter().enumerate() {
-            half.hashes.shrink_to_fit();
             half.entries.shrink_to_fit();
+            half.note_hashes();
             self.put(place & ((1 << whole.bits) - 1) | n << whole.bits, bits, &Arc::new(half));
         }
     }
@@ -127,8 +127,17 @@ impl Table {
 impl Bucket {
     #[inline]
     fn find(&self, key: &[u8], short: u32) -> Option<usize> {
-        let same = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| same(own, key));
-        self.hashes.iter().enumerate().filter(|(_, own)| **own == short).map(|(at, _)| at).find(same)
+        let equal = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| same(own, key));
+        let noted = self.hashes.iter().enumerate().filter(|(_, own)| **own == short).map(|(at, _)| at).find(equal);
+        // Beyond that there is something only where the hashes have no bits left.
+        noted.or_else(|| (BUCKET_MAX..self.entries.len()).find(equal))
+    }
+
+    fn note_hashes(&mut self) {
+        self.hashes = [0; BUCKET_MAX];
+        for (own, (key, _)) in self.hashes.iter_mut().zip(&self.entries) {
+            *own = (hash(key) >> 32) as u32;
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -137,8 +146,6 @@ impl Bucket {
 
     fn change(&mut self, key: &[u8], short: u32, change: impl FnOnce(&mut Postings)) {
         let at = self.find(key, short).unwrap_or_else(|| {
-            self.hashes.reserve_exact(1);
-            self.hashes.push(short);
             self.entries.reserve_exact(1);
             self.entries.push((key.into(), Postings::default()));
             self.entries.len() - 1
@@ -146,9 +153,9 @@ impl Bucket {
         let Some((_, entries)) = self.entries.get_mut(at) else { return };
         change(entries);
         if entries.is_empty() {
-            self.hashes.swap_remove(at);
             self.entries.swap_remove(at);
         }
+        self.note_hashes();
     }
 }
 
