@@ -24,7 +24,7 @@ pub(crate) const SURE: u32 = 1 << 31;
 #[derive(Clone, Debug, Default)]
 pub struct RuleMatcher {
     pub(crate) root: Trie<Field>,
-    pub(crate) ways: Slab<Arc<Waiting>>,
+    pub(crate) ways: Slab<Slot>,
     /// The ways that no value leads to: all that they ask for is absence.
     pub(crate) always: Arc<Vec<u32>>,
     /// The first way of each rule.
@@ -33,12 +33,18 @@ pub struct RuleMatcher {
     numbers: Slab<()>,
 }
 
-/// A way of a rule, as it waits behind its door.
-#[derive(Debug)]
-pub(crate) struct Waiting {
+/// What is asked of a way most often, beside each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
     pub(crate) rule: u64,
     /// The number of the rule's first way: a rule is found once, along whichever way.
     pub(crate) first: u32,
+    pub(crate) way: Arc<Waiting>,
+}
+
+/// A way of a rule, as it waits behind its door.
+#[derive(Debug)]
+pub(crate) struct Waiting {
     /// Its fields, with their numbers, by their paths.
     pub(crate) leaves: Box<[(u32, Arc<Leaf>)]>,
     /// Which of them is the door; none for those that are always asked.
@@ -133,12 +139,12 @@ impl RuleMatcher {
             Some(leaf) => self.behind(leaf, Change::Add(id), way.leaves.len()),
             None => Arc::make_mut(&mut self.always).push(id),
         }
-        self.ways.put(id, Arc::new(Waiting { rule, first, leaves, door, next }));
+        self.ways.put(id, Slot { rule, first, way: Arc::new(Waiting { leaves, door, next }) });
     }
 
     /// Takes a way out, and gives the next one of its rule.
     fn give_back(&mut self, id: u32) -> Option<u32> {
-        let way = self.ways.take(id)?;
+        let way = self.ways.take(id)?.way;
         match way.door.and_then(|door| way.leaves.get(door as usize)) {
             Some((_, leaf)) => self.behind(leaf, Change::Remove(id), way.leaves.len()),
             None => {

@@ -31,7 +31,38 @@ struct Bucket {
     bits: u32,
     /// Halves of the hashes of the first entries, beside each other: a key that is not there is mostly known by them.
     hashes: [u32; BUCKET_MAX],
-    entries: Vec<(Box<[u8]>, Postings)>,
+    entries: Vec<(Text, Postings)>,
+}
+
+/// A key: mostly short, and then kept where it is looked at.
+#[derive(Clone, Debug)]
+enum Text {
+    Short(u8, [u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+/// Bytes of a short key: as many as fit beside its length without making entries larger.
+const SHORT: usize = 22;
+
+impl Text {
+    fn new(key: &[u8]) -> Self {
+        let mut short = [0; SHORT];
+        match short.get_mut(..key.len()) {
+            Some(place) => {
+                place.copy_from_slice(key);
+                Self::Short(key.len() as u8, short)
+            }
+            None => Self::Long(key.into()),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// A hash of sixty-four bits, the same in every process: rules are chosen by those who suffer from them.
@@ -113,7 +144,7 @@ impl Table {
         let mut halves = [Bucket { bits, ..Bucket::default() }, Bucket { bits, ..Bucket::default() }];
         for entry in &whole.entries {
             let [low, high] = &mut halves;
-            let half = if hash(&entry.0) >> whole.bits & 1 == 0 { low } else { high };
+            let half = if hash(entry.0.bytes()) >> whole.bits & 1 == 0 { low } else { high };
             half.entries.push(entry.clone());
         }
         for (n, mut half) in halves.into_iter().enumerate() {
@@ -127,7 +158,7 @@ impl Table {
 impl Bucket {
     #[inline]
     fn find(&self, key: &[u8], short: u32) -> Option<usize> {
-        let equal = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| same(own, key));
+        let equal = |at: &usize| self.entries.get(*at).is_some_and(|(own, _)| same(own.bytes(), key));
         let noted = self.hashes.iter().enumerate().filter(|(_, own)| **own == short).map(|(at, _)| at).find(equal);
         // Beyond that there is something only where the hashes have no bits left.
         noted.or_else(|| (BUCKET_MAX..self.entries.len()).find(equal))
@@ -136,7 +167,7 @@ impl Bucket {
     fn note_hashes(&mut self) {
         self.hashes = [0; BUCKET_MAX];
         for (own, (key, _)) in self.hashes.iter_mut().zip(&self.entries) {
-            *own = (hash(key) >> 32) as u32;
+            *own = (hash(key.bytes()) >> 32) as u32;
         }
     }
 
@@ -147,7 +178,7 @@ impl Bucket {
     fn change(&mut self, key: &[u8], short: u32, change: impl FnOnce(&mut Postings)) {
         let at = self.find(key, short).unwrap_or_else(|| {
             self.entries.reserve_exact(1);
-            self.entries.push((key.into(), Postings::default()));
+            self.entries.push((Text::new(key), Postings::default()));
             self.entries.len() - 1
         });
         let Some((_, entries)) = self.entries.get_mut(at) else { return };
@@ -167,6 +198,11 @@ mod tests {
 
     use super::*;
 
+    /// Short keys and long ones.
+    fn name(key: u32) -> String {
+        format!("{key:0width$}", width = 3 + key as usize % 30)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -175,7 +211,7 @@ mod tests {
             let (mut table, mut model) = (Table::default(), HashMap::<u32, Vec<Entry>>::new());
             let mut snapshot = (table.clone(), model.clone());
             for (n, (key, add)) in (0..).zip(&steps) {
-                let (text, list) = (format!("{key:09}"), model.entry(*key).or_default());
+                let (text, list) = (name(*key), model.entry(*key).or_default());
                 if *add {
                     table.change(text.as_bytes(), |postings| postings.add(n));
                     list.push(n);
@@ -188,7 +224,7 @@ mod tests {
             }
             for (table, model) in [(table, model), snapshot] {
                 for key in 0..400 {
-                    let mut found = table.get(format!("{key:09}").as_bytes()).unwrap_or_default().to_vec();
+                    let mut found = table.get(name(key).as_bytes()).unwrap_or_default().to_vec();
                     found.sort_unstable();
                     prop_assert_eq!(found, model.get(&key).cloned().unwrap_or_default());
                 }

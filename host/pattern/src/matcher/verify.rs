@@ -17,15 +17,15 @@ impl RuleMatcher {
         candidates.extend_from_slice(&self.always);
         let mut matched = std::mem::take(&mut scratch.matched);
         for id in &candidates {
-            if self.ways.get(*id).is_some_and(|way| way.matches(json, scratch)) {
+            if self.ways.get(*id).is_some_and(|slot| slot.way.matches(json, scratch)) {
                 matched.push(*id);
             }
         }
         for id in &matched {
-            if let Some(way) = self.ways.get(*id)
-                && scratch.is_new(way.first)
+            if let Some(slot) = self.ways.get(*id)
+                && scratch.is_new(slot.first)
             {
-                scratch.rules.push(way.rule);
+                scratch.rules.push(slot.rule);
             }
         }
         // The room is kept for the next event.
