@@ -176,10 +176,14 @@ mod tests {
 
     use super::*;
 
-    fn read(details: &Details) -> Details {
+    fn written(details: &Details) -> Vec<u8> {
         let mut w = Writer::with_room(64);
         details.put(&mut w);
-        let mut r = Reader::new(&Bytes::from(w.finish()));
+        w.finish()
+    }
+
+    fn read(details: &Details) -> Details {
+        let mut r = Reader::new(&Bytes::from(written(details)));
         let read = Details::take(&mut r).unwrap();
         r.end().unwrap();
         read
@@ -199,6 +203,20 @@ mod tests {
         few_bytes.append(&long);
         assert_eq!(few_bytes.lines().len(), 1);
         assert_eq!(few_bytes.dropped(), u32::try_from(LOG_LINES_KEPT_MAX + 6).unwrap());
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_logs_on_disk_hold() {
+        let mut details = Details { cpu_us: 0x0102, memory_bytes: 1 << 16, ..Details::default() };
+        details.met(Code::LimitCpu);
+        details.log.push(LogLevel::Error, "std", "no");
+        let wanted = [
+            b"\x02\x01\0\0\0\0\0\0\0\0\x01\0\0\0\0\0".as_slice(),
+            b"\x01\0\0\0\x09\0\0\0limit-cpu",
+            b"\0\0\0\0\x01\0\0\0",
+            b"\x04\x03\0\0\0std\x02\0\0\0no",
+        ];
+        assert_eq!(written(&details), wanted.concat());
     }
 
     #[test]
