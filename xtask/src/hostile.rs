@@ -120,17 +120,30 @@ fn queue(kind: &str) -> String {
     kind.replace('.', "-")
 }
 
-/// Two plugins, and a rule for each guest. With little time, or the loops would take all of it.
+/// The guests that wait, and use next to no CPU time: many of them at a time.
+const WAITING: [&str; 2] = ["hostile.sleep", "hostile.slow-loop"];
+
+/// The plugins, and a rule for each guest. With little time, or the loops would take all of it; and few at a time where they
+/// compute, or the neighbours' computing would end them by the wall clock.
 fn config(cases: &[[&str; 3]]) -> String {
     let mut config = String::from("[tenants.demo.buses.default]\n");
-    for (plugin, grants) in
-        [("hostile", "grants = { publish = [\"hostile.*\"], kv = [\"hostile\"] }\n"), ("hoarder", "")]
-    {
-        let limits = "limits = { wall_ms = 500, cpu_ms = 100 }";
-        let _ = writeln!(config, "[tenants.demo.plugins.{plugin}]\ncomponent = \"{plugin}.wasm\"\n{limits}\n{grants}");
+    let grants = "grants = { publish = [\"hostile.*\"], kv = [\"hostile\"] }\n";
+    let computing = "limits = { wall_ms = 60000, cpu_ms = 100, concurrency = 4 }";
+    let waiting = "limits = { wall_ms = 500, cpu_ms = 100, concurrency = 32 }";
+    let plugins = [
+        ("hostile", "hostile", computing, grants),
+        ("hoarder", "hoarder", computing, ""),
+        ("waiting", "hostile", waiting, ""),
+    ];
+    for (plugin, file, limits, grants) in plugins {
+        let _ = writeln!(config, "[tenants.demo.plugins.{plugin}]\ncomponent = \"{file}.wasm\"\n{limits}\n{grants}");
     }
     for [kind, ..] in cases {
-        let plugin = if kind.starts_with("hostile") { "hostile" } else { "hoarder" };
+        let plugin = match kind {
+            kind if WAITING.contains(kind) => "waiting",
+            kind if kind.starts_with("hostile") => "hostile",
+            _ => "hoarder",
+        };
         let queue = queue(kind);
         let target = format!("{{ plugin = \"{plugin}\", retry = {{ attempts = 1 }}, dead_letter = \"{queue}\" }}");
         let _ = writeln!(

@@ -141,7 +141,9 @@ impl Host {
             dispatcher.follow_clock();
         }
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
+        drop(components);
         dispatcher.configure(rules).await?;
+        heap::give_back();
         let recovered = dispatcher.recovered();
         Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings })
     }

@@ -45,7 +45,7 @@ fn hostile(event: Event<Vec<u8>>, cx: &Context) -> Outcome {
             }
         }
         "hostile.kv-bytes" => loop {
-            cx.kv().set("large", [b'x'; 1_000_000])?;
+            cx.kv().set("large", vec![b'x'; 1_000_000])?;
         },
         "hostile.kv-reads" => {
             for n in 0_u64.. {
