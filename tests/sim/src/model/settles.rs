@@ -180,7 +180,15 @@ impl Settled<'_> {
         let panicked = runs.iter().any(|run| matches!(run.ran, Ran::Panicked));
         let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
         let spent = runs.len() > CONFLICTS_MAX;
-        let had_too_often = self.is_quarantined(outcome).map(|right| right && runs.is_empty());
+        // What a run saw may have changed under it; then it is made again, and by now the release may be quarantined.
+        let came_to_nothing = |run: &&Run| match &run.ran {
+            Ran::Ended { reads, writes, .. } => {
+                !reads.is_empty() || writes.iter().any(|write| matches!(write.op, WriteOp::Add(_)))
+            }
+            Ran::Cut | Ran::Contended => true,
+            Ran::Panicked => false,
+        };
+        let had_too_often = self.is_quarantined(outcome).map(|right| right && runs.iter().all(came_to_nothing));
         !effects && if gone { was_gone } else { had_too_often.unwrap_or(panicked || spent) }
     }
 
