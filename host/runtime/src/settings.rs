@@ -78,7 +78,7 @@ pub(crate) fn compiler() -> wasmtime::Result<Config> {
         .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_memory64(false)
-        // A heap of collected objects stays in memory after its instance (docs/decisions/014).
+        // A heap of collected objects stays in memory after its instance (docs/decisions/015).
         .gc_support(false)
         .wasm_exceptions(false)
         .max_wasm_stack(STACK_BYTES)

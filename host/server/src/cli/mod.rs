@@ -23,6 +23,7 @@ mod inspect;
 mod json_text;
 mod kv;
 mod limits;
+mod match_lines;
 mod meant;
 mod output;
 mod pace;

@@ -11,7 +11,7 @@ use super::{
     args::{Cli, Command, Format, Global},
     check, completions, config, dlq, doctor,
     error::{CommandError, Exit, report},
-    events, explain, groups, inspect, kv,
+    events, explain, groups, inspect, kv, match_lines,
     meant::Written,
     output::Output,
     rules, send, stats, tail, top,
@@ -46,6 +46,7 @@ pub fn run() -> ExitCode {
             config::run(&command, below(&known, &matches, &["config", "show"]), &mut Output::new(global.output))
                 .map(Into::into)
         }
+        Command::Match => match_lines::run().map(Into::into).map_err(Into::into),
         Command::Inspect { file } => inspect::run(&file, &mut Output::new(global.output)).map(Into::into),
         Command::Completions { shell } => {
             completions::completions(shell, &mut Output::new(global.output)).map(Into::into)
@@ -108,6 +109,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Doctor(_)
         | Command::Log { .. }
         | Command::Config { .. }
+        | Command::Match
         | Command::Check(_)
         | Command::Inspect { .. }
         | Command::Completions { .. }

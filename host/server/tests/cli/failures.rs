@@ -89,6 +89,21 @@ fn a_code_is_explained_without_any_host() {
 }
 
 #[test]
+fn lines_are_matched_without_any_host() {
+    let asked = concat!(
+        r#"{"pattern": "{\"a\": [300]}", "event": "{\"a\": 3.0e2}"}"#,
+        "\n",
+        r#"{"pattern": {"a": [{"prefix": "x"}]}, "event": {"a": "y"}}"#,
+        "\nbroken\n",
+        r#"{"pattern": {"a": []}, "event": {}}"#,
+    );
+    let ran = Host::start().run_with("match --url http://127.0.0.1:1", asked);
+    let answers: Vec<_> = ran.stdout.lines().collect();
+    assert_eq!((ran.exit, &answers[..2]), (0, &["{\"match\":true}", "{\"match\":false}"][..]));
+    assert!(answers.len() == 4 && answers[2..].iter().all(|answer| answer.starts_with("{\"error\":")), "{answers:?}");
+}
+
+#[test]
 fn a_slip_in_a_name_is_understood() {
     const TENANTS: &str = r#"{"default":"acme","tenants":["acme","other"]}"#;
     // Which names there are is asked for afterwards, and whose they are with it.

@@ -181,6 +181,8 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         say(name, line, "");
     }
     say("rules explain", "rules explain -e -", &event);
+    let asked = format!(r#"{{"pattern": {{"type": ["probe.increment"]}}, "event": {event}}}"#);
+    say("match", "match", &format!("{asked}\nbroken\n"));
     say("rules explain", "rules explain -e -", &event.replace("probe.", "other."));
     site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
