@@ -180,8 +180,10 @@ impl Settled<'_> {
         let panicked = runs.iter().any(|run| matches!(run.ran, Ran::Panicked));
         let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
         let spent = runs.len() > CONFLICTS_MAX;
-        // What a run saw may have changed under it; then it is made again, and by now the release may be quarantined.
+        // What a run saw may have changed under it; then it is made again, and by now the release may be quarantined. A redriven
+        // delivery counts its attempts anew.
         let came_to_nothing = |run: &&Run| match &run.ran {
+            _ if run.frame_ms < self.since_ms => true,
             Ran::Ended { reads, writes, .. } => {
                 !reads.is_empty() || writes.iter().any(|write| matches!(write.op, WriteOp::Add(_)))
             }
