@@ -191,12 +191,7 @@ impl Committer {
         assert!(self.written.is_none(), "at most one frame is unsynced at any time");
         let draft = self.draft.take().unwrap_or_else(|| self.draft());
         let began = self.surroundings.clock.monotonic();
-        let written = if draft.records.is_empty() {
-            self.shared.write().k = draft.before_k;
-            Ok(None)
-        } else {
-            self.write_frame(&draft).map(Some)
-        };
+        let written = if draft.records.is_empty() { Ok(None) } else { self.write_frame(&draft).map(Some) };
         self.written = Some((draft, began));
         written.map(ToSync).map_err(|error| self.failed(chain(&error)))
     }
@@ -259,6 +254,10 @@ impl Committer {
             let answer = self.decided(request, draft, &mut sequenced.state)?;
             draft.committed.answers.push(answer);
             next = if draft.is_full() { None } else { more() };
+        }
+        if draft.records.is_empty() {
+            // Nobody may wait for a frame that may never be written.
+            sequenced.k = draft.before_k;
         }
         Ok(())
     }

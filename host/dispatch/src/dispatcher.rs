@@ -102,8 +102,8 @@ impl Dispatcher {
             meters: Arc::new(Meters::default()),
             quarantine: Quarantine::new(options.host_faults_max),
         });
-        let (held, askers) = (VecDeque::new(), Vec::new());
-        let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0 };
+        let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
+        let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0, committing };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

@@ -138,6 +138,9 @@ impl Scheduler {
         while let Ok((lane, timer)) = self.done.1.try_recv() {
             self.ended(&lane, timer.as_ref());
         }
+        while let Ok(read) = self.read.1.try_recv() {
+            self.hold(read);
+        }
     }
 
     /// Finds what waits since before this start.

@@ -110,14 +110,16 @@ pub struct Surroundings {
 }
 
 /// Runs `read` on a thread that may block, and gives what it returned; absent when the thread did not come to its end.
-pub(crate) async fn blocking<T: Send + 'static>(
-    threads: &dyn Threads,
-    read: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
+/// It begins at once, and not only when somebody waits for it.
+pub(crate) fn blocking<T, F>(threads: &dyn Threads, read: F) -> impl Future<Output = Option<T>> + use<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
     let (sender, done) = tokio::sync::oneshot::channel();
     threads.blocking(Box::new(move || {
         // Whoever asked may have gone away.
         let _ = sender.send(read());
     }));
-    done.await.ok()
+    async move { done.await.ok() }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     pub(crate) askers: Vec<Asker>,
     /// Bytes of requests that it still may hold.
     pub(crate) left: usize,
+    /// Who waits for the frame that is being written and synced.
+    pub(crate) committing: Vec<Asker>,
 }
 
 impl Writer {
@@ -67,13 +69,11 @@ impl Writer {
         loop {
             if self.askers.is_empty() {
                 match self.next().await {
-                    Some(Some(Message::Ask(job))) => match self.room_for(&job).await? {
-                        Some(bytes) => self.sequence(*job, bytes)?,
-                        None => {
-                            answered(job.answer, Err(AskError::Stopping));
+                    Some(Some(Message::Ask(job))) => {
+                        if !self.begin(job).await? {
                             return Ok(false);
                         }
-                    },
+                    }
                     Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
                     Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
                     Some(Some(Message::Stop)) => return self.last_checkpoint().await,
@@ -91,6 +91,22 @@ impl Writer {
                 if let Some(checkpoint) = self.committer.checkpoint_if_due() {
                     self.write_aside(checkpoint);
                 }
+            }
+        }
+    }
+
+    /// Begins a frame with a request, once there is room for it; false when the host stops meanwhile.
+    async fn begin(&mut self, job: Box<Job>) -> Result<bool, CommitFailed> {
+        match self.room_for(&job).await {
+            Ok(Some(bytes)) => self.sequence(*job, bytes).map(|()| true),
+            Ok(None) => {
+                answered(job.answer, Err(AskError::Stopping));
+                Ok(false)
+            }
+            Err(failed) => {
+                // It is told why with all others.
+                self.held.push_front(Message::Ask(job));
+                Err(failed)
             }
         }
     }
@@ -132,27 +148,22 @@ impl Writer {
     /// The bytes of requests that a frame with this one may hold; absent when there is no room for it in the log.
     fn room_now(&mut self, job: &Job) -> Result<Option<usize>, CommitFailed> {
         if self.committer.refuses(&job.request) {
-            return Ok(Some(usize::MAX));
+            // It takes no room. Those that join its frame may, as far as there is some.
+            return Ok(Some(self.committer.make_room(&Request::Follow { by_ms: 0 })?.unwrap_or(0)));
         }
         self.committer.make_room(&job.request)
     }
 
     /// Commits the frame that was gathered, and answers.
     async fn commit(&mut self) -> Result<(), CommitFailed> {
-        let askers = std::mem::take(&mut self.askers);
+        self.committing = std::mem::take(&mut self.askers);
         // A frame that leaves something sequenced behind would put a checkpoint off for ever.
-        let alone = askers.len() < SYNC_ASIDE_FROM || self.committer.is_checkpoint_due();
+        let alone = self.committing.len() < SYNC_ASIDE_FROM || self.committer.is_checkpoint_due();
         let committed = if alone { self.committer.append() } else { self.append_aside().await };
-        match committed {
-            Ok(committed) => {
-                self.answer(askers, committed);
-                Ok(())
-            }
-            Err(failed) => {
-                self.askers.extend(askers);
-                Err(failed)
-            }
-        }
+        let committed = committed?;
+        let askers = std::mem::take(&mut self.committing);
+        self.answer(askers, committed);
+        Ok(())
     }
 
     /// Appends the frame that was gathered while another thread syncs it, and sequences what comes meanwhile.
@@ -179,11 +190,11 @@ impl Writer {
     fn sequence_waiting(&mut self) -> Result<(), CommitFailed> {
         if self.askers.is_empty() {
             let Some(job) = waiting(&mut self.messages, &mut self.held, &mut { usize::MAX }) else { return Ok(()) };
-            match self.room_now(&job)? {
-                Some(bytes) => self.sequence(job, bytes),
-                None => {
+            match self.room_now(&job) {
+                Ok(Some(bytes)) => self.sequence(job, bytes),
+                room => {
                     self.held.push_front(Message::Ask(Box::new(job)));
-                    Ok(())
+                    room.map(drop)
                 }
             }
         } else if !self.committer.is_full()
@@ -287,7 +298,7 @@ impl Writer {
             "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
         );
         self.committer.shared().fail(error.to_owned());
-        for asker in std::mem::take(&mut self.askers) {
+        for asker in std::mem::take(&mut self.committing).into_iter().chain(std::mem::take(&mut self.askers)) {
             answered(asker.answer, Err(AskError::Failed(error.to_owned())));
         }
         loop {
