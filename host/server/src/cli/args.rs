@@ -144,10 +144,9 @@ pub enum Command {
         folder: PathBuf,
     },
     /// Answer whether events match patterns: a question a line on stdin, an answer a line on stdout
-    #[command(after_help = "Example:\n  \
-        echo '{\"pattern\": {\"type\": [\"a\"]}, \"event\": {\"type\": \"a\"}}' | wharf match\n\n\
-        Pattern and event may be JSON texts in strings, so that their spelling counts. An answer is {\"match\": true}, \
-        {\"match\": false} or {\"error\": \"...\"}. The event is matched as it stands.")]
+    #[command(after_help = "Example:\n  wharf match < questions.ndjson\n\n\
+        A question is {\"pattern\": {\"type\": [\"a\"]}, \"event\": {\"type\": \"a\"}}; either may be a JSON text in a string, so that its \
+        spelling counts. An answer is {\"match\": true}, {\"match\": false} or {\"error\": \"...\"}. The event is matched as it stands.")]
     Match,
     /// Say what an error code means and what to do
     #[command(after_help = "Example:\n  wharf explain event-too-large")]
