@@ -4,7 +4,7 @@
 //! Invariant: every time is the other program's, every size the kernel's; this one only shows them.
 
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use super::machine::Machine;
-use super::{Output, folder, say};
+use super::{Output, folder, print, say};
 use crate::guests::{self, Guest, cargo};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
@@ -63,16 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = folder()?;
     let mut report = attempts(&program, &guests)?;
     report.insert("idle".to_owned(), idle(&host, &folder, &guests)?);
-    let machine = Machine::here(&folder);
-    let text = match args.output {
-        Output::Text => text(&report, &machine).context("the report lacks a number")?,
-        Output::Json => {
-            report.insert("machine".to_owned(), serde_json::to_value(&machine)?);
-            serde_json::to_string_pretty(&report)? + "\n"
-        }
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    print(report, args.output, &folder, text)
 }
 
 fn attempts(program: &Path, guests: &[Guest]) -> Result<Map<String, Value>> {

@@ -2,14 +2,13 @@
 //!
 //! Invariant: every number is the other program's; this one only shows them.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use super::machine::Machine;
-use super::{Output, folder, say};
+use super::{Output, folder, print, say};
 use crate::host::binary::{self, Profile};
 
 /// Options of `cargo xtask bench log`.
@@ -31,17 +30,8 @@ pub fn run(args: &Args) -> Result<()> {
     if !done.status.success() {
         bail!("{command:?}: {}", done.status);
     }
-    let mut report: Map<String, Value> = serde_json::from_slice(&done.stdout).context("reading what it measured")?;
-    let machine = Machine::here(&folder);
-    let text = match args.output {
-        Output::Text => text(&report, &machine).context("the report lacks a number")?,
-        Output::Json => {
-            report.insert("machine".to_owned(), serde_json::to_value(&machine)?);
-            serde_json::to_string_pretty(&report)? + "\n"
-        }
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    let report: Map<String, Value> = serde_json::from_slice(&done.stdout).context("reading what it measured")?;
+    print(report, args.output, &folder, text)
 }
 
 fn text(report: &Map<String, Value>, machine: &Machine) -> Option<String> {

@@ -19,11 +19,14 @@ mod redis;
 mod streams;
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde_json::{Map, Value};
 
+use self::machine::Machine;
 use crate::guests::cargo;
 
 /// What is measured.
@@ -65,6 +68,25 @@ fn folder() -> Result<PathBuf> {
     let folder = cargo::workspace(&cargo::repository())?.target.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Prints what a program measured, beside the machine; `text` gives it for people, unless a number is missing.
+fn print(
+    mut report: Map<String, Value>,
+    output: Output,
+    folder: &Path,
+    text: impl FnOnce(&Map<String, Value>, &Machine) -> Option<String>,
+) -> Result<()> {
+    let machine = Machine::here(folder);
+    let text = match output {
+        Output::Text => text(&report, &machine).context("the report lacks a number")?,
+        Output::Json => {
+            report.insert("machine".to_owned(), serde_json::to_value(&machine)?);
+            serde_json::to_string_pretty(&report)? + "\n"
+        }
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
 }
 
 fn say(what: &str) {
