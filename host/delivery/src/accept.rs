@@ -70,7 +70,7 @@ fn decide_admitted(
     now_ms: u64,
     base: Position,
 ) -> Result<Decision, Refused> {
-    if request.rules_version != sequencer.rules_version() {
+    if request.rules_version != sequencer.rules_version(&request.tenant) {
         return Err(Refused::StaleRules);
     }
     if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {

@@ -3,7 +3,7 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, configure, keys, redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, keys, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle,
     tables::{Table, TableError, Tables},
@@ -44,6 +44,10 @@ pub fn apply<T: Tables>(
     match record {
         Record::Configure { document } => {
             configure::apply(document, position, tables);
+            Ok(Vec::new())
+        }
+        Record::Change { tenant, changes } => {
+            change::apply(tenant, changes, position, tables);
             Ok(Vec::new())
         }
         Record::Accept { tenant, bus, event, targets } => {

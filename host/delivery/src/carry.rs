@@ -26,12 +26,12 @@ pub enum CarryRequest {
         /// At most [`CARRIED_EVENTS_MAX`].
         events: Vec<CarriedEvent>,
     },
-    /// Values, if these records hold them still.
-    Values {
+    /// Values and control objects, if these records hold them still.
+    Held {
         /// Whose they are.
         tenant: TenantName,
         /// Where they lie now.
-        values: Vec<(BucketName, String, Position)>,
+        held: Vec<Held>,
         /// Bytes that they and their names take.
         bytes: usize,
     },
@@ -67,6 +67,17 @@ pub struct CarriedEvent {
     pub deliveries: Vec<(DeliveryId, PluginName)>,
 }
 
+/// A row whose bytes lie in a record.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Its table: values or objects.
+    pub table: Table,
+    /// Its key.
+    pub key: Bytes,
+    /// Where it lies now.
+    pub from: Position,
+}
+
 /// A row that is written again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedRow {
@@ -91,7 +102,7 @@ impl Rows {
 pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &T) -> Result<Decision, TableError> {
     let record = match request {
         CarryRequest::Events { tenant, events } => carried_events(tenant, events, base, tables)?,
-        CarryRequest::Values { tenant, values, bytes: _ } => carried_values(tenant, values, base, tables)?,
+        CarryRequest::Held { tenant, held, bytes: _ } => carried_held(tenant, held, base, tables)?,
         CarryRequest::Rules { below_k } => {
             let rules = RulesRow::read(tables, &[])?.filter(|rules| rules.version < below_k);
             rules.map(|rules| Record::Rules { version: rules.version, document: rules.document })
@@ -164,18 +175,17 @@ fn letter_queue(tables: &impl Tables, id: DeliveryId) -> Result<Option<QueueName
     queue.map(Some).ok_or(TableError::Row { table: Table::Letters.name(), source })
 }
 
-fn carried_values(
+fn carried_held(
     tenant: TenantName,
-    candidates: Vec<(BucketName, String, Position)>,
+    candidates: Vec<Held>,
     base: Position,
     tables: &impl Tables,
 ) -> Result<Option<Record>, TableError> {
     let mut rows = Rows::default();
-    for (bucket, name, from) in candidates {
-        let key = keys::value(&tenant, &bucket, &name);
-        if let Some(mut row) = ValueRow::read(tables, &key)?.filter(|row| row.held_at() == from) {
+    for Held { table, key, from } in candidates {
+        if let Some(mut row) = ValueRow::held(tables, table, &key)?.filter(|row| row.held_at() == from) {
             row.place = Some(base);
-            rows.push(Table::Values, key, row.encode());
+            rows.push(table, key.into(), row.encode());
         }
     }
     Ok((!rows.0.is_empty()).then_some(Record::Carry { tenant, events: Vec::new(), rows: rows.0 }))

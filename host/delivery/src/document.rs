@@ -3,9 +3,13 @@
 //! It is the resolved form of `wharf.toml`: files are digests, defaults are filled in, times are milliseconds. Maps are
 //! ordered, so equal documents have equal bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Digest, PluginName, QueueName, RuleName, TenantName};
 
 use crate::RetryPolicy;
@@ -162,13 +166,49 @@ pub struct RuleDocument {
     /// The bus that it listens on.
     pub bus: BusName,
     /// The event pattern.
-    pub pattern: serde_json::Value,
+    pub pattern: PatternText,
     /// What changes an event on its way to the targets, in this order. (Not written where there is none, as it was before
     /// there were transforms: the bytes of such a document stay the same.)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<PluginName>,
     /// Who gets the events that match.
     pub targets: Vec<TargetDocument>,
+    /// Whether it matches anything. (Not written where it does, as before this could be said.)
+    #[serde(default = "enabled", skip_serializing_if = "Clone::clone")]
+    pub enabled: bool,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+/// An event pattern as it was written: spellings of numbers, escapes and members that are there twice count.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PatternText(Box<RawValue>);
+
+impl PatternText {
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for PatternText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for PatternText {}
+
+impl FromStr for PatternText {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
 }
 
 /// One target of a rule.
@@ -197,6 +237,18 @@ mod tests {
         let text = serde_json::to_string(&with).unwrap();
         assert_eq!(text, r#"{"bus":"default","pattern":{"type":["t"]},"transforms":["enrich"],"targets":[]}"#);
         assert_eq!(serde_json::from_str::<RuleDocument>(&text).unwrap(), with);
+        assert!(with.enabled);
+        let off = serde_json::to_string(&RuleDocument { enabled: false, ..with }).unwrap();
+        assert!(off.ends_with(r#""targets":[],"enabled":false}"#), "{off}");
+        assert!(!serde_json::from_str::<RuleDocument>(&off).unwrap().enabled);
+    }
+
+    #[test]
+    fn a_pattern_keeps_its_spelling() {
+        let rule = r#"{"bus":"b","pattern":{"n": [3.0e2, 12345678901234567890123],"n":["\u0041"]},"targets":[]}"#;
+        let read: RuleDocument = serde_json::from_str(rule).unwrap();
+        assert_eq!(read.pattern.as_str(), r#"{"n": [3.0e2, 12345678901234567890123],"n":["\u0041"]}"#);
+        assert_eq!(serde_json::to_string(&read).unwrap(), rule);
     }
 
     #[test]

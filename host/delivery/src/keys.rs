@@ -5,7 +5,7 @@
 
 use wharf_event::{BucketName, PluginName, QueueName, TenantName};
 
-use crate::DeliveryId;
+use crate::{DeliveryId, ObjectKind, ObjectName};
 
 fn join(parts: &[&[u8]], rest: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + rest);
@@ -33,6 +33,22 @@ pub fn bucket(tenant: &TenantName, bucket: &BucketName) -> Vec<u8> {
 pub fn value(tenant: &TenantName, bucket: &BucketName, key: &str) -> Vec<u8> {
     let mut bytes = join(&[tenant.as_str().as_bytes(), bucket.as_str().as_bytes()], key.len());
     bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// `tenant 0 kind`: the prefix of a tenant's objects of one kind.
+#[must_use]
+pub fn objects(tenant: &TenantName, kind: ObjectKind) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], 1);
+    bytes.push(kind.number());
+    bytes
+}
+
+/// `tenant 0 kind name`.
+#[must_use]
+pub fn object(tenant: &TenantName, kind: ObjectKind, name: &ObjectName) -> Vec<u8> {
+    let mut bytes = objects(tenant, kind);
+    bytes.extend_from_slice(name.as_str().as_bytes());
     bytes
 }
 
@@ -104,12 +120,13 @@ pub fn lane_of(key: &[u8]) -> Option<(TenantName, PluginName)> {
     Some((name()?.parse().ok()?, name()?.parse().ok()?))
 }
 
-/// Bucket and name of a value's key.
+/// Tenant, kind and name of an object's key.
 #[must_use]
-pub fn value_parts(key: &[u8]) -> Option<(BucketName, String)> {
-    let mut parts = key.splitn(3, |&byte| byte == 0).skip(1);
-    let mut text = || std::str::from_utf8(parts.next()?).ok();
-    Some((text()?.parse().ok()?, text()?.to_owned()))
+pub fn object_parts(key: &[u8]) -> Option<(TenantName, ObjectKind, &str)> {
+    let mut parts = key.splitn(2, |&byte| byte == 0);
+    let tenant = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    let (kind, name) = parts.next()?.split_first()?;
+    Some((tenant, ObjectKind::from_number(*kind)?, std::str::from_utf8(name).ok()?))
 }
 
 /// The tenant of a key `tenant 0 …`.

@@ -7,6 +7,7 @@
 mod accept;
 mod apply;
 mod carry;
+mod change;
 mod codec;
 mod configure;
 mod dedup;
@@ -29,12 +30,15 @@ mod tables;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
-pub use carry::{CarriedEvent, CarriedRow, CarryRequest};
+pub use carry::{CarriedEvent, CarriedRow, CarryRequest, Held};
+pub use change::{
+    ChangeRequest, Changed, Expected, Object, ObjectChange, ObjectFate, ObjectKind, ObjectName, ObjectWish,
+};
 pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
-    Document, GrantsDocument, HostLimits, LimitsDocument, PluginDocument, RetentionDocument, RuleDocument,
+    Document, GrantsDocument, HostLimits, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
     TargetDocument, TenantDocument,
 };
 pub use ids::{DeliveryId, DeliveryIdError};

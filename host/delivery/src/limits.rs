@@ -33,6 +33,9 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 4_096;
 /// Events that one record carries. Their position's low byte numbers them, from 1.
 pub const CARRIED_EVENTS_MAX: usize = 200;
 
+/// Control objects that one request changes.
+pub const CHANGES_MAX: usize = 1_000;
+
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
 
 use crate::{
-    CarriedRow, DeliveryId, Details, SegmentFacts, Table,
+    CarriedRow, DeliveryId, Details, ObjectChange, SegmentFacts, Table, change,
     codec::{DecodeError, Reader, Writer},
     rows::Row as _,
 };
@@ -43,6 +43,8 @@ pub enum RecordKind {
     Sealed = 9,
     /// An attempt was settled, and what it used and said.
     Settled = 10,
+    /// Control objects of a tenant changed.
+    Change = 11,
 }
 
 /// Who an event is owed to.
@@ -195,10 +197,17 @@ pub enum Record {
     },
     /// What a full segment holds, for retention.
     Sealed(SegmentFacts),
+    /// Control objects changed; their version is the record's position, that of the rule set the frame's k.
+    Change {
+        /// Whose they are.
+        tenant: TenantName,
+        /// What each is from now on.
+        changes: Vec<ObjectChange>,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -209,6 +218,7 @@ impl RecordKind {
         Self::Follow,
         Self::Sealed,
         Self::Settled,
+        Self::Change,
     ];
 
     /// The kind of that number.
@@ -233,6 +243,7 @@ impl Record {
             Record::Cleaned { .. } => RecordKind::Cleaned,
             Record::Follow { .. } => RecordKind::Follow,
             Record::Sealed(_) => RecordKind::Sealed,
+            Record::Change { .. } => RecordKind::Change,
         }
     }
 
@@ -248,7 +259,8 @@ impl Record {
             Record::Accept { tenant, .. }
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
-            | Record::Carry { tenant, .. } => Some(tenant),
+            | Record::Carry { tenant, .. }
+            | Record::Change { tenant, .. } => Some(tenant),
         }
     }
 
@@ -316,6 +328,10 @@ impl Record {
                 w.u64(*by_ms);
             }
             Record::Sealed(facts) => facts.put(&mut w),
+            Record::Change { tenant, changes } => {
+                w.str(tenant.as_str());
+                change::put(changes, &mut w);
+            }
         }
         w.finish()
     }
@@ -359,6 +375,9 @@ impl Record {
             RecordKind::Cleaned => Record::Cleaned { below_k: r.u64("below")? },
             RecordKind::Follow => Record::Follow { by_ms: r.u64("by")? },
             RecordKind::Sealed => Record::Sealed(SegmentFacts::take(&mut r)?),
+            RecordKind::Change => {
+                Record::Change { tenant: r.parse("tenant")?, changes: r.list("changes", change::take)? }
+            }
         };
         r.end()?;
         Ok(record)

@@ -1,24 +1,26 @@
-//! What an old record may still be needed for: events that are owed to somebody, and values that nobody has replaced.
+//! What an old record may still be needed for: events that are owed to somebody, and values and control objects that nobody has
+//! replaced.
 //!
 //! It says what was written there, not whether the state still has it: that is decided where the state is known.
 
-use wharf_event::{BucketName, Event, Position, TenantName};
+use bytes::Bytes;
+use wharf_event::{Event, Position, TenantName};
 
 use crate::{
-    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Record, TargetRef, keys,
+    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Held, ObjectChange, Record, TargetRef, keys,
     rows::Row,
     tables::{Table, TableError},
 };
 
-/// Events and values of one record.
+/// Events, values and objects of one record.
 #[derive(Clone, Debug)]
 pub struct Remains {
     /// Whose they are.
     pub tenant: TenantName,
     /// Events, with everyone that they were owed to.
     pub events: Vec<CarriedEvent>,
-    /// Values, with where they lie.
-    pub values: Vec<(BucketName, String, Position)>,
+    /// Values and control objects.
+    pub held: Vec<Held>,
 }
 
 impl Remains {
@@ -31,17 +33,24 @@ impl Remains {
             Record::Accept { tenant, event, targets, .. } => Self {
                 tenant: tenant.clone(),
                 events: owed(position, event, targets).into_iter().collect(),
-                values: Vec::new(),
+                held: Vec::new(),
             },
             Record::Settle { tenant, published, writes, .. } => {
                 let place = |n| Position { k: position.k, i: position.i + n };
                 let events = (1..).zip(published);
                 let events = events.flat_map(|(n, published)| owed(place(n), &published.event, &published.targets));
                 let written = writes.iter().filter(|write| write.value.is_some());
-                let values = written.map(|write| (write.bucket.clone(), write.key.clone(), position));
-                Self { tenant: tenant.clone(), events: events.collect(), values: values.collect() }
+                let values =
+                    written.map(|write| held(Table::Values, keys::value(tenant, &write.bucket, &write.key), position));
+                Self { tenant: tenant.clone(), events: events.collect(), held: values.collect() }
             }
             Record::Carry { tenant, events, rows } => carried(tenant, events, rows, position)?,
+            Record::Change { tenant, changes } => {
+                let put = changes.iter().filter(|change| change.document.is_some());
+                let key = |change: &ObjectChange| keys::object(tenant, change.kind, &change.name);
+                let objects = put.map(|change| held(Table::Objects, key(change), position)).collect();
+                Self { tenant: tenant.clone(), events: Vec::new(), held: objects }
+            }
             Record::Configure { .. }
             | Record::Redrive { .. }
             | Record::Rules { .. }
@@ -49,8 +58,12 @@ impl Remains {
             | Record::Follow { .. }
             | Record::Sealed(_) => return Ok(None),
         };
-        Ok((!remains.events.is_empty() || !remains.values.is_empty()).then_some(remains))
+        Ok((!remains.events.is_empty() || !remains.held.is_empty()).then_some(remains))
     }
+}
+
+fn held(table: Table, key: impl Into<Bytes>, from: Position) -> Held {
+    Held { table, key: key.into(), from }
 }
 
 /// An event at its first place; none when nobody was owed it.
@@ -76,8 +89,8 @@ fn carried(
         let delivery = match table {
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
-            Table::Values => {
-                values.extend(keys::value_parts(key).map(|(bucket, name)| (bucket, name, position)));
+            Table::Values | Table::Objects => {
+                values.push(held(*table, key.clone(), position));
                 None
             }
             _ => None,
@@ -89,5 +102,5 @@ fn carried(
         }
     }
     events.retain(|event| !event.deliveries.is_empty());
-    Ok(Remains { tenant: tenant.clone(), events, values })
+    Ok(Remains { tenant: tenant.clone(), events, held: values })
 }

@@ -30,13 +30,18 @@ pub(crate) trait Row: Sized {
     }
 
     fn decode(bytes: &Bytes) -> Result<Self, TableError> {
+        Self::decode_of(Self::TABLE, bytes)
+    }
+
+    /// Reads the row of a table that has such rows too.
+    fn decode_of(table: Table, bytes: &Bytes) -> Result<Self, TableError> {
         let decode = || {
             let mut r = Reader::new(bytes);
             let row = Self::take(&mut r)?;
             r.end()?;
             Ok(row)
         };
-        decode().map_err(|source| TableError::Row { table: Self::TABLE.name(), source })
+        decode().map_err(|source| TableError::Row { table: table.name(), source })
     }
 
     fn read(tables: &impl Tables, key: &[u8]) -> Result<Option<Self>, TableError> {
@@ -184,7 +189,7 @@ fn take_place(r: &mut Reader) -> Result<Option<Position>, DecodeError> {
     Ok(if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None })
 }
 
-/// A value with its version.
+/// A value with its version, or a control object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueRow {
     /// Where it was written.
@@ -196,6 +201,14 @@ pub struct ValueRow {
 }
 
 impl ValueRow {
+    /// The row under `key` of one of the tables that hold values.
+    ///
+    /// # Errors
+    /// When the table cannot be read or the row is damaged.
+    pub fn held(tables: &impl Tables, table: Table, key: &[u8]) -> Result<Option<Self>, TableError> {
+        tables.get(table, key)?.map(|row| Self::decode_of(table, &row)).transpose()
+    }
+
     /// The record that holds it now.
     #[must_use]
     pub fn held_at(&self) -> Position {

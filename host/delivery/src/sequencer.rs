@@ -3,11 +3,14 @@
 //! There is one per partition and it is never called from two threads. It keeps what is cheaper to keep than to read: the
 //! deduplication index, the number of unsettled deliveries, the version of the rules.
 
-use wharf_event::{Code, Position};
+use std::collections::HashMap;
+
+use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ConfigureRequest, DeliveryId, ReadKey, Record, RedriveRequest, Redriven,
-    RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, ObjectKind,
+    ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow,
+    accept, carry, change,
     dedup::{Dedup, Fingerprint},
     redrive,
     rows::Row,
@@ -20,6 +23,8 @@ use crate::{
 pub enum Request {
     /// Put a rule set into force.
     Configure(ConfigureRequest),
+    /// Change control objects.
+    Change(ChangeRequest),
     /// Take events.
     Accept(AcceptRequest),
     /// End an attempt.
@@ -54,6 +59,8 @@ pub enum Answer {
         /// The k of its frame.
         version: u64,
     },
+    /// The control objects are as they were wished.
+    Changed(Changed),
     /// An answer for each event, in order.
     Accepted(Vec<Result<Accepted, Refused>>),
     /// The attempt is settled.
@@ -96,6 +103,19 @@ pub enum Refused {
     /// The delivery is settled, or another attempt has its turn.
     #[error("the delivery is not waiting for this attempt")]
     Gone,
+    /// A control object is not what it was taken to be.
+    #[error("{}", match version {
+        Some(version) => format!("there is a `{name}` of version {version}"),
+        None => format!("there is no `{name}`"),
+    })]
+    ObjectChanged {
+        /// Its kind.
+        kind: ObjectKind,
+        /// Its name.
+        name: ObjectName,
+        /// The version that it has; absent when there is none.
+        version: Option<Position>,
+    },
     /// There is no such dead-letter queue.
     #[error("there is no such dead-letter queue")]
     UnknownQueue,
@@ -119,6 +139,7 @@ impl Refused {
             Refused::Conflict { .. } => Code::Conflict,
             Refused::Gone | Refused::UnknownDeadLetter { .. } => Code::DeadLetterUnknown,
             Refused::UnknownQueue => Code::QueueUnknown,
+            Refused::ObjectChanged { .. } => Code::VersionConflict,
         }
     }
 }
@@ -127,14 +148,36 @@ impl Refused {
 pub struct Sequencer {
     pub(crate) dedup: Dedup,
     pub(crate) pending: u64,
-    rules_version: u64,
+    pub(crate) rules: RulesVersions,
+}
+
+/// The versions of the rules in force.
+#[derive(Default)]
+pub(crate) struct RulesVersions {
+    configured: u64,
+    changed: HashMap<TenantName, u64>,
+}
+
+impl RulesVersions {
+    /// That of a tenant's rules: changes of others leave it as it is.
+    pub(crate) fn of(&self, tenant: &TenantName) -> u64 {
+        self.changed.get(tenant).copied().unwrap_or(self.configured)
+    }
+
+    pub(crate) fn change(&mut self, tenant: &TenantName, version: u64) {
+        self.changed.insert(tenant.clone(), version);
+    }
+
+    fn configure(&mut self, version: u64) {
+        (self.configured, self.changed) = (version, HashMap::new());
+    }
 }
 
 impl Sequencer {
     /// A sequencer that has seen nothing yet: `remember` the window's records, then `resume`.
     #[must_use]
     pub fn new(dedup_window_ms: u64) -> Self {
-        Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules_version: 0 }
+        Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules: RulesVersions::default() }
     }
 
     /// Goes on from the state as it is.
@@ -142,7 +185,7 @@ impl Sequencer {
     /// # Errors
     /// When the state cannot be read.
     pub fn resume(&mut self, tables: &impl Tables) -> Result<(), TableError> {
-        self.rules_version = RulesRow::get(tables, &[])?.map_or(0, |row| row.version);
+        self.rules.configure(RulesRow::get(tables, &[])?.map_or(0, |row| row.version));
         self.pending = 0;
         for (_, row) in tables.scan(Table::Stats, &[], std::ops::Bound::Unbounded, usize::MAX)? {
             self.pending += StatsRow::decode(&row)?.pending;
@@ -156,10 +199,10 @@ impl Sequencer {
         self.pending
     }
 
-    /// The version of the rule set in force; 0 before the first.
+    /// The version of a tenant's rules in force; 0 before the first.
     #[must_use]
-    pub fn rules_version(&self) -> u64 {
-        self.rules_version
+    pub fn rules_version(&self, tenant: &TenantName) -> u64 {
+        self.rules.of(tenant)
     }
 
     /// Frame time was brought forward by so many milliseconds: what is remembered is not older for it.
@@ -195,10 +238,11 @@ impl Sequencer {
         }
         match request {
             Request::Configure(ConfigureRequest { document }) => {
-                self.rules_version = base.k;
+                self.rules.configure(base.k);
                 let answer = Answer::Configured { version: base.k };
                 Ok(Ok(Decision { records: vec![Record::Configure { document }], answer }))
             }
+            Request::Change(request) => change::decide(self, request, base, tables),
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),

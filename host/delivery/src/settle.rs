@@ -116,7 +116,7 @@ pub(crate) fn decide<T: Tables>(
     if !stale.is_empty() {
         return Ok(Err(Refused::Conflict { keys: stale }));
     }
-    if !request.published.is_empty() && request.rules_version != sequencer.rules_version() {
+    if !request.published.is_empty() && request.rules_version != sequencer.rules_version(&request.tenant) {
         return Ok(Err(Refused::StaleRules));
     }
     if let Some(refused) = too_many(sequencer, &request) {

@@ -29,11 +29,13 @@ pub enum Table {
     Stats,
     /// What full segments of the log hold, by their first frame.
     Segments,
+    /// Control objects by tenant, kind, name. Their rows are those of values.
+    Objects,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -44,6 +46,7 @@ impl Table {
         Table::Queues,
         Table::Stats,
         Table::Segments,
+        Table::Objects,
     ];
 
     /// The number that it has in records.
@@ -60,6 +63,7 @@ impl Table {
             Table::Queues => 8,
             Table::Stats => 9,
             Table::Segments => 10,
+            Table::Objects => 11,
         }
     }
 
@@ -83,6 +87,7 @@ impl Table {
             Table::Queues => "queues",
             Table::Stats => "stats",
             Table::Segments => "segments",
+            Table::Objects => "objects",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     archive::Archive,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
-    limits::{CONFLICT_RUNS_MAX, RULES_SWAP_WAIT},
+    limits::CONFLICT_RUNS_MAX,
     meters::Meters,
     partition::{AskError, Partition, chain},
     quarantine::Quarantine,
@@ -35,6 +35,9 @@ pub(crate) struct Attempts {
     pub(crate) partition: Partition,
     pub(crate) shared: Arc<Shared>,
     pub(crate) rules: watch::Sender<Arc<RuleSet>>,
+    /// Whoever has it for writing changes the rules: one at a time, from before a change is sequenced until it is in use. Who
+    /// was matched with older ones has it for reading and asks again: so nobody is overtaken by change after change.
+    pub(crate) configuring: tokio::sync::RwLock<()>,
     pub(crate) archive: Archive,
     pub(crate) contention: Arc<Contention>,
     pub(crate) clock: Arc<FrameClock>,
@@ -46,13 +49,6 @@ pub(crate) struct Attempts {
 impl Attempts {
     pub(crate) fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
         self.rules.borrow().concurrency(tenant, plugin)
-    }
-
-    /// Waits until a rule set newer than `version` is in use, or it takes too long.
-    pub(crate) async fn newer_rules(&self, version: u64) {
-        let mut rules = self.rules.subscribe();
-        // Whether it came in time shows when the request is made again.
-        let _ = tokio::time::timeout(RULES_SWAP_WAIT, rules.wait_for(|rules| rules.version() > version)).await;
     }
 }
 

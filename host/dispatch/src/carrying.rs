@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 
 use wharf_delivery::{
-    CarriedEvent, CarryRequest, DeliveryRow, Remains, Table, TableError, Tables, ValueRow, keys,
+    CarriedEvent, CarryRequest, DeliveryRow, Held, Remains, Table, TableError, Tables, ValueRow,
     limits::CARRIED_EVENTS_MAX,
 };
-use wharf_event::{BucketName, Position, TenantName};
+use wharf_event::TenantName;
 
 use crate::limits::{CARRIED_DELIVERIES_MAX, CARRIED_PAGE_BYTES, CARRIED_VALUES_MAX};
 
@@ -17,20 +17,20 @@ use crate::limits::{CARRIED_DELIVERIES_MAX, CARRIED_PAGE_BYTES, CARRIED_VALUES_M
 pub(crate) enum Page {
     /// Events.
     Events(TenantName, Vec<CarriedEvent>),
-    /// Values, and the bytes that they take.
-    Values(TenantName, Vec<(BucketName, String, Position)>, usize),
+    /// Values and control objects, and the bytes that they take.
+    Held(TenantName, Vec<Held>, usize),
 }
 
 impl Page {
     pub(crate) fn into_request(self) -> CarryRequest {
         match self {
             Page::Events(tenant, events) => CarryRequest::Events { tenant, events },
-            Page::Values(tenant, values, bytes) => CarryRequest::Values { tenant, values, bytes },
+            Page::Held(tenant, held, bytes) => CarryRequest::Held { tenant, held, bytes },
         }
     }
 }
 
-/// Pages that are being filled: one open for events and one for values of each tenant.
+/// Pages that are being filled: one open for events and one for what is held, of each tenant.
 #[derive(Default)]
 pub(crate) struct Pages {
     all: Vec<Page>,
@@ -42,13 +42,13 @@ pub(crate) struct Pages {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Events,
-    Values,
+    Held,
 }
 
 impl Pages {
     /// Adds what the state still needs of one record.
     pub(crate) fn add(&mut self, remains: Remains, tables: &impl Tables) -> Result<(), TableError> {
-        let Remains { tenant, events, values } = remains;
+        let Remains { tenant, events, held } = remains;
         for mut event in events {
             let mut needed = Vec::with_capacity(event.deliveries.len());
             for (id, plugin) in event.deliveries {
@@ -62,11 +62,11 @@ impl Pages {
                 self.add_event(&tenant, event);
             }
         }
-        for (bucket, name, from) in values {
-            let row = ValueRow::get(tables, &keys::value(&tenant, &bucket, &name))?;
-            if let Some(row) = row.filter(|row| row.held_at() == from) {
-                let bytes = row.value.len() + name.len();
-                self.add_value(&tenant, (bucket, name, from), bytes);
+        for one in held {
+            let row = ValueRow::held(tables, one.table, &one.key)?;
+            if let Some(row) = row.filter(|row| row.held_at() == one.from) {
+                let bytes = row.value.len() + one.key.len();
+                self.add_held(&tenant, one, bytes);
             }
         }
         Ok(())
@@ -101,16 +101,16 @@ impl Pages {
         }
     }
 
-    fn add_value(&mut self, tenant: &TenantName, value: (BucketName, String, Position), bytes: usize) {
+    fn add_held(&mut self, tenant: &TenantName, one: Held, bytes: usize) {
         self.bytes += bytes;
-        match self.open(tenant, Kind::Values) {
-            Some(Page::Values(_, values, before))
-                if values.len() < CARRIED_VALUES_MAX && *before + bytes <= CARRIED_PAGE_BYTES =>
+        match self.open(tenant, Kind::Held) {
+            Some(Page::Held(_, held, before))
+                if held.len() < CARRIED_VALUES_MAX && *before + bytes <= CARRIED_PAGE_BYTES =>
             {
-                values.push(value);
+                held.push(one);
                 *before += bytes;
             }
-            _ => self.begin(tenant, Kind::Values, Page::Values(tenant.clone(), vec![value], bytes)),
+            _ => self.begin(tenant, Kind::Held, Page::Held(tenant.clone(), vec![one], bytes)),
         }
     }
 }

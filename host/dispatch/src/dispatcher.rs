@@ -8,10 +8,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
-use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, ConfigureRequest, RedriveRequest, Redriven, Refused, Request,
-    RulesRow,
-};
+use wharf_delivery::{AcceptEvent, AcceptRequest, Accepted, Answer, RedriveRequest, Redriven, Refused, Request};
 use wharf_event::{BusName, Event, TenantName};
 use wharf_state::State;
 
@@ -22,7 +19,7 @@ use crate::{
     clock::Step,
     committer::Committer,
     figures::{self, Figures, StateFigures},
-    limits::{HOST_FAULTS_MAX, MATCHES_MAX},
+    limits::HOST_FAULTS_MAX,
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition, chain},
     quarantine::Quarantine,
@@ -63,10 +60,9 @@ pub enum AcceptError {
 /// A running partition with its scheduler.
 #[derive(Clone)]
 pub struct Dispatcher {
-    attempts: Arc<Attempts>,
+    pub(crate) attempts: Arc<Attempts>,
     stopping: watch::Sender<bool>,
     tasks: Arc<Mutex<Tasks>>,
-    configuring: Arc<tokio::sync::Mutex<()>>,
     recovered: Recovered,
 }
 
@@ -95,6 +91,7 @@ impl Dispatcher {
             partition: Partition::new(sender.clone(), Arc::clone(&surroundings.clock)),
             shared: committer.shared(),
             rules: watch::channel(Arc::new(RuleSet::default())).0,
+            configuring: tokio::sync::RwLock::default(),
             archive: committer.archive(),
             contention: Arc::default(),
             clock: committer.clock(),
@@ -119,7 +116,7 @@ impl Dispatcher {
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some((scheduler, cleaner)) };
-        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), configuring: Arc::default(), recovered })
+        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), recovered })
     }
 
     /// What opening found.
@@ -138,29 +135,6 @@ impl Dispatcher {
         }
     }
 
-    /// Puts a rule set into force: durable first, then in use. An equal one changes nothing.
-    ///
-    /// # Errors
-    /// When the log failed or the document cannot be written as JSON.
-    pub async fn configure(&self, rules: RuleSet) -> Result<u64, AskError> {
-        // One at a time, so that rule sets come into use in the order in which they came into force.
-        let _turn = self.configuring.lock().await;
-        let document = serde_json::to_vec(rules.document()).map_err(|error| AskError::Failed(error.to_string()))?;
-        let in_force = self.read(|state| RulesRow::get(state, &[])).await?;
-        let version = match in_force.map_err(|error| AskError::Failed(error.to_string()))? {
-            Some(row) if row.document == document => row.version,
-            _ => {
-                let request = ConfigureRequest { document: document.into() };
-                match self.attempts.partition.ask(Request::Configure(request)).await? {
-                    Answer::Configured { version } => version,
-                    _ => return Err(AskError::Stopping),
-                }
-            }
-        };
-        self.attempts.rules.send_replace(Arc::new(rules.with_version(version)));
-        Ok(version)
-    }
-
     /// The rule set in use.
     #[must_use]
     pub fn rules(&self) -> Arc<RuleSet> {
@@ -177,7 +151,8 @@ impl Dispatcher {
         bus: &BusName,
         events: Vec<Event>,
     ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
-        for _ in 0..MATCHES_MAX {
+        let mut turn = None;
+        loop {
             let rules = self.rules();
             let mut matched = Vec::with_capacity(events.len());
             for event in &events {
@@ -186,7 +161,7 @@ impl Dispatcher {
             let request = AcceptRequest {
                 tenant: tenant.clone(),
                 bus: bus.clone(),
-                rules_version: rules.version(),
+                rules_version: rules.version_of(tenant),
                 events: matched,
             };
             match self.attempts.partition.ask(Request::Accept(request)).await {
@@ -196,11 +171,12 @@ impl Dispatcher {
                     return Ok(answers);
                 }
                 Ok(_) => return Err(AskError::Stopping.into()),
-                Err(AskError::Refused(Refused::StaleRules)) => self.attempts.newer_rules(rules.version()).await,
+                Err(AskError::Refused(Refused::StaleRules)) if turn.is_none() => {
+                    turn = Some(self.attempts.configuring.read().await);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(AskError::from(Refused::StaleRules).into())
     }
 
     /// Moves dead letters back to their targets: at most a page of them.

@@ -37,11 +37,11 @@ pub const TENANT_ATTEMPTS_AT_A_TIME: u32 = ATTEMPTS_AT_A_TIME / 4 * 3;
 /// Bytes of events that wait in memory for their first attempt; others are read from the log when their turn comes.
 pub const HELD_EVENT_BYTES: usize = 64 << 20;
 
-/// How often a request is matched anew because the rules changed under it.
-pub const MATCHES_MAX: u32 = 3;
+/// Rules of one event bus.
+pub const RULES_PER_BUS_MAX: usize = 250_000;
 
-/// How long a request waits for a rule set that was sequenced but is not in use yet.
-pub const RULES_SWAP_WAIT: Duration = Duration::from_secs(5);
+/// Control objects that are read from the state at a time.
+pub const OBJECTS_PAGE: usize = 1_000;
 
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;

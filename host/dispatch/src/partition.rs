@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    Answer, CarriedEvent, CarryRequest, Due, PublishRequest, RedriveWhich, Refused, Request, SettleRequest, TargetRef,
-    WriteOp, WriteRequest,
+    Answer, CarriedEvent, CarryRequest, Due, ObjectWish, PublishRequest, RedriveWhich, Refused, Request, SettleRequest,
+    TargetRef, WriteOp, WriteRequest,
     limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
@@ -137,6 +137,13 @@ pub(crate) fn size(request: &Request) -> usize {
     };
     match request {
         Request::Configure(configure) => configure.document.len() + RECORD,
+        Request::Change(change) => {
+            let wish = |wish: &ObjectWish| {
+                let document = wish.document.as_ref().map_or(0, |document| document.len());
+                wish.name.as_str().len() + document + LENGTHS
+            };
+            change.wishes.iter().map(wish).sum::<usize>() + RECORD
+        }
         Request::Accept(accept) => accept.events.iter().map(|one| event(&one.event, &one.targets)).sum(),
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {
@@ -173,7 +180,7 @@ fn carried_size(request: &CarryRequest) -> usize {
             };
             events.iter().map(one).sum::<usize>() + ROW
         }
-        CarryRequest::Values { values, bytes, .. } => bytes + values.len() * ROW + ROW,
+        CarryRequest::Held { held, bytes, .. } => bytes + held.len() * ROW + ROW,
         CarryRequest::Sums { buckets, queues, .. } => (buckets.len() + queues.len() + 2) * ROW,
         // What it was when it came into force, which fitted.
         CarryRequest::Rules { .. } => FRAME_GATHER_BYTES,

@@ -1,4 +1,7 @@
-//! The rule set in use: patterns compiled, plugins resolved to releases. It is swapped as a whole.
+//! The rule set in use: patterns compiled, plugins resolved to releases. How it is made stands in `compile.rs`.
+//!
+//! Invariant: a rule set never changes. A change makes another one, which shares with it whatever is the same; readers use the
+//! one that they have, and never wait.
 
 use std::{
     cell::RefCell,
@@ -6,63 +9,13 @@ use std::{
     sync::Arc,
 };
 
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_capability::Grants;
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
-use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
-use wharf_pattern::{Mismatch, Pattern, PatternError, RuleMatcher, Scratch, Subject};
+use wharf_event::{BusName, Event, PluginName, RuleName, TenantName};
+use wharf_pattern::{Mismatch, Pattern, RuleMatcher, Scratch, Subject};
 
-use crate::{
-    handler::Handler,
-    transform::{Step, Transforms},
-};
-
-/// What can be called, by its digest.
-pub type Releases = HashMap<Digest, Arc<dyn Handler>>;
-
-/// A document that cannot be put to use.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RulesError {
-    /// A rule's pattern is wrong.
-    #[error("tenant {tenant}, rule {rule}: {source}")]
-    Pattern {
-        /// Whose rule.
-        tenant: TenantName,
-        /// Which rule.
-        rule: RuleName,
-        /// What is wrong.
-        source: PatternError,
-    },
-    /// A bus has too many rules.
-    #[error("tenant {tenant}, rule {rule}: {source}")]
-    Rules {
-        /// Whose rule.
-        tenant: TenantName,
-        /// The one that is too much.
-        rule: RuleName,
-        /// What there is too much of.
-        source: wharf_pattern::RulesError,
-    },
-    /// A plugin names a component that was not given.
-    #[error("tenant {tenant}, plugin {plugin}: there is no component {release}")]
-    Release {
-        /// Whose plugin.
-        tenant: TenantName,
-        /// Which plugin.
-        plugin: PluginName,
-        /// The digest that it names.
-        release: Digest,
-    },
-    /// A rule names a transform that is none.
-    #[error("tenant {tenant}, rule {rule}: there is no transform {plugin}")]
-    Transform {
-        /// Whose rule.
-        tenant: TenantName,
-        /// Which rule.
-        rule: RuleName,
-        /// What it names.
-        plugin: PluginName,
-    },
-}
+use crate::{handler::Handler, transform::Step};
 
 /// Why nothing was matched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,21 +40,42 @@ pub struct Plugin {
     pub limits: LimitsDocument,
 }
 
+/// Where a rule was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the configuration file: only there it can be changed.
+    File,
+    /// While the host ran: it is a control object.
+    Object,
+}
+
 /// A rule of a bus.
 pub struct Rule {
     /// Its name.
     pub name: RuleName,
+    /// The bus that it listens on.
+    pub bus: BusName,
     /// Its pattern.
     pub pattern: Pattern,
     /// Who gets what it matches.
     pub targets: Vec<TargetDocument>,
+    /// Whether it matches anything.
+    pub enabled: bool,
+    /// Where it was made.
+    pub origin: Origin,
+    /// What changes an event on its way to the targets, in this order.
+    pub(crate) steps: Vec<Arc<Step>>,
+    /// Its number in the bus's matcher.
+    pub(crate) number: u64,
 }
 
-/// The rules of a bus, in the order of their names, and all their patterns at once: each has the number of its place.
-#[derive(Default)]
-struct Bus {
-    rules: Vec<Rule>,
-    matcher: RuleMatcher,
+/// A bus: the patterns of its enabled rules at once, and the rules by the numbers that they have there.
+#[derive(Clone, Default)]
+pub(crate) struct Bus {
+    pub(crate) matcher: RuleMatcher,
+    pub(crate) numbered: HashTrieMapSync<u64, Arc<Rule>>,
+    /// The number of the next rule: none comes twice.
+    pub(crate) next: u64,
 }
 
 thread_local! {
@@ -109,86 +83,37 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-#[derive(Default)]
-struct Tenant {
-    buses: HashMap<BusName, Bus>,
-    plugins: HashMap<PluginName, Arc<Plugin>>,
-    /// By the rule that they belong to.
-    transforms: HashMap<RuleName, Vec<Arc<Step>>>,
+#[derive(Clone, Default)]
+pub(crate) struct Tenant {
+    pub(crate) version: u64,
+    pub(crate) buses: BTreeMap<BusName, Arc<Bus>>,
+    pub(crate) plugins: Arc<HashMap<PluginName, Arc<Plugin>>>,
+    pub(crate) transforms: Arc<HashMap<PluginName, Arc<Step>>>,
+    pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
 }
 
 /// Everything that events are matched with.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct RuleSet {
-    version: u64,
-    document: Document,
-    tenants: HashMap<TenantName, Tenant>,
+    pub(crate) version: u64,
+    pub(crate) document: Arc<Document>,
+    pub(crate) tenants: HashTrieMapSync<TenantName, Arc<Tenant>>,
 }
 
 impl RuleSet {
-    /// Compiles a document.
-    ///
-    /// # Errors
-    /// When a pattern is wrong, a component is missing, or a rule's transform is none.
-    pub fn new(document: Document, releases: &Releases, transforms: &Transforms) -> Result<Self, RulesError> {
-        let mut tenants = HashMap::new();
-        for (name, from) in &document.tenants {
-            let mut tenant = Tenant::default();
-            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Bus::default())));
-            let mut of_tenant = HashMap::new();
-            for (plugin, from) in &from.plugins {
-                if let Some(transform) = transforms.get(&from.release).cloned() {
-                    let step = Step::new((plugin.clone(), from.release), transform, from.limits);
-                    of_tenant.insert(plugin.clone(), Arc::new(step));
-                    continue;
-                }
-                let Some(handler) = releases.get(&from.release).cloned() else {
-                    let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
-                    return Err(RulesError::Release { tenant, plugin, release });
-                };
-                let config = Arc::new(from.config.clone());
-                let grants = Arc::new(Grants::new(&from.grants));
-                let ready = Plugin { handler, config, grants, limits: from.limits };
-                tenant.plugins.insert(plugin.clone(), Arc::new(ready));
-            }
-            for (rule, from) in &from.rules {
-                let pattern = Pattern::parse(&from.pattern).map_err(|source| RulesError::Pattern {
-                    tenant: name.clone(),
-                    rule: rule.clone(),
-                    source,
-                })?;
-                let bus = tenant.buses.entry(from.bus.clone()).or_default();
-                bus.matcher.insert(bus.rules.len() as u64, &pattern).map_err(|source| RulesError::Rules {
-                    tenant: name.clone(),
-                    rule: rule.clone(),
-                    source,
-                })?;
-                bus.rules.push(Rule { name: rule.clone(), pattern, targets: from.targets.clone() });
-                let find = |plugin: &PluginName| {
-                    let (tenant, rule, plugin) = (name.clone(), rule.clone(), plugin.clone());
-                    of_tenant.get(&plugin).cloned().ok_or(RulesError::Transform { tenant, rule, plugin })
-                };
-                let found = from.transforms.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-                tenant.transforms.insert(rule.clone(), found);
-            }
-            tenants.insert(name.clone(), tenant);
-        }
-        Ok(Self { version: 0, document, tenants })
-    }
-
-    /// The same rule set under the version that the log gave it.
-    #[must_use]
-    pub fn with_version(self, version: u64) -> Self {
-        Self { version, ..self }
-    }
-
     /// The version; 0 before the first.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// What it was made from.
+    /// The version that a tenant's part has: changes of others leave it as it is. 0 where there is no such tenant.
+    #[must_use]
+    pub fn version_of(&self, tenant: &TenantName) -> u64 {
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.version)
+    }
+
+    /// The configuration that it was made from, control objects aside.
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.document
@@ -200,17 +125,39 @@ impl RuleSet {
         self.tenants.contains_key(tenant)
     }
 
-    /// The rules of a bus, in the order of their names.
+    /// A rule of a tenant.
+    #[must_use]
+    pub fn rule(&self, tenant: &TenantName, rule: &RuleName) -> Option<&Rule> {
+        Some(self.tenants.get(tenant)?.rules.get(rule)?.as_ref())
+    }
+
+    /// The rules of a bus in the order of their names, those behind `after` only.
     ///
     /// # Errors
     /// When there is no such tenant or bus.
-    pub fn bus(&self, tenant: &TenantName, bus: &BusName) -> Result<&[Rule], Unknown> {
-        self.on(tenant, bus).map(|bus| bus.rules.as_slice())
+    pub fn rules<'a>(
+        &'a self,
+        tenant: &TenantName,
+        bus: &'a BusName,
+        after: Option<&'a RuleName>,
+    ) -> Result<impl Iterator<Item = &'a Rule> + use<'a>, Unknown> {
+        let of = self.of(tenant)?;
+        on(of, tenant, bus)?;
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let rules = of.rules.range::<RuleName, _>((from, std::ops::Bound::Unbounded));
+        Ok(rules.map(|(_, rule)| rule.as_ref()).filter(move |rule| rule.bus == *bus))
     }
 
-    fn on(&self, tenant: &TenantName, bus: &BusName) -> Result<&Bus, Unknown> {
-        let of = self.tenants.get(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
-        of.buses.get(bus).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))
+    /// Whether there is such a bus.
+    ///
+    /// # Errors
+    /// What there is not.
+    pub fn check_bus(&self, tenant: &TenantName, bus: &BusName) -> Result<(), Unknown> {
+        on(self.of(tenant)?, tenant, bus).map(drop)
+    }
+
+    fn of(&self, tenant: &TenantName) -> Result<&Tenant, Unknown> {
+        self.tenants.get(tenant).map(Arc::as_ref).ok_or_else(|| Unknown::Tenant(tenant.clone()))
     }
 
     /// Who an event on a bus is owed to, in the order of the rules' names.
@@ -218,21 +165,23 @@ impl RuleSet {
     /// # Errors
     /// When there is no such tenant or bus.
     pub fn targets(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<TargetRef>, Unknown> {
-        let Bus { rules, matcher } = self.on(tenant, bus)?;
-        if rules.is_empty() {
+        let Bus { matcher, numbered, .. } = on(self.of(tenant)?, tenant, bus)?;
+        if matcher.is_empty() {
             return Ok(Vec::new());
         }
-        let mut matched = SCRATCH.with_borrow_mut(|scratch| matcher.matches_event(event, scratch).to_vec());
-        matched.sort_unstable();
+        let mut matched: Vec<&Rule> = SCRATCH.with_borrow_mut(|scratch| {
+            let numbers = matcher.matches_event(event, scratch).iter();
+            numbers.filter_map(|number| numbered.get(number).map(Arc::as_ref)).collect()
+        });
+        matched.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let refs = |rule: &Rule| -> Vec<TargetRef> {
             let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), plugin: target.plugin.clone() };
             rule.targets.iter().map(target).collect()
         };
-        let matched = matched.into_iter().filter_map(|number| rules.get(usize::try_from(number).ok()?));
-        Ok(matched.flat_map(refs).collect())
+        Ok(matched.into_iter().flat_map(refs).collect())
     }
 
-    /// What each rule of a bus says to an event.
+    /// What each enabled rule of a bus says to an event.
     ///
     /// # Errors
     /// When there is no such tenant or bus.
@@ -242,22 +191,26 @@ impl RuleSet {
         bus: &BusName,
         event: &Event,
     ) -> Result<Vec<(&Rule, Option<Mismatch>)>, Unknown> {
+        let of = self.of(tenant)?;
+        on(of, tenant, bus)?;
         let subject = Subject::of(event);
-        Ok(self.bus(tenant, bus)?.iter().map(|rule| (rule, rule.pattern.explain(&subject))).collect())
+        let rules = of.rules.values().filter(|rule| rule.enabled && rule.bus == *bus);
+        Ok(rules.map(|rule| (rule.as_ref(), rule.pattern.explain(&subject))).collect())
     }
 
     /// The plugin and the policy behind a target; absent when the rule or the plugin is gone.
     #[must_use]
     pub fn resolve(&self, tenant: &TenantName, target: &TargetRef) -> Option<(Arc<Plugin>, &TargetDocument)> {
-        let plugin = self.tenants.get(tenant)?.plugins.get(&target.plugin)?;
-        let rule = self.document.tenants.get(tenant)?.rules.get(&target.rule)?;
+        let of = self.tenants.get(tenant)?;
+        let plugin = of.plugins.get(&target.plugin)?;
+        let rule = of.rules.get(&target.rule)?;
         let policy = rule.targets.iter().find(|candidate| candidate.plugin == target.plugin)?;
         Some((Arc::clone(plugin), policy))
     }
 
     /// What changes an event on its way to the targets of a rule, in this order.
     pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> &[Arc<Step>] {
-        self.tenants.get(tenant).and_then(|tenant| tenant.transforms.get(rule)).map_or(&[], Vec::as_slice)
+        self.rule(tenant, rule).map_or(&[], |rule| rule.steps.as_slice())
     }
 
     /// Attempts that a plugin may make at a time.
@@ -266,4 +219,8 @@ impl RuleSet {
         let found = self.tenants.get(tenant).and_then(|tenant| tenant.plugins.get(plugin));
         found.map_or(LimitsDocument::default(), |plugin| plugin.limits).concurrency
     }
+}
+
+fn on<'a>(of: &'a Tenant, tenant: &TenantName, bus: &BusName) -> Result<&'a Bus, Unknown> {
+    of.buses.get(bus).map(Arc::as_ref).ok_or_else(|| Unknown::Bus(tenant.clone(), bus.clone()))
 }

@@ -92,6 +92,7 @@ pub(crate) async fn settle(
     slot: &Arc<Slot>,
 ) -> Result<(), AskError> {
     let Waiting { id, row, .. } = waiting;
+    let mut turn = None;
     loop {
         let rules = Arc::clone(&attempts.rules.borrow());
         let matched = |event: &Event| {
@@ -112,7 +113,7 @@ pub(crate) async fn settle(
             attempt: with.attempt.clone(),
             outcome: with.outcome.clone(),
             reads: with.reads.clone(),
-            rules_version: rules.version(),
+            rules_version: rules.version_of(&row.tenant),
             published: with.published.iter().map(matched).collect(),
             writes: with.writes.clone(),
         };
@@ -122,7 +123,9 @@ pub(crate) async fn settle(
                 return Ok(());
             }
             Ok(_) | Err(AskError::Refused(Refused::Gone)) => return Ok(()),
-            Err(AskError::Refused(Refused::StaleRules)) => attempts.newer_rules(rules.version()).await,
+            Err(AskError::Refused(Refused::StaleRules)) if turn.is_none() => {
+                turn = Some(attempts.configuring.read().await);
+            }
             Err(error) => return Err(error),
         }
     }

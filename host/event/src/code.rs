@@ -69,6 +69,12 @@ codes! {
     KeyUnknown "key-unknown" 404 "The bucket has no such key";
     QueueUnknown "queue-unknown" 404 "There is no such queue";
     DeadLetterUnknown "dead-letter-unknown" 404 "The queue has no such dead letter";
+    RuleUnknown "rule-unknown" 404 "The event bus has no such rule";
+    RuleInvalid "rule-invalid" 422 "The rule cannot be put to use";
+    RuleOfFile "rule-of-file" 409 "The rule stands in the configuration file";
+    RuleElsewhere "rule-elsewhere" 409 "A rule of that name listens on another event bus";
+    RulesTooMany "rules-too-many" 409 "The event bus has as many rules as it can hold";
+    VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
     Overloaded "overloaded" 503 "The host has as much work as it can hold";
     DiskFull "disk-full" 503 "The disk has only its reserve left";

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::{net::TcpListener, runtime};
-use wharf_dispatch::{Dispatcher, FolderHome, Options, Recovered, Surroundings};
+use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Options, Recovered, RuleSet, Surroundings};
 use wharf_event::Code;
 use wharf_gateway::ServeOptions;
 use wharf_runtime::{ArtifactCache, Runtime};
@@ -142,7 +142,7 @@ impl Host {
         }
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         drop(components);
-        dispatcher.configure(rules).await?;
+        configure(&dispatcher, rules).await?;
         heap::give_back();
         let recovered = dispatcher.recovered();
         Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings })
@@ -210,7 +210,7 @@ impl Reloader {
     /// When it cannot be made durable; then what was in force stays.
     pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
-        self.dispatcher.configure(loaded.rules).await?;
+        configure(&self.dispatcher, loaded.rules).await?;
         Ok(loaded.files)
     }
 
@@ -219,6 +219,17 @@ impl Reloader {
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
     }
+}
+
+/// Puts rules into force.
+async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
+    dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
+        ConfigureError::Rules(source) => {
+            let help = "keep what that rule needs in the file, or remove the rule first: `wharf rules rm`";
+            Failure::new(source.code(), error.to_string(), help).into()
+        }
+        ConfigureError::Ask(_) => error.into(),
+    })
 }
 
 /// Compiling takes all cores and up to seconds, so it has a thread of its own.

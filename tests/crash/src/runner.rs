@@ -102,8 +102,10 @@ impl Runner {
     }
 
     fn note(&mut self, answers: &[Answer], sent: Vec<Event>) {
-        if let Some(Answer::Configured { version }) = answers.first() {
-            self.rules_version = *version;
+        match answers.first() {
+            Some(Answer::Configured { version }) => self.rules_version = *version,
+            Some(Answer::Changed(changed)) => self.rules_version = changed.rules_version,
+            _ => {}
         }
         let accepted = answers.iter().filter_map(|answer| match answer {
             Answer::Accepted(accepted) => Some(accepted.iter().flatten()),

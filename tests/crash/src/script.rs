@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Outcome, PublishRequest,
-    RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId, Expected,
+    ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest, RedriveWhich, Remains, Request,
+    SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
 };
-use wharf_event::{Code, Digest, Event, EventBuilder, Position, TenantName};
+use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
 use crate::runner::{BrokenOff, Runner};
 
@@ -71,6 +72,17 @@ fn publish(id: &str) -> PublishRequest {
     PublishRequest { event: event(id, 20), targets: targets(1), queues: Vec::new() }
 }
 
+/// Control objects that come, by their documents, or go.
+fn change(wishes: &[(&str, Option<&'static str>)]) -> Request {
+    let wish = |(rule, document): &(&str, Option<&'static str>)| ObjectWish {
+        kind: ObjectKind::Rule,
+        name: ObjectName::from(&name::<RuleName>(rule)),
+        document: document.map(|text| Bytes::from_static(text.as_bytes())),
+        expected: Expected::Any,
+    };
+    Request::Change(ChangeRequest { tenant: tenant(), wishes: wishes.iter().map(wish).collect() })
+}
+
 fn settling(settle: SettleRequest) -> Request {
     Request::Settle(Box::new(settle))
 }
@@ -107,6 +119,7 @@ fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
     let mut publishing = ack(a, 0, 1, &[("n", WriteOp::Add(5)), ("gone", WriteOp::Set(Bytes::from_static(b"soon")))]);
     (publishing.published, publishing.rules_version) = (vec![publish("p"), publish("q")], run.rules_version);
     let published = positions(&run.ask(vec![settling(publishing)])?);
+    run.ask(vec![change(&[("kept", Some("k")), ("other", Some("o"))])])?;
     run.freeze()?;
     // A duplicate beside new ones, and two requests in one frame.
     let batch = vec![(event("c", 10), 1), (event("a", 40), 2), (event("d", 10), 0)];
@@ -118,6 +131,8 @@ fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
     let child = published.first().map(|p| Position { k: p.k, i: p.i + 1 }).unwrap_or(Position::ZERO);
     run.ask(vec![settling(ack(child, 0, 1, &[("n", WriteOp::Add(2)), ("gone", WriteOp::Delete)]))])?;
     run.committer()?.idle()?;
+    // One goes and one comes in one record; what is so already is in none.
+    run.ask(vec![change(&[("other", None), ("kept", Some("k")), ("new", Some("n"))])])?;
     for n in 0..4 {
         run.ask(vec![accept(run.rules_version, vec![(event(&format!("large-{n}"), 2_500), 0)])])?;
     }
@@ -143,6 +158,7 @@ fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
         return Err(BrokenOff("the clock's step is not followed".into()));
     }
     run.ask(vec![accept(run.rules_version, vec![(event("e", 60), 1)])])?;
+    run.ask(vec![change(&[("new", Some("nn"))])])?;
     clean(run)?;
     run.freeze()?;
     run.ask(vec![accept(run.rules_version, vec![(event("f", 60), 1)])])?;
@@ -168,9 +184,9 @@ fn clean(run: &mut Runner) -> Result<(), BrokenOff> {
         let items = archive.frame(k).map_err(|error| BrokenOff(error.to_string()))?;
         for item in items {
             let remains = Remains::of(&item.record, item.position).map_err(|error| BrokenOff(error.to_string()))?;
-            let Some(Remains { tenant, events, values }) = remains else { continue };
+            let Some(Remains { tenant, events, held }) = remains else { continue };
             let carry = CarryRequest::Events { tenant: tenant.clone(), events };
-            let values = CarryRequest::Values { tenant, values, bytes: 0 };
+            let values = CarryRequest::Held { tenant, held, bytes: 0 };
             run.ask(vec![Request::Carry(carry), Request::Carry(values)])?;
         }
     }

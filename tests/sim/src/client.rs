@@ -6,12 +6,15 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use wharf_delivery::{RedriveRequest, RedriveWhich, Table, Tables as _, ValueRow, keys};
+use wharf_delivery::{
+    Changed, Expected, Object, ObjectKind, ObjectName, ObjectWish, RedriveRequest, RedriveWhich, Table, Tables as _,
+    ValueRow, keys,
+};
 use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
-use wharf_event::{BucketName, Event, EventBuilder, QueueName, TenantName};
+use wharf_event::{BucketName, Event, EventBuilder, QueueName, RuleName, TenantName};
 
 use crate::{
-    observed::{Acked, Observed, ReadValue, Sent},
+    observed::{Acked, ChangeTold, Observed, ReadValue, Sent},
     plan::Plan,
     rng::Rng,
     rules,
@@ -42,14 +45,15 @@ impl World {
         RuleSet::new(rules::variant(self.seed, &self.plan, variant)?, &self.releases, &self.transforms).ok()
     }
 
-    /// Puts a rule set into force.
-    pub async fn configure(&self, dispatcher: &Dispatcher, variant: u64) {
-        let Some(rules) = self.rules(variant) else { return };
+    /// Puts a rule set into force, if it can be: a rule that was made meanwhile may need what it has not.
+    pub async fn configure(&self, dispatcher: &Dispatcher, variant: u64) -> bool {
+        let Some(rules) = self.rules(variant) else { return false };
         let told = dispatcher.configure(rules).await;
         self.observed.note(
             || format!("configure {variant}: {told:?}"),
             |seen| seen.configured.extend(told.as_ref().ok().map(|version| (*version, variant))),
         );
+        told.is_ok()
     }
 }
 
@@ -84,6 +88,7 @@ impl Client {
                     let variant = self.rng.below(rules::VARIANTS);
                     self.world.configure(&self.dispatcher, variant).await;
                 }
+                92..=95 => self.change_rule().await,
                 _ => self.read().await,
             }
         }
@@ -184,6 +189,35 @@ impl Client {
         self.world.observed.note(
             || format!("redrive {tenant} {queue}: {told:?}"),
             |seen| seen.redriven.extend(moved.map(|moved| (format!("{tenant} {queue}"), moved))),
+        );
+    }
+
+    /// Makes, replaces, removes or switches a rule of its own kind.
+    async fn change_rule(&mut self) {
+        let (tenant, bus) = self.place();
+        let number = self.rng.below(rules::MADE);
+        let (Ok(of), Ok(rule)) = (tenant.parse::<TenantName>(), rules::made(number).parse::<RuleName>()) else {
+            return;
+        };
+        let document = rules::made_rule(self.world.seed, bus, &mut self.rng).filter(|_| self.rng.chance(70));
+        let name = ObjectName::from(&rule);
+        let found = self.dispatcher.read(|state| Object::get(state, &of, ObjectKind::Rule, &name)).await;
+        let version = found.ok().and_then(Result::ok).flatten().map(|object| object.version);
+        let expected = match self.rng.below(10) {
+            0 => Expected::Absent,
+            1 => Expected::Present,
+            2..=4 => version.map_or(Expected::Any, Expected::Version),
+            _ => Expected::Any,
+        };
+        let wish = ObjectWish { kind: ObjectKind::Rule, name, document: document.clone(), expected };
+        let told = timeout(self.patience(), self.dispatcher.change(&of, vec![wish])).await;
+        let answered = |told: &Changed| {
+            let (tenant, name) = (tenant.to_owned(), rule.to_string());
+            told.objects.first().map(|fate| ChangeTold { tenant, name, document, expected, fate: *fate })
+        };
+        self.world.observed.note(
+            || format!("change {tenant} {rule}: {told:?}"),
+            |seen| seen.changed.extend(told.as_ref().ok().and_then(|told| told.as_ref().ok()).and_then(answered)),
         );
     }
 

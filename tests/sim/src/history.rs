@@ -46,6 +46,8 @@ pub struct Figures {
     pub carried: u64,
     /// Frames.
     pub frames: u64,
+    /// Records that changed control objects.
+    pub changes: u64,
 }
 
 impl Figures {
@@ -59,6 +61,7 @@ impl Figures {
         self.conflicts += other.conflicts;
         self.carried += other.carried;
         self.frames += other.frames;
+        self.changes += other.changes;
     }
 }
 

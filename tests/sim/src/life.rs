@@ -173,7 +173,10 @@ impl Life<'_> {
     async fn go_on(&self, dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
         let first = Rng::of(&[self.world.seed, self.number as u64, 0xF1]).below(rules::VARIANTS);
         let variant = if self.number == 1 || self.plan.is_none() { 0 } else { first };
-        self.world.configure(dispatcher, variant).await;
+        if !self.world.configure(dispatcher, variant).await {
+            // The first variant has everything.
+            self.world.configure(dispatcher, 0).await;
+        }
         dispatcher.begin();
         let Some(plan) = self.plan else { return settled(dispatcher, observed).await };
         let mut clients = tokio::task::JoinSet::new();

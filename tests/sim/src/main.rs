@@ -99,7 +99,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let figures = swept.figures;
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
-         ({} in contention), {} settles, {} carried records\n",
+         ({} in contention), {} settles, {} changes of rules, {} carried records\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -110,6 +110,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.runs,
         figures.conflicts,
         figures.settles,
+        figures.changes,
         figures.carried,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
@@ -140,6 +141,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "seconds": began.elapsed().as_secs_f64(),
         "lives": figures.lives,
         "frames": figures.frames,
+        "changes": figures.changes,
         "acknowledged": figures.acknowledged,
         "duplicates": figures.duplicates,
         "runs": figures.runs,

@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use wharf_delivery::{DeliveryId, Read, Verdict, WriteRequest};
+use bytes::Bytes;
+use wharf_delivery::{DeliveryId, Expected, ObjectFate, Read, Verdict, WriteRequest};
 use wharf_dispatch::Item;
 use wharf_event::{Event, Position};
 
@@ -98,6 +99,21 @@ pub struct LifeSeen {
     pub clean: bool,
 }
 
+/// A change of a control object that was answered.
+#[derive(Clone, Debug)]
+pub struct ChangeTold {
+    /// Whose.
+    pub tenant: String,
+    /// Its name.
+    pub name: String,
+    /// What it was to be.
+    pub document: Option<Bytes>,
+    /// What the client took it to be.
+    pub expected: Expected,
+    /// The answer.
+    pub fate: ObjectFate,
+}
+
 /// A value that a client read.
 #[derive(Clone, Debug)]
 pub struct ReadValue {
@@ -128,6 +144,8 @@ pub struct Seen {
     pub collected_k: u64,
     /// Rule sets that came into force: version and the variant.
     pub configured: Vec<(u64, u64)>,
+    /// Changes of control objects that were answered.
+    pub changed: Vec<ChangeTold>,
     /// Redrives that were answered: how many letters were moved.
     pub redriven: Vec<(String, u64)>,
     /// Values that clients read.

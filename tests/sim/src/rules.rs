@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
-use wharf_delivery::Document;
+use wharf_delivery::{Document, RuleDocument};
 use wharf_event::Digest;
 
 use crate::{
@@ -108,16 +109,13 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             .filter(|_| has())
             .map(|plugin| (plugin, of_plugin(seed, plugin)))
             .collect();
-        let target = |plugin: &&&str| {
-            let policy = policy(seed, plugin);
-            json!({"plugin": plugin, "dead_letter": queue(plugin), "retry": {
-                "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
-            }})
-        };
         let mut rules = serde_json::Map::new();
         for (rule, bus, types, targets) in RULES {
-            let targets: Vec<Value> =
-                targets.iter().filter(|plugin| plugins.contains_key(**plugin)).map(|plugin| target(&plugin)).collect();
+            let targets: Vec<Value> = targets
+                .iter()
+                .filter(|plugin| plugins.contains_key(**plugin))
+                .map(|plugin| target(seed, plugin))
+                .collect();
             if has() && !targets.is_empty() {
                 let mut of_rule = json!({"bus": bus, "pattern": {"type": types}, "targets": targets});
                 if SIEVED.contains(&rule) && plugins.contains_key(SIEVE) {
@@ -135,6 +133,36 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
         tenants.insert(tenant.to_owned(), of_tenant);
     }
     serde_json::from_value(json!({"default_tenant": null, "tenants": tenants})).ok()
+}
+
+/// Rules that clients make while a history runs, for each tenant.
+pub const MADE: u64 = 3;
+
+/// The name of one of them: behind all others, so that it comes last.
+#[must_use]
+pub fn made(number: u64) -> String {
+    format!("x-made-{number}")
+}
+
+/// A rule as a client makes it.
+#[must_use]
+pub fn made_rule(seed: u64, bus: &str, rng: &mut Rng) -> Option<Bytes> {
+    let plugin = rng.pick(&["count", "keep"]).copied()?;
+    let types = [rng.pick(&SENT).copied()?, rng.pick(&PUBLISHED).copied()?];
+    let rule = json!({
+        "bus": bus, "pattern": {"type": types}, "targets": [target(seed, plugin)], "enabled": !rng.chance(15),
+    });
+    // By the product's type, as whoever makes rules by the API has it.
+    let rule: RuleDocument = serde_json::from_value(rule).ok()?;
+    serde_json::to_vec(&rule).ok().map(Bytes::from)
+}
+
+/// A plugin as a target, tried as it is everywhere.
+fn target(seed: u64, plugin: &str) -> Value {
+    let policy = policy(seed, plugin);
+    json!({"plugin": plugin, "dead_letter": queue(plugin), "retry": {
+        "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
+    }})
 }
 
 fn of_plugin(seed: u64, plugin: &str) -> Value {

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ConfigureRequest, DeliveryId, Details, Due, History,
-    LogLevel, Outcome, PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest,
-    StatsRow, Table, TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
+    Details, Due, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest,
+    Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables,
+    TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
-use wharf_event::{Code, Event, EventBuilder, Position, TenantName};
+use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
 
 /// Tables in a map.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -93,13 +94,32 @@ impl Partition {
         self.ask(Request::Accept(AcceptRequest {
             tenant: tenant(),
             bus: "default".parse().unwrap(),
-            rules_version: self.sequencer.rules_version(),
+            rules_version: self.sequencer.rules_version(&tenant()),
             events,
         }))
     }
 
     pub fn settle(&mut self, settle: SettleRequest) -> (Result<Answer, Refused>, Vec<Due>) {
         self.ask(Request::Settle(Box::new(settle)))
+    }
+
+    /// Changes control objects of the kind of rules.
+    pub fn change(&mut self, wishes: &[(&str, Option<&str>)], expected: Expected) -> Result<Changed, Refused> {
+        let wish = |(name, document): &(&str, Option<&str>)| ObjectWish {
+            kind: ObjectKind::Rule,
+            name: object_name(name),
+            document: document.map(|text| Bytes::from(text.to_owned())),
+            expected,
+        };
+        let request = ChangeRequest { tenant: tenant(), wishes: wishes.iter().map(wish).collect() };
+        match self.ask(Request::Change(request)).0? {
+            Answer::Changed(changed) => Ok(changed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn object(&self, name: &str) -> Option<Object> {
+        Object::get(&self.tables, &tenant(), ObjectKind::Rule, &object_name(name)).unwrap()
     }
 
     pub fn stats(&self) -> StatsRow {
@@ -132,9 +152,9 @@ impl Partition {
         let old: Vec<_> = self.log.iter().filter(|(position, ..)| position.k < below_k).cloned().collect();
         for (position, _, kind, bytes) in old {
             let record = Record::decode(kind, &bytes).unwrap();
-            let Some(Remains { tenant, events, values }) = Remains::of(&record, position).unwrap() else { continue };
+            let Some(Remains { tenant, events, held }) = Remains::of(&record, position).unwrap() else { continue };
             self.ask(Request::Carry(CarryRequest::Events { tenant: tenant.clone(), events })).0.unwrap();
-            self.ask(Request::Carry(CarryRequest::Values { tenant, values, bytes: 0 })).0.unwrap();
+            self.ask(Request::Carry(CarryRequest::Held { tenant, held, bytes: 0 })).0.unwrap();
         }
         self.ask(Request::Carry(CarryRequest::Rules { below_k })).0.unwrap();
         let (buckets, queues) =
@@ -157,6 +177,10 @@ impl Partition {
             _ => None,
         }
     }
+}
+
+fn object_name(name: &str) -> ObjectName {
+    ObjectName::from(&name.parse::<RuleName>().unwrap())
 }
 
 pub fn tenant() -> TenantName {

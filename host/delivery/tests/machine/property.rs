@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use wharf_delivery::{DeliveryId, DeliveryRow, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp};
+use wharf_delivery::{
+    DeliveryId, DeliveryRow, Expected, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp,
+};
 use wharf_event::Code;
 
 use crate::bench::{Partition, event, publish, settled, tenant, write};
@@ -17,6 +19,7 @@ enum Step {
     Retry { pick: usize },
     Dead { pick: usize },
     Redrive,
+    Change { name: u8, document: Option<u8> },
     Clean,
     Wait(u64),
 }
@@ -29,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(|pick| Step::Retry { pick }),
         2 => any::<usize>().prop_map(|pick| Step::Dead { pick }),
         1 => Just(Step::Redrive),
+        1 => (0..3u8, any::<Option<u8>>()).prop_map(|(name, document)| Step::Change { name, document }),
         1 => Just(Step::Clean),
         1 => (0..100_000u64).prop_map(Step::Wait),
     ]
@@ -53,6 +57,7 @@ proptest! {
                 Step::Ack { pick, publish: count, key, op } => {
                     let Some((id, attempts)) = chosen(pick) else { continue };
                     let mut settle = settled(id, attempts + 1, Outcome::Ack);
+                    settle.rules_version = p.sequencer.rules_version(&tenant());
                     settle.published = (0..count).map(|n| publish(event(&format!("p{n}")), n)).collect();
                     let op = match op { 0 => WriteOp::Add(1), 1 => WriteOp::Set(Bytes::from_static(b"7")), _ => WriteOp::Delete };
                     settle.writes = vec![write(&format!("k{key}"), op)];
@@ -74,6 +79,16 @@ proptest! {
                     prop_assert!(p.settle(settled(id, attempts + 1, give_up)).0.is_ok());
                     owed.remove(&id);
                     dead += 1;
+                    continue;
+                }
+                Step::Change { name, document } => {
+                    let document = document.map(|n| format!("{n}"));
+                    let told = p.change(&[(&format!("rule-{name}"), document.as_deref())], Expected::Any).unwrap();
+                    let now = p.object(&format!("rule-{name}")).map(|object| (object.version, object.document.to_vec()));
+                    prop_assert_eq!(now.as_ref().map(|(_, bytes)| bytes.clone()), document.map(String::into_bytes));
+                    if let [ObjectFate::Created(at) | ObjectFate::Replaced(at) | ObjectFate::Unchanged(at)] = told.objects[..] {
+                        prop_assert_eq!(now.map(|(version, _)| version), Some(at));
+                    }
                     continue;
                 }
                 Step::Redrive => {

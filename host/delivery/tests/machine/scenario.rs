@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    Answer, BucketRow, DeadLetterRow, DeliveryId, Outcome, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
-    Refused, Request, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX,
+    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Expected, Object, ObjectFate, ObjectKind,
+    Outcome, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven, Refused, Request, WriteOp, hops, keys,
+    limits::TARGETS_PER_EVENT_MAX,
 };
 use wharf_event::{AttributeValue, Code, Position};
 
-use crate::bench::{Partition, event, publish, settled, tenant, write};
+use crate::bench::{Partition, event, publish, settled, targets_of, tenant, write};
 
 fn accepted(answer: Result<Answer, Refused>) -> (Position, bool) {
     match answer.unwrap() {
@@ -201,4 +202,58 @@ fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
     let nowhere =
         RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), which: RedriveWhich::After(None) };
     assert_eq!(p.ask(Request::Redrive(nowhere)).0.unwrap_err(), Refused::UnknownQueue);
+}
+
+#[test]
+fn objects_change_together_by_what_they_are_taken_to_be() {
+    let mut p = Partition::new();
+    let made = p.change(&[("a", Some("1")), ("b", Some("2"))], Expected::Absent).unwrap();
+    let at = Position { k: 2, i: 0 };
+    assert_eq!((made.rules_version, &made.objects[..]), (2, &[ObjectFate::Created(at), ObjectFate::Created(at)][..]));
+    assert_eq!(p.sequencer.rules_version(&tenant()), 2);
+    assert_eq!(p.sequencer.rules_version(&"other".parse().unwrap()), 1, "another tenant's events need no new match");
+    let before = p.tables.clone();
+    for (expected, wishes) in [
+        (Expected::Absent, &[("c", Some("3")), ("a", Some("3"))][..]),
+        (Expected::Present, &[("a", Some("3")), ("c", None)]),
+        (Expected::Version(Position { k: 1, i: 0 }), &[("a", Some("3"))]),
+    ] {
+        let refused = p.change(wishes, expected).unwrap_err();
+        assert!(matches!(refused, Refused::ObjectChanged { .. }), "{refused:?}");
+        assert_eq!((refused.code(), &p.tables), (Code::VersionConflict, &before), "all or none");
+    }
+    let same = p.change(&[("a", Some("1")), ("c", None)], Expected::Any).unwrap();
+    assert_eq!((same.rules_version, &same.objects[..]), (2, &[ObjectFate::Unchanged(at), ObjectFate::Absent][..]));
+    let other = p.change(&[("a", Some("3")), ("b", None)], Expected::Version(at)).unwrap();
+    let at = Position { k: 3, i: 0 };
+    assert_eq!((other.rules_version, &other.objects[..]), (3, &[ObjectFate::Replaced(at), ObjectFate::Removed][..]));
+    assert_eq!((p.object("a").unwrap().version, p.object("b")), (at, None));
+}
+
+#[test]
+fn an_event_that_was_matched_before_the_rules_changed_is_matched_again() {
+    let mut p = Partition::new();
+    let (old, _) = (p.sequencer.rules_version(&tenant()), p.change(&[("a", Some("1"))], Expected::Any).unwrap());
+    let events = vec![AcceptEvent { event: event("e"), targets: targets_of(1) }];
+    let bus = "default".parse().unwrap();
+    let accept = AcceptRequest { tenant: tenant(), bus, rules_version: old, events };
+    assert_eq!(p.ask(Request::Accept(accept)).0.unwrap_err(), Refused::StaleRules);
+    assert!(p.accept("e", 1).0.is_ok());
+}
+
+#[test]
+fn objects_are_listed_by_name_and_page() {
+    let mut p = Partition::new();
+    let names: Vec<String> = (0..7).map(|n| format!("rule-{n}")).collect();
+    let wishes: Vec<_> = names.iter().map(|name| (name.as_str(), Some("{}"))).collect();
+    p.change(&wishes, Expected::Any).unwrap();
+    let mut listed: Vec<String> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Object::page(&p.tables, &tenant(), ObjectKind::Rule, after.as_ref(), 3).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.name.clone());
+        listed.extend(page.iter().map(|object| object.name.to_string()));
+    }
+    assert_eq!(listed, names);
 }

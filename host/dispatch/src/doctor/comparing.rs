@@ -118,6 +118,10 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some(first_k) => format!("of the segment that begins at frame {}", u64::from_be_bytes(*first_k)),
             None => text(key),
         },
+        Table::Objects => match keys::object_parts(key) {
+            Some((tenant, kind, name)) => format!("{} {name} of {tenant}", kind.as_str()),
+            None => text(key),
+        },
         Table::Values | Table::Buckets | Table::Queues | Table::Stats => text(key),
     }
 }

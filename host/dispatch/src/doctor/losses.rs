@@ -180,6 +180,10 @@ fn detail_of(record: &Record) -> Option<String> {
         Record::Carry { events, rows, .. } => {
             Some(format!("{} events and {} rows of older segments", events.len(), rows.len()))
         }
+        Record::Change { changes, .. } => {
+            let names: Vec<_> = changes.iter().map(|change| change.name.as_str()).collect();
+            Some(format!("control objects changed: {}", names.join(", ")))
+        }
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

@@ -11,5 +11,6 @@ mod failing_disk;
 mod full_disk;
 mod host;
 mod host_faults;
+mod objects;
 mod paging;
 mod small_home;

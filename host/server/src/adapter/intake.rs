@@ -25,7 +25,7 @@ impl Intake for HostAdapter {
         events: Vec<Event>,
     ) -> Result<Vec<Result<Accepted, Refusal>>, Refusal> {
         self.ready()?;
-        self.dispatcher.rules().bus(tenant, bus).map_err(|error| unknown(&error))?;
+        self.dispatcher.rules().check_bus(tenant, bus).map_err(|error| unknown(&error))?;
         if events.is_empty() {
             return Ok(Vec::new());
         }

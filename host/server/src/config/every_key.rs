@@ -75,6 +75,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.rules.*.bus", "'audit'", (RULE, "bus"), json!("audit"), "'NO'"),
         case("tenants.*.rules.*.pattern", "{ id = ['1'] }", (RULE, "pattern/id/0"), json!("1"), "{ id = '1' }"),
         case("tenants.*.rules.*.transforms", "['q']", (RULE, "transforms/0"), json!("q"), seventeen),
+        case("tenants.*.rules.*.enabled", "false", (RULE, "enabled"), json!(false), "'no'"),
         case("tenants.*.rules.*.targets[].plugin", "'q'", (RULE, "targets/0/plugin"), json!("q"), "['q']"),
         case("tenants.*.rules.*.targets[].retry.first", "'2s'", (RULE, "targets/0/retry/first_ms"), json!(2_000), "2"),
         case("tenants.*.rules.*.targets[].retry.max", "'9m'", (RULE, "targets/0/retry/max_ms"), json!(540_000), "'9'"),

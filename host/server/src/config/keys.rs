@@ -34,6 +34,8 @@ pub enum Shape {
     Size,
     /// A whole number.
     Integer(RangeInclusive<u32>),
+    /// Yes or no.
+    Boolean,
     /// Names, at most so many.
     Names(Option<usize>),
     /// Event types, each whole or with a `*` at its end.
@@ -151,6 +153,7 @@ static RULE: &[Key] = &[
         Shape::Names(Some(TRANSFORMS_MAX)),
         Otherwise::Default(|| json!([])),
     ),
+    key("enabled", "Whether the rule matches anything.", Shape::Boolean, Otherwise::Default(|| json!(true))),
     key("targets", "Who gets the events.", Shape::Tables("target", TARGET), Otherwise::Required),
 ];
 

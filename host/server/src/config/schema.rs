@@ -52,6 +52,7 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+([KMGT]i)?B$", "examples": ["64MiB", "10GiB"] }),
         Shape::Integer(bounds) => json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() }),
+        Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Names(None) => json!({ "type": "array", "items": name() }),
         Shape::Names(Some(max)) => json!({ "type": "array", "items": name(), "maxItems": max }),
         Shape::Types => json!({ "type": "array", "items": { "type": "string", "pattern": r"^([^*]+\*?|\*)$" } }),

@@ -110,6 +110,16 @@ impl<'a> Table<'a> {
         self.sink.report(value.span(), format!("`{key}` of {} is of type {got}", self.what), format!("give {wanted}"));
     }
 
+    /// Yes or no.
+    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+        let value = self.value(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            self.expected(value, key, "true or false");
+        }
+        found
+    }
+
     /// A text that reads as `T`.
     pub(super) fn parsed<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Found<T>> {
         self.parsed_by(key, T::from_str)

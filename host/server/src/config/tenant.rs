@@ -8,7 +8,8 @@ use std::{
 
 use toml::de::DeValue;
 use wharf_delivery::{
-    GrantsDocument, HostLimits, LimitsDocument, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
+    GrantsDocument, HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument,
+    TargetDocument,
 };
 use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
@@ -188,27 +189,28 @@ fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sin
         Some(_) => {}
     }
     let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
-    Some(RuleDocument { bus, pattern: pattern?, transforms, targets })
+    let enabled = table.boolean("enabled").unwrap_or(true);
+    Some(RuleDocument { bus, pattern: pattern?, transforms, targets, enabled })
 }
 
-fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
+fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<PatternText> {
     let Some(value) = table.value("pattern") else {
         table.missing("pattern", "add one, such as pattern = { type = [\"order.created\"] }");
         return None;
     };
-    let json = match value.get_ref() {
-        // JSON in a string: the only way to write `null`, which TOML has not.
-        DeValue::String(text) => match serde_json::from_str(text) {
-            Ok(json) => Some(json),
+    let text = match value.get_ref() {
+        // JSON in a string, as it stands there: the only way to write `null`, which TOML has not.
+        DeValue::String(text) => match text.parse() {
+            Ok(text) => Some(text),
             Err(error) => {
                 let help = "give a table, or JSON in a string: pattern = '{\"data\": {\"x\": [null]}}'";
                 sink.report_as(Code::PatternInvalid, value.span(), format!("the pattern is no JSON: {error}"), help);
                 return None;
             }
         },
-        other => pattern_json::to_json(other),
+        other => pattern_json::to_json(other).and_then(|json| json.to_string().parse::<PatternText>().ok()),
     };
-    let Some(json) = json else {
+    let Some(text) = text else {
         sink.report(
             value.span(),
             "the pattern holds a date or a float that is no number",
@@ -216,13 +218,16 @@ fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<serde_json::Value> {
         );
         return None;
     };
-    if let Err(error) = Pattern::parse(&json) {
-        let span = pattern_json::place(value, &error.pointer);
-        let message = format!("wrong event pattern at `{}`: {}", error.pointer, error.reason);
-        sink.report_as(Code::PatternInvalid, span, message, "`wharf explain pattern-invalid` describes the language");
+    if let Err(errors) = Pattern::from_json(text.as_str().as_bytes()) {
+        for error in errors.iter() {
+            let span = pattern_json::place(value, &error.pointer);
+            let message = format!("wrong event pattern at `{}`: {}", error.pointer, error.reason);
+            let help = "`wharf explain pattern-invalid` describes the language";
+            sink.report_as(Code::PatternInvalid, span, message, help);
+        }
         return None;
     }
-    Some(json)
+    Some(text)
 }
 
 fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Vec<PluginName> {

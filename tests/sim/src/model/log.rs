@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::Value;
-use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, Record, TargetRef, limits::HOPS_MAX};
+use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, ObjectChange, Record, TargetRef, limits::HOPS_MAX};
 use wharf_dispatch::Item;
 use wharf_event::{AttributeValue, Event, Position};
 
 use super::{
     Wrong,
     delivery::{Delivery, Moment, Standing, Turn},
+    objects::Objects,
     place, settles,
 };
 use crate::{
@@ -40,7 +41,7 @@ pub(super) struct Stats {
 type Listens = (String, Vec<String>, Vec<String>);
 
 /// A rule set: by tenant and rule, what it listens for; and the plugins that there are.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct RuleBook {
     rules: BTreeMap<String, BTreeMap<String, Listens>>,
     plugins: BTreeMap<String, BTreeSet<String>>,
@@ -70,6 +71,7 @@ pub(super) struct Log<'a> {
     pub(super) configured: BTreeMap<u64, &'a Bytes>,
     pub(super) redrives: Vec<(String, u64)>,
     pub(super) books: Vec<RuleBook>,
+    pub(super) objects: Objects,
     last_ms: u64,
     jumps_ms: u64,
 }
@@ -77,25 +79,35 @@ pub(super) struct Log<'a> {
 impl RuleBook {
     fn read(document: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(document).unwrap_or_default();
-        let texts = |value: Option<&Value>| -> Vec<String> {
-            value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
         let mut book = Self::default();
         for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
             let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
             book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
             for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
-                let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
-                let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
-                let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
-                if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
-                    book.sieved.insert((tenant.clone(), rule.clone()));
-                }
-                let types = texts(of.pointer("/pattern/type"));
-                book.rules.entry(tenant.clone()).or_default().insert(rule.clone(), (bus, types, plugins));
+                book.put(tenant, rule, of);
             }
         }
         book
+    }
+
+    /// A rule, by its document. One that is off listens for nothing.
+    fn put(&mut self, tenant: &str, rule: &str, of: &Value) {
+        let texts = |value: Option<&Value>| -> Vec<String> {
+            value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
+        if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
+            self.sieved.insert((tenant.to_owned(), rule.to_owned()));
+        }
+        let is_off = of.get("enabled").and_then(Value::as_bool) == Some(false);
+        let types = if is_off { Vec::new() } else { texts(of.pointer("/pattern/type")) };
+        self.rules.entry(tenant.to_owned()).or_default().insert(rule.to_owned(), (bus, types, plugins));
+    }
+
+    fn remove(&mut self, tenant: &str, rule: &str) {
+        self.rules.entry(tenant.to_owned()).or_default().remove(rule);
     }
 
     /// Rule and plugin of everyone whom an event is owed to, in order.
@@ -151,7 +163,11 @@ impl<'a> Log<'a> {
         self.last_ms = time_ms;
         match &item.record {
             Record::Configure { document } => {
-                self.books.push(RuleBook::read(document));
+                let mut book = RuleBook::read(document);
+                for (tenant, rule, _, document) in self.objects.now() {
+                    book.put(tenant, rule, &serde_json::from_slice(document).unwrap_or_default());
+                }
+                self.books.push(book);
                 self.configured.insert(at.k, document);
             }
             Record::Accept { tenant, bus, event, targets } => {
@@ -173,6 +189,18 @@ impl<'a> Log<'a> {
                 }
                 self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
                 self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
+            }
+            Record::Change { tenant, changes } => {
+                let mut book = self.books.last().cloned().unwrap_or_default();
+                for ObjectChange { name, document, .. } in changes {
+                    let (tenant, name) = (tenant.as_str(), name.as_str());
+                    self.objects.change(tenant, name, at, document.as_ref(), wrong);
+                    match document {
+                        Some(document) => book.put(tenant, name, &serde_json::from_slice(document).unwrap_or_default()),
+                        None => book.remove(tenant, name),
+                    }
+                }
+                self.books.push(book);
             }
             Record::Follow { by_ms } => self.jumps_ms += by_ms,
             // What is carried changes nothing that anybody can see: the rest of the model shows that.

@@ -9,11 +9,13 @@
 //!    current, at a time that its policy allows (`settles`);
 //! 4. handlers run when they may: after their time, once at a time, in log order where that is promised, never when all is
 //!    settled (`runs`);
-//! 5. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`).
+//! 5. control objects change where the client was told, and only if they were what it took them to be (`objects`);
+//! 6. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`).
 
 mod answers;
 mod delivery;
 mod log;
+mod objects;
 mod runs;
 mod settles;
 mod tables;
@@ -56,8 +58,10 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     let mut wrong = Wrong::default();
     let log = log::Log::read(seen, world, &mut wrong);
     answers::check(seen, world, &log, &mut wrong);
+    objects::check(seen, &log, &mut wrong);
     runs::check(seen, world, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
+    objects::in_the_end(dump, &log, &mut wrong);
     wrong.0
 }
 
@@ -85,6 +89,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         conflicts: seen.runs.iter().filter(|run| matches!(run.ran, Ran::Contended)).count() as u64,
         carried: of(|record| matches!(record, Record::Carry { .. } | Record::Rules { .. })),
         frames: seen.frames.len() as u64,
+        changes: of(|record| matches!(record, Record::Change { .. })),
     }
 }
 

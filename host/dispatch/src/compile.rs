@@ -1,0 +1,282 @@
+//! Making rule sets: from a configuration, and from another one with some control objects changed.
+//!
+//! Invariant: what a change does not name is shared with the set from before, so that one rule more costs the same beside ten and
+//! a hundred thousand. A set with a mistake is not made.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use wharf_capability::Grants;
+use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument};
+use wharf_event::{BusName, Code, Digest, PluginName, RuleName, TenantName};
+use wharf_pattern::{Pattern, PatternErrors};
+
+use crate::{
+    handler::Handler,
+    limits::RULES_PER_BUS_MAX,
+    rules::{Bus, Origin, Plugin, Rule, RuleSet, Tenant, Unknown},
+    transform::{Step, Transforms},
+};
+
+/// What can be called, by its digest.
+pub type Releases = HashMap<Digest, Arc<dyn Handler>>;
+
+/// A control object from now on: its kind, its name, its document; none = removed.
+pub type ObjectNow<'a> = (ObjectKind, &'a ObjectName, Option<&'a Bytes>);
+
+/// Something that cannot be put to use.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RulesError {
+    /// A plugin names a component that was not given.
+    #[error("tenant {tenant}, plugin {plugin}: there is no component {release}")]
+    Release {
+        /// Whose plugin.
+        tenant: TenantName,
+        /// Which plugin.
+        plugin: PluginName,
+        /// The digest that it names.
+        release: Digest,
+    },
+    /// A rule.
+    #[error("tenant {tenant}, rule {rule}: {source}")]
+    Rule {
+        /// Whose rule.
+        tenant: TenantName,
+        /// Which rule.
+        rule: String,
+        /// What is wrong with it.
+        source: RuleError,
+    },
+    /// No such tenant.
+    #[error(transparent)]
+    Tenant(#[from] Unknown),
+}
+
+/// A rule that cannot be put to use.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RuleError {
+    /// The document is none of a rule.
+    #[error("{0}")]
+    Document(String),
+    /// Its pattern is wrong.
+    #[error("{0}")]
+    Pattern(Box<PatternErrors>),
+    /// It is for a bus that there is not.
+    #[error("there is no event bus `{0}`")]
+    Bus(BusName),
+    /// A target names a plugin that there is not.
+    #[error("there is no plugin `{0}` that handles events")]
+    Plugin(PluginName),
+    /// It has no target, or one of them twice.
+    #[error("a rule has at least one target, and each plugin once")]
+    Targets,
+    /// It names a transform that is none.
+    #[error("there is no transform `{0}`")]
+    Transform(PluginName),
+    /// It stands in the configuration file, which is the only place where it changes.
+    #[error("it stands in the configuration file")]
+    OfFile,
+    /// A rule of that name listens on another bus.
+    #[error("a rule of that name listens on the bus `{0}`")]
+    OtherBus(BusName),
+    /// The bus is full.
+    #[error("the bus has {RULES_PER_BUS_MAX} rules already, or as many combinations of `$or` as it can hold")]
+    TooMany,
+}
+
+impl RulesError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Release { .. } => Code::ComponentMissing,
+            Self::Tenant(Unknown::Tenant(_)) => Code::TenantUnknown,
+            Self::Tenant(Unknown::Bus(..)) => Code::BusUnknown,
+            Self::Rule { source, .. } => source.code(),
+        }
+    }
+}
+
+impl RuleError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Pattern(_) => Code::PatternInvalid,
+            Self::OfFile => Code::RuleOfFile,
+            Self::OtherBus(_) => Code::RuleElsewhere,
+            Self::TooMany => Code::RulesTooMany,
+            Self::Document(_) | Self::Bus(_) | Self::Plugin(_) | Self::Targets | Self::Transform(_) => {
+                Code::RuleInvalid
+            }
+        }
+    }
+}
+
+impl RuleSet {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// When a pattern is wrong, a component is missing, or a rule's transform is none.
+    pub fn new(document: Document, releases: &Releases, transforms: &Transforms) -> Result<Self, RulesError> {
+        let mut set = Self::default();
+        for (name, from) in &document.tenants {
+            let mut tenant = Tenant::default();
+            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Arc::default())));
+            let (mut plugins, mut steps) = (HashMap::new(), HashMap::new());
+            for (plugin, from) in &from.plugins {
+                if let Some(transform) = transforms.get(&from.release).cloned() {
+                    let step = Step::new((plugin.clone(), from.release), transform, from.limits);
+                    steps.insert(plugin.clone(), Arc::new(step));
+                    continue;
+                }
+                let Some(handler) = releases.get(&from.release).cloned() else {
+                    let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
+                    return Err(RulesError::Release { tenant, plugin, release });
+                };
+                let config = Arc::new(from.config.clone());
+                let grants = Arc::new(Grants::new(&from.grants));
+                plugins.insert(plugin.clone(), Arc::new(Plugin { handler, config, grants, limits: from.limits }));
+            }
+            (tenant.plugins, tenant.transforms) = (Arc::new(plugins), Arc::new(steps));
+            for (rule, from) in &from.rules {
+                let put = tenant.put(rule, from, Origin::File);
+                put.map_err(|source| RulesError::Rule { tenant: name.clone(), rule: rule.to_string(), source })?;
+            }
+            set.tenants.insert_mut(name.clone(), Arc::new(tenant));
+        }
+        set.document = Arc::new(document);
+        Ok(set)
+    }
+
+    /// The same rule set under the version that the log gave to the configuration, for all tenants.
+    #[must_use]
+    pub(crate) fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        let names: Vec<_> = self.tenants.keys().cloned().collect();
+        for name in names {
+            self.date(&name, version);
+        }
+        self
+    }
+
+    /// The same rule set under the version that the log gave to a tenant's change.
+    #[must_use]
+    pub(crate) fn with_version_of(mut self, tenant: &TenantName, version: u64) -> Self {
+        self.version = self.version.max(version);
+        self.date(tenant, version);
+        self
+    }
+
+    fn date(&mut self, tenant: &TenantName, version: u64) {
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            Arc::make_mut(tenant).version = version;
+        }
+    }
+
+    /// The rule set with some control objects of a tenant changed. (Its version is to come.)
+    ///
+    /// # Errors
+    /// When one of them cannot be put to use.
+    pub fn with<'a>(
+        &self,
+        tenant: &TenantName,
+        objects: impl IntoIterator<Item = ObjectNow<'a>>,
+    ) -> Result<Self, RulesError> {
+        let mut set = self.clone();
+        let of = set.tenants.get_mut(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
+        let of = Arc::make_mut(of);
+        for (kind, name, document) in objects {
+            let changed = match kind {
+                ObjectKind::Rule => of.change_rule(name, document),
+            };
+            let rule = || name.as_str().to_owned();
+            changed.map_err(|source| RulesError::Rule { tenant: tenant.clone(), rule: rule(), source })?;
+        }
+        Ok(set)
+    }
+}
+
+impl Tenant {
+    fn change_rule(&mut self, name: &ObjectName, document: Option<&Bytes>) -> Result<(), RuleError> {
+        let name: RuleName = name.as_str().parse().map_err(|_| RuleError::Document("its name is none".to_owned()))?;
+        let Some(document) = document else { return self.remove(&name) };
+        let document: RuleDocument =
+            serde_json::from_slice(document).map_err(|error| RuleError::Document(error.to_string()))?;
+        self.put(&name, &document, Origin::Object)
+    }
+
+    /// Removes a rule that was made while the host ran.
+    fn remove(&mut self, name: &RuleName) -> Result<(), RuleError> {
+        let Some(rule) = self.rules.get(name).cloned() else { return Ok(()) };
+        if rule.origin == Origin::File {
+            return Err(RuleError::OfFile);
+        }
+        self.rules.remove_mut(name);
+        if let Some(bus) = self.buses.get_mut(&rule.bus) {
+            let bus = Arc::make_mut(bus);
+            bus.matcher.remove(rule.number);
+            bus.numbered.remove_mut(&rule.number);
+        }
+        Ok(())
+    }
+
+    /// Puts a rule in the place of the one that has its name.
+    fn put(&mut self, name: &RuleName, from: &RuleDocument, origin: Origin) -> Result<(), RuleError> {
+        let RuleDocument { bus, pattern, transforms, targets, enabled } = from;
+        if let Some(before) = self.rules.get(name)
+            && before.origin == Origin::Object
+            && before.bus != *bus
+        {
+            return Err(RuleError::OtherBus(before.bus.clone()));
+        }
+        let pattern =
+            Pattern::from_json(pattern.as_str().as_bytes()).map_err(|errors| RuleError::Pattern(Box::new(errors)))?;
+        let find = |plugin: &PluginName| {
+            self.transforms.get(plugin).cloned().ok_or_else(|| RuleError::Transform(plugin.clone()))
+        };
+        let steps = transforms.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        for (n, target) in targets.iter().enumerate() {
+            if !self.plugins.contains_key(&target.plugin) {
+                return Err(RuleError::Plugin(target.plugin.clone()));
+            }
+            if targets.iter().take(n).any(|other| other.plugin == target.plugin) {
+                return Err(RuleError::Targets);
+            }
+        }
+        if targets.is_empty() {
+            return Err(RuleError::Targets);
+        }
+        self.remove(name)?;
+        let on = self.buses.get_mut(bus).ok_or_else(|| RuleError::Bus(bus.clone()))?;
+        let on = Arc::make_mut(on);
+        let rule = Rule {
+            name: name.clone(),
+            bus: bus.clone(),
+            pattern,
+            targets: targets.clone(),
+            enabled: *enabled,
+            origin,
+            steps,
+            number: on.next,
+        };
+        let rule = Arc::new(rule);
+        on.add(&rule)?;
+        self.rules.insert_mut(name.clone(), rule);
+        Ok(())
+    }
+}
+
+impl Bus {
+    fn add(&mut self, rule: &Arc<Rule>) -> Result<(), RuleError> {
+        if self.numbered.size() >= RULES_PER_BUS_MAX {
+            return Err(RuleError::TooMany);
+        }
+        if rule.enabled {
+            self.matcher.insert(rule.number, &rule.pattern).map_err(|_| RuleError::TooMany)?;
+        }
+        self.numbered.insert_mut(rule.number, Arc::clone(rule));
+        self.next += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Putting rules into force: durable first, then in use. One at a time, so that rule sets come into use in the order in which
+//! they came into force.
+//!
+//! Invariant: what was begun is ended, even if nobody waits for it any more: between the record and its use, requests of those
+//! whose rules changed are refused.
+
+use std::sync::Arc;
+
+use wharf_delivery::{
+    Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectWish, Request, RulesRow,
+};
+use wharf_event::TenantName;
+
+use crate::{
+    compile::RulesError,
+    dispatcher::Dispatcher,
+    limits::OBJECTS_PAGE,
+    partition::{AskError, chain},
+    rules::RuleSet,
+};
+
+/// Why a configuration did not come into force.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// It does not go together with what was made while the host ran.
+    #[error("made by the API, and not possible with this configuration: {0}")]
+    Rules(RulesError),
+    /// The log or the state failed.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+/// Why control objects did not change.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ChangeError {
+    /// They cannot be put to use.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// They were refused, or the log or the state failed.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl Dispatcher {
+    /// Puts a configuration into force, beside the control objects that there are. An equal one changes nothing.
+    ///
+    /// # Errors
+    /// When an object cannot be put to use with it, the log failed, or it cannot be written as JSON.
+    pub async fn configure(&self, rules: RuleSet) -> Result<u64, ConfigureError> {
+        let this = self.clone();
+        ended(tokio::spawn(async move { this.configured(rules).await })).await?
+    }
+
+    async fn configured(&self, rules: RuleSet) -> Result<u64, ConfigureError> {
+        let _turn = self.attempts.configuring.write().await;
+        let document = serde_json::to_vec(rules.document()).map_err(failed)?;
+        let rules = self.with_objects(rules).await?;
+        let in_force = self.read(|state| RulesRow::get(state, &[])).await?.map_err(failed)?;
+        let version = match in_force {
+            Some(row) if row.document == document => row.version,
+            _ => match self.ask(Request::Configure(ConfigureRequest { document: document.into() })).await? {
+                Answer::Configured { version } => version,
+                _ => return Err(AskError::Stopping.into()),
+            },
+        };
+        self.use_rules(rules.with_version(version));
+        Ok(version)
+    }
+
+    /// A rule set with all control objects of its tenants.
+    async fn with_objects(&self, mut rules: RuleSet) -> Result<RuleSet, ConfigureError> {
+        let tenants: Vec<TenantName> = rules.document().tenants.keys().cloned().collect();
+        for tenant in tenants {
+            let mut after = None;
+            loop {
+                let page = |state: &_| Object::page(state, &tenant, ObjectKind::Rule, after.as_ref(), OBJECTS_PAGE);
+                let page = self.read(page).await?.map_err(failed)?;
+                let Some(last) = page.last() else { break };
+                let objects = page.iter().map(|object| (ObjectKind::Rule, &object.name, Some(&object.document)));
+                rules = rules.with(&tenant, objects).map_err(ConfigureError::Rules)?;
+                after = Some(last.name.clone());
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Changes control objects of a tenant: all of them or none. What is wished and is so already changes nothing.
+    ///
+    /// # Errors
+    /// When one of them cannot be put to use, is not what it was taken to be, or the log failed.
+    pub async fn change(&self, tenant: &TenantName, wishes: Vec<ObjectWish>) -> Result<Changed, ChangeError> {
+        let (this, tenant) = (self.clone(), tenant.clone());
+        ended(tokio::spawn(async move { this.changed(tenant, wishes).await })).await?
+    }
+
+    async fn changed(&self, tenant: TenantName, wishes: Vec<ObjectWish>) -> Result<Changed, ChangeError> {
+        let _turn = self.attempts.configuring.write().await;
+        let now = |wish: &ObjectWish| (wish.kind, wish.name.clone(), wish.document.clone());
+        let objects: Vec<_> = wishes.iter().map(now).collect();
+        let before = self.rules();
+        let rules = before.with(&tenant, objects.iter().map(|(kind, name, now)| (*kind, name, now.as_ref())))?;
+        let request = ChangeRequest { tenant: tenant.clone(), wishes };
+        let Answer::Changed(changed) = self.ask(Request::Change(request)).await? else {
+            return Err(AskError::Stopping.into());
+        };
+        if changed.rules_version != before.version_of(&tenant) {
+            self.use_rules(rules.with_version_of(&tenant, changed.rules_version));
+        }
+        Ok(changed)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, AskError> {
+        self.attempts.partition.ask(request).await
+    }
+
+    fn use_rules(&self, rules: RuleSet) {
+        self.attempts.rules.send_replace(Arc::new(rules));
+    }
+}
+
+fn failed(error: impl std::error::Error) -> AskError {
+    AskError::Failed(chain(&error))
+}
+
+/// What a task of this module gave.
+async fn ended<T>(task: tokio::task::JoinHandle<T>) -> Result<T, AskError> {
+    task.await.map_err(failed)
+}
