@@ -1,14 +1,16 @@
 //! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network.
 //!
 //! Invariants: one at a time; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
-//! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file.
+//! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
+//! where the kernel does not let its children be cut off from the network: at the first of them, or [`Compiler::look`] starts one
+//! that compiles nothing.
 
 use std::{
     io::{Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Mutex, Once, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -45,21 +47,47 @@ const CONNECTED: u8 = b'+';
 const SIGXCPU: i32 = 24;
 
 /// Starts a child for each component.
-pub struct Compiler {
+#[derive(Clone, Default)]
+pub struct Compiler(Arc<State>);
+
+#[derive(Default)]
+struct State {
     one_at_a_time: Mutex<()>,
-    told: Once,
+    /// Set when it was told.
+    told: OnceLock<()>,
 }
 
 impl Compiler {
-    /// One that has not compiled yet.
-    pub fn new() -> Self {
-        Self { one_at_a_time: Mutex::new(()), told: Once::new() }
+    /// Says where children are not cut off from the network, unless one was started already. It has a thread of its own, since a
+    /// child costs some milliseconds and nobody waits for what it says.
+    pub fn look(&self) {
+        if self.0.told.get().is_some() {
+            return;
+        }
+        let compiler = self.clone();
+        let look = move || match ask(&[]) {
+            Ok((status, answer, _)) if status.success() => compiler.tell(answer.first().copied()),
+            Ok((status, _, said)) => tracing::warn!("components cannot be compiled: {}", ended(status, &said)),
+            Err(error) => tracing::warn!("components cannot be compiled: {error:#}"),
+        };
+        // Without a thread there is none for compiling either, and that is told where it is needed.
+        let _ = thread::Builder::new().name("wharf-look".to_owned()).spawn(look);
+    }
+
+    fn tell(&self, network: Option<u8>) {
+        self.0.told.get_or_init(|| {
+            if network != Some(CUT_OFF) {
+                tracing::warn!(
+                    "this kernel does not let the compiling process be cut off from the network; it compiles all the same"
+                );
+            }
+        });
     }
 }
 
 impl Compile for Compiler {
     fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.0.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |error: anyhow::Error| ComponentError::Compile { problem: format!("{error:#}") };
         let (status, answer, said) = ask(wasm).map_err(failed)?;
         if !status.success() {
@@ -68,11 +96,7 @@ impl Compile for Compiler {
         let Some((network, artifact)) = answer.split_first() else {
             return Err(ComponentError::Compile { problem: "the compiling process gave nothing".to_owned() });
         };
-        if *network != CUT_OFF {
-            self.told.call_once(|| {
-                tracing::warn!("this kernel does not let the compiling process be cut off from the network; it compiles all the same");
-            });
-        }
+        self.tell(Some(*network));
         Ok(artifact.to_vec())
     }
 }
@@ -147,7 +171,8 @@ impl Watched {
     }
 }
 
-/// What `wharf compile` does: takes its limits on, reads, compiles, answers.
+/// What `wharf compile` does: takes its limits on, reads, compiles, answers. Given nothing it only says whether it is cut off from
+/// the network.
 ///
 /// # Errors
 /// When the component is unfit, or a pipe is closed.
@@ -164,7 +189,7 @@ pub fn run() -> Result<()> {
     }
     let mut wasm = Vec::new();
     std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut wasm)?;
-    let artifact = wharf_runtime::compile(&wasm)?;
+    let artifact = if wasm.is_empty() { Vec::new() } else { wharf_runtime::compile(&wasm)? };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&[network])?;
     stdout.write_all(&artifact)?;

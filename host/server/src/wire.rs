@@ -114,7 +114,8 @@ impl Host {
             bail!(Failure::new(Code::BindNotLoopback, message, help));
         }
         let runtime = Arc::new(Runtime::new()?);
-        runtime.compile_by(Box::new(Compiler::new()));
+        let compiler = Compiler::default();
+        runtime.compile_by(Box::new(compiler.clone()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
         let early = if settings.data.exists() {
             None
@@ -144,6 +145,7 @@ impl Host {
         drop(components);
         configure(&dispatcher, rules).await?;
         heap::give_back();
+        compiler.look();
         let recovered = dispatcher.recovered();
         Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings })
     }

@@ -30,6 +30,8 @@ fn a_process_that_compiles_has_its_limits_and_gives_an_artifact_or_a_reason() {
     let output = compile(&wasm);
     assert!(output.status.success());
     assert!(matches!(output.stdout[0], b'-' | b'+') && output.stdout[1..].starts_with(b"\x7fELF"));
+    let output = compile(b"");
+    assert!(output.status.success() && matches!(*output.stdout, [b'-' | b'+']), "what a host asks at its start");
     let output = compile(b"\0asm\x0d\0\x01\0 and no more");
     assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
     assert!(String::from_utf8(output.stderr).unwrap().contains("the component is not valid"));
