@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -55,6 +55,9 @@ pub struct Args {
     /// Use the build for development; it is there sooner.
     #[arg(long)]
     dev: bool,
+    /// Run this binary instead of one that is built first.
+    #[arg(long, conflicts_with = "dev", value_name = "FILE")]
+    binary: Option<PathBuf>,
     /// `json`: one object on stdout.
     #[arg(short, long, value_name = "FORMAT", value_parser = ["json"])]
     output: Option<String>,
@@ -74,7 +77,8 @@ struct Row {
 pub fn run(args: &Args) -> Result<()> {
     let guests = guests::build()?;
     let guests: Vec<_> = guests.into_iter().filter(|guest| ["hostile", "hoarder"].contains(&&*guest.name)).collect();
-    let binary = binary::build(if args.dev { Profile::Dev } else { Profile::Release })?;
+    let profile = if args.dev { Profile::Dev } else { Profile::Release };
+    let binary = binary::given_or_built(args.binary.as_deref(), profile)?;
     let cases: Vec<[&str; 3]> =
         CASES.lines().filter_map(columns).filter(|[kind, ..]| kind.contains(&args.only)).collect();
     let stage = Stage::lay_out(&std::env::temp_dir(), "hostile-", &config(&cases), &guests)?;

@@ -127,13 +127,7 @@ struct Report {
 pub fn run(args: &Args) -> Result<()> {
     let mut guests = guests::build()?;
     guests.retain(|guest| GUESTS.contains(&guest.name.as_str()));
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => {
-            say("building the host (release)");
-            binary::build(Profile::Release)?
-        }
-    };
+    let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
     let mut pairs = Vec::new();
     for n in 1..=args.pairs {

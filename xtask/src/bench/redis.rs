@@ -123,13 +123,7 @@ impl Report {
 pub fn run(args: &Args) -> Result<()> {
     let guests = guests::build()?;
     let guest = guests.iter().find(|guest| guest.name == GUEST).context("there is no guest `counter`")?;
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => {
-            say("building the host (release)");
-            binary::build(Profile::Release)?
-        }
-    };
+    let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
     let program = peer::program()?;
     let folder = folder()?;
     let interrupt = Interrupt::catch()?;

@@ -75,10 +75,8 @@ pub fn run(args: &Args) -> Result<()> {
     let longest = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
     let payloads = payloads::read(&cargo::repository())?;
     let stage = Stage::prepare("wharf-crash-")?;
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => binary::build(if args.release { Profile::Release } else { Profile::Dev })?,
-    };
+    let profile = if args.release { Profile::Release } else { Profile::Dev };
+    let binary = binary::given_or_built(args.binary.as_deref(), profile)?;
     let interrupt = Interrupt::catch()?;
     match rounds(args.rounds, longest, &binary, &stage, &payloads, &interrupt) {
         Ok(()) => Ok(()),

@@ -62,13 +62,7 @@ enum Output {
 pub fn run(args: &Args) -> Result<()> {
     let payloads = payloads::read(&cargo::repository())?;
     let stage = Stage::prepare("wharf-demo-")?;
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => {
-            say("building the host (release)");
-            binary::build(Profile::Release)?
-        }
-    };
+    let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
     let interrupt = Interrupt::catch()?;
     say("starting it");
     let mut host = Host::start(&binary, &stage, args.listen)?;

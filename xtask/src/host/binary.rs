@@ -4,7 +4,7 @@
 //!
 //! It does not build guests.
 
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +19,11 @@ pub enum Profile {
     Dev,
     /// As users run it.
     Release,
+}
+
+/// The binary that was asked for; where none was, one that is built first.
+pub fn given_or_built(given: Option<&Path>, profile: Profile) -> Result<PathBuf> {
+    given.map_or_else(|| build(profile), |binary| Ok(path::absolute(binary)?))
 }
 
 /// Builds the host, with cargo's own progress on stderr, and gives its path.

@@ -90,10 +90,7 @@ impl Client {
 pub fn run(args: &Args) -> Result<()> {
     let tools = Tools::new(&cargo::workspace(&cargo::repository())?.target);
     let stage = Stage::lay_out(&std::env::temp_dir(), "wharf-strangers-", CONFIG, &guests::build()?)?;
-    let binary = match &args.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => binary::build(Profile::Dev)?,
-    };
+    let binary = binary::given_or_built(args.binary.as_deref(), Profile::Dev)?;
     let host = Host::start(&binary, &stage, ([127, 0, 0, 1], 0).into())?;
     let client = Client::new(&host.ready().url);
     // Something of everything that can be read: keys, dead letters, events of several kinds.
