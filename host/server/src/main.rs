@@ -23,5 +23,6 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    heap::keep_pages_small();
     cli::run()
 }

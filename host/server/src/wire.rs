@@ -63,6 +63,7 @@ pub struct Host {
     pub recovered: Recovered,
     /// The files of the configuration.
     pub files: Vec<PathBuf>,
+    compiler: Compiler,
     listener: TcpListener,
     settings: Settings,
 }
@@ -145,9 +146,8 @@ impl Host {
         drop(components);
         configure(&dispatcher, rules).await?;
         heap::give_back();
-        compiler.look();
         let recovered = dispatcher.recovered();
-        Ok(Self { runtime, dispatcher, folder, recovered, files, listener, settings })
+        Ok(Self { runtime, compiler, dispatcher, folder, recovered, files, listener, settings })
     }
 
     /// Where it listens.
@@ -172,6 +172,7 @@ impl Host {
             searches.stop();
         };
         self.dispatcher.begin();
+        self.compiler.look();
         wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
         let drained = self.dispatcher.stop(self.settings.drain).await;
         Ok(drained)
