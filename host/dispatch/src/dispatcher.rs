@@ -22,7 +22,7 @@ use crate::{
     limits::HOST_FAULTS_MAX,
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition, chain},
-    quarantine::Quarantine,
+    quarantine::{FaultFigures, Quarantine},
     recover::{OpenError, Recovered},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
@@ -258,6 +258,17 @@ impl Dispatcher {
     pub fn figures(&self) -> Figures {
         let Attempts { meters, shared, .. } = self.attempts.as_ref();
         Figures { attempts: meters.attempts(), frames: shared.frames.read(), tenants: meters.tenants() }
+    }
+
+    /// The releases in which the host failed since its start.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultFigures> {
+        self.attempts.quarantine.figures()
+    }
+
+    /// Lets so many attempts in which the host fails quarantine their release from now on.
+    pub fn quarantine_after(&self, host_faults_max: u32) {
+        self.attempts.quarantine.set(host_faults_max);
     }
 
     /// What the state says of what came and what waits; durable when this returns.

@@ -52,6 +52,7 @@ pub use histogram::Distribution;
 pub use machine::{FolderHome, SystemClock};
 pub use meters::{AttemptFigures, AttemptsOf, FrameFigures, Totals};
 pub use partition::AskError;
+pub use quarantine::FaultFigures;
 pub use recover::{OpenError, Recovered};
 pub use rules::{Origin, Rule, RuleSet, Unknown};
 pub use surroundings::{Home, Job, Random, Room, Surroundings, Threads};

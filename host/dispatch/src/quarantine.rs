@@ -9,7 +9,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,8 +25,23 @@ use crate::limits::HOST_FAULTS_WITHIN;
 /// Which release of whom.
 pub(crate) type Whose<'a> = (&'a TenantName, Digest);
 
+/// What a host says of a release in which it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultFigures {
+    /// Whose release.
+    pub tenant: TenantName,
+    /// Which release.
+    pub release: Digest,
+    /// Attempts of it in which the host failed since it started.
+    pub faults: u64,
+    /// Whether it is not run any more.
+    pub quarantined: bool,
+}
+
 #[derive(Default)]
 struct Faults {
+    /// All of them.
+    count: u64,
     /// When the latest were.
     recent: VecDeque<Duration>,
     quarantined: bool,
@@ -32,13 +50,32 @@ struct Faults {
 /// The faults of all releases since the host started.
 pub(crate) struct Quarantine {
     /// So many faults quarantine a release.
-    after: u32,
+    after: AtomicU32,
     faults: Mutex<HashMap<(TenantName, Digest), Faults>>,
 }
 
 impl Quarantine {
     pub(crate) fn new(after: u32) -> Self {
-        Self { after, faults: Mutex::default() }
+        Self { after: AtomicU32::new(after), faults: Mutex::default() }
+    }
+
+    /// From now on so many faults quarantine a release. What is quarantined stays so.
+    pub(crate) fn set(&self, after: u32) {
+        self.after.store(after, Ordering::Relaxed);
+    }
+
+    /// What is counted of each release in which the host failed, in the order of tenants and digests.
+    pub(crate) fn figures(&self) -> Vec<FaultFigures> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = faults.iter().map(|((tenant, release), Faults { count, quarantined, .. })| FaultFigures {
+            tenant: tenant.clone(),
+            release: *release,
+            faults: *count,
+            quarantined: *quarantined,
+        });
+        let mut figures: Vec<_> = figures.collect();
+        figures.sort_unstable_by(|one, other| (&one.tenant, one.release).cmp(&(&other.tenant, other.release)));
+        figures
     }
 
     /// Runs a call of a release, unless it is quarantined. A panic in it becomes a failure, and is counted at the time that
@@ -51,13 +88,14 @@ impl Quarantine {
     ) -> Result<T, Failure> {
         let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
         if self.holds(tenant, release) {
-            let reason =
-                format!("the release {release} is quarantined: the host failed in {} attempts of it", self.after);
+            let reason = format!(
+                "the release {release} is quarantined: the host failed in too many attempts of it within an hour"
+            );
             return Err(failure(Code::ReleaseQuarantined, reason));
         }
         AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
             if self.charge((tenant, release), now()) {
-                tracing::error!(%tenant, %release, "the host failed in {} attempts of a release: it is quarantined", self.after);
+                tracing::error!(%tenant, %release, "the host failed in {} attempts of a release: it is quarantined", self.after.load(Ordering::Relaxed));
             }
             failure(Code::Internal, "the host failed in this attempt; that is a defect of the host".to_owned())
         })
@@ -75,8 +113,10 @@ impl Quarantine {
         let faults = all.entry((tenant.clone(), release)).or_default();
         faults.recent.retain(|at| now.saturating_sub(*at) < HOST_FAULTS_WITHIN);
         faults.recent.push_back(now);
+        faults.count += 1;
         let was = faults.quarantined;
-        faults.quarantined |= faults.recent.len() >= usize::try_from(self.after).unwrap_or(usize::MAX);
+        let after = usize::try_from(self.after.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        faults.quarantined |= faults.recent.len() >= after;
         faults.quarantined && !was
     }
 }
@@ -98,5 +138,12 @@ mod tests {
         assert!(quarantine.charge((&a, one), HOST_FAULTS_WITHIN * 2 - Duration::from_millis(1)));
         assert!(quarantine.holds(&a, one) && !quarantine.holds(&b, one) && !quarantine.holds(&a, other));
         assert!(!quarantine.charge((&a, one), HOST_FAULTS_WITHIN * 2), "it is told once");
+        quarantine.set(1);
+        assert!(quarantine.charge((&b, one), HOST_FAULTS_WITHIN * 2), "it is as it is set now");
+        let told = quarantine.figures();
+        let told: Vec<_> = told.iter().map(|it| (it.tenant.as_str(), it.release, it.faults, it.quarantined)).collect();
+        let mut expected = [("a", one, 4, true), ("a", other, 1, false), ("b", one, 2, true)];
+        expected.sort_unstable();
+        assert_eq!(told, expected);
     }
 }

@@ -297,6 +297,8 @@ pub struct StatsView {
     pub p50_ms: Option<f64>,
     /// The time from receipt to settlement that 99 of 100 stay within, in milliseconds; none before the first.
     pub p99_ms: Option<f64>,
+    /// Releases that are not run because the host failed in too many attempts of them.
+    pub quarantined: Vec<Digest>,
 }
 
 /// One key-value bucket.

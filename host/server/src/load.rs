@@ -15,7 +15,7 @@ use wharf_runtime::{Prepared, Runtime};
 
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
-    config::{self, Config, PluginConfig, Problem, Problems, TenantConfig, Use},
+    config::{self, Config, HostConfig, PluginConfig, Problem, Problems, TenantConfig, Use},
     progress::Progress,
 };
 
@@ -26,6 +26,8 @@ const CONFIG_BYTES_MAX: u64 = 16 << 20;
 pub struct Loaded {
     /// The rule set, without a version yet.
     pub rules: RuleSet,
+    /// What holds for the whole host.
+    pub host: HostConfig,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
     /// The files that it was made from: the configuration, then the components in the order of their paths.
@@ -93,7 +95,7 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let rules = RuleSet::new(document, &loading.releases, &loading.transforms)?;
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
-    Ok(Loaded { rules, components: loading.components, files })
+    Ok(Loaded { rules, host: config.host, components: loading.components, files })
 }
 
 /// Every component file once, whoever names it.

@@ -126,7 +126,7 @@ impl Host {
         let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
         let folder = Arc::new(folder);
         runtime.use_cache(ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?);
-        let Loaded { rules, components, files } = match early {
+        let Loaded { rules, host, components, files } = match early {
             Some(loaded) => loaded,
             None => load_on_thread(&settings, &runtime, Progress::on_terminal()).await?,
         };
@@ -134,7 +134,7 @@ impl Host {
             .await
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
-        let options = Options { dedup_window_ms, ..Options::default() };
+        let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests)
@@ -214,6 +214,7 @@ impl Reloader {
     pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
         configure(&self.dispatcher, loaded.rules).await?;
+        self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         Ok(loaded.files)
     }
 

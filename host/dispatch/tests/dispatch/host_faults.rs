@@ -49,6 +49,8 @@ async fn a_release_in_which_the_host_fails_again_and_again_is_quarantined_and_it
     send(&host, 1..4).await;
     assert_eq!(settled(&host).await.dead_letters, 4);
     assert_eq!(calls.load(Ordering::Relaxed), u64::from(HOST_FAULTS_MAX), "it runs no more");
+    let [told] = &*host.faults() else { panic!("{:?}", host.faults()) };
+    assert_eq!((told.tenant.clone(), told.faults, told.quarantined), (tenant(), u64::from(HOST_FAULTS_MAX), true));
     for letter in letters(&host).await {
         assert_eq!(letter.code, Code::RetriesSpent);
         assert!(letter.reason.contains("release-quarantined: the release "), "{}", letter.reason);
@@ -87,5 +89,18 @@ async fn a_fault_or_two_end_their_attempts_only() {
     send(&host, 0..10).await;
     let stats = settled(&host).await;
     assert_eq!((stats.dead_letters, stats.retries), (0, u64::from(HOST_FAULTS_MAX) - 1));
+    assert!(host.stop(std::time::Duration::from_secs(10)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_faults_quarantine_a_release_can_be_changed_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = Arc::new(AtomicU64::default());
+    let host = open(&folder, panicking(&calls, 1), 1).await;
+    host.quarantine_after(1);
+    host.begin();
+    send(&host, 0..1).await;
+    settled(&host).await;
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "of five attempts");
     assert!(host.stop(std::time::Duration::from_secs(10)).await);
 }

@@ -68,6 +68,8 @@ impl wharf_gateway::Archive for HostAdapter {
         let row = self.dispatcher.read(|state| StatsRow::get(state, &keys::tenant(tenant))).await;
         let row = was_read(row)?.unwrap_or_default();
         let totals = self.dispatcher.totals(tenant);
+        let mut faults = self.dispatcher.faults();
+        faults.retain(|faults| faults.quarantined && faults.tenant == *tenant);
         Ok(StatsView {
             events: row.events,
             duplicates: totals.duplicates,
@@ -80,6 +82,7 @@ impl wharf_gateway::Archive for HostAdapter {
             conflicts: totals.conflicts,
             p50_ms: totals.p50_ms,
             p99_ms: totals.p99_ms,
+            quarantined: faults.iter().map(|faults| faults.release).collect(),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, Figures, StateFigures};
+use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, FaultFigures, Figures, StateFigures};
 use wharf_event::{Code, PluginName, TenantName};
 use wharf_gateway::{
     Measures,
@@ -22,6 +22,7 @@ impl Measures for HostAdapter {
             families.extend(of_state(&state, self.dispatcher.now_ms()));
         }
         families.extend(of_figures(&self.dispatcher.figures()));
+        families.extend(of_faults(&self.dispatcher.faults()));
         families.push(self.cache());
         families.extend(process::families());
         families
@@ -133,6 +134,21 @@ fn of_figures(figures: &Figures) -> Vec<Family> {
     ];
     families.extend(of_attempts(&figures.attempts));
     families
+}
+
+/// Whose they are is told by the attempts that failed, and by each tenant's totals.
+fn of_faults(faults: &[FaultFigures]) -> [Family; 2] {
+    let of_one = |kind, name, help, count| Family::of_one(kind, name, help, Reading::Count(count));
+    let quarantined = faults.iter().map(|of| u64::from(of.quarantined)).sum();
+    [
+        of_one(
+            Kind::Counter,
+            "wharf_host_faults_total",
+            "Attempts in which the host itself failed.",
+            faults.iter().map(|of| of.faults).sum(),
+        ),
+        of_one(Kind::Gauge, "wharf_releases_quarantined", "Releases that are not run because of them.", quarantined),
+    ]
 }
 
 /// A plugin's attempts over all its releases.

@@ -38,5 +38,6 @@ fn lines(stats: &StatsView) -> Vec<String> {
         ("conflicts", stats.conflicts.to_string()),
         ("received to settled", format!("p50 {}  p99 {}", ms(stats.p50_ms), ms(stats.p99_ms))),
     ];
-    facts.iter().map(|(name, value)| fact(name, value)).collect()
+    let quarantined = stats.quarantined.iter().map(|release| ("quarantined", release.to_string()));
+    facts.into_iter().chain(quarantined).map(|(name, value)| fact(name, &value)).collect()
 }

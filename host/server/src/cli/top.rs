@@ -113,13 +113,13 @@ impl Counted {
             received: self.received,
             pending: stats.pending,
             conflicts: stats.conflicts,
-            plugins: self.plugins.into_iter().map(|(plugin, attempts)| attempts.view(plugin)).collect(),
+            plugins: self.plugins.into_iter().map(|(plugin, of)| of.view(plugin, &stats.quarantined)).collect(),
         }
     }
 }
 
 impl Attempts {
-    fn view(mut self, plugin: PluginName) -> PluginView {
+    fn view(mut self, plugin: PluginName, quarantined: &[Digest]) -> PluginView {
         self.durations_us.sort_unstable();
         let quantile = |of: usize| {
             let last = self.durations_us.len().saturating_sub(1);
@@ -128,6 +128,7 @@ impl Attempts {
         PluginView {
             plugin,
             release: self.release,
+            quarantined: self.release.is_some_and(|release| quarantined.contains(&release)),
             attempts: self.ack + self.filtered + self.retry + self.dead_letter,
             ack: self.ack,
             filtered: self.filtered,
@@ -154,6 +155,7 @@ struct Interval {
 struct PluginView {
     plugin: PluginName,
     release: Option<Digest>,
+    quarantined: bool,
     attempts: u64,
     ack: u64,
     filtered: u64,
@@ -186,7 +188,8 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
     let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
     out.line(&facts.join("   "))?;
     let row = |it: &PluginView| {
-        let release = it.release.map(|release| release.short().to_string()).unwrap_or_default();
+        let mark = if it.quarantined { " quarantined" } else { "" };
+        let release = it.release.map(|release| format!("{}{mark}", release.short())).unwrap_or_default();
         let counts = [it.attempts, it.ack, it.filtered, it.retry, it.dead_letter, it.published];
         let [attempts, ack, filtered, retry, dead_letter, published] = counts.map(|number| interval.rate(number));
         let (p50, p99) = (lasted(it.p50_us), lasted(it.p99_us));
@@ -216,9 +219,19 @@ mod tests {
     #[test]
     fn quantiles_are_of_what_was_counted() {
         let attempts = Attempts { durations_us: (1..=100).rev().collect(), ..Attempts::default() };
-        let view = attempts.view("p".parse().unwrap());
+        let view = attempts.view("p".parse().unwrap(), &[]);
         assert_eq!((view.p50_us, view.p99_us), (50, 99));
-        assert_eq!(Attempts::default().view("p".parse().unwrap()).p99_us, 0);
+        assert_eq!(Attempts::default().view("p".parse().unwrap(), &[]).p99_us, 0);
+    }
+
+    #[test]
+    fn a_release_that_is_not_run_any_more_is_marked() {
+        let [one, other] = [b"one".as_slice(), b"other"].map(Digest::of);
+        let marked = |release| {
+            let attempts = Attempts { release: Some(release), ..Attempts::default() };
+            attempts.view("p".parse().unwrap(), &[one]).quarantined
+        };
+        assert!(marked(one) && !marked(other));
     }
 
     #[test]

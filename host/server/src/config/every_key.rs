@@ -62,6 +62,7 @@ fn own_cases() -> Vec<Case> {
     let (two_days, two_hours) = (json!(172_800_000), json!(7_200_000));
     vec![
         case("default_tenant", "'acme'", ("", "default_tenant"), json!("acme"), "7"),
+        case("host.quarantine_after", "7", ("/host", "quarantine_after"), json!(7), "0"),
         case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
@@ -95,7 +96,8 @@ fn dump(config: &Config) -> Value {
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
-    json!({"default_tenant": config.default_tenant, "tenants": tenants})
+    let host = json!({"quarantine_after": config.host.quarantine_after});
+    json!({"default_tenant": config.default_tenant, "host": host, "tenants": tenants})
 }
 
 /// Puts a value at a path such as `a.b[0].c`.

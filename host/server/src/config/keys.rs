@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 use wharf_delivery::{RetentionDocument, RetryPolicy};
+use wharf_dispatch::limits::HOST_FAULTS_MAX;
 
 use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
 
@@ -91,8 +92,16 @@ pub const TRANSFORMS_MAX: usize = 16;
 /// The whole file.
 pub static ROOT: &[Key] = &[
     key("default_tenant", "The tenant that `POST /events` is for.", Shape::Name, Otherwise::Nothing),
+    key("host", "What holds for the whole host.", Shape::Table(HOST), Otherwise::Nothing),
     key("tenants", "Who owns plugins, rules and data.", named("tenant", None, TENANT), Otherwise::Nothing),
 ];
+
+static HOST: &[Key] = &[key(
+    "quarantine_after",
+    "Attempts in which the host itself fails, within an hour, after which a release is not run any more.",
+    Shape::Integer(1..=1_000),
+    Otherwise::Default(|| json!(HOST_FAULTS_MAX)),
+)];
 
 static TENANT: &[Key] = &[
     key(

@@ -20,5 +20,5 @@ mod tests;
 pub use duration::parse_duration;
 pub use effective::{Place, Setting, effective};
 pub use problem::{Problem, ProblemView, Problems};
-pub use read::{Config, PluginConfig, TenantConfig, Use, read};
+pub use read::{Config, HostConfig, PluginConfig, TenantConfig, Use, read};
 pub use schema::schema_text;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument};
+use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::{BusName, PluginName, RuleName, TenantName};
 
 use super::{
@@ -18,8 +19,23 @@ use super::{
 pub struct Config {
     /// The tenant that `POST /events` is for.
     pub default_tenant: Option<TenantName>,
+    /// What holds for all of them.
+    pub host: HostConfig,
     /// The tenants.
     pub tenants: BTreeMap<TenantName, TenantConfig>,
+}
+
+/// What holds for the whole host.
+#[derive(Clone, Copy, Debug)]
+pub struct HostConfig {
+    /// Attempts in which the host fails until their release is not run any more.
+    pub quarantine_after: u32,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { quarantine_after: HOST_FAULTS_MAX }
+    }
 }
 
 /// One tenant.
@@ -85,6 +101,9 @@ pub fn read(text: &str) -> (Config, Vec<Problem>) {
 fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let mut config = Config::default();
     let default_tenant = root.parsed::<TenantName>("default_tenant");
+    if let Some(after) = root.table("host").and_then(|host| host.integer("quarantine_after")) {
+        config.host = HostConfig { quarantine_after: after };
+    }
     for (name, table) in root.named::<TenantName>("tenants") {
         config.tenants.insert(name, tenant::read(table, sink));
     }
