@@ -31,7 +31,8 @@ const FENCES: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 5] = ["wharf-event", "wharf-pattern", "wharf-delivery", "wharf-log", "wharf-state"];
+const WITHOUT_TOKIO: [&str; 6] =
+    ["wharf-event", "wharf-pattern", "wharf-input", "wharf-delivery", "wharf-log", "wharf-state"];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.
 const KNOWN_BUGS: &str = "mutations";

@@ -74,7 +74,7 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     };
     let dead_letter =
         |code, reason: String| Outcome::DeadLetter { queue: standing.queue.clone(), code, reason: clipped(reason) };
-    if failure.code == Code::HandlerReject || failure.code == Code::TargetGone {
+    if matches!(failure.code, Code::HandlerReject | Code::TargetInput | Code::TargetGone) {
         return dead_letter(failure.code, failure.reason.clone());
     }
     if standing.attempt >= standing.policy.attempts {
@@ -138,6 +138,7 @@ mod tests {
             (Code::HandlerRetry, Some(5_001), 1, 0, "dead retries-spent"),
             (Code::HandlerRetry, Some(u64::MAX), 1, 0, "dead retries-spent"),
             (Code::HandlerReject, None, 1, 0, "dead handler-reject"),
+            (Code::TargetInput, None, 1, 0, "dead target-input"),
         ];
         for (code, after, attempt, random, expected) in cases {
             assert_eq!(settle(code, after, attempt, random), expected, "{code} {after:?} {attempt} {random}");

@@ -83,6 +83,7 @@ codes! {
     DedupFull "dedup-full" 503 "The index of duplicates is full";
     NotReady "not-ready" 503 "The host is not ready yet";
     PatternInvalid "pattern-invalid" 400 "An event pattern cannot be used";
+    InputInvalid "input-invalid" 400 "The input of a target cannot be used";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
     ComponentMissing "component-missing" 400 "The component's file is not there";
     ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";
@@ -116,6 +117,7 @@ codes! {
     RetriesSpent "retries-spent" 500 "The retry policy is spent";
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
     TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
+    TargetInput "target-input" 500 "The target's input cannot be made of the event";
     TargetGone "target-gone" 500 "The delivery's target is gone";
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::{
     attribute::{self, AttributeValue},
     error::EventError,
+    json,
     limits::EVENT_BYTES_MAX,
 };
 
@@ -169,6 +170,20 @@ impl Event {
         attributes.extensions.retain(|(other, _)| other != name);
         attributes.extensions.push((name.to_owned(), value.into()));
         Self::assemble(attributes, self.data)
+    }
+
+    /// The event with another payload, of this media type, or with none. What it said of the schema of the old one goes.
+    ///
+    /// # Errors
+    /// When what is to be JSON is not, or the event gets too large.
+    pub fn with_data(self, payload: Option<(&str, Data)>) -> Result<Self, EventError> {
+        let mut attributes = Arc::unwrap_or_clone(self.attributes);
+        attributes.dataschema = None;
+        attributes.datacontenttype = payload.as_ref().map(|(media_type, _)| (*media_type).to_owned());
+        if let Some((media_type, Data::Json(bytes))) = &payload {
+            json::check_payload(bytes, Some(media_type))?;
+        }
+        Self::assemble(attributes, payload.map(|(_, data)| data))
     }
 
     /// The specification's own attributes that are there, in its order.

@@ -58,6 +58,7 @@ pages! {
     DedupFull "dedup-full",
     NotReady "not-ready",
     PatternInvalid "pattern-invalid",
+    InputInvalid "input-invalid",
     ConfigInvalid "config-invalid",
     ComponentMissing "component-missing",
     ComponentNotWasm "component-not-wasm",
@@ -91,6 +92,7 @@ pages! {
     RetriesSpent "retries-spent",
     HopLimit "hop-limit",
     TransformOutput "transform-output",
+    TargetInput "target-input",
     TargetGone "target-gone",
 }
 

@@ -3,10 +3,12 @@
 
 use std::fmt::{self, Write as _};
 
+use wharf_event::named_here;
+
 use crate::{
     limits::SHOWN_CHARS_MAX,
     pattern::{Leaf, Pattern},
-    subject::{Lead, Subject, named_here},
+    subject::{Lead, Subject},
     tree::{Spot, Tree},
     ways::Way,
 };

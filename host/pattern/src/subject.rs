@@ -12,7 +12,7 @@
 
 use std::cell::OnceCell;
 
-use wharf_event::{Data, Event};
+use wharf_event::{Data, Event, named_here};
 
 use crate::{
     scan::{JsonError, JsonFault},
@@ -39,14 +39,6 @@ pub(crate) struct Lead<'a> {
 /// The names that a payload has. No attribute can be called so.
 const DATA: &str = "data";
 const DATA_BASE64: &str = "data_base64";
-
-/// EventBridge's names, and what they are here.
-const ENVELOPE: [(&str, &str); 3] = [("detail-type", "type"), ("detail", DATA), ("resources", "subject")];
-
-/// The name that something has here, for EventBridge's name of it.
-pub(crate) fn named_here(name: &str) -> Option<&'static str> {
-    ENVELOPE.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours)
-}
 
 impl Subject {
     /// The subject that this event is.
