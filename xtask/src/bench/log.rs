@@ -2,13 +2,13 @@
 //!
 //! Invariant: every number is the other program's; this one only shows them.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde_json::{Map, Value};
 
 use super::machine::Machine;
-use super::{Output, folder, print, say};
+use super::{Output, folder, print, say, told};
 use crate::host::binary::{self, Profile};
 
 /// Options of `cargo xtask bench log`.
@@ -24,13 +24,7 @@ pub fn run(args: &Args) -> Result<()> {
     say("building the benchmark (release)");
     let program = binary::build_of("wharf-bench", "wharf-bench", Profile::Release)?;
     let folder = folder()?;
-    let mut command = Command::new(program);
-    command.arg(&folder).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let done = command.output().with_context(|| format!("starting {command:?}"))?;
-    if !done.status.success() {
-        bail!("{command:?}: {}", done.status);
-    }
-    let report: Map<String, Value> = serde_json::from_slice(&done.stdout).context("reading what it measured")?;
+    let report = told(Command::new(program).arg(&folder))?;
     print(report, args.output, &folder, text)
 }
 

@@ -16,14 +16,17 @@ mod ours;
 mod pattern;
 mod peer;
 mod redis;
+mod rules;
 mod streams;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use self::machine::Machine;
@@ -40,6 +43,8 @@ pub enum Bench {
     Invoke(invoke::Args),
     /// A counting plugin's latency, without and with a neighbour that sleeps before a backlog.
     Fairness(fairness::Args),
+    /// One rule more while events are matched, beside ten rules and a hundred thousand.
+    Rules(rules::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
     Pattern(pattern::Args),
 }
@@ -57,6 +62,7 @@ pub fn run(which: &Bench) -> Result<()> {
     match which {
         Bench::Redis(args) => redis::run(args),
         Bench::Log(args) => log::run(args),
+        Bench::Rules(args) => rules::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Pattern(args) => pattern::run(args),
@@ -87,6 +93,16 @@ fn print(
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// What a measuring program prints: one JSON document.
+fn told<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
+    let done = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let done = done.with_context(|| format!("starting {command:?}"))?;
+    if !done.status.success() {
+        bail!("{command:?}: {}", done.status);
+    }
+    serde_json::from_slice(&done.stdout).context("reading what it measured")
 }
 
 fn say(what: &str) {

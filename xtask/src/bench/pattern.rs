@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::machine::Machine;
-use super::{Output, folder, say};
+use super::{Output, folder, say, told};
 use crate::guests::cargo;
 use crate::host::binary::{self, Profile};
 
@@ -50,13 +50,7 @@ pub fn run(args: &Args) -> Result<()> {
         None => made(&folder.join("rules.json"), "rules.py", &[&events.display().to_string(), &args.seed.to_string()])?,
     };
     say("measuring; the machine should have nothing else to do");
-    let mut command = Command::new(program);
-    command.args([&events, &rules]).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let done = command.output().with_context(|| format!("starting {command:?}"))?;
-    if !done.status.success() {
-        bail!("{command:?}: {}", done.status);
-    }
-    let report: Value = serde_json::from_slice(&done.stdout).context("reading what it measured")?;
+    let report: Value = told(Command::new(program).args([&events, &rules]))?;
     let text = match args.output {
         Output::Text => text(&report, &Machine::here(&folder)).context("the report lacks a number")?,
         Output::Json => {
