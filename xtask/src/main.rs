@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod faketime;
 mod faults;
+mod fuzz;
 mod guests;
 mod host;
 mod hostile;
@@ -41,6 +42,8 @@ enum Command {
     Faults(faults::Args),
     /// Let each hostile guest break its limit again and again, and look what stays in the host's memory.
     Hostile(hostile::Args),
+    /// Run the fuzz targets, each for some time.
+    Fuzz(fuzz::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
     Strangers(strangers::Args),
     /// Measure; a benchmark is no test.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Sim(args) => sim::run(&args),
         Command::Faults(args) => faults::run(&args),
         Command::Hostile(args) => hostile::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Bench(which) => bench::run(&which),
     };

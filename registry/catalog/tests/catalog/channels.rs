@@ -1,0 +1,109 @@
+//! Promoting, trying out, rolling back: one behaviour a test.
+
+use wharf_catalog::{Action, Cause, ChannelError, Channels};
+
+use crate::{release, wish};
+
+const BY: Cause = Cause::Request;
+
+fn promoted(names: &str) -> Channels {
+    let mut names = names.chars();
+    let mut channels = Channels::new(release(names.next().unwrap()), 0, "first");
+    for (at_ms, name) in (1..).zip(names) {
+        channels.promote(release(name), at_ms, BY, "next").unwrap();
+    }
+    channels
+}
+
+#[test]
+fn a_plain_name_is_the_stable_release_and_canary_is_it_too_where_none_is_on_trial() {
+    let mut channels = promoted("ab");
+    let named = |channels: &Channels, name: &str| channels.named(&name.parse().unwrap());
+    assert_eq!(named(&channels, "stable"), Ok(release('b')));
+    assert_eq!(named(&channels, "canary"), Ok(release('b')));
+    channels.try_out(wish('c', "error_rate>2%"), 5, "try").unwrap();
+    assert_eq!(named(&channels, "canary"), Ok(release('c')));
+    assert_eq!(named(&channels, "stable"), Ok(release('b')));
+    assert!(matches!(named(&channels, "beta"), Err(ChannelError::Unknown(_))));
+    channels.name("beta".parse().unwrap(), Some(release('a'))).unwrap();
+    assert_eq!(named(&channels, "beta"), Ok(release('a')));
+    assert_eq!(channels.releases().collect::<Vec<_>>(), [release('b'), release('c'), release('a')]);
+    for reserved in ["stable", "canary"] {
+        let refused = channels.name(reserved.parse().unwrap(), Some(release('a'))).unwrap_err();
+        assert!(matches!(refused, ChannelError::Reserved(_)), "{reserved}");
+    }
+    channels.name("beta".parse().unwrap(), None).unwrap();
+    assert!(matches!(channels.name("beta".parse().unwrap(), None), Err(ChannelError::Unknown(_))));
+}
+
+#[test]
+fn a_canary_gets_its_share_of_first_attempts_and_no_second_one() {
+    let mut channels = promoted("a");
+    channels.try_out(wish('b', "error_rate>2%"), 0, "try").unwrap();
+    let keys: Vec<String> = (0..20_000).map(|n| format!("delivery-{n}")).collect();
+    let tried: Vec<&String> = keys.iter().filter(|key| channels.pick(key.as_bytes(), true).canary).collect();
+    assert!((1_800..=2_200).contains(&tried.len()), "{} of {}", tried.len(), keys.len());
+    for key in &tried {
+        let again = channels.pick(key.as_bytes(), false);
+        assert_eq!((again.release, again.canary), (release('a'), false), "a retry goes to the stable release");
+    }
+    channels.widen("40%".parse().unwrap(), 1, "more").unwrap();
+    assert!(tried.iter().all(|key| channels.pick(key.as_bytes(), true).canary), "who was in it stays in it");
+    let narrower = channels.widen("40%".parse().unwrap(), 2, "less").unwrap_err();
+    assert!(matches!(narrower, ChannelError::Narrower { .. }));
+}
+
+#[test]
+fn one_release_is_on_trial_at_a_time_and_never_the_stable_one() {
+    let mut channels = promoted("a");
+    assert_eq!(channels.try_out(wish('a', "p99>2x"), 1, ""), Err(ChannelError::Already(release('a'))));
+    channels.try_out(wish('b', "p99>2x"), 1, "").unwrap();
+    assert_eq!(channels.try_out(wish('c', "p99>2x"), 2, ""), Err(ChannelError::CanaryRuns(release('b'))));
+    assert_eq!(promoted("a").widen("20%".parse().unwrap(), 2, ""), Err(ChannelError::NoCanary));
+    let mut endless = wish('b', "p99>2x");
+    endless.for_ms = Some(u64::MAX);
+    assert_eq!(promoted("a").try_out(endless, 1, ""), Err(ChannelError::CanaryTime));
+}
+
+#[test]
+fn rolling_back_with_a_canary_ends_it_and_else_goes_to_what_had_all_traffic() {
+    let mut channels = promoted("abc");
+    channels.try_out(wish('d', "p99>2x"), 10, "try").unwrap();
+    channels.roll_back(None, 11, BY, "no").unwrap();
+    assert_eq!((channels.stable(), channels.canary()), (release('c'), None));
+    channels.roll_back(None, 12, BY, "no").unwrap();
+    assert_eq!(channels.stable(), release('b'), "d never had all traffic");
+    channels.roll_back(None, 13, BY, "no").unwrap();
+    assert_eq!(channels.stable(), release('a'), "c was rolled back, and is not gone back to");
+    assert_eq!(channels.roll_back(None, 14, BY, "no"), Err(ChannelError::NoBefore));
+    channels.roll_back(Some(release('c')), 15, BY, "it was not that one").unwrap();
+    assert_eq!(channels.stable(), release('c'));
+    assert_eq!(channels.roll_back(Some(release('c')), 16, BY, ""), Err(ChannelError::Already(release('c'))));
+}
+
+#[test]
+fn promoting_ends_a_canary_whichever_it_is() {
+    for (name, ended) in [('b', false), ('c', true)] {
+        let mut channels = promoted("a");
+        channels.try_out(wish('b', "p99>2x"), 1, "try").unwrap();
+        channels.promote(release(name), 2, Cause::Judgement, "go").unwrap();
+        assert_eq!((channels.stable(), channels.canary()), (release(name), None));
+        let actions: Vec<_> = channels.history().iter().map(|entry| entry.action).collect();
+        assert_eq!(actions.contains(&Action::CanaryEnded { release: release('b') }), ended, "{actions:?}");
+        assert_eq!(channels.promote(release(name), 3, BY, ""), Err(ChannelError::Already(release(name))));
+    }
+    let mut channels = promoted("a");
+    channels.try_out(wish('b', "p99>2x"), 1, "try").unwrap();
+    channels.promote(release('a'), 2, BY, "enough").unwrap();
+    assert_eq!((channels.stable(), channels.canary()), (release('a'), None), "the canary is called off");
+}
+
+#[test]
+fn channels_are_the_same_after_they_were_written_and_read() {
+    let mut channels = promoted("ab");
+    channels.try_out(wish('c', "error_rate>2%,p99>2x,p95>250ms"), 7, "try").unwrap();
+    channels.name("beta".parse().unwrap(), Some(release('a'))).unwrap();
+    let text = serde_json::to_string(&channels).unwrap();
+    assert_eq!(serde_json::from_str::<Channels>(&text).unwrap(), channels);
+    assert!(text.contains(r#""share":"10%""#) && text.contains(r#"["error_rate>2%","p99>2x","p95>250ms"]"#), "{text}");
+}

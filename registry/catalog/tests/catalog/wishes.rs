@@ -1,0 +1,92 @@
+//! Whatever is wished in whatever order: traffic always goes to somebody, history tells all of it, and nothing refused changes anything.
+
+use proptest::prelude::*;
+use wharf_catalog::{Action, Cause, ChannelError, Channels, limits::HISTORY_MAX};
+use wharf_event::Digest;
+
+use crate::{release, wish};
+
+#[derive(Clone, Debug)]
+enum Wish {
+    Promote(char),
+    TryOut(char),
+    Widen(u16),
+    RollBack(Option<char>),
+}
+
+fn a_wish() -> impl Strategy<Value = Wish> {
+    let name = || prop::char::range('a', 'e');
+    prop_oneof![
+        name().prop_map(Wish::Promote),
+        name().prop_map(Wish::TryOut),
+        (1..9_999u16).prop_map(Wish::Widen),
+        prop::option::of(name()).prop_map(Wish::RollBack),
+    ]
+}
+
+fn done(channels: &mut Channels, wish: &Wish, at_ms: u64) -> Result<(), ChannelError> {
+    match wish {
+        Wish::Promote(name) => channels.promote(release(*name), at_ms, Cause::Request, ""),
+        Wish::TryOut(name) => channels.try_out(self::wish(*name, "error_rate>2%"), at_ms, ""),
+        Wish::Widen(hundredths) => channels.widen(wharf_catalog::Share::of_hundredths(*hundredths).unwrap(), at_ms, ""),
+        Wish::RollBack(to) => channels.roll_back(to.map(release), at_ms, Cause::Request, ""),
+    }
+}
+
+/// Who has the traffic, told by the history alone.
+fn told(channels: &Channels) -> (Option<Digest>, Option<Digest>) {
+    let (mut stable, mut canary) = (None, None);
+    for entry in channels.history() {
+        match entry.action {
+            Action::Promoted { release } => {
+                (stable, canary) = (Some(release), None);
+            }
+            Action::CanaryStarted { release, .. } | Action::CanaryWidened { release, .. } => canary = Some(release),
+            Action::CanaryEnded { .. } => canary = None,
+            Action::RolledBack { to, .. } => (stable, canary) = (Some(to), None),
+        }
+    }
+    (stable, canary)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn channels_keep_their_promises(wishes in prop::collection::vec(a_wish(), 1..40)) {
+        let mut channels = Channels::new(release('a'), 0, "first");
+        for (at_ms, wish) in (1..).zip(&wishes) {
+            let before = channels.clone();
+            if done(&mut channels, wish, at_ms).is_err() {
+                prop_assert_eq!(&channels, &before, "{:?} was refused", wish);
+                continue;
+            }
+            prop_assert_ne!(&channels, &before, "{:?} did something", wish);
+            prop_assert_ne!(channels.canary().map(|canary| canary.release), Some(channels.stable()));
+            prop_assert!(channels.history().len() > before.history().len() || before.history().len() == HISTORY_MAX);
+            prop_assert!(channels.history().is_sorted_by_key(|entry| entry.at_ms));
+            prop_assert_eq!(told(&channels), (Some(channels.stable()), channels.canary().map(|canary| canary.release)));
+            if let (Wish::RollBack(None), None) = (wish, before.canary()) {
+                // What it goes back to had all traffic at some time.
+                let had = before.history().iter().any(|entry| match entry.action {
+                    Action::Promoted { release } => release == channels.stable(),
+                    Action::RolledBack { to, .. } => to == channels.stable(),
+                    _ => false,
+                });
+                prop_assert!(had && channels.stable() != before.stable());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_history_keeps_its_newest_entries() {
+    let mut channels = Channels::new(release('a'), 0, "first");
+    for n in 1..=300u64 {
+        channels.promote(release(if n % 2 == 0 { 'a' } else { 'b' }), n, Cause::Request, "").unwrap();
+    }
+    assert_eq!(channels.history().len(), HISTORY_MAX);
+    assert_eq!(channels.history().last().map(|entry| entry.at_ms), Some(300));
+    channels.roll_back(None, 301, Cause::Request, "").unwrap();
+    assert_eq!(channels.stable(), release('b'));
+}
