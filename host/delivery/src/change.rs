@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{Position, RuleName, TenantName};
+use wharf_event::{Digest, PluginName, Position, RuleName, TenantName};
 
 use crate::{
     Record, ValueRow,
@@ -23,10 +23,14 @@ use crate::{
 pub enum ObjectKind {
     /// A rule of an event bus; its document is a [`crate::RuleDocument`].
     Rule = 1,
+    /// A release of a plugin (its document is the registry's).
+    Release = 3,
+    /// A plugin with its channels (its document is the registry's).
+    Plugin = 4,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 1] = [Self::Rule];
+    const ALL: [Self; 3] = [Self::Rule, Self::Release, Self::Plugin];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -39,6 +43,8 @@ impl ObjectKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rule => "rule",
+            Self::Release => "release",
+            Self::Plugin => "plugin",
         }
     }
 
@@ -64,6 +70,27 @@ impl ObjectName {
 impl From<&RuleName> for ObjectName {
     fn from(name: &RuleName) -> Self {
         Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&PluginName> for ObjectName {
+    fn from(name: &PluginName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl ObjectName {
+    /// The name of a plugin's release: `PLUGIN/` and the 64 digits of its digest.
+    #[must_use]
+    pub fn of_release(plugin: &PluginName, release: &Digest) -> Self {
+        Self(format!("{plugin}/{}", release.hex()))
+    }
+
+    /// Plugin and digest of a release's name.
+    #[must_use]
+    pub fn release(&self) -> Option<(PluginName, Digest)> {
+        let (plugin, hex) = self.0.split_once('/')?;
+        Some((plugin.parse().ok()?, format!("sha256:{hex}").parse().ok()?))
     }
 }
 
@@ -153,6 +180,17 @@ pub enum ObjectFate {
     Removed,
     /// There was none to remove.
     Absent,
+}
+
+impl ObjectFate {
+    /// The version that it has now; none where it is not there.
+    #[must_use]
+    pub fn version(self) -> Option<Position> {
+        match self {
+            Self::Created(at) | Self::Replaced(at) | Self::Unchanged(at) => Some(at),
+            Self::Removed | Self::Absent => None,
+        }
+    }
 }
 
 pub(crate) fn decide<T: Tables>(

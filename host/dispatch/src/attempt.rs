@@ -16,16 +16,19 @@ use crate::{
     archive::Archive,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
+    handler::Handler,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
     partition::{AskError, Partition, chain},
+    plugins::{Picked, Plugin, Shelf},
     quarantine::Quarantine,
-    rules::{Plugin, RuleSet},
+    rules::RuleSet,
     schedule::{Slot, Waiting},
     settling::{Settlement, settle},
     shared::Shared,
     surroundings::{Surroundings, blocking},
     transform::{self, Passed},
+    trials::Trials,
     values::AttemptValues,
     watched as watch,
 };
@@ -44,6 +47,8 @@ pub(crate) struct Attempts {
     pub(crate) surroundings: Surroundings,
     pub(crate) meters: Arc<Meters>,
     pub(crate) quarantine: Quarantine,
+    pub(crate) trials: Trials,
+    pub(crate) shelf: Shelf,
 }
 
 impl Attempts {
@@ -102,29 +107,34 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
         let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
+    // Within one attempt it is the same release, however often a conflict makes it run again.
+    let Some(Picked { handler, trial }) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
+        return Err(Stuck::Failed(failure(Code::Internal, "its release is not ready; that is a defect".to_owned())));
+    };
     let Passed { event: passed, took: transforming, details: used } =
         transform::pass(attempts, waiting, &rules, &received).await;
     let event = match passed {
         Ok(event) => event,
         Err(verdict) => {
-            let release = plugin.handler.digest();
-            let spent = (transforming, used);
+            let (release, spent) = (handler.digest(), (transforming, used));
             let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), spent);
+            let settlement = settlement.on_trial(trial);
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, &rules, &plugin, (&received, &event), held.is_some()).await?;
+            invoke(attempts, waiting, &rules, (&plugin, &handler), (&received, &event), held.is_some()).await?;
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
-                let release = plugin.handler.digest();
+                let release = handler.digest();
                 let mut used = used.clone();
                 used.add(&details);
                 let spent = (transforming + duration, used);
                 let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, spent);
+                let settlement = settlement.on_trial(trial);
                 match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
@@ -204,7 +214,7 @@ async fn invoke(
     attempts: &Attempts,
     waiting: &Waiting,
     rules: &RuleSet,
-    plugin: &Plugin,
+    (plugin, handler): (&Plugin, &Arc<dyn Handler>),
     (received, event): (&Event, &Event),
     holds: bool,
 ) -> Result<Report, Stuck> {
@@ -229,7 +239,7 @@ async fn invoke(
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
         limits: plugin.limits,
     };
-    let (whose, clock) = ((&row.tenant, plugin.handler.digest()), &attempts.surroundings.clock);
-    let call = async { plugin.handler.handle(invocation).await };
+    let (whose, clock) = ((&row.tenant, handler.digest()), &attempts.surroundings.clock);
+    let call = async { handler.handle(invocation).await };
     attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)
 }

@@ -6,7 +6,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use wharf_capability::Grants;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument};
 use wharf_event::{BusName, Code, Digest, PluginName, RuleName, TenantName};
 use wharf_pattern::{Pattern, PatternErrors};
@@ -14,7 +13,9 @@ use wharf_pattern::{Pattern, PatternErrors};
 use crate::{
     handler::Handler,
     limits::RULES_PER_BUS_MAX,
-    rules::{Bus, Origin, Plugin, Rule, RuleSet, Tenant, Unknown},
+    plugins::{Plugin, Shelf},
+    registering::PluginError,
+    rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
     transform::{Step, Transforms},
 };
 
@@ -46,6 +47,16 @@ pub enum RulesError {
         rule: String,
         /// What is wrong with it.
         source: RuleError,
+    },
+    /// A plugin that is a control object.
+    #[error("tenant {tenant}, plugin {plugin}: {source}")]
+    Plugin {
+        /// Whose plugin.
+        tenant: TenantName,
+        /// Which plugin.
+        plugin: String,
+        /// What is wrong with it.
+        source: PluginError,
     },
     /// No such tenant.
     #[error(transparent)]
@@ -93,6 +104,7 @@ impl RulesError {
             Self::Tenant(Unknown::Tenant(_)) => Code::TenantUnknown,
             Self::Tenant(Unknown::Bus(..)) => Code::BusUnknown,
             Self::Rule { source, .. } => source.code(),
+            Self::Plugin { source, .. } => source.code(),
         }
     }
 }
@@ -123,22 +135,18 @@ impl RuleSet {
         for (name, from) in &document.tenants {
             let mut tenant = Tenant::default();
             tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Arc::default())));
-            let (mut plugins, mut steps) = (HashMap::new(), HashMap::new());
             for (plugin, from) in &from.plugins {
                 if let Some(transform) = transforms.get(&from.release).cloned() {
-                    let step = Step::new((plugin.clone(), from.release), transform, from.limits);
-                    steps.insert(plugin.clone(), Arc::new(step));
+                    let step = Step::new((plugin.clone(), from.release), transform, from.limits, Origin::File);
+                    tenant.transforms.insert_mut(plugin.clone(), Arc::new(step));
                     continue;
                 }
                 let Some(handler) = releases.get(&from.release).cloned() else {
                     let (tenant, plugin, release) = (name.clone(), plugin.clone(), from.release);
                     return Err(RulesError::Release { tenant, plugin, release });
                 };
-                let config = Arc::new(from.config.clone());
-                let grants = Arc::new(Grants::new(&from.grants));
-                plugins.insert(plugin.clone(), Arc::new(Plugin { handler, config, grants, limits: from.limits }));
+                tenant.plugins.insert_mut(plugin.clone(), Arc::new(Plugin::of_file(from, handler)));
             }
-            (tenant.plugins, tenant.transforms) = (Arc::new(plugins), Arc::new(steps));
             for (rule, from) in &from.rules {
                 let put = tenant.put(rule, from, Origin::File);
                 put.map_err(|source| RulesError::Rule { tenant: name.clone(), rule: rule.to_string(), source })?;
@@ -147,6 +155,12 @@ impl RuleSet {
         }
         set.document = Arc::new(document);
         Ok(set)
+    }
+
+    /// The same rule set, whose plugins that are control objects find their releases on this shelf.
+    #[must_use]
+    pub(crate) fn on_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
     }
 
     /// The same rule set under the version that the log gave to the configuration, for all tenants.
@@ -183,15 +197,23 @@ impl RuleSet {
         tenant: &TenantName,
         objects: impl IntoIterator<Item = ObjectNow<'a>>,
     ) -> Result<Self, RulesError> {
-        let mut set = self.clone();
+        let (mut set, shelf) = (self.clone(), self.shelf.clone());
         let of = set.tenants.get_mut(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
         let of = Arc::make_mut(of);
         for (kind, name, document) in objects {
-            let changed = match kind {
-                ObjectKind::Rule => of.change_rule(name, document),
-            };
-            let rule = || name.as_str().to_owned();
-            changed.map_err(|source| RulesError::Rule { tenant: tenant.clone(), rule: rule(), source })?;
+            let named = || (tenant.clone(), name.as_str().to_owned());
+            match kind {
+                ObjectKind::Rule => of.change_rule(name, document).map_err(|source| {
+                    let (tenant, rule) = named();
+                    RulesError::Rule { tenant, rule, source }
+                })?,
+                ObjectKind::Plugin => of.change_plugin(name, document, &shelf).map_err(|source| {
+                    let (tenant, plugin) = named();
+                    RulesError::Plugin { tenant, plugin, source }
+                })?,
+                // It is on the shelf, or it is fetched when a channel is to name it.
+                ObjectKind::Release => {}
+            }
         }
         Ok(set)
     }
@@ -232,10 +254,9 @@ impl Tenant {
         }
         let pattern =
             Pattern::from_json(pattern.as_str().as_bytes()).map_err(|errors| RuleError::Pattern(Box::new(errors)))?;
-        let find = |plugin: &PluginName| {
-            self.transforms.get(plugin).cloned().ok_or_else(|| RuleError::Transform(plugin.clone()))
-        };
-        let steps = transforms.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        if let Some(none) = transforms.iter().find(|plugin| !self.transforms.contains_key(*plugin)) {
+            return Err(RuleError::Transform(none.clone()));
+        }
         for (n, target) in targets.iter().enumerate() {
             if !self.plugins.contains_key(&target.plugin) {
                 return Err(RuleError::Plugin(target.plugin.clone()));
@@ -257,7 +278,7 @@ impl Tenant {
             targets: targets.clone(),
             enabled: *enabled,
             origin,
-            steps,
+            transforms: transforms.clone(),
             number: on.next,
         };
         let rule = Arc::new(rule);

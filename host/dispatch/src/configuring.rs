@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use wharf_delivery::{
-    Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectWish, Request, RulesRow,
+    Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectWish, Refused, Request, RulesRow,
 };
 use wharf_event::TenantName;
 
@@ -41,6 +41,14 @@ pub enum ChangeError {
     Ask(#[from] AskError),
 }
 
+impl ChangeError {
+    /// Whether an object was not what it was taken to be.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Ask(AskError::Refused(Refused::ObjectChanged { .. })))
+    }
+}
+
 impl Dispatcher {
     /// Puts a configuration into force, beside the control objects that there are. An equal one changes nothing.
     ///
@@ -54,7 +62,7 @@ impl Dispatcher {
     async fn configured(&self, rules: RuleSet) -> Result<u64, ConfigureError> {
         let _turn = self.attempts.configuring.write().await;
         let document = serde_json::to_vec(rules.document()).map_err(failed)?;
-        let rules = self.with_objects(rules).await?;
+        let rules = self.with_objects(rules.on_shelf(self.attempts.shelf.clone())).await?;
         let in_force = self.read(|state| RulesRow::get(state, &[])).await?.map_err(failed)?;
         let version = match in_force {
             Some(row) if row.document == document => row.version,
@@ -67,18 +75,20 @@ impl Dispatcher {
         Ok(version)
     }
 
-    /// A rule set with all control objects of its tenants.
+    /// A rule set with all control objects of its tenants: plugins first, since rules name them.
     async fn with_objects(&self, mut rules: RuleSet) -> Result<RuleSet, ConfigureError> {
         let tenants: Vec<TenantName> = rules.document().tenants.keys().cloned().collect();
         for tenant in tenants {
-            let mut after = None;
-            loop {
-                let page = |state: &_| Object::page(state, &tenant, ObjectKind::Rule, after.as_ref(), OBJECTS_PAGE);
-                let page = self.read(page).await?.map_err(failed)?;
-                let Some(last) = page.last() else { break };
-                let objects = page.iter().map(|object| (ObjectKind::Rule, &object.name, Some(&object.document)));
-                rules = rules.with(&tenant, objects).map_err(ConfigureError::Rules)?;
-                after = Some(last.name.clone());
+            for kind in [ObjectKind::Plugin, ObjectKind::Rule] {
+                let mut after = None;
+                loop {
+                    let page = |state: &_| Object::page(state, &tenant, kind, after.as_ref(), OBJECTS_PAGE);
+                    let page = self.read(page).await?.map_err(failed)?;
+                    let Some(last) = page.last() else { break };
+                    let objects = page.iter().map(|object| (kind, &object.name, Some(&object.document)));
+                    rules = rules.with(&tenant, objects).map_err(ConfigureError::Rules)?;
+                    after = Some(last.name.clone());
+                }
             }
         }
         Ok(rules)

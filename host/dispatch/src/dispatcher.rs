@@ -19,14 +19,17 @@ use crate::{
     clock::Step,
     committer::Committer,
     figures::{self, Figures, StateFigures},
+    judging::Judge,
     limits::HOST_FAULTS_MAX,
     meters::{Meters, Totals},
     partition::{AskError, Message, Partition, chain},
+    plugins::Shelf,
     quarantine::{FaultFigures, Quarantine},
     recover::{OpenError, Recovered},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
+    trials::Trials,
     watched as watch,
     writer::Writer,
 };
@@ -97,6 +100,8 @@ impl Dispatcher {
             clock: committer.clock(),
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
+            trials: Trials::default(),
+            shelf: Shelf::default(),
             quarantine: Quarantine::new(options.host_faults_max),
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
@@ -131,8 +136,16 @@ impl Dispatcher {
         if let Some((scheduler, cleaner)) = tasks.waiting.take() {
             // It ends by itself when the host stops.
             drop(tokio::spawn(cleaner.run()));
+            let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(judge.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
         }
+    }
+
+    /// The shelf of releases that plugins made by the API are called with.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.attempts.shelf
     }
 
     /// The rule set in use.

@@ -40,6 +40,12 @@ pub const HELD_EVENT_BYTES: usize = 64 << 20;
 /// Rules of one event bus.
 pub const RULES_PER_BUS_MAX: usize = 250_000;
 
+/// How often releases on trial are judged.
+pub const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// How often a plugin is read again because somebody else changed it.
+pub const EDITS_MAX: u32 = 10;
+
 /// Control objects that are read from the state at a time.
 pub const OBJECTS_PAGE: usize = 1_000;
 

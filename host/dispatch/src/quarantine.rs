@@ -101,7 +101,8 @@ impl Quarantine {
         })
     }
 
-    fn holds(&self, tenant: &TenantName, release: Digest) -> bool {
+    /// Whether a release is not run any more.
+    pub(crate) fn holds(&self, tenant: &TenantName, release: Digest) -> bool {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         // Mostly nothing has ever failed, and then no name is copied for the look.
         !faults.is_empty() && faults.get(&(tenant.clone(), release)).is_some_and(|faults| faults.quarantined)

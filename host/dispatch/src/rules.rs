@@ -5,17 +5,19 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
-use wharf_capability::Grants;
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
-use wharf_event::{BusName, Event, PluginName, RuleName, TenantName};
+use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_pattern::{Mismatch, Pattern, RuleMatcher, Scratch, Subject};
 
-use crate::{handler::Handler, transform::Step};
+use crate::{
+    plugins::{Plugin, Shelf},
+    transform::Step,
+};
 
 /// Why nothing was matched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,19 +30,7 @@ pub enum Unknown {
     Bus(TenantName, BusName),
 }
 
-/// A plugin, ready to be called.
-pub struct Plugin {
-    /// What runs.
-    pub handler: Arc<dyn Handler>,
-    /// Its config table.
-    pub config: Arc<BTreeMap<String, String>>,
-    /// What it may use.
-    pub grants: Arc<Grants>,
-    /// What it may consume.
-    pub limits: LimitsDocument,
-}
-
-/// Where a rule was made.
+/// Where a rule or a plugin was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// In the configuration file: only there it can be changed.
@@ -64,7 +54,7 @@ pub struct Rule {
     /// Where it was made.
     pub origin: Origin,
     /// What changes an event on its way to the targets, in this order.
-    pub(crate) steps: Vec<Arc<Step>>,
+    pub transforms: Vec<PluginName>,
     /// Its number in the bus's matcher.
     pub(crate) number: u64,
 }
@@ -87,8 +77,8 @@ thread_local! {
 pub(crate) struct Tenant {
     pub(crate) version: u64,
     pub(crate) buses: BTreeMap<BusName, Arc<Bus>>,
-    pub(crate) plugins: Arc<HashMap<PluginName, Arc<Plugin>>>,
-    pub(crate) transforms: Arc<HashMap<PluginName, Arc<Step>>>,
+    pub(crate) plugins: RedBlackTreeMapSync<PluginName, Arc<Plugin>>,
+    pub(crate) transforms: RedBlackTreeMapSync<PluginName, Arc<Step>>,
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
 }
 
@@ -98,6 +88,7 @@ pub struct RuleSet {
     pub(crate) version: u64,
     pub(crate) document: Arc<Document>,
     pub(crate) tenants: HashTrieMapSync<TenantName, Arc<Tenant>>,
+    pub(crate) shelf: Shelf,
 }
 
 impl RuleSet {
@@ -209,8 +200,28 @@ impl RuleSet {
     }
 
     /// What changes an event on its way to the targets of a rule, in this order.
-    pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> &[Arc<Step>] {
-        self.rule(tenant, rule).map_or(&[], |rule| rule.steps.as_slice())
+    pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> impl Iterator<Item = &Step> {
+        let of = self.tenants.get(tenant);
+        let rule = of.and_then(|of| of.rules.get(rule));
+        let named = rule.into_iter().flat_map(|rule| &rule.transforms);
+        // Rules are only made and kept while their transforms are there.
+        named.filter_map(move |plugin| of?.transforms.get(plugin).map(Arc::as_ref))
+    }
+
+    /// A plugin of a tenant that handles events.
+    #[must_use]
+    pub fn plugin(&self, tenant: &TenantName, plugin: &PluginName) -> Option<Arc<Plugin>> {
+        self.tenants.get(tenant)?.plugins.get(plugin).cloned()
+    }
+
+    /// Releases that some plugin of some tenant may be called with.
+    #[must_use]
+    pub fn releases(&self) -> HashSet<Digest> {
+        let of = |tenant: &Arc<Tenant>| -> Vec<Digest> {
+            let handlers = tenant.plugins.values().flat_map(|plugin| plugin.releases());
+            handlers.chain(tenant.transforms.values().map(|step| step.release())).collect()
+        };
+        self.tenants.values().flat_map(of).collect()
     }
 
     /// Attempts that a plugin may make at a time.

@@ -25,6 +25,8 @@ pub(crate) struct Settlement {
     published: Vec<Event>,
     writes: Vec<WriteRequest>,
     reads: Vec<Read>,
+    /// Since when a release of the plugin is on trial.
+    trial: Option<u64>,
 }
 
 impl Settlement {
@@ -43,7 +45,12 @@ impl Settlement {
         let (number, details) = (waiting.row.attempts + 1, Some(Arc::new(details)));
         let attempt = Attempt { number, release: Some(release), duration_us, details };
         let failed = if let Verdict::Failed(failure) = verdict { Some(failure.code) } else { None };
-        Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads }
+        Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads, trial: None }
+    }
+
+    /// The same of an attempt that was made while a release was on trial.
+    pub(crate) fn on_trial(self, trial: Option<u64>) -> Self {
+        Self { trial, ..self }
     }
 
     /// The settlement of an attempt that came to nothing: no effects, no release.
@@ -51,7 +58,7 @@ impl Settlement {
         let failed = Some(failure.code);
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
         let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: None };
-        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new() }
+        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
     }
 }
 
@@ -141,5 +148,10 @@ fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
     };
     let Attempt { release, duration_us: took_us, .. } = with.attempt;
     let settling = Settling { release, outcome: &with.outcome, failed: with.failed, took_us };
+    // Retries say nothing of the release that they happen to be made with.
+    if let (Some(since_ms), Some(release), 0) = (with.trial, release, row.attempts) {
+        let failed = matches!(with.outcome, Outcome::Retry { .. } | Outcome::DeadLetter { .. });
+        attempts.trials.count((&row.tenant, &row.target.plugin), (since_ms, release), failed, took_us);
+    }
     attempts.meters.settled(&row.tenant, &row.target.plugin, &settling, since);
 }

@@ -12,7 +12,13 @@ use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
 
-use crate::{attempt::Attempts, clock::rfc3339, rules::RuleSet, schedule::Waiting, values::AttemptValues};
+use crate::{
+    attempt::Attempts,
+    clock::rfc3339,
+    rules::{Origin, RuleSet},
+    schedule::Waiting,
+    values::AttemptValues,
+};
 
 /// Something that changes events on their way to handlers.
 pub trait Transform: Send + Sync + 'static {
@@ -49,6 +55,7 @@ pub(crate) struct Step {
     release: Digest,
     transform: Arc<dyn Transform>,
     limits: LimitsDocument,
+    origin: Origin,
     /// Its turns: as many as it may make at a time, over all rules that name it.
     turns: Semaphore,
 }
@@ -58,9 +65,18 @@ impl Step {
         (name, release): (PluginName, Digest),
         transform: Arc<dyn Transform>,
         limits: LimitsDocument,
+        origin: Origin,
     ) -> Self {
         let turns = Semaphore::new(usize::try_from(limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { name, release, transform, limits, turns }
+        Self { name, release, transform, limits, origin, turns }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    pub(crate) fn release(&self) -> Digest {
+        self.release
     }
 
     /// Changes one event when it is this call's turn.
@@ -186,7 +202,8 @@ mod tests {
     async fn a_transform_runs_as_often_at_a_time_as_its_limits_say() {
         let crowd = Arc::new(Crowd::default());
         let limits = LimitsDocument { concurrency: 3, ..LimitsDocument::default() };
-        let step = Step::new(("p".parse().unwrap(), Digest::of(b"p")), Arc::<Crowd>::clone(&crowd), limits);
+        let step =
+            Step::new(("p".parse().unwrap(), Digest::of(b"p")), Arc::<Crowd>::clone(&crowd), limits, Origin::File);
         let event = EventBuilder::new("1", "s", "t").build().unwrap();
         let context = || AttemptContext {
             tenant: "t".parse().unwrap(),

@@ -74,6 +74,14 @@ codes! {
     RuleOfFile "rule-of-file" 409 "The rule stands in the configuration file";
     RuleElsewhere "rule-elsewhere" 409 "A rule of that name listens on another event bus";
     RulesTooMany "rules-too-many" 409 "The event bus has as many rules as it can hold";
+    PluginUnknown "plugin-unknown" 404 "The tenant has no such plugin";
+    PluginInvalid "plugin-invalid" 422 "The plugin cannot be put to use";
+    PluginOfFile "plugin-of-file" 409 "The plugin stands in the configuration file";
+    PluginInUse "plugin-in-use" 409 "A rule needs the plugin as it is";
+    ReleaseUnknown "release-unknown" 404 "The plugin has no such release";
+    ReleaseUnready "release-unready" 409 "The release is not ready to run";
+    ReleaseMismatch "release-mismatch" 422 "The bytes are not those of the release that they are sent as";
+    ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
     VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
     Overloaded "overloaded" 503 "The host has as much work as it can hold";

@@ -11,6 +11,7 @@ mod condition;
 mod history;
 mod judge;
 pub mod limits;
+mod objects;
 mod share;
 mod tally;
 
@@ -19,5 +20,6 @@ pub use channels::{ChannelError, Channels, Pick};
 pub use condition::{Bound, Condition, ConditionError, Measure};
 pub use history::{Action, Cause, Entry};
 pub use judge::{Judgement, judge};
+pub use objects::{PluginObject, ReleaseObject};
 pub use share::{Share, ShareError};
 pub use tally::Tally;

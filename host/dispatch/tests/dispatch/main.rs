@@ -13,4 +13,5 @@ mod host;
 mod host_faults;
 mod objects;
 mod paging;
+mod registry;
 mod small_home;

@@ -1,0 +1,133 @@
+//! Plugins in use: which release an attempt is made with, what it may use and consume. And the shelf of releases that are ready.
+//!
+//! Invariant: an attempt keeps the release that it began with; a change of channels is met by the next one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use wharf_capability::Grants;
+use wharf_catalog::{Channels, PluginObject};
+use wharf_delivery::{LimitsDocument, PluginDocument};
+use wharf_event::Digest;
+
+use crate::{handler::Handler, rules::Origin, transform::Transform};
+
+/// Something that is ready to be called.
+#[derive(Clone)]
+pub enum Callable {
+    /// It handles events.
+    Handler(Arc<dyn Handler>),
+    /// It changes events.
+    Transform(Arc<dyn Transform>),
+}
+
+/// Releases that are ready to be called, by their digest. Clones are one and the same shelf.
+#[derive(Clone, Default)]
+pub struct Shelf(Arc<RwLock<HashMap<Digest, Callable>>>);
+
+impl Shelf {
+    /// Puts a release on it.
+    pub fn put(&self, release: Digest, callable: Callable) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(release, callable);
+    }
+
+    /// A release that is on it.
+    #[must_use]
+    pub fn get(&self, release: &Digest) -> Option<Callable> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(release).cloned()
+    }
+
+    /// Takes off it what is not wanted any more. Who uses it keeps it as long as that takes.
+    pub fn keep(&self, wanted: impl Fn(&Digest) -> bool) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|release, _| wanted(release));
+    }
+}
+
+/// A plugin, ready to be called.
+pub struct Plugin {
+    /// Its config table.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// What it may use.
+    pub grants: Arc<Grants>,
+    /// What it may consume.
+    pub limits: LimitsDocument,
+    /// Where it was made.
+    pub origin: Origin,
+    serving: Serving,
+}
+
+/// Which release an attempt is made with.
+enum Serving {
+    /// Always this one.
+    One(Arc<dyn Handler>),
+    /// What the channels say. All releases that they name are there.
+    Channels { channels: Channels, handlers: HashMap<Digest, Arc<dyn Handler>> },
+}
+
+/// The release of an attempt.
+pub(crate) struct Picked {
+    pub(crate) handler: Arc<dyn Handler>,
+    /// Since when a release is on trial beside others, if one is.
+    pub(crate) trial: Option<u64>,
+}
+
+impl Plugin {
+    /// A plugin of the configuration.
+    pub(crate) fn of_file(from: &PluginDocument, handler: Arc<dyn Handler>) -> Self {
+        Self {
+            config: Arc::new(from.config.clone()),
+            grants: Arc::new(Grants::new(&from.grants)),
+            limits: from.limits,
+            origin: Origin::File,
+            serving: Serving::One(handler),
+        }
+    }
+
+    /// A plugin that is a control object. None when a release of its channels is missing on the shelf, or is no handler.
+    pub(crate) fn of_object(from: &PluginObject, channels: &Channels, shelf: &Shelf) -> Result<Self, Digest> {
+        let mut handlers = HashMap::new();
+        for release in channels.releases() {
+            let Some(Callable::Handler(handler)) = shelf.get(&release) else { return Err(release) };
+            handlers.insert(release, handler);
+        }
+        Ok(Self {
+            config: Arc::new(from.config.clone()),
+            grants: Arc::new(Grants::new(&from.grants)),
+            limits: from.limits,
+            origin: Origin::Object,
+            serving: Serving::Channels { channels: channels.clone(), handlers },
+        })
+    }
+
+    /// The release of an attempt: `key` names the delivery, or what is always to be handled by one release.
+    pub(crate) fn pick(&self, key: &[u8], is_first: bool) -> Option<Picked> {
+        match &self.serving {
+            Serving::One(handler) => Some(Picked { handler: Arc::clone(handler), trial: None }),
+            Serving::Channels { channels, handlers } => {
+                let handler = handlers.get(&channels.pick(key, is_first).release)?;
+                let trial = channels.canary().map(|canary| canary.since_ms);
+                Some(Picked { handler: Arc::clone(handler), trial })
+            }
+        }
+    }
+
+    /// Its channels, where it has such.
+    #[must_use]
+    pub fn channels(&self) -> Option<&Channels> {
+        match &self.serving {
+            Serving::One(_) => None,
+            Serving::Channels { channels, .. } => Some(channels),
+        }
+    }
+
+    /// Releases that it may be called with.
+    pub fn releases(&self) -> impl Iterator<Item = Digest> + '_ {
+        let (one, many) = match &self.serving {
+            Serving::One(handler) => (Some(handler.digest()), None),
+            Serving::Channels { handlers, .. } => (None, Some(handlers.keys().copied())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
