@@ -12,7 +12,7 @@ use std::{
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
-use wharf_pattern::{Mismatch, Pattern, RuleMatcher, Scratch, Subject};
+use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
     plugins::{Plugin, Shelf},
@@ -172,21 +172,16 @@ impl RuleSet {
         Ok(matched.into_iter().flat_map(refs).collect())
     }
 
-    /// What each enabled rule of a bus says to an event.
+    /// What each enabled rule of a bus says to an event: why it matches, or why not.
     ///
     /// # Errors
     /// When there is no such tenant or bus.
-    pub fn explain(
-        &self,
-        tenant: &TenantName,
-        bus: &BusName,
-        event: &Event,
-    ) -> Result<Vec<(&Rule, Option<Mismatch>)>, Unknown> {
+    pub fn explain(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<(&Rule, Verdict)>, Unknown> {
         let of = self.of(tenant)?;
         on(of, tenant, bus)?;
         let subject = Subject::of(event);
         let rules = of.rules.values().filter(|rule| rule.enabled && rule.bus == *bus);
-        Ok(rules.map(|rule| (rule.as_ref(), rule.pattern.explain(&subject))).collect())
+        Ok(rules.map(|rule| (rule.as_ref(), rule.pattern.judge(&subject))).collect())
     }
 
     /// The plugin and the policy behind a target; absent when the rule or the plugin is gone.

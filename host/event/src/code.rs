@@ -90,7 +90,7 @@ codes! {
     ShuttingDown "shutting-down" 503 "The host is shutting down";
     DedupFull "dedup-full" 503 "The index of duplicates is full";
     NotReady "not-ready" 503 "The host is not ready yet";
-    PatternInvalid "pattern-invalid" 400 "An event pattern cannot be used";
+    PatternInvalid "pattern-invalid" 422 "An event pattern cannot be used";
     InputInvalid "input-invalid" 400 "The input of a target cannot be used";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
     ComponentMissing "component-missing" 400 "The component's file is not there";

@@ -24,6 +24,7 @@ mod probes;
 mod problem;
 mod receive;
 pub mod routes;
+mod rules;
 pub mod serve;
 mod traffic;
 mod unparsed;
@@ -33,6 +34,7 @@ pub use guard::HostList;
 pub use pages::page;
 pub use port::{
     Archive, DeadLetters, EventQuery, EventRef, Host, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
+    Rules,
 };
-pub use problem::Problem;
+pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

@@ -15,6 +15,10 @@ pub const REDRIVE_BYTES_MAX: usize = 256 * 1024;
 /// Dead letters that one redrive request may name.
 pub const REDRIVE_IDS_MAX: usize = 1_000;
 
+/// A pattern and an event to be tested with each other, in bytes: an event of the largest size and the largest pattern, both
+/// in strings, where quotes and backslashes are two bytes each.
+pub const QUESTION_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What is read and thrown away of a body that is too large, in bytes, so that its sender sees the answer instead of a reset
 /// connection.
 pub const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as five small ports: one to write events, four to read or repair.
+//! What the gateway needs of a host, as six small ports: one to write events, five to read, ask or repair.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -6,13 +6,15 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
 use futures_util::Stream;
 use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
 
 use crate::measure::Family;
+use crate::problem::Mistake;
 use crate::view::{
-    Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
-    RuleVerdict, StatsView,
+    Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, QueueView,
+    RedriveView, RuleVerdict, StatsView,
 };
 
 /// Why a host did not do what it was asked.
@@ -25,18 +27,26 @@ pub struct Refusal {
     pub detail: String,
     /// Seconds after which the same request may succeed.
     pub retry_after_s: Option<u32>,
+    /// Every place that is wrong in what was sent, where there may be several.
+    pub errors: Vec<Mistake>,
 }
 
 impl Refusal {
     /// A refusal for which no waiting time is known.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after_s: None }
+        Self { code, detail: detail.into(), retry_after_s: None, errors: Vec::new() }
     }
 
     /// The same refusal with the seconds after which to try again.
     #[must_use]
     pub fn retry_after_s(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// The same refusal with every place that is wrong.
+    #[must_use]
+    pub fn errors(self, errors: Vec<Mistake>) -> Self {
+        Self { errors, ..self }
     }
 }
 
@@ -206,13 +216,24 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
 }
 
+/// Asks a tenant's rules.
+pub trait Rules: Clone + Send + Sync + 'static {
+    /// Whether a pattern matches an event, and why: `question` is `{"pattern": …, "event": …}` as it was sent, so that both
+    /// count as they are spelled.
+    fn test(
+        &self,
+        tenant: &TenantName,
+        question: Bytes,
+    ) -> impl Future<Output = Result<PatternVerdict, Refusal>> + Send;
+}
+
 /// Tells what a host measures of itself.
 pub trait Measures: Clone + Send + Sync + 'static {
     /// What it measures. Families that cannot be told now are left out.
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All five ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters + Measures {}
+/// All six ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Measures {}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Measures> Host for H {}
+impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Measures> Host for H {}

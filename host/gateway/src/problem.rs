@@ -30,6 +30,18 @@ pub struct Problem {
     /// Seconds after which the same request may succeed, as in the `Retry-After` header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+    /// Every place that is wrong, where there may be several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Mistake>,
+}
+
+/// One place of a document that is wrong, as RFC 9457 has it in its own example.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// A JSON pointer (RFC 6901) into the document; empty is its root.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
 }
 
 impl Problem {
@@ -43,6 +55,7 @@ impl Problem {
             detail: detail.into(),
             code,
             retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE.as_u16()).then_some(RETRY_AFTER_S_DEFAULT),
+            errors: Vec::new(),
         }
     }
 }
@@ -50,7 +63,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let problem = Self::new(refusal.code, refusal.detail);
-        Self { retry_after_s: refusal.retry_after_s.or(problem.retry_after_s), ..problem }
+        Self { retry_after_s: refusal.retry_after_s.or(problem.retry_after_s), errors: refusal.errors, ..problem }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
 use crate::problem::Problem;
-use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, traffic};
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, rules, traffic};
 
 /// The methods that routes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Operation {
     ShowLetter,
     /// Sends letters again.
     Redrive,
+    /// Says whether a pattern matches an event.
+    TestPattern,
     /// Says that the process lives.
     Live,
     /// Says whether events are taken.
@@ -175,6 +177,11 @@ pub const ROUTES: &[Route] = &[
             Code::DeadLetterUnknown,
         ],
     ),
+    post(
+        "/v1/tenants/{tenant}/rules:test",
+        Operation::TestPattern,
+        &[Code::QueryInvalid, Code::EventJson, Code::EventTooLarge, Code::TenantUnknown, Code::PatternInvalid],
+    ),
     get("/livez", Operation::Live, &[]),
     get("/readyz", Operation::Ready, &[]),
     get("/metrics", Operation::Metrics, &[]),
@@ -203,6 +210,7 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ListLetters => on(verb, dead_letters::list::<H>),
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
+        Operation::TestPattern => on(verb, rules::test::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),
         Operation::Metrics => on(verb, metrics::page::<H>),

@@ -4,6 +4,8 @@
 //! its bytes (numbers too large for a double included). The host fills these in; nothing here
 //! looks anything up.
 
+mod rules;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 
 use crate::problem::Problem;
+pub use rules::{FieldView, PatternVerdict, RuleVerdict};
 
 /// The tenants of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,31 +248,6 @@ pub enum FeedItem {
         /// When, in RFC 3339.
         time: String,
     },
-}
-
-/// What one rule says to one event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleVerdict {
-    /// The rule.
-    pub rule: RuleName,
-    /// Whether it matches.
-    pub matched: bool,
-    /// The first field that failed, if it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mismatch: Option<MismatchView>,
-    /// The plugins that it names.
-    pub plugins: Vec<PluginName>,
-}
-
-/// The first field of an event that a pattern did not accept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MismatchView {
-    /// The field, as a JSON pointer into the event.
-    pub pointer: String,
-    /// What the pattern wanted there.
-    pub wanted: String,
-    /// What the event has there.
-    pub saw: String,
 }
 
 /// A tenant's totals.

@@ -39,6 +39,9 @@ pub struct Evidence {
     pub saw: String,
 }
 
+/// What a pattern says to an event: why it matches, or why not.
+pub type Verdict = Result<Vec<Evidence>, Mismatch>;
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pointer, wanted, saw } = self;
@@ -58,22 +61,36 @@ impl fmt::Display for Mismatch {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pointer, wanted, saw } = self;
-        if saw == ABSENT { write!(f, "{pointer} is absent") } else { write!(f, "{pointer} = {saw} is {wanted}") }
+        match saw.as_str() {
+            ABSENT => write!(f, "{pointer} is absent"),
+            saw if saw == wanted => write!(f, "{pointer} = {saw}"),
+            saw => write!(f, "{pointer} = {saw} is {wanted}"),
+        }
     }
 }
 
 impl Pattern {
+    /// Why the event matches, or why it does not.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn judge(&self, subject: &Subject) -> Verdict {
+        self.evidence(subject).ok_or_else(|| self.furthest(subject))
+    }
+
     /// Why the event does not match: the first field that fails, along the way through `$or` that gets furthest. `None` means
     /// that it matches.
     #[must_use]
     pub fn explain(&self, subject: &Subject) -> Option<Mismatch> {
-        if self.matches(subject) {
-            return None;
-        }
+        (!self.matches(subject)).then(|| self.furthest(subject))
+    }
+
+    fn furthest(&self, subject: &Subject) -> Mismatch {
         let failures = self.ways.iter().map(|way| way.failure(subject));
         // Of ways that get equally far, the first.
         let furthest = failures.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        furthest.map(|(_, mismatch)| mismatch)
+        let nothing = || Mismatch { pointer: String::new(), wanted: shown(self), saw: ABSENT.to_owned() };
+        furthest.map_or_else(nothing, |(_, mismatch)| mismatch)
     }
 
     /// Why the event matches: which value of which field, along the first way through `$or` that leads there. `None` means

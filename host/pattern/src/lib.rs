@@ -29,7 +29,7 @@ mod ways;
 mod wildcard;
 
 pub use error::{PatternError, PatternErrors, PatternReason};
-pub use explain::{Evidence, Mismatch};
+pub use explain::{Evidence, Mismatch, Verdict};
 pub use matcher::{RuleMatcher, RulesError, Scratch};
 pub use pattern::Pattern;
 pub use scan::{JsonError, JsonFault};

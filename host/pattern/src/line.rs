@@ -21,7 +21,7 @@ pub enum LineError {
     #[error("the line is {0}")]
     Line(JsonError),
     /// A member that must be there.
-    #[error("the line has no `{0}`: write {{\"pattern\": ..., \"event\": ...}}")]
+    #[error("there is no `{0}`: write {{\"pattern\": ..., \"event\": ...}}")]
     Missing(&'static str),
     /// The pattern.
     #[error("pattern: {0}")]
@@ -31,18 +31,18 @@ pub enum LineError {
     Event(JsonError),
 }
 
-/// Whether the event of a line `{"pattern": ..., "event": ...}` matches its pattern. Both are JSON texts in strings, or JSON as
-/// it is; other members are not looked at. The event is matched as it stands, without an envelope.
+/// The pattern and the event of a line `{"pattern": ..., "event": ...}`. Both are JSON texts in strings, or JSON as it is; other
+/// members are not looked at. The event counts as it stands, without an envelope.
 ///
 /// # Errors
 /// When the line, its pattern or its event cannot be used.
-pub fn ask(line: &[u8]) -> Result<bool, LineError> {
+pub fn ask(line: &[u8]) -> Result<(Pattern, Subject), LineError> {
     let [pattern, event] = members(line).map_err(|stop| LineError::Line(stop.into()))?;
     let pattern = pattern.ok_or(LineError::Missing("pattern"))?;
     let event = event.ok_or(LineError::Missing("event"))?;
     let pattern = Pattern::from_json(&pattern).map_err(LineError::Pattern)?;
     let subject = Subject::from_json(&event).map_err(LineError::Event)?;
-    Ok(pattern.matches(&subject))
+    Ok((pattern, subject))
 }
 
 /// The answer to a line: `{"match":true}`, `{"match":false}` or `{"error":"..."}`, without a line break.
@@ -51,7 +51,7 @@ pub fn answer(line: &[u8]) -> String {
     let mut answer = String::new();
     // Writing to a string does not fail.
     let _ = match ask(line) {
-        Ok(matched) => write!(answer, "{{\"match\":{matched}}}"),
+        Ok((pattern, subject)) => write!(answer, "{{\"match\":{}}}", pattern.matches(&subject)),
         Err(error) => write!(answer, "{{\"error\":{}}}", Value::from(error.to_string())),
     };
     answer

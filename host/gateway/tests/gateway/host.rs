@@ -6,17 +6,19 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
-    Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, KeyView,
-    MismatchView, QueueView, RedriveView, RuleVerdict, StatsView, TargetRef, ValueView, event_json,
+    Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
+    KeyView, PatternVerdict, QueueView, RedriveView, RuleVerdict, StatsView, TargetRef, ValueView, event_json,
 };
 use wharf_gateway::{
-    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
+    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, Mistake, PlainIdentity, Redrive, Refusal,
+    Rules,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -164,7 +166,7 @@ impl Archive for FakeHost {
 
     async fn explain(&self, tenant: &TenantName, _: &BusName, event: Event) -> Result<Vec<RuleVerdict>, Refusal> {
         tenant_is_known(tenant)?;
-        let mismatch = MismatchView {
+        let mismatch = FieldView {
             pointer: "/type".to_owned(),
             wanted: "[\"never\"]".to_owned(),
             saw: format!("{:?}", event.kind()),
@@ -172,6 +174,7 @@ impl Archive for FakeHost {
         Ok(vec![RuleVerdict {
             rule: "never".parse().unwrap(),
             matched: false,
+            evidence: Vec::new(),
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
         }])
@@ -180,6 +183,21 @@ impl Archive for FakeHost {
     async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {
         tenant_is_known(tenant)?;
         Ok(StatsView { events: self.accepted().try_into().unwrap(), p50_ms: Some(0.5), ..StatsView::default() })
+    }
+}
+
+impl Rules for FakeHost {
+    /// Every question that is no misspelled pattern matches, and the evidence is the question.
+    async fn test(&self, tenant: &TenantName, question: Bytes) -> Result<PatternVerdict, Refusal> {
+        tenant_is_known(tenant)?;
+        let question = String::from_utf8(question.to_vec()).unwrap();
+        if question.contains("patern") {
+            let mistake = |pointer: &str| Mistake { pointer: pointer.to_owned(), detail: "the letter t".to_owned() };
+            return Err(Refusal::new(Code::PatternInvalid, "it is misspelled")
+                .errors(vec![mistake("/patern"), mistake("/patern/0")]));
+        }
+        let asked = FieldView { pointer: "/asked".to_owned(), wanted: String::new(), saw: question };
+        Ok(PatternVerdict { matched: true, evidence: vec![asked], mismatch: None })
     }
 }
 

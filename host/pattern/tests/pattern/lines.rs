@@ -34,9 +34,9 @@ fn a_line_is_answered_whatever_it_is() {
     );
     check(
         r#"{"pattern":{"a":[1]}}"#,
-        expect![[r#"{"error":"the line has no `event`: write {\"pattern\": ..., \"event\": ...}"}"#]],
+        expect![[r#"{"error":"there is no `event`: write {\"pattern\": ..., \"event\": ...}"}"#]],
     );
-    check(r#"{}"#, expect![[r#"{"error":"the line has no `pattern`: write {\"pattern\": ..., \"event\": ...}"}"#]]);
+    check(r#"{}"#, expect![[r#"{"error":"there is no `pattern`: write {\"pattern\": ..., \"event\": ...}"}"#]]);
     check("", expect![[r#"{"error":"the line is not JSON: a value that is not an object at byte 0"}"#]]);
     check(
         r#"{"pattern":{"a":[1]},"event":{}} x"#,

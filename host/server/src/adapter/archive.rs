@@ -7,7 +7,7 @@ use wharf_dispatch::Archive;
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
-    view::{EventDetail, EventView, MismatchView, RuleVerdict, StatsView},
+    view::{EventDetail, EventView, PatternVerdict, RuleVerdict, StatsView},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     detail::detail,
     feed, not_in_archive,
     page::Room,
+    rules,
     search::Asked,
     unknown,
     view::{self, Placed},
@@ -54,11 +55,10 @@ impl wharf_gateway::Archive for HostAdapter {
     async fn explain(&self, tenant: &TenantName, bus: &BusName, event: Event) -> Result<Vec<RuleVerdict>, Refusal> {
         let rules = self.dispatcher.rules();
         let verdicts = rules.explain(tenant, bus, &event).map_err(|error| unknown(&error))?;
-        let verdict = |(rule, mismatch): (&wharf_dispatch::Rule, Option<wharf_pattern::Mismatch>)| RuleVerdict {
-            rule: rule.name.clone(),
-            matched: mismatch.is_none(),
-            mismatch: mismatch.map(|m| MismatchView { pointer: m.pointer, wanted: m.wanted, saw: m.saw }),
-            plugins: rule.targets.iter().map(|target| target.plugin.clone()).collect(),
+        let verdict = |(rule, verdict): (&wharf_dispatch::Rule, wharf_pattern::Verdict)| {
+            let plugins = rule.targets.iter().map(|target| target.plugin.clone()).collect();
+            let PatternVerdict { matched, evidence, mismatch } = rules::verdict(verdict);
+            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins }
         };
         Ok(verdicts.into_iter().map(verdict).collect())
     }

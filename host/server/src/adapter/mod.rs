@@ -9,6 +9,7 @@ mod key_value;
 mod measures;
 mod page;
 mod process;
+mod rules;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use wharf_event::{BucketName, BusName, Position, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 
+use super::rules::RulesCommand;
 use crate::{config::parse_duration, logging::LogFormat};
 
 /// A host for event handlers: events come in over HTTP, are durable once acknowledged, and run through sandboxed
@@ -85,7 +86,7 @@ pub enum Command {
     /// Show the totals (duplicates, conflicts and times: since the host started)
     #[command(after_help = "Example:\n  wharf stats -o json")]
     Stats,
-    /// Ask rules what they say to an event, without sending it
+    /// Ask rules what they say to an event, without sending it, or try a pattern on many
     #[command(after_help = "Example:\n  wharf rules explain -e event.json")]
     Rules {
         /// What to do.
@@ -372,23 +373,6 @@ pub enum KvCommand {
         bucket: BucketName,
         /// The key
         key: String,
-    },
-}
-
-/// `wharf rules`.
-#[derive(Debug, Subcommand)]
-pub enum RulesCommand {
-    /// Say which rules match an event, and for the others the first field that failed
-    #[command(after_help = "Example:\n  wharf rules explain issues-opened -e event.json")]
-    Explain {
-        /// Only this rule
-        rule: Option<RuleName>,
-        /// A CloudEvent in JSON; `-` reads stdin
-        #[arg(short, long, value_name = "FILE")]
-        event: PathBuf,
-        /// The bus whose rules are asked
-        #[arg(long, default_value = "default")]
-        bus: BusName,
     },
 }
 

@@ -31,7 +31,7 @@ pub fn event(args: &SendArgs) -> Result<Event, CommandError> {
         builder = builder.extension(name, value.as_str());
     }
     if let Some(data) = &args.data {
-        let data = payload(data)?;
+        let data = input::said(data)?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&data).map_err(CommandError::PayloadNotJson)?;
         builder = builder.datacontenttype("application/json").data(data);
     }
@@ -54,14 +54,6 @@ fn unchanged(args: &SendArgs) -> Result<(), CommandError> {
     match said.into_iter().find(|(_, said)| *said) {
         Some((option, _)) => Err(CommandError::WholeEvent(option)),
         None => Ok(()),
-    }
-}
-
-fn payload(data: &str) -> Result<Vec<u8>, CommandError> {
-    match data.strip_prefix('@') {
-        Some(path) => input::whole(Path::new(path)),
-        None if data == "-" => input::whole(Path::new("-")),
-        None => Ok(data.as_bytes().to_vec()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use http::StatusCode;
 use wharf_event::{Code, EventError, TenantName, UnknownCode};
+use wharf_pattern::{PatternErrors, RulesError};
 
 use super::words::{error_style, help_style, printable};
 use crate::{client::ClientError, failure::Failure};
@@ -96,6 +97,15 @@ pub enum CommandError {
     /// The payload is no JSON.
     #[error("the payload is not JSON")]
     PayloadNotJson(#[source] serde_json::Error),
+    /// The pattern is none.
+    #[error("the pattern cannot be used")]
+    Pattern(#[from] PatternErrors),
+    /// The pattern is larger than a matcher takes.
+    #[error("the pattern cannot be used")]
+    Matcher(#[from] RulesError),
+    /// Two things are to be read from stdin.
+    #[error("stdin can be read once: give the pattern or the events as a file")]
+    StdinTwice,
     /// A file or stdin cannot be read.
     #[error("{} cannot be read", .path.display())]
     Unreadable {
@@ -171,6 +181,7 @@ impl CommandError {
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
+            Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
             Self::Mistyped { refusal, .. } => refusal.code(),
             _ => None,
         }
@@ -220,6 +231,7 @@ impl CommandError {
             | Self::TenantUnsaid(_)
             | Self::TenantsUnlisted
             | Self::WholeEvent(_)
+            | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::CodeUnknown { .. } | Self::RuleUnknown { .. } => Exit::NotFound,

@@ -106,6 +106,7 @@ mod tests {
         "log verify --data d",
         "rules explain -e -",
         "rules explain r -e f",
+        "rules test {} --events f",
         "config show --listen 127.0.0.1:0 --log info,plugin=debug --follow-clock",
         "config schema --write f",
         "check -c f",

@@ -35,6 +35,15 @@ pub fn whole(path: &Path) -> Result<Vec<u8>, CommandError> {
     Err(CommandError::InputTooLarge { path: path.to_owned(), bytes_max: INPUT_BYTES_MAX })
 }
 
+/// What an argument says: itself, the file behind an `@`, or for `-` stdin.
+pub fn said(argument: &str) -> Result<Vec<u8>, CommandError> {
+    match argument.strip_prefix('@') {
+        Some(path) => whole(Path::new(path)),
+        None if argument == "-" => whole(Path::new("-")),
+        None => Ok(argument.as_bytes().to_vec()),
+    }
+}
+
 /// Why a file or stdin could not be read.
 pub fn unreadable(path: &Path, source: io::Error) -> CommandError {
     let path = if is_stdin(path) { Path::new("stdin") } else { path };

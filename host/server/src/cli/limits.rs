@@ -23,6 +23,9 @@ pub const BATCH_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// What is read of a file or of stdin as an event or as its data, in bytes: the largest event in base64, with room.
 pub const INPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// What `rules test` reads of a file before it matches that much and looks at the clock, in bytes.
+pub const TRIAL_BYTES: usize = 1024 * 1024;
+
 /// Events of one tree; what those beyond it lead to is not followed.
 pub const TREE_EVENTS_MAX: usize = 10_000;
 

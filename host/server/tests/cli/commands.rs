@@ -99,12 +99,15 @@ fn an_event_is_shown_with_its_payload_and_what_became_of_it() {
 
 #[test]
 fn rules_are_asked_about_a_file() {
-    let verdicts =
-        json!([{"rule": "a", "matched": true, "plugins": ["p"]}, {"rule": "b", "matched": false, "plugins": []}]);
+    let verdicts = json!([{"rule": "a", "matched": true, "plugins": ["p"], "evidence": [{"pointer": "/type", "wanted": "\"t\"", "saw": "\"t\""}]},
+            {"rule": "b", "matched": false, "plugins": []}]);
     let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
     let asked = |line| Host::start().answers("POST buses/default/explain", 200, &verdicts).run_with(line, whole);
-    assert_eq!(asked("rules explain -e -").stdout, "matches  a → p\nno match  b  the host does not say why\n");
-    assert_eq!(asked("rules explain a -e -").stdout, "matches  a → p\n");
+    assert_eq!(
+        asked("rules explain -e -").stdout,
+        "matches  a → p\n         /type is \"t\"\nno match  b  the host does not say why\n"
+    );
+    assert_eq!(asked("rules explain a -e -").stdout, "matches  a → p\n         /type is \"t\"\n");
     assert_eq!(asked("rules explain z -e -").exit, 3);
     assert_eq!(asked("rules explain -e /no/such/file").exit, 1);
 }

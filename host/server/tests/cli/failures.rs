@@ -104,6 +104,35 @@ fn lines_are_matched_without_any_host() {
 }
 
 #[test]
+fn a_pattern_is_tried_on_a_file_without_any_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let events = place("events.ndjson", "{\"n\":300}\n{\"n\":1}\n\n{\"n\":3e2}\n");
+    let pattern = place("pattern.json", r#"{"n": [300.0]}"#);
+    let host = Host::silent();
+    let ran = host.run(&format!("rules test @{pattern} --events {events}"));
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("2 of 3 events match  in "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the first that does not: line 2: /n: wanted [300.0], saw 1\n"), "{}", ran.stdout);
+    let ran = host.run_with(&format!("rules test - -e {events} -o json"), r#"{"n": [{"numeric": [">", 0]}]}"#);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&report["events"], &report["matched"], &report["first_miss"]), (&3.into(), &3.into(), &().into()));
+    let ran = host.run_with("rules test '{\"n\": [1]}' --events -", "{\"n\":1}\nbroken\n");
+    assert!(ran.exit == 1 && ran.stdout.contains("1 line is no JSON object; the first: line 2: not JSON"), "{ran:?}");
+    let ran = host.run(&format!("rules test '{{\"a\": 1, \"b\": []}}' --events {events}"));
+    assert!(
+        ran.exit == 1 && ran.stderr.starts_with("error[pattern-invalid]: the pattern cannot be used: /a: "),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("; /b: "), "every mistake is told: {ran:?}");
+    assert_eq!(host.run("rules test - --events -").exit, 2);
+    assert_eq!(host.run("rules test {} --events /no/such/file").exit, 1);
+}
+
+#[test]
 fn a_slip_in_a_name_is_understood() {
     const TENANTS: &str = r#"{"default":"acme","tenants":["acme","other"]}"#;
     // Which names there are is asked for afterwards, and whose they are with it.

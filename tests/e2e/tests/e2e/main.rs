@@ -21,6 +21,7 @@ mod full_disk;
 mod host;
 mod looking;
 mod metrics;
+mod patterns;
 mod reading;
 mod refusals;
 mod restarts;

@@ -184,6 +184,9 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     let asked = format!(r#"{{"pattern": {{"type": ["probe.increment"]}}, "event": {event}}}"#);
     say("match", "match", &format!("{asked}\nbroken\n"));
     say("rules explain", "rules explain -e -", &event.replace("probe.", "other."));
+    for events in [&event, "{}\nbroken\n"] {
+        say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
+    }
     site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
     shapes.insert("tail".to_owned(), tailed(&site, &host));
