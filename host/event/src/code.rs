@@ -91,7 +91,7 @@ codes! {
     DedupFull "dedup-full" 503 "The index of duplicates is full";
     NotReady "not-ready" 503 "The host is not ready yet";
     PatternInvalid "pattern-invalid" 422 "An event pattern cannot be used";
-    InputInvalid "input-invalid" 400 "The input of a target cannot be used";
+    InputInvalid "input-invalid" 422 "The input of a target cannot be used";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
     ComponentMissing "component-missing" 400 "The component's file is not there";
     ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use wharf_event::Code;
 
 use crate::limits::DRAIN_BYTES_MAX;
+use crate::problem::Problem;
 
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,16 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, bound: Bound) -> Resul
         Ok(Err(error)) => Err(BodyError::Broken(error)),
         Err(_) => Err(BodyError::Stalled { within: bound.within }),
     }
+}
+
+/// Refuses a body that says that it is something else than JSON, or says nothing.
+pub(crate) fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ContentTypeUnsupported, "this is sent as application/json"))
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

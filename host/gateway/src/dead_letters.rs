@@ -6,7 +6,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde::Deserialize;
 use wharf_event::Code;
 
@@ -14,17 +14,9 @@ use crate::answer;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
 use crate::limits::{REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
-use crate::params::{Asked, Params, rows};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Redrive};
 use crate::problem::{Failure, Problem};
-
-/// The query of a page of letters.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LettersQuery {
-    after: Option<String>,
-    limit: Option<u32>,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +34,7 @@ pub(crate) async fn queues<H: Host>(State(gateway): State<Gateway<H>>, params: P
 pub(crate) async fn list<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
-    Asked(query): Asked<LettersQuery>,
+    Asked(query): Asked<PageQuery>,
 ) -> Result<Response, Failure> {
     let (tenant, queue, limit) = (params.tenant()?, params.queue()?, rows(query.limit)?);
     Ok(answer::json(&gateway.host.letters(&tenant, &queue, query.after, limit).await?))
@@ -62,19 +54,10 @@ pub(crate) async fn redrive<H: Host>(
     body: Body,
 ) -> Result<Response, Failure> {
     let (tenant, queue) = (params.tenant()?, params.queue()?);
-    must_be_json(&headers)?;
+    body::must_be_json(&headers)?;
     let bound = Bound { bytes: REDRIVE_BYTES_MAX, code: Code::BatchTooLarge, within: gateway.body_timeout };
     let which = which(&body::read(&headers, body, bound).await?)?;
     Ok(answer::json(&gateway.host.redrive(&tenant, &queue, which).await?))
-}
-
-fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(Problem::new(Code::ContentTypeUnsupported, "a redrive is sent as application/json"))
 }
 
 fn which(body: &[u8]) -> Result<Redrive, Problem> {

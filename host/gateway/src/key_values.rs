@@ -4,21 +4,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 
 use crate::answer;
 use crate::gateway::Gateway;
-use crate::params::{Asked, Params, rows};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::Host;
 use crate::problem::Failure;
-
-/// The query of a page of keys.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeysQuery {
-    after: Option<String>,
-    limit: Option<u32>,
-}
 
 /// `GET /v1/tenants/{tenant}/kv`
 pub(crate) async fn buckets<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
@@ -29,7 +20,7 @@ pub(crate) async fn buckets<H: Host>(State(gateway): State<Gateway<H>>, params: 
 pub(crate) async fn list<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
-    Asked(query): Asked<KeysQuery>,
+    Asked(query): Asked<PageQuery>,
 ) -> Result<Response, Failure> {
     let (tenant, bucket, limit) = (params.tenant()?, params.bucket()?, rows(query.limit)?);
     Ok(answer::json(&gateway.host.list(&tenant, &bucket, query.after, limit).await?))

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod condition;
 mod dead_letters;
 mod events;
 mod gateway;
@@ -33,8 +34,8 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, DeadLetters, EventQuery, EventRef, Host, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
-    Rules,
+    Archive, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures, PlainIdentity, Redrive,
+    Refusal, RulePut, RuleRef, Rules,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

@@ -19,6 +19,9 @@ pub const REDRIVE_IDS_MAX: usize = 1_000;
 /// in strings, where quotes and backslashes are two bytes each.
 pub const QUESTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The document of a rule, in bytes: the largest pattern in a string, and all that stands beside it.
+pub const RULE_BYTES_MAX: usize = 1024 * 1024;
+
 /// What is read and thrown away of a body that is too large, in bytes, so that its sender sees the answer instead of a reset
 /// connection.
 pub const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query, RawPathParams};
 use http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{BucketName, BusName, Code, QueueName, TenantName};
+use wharf_event::{BucketName, BusName, Code, QueueName, RuleName, TenantName};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::Problem;
@@ -45,6 +46,10 @@ impl Params {
         self.name("queue", Code::QueueUnknown)
     }
 
+    pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
+        self.name("rule", unknown)
+    }
+
     /// A variable as it is; the empty text if the route has none of that name.
     pub(crate) fn text(&self, variable: &str) -> &str {
         self.0.iter().find(|(name, _)| *name == variable).map_or("", |(_, value)| value)
@@ -57,6 +62,16 @@ impl Params {
     {
         self.text(variable).parse().map_err(|error: N::Err| Problem::new(unknown, error.to_string()))
     }
+}
+
+/// The query of a page of rows that are sorted by a name of theirs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery<N = String> {
+    /// Only rows behind this one.
+    pub(crate) after: Option<N>,
+    /// Rows at most.
+    pub(crate) limit: Option<u32>,
 }
 
 /// The query of the request, with its unknown parameters refused by `T`.

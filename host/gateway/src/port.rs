@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as six small ports: one to write events, five to read, ask or repair.
+//! What the gateway needs of a host, as six small ports: one to write events, five to read, repair or change.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -8,13 +8,13 @@ use std::future::Future;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, RuleName, TenantName};
 
 use crate::measure::Family;
 use crate::problem::Mistake;
 use crate::view::{
     Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, QueueView,
-    RedriveView, RuleVerdict, StatsView,
+    RedriveView, RuleVerdict, RuleView, StatsView,
 };
 
 /// Why a host did not do what it was asked.
@@ -216,7 +216,40 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
 }
 
-/// Asks a tenant's rules.
+/// One rule by its names. The name of a rule is unique among all of its tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleRef {
+    /// Whose rule.
+    pub tenant: TenantName,
+    /// The bus that it listens on.
+    pub bus: BusName,
+    /// The rule.
+    pub rule: RuleName,
+}
+
+/// What a request takes an object to be before it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// It does not matter.
+    Any,
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present,
+    /// It has this version.
+    Version(Position),
+}
+
+/// A rule that was put.
+#[derive(Clone, Debug)]
+pub struct RulePut {
+    /// The rule as it is from now on.
+    pub rule: RuleView,
+    /// Whether there was none of that name.
+    pub created: bool,
+}
+
+/// Asks, reads and changes a tenant's rules. A change holds for every event that is accepted after its answer.
 pub trait Rules: Clone + Send + Sync + 'static {
     /// Whether a pattern matches an event, and why: `question` is `{"pattern": …, "event": …}` as it was sent, so that both
     /// count as they are spelled.
@@ -225,6 +258,29 @@ pub trait Rules: Clone + Send + Sync + 'static {
         tenant: &TenantName,
         question: Bytes,
     ) -> impl Future<Output = Result<PatternVerdict, Refusal>> + Send;
+
+    /// The rules of a bus by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn rules(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        after: Option<RuleName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<RuleView>, Refusal>> + Send;
+
+    /// One rule.
+    fn rule(&self, of: RuleRef) -> impl Future<Output = Result<RuleView, Refusal>> + Send;
+
+    /// Puts a rule in the place of the one that has its name: `document` is JSON as it was sent. An equal one changes nothing.
+    fn put_rule(
+        &self,
+        of: RuleRef,
+        document: Bytes,
+        expected: Expected,
+    ) -> impl Future<Output = Result<RulePut, Refusal>> + Send;
+
+    /// Removes a rule.
+    fn remove_rule(&self, of: RuleRef, expected: Expected) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// Tells what a host measures of itself.

@@ -22,6 +22,10 @@ pub enum Verb {
     Get,
     /// Changes something, or sends a body.
     Post,
+    /// Puts an object where the path says.
+    Put,
+    /// Removes an object.
+    Delete,
 }
 
 impl Verb {
@@ -30,6 +34,8 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -69,6 +75,14 @@ pub enum Operation {
     Redrive,
     /// Says whether a pattern matches an event.
     TestPattern,
+    /// Lists the rules of a bus.
+    ListRules,
+    /// Shows one rule.
+    ShowRule,
+    /// Puts a rule.
+    PutRule,
+    /// Removes a rule.
+    RemoveRule,
     /// Says that the process lives.
     Live,
     /// Says whether events are taken.
@@ -102,6 +116,14 @@ const fn post(path: &'static str, operation: Operation, problems: &'static [Code
     Route { verb: Verb::Post, path, operation, problems }
 }
 
+const fn put(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
+    Route { verb: Verb::Put, path, operation, problems }
+}
+
+const fn delete(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
+    Route { verb: Verb::Delete, path, operation, problems }
+}
+
 /// The codes that any route may answer.
 pub const PROBLEMS_OF_ALL: &[Code] = &[
     Code::RequestMalformed,
@@ -132,6 +154,8 @@ const OF_INTAKE: &[Code] = &[
     Code::TargetsTooMany,
     Code::DedupFull,
 ];
+
+const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
@@ -177,6 +201,41 @@ pub const ROUTES: &[Route] = &[
             Code::DeadLetterUnknown,
         ],
     ),
+    get(
+        "/v1/tenants/{tenant}/buses/{bus}/rules",
+        Operation::ListRules,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::BusUnknown],
+    ),
+    get(RULE, Operation::ShowRule, &[Code::TenantUnknown, Code::BusUnknown, Code::RuleUnknown]),
+    put(
+        RULE,
+        Operation::PutRule,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::BusUnknown,
+            Code::RuleInvalid,
+            Code::PatternInvalid,
+            Code::InputInvalid,
+            Code::RuleOfFile,
+            Code::RuleElsewhere,
+            Code::RulesTooMany,
+            Code::VersionConflict,
+        ],
+    ),
+    delete(
+        RULE,
+        Operation::RemoveRule,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::BusUnknown,
+            Code::RuleUnknown,
+            Code::RuleOfFile,
+            Code::VersionConflict,
+        ],
+    ),
     post(
         "/v1/tenants/{tenant}/rules:test",
         Operation::TestPattern,
@@ -193,6 +252,8 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
     let verb = match route.verb {
         Verb::Get => MethodFilter::GET,
         Verb::Post => MethodFilter::POST,
+        Verb::Put => MethodFilter::PUT,
+        Verb::Delete => MethodFilter::DELETE,
     };
     match route.operation {
         Operation::ListTenants => on(verb, events::tenants::<H>),
@@ -211,6 +272,10 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
         Operation::TestPattern => on(verb, rules::test::<H>),
+        Operation::ListRules => on(verb, rules::list::<H>),
+        Operation::ShowRule => on(verb, rules::show::<H>),
+        Operation::PutRule => on(verb, rules::put::<H>),
+        Operation::RemoveRule => on(verb, rules::remove::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),
         Operation::Metrics => on(verb, metrics::page::<H>),

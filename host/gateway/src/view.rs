@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 
 use crate::problem::Problem;
-pub use rules::{FieldView, PatternVerdict, RuleVerdict};
+pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView};
 
 /// The tenants of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ mod resource;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -17,6 +17,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use wharf_event::Position;
 
 pub use lines::Lines;
 pub use resource::Resource;
@@ -104,6 +105,43 @@ impl ClientError {
     }
 }
 
+/// What an object must be for a change of it to come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Whatever it is.
+    None,
+    /// There is none.
+    Absent,
+    /// It has this version.
+    Version(Position),
+}
+
+/// What goes with a request.
+#[derive(Default)]
+struct Content {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Content {
+    fn of(media_type: &'static str, body: Bytes) -> Self {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))]);
+        Self { headers, body }
+    }
+
+    fn under(mut self, condition: Condition) -> Self {
+        let line = match condition {
+            Condition::None => None,
+            Condition::Absent => Some((header::IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Condition::Version(version) => {
+                HeaderValue::try_from(format!("\"{version}\"")).ok().map(|tag| (header::IF_MATCH, tag))
+            }
+        };
+        self.headers.extend(line);
+        self
+    }
+}
+
 /// Talks to one host over HTTP/1.1, keeping its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -139,7 +177,7 @@ impl Client {
     /// # Errors
     /// When there is no answer, or it is a refusal.
     pub async fn get<T: DeserializeOwned>(&self, resource: &Resource) -> Result<T, ClientError> {
-        self.exchange(Method::GET, resource, None).await
+        self.exchange(Method::GET, resource, Content::default()).await
     }
 
     /// Sends a body of a media type and reads the answer, a JSON document.
@@ -153,7 +191,29 @@ impl Client {
         media_type: &'static str,
         body: impl Into<Bytes>,
     ) -> Result<T, ClientError> {
-        self.exchange(Method::POST, resource, Some((media_type, body.into()))).await
+        self.exchange(Method::POST, resource, Content::of(media_type, body.into())).await
+    }
+
+    /// Puts a JSON document in its place, under a condition, and reads the answer, another one.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post); also when the condition does not hold.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        body: impl Into<Bytes>,
+        condition: Condition,
+    ) -> Result<T, ClientError> {
+        let content = Content::of("application/json", body.into()).under(condition);
+        self.exchange(Method::PUT, resource, content).await
+    }
+
+    /// Removes what is at a place.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post).
+    pub async fn delete(&self, resource: &Resource) -> Result<(), ClientError> {
+        self.answered(Method::DELETE, resource, Content::default()).await.map(drop)
     }
 
     /// Opens a stream of JSON lines. The stream itself may last as long as it likes.
@@ -162,7 +222,7 @@ impl Client {
     /// When it does not begin.
     pub async fn lines(&self, resource: &Resource) -> Result<Lines, ClientError> {
         let begin = async {
-            let response = self.send(Method::GET, resource, None).await?;
+            let response = self.send(Method::GET, resource, Content::default()).await?;
             if response.status().is_success() {
                 Ok(Lines::new(response.into_body()))
             } else {
@@ -176,15 +236,20 @@ impl Client {
         &self,
         method: Method,
         resource: &Resource,
-        content: Option<(&'static str, Bytes)>,
+        content: Content,
     ) -> Result<T, ClientError> {
+        let body = self.answered(method, resource, content).await?;
+        serde_json::from_slice(&body).map_err(ClientError::NotUnderstood)
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn answered(&self, method: Method, resource: &Resource, content: Content) -> Result<Bytes, ClientError> {
         let exchange = async {
             let response = self.send(method, resource, content).await?;
             if !response.status().is_success() {
                 return Err(refusal(response).await);
             }
-            let body = read(response.into_body(), ANSWER_BYTES_MAX).await?;
-            serde_json::from_slice(&body).map_err(ClientError::NotUnderstood)
+            read(response.into_body(), ANSWER_BYTES_MAX).await
         };
         within(ANSWER_TIMEOUT, exchange).await
     }
@@ -193,17 +258,15 @@ impl Client {
         &self,
         method: Method,
         resource: &Resource,
-        content: Option<(&'static str, Bytes)>,
+        content: Content,
     ) -> Result<Response<Incoming>, ClientError> {
         let wrong = |_| ClientError::Url { url: self.base.clone(), reason: "no request can be made of it" };
         let uri: Uri = format!("{}{resource}", self.base).parse().map_err(wrong)?;
-        let (media_type, body) = content.unzip();
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        let Content { headers, body } = content;
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
-        if let Some(media_type) = media_type {
-            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        }
+        *request.headers_mut() = headers;
         self.http.request(request).await.map_err(|error| {
             if error.is_connect() {
                 ClientError::Unreachable { url: self.base.clone(), reason: innermost(&error) }

@@ -1,10 +1,67 @@
-//! What rules and patterns say to events, as JSON.
+//! Rules, and what they and patterns say to events, as JSON.
 //!
 //! Invariant: a verdict has evidence or a mismatch, never both: evidence has one entry for each field of the pattern, and a
 //! mismatch is the first field that failed.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{PluginName, RuleName};
+use serde_json::value::RawValue;
+use wharf_event::{BusName, PluginName, Position, QueueName, RuleName};
+
+/// Where a rule was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleOrigin {
+    /// In the configuration file; it changes only there.
+    File,
+    /// By the API, while the host ran.
+    Api,
+}
+
+/// A rule of an event bus. From `pattern` on it is what a rule is put as.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RuleView {
+    /// Its name, which no other rule of the tenant has.
+    pub rule: RuleName,
+    /// The bus that it listens on.
+    pub bus: BusName,
+    /// Where it was made.
+    pub origin: RuleOrigin,
+    /// The record that put it there; none for one of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Position>,
+    /// Its event pattern, as it was written.
+    pub pattern: Box<RawValue>,
+    /// What changes an event on its way to the targets, in this order.
+    pub transforms: Vec<PluginName>,
+    /// Who gets the events that match.
+    pub targets: Vec<TargetView>,
+    /// Whether it matches anything.
+    pub enabled: bool,
+}
+
+/// A target of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetView {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// How often a delivery is tried.
+    pub retry: RetryView,
+    /// The queue of deliveries that are given up.
+    pub dead_letter: QueueName,
+}
+
+/// How often a delivery is tried. Lengths of time are written as `50ms`, `1s`, `5m`, `24h`, `7d`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryView {
+    /// The longest pause after the first attempt; it doubles with each further one.
+    pub first: String,
+    /// The longest pause of all.
+    pub max: String,
+    /// Attempts in all.
+    pub attempts: u32,
+    /// The time since the event was accepted after which nothing is tried again.
+    pub age: String,
+}
 
 /// What one rule says to one event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

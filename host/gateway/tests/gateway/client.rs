@@ -33,6 +33,18 @@ pub fn post(path: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>
     if content_type.is_empty() { request } else { request.with("content-type", content_type) }
 }
 
+pub fn put(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Request {
+    put_as(path, "application/json", body)
+}
+
+pub fn put_as(path: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>>) -> Request {
+    Request { verb: Verb::Put, ..post(path, content_type, body) }
+}
+
+pub fn delete(path: impl Into<String>) -> Request {
+    Request { verb: Verb::Delete, ..get(path) }
+}
+
 impl Request {
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.lines.push((name.to_owned(), value.as_ref().to_vec()));
@@ -54,7 +66,7 @@ impl Request {
         if !given("connection") {
             line("connection", b"close");
         }
-        if !given("content-length") && !given("transfer-encoding") && self.verb == Verb::Post {
+        if !given("content-length") && !given("transfer-encoding") && matches!(self.verb, Verb::Post | Verb::Put) {
             line("content-length", self.body.len().to_string().as_bytes());
         }
         self.lines.iter().for_each(|(name, value)| line(name, value));

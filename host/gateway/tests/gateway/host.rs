@@ -4,21 +4,20 @@
 //! Invariant: whatever it accepted is in `events`, so that a test can see that nothing was. It keeps no promise of a real host
 //! but that of order.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
-use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, RuleName, TenantName};
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, PatternVerdict, QueueView, RedriveView, RuleVerdict, StatsView, TargetRef, ValueView, event_json,
+    KeyView, QueueView, RedriveView, RuleVerdict, RuleView, StatsView, TargetRef, ValueView, event_json,
 };
 use wharf_gateway::{
-    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, Mistake, PlainIdentity, Redrive, Refusal,
-    Rules,
+    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -27,6 +26,8 @@ pub const TIME: &str = "2026-01-31T23:59:59Z";
 pub struct FakeHost {
     pub events: Arc<Mutex<Vec<Event>>>,
     pub redriven: Arc<Mutex<Vec<Redrive>>>,
+    /// The rules that were put on the bus `default`.
+    pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
     pub no_default_tenant: bool,
     pub refuses_ready: Arc<Mutex<bool>>,
     /// A request on the bus `slow` has come.
@@ -43,7 +44,7 @@ fn known<T>(found: Option<T>, code: Code) -> Result<T, Refusal> {
     found.ok_or_else(|| Refusal::new(code, "the made-up host has none"))
 }
 
-fn tenant_is_known(tenant: &TenantName) -> Result<(), Refusal> {
+pub fn tenant_is_known(tenant: &TenantName) -> Result<(), Refusal> {
     known((tenant.as_str() == "acme").then_some(()), Code::TenantUnknown)
 }
 
@@ -183,21 +184,6 @@ impl Archive for FakeHost {
     async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {
         tenant_is_known(tenant)?;
         Ok(StatsView { events: self.accepted().try_into().unwrap(), p50_ms: Some(0.5), ..StatsView::default() })
-    }
-}
-
-impl Rules for FakeHost {
-    /// Every question that is no misspelled pattern matches, and the evidence is the question.
-    async fn test(&self, tenant: &TenantName, question: Bytes) -> Result<PatternVerdict, Refusal> {
-        tenant_is_known(tenant)?;
-        let question = String::from_utf8(question.to_vec()).unwrap();
-        if question.contains("patern") {
-            let mistake = |pointer: &str| Mistake { pointer: pointer.to_owned(), detail: "the letter t".to_owned() };
-            return Err(Refusal::new(Code::PatternInvalid, "it is misspelled")
-                .errors(vec![mistake("/patern"), mistake("/patern/0")]));
-        }
-        let asked = FieldView { pointer: "/asked".to_owned(), wanted: String::new(), saw: question };
-        Ok(PatternVerdict { matched: true, evidence: vec![asked], mismatch: None })
     }
 }
 

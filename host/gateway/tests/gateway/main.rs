@@ -17,4 +17,6 @@ mod host;
 mod reading;
 mod receiving;
 mod refusals;
+mod rules;
+mod rules_host;
 mod server;

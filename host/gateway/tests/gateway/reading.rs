@@ -4,11 +4,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wharf_event::Code;
+use wharf_gateway::Redrive;
 use wharf_gateway::view::{
-    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, QueueView,
-    RedriveView, RuleVerdict, StatsView, TenantsView, ValueView,
+    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
+    RuleVerdict, StatsView, TenantsView, ValueView,
 };
-use wharf_gateway::{Problem, Redrive};
 
 use crate::client::{Answer, HUNG, exchange, get, post};
 use crate::host::{KEYS, position};
@@ -97,24 +97,6 @@ async fn rules_explain_themselves_about_an_event_that_is_not_accepted() {
         assert_eq!(verdicts[0].mismatch.as_ref().unwrap().saw, "\"order.placed\"");
     }
     assert_eq!(server.host.accepted(), 0);
-}
-
-#[tokio::test]
-async fn a_pattern_is_tested_as_it_is_spelled_and_all_its_mistakes_are_told() {
-    const TEST: &str = "/v1/tenants/acme/rules:test";
-    let server = Server::start().await;
-    let question = r#"{"pattern": {"n": [3.0e2]},"event": "{\"n\": 300.0}" }"#;
-    for media_type in ["application/json", "", "text/plain"] {
-        let verdict: PatternVerdict = post(TEST, media_type, question).send(server.addr).await.json(200);
-        assert!(verdict.matched && verdict.mismatch.is_none());
-        assert_eq!(verdict.evidence[0].saw, question);
-    }
-    let answer = post(TEST, "application/json", "{\"patern\": {}}").send(server.addr).await;
-    answer.refused(Code::PatternInvalid);
-    let problem: Problem = answer.json(422);
-    let pointers: Vec<_> = problem.errors.iter().map(|mistake| mistake.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/patern", "/patern/0"]);
-    post(TEST, "", vec![b' '; 4 * 1024 * 1024 + 1]).send(server.addr).await.refused(Code::EventTooLarge);
 }
 
 #[tokio::test]

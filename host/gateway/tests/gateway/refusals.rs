@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use wharf_event::Code;
 use wharf_gateway::routes::{ROUTES, Verb};
 
-use crate::client::{Answer, Request, exchange, get, post, rest};
+use crate::client::{Answer, Request, delete, exchange, get, post, put, rest};
 use crate::receiving::{binary, structured};
 use crate::server::Server;
 
@@ -168,6 +168,7 @@ async fn what_there_is_not_is_404_whatever_its_name() {
 async fn every_route_of_a_tenant_knows_no_other_tenant() {
     let variables =
         [("{bus}", "default"), ("{event}", "1-0"), ("{bucket}", "stats"), ("{*key}", "a"), ("{queue}", "failed")];
+    let variables = variables.into_iter().chain([("{rule}", "orders")]).collect::<Vec<_>>();
     let of_tenants: Vec<_> = ROUTES.iter().filter(|route| route.path.contains("{tenant}")).collect();
     assert!(of_tenants.len() > 10);
     let mut cases = Vec::new();
@@ -181,6 +182,8 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Get => get(path),
                 Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
+                Verb::Put => put(path, "{}"),
+                Verb::Delete => delete(path),
             };
             cases.push((request, Code::TenantUnknown));
         }
@@ -192,13 +195,13 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
 async fn a_wrong_method_is_told_the_right_one() {
     let server = Server::start().await;
     for route in ROUTES {
-        let (request, allowed) = match route.verb {
-            Verb::Get => (post(route.path, "", ""), "GET,HEAD"),
-            Verb::Post => (get(route.path), "POST"),
-        };
-        let answer = request.send(server.addr).await;
+        let verbs: Vec<_> = ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.verb).collect();
+        let other = if verbs.contains(&Verb::Get) { post(route.path, "", "") } else { get(route.path) };
+        let answer = other.send(server.addr).await;
         answer.refused(Code::MethodNotAllowed);
-        assert_eq!(answer.header("allow"), Some(allowed), "{}", route.path);
+        let name = |verb: &Verb| if *verb == Verb::Get { "GET,HEAD" } else { verb.as_str() };
+        let allowed = verbs.iter().map(name).collect::<Vec<_>>().join(",");
+        assert_eq!(answer.header("allow"), Some(allowed.as_str()), "{}", route.path);
     }
 }
 

@@ -9,6 +9,7 @@ mod key_value;
 mod measures;
 mod page;
 mod process;
+mod rule_view;
 mod rules;
 mod search;
 #[cfg(test)]

@@ -1,17 +1,28 @@
-//! Port: asking rules.
+//! Port: asking, reading and changing rules.
+//!
+//! Invariant: a rule of the configuration file is read here and never changed. What is shown of one that the API made is what the
+//! log has, so it may lag behind nothing that was answered.
 
 use bytes::Bytes;
-use wharf_event::{Code, TenantName};
+use wharf_delivery::{
+    Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RuleDocument,
+};
+use wharf_dispatch::{ChangeError, Origin, RuleError, RuleSet, RulesError};
+use wharf_event::{BusName, Code, RuleName, TenantName};
 use wharf_gateway::{
-    Mistake, Refusal, Rules,
-    view::{FieldView, PatternVerdict},
+    Expected, Mistake, Refusal, RulePut, RuleRef, Rules,
+    view::{FieldView, PatternVerdict, RuleView},
 };
 use wharf_pattern::{
     Evidence, Mismatch, PatternError, PatternErrors, Verdict,
     line::{self, LineError},
 };
 
-use super::{HostAdapter, blocking};
+use super::{HostAdapter, blocking, not_asked, page::Room, rule_view, unknown, was_read};
+use crate::config::{Beside, NoRule, read_rule};
+
+/// Rules that are read of the state at a time.
+const RULES_PER_STEP: usize = 64;
 
 impl Rules for HostAdapter {
     async fn test(&self, tenant: &TenantName, question: Bytes) -> Result<PatternVerdict, Refusal> {
@@ -22,6 +33,181 @@ impl Rules for HostAdapter {
         })
         .await
     }
+
+    async fn rules(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        mut after: Option<RuleName>,
+        limit: u32,
+    ) -> Result<Vec<RuleView>, Refusal> {
+        let set = self.dispatcher.rules();
+        let (mut room, mut page) = (Room::new(limit as usize), Vec::new());
+        loop {
+            let step = set.rules(tenant, bus, after.as_ref()).map_err(|error| unknown(&error))?;
+            let step: Vec<_> =
+                step.take(RULES_PER_STEP.min(room.rows())).map(|rule| (rule.name.clone(), rule.origin)).collect();
+            let Some((last, _)) = step.last() else { return Ok(page) };
+            after = Some(last.clone());
+            for rule in self.views(&set, tenant, step).await? {
+                if !room.take(rule_view::bytes(&rule)) {
+                    return Ok(page);
+                }
+                page.push(rule);
+            }
+            if room.is_full() {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn rule(&self, of: RuleRef) -> Result<RuleView, Refusal> {
+        let set = self.dispatcher.rules();
+        let origin = found(&set, &of)?;
+        let views = self.views(&set, &of.tenant, vec![(of.rule.clone(), origin)]).await?;
+        // Between the look into the set and that into the state it may have gone, or have moved to another bus.
+        views.into_iter().find(|rule| rule.bus == of.bus).ok_or_else(|| rule_unknown(&of))
+    }
+
+    async fn put_rule(&self, of: RuleRef, document: Bytes, expected: Expected) -> Result<RulePut, Refusal> {
+        let set = self.dispatcher.rules();
+        set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
+        let document = read(&set, &of, &document)?;
+        let stored = serde_json::to_vec(&document).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+        let fate = self.change(&of, Some(stored.into()), expected, Some(&document)).await?;
+        let (version, created) = match fate {
+            ObjectFate::Created(version) => (version, true),
+            ObjectFate::Replaced(version) | ObjectFate::Unchanged(version) => (version, false),
+            ObjectFate::Removed | ObjectFate::Absent => return Err(rule_unknown(&of)),
+        };
+        Ok(RulePut { rule: rule_view::of_api(&of.rule, &document, version)?, created })
+    }
+
+    async fn remove_rule(&self, of: RuleRef, expected: Expected) -> Result<(), Refusal> {
+        found(&self.dispatcher.rules(), &of)?;
+        match self.change(&of, None, expected, None).await? {
+            ObjectFate::Absent => Err(rule_unknown(&of)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl HostAdapter {
+    /// Rules as the API shows them; those that are gone meanwhile are left out.
+    async fn views(
+        &self,
+        set: &RuleSet,
+        tenant: &TenantName,
+        rules: Vec<(RuleName, Origin)>,
+    ) -> Result<Vec<RuleView>, Refusal> {
+        let of_api = |(name, origin): &(RuleName, Origin)| (*origin == Origin::Object).then(|| ObjectName::from(name));
+        let names: Vec<Option<ObjectName>> = rules.iter().map(of_api).collect();
+        let objects = self.dispatcher.read(|state| {
+            let get = |name: &Option<ObjectName>| match name {
+                Some(name) => Object::get(state, tenant, ObjectKind::Rule, name),
+                None => Ok(None),
+            };
+            names.iter().map(get).collect::<Result<Vec<_>, _>>()
+        });
+        let objects = was_read(objects.await)?;
+        let of_file = set.document().tenants.get(tenant).map(|tenant| &tenant.rules);
+        let mut views = Vec::with_capacity(rules.len());
+        for ((name, origin), object) in rules.into_iter().zip(objects) {
+            match (origin, object) {
+                (Origin::File, _) => {
+                    let document = of_file.and_then(|rules| rules.get(&name));
+                    views.extend(document.map(|document| rule_view::of_file(&name, document)).transpose()?);
+                }
+                (Origin::Object, Some(object)) => {
+                    let document: RuleDocument = serde_json::from_slice(&object.document).map_err(damaged)?;
+                    views.push(rule_view::of_api(&name, &document, object.version)?);
+                }
+                (Origin::Object, None) => {}
+            }
+        }
+        Ok(views)
+    }
+
+    /// Makes, changes or removes one rule. `document` is what it is to be, for telling places in it.
+    async fn change(
+        &self,
+        of: &RuleRef,
+        stored: Option<Bytes>,
+        expected: Expected,
+        document: Option<&RuleDocument>,
+    ) -> Result<ObjectFate, Refusal> {
+        let expected = match expected {
+            Expected::Any => Taken::Any,
+            Expected::Absent => Taken::Absent,
+            Expected::Present => Taken::Present,
+            Expected::Version(version) => Taken::Version(version),
+        };
+        let wish = ObjectWish { kind: ObjectKind::Rule, name: (&of.rule).into(), document: stored, expected };
+        let changed = self.dispatcher.change(&of.tenant, vec![wish]).await;
+        let Changed { objects, .. } = changed.map_err(|error| not_changed(&error, document))?;
+        objects.into_iter().next().ok_or_else(|| Refusal::new(Code::Internal, "nothing became of the rule"))
+    }
+}
+
+/// Where a rule that is there was made.
+fn found(set: &RuleSet, of: &RuleRef) -> Result<Origin, Refusal> {
+    set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
+    let rule = set.rule(&of.tenant, &of.rule).filter(|rule| rule.bus == of.bus);
+    rule.map(|rule| rule.origin).ok_or_else(|| rule_unknown(of))
+}
+
+fn rule_unknown(of: &RuleRef) -> Refusal {
+    Refusal::new(Code::RuleUnknown, format!("event bus `{}` has no rule `{}`", of.bus, of.rule))
+}
+
+/// Reads the document that a rule is to be.
+fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
+    let tenant = set.document().tenants.get(&of.tenant).ok_or_else(|| rule_unknown(of))?;
+    let plugins = tenant.plugins.keys().cloned().collect();
+    let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &tenant.buses, plugins: &plugins };
+    read_rule(document, beside).map_err(|NoRule { code, mistakes }| {
+        let told = |Mistake { pointer, detail }: &Mistake| {
+            if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") }
+        };
+        let detail = mistakes.iter().map(told).collect::<Vec<_>>().join("; ");
+        Refusal::new(code, detail).errors(mistakes)
+    })
+}
+
+fn damaged(error: serde_json::Error) -> Refusal {
+    tracing::error!("a rule in the state cannot be read: {error}");
+    Refusal::new(Code::Internal, "a rule in the state cannot be read")
+}
+
+fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal {
+    let source = match error {
+        ChangeError::Ask(error) => return not_asked(error),
+        ChangeError::Rules(RulesError::Tenant(error)) => return unknown(error),
+        ChangeError::Rules(error @ RulesError::Release { .. }) => {
+            return Refusal::new(Code::Internal, error.to_string());
+        }
+        ChangeError::Rules(RulesError::Rule { source, .. }) => source,
+    };
+    let code = match source {
+        RuleError::OfFile => Code::RuleOfFile,
+        RuleError::OtherBus(_) => Code::RuleElsewhere,
+        RuleError::TooMany => Code::RulesTooMany,
+        RuleError::Pattern(errors) => return wrong_pattern(errors),
+        _ => Code::RuleInvalid,
+    };
+    let pointer = document.and_then(|document| match source {
+        RuleError::Plugin(plugin) => {
+            let at = document.targets.iter().position(|target| target.plugin == *plugin)?;
+            Some(format!("/targets/{at}/plugin"))
+        }
+        RuleError::Transform(plugin) => {
+            let at = document.transforms.iter().position(|transform| transform == plugin)?;
+            Some(format!("/transforms/{at}"))
+        }
+        _ => None,
+    });
+    let mistakes = pointer.map(|pointer| Mistake { pointer, detail: source.to_string() });
+    Refusal::new(code, source.to_string()).errors(mistakes.into_iter().collect())
 }
 
 /// The same as the API shows it.

@@ -86,7 +86,7 @@ pub enum Command {
     /// Show the totals (duplicates, conflicts and times: since the host started)
     #[command(after_help = "Example:\n  wharf stats -o json")]
     Stats,
-    /// Ask rules what they say to an event, without sending it, or try a pattern on many
+    /// List and change rules, and ask what they say to an event
     #[command(after_help = "Example:\n  wharf rules explain -e event.json")]
     Rules {
         /// What to do.

@@ -45,7 +45,7 @@ impl Exit {
         match StatusCode::from_u16(status) {
             Ok(StatusCode::NOT_FOUND) => Self::NotFound,
             Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Self::Denied,
-            Ok(StatusCode::CONFLICT) => Self::Conflict,
+            Ok(StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) => Self::Conflict,
             Ok(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS) => Self::Quota,
             Ok(StatusCode::SERVICE_UNAVAILABLE) => Self::Unavailable,
             _ => Self::Failure,
@@ -146,6 +146,9 @@ pub enum CommandError {
         /// The rule that is like it.
         meant: Option<String>,
     },
+    /// There is a rule where one was to be made.
+    #[error("{0}")]
+    RuleThere(#[source] ClientError),
     /// A value came in an encoding that it is not in.
     #[error("the value's base64 is damaged")]
     ValueDamaged,
@@ -177,7 +180,9 @@ impl CommandError {
     /// The stable code, as text since a newer host may know more of them.
     fn code(&self) -> Option<&str> {
         match self {
-            Self::Client(ClientError::Refused(reply)) => Some(&reply.code),
+            Self::Client(ClientError::Refused(reply)) | Self::RuleThere(ClientError::Refused(reply)) => {
+                Some(&reply.code)
+            }
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
@@ -210,9 +215,11 @@ impl CommandError {
                 format!("did you mean `{meant}`? `wharf explain` lists all codes")
             }
             Self::CodeUnknown { meant: None, .. } => "`wharf explain` lists all codes".to_owned(),
+            Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
-                "leave the rule out to ask all of the bus, or name another with --bus".to_owned()
+                "leave the rule out to ask all of the bus, or name another with --bus; one that is disabled is not asked"
+                    .to_owned()
             }
             _ => match self.code()? {
                 code if code.parse::<Code>().is_ok() => format!("`wharf explain {code}` says what to do"),
@@ -233,6 +240,7 @@ impl CommandError {
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
+            Self::RuleThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::CodeUnknown { .. } | Self::RuleUnknown { .. } => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,
@@ -301,6 +309,7 @@ mod tests {
             (403, 4),
             (404, 3),
             (409, 5),
+            (412, 5),
             (413, 6),
             (415, 1),
             (429, 6),

@@ -3,11 +3,13 @@
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
 use wharf_event::{BucketName, Code, QueueName};
-use wharf_gateway::view::{BucketView, QueueView, TenantsView};
+use wharf_gateway::view::{BucketView, QueueView, RuleView, TenantsView};
 
 use super::{
     args::{Command, DlqCommand, Global, KvCommand},
     error::CommandError,
+    limits::RULES_COMPARED_MAX,
+    rules::Named,
     session::Session,
 };
 use crate::{
@@ -20,6 +22,7 @@ use crate::{
 pub struct Written {
     bucket: Option<BucketName>,
     queue: Option<QueueName>,
+    rule: Option<Named>,
 }
 
 impl Written {
@@ -27,14 +30,15 @@ impl Written {
     pub fn of(command: &Command) -> Self {
         match command {
             Command::Kv { command: KvCommand::Ls { bucket: Some(bucket), .. } | KvCommand::Get { bucket, .. } } => {
-                Self { bucket: Some(bucket.clone()), queue: None }
+                Self { bucket: Some(bucket.clone()), ..Self::default() }
             }
             Command::Dlq {
                 command:
                     DlqCommand::Ls { queue: Some(queue), .. }
                     | DlqCommand::Show { queue, .. }
                     | DlqCommand::Redrive { queue, .. },
-            } => Self { bucket: None, queue: Some(queue.clone()) },
+            } => Self { queue: Some(queue.clone()), ..Self::default() },
+            Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
         }
     }
@@ -57,6 +61,13 @@ impl Written {
                 let session = Session::open(global).await.ok()?;
                 let queues: Vec<QueueView> = session.client.get(&session.own().at("dlq")).await.ok()?;
                 (self.queue.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
+            }
+            Code::RuleUnknown => {
+                let Named { rule, bus } = self.rule.as_ref()?;
+                let session = Session::open(global).await.ok()?;
+                let rules = session.own().at("buses").at(bus).at("rules").ask("limit", RULES_COMPARED_MAX);
+                let rules: Vec<RuleView> = session.client.get(&rules).await.ok()?;
+                (rule.to_string(), rules.iter().map(|it| it.rule.to_string()).collect())
             }
             _ => return None,
         };

@@ -28,7 +28,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A length of time as one would write it: in the largest unit that leaves nothing over.
-pub(super) fn duration_text(ms: u64) -> String {
+#[must_use]
+pub fn duration_text(ms: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     match units.into_iter().find(|(ms_each, _)| ms > 0 && ms.is_multiple_of(*ms_each)) {
         Some((ms_each, unit)) => format!("{}{unit}", ms / ms_each),

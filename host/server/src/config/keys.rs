@@ -153,7 +153,7 @@ static GRANTS: &[Key] = &[
     key("kv", "Key-value buckets that it may open.", Shape::Names(None), Otherwise::Default(|| json!([]))),
 ];
 
-static RULE: &[Key] = &[
+pub(super) static RULE: &[Key] = &[
     key("bus", "The bus that the rule listens on.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS))),
     key("pattern", "Which events it is for (`wharf explain pattern-invalid`).", Shape::Pattern, Otherwise::Required),
     key(

@@ -10,6 +10,7 @@ mod pattern_json;
 mod place;
 mod problem;
 mod read;
+mod rule_json;
 mod schema;
 mod size;
 mod table;
@@ -17,8 +18,9 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
-pub use duration::parse_duration;
+pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
 pub use problem::{Problem, ProblemView, Problems};
 pub use read::{Config, HostConfig, PluginConfig, TenantConfig, Use, read};
+pub use rule_json::{Beside, NoRule, read_rule};
 pub use schema::schema_text;

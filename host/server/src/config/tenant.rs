@@ -45,9 +45,9 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
 
 /// What rules may name, what has mistakes of its own included: those are told where they are.
 #[derive(Clone, Copy)]
-struct Known<'a> {
-    buses: &'a BTreeSet<BusName>,
-    plugins: &'a BTreeSet<PluginName>,
+pub(super) struct Known<'a> {
+    pub(super) buses: &'a BTreeSet<BusName>,
+    pub(super) plugins: &'a BTreeSet<PluginName>,
 }
 
 impl Known<'_> {
@@ -166,7 +166,7 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
 }
 
 /// Reads a rule; `uses` gets the plugins that it names.
-fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
+pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
     let bus = table.parsed::<BusName>("bus");
     if let Some(bus) = bus.as_ref().filter(|bus| !known.buses.contains(&bus.value)) {
         let (message, buses) =
@@ -179,7 +179,7 @@ fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sin
     let mut named = BTreeMap::new();
     let tables = table.tables("targets").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
-    let help = "add a table [[….targets]] with plugin = \"…\"";
+    let help = "say who gets the events: targets = [{ plugin = \"…\" }]";
     uses.extend(named.into_iter().map(|(plugin, span)| Use { plugin, span, transforms: false }));
     match table.value("targets") {
         None => table.missing("targets", help),

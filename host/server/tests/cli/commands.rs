@@ -51,6 +51,91 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     ]
 }
 
+fn rule(enabled: bool) -> Value {
+    json!({"rule": "orders", "bus": "default", "origin": "api", "version": "7-0", "pattern": {"type": ["a\nb"]},
+        "transforms": [], "enabled": enabled, "targets": [{"plugin": "p", "dead_letter": "q", "of_a_newer_host": 1,
+        "retry": {"first": "1s", "max": "5m", "attempts": 3, "age": "1d"}}]})
+}
+
+#[test]
+fn rules_are_listed_with_where_they_were_made() {
+    let mut of_file = rule(false);
+    (of_file["rule"], of_file["origin"]) = ("z".into(), "file".into());
+    of_file.as_object_mut().unwrap().remove("version");
+    let host = || {
+        let host = Host::start().answers("GET buses/audit/rules?limit=100", 200, json!([rule(true), of_file]));
+        host.answers("GET buses/audit/rules?limit=98&after=z", 200, "[]")
+    };
+    assert_eq!(
+        host().run("rules ls --bus audit").stdout,
+        "RULE    STATE     FROM  TARGETS  PATTERN\n\
+         orders  enabled   api   p        {\"type\":[\"a\\nb\"]}\n\
+         z       disabled  file  p        {\"type\":[\"a\\nb\"]}\n"
+    );
+    let said: Value = serde_json::from_str(&host().run("rules ls --bus audit -o json").stdout).unwrap();
+    assert_eq!((&said[0]["version"], &said[1]["version"]), (&"7-0".into(), &Value::Null));
+}
+
+#[test]
+fn a_rule_is_made_of_a_command_line_as_it_is_spelled() {
+    const PUT: &str = "PUT buses/default/rules/orders";
+    let host = Host::start().answers(PUT, 201, rule(true));
+    let add = "rules add orders --pattern '{\"n\": [3.0e2]}' --target p --target q --transform t --disabled";
+    assert_eq!(host.run(add).stdout, "in force  orders on default  version 7-0\n");
+    assert_eq!(
+        host.bodies("PUT"),
+        [
+            r#"{"pattern":"{\"n\": [3.0e2]}","transforms":["t"],"targets":[{"plugin":"p"},{"plugin":"q"}],"enabled":false}"#
+        ]
+    );
+    assert_eq!(host.headers("PUT", "if-none-match"), ["*"]);
+    let host = Host::start().answers(PUT, 200, rule(true));
+    assert_eq!(host.run_with("rules add orders --file - --replace", "{\"as\": \"it is\"}").exit, 0);
+    assert_eq!(
+        (host.bodies("PUT"), host.headers("PUT", "if-none-match")),
+        (vec!["{\"as\": \"it is\"}".to_owned()], vec![])
+    );
+    let ran = Host::start().refuses(PUT, 412, "version-conflict").run(add);
+    assert_eq!(ran.exit, 5);
+    assert!(
+        ran.stderr.ends_with("help: --replace puts this rule in the place of the one that is there\n"),
+        "{}",
+        ran.stderr
+    );
+    let host = Host::start();
+    let ran = host.run("rules add orders --pattern '{\"n\": 1}' --target p");
+    assert!(ran.exit == 1 && ran.stderr.starts_with("error[pattern-invalid]: "), "{}", ran.stderr);
+    assert!(host.bodies("PUT").is_empty(), "what is no pattern is not sent");
+}
+
+#[test]
+fn a_rule_is_switched_as_it_was_read_and_only_if_it_still_is_so() {
+    const AT: &str = "buses/default/rules/orders";
+    let host =
+        Host::start().answers(&format!("GET {AT}"), 200, rule(true)).answers(&format!("PUT {AT}"), 200, rule(false));
+    assert_eq!(host.run("rules disable orders").stdout, "disabled  orders on default  version 7-0\n");
+    assert_eq!(host.headers("PUT", "if-match"), ["\"7-0\""]);
+    let mut wanted = rule(false);
+    ["rule", "origin", "version"].iter().for_each(|name| drop(wanted.as_object_mut().unwrap().remove(*name)));
+    assert_eq!(serde_json::from_str::<Value>(&host.bodies("PUT")[0]).unwrap(), wanted, "a newer host's member stays");
+    let host = Host::start().answers(&format!("GET {AT}"), 200, rule(true));
+    assert_eq!(host.run("rules enable orders").stdout, "enabled  orders on default  version 7-0\n");
+    assert!(host.bodies("PUT").is_empty(), "it is so already");
+    let host = Host::start().answers(&format!("GET {AT}"), 200, rule(true)).refuses(
+        &format!("PUT {AT}"),
+        412,
+        "version-conflict",
+    );
+    assert_eq!(host.run("rules disable orders").exit, 5);
+    let host = Host::start().answers(&format!("DELETE {AT}"), 204, "");
+    assert_eq!(host.run("rules rm orders -o json").stdout, "{\"removed\":\"orders\",\"bus\":\"default\"}\n");
+    let host = Host::start().refuses(&format!("DELETE {AT}"), 404, "rule-unknown");
+    let ran = host
+        .answers("GET buses/default/rules?limit=1000", 200, json!([{"rule": "order"}, rule(true)]))
+        .run("rules rm orders");
+    assert_eq!(ran.exit, 3);
+}
+
 /// The page behind the rows of each listing, which is empty: pages are cut by bytes too, so a short one is not the last.
 const LAST_PAGES: [&str; 3] =
     ["GET kv/b?limit=4&after=k%2F1", "GET dlq/q?limit=99&after=1-0.0", "GET events?type_prefix=a.&limit=49&before=1-0"];

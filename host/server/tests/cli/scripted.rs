@@ -15,7 +15,14 @@ use std::{
 #[derive(Default)]
 struct Script {
     answers: HashMap<String, VecDeque<Answer>>,
-    asked: Vec<(String, String)>,
+    asked: Vec<Asked>,
+}
+
+/// A request that came.
+struct Asked {
+    line: String,
+    headers: String,
+    body: String,
 }
 
 struct Answer {
@@ -94,7 +101,16 @@ impl Host {
     /// The bodies that were sent with requests that begin so.
     pub fn bodies(&self, request: &str) -> Vec<String> {
         let script = self.script.lock().unwrap();
-        script.asked.iter().filter(|(line, _)| line.starts_with(request)).map(|(_, body)| body.clone()).collect()
+        script.asked.iter().filter(|asked| asked.line.starts_with(request)).map(|asked| asked.body.clone()).collect()
+    }
+
+    /// The values of a header in requests that begin so.
+    pub fn headers(&self, request: &str, name: &str) -> Vec<String> {
+        let script = self.script.lock().unwrap();
+        let of = script.asked.iter().filter(|asked| asked.line.starts_with(request)).flat_map(|it| it.headers.lines());
+        let value =
+            |line: &str| line.split_once(": ").filter(|(other, _)| *other == name).map(|(_, value)| value.to_owned());
+        of.filter_map(value).collect()
     }
 
     fn serve(&self, mut stream: TcpStream) {
@@ -115,10 +131,12 @@ impl Host {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let asked = head.split(" HTTP/1.1").next().unwrap().to_owned();
+        let (asked, headers) = head.split_once(" HTTP/1.1").unwrap();
+        let (asked, headers) = (asked.to_owned(), headers.to_owned());
         let answer = {
             let mut script = self.script.lock().unwrap();
-            script.asked.push((asked.clone(), String::from_utf8(body).unwrap()));
+            let body = String::from_utf8(body).unwrap();
+            script.asked.push(Asked { line: asked.clone(), headers, body });
             script.answers.get_mut(&asked).and_then(VecDeque::pop_front)
         };
         let unknown = || Answer { status: 404, body: problem(404, "route-unknown"), end: End::Complete };

@@ -158,6 +158,17 @@ impl Host {
         (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
+    /// Puts JSON at a path under a condition, a header with its value: status, ETag, body.
+    pub fn put(&self, path: &str, condition: Option<(&str, &str)>, body: impl AsRef<[u8]>) -> (u16, String, Value) {
+        let request = Self::agent().put(format!("{}{path}", self.url)).content_type("application/json");
+        let request = condition.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let mut response = request.send(body.as_ref()).unwrap();
+        let tag = response.headers().get("etag").map(|value| value.to_str().unwrap().to_owned());
+        let body = response.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+        (response.status().as_u16(), tag.unwrap_or_default(), body)
+    }
+
     /// The status, `Retry-After` and body of the answer to an event.
     pub fn refusal(&self, path: &str, event: String) -> (u16, Option<String>, Value) {
         let request = Self::agent().post(format!("{}{path}", self.url)).content_type("application/cloudevents+json");

@@ -26,6 +26,7 @@ mod reading;
 mod refusals;
 mod restarts;
 mod retention;
+mod rules;
 mod sandbox;
 mod shapes;
 mod transforms;

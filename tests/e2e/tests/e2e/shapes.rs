@@ -187,6 +187,15 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
+    for line in [
+        "rules add made --pattern {\"type\":[\"made\"]} --target probe",
+        "rules disable made",
+        "rules enable made",
+        "rules ls",
+        "rules rm made",
+    ] {
+        say(&line.split(' ').take(2).collect::<Vec<_>>().join(" "), line, "");
+    }
     site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
     shapes.insert("tail".to_owned(), tailed(&site, &host));

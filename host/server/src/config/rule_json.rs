@@ -1,0 +1,299 @@
+//! A rule as JSON, which the API takes: the twin of a rule's table in `wharf.toml`.
+//!
+//! Invariant: the reader is the file's own, so that keys, bounds and defaults are the same in both; only a place is a JSON pointer
+//! here. The pattern is read as it is spelled, and all that is wrong with it is told.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use serde_json::value::RawValue;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+use wharf_delivery::RuleDocument;
+use wharf_event::{BusName, Code, PluginName, RuleName};
+use wharf_gateway::Mistake;
+use wharf_pattern::{Pattern, PatternError};
+
+use super::{
+    keys::RULE,
+    problem::Problem,
+    table::{Sink, Table},
+    tenant::{self, Known},
+};
+
+/// Objects and lists within each other, the pattern aside: more than a rule has use for, and few enough to walk.
+const DEPTH_MAX: usize = 16;
+
+/// The place of the whole document.
+const ROOT: Range<usize> = 0..1;
+
+/// What a rule is read beside.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The name that it is to have.
+    pub rule: &'a RuleName,
+    /// The bus that it is to listen on.
+    pub bus: &'a BusName,
+    /// The tenant's buses.
+    pub buses: &'a BTreeSet<BusName>,
+    /// The tenant's plugins.
+    pub plugins: &'a BTreeSet<PluginName>,
+}
+
+/// A document that is no rule: the code that says it best, and every mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoRule {
+    /// `rule-invalid`, or the code that all mistakes have: `pattern-invalid`, `input-invalid`.
+    pub code: Code,
+    /// What is wrong, at least once.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Reads a rule.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, NoRule> {
+    let no_object = |error: serde_json::Error| {
+        let detail = format!("a rule is a JSON object: {error}");
+        NoRule { code: Code::RuleInvalid, mistakes: vec![Mistake { pointer: String::new(), detail }] }
+    };
+    let members: Members<'_> = serde_json::from_slice(json).map_err(no_object)?;
+    let mut reading = Reading { places: vec![String::new()], mistakes: Vec::new() };
+    let table = reading.root(members, beside.bus);
+    let (sink, mut uses) = (Sink::default(), Vec::new());
+    let read = {
+        let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
+        let known = Known { buses: beside.buses, plugins: beside.plugins };
+        tenant::read_rule(table, known, &mut uses, &sink)
+    };
+    reading.take(sink.into_list());
+    if let Some(document) = read.as_ref().filter(|document| document.bus != *beside.bus) {
+        reading.refuse("/bus", format!("it says `{}`, and is put on `{}`: leave it out", document.bus, beside.bus));
+    }
+    match (read, reading.end()) {
+        (Some(document), None) => Ok(document),
+        (_, Some(wrong)) => Err(wrong),
+        // The reader gives nothing only after a mistake.
+        (None, None) => Err(NoRule { code: Code::RuleInvalid, mistakes: Vec::new() }),
+    }
+}
+
+/// A document on its way to the reader of tables, which knows places by numbers.
+struct Reading {
+    /// The pointers that the numbers stand for.
+    places: Vec<String>,
+    mistakes: Vec<(Code, Mistake)>,
+}
+
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+impl Reading {
+    fn root<'a>(&mut self, members: Members<'a>, bus: &'a BusName) -> DeTable<'a> {
+        let mut table = DeTable::new();
+        if !members.contains_key("bus") {
+            table.insert(Spanned::new(ROOT, "bus".into()), Spanned::new(ROOT, DeValue::String(bus.as_str().into())));
+        }
+        for (name, raw) in members {
+            let pointer = below("", &name);
+            let value = match name.as_str() {
+                "pattern" => Some(self.pattern(raw, &pointer)),
+                _ => self.value(raw, &pointer, 1),
+            };
+            table.extend(value.map(|value| (Spanned::new(self.place(pointer), name.into()), value)));
+        }
+        table
+    }
+
+    /// The pattern in a string: so the reader takes it as it is spelled.
+    fn pattern<'a>(&mut self, raw: &'a RawValue, pointer: &str) -> Spanned<DeValue<'a>> {
+        let quoted: Option<String> = serde_json::from_str(raw.get()).ok();
+        let text = quoted.as_deref().unwrap_or(raw.get());
+        if let Err(errors) = Pattern::from_json(text.as_bytes()) {
+            let mistake = |error: &PatternError| match &quoted {
+                // A pointer cannot lead into a string.
+                Some(_) => Mistake { pointer: pointer.to_owned(), detail: error.to_string() },
+                None => Mistake { pointer: format!("{pointer}{}", error.pointer), detail: error.reason.to_string() },
+            };
+            self.mistakes.extend(errors.iter().map(|error| (Code::PatternInvalid, mistake(error))));
+        }
+        let text = quoted.map_or(Cow::Borrowed(raw.get()), Cow::Owned);
+        Spanned::new(self.place(pointer.to_owned()), DeValue::String(text))
+    }
+
+    /// A value as the reader of tables has it; none for what TOML has not.
+    fn value<'a>(&mut self, raw: &'a RawValue, pointer: &str, depth: usize) -> Option<Spanned<DeValue<'a>>> {
+        let text = raw.get();
+        let value = match text.bytes().next() {
+            Some(b'{' | b'[') if depth > DEPTH_MAX => Err("it is nested deeper than any rule".to_owned()),
+            Some(b'{') => serde_json::from_str(text).map_err(told).map(|members: Members<'a>| {
+                let members = members.into_iter().filter_map(|(name, member)| {
+                    let pointer = below(pointer, &name);
+                    let value = self.value(member, &pointer, depth + 1)?;
+                    Some((Spanned::new(self.place(pointer), name.into()), value))
+                });
+                DeValue::Table(members.collect())
+            }),
+            Some(b'[') => serde_json::from_str(text).map_err(told).map(|items: Vec<&'a RawValue>| {
+                let items = items.into_iter().enumerate();
+                DeValue::Array(
+                    items.filter_map(|(n, item)| self.value(item, &format!("{pointer}/{n}"), depth + 1)).collect(),
+                )
+            }),
+            Some(b'"') => serde_json::from_str(text).map_err(told).map(|text: String| DeValue::String(text.into())),
+            Some(b'n') => Err("`null` says nothing here: leave the member out".to_owned()),
+            // Numbers and truth values are written in the same way in TOML.
+            _ => DeValue::parse(text).map(Spanned::into_inner).map_err(|error| error.message().to_owned()),
+        };
+        match value {
+            Ok(value) => Some(Spanned::new(self.place(pointer.to_owned()), value)),
+            Err(detail) => {
+                self.refuse(pointer, detail);
+                None
+            }
+        }
+    }
+
+    fn place(&mut self, pointer: String) -> Range<usize> {
+        self.places.push(pointer);
+        self.places.len() - 1..self.places.len()
+    }
+
+    /// Takes what the reader found, but for what it says of the pattern: that is known in full.
+    fn take(&mut self, problems: Vec<Problem>) {
+        for Problem { span, code, message, help } in problems {
+            if code == Code::PatternInvalid {
+                continue;
+            }
+            let pointer = self.places.get(span.start).cloned().unwrap_or_default();
+            let code = if code == Code::ConfigInvalid { Code::RuleInvalid } else { code };
+            self.mistakes.push((code, Mistake { pointer, detail: format!("{message}: {help}") }));
+        }
+    }
+
+    fn refuse(&mut self, pointer: &str, detail: String) {
+        self.mistakes.push((Code::RuleInvalid, Mistake { pointer: pointer.to_owned(), detail }));
+    }
+
+    fn end(self) -> Option<NoRule> {
+        let code = self.mistakes.iter().map(|(code, _)| *code);
+        let code = code.reduce(|one, other| if one == other { one } else { Code::RuleInvalid })?;
+        Some(NoRule { code, mistakes: self.mistakes.into_iter().map(|(_, mistake)| mistake).collect() })
+    }
+}
+
+fn told(error: serde_json::Error) -> String {
+    error.to_string()
+}
+
+fn below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn read(json: &str) -> Result<RuleDocument, NoRule> {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let plugins = ["triage", "enrich"].iter().map(|name| name.parse().unwrap()).collect();
+        let (rule, bus) = ("orders".parse().unwrap(), "audit".parse().unwrap());
+        read_rule(
+            json.as_bytes(),
+            Beside { rule: &rule, bus: &bus, buses: &names(&["audit", "default"]), plugins: &plugins },
+        )
+    }
+
+    fn wrong(json: &str, wanted: Expect) {
+        let NoRule { code, mistakes } = read(json).unwrap_err();
+        let lines = mistakes.iter().map(|Mistake { pointer, detail }| format!("{pointer} | {detail}"));
+        wanted.assert_eq(&std::iter::once(code.to_string()).chain(lines).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_rule_is_read_as_its_table_would_be() {
+        let json = r#"{"pattern": {"n": [3.0e2, null]}, "transforms": ["enrich"], "targets": [{"plugin": "triage",
+            "retry": {"first": "2s", "max": "1m", "attempts": 7, "age": "2h"}, "dead_letter": "lost"}]}"#;
+        let toml = r#"
+            [tenants.a.buses.audit]
+            [tenants.a.plugins.triage]
+            component = "t.wasm"
+            [tenants.a.plugins.enrich]
+            component = "e.wasm"
+            [tenants.a.rules.orders]
+            bus = "audit"
+            pattern = '{"n": [3.0e2, null]}'
+            transforms = ["enrich"]
+            targets = [{ plugin = "triage", retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }, dead_letter = "lost" }]
+        "#;
+        let (config, problems) = super::super::read(toml);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(read(json).unwrap(), config.tenants["a"].rules["orders"]);
+        let short = r#"{"pattern": "{\"n\": [1]}", "bus": "audit", "targets": [{"plugin": "triage"}]}"#;
+        assert_eq!(read(short).unwrap().targets[0].dead_letter.as_str(), "triage");
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        wrong(
+            r#"{"patern": {}, "bus": "default", "transforms": "x", "targets": [{"plugin": "triag", "retry": {"first": 5, "attempts": 0}}, {"plugin": "enrich", "x/y": null, "retry": null}]}"#,
+            expect![[r#"
+                rule-invalid
+                /targets/1/retry | `null` says nothing here: leave the member out
+                /targets/1/x~1y | `null` says nothing here: leave the member out
+                 | rule `orders` has no `pattern`: add one, such as pattern = { type = ["order.created"] }
+                /patern | rule `orders` has no key `patern`: did you mean `pattern`? its keys are `bus`, `pattern`, `transforms`, `enabled`, `targets`
+                /targets/0/plugin | there is no plugin `triag`: did you mean `triage`? or add a table `plugins.triag`
+                /targets/0/retry/attempts | `attempts` of `retry` of a target of rule `orders` is out of range: give 1 to 1000
+                /targets/0/retry/first | `first` of `retry` of a target of rule `orders` is of type integer: give a string
+                /transforms | `transforms` of rule `orders` is of type string: give a list of strings"#]],
+        );
+        wrong(
+            "[]",
+            expect![[r#"
+            rule-invalid
+             | a rule is a JSON object: invalid type: sequence, expected a map at line 1 column 0"#]],
+        );
+        wrong(
+            "{}",
+            expect![[r#"
+                rule-invalid
+                 | rule `orders` has no `pattern`: add one, such as pattern = { type = ["order.created"] }
+                 | rule `orders` has no `targets`: say who gets the events: targets = [{ plugin = "…" }]"#]],
+        );
+        wrong(
+            r#"{"pattern": {"a": 1, "b": [], "c": [1]}, "targets": [{"plugin": "triage"}]}"#,
+            expect![[r#"
+            pattern-invalid
+            /pattern/a | a field takes a list of values or an object of fields, not a number; write [1]
+            /pattern/b | a list of values must not be empty: it could never match"#]],
+        );
+        wrong(
+            r#"{"pattern": "{\"a\": 1, \"b\": []}", "targets": [{"plugin": "triage"}]}"#,
+            expect![[r#"
+            pattern-invalid
+            /pattern | /a: a field takes a list of values or an object of fields, not a number; write [1]
+            /pattern | /b: a list of values must not be empty: it could never match"#]],
+        );
+        wrong(
+            r#"{"pattern": {"a": 1}, "targets": []}"#,
+            expect![[r#"
+                rule-invalid
+                /pattern/a | a field takes a list of values or an object of fields, not a number; write [1]
+                /targets | rule `orders` has no target: say who gets the events: targets = [{ plugin = "…" }]"#]],
+        );
+        wrong(
+            r#"{"pattern": {"a": [1]}, "bus": "default", "targets": [{"plugin": "triage"}]}"#,
+            expect![[r#"
+            rule-invalid
+            /bus | it says `default`, and is put on `audit`: leave it out"#]],
+        );
+    }
+}
