@@ -259,7 +259,7 @@ fn what_tail_leaves_out_for_its_rate_is_counted_and_nothing_is_left_out_untold()
 #[test]
 fn top_counts_what_the_feed_tells_until_it_has_looked_often_enough() {
     let stats = json!({"events": 9, "duplicates": 0, "deliveries": 9, "attempts": 9, "published": 0, "retries": 0,
-        "dead_letters": 0, "pending": 7, "conflicts": 0, "p50_ms": null, "p99_ms": null});
+        "dead_letters": 0, "pending": 7, "conflicts": 0, "p50_ms": null, "p99_ms": null, "quarantined": []});
     let host = || {
         let host = Host::start().stays_open_after("GET feed", &(received(1) + &received(2)));
         host.answers("GET stats", 200, &stats).answers("GET stats", 200, &stats)
