@@ -27,7 +27,7 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("anyhow", &["wharf-server", "wharf-bench", "wharf-bench-pattern", "wharf-tidy", "wharf-e2e", "xtask"]),
     ("notify", &["wharf-server"]),
     ("quamina", &["wharf-bench-pattern"]),
-    ("hdrhistogram", &["wharf-dispatch"]),
+    ("hdrhistogram", &["wharf-catalog", "wharf-dispatch"]),
 ];
 
 /// Crates without tokio: they do nothing by themselves.

@@ -209,6 +209,12 @@ impl RuleSet {
         self.tenants.get(tenant)?.plugins.get(plugin).cloned()
     }
 
+    /// The names of a tenant's plugins that are ready to be called: those that handle events, then those that change them.
+    pub fn plugins(&self, tenant: &TenantName) -> impl Iterator<Item = &PluginName> {
+        let of = self.tenants.get(tenant);
+        of.into_iter().flat_map(|of| of.plugins.keys().chain(of.transforms.keys()))
+    }
+
     /// Releases that some plugin of some tenant may be called with.
     #[must_use]
     pub fn releases(&self) -> HashSet<Digest> {

@@ -163,7 +163,7 @@ fn rule_unknown(of: &RuleRef) -> Refusal {
 /// Reads the document that a rule is to be.
 fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
     let tenant = set.document().tenants.get(&of.tenant).ok_or_else(|| rule_unknown(of))?;
-    let plugins = tenant.plugins.keys().cloned().collect();
+    let plugins = set.plugins(&of.tenant).cloned().collect();
     let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &tenant.buses, plugins: &plugins };
     read_rule(document, beside).map_err(|NoRule { code, mistakes }| {
         let told = |Mistake { pointer, detail }: &Mistake| {
@@ -183,8 +183,8 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
     let source = match error {
         ChangeError::Ask(error) => return not_asked(error),
         ChangeError::Rules(RulesError::Tenant(error)) => return unknown(error),
-        ChangeError::Rules(error @ RulesError::Release { .. }) => {
-            return Refusal::new(Code::Internal, error.to_string());
+        ChangeError::Rules(error @ (RulesError::Release { .. } | RulesError::Plugin { .. })) => {
+            return Refusal::new(error.code(), error.to_string());
         }
         ChangeError::Rules(RulesError::Rule { source, .. }) => source,
     };
