@@ -92,6 +92,13 @@ impl ObjectName {
         let (plugin, hex) = self.0.split_once('/')?;
         Some((plugin.parse().ok()?, format!("sha256:{hex}").parse().ok()?))
     }
+
+    /// The digest in the name of an object of that kind, if it is a release.
+    #[must_use]
+    pub fn release_in(kind: ObjectKind, name: &str) -> Option<Digest> {
+        let (_, hex) = name.split_once('/').filter(|_| kind == ObjectKind::Release)?;
+        format!("sha256:{hex}").parse().ok()
+    }
 }
 
 impl fmt::Display for ObjectName {

@@ -23,7 +23,7 @@ pub use attribute::AttributeValue;
 pub use builder::EventBuilder;
 pub use code::{Code, UnknownCode};
 pub use codec::DecodeError;
-pub use digest::{Digest, DigestError};
+pub use digest::{Digest, DigestError, Hashing};
 pub use envelope::named_here;
 pub use error::{AttributeReason, EventError, HeaderReason};
 pub use event::{Data, Event};

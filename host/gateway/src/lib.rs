@@ -24,6 +24,7 @@ pub mod port;
 mod probes;
 mod problem;
 mod receive;
+mod registry;
 pub mod routes;
 mod rules;
 pub mod serve;
@@ -34,8 +35,8 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures, PlainIdentity, Redrive,
-    Refusal, RulePut, RuleRef, Rules,
+    Archive, ChannelWish, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures, PlainIdentity,
+    PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, UploadNote,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

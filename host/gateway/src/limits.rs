@@ -22,6 +22,12 @@ pub const QUESTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The document of a rule, in bytes: the largest pattern in a string, and all that stands beside it.
 pub const RULE_BYTES_MAX: usize = 1024 * 1024;
 
+/// The settings of a plugin, or a wish about its channels, in bytes.
+pub const PLUGIN_BYTES_MAX: usize = 256 * 1024;
+
+/// Characters of what is said about a release when it is uploaded.
+pub const UPLOAD_NOTE_CHARS_MAX: usize = 500;
+
 /// What is read and thrown away of a body that is too large, in bytes, so that its sender sees the answer instead of a reset
 /// connection.
 pub const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;

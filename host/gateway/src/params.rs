@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{BucketName, BusName, Code, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, TenantName};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::Problem;
@@ -48,6 +48,10 @@ impl Params {
 
     pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
         self.name("rule", unknown)
+    }
+
+    pub(crate) fn plugin(&self, unknown: Code) -> Result<PluginName, Problem> {
+        self.name("plugin", unknown)
     }
 
     /// A variable as it is; the empty text if the route has none of that name.

@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as six small ports: one to write events, five to read, repair or change.
+//! What the gateway needs of a host, as seven small ports: one to write events, six to read, repair or change.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -8,13 +8,13 @@ use std::future::Future;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 
 use crate::measure::Family;
 use crate::problem::Mistake;
 use crate::view::{
-    Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, QueueView,
-    RedriveView, RuleVerdict, RuleView, StatsView,
+    Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, PluginDetail,
+    PluginView, Promotion, QueueView, RedriveView, ReleaseView, RollBack, RuleVerdict, RuleView, StatsView,
 };
 
 /// Why a host did not do what it was asked.
@@ -283,13 +283,105 @@ pub trait Rules: Clone + Send + Sync + 'static {
     fn remove_rule(&self, of: RuleRef, expected: Expected) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
+/// One plugin by its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginRef {
+    /// Whose plugin.
+    pub tenant: TenantName,
+    /// The plugin.
+    pub plugin: PluginName,
+}
+
+/// One release of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseRef {
+    /// Of which plugin.
+    pub of: PluginRef,
+    /// Its digest.
+    pub release: Digest,
+}
+
+/// What is said about a release when it is uploaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadNote {
+    /// Its version.
+    pub version: Option<String>,
+    /// A message.
+    pub message: Option<String>,
+}
+
+/// A plugin whose settings were put.
+#[derive(Clone, Debug)]
+pub struct PluginPut {
+    /// The plugin as it is from now on.
+    pub plugin: PluginDetail,
+    /// Whether there was none of that name.
+    pub created: bool,
+}
+
+/// A wish about which release gets which traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelWish {
+    /// A release gets all of it, or a part.
+    Promote(Promotion),
+    /// Back to what was before.
+    RollBack(RollBack),
+}
+
+/// Reads and changes a tenant's plugins, and takes their releases. A change holds for every attempt that begins after its answer.
+pub trait Registry: Clone + Send + Sync + 'static {
+    /// The plugins by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn plugins(
+        &self,
+        tenant: &TenantName,
+        after: Option<PluginName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<PluginView>, Refusal>> + Send;
+
+    /// One plugin.
+    fn plugin(&self, of: PluginRef) -> impl Future<Output = Result<PluginDetail, Refusal>> + Send;
+
+    /// Puts the settings of a plugin: `settings` is JSON as it was sent. Its releases and channels stay.
+    fn put_plugin(
+        &self,
+        of: PluginRef,
+        settings: Bytes,
+        expected: Expected,
+    ) -> impl Future<Output = Result<PluginPut, Refusal>> + Send;
+
+    /// Removes a plugin with its releases.
+    fn remove_plugin(&self, of: PluginRef, expected: Expected) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// All releases of a plugin, the newest first.
+    fn releases(&self, of: PluginRef) -> impl Future<Output = Result<Vec<ReleaseView>, Refusal>> + Send;
+
+    /// One release.
+    fn release(&self, of: ReleaseRef) -> impl Future<Output = Result<ReleaseView, Refusal>> + Send;
+
+    /// Takes a release's component. Of one that is known nothing is read. It answers when the bytes are durable; whether they can run is found
+    /// out behind that.
+    fn upload(
+        &self,
+        of: ReleaseRef,
+        note: UploadNote,
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
+    ) -> impl Future<Output = Result<ReleaseView, Refusal>> + Send;
+
+    /// Changes which release gets which traffic.
+    fn change_channels(
+        &self,
+        of: PluginRef,
+        wish: ChannelWish,
+    ) -> impl Future<Output = Result<PluginDetail, Refusal>> + Send;
+}
+
 /// Tells what a host measures of itself.
 pub trait Measures: Clone + Send + Sync + 'static {
     /// What it measures. Families that cannot be told now are left out.
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All six ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Measures {}
+/// All seven ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Measures {}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Measures> Host for H {}
+impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Measures> Host for H {}

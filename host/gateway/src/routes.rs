@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
 use crate::problem::Problem;
-use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, rules, traffic};
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, traffic};
 
 /// The methods that routes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,24 @@ pub enum Operation {
     PutRule,
     /// Removes a rule.
     RemoveRule,
+    /// Lists plugins.
+    ListPlugins,
+    /// Shows one plugin.
+    ShowPlugin,
+    /// Puts the settings of a plugin.
+    PutPlugin,
+    /// Removes a plugin.
+    RemovePlugin,
+    /// Gives a release all traffic, or a part of it.
+    Promote,
+    /// Goes back to a release from before.
+    RollBack,
+    /// Lists the releases of a plugin.
+    ListReleases,
+    /// Shows one release.
+    ShowRelease,
+    /// Takes a release.
+    Upload,
     /// Says that the process lives.
     Live,
     /// Says whether events are taken.
@@ -156,6 +174,23 @@ const OF_INTAKE: &[Code] = &[
 ];
 
 const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
+
+const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
+
+const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
+
+const OF_CHANNELS: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PluginUnknown,
+    Code::PluginInvalid,
+    Code::PluginOfFile,
+    Code::PluginInUse,
+    Code::ReleaseUnknown,
+    Code::ReleaseUnready,
+    Code::ChannelInvalid,
+];
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
@@ -241,6 +276,54 @@ pub const ROUTES: &[Route] = &[
         Operation::TestPattern,
         &[Code::QueryInvalid, Code::EventJson, Code::EventTooLarge, Code::TenantUnknown, Code::PatternInvalid],
     ),
+    get("/v1/tenants/{tenant}/plugins", Operation::ListPlugins, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get(PLUGIN, Operation::ShowPlugin, &[Code::TenantUnknown, Code::PluginUnknown]),
+    put(
+        PLUGIN,
+        Operation::PutPlugin,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::PluginInvalid,
+            Code::PluginOfFile,
+            Code::VersionConflict,
+        ],
+    ),
+    delete(
+        PLUGIN,
+        Operation::RemovePlugin,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::PluginUnknown,
+            Code::PluginOfFile,
+            Code::PluginInUse,
+            Code::VersionConflict,
+        ],
+    ),
+    post("/v1/tenants/{tenant}/plugins/{plugin}/promote", Operation::Promote, OF_CHANNELS),
+    post("/v1/tenants/{tenant}/plugins/{plugin}/rollback", Operation::RollBack, OF_CHANNELS),
+    get(
+        "/v1/tenants/{tenant}/plugins/{plugin}/releases",
+        Operation::ListReleases,
+        &[Code::TenantUnknown, Code::PluginUnknown],
+    ),
+    get(RELEASE, Operation::ShowRelease, &[Code::TenantUnknown, Code::PluginUnknown, Code::ReleaseUnknown]),
+    put(
+        RELEASE,
+        Operation::Upload,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::PluginUnknown,
+            Code::PluginOfFile,
+            Code::ReleaseUnknown,
+            Code::ReleaseMismatch,
+            Code::ComponentTooLarge,
+            Code::DiskFull,
+        ],
+    ),
     get("/livez", Operation::Live, &[]),
     get("/readyz", Operation::Ready, &[]),
     get("/metrics", Operation::Metrics, &[]),
@@ -276,6 +359,15 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowRule => on(verb, rules::show::<H>),
         Operation::PutRule => on(verb, rules::put::<H>),
         Operation::RemoveRule => on(verb, rules::remove::<H>),
+        Operation::ListPlugins => on(verb, registry::list::<H>),
+        Operation::ShowPlugin => on(verb, registry::show::<H>),
+        Operation::PutPlugin => on(verb, registry::put::<H>),
+        Operation::RemovePlugin => on(verb, registry::remove::<H>),
+        Operation::Promote => on(verb, registry::promote::<H>),
+        Operation::RollBack => on(verb, registry::roll_back::<H>),
+        Operation::ListReleases => on(verb, registry::releases::<H>),
+        Operation::ShowRelease => on(verb, registry::release::<H>),
+        Operation::Upload => on(verb, registry::upload::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),
         Operation::Metrics => on(verb, metrics::page::<H>),

@@ -4,6 +4,7 @@
 //! its bytes (numbers too large for a double included). The host fills these in; nothing here
 //! looks anything up.
 
+mod registry;
 mod rules;
 
 use base64::Engine as _;
@@ -13,6 +14,10 @@ use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 
 use crate::problem::Problem;
+pub use registry::{
+    CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
+    ReleaseState, ReleaseView, RollBack,
+};
 pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView};
 
 /// The tenants of a host.

@@ -208,6 +208,18 @@ impl Client {
         self.exchange(Method::PUT, resource, content).await
     }
 
+    /// Sends a component to its place.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post).
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        resource: &Resource,
+        wasm: impl Into<Bytes>,
+    ) -> Result<T, ClientError> {
+        self.exchange(Method::PUT, resource, Content::of("application/wasm", wasm.into())).await
+    }
+
     /// Removes what is at a place.
     ///
     /// # Errors

@@ -149,6 +149,14 @@ impl DataFolder {
         self.dir.open_dir(CACHE)
     }
 
+    /// The folder of components.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn components(&self) -> io::Result<Dir> {
+        self.dir.open_dir(COMPONENTS)
+    }
+
     /// Keeps components under their digests, durably: the record that names them comes after.
     ///
     /// # Errors

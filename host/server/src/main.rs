@@ -17,6 +17,7 @@ mod load;
 mod logging;
 mod nearest;
 mod progress;
+mod registry;
 mod serve;
 mod wire;
 

@@ -20,6 +20,7 @@ use crate::{
     heap,
     load::{self, Loaded},
     progress::Progress,
+    registry::{Components, Registry},
 };
 
 /// How long threads may take to end once the host has drained. What still blocks then is left behind: the process ends.
@@ -57,6 +58,7 @@ pub struct Host {
     pub runtime: Arc<Runtime>,
     /// The core.
     pub dispatcher: Dispatcher,
+    registry: Arc<Registry>,
     /// The data folder, locked.
     pub folder: Arc<DataFolder>,
     /// What opening it found.
@@ -143,11 +145,15 @@ impl Host {
             dispatcher.follow_clock();
         }
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
+        let kept = Components::new(folder.components().context("the folder of components cannot be opened")?);
+        let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept);
+        registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
+        registry.restock(&rules, Progress::on_terminal()).await?;
         configure(&dispatcher, rules).await?;
         heap::give_back();
         let recovered = dispatcher.recovered();
-        Ok(Self { runtime, compiler, dispatcher, folder, recovered, files, listener, settings })
+        Ok(Self { runtime, compiler, dispatcher, registry, folder, recovered, files, listener, settings })
     }
 
     /// Where it listens.
@@ -165,7 +171,7 @@ impl Host {
     /// When the socket fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
         let port = self.address()?.port();
-        let adapter = HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime));
+        let adapter = HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime), self.registry);
         let searches = adapter.clone();
         let shutdown = async move {
             shutdown.await;
@@ -184,6 +190,7 @@ impl Host {
         Reloader {
             runtime: Arc::clone(&self.runtime),
             dispatcher: self.dispatcher.clone(),
+            registry: Arc::clone(&self.registry),
             folder: Arc::clone(&self.folder),
             settings: self.settings.clone(),
         }
@@ -194,6 +201,7 @@ impl Host {
 pub struct Reloader {
     runtime: Arc<Runtime>,
     dispatcher: Dispatcher,
+    registry: Arc<Registry>,
     folder: Arc<DataFolder>,
     settings: Settings,
 }
@@ -213,6 +221,7 @@ impl Reloader {
     /// When it cannot be made durable; then what was in force stays.
     pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
+        self.registry.restock(&loaded.rules, Progress::none()).await?;
         configure(&self.dispatcher, loaded.rules).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         Ok(loaded.files)

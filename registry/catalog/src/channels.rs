@@ -135,6 +135,11 @@ impl Channels {
         }
     }
 
+    /// Channels beside `stable` and `canary`.
+    pub fn named_channels(&self) -> impl Iterator<Item = (&PluginName, Digest)> {
+        self.named.iter().map(|(name, release)| (name, *release))
+    }
+
     /// Lets a channel of one's own name a release, or nothing any more.
     ///
     /// # Errors

@@ -18,6 +18,18 @@ pub enum Cause {
     Quarantine,
 }
 
+impl Cause {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Judgement => "judgement",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -53,6 +65,32 @@ pub enum Action {
         /// The one that has it again.
         to: Digest,
     },
+}
+
+impl Action {
+    /// The release that it is about: the one that has the traffic from then on, or has none of it any more.
+    #[must_use]
+    pub fn release(self) -> Digest {
+        match self {
+            Self::Promoted { release }
+            | Self::CanaryStarted { release, .. }
+            | Self::CanaryWidened { release, .. }
+            | Self::CanaryEnded { release }
+            | Self::RolledBack { to: release, .. } => release,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Promoted { .. } => "promoted",
+            Self::CanaryStarted { .. } => "canary-started",
+            Self::CanaryWidened { .. } => "canary-widened",
+            Self::CanaryEnded { .. } => "canary-ended",
+            Self::RolledBack { .. } => "rolled-back",
+        }
+    }
 }
 
 /// One change.

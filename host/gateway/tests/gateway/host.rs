@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
-use wharf_event::{BucketName, BusName, Code, Event, Position, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, QueueView, RedriveView, RuleVerdict, RuleView, StatsView, TargetRef, ValueView, event_json,
+    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, StatsView, TargetRef, ValueView,
+    event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
@@ -28,6 +29,10 @@ pub struct FakeHost {
     pub redriven: Arc<Mutex<Vec<Redrive>>>,
     /// The rules that were put on the bus `default`.
     pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
+    /// The plugins that were made.
+    pub plugins: Arc<Mutex<BTreeMap<PluginName, PluginDetail>>>,
+    /// The releases of all of them.
+    pub releases: Arc<Mutex<BTreeMap<Digest, ReleaseView>>>,
     pub no_default_tenant: bool,
     pub refuses_ready: Arc<Mutex<bool>>,
     /// A request on the bus `slow` has come.

@@ -17,6 +17,8 @@ mod host;
 mod reading;
 mod receiving;
 mod refusals;
+mod registry;
+mod registry_host;
 mod rules;
 mod rules_host;
 mod server;

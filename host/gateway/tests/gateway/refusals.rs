@@ -164,11 +164,17 @@ async fn what_there_is_not_is_404_whatever_its_name() {
     .await;
 }
 
+/// A digest, as paths have it.
+const DIGITS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
 #[tokio::test]
 async fn every_route_of_a_tenant_knows_no_other_tenant() {
     let variables =
         [("{bus}", "default"), ("{event}", "1-0"), ("{bucket}", "stats"), ("{*key}", "a"), ("{queue}", "failed")];
-    let variables = variables.into_iter().chain([("{rule}", "orders")]).collect::<Vec<_>>();
+    let variables = variables
+        .into_iter()
+        .chain([("{rule}", "orders"), ("{plugin}", "triage"), ("{release}", DIGITS)])
+        .collect::<Vec<_>>();
     let of_tenants: Vec<_> = ROUTES.iter().filter(|route| route.path.contains("{tenant}")).collect();
     assert!(of_tenants.len() > 10);
     let mut cases = Vec::new();
@@ -181,6 +187,10 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             let request = match route.verb {
                 Verb::Get => get(path),
                 Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),
+                Verb::Post if path.ends_with("/promote") => {
+                    post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
+                }
+                Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
                 Verb::Put => put(path, "{}"),
                 Verb::Delete => delete(path),

@@ -9,6 +9,8 @@ mod key_value;
 mod measures;
 mod page;
 mod process;
+mod registry;
+mod registry_view;
 mod rule_view;
 mod rules;
 mod search;
@@ -24,19 +26,22 @@ use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 use wharf_runtime::Runtime;
 
+use crate::registry::Registry;
+
 /// The host as the gateway sees it.
 #[derive(Clone)]
 pub struct HostAdapter {
     dispatcher: Dispatcher,
     runtime: Arc<Runtime>,
+    registry: Arc<Registry>,
     searches: search::Searches,
 }
 
 impl HostAdapter {
-    /// The ports of this dispatcher, whose plugins run in `runtime`.
+    /// The ports of this dispatcher, whose plugins run in `runtime` and are kept in `registry`.
     #[must_use]
-    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>) -> Self {
-        Self { dispatcher, runtime, searches: search::Searches::new() }
+    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, registry: Arc<Registry>) -> Self {
+        Self { dispatcher, runtime, registry, searches: search::Searches::new() }
     }
 
     /// Ends the searches that run, so that a stop need not wait for them.

@@ -19,7 +19,7 @@ use wharf_pattern::{
 };
 
 use super::{HostAdapter, blocking, not_asked, page::Room, rule_view, unknown, was_read};
-use crate::config::{Beside, NoRule, read_rule};
+use crate::config::{Beside, Wrong, read_rule};
 
 /// Rules that are read of the state at a time.
 const RULES_PER_STEP: usize = 64;
@@ -136,16 +136,21 @@ impl HostAdapter {
         expected: Expected,
         document: Option<&RuleDocument>,
     ) -> Result<ObjectFate, Refusal> {
-        let expected = match expected {
-            Expected::Any => Taken::Any,
-            Expected::Absent => Taken::Absent,
-            Expected::Present => Taken::Present,
-            Expected::Version(version) => Taken::Version(version),
-        };
+        let expected = taken(expected);
         let wish = ObjectWish { kind: ObjectKind::Rule, name: (&of.rule).into(), document: stored, expected };
         let changed = self.dispatcher.change(&of.tenant, vec![wish]).await;
         let Changed { objects, .. } = changed.map_err(|error| not_changed(&error, document))?;
         objects.into_iter().next().ok_or_else(|| Refusal::new(Code::Internal, "nothing became of the rule"))
+    }
+}
+
+/// What a request takes an object to be, as the machine says it.
+pub(super) fn taken(expected: Expected) -> Taken {
+    match expected {
+        Expected::Any => Taken::Any,
+        Expected::Absent => Taken::Absent,
+        Expected::Present => Taken::Present,
+        Expected::Version(version) => Taken::Version(version),
     }
 }
 
@@ -165,13 +170,16 @@ fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Re
     let tenant = set.document().tenants.get(&of.tenant).ok_or_else(|| rule_unknown(of))?;
     let plugins = set.plugins(&of.tenant).cloned().collect();
     let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &tenant.buses, plugins: &plugins };
-    read_rule(document, beside).map_err(|NoRule { code, mistakes }| {
-        let told = |Mistake { pointer, detail }: &Mistake| {
-            if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") }
-        };
-        let detail = mistakes.iter().map(told).collect::<Vec<_>>().join("; ");
-        Refusal::new(code, detail).errors(mistakes)
-    })
+    read_rule(document, beside).map_err(wrong)
+}
+
+/// A document with mistakes.
+pub(super) fn wrong(Wrong { code, mistakes }: Wrong) -> Refusal {
+    let told = |Mistake { pointer, detail }: &Mistake| {
+        if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") }
+    };
+    let detail = mistakes.iter().map(told).collect::<Vec<_>>().join("; ");
+    Refusal::new(code, detail).errors(mistakes)
 }
 
 fn damaged(error: serde_json::Error) -> Refusal {

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use cap_std::{ambient_authority, fs::Dir};
 use serde_json::json;
 use wharf_dispatch::{Dispatcher, Options, RuleSet, Surroundings};
 use wharf_faults::{Fault, FaultyDisk, SimHome};
@@ -14,6 +15,7 @@ use wharf_gateway::ServeOptions;
 use wharf_runtime::Runtime;
 
 use super::HostAdapter;
+use crate::registry::{Components, Registry};
 
 /// A request on a connection of its own; the whole answer.
 fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
@@ -46,7 +48,10 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = ServeOptions::loopback(address.port());
-        let adapter = HostAdapter::new(dispatcher, Arc::new(Runtime::new().unwrap()));
+        let (sandbox, folder) = (Arc::new(Runtime::new().unwrap()), tempfile::tempdir().unwrap());
+        let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        let registry = Registry::new(dispatcher.clone(), Arc::clone(&sandbox), Components::new(kept));
+        let adapter = HostAdapter::new(dispatcher, sandbox, registry);
         here.spawn(wharf_gateway::serve(listener, adapter, options, std::future::pending::<()>()));
         address
     });

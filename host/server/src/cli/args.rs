@@ -9,7 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 
-use super::rules::RulesCommand;
+use super::{
+    plugin::{PluginCommand, PromoteArgs, RollbackArgs},
+    rules::RulesCommand,
+};
 use crate::{config::parse_duration, logging::LogFormat};
 
 /// A host for event handlers: events come in over HTTP, are durable once acknowledged, and run through sandboxed
@@ -93,6 +96,22 @@ pub enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Plugins that are made while the host runs: their releases and settings
+    #[command(after_help = "Example:\n  wharf plugin upload triage target/triage.wasm")]
+    Plugin {
+        /// What to do.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Give a release of a plugin all traffic, or try it on a part
+    #[command(
+        after_help = "Example:\n  wharf promote triage --canary 10% --for 10m --abort-on 'error_rate>2%,p99>2x'\n\n\
+        A canary gets all traffic when its time is over, and none when it breaks a condition."
+    )]
+    Promote(PromoteArgs),
+    /// Give the traffic back to a release that had it before
+    #[command(after_help = "Example:\n  wharf rollback triage -m 'it loses orders'")]
+    Rollback(RollbackArgs),
     /// Read dead-letter queues and send their letters again
     #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
     Dlq {

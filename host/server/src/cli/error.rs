@@ -6,7 +6,7 @@
 use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use http::StatusCode;
-use wharf_event::{Code, EventError, TenantName, UnknownCode};
+use wharf_event::{Code, EventError, PluginName, TenantName, UnknownCode};
 use wharf_pattern::{PatternErrors, RulesError};
 
 use super::words::{error_style, help_style, printable};
@@ -149,6 +149,20 @@ pub enum CommandError {
     /// There is a rule where one was to be made.
     #[error("{0}")]
     RuleThere(#[source] ClientError),
+    /// No release is meant, or several may be.
+    #[error("{}", match (written.is_empty(), several) {
+        (true, _) => format!("plugin `{plugin}` has no release that is ready"),
+        (false, true) => format!("several releases of plugin `{plugin}` begin with `{written}`"),
+        (false, false) => format!("no release of plugin `{plugin}` that is ready begins with `{written}`"),
+    })]
+    ReleaseMeant {
+        /// Of which plugin.
+        plugin: PluginName,
+        /// How it was written.
+        written: String,
+        /// Whether several begin so.
+        several: bool,
+    },
     /// A value came in an encoding that it is not in.
     #[error("the value's base64 is damaged")]
     ValueDamaged,
@@ -215,6 +229,7 @@ impl CommandError {
                 format!("did you mean `{meant}`? `wharf explain` lists all codes")
             }
             Self::CodeUnknown { meant: None, .. } => "`wharf explain` lists all codes".to_owned(),
+            Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
             Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
@@ -242,7 +257,7 @@ impl CommandError {
             | Self::PayloadNotJson(_) => Exit::Usage,
             Self::RuleThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
-            Self::CodeUnknown { .. } | Self::RuleUnknown { .. } => Exit::NotFound,
+            Self::CodeUnknown { .. } | Self::RuleUnknown { .. } | Self::ReleaseMeant { .. } => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,
             Self::Event(error) => Exit::of_status(error.code().status()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,

@@ -28,6 +28,7 @@ mod meant;
 mod output;
 mod pace;
 mod pages;
+mod plugin;
 mod resume;
 mod rules;
 mod run;

@@ -138,10 +138,19 @@ static RETENTION: &[Key] = &[
 
 static PLUGIN: &[Key] = &[
     key("component", "The component's file, relative to the folder of this file.", Shape::Text, Otherwise::Required),
-    key("config", "What the plugin reads as its configuration (wasi:config).", Shape::Settings, Otherwise::Nothing),
-    key("grants", "What the plugin may use. All else is denied.", Shape::Table(GRANTS), Otherwise::Nothing),
-    key("limits", "What the plugin may consume.", Shape::Table(LIMITS), Otherwise::Nothing),
+    CONFIG,
+    GRANTED,
+    LIMITED,
 ];
+
+/// The keys of a plugin whose component is uploaded.
+pub(super) static SETTINGS: &[Key] = &[CONFIG, GRANTED, LIMITED];
+
+const CONFIG: Key =
+    key("config", "What the plugin reads as its configuration (wasi:config).", Shape::Settings, Otherwise::Nothing);
+const GRANTED: Key =
+    key("grants", "What the plugin may use. All else is denied.", Shape::Table(GRANTS), Otherwise::Nothing);
+const LIMITED: Key = key("limits", "What the plugin may consume.", Shape::Table(LIMITS), Otherwise::Nothing);
 
 static GRANTS: &[Key] = &[
     key(

@@ -4,10 +4,12 @@ mod duration;
 mod effective;
 #[cfg(test)]
 mod every_key;
+mod json_table;
 mod keys;
 mod limit_keys;
 mod pattern_json;
 mod place;
+mod plugin_json;
 mod problem;
 mod read;
 mod rule_json;
@@ -20,7 +22,9 @@ mod tests;
 
 pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
+pub use json_table::Wrong;
+pub use plugin_json::read_plugin_settings;
 pub use problem::{Problem, ProblemView, Problems};
 pub use read::{Config, HostConfig, PluginConfig, TenantConfig, Use, read};
-pub use rule_json::{Beside, NoRule, read_rule};
+pub use rule_json::{Beside, read_rule};
 pub use schema::schema_text;

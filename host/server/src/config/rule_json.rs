@@ -3,11 +3,7 @@
 //! Invariant: the reader is the file's own, so that keys, bounds and defaults are the same in both; only a place is a JSON pointer
 //! here. The pattern is read as it is spelled, and all that is wrong with it is told.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::value::RawValue;
 use toml::{
@@ -20,17 +16,11 @@ use wharf_gateway::Mistake;
 use wharf_pattern::{Pattern, PatternError};
 
 use super::{
+    json_table::{Members, ROOT, Reading, Wrong, below},
     keys::RULE,
-    problem::Problem,
     table::{Sink, Table},
     tenant::{self, Known},
 };
-
-/// Objects and lists within each other, the pattern aside: more than a rule has use for, and few enough to walk.
-const DEPTH_MAX: usize = 16;
-
-/// The place of the whole document.
-const ROOT: Range<usize> = 0..1;
 
 /// What a rule is read beside.
 #[derive(Clone, Copy)]
@@ -45,34 +35,22 @@ pub struct Beside<'a> {
     pub plugins: &'a BTreeSet<PluginName>,
 }
 
-/// A document that is no rule: the code that says it best, and every mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoRule {
-    /// `rule-invalid`, or the code that all mistakes have: `pattern-invalid`, `input-invalid`.
-    pub code: Code,
-    /// What is wrong, at least once.
-    pub mistakes: Vec<Mistake>,
-}
-
 /// Reads a rule.
 ///
 /// # Errors
 /// Every mistake.
-pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, NoRule> {
-    let no_object = |error: serde_json::Error| {
-        let detail = format!("a rule is a JSON object: {error}");
-        NoRule { code: Code::RuleInvalid, mistakes: vec![Mistake { pointer: String::new(), detail }] }
-    };
-    let members: Members<'_> = serde_json::from_slice(json).map_err(no_object)?;
-    let mut reading = Reading { places: vec![String::new()], mistakes: Vec::new() };
-    let table = reading.root(members, beside.bus);
+pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong> {
+    let members = Reading::members(json, "a rule", Code::RuleInvalid)?;
+    let mut reading = Reading::new(Code::RuleInvalid);
+    let table = root(&mut reading, members, beside.bus);
     let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
         let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
         let known = Known { buses: beside.buses, plugins: beside.plugins };
         tenant::read_rule(table, known, &mut uses, &sink)
     };
-    reading.take(sink.into_list());
+    // What the reader says of the pattern is known in full.
+    reading.take(sink.into_list(), Some(Code::PatternInvalid));
     if let Some(document) = read.as_ref().filter(|document| document.bus != *beside.bus) {
         reading.refuse("/bus", format!("it says `{}`, and is put on `{}`: leave it out", document.bus, beside.bus));
     }
@@ -80,119 +58,40 @@ pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, NoRule
         (Some(document), None) => Ok(document),
         (_, Some(wrong)) => Err(wrong),
         // The reader gives nothing only after a mistake.
-        (None, None) => Err(NoRule { code: Code::RuleInvalid, mistakes: Vec::new() }),
+        (None, None) => Err(Wrong { code: Code::RuleInvalid, mistakes: Vec::new() }),
     }
 }
 
-/// A document on its way to the reader of tables, which knows places by numbers.
-struct Reading {
-    /// The pointers that the numbers stand for.
-    places: Vec<String>,
-    mistakes: Vec<(Code, Mistake)>,
-}
-
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
-impl Reading {
-    fn root<'a>(&mut self, members: Members<'a>, bus: &'a BusName) -> DeTable<'a> {
-        let mut table = DeTable::new();
-        if !members.contains_key("bus") {
-            table.insert(Spanned::new(ROOT, "bus".into()), Spanned::new(ROOT, DeValue::String(bus.as_str().into())));
-        }
-        for (name, raw) in members {
-            let pointer = below("", &name);
-            let value = match name.as_str() {
-                "pattern" => Some(self.pattern(raw, &pointer)),
-                _ => self.value(raw, &pointer, 1),
-            };
-            table.extend(value.map(|value| (Spanned::new(self.place(pointer), name.into()), value)));
-        }
-        table
+fn root<'a>(reading: &mut Reading, members: Members<'a>, bus: &'a BusName) -> DeTable<'a> {
+    let mut table = DeTable::new();
+    if !members.contains_key("bus") {
+        table.insert(Spanned::new(ROOT, "bus".into()), Spanned::new(ROOT, DeValue::String(bus.as_str().into())));
     }
-
-    /// The pattern in a string: so the reader takes it as it is spelled.
-    fn pattern<'a>(&mut self, raw: &'a RawValue, pointer: &str) -> Spanned<DeValue<'a>> {
-        let quoted: Option<String> = serde_json::from_str(raw.get()).ok();
-        let text = quoted.as_deref().unwrap_or(raw.get());
-        if let Err(errors) = Pattern::from_json(text.as_bytes()) {
-            let mistake = |error: &PatternError| match &quoted {
-                // A pointer cannot lead into a string.
-                Some(_) => Mistake { pointer: pointer.to_owned(), detail: error.to_string() },
-                None => Mistake { pointer: format!("{pointer}{}", error.pointer), detail: error.reason.to_string() },
-            };
-            self.mistakes.extend(errors.iter().map(|error| (Code::PatternInvalid, mistake(error))));
-        }
-        let text = quoted.map_or(Cow::Borrowed(raw.get()), Cow::Owned);
-        Spanned::new(self.place(pointer.to_owned()), DeValue::String(text))
-    }
-
-    /// A value as the reader of tables has it; none for what TOML has not.
-    fn value<'a>(&mut self, raw: &'a RawValue, pointer: &str, depth: usize) -> Option<Spanned<DeValue<'a>>> {
-        let text = raw.get();
-        let value = match text.bytes().next() {
-            Some(b'{' | b'[') if depth > DEPTH_MAX => Err("it is nested deeper than any rule".to_owned()),
-            Some(b'{') => serde_json::from_str(text).map_err(told).map(|members: Members<'a>| {
-                let members = members.into_iter().filter_map(|(name, member)| {
-                    let pointer = below(pointer, &name);
-                    let value = self.value(member, &pointer, depth + 1)?;
-                    Some((Spanned::new(self.place(pointer), name.into()), value))
-                });
-                DeValue::Table(members.collect())
-            }),
-            Some(b'[') => serde_json::from_str(text).map_err(told).map(|items: Vec<&'a RawValue>| {
-                let items = items.into_iter().enumerate();
-                DeValue::Array(
-                    items.filter_map(|(n, item)| self.value(item, &format!("{pointer}/{n}"), depth + 1)).collect(),
-                )
-            }),
-            Some(b'"') => serde_json::from_str(text).map_err(told).map(|text: String| DeValue::String(text.into())),
-            Some(b'n') => Err("`null` says nothing here: leave the member out".to_owned()),
-            // Numbers and truth values are written in the same way in TOML.
-            _ => DeValue::parse(text).map(Spanned::into_inner).map_err(|error| error.message().to_owned()),
+    for (name, raw) in members {
+        let pointer = below("", &name);
+        let value = match name.as_str() {
+            "pattern" => Some(pattern(reading, raw, &pointer)),
+            _ => reading.value(raw, &pointer, 1),
         };
-        match value {
-            Ok(value) => Some(Spanned::new(self.place(pointer.to_owned()), value)),
-            Err(detail) => {
-                self.refuse(pointer, detail);
-                None
-            }
-        }
+        table.extend(value.map(|value| (Spanned::new(reading.place(pointer), name.into()), value)));
     }
-
-    fn place(&mut self, pointer: String) -> Range<usize> {
-        self.places.push(pointer);
-        self.places.len() - 1..self.places.len()
-    }
-
-    /// Takes what the reader found, but for what it says of the pattern: that is known in full.
-    fn take(&mut self, problems: Vec<Problem>) {
-        for Problem { span, code, message, help } in problems {
-            if code == Code::PatternInvalid {
-                continue;
-            }
-            let pointer = self.places.get(span.start).cloned().unwrap_or_default();
-            let code = if code == Code::ConfigInvalid { Code::RuleInvalid } else { code };
-            self.mistakes.push((code, Mistake { pointer, detail: format!("{message}: {help}") }));
-        }
-    }
-
-    fn refuse(&mut self, pointer: &str, detail: String) {
-        self.mistakes.push((Code::RuleInvalid, Mistake { pointer: pointer.to_owned(), detail }));
-    }
-
-    fn end(self) -> Option<NoRule> {
-        let code = self.mistakes.iter().map(|(code, _)| *code);
-        let code = code.reduce(|one, other| if one == other { one } else { Code::RuleInvalid })?;
-        Some(NoRule { code, mistakes: self.mistakes.into_iter().map(|(_, mistake)| mistake).collect() })
-    }
+    table
 }
 
-fn told(error: serde_json::Error) -> String {
-    error.to_string()
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+/// The pattern in a string: so the reader takes it as it is spelled.
+fn pattern<'a>(reading: &mut Reading, raw: &'a RawValue, pointer: &str) -> Spanned<DeValue<'a>> {
+    let quoted: Option<String> = serde_json::from_str(raw.get()).ok();
+    let text = quoted.as_deref().unwrap_or(raw.get());
+    if let Err(errors) = Pattern::from_json(text.as_bytes()) {
+        let mistake = |error: &PatternError| match &quoted {
+            // A pointer cannot lead into a string.
+            Some(_) => Mistake { pointer: pointer.to_owned(), detail: error.to_string() },
+            None => Mistake { pointer: format!("{pointer}{}", error.pointer), detail: error.reason.to_string() },
+        };
+        errors.iter().for_each(|error| reading.mistake(Code::PatternInvalid, mistake(error)));
+    }
+    let text = quoted.map_or(Cow::Borrowed(raw.get()), Cow::Owned);
+    Spanned::new(reading.place(pointer.to_owned()), DeValue::String(text))
 }
 
 #[cfg(test)]
@@ -201,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn read(json: &str) -> Result<RuleDocument, NoRule> {
+    fn read(json: &str) -> Result<RuleDocument, Wrong> {
         let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
         let plugins = ["triage", "enrich"].iter().map(|name| name.parse().unwrap()).collect();
         let (rule, bus) = ("orders".parse().unwrap(), "audit".parse().unwrap());
@@ -212,7 +111,7 @@ mod tests {
     }
 
     fn wrong(json: &str, wanted: Expect) {
-        let NoRule { code, mistakes } = read(json).unwrap_err();
+        let Wrong { code, mistakes } = read(json).unwrap_err();
         let lines = mistakes.iter().map(|Mistake { pointer, detail }| format!("{pointer} | {detail}"));
         wanted.assert_eq(&std::iter::once(code.to_string()).chain(lines).collect::<Vec<_>>().join("\n"));
     }

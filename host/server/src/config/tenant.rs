@@ -75,12 +75,20 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
     if component.is_none() && table.value("component").is_none() {
         table.missing("component", "name the component's file: component = \"handler.wasm\"");
     }
-    let config = read_settings(&table, sink);
-    let grants = table.table("grants").map(read_grants).unwrap_or_default();
-    let limits = table.table("limits").map(read_limits).unwrap_or_default();
+    let (config, grants, limits) = read_plugin_settings(&table, sink);
     let handler_keys = ["config", "grants"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
     let Found { value: component, span: component_span } = component?;
     Some(PluginConfig { component, component_span, handler_keys, config, grants, limits })
+}
+
+/// What a plugin is given, may use, and may consume.
+pub(super) fn read_plugin_settings(
+    table: &Table<'_>,
+    sink: &Sink,
+) -> (BTreeMap<String, String>, GrantsDocument, LimitsDocument) {
+    let grants = table.table("grants").map(read_grants).unwrap_or_default();
+    let limits = table.table("limits").map(read_limits).unwrap_or_default();
+    (read_settings(table, sink), grants, limits)
 }
 
 fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {

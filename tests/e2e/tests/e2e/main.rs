@@ -24,6 +24,7 @@ mod metrics;
 mod patterns;
 mod reading;
 mod refusals;
+mod registry;
 mod restarts;
 mod retention;
 mod rules;

@@ -1,0 +1,193 @@
+//! A tenant's plugins: their settings, their releases, and which of those gets which traffic.
+//!
+//! Invariant: the bytes of a release are handed on as they come, and never held whole. That they are those of its digest is found out
+//! where they are kept.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use wharf_event::{Code, Digest, PluginName};
+
+use crate::answer;
+use crate::body::{self, Bound};
+use crate::condition;
+use crate::gateway::Gateway;
+use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX};
+use crate::params::{Asked, PageQuery, Params, rows};
+use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote};
+use crate::problem::{Failure, Problem};
+use crate::view::{PluginDetail, Promotion, ReleaseState, ReleaseView, RollBack};
+
+/// The query of an upload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadQuery {
+    version: Option<String>,
+    message: Option<String>,
+}
+
+/// `GET /v1/tenants/{tenant}/plugins`
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<PluginName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.plugins(&tenant, query.after, limit).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/plugins/{plugin}`
+pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(shown(StatusCode::OK, &gateway.host.plugin(named(&params)?).await?))
+}
+
+/// `PUT /v1/tenants/{tenant}/plugins/{plugin}`
+pub(crate) async fn put<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let of = PluginRef { tenant: params.tenant()?, plugin: params.plugin(Code::PluginInvalid)? };
+    let expected = condition::of_change(&headers)?;
+    let settings = sent(&headers, body, &gateway).await?;
+    let PluginPut { plugin, created } = gateway.host.put_plugin(of, settings, expected).await?;
+    Ok(shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &plugin))
+}
+
+/// `DELETE /v1/tenants/{tenant}/plugins/{plugin}`
+pub(crate) async fn remove<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    gateway.host.remove_plugin(named(&params)?, condition::of_change(&headers)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /v1/tenants/{tenant}/plugins/{plugin}/promote`
+pub(crate) async fn promote<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let wish: Promotion = read(&sent(&headers, body, &gateway).await?)?;
+    let detail = gateway.host.change_channels(named(&params)?, ChannelWish::Promote(wish)).await?;
+    Ok(shown(StatusCode::OK, &detail))
+}
+
+/// `POST /v1/tenants/{tenant}/plugins/{plugin}/rollback`
+pub(crate) async fn roll_back<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let wish: RollBack = read(&sent(&headers, body, &gateway).await?)?;
+    let detail = gateway.host.change_channels(named(&params)?, ChannelWish::RollBack(wish)).await?;
+    Ok(shown(StatusCode::OK, &detail))
+}
+
+/// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases`
+pub(crate) async fn releases<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.releases(named(&params)?).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases/{release}`
+pub(crate) async fn release<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.release(release_of(&params)?).await?))
+}
+
+/// `PUT /v1/tenants/{tenant}/plugins/{plugin}/releases/{release}`
+pub(crate) async fn upload<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<UploadQuery>,
+    body: Body,
+) -> Result<Response, Failure> {
+    let of = release_of(&params)?;
+    let note = UploadNote { version: noted(query.version, "version")?, message: noted(query.message, "message")? };
+    let release = gateway.host.upload(of, note, chunks(body, gateway.body_timeout)).await?;
+    let status = match release.state {
+        ReleaseState::Ready => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    Ok(told(status, &release))
+}
+
+/// What a body brings, as it comes. One that brings nothing for `within` has ended badly.
+fn chunks(
+    body: Body,
+    within: std::time::Duration,
+) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static {
+    let next = move |body: Option<Body>| async move {
+        let mut body = body?;
+        loop {
+            let broken = |detail: String| Refusal::new(Code::RequestMalformed, detail);
+            return match tokio::time::timeout(within, body.frame()).await {
+                Err(_) => Some((Err(broken(format!("nothing of the body came within {within:?}"))), None)),
+                Ok(None) => None,
+                Ok(Some(Err(error))) => Some((Err(broken(format!("the body could not be read: {error}"))), None)),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Some((Ok(data), Some(body))),
+                    // Trailers.
+                    Err(_) => continue,
+                },
+            };
+        }
+    };
+    Box::pin(stream::unfold(Some(body), next))
+}
+
+fn noted(text: Option<String>, name: &str) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.chars().count() > UPLOAD_NOTE_CHARS_MAX || text.chars().any(char::is_control) => {
+            let detail =
+                format!("`{name}` has at most {UPLOAD_NOTE_CHARS_MAX} characters, none of them a control character");
+            Err(Problem::new(Code::QueryInvalid, detail))
+        }
+        text => Ok(text.filter(|text| !text.is_empty())),
+    }
+}
+
+async fn sent<H: Host>(headers: &HeaderMap, body: Body, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
+    body::must_be_json(headers)?;
+    let bound = Bound { bytes: PLUGIN_BYTES_MAX, code: Code::PluginInvalid, within: gateway.body_timeout };
+    Ok(body::read(headers, body, bound).await?)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(Code::QueryInvalid, format!("the body is not understood: {error}")))
+}
+
+fn named(params: &Params) -> Result<PluginRef, Problem> {
+    Ok(PluginRef { tenant: params.tenant()?, plugin: params.plugin(Code::PluginUnknown)? })
+}
+
+fn release_of(params: &Params) -> Result<ReleaseRef, Problem> {
+    let of = named(params)?;
+    let hex = params.text("release");
+    let release: Result<Digest, _> = format!("sha256:{hex}").parse();
+    let release =
+        release.map_err(|error| Problem::new(Code::ReleaseUnknown, format!("`{hex}` names no release: {error}")))?;
+    Ok(ReleaseRef { of, release })
+}
+
+fn told(status: StatusCode, release: &ReleaseView) -> Response {
+    answer::json_as(status, "application/json", release)
+}
+
+fn shown(status: StatusCode, plugin: &PluginDetail) -> Response {
+    let mut response = answer::json_as(status, "application/json", plugin);
+    let tag: Option<HeaderValue> = plugin.version.and_then(condition::tag);
+    response.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
+    response
+}

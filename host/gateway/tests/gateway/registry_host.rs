@@ -1,0 +1,136 @@
+//! The plugins of the made-up host: those that were put or uploaded to, and `of-file`, which stands in its file.
+//!
+//! Invariant: a release is ready when its bytes begin with `ready`, and unfit else. No release but a ready one is promoted.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use wharf_event::{Code, Digest, PluginName, TenantName};
+use wharf_gateway::view::{
+    PluginDetail, PluginView, Promotion, ReleaseFailure, ReleaseState, ReleaseView, RollBack, RuleOrigin,
+};
+use wharf_gateway::{ChannelWish, Expected, PluginPut, PluginRef, Refusal, Registry, ReleaseRef, UploadNote};
+
+use crate::host::{FakeHost, TIME, position, tenant_is_known};
+
+fn none(code: Code) -> Refusal {
+    Refusal::new(code, "the made-up host has none")
+}
+
+fn detail(plugin: &PluginName, stable: Option<Digest>) -> PluginDetail {
+    PluginDetail {
+        plugin: PluginView { plugin: plugin.clone(), origin: RuleOrigin::Api, stable, canary: None },
+        version: Some(position(0)),
+        config: BTreeMap::new(),
+        grants: Default::default(),
+        limits: BTreeMap::new(),
+        channels: BTreeMap::new(),
+        history: Vec::new(),
+    }
+}
+
+impl FakeHost {
+    fn made(&self, of: &PluginRef) -> Result<PluginDetail, Refusal> {
+        tenant_is_known(&of.tenant)?;
+        if of.plugin.as_str() == "of-file" {
+            return Err(Refusal::new(Code::PluginOfFile, "it stands in the file"));
+        }
+        self.plugins.lock().unwrap().get(&of.plugin).cloned().ok_or_else(|| none(Code::PluginUnknown))
+    }
+}
+
+impl Registry for FakeHost {
+    async fn plugins(
+        &self,
+        tenant: &TenantName,
+        after: Option<PluginName>,
+        limit: u32,
+    ) -> Result<Vec<PluginView>, Refusal> {
+        tenant_is_known(tenant)?;
+        let plugins = self.plugins.lock().unwrap();
+        let behind = plugins.iter().filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after));
+        Ok(behind.take(limit.try_into().unwrap()).map(|(_, detail)| detail.plugin.clone()).collect())
+    }
+
+    async fn plugin(&self, of: PluginRef) -> Result<PluginDetail, Refusal> {
+        self.made(&of)
+    }
+
+    async fn put_plugin(&self, of: PluginRef, settings: Bytes, _: Expected) -> Result<PluginPut, Refusal> {
+        let created = match self.made(&of) {
+            Err(refusal) if refusal.code != Code::PluginUnknown => return Err(refusal),
+            found => found.is_err(),
+        };
+        if settings != "{}" {
+            return Err(Refusal::new(Code::PluginInvalid, "the made-up host minds"));
+        }
+        let plugin = self.plugins.lock().unwrap().entry(of.plugin.clone()).or_insert(detail(&of.plugin, None)).clone();
+        Ok(PluginPut { plugin, created })
+    }
+
+    async fn remove_plugin(&self, of: PluginRef, _: Expected) -> Result<(), Refusal> {
+        self.made(&of)?;
+        self.plugins.lock().unwrap().remove(&of.plugin);
+        Ok(())
+    }
+
+    async fn releases(&self, of: PluginRef) -> Result<Vec<ReleaseView>, Refusal> {
+        self.made(&of)?;
+        Ok(self.releases.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn release(&self, of: ReleaseRef) -> Result<ReleaseView, Refusal> {
+        self.made(&of.of)?;
+        self.releases.lock().unwrap().get(&of.release).cloned().ok_or_else(|| none(Code::ReleaseUnknown))
+    }
+
+    async fn upload(
+        &self,
+        of: ReleaseRef,
+        note: UploadNote,
+        mut bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
+    ) -> Result<ReleaseView, Refusal> {
+        tenant_is_known(&of.of.tenant)?;
+        let mut whole = Vec::new();
+        while let Some(piece) = bytes.next().await {
+            whole.extend_from_slice(&piece?);
+        }
+        if Digest::of(&whole) != of.release {
+            return Err(Refusal::new(Code::ReleaseMismatch, "the bytes are other ones"));
+        }
+        let is_ready = whole.starts_with(b"ready");
+        let failure = (!is_ready)
+            .then(|| ReleaseFailure { code: Code::ComponentNotWasm, detail: "the made-up host minds".to_owned() });
+        let view = ReleaseView {
+            release: of.release,
+            state: if is_ready { ReleaseState::Ready } else { ReleaseState::Failed },
+            bytes: whole.len().try_into().unwrap(),
+            at: TIME.to_owned(),
+            version: note.version,
+            message: note.message,
+            world: None,
+            imports: Vec::new(),
+            failure,
+        };
+        self.plugins.lock().unwrap().entry(of.of.plugin.clone()).or_insert(detail(&of.of.plugin, None));
+        self.releases.lock().unwrap().insert(of.release, view.clone());
+        Ok(view)
+    }
+
+    async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
+        let mut made = self.made(&of)?;
+        match wish {
+            ChannelWish::Promote(Promotion { release, .. }) => {
+                let found = self.releases.lock().unwrap().get(&release).cloned();
+                match found.ok_or_else(|| none(Code::ReleaseUnknown))?.state {
+                    ReleaseState::Ready => made.plugin.stable = Some(release),
+                    _ => return Err(none(Code::ReleaseUnready)),
+                }
+            }
+            ChannelWish::RollBack(RollBack { .. }) => return Err(none(Code::ChannelInvalid)),
+        }
+        self.plugins.lock().unwrap().insert(of.plugin, made.clone());
+        Ok(made)
+    }
+}

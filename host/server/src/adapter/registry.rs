@@ -1,0 +1,374 @@
+//! Port: plugins, their releases, and which of those gets which traffic.
+//!
+//! Invariant: a plugin of the configuration file is read here and never changed. A release is promoted only when it is ready to be called:
+//! it is put on the shelf before the record that lets attempts begin with it.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject, ReleaseObject};
+use wharf_delivery::{Changed, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
+use wharf_dispatch::{ChangeError, EditError};
+use wharf_event::{Code, Digest, PluginName, Position, TenantName};
+use wharf_gateway::{
+    ChannelWish, Expected, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote,
+    view::{CanaryDraft, PluginDetail, PluginView, Promotion, ReleaseView, RollBack},
+};
+
+use super::{HostAdapter, not_asked, registry_view as view, rules, was_read};
+use crate::{
+    config::{parse_duration, read_plugin_settings},
+    registry::NotKept,
+};
+
+impl wharf_gateway::Registry for HostAdapter {
+    async fn plugins(
+        &self,
+        tenant: &TenantName,
+        after: Option<PluginName>,
+        limit: u32,
+    ) -> Result<Vec<PluginView>, Refusal> {
+        self.known(tenant)?;
+        let set = self.dispatcher.rules();
+        let of_file = set.document().tenants.get(tenant).map(|of| &of.plugins);
+        let mut all: Vec<PluginView> =
+            of_file.into_iter().flatten().map(|(name, plugin)| view::of_file(name, plugin.release)).collect();
+        for object in self.registry.objects(tenant, ObjectKind::Plugin).await.map_err(|error| broken(&error))? {
+            let name = name_of(&object)?;
+            let document = document(&object)?;
+            let counts = document.channels.as_ref().and_then(|of| self.dispatcher.trial(tenant, &name, of));
+            all.push(view::plugin(&name, document.channels.as_ref(), counts));
+        }
+        all.sort_by(|one, other| one.plugin.cmp(&other.plugin));
+        let behind = all.into_iter().filter(|view| after.as_ref().is_none_or(|after| view.plugin > *after));
+        Ok(behind.take(limit as usize).collect())
+    }
+
+    async fn plugin(&self, of: PluginRef) -> Result<PluginDetail, Refusal> {
+        if let Some(detail) = self.of_file(&of)? {
+            return Ok(detail);
+        }
+        let object = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
+        self.detail(&of, &document(&object)?, object.version)
+    }
+
+    async fn put_plugin(&self, of: PluginRef, settings: Bytes, expected: Expected) -> Result<PluginPut, Refusal> {
+        self.not_of_file(&of)?;
+        let settings = read_plugin_settings(&settings, &of.plugin).map_err(rules::wrong)?;
+        // Another change of it may come between: its version is then another one, and it is looked at again.
+        loop {
+            let there = self.object(&of).await?;
+            let before = there.as_ref().map(document).transpose()?;
+            let object = PluginObject {
+                config: settings.config.clone(),
+                grants: settings.grants.clone(),
+                limits: settings.limits,
+                channels: before.and_then(|before| before.channels),
+            };
+            let held = there.map(|there| there.version);
+            let fits = match expected {
+                Expected::Any => true,
+                Expected::Absent => held.is_none(),
+                Expected::Present => held.is_some(),
+                Expected::Version(version) => held == Some(version),
+            };
+            let on = held.map_or(Expected::Absent, Expected::Version);
+            match self.put(&of, Some(&object), if fits { on } else { expected }).await {
+                Ok(fate) => {
+                    let version = fate.version().ok_or_else(|| unknown(&of))?;
+                    let created = matches!(fate, ObjectFate::Created(_));
+                    return Ok(PluginPut { plugin: self.detail(&of, &object, version)?, created });
+                }
+                Err(error) if fits && error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        }
+    }
+
+    async fn remove_plugin(&self, of: PluginRef, expected: Expected) -> Result<(), Refusal> {
+        self.not_of_file(&of)?;
+        self.object(&of).await?.ok_or_else(|| unknown(&of))?;
+        let releases = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
+        let wish = |kind, name, expected| ObjectWish { kind, name, document: None, expected: rules::taken(expected) };
+        let mut wishes = vec![wish(ObjectKind::Plugin, ObjectName::from(&of.plugin), expected)];
+        wishes.extend(releases.iter().map(|(name, ..)| wish(ObjectKind::Release, name.clone(), Expected::Any)));
+        self.dispatcher.change(&of.tenant, wishes).await.map_err(|error| not_changed(&error))?;
+        self.registry.unshelve();
+        for (_, release, _) in releases {
+            self.registry.forget(&release).await.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn releases(&self, of: PluginRef) -> Result<Vec<ReleaseView>, Refusal> {
+        self.known(&of.tenant)?;
+        let on_their_way = self.registry.preparing.of(&of.tenant, &of.plugin);
+        if self.of_file(&of)?.is_none() && on_their_way.is_empty() && self.object(&of).await?.is_none() {
+            return Err(unknown(&of));
+        }
+        let ready = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
+        let known: Vec<Digest> = ready.iter().map(|(_, release, _)| *release).collect();
+        let mut all: Vec<(u64, ReleaseView)> =
+            ready.into_iter().map(|(_, release, object)| (object.at_ms, view::ready(release, object))).collect();
+        for (release, progress) in on_their_way {
+            if !known.contains(&release) {
+                all.push((progress.at_ms, view::on_its_way(release, progress)));
+            }
+        }
+        all.sort_by_key(|(at_ms, release)| (std::cmp::Reverse(*at_ms), release.release));
+        Ok(all.into_iter().map(|(_, release)| release).collect())
+    }
+
+    async fn release(&self, of: ReleaseRef) -> Result<ReleaseView, Refusal> {
+        self.known(&of.of.tenant)?;
+        self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+    }
+
+    async fn upload(
+        &self,
+        of: ReleaseRef,
+        note: UploadNote,
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
+    ) -> Result<ReleaseView, Refusal> {
+        self.not_of_file(&of.of)?;
+        if let Some(found) = self.found(&of).await?.filter(|found| found.failure.is_none()) {
+            return Ok(found);
+        }
+        wharf_gateway::Intake::ready(self)?;
+        let _place = self.registry.uploads.try_acquire().map_err(|_| {
+            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
+        })?;
+        let size = match self.registry.components.size(&of.release) {
+            // Another plugin has it.
+            Some(size) => size,
+            None => self.registry.components.receive(of.release, bytes).await.map_err(not_kept)?,
+        };
+        let whose = (of.of.tenant.clone(), of.of.plugin.clone(), of.release);
+        self.registry.prepare(whose, size, note);
+        self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+    }
+
+    async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
+        self.not_of_file(&of)?;
+        let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
+        if let ChannelWish::Promote(Promotion { release, .. }) = &wish {
+            self.must_be_ready(&of, *release).await?;
+        }
+        let wish = Wish::read(wish)?;
+        let now_ms = self.dispatcher.now_ms();
+        // What attempts are to begin with has to be ready before they do.
+        let mut after = document(&there)?;
+        wish.apply(&mut after, now_ms).map_err(|error| no_channels(&error))?;
+        for release in after.channels.iter().flat_map(Channels::releases) {
+            self.registry.shelve(release).await.map_err(|error| {
+                tracing::warn!(%release, "a release is not ready: {error:#}");
+                Refusal::new(Code::ReleaseUnready, format!("the release {release} cannot be made ready: send it again"))
+            })?;
+        }
+        let edited = self.dispatcher.edit_plugin(&of.tenant, &of.plugin, |object| wish.apply(object, now_ms)).await;
+        self.registry.unshelve();
+        let (object, version) = edited.map_err(|error| not_edited(&of, &error))?;
+        self.detail(&of, &object, version)
+    }
+}
+
+/// A wish about channels, understood.
+enum Wish {
+    Promote { release: Digest, reason: String },
+    TryOut { wish: CanaryWish, reason: String },
+    RollBack { to: Option<Digest>, reason: String },
+}
+
+impl Wish {
+    fn read(wish: ChannelWish) -> Result<Self, Refusal> {
+        let reason = |reason: Option<String>| reason.unwrap_or_default();
+        Ok(match wish {
+            ChannelWish::RollBack(RollBack { to, reason: why }) => Self::RollBack { to, reason: reason(why) },
+            ChannelWish::Promote(Promotion { release, canary: None, reason: why }) => {
+                Self::Promote { release, reason: reason(why) }
+            }
+            ChannelWish::Promote(Promotion { release, canary: Some(draft), reason: why }) => {
+                Self::TryOut { wish: tried_out(release, &draft)?, reason: reason(why) }
+            }
+        })
+    }
+
+    fn apply(&self, object: &mut PluginObject, now_ms: u64) -> Result<(), ChannelError> {
+        match (self, &mut object.channels) {
+            (Self::Promote { release, reason }, None) => {
+                object.channels = Some(Channels::new(*release, now_ms, reason));
+                Ok(())
+            }
+            (Self::Promote { release, reason }, Some(channels)) => {
+                channels.promote(*release, now_ms, Cause::Request, reason)
+            }
+            (Self::TryOut { wish, reason }, Some(channels)) => {
+                // The one that is on trial already gets more.
+                match channels.canary().filter(|canary| canary.release == wish.release) {
+                    Some(_) => channels.widen(wish.share, now_ms, reason),
+                    None => channels.try_out(wish.clone(), now_ms, reason),
+                }
+            }
+            (Self::RollBack { to, reason }, Some(channels)) => channels.roll_back(*to, now_ms, Cause::Request, reason),
+            (Self::TryOut { .. } | Self::RollBack { .. }, None) => Err(ChannelError::NoBefore),
+        }
+    }
+}
+
+fn tried_out(release: Digest, draft: &CanaryDraft) -> Result<CanaryWish, Refusal> {
+    let invalid = |what: &str, why: String| Refusal::new(Code::QueryInvalid, format!("`{what}`: {why}"));
+    let share = draft.share.parse().map_err(|error: wharf_catalog::ShareError| invalid("share", error.to_string()))?;
+    let for_ms = match &draft.time {
+        None => None,
+        Some(text) => {
+            let time = parse_duration(text).map_err(|error| invalid("for", error.to_string()))?;
+            Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        }
+    };
+    let abort_on = draft.abort_on.as_deref().map(Condition::list).transpose();
+    let abort_on = abort_on.map_err(|error| invalid("abort_on", error.to_string()))?.unwrap_or_default();
+    Ok(CanaryWish { release, share, for_ms, abort_on })
+}
+
+impl HostAdapter {
+    async fn object(&self, of: &PluginRef) -> Result<Option<Object>, Refusal> {
+        self.known(&of.tenant)?;
+        let name = ObjectName::from(&of.plugin);
+        was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Plugin, &name)).await)
+    }
+
+    /// A plugin of the configuration file.
+    fn of_file(&self, of: &PluginRef) -> Result<Option<PluginDetail>, Refusal> {
+        self.known(&of.tenant)?;
+        let set = self.dispatcher.rules();
+        let found = set.document().tenants.get(&of.tenant).and_then(|tenant| tenant.plugins.get(&of.plugin));
+        Ok(found.map(|plugin| {
+            let object = PluginObject {
+                config: plugin.config.clone(),
+                grants: plugin.grants.clone(),
+                limits: plugin.limits,
+                channels: None,
+            };
+            view::detail(view::of_file(&of.plugin, plugin.release), None, &object)
+        }))
+    }
+
+    fn not_of_file(&self, of: &PluginRef) -> Result<(), Refusal> {
+        match self.of_file(of)? {
+            None => Ok(()),
+            Some(_) => {
+                let detail = format!("plugin `{}` stands in the configuration file: change it there", of.plugin);
+                Err(Refusal::new(Code::PluginOfFile, detail))
+            }
+        }
+    }
+
+    fn detail(&self, of: &PluginRef, object: &PluginObject, version: Position) -> Result<PluginDetail, Refusal> {
+        let counts = object.channels.as_ref().and_then(|it| self.dispatcher.trial(&of.tenant, &of.plugin, it));
+        Ok(view::detail(view::plugin(&of.plugin, object.channels.as_ref(), counts), Some(version), object))
+    }
+
+    async fn put(
+        &self,
+        of: &PluginRef,
+        object: Option<&PluginObject>,
+        expected: Expected,
+    ) -> Result<ObjectFate, ChangeError> {
+        let document = object.map(serde_json::to_vec).transpose();
+        let document = document.map_err(|error| wharf_dispatch::AskError::Failed(error.to_string()))?;
+        let wish = ObjectWish {
+            kind: ObjectKind::Plugin,
+            name: ObjectName::from(&of.plugin),
+            document: document.map(Into::into),
+            expected: rules::taken(expected),
+        };
+        let Changed { objects, .. } = self.dispatcher.change(&of.tenant, vec![wish]).await?;
+        Ok(objects.into_iter().next().unwrap_or(ObjectFate::Absent))
+    }
+
+    /// A release, wherever it is known.
+    async fn found(&self, of: &ReleaseRef) -> Result<Option<ReleaseView>, Refusal> {
+        let ReleaseRef { of: PluginRef { tenant, plugin }, release } = of;
+        let name = ObjectName::of_release(plugin, release);
+        let object = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Release, &name)).await;
+        if let Some(object) = was_read(object)? {
+            let document: ReleaseObject = serde_json::from_slice(&object.document).map_err(|error| damaged(&error))?;
+            return Ok(Some(view::ready(*release, document)));
+        }
+        let whose = (tenant.clone(), plugin.clone(), *release);
+        Ok(self.registry.preparing.get(&whose).map(|progress| view::on_its_way(*release, progress)))
+    }
+
+    async fn must_be_ready(&self, of: &PluginRef, release: Digest) -> Result<(), Refusal> {
+        let found = self.found(&ReleaseRef { of: of.clone(), release }).await?;
+        let found = found.ok_or_else(|| unknown_release(of, &release))?;
+        match (found.state, found.failure) {
+            (wharf_gateway::view::ReleaseState::Ready, _) => Ok(()),
+            (_, Some(failure)) => Err(Refusal::new(Code::ReleaseUnready, format!("it is unfit: {}", failure.detail))),
+            (_, None) => Err(Refusal::new(Code::ReleaseUnready, "it is still made ready").retry_after_s(1)),
+        }
+    }
+}
+
+fn name_of(object: &Object) -> Result<PluginName, Refusal> {
+    object.name.as_str().parse().map_err(|_| Refusal::new(Code::Internal, "a plugin in the state has no name"))
+}
+
+fn document(object: &Object) -> Result<PluginObject, Refusal> {
+    serde_json::from_slice(&object.document).map_err(|error| damaged(&error))
+}
+
+fn damaged(error: &serde_json::Error) -> Refusal {
+    tracing::error!("a plugin in the state cannot be read: {error}");
+    Refusal::new(Code::Internal, "a plugin in the state cannot be read")
+}
+
+fn broken(error: &anyhow::Error) -> Refusal {
+    tracing::error!("the registry cannot be read: {error:#}");
+    Refusal::new(Code::Internal, "the registry cannot be read")
+}
+
+fn unknown(of: &PluginRef) -> Refusal {
+    Refusal::new(Code::PluginUnknown, format!("tenant `{}` has no plugin `{}`", of.tenant, of.plugin))
+}
+
+fn unknown_release(of: &PluginRef, release: &Digest) -> Refusal {
+    Refusal::new(Code::ReleaseUnknown, format!("plugin `{}` has no release {release}", of.plugin))
+}
+
+fn not_kept(error: NotKept) -> Refusal {
+    match error {
+        NotKept::Sender(refusal) => refusal,
+        NotKept::TooLarge => Refusal::new(Code::ComponentTooLarge, error.to_string()),
+        NotKept::Mismatch { .. } => Refusal::new(Code::ReleaseMismatch, error.to_string()),
+        NotKept::Disk(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+            Refusal::new(Code::DiskFull, "there is no room for the component").retry_after_s(10)
+        }
+        NotKept::Disk(source) => {
+            tracing::error!("a component cannot be kept: {source}");
+            Refusal::new(Code::Internal, "the component cannot be kept")
+        }
+    }
+}
+
+fn no_channels(error: &ChannelError) -> Refusal {
+    Refusal::new(Code::ChannelInvalid, error.to_string())
+}
+
+fn not_changed(error: &ChangeError) -> Refusal {
+    match error {
+        ChangeError::Ask(error) => not_asked(error),
+        ChangeError::Rules(error) => Refusal::new(error.code(), error.to_string()),
+    }
+}
+
+fn not_edited(of: &PluginRef, error: &EditError) -> Refusal {
+    match error {
+        EditError::Unknown(_) => unknown(of),
+        EditError::Channels(error) => no_channels(error),
+        EditError::Change(error) => not_changed(error),
+        EditError::Damaged(_) => {
+            tracing::error!("{error}");
+            Refusal::new(Code::Internal, "a plugin in the state cannot be read")
+        }
+    }
+}

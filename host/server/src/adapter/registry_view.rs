@@ -1,0 +1,126 @@
+//! Plugins, releases and channels as the API shows them.
+
+use std::collections::BTreeMap;
+
+use wharf_catalog::{Action, Canary, Channels, Entry, PluginObject, ReleaseObject};
+use wharf_delivery::{GrantsDocument, LimitsDocument};
+use wharf_dispatch::rfc3339;
+use wharf_event::{Digest, PluginName, Position};
+use wharf_gateway::view::{
+    CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, ReleaseFailure, ReleaseState, ReleaseView,
+    RuleOrigin,
+};
+
+use crate::registry::Progress;
+
+/// First attempts and failures of the canary and of the stable release.
+pub(super) type Counts = Option<[(u64, u64); 2]>;
+
+pub(super) fn plugin(name: &PluginName, channels: Option<&Channels>, counts: Counts) -> PluginView {
+    PluginView {
+        plugin: name.clone(),
+        origin: RuleOrigin::Api,
+        stable: channels.map(Channels::stable),
+        canary: channels.and_then(Channels::canary).map(|on_trial| canary(on_trial, counts)),
+    }
+}
+
+pub(super) fn of_file(name: &PluginName, release: Digest) -> PluginView {
+    PluginView { plugin: name.clone(), origin: RuleOrigin::File, stable: Some(release), canary: None }
+}
+
+fn canary(canary: &Canary, counts: Counts) -> CanaryView {
+    let [(attempts, failures), (stable_attempts, stable_failures)] = counts.unwrap_or_default();
+    CanaryView {
+        release: canary.release,
+        share: canary.share.to_string(),
+        since: rfc3339(canary.since_ms),
+        until: canary.for_ms.map(|ms| rfc3339(canary.since_ms.saturating_add(ms))),
+        abort_on: canary.abort_on.iter().map(ToString::to_string).collect(),
+        attempts,
+        failures,
+        stable_attempts,
+        stable_failures,
+    }
+}
+
+pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &PluginObject) -> PluginDetail {
+    let channels = object.channels.as_ref();
+    let named = channels.into_iter().flat_map(Channels::named_channels);
+    PluginDetail {
+        plugin,
+        version,
+        config: object.config.clone(),
+        grants: grants(&object.grants),
+        limits: limits(&object.limits),
+        channels: named.map(|(name, release)| (name.to_string(), release)).collect(),
+        history: channels.into_iter().flat_map(Channels::history).map(entry).collect(),
+    }
+}
+
+fn grants(of: &GrantsDocument) -> GrantsView {
+    GrantsView { publish: of.publish.clone(), kv: of.kv.iter().map(ToString::to_string).collect() }
+}
+
+/// All limits by their names in the configuration file.
+fn limits(of: &LimitsDocument) -> BTreeMap<String, u32> {
+    let mut all = BTreeMap::new();
+    let of = serde_json::to_value(LimitsShown { limits: of, host: &of.host }).unwrap_or_default();
+    for part in ["limits", "host"] {
+        let members = of.get(part).and_then(serde_json::Value::as_object).into_iter().flatten();
+        let numbers = members.filter_map(|(name, value)| Some((name.clone(), u32::try_from(value.as_u64()?).ok()?)));
+        all.extend(numbers);
+    }
+    all
+}
+
+#[derive(serde::Serialize)]
+struct LimitsShown<'a> {
+    limits: &'a LimitsDocument,
+    host: &'a wharf_delivery::HostLimits,
+}
+
+fn entry(entry: &Entry) -> HistoryView {
+    let (share, from) = match entry.action {
+        Action::CanaryStarted { share, .. } | Action::CanaryWidened { share, .. } => (Some(share.to_string()), None),
+        Action::RolledBack { from, .. } => (None, Some(from)),
+        Action::Promoted { .. } | Action::CanaryEnded { .. } => (None, None),
+    };
+    HistoryView {
+        at: rfc3339(entry.at_ms),
+        action: entry.action.as_str().to_owned(),
+        release: entry.action.release(),
+        share,
+        from,
+        cause: entry.cause.as_str().to_owned(),
+        reason: entry.reason.clone(),
+    }
+}
+
+pub(super) fn ready(release: Digest, object: ReleaseObject) -> ReleaseView {
+    ReleaseView {
+        release,
+        state: ReleaseState::Ready,
+        bytes: object.bytes,
+        at: rfc3339(object.at_ms),
+        version: object.version,
+        message: object.message,
+        world: Some(object.world),
+        imports: object.capabilities,
+        failure: None,
+    }
+}
+
+pub(super) fn on_its_way(release: Digest, progress: Progress) -> ReleaseView {
+    ReleaseView {
+        release,
+        state: progress.state,
+        bytes: progress.bytes,
+        at: rfc3339(progress.at_ms),
+        version: progress.note.version,
+        message: progress.note.message,
+        world: None,
+        imports: Vec::new(),
+        failure: progress.failure.map(|(code, detail)| ReleaseFailure { code, detail }),
+    }
+}

@@ -1,0 +1,148 @@
+//! `wharf plugin`, `wharf promote`, `wharf rollback`: plugins that are made while a host runs, their releases, and which of those
+//! gets which traffic.
+//!
+//! Invariant: what a host refuses is told as it says it. A release that is written short is the only one that begins so.
+
+mod channels;
+mod show;
+mod upload;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use wharf_event::{Digest, PluginName};
+use wharf_gateway::view::{PluginDetail, PluginView, ReleaseState, ReleaseView};
+
+use super::{
+    args::Global,
+    error::{CommandError, Exit},
+    input,
+    output::Output,
+    session::Session,
+    words::good,
+};
+use crate::client::{Condition, Resource};
+
+pub use channels::{PromoteArgs, RollbackArgs, promote, roll_back};
+pub use upload::UploadArgs;
+
+/// `wharf plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List plugins, those of the configuration file among them
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf plugin ls")]
+    Ls,
+    /// Show a plugin: its settings and channels
+    #[command(after_help = "Example:\n  wharf plugin show triage")]
+    Show(Named),
+    /// Show what happened to a plugin's channels
+    #[command(after_help = "Example:\n  wharf plugin history triage")]
+    History(Named),
+    /// List the releases of a plugin
+    #[command(after_help = "Example:\n  wharf plugin releases triage")]
+    Releases(Named),
+    /// Send a component as a release of a plugin, and wait until it is ready; it gets no traffic by that
+    #[command(after_help = "Example:\n  wharf plugin upload triage target/triage.wasm -m 'fewer false alarms'\n\n\
+        Exit status: 0 it is ready, 10 it is not fit to run.")]
+    Upload(UploadArgs),
+    /// Put the settings of a plugin: its configuration, grants and limits; its releases stay
+    #[command(after_help = "Example:\n  wharf plugin set triage --file settings.json\n\n\
+        The file has what the plugin's table in wharf.toml would have, as JSON, without `component`:\n  \
+        {\"config\": {\"words\": \"crash\"}, \"grants\": {\"publish\": [\"triage.*\"], \"kv\": [\"triage\"]}, \"limits\": {\"wall_ms\": 1000}}")]
+    Set(SetArgs),
+    /// Remove a plugin with its releases; a rule must not name it any more
+    #[command(visible_alias = "remove", after_help = "Example:\n  wharf plugin rm triage")]
+    Rm(Named),
+}
+
+/// Which plugin.
+#[derive(Clone, Debug, Args)]
+pub struct Named {
+    /// The plugin
+    plugin: PluginName,
+}
+
+/// `wharf plugin set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    #[command(flatten)]
+    named: Named,
+    /// The settings in JSON; `-` reads stdin
+    #[arg(short, long)]
+    file: PathBuf,
+}
+
+/// Does what was said of plugins.
+pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    match command {
+        PluginCommand::Ls => list(&session, out).await,
+        PluginCommand::Show(named) => show::settings(&detail(&session, &named.plugin).await?, out),
+        PluginCommand::History(named) => show::history(&detail(&session, &named.plugin).await?, out),
+        PluginCommand::Releases(named) => show::releases(&releases(&session, &named.plugin).await?, out),
+        PluginCommand::Upload(args) => upload::run(args, &session, out).await,
+        PluginCommand::Set(SetArgs { named: Named { plugin }, file }) => {
+            let settings = input::whole(&file)?;
+            let put = session.client.put(&at(&session, &plugin), settings, Condition::None).await?;
+            show::settings(&put, out)
+        }
+        PluginCommand::Rm(Named { plugin }) => {
+            session.client.delete(&at(&session, &plugin)).await?;
+            if out.is_json() {
+                out.document(&serde_json::json!({ "removed": plugin }))?;
+            } else {
+                out.line(&format!("{}  {plugin}", good("removed")))?;
+            }
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn at(session: &Session, plugin: &PluginName) -> Resource {
+    session.own().at("plugins").at(plugin)
+}
+
+async fn detail(session: &Session, plugin: &PluginName) -> Result<PluginDetail, CommandError> {
+    Ok(session.client.get(&at(session, plugin)).await?)
+}
+
+async fn releases(session: &Session, plugin: &PluginName) -> Result<Vec<ReleaseView>, CommandError> {
+    Ok(session.client.get(&at(session, plugin).at("releases")).await?)
+}
+
+/// The release that somebody means: the newest that is ready, or the only one whose digest begins so.
+async fn meant(session: &Session, plugin: &PluginName, written: Option<&str>) -> Result<Digest, CommandError> {
+    if let Some(whole) = written.and_then(|text| text.parse().or_else(|_| format!("sha256:{text}").parse()).ok()) {
+        return Ok(whole);
+    }
+    let all = releases(session, plugin).await?;
+    let ready = all.iter().filter(|release| release.state == ReleaseState::Ready).map(|release| release.release);
+    let mut found: Vec<Digest> = match written {
+        None => ready.take(1).collect(),
+        Some(text) => {
+            let text = text.strip_prefix("sha256:").unwrap_or(text);
+            ready.filter(|release| release.hex().starts_with(text)).collect()
+        }
+    };
+    match (found.pop(), found.len()) {
+        (Some(one), 0) => Ok(one),
+        (found, _) => Err(CommandError::ReleaseMeant {
+            plugin: plugin.clone(),
+            written: written.unwrap_or_default().to_owned(),
+            several: found.is_some(),
+        }),
+    }
+}
+
+async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let mut all: Vec<PluginView> = Vec::new();
+    loop {
+        let after = all.last().map(|view| view.plugin.to_string());
+        let resource = session.own().at("plugins").ask("limit", 1_000).ask_some("after", after);
+        let page: Vec<PluginView> = session.client.get(&resource).await?;
+        if page.is_empty() {
+            return show::list(&all, out);
+        }
+        all.extend(page);
+    }
+}

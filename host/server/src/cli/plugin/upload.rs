@@ -1,0 +1,90 @@
+//! `wharf plugin upload`: a component becomes a release.
+//!
+//! Invariant: the digest is that of the bytes that are sent; a release that the host has is not sent again.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use wharf_event::{Code, Digest};
+use wharf_gateway::view::{ReleaseState, ReleaseView};
+use wharf_runtime::limits::COMPONENT_BYTES_MAX;
+
+use super::{
+    super::{
+        error::{CommandError, Exit, talk},
+        input::unreadable,
+        output::Output,
+        session::Session,
+        words::{bad, good},
+    },
+    Named, at, show,
+};
+use crate::{
+    client::{ClientError, Resource},
+    compile::read_bounded,
+    progress::Progress,
+};
+
+/// How often the host is asked how far it has come.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// `wharf plugin upload`.
+#[derive(Debug, Args)]
+pub struct UploadArgs {
+    #[command(flatten)]
+    named: Named,
+    /// The component
+    file: PathBuf,
+    /// Its version, for people
+    #[arg(long)]
+    version: Option<String>,
+    /// What is to be said about it, for people
+    #[arg(short, long)]
+    message: Option<String>,
+}
+
+pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let UploadArgs { named: Named { plugin }, file, version, message } = args;
+    let wasm = read_bounded(&file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|source| unreadable(&file, source))?;
+    let release = Digest::of(&wasm);
+    let resource = at(session, &plugin).at("releases").at(release.hex());
+    let mut view = match session.client.get::<ReleaseView>(&resource).await {
+        // What failed before is tried again.
+        Ok(known) if known.failure.is_none() => known,
+        Ok(_) => send(session, resource.clone(), (version, message), wasm).await?,
+        Err(ClientError::Refused(reply))
+            if [Code::ReleaseUnknown, Code::PluginUnknown].iter().any(|code| code.as_str() == reply.code) =>
+        {
+            send(session, resource.clone(), (version, message), wasm).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let progress = Progress::on_terminal();
+    while !matches!(view.state, ReleaseState::Ready | ReleaseState::Failed) {
+        progress.show(show::word(view.state));
+        tokio::time::sleep(ASK_EVERY).await;
+        view = session.client.get(&resource).await?;
+    }
+    progress.clear();
+    if out.is_json() {
+        out.document(&view)?;
+    } else {
+        match &view.failure {
+            None => out.line(&format!("{}  {plugin} {release}", good("ready")))?,
+            Some(failure) => {
+                out.line(&format!("{}  {plugin} {release}: {}", bad("failed"), failure.detail))?;
+                talk(&format!("`wharf explain {}` says what to do", failure.code));
+            }
+        }
+    }
+    Ok(if view.failure.is_none() { Exit::Success } else { Exit::CheckFailed })
+}
+
+async fn send(
+    session: &Session,
+    resource: Resource,
+    (version, message): (Option<String>, Option<String>),
+    wasm: Vec<u8>,
+) -> Result<ReleaseView, ClientError> {
+    session.client.upload(&resource.ask_some("version", version).ask_some("message", message), wasm).await
+}

@@ -1,0 +1,277 @@
+//! From uploaded bytes to a release that can be promoted: inspected, compiled, linked, and then in the log.
+//!
+//! Invariant: a release is in the log only when it can run on this host, and its bytes are durable before that. What was found unfit leaves
+//! nothing behind but the memory of why, for as long as the host runs. One is made ready at a time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::Result;
+use tokio::sync::Semaphore;
+use wharf_catalog::{PluginObject, ReleaseObject};
+use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
+use wharf_dispatch::Dispatcher;
+use wharf_event::{Code, Digest, PluginName, TenantName};
+use wharf_gateway::{UploadNote, view::ReleaseState};
+use wharf_runtime::{ComponentError, Runtime, describe};
+
+use super::Components;
+
+/// Unfit releases that are remembered.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// Releases of a plugin that are kept: beyond them the oldest go that no channel names.
+const RELEASES_MAX: usize = 100;
+
+/// Uploads at a time.
+const UPLOADS_MAX: usize = 8;
+
+/// Which release of whom.
+pub type Whose = (TenantName, PluginName, Digest);
+
+/// How far a release has come that is not in the log.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// How far.
+    pub state: ReleaseState,
+    /// Bytes of the component.
+    pub bytes: u64,
+    /// When it was uploaded, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What was said about it.
+    pub note: UploadNote,
+    /// Why it is not fit to run.
+    pub failure: Option<(Code, String)>,
+}
+
+/// What is being made ready, and what was found unfit.
+#[derive(Default)]
+pub struct Preparing(Mutex<HashMap<Whose, Progress>>);
+
+impl Preparing {
+    /// How far a release has come.
+    pub fn get(&self, whose: &Whose) -> Option<Progress> {
+        self.all().get(whose).cloned()
+    }
+
+    /// Those of a plugin.
+    pub fn of(&self, tenant: &TenantName, plugin: &PluginName) -> Vec<(Digest, Progress)> {
+        let all = self.all();
+        let of = all.iter().filter(|((of, name, _), _)| of == tenant && name == plugin);
+        of.map(|((_, _, release), progress)| (*release, progress.clone())).collect()
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a release is being made ready. False when it is already.
+    fn begin(&self, whose: &Whose, progress: Progress) -> bool {
+        let mut all = self.all();
+        if all.get(whose).is_some_and(|there| there.state != ReleaseState::Failed) {
+            return false;
+        }
+        let failed = all.iter().filter(|(_, progress)| progress.state == ReleaseState::Failed);
+        if failed.clone().count() >= REMEMBERED_MAX {
+            let oldest = failed.min_by_key(|(_, progress)| progress.at_ms).map(|(whose, _)| whose.clone());
+            oldest.map(|oldest| all.remove(&oldest));
+        }
+        all.insert(whose.clone(), progress);
+        true
+    }
+
+    fn set(&self, whose: &Whose, state: ReleaseState) {
+        self.all().get_mut(whose).into_iter().for_each(|progress| progress.state = state);
+    }
+
+    fn fail(&self, whose: &Whose, code: Code, detail: String) {
+        if let Some(progress) = self.all().get_mut(whose) {
+            (progress.state, progress.failure) = (ReleaseState::Failed, Some((code, detail)));
+        }
+    }
+
+    fn end(&self, whose: &Whose) {
+        self.all().remove(whose);
+    }
+
+    fn is_awaited(&self, release: &Digest) -> bool {
+        let all = self.all();
+        all.iter().any(|((_, _, of), progress)| of == release && progress.state != ReleaseState::Failed)
+    }
+}
+
+/// Releases of this host.
+pub struct Registry {
+    pub(super) dispatcher: Dispatcher,
+    pub(super) runtime: Arc<Runtime>,
+    /// Their bytes.
+    pub components: Arc<Components>,
+    /// What is not in the log.
+    pub preparing: Preparing,
+    /// Places for uploads.
+    pub uploads: Semaphore,
+    turn: Semaphore,
+}
+
+impl Registry {
+    /// The registry of a host.
+    #[must_use]
+    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, components: Components) -> Arc<Self> {
+        let (uploads, turn) = (Semaphore::new(UPLOADS_MAX), Semaphore::new(1));
+        let (components, preparing) = (Arc::new(components), Preparing::default());
+        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, turn })
+    }
+
+    /// Makes a release ready whose component is kept, in the background. One that is on its way already goes on.
+    pub fn prepare(self: &Arc<Self>, whose: Whose, bytes: u64, note: UploadNote) {
+        let at_ms = self.dispatcher.now_ms();
+        let progress = Progress { state: ReleaseState::Uploaded, bytes, at_ms, note: note.clone(), failure: None };
+        if !self.preparing.begin(&whose, progress) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            // Nobody closes it.
+            let _turn = this.turn.acquire().await;
+            let unfit = match this.made_ready(&whose, bytes, at_ms, note).await {
+                Ok(Ok(())) => return this.preparing.end(&whose),
+                Ok(Err(unfit)) => (unfit.code(), unfit.to_string()),
+                Err(error) => {
+                    let (tenant, plugin, release) = &whose;
+                    tracing::error!(%tenant, %plugin, %release, "a release is not made ready: {error:#}");
+                    (Code::Internal, "the host failed while it made the release ready: send it again".to_owned())
+                }
+            };
+            this.preparing.fail(&whose, unfit.0, unfit.1);
+            if let Err(error) = this.forget(&whose.2).await {
+                tracing::warn!(release = %whose.2, "a component that is unfit stays in the data folder: {error:#}");
+            }
+        });
+    }
+
+    /// The outer error is the host's, the inner one says why the component is unfit.
+    async fn made_ready(
+        &self,
+        whose: &Whose,
+        bytes: u64,
+        at_ms: u64,
+        note: UploadNote,
+    ) -> Result<Result<(), ComponentError>> {
+        let (components, runtime, release) = (Arc::clone(&self.components), Arc::clone(&self.runtime), whose.2);
+        self.preparing.set(whose, ReleaseState::Inspecting);
+        let looked = tokio::task::spawn_blocking(move || -> Result<_> {
+            let wasm = components.read(&release)?;
+            let described = describe(&wasm).and_then(|description| {
+                let world = description.world?;
+                Ok((world, description.imports))
+            });
+            Ok(described.map(|(world, imports)| (wasm, world, imports)))
+        });
+        let (wasm, world, imports) = match looked.await?? {
+            Ok(looked) => looked,
+            Err(unfit) => return Ok(Err(unfit)),
+        };
+        self.preparing.set(whose, ReleaseState::Compiling);
+        let compiled = tokio::task::spawn_blocking(move || runtime.prepare(&wasm).map(drop));
+        if let Err(unfit) = compiled.await? {
+            return Ok(Err(unfit));
+        }
+        let capabilities = imports.into_iter().filter(|import| !import.only_types);
+        let object = ReleaseObject {
+            bytes,
+            at_ms,
+            version: note.version,
+            message: note.message,
+            world: world.to_owned(),
+            capabilities: capabilities.map(|import| import.interface).collect(),
+        };
+        self.record(whose, &object).await.map(Ok)
+    }
+
+    /// Puts a release into the log; with the plugin, if it is its first, and without releases that are too many.
+    async fn record(&self, (tenant, plugin, release): &Whose, object: &ReleaseObject) -> Result<()> {
+        let wish = |kind, name, document: Option<Vec<u8>>| ObjectWish {
+            kind,
+            name,
+            document: document.map(Into::into),
+            expected: Expected::Any,
+        };
+        let name = ObjectName::of_release(plugin, release);
+        let mut wishes = vec![wish(ObjectKind::Release, name, Some(serde_json::to_vec(object)?))];
+        let of = ObjectName::from(plugin);
+        let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &of)).await??;
+        let named = match &there {
+            Some(there) => serde_json::from_slice::<PluginObject>(&there.document)?,
+            None => PluginObject {
+                config: Default::default(),
+                grants: Default::default(),
+                limits: Default::default(),
+                channels: None,
+            },
+        };
+        if there.is_none() {
+            let document = Some(serde_json::to_vec(&named)?);
+            wishes.push(ObjectWish { expected: Expected::Absent, ..wish(ObjectKind::Plugin, of, document) });
+        }
+        let surplus = self.surplus(tenant, plugin, &named).await?;
+        wishes.extend(surplus.into_iter().map(|name| wish(ObjectKind::Release, name, None)));
+        self.dispatcher.change(tenant, wishes).await?;
+        Ok(())
+    }
+
+    /// The oldest releases of a plugin beyond those that are kept, but for those that a channel names or that had all traffic.
+    async fn surplus(&self, tenant: &TenantName, plugin: &PluginName, of: &PluginObject) -> Result<Vec<ObjectName>> {
+        let mut releases = self.releases(tenant, plugin).await?;
+        let keeps = |release: &Digest| {
+            of.channels.as_ref().is_some_and(|channels| {
+                channels.releases().any(|named| named == *release)
+                    || channels.history().iter().any(|entry| entry.action.release() == *release)
+            })
+        };
+        releases.sort_by_key(|(_, _, object)| object.at_ms);
+        let surplus = (releases.len() + 1).saturating_sub(RELEASES_MAX);
+        let goes = releases.into_iter().filter(|(_, release, _)| !keeps(release)).take(surplus);
+        Ok(goes.map(|(name, ..)| name).collect())
+    }
+
+    /// The releases of a plugin that are in the log.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn releases(
+        &self,
+        tenant: &TenantName,
+        plugin: &PluginName,
+    ) -> Result<Vec<(ObjectName, Digest, ReleaseObject)>> {
+        let mut releases = Vec::new();
+        for object in self.objects(tenant, ObjectKind::Release).await? {
+            if let Some((of, release)) = object.name.release()
+                && of == *plugin
+            {
+                releases.push((object.name, release, serde_json::from_slice(&object.document)?));
+            }
+        }
+        Ok(releases)
+    }
+
+    /// Removes a component, unless something needs it.
+    ///
+    /// # Errors
+    /// When that cannot be found out, or it cannot be removed.
+    pub async fn forget(&self, release: &Digest) -> Result<()> {
+        if self.preparing.is_awaited(release) || self.dispatcher.rules().releases().contains(release) {
+            return Ok(());
+        }
+        let tenants: Vec<TenantName> = self.dispatcher.rules().document().tenants.keys().cloned().collect();
+        for tenant in tenants {
+            let all = self.objects(&tenant, ObjectKind::Release).await?;
+            if all.iter().filter_map(|object| object.name.release()).any(|(_, of)| of == *release) {
+                return Ok(());
+            }
+        }
+        let (components, release) = (Arc::clone(&self.components), *release);
+        Ok(tokio::task::spawn_blocking(move || components.remove(&release)).await??)
+    }
+}

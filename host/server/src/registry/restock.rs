@@ -1,0 +1,116 @@
+//! Before rules come into force: the releases that plugins made by the API are called with are put on the shelf.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use wharf_catalog::PluginObject;
+use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, keys};
+use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedTransform};
+use wharf_event::{Digest, TenantName};
+use wharf_runtime::{Prepared, Runtime};
+
+use super::Registry;
+use crate::progress::Progress;
+
+/// Objects that are read at a time.
+const PAGE: usize = 500;
+
+impl Registry {
+    /// Makes the releases ready that channels of the plugins of these rules' tenants name.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or a component that is named is not there or cannot be run any more.
+    pub async fn restock(&self, rules: &RuleSet, progress: Progress) -> Result<()> {
+        let mut missing = BTreeSet::new();
+        for tenant in rules.document().tenants.keys() {
+            for object in self.objects(tenant, ObjectKind::Plugin).await? {
+                let plugin: PluginObject = serde_json::from_slice(&object.document)
+                    .with_context(|| format!("plugin {} of tenant {tenant} cannot be read", object.name))?;
+                let named = plugin.channels.iter().flat_map(|channels| channels.releases());
+                missing.extend(named.filter(|release| self.dispatcher.shelf().get(release).is_none()));
+            }
+        }
+        let total = missing.len();
+        for (done, release) in missing.into_iter().enumerate() {
+            progress.show(&format!("{done} of {total} releases ready"));
+            self.shelve(release).await?;
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    /// Puts a release on the shelf, if it is not there.
+    ///
+    /// # Errors
+    /// When its component is not there or cannot be run.
+    pub async fn shelve(&self, release: Digest) -> Result<()> {
+        if self.dispatcher.shelf().get(&release).is_some() {
+            return Ok(());
+        }
+        let (components, runtime) = (Arc::clone(&self.components), Arc::clone(&self.runtime));
+        let prepared = tokio::task::spawn_blocking(move || -> Result<Prepared> {
+            let wasm = components.read(&release).with_context(|| format!("the component {release} cannot be read"))?;
+            runtime.prepare(&wasm).with_context(|| format!("the component {release} cannot be run"))
+        });
+        let callable = callable(&self.runtime, prepared.await??);
+        self.dispatcher.shelf().put(release, callable);
+        Ok(())
+    }
+
+    /// Takes off the shelf what no plugin is called with any more.
+    pub fn unshelve(&self) {
+        let used = self.dispatcher.rules().releases();
+        self.dispatcher.shelf().keep(|release| used.contains(release));
+    }
+
+    /// Removes components that nothing names. To be called before anything is served.
+    ///
+    /// # Errors
+    /// When the state or the folder cannot be read.
+    pub async fn sweep(&self, of_file: HashSet<Digest>) -> Result<()> {
+        let (mut wanted, mut after) = (of_file, None::<Bytes>);
+        // Tenants that the configuration does not have keep what is theirs.
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.dispatcher.read(|state| state.scan(Table::Objects, &[], from, PAGE)).await??;
+            let Some((last, _)) = rows.last() else { break };
+            let names = rows.iter().filter_map(|(key, _)| keys::object_parts(key));
+            wanted.extend(names.filter_map(|(_, kind, name)| ObjectName::release_in(kind, name)));
+            after = Some(last.clone());
+        }
+        let components = Arc::clone(&self.components);
+        let removed = tokio::task::spawn_blocking(move || components.sweep(&wanted)).await??;
+        if removed > 0 {
+            tracing::info!(removed, "components that nothing names are removed");
+        }
+        Ok(())
+    }
+
+    /// All objects of a tenant of that kind.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn objects(&self, tenant: &TenantName, kind: ObjectKind) -> Result<Vec<Object>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = |state: &_| Object::page(state, tenant, kind, after.as_ref(), PAGE);
+            let page = self.dispatcher.read(page).await??;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.name.clone());
+            all.extend(page);
+        }
+    }
+}
+
+fn callable(runtime: &Arc<Runtime>, prepared: Prepared) -> Callable {
+    let runtime = Arc::clone(runtime);
+    match prepared {
+        Prepared::Handler(release) => Callable::Handler(Arc::new(Sandboxed::new(runtime, release))),
+        Prepared::Transform(release) => Callable::Transform(Arc::new(SandboxedTransform::new(runtime, release))),
+    }
+}
