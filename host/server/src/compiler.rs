@@ -105,16 +105,15 @@ impl Compile for Compiler {
 fn ended(status: ExitStatus, said: &str) -> String {
     match status.signal() {
         Some(SIGXCPU) => format!("compiling took more than {CPU_S_MAX} s of CPU time"),
-        Some(KILLED) => format!("compiling took more than {} s", WALL_S_MAX.as_secs()),
         Some(signal) => {
-            format!("compiling ended by signal {signal}: mostly for more than {} GiB of memory", MEMORY_BYTES_MAX >> 30)
+            format!(
+                "compiling ended by signal {signal}: mostly for want of memory, of which it may have {} GiB",
+                MEMORY_BYTES_MAX >> 30
+            )
         }
         None => said.trim().to_owned(),
     }
 }
-
-/// The end of a child that took too long, by this host's hand.
-const KILLED: i32 = 9;
 
 /// Lets a child compile: how it ended, what it gave, what it said.
 fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
@@ -136,10 +135,12 @@ fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
             drop(stdin);
         });
         let watched = &watched;
-        scope.spawn(move || {
-            if ends.recv_timeout(WALL_S_MAX) == Err(RecvTimeoutError::Timeout) {
+        let late = scope.spawn(move || {
+            let late = ends.recv_timeout(WALL_S_MAX) == Err(RecvTimeoutError::Timeout);
+            if late {
                 watched.kill();
             }
+            late
         });
         let said = scope.spawn(|| {
             let mut said = Vec::new();
@@ -151,6 +152,9 @@ fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
         let read = stdout.read_to_end(&mut answer);
         let status = watched.wait();
         drop(over);
+        if late.join().unwrap_or_default() {
+            anyhow::bail!("compiling took more than {} s", WALL_S_MAX.as_secs());
+        }
         read.context("the compiling process cannot be read")?;
         Ok((status?, answer, said.join().unwrap_or_default()))
     })

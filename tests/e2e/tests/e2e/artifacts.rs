@@ -1,6 +1,10 @@
 //! Compiled artifacts are kept once, and taken only as this host wrote them: anything else is compiled again and told.
 
-use std::{io::Write as _, path::PathBuf, process::Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    path::PathBuf,
+    process::Stdio,
+};
 
 use crate::host::Site;
 
@@ -35,6 +39,34 @@ fn a_process_that_compiles_has_its_limits_and_gives_an_artifact_or_a_reason() {
     let output = compile(b"\0asm\x0d\0\x01\0 and no more");
     assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()));
     assert!(String::from_utf8(output.stderr).unwrap().contains("the component is not valid"));
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_compiles_is_a_problem_of_its_component() {
+    let site = Site::probe("", "attempts = 1");
+    let mut command = site.command("serve");
+    let mut host = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let tasks = format!("/proc/{}/task", host.id());
+    // Whichever of its threads started it.
+    let child = || {
+        let threads = std::fs::read_dir(&tasks).unwrap().filter_map(Result::ok);
+        let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        children.collect::<String>().split_whitespace().next().map(|id| id.parse().unwrap())
+    };
+    let began = std::time::Instant::now();
+    let child = loop {
+        if let Some(child) = child() {
+            break child;
+        }
+        assert!(began.elapsed().as_secs() < 60, "it compiles nothing");
+        std::thread::yield_now();
+    };
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+    let mut said = String::new();
+    host.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!host.wait().unwrap().success());
+    assert!(said.contains("error[component-compile]") && said.contains("ended by signal 9"), "{said}");
 }
 
 /// The only artifact of a site.

@@ -20,6 +20,8 @@ fn a_bad_component_is_refused_by_its_own_code() {
         ("component-world", empty_component),
         ("component-invalid", cut),
         ("component-import", with_unknown_import()),
+        ("component-precompiled", precompiled()),
+        ("component-too-large", vec![0; (64 << 20) + 1]),
     ];
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     let probe = guest("probe").display().to_string();
@@ -35,6 +37,15 @@ fn a_bad_component_is_refused_by_its_own_code() {
     assert!(!site.folder.path().join("data").exists(), "no data folder is made for what cannot run");
     site.write("wharf.toml", config.replace(&probe, "nowhere.wasm"));
     assert!(site.refuse("serve").1.contains("error[component-missing]"));
+}
+
+/// The probe as this very host compiles it.
+fn precompiled() -> Vec<u8> {
+    let probe = std::fs::File::open(guest("probe")).unwrap();
+    let output = wharf().arg("compile").stdin(probe).output().unwrap();
+    assert!(output.status.success());
+    // Before the artifact it says whether it had a network.
+    output.stdout[1..].to_vec()
 }
 
 /// The probe, with the name of one of its imports changed to one that there is not.

@@ -202,3 +202,18 @@ fn attempts_that_run_beyond_the_deadline_of_a_stop_are_left_to_the_next_start() 
     let host = site.start_with("serve", &["--drain", "200ms"]);
     assert_eq!((&host.ready["frames_replayed"], &host.ready["pending"]), (&0.into(), &1.into()));
 }
+
+#[test]
+fn what_waits_for_a_target_that_is_gone_is_given_up_and_kept() {
+    let site = Site::probe("", "first = \"100ms\", max = \"100ms\", attempts = 1000");
+    let host = site.start("serve");
+    host.send("a", "probe.panic");
+    host.stats_until("acme", |stats| stats["retries"].as_u64() > Some(0));
+    assert_eq!(host.stop(), Some(0));
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", config.split_once("[tenants.acme.rules.probe]").unwrap().0);
+    let host = site.start("serve");
+    assert_eq!(host.settled("acme")["dead_letters"], 1);
+    let letters = host.dead("probe");
+    assert_eq!(letters[0]["code"], "target-gone", "in the queue that is named like the plugin: {letters:?}");
+}
