@@ -56,7 +56,7 @@ pub use histogram::Distribution;
 pub use judging::EditError;
 pub use machine::{FolderHome, SystemClock};
 pub use meters::{AttemptFigures, AttemptsOf, FrameFigures, Totals};
-pub use partition::AskError;
+pub use partition::{AskError, chain};
 pub use plugins::{Callable, Plugin, Shelf};
 pub use quarantine::FaultFigures;
 pub use recover::{OpenError, Recovered};

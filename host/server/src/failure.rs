@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use wharf_dispatch::chain;
 use wharf_event::Code;
 
 use crate::load::LoadError;
@@ -22,13 +23,7 @@ impl Failure {
 
     /// A failure that has an error for its reason.
     pub fn of(code: Code, error: &dyn Error) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self { code, message, help: None }
+        Self { code, message: chain(error), help: None }
     }
 
     /// A configuration that cannot be put into force. Its mistakes bring their codes and advice along.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Answer, Record, Request, RulesRow, Table, Tables as _};
-use wharf_dispatch::{CommitFailed, Committer};
+use wharf_dispatch::{CommitFailed, Committer, chain};
 use wharf_event::{Event, Position};
 use wharf_faults::FaultyDisk;
 use wharf_state::{Checkpoint, State};
@@ -161,17 +161,6 @@ fn dump(state: &State) -> Dump {
         rows.into_iter().map(move |(key, row)| ((table, key), row))
     };
     Table::ALL.into_iter().flat_map(rows).collect()
-}
-
-/// An error with its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// The received event in a record.

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wharf_delivery::{StatsRow, Table, Tables as _, keys};
-use wharf_dispatch::{Dispatcher, Handler, Options, Transform};
+use wharf_dispatch::{Dispatcher, Handler, Options, Transform, chain};
 use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 
@@ -302,17 +302,6 @@ fn collect(dispatcher: &Dispatcher, observed: &Observed) {
             Err(error) => seen.wrong.push(format!("frame {k} cannot be read: {error}")),
         }
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// The handlers of a history.
