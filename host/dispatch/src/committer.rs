@@ -365,3 +365,27 @@ impl Committer {
         read(&self.shared.read().state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cap_std::{ambient_authority, fs::Dir};
+    use wharf_delivery::{AcceptRequest, ConfigureRequest};
+
+    use super::*;
+    use crate::machine::FolderHome;
+
+    #[tokio::test]
+    async fn a_frame_that_holds_refusals_only_is_none_that_readers_wait_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = FolderHome::new(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+        let surroundings = Surroundings::of_this_machine(tokio::runtime::Handle::current());
+        let (mut committer, _) = Committer::open(&home, 300_000, surroundings).unwrap();
+        committer.commit(Request::Configure(ConfigureRequest { document: "{}".into() }), || None).unwrap();
+        let (tenant, bus) = ("acme".parse().unwrap(), "default".parse().unwrap());
+        let stale = AcceptRequest { tenant, bus, rules_version: 0, events: Vec::new() };
+        let durable_k = committer.archive().last_k();
+        committer.sequence(Request::Accept(stale), || None).unwrap();
+        assert!(matches!(committer.sequenced(), [Err(_)]), "{:?}", committer.sequenced());
+        assert_eq!(committer.shared().read().k, durable_k);
+    }
+}

@@ -123,3 +123,31 @@ where
     }));
     async move { done.await.ok() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Threads for Counted {
+        fn blocking(&self, _: Job) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn partition(&self, _: BoxFuture<'static, ()>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_may_block_begins_before_anybody_waits_for_it() {
+        let threads = Counted::default();
+        let waits = blocking(&threads, || ());
+        assert_eq!(threads.0.load(Ordering::Relaxed), 1);
+        drop(waits);
+    }
+}
