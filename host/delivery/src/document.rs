@@ -221,6 +221,27 @@ pub struct TargetDocument {
     pub retry: RetryPolicy,
     /// Where deliveries go that are given up.
     pub dead_letter: QueueName,
+    /// What it gets in place of an event's payload. (Not written where it gets the event as it is, as it was before there were
+    /// inputs: the bytes of such a document stay the same.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputDocument>,
+}
+
+/// What a target gets in place of an event's payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum InputDocument {
+    /// What this path leads to.
+    Path(String),
+    /// This JSON text.
+    Constant(String),
+    /// A template, filled with what paths lead to.
+    Transformer {
+        /// The paths, by the names that the template has for them.
+        paths: BTreeMap<String, String>,
+        /// The template.
+        template: String,
+    },
 }
 
 #[cfg(test)]
@@ -249,6 +270,26 @@ mod tests {
         let read: RuleDocument = serde_json::from_str(rule).unwrap();
         assert_eq!(read.pattern.as_str(), r#"{"n": [3.0e2, 12345678901234567890123],"n":["\u0041"]}"#);
         assert_eq!(serde_json::to_string(&read).unwrap(), rule);
+    }
+
+    #[test]
+    fn a_target_from_before_there_were_inputs_reads_and_is_written_as_it_was() {
+        let retry = r#"{"first_ms":1000,"max_ms":300000,"attempts":185,"age_ms":86400000}"#;
+        let before = format!(r#"{{"plugin":"p","retry":{retry},"dead_letter":"p"}}"#);
+        let target: TargetDocument = serde_json::from_str(&before).unwrap();
+        assert_eq!(target.input, None);
+        assert_eq!(serde_json::to_string(&target).unwrap(), before);
+        for input in [
+            r#"{"path":"$.data"}"#,
+            r#"{"constant":"1.50"}"#,
+            r#"{"transformer":{"paths":{"n":"$.data.n"},"template":"<n>"}}"#,
+        ] {
+            let text = format!(r#"{{"plugin":"p","retry":{retry},"dead_letter":"p","input":{input}}}"#);
+            let target: TargetDocument = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&target).unwrap(), text);
+        }
+        let unread = r#"{"transformer":{"paths":{},"template":"1","path":"x"}}"#;
+        assert!(serde_json::from_str::<InputDocument>(unread).is_err(), "a key that nothing reads");
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
-    Document, GrantsDocument, HostLimits, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
-    TargetDocument, TenantDocument,
+    Document, GrantsDocument, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument,
+    RetentionDocument, RuleDocument, TargetDocument, TenantDocument,
 };
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};

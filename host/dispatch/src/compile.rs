@@ -8,10 +8,12 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument};
 use wharf_event::{BusName, Code, Digest, PluginName, RuleName, TenantName};
+use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
 use crate::{
     handler::Handler,
+    inputs::Inputs,
     limits::RULES_PER_BUS_MAX,
     plugins::{Plugin, Shelf},
     registering::PluginError,
@@ -72,6 +74,9 @@ pub enum RuleError {
     /// Its pattern is wrong.
     #[error("{0}")]
     Pattern(Box<PatternErrors>),
+    /// The input of a target is wrong.
+    #[error("the input of target `{0}`: {1}")]
+    Input(PluginName, Box<InputErrors>),
     /// It is for a bus that there is not.
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
@@ -115,6 +120,7 @@ impl RuleError {
     pub fn code(&self) -> Code {
         match self {
             Self::Pattern(_) => Code::PatternInvalid,
+            Self::Input(..) => Code::InputInvalid,
             Self::OfFile => Code::RuleOfFile,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany => Code::RulesTooMany,
@@ -129,7 +135,7 @@ impl RuleSet {
     /// Compiles a configuration.
     ///
     /// # Errors
-    /// When a pattern is wrong, a component is missing, or a rule's transform is none.
+    /// When a pattern or an input is wrong, a component is missing, or a rule's transform is none.
     pub fn new(document: Document, releases: &Releases, transforms: &Transforms) -> Result<Self, RulesError> {
         let mut set = Self::default();
         for (name, from) in &document.tenants {
@@ -268,6 +274,7 @@ impl Tenant {
         if targets.is_empty() {
             return Err(RuleError::Targets);
         }
+        let inputs = Inputs::new(targets)?;
         self.remove(name)?;
         let on = self.buses.get_mut(bus).ok_or_else(|| RuleError::Bus(bus.clone()))?;
         let on = Arc::make_mut(on);
@@ -279,6 +286,7 @@ impl Tenant {
             enabled: *enabled,
             origin,
             transforms: transforms.clone(),
+            inputs,
             number: on.next,
         };
         let rule = Arc::new(rule);

@@ -12,9 +12,11 @@ use std::{
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
+use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
+    inputs::Inputs,
     plugins::{Plugin, Shelf},
     transform::Step,
 };
@@ -55,6 +57,8 @@ pub struct Rule {
     pub origin: Origin,
     /// What changes an event on its way to the targets, in this order.
     pub transforms: Vec<PluginName>,
+    /// What the targets get of an event.
+    pub(crate) inputs: Inputs,
     /// Its number in the bus's matcher.
     pub(crate) number: u64,
 }
@@ -223,6 +227,11 @@ impl RuleSet {
             handlers.chain(tenant.transforms.values().map(|step| step.release())).collect()
         };
         self.tenants.values().flat_map(of).collect()
+    }
+
+    /// What a target gets in place of an event's payload, if it does not get the event as it is.
+    pub(crate) fn input(&self, tenant: &TenantName, target: &TargetRef) -> Option<&Input> {
+        self.rule(tenant, &target.rule)?.inputs.get(&target.plugin)
     }
 
     /// Attempts that a plugin may make at a time.

@@ -15,6 +15,7 @@ use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
 use crate::{
     attempt::Attempts,
     clock::rfc3339,
+    inputs,
     rules::{Origin, RuleSet},
     schedule::Waiting,
     values::AttemptValues,
@@ -99,7 +100,7 @@ pub(crate) struct Passed {
     pub(crate) details: Details,
 }
 
-/// Lets an event through the transforms of its delivery's rule.
+/// Lets an event through the transforms of its delivery's rule, and makes the target's input of it.
 pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, received: &Event) -> Passed {
     let (mut event, mut took, mut details) = (received.clone(), Duration::ZERO, Details::default());
     for step in rules.transforms(&waiting.row.tenant, &waiting.row.target.rule) {
@@ -120,7 +121,7 @@ pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet
         };
         return Passed { event: Err(ended), took, details };
     }
-    Passed { event: Ok(event), took, details }
+    Passed { event: inputs::made(waiting, rules, event), took, details }
 }
 
 async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Event, event: &Event) -> TransformReport {

@@ -31,8 +31,13 @@ pub enum InputPlace {
     Paths,
     /// The path of a template that has this name.
     Variable(String),
-    /// The template, at this byte.
-    Template(usize),
+    /// The template.
+    Template {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+    },
 }
 
 impl fmt::Display for InputPlace {
@@ -42,7 +47,7 @@ impl fmt::Display for InputPlace {
             Self::Constant => f.write_str("the constant"),
             Self::Paths => f.write_str("the paths of the template"),
             Self::Variable(name) => write!(f, "the path `{}`", shown(name)),
-            Self::Template(at) => write!(f, "the template at byte {at}"),
+            Self::Template { line, column } => write!(f, "the template at {line}:{column}"),
         }
     }
 }

@@ -43,11 +43,15 @@ impl<'p> Finding<'_, 'p> {
 
     /// Goes over the value at a place, and gives the place after it.
     fn value(&mut self, at: usize, leads: &[Lead]) -> usize {
-        let onward: Vec<Lead> = leads.iter().copied().filter(|lead| self.step(*lead).is_some()).collect();
-        let end = match skip::byte(self.text, at) {
-            b'{' if !onward.is_empty() => self.object(at, &onward),
-            b'[' if !onward.is_empty() => self.list(at, &onward),
-            _ => skip::value(self.text, at),
+        let first = skip::byte(self.text, at);
+        let onward: Vec<Lead> = match first {
+            b'{' | b'[' => leads.iter().copied().filter(|lead| self.step(*lead).is_some()).collect(),
+            _ => Vec::new(),
+        };
+        let end = match first {
+            _ if onward.is_empty() => skip::value(self.text, at),
+            b'{' => self.object(at, &onward),
+            _ => self.list(at, &onward),
         };
         for lead in leads {
             if self.step(*lead).is_none() {

@@ -64,6 +64,7 @@ impl Template {
             1..=TEMPLATE_BYTES_MAX => parser.template(),
             _ => Err(parser.fault(0, InputReason::TemplateSize)),
         };
+        let start = parser.fault(0, InputReason::Value);
         let Parser { variables, mut mistakes, .. } = parser;
         let shape = shape.map_err(|mistake| mistakes.push(mistake)).ok();
         mistakes.truncate(MISTAKES_MAX);
@@ -74,7 +75,7 @@ impl Template {
             }
             (Some(first), _) => Err(InputErrors { first, others: mistakes.collect() }),
             // What has no shape has a mistake.
-            (None, None) => Err(InputError { place: InputPlace::Template(0), reason: InputReason::Value }.into()),
+            (None, None) => Err(start.into()),
         }
     }
 }
@@ -103,7 +104,9 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn fault(&self, at: usize, reason: InputReason) -> InputError {
-        InputError { place: InputPlace::Template(at), reason }
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let (line, last) = before.split('\n').enumerate().last().unwrap_or_default();
+        InputError { place: InputPlace::Template { line: line + 1, column: last.chars().count() + 1 }, reason }
     }
 
     fn template(&mut self) -> Parsed<Shape> {
@@ -239,13 +242,13 @@ impl<'a> Parser<'a> {
 
     /// What is between the quotes of a string.
     fn inside(&mut self, may_vary: bool) -> Parsed<()> {
-        let mut from = self.at;
+        let (open, mut from) = (self.at.saturating_sub(1), self.at);
         loop {
             match skip::byte(self.text, self.at) {
                 b'"' => break,
                 b'\\' => self.at += 2,
                 ..b' ' if self.at < self.text.len() => return Err(self.fault(self.at, InputReason::Control)),
-                _ if self.at >= self.text.len() => return Err(self.fault(from, InputReason::Unclosed)),
+                _ if self.at >= self.text.len() => return Err(self.fault(open, InputReason::Unclosed)),
                 b'<' => {
                     let here = self.at;
                     let Some(number) = self.variable() else {

@@ -14,9 +14,11 @@ const BASE: &str = r#"
 component = "p.wasm"
 [tenants.acme.plugins.q]
 component = "q.wasm"
+[tenants.acme.plugins.s]
+component = "s.wasm"
 [tenants.acme.rules.r]
 pattern = { type = ["t"] }
-targets = [{ plugin = "p" }]
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }]
 "#;
 
 /// A key, a value in TOML, where what was read has it, as what, and a value that is refused.
@@ -83,6 +85,28 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.rules.*.targets[].retry.attempts", "7", (RULE, "targets/0/retry/attempts"), json!(7), "0"),
         case("tenants.*.rules.*.targets[].retry.age", "'2h'", (RULE, "targets/0/retry/age_ms"), two_hours, "'-1h'"),
         case("tenants.*.rules.*.targets[].dead_letter", "'d'", (RULE, "targets/0/dead_letter"), json!("d"), "'D'"),
+        case(
+            "tenants.*.rules.*.targets[].input_path",
+            "'$.data'",
+            (RULE, "targets/0/input/path"),
+            json!("$.data"),
+            "7",
+        ),
+        case("tenants.*.rules.*.targets[].input", "'1.50'", (RULE, "targets/0/input/constant"), json!("1.50"), "1.50"),
+        case(
+            "tenants.*.rules.*.targets[].input_transformer.paths",
+            "{ n = '$.id' }",
+            (RULE, "targets/1/input/transformer/paths"),
+            json!({"n": "$.id"}),
+            "{ n = 7 }",
+        ),
+        case(
+            "tenants.*.rules.*.targets[].input_transformer.template",
+            "'[<wharf.rule-name>]'",
+            (RULE, "targets/1/input/transformer/template"),
+            json!("[<wharf.rule-name>]"),
+            "[]",
+        ),
     ]
 }
 
@@ -129,6 +153,8 @@ fn with(path: &str, value: &str) -> String {
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
         ("rules.*", "rules.r"),
+        // A template is needed where its paths are.
+        ("[].input_transformer", "[1].input_transformer"),
         ("[]", "[0]"),
     ];
     let path = concrete.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));

@@ -43,6 +43,8 @@ pub enum Shape {
     Types,
     /// Strings, numbers and booleans under any names.
     Settings,
+    /// Texts under any names.
+    Texts,
     /// An event pattern: a table, or JSON in a string.
     Pattern,
     /// A table of these keys.
@@ -184,6 +186,29 @@ static TARGET: &[Key] = &[
         Shape::Name,
         Otherwise::Beside("plugin"),
     ),
+    key(
+        "input_path",
+        "It gets what this path leads to in the event, such as `$.data.issue`, in place of the payload.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key("input", "It gets this JSON text in place of the payload.", Shape::Text, Otherwise::Nothing),
+    key(
+        "input_transformer",
+        "It gets a template, filled with parts of the event, in place of the payload (`wharf explain input-invalid`).",
+        Shape::Table(INPUT_TRANSFORMER),
+        Otherwise::Nothing,
+    ),
+];
+
+static INPUT_TRANSFORMER: &[Key] = &[
+    key(
+        "paths",
+        "Paths into the event, by the names that the template has for them.",
+        Shape::Texts,
+        Otherwise::Nothing,
+    ),
+    key("template", "JSON with `<name>` in it, for a path or what is always there.", Shape::Text, Otherwise::Required),
 ];
 
 static RETRY: &[Key] = &[

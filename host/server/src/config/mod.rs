@@ -4,6 +4,7 @@ mod duration;
 mod effective;
 #[cfg(test)]
 mod every_key;
+mod input;
 mod json_table;
 mod keys;
 mod limit_keys;

@@ -59,6 +59,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Settings => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
         }
+        Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
         Shape::Table(keys) => table(keys),
         Shape::Tables(_, keys) => json!({ "type": "array", "items": table(keys), "minItems": 1 }),

@@ -225,6 +225,24 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The texts below a key, whatever they are called.
+    pub(super) fn texts(&self, key: &'static str) -> Vec<(&'a str, String)> {
+        let texts = self.settings(key).into_iter().filter_map(|(name, value)| {
+            let text = value.get_ref().as_str().map(|text| (name, text.to_owned()));
+            if text.is_none() {
+                self.expected(value, name, "a string");
+            }
+            text
+        });
+        texts.collect()
+    }
+
+    /// Where the value of a name below a key stands.
+    pub(super) fn span_within(&self, key: &'static str, name: &str) -> Option<Range<usize>> {
+        let DeValue::Table(table) = self.value(key)?.get_ref() else { return None };
+        table.iter().find(|(known, _)| known.get_ref() == name).map(|(_, value)| value.span())
+    }
+
     /// The tables of a list of tables.
     pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
         let Some(Shape::Tables(one, keys)) = self.shape(key) else { return Vec::new() };

@@ -15,6 +15,7 @@ use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
 
 use super::{
+    input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX},
     pattern_json,
     read::{PluginConfig, TenantConfig, Use},
@@ -274,9 +275,10 @@ fn read_target(
     }
     let retry = table.table("retry").map(|retry| read_retry(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
+    let input = input::read(&table, sink);
     let plugin = plugin?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
-    Some(TargetDocument { plugin, retry, dead_letter })
+    Some(TargetDocument { plugin, retry, dead_letter, input })
 }
 
 fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {

@@ -34,6 +34,9 @@ dead_letter = "triage-failed"
 /// The transforms of [`FULL`].
 const TRANSFORMS: &str = r#"transforms = ["enrich", "enrich"]"#;
 
+/// The retry policy of the target of [`FULL`].
+const RETRY: &str = r#"retry = { first = "2s", max = "1m", attempts = 7, age = "2h" }"#;
+
 /// The target of [`FULL`].
 const TARGET: &str = r#"[[tenants.acme.rules.opened.targets]]
 plugin = "triage"
@@ -121,6 +124,19 @@ fn a_pattern_may_be_json_in_a_string_since_toml_has_no_null() {
     assert_eq!(read(&text).tenants["acme"].rules["opened"].pattern.as_str(), r#"{"data": {"closed_at": [null]}}"#);
 }
 
+/// Puts each mistake in and looks for what is said where.
+fn each_is_told(cases: &[(&str, &str, &str, &str)]) {
+    for (from, to, place, said) in cases {
+        let text = FULL.replacen(from, to, 1);
+        assert_ne!(text, FULL, "{from}");
+        let problems = match load(&text) {
+            Ok(_) => panic!("{to:?} is no mistake"),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(problems.contains(&format!("wharf.toml:{place}")) && problems.contains(said), "{to:?}:\n{problems}");
+    }
+}
+
 #[test]
 fn each_mistake_is_told_with_its_place() {
     let cases = [
@@ -165,13 +181,35 @@ fn each_mistake_is_told_with_its_place() {
         ("dead_letter = \"triage-failed\"", "dead_letters = \"x\"", "23:1", "has no key `dead_letters`"),
         ("bus = \"audit\"\n", "bus = \"audit\n", "17:", "error[config-invalid]"),
     ];
-    for (from, to, place, said) in cases {
-        let text = FULL.replacen(from, to, 1);
-        assert_ne!(text, FULL, "{from}");
-        let problems = match load(&text) {
-            Ok(_) => panic!("{to:?} is no mistake"),
-            Err(problems) => problems.to_string(),
-        };
-        assert!(problems.contains(&format!("wharf.toml:{place}")) && problems.contains(said), "{to:?}:\n{problems}");
-    }
+    each_is_told(&cases);
+}
+
+#[test]
+fn each_mistake_of_an_input_is_told_with_its_place() {
+    each_is_told(&[
+        (RETRY, "input_path = \"data.n\"", "22:14", "error[input-invalid]: the path: a path begins with `$`"),
+        (RETRY, "input = '{'", "22:9", "error[input-invalid]: the constant: it is not JSON"),
+        (RETRY, "input = 1.5", "22:9", "`input` of a target of rule `opened` is of type float"),
+        (RETRY, "input = '1'\ninput_path = '$'", "22:9", "has `input` beside `input_path`"),
+        (
+            RETRY,
+            "input_transformer = {}",
+            "22:21",
+            "`input_transformer` of a target of rule `opened` has no `template`",
+        ),
+        (RETRY, "input_transformer = { template = '<n>' }", "22:34", "the template at 1:1: there is no path `n`"),
+        (
+            RETRY,
+            "input_transformer = { template = '1', paths = { n = '$..a' } }",
+            "22:53",
+            "the path `n`: from `..a` on",
+        ),
+        (
+            RETRY,
+            "input_transformer = { template = '1', paths = { n = 1 } }",
+            "22:53",
+            "`n` of `input_transformer` of a target",
+        ),
+        (RETRY, "input_transformer = { template = '1', path = {} }", "22:39", "did you mean `paths`?"),
+    ]);
 }

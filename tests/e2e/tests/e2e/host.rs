@@ -43,18 +43,33 @@ impl Site {
 
     /// A site with the probe plugin and a rule that gives it every event whose type begins with `probe.`.
     pub fn probe(limits: &str, retry: &str) -> Self {
+        Self::with_probe(&format!(
+            r#"limits = {{ {limits} }}
+[tenants.acme.rules.probe]
+pattern = {{ type = [{{ prefix = "probe." }}] }}
+targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
+"#
+        ))
+    }
+
+    /// A site with the probe plugin and what follows it: more keys of it, other plugins, rules.
+    pub fn with_probe(rest: &str) -> Self {
         Self::new(&format!(
             r#"
 default_tenant = "acme"
 [tenants.acme.plugins.probe]
 component = "{}"
 grants = {{ publish = ["probe.*"], kv = ["probe"] }}
-limits = {{ {limits} }}
-[tenants.acme.rules.probe]
-pattern = {{ type = [{{ prefix = "probe." }}] }}
-targets = [{{ plugin = "probe", retry = {{ {retry} }}, dead_letter = "dead" }}]
-"#,
+{rest}"#,
             guest("probe").display()
+        ))
+    }
+
+    /// A site with the probe plugin, the probing transform `bend` with these limits, and these rules.
+    pub fn transforming(limits: &str, rules: &str) -> Self {
+        Self::with_probe(&format!(
+            "[tenants.acme.plugins.bend]\ncomponent = \"{}\"\nlimits = {{ {limits} }}\n{rules}",
+            guest("transform-probe").display(),
         ))
     }
 

@@ -19,6 +19,7 @@ mod doctor;
 mod formats;
 mod full_disk;
 mod host;
+mod inputs;
 mod looking;
 mod metrics;
 mod patterns;

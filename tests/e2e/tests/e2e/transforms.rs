@@ -8,24 +8,15 @@ use crate::host::{Host, Site, guest};
 
 /// A site whose rule lets events of types that begin with `probe.` through the probing transform, `rounds` times.
 fn site(rounds: usize, limits: &str) -> Site {
-    Site::new(&format!(
-        r#"
-default_tenant = "acme"
-[tenants.acme.plugins.probe]
-component = "{}"
-grants = {{ publish = ["probe.*"], kv = ["probe"] }}
-[tenants.acme.plugins.bend]
-component = "{}"
-limits = {{ {limits} }}
-[tenants.acme.rules.probe]
+    let transforms = vec!["\"bend\""; rounds].join(", ");
+    let rule = format!(
+        r#"[tenants.acme.rules.probe]
 pattern = {{ type = [{{ prefix = "probe." }}] }}
-transforms = [{}]
+transforms = [{transforms}]
 targets = [{{ plugin = "probe", retry = {{ first = "1ms", max = "1ms", attempts = 2 }}, dead_letter = "dead" }}]
-"#,
-        guest("probe").display(),
-        guest("transform-probe").display(),
-        vec!["\"bend\""; rounds].join(", "),
-    ))
+"#
+    );
+    Site::transforming(limits, &rule)
 }
 
 fn delivery(host: &Host, event: &str) -> Value {
@@ -168,20 +159,14 @@ fn a_transform_that_imports_a_capability_is_refused() {
 
 #[test]
 fn real_pull_requests_reach_the_target_with_a_size_class_and_drafts_do_not() {
-    let site = Site::new(&format!(
-        r#"
-default_tenant = "acme"
-[tenants.acme.plugins.probe]
-component = "{}"
-grants = {{ publish = ["probe.*"], kv = ["probe"] }}
-[tenants.acme.plugins.enrich]
+    let site = Site::with_probe(&format!(
+        r#"[tenants.acme.plugins.enrich]
 component = "{}"
 [tenants.acme.rules.pulls]
 pattern = {{ type = [{{ prefix = "com.github.pull_request." }}] }}
 transforms = ["enrich"]
 targets = [{{ plugin = "probe" }}]
 "#,
-        guest("probe").display(),
         guest("pull-request-enrich").display()
     ));
     let host = site.start("serve");

@@ -1,0 +1,54 @@
+//! What targets get in place of an event's payload, read once for each rule, and made inside the attempt: after the rule's
+//! transforms, before the handler. Invariant: a target without an input gets the event as it is.
+
+use wharf_delivery::{Failure, InputDocument, TargetDocument, Verdict};
+use wharf_event::{Event, PluginName};
+use wharf_input::{Input, InputErrors, Occasion};
+
+use crate::{clock::rfc3339, compile::RuleError, rules::RuleSet, schedule::Waiting};
+
+/// Reads an input.
+///
+/// # Errors
+/// All its mistakes.
+pub fn compile_input(document: &InputDocument) -> Result<Input, InputErrors> {
+    match document {
+        InputDocument::Path(path) => Input::path(path),
+        InputDocument::Constant(text) => Input::constant(text),
+        InputDocument::Transformer { paths, template } => Input::template(paths, template),
+    }
+}
+
+/// The inputs of a rule's targets: few of them, and mostly none.
+pub(crate) struct Inputs(Vec<(PluginName, Input)>);
+
+impl Inputs {
+    pub(crate) fn new(targets: &[TargetDocument]) -> Result<Self, RuleError> {
+        let mut inputs = Vec::new();
+        for target in targets {
+            let Some(document) = &target.input else { continue };
+            let wrong = |errors| RuleError::Input(target.plugin.clone(), Box::new(errors));
+            inputs.push((target.plugin.clone(), compile_input(document).map_err(wrong)?));
+        }
+        Ok(Self(inputs))
+    }
+
+    pub(crate) fn get(&self, plugin: &PluginName) -> Option<&Input> {
+        self.0.iter().find(|(name, _)| name == plugin).map(|(_, input)| input)
+    }
+}
+
+/// The event as the target of a delivery gets it, or how the attempt ends without it.
+pub(crate) fn made(waiting: &Waiting, rules: &RuleSet, event: Event) -> Result<Event, Verdict> {
+    let row = &waiting.row;
+    let Some(input) = rules.input(&row.tenant, &row.target) else { return Ok(event) };
+    let occasion = Occasion {
+        tenant: row.tenant.as_str(),
+        bus: row.bus.as_str(),
+        rule: row.target.rule.as_str(),
+        accepted: &rfc3339(row.since_ms),
+    };
+    input.apply(&event, &occasion).map_err(|unmade| {
+        Verdict::Failed(Failure { code: unmade.code(), reason: unmade.to_string(), retry_after_ms: None })
+    })
+}
