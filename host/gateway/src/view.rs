@@ -18,7 +18,7 @@ pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,
 };
-pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView};
+pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
 
 /// The tenants of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

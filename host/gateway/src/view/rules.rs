@@ -3,6 +3,8 @@
 //! Invariant: a verdict has evidence or a mismatch, never both: evidence has one entry for each field of the pattern, and a
 //! mismatch is the first field that failed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{BusName, PluginName, Position, QueueName, RuleName};
@@ -48,6 +50,24 @@ pub struct TargetView {
     pub retry: RetryView,
     /// The queue of deliveries that are given up.
     pub dead_letter: QueueName,
+    /// What it gets in place of an event's payload, if it does not get the event as it is: what this path leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_path: Option<String>,
+    /// Or this JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// Or a template, filled with parts of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_transformer: Option<TransformerView>,
+}
+
+/// A template and the paths that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransformerView {
+    /// Paths into the event, by the names that the template has for them.
+    pub paths: BTreeMap<String, String>,
+    /// The template.
+    pub template: String,
 }
 
 /// How often a delivery is tried. Lengths of time are written as `50ms`, `1s`, `5m`, `24h`, `7d`.

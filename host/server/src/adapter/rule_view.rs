@@ -1,11 +1,11 @@
 //! Rules as the API shows them: what `wharf.toml` would have, with every default written out.
 
 use serde_json::value::RawValue;
-use wharf_delivery::{RetryPolicy, RuleDocument, TargetDocument};
+use wharf_delivery::{InputDocument, RetryPolicy, RuleDocument, TargetDocument};
 use wharf_event::{Code, Position, RuleName};
 use wharf_gateway::{
     Refusal,
-    view::{RetryView, RuleOrigin, RuleView, TargetView},
+    view::{RetryView, RuleOrigin, RuleView, TargetView, TransformerView},
 };
 
 use crate::config::duration_text;
@@ -22,7 +22,15 @@ pub(super) fn of_api(rule: &RuleName, document: &RuleDocument, version: Position
 
 /// About so many bytes has the view.
 pub(super) fn bytes(rule: &RuleView) -> usize {
-    let targets = rule.targets.iter().map(|target| target.plugin.as_str().len() + target.dead_letter.as_str().len());
+    let targets = rule.targets.iter().map(|target| {
+        let paths =
+            target.input_transformer.iter().flat_map(|input| &input.paths).map(|(name, path)| name.len() + path.len());
+        let template = target.input_transformer.as_ref().map(|input| &input.template);
+        let texts =
+            [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
+        let names = target.plugin.as_str().len() + target.dead_letter.as_str().len();
+        names + texts.chain(paths).sum::<usize>()
+    });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
     rule.pattern.get().len() + rule.rule.as_str().len() + targets.sum::<usize>() + transforms.sum::<usize>()
 }
@@ -48,7 +56,13 @@ fn view(
     })
 }
 
-fn target(TargetDocument { plugin, retry, dead_letter }: &TargetDocument) -> TargetView {
+fn target(TargetDocument { plugin, retry, dead_letter, input }: &TargetDocument) -> TargetView {
+    let (input_path, input, input_transformer) = match input.clone() {
+        None => (None, None, None),
+        Some(InputDocument::Path(path)) => (Some(path), None, None),
+        Some(InputDocument::Constant(text)) => (None, Some(text), None),
+        Some(InputDocument::Transformer { paths, template }) => (None, None, Some(TransformerView { paths, template })),
+    };
     let RetryPolicy { first_ms, max_ms, attempts, age_ms } = *retry;
     TargetView {
         plugin: plugin.clone(),
@@ -59,5 +73,8 @@ fn target(TargetDocument { plugin, retry, dead_letter }: &TargetDocument) -> Tar
             age: duration_text(age_ms),
         },
         dead_letter: dead_letter.clone(),
+        input_path,
+        input,
+        input_transformer,
     }
 }

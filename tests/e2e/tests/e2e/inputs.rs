@@ -134,3 +134,46 @@ fn an_input_with_mistakes_keeps_a_host_from_starting() {
     }
     assert_eq!(said.matches("error[input-invalid]").count(), 3, "{said}");
 }
+
+#[test]
+fn a_rule_of_the_api_has_inputs_too_shows_them_and_is_refused_where_they_are_wrong() {
+    let host = site("").start("serve");
+    let path = "/v1/tenants/acme/buses/default/rules/put";
+    let document = |input: Value| {
+        let mut target = json!({"plugin": "probe"});
+        target.as_object_mut().unwrap().extend(input.as_object().unwrap().clone());
+        json!({"pattern": {"type": ["probe.tell"], "subject": ["put"]}, "targets": [target]}).to_string()
+    };
+    let cases = [
+        (json!({"input_path": "$.data[0]"}), "1.50"),
+        (json!({"input": "{\"n\": 1.50}"}), "{\"n\": 1.50}"),
+        (json!({"input_transformer": {"paths": {"n": "$.data[0]"}, "template": "[<n>]"}}), "[1.50]"),
+    ];
+    for (n, (input, wanted)) in cases.iter().enumerate() {
+        assert!(host.put(path, None, document(input.clone())).0 < 300);
+        let target = host.get(path).1["targets"][0].clone();
+        let name = input.as_object().unwrap().keys().next().unwrap();
+        assert_eq!(target.get(name), input.get(name), "{target}");
+        assert_eq!(told(&host, &format!("e{n}"), "put", "[1.50]"), format!("e{n} {wanted}"));
+    }
+    let wrong = [
+        (json!({"input_path": "n"}), vec!["/targets/0/input_path"]),
+        (json!({"input": "{"}), vec!["/targets/0/input"]),
+        (
+            json!({"input_transformer": {"paths": {"n": "n"}, "template": "[<m>, <o>]"}}),
+            vec![
+                "/targets/0/input_transformer/paths/n",
+                "/targets/0/input_transformer/template",
+                "/targets/0/input_transformer/template",
+            ],
+        ),
+    ];
+    for (input, pointers) in wrong {
+        let (status, _, answer) = host.put(path, None, document(input));
+        assert_eq!((status, &answer["code"]), (422, &json!("input-invalid")), "{answer}");
+        let told = answer["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap());
+        assert_eq!(told.collect::<std::collections::BTreeSet<_>>(), pointers.iter().copied().collect(), "{answer}");
+        assert_eq!(answer["errors"].as_array().unwrap().len(), pointers.len(), "{answer}");
+    }
+    assert_eq!(told(&host, "last", "put", "[2]"), "last [2]");
+}
