@@ -18,7 +18,7 @@ use crate::sources::repository;
 const HEAD: &str = "| crate | may depend on |";
 
 /// Dependencies, by how their names begin, and the only crates that may have them.
-const FENCES: [(&str, &[&str]); 9] = [
+const FENCES: [(&str, &[&str]); 11] = [
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
@@ -28,11 +28,12 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("notify", &["wharf-server"]),
     ("quamina", &["wharf-bench-pattern"]),
     ("hdrhistogram", &["wharf-catalog", "wharf-dispatch"]),
+    ("jsonschema", &["wharf-schema", "wharf-server"]),
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 6] =
-    ["wharf-event", "wharf-pattern", "wharf-input", "wharf-delivery", "wharf-log", "wharf-state"];
+const WITHOUT_TOKIO: [&str; 7] =
+    ["wharf-event", "wharf-pattern", "wharf-input", "wharf-schema", "wharf-delivery", "wharf-log", "wharf-state"];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.
 const KNOWN_BUGS: &str = "mutations";
