@@ -73,6 +73,8 @@ async fn a_rule_that_is_made_is_met_by_the_next_event_and_after_a_restart() {
     assert_eq!(origin("more"), Some((Origin::Object, true)));
     assert_eq!(origin("off"), Some((Origin::Object, false)));
     assert_eq!(origin("all"), Some((Origin::File, true)));
+    // What is owed to a rule that goes is given up.
+    settled(&host).await;
     assert_eq!(make(&host, "more", None).await.unwrap(), [ObjectFate::Removed]);
     assert_eq!(make(&host, "more", None).await.unwrap(), [ObjectFate::Absent]);
     assert_eq!(owed(&host, "u", "5").await, 0);
