@@ -196,6 +196,27 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     ] {
         say(&line.split(' ').take(2).collect::<Vec<_>>().join(" "), line, "");
     }
+    let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
+    site.write("no.wasm", "no");
+    site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
+    let file = |name: &str| site.folder.path().join(name).display().to_string();
+    for line in [
+        format!("plugin upload made {probe} --version 1 -m first"),
+        format!("plugin upload made {}", file("no.wasm")),
+        "promote made -m first".to_owned(),
+        format!("plugin upload made {flaky}"),
+        "promote made --canary 10% --for 10m --abort-on error_rate>2%".to_owned(),
+        format!("plugin set made --file {}", file("settings.json")),
+        "plugin ls".to_owned(),
+        "plugin show made".to_owned(),
+        "plugin releases made".to_owned(),
+        "rollback made".to_owned(),
+        "plugin history made".to_owned(),
+        "plugin rm made".to_owned(),
+    ] {
+        let words = if line.starts_with("plugin ") { 2 } else { 1 };
+        say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
+    }
     site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
     shapes.insert("tail".to_owned(), tailed(&site, &host));
