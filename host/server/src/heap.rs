@@ -1,10 +1,33 @@
 //! The allocator, in pages of the usual size, and giving back what a start needed once.
 
+use std::time::Duration;
+
 use mimalloc::MiMalloc;
+use tokio::{task::spawn_blocking, time};
 
 /// What one thread allocates another frees, all day: requests, records, answers. The system's allocator pays for that with locks.
 #[global_allocator]
 static HEAP: MiMalloc = MiMalloc;
+
+/// How long nothing may have been written for a host to be at rest.
+const REST: Duration = Duration::from_secs(1);
+
+/// Gives back what is free whenever the host comes to rest, which shows in `written` standing still. Without this a burst's memory
+/// stays until the next one: the allocator lets go of it only while it is asked for more.
+pub async fn give_back_at_rest(written: impl Fn() -> u64) {
+    let (mut before, mut given_back) = (written(), true);
+    loop {
+        time::sleep(REST).await;
+        let now = written();
+        if now != before {
+            (before, given_back) = (now, false);
+        } else if !given_back {
+            given_back = true;
+            // It can only fail by ending with the host.
+            let _ = spawn_blocking(give_back).await;
+        }
+    }
+}
 
 /// Keeps the kernel from putting two megabytes where the allocator touches a page: it asks for that itself, and so each burst of
 /// requests left tens of megabytes resident of which a few were in use (docs/benchmarks.md). For the whole process, so a guest's

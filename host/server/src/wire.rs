@@ -179,7 +179,10 @@ impl Host {
         };
         self.dispatcher.begin();
         self.compiler.look();
+        let archive = self.dispatcher.archive().clone();
+        let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k()));
         wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
+        resting.abort();
         let drained = self.dispatcher.stop(self.settings.drain).await;
         Ok(drained)
     }
