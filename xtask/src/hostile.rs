@@ -2,7 +2,8 @@
 //!
 //! Goal: no attempt, however it ends, leaves anything behind. Method: a warm-up, then the repetitions; resident memory is read
 //! after a checkpoint both times, since until then the state holds what the attempts changed. Each guest has a queue of its own,
-//! whose letters are counted.
+//! whose letters are counted. Before all of them the state is given as many large letters as its page cache holds: a cache that is
+//! bounded and not full yet grows with whatever is kept, and nothing else could be seen beside it.
 //!
 //! Invariant: it fails when memory grew by more than 8 MiB for one guest, or an attempt did not end as `tests/guests/hostile.tsv` says.
 
@@ -30,6 +31,15 @@ const GROWTH_KIB_MAX: u64 = 8 << 10;
 
 /// Attempts of the warm-up of each guest: enough that every instance that can run at a time has.
 const WARM_UP: usize = 200;
+
+/// The guest whose letters are the largest, each with a page of its own in the state.
+const FILLING: &str = "hostile.long-reason";
+
+/// How many of them the state's page cache holds, of 64 MiB and pages of 8 KiB.
+const FILLING_LETTERS: usize = 8_192;
+
+/// The source of their events, and their queue.
+const FILL: &str = "fill";
 
 /// Events of a batch.
 const BATCH_EVENTS: usize = 500;
@@ -85,11 +95,14 @@ pub fn run(args: &Args) -> Result<()> {
     let host = Host::start(&binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let api = Api::new(&host.ready().url);
     let interrupt = Interrupt::catch()?;
+    eprintln!("hostile: filling the cache of the state");
+    send(&api, FILLING, FILL, "fill", FILLING_LETTERS, &interrupt)?;
+    checkpoint(&stage.data(), &interrupt)?;
     let mut rows = Vec::new();
     for [kind, code, said] in &cases {
         eprintln!("hostile: {kind}");
         let resident = |name: &str, count: usize| -> Result<u64> {
-            send(&api, kind, name, count, &interrupt)?;
+            send(&api, kind, kind, name, count, &interrupt)?;
             checkpoint(&stage.data(), &interrupt)?;
             resident_kib(host.pid())
         };
@@ -142,25 +155,26 @@ fn config(cases: &[[&str; 3]]) -> String {
     for (plugin, file, limits, grants) in plugins {
         let _ = writeln!(config, "[tenants.demo.plugins.{plugin}]\ncomponent = \"{file}.wasm\"\n{limits}\n{grants}");
     }
-    for [kind, ..] in cases {
+    let filling = [FILLING, "", ""];
+    for ([kind, ..], source) in cases.iter().map(|case| (case, case[0])).chain([(&filling, FILL)]) {
         let plugin = match kind {
             kind if WAITING.contains(kind) => "waiting",
             kind if kind.starts_with("hostile") => "hostile",
             _ => "hoarder",
         };
-        let queue = queue(kind);
+        let queue = queue(source);
         let target = format!("{{ plugin = \"{plugin}\", retry = {{ attempts = 1 }}, dead_letter = \"{queue}\" }}");
         let _ = writeln!(
             config,
-            "[tenants.demo.rules.{queue}]\npattern = {{ type = [\"{kind}\"] }}\ntargets = [{target}]\n"
+            "[tenants.demo.rules.{queue}]\npattern = {{ type = [\"{kind}\"], source = [\"{source}\"] }}\ntargets = [{target}]\n"
         );
     }
     config
 }
 
 /// Sends so many events of a type, and waits until all are settled.
-fn send(api: &Api, kind: &str, name: &str, count: usize, interrupt: &Interrupt) -> Result<()> {
-    let event = |n: usize| serde_json::json!({ "specversion": "1.0", "id": format!("{name}-{n}"), "source": kind, "type": kind });
+fn send(api: &Api, kind: &str, source: &str, name: &str, count: usize, interrupt: &Interrupt) -> Result<()> {
+    let event = |n: usize| serde_json::json!({ "specversion": "1.0", "id": format!("{name}-{n}"), "source": source, "type": kind });
     for from in (0..count).step_by(BATCH_EVENTS) {
         let batch: Vec<_> = (from..count.min(from + BATCH_EVENTS)).map(event).collect();
         match api.post_batch(&serde_json::to_vec(&batch)?)? {
