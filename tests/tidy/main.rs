@@ -9,6 +9,7 @@ mod errors;
 mod heads;
 mod map;
 mod names;
+mod provoked;
 mod sizes;
 mod sources;
 

@@ -12,13 +12,18 @@ use wharf_dispatch::{Dispatcher, FolderHome, Handler, Home, Options, RuleSet, Su
 use wharf_event::{Code, Digest, Event, EventBuilder, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
-type Act = dyn Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync;
+type Act = dyn Fn(&Invocation) -> BoxFuture<'static, Ending> + Send + Sync;
 
 /// A handler that is a closure.
 pub struct Scripted(Box<Act>);
 
 impl Scripted {
     pub fn new(act: impl Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync + 'static) -> Arc<Self> {
+        Self::ending(move |invocation| act(invocation).map(Ending::Verdict).boxed())
+    }
+
+    /// One that may also come to no verdict.
+    pub fn ending(act: impl Fn(&Invocation) -> BoxFuture<'static, Ending> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self(Box::new(act)))
     }
 }
@@ -31,7 +36,7 @@ impl Handler for Scripted {
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
         let acting = (self.0)(&invocation);
         async move {
-            let ending = Ending::Verdict(acting.await);
+            let ending = acting.await;
             Report { ending, effects: Effects::default(), duration: Duration::ZERO, details: Details::default() }
         }
         .boxed()
