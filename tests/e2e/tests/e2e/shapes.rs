@@ -138,6 +138,37 @@ fn command(name: &str) -> String {
     name.split(' ').take_while(is_command).collect::<Vec<_>>().join(" ")
 }
 
+/// What is said of rules, from the first to the end.
+const RULES: [&str; 5] = [
+    "rules add made --pattern {\"type\":[\"made\"]} --target probe",
+    "rules disable made",
+    "rules enable made",
+    "rules ls",
+    "rules rm made",
+];
+
+/// What is said of plugins of the API, from the first upload to the end.
+fn of_plugins(site: &Site) -> [String; 12] {
+    let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
+    site.write("no.wasm", "no");
+    site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
+    let file = |name: &str| site.folder.path().join(name).display().to_string();
+    [
+        format!("plugin upload made {probe} --version 1 -m first"),
+        format!("plugin upload made {}", file("no.wasm")),
+        "promote made -m first".to_owned(),
+        format!("plugin upload made {flaky}"),
+        "promote made --canary 10% --for 10m --abort-on error_rate>2%".to_owned(),
+        format!("plugin set made --file {}", file("settings.json")),
+        "plugin ls".to_owned(),
+        "plugin show made".to_owned(),
+        "plugin releases made".to_owned(),
+        "rollback made".to_owned(),
+        "plugin history made".to_owned(),
+        "plugin rm made".to_owned(),
+    ]
+}
+
 #[test]
 fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 2");
@@ -187,34 +218,8 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
-    for line in [
-        "rules add made --pattern {\"type\":[\"made\"]} --target probe",
-        "rules disable made",
-        "rules enable made",
-        "rules ls",
-        "rules rm made",
-    ] {
-        say(&line.split(' ').take(2).collect::<Vec<_>>().join(" "), line, "");
-    }
-    let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
-    site.write("no.wasm", "no");
-    site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
-    let file = |name: &str| site.folder.path().join(name).display().to_string();
-    for line in [
-        format!("plugin upload made {probe} --version 1 -m first"),
-        format!("plugin upload made {}", file("no.wasm")),
-        "promote made -m first".to_owned(),
-        format!("plugin upload made {flaky}"),
-        "promote made --canary 10% --for 10m --abort-on error_rate>2%".to_owned(),
-        format!("plugin set made --file {}", file("settings.json")),
-        "plugin ls".to_owned(),
-        "plugin show made".to_owned(),
-        "plugin releases made".to_owned(),
-        "rollback made".to_owned(),
-        "plugin history made".to_owned(),
-        "plugin rm made".to_owned(),
-    ] {
-        let words = if line.starts_with("plugin ") { 2 } else { 1 };
+    for line in RULES.map(ToOwned::to_owned).into_iter().chain(of_plugins(&site)) {
+        let words = if line.starts_with("plugin ") || line.starts_with("rules ") { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
     }
     site.write("wrong.toml", "tenant = 1");
