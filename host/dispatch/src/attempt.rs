@@ -117,8 +117,8 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
         Ok(event) => event,
         Err(verdict) => {
             let (release, spent) = (handler.digest(), (transforming, used));
+            // It says nothing of a release on trial: the handler was not called.
             let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), spent);
-            let settlement = settlement.on_trial(trial);
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
