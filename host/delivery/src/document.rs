@@ -10,9 +10,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BucketName, BusName, Digest, PluginName, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Digest, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
-use crate::RetryPolicy;
+use crate::{RetryPolicy, SchemaDocument};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct TenantDocument {
     /// How long its buses keep their events, where it is not the default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: BTreeMap<BusName, RetentionDocument>,
+    /// Its schemas. (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<SchemaName, SchemaDocument>,
 }
 
 /// How long a bus keeps its events: until they are too old, or too many bytes came after them. The log lets go of whole

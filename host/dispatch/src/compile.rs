@@ -18,6 +18,7 @@ use crate::{
     plugins::{Plugin, Shelf},
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
+    schemas,
     transform::{Step, Transforms},
 };
 
@@ -153,6 +154,7 @@ impl RuleSet {
                 };
                 tenant.plugins.insert_mut(plugin.clone(), Arc::new(Plugin::of_file(from, handler)));
             }
+            tenant.schemas = schemas::of_file(&from.schemas);
             for (rule, from) in &from.rules {
                 let put = tenant.put(rule, from, Origin::File);
                 put.map_err(|source| RulesError::Rule { tenant: name.clone(), rule: rule.to_string(), source })?;

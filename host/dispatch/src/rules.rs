@@ -18,6 +18,7 @@ use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 use crate::{
     inputs::Inputs,
     plugins::{Plugin, Shelf},
+    schemas::SchemaSet,
     transform::Step,
 };
 
@@ -84,6 +85,7 @@ pub(crate) struct Tenant {
     pub(crate) plugins: RedBlackTreeMapSync<PluginName, Arc<Plugin>>,
     pub(crate) transforms: RedBlackTreeMapSync<PluginName, Arc<Step>>,
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
+    pub(crate) schemas: Arc<SchemaSet>,
 }
 
 /// Everything that events are matched with.

@@ -92,6 +92,9 @@ codes! {
     NotReady "not-ready" 503 "The host is not ready yet";
     PatternInvalid "pattern-invalid" 422 "An event pattern cannot be used";
     InputInvalid "input-invalid" 422 "The input of a target cannot be used";
+    SchemaInvalid "schema-invalid" 422 "The schema cannot be put to use";
+    SchemaViolation "schema-violation" 422 "The payload is not what its schema says";
+    SchemaUnknown "schema-unknown" 404 "The tenant has no such schema";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
     ComponentMissing "component-missing" 400 "The component's file is not there";
     ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";

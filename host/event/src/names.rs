@@ -133,6 +133,8 @@ name_type! {
     RuleName = "rule";
     /// A plugin: a package that a tenant uploaded.
     PluginName = "plugin";
+    /// A schema of payloads.
+    SchemaName = "schema";
     /// A key-value bucket of a tenant.
     BucketName = "bucket";
     /// A queue of a tenant, dead-letter queues among them.

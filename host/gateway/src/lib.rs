@@ -27,6 +27,7 @@ mod receive;
 mod registry;
 pub mod routes;
 mod rules;
+mod schemas;
 pub mod serve;
 mod traffic;
 mod unparsed;
@@ -36,7 +37,7 @@ pub use guard::HostList;
 pub use pages::page;
 pub use port::{
     Archive, ChannelWish, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures, PlainIdentity,
-    PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, UploadNote,
+    PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, Schemas, UploadNote,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

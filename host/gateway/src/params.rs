@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::problem::Problem;
@@ -52,6 +52,10 @@ impl Params {
 
     pub(crate) fn plugin(&self, unknown: Code) -> Result<PluginName, Problem> {
         self.name("plugin", unknown)
+    }
+
+    pub(crate) fn schema(&self, unknown: Code) -> Result<SchemaName, Problem> {
+        self.name("schema", unknown)
     }
 
     /// A variable as it is; the empty text if the route has none of that name.

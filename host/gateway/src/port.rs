@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as seven small ports: one to write events, six to read, repair or change.
+//! What the gateway needs of a host, as eight small ports: one to write events, seven to read, repair or change.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -8,13 +8,15 @@ use std::future::Future;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
+use wharf_event::{
+    BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, SchemaName, TenantName,
+};
 
 use crate::measure::Family;
 use crate::problem::Mistake;
 use crate::view::{
     Accepted, BucketView, DeadLetterView, EventDetail, EventView, FeedItem, KeyView, PatternVerdict, PluginDetail,
-    PluginView, Promotion, QueueView, RedriveView, ReleaseView, RollBack, RuleVerdict, RuleView, StatsView,
+    PluginView, Promotion, QueueView, RedriveView, ReleaseView, RollBack, RuleVerdict, RuleView, SchemaView, StatsView,
 };
 
 /// Why a host did not do what it was asked.
@@ -375,13 +377,29 @@ pub trait Registry: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<PluginDetail, Refusal>> + Send;
 }
 
+/// Reads a tenant's schemas: those that received events are held against from now on.
+pub trait Schemas: Clone + Send + Sync + 'static {
+    /// All of them by name, without what they say.
+    fn schemas(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<SchemaView>, Refusal>> + Send;
+
+    /// One schema.
+    fn schema(
+        &self,
+        tenant: &TenantName,
+        schema: &SchemaName,
+    ) -> impl Future<Output = Result<SchemaView, Refusal>> + Send;
+
+    /// What the tenant's buses receive, as an AsyncAPI 3 document.
+    fn asyncapi(&self, tenant: &TenantName) -> impl Future<Output = Result<serde_json::Value, Refusal>> + Send;
+}
+
 /// Tells what a host measures of itself.
 pub trait Measures: Clone + Send + Sync + 'static {
     /// What it measures. Families that cannot be told now are left out.
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All seven ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Measures {}
+/// All eight ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Measures {}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Measures> Host for H {}
+impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Measures> Host for H {}

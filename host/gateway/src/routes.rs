@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
 use crate::problem::Problem;
-use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, traffic};
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas, traffic};
 
 /// The methods that routes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,12 @@ pub enum Operation {
     ShowRelease,
     /// Takes a release.
     Upload,
+    /// Lists schemas.
+    ListSchemas,
+    /// Shows one schema.
+    ShowSchema,
+    /// Describes what a tenant's buses receive.
+    AsyncApi,
     /// Says that the process lives.
     Live,
     /// Says whether events are taken.
@@ -171,6 +177,7 @@ const OF_INTAKE: &[Code] = &[
     Code::BusUnknown,
     Code::TargetsTooMany,
     Code::DedupFull,
+    Code::SchemaViolation,
 ];
 
 const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
@@ -324,6 +331,9 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
+    get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/schemas/{schema}", Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),
+    get("/v1/tenants/{tenant}/asyncapi.json", Operation::AsyncApi, &[Code::TenantUnknown]),
     get("/livez", Operation::Live, &[]),
     get("/readyz", Operation::Ready, &[]),
     get("/metrics", Operation::Metrics, &[]),
@@ -368,6 +378,9 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ListReleases => on(verb, registry::releases::<H>),
         Operation::ShowRelease => on(verb, registry::release::<H>),
         Operation::Upload => on(verb, registry::upload::<H>),
+        Operation::ListSchemas => on(verb, schemas::list::<H>),
+        Operation::ShowSchema => on(verb, schemas::show::<H>),
+        Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),
         Operation::Metrics => on(verb, metrics::page::<H>),

@@ -6,6 +6,7 @@
 
 mod registry;
 mod rules;
+mod schemas;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -19,6 +20,7 @@ pub use registry::{
     ReleaseState, ReleaseView, RollBack,
 };
 pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
+pub use schemas::SchemaView;
 
 /// The tenants of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -149,7 +149,12 @@ pub(crate) fn shown(value: &Value) -> String {
 
 /// A message that is no longer than messages are.
 pub(crate) fn cut(text: String) -> String {
-    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+    cut_to(text, MESSAGE_CHARS_MAX)
+}
+
+/// A text of so many characters at most.
+pub(crate) fn cut_to(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }

@@ -28,17 +28,39 @@ struct Shape {
     deep: bool,
 }
 
-/// A schema (2020-12) that all of these values are valid by; of none, it allows everything.
+/// A schema in the making: it keeps what the examples have in common, not the examples.
+pub struct Inference {
+    checks: Checks,
+    shape: Shape,
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Self { checks: checks(), shape: Shape::default() }
+    }
+}
+
+impl Inference {
+    /// Takes an example.
+    pub fn add(&mut self, example: &Value) {
+        self.shape.add(example, &self.checks, 1);
+    }
+
+    /// A schema (2020-12) that all examples are valid by; of none, it allows everything.
+    #[must_use]
+    pub fn schema(self) -> Value {
+        let mut schema = self.shape.schema();
+        schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        Value::Object(schema)
+    }
+}
+
+/// A schema that all of these values are valid by.
 #[must_use]
 pub fn infer<'a>(examples: impl IntoIterator<Item = &'a Value>) -> Value {
-    let checks = checks();
-    let mut shape = Shape::default();
-    for example in examples {
-        shape.add(example, &checks, 1);
-    }
-    let mut schema = shape.schema();
-    schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-    Value::Object(schema)
+    let mut inference = Inference::default();
+    examples.into_iter().for_each(|example| inference.add(example));
+    inference.schema()
 }
 
 type Checks = Vec<(&'static str, Validator)>;

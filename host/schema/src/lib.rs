@@ -25,6 +25,6 @@ pub use compatibility::{Breaks, Incompatibility, Mode, compatibility};
 pub use diff::{Change, ChangeKind, diff};
 pub use document::Draft;
 pub use error::{SchemaError, SchemaErrors, SchemaReason};
-pub use infer::infer;
+pub use infer::{Inference, infer};
 pub use schema::Schema;
 pub use violation::{Violation, Violations};

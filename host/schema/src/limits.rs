@@ -48,6 +48,15 @@ pub const TELLING_WORK_MAX: u64 = 500_000;
 /// Failing places that are told of one event.
 pub const VIOLATIONS_MAX: usize = 100;
 
+/// What is told of one event, in bytes.
+pub const VIOLATIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// A pointer to a failing place, in characters. One that is longer is cut, and ends in `…`.
+pub const POINTER_CHARS_MAX: usize = 1_000;
+
+/// Failing places that fit one line of text.
+pub const SHOWN_MAX: usize = 3;
+
 /// Mistakes that are told of one schema.
 pub const MISTAKES_MAX: usize = 20;
 

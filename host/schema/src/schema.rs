@@ -11,9 +11,7 @@ use crate::{
     document::{Document, Draft},
     error::{SchemaError, SchemaErrors, SchemaReason, cut},
     graph,
-    limits::{
-        EVENT_WORK_MAX, MISTAKES_MAX, PATTERN_COMPILED_BYTES_MAX, SCHEMA_BYTES_MAX, TELLING_WORK_MAX, VIOLATIONS_MAX,
-    },
+    limits::{EVENT_WORK_MAX, MISTAKES_MAX, PATTERN_COMPILED_BYTES_MAX, SCHEMA_BYTES_MAX, TELLING_WORK_MAX},
     pattern,
     unique::Unique,
     violation::{Violation, Violations},
@@ -90,10 +88,7 @@ impl Schema {
         if work > TELLING_WORK_MAX {
             return Err(Violations::one("the payload breaks the schema, and is too large to say where"));
         }
-        let mut errors = self.validator.iter_errors(value);
-        let list: Vec<_> = errors.by_ref().take(VIOLATIONS_MAX).map(|error| violation(&error)).collect();
-        let more = errors.next().is_some();
-        Err(Violations { list, more })
+        Err(Violations::of(self.validator.iter_errors(value).map(|error| violation(&error))))
     }
 }
 

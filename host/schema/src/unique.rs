@@ -1,5 +1,5 @@
-//! `uniqueItems` by sorting. The validator's own way is a hash that lists of nothing but lists share, so that an event could be
-//! made that it takes minutes for. Invariant: two values are the same here exactly if JSON Schema says that they are equal
+//! `uniqueItems` by sorting. The validator's own way is a hash that all lists of empty lists share, so that an event could be made
+//! of which each is compared with each. Invariant: two values are the same here exactly if JSON Schema says that they are equal
 //! (1 and 1.0 are); the order of others means nothing.
 
 use std::cmp::Ordering;

@@ -1,22 +1,23 @@
 //! From `wharf.toml` to something that can run: components read, checked and compiled, names resolved to digests.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use wharf_delivery::{Document, PluginDocument, TenantDocument};
+use wharf_delivery::{Document, PluginDocument, SchemaDocument, TenantDocument};
 use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
-use wharf_event::{Code, Digest, PluginName};
+use wharf_event::{Code, Digest, PluginName, SchemaName};
 use wharf_runtime::{Prepared, Runtime};
 
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
-    config::{self, Config, HostConfig, PluginConfig, Problem, Problems, TenantConfig, Use},
+    config::{self, Config, HostConfig, PluginConfig, Problem, Problems, SchemaConfig, TenantConfig, Use},
     progress::Progress,
+    schema_file,
 };
 
 /// Bytes of a configuration file.
@@ -95,6 +96,7 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let rules = RuleSet::new(document, &loading.releases, &loading.transforms)?;
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
+    files.extend(loading.schema_files);
     Ok(Loaded { rules, host: config.host, components: loading.components, files })
 }
 
@@ -103,6 +105,7 @@ struct Loading<'a> {
     folder: PathBuf,
     runtime: &'a Arc<Runtime>,
     by_file: BTreeMap<PathBuf, Option<Digest>>,
+    schema_files: BTreeSet<PathBuf>,
     compiled: Components,
     releases: Releases,
     transforms: Transforms,
@@ -116,6 +119,7 @@ impl<'a> Loading<'a> {
             folder,
             runtime,
             by_file: BTreeMap::new(),
+            schema_files: BTreeSet::new(),
             compiled: Components::new(),
             releases: HashMap::new(),
             transforms: HashMap::new(),
@@ -135,9 +139,32 @@ impl<'a> Loading<'a> {
             }
             self.check_uses(tenant, &plugins);
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
-            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules, retention });
+            let schemas = self.schemas(&tenant.schemas);
+            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules, retention, schemas });
         }
         document
+    }
+
+    /// The schemas of a tenant, each with what its file says.
+    fn schemas(&mut self, schemas: &BTreeMap<SchemaName, SchemaConfig>) -> BTreeMap<SchemaName, SchemaDocument> {
+        let mut documents = BTreeMap::new();
+        for (name, SchemaConfig { file, file_span, bus, kind, mode }) in schemas {
+            let path = self.folder.join(file);
+            self.schema_files.insert(path.clone());
+            match schema_file::read(&path) {
+                Ok(schema) => {
+                    let (bus, kind, schema) = (bus.clone(), kind.clone(), schema.json().clone());
+                    documents.insert(name.clone(), SchemaDocument { bus, kind, mode: *mode, schema });
+                }
+                Err(mistakes) => self.problems.extend(mistakes.into_iter().map(|message| Problem {
+                    span: file_span.clone(),
+                    code: Code::SchemaInvalid,
+                    message: format!("schema {}: {message}", path.display()),
+                    help: "`wharf explain schema-invalid` says what a schema may be".to_owned(),
+                })),
+            }
+        }
+        documents
     }
 
     /// Whether each plugin is of the kind that its place needs, now that the components are known.

@@ -18,6 +18,7 @@ mod logging;
 mod nearest;
 mod progress;
 mod registry;
+mod schema_file;
 mod serve;
 mod wire;
 

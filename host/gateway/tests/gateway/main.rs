@@ -21,4 +21,5 @@ mod registry;
 mod registry_host;
 mod rules;
 mod rules_host;
+mod schemas;
 mod server;

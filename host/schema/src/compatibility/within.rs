@@ -2,8 +2,7 @@
 //! follow from what is known of the narrow side, else there is a gap. What the narrow side says beyond that is not needed, so
 //! it may be left out; nothing of the wide side may be.
 
-use std::collections::BTreeSet;
-
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 
 use super::side::{Side, named};
@@ -26,7 +25,7 @@ pub(super) struct Search<'a> {
     pub(super) wide: &'a Document,
     pub(super) gaps: Vec<Gap>,
     /// Pairs that are being compared or were: a pair within itself holds if it holds elsewhere.
-    seen: BTreeSet<(Vec<usize>, usize)>,
+    seen: FxHashSet<(Vec<usize>, usize)>,
     steps: usize,
     depth: usize,
 }
@@ -54,7 +53,7 @@ const ANNOTATIONS: [&str; 17] = [
 
 /// What one document allows and the other does not.
 pub(super) fn gaps(narrow: &Document, wide: &Document) -> Vec<Gap> {
-    let mut search = Search { wide, gaps: Vec::new(), seen: BTreeSet::new(), steps: 0, depth: 0 };
+    let mut search = Search { wide, gaps: Vec::new(), seen: FxHashSet::default(), steps: 0, depth: 0 };
     search.compare(&Side::new(narrow).and(&narrow.root), &wide.root, "");
     if search.steps > COMPARISON_STEPS_MAX {
         search.gaps.insert(

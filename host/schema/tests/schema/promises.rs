@@ -15,7 +15,7 @@ fn runner(cases: u32) -> TestRunner {
 
 #[test]
 fn what_was_valid_is_valid_by_a_new_version_that_is_called_compatible() {
-    compatible_is_true(4_000);
+    compatible_is_true(1_500);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn compatible_is_true(cases: u32) {
 
 #[test]
 fn every_example_is_valid_by_the_schema_that_was_inferred_of_it() {
-    let mut runner = runner(2_000);
+    let mut runner = runner(1_000);
     let examples = prop::collection::vec(prop_oneof![payload(), object()], 0..8);
     let ran = runner.run(&examples, |examples| {
         let json = infer(&examples);
@@ -99,7 +99,7 @@ fn apply(document: &mut Value, changes: &[wharf_schema::Change]) {
 
 #[test]
 fn a_difference_applied_to_the_old_gives_the_new() {
-    let mut runner = runner(2_000);
+    let mut runner = runner(1_000);
     let ran = runner.run(&versions(), |(old, new)| {
         let changes = diff(&old, &new);
         // Added elements come last in a list, so they are put there in their order.

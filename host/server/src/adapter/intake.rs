@@ -1,10 +1,16 @@
 //! Port: taking events in.
 
+use std::sync::Arc;
+
 use wharf_dispatch::rfc3339;
 use wharf_event::{BusName, Code, Event, TenantName};
 use wharf_gateway::{Intake, PlainIdentity, Refusal, view::Accepted};
 
-use super::{HostAdapter, not_accepted, refused, unknown};
+use super::{
+    HostAdapter, blocking,
+    checking::{INLINE_BYTES_MAX, ReadySet},
+    not_accepted, refused, unknown,
+};
 
 /// Seconds after which whoever met a full disk may try again: room is made by people or by retention, not in a moment.
 pub(super) const DISK_FULL_RETRY_S: u32 = 10;
@@ -29,13 +35,18 @@ impl Intake for HostAdapter {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.dispatcher.accept(tenant, bus, events).await.map_err(|error| not_accepted(&error))?;
-        let view = |accepted: wharf_delivery::Accepted| Accepted {
-            id: accepted.id,
-            position: accepted.position,
-            duplicate: accepted.duplicate,
-        };
-        Ok(answers.into_iter().map(|answer| answer.map(view).map_err(|error| refused(&error))).collect())
+        let ready = self.checking.of(&self.dispatcher.rules(), tenant).filter(|ready| ready.is_on(bus));
+        let Some(ready) = ready else { return self.take(tenant, bus, events).await };
+        let checked = self.checked(ready, tenant, bus, events).await?;
+        let good: Vec<_> = checked.iter().filter_map(|event| event.as_ref().ok().cloned()).collect();
+        let taken = if good.is_empty() { Vec::new() } else { self.take(tenant, bus, good).await? };
+        let mut taken = taken.into_iter();
+        let unanswered = || Err(Refusal::new(Code::Internal, "the core gave no answer for this event"));
+        let answers = checked.into_iter().map(|event| match event {
+            Ok(_) => taken.next().unwrap_or_else(unanswered),
+            Err(refusal) => Err(refusal),
+        });
+        Ok(answers.collect())
     }
 
     fn plain_identity(&self) -> PlainIdentity {
@@ -74,5 +85,40 @@ impl Intake for HostAdapter {
             )
         });
         step.into_iter().collect()
+    }
+}
+
+impl HostAdapter {
+    /// Has the core take events.
+    async fn take(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+    ) -> Result<Vec<Result<Accepted, Refusal>>, Refusal> {
+        let answers = self.dispatcher.accept(tenant, bus, events).await.map_err(|error| not_accepted(&error))?;
+        let view = |accepted: wharf_delivery::Accepted| Accepted {
+            id: accepted.id,
+            position: accepted.position,
+            duplicate: accepted.duplicate,
+        };
+        Ok(answers.into_iter().map(|answer| answer.map(view).map_err(|error| refused(&error))).collect())
+    }
+
+    /// Holds events against their schemas, in order; many bytes of them on a thread that may be busy.
+    async fn checked(
+        &self,
+        ready: Arc<ReadySet>,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+    ) -> Result<Vec<Result<Event, Refusal>>, Refusal> {
+        let bytes = ready.bytes(bus, &events);
+        let (checking, of) = (Arc::clone(&self.checking), (tenant.clone(), bus.clone()));
+        let check = move || {
+            let one = |event| checking.check(&ready, (&of.0, &of.1), event);
+            events.into_iter().map(one).collect()
+        };
+        if bytes <= INLINE_BYTES_MAX { Ok(check()) } else { blocking(move || Ok(check())).await }
     }
 }

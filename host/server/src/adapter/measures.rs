@@ -24,6 +24,7 @@ impl Measures for HostAdapter {
         families.extend(of_figures(&self.dispatcher.figures()));
         families.extend(of_faults(&self.dispatcher.faults()));
         families.push(self.cache());
+        families.push(self.violations());
         families.extend(process::families());
         families
     }
@@ -45,6 +46,17 @@ impl HostAdapter {
             gauge("wharf_log_failed", "1 when the log failed, and nothing is acknowledged until a restart.", failed),
             gauge("wharf_disk_short_bytes", "Bytes that must become free before new events are taken.", short_of),
         ]
+    }
+
+    /// Events that broke their schema.
+    fn violations(&self) -> Family {
+        let help = "Received events that broke their schema, by its mode: refused, or accepted with a mark.";
+        let labels = &["tenant", "bus", "mode"];
+        let mut family = Family::new(Kind::Counter, "wharf_schema_violations_total", help, labels);
+        for ((tenant, bus, mode), count) in self.checking.counted() {
+            family.push(&[tenant.as_str(), bus.as_str(), mode.as_str()], Reading::Count(count));
+        }
+        family
     }
 
     /// The cache of compiled artifacts.

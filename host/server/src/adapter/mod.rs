@@ -1,6 +1,7 @@
 //! The gateway's ports over the dispatcher: each says what the other means, and neither knows the other.
 
 mod archive;
+mod checking;
 mod dead_letters;
 mod detail;
 mod feed;
@@ -13,6 +14,7 @@ mod registry;
 mod registry_view;
 mod rule_view;
 mod rules;
+mod schemas;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -35,13 +37,14 @@ pub struct HostAdapter {
     runtime: Arc<Runtime>,
     registry: Arc<Registry>,
     searches: search::Searches,
+    checking: Arc<checking::Checking>,
 }
 
 impl HostAdapter {
     /// The ports of this dispatcher, whose plugins run in `runtime` and are kept in `registry`.
     #[must_use]
     pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, registry: Arc<Registry>) -> Self {
-        Self { dispatcher, runtime, registry, searches: search::Searches::new() }
+        Self { dispatcher, runtime, registry, searches: search::Searches::new(), checking: Arc::default() }
     }
 
     /// Ends the searches that run, so that a stop need not wait for them.

@@ -12,6 +12,7 @@ use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 use super::{
     plugin::{PluginCommand, PromoteArgs, RollbackArgs},
     rules::RulesCommand,
+    schema::SchemaCommand,
 };
 use crate::{config::parse_duration, logging::LogFormat};
 
@@ -112,6 +113,13 @@ pub enum Command {
     /// Give the traffic back to a release that had it before
     #[command(after_help = "Example:\n  wharf rollback triage -m 'it loses orders'")]
     Rollback(RollbackArgs),
+    /// Look at schemas of payloads: check them, compare them, make one of events
+    #[command(after_help = "Example:\n  wharf schema infer --type order.created --last 1000 > order.schema.json")]
+    Schema {
+        /// What to do.
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// Read dead-letter queues and send their letters again
     #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
     Dlq {

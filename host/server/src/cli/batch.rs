@@ -208,7 +208,7 @@ fn pause(error: &ClientError, retries: u32) -> Duration {
 }
 
 /// The next line, at most one byte longer than a batch: that byte shows that it is too long.
-fn read_line(file: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
+pub fn read_line(file: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let bound = u64::try_from(BATCH_BYTES).unwrap_or(u64::MAX);
     if file.take(bound + 1).read_until(b'\n', &mut line)? == 0 {

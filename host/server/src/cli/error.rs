@@ -8,6 +8,7 @@ use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 use http::StatusCode;
 use wharf_event::{Code, EventError, PluginName, TenantName, UnknownCode};
 use wharf_pattern::{PatternErrors, RulesError};
+use wharf_schema::SchemaErrors;
 
 use super::words::{error_style, help_style, printable};
 use crate::{client::ClientError, failure::Failure};
@@ -103,8 +104,19 @@ pub enum CommandError {
     /// The pattern is larger than a matcher takes.
     #[error("the pattern cannot be used")]
     Matcher(#[from] RulesError),
+    /// A schema is none.
+    #[error("{}: {source}", .path.display())]
+    Schema {
+        /// Whose file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SchemaErrors,
+    },
+    /// There is no event to make a schema of.
+    #[error("the archive has no event of the type `{0}` whose payload is JSON")]
+    NoExample(String),
     /// Two things are to be read from stdin.
-    #[error("stdin can be read once: give the pattern or the events as a file")]
+    #[error("stdin can be read once: give one of the two as a file")]
     StdinTwice,
     /// A file or stdin cannot be read.
     #[error("{} cannot be read", .path.display())]
@@ -201,6 +213,7 @@ impl CommandError {
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
+            Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
             Self::Mistyped { refusal, .. } => refusal.code(),
             _ => None,
         }
@@ -257,7 +270,9 @@ impl CommandError {
             | Self::PayloadNotJson(_) => Exit::Usage,
             Self::RuleThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
-            Self::CodeUnknown { .. } | Self::RuleUnknown { .. } | Self::ReleaseMeant { .. } => Exit::NotFound,
+            Self::CodeUnknown { .. } | Self::NoExample(_) | Self::RuleUnknown { .. } | Self::ReleaseMeant { .. } => {
+                Exit::NotFound
+            }
             Self::InputTooLarge { .. } => Exit::Quota,
             Self::Event(error) => Exit::of_status(error.code().status()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,

@@ -11,7 +11,7 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "top", "events", "kv", "stats", "rules", "match", "explain"]),
+    ("Inspect", &["tail", "top", "events", "kv", "stats", "rules", "schema", "match", "explain"]),
     ("Change", &["plugin", "promote", "rollback"]),
     ("Prepare", &["inspect", "check", "config"]),
     ("Repair", &["dlq", "doctor", "log"]),

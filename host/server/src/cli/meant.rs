@@ -2,8 +2,8 @@
 //!
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
-use wharf_event::{BucketName, Code, QueueName};
-use wharf_gateway::view::{BucketView, QueueView, RuleView, TenantsView};
+use wharf_event::{BucketName, Code, QueueName, SchemaName};
+use wharf_gateway::view::{BucketView, QueueView, RuleView, SchemaView, TenantsView};
 
 use super::{
     args::{Command, DlqCommand, Global, KvCommand},
@@ -23,6 +23,7 @@ pub struct Written {
     bucket: Option<BucketName>,
     queue: Option<QueueName>,
     rule: Option<Named>,
+    schema: Option<SchemaName>,
 }
 
 impl Written {
@@ -38,6 +39,7 @@ impl Written {
                     | DlqCommand::Show { queue, .. }
                     | DlqCommand::Redrive { queue, .. },
             } => Self { queue: Some(queue.clone()), ..Self::default() },
+            Command::Schema { command } => Self { schema: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
         }
@@ -61,6 +63,11 @@ impl Written {
                 let session = Session::open(global).await.ok()?;
                 let queues: Vec<QueueView> = session.client.get(&session.own().at("dlq")).await.ok()?;
                 (self.queue.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
+            }
+            Code::SchemaUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let schemas: Vec<SchemaView> = session.client.get(&session.own().at("schemas")).await.ok()?;
+                (self.schema.as_ref()?.to_string(), schemas.iter().map(|it| it.schema.to_string()).collect())
             }
             Code::RuleUnknown => {
                 let Named { rule, bus } = self.rule.as_ref()?;

@@ -32,6 +32,7 @@ mod plugin;
 mod resume;
 mod rules;
 mod run;
+mod schema;
 mod send;
 mod session;
 mod stats;

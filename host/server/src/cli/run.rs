@@ -14,7 +14,7 @@ use super::{
     events, explain, groups, inspect, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, send, stats, tail, top,
+    plugin, rules, schema, send, stats, tail, top,
 };
 use crate::{compiler, dev, serve};
 
@@ -103,6 +103,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
+        Command::Schema { command } => schema::run(command, global, &mut out).await,
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.

@@ -19,6 +19,8 @@ component = "s.wasm"
 [tenants.acme.rules.r]
 pattern = { type = ["t"] }
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }]
+[tenants.acme.schemas.s]
+file = "s.json"
 "#;
 
 /// A key, a value in TOML, where what was read has it, as what, and a value that is refused.
@@ -27,6 +29,7 @@ type Case = (String, &'static str, String, Value, &'static str);
 /// Where what was read has the plugin, the rule, and the retention of the bus.
 const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
+const SCHEMA: &str = "/tenants/acme/schemas/s";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
 /// The limits on what an attempt may have the host do: all are integers below a million.
@@ -107,6 +110,10 @@ fn own_cases() -> Vec<Case> {
             json!("[<wharf.rule-name>]"),
             "[]",
         ),
+        case("tenants.*.schemas.*.file", "'x.json'", (SCHEMA, "file"), json!("x.json"), "5"),
+        case("tenants.*.schemas.*.bus", "'audit'", (SCHEMA, "bus"), json!("audit"), "'NO'"),
+        case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
+        case("tenants.*.schemas.*.mode", "'warn'", (SCHEMA, "mode"), json!("warn"), "'on'"),
     ]
 }
 
@@ -116,7 +123,11 @@ fn dump(config: &Config) -> Value {
     let tenant = |tenant: &super::TenantConfig| {
         let plugins: serde_json::Map<_, _> =
             tenant.plugins.iter().map(|(name, it)| (name.to_string(), plugin(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules})
+        let schema =
+            |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
+        let schemas: serde_json::Map<_, _> =
+            tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -155,6 +166,7 @@ fn with(path: &str, value: &str) -> String {
         ("rules.*", "rules.r"),
         // A template is needed where its paths are.
         ("[].input_transformer", "[1].input_transformer"),
+        ("schemas.*", "schemas.s"),
         ("[]", "[0]"),
     ];
     let path = concrete.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));

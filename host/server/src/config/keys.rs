@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
-use wharf_delivery::{RetentionDocument, RetryPolicy};
+use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 
 use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
@@ -47,6 +47,8 @@ pub enum Shape {
     Texts,
     /// An event pattern: a table, or JSON in a string.
     Pattern,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A table of these keys.
     Table(&'static [Key]),
     /// At least one table of these keys; messages call it so.
@@ -114,6 +116,7 @@ static TENANT: &[Key] = &[
     ),
     key("plugins", "Components that handle or transform events.", named("plugin", None, PLUGIN), Otherwise::Nothing),
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
+    key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
 ];
 
 static BUS: &[Key] = &[key(
@@ -209,6 +212,28 @@ static INPUT_TRANSFORMER: &[Key] = &[
         Otherwise::Nothing,
     ),
     key("template", "JSON with `<name>` in it, for a path or what is always there.", Shape::Text, Otherwise::Required),
+];
+
+static SCHEMA: &[Key] = &[
+    key(
+        "file",
+        "The JSON Schema's file, relative to the folder of this file: 2020-12, or draft 7 if its `$schema` says so.",
+        Shape::Text,
+        Otherwise::Required,
+    ),
+    key("bus", "The bus whose events it is for.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS))),
+    key(
+        "type",
+        "The `type` of the events that it is for; the schema's name if none is given.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
+        "mode",
+        "What becomes of a received event that breaks it: `enforce` refuses it, `warn` accepts, marks and counts it, `off` does not look.",
+        Shape::Choice(&["off", "warn", "enforce"]),
+        Otherwise::Default(|| json!(SchemaMode::default())),
+    ),
 ];
 
 static RETRY: &[Key] = &[

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument};
+use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument, SchemaMode};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
-use wharf_event::{BusName, PluginName, RuleName, TenantName};
+use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName};
 
 use super::{
     keys::ROOT,
@@ -49,6 +49,8 @@ pub struct TenantConfig {
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// Its rules.
     pub rules: BTreeMap<RuleName, RuleDocument>,
+    /// Its schemas.
+    pub schemas: BTreeMap<SchemaName, SchemaConfig>,
     /// Where rules name plugins, those of rules with mistakes too.
     pub uses: Vec<Use>,
 }
@@ -62,6 +64,21 @@ pub struct Use {
     pub span: Range<usize>,
     /// It is to transform the rule's events; otherwise it is to handle them.
     pub transforms: bool,
+}
+
+/// One schema.
+#[derive(Clone, Debug)]
+pub struct SchemaConfig {
+    /// The schema's file, relative to the configuration's folder.
+    pub file: String,
+    /// Where the file is named, for mistakes found in it.
+    pub file_span: Range<usize>,
+    /// The bus whose events it is for.
+    pub bus: BusName,
+    /// Their `type`.
+    pub kind: String,
+    /// What becomes of those that it does not allow.
+    pub mode: SchemaMode,
 }
 
 /// One plugin.

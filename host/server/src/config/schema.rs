@@ -61,6 +61,7 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
+        Shape::Choice(words) => json!({ "type": "string", "enum": words }),
         Shape::Table(keys) => table(keys),
         Shape::Tables(_, keys) => json!({ "type": "array", "items": table(keys), "minItems": 1 }),
         Shape::Named(Named { keys, .. }) => {

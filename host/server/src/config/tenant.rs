@@ -19,6 +19,7 @@ use super::{
     keys::{DEFAULT_BUS, TRANSFORMS_MAX},
     pattern_json,
     read::{PluginConfig, TenantConfig, Use},
+    schemas,
     table::{Found, Sink, Table},
 };
 
@@ -41,6 +42,7 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
         tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
+    tenant.schemas = schemas::read(&table, &tenant.buses, sink);
     tenant
 }
 

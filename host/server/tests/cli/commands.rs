@@ -32,6 +32,19 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ),
         ("kv get b k/1", "GET kv/b/k%2F1", key, "a\nb"),
         ("kv get b k", "GET kv/b/k", json!({"key": "k", "value": {"base64": "aGk="}, "version": "1-0"}), "hi"),
+        (
+            "schema ls",
+            "GET schemas",
+            json!([{"schema": "order", "origin": "file", "bus": "default", "type": "a.b", "mode": "warn", "draft": "2020-12"}]),
+            "SCHEMA  BUS      TYPE  MODE  DRAFT    FROM\norder   default  a.b   warn  2020-12  file\n",
+        ),
+        (
+            "schema show order",
+            "GET schemas/order",
+            json!({"schema": "order", "origin": "file", "bus": "default", "type": "a.b", "mode": "off", "draft": "draft-07",
+                "document": {"type": "object"}}),
+            "{\n  \"type\": \"object\"\n}\n",
+        ),
         ("dlq ls", "GET dlq", json!([{"queue": "q", "depth": 1}]), "QUEUE  LETTERS\nq      1\n"),
         (
             "dlq ls q",

@@ -30,5 +30,6 @@ mod restarts;
 mod retention;
 mod rules;
 mod sandbox;
+mod schemas;
 mod shapes;
 mod transforms;

@@ -81,6 +81,10 @@ fn the_age_of_what_waits_is_told_while_it_waits() {
 #[test]
 fn the_page_of_metrics_lists_every_family_and_no_other() {
     let site = Site::probe("", "first = \"1h\", max = \"1h\", attempts = 2");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    let schema = "[tenants.acme.schemas.'probe.reject']\nfile = 'reject.json'\nmode = 'warn'\n";
+    site.write("wharf.toml", config + schema);
+    site.write("reject.json", r#"{"required": ["missing"]}"#);
     let host = site.start("serve");
     host.send("1", "probe.reject");
     host.send("2", "probe.panic");

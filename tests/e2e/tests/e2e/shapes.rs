@@ -169,9 +169,37 @@ fn of_plugins(site: &Site) -> [String; 12] {
     ]
 }
 
+/// A site that has a schema.
+fn with_schema() -> Site {
+    let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 2");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", format!("{config}[tenants.acme.schemas.probe]\nfile = \"probe.json\"\n"));
+    site.write("probe.json", "{}");
+    site
+}
+
+/// `wharf schema …`.
+fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
+    site.write("old.json", r#"{"required": ["a"]}"#);
+    site.write("new.json", r#"{"required": ["a", "b"], "type": "object"}"#);
+    site.write("none.json", r#"{"type": 1}"#);
+    for line in [
+        "schema ls",
+        "schema show probe",
+        "schema asyncapi",
+        "schema infer --type probe.tell",
+        "schema check old.json",
+        "schema check none.json",
+        "schema diff old.json new.json",
+    ] {
+        say(&line.split(' ').take(2).collect::<Vec<_>>().join(" "), line, "");
+    }
+    say("schema validate", "schema validate old.json -", &format!("{event}\nbroken\n"));
+}
+
 #[test]
 fn what_commands_print_for_programs_has_the_shape_that_it_had() {
-    let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 2");
+    let site = with_schema();
     let host = site.start("serve");
     let mut shapes = Map::from_iter([("serve".to_owned(), shape(&host.ready))]);
     let mut say = |name: &str, line: &str, stdin: &str| {
@@ -222,6 +250,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         let words = if line.starts_with("plugin ") || line.starts_with("rules ") { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
     }
+    schemas(&site, &mut say, &event);
     site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
     shapes.insert("tail".to_owned(), tailed(&site, &host));
