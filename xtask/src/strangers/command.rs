@@ -25,7 +25,32 @@ grants = { publish = ["probe.*"], kv = ["probe"] }
 [tenants.acme.rules.probe]
 pattern = { type = [{ prefix = "probe." }] }
 targets = [{ plugin = "probe", retry = { attempts = 1 }, dead_letter = "dead" }]
+[tenants.acme.buses.audit]
+[tenants.acme.schemas.new]
+file = "new.json"
+type = "stranger.new"
+[tenants.acme.schemas.seven]
+file = "seven.json"
+type = "stranger.seven"
+bus = "audit"
 "#;
+
+/// Schemas that use what is hard to move into another document: references to the root, to anchors, to names with odd letters.
+const SCHEMAS: [(&str, &str); 2] = [
+    (
+        "new.json",
+        r##"{"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/new", "title": "New",
+        "type": "object", "properties": {"child": {"$ref": "#/$defs/a%20b~1c"}, "parent": {"$ref": "#"}, "list": {"prefixItems": [true],
+        "items": {"$ref": "#it"}}}, "dependentRequired": {"child": ["parent"]}, "unevaluatedProperties": false,
+        "$defs": {"a b/c": {"$anchor": "it", "type": "object", "properties": {"n": {"type": "integer", "exclusiveMinimum": 0}}}}}"##,
+    ),
+    (
+        "seven.json",
+        r##"{"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"child": {"$ref": "#/definitions/it"},
+        "list": {"items": [{"$ref": "#/definitions/it"}], "additionalItems": false}, "any": true},
+        "definitions": {"it": {"properties": {"n": {"type": "integer"}}, "if": {"required": ["n"]}, "then": true}}}"##,
+    ),
+];
 
 /// How long one answer may take.
 const ANSWER_S_MAX: Duration = Duration::from_secs(20);
@@ -47,6 +72,9 @@ enum Stranger {
     Pypi,
     /// The one of npm does the same.
     Npm,
+    /// The parser of AsyncAPI reads what a tenant's buses receive.
+    #[value(name = "asyncapi")]
+    AsyncApi,
     /// Looks for answers that /openapi.json does not describe.
     Schemathesis,
     /// Attacks by slow heads, slow bodies and slow reading, for about a minute.
@@ -90,6 +118,9 @@ impl Client {
 pub fn run(args: &Args) -> Result<()> {
     let tools = Tools::new(&cargo::workspace(&cargo::repository())?.target);
     let stage = Stage::lay_out(&std::env::temp_dir(), "wharf-strangers-", CONFIG, &guests::build()?)?;
+    for (name, schema) in SCHEMAS {
+        std::fs::write(stage.path().join(name), schema).with_context(|| format!("writing {name}"))?;
+    }
     let binary = binary::given_or_built(args.binary.as_deref(), Profile::Dev)?;
     let host = Host::start(&binary, &stage, ([127, 0, 0, 1], 0).into())?;
     let client = Client::new(&host.ready().url);
@@ -125,6 +156,10 @@ fn ask(stranger: Stranger, tools: &Tools, client: &Client) -> Result<String> {
         Stranger::Npm => {
             let sdk = tools.npm("cloudevents")?;
             said(Command::new("node").arg(scripts.join("npm.mjs")).arg(sdk).arg(client.url("")))
+        }
+        Stranger::AsyncApi => {
+            let parser = tools.npm("@asyncapi/parser")?;
+            said(Command::new("node").arg(scripts.join("asyncapi.mjs")).arg(parser).arg(client.url("")))
         }
         Stranger::Schemathesis => schemathesis(&tools.python()?, &scripts, client),
         Stranger::Slowhttptest => attack::run(&tools.debian("slowhttptest", "slowhttptest")?, client),

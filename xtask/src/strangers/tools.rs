@@ -15,7 +15,7 @@ use crate::guests::{apt, process};
 const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
 
 /// What is taken from npm.
-const NPM: [&str; 1] = ["cloudevents@10.0.0"];
+const NPM: [&str; 2] = ["cloudevents@10.0.0", "@asyncapi/parser@3.6.6"];
 
 /// Where tools are.
 pub struct Tools {
