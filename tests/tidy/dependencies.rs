@@ -20,6 +20,7 @@ const HEAD: &str = "| crate | may depend on |";
 /// Dependencies, by how their names begin, and the only crates that may have them.
 const FENCES: [(&str, &[&str]); 10] = [
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
+    ("wasmparser", &["wharf-inspect"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
@@ -32,8 +33,16 @@ const FENCES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 7] =
-    ["wharf-event", "wharf-pattern", "wharf-input", "wharf-schema", "wharf-delivery", "wharf-log", "wharf-state"];
+const WITHOUT_TOKIO: [&str; 8] = [
+    "wharf-event",
+    "wharf-pattern",
+    "wharf-input",
+    "wharf-schema",
+    "wharf-delivery",
+    "wharf-log",
+    "wharf-state",
+    "wharf-inspect",
+];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.
 const KNOWN_BUGS: &str = "mutations";

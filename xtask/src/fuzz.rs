@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::guests::cargo;
 
 /// Folders with fuzz targets, each a workspace of its own.
-const FOLDERS: [&str; 2] = ["host/input/fuzz", "host/pattern/fuzz"];
+const FOLDERS: [&str; 3] = ["host/input/fuzz", "host/pattern/fuzz", "registry/inspect/fuzz"];
 
 /// As cargo-fuzz has them.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

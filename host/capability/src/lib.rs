@@ -24,5 +24,5 @@ pub use bindings::{
 };
 pub use effects::Effects;
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
-pub use link::{OFFERED, link};
+pub use link::link;
 pub use spent::Spent;

@@ -1,4 +1,5 @@
-//! The one list of what this host offers to handlers.
+//! Everything that this host offers to handlers, linked. `wharf-inspect` has the list of it, and a test of `wharf-runtime`
+//! asks the linker for all that is there.
 //!
 //! Sockets are not in it: a component that imports them is refused by name when it is loaded.
 
@@ -10,19 +11,6 @@ use wasmtime_wasi::{
 };
 
 use crate::{Attempt, bindings, random};
-
-/// The packages that a handler may import, for people: an unknown import is answered with this list.
-pub const OFFERED: [&str; 9] = [
-    "wharf:plugin/publisher@0.1.0",
-    "wharf:plugin/counters@0.1.0",
-    "wasi:keyvalue/{store,atomics}@0.2.0-draft",
-    "wasi:config/store@0.2.0-rc.1",
-    "wasi:logging/logging@0.1.0-draft",
-    "wasi:clocks@0.2",
-    "wasi:random@0.2",
-    "wasi:io@0.2 and wasi:cli@0.2 (inert)",
-    "wasi:filesystem@0.2 (inert, no folders)",
-];
 
 /// Adds everything that this host offers to `linker`.
 ///

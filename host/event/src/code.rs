@@ -101,7 +101,9 @@ codes! {
     ComponentCoreModule "component-core-module" 400 "The file is a core module, not a component";
     ComponentPrecompiled "component-precompiled" 400 "The file is compiled code, which is never taken from outside";
     ComponentTooLarge "component-too-large" 413 "The component is larger than allowed";
+    ComponentBounds "component-bounds" 400 "The component has more of something than is allowed";
     ComponentInvalid "component-invalid" 400 "The component does not validate";
+    ComponentWasi "component-wasi" 400 "The component is made for a WASI that this host does not run";
     ComponentWorld "component-world" 400 "The component exports nothing that Wharf can run";
     ComponentImpure "component-impure" 400 "The component is a transform and imports a capability";
     ComponentImport "component-import" 400 "The component imports what there is not";

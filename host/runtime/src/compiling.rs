@@ -4,11 +4,9 @@
 //! which limits, is not decided here.
 
 use wasmtime::{Engine, component::Component};
+use wharf_inspect::{ComponentError, check};
 
-use crate::{
-    inspect::{self, ComponentError},
-    settings,
-};
+use crate::settings;
 
 /// Makes an artifact of a component that was checked: in another process, that is.
 pub trait Compile: Send + Sync {
@@ -24,7 +22,7 @@ pub trait Compile: Send + Sync {
 /// # Errors
 /// When the component is none, or not valid.
 pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    inspect::check(wasm)?;
+    check(wasm)?;
     let invalid = |error: wasmtime::Error| ComponentError::Invalid { problem: format!("{error:#}") };
     let engine = settings::compiler().and_then(|config| Engine::new(&config)).map_err(invalid)?;
     engine.precompile_component(wasm).map_err(invalid)

@@ -9,13 +9,13 @@ use wasmtime::{
     Engine,
     component::{Component, Linker},
 };
-use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, OFFERED, link};
+use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, link};
 use wharf_event::Digest;
+use wharf_inspect::{ComponentError, Kind, check};
 
 use crate::{
     cache::{ArtifactCache, CacheCounts},
     compiling::{Compile, load},
-    inspect::{self, ComponentError, Kind},
     limits::EPOCH_MS,
     release::{Prepared, Release, TransformRelease},
     settings::{Reset, config},
@@ -100,13 +100,13 @@ impl Runtime {
     /// When the component is none, is of the wrong world, or imports what this host does not offer
     /// or a transform may not have.
     pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, ComponentError> {
-        let kind = inspect::check(wasm)?;
+        let kind = check(wasm)?;
         let digest = Digest::of(wasm);
         let component = self.compiled(&digest, wasm)?;
         let instance = self
             .linker
             .instantiate_pre(&component)
-            .map_err(|error| ComponentError::Import { problem: format!("{error:#}"), offered: OFFERED.join(", ") })?;
+            .map_err(|error| ComponentError::Import { problem: format!("{error:#}") })?;
         let wrong = |error: wasmtime::Error| ComponentError::World { problem: format!("{error:#}") };
         Ok(match kind {
             Kind::Handler => {
@@ -169,4 +169,38 @@ fn tick(engine: &Engine) -> std::io::Result<std::sync::mpsc::Sender<()>> {
         }
     })?;
     Ok(ticking)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_inspect::OFFERS;
+
+    use super::*;
+    use crate::settings::config;
+
+    /// Releases of a series that are asked for.
+    const PATCHES: u32 = 32;
+
+    #[test]
+    fn what_is_offered_is_linked_and_what_is_known_not_to_be_is_not() {
+        let engine = Engine::new(&config(Reset::of_this_machine()).unwrap()).unwrap();
+        let mut linker = Linker::new(&engine);
+        link(&mut linker).unwrap();
+        // A linker takes nothing else under a name that it has.
+        let takes = |linker: &mut Linker<Attempt>, name: &str| linker.root().func_wrap(name, |_, ()| Ok(())).is_ok();
+        let mut is_linked = |path: &str, series: &str| {
+            let releases = (0..PATCHES).map(|patch| format!("{path}@{series}.{patch}"));
+            let names = std::iter::once(format!("{path}@{series}")).chain(releases);
+            names.filter(|name| !takes(&mut linker, name)).count() == 1
+        };
+        for offer in OFFERS {
+            for interface in offer.interfaces {
+                let path = format!("{}/{interface}", offer.package);
+                assert!(is_linked(&path, offer.version), "{path}@{}", offer.version);
+            }
+        }
+        for path in ["wasi:sockets/tcp", "wasi:http/outgoing-handler", "wasi:clocks/timezone", "wasi:cli/run"] {
+            assert!(!is_linked(path, "0.2"), "{path}");
+        }
+    }
 }

@@ -3,8 +3,11 @@
 /// What the limits of a plugin may be set to at most.
 pub use wharf_capability::limits as most;
 
-/// Bytes of a component.
-pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// What a component may have at most, which is looked at before it comes here.
+pub use wharf_inspect::limits::{
+    COMPONENT_BYTES_MAX, CORE_INSTANCES_MAX as CORE_INSTANCES_PER_COMPONENT, MEMORIES_MAX as MEMORIES_PER_COMPONENT,
+    TABLES_MAX as TABLES_PER_COMPONENT,
+};
 
 /// Bytes of compiled artifacts in the cache; beyond that the oldest go.
 pub const CACHE_BYTES_MAX: u64 = 1 << 30;
@@ -14,15 +17,6 @@ pub const ATTEMPTS_AT_A_TIME: u32 = 256;
 
 /// Bytes of one linear memory that the pool reserves room for; a plugin's own limit lies below it.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
-
-/// Linear memories of one component.
-pub const MEMORIES_PER_COMPONENT: u32 = 2;
-
-/// Core instances of one component.
-pub const CORE_INSTANCES_PER_COMPONENT: u32 = 16;
-
-/// Tables of one component.
-pub const TABLES_PER_COMPONENT: u32 = 8;
 
 /// Milliseconds between two looks at the CPU budget of running guests.
 pub const EPOCH_MS: u64 = 1;

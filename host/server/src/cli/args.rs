@@ -154,7 +154,7 @@ pub enum Command {
     Check(FileArgs),
     /// Show what a component is and what it can do
     #[command(after_help = "Example:\n  wharf inspect triage.wasm\n\n\
-        Exit status: 0 it is of a world that this host runs, 10 it is of another.")]
+        Exit status: 0 this host can run it, 10 it is of another world, or imports what there is not.")]
     Inspect {
         /// The component
         file: PathBuf,

@@ -1,13 +1,14 @@
 //! `wharf inspect`: what a component is and what it can do, from its file alone. No host is asked, nothing is compiled.
 //!
-//! Invariant: an import that is not recognised is told as such, never left out. That all of them link shows `wharf check`.
+//! Invariant: an import that is not recognised is told as such, never left out. That all of them have the types that this host gives
+//! them shows `wharf check`.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use wharf_event::{Code, Digest};
-use wharf_runtime::{Description, Import, Made, describe, limits::COMPONENT_BYTES_MAX};
+use wharf_inspect::{Capability, Description, Import, Made, Offered, describe, limits::COMPONENT_BYTES_MAX};
 
 use super::{
     error::{Exit, talk},
@@ -16,20 +17,6 @@ use super::{
     words::printable,
 };
 use crate::{compile::read_bounded, failure::Failure};
-
-/// What lies behind an interface, by how the interface's name begins: what it allows, and the grant that it needs.
-const CAPABILITIES: [(&str, &str, Option<&str>); 10] = [
-    ("wharf:plugin/publisher@", "publish events", Some("publish")),
-    ("wharf:plugin/counters@", "key-value buckets", Some("kv")),
-    ("wasi:keyvalue/", "key-value buckets", Some("kv")),
-    ("wasi:config/", "its own configuration", None),
-    ("wasi:logging/", "its own log", None),
-    ("wasi:clocks/", "the time", None),
-    ("wasi:random/", "random numbers", None),
-    ("wasi:cli/", INERT, None),
-    ("wasi:io/", INERT, None),
-    ("wasi:filesystem/", INERT, None),
-];
 
 /// Links for every plugin and does nothing.
 const INERT: &str = "nothing (inert here)";
@@ -59,10 +46,12 @@ struct Inspected {
     bytes: usize,
     digest: Digest,
     world: Option<&'static str>,
+    wasi: Option<String>,
     unfit: Option<Unfit>,
     language: Option<String>,
     tools: Vec<Tool>,
-    imports: Vec<Capability>,
+    needs: Vec<&'static str>,
+    imports: Vec<Allowance>,
     exports: Vec<String>,
 }
 
@@ -80,22 +69,21 @@ struct Tool {
 }
 
 #[derive(Serialize)]
-struct Capability {
+struct Allowance {
     interface: String,
     allows: &'static str,
     grant: Option<&'static str>,
 }
 
-impl Capability {
+impl Allowance {
     fn of(import: Import) -> Self {
-        let Import { interface, only_types } = import;
-        let found = CAPABILITIES.iter().find(|(begin, ..)| interface.starts_with(begin));
-        let (allows, grant) = match found {
-            _ if only_types => (TYPES, None),
-            Some((_, allows, grant)) => (*allows, *grant),
+        let (allows, grant) = match import.gives() {
+            _ if import.only_types => (TYPES, None),
+            Some(Offered::Capability(it)) => (it.allows(), it.is_granted().then_some(it.as_str())),
+            Some(Offered::Inert) => (INERT, None),
             None => (UNKNOWN, None),
         };
-        Self { interface, allows, grant }
+        Self { interface: import.interface, allows, grant }
     }
 }
 
@@ -113,7 +101,7 @@ pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
         out.document(&inspected)?;
     } else {
         lines(&inspected).iter().try_for_each(|line| out.line(line))?;
-        let row = |it: &Capability| {
+        let row = |it: &Allowance| {
             let grant = it.grant.map_or_else(String::new, |grant| format!("grants.{grant}"));
             [printable(&it.interface).into_owned(), it.allows.to_owned(), grant]
         };
@@ -132,17 +120,20 @@ pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
 }
 
 fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspected {
-    let Description { digest, bytes, world, imports, exports, languages, tools } = described;
+    let needs = described.needs().into_iter().map(Capability::as_str).collect();
+    let Description { digest, bytes, world, wasi, imports, exports, languages, tools } = described;
     let tool = |Made { name, version }| Tool { name, version };
     Inspected {
         file: file.display().to_string(),
         bytes,
         digest,
         world: world.ok(),
+        wasi: wasi.map(|level| level.to_string()),
         unfit,
         language: language(&languages, &tools),
         tools: tools.into_iter().map(tool).collect(),
-        imports: imports.into_iter().map(Capability::of).collect(),
+        needs,
+        imports: imports.into_iter().map(Allowance::of).collect(),
         exports,
     }
 }
@@ -165,6 +156,8 @@ fn lines(inspected: &Inspected) -> Vec<String> {
         ("bytes", inspected.bytes.to_string()),
         ("digest", inspected.digest.to_string()),
         ("world", inspected.world.unwrap_or("none that this host runs").to_owned()),
+        ("wasi", inspected.wasi.clone().unwrap_or_else(|| "none".to_owned())),
+        ("needs", if inspected.needs.is_empty() { "nothing".to_owned() } else { inspected.needs.join(", ") }),
         ("language", inspected.language.clone().unwrap_or_else(unknown)),
         ("made by", if tools.is_empty() { unknown() } else { tools.join(", ") }),
         ("exports", if inspected.exports.is_empty() { "nothing".to_owned() } else { inspected.exports.join(", ") }),
@@ -187,8 +180,8 @@ mod tests {
             ("wasi:sockets/tcp@0.2.6", false, UNKNOWN, None),
         ];
         for (interface, only_types, allows, grant) in cases {
-            let capability = Capability::of(Import { interface: interface.to_owned(), only_types });
-            assert_eq!((capability.allows, capability.grant), (allows, grant), "{interface}");
+            let found = Allowance::of(Import { interface: interface.to_owned(), only_types });
+            assert_eq!((found.allows, found.grant), (allows, grant), "{interface}");
         }
     }
 

@@ -72,6 +72,12 @@ fn inspect_tells_what_a_component_is_and_what_it_may_do() {
     );
     let bytes = std::fs::read(guest("probe")).unwrap();
     assert_eq!(found["bytes"], bytes.len());
+    assert!(found["wasi"].is_null(), "it imports drafts only: {said}");
+    let needs = found["needs"].as_array().unwrap();
+    assert!(
+        needs.contains(&"kv".into()) && needs.contains(&"publish".into()) && !needs.contains(&"http".into()),
+        "{said}"
+    );
     let imports = found["imports"].as_array().unwrap();
     let grants: std::collections::BTreeSet<_> = imports.iter().filter_map(|import| import["grant"].as_str()).collect();
     assert_eq!(grants.into_iter().collect::<Vec<_>>(), ["kv", "publish"]);
@@ -79,6 +85,7 @@ fn inspect_tells_what_a_component_is_and_what_it_may_do() {
     assert_eq!(json(&inspect("transform-probe").1)["world"], "wharf:plugin/event-transform");
     let (status, said, talk) = inspect("impure-transform");
     assert_eq!((status, &json(&said)["unfit"]["code"]), (10, &"component-impure".into()));
+    assert_eq!((&json(&said)["wasi"], &json(&said)["needs"]), (&"0.2.6".into(), &serde_json::json!(["random"])));
     assert!(talk.contains("error[component-impure]"), "{talk}");
     site.write("text.wasm", "no component");
     let (status, said, talk) = run(&site, "inspect text.wasm");

@@ -8,14 +8,12 @@ use wasmparser::{
     types::{Types, TypesRef},
 };
 
-/// Packages that link for every component and do nothing.
-const INERT: [&str; 3] = ["wasi:cli/", "wasi:io/", "wasi:filesystem/"];
+use crate::offers::{OFFERS, Offered};
 
-/// The first of these imports that is a capability.
-pub(crate) fn first_capability(types: &Types, imports: &[String]) -> Option<String> {
-    let is_capability =
-        |name: &&String| !INERT.iter().any(|package| name.starts_with(package)) && !imports_only_types(types, name);
-    imports.iter().find(is_capability).cloned()
+/// Whether an import is of a package that links for every component and does nothing.
+pub(crate) fn is_inert(import: &str) -> bool {
+    let package = import.split_once('/').map_or(import, |(package, _)| package);
+    OFFERS.iter().any(|offer| offer.package == package && offer.gives == Offered::Inert)
 }
 
 /// Whether a component imports only types of the interface that it imports under this name.
@@ -24,6 +22,7 @@ pub(crate) fn imports_only_types(types: &Types, name: &str) -> bool {
     item.is_some_and(|item| is_only_types(types.as_ref(), &item.ty))
 }
 
+/// It walks a type as often as it is named; the validator bounds that by how large a type may be in all.
 fn is_only_types(types: TypesRef<'_>, ty: &ComponentEntityType) -> bool {
     match ty {
         ComponentEntityType::Type { .. } => true,

@@ -1,0 +1,269 @@
+//! What can be said of a component without compiling it, cheapest first, each finding with its own code.
+//!
+//! The order: its size, its first bytes, its parts counted, its types validated, its WASI, its world, its imports. Invariant: a later look
+//! takes for granted what an earlier one found, and no look repeats another.
+
+use wasmparser::{Encoding, Parser, Payload, Validator};
+
+use crate::{
+    error::ComponentError,
+    limits::{COMPONENT_BYTES_MAX, NAMES_TOLD},
+    names::{InterfaceName, of_wasi_3},
+    offers::find,
+    outline::Outline,
+    pure,
+};
+
+/// The package of the worlds.
+const PACKAGE: &str = "wharf:plugin";
+
+/// The series of its releases that this host runs.
+const SERIES: &str = "0.1";
+
+/// What files of machine code begin with; in the engine's artifacts the byte at `ELF_OS_AT` says whose they are.
+const ELF: &[u8] = b"\x7fELF";
+
+/// Where an ELF file names its system.
+const ELF_OS_AT: usize = 7;
+
+/// The number that the engine took there.
+const ELF_OS_OF_ENGINE: u8 = 200;
+
+/// Which world a component is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `event-handler`.
+    Handler,
+    /// `event-transform`.
+    Transform,
+}
+
+impl Kind {
+    /// The world's name, without a version.
+    #[must_use]
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Handler => "wharf:plugin/event-handler",
+            Self::Transform => "wharf:plugin/event-transform",
+        }
+    }
+}
+
+/// A component that was read and is valid; whether it fits here is not said yet.
+pub(crate) struct Read {
+    pub outline: Outline,
+    /// For each of its imports, whether it imports more of it than types.
+    pub used: Vec<bool>,
+}
+
+/// Which world a component is of, if this host can run it.
+///
+/// # Errors
+/// When it cannot.
+pub fn check(wasm: &[u8]) -> Result<Kind, ComponentError> {
+    read(wasm)?.fit()
+}
+
+pub(crate) fn read(wasm: &[u8]) -> Result<Read, ComponentError> {
+    if wasm.len() > COMPONENT_BYTES_MAX {
+        return Err(ComponentError::TooLarge { bytes: wasm.len() });
+    }
+    if wasm.starts_with(ELF) && wasm.get(ELF_OS_AT) == Some(&ELF_OS_OF_ENGINE) {
+        return Err(ComponentError::Precompiled);
+    }
+    if !wasm.starts_with(b"\0asm") {
+        return Err(ComponentError::NotWasm);
+    }
+    match Parser::new(0).parse_all(wasm).next() {
+        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => return Err(ComponentError::CoreModule),
+        Some(Err(error)) => return Err(error.into()),
+        _ => {}
+    }
+    let outline = Outline::of(wasm)?;
+    // It may use what this validator does not know; then that is not what is wrong with it.
+    let types =
+        Validator::new().validate_all(wasm).map_err(|error| wasi_3(&outline).unwrap_or_else(|| error.into()))?;
+    let used = outline.imports.iter().map(|import| !pure::imports_only_types(&types, import)).collect();
+    Ok(Read { outline, used })
+}
+
+fn wasi_3(outline: &Outline) -> Option<ComponentError> {
+    of_wasi_3(outline.names()).map(|name| ComponentError::Wasi { interface: name.clone() })
+}
+
+impl Read {
+    /// The world that it is of, or why this host does not run it.
+    pub(crate) fn fit(&self) -> Result<Kind, ComponentError> {
+        if let Some(error) = wasi_3(&self.outline) {
+            return Err(error);
+        }
+        let kind = self.world()?;
+        let used = || self.outline.imports.iter().zip(&self.used).filter(|(_, used)| **used).map(|(import, _)| import);
+        if kind == Kind::Transform
+            && let Some(import) = used().find(|import| !pure::is_inert(import))
+        {
+            return Err(ComponentError::Impure { import: import.clone() });
+        }
+        let unknown: Vec<_> = used().filter(|import| find(import).is_none()).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(kind);
+        }
+        Err(ComponentError::Import { problem: format!("there is no {}", listed(&unknown)) })
+    }
+
+    fn world(&self) -> Result<Kind, ComponentError> {
+        let exports = &self.outline.exports;
+        let has = |interface: &str| {
+            let is_it = |it: InterfaceName<'_>| it.package == PACKAGE && it.interface == interface && it.is_of(SERIES);
+            exports.iter().filter_map(|name| InterfaceName::parse(name)).any(is_it)
+        };
+        let world = |problem| Err(ComponentError::World { problem });
+        match (has("handler"), has("transformer")) {
+            (true, false) => Ok(Kind::Handler),
+            (false, true) => Ok(Kind::Transform),
+            (true, true) => world("it exports a handler and a transformer; make two components of it".to_owned()),
+            (false, false) => {
+                let names: Vec<_> = exports.iter().map(String::as_str).collect();
+                let found = if names.is_empty() { "nothing".to_owned() } else { listed(&names) };
+                world(format!(
+                    "it exports {found}, and neither {PACKAGE}/handler@{SERIES}.0 nor {PACKAGE}/transformer@{SERIES}.0"
+                ))
+            }
+        }
+    }
+}
+
+/// The first of these names, and how many there are beside.
+fn listed(names: &[&str]) -> String {
+    let told = names.iter().take(NAMES_TOLD).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_TOLD) {
+        0 => told,
+        left => format!("{told} and {left} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_event::Code;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_wrong_bytes_has_its_own_code() {
+        let cases: [(&[u8], Code); 8] = [
+            (b"", Code::ComponentNotWasm),
+            (b"#!/bin/sh", Code::ComponentNotWasm),
+            (b"\x7fELF\x02\x01\x01\x03", Code::ComponentNotWasm),
+            (b"\x7fELF\x02\x01\x01\xc8", Code::ComponentPrecompiled),
+            (b"\0asm\x01\0\0\0", Code::ComponentCoreModule),
+            (b"\0asm", Code::ComponentInvalid),
+            (b"\0asm\x0d\0\x01\0\xff\xff", Code::ComponentInvalid),
+            (b"\0asm\x0d\0\x01\0", Code::ComponentWorld),
+        ];
+        for (bytes, code) in cases {
+            assert_eq!(check(bytes).unwrap_err().code(), code, "{bytes:?}");
+        }
+    }
+
+    /// A section of that number; everything in these tests is shorter than 128 bytes.
+    fn section(number: u8, items: &[&[u8]]) -> Vec<u8> {
+        let body = [&[1], items.concat().as_slice()].concat();
+        [&[number, u8::try_from(body.len()).unwrap()], body.as_slice()].concat()
+    }
+
+    fn name(name: &str) -> Vec<u8> {
+        [&[0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat()
+    }
+
+    /// A component that imports an interface and exports an empty instance of each of these names.
+    fn component(import: &str, interface: &[u8], exports: &[&str]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        bytes.extend(section(7, &[interface]));
+        bytes.extend(section(10, &[&name(import), &[5, 0]]));
+        for (n, export) in (1..).zip(exports) {
+            bytes.extend(section(5, &[&[1, 0]]));
+            // An export is an instance too, so each takes two numbers.
+            bytes.extend(section(11, &[&name(export), &[5, 2 * n - 1, 0]]));
+        }
+        bytes
+    }
+
+    /// An interface with one function, and one with one type.
+    const FUNCTION: &[u8] = b"\x42\x02\x01\x40\0\x01\0\x04\0\x01f\x01\0";
+    const TYPE: &[u8] = b"\x42\x02\x01\x73\x04\0\x01t\x03\0\0";
+
+    #[test]
+    fn a_transform_imports_types_and_what_is_inert_and_nothing_else() {
+        let transform = ["wharf:plugin/transformer@0.1.0"];
+        let cases = [
+            ("wharf:plugin/types@0.1.0", TYPE, true),
+            ("wasi:clocks/wall-clock@0.2.6", TYPE, true),
+            ("wasi:cli/stderr@0.2.6", FUNCTION, true),
+            ("wasi:io/streams@0.2.6", FUNCTION, true),
+            ("wasi:filesystem/preopens@0.2.6", FUNCTION, true),
+            ("wasi:clocks/wall-clock@0.2.6", FUNCTION, false),
+            ("wasi:random/random@0.2.6", FUNCTION, false),
+            ("wasi:climate/sensor@0.2.6", FUNCTION, false),
+            ("wharf:plugin/publisher@0.1.0", FUNCTION, false),
+        ];
+        for (import, interface, is_pure) in cases {
+            let checked = check(&component(import, interface, &transform));
+            let expected =
+                if is_pure { Ok(Kind::Transform) } else { Err(ComponentError::Impure { import: import.to_owned() }) };
+            assert_eq!(checked, expected, "{import}");
+            let handler = check(&component(import, interface, &["wharf:plugin/handler@0.1.0"]));
+            let unknown = interface == FUNCTION && import.starts_with("wasi:climate/");
+            match handler {
+                Ok(kind) => assert!(kind == Kind::Handler && !unknown, "{import}"),
+                Err(error) => assert!(unknown && error.code() == Code::ComponentImport, "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_component_is_a_handler_or_a_transform_and_not_both() {
+        let both = ["wharf:plugin/handler@0.1.0", "wharf:plugin/transformer@0.1.0"];
+        for (exports, said) in [(&both[..], "make two components of it"), (&[][..], "it exports nothing")] {
+            let error = check(&component("wharf:plugin/types@0.1.0", TYPE, exports)).unwrap_err();
+            assert_eq!(error.code(), Code::ComponentWorld);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_import_that_there_is_not_is_named_with_what_there_is() {
+        for import in ["wasi:sockets/tcp@0.2.6", "wasi:keyvalue/store@0.2.0-draft2", "wharf:plugin/publisher@0.2.0"] {
+            let error = check(&component(import, FUNCTION, &["wharf:plugin/handler@0.1.0"])).unwrap_err();
+            assert_eq!(error.code(), Code::ComponentImport);
+            let said = error.to_string();
+            assert!(
+                said.contains(&format!("there is no {import}; this host offers wharf:plugin/publisher@0.1")),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_component_for_wasi_0_3_or_for_another_series_of_the_worlds_is_told_so() {
+        let handler = ["wharf:plugin/handler@0.1.0"];
+        for (import, interface) in [("wasi:clocks/types@0.3.0", TYPE), ("wasi:cli/run@0.3.0-rc-2025-09-16", FUNCTION)] {
+            let error = check(&component(import, interface, &handler)).unwrap_err();
+            assert_eq!(error, ComponentError::Wasi { interface: import.to_owned() });
+            assert_eq!(error.code(), Code::ComponentWasi);
+        }
+        assert_eq!(
+            check(&component("wharf:plugin/types@0.1.0", TYPE, &["wharf:plugin/handler@0.1.9"])),
+            Ok(Kind::Handler)
+        );
+        let error = check(&component("wharf:plugin/types@0.1.0", TYPE, &["wharf:plugin/handler@0.2.0"])).unwrap_err();
+        assert!(error.code() == Code::ComponentWorld && error.to_string().contains("handler@0.2.0"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_lists_a_few_names() {
+        let names: Vec<_> = (0..12).map(|n| n.to_string()).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        assert_eq!(listed(&names), "0, 1, 2, 3, 4, 5, 6, 7 and 4 more");
+        assert_eq!(listed(&names[..2]), "0, 1");
+    }
+}
