@@ -18,9 +18,10 @@ use crate::sources::repository;
 const HEAD: &str = "| crate | may depend on |";
 
 /// Dependencies, by how their names begin, and the only crates that may have them.
-const FENCES: [(&str, &[&str]); 10] = [
+const FENCES: [(&str, &[&str]); 11] = [
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("wasmparser", &["wharf-inspect"]),
+    ("ed25519", &["wharf-signature"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
@@ -33,7 +34,7 @@ const FENCES: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 8] = [
+const WITHOUT_TOKIO: [&str; 9] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",
@@ -42,6 +43,7 @@ const WITHOUT_TOKIO: [&str; 8] = [
     "wharf-log",
     "wharf-state",
     "wharf-inspect",
+    "wharf-signature",
 ];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.

@@ -107,6 +107,12 @@ codes! {
     ComponentWorld "component-world" 400 "The component exports nothing that Wharf can run";
     ComponentImpure "component-impure" 400 "The component is a transform and imports a capability";
     ComponentImport "component-import" 400 "The component imports what there is not";
+    SignatureMissing "signature-missing" 403 "The release is not signed, and it has to be";
+    SignatureWrong "signature-wrong" 403 "A signature of the release is wrong";
+    SignatureInvalid "signature-invalid" 400 "The text is no signature";
+    SigningKeyUnknown "signing-key-unknown" 403 "The release is signed by a key that is not registered";
+    SigningKeyRevoked "signing-key-revoked" 403 "The release is signed by a key that was revoked";
+    SigningKeyInvalid "signing-key-invalid" 400 "The text is no key that signs releases";
     FolderLocked "folder-locked" 409 "Another host uses this data folder";
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";
     FolderVersion "folder-version" 500 "The data folder was written by another version of Wharf";

@@ -30,5 +30,7 @@ pub use event::{Data, Event};
 pub use http::Mode;
 pub use json::batch_from_json;
 pub use media::is_json;
-pub use names::{BucketName, BusName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName, TenantName};
+pub use names::{
+    BucketName, BusName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
+};
 pub use position::{Position, PositionError};

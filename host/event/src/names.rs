@@ -139,6 +139,8 @@ name_type! {
     BucketName = "bucket";
     /// A queue of a tenant, dead-letter queues among them.
     QueueName = "queue";
+    /// A key that signs a tenant's releases.
+    SigningKeyName = "signing key";
 }
 
 /// A plugin's own dead-letter queue and its own bucket have its name: all names have one grammar.

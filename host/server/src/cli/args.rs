@@ -13,6 +13,7 @@ use super::{
     plugin::{PluginCommand, PromoteArgs, RollbackArgs},
     rules::RulesCommand,
     schema::SchemaCommand,
+    signing::{KeyCommand, SignArgs, VerifyArgs},
 };
 use crate::{config::parse_duration, logging::LogFormat};
 
@@ -159,6 +160,21 @@ pub enum Command {
         /// The component
         file: PathBuf,
     },
+    /// Make keys that sign releases
+    #[command(after_help = "Example:\n  wharf key generate --out release.pem > release.pub")]
+    Key {
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Sign a component
+    #[command(after_help = "Example:\n  wharf sign triage.wasm --key release.pem\n\n\
+        The signature is written beside it, to triage.wasm.sig.")]
+    Sign(SignArgs),
+    /// Check the signatures of a component
+    #[command(after_help = "Example:\n  wharf verify triage.wasm --key release.pub\n\n\
+        Exit status: 0 it is signed by this key, 10 it is not.")]
+    Verify(VerifyArgs),
     /// Print the completions of a shell
     #[command(after_help = "Example:\n  wharf completions bash > /etc/bash_completion.d/wharf")]
     Completions {

@@ -35,6 +35,7 @@ mod run;
 mod schema;
 mod send;
 mod session;
+mod signing;
 mod stats;
 mod tail;
 mod top;

@@ -14,7 +14,7 @@ use super::{
     events, explain, groups, inspect, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schema, send, stats, tail, top,
+    plugin, rules, schema, send, signing, stats, tail, top,
 };
 use crate::{compiler, dev, serve};
 
@@ -48,6 +48,9 @@ pub fn run() -> ExitCode {
         }
         Command::Match => match_lines::run().map(Into::into).map_err(Into::into),
         Command::Inspect { file } => inspect::run(&file, &mut Output::new(global.output)).map(Into::into),
+        Command::Key { command } => signing::key(&command, &mut Output::new(global.output)).map(Into::into),
+        Command::Sign(args) => signing::sign(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Verify(args) => signing::verify(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Completions { shell } => {
             completions::completions(shell, &mut Output::new(global.output)).map(Into::into)
         }
@@ -116,6 +119,9 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Match
         | Command::Check(_)
         | Command::Inspect { .. }
+        | Command::Key { .. }
+        | Command::Sign(_)
+        | Command::Verify(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(Exit::Success),
     }

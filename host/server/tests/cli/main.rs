@@ -15,3 +15,4 @@ mod commands;
 mod failures;
 mod scripted;
 mod sending;
+mod signing;

@@ -17,6 +17,13 @@ use crate::host::{Host, Site, guest, wharf};
 /// Commands whose stdout is no JSON document of a shape of their own: scripts, pages of the manual, the schema.
 const OTHERS: [&str; 3] = ["completions", "man", "config schema"];
 
+/// A key that signs releases, of 32 bytes that are 1.
+const KEY_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n\
+    -----END PRIVATE KEY-----\n";
+
+/// Its public part.
+const KEY_PUBLIC: &str = "ed25519:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=";
+
 /// The kind of a value; of what is in it too.
 fn shape(value: &Value) -> Value {
     match value {
@@ -197,6 +204,17 @@ fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     say("schema validate", "schema validate old.json -", &format!("{event}\nbroken\n"));
 }
 
+/// A file is signed by a key, and is not before.
+fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
+    site.write("p.wasm", b"\0asm");
+    site.write("key.pem", KEY_PEM);
+    say("key generate", "key generate --out made.pem", "");
+    let verify = format!("verify p.wasm --key {KEY_PUBLIC}");
+    for (name, line) in [("verify", verify.as_str()), ("sign", "sign p.wasm --key key.pem"), ("verify", &verify)] {
+        say(name, line, "");
+    }
+}
+
 #[test]
 fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     let site = with_schema();
@@ -239,6 +257,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     ] {
         say(name, line, "");
     }
+    signed(&site, &mut say);
     say("rules explain", "rules explain -e -", &event);
     let asked = format!(r#"{{"pattern": {{"type": ["probe.increment"]}}, "event": {event}}}"#);
     say("match", "match", &format!("{asked}\nbroken\n"));
