@@ -18,7 +18,7 @@ use crate::sources::repository;
 const HEAD: &str = "| crate | may depend on |";
 
 /// Dependencies, by how their names begin, and the only crates that may have them.
-const FENCES: [(&str, &[&str]); 11] = [
+const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("wasmparser", &["wharf-inspect"]),
     ("ed25519", &["wharf-signature"]),
