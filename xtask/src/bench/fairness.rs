@@ -200,7 +200,7 @@ fn one(
         }
     }
     let events = u64::from(args.rate) * u64::from(args.seconds);
-    let late = post(&url, events, args.rate, interrupt)?;
+    let late = post(&url, events, args.rate, order, interrupt)?;
     poll::until("the neighbour's events to be settled", DRAIN_S_MAX, interrupt, || {
         let counted: i64 = api.counters()?.values().flat_map(|keys| keys.values()).sum();
         Ok((u64::try_from(counted) == Ok(events)).then_some(()))
@@ -213,7 +213,13 @@ fn one(
 }
 
 /// Posts events at a rate, each at its time. Gives what the latest of them was late by.
-fn post(url: &str, events: u64, rate: u32, interrupt: &Interrupt) -> Result<Duration> {
+pub(super) fn post(
+    url: &str,
+    events: u64,
+    rate: u32,
+    event: impl Fn(u64) -> String + Sync,
+    interrupt: &Interrupt,
+) -> Result<Duration> {
     let start = Instant::now();
     let client = |first: u64| -> Result<Duration> {
         let (api, mut latest) = (Api::new(url), Duration::ZERO);
@@ -222,7 +228,7 @@ fn post(url: &str, events: u64, rate: u32, interrupt: &Interrupt) -> Result<Dura
             let due = Duration::from_nanos(n * 1_000_000_000 / u64::from(rate));
             poll::pause(due.saturating_sub(start.elapsed()));
             latest = latest.max(start.elapsed().saturating_sub(due));
-            match api.post(&order(n))? {
+            match api.post(&event(n))? {
                 Answer::Accepted(_) => {}
                 Answer::Busy => bail!("the host was busy"),
                 Answer::Refused(why) => bail!("the host refused an event: {why}"),
@@ -243,7 +249,8 @@ fn sleeper(n: usize) -> String {
     format!(r#"{{"specversion":"1.0","id":"sleeper-{n}","source":"bench","type":"hostile.sleep"}}"#)
 }
 
-fn order(n: u64) -> String {
+/// An order that names one of the keys.
+pub(super) fn order(n: u64) -> String {
     let key = n % super::load::KEYS;
     format!(
         r#"{{"specversion":"1.0","id":"order-{n}","source":"bench","type":"order.placed","datacontenttype":"application/json","data":{{"key":"customer-{key:04}","order":{n}}}}}"#

@@ -5,6 +5,7 @@
 //!
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
+mod canary;
 mod cpu;
 mod fairness;
 mod invoke;
@@ -18,6 +19,7 @@ mod peer;
 mod redis;
 mod rules;
 mod streams;
+mod swap;
 
 use std::fs;
 use std::io::Write as _;
@@ -43,6 +45,10 @@ pub enum Bench {
     Invoke(invoke::Args),
     /// A counting plugin's latency, without and with a neighbour that sleeps before a backlog.
     Fairness(fairness::Args),
+    /// A release on trial that fails one event of twenty, until the host takes it back.
+    Canary(canary::Args),
+    /// A thousand changes of a plugin's release amid a steady stream of events.
+    Swap(swap::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -63,6 +69,8 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Redis(args) => redis::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Rules(args) => rules::run(args),
+        Bench::Canary(args) => canary::run(args),
+        Bench::Swap(args) => swap::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Pattern(args) => pattern::run(args),

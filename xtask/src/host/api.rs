@@ -12,8 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use ureq::Agent;
-use ureq::http::StatusCode;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
 
 use super::view::{Admission, Event, FeedItem, Letter, Stats};
 use crate::tally::Counters;
@@ -183,7 +183,19 @@ impl Api {
         Ok(lines.map(|line| Ok(serde_json::from_str(&line.context("reading the feed")?)?)))
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+    /// Puts a body in its place.
+    pub(super) fn put(&self, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
+        let request = self.agent.put(format!("{}{path}", self.base)).content_type(media_type);
+        done(path, request.send(body)?)
+    }
+
+    /// Posts a JSON document.
+    pub(super) fn post_json(&self, path: &str, body: &serde_json::Value) -> Result<()> {
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        done(path, request.send(body.to_string())?)
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let mut response = self.agent.get(format!("{}{path}", self.base)).call()?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
         if response.status() != StatusCode::OK {
@@ -191,6 +203,17 @@ impl Api {
         }
         serde_json::from_str(&body).with_context(|| format!("GET {path}: not the JSON that was expected"))
     }
+}
+
+/// Whether what was asked was done.
+fn done(path: &str, mut response: Response<Body>) -> Result<()> {
+    if !response.status().is_success() {
+        let body = response.body_mut().read_to_string().unwrap_or_default();
+        bail!("{path}: {}: {body}", response.status());
+    }
+    // The connection is used again only when the answer was read.
+    response.body_mut().read_to_string()?;
+    Ok(())
 }
 
 /// A text as a value in a query.

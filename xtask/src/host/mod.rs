@@ -7,6 +7,7 @@
 pub mod api;
 pub mod binary;
 pub mod child;
+pub mod releases;
 pub mod stage;
 pub mod view;
 

@@ -115,6 +115,13 @@ pub struct Attempt {
     pub attempt: u32,
     /// How it ended.
     pub outcome: Outcome,
+    /// The release that it was made with; none if there was none.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// When it was settled, in RFC 3339.
+    pub time: String,
+    /// How long it ran.
+    pub duration_us: u64,
 }
 
 /// How an attempt ended.
