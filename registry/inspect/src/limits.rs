@@ -9,8 +9,8 @@ pub const MEMORIES_MAX: u32 = 2;
 /// Tables that its modules define.
 pub const TABLES_MAX: u32 = 8;
 
-/// Core instances that it makes of modules.
-pub const CORE_INSTANCES_MAX: u32 = 16;
+/// Core instances that it makes of modules. A Python component has 42, one for each library in it; an attempt may have no more than this.
+pub const CORE_INSTANCES_MAX: u32 = 64;
 
 /// Core modules in it.
 pub const MODULES_MAX: u32 = 100;
