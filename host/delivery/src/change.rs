@@ -93,10 +93,10 @@ impl ObjectName {
         Some((plugin.parse().ok()?, format!("sha256:{hex}").parse().ok()?))
     }
 
-    /// The digest in the name of an object of that kind, if it is a release.
+    /// The digest in a release's name.
     #[must_use]
-    pub fn release_in(kind: ObjectKind, name: &str) -> Option<Digest> {
-        let (_, hex) = name.split_once('/').filter(|_| kind == ObjectKind::Release)?;
+    pub fn release_in(name: &str) -> Option<Digest> {
+        let (_, hex) = name.split_once('/')?;
         format!("sha256:{hex}").parse().ok()
     }
 }

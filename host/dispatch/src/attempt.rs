@@ -111,8 +111,25 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
     let Some(Picked { handler, trial }) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
         return Err(Stuck::Failed(failure(Code::Internal, "its release is not ready; that is a defect".to_owned())));
     };
+    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &handler), (received, trial)).await;
+    // It was the release's attempt, though it comes to no verdict.
+    if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, trial, waiting.row.attempts) {
+        let of = (&waiting.row.tenant, &waiting.row.target.plugin);
+        attempts.trials.count(of, (since_ms, handler.digest()), true, 0);
+    }
+    ended
+}
+
+/// Lets a release handle an event, as often as others change what it reads, and settles.
+async fn handle(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    slot: &Arc<Slot>,
+    (rules, plugin, handler): (&RuleSet, &Plugin, &Arc<dyn Handler>),
+    (received, trial): (Event, Option<u64>),
+) -> Result<(), Stuck> {
     let Passed { event: passed, took: transforming, details: used } =
-        transform::pass(attempts, waiting, &rules, &received).await;
+        transform::pass(attempts, waiting, rules, &received).await;
     let event = match passed {
         Ok(event) => event,
         Err(verdict) => {
@@ -125,7 +142,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, &rules, (&plugin, &handler), (&received, &event), held.is_some()).await?;
+            invoke(attempts, waiting, rules, (plugin, handler), (&received, &event), held.is_some()).await?;
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {

@@ -171,13 +171,16 @@ impl RuleSet {
         Self { shelf, ..self }
     }
 
-    /// The same rule set under the version that the log gave to the configuration, for all tenants.
+    /// The same rule set under the version that the log gave to the configuration. It is each tenant's too, but for those whose
+    /// objects changed since: `later` knows of them.
     #[must_use]
-    pub(crate) fn with_version(mut self, version: u64) -> Self {
-        self.version = version;
+    pub(crate) fn with_version(mut self, version: u64, later: impl Fn(&TenantName) -> u64) -> Self {
+        (self.version, self.configured) = (version, version);
         let names: Vec<_> = self.tenants.keys().cloned().collect();
         for name in names {
-            self.date(&name, version);
+            let of = version.max(later(&name));
+            self.version = self.version.max(of);
+            self.date(&name, of);
         }
         self
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wharf_delivery::{
     Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectWish, Refused, Request, RulesRow,
+    limits::CHANGES_MAX,
 };
 use wharf_event::TenantName;
 
@@ -64,14 +65,16 @@ impl Dispatcher {
         let document = serde_json::to_vec(rules.document()).map_err(failed)?;
         let rules = self.with_objects(rules.on_shelf(self.attempts.shelf.clone())).await?;
         let in_force = self.read(|state| RulesRow::get(state, &[])).await?.map_err(failed)?;
-        let version = match in_force {
-            Some(row) if row.document == document => row.version,
+        let before = self.rules();
+        let (version, is_new) = match in_force {
+            Some(row) if row.document == document => (row.version, false),
             _ => match self.ask(Request::Configure(ConfigureRequest { document: document.into() })).await? {
-                Answer::Configured { version } => version,
+                Answer::Configured { version } => (version, true),
                 _ => return Err(AskError::Stopping.into()),
             },
         };
-        self.use_rules(rules.with_version(version));
+        // What changed since an equal configuration came into force is still the newest that the sequencer knows.
+        self.use_rules(rules.with_version(version, |tenant| if is_new { 0 } else { before.version_of(tenant) }));
         Ok(version)
     }
 
@@ -104,6 +107,7 @@ impl Dispatcher {
     }
 
     async fn changed(&self, tenant: TenantName, wishes: Vec<ObjectWish>) -> Result<Changed, ChangeError> {
+        assert!(wishes.len() <= CHANGES_MAX, "whoever asks keeps a request's changes within bounds");
         let _turn = self.attempts.configuring.write().await;
         let now = |wish: &ObjectWish| (wish.kind, wish.name.clone(), wish.document.clone());
         let objects: Vec<_> = wishes.iter().map(now).collect();

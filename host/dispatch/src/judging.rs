@@ -78,7 +78,7 @@ impl Dispatcher {
             Judgement::Aborts { reason } => (false, reason),
         };
         let release = canary.release.short();
-        self.edit_plugin(tenant, name, |object| {
+        self.edit_plugin(tenant, name, &[], |object| {
             let Some(channels) = &mut object.channels else { return Ok(()) };
             // Somebody changed them since they were judged: what is there now is judged next time.
             if channels.canary() != Some(&canary) {
@@ -116,7 +116,8 @@ impl Dispatcher {
         (Cause::Judgement, judge(canary, &on_canary, &on_stable, now_ms))
     }
 
-    /// Changes a plugin that is a control object, on what it is at that moment, and gives it with its version.
+    /// Changes a plugin that is a control object, on what it is at that moment, and gives it with its version. What is wished
+    /// `beside` has to come about too.
     ///
     /// # Errors
     /// When there is none, `edit` refuses, or it cannot be put to use.
@@ -124,6 +125,7 @@ impl Dispatcher {
         &self,
         tenant: &TenantName,
         plugin: &PluginName,
+        beside: &[ObjectWish],
         edit: impl Fn(&mut PluginObject) -> Result<(), ChannelError>,
     ) -> Result<(PluginObject, Position), EditError> {
         let name = ObjectName::from(plugin);
@@ -139,7 +141,8 @@ impl Dispatcher {
             let expected = Expected::Version(found.version);
             let wish =
                 ObjectWish { kind: ObjectKind::Plugin, name: name.clone(), document: Some(document.into()), expected };
-            match self.change(tenant, vec![wish]).await {
+            let wishes = std::iter::once(wish).chain(beside.iter().cloned()).collect();
+            match self.change(tenant, wishes).await {
                 Ok(changed) => {
                     let version = changed.objects.first().and_then(|fate| fate.version()).unwrap_or(found.version);
                     return Ok((object, version));

@@ -92,6 +92,8 @@ pub(crate) struct Tenant {
 #[derive(Clone, Default)]
 pub struct RuleSet {
     pub(crate) version: u64,
+    /// The version of the configuration.
+    pub(crate) configured: u64,
     pub(crate) document: Arc<Document>,
     pub(crate) tenants: HashTrieMapSync<TenantName, Arc<Tenant>>,
     pub(crate) shelf: Shelf,
@@ -104,10 +106,11 @@ impl RuleSet {
         self.version
     }
 
-    /// The version that a tenant's part has: changes of others leave it as it is. 0 where there is no such tenant.
+    /// The version that a tenant's part has: changes of others leave it as it is. That of the configuration where there is no such
+    /// tenant.
     #[must_use]
     pub fn version_of(&self, tenant: &TenantName) -> u64 {
-        self.tenants.get(tenant).map_or(0, |tenant| tenant.version)
+        self.tenants.get(tenant).map_or(self.configured, |tenant| tenant.version)
     }
 
     /// The configuration that it was made from, control objects aside.

@@ -25,6 +25,9 @@ pub const RULE_BYTES_MAX: usize = 1024 * 1024;
 /// The settings of a plugin, or a wish about its channels, in bytes.
 pub const PLUGIN_BYTES_MAX: usize = 256 * 1024;
 
+/// How long the bytes of a release may take from the first to the last.
+pub const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// Characters of what is said about a release when it is uploaded.
 pub const UPLOAD_NOTE_CHARS_MAX: usize = 500;
 

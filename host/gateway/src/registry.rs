@@ -3,6 +3,8 @@
 //! Invariant: the bytes of a release are handed on as they come, and never held whole. That they are those of its digest is found out
 //! where they are kept.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,7 @@ use crate::answer;
 use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
-use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX};
+use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX, UPLOAD_TIMEOUT};
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote};
 use crate::problem::{Failure, Problem};
@@ -122,17 +124,16 @@ pub(crate) async fn upload<H: Host>(
     Ok(told(status, &release))
 }
 
-/// What a body brings, as it comes. One that brings nothing for `within` has ended badly.
-fn chunks(
-    body: Body,
-    within: std::time::Duration,
-) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static {
+/// What a body brings, as it comes. One that brings nothing for `within`, or is not whole after [`UPLOAD_TIMEOUT`], has ended badly.
+fn chunks(body: Body, within: Duration) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static {
+    let end = tokio::time::Instant::now() + UPLOAD_TIMEOUT;
     let next = move |body: Option<Body>| async move {
         let mut body = body?;
         loop {
             let broken = |detail: String| Refusal::new(Code::RequestMalformed, detail);
-            return match tokio::time::timeout(within, body.frame()).await {
-                Err(_) => Some((Err(broken(format!("nothing of the body came within {within:?}"))), None)),
+            let until = end.min(tokio::time::Instant::now() + within);
+            return match tokio::time::timeout_at(until, body.frame()).await {
+                Err(_) => Some((Err(broken(format!("the body did not come within {within:?} a piece"))), None)),
                 Ok(None) => None,
                 Ok(Some(Err(error))) => Some((Err(broken(format!("the body could not be read: {error}"))), None)),
                 Ok(Some(Ok(frame))) => match frame.into_data() {

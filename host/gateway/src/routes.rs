@@ -264,6 +264,7 @@ pub const ROUTES: &[Route] = &[
             Code::RuleElsewhere,
             Code::RulesTooMany,
             Code::VersionConflict,
+            Code::DiskFull,
         ],
     ),
     delete(
@@ -295,6 +296,7 @@ pub const ROUTES: &[Route] = &[
             Code::PluginInvalid,
             Code::PluginOfFile,
             Code::VersionConflict,
+            Code::DiskFull,
         ],
     ),
     delete(

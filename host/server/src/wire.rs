@@ -224,6 +224,7 @@ impl Reloader {
     /// When it cannot be made durable; then what was in force stays.
     pub async fn put(&self, loaded: Loaded) -> Result<Vec<PathBuf>> {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
+        let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
         configure(&self.dispatcher, loaded.rules).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);

@@ -62,6 +62,9 @@ pub enum ChannelError {
     /// Nothing to go back to.
     #[error("no other release had all traffic before, as far as the history goes")]
     NoBefore,
+    /// A release to go back to that never had all traffic.
+    #[error("the release {} never had all traffic, as far as the history goes: promote it", .0.short())]
+    NeverHad(Digest),
     /// A time that is none.
     #[error("a canary lasts at least 1 ms and at most {} days", CANARY_MS_MAX / 86_400_000)]
     CanaryTime,
@@ -228,6 +231,7 @@ impl Channels {
         let from = self.stable;
         let to = match to {
             Some(to) if to == from => return Err(ChannelError::Already(to)),
+            Some(to) if !self.has_had(to) => return Err(ChannelError::NeverHad(to)),
             Some(to) => to,
             None => self.before().ok_or(ChannelError::NoBefore)?,
         };
@@ -235,6 +239,14 @@ impl Channels {
         self.stable = to;
         self.note(Entry::new(at_ms, Action::RolledBack { from, to }, cause, reason));
         Ok(())
+    }
+
+    /// Whether a release had all traffic at some time.
+    fn has_had(&self, release: Digest) -> bool {
+        self.history.iter().any(|entry| match entry.action {
+            Action::Promoted { release: had } | Action::RolledBack { to: had, .. } => had == release,
+            _ => false,
+        })
     }
 
     /// The last release that had all traffic before the stable one. One that was rolled back is not gone back to.
@@ -264,7 +276,9 @@ impl Channels {
 
     fn note(&mut self, entry: Entry) {
         if self.history.len() >= HISTORY_MAX {
-            self.history.drain(..=self.history.len() - HISTORY_MAX);
+            // Who had all traffic is gone back to; trials that came to nothing are only told of.
+            let of_trial = |entry: &Entry| !matches!(entry.action, Action::Promoted { .. } | Action::RolledBack { .. });
+            self.history.remove(self.history.iter().position(of_trial).unwrap_or(0));
         }
         self.history.push(entry);
     }

@@ -8,7 +8,7 @@ use wharf_delivery::{GrantsDocument, LimitsDocument};
 use crate::Channels;
 
 /// A plugin that is made while the host runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginObject {
     /// What `wasi:config` gives it.

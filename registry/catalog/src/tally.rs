@@ -50,16 +50,26 @@ impl Tally {
         (self.attempts > 0).then(|| self.failures as f64 / self.attempts as f64)
     }
 
-    /// The rate that the true one is above with a certainty of 97.5 % (Wilson's interval): what a few failures among few attempts
-    /// prove is less than what they look like.
+    /// The rate that the true one is above with a certainty of 99.5 % (Wilson's interval): what a few failures among few attempts
+    /// prove is less than what they look like, and it is looked at many times.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "attempts are fewer than 2^52")]
     pub fn error_rate_at_least(&self) -> Option<f64> {
-        const Z: f64 = 1.96;
+        self.interval().map(|(low, _)| low)
+    }
+
+    /// The rate that the true one is below with the same certainty.
+    #[must_use]
+    pub fn error_rate_at_most(&self) -> Option<f64> {
+        self.interval().map(|(_, high)| high)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "attempts are fewer than 2^52")]
+    fn interval(&self) -> Option<(f64, f64)> {
+        const Z: f64 = 2.576;
         let (n, p) = (self.attempts as f64, self.error_rate()?);
-        let middle = p + Z * Z / (2.0 * n);
+        let (middle, whole) = (p + Z * Z / (2.0 * n), 1.0 + Z * Z / n);
         let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        Some(((middle - spread) / (1.0 + Z * Z / n)).max(0.0))
+        Some((((middle - spread) / whole).max(0.0), ((middle + spread) / whole).min(1.0)))
     }
 
     /// The time within which so many percent of the attempts ended, in milliseconds; none where there was no attempt.

@@ -74,6 +74,12 @@ pub async fn open_home(home: &dyn Home, handler: Arc<Scripted>, concurrency: u32
     let here = tokio::runtime::Handle::current();
     let surroundings = Surroundings::of_this_machine(here.clone());
     let dispatcher = Dispatcher::open(home, Options::default(), surroundings, here).unwrap();
+    configure(&dispatcher, handler, concurrency).await;
+    dispatcher
+}
+
+/// Puts the tenant, the rule and the plugin into force.
+pub async fn configure(dispatcher: &Dispatcher, handler: Arc<Scripted>, concurrency: u32) {
     let release = handler.digest();
     let document = json!({"default_tenant": null, "tenants": {"acme": {
         "buses": ["default"],
@@ -89,7 +95,6 @@ pub async fn open_home(home: &dyn Home, handler: Arc<Scripted>, concurrency: u32
     let releases: HashMap<_, Arc<dyn Handler>> = HashMap::from([(release, handler as Arc<dyn Handler>)]);
     let rules = RuleSet::new(serde_json::from_value(document).unwrap(), &releases, &HashMap::new()).unwrap();
     dispatcher.configure(rules).await.unwrap();
-    dispatcher
 }
 
 /// Sends the events with the numbers of `ids`, in batches.

@@ -10,7 +10,7 @@ use wharf_delivery::{Expected, ObjectFate, ObjectKind, ObjectName, ObjectWish, V
 use wharf_dispatch::{ChangeError, Dispatcher, Origin, RuleError, RulesError};
 use wharf_event::{Event, EventBuilder, RuleName};
 
-use crate::host::{Scripted, open, settled, tenant};
+use crate::host::{Scripted, configure, open, settled, tenant};
 
 /// A handler that counts.
 fn counting() -> (Arc<Scripted>, Arc<AtomicUsize>) {
@@ -80,6 +80,23 @@ async fn a_rule_that_is_made_is_met_by_the_next_event_and_after_a_restart() {
     assert_eq!(owed(&host, "u", "5").await, 0);
     settled(&host).await;
     assert_eq!(count.load(Ordering::Relaxed), 3);
+    host.stop(std::time::Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_equal_configuration_that_comes_again_leaves_a_tenants_own_changes_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handler, _) = counting();
+    let host = open(&folder, Arc::clone(&handler), 4).await;
+    let configured = host.rules().version_of(&tenant());
+    make(&host, "more", Some(&document("u", ""))).await.unwrap();
+    let changed = host.rules().version_of(&tenant());
+    assert!(changed > configured);
+    configure(&host, handler, 4).await;
+    assert_eq!(host.rules().version_of(&tenant()), changed, "that is the newest that the sequencer knows");
+    assert_eq!(owed(&host, "u", "1").await, 1);
+    // One that is gone is matched with nothing, by the version that the sequencer has for it.
+    assert_eq!(host.rules().version_of(&"gone".parse().unwrap()), configured);
     host.stop(std::time::Duration::from_secs(10)).await;
 }
 

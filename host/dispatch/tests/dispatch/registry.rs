@@ -143,7 +143,7 @@ fn wish(release: char, for_ms: u64) -> CanaryWish {
 
 async fn promote(stage: &Stage, release: char) {
     let (tenant, plugin) = (tenant(), plugin());
-    let edited = stage.host.edit_plugin(&tenant, &plugin, |object| {
+    let edited = stage.host.edit_plugin(&tenant, &plugin, &[], |object| {
         let channels = object.channels.as_mut().unwrap();
         channels.promote(digest(release), 2, Cause::Request, "next")
     });
@@ -153,7 +153,7 @@ async fn promote(stage: &Stage, release: char) {
 async fn try_out(stage: &Stage, release: char, for_ms: u64) {
     let now_ms = stage.host.now_ms();
     let (tenant, plugin) = (tenant(), plugin());
-    let edited = stage.host.edit_plugin(&tenant, &plugin, |object| {
+    let edited = stage.host.edit_plugin(&tenant, &plugin, &[], |object| {
         object.channels.as_mut().unwrap().try_out(wish(release, for_ms), now_ms, "try")
     });
     edited.await.unwrap();

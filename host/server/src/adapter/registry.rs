@@ -4,14 +4,14 @@
 //! it is put on the shelf before the record that lets attempts begin with it.
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject, ReleaseObject};
-use wharf_delivery::{Changed, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
-use wharf_dispatch::{ChangeError, EditError};
+use wharf_delivery::{Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
+use wharf_dispatch::{AskError, ChangeError, EditError};
 use wharf_event::{Code, Digest, PluginName, Position, TenantName};
 use wharf_gateway::{
     ChannelWish, Expected, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote,
-    view::{CanaryDraft, PluginDetail, PluginView, Promotion, ReleaseView, RollBack},
+    view::{CanaryDraft, PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
 };
 
 use super::{HostAdapter, not_asked, registry_view as view, rules, was_read};
@@ -53,10 +53,11 @@ impl wharf_gateway::Registry for HostAdapter {
 
     async fn put_plugin(&self, of: PluginRef, settings: Bytes, expected: Expected) -> Result<PluginPut, Refusal> {
         self.not_of_file(&of)?;
+        wharf_gateway::Intake::ready(self)?;
         let settings = read_plugin_settings(&settings, &of.plugin).map_err(rules::wrong)?;
-        // Another change of it may come between: its version is then another one, and it is looked at again.
+        // Another change of it may come between: then it is looked at again.
         loop {
-            let there = self.object(&of).await?;
+            let there = self.expected(&of, expected).await?;
             let before = there.as_ref().map(document).transpose()?;
             let object = PluginObject {
                 config: settings.config.clone(),
@@ -64,21 +65,13 @@ impl wharf_gateway::Registry for HostAdapter {
                 limits: settings.limits,
                 channels: before.and_then(|before| before.channels),
             };
-            let held = there.map(|there| there.version);
-            let fits = match expected {
-                Expected::Any => true,
-                Expected::Absent => held.is_none(),
-                Expected::Present => held.is_some(),
-                Expected::Version(version) => held == Some(version),
-            };
-            let on = held.map_or(Expected::Absent, Expected::Version);
-            match self.put(&of, Some(&object), if fits { on } else { expected }).await {
+            match self.put(&of, &object, there.map(|there| there.version)).await {
                 Ok(fate) => {
                     let version = fate.version().ok_or_else(|| unknown(&of))?;
                     let created = matches!(fate, ObjectFate::Created(_));
                     return Ok(PluginPut { plugin: self.detail(&of, &object, version)?, created });
                 }
-                Err(error) if fits && error.is_conflict() => {}
+                Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(not_changed(&error)),
             }
         }
@@ -86,15 +79,26 @@ impl wharf_gateway::Registry for HostAdapter {
 
     async fn remove_plugin(&self, of: PluginRef, expected: Expected) -> Result<(), Refusal> {
         self.not_of_file(&of)?;
-        self.object(&of).await?.ok_or_else(|| unknown(&of))?;
-        let releases = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
-        let wish = |kind, name, expected| ObjectWish { kind, name, document: None, expected: rules::taken(expected) };
-        let mut wishes = vec![wish(ObjectKind::Plugin, ObjectName::from(&of.plugin), expected)];
-        wishes.extend(releases.iter().map(|(name, ..)| wish(ObjectKind::Release, name.clone(), Expected::Any)));
-        self.dispatcher.change(&of.tenant, wishes).await.map_err(|error| not_changed(&error))?;
+        let _shelving = self.registry.shelving.lock().await;
+        let releases = loop {
+            let there = self.expected(&of, expected).await?.ok_or_else(|| unknown(&of))?;
+            let releases = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
+            let wish = |kind, name, expected| ObjectWish { kind, name, document: None, expected };
+            // A release that comes meanwhile changes the plugin's version or finds none.
+            let version = Taken::Version(there.version);
+            let mut wishes = vec![wish(ObjectKind::Plugin, ObjectName::from(&of.plugin), version)];
+            wishes.extend(releases.iter().map(|(name, ..)| wish(ObjectKind::Release, name.clone(), Taken::Any)));
+            match self.dispatcher.change(&of.tenant, wishes).await {
+                Ok(_) => break releases,
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        };
         self.registry.unshelve();
         for (_, release, _) in releases {
-            self.registry.forget(&release).await.map_err(|error| broken(&error))?;
+            if let Err(error) = self.registry.forget(&release).await {
+                tracing::warn!(%release, "a component that nothing names stays until the next start: {error:#}");
+            }
         }
         Ok(())
     }
@@ -130,41 +134,44 @@ impl wharf_gateway::Registry for HostAdapter {
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
     ) -> Result<ReleaseView, Refusal> {
         self.not_of_file(&of.of)?;
-        if let Some(found) = self.found(&of).await?.filter(|found| found.failure.is_none()) {
+        if let Some(found) = self.known_release(&of).await? {
             return Ok(found);
         }
         wharf_gateway::Intake::ready(self)?;
-        let _place = self.registry.uploads.try_acquire().map_err(|_| {
-            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
-        })?;
-        let size = match self.registry.components.size(&of.release) {
-            // Another plugin has it.
-            Some(size) => size,
-            None => self.registry.components.receive(of.release, bytes).await.map_err(not_kept)?,
-        };
-        let whose = (of.of.tenant.clone(), of.of.plugin.clone(), of.release);
-        self.registry.prepare(whose, size, note);
-        self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+        if self.registry.preparing.is_full(&of.of.tenant) {
+            let detail = "as many releases of this tenant as may wait until they are made ready";
+            return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(5));
+        }
+        let this = self.clone();
+        // What was begun is ended: who goes away when all bytes are here leaves a release, and not a file that nobody knows.
+        let received = tokio::spawn(async move { this.received(of, note, bytes).await });
+        received.await.map_err(|_| Refusal::new(Code::Internal, "a task of the host failed"))?
     }
 
     async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
         self.not_of_file(&of)?;
+        let _shelving = self.registry.shelving.lock().await;
         let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
-        if let ChannelWish::Promote(Promotion { release, .. }) = &wish {
+        if let ChannelWish::Promote(Promotion { release, .. })
+        | ChannelWish::RollBack(RollBack { to: Some(release), .. }) = &wish
+        {
             self.must_be_ready(&of, *release).await?;
         }
         let wish = Wish::read(wish)?;
         let now_ms = self.dispatcher.now_ms();
-        // What attempts are to begin with has to be ready before they do.
+        // What attempts are to begin with has to be ready before they do, and has to be there still when they may.
         let mut after = document(&there)?;
         wish.apply(&mut after, now_ms).map_err(|error| no_channels(&error))?;
+        let mut beside = Vec::new();
         for release in after.channels.iter().flat_map(Channels::releases) {
+            beside.push(self.present(&of, release).await?);
             self.registry.shelve(release).await.map_err(|error| {
                 tracing::warn!(%release, "a release is not ready: {error:#}");
                 Refusal::new(Code::ReleaseUnready, format!("the release {release} cannot be made ready: send it again"))
             })?;
         }
-        let edited = self.dispatcher.edit_plugin(&of.tenant, &of.plugin, |object| wish.apply(object, now_ms)).await;
+        let edit = |object: &mut PluginObject| wish.apply(object, now_ms);
+        let edited = self.dispatcher.edit_plugin(&of.tenant, &of.plugin, &beside, edit).await;
         self.registry.unshelve();
         let (object, version) = edited.map_err(|error| not_edited(&of, &error))?;
         self.detail(&of, &object, version)
@@ -267,22 +274,91 @@ impl HostAdapter {
         Ok(view::detail(view::plugin(&of.plugin, object.channels.as_ref(), counts), Some(version), object))
     }
 
+    /// A plugin, if it is what a request takes it to be.
+    async fn expected(&self, of: &PluginRef, expected: Expected) -> Result<Option<Object>, Refusal> {
+        let there = self.object(of).await?;
+        let held = there.as_ref().map(|there| there.version);
+        let holds = match expected {
+            Expected::Any => true,
+            Expected::Absent => held.is_none(),
+            Expected::Present => held.is_some(),
+            Expected::Version(version) => held == Some(version),
+        };
+        if holds {
+            return Ok(there);
+        }
+        let detail = match held {
+            Some(version) => format!("plugin `{}` has version {version}", of.plugin),
+            None => format!("there is no plugin `{}`", of.plugin),
+        };
+        Err(Refusal::new(Code::VersionConflict, detail))
+    }
+
+    /// Puts a plugin in the place of the one that has this version, or of none.
     async fn put(
         &self,
         of: &PluginRef,
-        object: Option<&PluginObject>,
-        expected: Expected,
+        object: &PluginObject,
+        held: Option<Position>,
     ) -> Result<ObjectFate, ChangeError> {
-        let document = object.map(serde_json::to_vec).transpose();
-        let document = document.map_err(|error| wharf_dispatch::AskError::Failed(error.to_string()))?;
+        let document = serde_json::to_vec(object).map_err(|error| AskError::Failed(error.to_string()))?;
         let wish = ObjectWish {
             kind: ObjectKind::Plugin,
             name: ObjectName::from(&of.plugin),
-            document: document.map(Into::into),
-            expected: rules::taken(expected),
+            document: Some(document.into()),
+            expected: held.map_or(Taken::Absent, Taken::Version),
         };
         let Changed { objects, .. } = self.dispatcher.change(&of.tenant, vec![wish]).await?;
         Ok(objects.into_iter().next().unwrap_or(ObjectFate::Absent))
+    }
+
+    /// A release that needs not be sent again: it is on its way, or it is ready and its bytes are here.
+    async fn known_release(&self, of: &ReleaseRef) -> Result<Option<ReleaseView>, Refusal> {
+        let found = self.found(of).await?.filter(|found| found.failure.is_none());
+        Ok(found
+            .filter(|found| found.state != ReleaseState::Ready || self.registry.components.size(&of.release).is_some()))
+    }
+
+    /// Takes the bytes of a release, unless they are here, and begins to make it ready.
+    async fn received(
+        &self,
+        of: ReleaseRef,
+        note: UploadNote,
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
+    ) -> Result<ReleaseView, Refusal> {
+        let _place = self.registry.uploads.try_acquire().map_err(|_| {
+            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
+        })?;
+        if self.registry.components.size(&of.release).is_none() {
+            // The reserve of the disk is not for this.
+            let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
+            self.registry.components.receive(of.release, bytes).await.map_err(not_kept)?;
+        }
+        let _files = self.registry.files.lock().await;
+        let size = self.registry.components.size(&of.release).ok_or_else(|| {
+            Refusal::new(Code::Overloaded, "the component was removed meanwhile: send it again").retry_after_s(1)
+        })?;
+        let whose = (of.of.tenant.clone(), of.of.plugin.clone(), of.release);
+        self.registry.prepare(whose, size, note);
+        self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+    }
+
+    fn has_room(&self) -> Result<(), Refusal> {
+        match self.dispatcher.short_of() {
+            None => Ok(()),
+            Some(_) => wharf_gateway::Intake::ready(self),
+        }
+    }
+
+    /// The wish that a release is there, as it is.
+    async fn present(&self, of: &PluginRef, release: Digest) -> Result<ObjectWish, Refusal> {
+        let name = ObjectName::of_release(&of.plugin, &release);
+        let found = self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Release, &name)).await;
+        let found = was_read(found)?;
+        let detail = || format!("the release {release} is gone: send it again");
+        let found = found.ok_or_else(|| Refusal::new(Code::ReleaseUnready, detail()))?;
+        let (kind, document) = (ObjectKind::Release, Some(found.document));
+        Ok(ObjectWish { kind, name, document, expected: Taken::Version(found.version) })
     }
 
     /// A release, wherever it is known.
@@ -302,7 +378,7 @@ impl HostAdapter {
         let found = self.found(&ReleaseRef { of: of.clone(), release }).await?;
         let found = found.ok_or_else(|| unknown_release(of, &release))?;
         match (found.state, found.failure) {
-            (wharf_gateway::view::ReleaseState::Ready, _) => Ok(()),
+            (ReleaseState::Ready, _) => Ok(()),
             (_, Some(failure)) => Err(Refusal::new(Code::ReleaseUnready, format!("it is unfit: {}", failure.detail))),
             (_, None) => Err(Refusal::new(Code::ReleaseUnready, "it is still made ready").retry_after_s(1)),
         }
@@ -365,6 +441,10 @@ fn not_edited(of: &PluginRef, error: &EditError) -> Refusal {
     match error {
         EditError::Unknown(_) => unknown(of),
         EditError::Channels(error) => no_channels(error),
+        // The plugin was read again and again: what is not as it was is a release.
+        EditError::Change(error) if error.is_conflict() => {
+            Refusal::new(Code::ReleaseUnready, "a release that it needs changed meanwhile: try again").retry_after_s(1)
+        }
         EditError::Change(error) => not_changed(error),
         EditError::Damaged(_) => {
             tracing::error!("{error}");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wharf_catalog::{PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
@@ -27,6 +28,12 @@ const RELEASES_MAX: usize = 100;
 
 /// Uploads at a time.
 const UPLOADS_MAX: usize = 8;
+
+/// Releases of a tenant that wait until they are made ready.
+const WAITING_MAX: usize = 16;
+
+/// How often a record is tried anew because the plugin changed.
+const TRIES_MAX: u32 = 10;
 
 /// Which release of whom.
 pub type Whose = (TenantName, PluginName, Digest);
@@ -96,6 +103,13 @@ impl Preparing {
         self.all().remove(whose);
     }
 
+    /// Whether a tenant has as many releases on their way as it may.
+    pub fn is_full(&self, tenant: &TenantName) -> bool {
+        let all = self.all();
+        let waits = |((of, ..), progress): &(&Whose, &Progress)| of == tenant && progress.state != ReleaseState::Failed;
+        all.iter().filter(waits).count() >= WAITING_MAX
+    }
+
     fn is_awaited(&self, release: &Digest) -> bool {
         let all = self.all();
         all.iter().any(|((_, _, of), progress)| of == release && progress.state != ReleaseState::Failed)
@@ -112,6 +126,11 @@ pub struct Registry {
     pub preparing: Preparing,
     /// Places for uploads.
     pub uploads: Semaphore,
+    /// Held while the file of a component is looked for or removed: what is found is still there when it is waited for.
+    pub files: tokio::sync::Mutex<()>,
+    /// Held from before releases are put on the shelf until the plugins that need them are in use, and while what no plugin needs is
+    /// taken off it.
+    pub shelving: tokio::sync::Mutex<()>,
     turn: Semaphore,
 }
 
@@ -121,7 +140,8 @@ impl Registry {
     pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, components: Components) -> Arc<Self> {
         let (uploads, turn) = (Semaphore::new(UPLOADS_MAX), Semaphore::new(1));
         let (components, preparing) = (Arc::new(components), Preparing::default());
-        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, turn })
+        let (files, shelving) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, files, shelving, turn })
     }
 
     /// Makes a release ready whose component is kept, in the background. One that is on its way already goes on.
@@ -192,37 +212,42 @@ impl Registry {
 
     /// Puts a release into the log; with the plugin, if it is its first, and without releases that are too many.
     async fn record(&self, (tenant, plugin, release): &Whose, object: &ReleaseObject) -> Result<()> {
-        let wish = |kind, name, document: Option<Vec<u8>>| ObjectWish {
-            kind,
-            name,
-            document: document.map(Into::into),
-            expected: Expected::Any,
-        };
-        let name = ObjectName::of_release(plugin, release);
-        let mut wishes = vec![wish(ObjectKind::Release, name, Some(serde_json::to_vec(object)?))];
+        let wish = |kind, name, document: Option<Bytes>, expected| ObjectWish { kind, name, document, expected };
         let of = ObjectName::from(plugin);
-        let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &of)).await??;
-        let named = match &there {
-            Some(there) => serde_json::from_slice::<PluginObject>(&there.document)?,
-            None => PluginObject {
-                config: Default::default(),
-                grants: Default::default(),
-                limits: Default::default(),
-                channels: None,
-            },
+        let mut tries = 0;
+        let surplus = loop {
+            let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &of)).await??;
+            let (document, expected) = match there {
+                Some(there) => (there.document, Expected::Version(there.version)),
+                None => (serde_json::to_vec(&PluginObject::default())?.into(), Expected::Absent),
+            };
+            let surplus = self.surplus(tenant, plugin, &serde_json::from_slice(&document)?).await?;
+            let name = ObjectName::of_release(plugin, release);
+            let mut wishes = vec![
+                wish(ObjectKind::Release, name, Some(serde_json::to_vec(object)?.into()), Expected::Any),
+                // Also where it stays as it is: what is too many is so because of the plugin's channels.
+                wish(ObjectKind::Plugin, of.clone(), Some(document), expected),
+            ];
+            wishes.extend(surplus.iter().map(|(name, _)| wish(ObjectKind::Release, name.clone(), None, Expected::Any)));
+            match self.dispatcher.change(tenant, wishes).await {
+                Ok(_) => break surplus,
+                Err(error) if error.is_conflict() && tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
         };
-        if there.is_none() {
-            let document = Some(serde_json::to_vec(&named)?);
-            wishes.push(ObjectWish { expected: Expected::Absent, ..wish(ObjectKind::Plugin, of, document) });
+        for (_, release) in surplus {
+            self.forget(&release).await?;
         }
-        let surplus = self.surplus(tenant, plugin, &named).await?;
-        wishes.extend(surplus.into_iter().map(|name| wish(ObjectKind::Release, name, None)));
-        self.dispatcher.change(tenant, wishes).await?;
         Ok(())
     }
 
     /// The oldest releases of a plugin beyond those that are kept, but for those that a channel names or that had all traffic.
-    async fn surplus(&self, tenant: &TenantName, plugin: &PluginName, of: &PluginObject) -> Result<Vec<ObjectName>> {
+    async fn surplus(
+        &self,
+        tenant: &TenantName,
+        plugin: &PluginName,
+        of: &PluginObject,
+    ) -> Result<Vec<(ObjectName, Digest)>> {
         let mut releases = self.releases(tenant, plugin).await?;
         let keeps = |release: &Digest| {
             of.channels.as_ref().is_some_and(|channels| {
@@ -233,7 +258,7 @@ impl Registry {
         releases.sort_by_key(|(_, _, object)| object.at_ms);
         let surplus = (releases.len() + 1).saturating_sub(RELEASES_MAX);
         let goes = releases.into_iter().filter(|(_, release, _)| !keeps(release)).take(surplus);
-        Ok(goes.map(|(name, ..)| name).collect())
+        Ok(goes.map(|(name, release, _)| (name, release)).collect())
     }
 
     /// The releases of a plugin that are in the log.
@@ -261,15 +286,10 @@ impl Registry {
     /// # Errors
     /// When that cannot be found out, or it cannot be removed.
     pub async fn forget(&self, release: &Digest) -> Result<()> {
-        if self.preparing.is_awaited(release) || self.dispatcher.rules().releases().contains(release) {
+        let _files = self.files.lock().await;
+        let is_used = self.preparing.is_awaited(release) || self.dispatcher.rules().releases().contains(release);
+        if is_used || self.named().await?.contains(release) {
             return Ok(());
-        }
-        let tenants: Vec<TenantName> = self.dispatcher.rules().document().tenants.keys().cloned().collect();
-        for tenant in tenants {
-            let all = self.objects(&tenant, ObjectKind::Release).await?;
-            if all.iter().filter_map(|object| object.name.release()).any(|(_, of)| of == *release) {
-                return Ok(());
-            }
         }
         let (components, release) = (Arc::clone(&self.components), *release);
         Ok(tokio::task::spawn_blocking(move || components.remove(&release)).await??)

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use wharf_catalog::PluginObject;
-use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, keys};
+use wharf_catalog::{Channels, PluginObject};
+use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, ValueRow, keys};
 use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedTransform};
 use wharf_event::{Digest, TenantName};
 use wharf_runtime::{Prepared, Runtime};
@@ -73,22 +73,35 @@ impl Registry {
     /// # Errors
     /// When the state or the folder cannot be read.
     pub async fn sweep(&self, of_file: HashSet<Digest>) -> Result<()> {
-        let (mut wanted, mut after) = (of_file, None::<Bytes>);
-        // Tenants that the configuration does not have keep what is theirs.
-        loop {
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = self.dispatcher.read(|state| state.scan(Table::Objects, &[], from, PAGE)).await??;
-            let Some((last, _)) = rows.last() else { break };
-            let names = rows.iter().filter_map(|(key, _)| keys::object_parts(key));
-            wanted.extend(names.filter_map(|(_, kind, name)| ObjectName::release_in(kind, name)));
-            after = Some(last.clone());
-        }
+        let mut wanted = self.named().await?;
+        wanted.extend(of_file);
         let components = Arc::clone(&self.components);
         let removed = tokio::task::spawn_blocking(move || components.sweep(&wanted)).await??;
         if removed > 0 {
             tracing::info!(removed, "components that nothing names are removed");
         }
         Ok(())
+    }
+
+    /// Every release that is in the log, or that a channel names. Tenants that the configuration does not have keep what is theirs.
+    pub(super) async fn named(&self) -> Result<HashSet<Digest>> {
+        let (mut named, mut after) = (HashSet::new(), None::<Bytes>);
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.dispatcher.read(|state| state.scan(Table::Objects, &[], from, PAGE)).await??;
+            let Some((last, _)) = rows.last() else { return Ok(named) };
+            for (key, row) in &rows {
+                match keys::object_parts(key) {
+                    Some((_, ObjectKind::Release, name)) => named.extend(ObjectName::release_in(name)),
+                    Some((_, ObjectKind::Plugin, _)) => {
+                        let plugin: PluginObject = serde_json::from_slice(&ValueRow::from_bytes(row)?.value)?;
+                        named.extend(plugin.channels.iter().flat_map(Channels::releases));
+                    }
+                    _ => {}
+                }
+            }
+            after = Some(last.clone());
+        }
     }
 
     /// All objects of a tenant of that kind.

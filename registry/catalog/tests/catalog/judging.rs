@@ -36,13 +36,15 @@ fn a_canary_is_judged_by_what_its_counts_prove() {
         ("error_rate>2%", tally(20, 1, 10), 500, "goes on", "one of twenty proves nothing"),
         ("error_rate>2%", tally(200, 4, 10), 500, "goes on", "two percent are not above two percent"),
         ("error_rate>2%", tally(200, 12, 10), 500, "aborts", "six percent of two hundred are certain"),
-        ("error_rate>2%", tally(3, 3, 10), 500, "aborts", "three of three are more than chance"),
+        ("error_rate>2%", tally(19, 19, 10), 500, "goes on", "too few say nothing, whatever they say"),
+        ("error_rate>2%", tally(20, 20, 10), 500, "aborts", "twenty of twenty are more than chance"),
+        ("error_rate>2%", tally(19, 19, 10), 1_000, "waits", "nor in the end"),
         ("error_rate>2%", tally(1_000, 30, 10), 1_000, "aborts", "at the end three percent are above two"),
         ("error_rate>2%", tally(1_000, 20, 10), 1_000, "advances", "at the end two percent are not"),
         ("error_rate>2%", tally(19, 0, 10), 1_000, "waits", "too few for all the traffic"),
         ("error_rate>2%", tally(20, 0, 10), 1_000, "advances", "just enough"),
         ("error_rate>2x", tally(1_000, 19, 10), 1_000, "advances", "stable has one percent"),
-        ("error_rate>2x", tally(1_000, 21, 10), 1_000, "aborts", "more than twice that"),
+        ("error_rate>2x", tally(1_000, 30, 10), 1_000, "aborts", "more than twice what that may be"),
         ("p99>2x", tally(199, 0, 100), 500, "goes on", "too few for a quantile ahead of time"),
         ("p99>2x", tally(200, 0, 100), 500, "aborts", "ten times as long"),
         ("p99>2x", tally(200, 0, 19), 1_000, "advances", "not twice as long"),
@@ -61,6 +63,13 @@ fn without_a_stable_figure_a_factor_proves_nothing() {
         let judgement = judge(&canary(abort_on), &tally(500, 400, 900), &Tally::default(), 500);
         assert_eq!(judgement, Judgement::GoesOn, "{abort_on}");
     }
+}
+
+#[test]
+fn that_the_stable_release_never_failed_does_not_make_one_failure_too_many() {
+    let judged = |failures| judge(&canary("error_rate>2x"), &tally(10_000, failures, 10), &tally(10_000, 0, 10), 500);
+    assert_eq!(judged(1), Judgement::GoesOn);
+    assert_eq!(word(&judged(60)), "aborts");
 }
 
 #[test]

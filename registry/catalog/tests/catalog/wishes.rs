@@ -90,3 +90,20 @@ fn a_long_history_keeps_its_newest_entries() {
     channels.roll_back(None, 301, Cause::Request, "").unwrap();
     assert_eq!(channels.stable(), release('b'));
 }
+
+#[test]
+fn trials_without_end_do_not_make_a_plugin_forget_what_had_all_traffic() {
+    let mut channels = Channels::new(release('a'), 0, "first");
+    channels.promote(release('b'), 1, Cause::Request, "").unwrap();
+    for n in 0..200u64 {
+        channels.try_out(wish('c', "error_rate>2%"), 2 + n, "").unwrap();
+        channels.roll_back(None, 2 + n, Cause::Judgement, "").unwrap();
+    }
+    channels.promote(release('c'), 500, Cause::Request, "").unwrap();
+    assert_eq!(
+        channels.roll_back(Some(release('d')), 501, Cause::Request, ""),
+        Err(ChannelError::NeverHad(release('d')))
+    );
+    channels.roll_back(None, 501, Cause::Request, "").unwrap();
+    assert_eq!(channels.stable(), release('b'));
+}

@@ -84,6 +84,12 @@ fn a_plugin_is_uploaded_and_promoted_amid_events_and_is_the_same_after_a_kill() 
         Some(releases[0].as_str())
     );
     assert_eq!(handled_by(&host, "back", "probe.increment"), releases[0]);
+    // Neither what never had the traffic nor what is not the plugin's own can be gone back to.
+    let never = upload(&host, &variant(&site, 3));
+    assert_eq!(run(&host, &["rollback", "made", &never]).0, 5);
+    let (exit, other) = run(&host, &["plugin", "upload", "other", &guest("counter").display().to_string()]);
+    assert_eq!((exit, run(&host, &["rollback", "made", other["release"].as_str().unwrap()]).0), (0, 3));
+    assert_eq!(run(&host, &["plugin", "rm", "other"]).0, 0);
     let (_, history) = run(&host, &["plugin", "history", "made"]);
     let last = history.as_array().unwrap().last().unwrap();
     assert_eq!((&last["action"], &last["reason"]), (&json!("rolled-back"), &json!("not that one")));
