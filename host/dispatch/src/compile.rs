@@ -295,15 +295,16 @@ impl Tenant {
             number: on.next,
         };
         let rule = Arc::new(rule);
-        on.add(&rule)?;
+        on.add(&rule, RULES_PER_BUS_MAX)?;
         self.rules.insert_mut(name.clone(), rule);
         Ok(())
     }
 }
 
 impl Bus {
-    fn add(&mut self, rule: &Arc<Rule>) -> Result<(), RuleError> {
-        if self.numbered.size() >= RULES_PER_BUS_MAX {
+    /// Adds a rule, if there are fewer than so many.
+    fn add(&mut self, rule: &Arc<Rule>, rules_max: usize) -> Result<(), RuleError> {
+        if self.numbered.size() >= rules_max {
             return Err(RuleError::TooMany);
         }
         if rule.enabled {
@@ -312,5 +313,35 @@ impl Bus {
         self.numbered.insert_mut(rule.number, Arc::clone(rule));
         self.next += 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(number: u64, enabled: bool) -> Arc<Rule> {
+        Arc::new(Rule {
+            name: format!("rule-{number}").parse().unwrap(),
+            bus: "default".parse().unwrap(),
+            pattern: Pattern::from_json(br#"{"type": ["t"]}"#).unwrap(),
+            targets: Vec::new(),
+            enabled,
+            origin: Origin::Object,
+            transforms: Vec::new(),
+            inputs: Default::default(),
+            number,
+        })
+    }
+
+    #[test]
+    fn a_bus_holds_so_many_rules_those_that_are_off_among_them() {
+        let mut bus = Bus::default();
+        for number in 0..3 {
+            bus.add(&rule(number, number != 1), 3).unwrap();
+        }
+        assert_eq!(bus.add(&rule(3, true), 3), Err(RuleError::TooMany));
+        assert_eq!(RuleError::TooMany.code(), Code::RulesTooMany);
+        assert_eq!((bus.matcher.len(), bus.numbered.size()), (2, 3));
     }
 }

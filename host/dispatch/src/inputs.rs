@@ -20,6 +20,7 @@ pub fn compile_input(document: &InputDocument) -> Result<Input, InputErrors> {
 }
 
 /// The inputs of a rule's targets: few of them, and mostly none.
+#[derive(Default)]
 pub(crate) struct Inputs(Vec<(PluginName, Input)>);
 
 impl Inputs {

@@ -16,6 +16,7 @@ use crate::{
     cli::HostArgs,
     folder, logging,
     serve::{announce, stopped},
+    unmatched,
     wire::{Reloader, Settings, Threads},
 };
 
@@ -36,8 +37,10 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
         let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
+        let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         let drained = host.serve(stopped).await;
         watching.abort();
+        telling.abort();
         drained
     })?;
     Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })

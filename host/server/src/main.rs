@@ -20,6 +20,7 @@ mod progress;
 mod registry;
 mod schema_file;
 mod serve;
+mod unmatched;
 mod wire;
 
 use std::process::ExitCode;

@@ -187,6 +187,12 @@ impl Host {
         Ok(drained)
     }
 
+    /// The core.
+    #[must_use]
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
     /// The way to put another configuration into force.
     #[must_use]
     pub fn reloader(&self) -> Reloader {

@@ -194,3 +194,13 @@ fn a_rule_is_made_of_a_file_and_names_what_it_needs() {
     let (exit, _, talk) = rules(&host, "add wrong --pattern '{\"id\": [\"x\"]}' --target probe --transform probe");
     assert!(exit == 1 && talk.starts_with("error[rule-invalid]: there is no transform `probe`"), "{talk}");
 }
+
+#[test]
+fn dev_tells_of_an_event_that_no_rule_is_for_and_what_it_lacked() {
+    let site = Site::probe("", "attempts = 1");
+    let host = site.start("dev");
+    host.send("lost", "order.created");
+    let line = host.wait_for_log("no rule is for event lost");
+    assert!(line.contains("probe wants") && line.contains("at /type"), "{line}");
+    assert_eq!(host.stop(), Some(0));
+}
