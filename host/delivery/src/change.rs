@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{Digest, PluginName, Position, RuleName, TenantName};
+use wharf_event::{Digest, PluginName, Position, RuleName, SchemaName, TenantName};
 
 use crate::{
     Record, ValueRow,
@@ -23,6 +23,8 @@ use crate::{
 pub enum ObjectKind {
     /// A rule of an event bus; its document is a [`crate::RuleDocument`].
     Rule = 1,
+    /// A schema of payloads; its document is a [`crate::SchemaObject`].
+    Schema = 2,
     /// A release of a plugin (its document is the registry's).
     Release = 3,
     /// A plugin with its channels (its document is the registry's).
@@ -30,7 +32,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 3] = [Self::Rule, Self::Release, Self::Plugin];
+    const ALL: [Self; 4] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -43,6 +45,7 @@ impl ObjectKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rule => "rule",
+            Self::Schema => "schema",
             Self::Release => "release",
             Self::Plugin => "plugin",
         }
@@ -69,6 +72,12 @@ impl ObjectName {
 
 impl From<&RuleName> for ObjectName {
     fn from(name: &RuleName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&SchemaName> for ObjectName {
+    fn from(name: &SchemaName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

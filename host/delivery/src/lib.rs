@@ -48,7 +48,7 @@ pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;
 pub use retry::{Failure, RetryPolicy, Standing, Verdict, clipped, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow};
-pub use schema::{NoMode, SchemaDocument, SchemaMode};
+pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};

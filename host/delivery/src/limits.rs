@@ -36,6 +36,12 @@ pub const CARRIED_EVENTS_MAX: usize = 200;
 /// Control objects that one request changes.
 pub const CHANGES_MAX: usize = 1_000;
 
+/// Versions of a schema that are kept, the newest among them.
+pub const SCHEMA_VERSIONS_MAX: usize = 20;
+
+/// Bytes of those beside the newest.
+pub const SCHEMA_VERSIONS_BYTES_MAX: usize = 1 << 20;
+
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -18,7 +18,7 @@ use crate::{
     plugins::{Plugin, Shelf},
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
-    schemas,
+    schemas::{self, SchemaError},
     transform::{Step, Transforms},
 };
 
@@ -60,6 +60,16 @@ pub enum RulesError {
         plugin: String,
         /// What is wrong with it.
         source: PluginError,
+    },
+    /// A schema that is a control object.
+    #[error("tenant {tenant}, schema {schema}: {source}")]
+    Schema {
+        /// Whose schema.
+        tenant: TenantName,
+        /// Which schema.
+        schema: String,
+        /// What is wrong with it.
+        source: SchemaError,
     },
     /// No such tenant.
     #[error(transparent)]
@@ -111,6 +121,7 @@ impl RulesError {
             Self::Tenant(Unknown::Bus(..)) => Code::BusUnknown,
             Self::Rule { source, .. } => source.code(),
             Self::Plugin { source, .. } => source.code(),
+            Self::Schema { source, .. } => source.code(),
         }
     }
 }
@@ -221,6 +232,10 @@ impl RuleSet {
                 ObjectKind::Plugin => of.change_plugin(name, document, &shelf).map_err(|source| {
                     let (tenant, plugin) = named();
                     RulesError::Plugin { tenant, plugin, source }
+                })?,
+                ObjectKind::Schema => of.change_schema(name, document).map_err(|source| {
+                    let (tenant, schema) = named();
+                    RulesError::Schema { tenant, schema, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it.
                 ObjectKind::Release => {}

@@ -15,7 +15,7 @@ use wharf_event::TenantName;
 use crate::{
     compile::RulesError,
     dispatcher::Dispatcher,
-    limits::OBJECTS_PAGE,
+    limits::{OBJECTS_PAGE, SCHEMAS_PAGE},
     partition::{AskError, chain},
     rules::RuleSet,
 };
@@ -82,10 +82,14 @@ impl Dispatcher {
     async fn with_objects(&self, mut rules: RuleSet) -> Result<RuleSet, ConfigureError> {
         let tenants: Vec<TenantName> = rules.document().tenants.keys().cloned().collect();
         for tenant in tenants {
-            for kind in [ObjectKind::Plugin, ObjectKind::Rule] {
+            for (kind, rows) in [
+                (ObjectKind::Plugin, OBJECTS_PAGE),
+                (ObjectKind::Rule, OBJECTS_PAGE),
+                (ObjectKind::Schema, SCHEMAS_PAGE),
+            ] {
                 let mut after = None;
                 loop {
-                    let page = |state: &_| Object::page(state, &tenant, kind, after.as_ref(), OBJECTS_PAGE);
+                    let page = |state: &_| Object::page(state, &tenant, kind, after.as_ref(), rows);
                     let page = self.read(page).await?.map_err(failed)?;
                     let Some(last) = page.last() else { break };
                     let objects = page.iter().map(|object| (kind, &object.name, Some(&object.document)));

@@ -65,6 +65,6 @@ pub use quarantine::FaultFigures;
 pub use recover::{OpenError, Recovered};
 pub use registering::PluginError;
 pub use rules::{Origin, Rule, RuleSet, Unknown};
-pub use schemas::{SchemaInForce, SchemaSet};
+pub use schemas::{SchemaError, SchemaInForce, SchemaSet};
 pub use surroundings::{Home, Job, Random, Room, Surroundings, Threads};
 pub use transform::{SandboxedTransform, Transform, Transforms};

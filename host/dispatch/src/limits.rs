@@ -49,6 +49,12 @@ pub const EDITS_MAX: u32 = 10;
 /// Control objects that are read from the state at a time.
 pub const OBJECTS_PAGE: usize = 1_000;
 
+/// Schemas that are read of the state at a time: with its versions one may have 1.3 MiB.
+pub const SCHEMAS_PAGE: usize = 16;
+
+/// Schemas of a tenant beyond which none is made while the host runs.
+pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
+
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;
 

@@ -95,6 +95,10 @@ codes! {
     SchemaInvalid "schema-invalid" 422 "The schema cannot be put to use";
     SchemaViolation "schema-violation" 422 "The payload is not what its schema says";
     SchemaUnknown "schema-unknown" 404 "The tenant has no such schema";
+    SchemaIncompatible "schema-incompatible" 409 "The schema is not compatible with the version before";
+    SchemaOfFile "schema-of-file" 409 "The schema stands in the configuration file";
+    SchemaTaken "schema-taken" 409 "Another schema is for the same events";
+    SchemasTooMany "schemas-too-many" 409 "The tenant has as many schemas as it can hold";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
     ComponentMissing "component-missing" 400 "The component's file is not there";
     ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";

@@ -36,8 +36,9 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, ChannelWish, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures, PlainIdentity,
-    PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, Schemas, UploadNote,
+    Archive, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures,
+    PlainIdentity, PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, SchemaPut,
+    SchemaRef, Schemas, UploadNote,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

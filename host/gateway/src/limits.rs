@@ -22,6 +22,9 @@ pub const QUESTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The document of a rule, in bytes: the largest pattern in a string, and all that stands beside it.
 pub const RULE_BYTES_MAX: usize = 1024 * 1024;
 
+/// A schema and what it is bound to, in bytes: the largest one, and room for what stands beside it and for how it is written.
+pub const SCHEMA_BYTES_MAX: usize = 512 * 1024;
+
 /// The settings of a plugin, or a wish about its channels, in bytes.
 pub const PLUGIN_BYTES_MAX: usize = 256 * 1024;
 

@@ -105,6 +105,14 @@ pub enum Operation {
     ListSchemas,
     /// Shows one schema.
     ShowSchema,
+    /// Puts a schema.
+    PutSchema,
+    /// Removes a schema.
+    RemoveSchema,
+    /// Lists the versions of a schema.
+    ListSchemaVersions,
+    /// Shows one version of a schema.
+    ShowSchemaVersion,
     /// Describes what a tenant's buses receive.
     AsyncApi,
     /// Says that the process lives.
@@ -185,6 +193,7 @@ const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
 
 const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
+const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
 
 const OF_CHANNELS: &[Code] = &[
     Code::QueryInvalid,
@@ -334,7 +343,37 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::TenantUnknown]),
-    get("/v1/tenants/{tenant}/schemas/{schema}", Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),
+    get(SCHEMA, Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),
+    put(
+        SCHEMA,
+        Operation::PutSchema,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::SchemaInvalid,
+            Code::SchemaIncompatible,
+            Code::SchemaOfFile,
+            Code::SchemaTaken,
+            Code::SchemasTooMany,
+            Code::VersionConflict,
+        ],
+    ),
+    delete(
+        SCHEMA,
+        Operation::RemoveSchema,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::SchemaUnknown, Code::SchemaOfFile, Code::VersionConflict],
+    ),
+    get(
+        "/v1/tenants/{tenant}/schemas/{schema}/versions",
+        Operation::ListSchemaVersions,
+        &[Code::TenantUnknown, Code::SchemaUnknown],
+    ),
+    get(
+        "/v1/tenants/{tenant}/schemas/{schema}/versions/{number}",
+        Operation::ShowSchemaVersion,
+        &[Code::TenantUnknown, Code::SchemaUnknown],
+    ),
     get("/v1/tenants/{tenant}/asyncapi.json", Operation::AsyncApi, &[Code::TenantUnknown]),
     get("/livez", Operation::Live, &[]),
     get("/readyz", Operation::Ready, &[]),
@@ -382,6 +421,10 @@ fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::Upload => on(verb, registry::upload::<H>),
         Operation::ListSchemas => on(verb, schemas::list::<H>),
         Operation::ShowSchema => on(verb, schemas::show::<H>),
+        Operation::PutSchema => on(verb, schemas::put::<H>),
+        Operation::RemoveSchema => on(verb, schemas::remove::<H>),
+        Operation::ListSchemaVersions => on(verb, schemas::versions::<H>),
+        Operation::ShowSchemaVersion => on(verb, schemas::version::<H>),
         Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),

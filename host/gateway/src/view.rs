@@ -20,7 +20,7 @@ pub use registry::{
     ReleaseState, ReleaseView, RollBack,
 };
 pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
-pub use schemas::SchemaView;
+pub use schemas::{SchemaVersionView, SchemaView};
 
 /// The tenants of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

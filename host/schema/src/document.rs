@@ -22,7 +22,10 @@ pub enum Draft {
 
 impl Draft {
     /// The draft that `$schema` names, or the newest one where it is not there.
-    pub(crate) fn of(root: &Value) -> Result<Self, SchemaReason> {
+    ///
+    /// # Errors
+    /// When it names another one.
+    pub fn of(root: &Value) -> Result<Self, SchemaReason> {
         let Some(named) = root.get("$schema") else { return Ok(Self::default()) };
         let plain = named.as_str().unwrap_or_default().trim_end_matches('#');
         let plain = plain.trim_start_matches("https://").trim_start_matches("http://");

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
+use wharf_event::{
+    BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, SchemaName, TenantName,
+};
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, StatsView, TargetRef, ValueView,
-    event_json,
+    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, SchemaView, StatsView,
+    TargetRef, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
@@ -29,6 +31,8 @@ pub struct FakeHost {
     pub redriven: Arc<Mutex<Vec<Redrive>>>,
     /// The rules that were put on the bus `default`.
     pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
+    /// The schemas that were put.
+    pub schemas: Arc<Mutex<BTreeMap<SchemaName, SchemaView>>>,
     /// The plugins that were made.
     pub plugins: Arc<Mutex<BTreeMap<PluginName, PluginDetail>>>,
     /// The releases of all of them.

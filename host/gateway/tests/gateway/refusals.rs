@@ -173,7 +173,13 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
         [("{bus}", "default"), ("{event}", "1-0"), ("{bucket}", "stats"), ("{*key}", "a"), ("{queue}", "failed")];
     let variables = variables
         .into_iter()
-        .chain([("{rule}", "orders"), ("{plugin}", "triage"), ("{release}", DIGITS), ("{schema}", "order")])
+        .chain([
+            ("{rule}", "orders"),
+            ("{plugin}", "triage"),
+            ("{release}", DIGITS),
+            ("{schema}", "order"),
+            ("{number}", "1"),
+        ])
         .collect::<Vec<_>>();
     let of_tenants: Vec<_> = ROUTES.iter().filter(|route| route.path.contains("{tenant}")).collect();
     assert!(of_tenants.len() > 10);

@@ -1,7 +1,7 @@
 //! Received events held against their schemas, on their way in.
 //!
 //! Invariant: an event is looked at if and only if a schema is bound to its bus and type; a tenant without schemas pays one look
-//! into its rule set. Schemas are compiled once for each set of them. What a handler publishes is not looked at: it is in one
+//! into its rule set. A schema is compiled once, however often others change. What a handler publishes is not looked at: it is in one
 //! record with its settlement, which nothing refuses.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use wharf_delivery::SchemaMode;
+use wharf_delivery::{SchemaDocument, SchemaMode};
 use wharf_dispatch::{RuleSet, SchemaSet};
 use wharf_event::{BusName, Code, Data, Event, SchemaName, TenantName};
 use wharf_gateway::{Mistake, Refusal};
@@ -29,6 +29,8 @@ pub(super) struct Ready {
     pub(super) name: SchemaName,
     pub(super) mode: SchemaMode,
     pub(super) schema: Schema,
+    /// What it was made of.
+    document: Arc<SchemaDocument>,
 }
 
 /// A tenant's schemas, ready to be used.
@@ -54,8 +56,9 @@ impl Checking {
         if let Some(ready) = held.get(tenant).filter(|ready| Arc::ptr_eq(&ready.from, from)) {
             return Some(Arc::clone(ready));
         }
+        let before = held.get(tenant).map(Arc::clone);
         drop(held);
-        let ready = Arc::new(ReadySet::new(from));
+        let ready = Arc::new(ReadySet::new(from, before.as_deref()));
         let mut held = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         held.insert(tenant.clone(), Arc::clone(&ready));
         Some(ready)
@@ -91,10 +94,16 @@ impl Checking {
 }
 
 impl ReadySet {
-    fn new(from: &Arc<SchemaSet>) -> Self {
+    /// Those of a set. What is the same in the one before is taken from there.
+    fn new(from: &Arc<SchemaSet>, before: Option<&Self>) -> Self {
         let mut ready = Self { from: Arc::clone(from), by_name: BTreeMap::new(), on: HashMap::new() };
         for (name, in_force) in from.iter() {
             let document = &in_force.document;
+            let same = before.and_then(|before| before.by_name.get(name));
+            if let Some(one) = same.filter(|one| Arc::ptr_eq(&one.document, document)) {
+                ready.add(document, Arc::clone(one));
+                continue;
+            }
             let schema = match Schema::parse(&document.schema.to_string()) {
                 Ok(schema) => schema,
                 Err(errors) => {
@@ -103,14 +112,18 @@ impl ReadySet {
                     continue;
                 }
             };
-            let one = Arc::new(Ready { name: name.clone(), mode: document.mode, schema });
-            if document.mode != SchemaMode::Off {
-                let of_bus = ready.on.entry(document.bus.clone()).or_default();
-                of_bus.insert(document.kind.clone(), Arc::clone(&one));
-            }
-            ready.by_name.insert(name.clone(), one);
+            let of = Arc::clone(document);
+            ready.add(document, Arc::new(Ready { name: name.clone(), mode: document.mode, schema, document: of }));
         }
         ready
+    }
+
+    fn add(&mut self, document: &SchemaDocument, one: Arc<Ready>) {
+        if document.mode != SchemaMode::Off {
+            let of_bus = self.on.entry(document.bus.clone()).or_default();
+            of_bus.insert(document.kind.clone(), Arc::clone(&one));
+        }
+        self.by_name.insert(one.name.clone(), one);
     }
 
     /// Whether anything on this bus is looked at.

@@ -14,6 +14,7 @@ mod registry;
 mod registry_view;
 mod rule_view;
 mod rules;
+mod schema_object;
 mod schemas;
 mod search;
 #[cfg(test)]

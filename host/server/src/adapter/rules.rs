@@ -192,7 +192,9 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
     let source = match error {
         ChangeError::Ask(error) => return not_asked(error),
         ChangeError::Rules(RulesError::Tenant(error)) => return unknown(error),
-        ChangeError::Rules(error @ (RulesError::Release { .. } | RulesError::Plugin { .. })) => {
+        ChangeError::Rules(
+            error @ (RulesError::Release { .. } | RulesError::Plugin { .. } | RulesError::Schema { .. }),
+        ) => {
             return Refusal::new(error.code(), error.to_string());
         }
         ChangeError::Rules(RulesError::Rule { source, .. }) => source,

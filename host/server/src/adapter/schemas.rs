@@ -1,17 +1,19 @@
-//! Port: reading a tenant's schemas.
+//! Port: a tenant's schemas. How one is changed stands in `schema_object.rs`.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
+use wharf_delivery::ObjectFate;
 use wharf_dispatch::{Origin, RuleSet, SchemaInForce};
-use wharf_event::{Code, SchemaName, TenantName};
+use wharf_event::{SchemaName, TenantName};
 use wharf_gateway::{
-    Refusal, Schemas,
-    view::{RuleOrigin, SchemaView},
+    Compatibility, Expected, Refusal, SchemaPut, SchemaRef, Schemas,
+    view::{RuleOrigin, SchemaVersionView, SchemaView},
 };
-use wharf_schema::{Bound, Draft};
+use wharf_schema::Bound;
 
-use super::{HostAdapter, checking::Ready};
+use super::{HostAdapter, checking::Ready, schema_object};
 
 impl Schemas for HostAdapter {
     async fn schemas(&self, tenant: &TenantName) -> Result<Vec<SchemaView>, Refusal> {
@@ -20,12 +22,38 @@ impl Schemas for HostAdapter {
         Ok(self.in_force(&rules, tenant).iter().map(|(name, it, ready)| view(name, it, ready, false)).collect())
     }
 
-    async fn schema(&self, tenant: &TenantName, schema: &SchemaName) -> Result<SchemaView, Refusal> {
-        self.known(tenant)?;
+    async fn schema(&self, of: SchemaRef) -> Result<SchemaView, Refusal> {
+        if let Some((version, object)) = self.schema_object(&of).await? {
+            return schema_object::view(&of.schema, object, version);
+        }
         let rules = self.dispatcher.rules();
-        let found = self.in_force(&rules, tenant).into_iter().find(|(name, ..)| *name == schema);
-        let unknown = || Refusal::new(Code::SchemaUnknown, format!("tenant `{tenant}` has no schema `{schema}`"));
-        found.map(|(name, it, ready)| view(name, it, &ready, true)).ok_or_else(unknown)
+        let found = self.in_force(&rules, &of.tenant).into_iter().find(|(name, ..)| **name == of.schema);
+        found.map(|(name, it, ready)| view(name, it, &ready, true)).ok_or_else(|| schema_object::unknown(&of))
+    }
+
+    async fn put_schema(
+        &self,
+        of: SchemaRef,
+        document: Bytes,
+        compatibility: Compatibility,
+        expected: Expected,
+    ) -> Result<SchemaPut, Refusal> {
+        self.follow(of, document, compatibility, expected).await
+    }
+
+    async fn remove_schema(&self, of: SchemaRef, expected: Expected) -> Result<(), Refusal> {
+        self.known(&of.tenant)?;
+        match self.change_schema(&of, None, expected).await.map_err(|error| schema_object::not_changed(&error))? {
+            ObjectFate::Absent => Err(schema_object::unknown(&of)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn schema_versions(&self, of: SchemaRef) -> Result<Vec<SchemaVersionView>, Refusal> {
+        match self.schema_object(&of).await? {
+            Some((_, object)) => Ok(object.versions.into_iter().rev().map(schema_object::version).collect()),
+            None => self.schema(of).await.map(|_| Vec::new()),
+        }
     }
 
     async fn asyncapi(&self, tenant: &TenantName) -> Result<Value, Refusal> {
@@ -69,11 +97,10 @@ fn view(name: &SchemaName, it: &SchemaInForce, ready: &Ready, whole: bool) -> Sc
         },
         bus: it.document.bus.clone(),
         kind: it.document.kind.clone(),
+        version: None,
+        number: it.number,
         mode: it.document.mode.to_string(),
-        draft: match ready.schema.draft() {
-            Draft::Seven => "draft-07".to_owned(),
-            Draft::TwentyTwenty => "2020-12".to_owned(),
-        },
+        draft: schema_object::draft(ready.schema.draft()),
         document: whole.then(|| it.document.schema.clone()),
     }
 }

@@ -114,7 +114,7 @@ pub enum Command {
     /// Give the traffic back to a release that had it before
     #[command(after_help = "Example:\n  wharf rollback triage -m 'it loses orders'")]
     Rollback(RollbackArgs),
-    /// Look at schemas of payloads: check them, compare them, make one of events
+    /// Look at schemas of payloads and change them: check, compare, make one of events
     #[command(after_help = "Example:\n  wharf schema infer --type order.created --last 1000 > order.schema.json")]
     Schema {
         /// What to do.

@@ -5,10 +5,12 @@
 
 mod asked;
 mod files;
+mod manage;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use wharf_delivery::SchemaMode;
 use wharf_event::{BusName, SchemaName};
 use wharf_schema::Mode;
 
@@ -30,6 +32,26 @@ pub enum SchemaCommand {
     Show {
         /// The schema
         schema: SchemaName,
+    },
+    /// Put a version of a schema into force
+    #[command(
+        after_help = "Example:\n  wharf schema add order.created order.schema.json\n\nWhat is not said is as it was before.\n\n\
+        Exit status: 0 it is in force, 5 it is not compatible with the version before, or that changed meanwhile."
+    )]
+    Add(AddArgs),
+    /// Remove a schema with its versions
+    #[command(after_help = "Example:\n  wharf schema rm order.created")]
+    Rm {
+        /// The schema
+        schema: SchemaName,
+    },
+    /// List the versions of a schema, or print one
+    #[command(after_help = "Example:\n  wharf schema versions order.created\n  wharf schema versions order.created 1")]
+    Versions {
+        /// The schema
+        schema: SchemaName,
+        /// The version to print
+        number: Option<u64>,
     },
     /// Say whether a file is a schema that a host takes
     #[command(
@@ -64,6 +86,27 @@ pub enum SchemaCommand {
     /// Print what a tenant's buses receive as an AsyncAPI 3 document
     #[command(name = "asyncapi", after_help = "Example:\n  wharf schema asyncapi > asyncapi.json")]
     AsyncApi,
+}
+
+/// `wharf schema add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The schema
+    schema: SchemaName,
+    /// A JSON Schema; `-` reads stdin
+    file: PathBuf,
+    /// The bus whose events it is for [default: as before, else default]
+    #[arg(long)]
+    bus: Option<BusName>,
+    /// Their type [default: as before, else the schema's name]
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// What becomes of events that break it: off, warn, enforce [default: as before, else enforce]
+    #[arg(long)]
+    mode: Option<SchemaMode>,
+    /// What has to hold between it and the version before
+    #[arg(long, default_value = "backward")]
+    compatibility: Compatibility,
 }
 
 /// `wharf schema validate`.
@@ -105,6 +148,17 @@ pub enum Compatibility {
     None,
 }
 
+impl Compatibility {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Backward => "backward",
+            Self::Forward => "forward",
+            Self::Full => "full",
+            Self::None => "none",
+        }
+    }
+}
+
 impl From<Compatibility> for Mode {
     fn from(compatibility: Compatibility) -> Self {
         match compatibility {
@@ -120,13 +174,13 @@ impl SchemaCommand {
     /// The schema that it is about, which the host may not know.
     pub fn named(&self) -> Option<&SchemaName> {
         match self {
-            Self::Show { schema } => Some(schema),
+            Self::Show { schema } | Self::Rm { schema } | Self::Versions { schema, .. } => Some(schema),
             _ => None,
         }
     }
 }
 
-/// Looks at schemas.
+/// Looks at schemas, and changes them.
 pub async fn run(command: SchemaCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     match command {
         SchemaCommand::Check { file } => files::check(&file, out),
@@ -134,6 +188,11 @@ pub async fn run(command: SchemaCommand, global: &Global, out: &mut Output) -> R
         SchemaCommand::Diff { old, new, compatibility } => files::diff(&old, &new, compatibility.into(), out),
         SchemaCommand::Ls => asked::list(&Session::open(global).await?, out).await,
         SchemaCommand::Show { schema } => asked::show(&schema, &Session::open(global).await?, out).await,
+        SchemaCommand::Add(args) => manage::add(&args, &Session::open(global).await?, out).await,
+        SchemaCommand::Rm { schema } => manage::remove(&schema, &Session::open(global).await?, out).await,
+        SchemaCommand::Versions { schema, number } => {
+            manage::versions(&schema, number, &Session::open(global).await?, out).await
+        }
         SchemaCommand::Infer(args) => asked::infer(&args, &Session::open(global).await?, out).await,
         SchemaCommand::AsyncApi => asked::asyncapi(&Session::open(global).await?, out).await,
     }

@@ -30,6 +30,7 @@ mod restarts;
 mod retention;
 mod rules;
 mod sandbox;
+mod schema_versions;
 mod schemas;
 mod shapes;
 mod transforms;

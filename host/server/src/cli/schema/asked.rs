@@ -113,6 +113,6 @@ fn example(event: &EventView, kind: &str) -> Result<Option<Example>, CommandErro
 }
 
 /// A JSON document, for people or for programs.
-fn print(document: &Value, out: &mut Output) -> Result<(), CommandError> {
+pub(super) fn print(document: &Value, out: &mut Output) -> Result<(), CommandError> {
     if out.is_json() { out.document(document) } else { out.line(&format!("{document:#}")) }
 }

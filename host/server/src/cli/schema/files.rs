@@ -47,7 +47,7 @@ fn read(path: &Path) -> Result<Result<Schema, SchemaErrors>, CommandError> {
 }
 
 /// Reads a file that has to be a schema.
-fn schema(path: &Path) -> Result<Schema, CommandError> {
+pub(super) fn schema(path: &Path) -> Result<Schema, CommandError> {
     read(path)?.map_err(|source| CommandError::Schema { path: path.to_owned(), source })
 }
 
