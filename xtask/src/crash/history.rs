@@ -129,7 +129,8 @@ mod tests {
     }
 
     fn settled(position: &str, plugin: &str, outcome: &str, published: Vec<Value>) -> Value {
-        let attempt = json!({"attempt": 1, "outcome": {"outcome": outcome}});
+        let time = "2026-01-31T23:59:59Z";
+        let attempt = json!({"attempt": 1, "outcome": {"outcome": outcome}, "time": time, "duration_us": 1});
         json!({"settled": {"event": position, "plugin": plugin, "attempt": attempt, "published": published}})
     }
 
