@@ -66,6 +66,9 @@ pub const MESSAGE_CHARS_MAX: usize = 300;
 /// Steps of one comparison of two schemas. Beyond, it is not known whether they are compatible.
 pub const COMPARISON_STEPS_MAX: usize = 200_000;
 
+/// Listed values that are looked at in one of those steps.
+pub const VALUES_PER_STEP: usize = 64;
+
 /// Schemas within schemas of one comparison. References can make two small schemas differ in their depth only.
 pub const COMPARISON_DEPTH_MAX: usize = 256;
 

@@ -34,6 +34,9 @@ impl<'a> Search<'a> {
             return;
         }
         if let Some(values) = narrow.listed() {
+            if !self.may(values.len() * value.as_array().map_or(1, Vec::len)) {
+                return self.gap(at, "the lists of values are too long to be compared to the end", false);
+            }
             let asked = compile(&json!({ name: value }), self.wide.draft);
             return match asked.ok().map(|asked| values.into_iter().find(|listed| !asked.is_valid(listed)).cloned()) {
                 Some(None) => {}

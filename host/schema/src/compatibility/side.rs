@@ -76,6 +76,11 @@ impl<'a> Side<'a> {
         constant.or_else(|| self.every("enum").next()?.as_array().map(|values| values.iter().collect()))
     }
 
+    /// How many values it lists.
+    pub(super) fn values(&self) -> usize {
+        self.every("enum").next().and_then(Value::as_array).map_or(0, Vec::len)
+    }
+
     /// The types that it could have. `integer` is there beside `number`, so that the one can go without the other.
     pub(super) fn types(&self) -> BTreeSet<&'static str> {
         let mut types = BTreeSet::from(TYPES);

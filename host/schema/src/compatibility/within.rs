@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::side::{Side, named};
 use crate::{
     document::{Document, Draft},
-    limits::{COMPARISON_DEPTH_MAX, COMPARISON_STEPS_MAX, INCOMPATIBILITIES_MAX},
+    limits::{COMPARISON_DEPTH_MAX, COMPARISON_STEPS_MAX, INCOMPATIBILITIES_MAX, VALUES_PER_STEP},
     pointer::below,
 };
 
@@ -73,6 +73,12 @@ impl<'a> Search<'a> {
         if self.gaps.len() < INCOMPATIBILITIES_MAX && !self.gaps.iter().any(|gap| gap.at == at) {
             self.gaps.push(Gap { at: at.to_owned(), why: why.into(), certain });
         }
+    }
+
+    /// Whether so many comparisons of values, and the making of a validator for them, may still be done.
+    pub(super) fn may(&mut self, comparisons: usize) -> bool {
+        self.steps += VALUES_PER_STEP + comparisons / VALUES_PER_STEP;
+        self.steps <= COMPARISON_STEPS_MAX
     }
 
     /// Whether all of `narrow` is allowed by a schema, without telling why not.
@@ -149,6 +155,7 @@ impl<'a> Search<'a> {
         (name, value): (&'a str, &'a Value),
         at: &str,
     ) {
+        self.steps += narrow.values() / VALUES_PER_STEP;
         match name {
             _ if ANNOTATIONS.contains(&name) => {}
             "$ref" => match value.as_str().and_then(|reference| Some((self.wide.named(reference)?, reference))) {

@@ -4,11 +4,14 @@
 use std::thread;
 
 use serde_json::{Map, Value, json};
-use wharf_schema::{Schema, limits};
+use wharf_schema::{Mode, Schema, compatibility, limits};
 
 use crate::schema;
 
 const WORK: &str = "could be held against this schema";
+/// The stack of a thread that may be busy, unless it is said otherwise.
+const THREAD_STACK_BYTES: usize = 2 << 20;
+
 const TOO_LARGE: &str = "too large to be validated";
 
 fn refused(json: &Value, why: &str) {
@@ -133,4 +136,29 @@ fn violations_are_told_up_to_a_limit() {
     let told = numbers.validate_json(&json!(vec![0; 600_000])).unwrap_err();
     assert_eq!((told.list().len(), told.more()), (1, false));
     assert!(told.to_string().contains("too large to say where"), "{told}");
+}
+
+#[test]
+fn the_deepest_comparison_of_two_schemas_fits_the_stack_of_a_thread() {
+    let wraps: [fn(Value) -> Value; 4] = [
+        |next| json!({ "properties": { "a": next } }),
+        |next| json!({ "anyOf": [{ "items": next, "type": ["array", "null"] }] }),
+        |next| json!({ "additionalProperties": { "allOf": [next] } }),
+        |next| json!({ "prefixItems": [{ "oneOf": [{ "contains": next }] }] }),
+    ];
+    for wrap in wraps {
+        let pair = ["x", "y"].map(|last| schema(&chain(300, wrap, &json!({ "const": last }))));
+        let compare = move || compatibility(&pair[0], &pair[1], Mode::Full);
+        let found = thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(compare).unwrap().join().unwrap();
+        assert!(!found.is_empty(), "{:?}", wrap(json!(true)));
+    }
+}
+
+#[test]
+fn lists_of_values_are_compared_as_far_as_that_is_paid_for() {
+    let list = |from: usize, count: usize| schema(&json!({ "enum": (from..from + count).collect::<Vec<_>>() }));
+    assert_eq!(compatibility(&list(0, 1_000), &list(0, 1_001), Mode::Backward), []);
+    let told = compatibility(&list(0, 12_000), &list(0, 12_001), Mode::Backward);
+    assert!(told.iter().all(|gap| !gap.certain && gap.why.contains("to be compared to the end")), "{told:?}");
+    assert!(!told.is_empty());
 }
