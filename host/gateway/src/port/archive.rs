@@ -1,0 +1,66 @@
+//! Port: what happened to events.
+
+use std::future::Future;
+
+use futures_util::Stream;
+use wharf_event::{BusName, Event, Position, TenantName};
+
+use super::Refusal;
+use crate::view::{EventDetail, EventView, FeedItem, RuleVerdict, StatsView};
+
+/// Which events of a tenant to list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Rows at most, from 1 to [`crate::limits::PAGE_ROWS_MAX`].
+    pub limit: u32,
+    /// Only events before this position.
+    pub before: Option<Position>,
+    /// Only events whose `type` begins so.
+    pub kind_prefix: Option<String>,
+}
+
+/// How a caller names one event. A name that reads as a position is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventRef {
+    /// Its place in the log.
+    Position(Position),
+    /// Its `id` attribute; the newest event if several sources used it.
+    Id(String),
+}
+
+/// Reads what happened.
+pub trait Archive: Clone + Send + Sync + 'static {
+    /// What [`Archive::feed`] gives.
+    type Feed: Stream<Item = FeedItem> + Send + 'static;
+
+    /// A page of events, newest first. As every page it may be shorter than asked for; only an empty one is the end.
+    fn events(
+        &self,
+        tenant: &TenantName,
+        query: EventQuery,
+    ) -> impl Future<Output = Result<Vec<EventView>, Refusal>> + Send;
+
+    /// One event with its deliveries and their attempts.
+    fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
+
+    /// What happens to a tenant's events, in log order: from a position on (itself included; that of a published event stands
+    /// for the attempt that published it), or from now on.
+    ///
+    /// The stream ends when the host cannot go on; it has no item for an error.
+    fn feed(
+        &self,
+        tenant: &TenantName,
+        from: Option<Position>,
+    ) -> impl Future<Output = Result<Self::Feed, Refusal>> + Send;
+
+    /// What every rule of the bus says to this event, which is not accepted.
+    fn explain(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        event: Event,
+    ) -> impl Future<Output = Result<Vec<RuleVerdict>, Refusal>> + Send;
+
+    /// The tenant's totals since the host started.
+    fn stats(&self, tenant: &TenantName) -> impl Future<Output = Result<StatsView, Refusal>> + Send;
+}

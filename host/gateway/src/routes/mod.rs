@@ -1,0 +1,74 @@
+//! The one table of routes: the router is made of it, and tests compare the OpenAPI document with it.
+//!
+//! Invariant: there is no route that is not in [`ROUTES`], and none of it lacks a handler (the match below is total). What
+//! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`].
+
+mod operation;
+mod table;
+
+use std::sync::Arc;
+
+use axum::Router;
+use wharf_event::Code;
+
+pub use operation::Operation;
+pub use table::{PROBLEMS_OF_ALL, ROUTES};
+
+use crate::gateway::Gateway;
+use crate::guard::{self, HostList};
+use crate::port::Host;
+use crate::problem::Problem;
+use crate::traffic;
+
+/// The methods that routes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads (and `HEAD` with it).
+    Get,
+    /// Changes something, or sends a body.
+    Post,
+    /// Puts an object where the path says.
+    Put,
+    /// Removes an object.
+    Delete,
+}
+
+impl Verb {
+    /// The method's name in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Its method.
+    pub verb: Verb,
+    /// Its path, variables in braces (`{*key}` takes slashes too).
+    pub path: &'static str,
+    /// What it does.
+    pub operation: Operation,
+    /// The codes that it may answer, [`PROBLEMS_OF_ALL`] aside.
+    pub problems: &'static [Code],
+}
+
+/// The router of [`ROUTES`], behind the guard. Whatever it answers is counted.
+pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
+    let counted = Arc::clone(&gateway.traffic);
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, operation::handler::<H>(route)))
+        .fallback(|| async { Problem::new(Code::RouteUnknown, "see /openapi.json for the paths of this host") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")
+        })
+        .layer(axum::middleware::from_fn_with_state(hosts, guard::check))
+        .layer(axum::middleware::from_fn_with_state(counted, traffic::count))
+        .with_state(gateway)
+}

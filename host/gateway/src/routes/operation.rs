@@ -1,0 +1,150 @@
+//! What routes do, and who does it.
+//!
+//! Invariant: every operation has its handler, since the match is total.
+
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::{Route, Verb};
+use crate::gateway::Gateway;
+use crate::port::Host;
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas};
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Lists tenants.
+    ListTenants,
+    /// Receives events on a bus.
+    PostEvents,
+    /// Receives events on the default bus of the default tenant.
+    PostDefaultEvents,
+    /// Says what rules would do with an event.
+    Explain,
+    /// Lists events.
+    ListEvents,
+    /// Shows one event.
+    ShowEvent,
+    /// Follows what happens.
+    Feed,
+    /// Shows totals.
+    Stats,
+    /// Lists buckets.
+    ListBuckets,
+    /// Lists the keys of a bucket.
+    ListKeys,
+    /// Shows one key.
+    ShowKey,
+    /// Lists dead-letter queues.
+    ListQueues,
+    /// Lists the letters of a queue.
+    ListLetters,
+    /// Shows one letter.
+    ShowLetter,
+    /// Sends letters again.
+    Redrive,
+    /// Says whether a pattern matches an event.
+    TestPattern,
+    /// Lists the rules of a bus.
+    ListRules,
+    /// Shows one rule.
+    ShowRule,
+    /// Puts a rule.
+    PutRule,
+    /// Removes a rule.
+    RemoveRule,
+    /// Lists plugins.
+    ListPlugins,
+    /// Shows one plugin.
+    ShowPlugin,
+    /// Puts the settings of a plugin.
+    PutPlugin,
+    /// Removes a plugin.
+    RemovePlugin,
+    /// Gives a release all traffic, or a part of it.
+    Promote,
+    /// Goes back to a release from before.
+    RollBack,
+    /// Lists the releases of a plugin.
+    ListReleases,
+    /// Shows one release.
+    ShowRelease,
+    /// Takes a release.
+    Upload,
+    /// Lists schemas.
+    ListSchemas,
+    /// Shows one schema.
+    ShowSchema,
+    /// Puts a schema.
+    PutSchema,
+    /// Removes a schema.
+    RemoveSchema,
+    /// Lists the versions of a schema.
+    ListSchemaVersions,
+    /// Shows one version of a schema.
+    ShowSchemaVersion,
+    /// Describes what a tenant's buses receive.
+    AsyncApi,
+    /// Says that the process lives.
+    Live,
+    /// Says whether events are taken.
+    Ready,
+    /// Tells what is measured.
+    Metrics,
+    /// Describes this API.
+    OpenApi,
+    /// Explains an error code.
+    ErrorPage,
+}
+
+/// The handler of a route.
+pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
+    let verb = match route.verb {
+        Verb::Get => MethodFilter::GET,
+        Verb::Post => MethodFilter::POST,
+        Verb::Put => MethodFilter::PUT,
+        Verb::Delete => MethodFilter::DELETE,
+    };
+    match route.operation {
+        Operation::ListTenants => on(verb, events::tenants::<H>),
+        Operation::PostEvents => on(verb, receive::to_bus::<H>),
+        Operation::PostDefaultEvents => on(verb, receive::to_default_bus::<H>),
+        Operation::Explain => on(verb, events::explain::<H>),
+        Operation::ListEvents => on(verb, events::list::<H>),
+        Operation::ShowEvent => on(verb, events::show::<H>),
+        Operation::Feed => on(verb, events::feed::<H>),
+        Operation::Stats => on(verb, events::stats::<H>),
+        Operation::ListBuckets => on(verb, key_values::buckets::<H>),
+        Operation::ListKeys => on(verb, key_values::list::<H>),
+        Operation::ShowKey => on(verb, key_values::show::<H>),
+        Operation::ListQueues => on(verb, dead_letters::queues::<H>),
+        Operation::ListLetters => on(verb, dead_letters::list::<H>),
+        Operation::ShowLetter => on(verb, dead_letters::show::<H>),
+        Operation::Redrive => on(verb, dead_letters::redrive::<H>),
+        Operation::TestPattern => on(verb, rules::test::<H>),
+        Operation::ListRules => on(verb, rules::list::<H>),
+        Operation::ShowRule => on(verb, rules::show::<H>),
+        Operation::PutRule => on(verb, rules::put::<H>),
+        Operation::RemoveRule => on(verb, rules::remove::<H>),
+        Operation::ListPlugins => on(verb, registry::list::<H>),
+        Operation::ShowPlugin => on(verb, registry::show::<H>),
+        Operation::PutPlugin => on(verb, registry::put::<H>),
+        Operation::RemovePlugin => on(verb, registry::remove::<H>),
+        Operation::Promote => on(verb, registry::promote::<H>),
+        Operation::RollBack => on(verb, registry::roll_back::<H>),
+        Operation::ListReleases => on(verb, registry::releases::<H>),
+        Operation::ShowRelease => on(verb, registry::release::<H>),
+        Operation::Upload => on(verb, registry::upload::<H>),
+        Operation::ListSchemas => on(verb, schemas::list::<H>),
+        Operation::ShowSchema => on(verb, schemas::show::<H>),
+        Operation::PutSchema => on(verb, schemas::put::<H>),
+        Operation::RemoveSchema => on(verb, schemas::remove::<H>),
+        Operation::ListSchemaVersions => on(verb, schemas::versions::<H>),
+        Operation::ShowSchemaVersion => on(verb, schemas::version::<H>),
+        Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
+        Operation::Live => on(verb, probes::live),
+        Operation::Ready => on(verb, probes::ready::<H>),
+        Operation::Metrics => on(verb, metrics::page::<H>),
+        Operation::OpenApi => on(verb, openapi::document),
+        Operation::ErrorPage => on(verb, probes::error_page),
+    }
+}
