@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Digest, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
-use crate::{RetryPolicy, SchemaDocument};
+use crate::{RetryPolicy, SchemaDocument, TenantSettings};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct TenantDocument {
     /// Its schemas. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<SchemaName, SchemaDocument>,
+    /// What holds for it as a whole. (Not written where nothing is said, as before anything could be.)
+    #[serde(default, skip_serializing_if = "TenantSettings::is_default")]
+    pub settings: TenantSettings,
 }
 
 /// How long a bus keeps its events: until they are too old, or too many bytes came after them. The log lets go of whole

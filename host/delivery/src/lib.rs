@@ -26,6 +26,7 @@ mod rows;
 mod schema;
 mod seal;
 mod sequencer;
+mod settings;
 mod settle;
 mod tables;
 
@@ -51,5 +52,6 @@ pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueR
 pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
+pub use settings::TenantSettings;
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};

@@ -166,6 +166,7 @@ impl RuleSet {
                 tenant.plugins.insert_mut(plugin.clone(), Arc::new(Plugin::of_file(from, handler)));
             }
             tenant.schemas = schemas::of_file(&from.schemas);
+            tenant.settings = Arc::new(from.settings.clone());
             for (rule, from) in &from.rules {
                 let put = tenant.put(rule, from, Origin::File);
                 put.map_err(|source| RulesError::Rule { tenant: name.clone(), rule: rule.to_string(), source })?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
-use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef};
+use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef, TenantSettings};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
@@ -86,6 +86,7 @@ pub(crate) struct Tenant {
     pub(crate) transforms: RedBlackTreeMapSync<PluginName, Arc<Step>>,
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
+    pub(crate) settings: Arc<TenantSettings>,
 }
 
 /// Everything that events are matched with.
@@ -123,6 +124,12 @@ impl RuleSet {
     #[must_use]
     pub fn has_tenant(&self, tenant: &TenantName) -> bool {
         self.tenants.contains_key(tenant)
+    }
+
+    /// What holds for a tenant as a whole; nothing where there is none of that name.
+    #[must_use]
+    pub fn settings(&self, tenant: &TenantName) -> Arc<TenantSettings> {
+        self.tenants.get(tenant).map(|tenant| Arc::clone(&tenant.settings)).unwrap_or_default()
     }
 
     /// A rule of a tenant.

@@ -140,7 +140,9 @@ impl<'a> Loading<'a> {
             self.check_uses(tenant, &plugins);
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
             let schemas = self.schemas(&tenant.schemas);
-            document.tenants.insert(name.clone(), TenantDocument { buses, plugins, rules, retention, schemas });
+            let settings = tenant.settings.clone();
+            let of = TenantDocument { buses, plugins, rules, retention, schemas, settings };
+            document.tenants.insert(name.clone(), of);
         }
         document
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument, SchemaMode};
+use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName};
 
@@ -51,6 +51,8 @@ pub struct TenantConfig {
     pub rules: BTreeMap<RuleName, RuleDocument>,
     /// Its schemas.
     pub schemas: BTreeMap<SchemaName, SchemaConfig>,
+    /// What holds for it as a whole.
+    pub settings: TenantSettings,
     /// Where rules name plugins, those of rules with mistakes too.
     pub uses: Vec<Use>,
 }
