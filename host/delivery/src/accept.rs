@@ -21,6 +21,8 @@ pub struct AcceptRequest {
     pub bus: BusName,
     /// The version of the rule set that they were matched with.
     pub rules_version: u64,
+    /// The last frame before the tenant was made: an event up to there was another's, who had the same name.
+    pub since_k: u64,
     /// The events, in order.
     pub events: Vec<AcceptEvent>,
 }
@@ -85,7 +87,7 @@ fn decide_admitted(
         }
         let fingerprint = Fingerprint::of(&request.tenant, &request.bus, event.source(), event.id());
         let id = event.id().to_owned();
-        if let Some(position) = sequencer.dedup.find(&fingerprint) {
+        if let Some(position) = sequencer.dedup.find(&fingerprint).filter(|first| first.k > request.since_k) {
             answers.push(Ok(Accepted { id, position, duplicate: true }));
             continue;
         }

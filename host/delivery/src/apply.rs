@@ -3,7 +3,7 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, keys, redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, keys, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle,
     tables::{Table, TableError, Tables},
@@ -68,6 +68,7 @@ pub fn apply<T: Tables>(
             seal::apply(facts, tables);
             Ok(Vec::new())
         }
+        Record::Erase { tenant, rows } => erase::apply(tenant, rows, tables).map(|()| Vec::new()),
         // Time is in the frames. Only what is remembered for a while asks how it came to be.
         Record::Follow { .. } => Ok(Vec::new()),
     }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{Digest, PluginName, Position, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Digest, PluginName, Position, RuleName, SchemaName, TenantName};
 
 use crate::{
     Record, ValueRow,
@@ -29,10 +29,14 @@ pub enum ObjectKind {
     Release = 3,
     /// A plugin with its channels (its document is the registry's).
     Plugin = 4,
+    /// A tenant that is made while the host runs; its document is a [`crate::TenantObject`].
+    Tenant = 5,
+    /// An event bus; its document is a [`crate::RetentionDocument`].
+    Bus = 6,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 4] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin];
+    const ALL: [Self; 6] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -48,6 +52,8 @@ impl ObjectKind {
             Self::Schema => "schema",
             Self::Release => "release",
             Self::Plugin => "plugin",
+            Self::Tenant => "tenant",
+            Self::Bus => "bus",
         }
     }
 
@@ -72,6 +78,18 @@ impl ObjectName {
 
 impl From<&RuleName> for ObjectName {
     fn from(name: &RuleName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&TenantName> for ObjectName {
+    fn from(name: &TenantName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&BusName> for ObjectName {
+    fn from(name: &BusName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

@@ -13,6 +13,7 @@ mod configure;
 mod dedup;
 mod details;
 mod document;
+mod erase;
 mod ids;
 pub mod keys;
 pub mod limits;
@@ -43,6 +44,7 @@ pub use document::{
     Document, GrantsDocument, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument,
     RetentionDocument, RuleDocument, TargetDocument, TenantDocument,
 };
+pub use erase::{EraseRequest, ErasedRow};
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
@@ -52,6 +54,6 @@ pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueR
 pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
-pub use settings::TenantSettings;
+pub use settings::{TenantLife, TenantObject, TenantSettings};
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};

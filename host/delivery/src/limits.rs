@@ -36,6 +36,12 @@ pub const CARRIED_EVENTS_MAX: usize = 200;
 /// Control objects that one request changes.
 pub const CHANGES_MAX: usize = 1_000;
 
+/// Rows of a tenant that one record erases.
+pub const ERASED_ROWS_MAX: usize = 1_000;
+
+/// Bytes of their keys after which a record takes no further one.
+pub const ERASED_BYTES_MAX: usize = 256 << 10;
+
 /// Versions of a schema that are kept, the newest among them.
 pub const SCHEMA_VERSIONS_MAX: usize = 20;
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ObjectChange, SegmentFacts, Table, change,
+    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, SegmentFacts, Table, change,
     codec::{DecodeError, Reader, Writer},
+    erase,
     rows::Row as _,
 };
 
@@ -45,6 +46,8 @@ pub enum RecordKind {
     Settled = 10,
     /// Control objects of a tenant changed.
     Change = 11,
+    /// Rows of a tenant that is deleted went.
+    Erase = 12,
 }
 
 /// Who an event is owed to.
@@ -204,10 +207,17 @@ pub enum Record {
         /// What each is from now on.
         changes: Vec<ObjectChange>,
     },
+    /// Rows of a tenant that is deleted went.
+    Erase {
+        /// Whose they were.
+        tenant: TenantName,
+        /// Which ones.
+        rows: Vec<ErasedRow>,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -219,6 +229,7 @@ impl RecordKind {
         Self::Sealed,
         Self::Settled,
         Self::Change,
+        Self::Erase,
     ];
 
     /// The kind of that number.
@@ -244,6 +255,7 @@ impl Record {
             Record::Follow { .. } => RecordKind::Follow,
             Record::Sealed(_) => RecordKind::Sealed,
             Record::Change { .. } => RecordKind::Change,
+            Record::Erase { .. } => RecordKind::Erase,
         }
     }
 
@@ -260,7 +272,8 @@ impl Record {
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
             | Record::Carry { tenant, .. }
-            | Record::Change { tenant, .. } => Some(tenant),
+            | Record::Change { tenant, .. }
+            | Record::Erase { tenant, .. } => Some(tenant),
         }
     }
 
@@ -332,6 +345,10 @@ impl Record {
                 w.str(tenant.as_str());
                 change::put(changes, &mut w);
             }
+            Record::Erase { tenant, rows } => {
+                w.str(tenant.as_str());
+                erase::put(rows, &mut w);
+            }
         }
         w.finish()
     }
@@ -378,6 +395,7 @@ impl Record {
             RecordKind::Change => {
                 Record::Change { tenant: r.parse("tenant")?, changes: r.list("changes", change::take)? }
             }
+            RecordKind::Erase => Record::Erase { tenant: r.parse("tenant")?, rows: r.list("rows", erase::take)? },
         };
         r.end()?;
         Ok(record)

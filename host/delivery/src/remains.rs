@@ -56,6 +56,7 @@ impl Remains {
             | Record::Rules { .. }
             | Record::Cleaned { .. }
             | Record::Follow { .. }
+            | Record::Erase { .. }
             | Record::Sealed(_) => return Ok(None),
         };
         Ok((!remains.events.is_empty() || !remains.held.is_empty()).then_some(remains))

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, ObjectKind,
-    ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow,
-    accept, carry, change,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
+    ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled,
+    StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
-    redrive,
+    erase, redrive,
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
@@ -25,6 +25,8 @@ pub enum Request {
     Configure(ConfigureRequest),
     /// Change control objects.
     Change(ChangeRequest),
+    /// Let the next page of what there is of a tenant go.
+    Erase(EraseRequest),
     /// Take events.
     Accept(AcceptRequest),
     /// End an attempt.
@@ -61,6 +63,11 @@ pub enum Answer {
     },
     /// The control objects are as they were wished.
     Changed(Changed),
+    /// A page of a tenant's rows is gone.
+    Erased {
+        /// Whether there may be more: then it is to be asked again. If not, nothing of the tenant is left.
+        left: bool,
+    },
     /// An answer for each event, in order.
     Accepted(Vec<Result<Accepted, Refused>>),
     /// The attempt is settled.
@@ -243,6 +250,7 @@ impl Sequencer {
                 Ok(Ok(Decision { records: vec![Record::Configure { document }], answer }))
             }
             Request::Change(request) => change::decide(self, request, base, tables),
+            Request::Erase(request) => Ok(Ok(erase::decide(self, request, tables)?)),
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),

@@ -72,8 +72,8 @@ impl Cleaner {
             return Ok(0);
         }
         let facts = self.count().await?;
-        let document = self.attempts.rules.borrow().document().clone();
-        let past = retention::past(&facts, &document, self.attempts.clock.now_ms(), self.dedup_window_ms);
+        let kept = self.attempts.rules.borrow().retentions();
+        let past = retention::past(&facts, &kept, self.attempts.clock.now_ms(), self.dedup_window_ms);
         let Some(last) = past.checked_sub(1).and_then(|last| facts.get(last)) else { return Ok(0) };
         let (mut next_k, last_k) = (self.first_k(), last.last_k);
         while next_k <= last_k {

@@ -382,7 +382,7 @@ mod tests {
         let (mut committer, _) = Committer::open(&home, 300_000, surroundings).unwrap();
         committer.commit(Request::Configure(ConfigureRequest { document: "{}".into() }), || None).unwrap();
         let (tenant, bus) = ("acme".parse().unwrap(), "default".parse().unwrap());
-        let stale = AcceptRequest { tenant, bus, rules_version: 0, events: Vec::new() };
+        let stale = AcceptRequest { tenant, bus, rules_version: 0, since_k: 0, events: Vec::new() };
         let durable_k = committer.archive().last_k();
         committer.sequence(Request::Accept(stale), || None).unwrap();
         assert!(matches!(committer.sequenced(), [Err(_)]), "{:?}", committer.sequenced());

@@ -19,6 +19,7 @@ use crate::{
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
     schemas::{self, SchemaError},
+    tenants::{BusError, TenantError},
     transform::{Step, Transforms},
 };
 
@@ -71,6 +72,24 @@ pub enum RulesError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// A bus that is a control object.
+    #[error("tenant {tenant}, bus {bus}: {source}")]
+    Bus {
+        /// Whose bus.
+        tenant: TenantName,
+        /// Which bus.
+        bus: String,
+        /// What is wrong with it.
+        source: BusError,
+    },
+    /// A tenant that is a control object.
+    #[error("tenant {tenant}: {source}")]
+    OfTenant {
+        /// Which tenant.
+        tenant: TenantName,
+        /// What is wrong with it.
+        source: TenantError,
+    },
     /// No such tenant.
     #[error(transparent)]
     Tenant(#[from] Unknown),
@@ -122,6 +141,8 @@ impl RulesError {
             Self::Rule { source, .. } => source.code(),
             Self::Plugin { source, .. } => source.code(),
             Self::Schema { source, .. } => source.code(),
+            Self::Bus { source, .. } => source.code(),
+            Self::OfTenant { source, .. } => source.code(),
         }
     }
 }
@@ -152,7 +173,8 @@ impl RuleSet {
         let mut set = Self::default();
         for (name, from) in &document.tenants {
             let mut tenant = Tenant::default();
-            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), Arc::default())));
+            let made = |bus: &BusName| Arc::new(Bus::made(Origin::File, from.retention.get(bus).copied()));
+            tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), made(bus))));
             for (plugin, from) in &from.plugins {
                 if let Some(transform) = transforms.get(&from.release).cloned() {
                     let step = Step::new((plugin.clone(), from.release), transform, from.limits, Origin::File);
@@ -221,11 +243,20 @@ impl RuleSet {
         objects: impl IntoIterator<Item = ObjectNow<'a>>,
     ) -> Result<Self, RulesError> {
         let (mut set, shelf) = (self.clone(), self.shelf.clone());
-        let of = set.tenants.get_mut(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
-        let of = Arc::make_mut(of);
         for (kind, name, document) in objects {
+            if kind == ObjectKind::Tenant {
+                let changed = set.change_tenant(tenant, document);
+                changed.map_err(|source| RulesError::OfTenant { tenant: tenant.clone(), source })?;
+                continue;
+            }
+            let of = set.tenants.get_mut(tenant).ok_or_else(|| Unknown::Tenant(tenant.clone()))?;
+            let of = Arc::make_mut(of);
             let named = || (tenant.clone(), name.as_str().to_owned());
             match kind {
+                ObjectKind::Bus => of.change_bus(name, document).map_err(|source| {
+                    let (tenant, bus) = named();
+                    RulesError::Bus { tenant, bus, source }
+                })?,
                 ObjectKind::Rule => of.change_rule(name, document).map_err(|source| {
                     let (tenant, rule) = named();
                     RulesError::Rule { tenant, rule, source }
@@ -239,7 +270,7 @@ impl RuleSet {
                     RulesError::Schema { tenant, schema, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it.
-                ObjectKind::Release => {}
+                ObjectKind::Release | ObjectKind::Tenant => {}
             }
         }
         Ok(set)
@@ -352,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_bus_holds_so_many_rules_those_that_are_off_among_them() {
-        let mut bus = Bus::default();
+        let mut bus = Bus::made(Origin::File, None);
         for number in 0..3 {
             bus.add(&rule(number, number != 1), 3).unwrap();
         }

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use wharf_delivery::{
-    Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectWish, Refused, Request, RulesRow,
-    limits::CHANGES_MAX,
+    Answer, ChangeRequest, Changed, ConfigureRequest, Object, ObjectKind, ObjectName, ObjectWish, Refused, Request,
+    RulesRow, TableError, TenantObject, limits::CHANGES_MAX,
 };
 use wharf_event::TenantName;
+use wharf_state::State;
 
 use crate::{
     compile::RulesError,
@@ -80,9 +81,14 @@ impl Dispatcher {
 
     /// A rule set with all control objects of its tenants: plugins first, since rules name them.
     async fn with_objects(&self, mut rules: RuleSet) -> Result<RuleSet, ConfigureError> {
-        let tenants: Vec<TenantName> = rules.document().tenants.keys().cloned().collect();
-        for tenant in tenants {
+        let objects = self.read(|state| tenant_rows(state)).await?.map_err(failed)?;
+        for (tenant, object) in &objects {
+            let objects = [(ObjectKind::Tenant, &object.name, Some(&object.document))];
+            rules = rules.with(tenant, objects).map_err(ConfigureError::Rules)?;
+        }
+        for tenant in rules.tenants() {
             for (kind, rows) in [
+                (ObjectKind::Bus, OBJECTS_PAGE),
                 (ObjectKind::Plugin, OBJECTS_PAGE),
                 (ObjectKind::Rule, OBJECTS_PAGE),
                 (ObjectKind::Schema, SCHEMAS_PAGE),
@@ -143,4 +149,14 @@ fn failed(error: impl std::error::Error) -> AskError {
 /// What a task of this module gave.
 async fn ended<T>(task: tokio::task::JoinHandle<T>) -> Result<T, AskError> {
     task.await.map_err(failed)
+}
+
+/// The objects of tenants, as they are in the state.
+fn tenant_rows(state: &State) -> Result<Vec<(TenantName, Object)>, TableError> {
+    let mut rows = Vec::new();
+    for (tenant, _) in TenantObject::all(state)? {
+        let name = ObjectName::from(&tenant);
+        rows.extend(Object::get(state, &tenant, ObjectKind::Tenant, &name)?.map(|object| (tenant, object)));
+    }
+    Ok(rows)
 }

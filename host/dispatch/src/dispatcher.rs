@@ -55,6 +55,9 @@ pub enum AcceptError {
     /// No such tenant or bus.
     #[error(transparent)]
     Unknown(#[from] Unknown),
+    /// The tenant takes none for now.
+    #[error("tenant `{0}` is suspended")]
+    Suspended(TenantName),
     /// The machine refused or failed.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -139,6 +142,12 @@ impl Dispatcher {
             let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(judge.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
+            let this = self.clone();
+            drop(tokio::spawn(async move {
+                if let Err(error) = this.resume_erasing().await {
+                    tracing::warn!("tenants that are being deleted wait for the next start: {}", chain(&error));
+                }
+            }));
         }
     }
 
@@ -167,6 +176,9 @@ impl Dispatcher {
         let mut turn = None;
         loop {
             let rules = self.rules();
+            if rules.settings(tenant).suspended {
+                return Err(AcceptError::Suspended(tenant.clone()));
+            }
             let mut matched = Vec::with_capacity(events.len());
             for event in &events {
                 matched.push(AcceptEvent { event: event.clone(), targets: rules.targets(tenant, bus, event)? });
@@ -175,6 +187,7 @@ impl Dispatcher {
                 tenant: tenant.clone(),
                 bus: bus.clone(),
                 rules_version: rules.version_of(tenant),
+                since_k: rules.since_k(tenant),
                 events: matched,
             };
             match self.attempts.partition.ask(Request::Accept(request)).await {

@@ -52,6 +52,12 @@ impl Lane {
         }
     }
 
+    /// Lets go of everything that waits in memory, and of what it knows of the state.
+    pub(crate) fn clear(&mut self) -> VecDeque<Waiting> {
+        (self.timed, self.overdue, self.spilled) = (0, None, false);
+        std::mem::take(&mut self.ready)
+    }
+
     /// The next one.
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.ready.pop_front()?;

@@ -52,6 +52,12 @@ pub const OBJECTS_PAGE: usize = 1_000;
 /// Schemas that are read of the state at a time: with its versions one may have 1.3 MiB.
 pub const SCHEMAS_PAGE: usize = 16;
 
+/// Tenants beyond which none is made while the host runs.
+pub const TENANTS_MAX: usize = 10_000;
+
+/// Event buses of a tenant beyond which none is made while the host runs.
+pub const BUSES_PER_TENANT_MAX: usize = 100;
+
 /// Schemas of a tenant beyond which none is made while the host runs.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
 

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, onesho
 use wharf_delivery::{
     Answer, CarriedEvent, CarryRequest, Due, ObjectWish, PublishRequest, RedriveWhich, Refused, Request, SettleRequest,
     TargetRef, WriteOp, WriteRequest,
-    limits::{ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
+    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
 };
 use wharf_event::Event;
 use wharf_state::Snapshot;
@@ -144,6 +144,7 @@ pub(crate) fn size(request: &Request) -> usize {
             };
             change.wishes.iter().map(wish).sum::<usize>() + RECORD
         }
+        Request::Erase(_) => 2 * ERASED_BYTES_MAX + ERASED_ROWS_MAX * LENGTHS + RECORD,
         Request::Accept(accept) => accept.events.iter().map(|one| event(&one.event, &one.targets)).sum(),
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {

@@ -1,7 +1,12 @@
 //! Which full segments are past retention. Pure: facts, rules and time in, a number out.
 
-use wharf_delivery::{Document, RetentionDocument, SegmentFacts};
+use std::collections::HashMap;
+
+use wharf_delivery::{RetentionDocument, SegmentFacts};
 use wharf_event::{BusName, TenantName};
+
+/// What each bus keeps. Of one that is not named nobody can ask for its events any more.
+pub(crate) type Kept = HashMap<(TenantName, BusName), RetentionDocument>;
 
 /// How many of the oldest segments are past retention at `now_ms`.
 ///
@@ -9,13 +14,14 @@ use wharf_event::{BusName, TenantName};
 /// them. It never is within the deduplication window, since that is read from the log at every start. One that mostly holds
 /// what was carried there stays as long as the slowest bus keeps anything: else what is needed for long would be carried
 /// round and round.
-pub(crate) fn past(facts: &[SegmentFacts], document: &Document, now_ms: u64, dedup_window_ms: u64) -> usize {
+pub(crate) fn past(facts: &[SegmentFacts], kept: &Kept, now_ms: u64, dedup_window_ms: u64) -> usize {
     let aged = |segment: &SegmentFacts, age_ms: u64| segment.last_ms.saturating_add(age_ms) < now_ms;
-    let longest_ms = longest_ms(document);
+    let longest_ms = kept.values().map(|kept| kept.age_ms).max();
+    let longest_ms = longest_ms.unwrap_or_else(|| RetentionDocument::default().age_ms);
     let is_past = |at: usize, segment: &SegmentFacts| {
-        let lets_go = |((tenant, bus), _): (&(TenantName, BusName), &u64)| {
-            let Some(kept) = kept(document, tenant, bus) else { return true };
-            let after = facts.iter().skip(at + 1).filter_map(|later| later.by_bus.get(&(tenant.clone(), bus.clone())));
+        let lets_go = |(bus, _): (&(TenantName, BusName), &u64)| {
+            let Some(kept) = kept.get(bus) else { return true };
+            let after = facts.iter().skip(at + 1).filter_map(|later| later.by_bus.get(bus));
             aged(segment, kept.age_ms) || after.sum::<u64>() >= kept.size_bytes
         };
         let carried = segment.carried_bytes > segment.bytes / 2;
@@ -24,37 +30,18 @@ pub(crate) fn past(facts: &[SegmentFacts], document: &Document, now_ms: u64, ded
     facts.iter().enumerate().take_while(|(at, segment)| is_past(*at, segment)).count()
 }
 
-/// What a bus keeps; absent when there is no such bus any more, so that nobody can ask for its events.
-fn kept(document: &Document, tenant: &TenantName, bus: &BusName) -> Option<RetentionDocument> {
-    let tenant = document.tenants.get(tenant)?;
-    tenant.buses.get(bus)?;
-    Some(tenant.retention.get(bus).copied().unwrap_or_default())
-}
-
-fn longest_ms(document: &Document) -> u64 {
-    let buses = document.tenants.iter().flat_map(|(name, tenant)| tenant.buses.iter().map(move |bus| (name, bus)));
-    let ages = buses.filter_map(|(tenant, bus)| kept(document, tenant, bus)).map(|kept| kept.age_ms);
-    ages.max().unwrap_or_else(|| RetentionDocument::default().age_ms)
-}
-
 #[cfg(test)]
 mod tests {
-    use wharf_delivery::TenantDocument;
-
     use super::*;
 
     const WINDOW_MS: u64 = 10;
 
-    fn document(buses: &[(&str, u64, u64)]) -> Document {
-        let mut tenant = TenantDocument::default();
-        for (bus, age_ms, size_bytes) in buses {
-            let bus: BusName = bus.parse().unwrap();
-            tenant.buses.insert(bus.clone());
-            tenant.retention.insert(bus, RetentionDocument { age_ms: *age_ms, size_bytes: *size_bytes });
-        }
-        let mut document = Document::default();
-        document.tenants.insert("acme".parse().unwrap(), tenant);
-        document
+    fn kept(buses: &[(&str, u64, u64)]) -> Kept {
+        let of = |(bus, age_ms, size_bytes): &(&str, u64, u64)| {
+            let retention = RetentionDocument { age_ms: *age_ms, size_bytes: *size_bytes };
+            (("acme".parse().unwrap(), bus.parse().unwrap()), retention)
+        };
+        buses.iter().map(of).collect()
     }
 
     /// A segment whose last record came at `last_ms`, with so many bytes of each bus.
@@ -66,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_segment_goes_when_every_bus_in_it_lets_go() {
-        let document = document(&[("fast", 100, 1_000), ("slow", 1_000, 50)]);
+        let kept = kept(&[("fast", 100, 1_000), ("slow", 1_000, 50)]);
         let facts = [
             segment(0, &[("fast", 10)]),
             segment(50, &[("fast", 10), ("slow", 10)]),
@@ -81,30 +68,30 @@ mod tests {
             (1_061, 3, "until it is too old"),
         ];
         for (now_ms, expected, why) in cases {
-            assert_eq!(past(&facts, &document, now_ms, WINDOW_MS), expected, "at {now_ms}: {why}");
+            assert_eq!(past(&facts, &kept, now_ms, WINDOW_MS), expected, "at {now_ms}: {why}");
         }
     }
 
     #[test]
     fn nothing_goes_within_the_deduplication_window_and_all_of_a_bus_that_is_gone() {
         let facts = [segment(100, &[("gone", 10)])];
-        assert_eq!(past(&facts, &document(&[]), 110, WINDOW_MS), 0);
-        assert_eq!(past(&facts, &document(&[]), 111, WINDOW_MS), 1);
+        assert_eq!(past(&facts, &kept(&[]), 110, WINDOW_MS), 0);
+        assert_eq!(past(&facts, &kept(&[]), 111, WINDOW_MS), 1);
     }
 
     #[test]
     fn what_was_carried_is_not_carried_round_and_round() {
-        let document = document(&[("bus", 1_000, 10)]);
+        let kept = kept(&[("bus", 1_000, 10)]);
         let carried = SegmentFacts { bytes: 100, carried_bytes: 60, ..segment(0, &[]) };
         let facts = [carried, segment(500, &[("bus", 100)])];
-        assert_eq!(past(&facts, &document, 1_000, WINDOW_MS), 0);
-        assert_eq!(past(&facts, &document, 1_001, WINDOW_MS), 1);
+        assert_eq!(past(&facts, &kept, 1_000, WINDOW_MS), 0);
+        assert_eq!(past(&facts, &kept, 1_001, WINDOW_MS), 1);
     }
 
     #[test]
     fn the_oldest_go_first_and_none_is_passed_over() {
-        let document = document(&[("long", 1_000, 1_000), ("short", 10, 1_000)]);
+        let kept = kept(&[("long", 1_000, 1_000), ("short", 10, 1_000)]);
         let facts = [segment(0, &[("long", 1)]), segment(1, &[("short", 1)])];
-        assert_eq!(past(&facts, &document, 500, WINDOW_MS), 0);
+        assert_eq!(past(&facts, &kept, 500, WINDOW_MS), 0);
     }
 }

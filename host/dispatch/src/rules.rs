@@ -5,12 +5,12 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
-use wharf_delivery::{Document, LimitsDocument, TargetDocument, TargetRef, TenantSettings};
+use wharf_delivery::{Document, LimitsDocument, RetentionDocument, TargetDocument, TargetRef, TenantSettings};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
@@ -65,12 +65,24 @@ pub struct Rule {
 }
 
 /// A bus: the patterns of its enabled rules at once, and the rules by the numbers that they have there.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Bus {
+    /// Where it was made.
+    pub(crate) origin: Origin,
+    /// How long it keeps its events.
+    pub(crate) retention: RetentionDocument,
     pub(crate) matcher: RuleMatcher,
     pub(crate) numbered: HashTrieMapSync<u64, Arc<Rule>>,
     /// The number of the next rule: none comes twice.
     pub(crate) next: u64,
+}
+
+impl Bus {
+    /// A bus without rules.
+    pub(crate) fn made(origin: Origin, retention: Option<RetentionDocument>) -> Self {
+        let retention = retention.unwrap_or_default();
+        Self { origin, retention, matcher: RuleMatcher::default(), numbered: HashTrieMapSync::default(), next: 0 }
+    }
 }
 
 thread_local! {
@@ -78,8 +90,12 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Tenant {
+    /// Where it was made.
+    pub(crate) origin: Origin,
+    /// The last frame of the log that belongs to others, who may have had its name.
+    pub(crate) since_k: u64,
     pub(crate) version: u64,
     pub(crate) buses: BTreeMap<BusName, Arc<Bus>>,
     pub(crate) plugins: RedBlackTreeMapSync<PluginName, Arc<Plugin>>,
@@ -87,6 +103,31 @@ pub(crate) struct Tenant {
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) settings: Arc<TenantSettings>,
+}
+
+impl Default for Tenant {
+    fn default() -> Self {
+        Self {
+            origin: Origin::File,
+            since_k: 0,
+            version: 0,
+            buses: BTreeMap::new(),
+            plugins: RedBlackTreeMapSync::default(),
+            transforms: RedBlackTreeMapSync::default(),
+            rules: RedBlackTreeMapSync::default(),
+            schemas: Arc::default(),
+            settings: Arc::default(),
+        }
+    }
+}
+
+/// A tenant that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Departed {
+    /// The last frame of the log that is its.
+    pub(crate) since_k: u64,
+    /// Whether there is something of it left.
+    pub(crate) erasing: bool,
 }
 
 /// Everything that events are matched with.
@@ -97,6 +138,8 @@ pub struct RuleSet {
     pub(crate) configured: u64,
     pub(crate) document: Arc<Document>,
     pub(crate) tenants: HashTrieMapSync<TenantName, Arc<Tenant>>,
+    /// Tenants that are deleted, as long as that matters.
+    pub(crate) departed: HashTrieMapSync<TenantName, Departed>,
     pub(crate) shelf: Shelf,
 }
 
@@ -124,6 +167,54 @@ impl RuleSet {
     #[must_use]
     pub fn has_tenant(&self, tenant: &TenantName) -> bool {
         self.tenants.contains_key(tenant)
+    }
+
+    /// The tenants, by name.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<TenantName> {
+        let mut names: Vec<TenantName> = self.tenants.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The tenants that are being deleted, by name.
+    #[must_use]
+    pub fn deleting(&self) -> Vec<TenantName> {
+        let erasing = self.departed.iter().filter(|(_, departed)| departed.erasing);
+        let mut names: Vec<TenantName> = erasing.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Where a tenant was made; absent where there is none.
+    #[must_use]
+    pub fn origin(&self, tenant: &TenantName) -> Option<Origin> {
+        self.tenants.get(tenant).map(|tenant| tenant.origin)
+    }
+
+    /// The last frame of the log before a tenant was made: what lies up to there is none of its.
+    #[must_use]
+    pub fn since_k(&self, tenant: &TenantName) -> u64 {
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.since_k)
+    }
+
+    /// The buses of a tenant by name, each with where it was made and how long it keeps its events.
+    pub fn buses(&self, tenant: &TenantName) -> impl Iterator<Item = (&BusName, Origin, RetentionDocument)> {
+        let of = self.tenants.get(tenant);
+        of.into_iter().flat_map(|of| &of.buses).map(|(name, bus)| (name, bus.origin, bus.retention))
+    }
+
+    /// Every bus of every tenant, with how long it keeps its events.
+    pub(crate) fn retentions(&self) -> HashMap<(TenantName, BusName), RetentionDocument> {
+        let of = |(tenant, of): (&TenantName, &Arc<Tenant>)| -> Vec<_> {
+            of.buses.iter().map(|(bus, it)| ((tenant.clone(), bus.clone()), it.retention)).collect()
+        };
+        self.tenants.iter().flat_map(of).collect()
+    }
+
+    /// Whether a tenant is deleted, and no other one has its name.
+    pub(crate) fn is_departed(&self, tenant: &TenantName) -> bool {
+        !self.departed.is_empty() && self.departed.contains_key(tenant) && !self.tenants.contains_key(tenant)
     }
 
     /// What holds for a tenant as a whole; nothing where there is none of that name.
@@ -246,11 +337,16 @@ impl RuleSet {
         self.rule(tenant, &target.rule)?.inputs.get(&target.plugin)
     }
 
-    /// Attempts that a plugin may make at a time.
+    /// Attempts that a plugin may make at a time: none of a tenant that is suspended, or being deleted.
     #[must_use]
     pub fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
-        let found = self.tenants.get(tenant).and_then(|tenant| tenant.plugins.get(plugin));
-        found.map_or(LimitsDocument::default(), |plugin| plugin.limits).concurrency
+        let Some(of) = self.tenants.get(tenant) else {
+            return if self.is_departed(tenant) { 0 } else { LimitsDocument::default().concurrency };
+        };
+        if of.settings.suspended {
+            return 0;
+        }
+        of.plugins.get(plugin).map_or(LimitsDocument::default(), |plugin| plugin.limits).concurrency
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
         TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE,
     },
     partition::{Arisen, chain},
+    rules::RuleSet,
     timers::{Taken, Timers},
     watched as watch,
 };
@@ -59,6 +60,7 @@ pub(crate) struct Scheduler {
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     read: (mpsc::UnboundedSender<ReadAhead>, mpsc::UnboundedReceiver<ReadAhead>),
     stopping: watch::Receiver<bool>,
+    rules: watch::Receiver<Arc<RuleSet>>,
     lanes: BTreeMap<LaneKey, Lane>,
     /// Lanes that have something ready, in the order of their turns.
     turns: VecDeque<LaneKey>,
@@ -78,8 +80,10 @@ impl Scheduler {
         arisen: mpsc::UnboundedReceiver<Arisen>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        let rules = attempts.rules.subscribe();
         Self {
             attempts,
+            rules,
             guests,
             arisen,
             done: mpsc::unbounded_channel(),
@@ -123,6 +127,10 @@ impl Scheduler {
                     // The host is gone.
                     return;
                 },
+                changed = self.rules.changed() => match changed {
+                    Ok(()) => self.ruled(),
+                    Err(_) => return,
+                },
                 // Retries that are due are taken at the top.
                 () = tokio::time::sleep(pause) => {}
             }
@@ -162,6 +170,9 @@ impl Scheduler {
 
     fn take(&mut self, arisen: Arisen) {
         for Due { id, row, event } in arisen.due {
+            if self.rules.borrow().is_departed(&row.tenant) {
+                continue;
+            }
             if row.timed {
                 self.timers.insert(id, row);
                 continue;
@@ -251,6 +262,12 @@ impl Scheduler {
                 continue;
             };
             self.ready -= 1;
+            if waiting.id.event.k <= self.rules.borrow().since_k(&key.0) {
+                // It was another tenant's, who had the same name.
+                self.let_go(&waiting);
+                self.take_turn(key);
+                continue;
+            }
             lane.running += 1;
             self.running += 1;
             self.running_of.insert(key.0.clone(), of_tenant + 1);
@@ -290,6 +307,29 @@ impl Scheduler {
         }
     }
 
+    /// The rules are others: what waits of a tenant that is deleted is let go, and what rested may have its turn.
+    fn ruled(&mut self) {
+        let rules = Arc::clone(&self.rules.borrow());
+        let mut gone = Vec::new();
+        for (key, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.has_more()) {
+            if rules.is_departed(&key.0) {
+                gone.extend(lane.clear());
+            } else if self.in_turns.insert(key.clone()) {
+                self.turns.push_back(key.clone());
+            }
+        }
+        self.ready -= gone.len();
+        gone.iter().for_each(|waiting| self.let_go(waiting));
+    }
+
+    /// What is known of a delivery that was taken and is not tried.
+    fn let_go(&mut self, waiting: &Waiting) {
+        self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
+        if waiting.row.timed {
+            self.timers.ended(&(waiting.row.timer(waiting.id).into(), waiting.row.attempts));
+        }
+    }
+
     /// Time until the next retry is due; the longest pause when none is.
     fn pause(&self) -> Duration {
         if self.timers.is_spent() {
@@ -309,6 +349,9 @@ impl Scheduler {
                 self.timers.page(&self.attempts.shared.read().state)?;
             }
             let Some((timer, id, row)) = self.timers.due(now_ms) else { break };
+            if self.rules.borrow().is_departed(&row.tenant) {
+                continue;
+            }
             let (key, room) = ((row.tenant.clone(), row.target.plugin.clone()), self.room());
             let lane = self.lanes.entry(key.clone()).or_default();
             if lane.overdue.is_some() || lane.timed >= room {

@@ -57,6 +57,16 @@ codes! {
     ContentTypeUnsupported "content-type-unsupported" 415 "No events are read from this media type";
     TenantUnknown "tenant-unknown" 404 "There is no such tenant";
     BusUnknown "bus-unknown" 404 "The tenant has no such event bus";
+    TenantInvalid "tenant-invalid" 422 "The tenant's settings cannot be put to use";
+    TenantOfFile "tenant-of-file" 409 "The tenant stands in the configuration file";
+    TenantSuspended "tenant-suspended" 403 "The tenant is suspended";
+    TenantDeleting "tenant-deleting" 409 "The tenant is being deleted";
+    TenantsTooMany "tenants-too-many" 409 "The host has as many tenants as it can hold";
+    Unconfirmed "unconfirmed" 400 "What cannot be taken back was not confirmed";
+    BusInvalid "bus-invalid" 422 "The event bus cannot be put to use";
+    BusOfFile "bus-of-file" 409 "The event bus stands in the configuration file";
+    BusInUse "bus-in-use" 409 "A rule or a schema needs the event bus";
+    BusesTooMany "buses-too-many" 409 "The tenant has as many event buses as it can hold";
     RouteUnknown "route-unknown" 404 "There is nothing at this path";
     MethodNotAllowed "method-not-allowed" 405 "This path does not take this method";
     RequestMalformed "request-malformed" 400 "The request is not HTTP as it should be";

@@ -20,7 +20,7 @@ use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::params::{Asked, Params, rows};
 use crate::port::{EventQuery, EventRef, Host};
 use crate::problem::{Failure, Problem};
-use crate::view::{FeedItem, TenantsView};
+use crate::view::FeedItem;
 
 /// The query of a page of events.
 #[derive(Debug, Deserialize)]
@@ -36,11 +36,6 @@ pub(crate) struct PageQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FeedQuery {
     from: Option<Position>,
-}
-
-/// `GET /v1/tenants`
-pub(crate) async fn tenants<H: Host>(State(gateway): State<Gateway<H>>) -> Response {
-    answer::json(&TenantsView { default: gateway.host.default_tenant(), tenants: gateway.host.tenants() })
 }
 
 /// `GET /v1/tenants/{tenant}/events`

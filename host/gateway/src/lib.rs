@@ -21,6 +21,7 @@ pub mod pages;
 mod params;
 mod patience;
 pub mod port;
+mod principal;
 mod probes;
 mod problem;
 mod receive;
@@ -29,6 +30,7 @@ pub mod routes;
 mod rules;
 mod schemas;
 pub mod serve;
+mod tenants;
 mod traffic;
 mod unparsed;
 pub mod view;
@@ -36,9 +38,9 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue, Measures,
-    PlainIdentity, PluginPut, PluginRef, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef, Rules, SchemaPut,
-    SchemaRef, Schemas, UploadNote,
+    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue,
+    Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef,
+    Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

@@ -12,30 +12,51 @@ use serde::de::DeserializeOwned;
 use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::principal::Principal;
 use crate::problem::Problem;
 
 /// The percent-decoded variables of the path.
 #[derive(Debug)]
-pub(crate) struct Params(RawPathParams);
+pub(crate) struct Params {
+    path: RawPathParams,
+    principal: Principal,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        RawPathParams::from_request_parts(parts, state)
-            .await
-            .map(Self)
-            .map_err(|error| Problem::new(Code::RouteUnknown, error.to_string()))
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|error| Problem::new(Code::RouteUnknown, error.to_string()))?;
+        let Ok(principal) = Principal::from_request_parts(parts, state).await;
+        Ok(Self { path, principal })
     }
 }
 
 impl Params {
     pub(crate) fn tenant(&self) -> Result<TenantName, Problem> {
-        self.name("tenant", Code::TenantUnknown)
+        self.seen(self.name("tenant", Code::TenantUnknown)?)
+    }
+
+    /// The tenant of a path under which there need not be one yet.
+    pub(crate) fn tenant_to_make(&self) -> Result<TenantName, Problem> {
+        self.seen(self.name("tenant", Code::TenantInvalid)?)
+    }
+
+    fn seen(&self, tenant: TenantName) -> Result<TenantName, Problem> {
+        if self.principal.sees(&tenant) {
+            return Ok(tenant);
+        }
+        Err(Problem::new(Code::TenantUnknown, format!("there is no tenant `{tenant}`")))
     }
 
     pub(crate) fn bus(&self) -> Result<BusName, Problem> {
         self.name("bus", Code::BusUnknown)
+    }
+
+    /// The bus of a path under which there need not be one yet.
+    pub(crate) fn bus_to_make(&self) -> Result<BusName, Problem> {
+        self.name("bus", Code::BusInvalid)
     }
 
     pub(crate) fn bucket(&self) -> Result<BucketName, Problem> {
@@ -60,7 +81,7 @@ impl Params {
 
     /// A variable as it is; the empty text if the route has none of that name.
     pub(crate) fn text(&self, variable: &str) -> &str {
-        self.0.iter().find(|(name, _)| *name == variable).map_or("", |(_, value)| value)
+        self.path.iter().find(|(name, _)| *name == variable).map_or("", |(_, value)| value)
     }
 
     fn name<N>(&self, variable: &str, unknown: Code) -> Result<N, Problem>

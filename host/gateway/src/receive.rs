@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::params::{Asked, Params};
 use crate::port::{Host, Refusal};
+use crate::principal::Principal;
 use crate::problem::{Failure, Problem};
 use crate::view::{Accepted, Admission};
 
@@ -36,11 +37,12 @@ pub(crate) async fn to_bus<H: Host>(
 /// `POST /events`
 pub(crate) async fn to_default_bus<H: Host>(
     State(gateway): State<Gateway<H>>,
+    principal: Principal,
     Asked(query): Asked<PlainQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let tenant = gateway.host.default_tenant().ok_or_else(|| {
+    let tenant = gateway.host.default_tenant().filter(|tenant| principal.sees(tenant)).ok_or_else(|| {
         let detail = "the configuration has no `default_tenant`; post to /v1/tenants/{tenant}/buses/{bus}/events";
         Problem::new(Code::TenantUnknown, detail)
     })?;

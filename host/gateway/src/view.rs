@@ -7,12 +7,13 @@
 mod registry;
 mod rules;
 mod schemas;
+mod tenants;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName};
 
 use crate::problem::Problem;
 pub use registry::{
@@ -21,15 +22,7 @@ pub use registry::{
 };
 pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
 pub use schemas::{SchemaVersionView, SchemaView};
-
-/// The tenants of a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TenantsView {
-    /// The tenant of `POST /events`.
-    pub default: Option<TenantName>,
-    /// All of them, by name.
-    pub tenants: Vec<TenantName>,
-}
+pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 
 /// An event that is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,6 +35,7 @@ impl Load {
                 tenant: "bench".parse()?,
                 bus: "default".parse()?,
                 rules_version,
+                since_k: 0,
                 events: events.iter().map(accept).collect(),
             }))
         })

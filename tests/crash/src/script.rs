@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId, Expected,
-    ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest, RedriveWhich, Remains, Request,
-    SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId,
+    EraseRequest, Expected, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest, RedriveWhich,
+    Remains, Request, SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
@@ -38,7 +38,7 @@ fn targets(count: usize) -> Vec<TargetRef> {
 /// Events with so many targets each.
 pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
     let events = events.into_iter().map(|(event, count)| AcceptEvent { event, targets: targets(count) }).collect();
-    Request::Accept(AcceptRequest { tenant: tenant(), bus: name("default"), rules_version, events })
+    Request::Accept(AcceptRequest { tenant: tenant(), bus: name("default"), rules_version, since_k: 0, events })
 }
 
 fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleRequest {
@@ -105,6 +105,17 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     second_life(run, first)?;
     run.open()?;
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
+    erase(run)
+}
+
+/// All that there is of the tenant goes.
+fn erase(run: &mut Runner) -> Result<(), BrokenOff> {
+    for expected in [true, false] {
+        let answers = run.ask(vec![Request::Erase(EraseRequest { tenant: tenant() })])?;
+        if !matches!(answers[..], [Answer::Erased { left }] if left == expected) {
+            return Err(BrokenOff(format!("erasing is answered with {answers:?}")));
+        }
+    }
     Ok(())
 }
 

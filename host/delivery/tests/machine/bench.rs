@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
-    Details, Due, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest,
-    Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table, TableError, Tables,
-    TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
+    Details, Due, EraseRequest, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
+    PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
+    TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
 
@@ -59,13 +59,21 @@ pub struct Partition {
     pub now_ms: u64,
     trimmed_below: u64,
     k: u64,
+    since_k: u64,
 }
 
 impl Partition {
     pub fn new() -> Self {
         let sequencer = Sequencer::new(300_000);
-        let mut partition =
-            Self { tables: Maps::default(), sequencer, log: Vec::new(), now_ms: 1_000_000, trimmed_below: 0, k: 0 };
+        let mut partition = Self {
+            tables: Maps::default(),
+            sequencer,
+            log: Vec::new(),
+            now_ms: 1_000_000,
+            trimmed_below: 0,
+            k: 0,
+            since_k: 0,
+        };
         partition.ask(Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })).0.unwrap();
         partition
     }
@@ -95,8 +103,32 @@ impl Partition {
             tenant: tenant(),
             bus: "default".parse().unwrap(),
             rules_version: self.sequencer.rules_version(&tenant()),
+            since_k: self.since_k,
             events,
         }))
+    }
+
+    /// Lets all that there is of the tenant go; who comes now is another one of its name.
+    pub fn erase(&mut self) {
+        loop {
+            let request = Request::Erase(EraseRequest { tenant: tenant() });
+            match self.ask(request).0.unwrap() {
+                Answer::Erased { left: true } => {}
+                Answer::Erased { left: false } => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        self.since_k = self.k;
+    }
+
+    /// The rows that there are, but for those of no tenant.
+    pub fn of_tenant(&self) -> Vec<(Table, Bytes)> {
+        let tables = Table::ALL.into_iter().filter(|table| !matches!(table, Table::Rules | Table::Segments));
+        let rows = |table| {
+            let rows = self.tables.scan(table, &[], std::ops::Bound::Unbounded, usize::MAX).unwrap();
+            rows.into_iter().map(move |(key, _)| (table, key))
+        };
+        tables.flat_map(rows).collect()
     }
 
     pub fn settle(&mut self, settle: SettleRequest) -> (Result<Answer, Refused>, Vec<Due>) {

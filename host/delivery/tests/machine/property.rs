@@ -21,6 +21,7 @@ enum Step {
     Redrive,
     Change { name: u8, document: Option<u8> },
     Clean,
+    Erase,
     Wait(u64),
 }
 
@@ -33,7 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(|pick| Step::Dead { pick }),
         1 => Just(Step::Redrive),
         1 => (0..3u8, any::<Option<u8>>()).prop_map(|(name, document)| Step::Change { name, document }),
-        1 => Just(Step::Clean),
+        2 => Just(Step::Clean),
+        1 => Just(Step::Erase),
         1 => (0..100_000u64).prop_map(Step::Wait),
     ]
 }
@@ -96,6 +98,14 @@ proptest! {
                     p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which: RedriveWhich::After(None) })).1
                 }
                 Step::Clean => { p.clean(); continue }
+                Step::Erase => {
+                    p.erase();
+                    prop_assert_eq!(p.of_tenant(), Vec::new());
+                    (dead, published) = (0, 0);
+                    owed.clear();
+                    prop_assert_eq!(p.sequencer.pending(), 0);
+                    continue;
+                }
                 Step::Wait(ms) => { p.now_ms += ms; continue }
             };
             for due in due {

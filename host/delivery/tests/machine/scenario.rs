@@ -236,7 +236,7 @@ fn an_event_that_was_matched_before_the_rules_changed_is_matched_again() {
     let (old, _) = (p.sequencer.rules_version(&tenant()), p.change(&[("a", Some("1"))], Expected::Any).unwrap());
     let events = vec![AcceptEvent { event: event("e"), targets: targets_of(1) }];
     let bus = "default".parse().unwrap();
-    let accept = AcceptRequest { tenant: tenant(), bus, rules_version: old, events };
+    let accept = AcceptRequest { tenant: tenant(), bus, rules_version: old, since_k: 0, events };
     assert_eq!(p.ask(Request::Accept(accept)).0.unwrap_err(), Refused::StaleRules);
     assert!(p.accept("e", 1).0.is_ok());
 }
@@ -256,4 +256,31 @@ fn objects_are_listed_by_name_and_page() {
         listed.extend(page.iter().map(|object| object.name.to_string()));
     }
     assert_eq!(listed, names);
+}
+
+#[test]
+fn what_there_is_of_a_tenant_goes_and_nobody_takes_it_for_his_own() {
+    let mut p = Partition::new();
+    p.change(&[("a", Some("1"))], Expected::Any).unwrap();
+    let ids: Vec<DeliveryId> = p.accept("e", 3).1.iter().map(|due| due.id).collect();
+    let mut first = settled(ids[0], 1, Outcome::Ack);
+    first.writes = vec![write("k", WriteOp::Set(Bytes::from_static(b"1")))];
+    p.settle(first).0.unwrap();
+    let again = Outcome::Retry { at_ms: 2_000_000, code: Code::HandlerRetry, reason: "r".into() };
+    p.settle(settled(ids[1], 1, again)).0.unwrap();
+    let queue = "failed".parse().unwrap();
+    p.settle(settled(ids[2], 1, Outcome::DeadLetter { queue, code: Code::HandlerReject, reason: "no".into() }))
+        .0
+        .unwrap();
+    let of: std::collections::BTreeSet<wharf_delivery::Table> =
+        p.of_tenant().into_iter().map(|(table, _)| table).collect();
+    assert_eq!(of.len(), 9, "a row in every table of a tenant, timers and letters among them: {of:?}");
+    p.erase();
+    assert_eq!((p.of_tenant(), p.sequencer.pending()), (Vec::new(), 0));
+    assert_eq!(p.settle(settled(ids[1], 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone, "an attempt that still ran");
+    // Another tenant of that name: what was accepted for the first one is none of its duplicates.
+    for duplicate in [false, true] {
+        let Ok(Answer::Accepted(answers)) = p.accept("e", 1).0 else { panic!("it was refused") };
+        assert_eq!(answers[0].as_ref().map(|one| one.duplicate), Ok(duplicate));
+    }
 }

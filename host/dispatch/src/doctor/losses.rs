@@ -184,6 +184,7 @@ fn detail_of(record: &Record) -> Option<String> {
             let names: Vec<_> = changes.iter().map(|change| change.name.as_str()).collect();
             Some(format!("control objects changed: {}", names.join(", ")))
         }
+        Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

@@ -103,7 +103,13 @@ async fn with_the_reserve_used_up_settlements_wait_until_there_is_room_and_a_sto
 
 fn accept(id: usize, bytes: usize) -> Request {
     let events = vec![AcceptEvent { event: event_of(id, bytes), targets: Vec::new() }];
-    Request::Accept(AcceptRequest { tenant: tenant(), bus: "default".parse().unwrap(), rules_version: 0, events })
+    Request::Accept(AcceptRequest {
+        tenant: tenant(),
+        bus: "default".parse().unwrap(),
+        rules_version: 0,
+        since_k: 0,
+        events,
+    })
 }
 
 fn is_taken(committer: &mut Committer, id: usize) -> bool {

@@ -21,9 +21,6 @@ pub trait Intake: Clone + Send + Sync + 'static {
     /// The tenant of `POST /events`, if the configuration names one.
     fn default_tenant(&self) -> Option<TenantName>;
 
-    /// All tenants, by name.
-    fn tenants(&self) -> Vec<TenantName>;
-
     /// Accepts events in their order and answers once each is durable or refused, in the same order and number.
     ///
     /// An empty list only asks whether the tenant and the bus exist.

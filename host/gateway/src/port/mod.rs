@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as eight small ports: one to write events, seven to read, repair or change.
+//! What the gateway needs of a host, as nine small ports: one to write events, eight to read, repair or change.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -11,6 +11,7 @@ mod key_value;
 mod registry;
 mod rules;
 mod schemas;
+mod tenants;
 
 use std::future::Future;
 
@@ -26,6 +27,7 @@ pub use key_value::KeyValue;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
+pub use tenants::{BusRef, Put, Tenants};
 
 /// Why a host did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +81,7 @@ pub trait Measures: Clone + Send + Sync + 'static {
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All eight ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Measures {}
+/// All nine ports, which is what [`crate::serve`] asks of its host.
+pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Measures {}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Measures> Host for H {}
+impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Measures> Host for H {}

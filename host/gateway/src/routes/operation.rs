@@ -7,13 +7,27 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
-use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas};
+use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants};
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Lists tenants.
     ListTenants,
+    /// Shows one tenant.
+    ShowTenant,
+    /// Makes a tenant, or changes its settings.
+    PutTenant,
+    /// Deletes a tenant.
+    DeleteTenant,
+    /// Lists the buses of a tenant.
+    ListBuses,
+    /// Shows one bus.
+    ShowBus,
+    /// Makes a bus, or changes its settings.
+    PutBus,
+    /// Removes a bus.
+    RemoveBus,
     /// Receives events on a bus.
     PostEvents,
     /// Receives events on the default bus of the default tenant.
@@ -105,7 +119,14 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Verb::Delete => MethodFilter::DELETE,
     };
     match route.operation {
-        Operation::ListTenants => on(verb, events::tenants::<H>),
+        Operation::ListTenants => on(verb, tenants::list::<H>),
+        Operation::ShowTenant => on(verb, tenants::show::<H>),
+        Operation::PutTenant => on(verb, tenants::put::<H>),
+        Operation::DeleteTenant => on(verb, tenants::remove::<H>),
+        Operation::ListBuses => on(verb, tenants::buses::<H>),
+        Operation::ShowBus => on(verb, tenants::bus::<H>),
+        Operation::PutBus => on(verb, tenants::put_bus::<H>),
+        Operation::RemoveBus => on(verb, tenants::remove_bus::<H>),
         Operation::PostEvents => on(verb, receive::to_bus::<H>),
         Operation::PostDefaultEvents => on(verb, receive::to_default_bus::<H>),
         Operation::Explain => on(verb, events::explain::<H>),

@@ -50,7 +50,12 @@ const OF_INTAKE: &[Code] = &[
     Code::TargetsTooMany,
     Code::DedupFull,
     Code::SchemaViolation,
+    Code::TenantSuspended,
 ];
+
+const TENANT: &str = "/v1/tenants/{tenant}";
+
+const BUS: &str = "/v1/tenants/{tenant}/buses/{bus}";
 
 const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
@@ -75,6 +80,54 @@ const OF_CHANNELS: &[Code] = &[
 /// Every route.
 pub const ROUTES: &[Route] = &[
     get("/v1/tenants", Operation::ListTenants, &[]),
+    get(TENANT, Operation::ShowTenant, &[Code::TenantUnknown]),
+    put(
+        TENANT,
+        Operation::PutTenant,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantInvalid,
+            Code::TenantOfFile,
+            Code::TenantDeleting,
+            Code::TenantsTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        TENANT,
+        Operation::DeleteTenant,
+        &[Code::QueryInvalid, Code::Unconfirmed, Code::TenantUnknown, Code::TenantOfFile, Code::VersionConflict],
+    ),
+    get("/v1/tenants/{tenant}/buses", Operation::ListBuses, &[Code::TenantUnknown]),
+    get(BUS, Operation::ShowBus, &[Code::TenantUnknown, Code::BusUnknown]),
+    put(
+        BUS,
+        Operation::PutBus,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::BusInvalid,
+            Code::BusOfFile,
+            Code::BusesTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        BUS,
+        Operation::RemoveBus,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::BusUnknown,
+            Code::BusOfFile,
+            Code::BusInUse,
+            Code::VersionConflict,
+        ],
+    ),
     post("/v1/tenants/{tenant}/buses/{bus}/events", Operation::PostEvents, OF_INTAKE),
     post("/events", Operation::PostDefaultEvents, OF_INTAKE),
     post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),

@@ -4,7 +4,7 @@
 //! Invariant: whatever it accepted is in `events`, so that a test can see that nothing was. It keeps no promise of a real host
 //! but that of order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
@@ -37,6 +37,8 @@ pub struct FakeHost {
     pub plugins: Arc<Mutex<BTreeMap<PluginName, PluginDetail>>>,
     /// The releases of all of them.
     pub releases: Arc<Mutex<BTreeMap<Digest, ReleaseView>>>,
+    /// The tenants that were put.
+    pub made: Arc<Mutex<BTreeSet<TenantName>>>,
     pub no_default_tenant: bool,
     pub refuses_ready: Arc<Mutex<bool>>,
     /// A request on the bus `slow` has come.
@@ -97,10 +99,6 @@ impl FakeHost {
 impl Intake for FakeHost {
     fn default_tenant(&self) -> Option<TenantName> {
         (!self.no_default_tenant).then(|| "acme".parse().unwrap())
-    }
-
-    fn tenants(&self) -> Vec<TenantName> {
-        vec!["acme".parse().unwrap()]
     }
 
     async fn accept(

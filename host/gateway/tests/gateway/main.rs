@@ -23,3 +23,4 @@ mod rules;
 mod rules_host;
 mod schemas;
 mod server;
+mod tenants;

@@ -30,19 +30,19 @@ impl wharf_gateway::Archive for HostAdapter {
 
     async fn events(&self, tenant: &TenantName, query: EventQuery) -> Result<Vec<EventView>, Refusal> {
         self.known(tenant)?;
-        let (archive, tenant) = (self.dispatcher.archive().clone(), tenant.clone());
-        self.searches.run(move |asked| newest(asked, &archive, &tenant, &query)).await
+        let own = self.own(tenant);
+        self.searches.run(move |asked| newest(asked, &own, &query)).await
     }
 
     async fn event(&self, tenant: &TenantName, event: EventRef) -> Result<EventDetail, Refusal> {
         self.known(tenant)?;
-        let (dispatcher, tenant) = (self.dispatcher.clone(), tenant.clone());
+        let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let search = move |asked: &Asked| {
             let position = match event {
-                EventRef::Position(position) => position,
-                EventRef::Id(id) => find(asked, dispatcher.archive(), &tenant, &id)?,
+                EventRef::Position(position) => own.must_be(position)?,
+                EventRef::Id(id) => find(asked, &own, &id)?,
             };
-            detail(asked, &dispatcher, &tenant, position)
+            detail(asked, &dispatcher, &own.tenant, position)
         };
         self.searches.run(search).await
     }
@@ -87,25 +87,45 @@ impl wharf_gateway::Archive for HostAdapter {
     }
 }
 
-/// Frames down to the oldest, from the newest or from `before` on.
-fn backwards(archive: &Archive, before: Option<Position>) -> impl Iterator<Item = u64> + use<> {
-    let last_k = archive.last_k();
-    (archive.first_k()..=before.map_or(last_k, |before| before.k.min(last_k))).rev()
+/// The part of the archive in which a tenant's events may lie.
+struct Own {
+    archive: Archive,
+    tenant: TenantName,
+    /// The last frame that belongs to others, who may have had its name.
+    since_k: u64,
+}
+
+impl HostAdapter {
+    fn own(&self, tenant: &TenantName) -> Own {
+        let since_k = self.dispatcher.rules().since_k(tenant);
+        Own { archive: self.dispatcher.archive().clone(), tenant: tenant.clone(), since_k }
+    }
+}
+
+impl Own {
+    fn must_be(&self, position: Position) -> Result<Position, Refusal> {
+        if position.k > self.since_k {
+            return Ok(position);
+        }
+        Err(Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}")))
+    }
+
+    /// Frames down to the oldest, from the newest or from `before` on.
+    fn backwards(&self, before: Option<Position>) -> impl Iterator<Item = u64> + use<> {
+        let (first_k, last_k) = (self.archive.first_k().max(self.since_k + 1), self.archive.last_k());
+        (first_k..=before.map_or(last_k, |before| before.k.min(last_k))).rev()
+    }
 }
 
 /// A page of events. It is empty only where there is none: until it has a row it is searched for to the log's beginning.
-fn newest(
-    asked: &Asked,
-    archive: &Archive,
-    tenant: &TenantName,
-    query: &EventQuery,
-) -> Result<Vec<EventView>, Refusal> {
+fn newest(asked: &Asked, own: &Own, query: &EventQuery) -> Result<Vec<EventView>, Refusal> {
+    let Own { archive, tenant, .. } = own;
     let (mut room, mut found, began) = (Room::new(query.limit as usize), Vec::new(), Instant::now());
     let wanted = |placed: &Placed<'_>| {
         let before = query.before.is_none_or(|before| placed.position < before);
         before && query.kind_prefix.as_ref().is_none_or(|prefix| placed.event.kind().starts_with(prefix.as_str()))
     };
-    for k in backwards(archive, query.before) {
+    for k in own.backwards(query.before) {
         asked.still()?;
         if room.is_full() || (!found.is_empty() && began.elapsed() > PAGE_TIME_MAX) {
             break;
@@ -124,8 +144,9 @@ fn newest(
     Ok(found)
 }
 
-fn find(asked: &Asked, archive: &Archive, tenant: &TenantName, id: &str) -> Result<Position, Refusal> {
-    for k in backwards(archive, None) {
+fn find(asked: &Asked, own: &Own, id: &str) -> Result<Position, Refusal> {
+    let Own { archive, tenant, .. } = own;
+    for k in own.backwards(None) {
         asked.still()?;
         let items = archive.frame(k).map_err(|error| not_in_archive(&error))?;
         for item in items.iter().rev().filter(|item| item.record.tenant() == Some(tenant)) {

@@ -27,8 +27,14 @@ pub(super) fn follow(dispatcher: Dispatcher, tenant: TenantName, from: Option<Po
     let now = || Position { k: dispatcher.archive().last_k().saturating_add(1), i: 0 };
     let from = from.map_or_else(now, |from| Position { i: from.i & !PUBLISHED_BITS, ..from });
     tokio::spawn(async move {
-        let mut k = from.k.max(dispatcher.archive().first_k());
+        let since_k = dispatcher.rules().since_k(&tenant);
+        let mut k = from.k.max(dispatcher.archive().first_k()).max(since_k + 1);
         loop {
+            // What comes to another tenant of its name is none of its followers'.
+            let rules = dispatcher.rules();
+            if !rules.has_tenant(&tenant) || rules.since_k(&tenant) != since_k {
+                return;
+            }
             tokio::select! {
                 // Frame 0 is in no log, so what comes after it is there once anything is.
                 more = dispatcher.frame_after(k.saturating_sub(1)) => if more.is_none() { return },

@@ -20,10 +20,6 @@ impl Intake for HostAdapter {
         self.dispatcher.rules().document().default_tenant.clone()
     }
 
-    fn tenants(&self) -> Vec<TenantName> {
-        self.dispatcher.rules().document().tenants.keys().cloned().collect()
-    }
-
     async fn accept(
         &self,
         tenant: &TenantName,

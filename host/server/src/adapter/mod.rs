@@ -17,6 +17,7 @@ mod rules;
 mod schema_object;
 mod schemas;
 mod search;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -87,6 +88,7 @@ fn not_asked(error: &AskError) -> Refusal {
 fn not_accepted(error: &AcceptError) -> Refusal {
     match error {
         AcceptError::Unknown(error) => unknown(error),
+        AcceptError::Suspended(_) => Refusal::new(Code::TenantSuspended, error.to_string()),
         AcceptError::Ask(error) => not_asked(error),
     }
 }

@@ -168,9 +168,9 @@ fn rule_unknown(of: &RuleRef) -> Refusal {
 
 /// Reads the document that a rule is to be.
 fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
-    let tenant = set.document().tenants.get(&of.tenant).ok_or_else(|| rule_unknown(of))?;
     let plugins = set.plugins(&of.tenant).cloned().collect();
-    let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &tenant.buses, plugins: &plugins };
+    let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).collect();
+    let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &buses, plugins: &plugins };
     read_rule(document, beside).map_err(wrong)
 }
 
@@ -193,7 +193,11 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
         ChangeError::Ask(error) => return not_asked(error),
         ChangeError::Rules(RulesError::Tenant(error)) => return unknown(error),
         ChangeError::Rules(
-            error @ (RulesError::Release { .. } | RulesError::Plugin { .. } | RulesError::Schema { .. }),
+            error @ (RulesError::Release { .. }
+            | RulesError::Plugin { .. }
+            | RulesError::Schema { .. }
+            | RulesError::Bus { .. }
+            | RulesError::OfTenant { .. }),
         ) => {
             return Refusal::new(error.code(), error.to_string());
         }

@@ -59,8 +59,7 @@ impl Schemas for HostAdapter {
     async fn asyncapi(&self, tenant: &TenantName) -> Result<Value, Refusal> {
         self.known(tenant)?;
         let rules = self.dispatcher.rules();
-        let buses = rules.document().tenants.get(tenant).map(|tenant| &tenant.buses);
-        let buses: Vec<_> = buses.into_iter().flatten().map(AsRef::as_ref).collect();
+        let buses: Vec<_> = rules.buses(tenant).map(|(bus, ..)| bus.as_str()).collect();
         let schemas = self.in_force(&rules, tenant);
         let bound = schemas.iter().map(|(name, it, ready)| Bound {
             name: name.as_str(),

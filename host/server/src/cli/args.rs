@@ -14,6 +14,7 @@ use super::{
     rules::RulesCommand,
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
+    tenant::{BusCommand, TenantCommand},
 };
 use crate::{config::parse_duration, logging::LogFormat};
 
@@ -97,6 +98,20 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Tenants that are made while the host runs
+    #[command(after_help = "Example:\n  wharf tenant create acme")]
+    Tenant {
+        /// What to do.
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// The event buses of a tenant
+    #[command(after_help = "Example:\n  wharf bus add orders --age 30d")]
+    Bus {
+        /// What to do.
+        #[command(subcommand)]
+        command: BusCommand,
     },
     /// Plugins that are made while the host runs: their releases and settings
     #[command(after_help = "Example:\n  wharf plugin upload triage target/triage.wasm")]

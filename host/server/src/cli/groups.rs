@@ -12,7 +12,7 @@ use super::args::Cli;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
     ("Inspect", &["tail", "top", "events", "kv", "stats", "rules", "schema", "match", "explain"]),
-    ("Change", &["plugin", "promote", "rollback"]),
+    ("Change", &["tenant", "bus", "plugin", "promote", "rollback"]),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
     ("Repair", &["dlq", "doctor", "log"]),
     ("Set up", &["completions", "man"]),

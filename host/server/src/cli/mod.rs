@@ -38,6 +38,7 @@ mod session;
 mod signing;
 mod stats;
 mod tail;
+mod tenant;
 mod top;
 mod tree;
 mod tree_lines;

@@ -14,7 +14,7 @@ use super::{
     events, explain, groups, inspect, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schema, send, signing, stats, tail, top,
+    plugin, rules, schema, send, signing, stats, tail, tenant, top,
 };
 use crate::{compiler, dev, serve};
 
@@ -103,6 +103,8 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Kv { command } => kv::run(command, global, &mut out).await,
         Command::Stats => stats::run(global, &mut out).await,
         Command::Rules { command } => rules::run(command, global, &mut out).await,
+        Command::Tenant { command } => tenant::run(command, global, &mut out).await,
+        Command::Bus { command } => tenant::bus(command, global, &mut out).await,
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,

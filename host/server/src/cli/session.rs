@@ -52,7 +52,7 @@ impl Session {
     }
 }
 
-fn chosen(TenantsView { default, mut tenants }: TenantsView) -> Result<TenantName, CommandError> {
+fn chosen(TenantsView { default, mut tenants, .. }: TenantsView) -> Result<TenantName, CommandError> {
     match (default, tenants.pop()) {
         (Some(default), _) => Ok(default),
         (None, Some(only)) if tenants.is_empty() => Ok(only),
@@ -77,6 +77,8 @@ mod tests {
         ];
         for (default, tenants, wanted) in cases {
             let view = TenantsView {
+                suspended: Vec::new(),
+                deleting: Vec::new(),
                 default: default.map(|name| name.parse().unwrap()),
                 tenants: tenants.iter().map(|name| name.parse().unwrap()).collect(),
             };

@@ -117,9 +117,21 @@ static TENANT: &[Key] = &[
     key("plugins", "Components that handle or transform events.", named("plugin", None, PLUGIN), Otherwise::Nothing),
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
+    SUSPENDED,
 ];
 
-static BUS: &[Key] = &[key(
+/// The keys of a tenant that is made by the API.
+pub(super) static WHOLE: &[Key] = &[SUSPENDED];
+
+const SUSPENDED: Key = key(
+    "suspended",
+    "Whether its events are refused, and its deliveries wait.",
+    Shape::Boolean,
+    Otherwise::Default(|| json!(false)),
+);
+
+/// The keys of a bus, be it in the file or by the API.
+pub(super) static BUS: &[Key] = &[key(
     "retention",
     "How long the bus keeps its events. The log lets go of whole segments, so they may stay longer.",
     Shape::Table(RETENTION),

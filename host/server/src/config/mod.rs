@@ -19,6 +19,7 @@ mod schemas;
 mod size;
 mod table;
 mod tenant;
+mod tenant_json;
 #[cfg(test)]
 mod tests;
 
@@ -31,3 +32,5 @@ pub use problem::{Problem, ProblemView, Problems};
 pub use read::{Config, HostConfig, PluginConfig, SchemaConfig, TenantConfig, Use, read};
 pub use rule_json::{Beside, read_rule};
 pub use schema::schema_text;
+pub use size::size_text;
+pub use tenant_json::{read_bus, read_tenant_settings};

@@ -25,7 +25,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// An amount of bytes as one would write it: in the largest unit that leaves nothing over.
-pub(super) fn size_text(bytes: u64) -> String {
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),

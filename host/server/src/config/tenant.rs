@@ -9,7 +9,7 @@ use std::{
 use toml::de::DeValue;
 use wharf_delivery::{
     GrantsDocument, HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument,
-    TargetDocument,
+    TargetDocument, TenantSettings,
 };
 use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
@@ -43,7 +43,13 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
         tenant.uses.extend(uses);
     }
     tenant.schemas = schemas::read(&table, &tenant.buses, sink);
+    tenant.settings = read_whole(&table);
     tenant
+}
+
+/// What holds for a tenant as a whole.
+pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
+    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false) }
 }
 
 /// What rules may name, what has mistakes of its own included: those are told where they are.
@@ -65,7 +71,7 @@ impl Known<'_> {
     }
 }
 
-fn read_retention(table: Table<'_>) -> RetentionDocument {
+pub(super) fn read_retention(table: Table<'_>) -> RetentionDocument {
     let defaults = RetentionDocument::default();
     RetentionDocument {
         age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),

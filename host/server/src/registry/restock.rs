@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use wharf_catalog::{Channels, PluginObject};
-use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, ValueRow, keys};
+use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
 use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedTransform};
 use wharf_event::{Digest, TenantName};
 use wharf_runtime::{Prepared, Runtime};
@@ -27,8 +27,8 @@ impl Registry {
     /// When the state cannot be read, or a component that is named is not there or cannot be run any more.
     pub async fn restock(&self, rules: &RuleSet, progress: Progress) -> Result<()> {
         let mut missing = BTreeSet::new();
-        for tenant in rules.document().tenants.keys() {
-            for object in self.objects(tenant, ObjectKind::Plugin).await? {
+        for tenant in self.tenants(rules).await? {
+            for object in self.objects(&tenant, ObjectKind::Plugin).await? {
                 let plugin: PluginObject = serde_json::from_slice(&object.document)
                     .with_context(|| format!("plugin {} of tenant {tenant} cannot be read", object.name))?;
                 let named = plugin.channels.iter().flat_map(|channels| channels.releases());
@@ -42,6 +42,13 @@ impl Registry {
         }
         progress.clear();
         Ok(())
+    }
+
+    /// The tenants of a configuration, and those that are control objects.
+    async fn tenants(&self, rules: &RuleSet) -> Result<BTreeSet<TenantName>> {
+        let objects = self.dispatcher.tenant_objects().await?.into_iter();
+        let active = objects.filter(|(_, object)| object.life == TenantLife::Active).map(|(tenant, _)| tenant);
+        Ok(rules.tenants().into_iter().chain(active).collect())
     }
 
     /// Puts a release on the shelf, if it is not there.

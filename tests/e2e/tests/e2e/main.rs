@@ -33,4 +33,5 @@ mod sandbox;
 mod schema_versions;
 mod schemas;
 mod shapes;
+mod tenants;
 mod transforms;

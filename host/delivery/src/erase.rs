@@ -1,0 +1,131 @@
+//! Transition: what there is of a tenant goes, a page of rows at a time.
+//!
+//! Whoever asks has closed the tenant: it has no rules any more, so nothing is accepted for it, and its deliveries go first, so that no
+//! attempt that still runs can settle. What came in between (a redrive) is found by the next page. The tenant's own object stays: it
+//! says what is being done, and afterwards that it was.
+//!
+//! A record names the keys that go. Which ones those are is decided once, and does not depend on what a shorter log has of the
+//! rows before.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use wharf_event::TenantName;
+
+use crate::{
+    DeliveryId, DeliveryRow, ObjectKind, ObjectName, Record,
+    apply::change_stats,
+    codec::{DecodeError, Reader, Writer},
+    keys,
+    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX},
+    rows::Row,
+    sequencer::{Answer, Decision, Sequencer},
+    tables::{Table, TableError, Tables},
+};
+
+/// The wish that the next page of what there is of a tenant goes.
+#[derive(Clone, Debug)]
+pub struct EraseRequest {
+    /// Which tenant: one that is closed.
+    pub tenant: TenantName,
+}
+
+/// A row that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedRow {
+    /// Its table.
+    pub table: Table,
+    /// Its key.
+    pub key: Bytes,
+}
+
+/// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers and letters go with the rows that
+/// they belong to.
+const OF_TENANTS: [Table; 7] =
+    [Table::Deliveries, Table::DeadLetters, Table::Queues, Table::Values, Table::Buckets, Table::Objects, Table::Stats];
+
+pub(crate) fn decide<T: Tables>(
+    sequencer: &mut Sequencer,
+    EraseRequest { tenant }: EraseRequest,
+    tables: &T,
+) -> Result<Decision, TableError> {
+    let own = keys::object(&tenant, ObjectKind::Tenant, &ObjectName::from(&tenant));
+    let mut page = Page::default();
+    for table in OF_TENANTS {
+        page.fill(table, &tenant, &own, tables)?;
+    }
+    let left = !page.rows.is_empty();
+    sequencer.pending = sequencer.pending.saturating_sub(page.deliveries);
+    let records = if left { vec![Record::Erase { tenant, rows: page.rows }] } else { Vec::new() };
+    Ok(Decision { records, answer: Answer::Erased { left } })
+}
+
+/// Rows of one record.
+#[derive(Default)]
+struct Page {
+    rows: Vec<ErasedRow>,
+    bytes: usize,
+    deliveries: u64,
+}
+
+impl Page {
+    fn push(&mut self, table: Table, key: Bytes) {
+        self.bytes += key.len();
+        self.rows.push(ErasedRow { table, key });
+    }
+
+    fn is_full(&self) -> bool {
+        // Two, since a row may take another one with it.
+        self.rows.len() + 2 > ERASED_ROWS_MAX || self.bytes >= ERASED_BYTES_MAX
+    }
+
+    /// Adds the first rows that a table has of a tenant, all but its `own` object.
+    fn fill(&mut self, table: Table, tenant: &TenantName, own: &[u8], tables: &impl Tables) -> Result<(), TableError> {
+        if self.is_full() {
+            return Ok(());
+        }
+        for (key, row) in tables.scan(table, &keys::tenant(tenant), Bound::Unbounded, ERASED_ROWS_MAX)? {
+            if self.is_full() {
+                return Ok(());
+            }
+            if table == Table::Objects && key == own {
+                continue;
+            }
+            if table == Table::Deliveries {
+                self.deliveries += 1;
+                let row = DeliveryRow::decode(&row)?;
+                if let Some(id) = keys::delivery_of(&key).filter(|_| row.timed) {
+                    self.push(Table::Timers, row.timer(id).into());
+                }
+            }
+            if let Some(id) = keys::delivery_of(&key).filter(|_| table == Table::DeadLetters) {
+                self.push(Table::Letters, DeliveryId::to_key(id).to_vec().into());
+            }
+            self.push(table, key);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl Tables) -> Result<(), TableError> {
+    let deliveries = rows.iter().filter(|row| row.table == Table::Deliveries).count() as u64;
+    if deliveries > 0 {
+        change_stats(tenant, tables, |stats| stats.pending = stats.pending.saturating_sub(deliveries))?;
+    }
+    for ErasedRow { table, key } in rows {
+        tables.remove(*table, key);
+    }
+    Ok(())
+}
+
+pub(crate) fn put(rows: &[ErasedRow], w: &mut Writer) {
+    w.count(rows.len());
+    for ErasedRow { table, key } in rows {
+        w.u8(table.number()).bytes(key);
+    }
+}
+
+pub(crate) fn take(r: &mut Reader) -> Result<ErasedRow, DecodeError> {
+    let table = Table::from_number(r.u8("table")?).ok_or(DecodeError::Invalid("table"))?;
+    Ok(ErasedRow { table, key: r.bytes("key")? })
+}

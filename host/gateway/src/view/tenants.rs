@@ -1,0 +1,66 @@
+//! Tenants and their event buses as JSON.
+
+use serde::{Deserialize, Serialize};
+use wharf_event::{BusName, Position, TenantName};
+
+use super::RuleOrigin;
+
+/// The tenants of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantsView {
+    /// The tenant of `POST /events`, if there is one.
+    pub default: Option<TenantName>,
+    /// All of them by name, those aside that are being deleted.
+    pub tenants: Vec<TenantName>,
+    /// Those of them that are suspended.
+    #[serde(default)]
+    pub suspended: Vec<TenantName>,
+    /// Those that are being deleted.
+    #[serde(default)]
+    pub deleting: Vec<TenantName>,
+}
+
+/// What holds for a tenant as a whole: what it is put as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantSettingsView {
+    /// Its events are refused, and its deliveries wait.
+    pub suspended: bool,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantView {
+    /// Its name.
+    pub tenant: TenantName,
+    /// Where it was made.
+    pub origin: RuleOrigin,
+    /// The record that made it as it is; none for one of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Position>,
+    /// What holds for it.
+    #[serde(flatten)]
+    pub settings: TenantSettingsView,
+}
+
+/// An event bus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusView {
+    /// Its name.
+    pub bus: BusName,
+    /// Where it was made.
+    pub origin: RuleOrigin,
+    /// The record that made it as it is; none for one of the configuration file, and for `default` where nobody changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Position>,
+    /// How long it keeps its events.
+    pub retention: RetentionView,
+}
+
+/// How long a bus keeps its events, as one would write it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionView {
+    /// Events older than this may go.
+    pub age: String,
+    /// Events with more bytes than this after them may go.
+    pub size: String,
+}

@@ -1,0 +1,242 @@
+//! Port: tenants and their event buses.
+//!
+//! Invariant: what stands in the configuration file is read here and never changed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wharf_delivery::{
+    Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument, TenantLife,
+    TenantObject, TenantSettings,
+};
+use wharf_dispatch::{ChangeError, Origin, RulesError, Unknown};
+use wharf_event::{BusName, Code, Position, TenantName};
+use wharf_gateway::{
+    BusRef, Expected, Put, Refusal, Tenants,
+    view::{BusView, RetentionView, RuleOrigin, TenantSettingsView, TenantView, TenantsView},
+};
+
+use super::{HostAdapter, not_asked, rules, unknown, was_read};
+use crate::config::{duration_text, read_bus, read_tenant_settings, size_text};
+
+impl Tenants for HostAdapter {
+    fn tenants(&self) -> TenantsView {
+        let set = self.dispatcher.rules();
+        let tenants = set.tenants();
+        let suspended = tenants.iter().filter(|tenant| set.settings(tenant).suspended).cloned().collect();
+        let default = set.document().default_tenant.clone();
+        TenantsView { default, suspended, deleting: set.deleting(), tenants }
+    }
+
+    async fn tenant(&self, tenant: &TenantName) -> Result<TenantView, Refusal> {
+        let set = self.dispatcher.rules();
+        let origin = set.origin(tenant).ok_or_else(|| unknown(&Unknown::Tenant(tenant.clone())))?;
+        let version = match origin {
+            Origin::File => None,
+            Origin::Object => self.version(tenant, ObjectKind::Tenant, ObjectName::from(tenant)).await?,
+        };
+        Ok(tenant_view(tenant, origin, version, &set.settings(tenant)))
+    }
+
+    async fn put_tenant(
+        &self,
+        tenant: TenantName,
+        settings: Bytes,
+        expected: Expected,
+    ) -> Result<Put<TenantView>, Refusal> {
+        wharf_gateway::Intake::ready(self)?;
+        let settings = read_tenant_settings(&settings, &tenant).map_err(rules::wrong)?;
+        let name = ObjectName::from(&tenant);
+        loop {
+            let set = self.dispatcher.rules();
+            let known = set.has_tenant(&tenant);
+            let of = |state: &_| Object::get(state, &tenant, ObjectKind::Tenant, &name);
+            let held = was_read(self.dispatcher.read(of).await)?;
+            // One that is gone is none, to whoever asks.
+            must_hold(expected, held.as_ref().filter(|_| known), &format!("tenant `{tenant}`"))?;
+            let before = held.as_ref().map(document).transpose()?;
+            let since_k = before.map_or(0, |before| before.since_k);
+            let object = TenantObject { settings: settings.clone(), since_k, life: TenantLife::Active };
+            let there = held.map_or(Taken::Absent, |held| Taken::Version(held.version));
+            match self.put_object(&tenant, (ObjectKind::Tenant, name.clone()), &object, there).await {
+                Ok(fate) => {
+                    let now = tenant_view(&tenant, Origin::Object, fate.version(), &settings);
+                    return Ok(Put { now, created: !known });
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        }
+    }
+
+    async fn delete_tenant(&self, tenant: TenantName, expected: Expected) -> Result<(), Refusal> {
+        self.known(&tenant)?;
+        let releases = self.registry.objects(&tenant, ObjectKind::Release).await;
+        let releases = releases.map_err(|error| Refusal::new(Code::Internal, format!("{error:#}")))?;
+        let _shelving = self.registry.shelving.lock().await;
+        let taken = match expected {
+            // There is a document under its name, be it of one that is long gone.
+            Expected::Any => Taken::Present,
+            expected => rules::taken(expected),
+        };
+        if self.dispatcher.rules().origin(&tenant) == Some(Origin::File) {
+            let detail = format!("tenant `{tenant}` stands in the configuration file: remove it there");
+            return Err(Refusal::new(Code::TenantOfFile, detail));
+        }
+        let erased = self.dispatcher.delete_tenant(&tenant, taken).await.map_err(|error| not_changed(&error))?;
+        self.registry.unshelve();
+        let registry = Arc::clone(&self.registry);
+        tokio::spawn(async move {
+            // What the tenant had names its components to the end.
+            if !erased.await.unwrap_or(false) {
+                return;
+            }
+            for (_, release) in releases.iter().filter_map(|release| release.name.release()) {
+                if let Err(error) = registry.forget(&release).await {
+                    tracing::warn!(%release, "a component that nothing names stays until the next start: {error:#}");
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn buses(&self, tenant: &TenantName) -> Result<Vec<BusView>, Refusal> {
+        self.known(tenant)?;
+        let set = self.dispatcher.rules();
+        let mut buses = Vec::new();
+        for (bus, origin, retention) in set.buses(tenant) {
+            buses.push(bus_view(bus, origin, self.bus_version(tenant, bus, origin).await?, retention));
+        }
+        Ok(buses)
+    }
+
+    async fn bus(&self, of: BusRef) -> Result<BusView, Refusal> {
+        let set = self.dispatcher.rules();
+        set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
+        let found = set.buses(&of.tenant).find(|(bus, ..)| **bus == of.bus);
+        let (_, origin, retention) = found.ok_or_else(|| unknown_bus(&of))?;
+        let version = self.bus_version(&of.tenant, &of.bus, origin).await?;
+        Ok(bus_view(&of.bus, origin, version, retention))
+    }
+
+    async fn put_bus(&self, of: BusRef, settings: Bytes, expected: Expected) -> Result<Put<BusView>, Refusal> {
+        self.known(&of.tenant)?;
+        wharf_gateway::Intake::ready(self)?;
+        let retention = read_bus(&settings, &of.bus).map_err(rules::wrong)?;
+        let is_new = self.dispatcher.rules().check_bus(&of.tenant, &of.bus).is_err();
+        let named = (ObjectKind::Bus, ObjectName::from(&of.bus));
+        let put = self.put_object(&of.tenant, named, &retention, rules::taken(expected)).await;
+        let fate = put.map_err(|error| not_changed(&error))?;
+        Ok(Put { now: bus_view(&of.bus, Origin::Object, fate.version(), retention), created: is_new })
+    }
+
+    async fn remove_bus(&self, of: BusRef, expected: Expected) -> Result<(), Refusal> {
+        self.dispatcher.rules().check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
+        let (name, expected) = (ObjectName::from(&of.bus), rules::taken(expected));
+        let wish = ObjectWish { kind: ObjectKind::Bus, name, document: None, expected };
+        let changed = self.dispatcher.change(&of.tenant, vec![wish]).await;
+        match changed.map_err(|error| not_changed(&error))?.objects.first() {
+            Some(ObjectFate::Removed) => Ok(()),
+            // The bus that every tenant has, as it is where nobody says anything.
+            _ => Err(Refusal::new(Code::BusInUse, format!("every tenant has the bus `{}`", of.bus))),
+        }
+    }
+}
+
+impl HostAdapter {
+    async fn version(
+        &self,
+        tenant: &TenantName,
+        kind: ObjectKind,
+        name: ObjectName,
+    ) -> Result<Option<Position>, Refusal> {
+        let found = was_read(self.dispatcher.read(|state| Object::get(state, tenant, kind, &name)).await)?;
+        Ok(found.map(|object| object.version))
+    }
+
+    async fn bus_version(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        origin: Origin,
+    ) -> Result<Option<Position>, Refusal> {
+        match origin {
+            Origin::File => Ok(None),
+            Origin::Object => self.version(tenant, ObjectKind::Bus, ObjectName::from(bus)).await,
+        }
+    }
+
+    async fn put_object(
+        &self,
+        tenant: &TenantName,
+        (kind, name): (ObjectKind, ObjectName),
+        document: &impl serde::Serialize,
+        expected: Taken,
+    ) -> Result<ObjectFate, ChangeError> {
+        let document = serde_json::to_vec(document);
+        let document = document.map_err(|error| wharf_dispatch::AskError::Failed(error.to_string()))?;
+        let wish = ObjectWish { kind, name, document: Some(document.into()), expected };
+        let changed = self.dispatcher.change(tenant, vec![wish]).await?;
+        let fate = changed.objects.into_iter().next();
+        Ok(fate.unwrap_or(ObjectFate::Absent))
+    }
+}
+
+/// What whoever asks takes an object to be has to be so.
+fn must_hold(expected: Expected, held: Option<&Object>, what: &str) -> Result<(), Refusal> {
+    let version = held.map(|held| held.version);
+    let holds = match expected {
+        Expected::Any => true,
+        Expected::Absent => version.is_none(),
+        Expected::Present => version.is_some(),
+        Expected::Version(wanted) => version == Some(wanted),
+    };
+    match (holds, version) {
+        (true, _) => Ok(()),
+        (false, Some(version)) => {
+            Err(Refusal::new(Code::VersionConflict, format!("there is a {what} of version {version}")))
+        }
+        (false, None) => Err(Refusal::new(Code::VersionConflict, format!("there is no {what}"))),
+    }
+}
+
+fn document(object: &Object) -> Result<TenantObject, Refusal> {
+    serde_json::from_slice(&object.document).map_err(|error| {
+        tracing::error!("a tenant in the state cannot be read: {error}");
+        Refusal::new(Code::Internal, "a tenant in the state cannot be read")
+    })
+}
+
+fn not_changed(error: &ChangeError) -> Refusal {
+    match error {
+        ChangeError::Ask(error) => not_asked(error),
+        ChangeError::Rules(RulesError::Tenant(error)) => unknown(error),
+        ChangeError::Rules(error) => Refusal::new(error.code(), error.to_string()),
+    }
+}
+
+fn unknown_bus(of: &BusRef) -> Refusal {
+    unknown(&Unknown::Bus(of.tenant.clone(), of.bus.clone()))
+}
+
+fn made(origin: Origin) -> RuleOrigin {
+    match origin {
+        Origin::File => RuleOrigin::File,
+        Origin::Object => RuleOrigin::Api,
+    }
+}
+
+fn tenant_view(
+    tenant: &TenantName,
+    origin: Origin,
+    version: Option<Position>,
+    settings: &TenantSettings,
+) -> TenantView {
+    let settings = TenantSettingsView { suspended: settings.suspended };
+    TenantView { tenant: tenant.clone(), origin: made(origin), version, settings }
+}
+
+fn bus_view(bus: &BusName, origin: Origin, version: Option<Position>, retention: RetentionDocument) -> BusView {
+    let retention = RetentionView { age: duration_text(retention.age_ms), size: size_text(retention.size_bytes) };
+    BusView { bus: bus.clone(), origin: made(origin), version, retention }
+}

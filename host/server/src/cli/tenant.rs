@@ -1,0 +1,239 @@
+//! `wharf tenant` and `wharf bus`: tenants that are made while a host runs, and the event buses of one.
+//!
+//! Invariant: nothing is overwritten that was not seen: what is made must not be there, and what is changed is put back as it was read.
+//! A tenant is deleted only when its name was said twice.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wharf_event::{BusName, Position, TenantName};
+use wharf_gateway::view::{BusView, RuleOrigin, TenantView, TenantsView};
+
+use super::{
+    args::Global,
+    error::{CommandError, Exit, talk},
+    output::Output,
+    session::Session,
+    words::good,
+};
+use crate::client::{Client, ClientError, Condition, Resource};
+
+/// `wharf tenant`.
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// List tenants
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf tenant ls")]
+    Ls,
+    /// Show a tenant and what holds for it
+    #[command(after_help = "Example:\n  wharf tenant show acme")]
+    Show {
+        /// The tenant
+        name: TenantName,
+    },
+    /// Make a tenant, with the event bus `default`
+    #[command(after_help = "Example:\n  wharf tenant create acme")]
+    Create {
+        /// Its name
+        name: TenantName,
+    },
+    /// Refuse a tenant's events, and let its deliveries wait
+    #[command(after_help = "Example:\n  wharf tenant suspend acme")]
+    Suspend {
+        /// The tenant
+        name: TenantName,
+    },
+    /// Let a suspended tenant go on
+    #[command(after_help = "Example:\n  wharf tenant resume acme")]
+    Resume {
+        /// The tenant
+        name: TenantName,
+    },
+    /// Delete a tenant with everything that it has
+    #[command(
+        after_help = "Example:\n  wharf tenant delete acme --yes\n\nIt is unknown at once; its rules, plugins, deliveries, dead \
+        letters and key-value data go page by page behind that. Its events leave the log with the segments that they are in."
+    )]
+    Delete {
+        /// The tenant
+        name: TenantName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `wharf bus`.
+#[derive(Debug, Subcommand)]
+pub enum BusCommand {
+    /// List the event buses of a tenant
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf bus ls")]
+    Ls,
+    /// Make an event bus
+    #[command(after_help = "Example:\n  wharf bus add orders --age 30d --size 50GiB")]
+    Add(BusArgs),
+    /// Remove an event bus that no rule and no schema needs
+    #[command(after_help = "Example:\n  wharf bus rm orders")]
+    Rm {
+        /// The bus
+        bus: BusName,
+    },
+}
+
+/// `wharf bus add`.
+#[derive(Debug, Args)]
+pub struct BusArgs {
+    /// The bus
+    pub bus: BusName,
+    /// Events older than this may go, such as 30d; 7d if it is not said
+    #[arg(long, value_name = "DURATION")]
+    pub age: Option<String>,
+    /// Events with more bytes than this after them may go, such as 50GiB; 10GiB if it is not said
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
+    /// Change a bus that is there
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    deleted: &'a TenantName,
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    removed: &'a BusName,
+}
+
+/// `wharf tenant`.
+pub async fn run(command: TenantCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let client = Client::new(&global.url)?;
+    match command {
+        TenantCommand::Ls => list(&client, out).await,
+        TenantCommand::Show { name } => {
+            let tenant: TenantView = client.get(&Resource::of(&name)).await?;
+            tell(if tenant.settings.suspended { "suspended" } else { "active" }, &tenant, out)
+        }
+        TenantCommand::Create { name } => {
+            let tenant = client.put(&Resource::of(&name), b"{}".to_vec(), Condition::Absent).await?;
+            tell("created", &tenant, out)
+        }
+        TenantCommand::Suspend { name } => set(&client, &name, true, out).await,
+        TenantCommand::Resume { name } => set(&client, &name, false, out).await,
+        TenantCommand::Delete { name, yes } => delete(&client, &name, yes, out).await,
+    }
+}
+
+async fn list(client: &Client, out: &mut Output) -> Result<Exit, CommandError> {
+    let all: TenantsView = client.get(&Resource::fixed("/v1/tenants")).await?;
+    if out.is_json() {
+        out.document(&all)?;
+        return Ok(Exit::Success);
+    }
+    let state = |tenant: &TenantName| if all.suspended.contains(tenant) { "suspended" } else { "active" };
+    let is_default = |tenant: &TenantName| if all.default.as_ref() == Some(tenant) { "default" } else { "" };
+    let row = |tenant: &TenantName| [tenant.to_string(), state(tenant).to_owned(), is_default(tenant).to_owned()];
+    let gone = |tenant: &TenantName| [tenant.to_string(), "deleting".to_owned(), String::new()];
+    let rows = all.tenants.iter().map(row).chain(all.deleting.iter().map(gone)).collect();
+    out.table(["TENANT", "STATE", ""], rows)?;
+    Ok(Exit::Success)
+}
+
+/// Suspends a tenant, or lets it go on. All else that holds for it stays, also what this program does not know.
+async fn set(client: &Client, name: &TenantName, suspended: bool, out: &mut Output) -> Result<Exit, CommandError> {
+    let at = Resource::of(name);
+    let mut settings: Map<String, Value> = client.get(&at).await?;
+    let version = settings.remove("version");
+    settings.retain(|key, _| key != "tenant" && key != "origin");
+    settings.insert("suspended".to_owned(), suspended.into());
+    let version: Option<Position> =
+        version.map(serde_json::from_value).transpose().map_err(ClientError::NotUnderstood)?;
+    let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
+    let tenant = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
+    tell(if suspended { "suspended" } else { "active" }, &tenant, out)
+}
+
+async fn delete(client: &Client, name: &TenantName, yes: bool, out: &mut Output) -> Result<Exit, CommandError> {
+    let at = Resource::of(name);
+    let _: TenantView = client.get(&at).await?;
+    let confirmed = if yes { Some(name.to_string()) } else { asked(name)? };
+    // Without a confirmation the host says what it would need.
+    client.delete(&at.ask_some("confirm", confirmed)).await?;
+    if out.is_json() {
+        out.document(&Deleted { deleted: name })?;
+    } else {
+        out.line(&format!("{}  {name}", good("deleted")))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// What somebody at a terminal answers; nothing where there is none.
+fn asked(name: &TenantName) -> Result<Option<String>, CommandError> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    talk(&format!("all that `{name}` has goes with it, and does not come back. Its name, once more:"));
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    read.map_err(|source| CommandError::Unreadable { path: "-".into(), source })?;
+    Ok(Some(line.trim().to_owned()))
+}
+
+fn tell(word: &str, tenant: &TenantView, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(tenant)?;
+    } else {
+        let version = tenant.version.map_or_else(String::new, |version| format!("  version {version}"));
+        out.line(&format!("{}  {}{version}", good(word), tenant.tenant))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// `wharf bus`.
+pub async fn bus(command: BusCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    let buses = session.own().at("buses");
+    match command {
+        BusCommand::Ls => {
+            let all: Vec<BusView> = session.client.get(&buses).await?;
+            if out.is_json() {
+                out.document(&all)?;
+                return Ok(Exit::Success);
+            }
+            let origin = |bus: &BusView| match bus.origin {
+                RuleOrigin::File => "file".to_owned(),
+                RuleOrigin::Api => "api".to_owned(),
+            };
+            let row = |bus: &BusView| {
+                [bus.bus.to_string(), origin(bus), bus.retention.age.clone(), bus.retention.size.clone()]
+            };
+            out.table(["BUS", "FROM", "AGE", "SIZE"], all.iter().map(row).collect())?;
+        }
+        BusCommand::Add(BusArgs { bus, age, size, replace }) => {
+            let mut retention = Map::new();
+            retention.extend(age.map(|age| ("age".to_owned(), Value::from(age))));
+            retention.extend(size.map(|size| ("size".to_owned(), Value::from(size))));
+            let settings = serde_json::json!({ "retention": retention });
+            let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
+            let condition = if replace { Condition::None } else { Condition::Absent };
+            let bus: BusView = session.client.put(&buses.at(&bus), settings, condition).await?;
+            if out.is_json() {
+                out.document(&bus)?;
+            } else {
+                let BusView { bus, retention, .. } = bus;
+                out.line(&format!("{}  {bus}  keeps {} and {}", good("in force"), retention.age, retention.size))?;
+            }
+        }
+        BusCommand::Rm { bus } => {
+            session.client.delete(&buses.at(&bus)).await?;
+            if out.is_json() {
+                out.document(&Removed { removed: &bus })?;
+            } else {
+                out.line(&format!("{}  {bus}", good("removed")))?;
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
