@@ -203,6 +203,9 @@ impl<'a> Log<'a> {
                 self.books.push(book);
             }
             Record::Follow { by_ms } => self.jumps_ms += by_ms,
+            Record::Erase { tenant, .. } => {
+                wrong.say(format!("rows of {tenant} are erased at {at}, and nobody deleted it"))
+            }
             // What is carried changes nothing that anybody can see: the rest of the model shows that.
             Record::Carry { .. } | Record::Rules { .. } | Record::Cleaned { .. } | Record::Sealed(_) => {}
         }
