@@ -294,23 +294,7 @@ impl Record {
                 w.str(target.rule.as_str()).str(target.plugin.as_str());
                 put_attempt(&mut w, attempt);
                 put_outcome(&mut w, outcome);
-                w.count(published.len());
-                for p in published {
-                    w.event(&p.event);
-                    put_targets(&mut w, &p.targets);
-                    w.count(p.given_up.len());
-                    for queue in &p.given_up {
-                        w.str(queue.as_str());
-                    }
-                }
-                w.count(writes.len());
-                for write in writes {
-                    w.str(write.bucket.as_str()).str(&write.key);
-                    match &write.value {
-                        Some(value) => w.u8(1).bytes(value),
-                        None => w.u8(0),
-                    };
-                }
+                put_effects(&mut w, published, writes);
                 if let Some(details) = &attempt.details {
                     details.put(&mut w);
                 }
@@ -428,6 +412,26 @@ fn take_target(r: &mut Reader) -> Result<TargetRef, DecodeError> {
 
 fn take_targets(r: &mut Reader) -> Result<Vec<TargetRef>, DecodeError> {
     r.list("targets", take_target)
+}
+
+fn put_effects(w: &mut Writer, published: &[Published], writes: &[ValueWrite]) {
+    w.count(published.len());
+    for p in published {
+        w.event(&p.event);
+        put_targets(w, &p.targets);
+        w.count(p.given_up.len());
+        for queue in &p.given_up {
+            w.str(queue.as_str());
+        }
+    }
+    w.count(writes.len());
+    for write in writes {
+        w.str(write.bucket.as_str()).str(&write.key);
+        match &write.value {
+            Some(value) => w.u8(1).bytes(value),
+            None => w.u8(0),
+        };
+    }
 }
 
 fn put_attempt(w: &mut Writer, attempt: &Attempt) {

@@ -81,7 +81,7 @@ impl Dispatcher {
 
     /// A rule set with all control objects of its tenants: plugins first, since rules name them.
     async fn with_objects(&self, mut rules: RuleSet) -> Result<RuleSet, ConfigureError> {
-        let objects = self.read(|state| tenant_rows(state)).await?.map_err(failed)?;
+        let objects = self.read(tenant_rows).await?.map_err(failed)?;
         for (tenant, object) in &objects {
             let objects = [(ObjectKind::Tenant, &object.name, Some(&object.document))];
             rules = rules.with(tenant, objects).map_err(ConfigureError::Rules)?;

@@ -22,7 +22,7 @@ impl Dispatcher {
     /// # Errors
     /// When the log failed, or the state cannot be read.
     pub async fn tenant_objects(&self) -> Result<Vec<(TenantName, TenantObject)>, AskError> {
-        let read = self.read(|state| TenantObject::all(state)).await?;
+        let read = self.read(TenantObject::all).await?;
         read.map_err(|error| AskError::Failed(chain(&error)))
     }
 

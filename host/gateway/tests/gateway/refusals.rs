@@ -181,7 +181,12 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             ("{number}", "1"),
         ])
         .collect::<Vec<_>>();
-    let of_tenants: Vec<_> = ROUTES.iter().filter(|route| route.path.contains("{tenant}")).collect();
+    // All but the one that makes a tenant.
+    let of_tenants: Vec<_> = ROUTES
+        .iter()
+        .filter(|route| route.path.contains("{tenant}"))
+        .filter(|route| (route.verb, route.path) != (Verb::Put, "/v1/tenants/{tenant}"))
+        .collect();
     assert!(of_tenants.len() > 10);
     let mut cases = Vec::new();
     for tenant in ["rival", "Not-A-Name", "%2e%2e"] {

@@ -66,6 +66,7 @@ impl Tenants for FakeHost {
     }
 
     async fn put_bus(&self, of: BusRef, _: Bytes, _: Expected) -> Result<Put<BusView>, Refusal> {
+        self.tenant(&of.tenant).await?;
         let created = self.bus(of.clone()).await.is_err();
         Ok(Put { now: BusView { version: Some(position(2)), ..bus(&of) }, created })
     }

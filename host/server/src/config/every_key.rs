@@ -114,6 +114,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.schemas.*.bus", "'audit'", (SCHEMA, "bus"), json!("audit"), "'NO'"),
         case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
         case("tenants.*.schemas.*.mode", "'warn'", (SCHEMA, "mode"), json!("warn"), "'on'"),
+        case("tenants.*.suspended", "true", ("/tenants/acme", "suspended"), json!(true), "'yes'"),
     ]
 }
 
@@ -127,7 +128,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas, "suspended": tenant.settings.suspended})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
