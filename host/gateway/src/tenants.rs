@@ -70,7 +70,9 @@ pub(crate) async fn remove<H: Host>(
     // Whether it is there comes first: nobody confirms what there is not.
     gateway.host.tenant(&tenant).await?;
     if query.confirm.as_deref() != Some(tenant.as_str()) {
-        let detail = format!("all that `{tenant}` has goes with it, and does not come back: add ?confirm={tenant}");
+        let detail = format!(
+            "all that `{tenant}` has goes with it, and does not come back: say so by ?confirm={tenant} or --yes"
+        );
         return Err(Problem::new(Code::Unconfirmed, detail).into());
     }
     gateway.host.delete_tenant(tenant, expected).await?;

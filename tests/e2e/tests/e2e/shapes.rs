@@ -154,6 +154,20 @@ const RULES: [&str; 5] = [
     "rules rm made",
 ];
 
+/// What is said of tenants and buses that are made and go.
+const TENANTS: [&str; 10] = [
+    "tenant create made",
+    "tenant suspend made",
+    "tenant ls",
+    "tenant show made",
+    "tenant resume made",
+    "tenant delete made --yes",
+    "tenant show acme",
+    "bus add made --age 1d",
+    "bus ls",
+    "bus rm made",
+];
+
 /// What is said of plugins of the API, from the first upload to the end.
 fn of_plugins(site: &Site) -> [String; 12] {
     let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
@@ -271,8 +285,9 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
-    for line in RULES.map(ToOwned::to_owned).into_iter().chain(of_plugins(&site)) {
-        let words = if line.starts_with("plugin ") || line.starts_with("rules ") { 2 } else { 1 };
+    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site)) {
+        let groups = ["plugin ", "rules ", "tenant ", "bus "];
+        let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
     }
     schemas(&site, &mut say, &event);
