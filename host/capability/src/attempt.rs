@@ -158,14 +158,17 @@ impl Attempt {
         self.log.last_error()
     }
 
-    /// What it did and read, and what it used and said (but for its CPU time, which is not known here).
+    /// What it did and read, and what it used and said (but for its time, which is not known here).
     #[must_use]
     pub fn finish(self) -> (Effects, Details) {
         let Self { effects, log, table, wasi, budget, .. } = self;
         // A stream says the rest of its last line when it goes.
         drop((table, wasi));
-        let mut details =
-            Details { memory_bytes: budget.memory_bytes as u64, log: log.take_tail(), ..Details::default() };
+        let log = log.take_tail();
+        let mut used = effects.used();
+        used.host_calls += u64::from(log.dropped()) + log.lines().len() as u64;
+        let memory_bytes = budget.memory_bytes as u64;
+        let mut details = Details { memory_bytes, log, used: Some(used), ..Details::default() };
         if budget.memory_refused || budget.tables_refused {
             details.met(Code::LimitMemory);
         }

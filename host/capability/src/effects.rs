@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{HostLimits, Read, ReadKey, WriteOp, WriteRequest};
+use wharf_delivery::{HostLimits, Read, ReadKey, Used, WriteOp, WriteRequest};
 use wharf_event::{BucketName, Event, Position};
 
 use crate::{limits::READ_BYTES_MAX, spent::Spent};
@@ -24,6 +24,8 @@ pub struct Effects {
     reads: BTreeMap<ReadKey, Position>,
     reads_made: usize,
     read_bytes: usize,
+    /// What all of it comes to, for whoever charges it.
+    used: Used,
 }
 
 fn count(limit: u32) -> usize {
@@ -50,6 +52,17 @@ impl Effects {
         (self.published, writes, reads)
     }
 
+    /// What the host did and passed for it, whether it is kept or not.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        self.used
+    }
+
+    /// Notes that bytes of values or keys were passed to the guest.
+    pub(crate) fn gave(&mut self, bytes: usize) {
+        self.used.bytes_in += bytes as u64;
+    }
+
     /// How many events there are so far.
     pub(crate) fn published(&self) -> usize {
         self.published.len()
@@ -62,6 +75,7 @@ impl Effects {
     pub fn publish(&mut self, event: Event) -> Result<(), Spent> {
         let HostLimits { publishes, publish_kib, .. } = self.limits;
         let size = self.published_bytes + event.size();
+        self.put_out(event.size());
         if self.published.len() >= count(publishes) {
             return Err(Spent::Publishes(publishes));
         }
@@ -95,6 +109,7 @@ impl Effects {
 
     pub(crate) fn made_reads(&mut self, reads: usize) -> Result<(), Spent> {
         self.reads_made += reads;
+        self.used.host_calls += reads as u64;
         let most = self.limits.kv_reads;
         if self.reads_made > count(most) { Err(Spent::Reads(most)) } else { Ok(()) }
     }
@@ -106,6 +121,7 @@ impl Effects {
     pub fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Result<(), Spent> {
         let HostLimits { kv_writes, kv_write_kib, .. } = self.limits;
         let size = key.len() + if let WriteOp::Set(value) = &op { value.len() } else { 8 };
+        self.put_out(size);
         if self.written_bytes + size > bytes(kv_write_kib) {
             return Err(Spent::WrittenBytes(kv_write_kib));
         }
@@ -116,6 +132,11 @@ impl Effects {
         self.written_bytes += size;
         self.writes.insert(place, op);
         Ok(())
+    }
+
+    fn put_out(&mut self, bytes: usize) {
+        self.used.host_calls += 1;
+        self.used.bytes_out += bytes as u64;
     }
 
     pub(crate) fn pending(&self, bucket: &BucketName, key: &str) -> Option<&WriteOp> {

@@ -123,6 +123,7 @@ impl Attempt {
         let version = found.as_ref().map_or(Position::ZERO, |(version, _)| *version);
         self.effects.saw(read_key, version)?;
         let value = found.map(|(_, value)| value);
+        self.effects.gave(value.as_ref().map_or(0, Bytes::len));
         let Some(delta) = delta else { return Ok(Ok(value)) };
         let sum = value.as_deref().map_or(Ok(0), integer::<i64>).map(|before| before.saturating_add(delta));
         Ok(sum.map(|sum| Some(Bytes::from(sum.to_string()))))
@@ -150,6 +151,7 @@ impl Attempt {
         let page = self.context.values.keys(&self.context.tenant, bucket, after.as_deref(), LIST_PAGE)?;
         self.effects.saw(listing, page.membership)?;
         self.effects.made_reads(page.keys.len())?;
+        self.effects.gave(page.keys.iter().map(String::len).sum());
         // The last committed key of a full page stays the page's end even if this attempt deleted it.
         let end = page.keys.last().filter(|_| page.keys.len() == LIST_PAGE).cloned();
         let mut keys: BTreeSet<String> = page.keys.into_iter().collect();

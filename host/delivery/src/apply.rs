@@ -7,6 +7,7 @@ use crate::{
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle,
     tables::{Table, TableError, Tables},
+    usage,
 };
 
 /// A delivery that waits for its next attempt.
@@ -69,6 +70,7 @@ pub fn apply<T: Tables>(
             Ok(Vec::new())
         }
         Record::Erase { tenant, rows } => erase::apply(tenant, rows, tables).map(|()| Vec::new()),
+        Record::Forgotten { tenant, hour, plugin } => usage::forget(tenant, *hour, plugin, tables).map(|()| Vec::new()),
         // Time is in the frames. Only what is remembered for a while asks how it came to be.
         Record::Follow { .. } => Ok(Vec::new()),
     }

@@ -14,6 +14,7 @@ use crate::{
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision},
     tables::{Table, TableError, Tables},
+    usage,
 };
 
 /// What may have to be written again.
@@ -48,6 +49,15 @@ pub enum CarryRequest {
         buckets: Vec<BucketName>,
         /// Dead-letter queues, for their depth.
         queues: Vec<QueueName>,
+    },
+    /// What attempts used, where it does not lie in the log from `below_k` on.
+    Usage {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The keys of its rows, at most [`CARRIED_ROWS_MAX`].
+        keys: Vec<Bytes>,
+        /// The first frame that stays.
+        below_k: u64,
     },
     /// Everything that the state needs of frames before this one was written again.
     Cleaned {
@@ -108,6 +118,10 @@ pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &
             rules.map(|rules| Record::Rules { version: rules.version, document: rules.document })
         }
         CarryRequest::Sums { tenant, buckets, queues } => Some(carried_sums(tenant, buckets, queues, tables)?),
+        CarryRequest::Usage { tenant, keys, below_k } => {
+            let rows = usage::carried(keys, below_k, base, tables)?;
+            (!rows.is_empty()).then_some(Record::Carry { tenant, events: Vec::new(), rows })
+        }
         CarryRequest::Cleaned { below_k } => Some(Record::Cleaned { below_k }),
     };
     Ok(Decision { records: record.into_iter().collect(), answer: Answer::Carried })

@@ -1,12 +1,14 @@
 //! What an attempt used and said, kept with its settlement for the people who look at it later.
 //!
-//! Invariant: nothing is decided by it, and applying a record passes it over. It is bounded: of many log lines the last are kept.
+//! Invariant: nothing is decided by it, and applying a record passes it over, but for the sums of what was used. It is bounded: of
+//! many log lines the last are kept.
 
 use std::collections::VecDeque;
 
 use wharf_event::Code;
 
 use crate::{
+    Used,
     codec::{DecodeError, Reader, Writer},
     limits::{LOG_BYTES_KEPT_MAX, LOG_LINES_KEPT_MAX},
 };
@@ -22,6 +24,9 @@ pub struct Details {
     pub limits: Vec<Code>,
     /// The last lines that it logged.
     pub log: LogTail,
+    /// What it is charged with: more than the above where conflicts made it run again. Absent where no guest ran, and for attempts
+    /// of before this was kept.
+    pub used: Option<Used>,
 }
 
 /// How much a line matters.
@@ -109,6 +114,14 @@ impl Details {
         self.memory_bytes = self.memory_bytes.max(later.memory_bytes);
         later.limits.iter().for_each(|code| self.met(*code));
         self.log.append(&later.log);
+        self.charge(later.used.as_ref());
+    }
+
+    /// Adds what the attempt is charged with beside.
+    pub fn charge(&mut self, used: Option<&Used>) {
+        if let Some(used) = used {
+            self.used.get_or_insert_default().add(used);
+        }
     }
 
     /// Notes that a limit was met.
@@ -123,7 +136,7 @@ impl Details {
     pub fn bytes(&self) -> usize {
         /// Numbers and lengths, and the code of a limit.
         const FIELDS: usize = 64;
-        self.log.bytes + (self.log.lines.len() + self.limits.len() + 1) * FIELDS
+        self.log.bytes + (self.log.lines.len() + self.limits.len() + 2) * FIELDS
     }
 
     pub(crate) fn put(&self, w: &mut Writer) {
@@ -143,7 +156,7 @@ impl Details {
         let dropped = r.u32("lines dropped")?;
         let lines = VecDeque::from(r.list("lines", take_line)?);
         let bytes = lines.iter().map(|line| line.context.len() + line.message.len()).sum();
-        Ok(Self { cpu_us, memory_bytes, limits, log: LogTail { lines, bytes, dropped } })
+        Ok(Self { cpu_us, memory_bytes, limits, log: LogTail { lines, bytes, dropped }, used: None })
     }
 }
 

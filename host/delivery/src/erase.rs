@@ -41,8 +41,16 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers and letters go with the rows that
 /// they belong to.
-const OF_TENANTS: [Table; 7] =
-    [Table::Deliveries, Table::DeadLetters, Table::Queues, Table::Values, Table::Buckets, Table::Objects, Table::Stats];
+const OF_TENANTS: [Table; 8] = [
+    Table::Deliveries,
+    Table::DeadLetters,
+    Table::Queues,
+    Table::Values,
+    Table::Buckets,
+    Table::Objects,
+    Table::Usage,
+    Table::Stats,
+];
 
 pub(crate) fn decide<T: Tables>(
     sequencer: &mut Sequencer,

@@ -120,6 +120,31 @@ pub fn lane_of(key: &[u8]) -> Option<(TenantName, PluginName)> {
     Some((name()?.parse().ok()?, name()?.parse().ok()?))
 }
 
+/// `tenant 0 hour`: the beginning of what a tenant used in an hour.
+#[must_use]
+pub fn usage_hour(tenant: &TenantName, hour: u32) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], size_of::<u32>());
+    bytes.extend_from_slice(&hour.to_be_bytes());
+    bytes
+}
+
+/// `tenant 0 hour plugin`.
+#[must_use]
+pub fn usage(tenant: &TenantName, hour: u32, plugin: &PluginName) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], size_of::<u32>() + plugin.as_str().len());
+    bytes.extend_from_slice(&hour.to_be_bytes());
+    bytes.extend_from_slice(plugin.as_str().as_bytes());
+    bytes
+}
+
+/// Hour and plugin of a key of usage.
+#[must_use]
+pub fn usage_parts(key: &[u8]) -> Option<(u32, PluginName)> {
+    let behind = key.splitn(2, |&byte| byte == 0).nth(1)?;
+    let (hour, plugin) = behind.split_first_chunk()?;
+    Some((u32::from_be_bytes(*hour), std::str::from_utf8(plugin).ok()?.parse().ok()?))
+}
+
 /// Tenant, kind and name of an object's key.
 #[must_use]
 pub fn object_parts(key: &[u8]) -> Option<(TenantName, ObjectKind, &str)> {

@@ -30,6 +30,7 @@ mod sequencer;
 mod settings;
 mod settle;
 mod tables;
+mod usage;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
@@ -57,3 +58,4 @@ pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settings::{TenantLife, TenantObject, TenantSettings};
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};
+pub use usage::{ForgetRequest, Usage, UsageRow, Used, hour_of};

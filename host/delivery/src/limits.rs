@@ -48,6 +48,12 @@ pub const SCHEMA_VERSIONS_MAX: usize = 20;
 /// Bytes of those beside the newest.
 pub const SCHEMA_VERSIONS_BYTES_MAX: usize = 1 << 20;
 
+/// Hours for which it is kept what tenants used: 400 days, so that a bill can be looked at a year later.
+pub const USAGE_KEPT_HOURS: u32 = 400 * 24;
+
+/// Rows of usage that one record lets go of.
+pub const USAGE_FORGOTTEN_MAX: usize = 500;
+
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, SegmentFacts, Table, change,
+    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, SegmentFacts, Table, Used, change,
     codec::{DecodeError, Reader, Writer},
     erase,
     rows::Row as _,
@@ -48,6 +48,10 @@ pub enum RecordKind {
     Change = 11,
     /// Rows of a tenant that is deleted went.
     Erase = 12,
+    /// An attempt was settled, what it used and said, and what it is charged with.
+    Metered = 13,
+    /// What a tenant used long ago is kept no more.
+    Forgotten = 14,
 }
 
 /// Who an event is owed to.
@@ -123,6 +127,14 @@ pub struct Attempt {
     pub duration_us: u64,
     /// What it used and said; absent where nothing ran, and for attempts of before this was kept.
     pub details: Option<Arc<Details>>,
+}
+
+impl Attempt {
+    /// What it is charged with; nothing where no guest ran.
+    #[must_use]
+    pub fn used(&self) -> Option<&Used> {
+        self.details.as_ref()?.used.as_ref()
+    }
 }
 
 /// One record.
@@ -214,10 +226,19 @@ pub enum Record {
         /// Which ones.
         rows: Vec<ErasedRow>,
     },
+    /// What a tenant used up to an hour and, in it, a plugin is kept no more.
+    Forgotten {
+        /// Whose it was.
+        tenant: TenantName,
+        /// The last hour, counted since 1970.
+        hour: u32,
+        /// The last plugin in it.
+        plugin: PluginName,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -230,6 +251,8 @@ impl RecordKind {
         Self::Settled,
         Self::Change,
         Self::Erase,
+        Self::Metered,
+        Self::Forgotten,
     ];
 
     /// The kind of that number.
@@ -247,7 +270,10 @@ impl Record {
             Record::Configure { .. } => RecordKind::Configure,
             Record::Accept { .. } => RecordKind::Accept,
             Record::Settle { attempt: Attempt { details: None, .. }, .. } => RecordKind::Settle,
-            Record::Settle { .. } => RecordKind::Settled,
+            Record::Settle { attempt, .. } => match attempt.used() {
+                Some(_) => RecordKind::Metered,
+                None => RecordKind::Settled,
+            },
             Record::Redrive { .. } => RecordKind::Redrive,
             Record::Carry { .. } => RecordKind::Carry,
             Record::Rules { .. } => RecordKind::Rules,
@@ -256,6 +282,7 @@ impl Record {
             Record::Sealed(_) => RecordKind::Sealed,
             Record::Change { .. } => RecordKind::Change,
             Record::Erase { .. } => RecordKind::Erase,
+            Record::Forgotten { .. } => RecordKind::Forgotten,
         }
     }
 
@@ -273,7 +300,8 @@ impl Record {
             | Record::Redrive { tenant, .. }
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }
-            | Record::Erase { tenant, .. } => Some(tenant),
+            | Record::Erase { tenant, .. }
+            | Record::Forgotten { tenant, .. } => Some(tenant),
         }
     }
 
@@ -297,6 +325,9 @@ impl Record {
                 put_effects(&mut w, published, writes);
                 if let Some(details) = &attempt.details {
                     details.put(&mut w);
+                }
+                if let Some(used) = attempt.used() {
+                    used.put(&mut w);
                 }
             }
             Record::Redrive { tenant, queue, deliveries } => {
@@ -333,6 +364,9 @@ impl Record {
                 w.str(tenant.as_str());
                 erase::put(rows, &mut w);
             }
+            Record::Forgotten { tenant, hour, plugin } => {
+                w.str(tenant.as_str()).u32(*hour).str(plugin.as_str());
+            }
         }
         w.finish()
     }
@@ -352,10 +386,12 @@ impl Record {
                 targets: take_targets(&mut r)?,
             },
             RecordKind::Settle => take_settle(&mut r)?,
-            RecordKind::Settled => {
+            RecordKind::Settled | RecordKind::Metered => {
                 let mut settled = take_settle(&mut r)?;
                 if let Record::Settle { attempt, .. } = &mut settled {
-                    attempt.details = Some(Arc::new(Details::take(&mut r)?));
+                    let mut details = Details::take(&mut r)?;
+                    details.used = (kind == RecordKind::Metered).then(|| Used::take(&mut r)).transpose()?;
+                    attempt.details = Some(Arc::new(details));
                 }
                 settled
             }
@@ -380,6 +416,9 @@ impl Record {
                 Record::Change { tenant: r.parse("tenant")?, changes: r.list("changes", change::take)? }
             }
             RecordKind::Erase => Record::Erase { tenant: r.parse("tenant")?, rows: r.list("rows", erase::take)? },
+            RecordKind::Forgotten => {
+                Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
+            }
         };
         r.end()?;
         Ok(record)

@@ -57,6 +57,7 @@ impl Remains {
             | Record::Cleaned { .. }
             | Record::Follow { .. }
             | Record::Erase { .. }
+            | Record::Forgotten { .. }
             | Record::Sealed(_) => return Ok(None),
         };
         Ok((!remains.events.is_empty() || !remains.held.is_empty()).then_some(remains))

@@ -174,18 +174,18 @@ impl Row for DeliveryRow {
     }
 }
 
-fn put_place(w: &mut Writer, place: Option<Position>) {
+pub(crate) fn put_place(w: &mut Writer, place: Option<Position>) {
     match place {
         Some(place) => w.u8(1).position(place),
         None => w.u8(0),
     };
 }
 
-fn place_room(place: Option<Position>) -> usize {
+pub(crate) fn place_room(place: Option<Position>) -> usize {
     if place.is_some() { 12 } else { 0 }
 }
 
-fn take_place(r: &mut Reader) -> Result<Option<Position>, DecodeError> {
+pub(crate) fn take_place(r: &mut Reader) -> Result<Option<Position>, DecodeError> {
     Ok(if r.u8("has place")? == 1 { Some(r.position("place")?) } else { None })
 }
 

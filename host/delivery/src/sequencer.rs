@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest, ForgetRequest,
     ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled,
     StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
@@ -16,6 +16,7 @@ use crate::{
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
+    usage,
 };
 
 /// What can be asked of a partition.
@@ -35,6 +36,8 @@ pub enum Request {
     Redrive(RedriveRequest),
     /// Write again what is still needed of old segments.
     Carry(CarryRequest),
+    /// Let go of what a tenant used long ago.
+    Forget(ForgetRequest),
     /// Keep what a full segment holds.
     Seal(SegmentFacts),
     /// Frame time follows a step of the wall clock, so many milliseconds.
@@ -255,6 +258,7 @@ impl Sequencer {
             Request::Settle(request) => settle::decide(self, *request, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
+            Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
             Request::Follow { by_ms } => {
                 self.dedup.jump(by_ms);

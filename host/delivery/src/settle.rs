@@ -11,6 +11,7 @@ use crate::{
     rows::{BucketRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
+    usage,
 };
 
 /// The extension attribute that counts how often an event caused another.
@@ -261,6 +262,9 @@ pub(crate) fn apply<T: Tables>(
     }
     for write in writes {
         apply_write(tenant, write, position, tables)?;
+    }
+    if let Some(used) = attempt.used() {
+        usage::apply((tenant, &target.plugin), used, time_ms, tables)?;
     }
     change_stats(tenant, tables, |stats| {
         let dead = u64::from(matches!(outcome, Outcome::DeadLetter { .. }));

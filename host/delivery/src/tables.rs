@@ -31,11 +31,13 @@ pub enum Table {
     Segments,
     /// Control objects by tenant, kind, name. Their rows are those of values.
     Objects,
+    /// What attempts used by tenant, hour, plugin.
+    Usage,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -47,6 +49,7 @@ impl Table {
         Table::Stats,
         Table::Segments,
         Table::Objects,
+        Table::Usage,
     ];
 
     /// The number that it has in records.
@@ -64,6 +67,7 @@ impl Table {
             Table::Stats => 9,
             Table::Segments => 10,
             Table::Objects => 11,
+            Table::Usage => 12,
         }
     }
 
@@ -88,6 +92,7 @@ impl Table {
             Table::Stats => "stats",
             Table::Segments => "segments",
             Table::Objects => "objects",
+            Table::Usage => "usage",
         }
     }
 }

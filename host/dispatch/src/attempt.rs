@@ -8,7 +8,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use wharf_capability::{AttemptContext, Effects};
-use wharf_delivery::{DeliveryRow, Failure, ReadKey, Refused, TargetRef};
+use wharf_delivery::{DeliveryRow, Details, Failure, ReadKey, Refused, TargetRef, Used};
 use wharf_event::{Code, Event, PluginName, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
@@ -71,7 +71,8 @@ fn failure(code: Code, reason: String) -> Failure {
 
 /// Tries a delivery once and settles it.
 pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>) {
-    let ended = AssertUnwindSafe(deliver(attempts, &waiting, slot)).catch_unwind().await;
+    let mut spent = None;
+    let ended = AssertUnwindSafe(deliver(attempts, &waiting, slot, &mut spent)).catch_unwind().await;
     let stuck = match ended {
         Ok(Ok(())) => return,
         Ok(Err(stuck)) => stuck,
@@ -82,7 +83,8 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
     };
     let settled = match stuck {
         Stuck::Failed(failure) => {
-            settle(attempts, &waiting, &Settlement::failed(attempts, &waiting, failure), slot).await
+            let settlement = Settlement::failed(attempts, &waiting, failure, spent.take());
+            settle(attempts, &waiting, &settlement, slot).await
         }
         Stuck::Log(error) => Err(error),
     };
@@ -91,7 +93,10 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
     }
 }
 
-async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Result<(), Stuck> {
+/// What guests have used and said so far in an attempt, for a settlement that tells of no run.
+type SoFar = Option<Arc<Details>>;
+
+async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent: &mut SoFar) -> Result<(), Stuck> {
     let received = match &waiting.event {
         // What came by the message of its frame comes once.
         Some(event) if waiting.asked.is_some() => event.clone(),
@@ -111,7 +116,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>) -> Re
     let Some(Picked { handler, trial }) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
         return Err(Stuck::Failed(failure(Code::Internal, "its release is not ready; that is a defect".to_owned())));
     };
-    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &handler), (received, trial)).await;
+    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &handler), (received, trial), spent).await;
     // It was the release's attempt, though it comes to no verdict.
     if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, trial, waiting.row.attempts) {
         let of = (&waiting.row.tenant, &waiting.row.target.plugin);
@@ -127,29 +132,37 @@ async fn handle(
     slot: &Arc<Slot>,
     (rules, plugin, handler): (&RuleSet, &Plugin, &Arc<dyn Handler>),
     (received, trial): (Event, Option<u64>),
+    spent: &mut SoFar,
 ) -> Result<(), Stuck> {
     let Passed { event: passed, took: transforming, details: used } =
         transform::pass(attempts, waiting, rules, &received).await;
     let event = match passed {
         Ok(event) => event,
         Err(verdict) => {
-            let (release, spent) = (handler.digest(), (transforming, used));
+            let (release, spent) = (handler.digest(), (transforming, Arc::new(used)));
             // It says nothing of a release on trial: the handler was not called.
             let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), spent);
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
+    *spent = used.used.is_some().then(|| Arc::new(used.clone()));
+    // What runs used that came to nothing.
+    let mut void = Used::default();
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
             invoke(attempts, waiting, rules, (plugin, handler), (&received, &event), held.is_some()).await?;
+        let mut told = used.clone();
+        told.add(&details);
+        told.charge(Some(&void).filter(|void| **void != Used::default()));
+        void.add(&details.used.unwrap_or_default());
+        let told = Arc::new(told);
+        *spent = Some(Arc::clone(&told));
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
                 let release = handler.digest();
-                let mut used = used.clone();
-                used.add(&details);
-                let spent = (transforming + duration, used);
+                let spent = (transforming + duration, told);
                 let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, spent);
                 let settlement = settlement.on_trial(trial);
                 match settle(attempts, waiting, &settlement, slot).await {

@@ -5,10 +5,13 @@
 //! that durably too. It reads on threads that may block, and writes by the same way as everyone else, so that what is
 //! carried waits its turn among what comes in.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use wharf_delivery::{Answer, CarryRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, keys};
+use wharf_delivery::{
+    Answer, CarryRequest, ForgetRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, Usage,
+    UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS,
+};
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
 
@@ -30,6 +33,8 @@ pub(crate) struct Cleaner {
     pub(crate) stopping: watch::Receiver<bool>,
     /// What lies before this frame was cleaned; it goes with the next checkpoint.
     pub(crate) cleaned_below_k: u64,
+    /// What was used before this hour is forgotten.
+    pub(crate) forgotten_before: u32,
 }
 
 /// Why the log was not cleaned this time.
@@ -71,6 +76,7 @@ impl Cleaner {
         if self.attempts.clock.calm_for() < Duration::from_millis(self.dedup_window_ms) {
             return Ok(0);
         }
+        self.forget().await?;
         let facts = self.count().await?;
         let kept = self.attempts.rules.borrow().retentions();
         let past = retention::past(&facts, &kept, self.attempts.clock.now_ms(), self.dedup_window_ms);
@@ -84,6 +90,7 @@ impl Cleaner {
         }
         let below_k = last_k + 1;
         self.ask(CarryRequest::Rules { below_k }).await?;
+        self.carry_usage(below_k).await?;
         self.carry_sums().await?;
         self.ask(CarryRequest::Cleaned { below_k }).await?;
         self.cleaned_below_k = below_k;
@@ -135,6 +142,49 @@ impl Cleaner {
         Ok(next_k)
     }
 
+    /// Lets go of what tenants used too long ago, a page of each tenant at a time.
+    async fn forget(&mut self) -> Result<(), Uncleaned> {
+        let from_hour = hour_of(self.attempts.clock.now_ms()).saturating_sub(USAGE_KEPT_HOURS);
+        if from_hour == self.forgotten_before {
+            return Ok(());
+        }
+        let mut all = true;
+        for tenant in self.names(Table::Stats, &[], keys::first)? {
+            if !Usage::page_from(&self.attempts.shared.read().state, &tenant, 0, from_hour, 1)?.is_empty() {
+                self.attempts.partition.ask(Request::Forget(ForgetRequest { tenant, from_hour })).await?;
+                all = false;
+            }
+        }
+        if all {
+            self.forgotten_before = from_hour;
+        }
+        Ok(())
+    }
+
+    /// Writes again what attempts used, where it was written before `below_k` only. That of an hour which is over is written
+    /// once, and then as often as its segment goes.
+    async fn carry_usage(&self, below_k: u64) -> Result<(), Uncleaned> {
+        for tenant in self.names(Table::Stats, &[], keys::first)? {
+            let (prefix, mut after) = (keys::tenant(&tenant), None);
+            loop {
+                let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                let rows = self.attempts.shared.read().state.scan(Table::Usage, &prefix, from, SUMS_PAGE)?;
+                let Some((last, _)) = rows.last() else { break };
+                after = Some(last.clone());
+                let mut keys = Vec::new();
+                for (key, row) in rows {
+                    if UsageRow::from_bytes(&row)?.needs_carrying(below_k) {
+                        keys.push(key);
+                    }
+                }
+                if !keys.is_empty() {
+                    self.ask(CarryRequest::Usage { tenant: tenant.clone(), keys, below_k }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the sums over each tenant's rows again, after everything that they count.
     async fn carry_sums(&self) -> Result<(), Uncleaned> {
         let tenants: Vec<TenantName> = self.names(Table::Stats, &[], keys::first)?;
@@ -160,7 +210,7 @@ impl Cleaner {
     fn names<T>(&self, table: Table, prefix: &[u8], name: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, TableError> {
         let (mut names, mut after) = (Vec::new(), None);
         loop {
-            let from = after.as_deref().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let page = self.attempts.shared.read().state.scan(table, prefix, from, SUMS_PAGE)?;
             let Some((last, _)) = page.last() else { return Ok(names) };
             after = Some(last.to_vec());

@@ -121,6 +121,7 @@ impl Dispatcher {
             dedup_window_ms: options.dedup_window_ms,
             stopping: stopped.clone(),
             cleaned_below_k: 0,
+            forgotten_before: 0,
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some((scheduler, cleaner)) };

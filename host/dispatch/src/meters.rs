@@ -11,7 +11,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram as Quantiles;
-use wharf_delivery::Outcome;
+use wharf_delivery::{Outcome, Used};
 use wharf_event::{Code, Digest, PluginName, TenantName};
 
 use crate::{
@@ -61,6 +61,8 @@ pub struct AttemptFigures {
     pub failed: BTreeMap<Code, u64>,
     /// How long they took, in microseconds.
     pub took_us: Distribution,
+    /// What they used.
+    pub used: Used,
 }
 
 /// An attempt that was settled.
@@ -70,6 +72,8 @@ pub(crate) struct Settling<'a> {
     /// What ended it, if it failed.
     pub(crate) failed: Option<Code>,
     pub(crate) took_us: u64,
+    /// What it is charged with, if a guest ran.
+    pub(crate) used: Option<&'a Used>,
 }
 
 struct AttemptMeter {
@@ -153,6 +157,7 @@ impl AttemptMeter {
             dead_lettered: 0,
             failed: BTreeMap::new(),
             took_us: took_us.read(),
+            used: Used::default(),
         };
         Self { figures, took_us }
     }
@@ -169,6 +174,9 @@ impl AttemptMeter {
             *figures.failed.entry(code).or_default() += 1;
         }
         self.took_us.record(settling.took_us);
+        if let Some(used) = settling.used {
+            figures.used.add(used);
+        }
     }
 
     fn read(&self) -> AttemptFigures {
@@ -256,17 +264,19 @@ mod tests {
     #[test]
     fn releases_beyond_the_bound_are_counted_together_and_none_is_lost() {
         let (meters, tenant, plugin) = (Meters::default(), "t".parse().unwrap(), "p".parse().unwrap());
+        let used = Used { cpu_ns: 5, ..Used::default() };
         let retry = Outcome::Retry { at_ms: 0, code: Code::LimitCpu, reason: String::new() };
         for n in 0..ATTEMPT_SERIES_MAX + 7 {
             let release = Some(Digest::of(&n.to_le_bytes()));
-            let settling = Settling { release, outcome: &retry, failed: Some(Code::LimitCpu), took_us: 60 };
+            let settling =
+                Settling { release, outcome: &retry, failed: Some(Code::LimitCpu), took_us: 60, used: Some(&used) };
             meters.settled(&tenant, &plugin, &settling, None);
         }
         let told = meters.attempts();
         assert_eq!(told.len(), ATTEMPT_SERIES_MAX + 1);
         let (of, others) = told.last().unwrap();
         assert_eq!((of, others.retried, others.failed[&Code::LimitCpu]), (&None, 7, 7));
-        assert_eq!((others.took_us.counts[1], others.took_us.sum), (7, 420));
+        assert_eq!((others.took_us.counts[1], others.took_us.sum, others.used.cpu_ns), (7, 420, 35));
         assert!(told.iter().rev().skip(1).all(|(of, one)| of.is_some() && one.retried == 1));
         assert_eq!(meters.totals(&tenant).p50_ms, None, "no delivery ended");
     }

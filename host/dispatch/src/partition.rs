@@ -165,7 +165,7 @@ pub(crate) fn size(request: &Request) -> usize {
         }
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
-        Request::Follow { .. } => RECORD,
+        Request::Forget(_) | Request::Follow { .. } => RECORD,
     }
 }
 
@@ -185,6 +185,7 @@ fn carried_size(request: &CarryRequest) -> usize {
         CarryRequest::Sums { buckets, queues, .. } => (buckets.len() + queues.len() + 2) * ROW,
         // What it was when it came into force, which fitted.
         CarryRequest::Rules { .. } => FRAME_GATHER_BYTES,
+        CarryRequest::Usage { keys, .. } => (keys.len() + 1) * ROW,
         CarryRequest::Cleaned { .. } => ROW,
     }
 }

@@ -37,12 +37,12 @@ impl Settlement {
         release: Digest,
         verdict: &Verdict,
         effects: Effects,
-        (duration, details): (Duration, Details),
+        (duration, details): (Duration, Arc<Details>),
     ) -> Self {
         let (published, writes, reads) = effects.into_parts();
         let (published, writes) = if *verdict == Verdict::Ok { (published, writes) } else { (Vec::new(), Vec::new()) };
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let (number, details) = (waiting.row.attempts + 1, Some(Arc::new(details)));
+        let (number, details) = (waiting.row.attempts + 1, Some(details));
         let attempt = Attempt { number, release: Some(release), duration_us, details };
         let failed = if let Verdict::Failed(failure) = verdict { Some(failure.code) } else { None };
         Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads, trial: None }
@@ -53,11 +53,16 @@ impl Settlement {
         Self { trial, ..self }
     }
 
-    /// The settlement of an attempt that came to nothing: no effects, no release.
-    pub(crate) fn failed(attempts: &Attempts, waiting: &Waiting, failure: Failure) -> Self {
+    /// The settlement of an attempt that came to nothing: no effects, no release; `spent` on the way.
+    pub(crate) fn failed(
+        attempts: &Attempts,
+        waiting: &Waiting,
+        failure: Failure,
+        spent: Option<Arc<Details>>,
+    ) -> Self {
         let failed = Some(failure.code);
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
-        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: None };
+        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: spent };
         Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
     }
 }
@@ -147,7 +152,8 @@ fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
         None => Some(Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms))),
     };
     let Attempt { release, duration_us: took_us, .. } = with.attempt;
-    let settling = Settling { release, outcome: &with.outcome, failed: with.failed, took_us };
+    let used = with.attempt.used();
+    let settling = Settling { release, outcome: &with.outcome, failed: with.failed, took_us, used };
     // Retries say nothing of the release that they happen to be made with.
     if let (Some(since_ms), Some(release), 0) = (with.trial, release, row.attempts) {
         let failed = matches!(with.outcome, Outcome::Retry { .. } | Outcome::DeadLetter { .. });

@@ -31,6 +31,8 @@ pub enum Reading {
     Count(u64),
     /// A number with a unit. Of several label sets the largest counts.
     Number(f64),
+    /// How much of something there was. Those of several label sets add up.
+    Sum(f64),
     /// Values by their size. Those of several label sets add up.
     Buckets {
         /// The upper bounds of the buckets, each included.
@@ -111,7 +113,7 @@ impl Family {
             let plain = braced(&pairs);
             match reading {
                 Reading::Count(count) => line(out, format_args!("{name}{plain} {count}")),
-                Reading::Number(number) => line(out, format_args!("{name}{plain} {number}")),
+                Reading::Number(number) | Reading::Sum(number) => line(out, format_args!("{name}{plain} {number}")),
                 Reading::Buckets { bounds, counts, sum } => {
                     let mut below = 0;
                     let bounds = bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
@@ -132,7 +134,7 @@ impl Reading {
     /// Lines that it takes.
     fn lines(&self) -> usize {
         match self {
-            Self::Count(_) | Self::Number(_) => 1,
+            Self::Count(_) | Self::Number(_) | Self::Sum(_) => 1,
             Self::Buckets { counts, .. } => counts.len() + 2,
         }
     }
@@ -142,6 +144,7 @@ impl Reading {
         match (self, other) {
             (Self::Count(one), Self::Count(other)) => Self::Count(one + other),
             (Self::Number(one), Self::Number(other)) => Self::Number(one.max(other)),
+            (Self::Sum(one), Self::Sum(other)) => Self::Sum(one + other),
             (Self::Buckets { bounds, counts, sum }, Self::Buckets { counts: more, sum: other, .. }) => {
                 let counts = counts.iter().zip(more).map(|(count, more)| count + more).collect();
                 Self::Buckets { bounds, counts, sum: sum + other }
@@ -199,9 +202,11 @@ depth 7
         let readings = [
             Reading::Count(2),
             Reading::Number(2.0),
+            Reading::Sum(2.0),
             Reading::Buckets { bounds: vec![1.0], counts: vec![1, 1], sum: 4.0 },
         ];
-        let others = ["{a=\"other\",b=\"other\"} 6\n", "other\"} 2\n", "_count{a=\"other\",b=\"other\"} 6\n"];
+        let others =
+            ["{a=\"other\",b=\"other\"} 6\n", "other\"} 2\n", "other\"} 6\n", "_count{a=\"other\",b=\"other\"} 6\n"];
         for (reading, other) in readings.into_iter().zip(others) {
             let max = SERIES_PER_FAMILY_MAX / reading.lines();
             let page = |samples: usize| {

@@ -52,7 +52,7 @@ impl Runtime {
     /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
         let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
-        let event = to_guest(&context.event);
+        let (event, event_bytes) = (to_guest(&context.event), context.event.size());
         let delivery = types::Delivery {
             id: context.delivery.to_string(),
             rule,
@@ -77,8 +77,9 @@ impl Runtime {
             Err(_) => Ending::Verdict(Verdict::Failed(too_long(limits))),
         };
         let failure = if let Ending::Verdict(Verdict::Failed(failure)) = &ending { Some(failure) } else { None };
-        let (effects, details) = finish(store, &meter, failure);
-        Report { ending, effects, duration: began.elapsed(), details }
+        let duration = began.elapsed();
+        let (effects, details) = finish(store, &meter, failure, (duration, event_bytes));
+        Report { ending, effects, duration, details }
     }
 
     /// A store for one call, with every limit but the wall time on.
@@ -101,9 +102,21 @@ impl Runtime {
 }
 
 /// What a call did, and what it used and said. A limit that ended it is among those that it met.
-pub(crate) fn finish(store: Store<Attempt>, meter: &CpuMeter, failure: Option<&Failure>) -> (Effects, Details) {
+pub(crate) fn finish(
+    store: Store<Attempt>,
+    meter: &CpuMeter,
+    failure: Option<&Failure>,
+    (duration, event_bytes): (Duration, usize),
+) -> (Effects, Details) {
     let (effects, mut details) = store.into_data().finish();
-    details.cpu_us = u64::try_from(meter.used().as_micros()).unwrap_or(u64::MAX);
+    let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+    let cpu = meter.used();
+    details.cpu_us = whole(cpu.as_micros());
+    let memory_kib = details.memory_bytes >> 10;
+    let used = details.used.get_or_insert_default();
+    used.cpu_ns = whole(cpu.as_nanos());
+    used.memory_kib_us = memory_kib.saturating_mul(whole(duration.as_micros()));
+    used.bytes_in += event_bytes as u64;
     if let Some(Failure { code, .. }) = failure
         && code.is_limit()
     {

@@ -46,6 +46,7 @@ impl Runtime {
         limits: LimitsDocument,
     ) -> TransformReport {
         let (event, began, meter) = (to_guest(&context.event), Instant::now(), CpuMeter::default());
+        let event_bytes = context.event.size();
         let mut store = self.store(context, limits, meter.clone());
         let call = async {
             let instance = release.transform.instantiate_async(&mut store).await?;
@@ -62,13 +63,14 @@ impl Runtime {
             Ok(Err(error)) => Err(broken(&error, store.data_mut(), limits)),
             Err(_) => Err(too_long(limits)),
         };
-        let (_, details) = finish(store, &meter, made.as_ref().err());
+        let duration = began.elapsed();
+        let (_, details) = finish(store, &meter, made.as_ref().err(), (duration, event_bytes));
         let made = match made {
             Ok(Some(event)) => Transformed::Event(event),
             Ok(None) => Transformed::Filtered,
             Err(failure) => Transformed::Failed(failure),
         };
-        TransformReport { made, duration: began.elapsed(), details }
+        TransformReport { made, duration, details }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the committer is asked: events of 1 KiB with one delivery each, and the settlements that add one to a key.
 //!
-//! Invariant: an event changes the state four times: its delivery comes and goes, a key gets a value, the tenant's counters
-//! change with each. Everything that a client would have done is done ahead.
+//! Invariant: an event changes the state five times: its delivery comes and goes, a key gets a value, the tenant's counters
+//! change with each, and what its attempt used joins the hour's sums. Everything that a client would have done is done ahead.
+
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Attempt, ConfigureRequest, Due, Outcome, Request, SettleRequest, TargetRef, WriteOp,
-    WriteRequest,
+    AcceptEvent, AcceptRequest, Attempt, ConfigureRequest, Details, Due, Outcome, Request, SettleRequest, TargetRef,
+    Used, WriteOp, WriteRequest,
 };
 use wharf_event::{Digest, Event, EventBuilder};
 
@@ -17,13 +19,17 @@ const PAYLOAD_BYTES: usize = 1_024;
 pub struct Load {
     events: Vec<Event>,
     keys: usize,
+    /// What each attempt used and said.
+    details: Arc<Details>,
 }
 
 impl Load {
     /// So many events that count under so many keys.
     pub fn new(events: usize, keys: usize) -> Result<Self> {
         let events = (0..events).map(event).collect::<Result<_>>()?;
-        Ok(Self { events, keys })
+        let used = Used { cpu_ns: 20_000, memory_kib_us: 20_480, bytes_in: 1_200, bytes_out: 30, host_calls: 1 };
+        let details = Details { cpu_us: 20, memory_bytes: 1 << 20, used: Some(used), ..Details::default() };
+        Ok(Self { events, keys, details: Arc::new(details) })
     }
 
     /// The requests that accept them, `batch` events each, under rules of that version.
@@ -49,7 +55,12 @@ impl Load {
             delivery: due.id,
             tenant: due.row.tenant,
             plugin: due.row.target.plugin,
-            attempt: Attempt { number: 1, release: Some(Digest::of(b"counter")), duration_us: 20, details: None },
+            attempt: Attempt {
+                number: 1,
+                release: Some(Digest::of(b"counter")),
+                duration_us: 20,
+                details: Some(Arc::clone(&self.details)),
+            },
             outcome: Outcome::Ack,
             reads: Vec::new(),
             rules_version,

@@ -1,11 +1,14 @@
 //! What is done to a partition: every kind of record, batches and duplicates, segments that fill, checkpoints while others
 //! commit, a jump of the clock, cleaning, trimming, and restarts.
 
+use std::{ops::Bound, sync::Arc};
+
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId,
-    EraseRequest, Expected, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest, RedriveWhich,
-    Remains, Request, SegmentFacts, SettleRequest, TargetRef, WriteOp, WriteRequest,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId, Details,
+    EraseRequest, Expected, ForgetRequest, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest,
+    RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _, TargetRef, Used, WriteOp,
+    WriteRequest, hour_of,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
@@ -41,12 +44,18 @@ pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
     Request::Accept(AcceptRequest { tenant: tenant(), bus: name("default"), rules_version, since_k: 0, events })
 }
 
+/// What an attempt is charged with.
+fn told(number: u32) -> Arc<Details> {
+    let used = Used { cpu_ns: u64::from(number), bytes_in: 40, ..Used::default() };
+    Arc::new(Details { used: Some(used), ..Details::default() })
+}
+
 fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleRequest {
     SettleRequest {
         delivery: DeliveryId { event, n },
         tenant: tenant(),
         plugin: name("handler"),
-        attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7, details: None },
+        attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7, details: Some(told(number)) },
         outcome,
         reads: Vec::new(),
         rules_version: 0,
@@ -177,6 +186,8 @@ fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
     for n in 0..3 {
         run.ask(vec![accept(run.rules_version, vec![(event(&format!("more-{n}"), 2_500), 0)])])?;
     }
+    // What was used before the clock jumped is forgotten, what is used from now on stays.
+    run.ask(vec![Request::Forget(ForgetRequest { tenant: tenant(), from_hour: hour_of(1_800_000_000_000) + 1 })])?;
     run.ask(vec![settling(ack(c, 0, 1, &[("n", WriteOp::Add(1)), ("kept", WriteOp::Set(Bytes::from_static(b"k")))]))])?;
     run.freeze()?;
     run.write()
@@ -202,6 +213,9 @@ fn clean(run: &mut Runner) -> Result<(), BrokenOff> {
         }
     }
     run.ask(vec![Request::Carry(CarryRequest::Rules { below_k })])?;
+    let usage = run.committer()?.read(|state| state.scan(Table::Usage, &[], Bound::Unbounded, usize::MAX));
+    let keys = usage.map_err(|error| BrokenOff(error.to_string()))?.into_iter().map(|(key, _)| key).collect();
+    run.ask(vec![Request::Carry(CarryRequest::Usage { tenant: tenant(), keys, below_k })])?;
     let (buckets, queues) = (vec![name("kv")], vec![name("dead")]);
     run.ask(vec![Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })])?;
     // From the moment that it is asked for, what lies before may be gone.

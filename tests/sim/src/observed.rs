@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, Expected, ObjectFate, Read, Verdict, WriteRequest};
+use wharf_delivery::{DeliveryId, Expected, ObjectFate, Read, Used, Verdict, WriteRequest};
 use wharf_dispatch::Item;
 use wharf_event::{Event, Position};
 
@@ -82,6 +82,8 @@ pub struct Run {
     pub ended: Option<u64>,
     /// How it ended.
     pub ran: Ran,
+    /// What it said that it used, if it came to its end.
+    pub used: Used,
 }
 
 /// One life of the process, as far as it came.

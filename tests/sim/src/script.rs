@@ -8,7 +8,7 @@ use std::{panic::resume_unwind, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{AttemptContext, Effects};
-use wharf_delivery::{Details, Failure, HOPS_ATTRIBUTE, ReadKey, Verdict, WriteOp};
+use wharf_delivery::{Details, Failure, HOPS_ATTRIBUTE, ReadKey, Used, Verdict, WriteOp};
 use wharf_dispatch::Handler;
 use wharf_event::{AttributeValue, BucketName, Code, Digest, Event, EventBuilder, Position};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -131,6 +131,7 @@ impl Scripted {
                 began,
                 ended: None,
                 ran: Ran::Cut,
+                used: used(self.seed, number as u64),
             });
         });
         number
@@ -157,12 +158,7 @@ impl Scripted {
         for step in script.steps {
             if let Err(key) = act(step, context, &mut published, &mut effects).await {
                 self.ended(number, Ran::Contended);
-                return Report {
-                    ending: Ending::Contended(key),
-                    effects,
-                    duration: Duration::ZERO,
-                    details: Details::default(),
-                };
+                return self.report(number, Ending::Contended(key), effects);
             }
         }
         let failed =
@@ -180,7 +176,12 @@ impl Scripted {
         };
         let (events, writes, reads) = effects.clone().into_parts();
         self.ended(number, Ran::Ended { verdict: verdict.clone(), published: events, writes, reads });
-        Report { ending: Ending::Verdict(verdict), effects, duration: Duration::ZERO, details: Details::default() }
+        self.report(number, Ending::Verdict(verdict), effects)
+    }
+
+    fn report(&self, number: usize, ending: Ending, effects: Effects) -> Report {
+        let details = Details { used: Some(used(self.seed, number as u64)), ..Details::default() };
+        Report { ending, effects, duration: Duration::ZERO, details }
     }
 }
 
@@ -192,6 +193,13 @@ impl Handler for Scripted {
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
         self.run(invocation).boxed()
     }
+}
+
+/// What a run uses, or a transform of an event.
+pub fn used(seed: u64, of: u64) -> Used {
+    let mut rng = Rng::of(&[seed, of, 0x05ED]);
+    let mut next = || rng.below(1_000_000);
+    Used { cpu_ns: next(), memory_kib_us: next(), bytes_in: next(), bytes_out: next(), host_calls: next() }
 }
 
 /// Frame time as a handler is told it.

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::AttemptContext;
-use wharf_delivery::{Details, Failure, LimitsDocument};
+use wharf_delivery::{Details, Failure, LimitsDocument, Used};
 use wharf_dispatch::Transform;
 use wharf_event::{Code, Event};
 use wharf_runtime::{TransformReport, Transformed};
 
-use crate::rng::{Rng, of_text};
+use crate::{
+    rng::{Rng, of_text},
+    script,
+};
 
 /// The transform.
 pub struct Sieve {
@@ -33,6 +36,12 @@ pub fn sieved(seed: u64, event: &Event) -> Transformed {
     }
 }
 
+/// What it uses for that.
+#[must_use]
+pub fn used(seed: u64, event: &Event) -> Used {
+    script::used(seed, of_text(event.id()))
+}
+
 impl Sieve {
     /// The transform of a history.
     #[must_use]
@@ -49,7 +58,7 @@ impl Transform for Sieve {
             TransformReport {
                 made: sieved(self.seed, &context.event),
                 duration: Duration::ZERO,
-                details: Details::default(),
+                details: Details { used: Some(used(self.seed, &context.event)), ..Details::default() },
             }
         }
         .boxed()

@@ -7,7 +7,7 @@ use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
     Details, Due, EraseRequest, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
     PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
-    TableError, Tables, TargetRef, ValueRow, WriteOp, WriteRequest, apply, keys,
+    TableError, Tables, TargetRef, Used, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
 
@@ -189,6 +189,9 @@ impl Partition {
             self.ask(Request::Carry(CarryRequest::Held { tenant, held, bytes: 0 })).0.unwrap();
         }
         self.ask(Request::Carry(CarryRequest::Rules { below_k })).0.unwrap();
+        let usage = self.tables.scan(Table::Usage, &[], Bound::Unbounded, usize::MAX).unwrap();
+        let keys = usage.into_iter().map(|(key, _)| key).collect();
+        self.ask(Request::Carry(CarryRequest::Usage { tenant: tenant(), keys, below_k })).0.unwrap();
         let (buckets, queues) =
             (vec!["kv".parse().unwrap()], vec!["failed".parse().unwrap(), "loops".parse().unwrap()]);
         self.ask(Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })).0.unwrap();
@@ -254,9 +257,17 @@ pub fn write(key: &str, op: WriteOp) -> WriteRequest {
     WriteRequest { bucket: "kv".parse().unwrap(), key: key.into(), op }
 }
 
+/// What an attempt is charged with; nothing of every other one, as of those of before that was kept.
+pub fn used(number: u32) -> Option<Used> {
+    let n = u64::from(number);
+    let used = Used { cpu_ns: 1_000 + n, memory_kib_us: 64 * n, bytes_in: 10, bytes_out: n, host_calls: 2 };
+    (number % 4 == 1).then_some(used)
+}
+
 /// What an attempt used and said; nothing of every other one.
 fn told(number: u32) -> Option<Arc<Details>> {
     let mut details = Details { cpu_us: 5, memory_bytes: 1 << 20, limits: vec![Code::LimitCpu], ..Details::default() };
     details.log.push(LogLevel::Warn, "stderr", "it said so");
+    details.used = used(number);
     (number % 2 == 1).then(|| Arc::new(details))
 }

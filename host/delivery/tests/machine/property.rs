@@ -1,16 +1,17 @@
 //! Whatever is asked in whatever order, the log alone gives the same tables, also after its older half was cleaned and
 //! dropped any number of times; every event that is owed is still there; and the counters are exact.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use wharf_delivery::{
-    DeliveryId, DeliveryRow, Expected, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request, WriteOp,
+    DeliveryId, DeliveryRow, Expected, ForgetRequest, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request,
+    Usage, Used, WriteOp, hour_of,
 };
 use wharf_event::Code;
 
-use crate::bench::{Partition, event, publish, settled, tenant, write};
+use crate::bench::{Partition, event, publish, settled, tenant, used, write};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -22,6 +23,7 @@ enum Step {
     Change { name: u8, document: Option<u8> },
     Clean,
     Erase,
+    Forget { hours: u32 },
     Wait(u64),
 }
 
@@ -36,8 +38,19 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3u8, any::<Option<u8>>()).prop_map(|(name, document)| Step::Change { name, document }),
         2 => Just(Step::Clean),
         1 => Just(Step::Erase),
-        1 => (0..100_000u64).prop_map(Step::Wait),
+        1 => (0..4u32).prop_map(|hours| Step::Forget { hours }),
+        1 => (0..4_000_000u64).prop_map(Step::Wait),
     ]
+}
+
+type Charged = BTreeMap<u32, (u64, Used)>;
+
+fn charge(charged: &mut Charged, hour: u32, number: u32) {
+    if let Some(used) = used(number) {
+        let sums = charged.entry(hour).or_default();
+        sums.0 += 1;
+        sums.1.add(&used);
+    }
 }
 
 proptest! {
@@ -50,6 +63,9 @@ proptest! {
         let mut owed: HashMap<DeliveryId, u32> = HashMap::new();
         let mut dead: u64 = 0;
         let mut published: u64 = 0;
+        // What is charged, by hour, and the first hour that was not forgotten.
+        let mut forgotten = 0;
+        let mut charged = Charged::new();
         for step in steps {
             let mut open: Vec<_> = owed.iter().map(|(id, attempts)| (*id, *attempts)).collect();
             open.sort();
@@ -66,12 +82,14 @@ proptest! {
                     let (answer, due) = p.settle(settle);
                     prop_assert!(answer.is_ok());
                     published += count as u64;
+                    charge(&mut charged, hour_of(p.now_ms), attempts + 1);
                     owed.remove(&id);
                     due
                 }
                 Step::Retry { pick } => {
                     let Some((id, attempts)) = chosen(pick) else { continue };
                     let retry = Outcome::Retry { at_ms: p.now_ms + 5, code: Code::HandlerRetry, reason: "r".into() };
+                    charge(&mut charged, hour_of(p.now_ms), attempts + 1);
                     p.settle(settled(id, attempts + 1, retry)).1
                 }
                 Step::Dead { pick } => {
@@ -79,6 +97,7 @@ proptest! {
                     let queue = "failed".parse().unwrap();
                     let give_up = Outcome::DeadLetter { queue, code: Code::HandlerReject, reason: "no".into() };
                     prop_assert!(p.settle(settled(id, attempts + 1, give_up)).0.is_ok());
+                    charge(&mut charged, hour_of(p.now_ms), attempts + 1);
                     owed.remove(&id);
                     dead += 1;
                     continue;
@@ -103,8 +122,15 @@ proptest! {
                     prop_assert_eq!(p.of_tenant(), Vec::new());
                     (dead, published) = (0, 0);
                     owed.clear();
+                    charged.clear();
                     prop_assert_eq!(p.sequencer.pending(), 0);
                     continue;
+                }
+                Step::Forget { hours } => {
+                    let from_hour = hour_of(p.now_ms).saturating_sub(hours);
+                    p.ask(Request::Forget(ForgetRequest { tenant: tenant(), from_hour })).0.unwrap();
+                    forgotten = forgotten.max(from_hour);
+                    continue
                 }
                 Step::Wait(ms) => { p.now_ms += ms; continue }
             };
@@ -118,6 +144,10 @@ proptest! {
             let row = DeliveryRow::find(&p.tables, &tenant(), &"handler".parse().unwrap(), *id).unwrap().unwrap();
             prop_assert!(p.event_at(row.event_at(*id)).is_some(), "the event of {id} is gone");
         }
+        charged.retain(|hour, _| *hour >= forgotten);
+        let usage = Usage::page_from(&p.tables, &tenant(), 0, u32::MAX, usize::MAX).unwrap();
+        let usage: BTreeMap<_, _> = usage.iter().map(|usage| (usage.hour, (usage.row.attempts, usage.row.used))).collect();
+        prop_assert_eq!(usage, charged);
         let stats = p.stats();
         prop_assert_eq!((stats.pending, stats.dead_letters, stats.published), (owed.len() as u64, dead, published));
     }

@@ -122,6 +122,10 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some((tenant, kind, name)) => format!("{} {name} of {tenant}", kind.as_str()),
             None => text(key),
         },
+        Table::Usage => match keys::first(key).zip(keys::usage_parts(key)) {
+            Some((tenant, (hour, plugin))) => format!("{tenant}/{plugin} in hour {hour}"),
+            None => text(key),
+        },
         Table::Values | Table::Buckets | Table::Queues | Table::Stats => text(key),
     }
 }
@@ -159,6 +163,7 @@ mod tests {
             (Table::DeadLetters, keys::dead_letter(&tenant, &"dead".parse().unwrap(), id), "acme/dead/42-256.1"),
             (Table::Values, keys::value(&tenant, &"counts".parse().unwrap(), "a\u{7}"), "acme/counts/a\\x07"),
             (Table::Stats, keys::tenant(&tenant), "acme/"),
+            (Table::Usage, keys::usage(&tenant, 490_000, &plugin), "acme/flaky in hour 490000"),
             (Table::Deliveries, b"odd".to_vec(), "odd"),
         ];
         for (table, key, wanted) in cases {

@@ -185,6 +185,7 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(format!("control objects changed: {}", names.join(", ")))
         }
         Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
+        Record::Forgotten { tenant, .. } => Some(format!("what {tenant} used long ago is kept no more")),
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

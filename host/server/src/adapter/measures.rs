@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use wharf_delivery::Used;
 use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, FaultFigures, Figures, StateFigures};
 use wharf_event::{Code, PluginName, TenantName};
 use wharf_gateway::{
@@ -164,7 +165,7 @@ fn of_faults(faults: &[FaultFigures]) -> [Family; 2] {
 }
 
 /// A plugin's attempts over all its releases.
-type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a PluginName)>, (Distribution, BTreeMap<Code, u64>)>;
+type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a PluginName)>, (Distribution, BTreeMap<Code, u64>, Used)>;
 
 fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family> {
     let mut ends = Family::new(
@@ -189,10 +190,11 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
         }
         match plugins.entry(names) {
             std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert((figures.took_us.clone(), figures.failed.clone()));
+                place.insert((figures.took_us.clone(), figures.failed.clone(), figures.used));
             }
             std::collections::btree_map::Entry::Occupied(mut place) => {
-                let (took, failed) = place.get_mut();
+                let (took, failed, used) = place.get_mut();
+                used.add(&figures.used);
                 took.add(&figures.took_us);
                 figures.failed.iter().for_each(|(code, count)| *failed.entry(*code).or_default() += count);
             }
@@ -210,12 +212,44 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
         "Attempts that failed, by the code of what ended them; those that hit a limit have a code that begins with `limit-`.",
         &["tenant", "plugin", "code"],
     );
-    for (names, (of_plugin, codes)) in &plugins {
+    let mut used = used_families();
+    for (names, (of_plugin, codes, sums)) in &plugins {
         let (tenant, plugin) = words(*names);
         took.push(&[tenant, plugin], times(of_plugin));
         codes.iter().for_each(|(code, count)| failed.push(&[tenant, plugin, code.as_str()], Reading::Count(*count)));
+        used.iter_mut().zip(used_readings(sums)).for_each(|(family, reading)| family.push(&[tenant, plugin], reading));
     }
-    vec![ends, failed, took]
+    [ends, failed, took].into_iter().chain(used).collect()
+}
+
+/// Of what attempts used, in the order of [`used_readings`].
+fn used_families() -> [Family; 5] {
+    let family = |name, help| Family::new(Kind::Counter, name, help, &["tenant", "plugin"]);
+    [
+        family("wharf_attempt_cpu_seconds_total", "CPU time that attempts used."),
+        family(
+            "wharf_attempt_memory_gib_seconds_total",
+            "Memory that attempts had, in GiB, times how long they had it.",
+        ),
+        family("wharf_attempt_bytes_in_total", "Bytes that guests were given: events, values, keys."),
+        family("wharf_attempt_bytes_out_total", "Bytes that guests gave: events, keys, values."),
+        family(
+            "wharf_attempt_host_calls_total",
+            "Work of the host for guests: events published, keys read or changed, lines logged.",
+        ),
+    ]
+}
+
+fn used_readings(used: &Used) -> [Reading; 5] {
+    /// KiB times microseconds of a GiB second.
+    const GIB_SECOND: f64 = 1_048_576.0 * 1_000_000.0;
+    [
+        Reading::Sum(number(used.cpu_ns) / 1e9),
+        Reading::Sum(number(used.memory_kib_us) / GIB_SECOND),
+        Reading::Count(used.bytes_in),
+        Reading::Count(used.bytes_out),
+        Reading::Count(used.host_calls),
+    ]
 }
 
 fn words<'a>(names: Option<(&'a TenantName, &'a PluginName)>) -> (&'a str, &'a str) {

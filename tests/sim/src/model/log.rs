@@ -13,6 +13,7 @@ use super::{
     delivery::{Delivery, Moment, Standing, Turn},
     objects::Objects,
     place, settles,
+    usage::Charged,
 };
 use crate::{
     client::World,
@@ -72,6 +73,9 @@ pub(super) struct Log<'a> {
     pub(super) redrives: Vec<(String, u64)>,
     pub(super) books: Vec<RuleBook>,
     pub(super) objects: Objects,
+    pub(super) charged: Charged,
+    /// Deliveries that are redriven at some time.
+    pub(super) redriven: BTreeSet<DeliveryId>,
     last_ms: u64,
     jumps_ms: u64,
 }
@@ -135,6 +139,11 @@ impl RuleBook {
 impl<'a> Log<'a> {
     pub(super) fn read(seen: &'a Seen, world: &World, wrong: &mut Wrong) -> Self {
         let mut log = Self::default();
+        for item in seen.frames.values().flatten() {
+            if let Record::Redrive { deliveries, .. } = &item.record {
+                log.redriven.extend(deliveries);
+            }
+        }
         let mut runs: BTreeMap<(DeliveryId, u32), Vec<&Run>> = BTreeMap::new();
         for run in &seen.runs {
             runs.entry((run.delivery, run.attempt)).or_default().push(run);
@@ -208,6 +217,7 @@ impl<'a> Log<'a> {
             }
             // What is carried changes nothing that anybody can see: the rest of the model shows that.
             Record::Carry { .. } | Record::Rules { .. } | Record::Cleaned { .. } | Record::Sealed(_) => {}
+            Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }
 

@@ -10,7 +10,8 @@
 //! 4. handlers run when they may: after their time, once at a time, in log order where that is promised, never when all is
 //!    settled (`runs`);
 //! 5. control objects change where the client was told, and only if they were what it took them to be (`objects`);
-//! 6. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`).
+//! 6. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
+//! 7. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
 
 mod answers;
 mod delivery;
@@ -19,6 +20,7 @@ mod objects;
 mod runs;
 mod settles;
 mod tables;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -62,6 +64,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     runs::check(seen, world, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
+    log.charged.check(dump, &mut wrong);
     wrong.0
 }
 

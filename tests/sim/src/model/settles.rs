@@ -13,6 +13,7 @@ use super::{
     delivery::{Moment, Standing, Turn},
     life_of,
     log::{Key, Log},
+    usage,
 };
 use crate::{
     client::World,
@@ -72,6 +73,7 @@ pub(super) fn take<'a>(
             format!("the settle of {id} at {at} tells of no run, and there was one to tell of: {outcome:?}")
         }),
     }
+    usage::take(log, item, (&of_life, since_ms), world, wrong);
     let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
     let turn = match outcome {
         Outcome::Ack | Outcome::Filtered { .. } => Turn::Acked(number),

@@ -1,0 +1,118 @@
+//! Judges what attempts are charged with: what each run said that it used, once, and what that comes to by tenant, hour and plugin.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use wharf_delivery::{Attempt, Outcome, Record, Table, UsageRow, Used, keys};
+use wharf_dispatch::Item;
+use wharf_event::{Code, Event};
+
+use super::{Wrong, log::Log};
+use crate::{
+    client::World,
+    life::Dump,
+    observed::{Ran, Run},
+    sieve,
+};
+
+/// Milliseconds of an hour.
+const HOUR_MS: u64 = 3_600_000;
+
+/// Sums by tenant, hour and plugin: attempts, and what they used.
+#[derive(Default)]
+pub(super) struct Charged(BTreeMap<(String, u32, String), (u64, [u64; 5])>);
+
+/// What a settle may be charged with, worked out from the runs of its attempt.
+struct Due<'a> {
+    attempt: &'a Attempt,
+    outcome: &'a Outcome,
+    /// The runs of that attempt in its life.
+    runs: &'a [&'a Run],
+    /// Frame times between which they began, both included.
+    began_ms: (u64, u64),
+    /// The delivery was redriven, so that there may be runs of other attempts of that number.
+    redriven: bool,
+    /// The event as the transform of its rule met it, and whether it did: sometime, and sometime not.
+    sieved: (&'a Event, bool, bool),
+}
+
+/// Judges what a settle is charged with, of whose attempt these are the runs in its life, and adds it to the sums.
+pub(super) fn take(log: &mut Log<'_>, item: &Item, (runs, since_ms): (&[&Run], u64), world: &World, wrong: &mut Wrong) {
+    let Record::Settle { tenant, delivery: id, target, attempt, outcome, .. } = &item.record else { return };
+    let (sieves, passes) = log.sieving(tenant.as_str(), target.rule.as_str());
+    let due = log.deliveries.get(id).map(|delivery| Due {
+        attempt,
+        outcome,
+        runs,
+        began_ms: (since_ms, item.time_ms + world.plan.delay_ms_max),
+        redriven: log.redriven.contains(id),
+        sieved: (delivery.event, sieves, passes),
+    });
+    wrong.unless(due.is_none_or(|due| due.is_right(world.seed)), || {
+        let (at, used) = (item.position, attempt.used());
+        format!("the settle of {id} at {at} is charged with {used:?}, which is not what its runs used")
+    });
+    log.charged.add((tenant.as_str(), target.plugin.as_str()), item.time_ms, attempt);
+}
+
+fn numbers(used: &Used) -> [u64; 5] {
+    [used.cpu_ns, used.memory_kib_us, used.bytes_in, used.bytes_out, used.host_calls]
+}
+
+fn plus(one: [u64; 5], other: [u64; 5]) -> [u64; 5] {
+    let mut sum = one;
+    sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+    sum
+}
+
+impl Due<'_> {
+    /// Whether it is charged with exactly the runs that came to an end, and with its transform.
+    fn is_right(&self, seed: u64) -> bool {
+        let told = self.attempt.used().map(numbers).unwrap_or_default();
+        // What a run that panicked used is lost with it.
+        let ended = |run: &&&Run| matches!(run.ran, Ran::Ended { .. } | Ran::Contended);
+        let (from_ms, to_ms) = self.began_ms;
+        let own = |run: &&&Run| (from_ms..=to_ms).contains(&run.frame_ms);
+        let surely = |run: &&&Run| !self.redriven || (run.frame_ms > from_ms && run.frame_ms < to_ms);
+        let (sure, maybe): (Vec<&&Run>, Vec<_>) = self.runs.iter().filter(ended).filter(own).partition(surely);
+        let base = sure.iter().fold([0; 5], |sum, run| plus(sum, numbers(&run.used)));
+        let (event, sieves, passes) = self.sieved;
+        let sieve = numbers(&sieve::used(seed, event));
+        let gone = matches!(self.outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
+        let mut possible = Vec::new();
+        if sieves && !gone {
+            possible.push(plus(base, sieve));
+        }
+        if passes || !sieves || gone {
+            possible.push(base);
+        }
+        for run in maybe {
+            let with: Vec<_> = possible.iter().map(|sum| plus(*sum, numbers(&run.used))).collect();
+            possible.extend(with);
+        }
+        possible.contains(&told)
+    }
+}
+
+impl Charged {
+    fn add(&mut self, (tenant, plugin): (&str, &str), time_ms: u64, attempt: &Attempt) {
+        let Some(used) = attempt.used() else { return };
+        let hour = u32::try_from(time_ms / HOUR_MS).unwrap_or(u32::MAX);
+        let (attempts, sums) = self.0.entry((tenant.to_owned(), hour, plugin.to_owned())).or_default();
+        *attempts += 1;
+        *sums = plus(*sums, numbers(used));
+    }
+
+    /// The sums of the state are these.
+    pub(super) fn check(&self, dump: &Dump, wrong: &mut Wrong) {
+        let mut found = BTreeMap::new();
+        for (key, row) in dump.get(&Table::Usage).into_iter().flatten() {
+            let row = UsageRow::from_bytes(&Bytes::copy_from_slice(row));
+            if let (Some(tenant), Some((hour, plugin)), Ok(row)) = (keys::first(key), keys::usage_parts(key), row) {
+                let of = (tenant.to_string(), hour, plugin.to_string());
+                found.insert(of, (row.attempts, numbers(&row.used)));
+            }
+        }
+        wrong.unless(found == self.0, || format!("usage is {found:?} and should be {:?}", self.0));
+    }
+}
