@@ -41,9 +41,8 @@ pub(super) fn take<'a>(
         return wrong.say(format!("the settle at {at} is of {id}, which never arose"));
     };
     let same = (tenant.as_str(), target.rule.as_str(), target.plugin.as_str());
-    wrong.unless(same == (delivery.tenant, delivery.rule, delivery.plugin), || {
-        format!("the settle at {at} is of another target")
-    });
+    let owed = (delivery.tenant, delivery.rule, delivery.plugin);
+    wrong.unless(same == owed, || format!("the settle at {at} is of another target"));
     let standing = delivery.standing();
     let Standing::Waits { attempts, since_ms, .. } = standing else {
         return wrong.say(format!("{id} was settled at {at} and was {standing:?} before"));

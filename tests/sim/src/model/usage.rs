@@ -28,8 +28,9 @@ struct Due<'a> {
     outcome: &'a Outcome,
     /// The runs of that attempt in its life.
     runs: &'a [&'a Run],
-    /// Frame times between which they began, both included.
-    began_ms: (u64, u64),
+    /// Since when the delivery is owed, the time of the settle's frame, and how much later a run that it tells of may have begun:
+    /// requests join a frame while the one before is being synced.
+    times_ms: (u64, u64, u64),
     /// The delivery was redriven, so that there may be runs of other attempts of that number.
     redriven: bool,
     /// The event as the transform of its rule met it, and whether it did: sometime, and sometime not.
@@ -44,13 +45,15 @@ pub(super) fn take(log: &mut Log<'_>, item: &Item, (runs, since_ms): (&[&Run], u
         attempt,
         outcome,
         runs,
-        began_ms: (since_ms, item.time_ms + world.plan.delay_ms_max),
+        times_ms: (since_ms, item.time_ms, world.plan.delay_ms_max),
         redriven: log.redriven.contains(id),
         sieved: (delivery.event, sieves, passes),
     });
     wrong.unless(due.is_none_or(|due| due.is_right(world.seed)), || {
         let (at, used) = (item.position, attempt.used());
-        format!("the settle of {id} at {at} is charged with {used:?}, which is not what its runs used")
+        let of = runs.iter().map(|run| format!("{:?} from {} on: {:?}", run.ran, run.frame_ms, run.used));
+        let of: Vec<_> = of.collect();
+        format!("the settle of {id} at {at} is charged with {used:?}, and its runs since {since_ms} are {of:?}")
     });
     log.charged.add((tenant.as_str(), target.plugin.as_str()), item.time_ms, attempt);
 }
@@ -71,9 +74,9 @@ impl Due<'_> {
         let told = self.attempt.used().map(numbers).unwrap_or_default();
         // What a run that panicked used is lost with it.
         let ended = |run: &&&Run| matches!(run.ran, Ran::Ended { .. } | Ran::Contended);
-        let (from_ms, to_ms) = self.began_ms;
-        let own = |run: &&&Run| (from_ms..=to_ms).contains(&run.frame_ms);
-        let surely = |run: &&&Run| !self.redriven || (run.frame_ms > from_ms && run.frame_ms < to_ms);
+        let (since_ms, at_ms, late_ms) = self.times_ms;
+        let own = |run: &&&Run| (since_ms..=at_ms + late_ms).contains(&run.frame_ms);
+        let surely = |run: &&&Run| !self.redriven || (run.frame_ms > since_ms && run.frame_ms < at_ms);
         let (sure, maybe): (Vec<&&Run>, Vec<_>) = self.runs.iter().filter(ended).filter(own).partition(surely);
         let base = sure.iter().fold([0; 5], |sum, run| plus(sum, numbers(&run.used)));
         let (event, sieves, passes) = self.sieved;
