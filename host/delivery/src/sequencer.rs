@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest, ForgetRequest,
-    ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled,
-    StatsRow, accept, carry, change,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
+    ForgetRequest, ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts,
+    SettleRequest, Settled, StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
     erase, redrive,
     rows::Row,

@@ -33,6 +33,7 @@ pub mod serve;
 mod tenants;
 mod traffic;
 mod unparsed;
+mod usage;
 pub mod view;
 
 pub use guard::HostList;
@@ -40,7 +41,7 @@ pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue,
     Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef,
-    Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote,
+    Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote, Usage, UsageBy, UsageQuery,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

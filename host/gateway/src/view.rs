@@ -8,6 +8,7 @@ mod registry;
 mod rules;
 mod schemas;
 mod tenants;
+mod usage;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -23,6 +24,7 @@ pub use registry::{
 pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
+pub use usage::{UsageItem, UsageView};
 
 /// An event that is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

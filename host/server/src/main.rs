@@ -16,6 +16,7 @@ mod heap;
 mod load;
 mod logging;
 mod nearest;
+mod prices;
 mod progress;
 mod registry;
 mod schema_file;

@@ -19,6 +19,7 @@ use crate::{
     folder::DataFolder,
     heap,
     load::{self, Loaded},
+    prices::PriceList,
     progress::Progress,
     registry::{Components, Registry},
 };
@@ -59,6 +60,7 @@ pub struct Host {
     /// The core.
     pub dispatcher: Dispatcher,
     registry: Arc<Registry>,
+    prices: PriceList,
     /// The data folder, locked.
     pub folder: Arc<DataFolder>,
     /// What opening it found.
@@ -136,6 +138,8 @@ impl Host {
             .await
             .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
+        let prices = PriceList::default();
+        prices.set(host.prices);
         let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
@@ -153,7 +157,7 @@ impl Host {
         configure(&dispatcher, rules).await?;
         heap::give_back();
         let recovered = dispatcher.recovered();
-        Ok(Self { runtime, compiler, dispatcher, registry, folder, recovered, files, listener, settings })
+        Ok(Self { runtime, compiler, dispatcher, registry, prices, folder, recovered, files, listener, settings })
     }
 
     /// Where it listens.
@@ -171,7 +175,8 @@ impl Host {
     /// When the socket fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
         let port = self.address()?.port();
-        let adapter = HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime), self.registry);
+        let adapter =
+            HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime), self.registry).priced_by(self.prices);
         let searches = adapter.clone();
         let shutdown = async move {
             shutdown.await;
@@ -200,6 +205,7 @@ impl Host {
             runtime: Arc::clone(&self.runtime),
             dispatcher: self.dispatcher.clone(),
             registry: Arc::clone(&self.registry),
+            prices: self.prices.clone(),
             folder: Arc::clone(&self.folder),
             settings: self.settings.clone(),
         }
@@ -211,6 +217,7 @@ pub struct Reloader {
     runtime: Arc<Runtime>,
     dispatcher: Dispatcher,
     registry: Arc<Registry>,
+    prices: PriceList,
     folder: Arc<DataFolder>,
     settings: Settings,
 }
@@ -234,6 +241,7 @@ impl Reloader {
         self.registry.restock(&loaded.rules, Progress::none()).await?;
         configure(&self.dispatcher, loaded.rules).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
+        self.prices.set(loaded.host.prices);
         Ok(loaded.files)
     }
 

@@ -274,7 +274,7 @@ fn what_there_is_of_a_tenant_goes_and_nobody_takes_it_for_his_own() {
         .unwrap();
     let of: std::collections::BTreeSet<wharf_delivery::Table> =
         p.of_tenant().into_iter().map(|(table, _)| table).collect();
-    assert_eq!(of.len(), 9, "a row in every table of a tenant, timers and letters among them: {of:?}");
+    assert_eq!(of.len(), 10, "a row in every table of a tenant, timers and letters among them: {of:?}");
     p.erase();
     assert_eq!((p.of_tenant(), p.sequencer.pending()), (Vec::new(), 0));
     assert_eq!(p.settle(settled(ids[1], 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone, "an attempt that still ran");

@@ -12,6 +12,7 @@ mod registry;
 mod rules;
 mod schemas;
 mod tenants;
+mod usage;
 
 use std::future::Future;
 
@@ -28,6 +29,7 @@ pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, Uplo
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
 pub use tenants::{BusRef, Put, Tenants};
+pub use usage::{Usage, UsageBy, UsageQuery};
 
 /// Why a host did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +83,13 @@ pub trait Measures: Clone + Send + Sync + 'static {
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All nine ports, which is what [`crate::serve`] asks of its host.
-pub trait Host: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Measures {}
+/// All ten ports, which is what [`crate::serve`] asks of its host.
+pub trait Host:
+    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Usage + Measures
+{
+}
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Measures> Host for H {}
+impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Usage + Measures> Host
+    for H
+{
+}

@@ -7,7 +7,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
-use crate::{dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants};
+use crate::{
+    dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants, usage,
+};
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Operation {
     Feed,
     /// Shows totals.
     Stats,
+    /// Shows what was used.
+    Usage,
     /// Lists buckets.
     ListBuckets,
     /// Lists the keys of a bucket.
@@ -134,6 +138,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowEvent => on(verb, events::show::<H>),
         Operation::Feed => on(verb, events::feed::<H>),
         Operation::Stats => on(verb, events::stats::<H>),
+        Operation::Usage => on(verb, usage::show::<H>),
         Operation::ListBuckets => on(verb, key_values::buckets::<H>),
         Operation::ListKeys => on(verb, key_values::list::<H>),
         Operation::ShowKey => on(verb, key_values::show::<H>),

@@ -135,6 +135,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/tenants/{tenant}/events/{event}", Operation::ShowEvent, &[Code::TenantUnknown, Code::EventUnknown]),
     get("/v1/tenants/{tenant}/feed", Operation::Feed, &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown]),
     get("/v1/tenants/{tenant}/stats", Operation::Stats, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/usage", Operation::Usage, &[Code::QueryInvalid, Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/kv", Operation::ListBuckets, &[Code::TenantUnknown]),
     get(
         "/v1/tenants/{tenant}/kv/{bucket}",

@@ -17,10 +17,11 @@ use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
     KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, SchemaView, StatsView,
-    TargetRef, ValueView, event_json,
+    TargetRef, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
-    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal,
+    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
+    UsageBy, UsageQuery,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -191,6 +192,18 @@ impl Archive for FakeHost {
     async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {
         tenant_is_known(tenant)?;
         Ok(StatsView { events: self.accepted().try_into().unwrap(), p50_ms: Some(0.5), ..StatsView::default() })
+    }
+}
+
+impl Usage for FakeHost {
+    async fn usage(&self, tenant: &TenantName, query: UsageQuery) -> Result<UsageView, Refusal> {
+        tenant_is_known(tenant)?;
+        let by = if query.by == UsageBy::Hour { "hour" } else { "plugin" };
+        let plugin = query.plugin.as_ref().map(PluginName::as_str);
+        // Whatever was asked for is told, so that a test can see it.
+        let asked = [query.from.as_deref(), query.to.as_deref(), Some(by), plugin, query.after.as_deref()];
+        let from = asked.map(|text| text.unwrap_or("-")).join(" ");
+        Ok(UsageView { from, items: vec![UsageItem { attempts: 7, ..UsageItem::default() }], ..UsageView::default() })
     }
 }
 

@@ -7,7 +7,7 @@ use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
     BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
-    RuleVerdict, StatsView, TenantsView, ValueView,
+    RuleVerdict, StatsView, TenantsView, UsageView, ValueView,
 };
 
 use crate::client::{Answer, HUNG, exchange, get, post};
@@ -187,4 +187,23 @@ async fn metrics_are_those_of_the_host_and_what_was_answered_by_status_and_code(
     ] {
         assert!(page.lines().any(|other| other == line), "no line {line}:\n{page}");
     }
+}
+
+#[tokio::test]
+async fn usage_is_asked_for_by_a_query_that_is_understood_whole() {
+    let server = Server::start().await;
+    let cases = [
+        ("", "- - plugin - -"),
+        ("?by=plugin", "- - plugin - -"),
+        ("?by=hour&from=7d&to=2026-11-01&plugin=p.q&after=7%2Fp", "7d 2026-11-01 hour p.q 7/p"),
+    ];
+    for (query, asked) in cases {
+        let told: UsageView = get(format!("/v1/tenants/acme/usage{query}")).send(server.addr).await.json(200);
+        assert_eq!((told.from.as_str(), told.items[0].attempts), (asked, 7), "{query}");
+    }
+    for query in ["?by=day", "?limit=5", "?plugin=No"] {
+        let refused = get(format!("/v1/tenants/acme/usage{query}")).send(server.addr).await;
+        refused.refused(Code::QueryInvalid);
+    }
+    get("/v1/tenants/other/usage").send(server.addr).await.refused(Code::TenantUnknown);
 }

@@ -20,6 +20,7 @@ mod search;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod view;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 use wharf_runtime::Runtime;
 
-use crate::registry::Registry;
+use crate::{prices::PriceList, registry::Registry};
 
 /// The host as the gateway sees it.
 #[derive(Clone)]
@@ -40,13 +41,27 @@ pub struct HostAdapter {
     registry: Arc<Registry>,
     searches: search::Searches,
     checking: Arc<checking::Checking>,
+    prices: PriceList,
 }
 
 impl HostAdapter {
     /// The ports of this dispatcher, whose plugins run in `runtime` and are kept in `registry`.
     #[must_use]
     pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, registry: Arc<Registry>) -> Self {
-        Self { dispatcher, runtime, registry, searches: search::Searches::new(), checking: Arc::default() }
+        Self {
+            dispatcher,
+            runtime,
+            registry,
+            searches: search::Searches::new(),
+            checking: Arc::default(),
+            prices: PriceList::default(),
+        }
+    }
+
+    /// The same, which says what things cost by this list.
+    #[must_use]
+    pub fn priced_by(self, prices: PriceList) -> Self {
+        Self { prices, ..self }
     }
 
     /// Ends the searches that run, so that a stop need not wait for them.

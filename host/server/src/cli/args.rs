@@ -15,6 +15,7 @@ use super::{
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
+    usage::UsageArgs,
 };
 use crate::{config::parse_duration, logging::LogFormat};
 
@@ -92,6 +93,9 @@ pub enum Command {
     /// Show the totals (duplicates, conflicts and times: since the host started)
     #[command(after_help = "Example:\n  wharf stats -o json")]
     Stats,
+    /// Show what plugins used, and what that costs by the host's price list
+    #[command(after_help = "Example:\n  wharf usage --from 2026-11-01 --to 2026-12-01")]
+    Usage(UsageArgs),
     /// List and change rules, and ask what they say to an event
     #[command(after_help = "Example:\n  wharf rules explain -e event.json")]
     Rules {

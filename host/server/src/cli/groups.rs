@@ -11,7 +11,7 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "top", "events", "kv", "stats", "rules", "schema", "match", "explain"]),
+    ("Inspect", &["tail", "top", "events", "kv", "stats", "usage", "rules", "schema", "match", "explain"]),
     ("Change", &["tenant", "bus", "plugin", "promote", "rollback"]),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
     ("Repair", &["dlq", "doctor", "log"]),

@@ -42,6 +42,7 @@ mod tenant;
 mod top;
 mod tree;
 mod tree_lines;
+mod usage;
 mod words;
 
 pub use args::{HostArgs, ServeArgs};

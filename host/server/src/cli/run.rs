@@ -14,7 +14,7 @@ use super::{
     events, explain, groups, inspect, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schema, send, signing, stats, tail, tenant, top,
+    plugin, rules, schema, send, signing, stats, tail, tenant, top, usage,
 };
 use crate::{compiler, dev, serve};
 
@@ -102,6 +102,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Events { command } => events::run(command, global, &mut out).await,
         Command::Kv { command } => kv::run(command, global, &mut out).await,
         Command::Stats => stats::run(global, &mut out).await,
+        Command::Usage(args) => usage::run(args, global, &mut out).await,
         Command::Rules { command } => rules::run(command, global, &mut out).await,
         Command::Tenant { command } => tenant::run(command, global, &mut out).await,
         Command::Bus { command } => tenant::bus(command, global, &mut out).await,

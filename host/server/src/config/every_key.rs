@@ -68,6 +68,13 @@ fn own_cases() -> Vec<Case> {
     vec![
         case("default_tenant", "'acme'", ("", "default_tenant"), json!("acme"), "7"),
         case("host.quarantine_after", "7", ("/host", "quarantine_after"), json!(7), "0"),
+        case("host.prices.currency", "'EUR'", ("/host/prices", "currency"), json!("EUR"), "7"),
+        case("host.prices.attempts_million", "'0.2'", ("/host/prices", "attempts_million"), json!("0.200000"), "0.2"),
+        case("host.prices.cpu_hour", "'0.2'", ("/host/prices", "cpu_hour"), json!("0.200000"), "0.2"),
+        case("host.prices.memory_gib_hour", "'0.2'", ("/host/prices", "memory_gib_hour"), json!("0.200000"), "0.2"),
+        case("host.prices.gb_in", "'0.2'", ("/host/prices", "gb_in"), json!("0.200000"), "0.2"),
+        case("host.prices.gb_out", "'0.2'", ("/host/prices", "gb_out"), json!("0.200000"), "0.2"),
+        case("host.prices.host_calls_million", "'7'", ("/host/prices", "host_calls_million"), json!("7.000000"), "7"),
         case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
@@ -132,7 +139,17 @@ fn dump(config: &Config) -> Value {
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
-    let host = json!({"quarantine_after": config.host.quarantine_after});
+    let prices = config.host.prices;
+    let prices = json!({
+        "currency": prices.currency.map(|currency| currency.to_string()),
+        "attempts_million": prices.attempts_million.to_string(),
+        "cpu_hour": prices.cpu_hour.to_string(),
+        "memory_gib_hour": prices.memory_gib_hour.to_string(),
+        "gb_in": prices.gb_in.to_string(),
+        "gb_out": prices.gb_out.to_string(),
+        "host_calls_million": prices.host_calls_million.to_string(),
+    });
+    let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices});
     json!({"default_tenant": config.default_tenant, "host": host, "tenants": tenants})
 }
 

@@ -100,12 +100,40 @@ pub static ROOT: &[Key] = &[
     key("tenants", "Who owns plugins, rules and data.", named("tenant", None, TENANT), Otherwise::Nothing),
 ];
 
-static HOST: &[Key] = &[key(
-    "quarantine_after",
-    "Attempts in which the host itself fails, within an hour, after which a release is not run any more.",
-    Shape::Integer(1..=1_000),
-    Otherwise::Default(|| json!(HOST_FAULTS_MAX)),
-)];
+static HOST: &[Key] = &[
+    key(
+        "quarantine_after",
+        "Attempts in which the host itself fails, within an hour, after which a release is not run any more.",
+        Shape::Integer(1..=1_000),
+        Otherwise::Default(|| json!(HOST_FAULTS_MAX)),
+    ),
+    key(
+        "prices",
+        "What plugins' use of the host costs, as `wharf usage` shows it. What has no price costs nothing.",
+        Shape::Table(PRICES),
+        Otherwise::Nothing,
+    ),
+];
+
+static PRICES: &[Key] = &[
+    key("currency", "What prices are in: three letters, as in EUR.", Shape::Text, Otherwise::Nothing),
+    key(
+        "attempts_million",
+        "A million attempts: a decimal number in a string, as in \"0.20\".",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key("cpu_hour", "An hour of CPU time.", Shape::Text, Otherwise::Nothing),
+    key("memory_gib_hour", "A GiB of memory for an hour.", Shape::Text, Otherwise::Nothing),
+    key("gb_in", "A GB (10^9 bytes) that plugins are given.", Shape::Text, Otherwise::Nothing),
+    key("gb_out", "A GB that they give.", Shape::Text, Otherwise::Nothing),
+    key(
+        "host_calls_million",
+        "A million calls of the host: events published, keys read or changed, lines logged.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+];
 
 static TENANT: &[Key] = &[
     key(

@@ -13,6 +13,7 @@ use super::{
     table::{Sink, Table},
     tenant,
 };
+use crate::prices::{Money, Prices};
 
 /// The configuration of a host.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +31,13 @@ pub struct Config {
 pub struct HostConfig {
     /// Attempts in which the host fails until their release is not run any more.
     pub quarantine_after: u32,
+    /// What plugins' use of the host costs.
+    pub prices: Prices,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { quarantine_after: HOST_FAULTS_MAX }
+        Self { quarantine_after: HOST_FAULTS_MAX, prices: Prices::default() }
     }
 }
 
@@ -117,11 +120,25 @@ pub fn read(text: &str) -> (Config, Vec<Problem>) {
     (config, sink.into_list())
 }
 
+fn read_prices(table: Table<'_>) -> Prices {
+    let price = |key| table.parsed::<Money>(key).map(|found| found.value).unwrap_or_default();
+    Prices {
+        currency: table.parsed("currency").map(|found| found.value),
+        attempts_million: price("attempts_million"),
+        cpu_hour: price("cpu_hour"),
+        memory_gib_hour: price("memory_gib_hour"),
+        gb_in: price("gb_in"),
+        gb_out: price("gb_out"),
+        host_calls_million: price("host_calls_million"),
+    }
+}
+
 fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let mut config = Config::default();
     let default_tenant = root.parsed::<TenantName>("default_tenant");
-    if let Some(after) = root.table("host").and_then(|host| host.integer("quarantine_after")) {
-        config.host = HostConfig { quarantine_after: after };
+    if let Some(host) = root.table("host") {
+        config.host.quarantine_after = host.integer("quarantine_after").unwrap_or(HOST_FAULTS_MAX);
+        config.host.prices = host.table("prices").map(read_prices).unwrap_or_default();
     }
     for (name, table) in root.named::<TenantName>("tenants") {
         config.tenants.insert(name, tenant::read(table, sink));

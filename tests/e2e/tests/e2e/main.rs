@@ -35,3 +35,4 @@ mod schemas;
 mod shapes;
 mod tenants;
 mod transforms;
+mod usage;

@@ -264,6 +264,8 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         ("kv ls BUCKET", "kv ls probe"),
         ("kv get", "kv get probe told"),
         ("stats", "stats"),
+        ("usage", "usage"),
+        ("usage", "usage --by hour"),
         ("dlq ls", "dlq ls"),
         ("dlq ls QUEUE", "dlq ls dead"),
         ("dlq show", &format!("dlq show dead {letter}")),
