@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wharf_delivery::{DeliveryId, Details, GrantsDocument, HostLimits, LimitsDocument};
-use wharf_event::{BucketName, Code, Event, PluginName, TenantName};
+use wharf_delivery::{DeliveryId, Details, HostLimits, LimitsDocument};
+use wharf_event::{Code, Event, Grants, PluginName, TenantName};
 
 use crate::{
     effects::Effects,
@@ -15,32 +15,6 @@ use crate::{
     logging::AttemptLog,
     random::RandomBudget,
 };
-
-/// What a plugin was granted, ready for look-ups.
-#[derive(Clone, Debug, Default)]
-pub struct Grants {
-    publish: Vec<String>,
-    kv: Vec<BucketName>,
-}
-
-impl Grants {
-    /// The grants of a plugin's document.
-    #[must_use]
-    pub fn new(document: &GrantsDocument) -> Self {
-        Self { publish: document.publish.clone(), kv: document.kv.clone() }
-    }
-
-    pub(crate) fn may_publish(&self, kind: &str) -> bool {
-        self.publish.iter().any(|granted| match granted.strip_suffix('*') {
-            Some(prefix) => kind.starts_with(prefix),
-            None => kind == granted,
-        })
-    }
-
-    pub(crate) fn may_open(&self, bucket: &BucketName) -> bool {
-        self.kv.contains(bucket)
-    }
-}
 
 /// Everything about an attempt that is known before it starts.
 #[derive(Clone)]

@@ -8,14 +8,17 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use wasmtime::component::Resource;
 use wharf_delivery::{ReadKey, WriteOp};
-use wharf_event::{BucketName, Position, TenantName};
+use wharf_event::{BucketAccess, BucketName, Grants, Position, TenantName};
 
 use crate::{
     Attempt,
     bindings::{
-        wasi::keyvalue::{
-            atomics,
-            store::{self, Error, KeyResponse},
+        wasi::{
+            keyvalue::{
+                atomics,
+                store::{self, Error, KeyResponse},
+            },
+            logging::logging::Level,
         },
         wharf::plugin::counters,
     },
@@ -129,7 +132,19 @@ impl Attempt {
         Ok(sum.map(|sum| Some(Bytes::from(sum.to_string()))))
     }
 
+    /// Says in the log how a bucket is granted, since the guest's error has no room for it.
+    fn denied<T>(&mut self, bucket: BucketName, why: &str) -> Answer<T> {
+        let line = format!("bucket `{bucket}` {why}; ");
+        let more = Grants { publish: Vec::new(), kv: vec![BucketAccess::whole(bucket)] };
+        let line = line + &self.context.grants_line(&more);
+        self.log.line(Level::Warn, "wharf", &line)?;
+        Ok(Err(Error::AccessDenied))
+    }
+
     fn write(&mut self, bucket: &BucketName, key: &str, op: WriteOp) -> Answer<()> {
+        if !self.context.grants.may_write(bucket) {
+            return self.denied(bucket.clone(), "is granted for reading only");
+        }
         if let Err(error) = check_key(key) {
             return Ok(Err(error));
         }
@@ -172,10 +187,8 @@ impl store::Host for Attempt {
         let own = self.context.plugin.as_str();
         let name = if identifier.is_empty() || identifier == "default" { own } else { &identifier };
         let Ok(name) = name.parse::<BucketName>() else { return Ok(Err(Error::NoSuchStore)) };
-        if !self.context.grants.may_open(&name) {
-            let line = format!("bucket `{name}` is not granted; in wharf.toml: grants = {{ kv = [\"{name}\"] }}");
-            self.log.line(crate::bindings::wasi::logging::logging::Level::Warn, "wharf", &line)?;
-            return Ok(Err(Error::AccessDenied));
+        if !self.context.grants.may_read(&name) {
+            return self.denied(name, "is not granted");
         }
         Ok(Ok(self.table.push(Bucket { name, pages: Vec::new() })?))
     }

@@ -6,6 +6,7 @@
 mod attempt;
 mod bindings;
 mod config;
+mod denied;
 mod effects;
 mod inert;
 mod keyvalue;
@@ -16,7 +17,7 @@ mod publish;
 mod random;
 mod spent;
 
-pub use attempt::{Attempt, AttemptContext, Budget, Grants};
+pub use attempt::{Attempt, AttemptContext, Budget};
 pub use bindings::{
     EventHandler, EventHandlerPre, exports,
     transform::{EventTransform, EventTransformPre},

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wharf_delivery::{HOPS_ATTRIBUTE, hops};
-use wharf_event::{AttributeValue, Event, EventBuilder, EventError};
+use wharf_event::{AttributeValue, Event, EventBuilder, EventError, Grants};
 
 use crate::{
     Attempt, AttemptContext,
@@ -31,9 +31,11 @@ impl Attempt {
     /// The event of a draft, if it is granted and valid.
     fn drafted(&self, draft: Draft) -> Result<Event, PublishError> {
         if !self.context.grants.may_publish(&draft.type_) {
-            let line = format!("grants = {{ publish = [\"{}\"] }}", draft.type_);
-            let message = format!("publishing `{}` is not granted; in wharf.toml: {line}", draft.type_);
-            return Err(PublishError::Denied(message));
+            let line = match draft.type_.parse() {
+                Ok(types) => self.context.grants_line(&Grants { publish: vec![types], kv: Vec::new() }),
+                Err(error) => format!("{error}"),
+            };
+            return Err(PublishError::Denied(format!("publishing `{}` is not granted; {line}", draft.type_)));
         }
         let index = self.effects.published();
         built(&self.context, index, draft).map_err(|error| PublishError::Invalid(error.to_string()))

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BucketName, BusName, Digest, PluginName, QueueName, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
 use crate::{RetryPolicy, SchemaDocument, TenantSettings};
 
@@ -71,19 +71,9 @@ pub struct PluginDocument {
     /// What `wasi:config` gives it.
     pub config: BTreeMap<String, String>,
     /// What it may use.
-    pub grants: GrantsDocument,
+    pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
-}
-
-/// What a plugin may use. Everything else is denied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrantsDocument {
-    /// Event types that it may publish; a `*` at the end stands for anything.
-    pub publish: Vec<String>,
-    /// Buckets that it may open.
-    pub kv: Vec<BucketName>,
 }
 
 /// What one attempt, and all attempts at a time, may consume.

@@ -42,8 +42,8 @@ pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
 pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
-    Document, GrantsDocument, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument,
-    RetentionDocument, RuleDocument, TargetDocument, TenantDocument,
+    Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
+    TargetDocument, TenantDocument,
 };
 pub use erase::{EraseRequest, ErasedRow};
 pub use ids::{DeliveryId, DeliveryIdError};

@@ -5,7 +5,7 @@
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::TenantName;
+use wharf_event::{GrantBounds, TenantName};
 
 use crate::{
     DecodeError, Object, ObjectKind, ObjectName, keys,
@@ -19,6 +19,9 @@ pub struct TenantSettings {
     /// Its events are refused, and its deliveries wait.
     #[serde(skip_serializing_if = "is_false")]
     pub suspended: bool,
+    /// The most that its plugins may be granted.
+    #[serde(skip_serializing_if = "GrantBounds::is_open")]
+    pub ceiling: GrantBounds,
 }
 
 impl TenantSettings {

@@ -16,7 +16,6 @@ use crate::{
     archive::Archive,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
-    handler::Handler,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
     partition::{AskError, Partition, chain},
@@ -113,12 +112,13 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
     // Within one attempt it is the same release, however often a conflict makes it run again.
-    let Some(Picked { handler, trial }) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
+    let Some(picked) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
         return Err(Stuck::Failed(failure(Code::Internal, "its release is not ready; that is a defect".to_owned())));
     };
-    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &handler), (received, trial), spent).await;
+    let Picked { handler, trial, .. } = &picked;
+    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &picked), received, spent).await;
     // It was the release's attempt, though it comes to no verdict.
-    if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, trial, waiting.row.attempts) {
+    if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, *trial, waiting.row.attempts) {
         let of = (&waiting.row.tenant, &waiting.row.target.plugin);
         attempts.trials.count(of, (since_ms, handler.digest()), true, 0);
     }
@@ -130,10 +130,11 @@ async fn handle(
     attempts: &Attempts,
     waiting: &Waiting,
     slot: &Arc<Slot>,
-    (rules, plugin, handler): (&RuleSet, &Plugin, &Arc<dyn Handler>),
-    (received, trial): (Event, Option<u64>),
+    (rules, plugin, picked): (&RuleSet, &Plugin, &Picked),
+    received: Event,
     spent: &mut SoFar,
 ) -> Result<(), Stuck> {
+    let Picked { handler, trial, .. } = picked;
     let Passed { event: passed, took: transforming, details: used } =
         transform::pass(attempts, waiting, rules, &received).await;
     let event = match passed {
@@ -151,7 +152,7 @@ async fn handle(
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, rules, (plugin, handler), (&received, &event), held.is_some()).await?;
+            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), held.is_some()).await?;
         let mut told = used.clone();
         told.add(&details);
         told.charge(Some(&void).filter(|void| **void != Used::default()));
@@ -164,7 +165,7 @@ async fn handle(
                 let release = handler.digest();
                 let spent = (transforming + duration, told);
                 let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, spent);
-                let settlement = settlement.on_trial(trial);
+                let settlement = settlement.on_trial(*trial);
                 match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
@@ -244,11 +245,14 @@ async fn invoke(
     attempts: &Attempts,
     waiting: &Waiting,
     rules: &RuleSet,
-    (plugin, handler): (&Plugin, &Arc<dyn Handler>),
+    (plugin, picked): (&Plugin, &Picked),
     (received, event): (&Event, &Event),
     holds: bool,
 ) -> Result<Report, Stuck> {
-    let row = &waiting.row;
+    let (row, handler) = (&waiting.row, &picked.handler);
+    // The operator's ceiling may be lower than when something was granted.
+    let ceiling = &rules.settings(&row.tenant).ceiling;
+    let grants = if ceiling.is_open() { Arc::clone(&picked.grants) } else { Arc::new(ceiling.within(&picked.grants)) };
     let values =
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
     let context = AttemptContext {
@@ -258,7 +262,7 @@ async fn invoke(
         event: event.clone(),
         received: received.clone(),
         config: Arc::clone(&plugin.config),
-        grants: Arc::clone(&plugin.grants),
+        grants,
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use wharf_event::Digest;
+use wharf_event::{Digest, GrantBounds};
 use wharf_runtime::{Invocation, Release, Report, Runtime};
 
 /// Something that handles events.
 pub trait Handler: Send + Sync + 'static {
     /// What names it: the same digest is the same behaviour.
     fn digest(&self) -> Digest;
+
+    /// What it says that it needs: it gets no more of that. A kind that it does not say it gets as it is granted.
+    fn needs(&self) -> GrantBounds {
+        GrantBounds::default()
+    }
 
     /// Handles one event. It returns when the handler does, or when a limit ends it.
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report>;
@@ -32,6 +37,10 @@ impl Sandboxed {
 impl Handler for Sandboxed {
     fn digest(&self) -> Digest {
         *self.release.digest()
+    }
+
+    fn needs(&self) -> GrantBounds {
+        self.release.needs().clone()
     }
 
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {

@@ -7,10 +7,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use wharf_capability::Grants;
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{LimitsDocument, PluginDocument};
-use wharf_event::Digest;
+use wharf_event::{Digest, Grants, PluginName};
 
 use crate::{handler::Handler, rules::Origin, transform::Transform};
 
@@ -49,8 +48,6 @@ impl Shelf {
 pub struct Plugin {
     /// Its config table.
     pub config: Arc<BTreeMap<String, String>>,
-    /// What it may use.
-    pub grants: Arc<Grants>,
     /// What it may consume.
     pub limits: LimitsDocument,
     /// Where it was made.
@@ -61,14 +58,16 @@ pub struct Plugin {
 /// Which release an attempt is made with.
 enum Serving {
     /// Always this one.
-    One(Arc<dyn Handler>),
-    /// What the channels say. All releases that they name are there.
-    Channels { channels: Channels, handlers: HashMap<Digest, Arc<dyn Handler>> },
+    One(Arc<dyn Handler>, Arc<Grants>),
+    /// What the channels say. All releases that they name are there, each with what it may use.
+    Channels { channels: Channels, handlers: HashMap<Digest, (Arc<dyn Handler>, Arc<Grants>)> },
 }
 
 /// The release of an attempt.
 pub(crate) struct Picked {
     pub(crate) handler: Arc<dyn Handler>,
+    /// What it may use, but for the operator's ceiling.
+    pub(crate) grants: Arc<Grants>,
     /// Since when a release is on trial beside others, if one is.
     pub(crate) trial: Option<u64>,
 }
@@ -78,23 +77,28 @@ impl Plugin {
     pub(crate) fn of_file(from: &PluginDocument, handler: Arc<dyn Handler>) -> Self {
         Self {
             config: Arc::new(from.config.clone()),
-            grants: Arc::new(Grants::new(&from.grants)),
             limits: from.limits,
             origin: Origin::File,
-            serving: Serving::One(handler),
+            // What the file grants is what it asks for.
+            serving: Serving::One(handler, Arc::new(from.grants.clone())),
         }
     }
 
     /// A plugin that is a control object. None when a release of its channels is missing on the shelf, or is no handler.
-    pub(crate) fn of_object(from: &PluginObject, channels: &Channels, shelf: &Shelf) -> Result<Self, Digest> {
+    pub(crate) fn of_object(
+        name: &PluginName,
+        from: &PluginObject,
+        channels: &Channels,
+        shelf: &Shelf,
+    ) -> Result<Self, Digest> {
         let mut handlers = HashMap::new();
         for release in channels.releases() {
             let Some(Callable::Handler(handler)) = shelf.get(&release) else { return Err(release) };
-            handlers.insert(release, handler);
+            let grants = Arc::new(handler.needs().of_plugin(name).within(&from.grants));
+            handlers.insert(release, (handler, grants));
         }
         Ok(Self {
             config: Arc::new(from.config.clone()),
-            grants: Arc::new(Grants::new(&from.grants)),
             limits: from.limits,
             origin: Origin::Object,
             serving: Serving::Channels { channels: channels.clone(), handlers },
@@ -104,11 +108,13 @@ impl Plugin {
     /// The release of an attempt: `key` names the delivery, or what is always to be handled by one release.
     pub(crate) fn pick(&self, key: &[u8], is_first: bool) -> Option<Picked> {
         match &self.serving {
-            Serving::One(handler) => Some(Picked { handler: Arc::clone(handler), trial: None }),
+            Serving::One(handler, grants) => {
+                Some(Picked { handler: Arc::clone(handler), grants: Arc::clone(grants), trial: None })
+            }
             Serving::Channels { channels, handlers } => {
-                let handler = handlers.get(&channels.pick(key, is_first).release)?;
+                let (handler, grants) = handlers.get(&channels.pick(key, is_first).release)?;
                 let trial = channels.canary().map(|canary| canary.since_ms);
-                Some(Picked { handler: Arc::clone(handler), trial })
+                Some(Picked { handler: Arc::clone(handler), grants: Arc::clone(grants), trial })
             }
         }
     }
@@ -117,7 +123,7 @@ impl Plugin {
     #[must_use]
     pub fn channels(&self) -> Option<&Channels> {
         match &self.serving {
-            Serving::One(_) => None,
+            Serving::One(..) => None,
             Serving::Channels { channels, .. } => Some(channels),
         }
     }
@@ -125,7 +131,7 @@ impl Plugin {
     /// Releases that it may be called with.
     pub fn releases(&self) -> impl Iterator<Item = Digest> + '_ {
         let (one, many) = match &self.serving {
-            Serving::One(handler) => (Some(handler.digest()), None),
+            Serving::One(handler, _) => (Some(handler.digest()), None),
             Serving::Channels { handlers, .. } => (None, Some(handlers.keys().copied())),
         };
         one.into_iter().chain(many.into_iter().flatten())

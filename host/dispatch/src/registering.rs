@@ -109,7 +109,7 @@ fn ready(
             Ok((None, Some(step)))
         }
         Callable::Handler(_) => {
-            let plugin = Plugin::of_object(document, channels, shelf).map_err(PluginError::Release)?;
+            let plugin = Plugin::of_object(name, document, channels, shelf).map_err(PluginError::Release)?;
             Ok((Some(plugin), None))
         }
     }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
-use wharf_capability::{AttemptContext, Grants};
+use wharf_capability::AttemptContext;
 use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
@@ -138,7 +138,7 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
         event: event.clone(),
         received: received.clone(),
         config: Arc::default(),
-        grants: Arc::new(Grants::default()),
+        grants: Arc::default(),
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };

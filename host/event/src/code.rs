@@ -91,6 +91,9 @@ codes! {
     ReleaseUnknown "release-unknown" 404 "The plugin has no such release";
     ReleaseUnready "release-unready" 409 "The release is not ready to run";
     ReleaseMismatch "release-mismatch" 422 "The bytes are not those of the release that they are sent as";
+    GrantNeeded "grant-needed" 409 "The release asks for more than its plugin is granted";
+    GrantUnsaid "grant-unsaid" 409 "What is to be granted has to be named";
+    GrantCeiling "grant-ceiling" 403 "The grant lies beyond what the operator lets the tenant grant";
     ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
     VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
@@ -121,6 +124,7 @@ codes! {
     ComponentWorld "component-world" 400 "The component exports nothing that Wharf can run";
     ComponentImpure "component-impure" 400 "The component is a transform and imports a capability";
     ComponentImport "component-import" 400 "The component imports what there is not";
+    ComponentNeeds "component-needs" 400 "What the component says that it needs is not understood";
     SignatureMissing "signature-missing" 403 "The release is not signed, and it has to be";
     SignatureWrong "signature-wrong" 403 "A signature of the release is wrong";
     SignatureInvalid "signature-invalid" 400 "The text is no signature";

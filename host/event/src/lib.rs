@@ -2,6 +2,7 @@
 //! registry of stable codes. Invariant: an `Event` that exists obeys the attribute rules and the size limits, however it
 //! came to be. Pure: no I/O, no clock, no randomness; it knows no HTTP library and no store.
 
+mod asks;
 mod attribute;
 mod builder;
 mod code;
@@ -10,6 +11,7 @@ mod digest;
 mod envelope;
 mod error;
 mod event;
+mod grants;
 mod http;
 mod json;
 pub mod limits;
@@ -19,6 +21,7 @@ mod percent;
 mod position;
 mod render;
 
+pub use asks::{Asks, Missing, NEEDS_SECTION, NeedsError, needs_from_json};
 pub use attribute::AttributeValue;
 pub use builder::EventBuilder;
 pub use code::{Code, UnknownCode};
@@ -27,6 +30,7 @@ pub use digest::{Digest, DigestError, Hashing};
 pub use envelope::named_here;
 pub use error::{AttributeReason, EventError, HeaderReason};
 pub use event::{Data, Event};
+pub use grants::{BucketAccess, EventTypes, GrantBounds, GrantError, Grants};
 pub use http::Mode;
 pub use json::batch_from_json;
 pub use media::is_json;

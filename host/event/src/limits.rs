@@ -24,3 +24,12 @@ pub const NAME_BYTES_MAX: usize = 63;
 
 /// How much of a refused value an error message repeats, in characters.
 pub const ERROR_VALUE_CHARS_MAX: usize = 64;
+
+/// An event type in a grant, in bytes.
+pub const GRANT_BYTES_MAX: usize = 1_024;
+
+/// What a component says of its needs, over all sections that say it, in bytes.
+pub const NEEDS_BYTES_MAX: usize = 16 * 1024;
+
+/// Event types and buckets that it names there.
+pub const NEEDS_MAX: usize = 256;

@@ -10,6 +10,7 @@ mod condition;
 mod dead_letters;
 mod events;
 mod gateway;
+mod grants;
 pub mod guard;
 mod incoming;
 mod key_values;
@@ -39,7 +40,7 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Host, Intake, KeyValue,
+    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake, KeyValue,
     Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef,
     Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote, Usage, UsageBy, UsageQuery,
 };

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{Code, Digest, PluginName};
+use wharf_event::{Code, Digest, PluginName, Position};
 
 use crate::answer;
 use crate::body::{self, Bound};
@@ -118,7 +118,7 @@ pub(crate) async fn upload<H: Host>(
     let note = UploadNote { version: noted(query.version, "version")?, message: noted(query.message, "message")? };
     let release = gateway.host.upload(of, note, chunks(body, gateway.body_timeout)).await?;
     let status = match release.state {
-        ReleaseState::Ready => StatusCode::OK,
+        ReleaseState::Ready | ReleaseState::NeedsGrant => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
     Ok(told(status, &release))
@@ -158,18 +158,18 @@ fn noted(text: Option<String>, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-async fn sent<H: Host>(headers: &HeaderMap, body: Body, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
+pub(crate) async fn sent<H: Host>(headers: &HeaderMap, body: Body, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
     body::must_be_json(headers)?;
     let bound = Bound { bytes: PLUGIN_BYTES_MAX, code: Code::PluginInvalid, within: gateway.body_timeout };
     Ok(body::read(headers, body, bound).await?)
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body)
         .map_err(|error| Problem::new(Code::QueryInvalid, format!("the body is not understood: {error}")))
 }
 
-fn named(params: &Params) -> Result<PluginRef, Problem> {
+pub(crate) fn named(params: &Params) -> Result<PluginRef, Problem> {
     Ok(PluginRef { tenant: params.tenant()?, plugin: params.plugin(Code::PluginUnknown)? })
 }
 
@@ -187,8 +187,12 @@ fn told(status: StatusCode, release: &ReleaseView) -> Response {
 }
 
 fn shown(status: StatusCode, plugin: &PluginDetail) -> Response {
-    let mut response = answer::json_as(status, "application/json", plugin);
-    let tag: Option<HeaderValue> = plugin.version.and_then(condition::tag);
+    tagged(answer::json_as(status, "application/json", plugin), plugin.version)
+}
+
+/// An answer with the version of a plugin.
+pub(crate) fn tagged(mut response: Response, version: Option<Position>) -> Response {
+    let tag: Option<HeaderValue> = version.and_then(condition::tag);
     response.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
     response
 }

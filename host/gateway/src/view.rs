@@ -4,6 +4,7 @@
 //! its bytes (numbers too large for a double included). The host fills these in; nothing here
 //! looks anything up.
 
+mod grants;
 mod registry;
 mod rules;
 mod schemas;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName};
 
 use crate::problem::Problem;
+pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,

@@ -17,6 +17,8 @@ struct Repository {
     full_name: String,
 }
 
+wharf::needs! { kv = ["default"] }
+
 #[wharf::handler]
 fn count(event: Event<Payload>, cx: &Context) -> Outcome {
     let (by_type, by_repository) = keys(&event.kind, &event.data);

@@ -44,6 +44,8 @@ const LABELS: [(&str, &str, &str); 3] = [
     ("question", "question_words", "help,how,question,why"),
 ];
 
+wharf::needs! { publish = ["triage.*"] }
+
 #[wharf::handler]
 fn triage(event: Event<Opened>, cx: &Context) -> Outcome {
     let Opened { issue, repository } = event.data;

@@ -12,6 +12,8 @@ struct Labeled {
     labels: Vec<String>,
 }
 
+wharf::needs! { kv = ["default"] }
+
 #[wharf::handler]
 fn count(event: Event<Labeled>, cx: &Context) -> Outcome {
     for key in event.data.keys() {

@@ -30,6 +30,8 @@ struct Author {
     username: Option<String>,
 }
 
+wharf::needs! { kv = ["default"] }
+
 #[wharf::handler]
 fn count(event: Event<Push>, cx: &Context) -> Outcome {
     for (key, commits) in totals(&event.data) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_delivery::{GrantsDocument, LimitsDocument};
+use wharf_delivery::LimitsDocument;
+use wharf_event::{Asks, Grants};
 
 use crate::Channels;
 
@@ -16,7 +17,7 @@ pub struct PluginObject {
     pub config: BTreeMap<String, String>,
     /// What it may use.
     #[serde(default)]
-    pub grants: GrantsDocument,
+    pub grants: Grants,
     /// What it may consume.
     #[serde(default)]
     pub limits: LimitsDocument,
@@ -43,4 +44,7 @@ pub struct ReleaseObject {
     pub world: String,
     /// The capabilities that it imports.
     pub capabilities: Vec<String>,
+    /// What it asks for. (One that was recorded before this could be said asks for nothing, and has what is granted.)
+    #[serde(default, skip_serializing_if = "Asks::is_nothing")]
+    pub asks: Asks,
 }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use wharf_event::Digest;
+use wharf_event::{Asks, Digest, GrantBounds};
 
 use crate::{
     check::{Kind, read},
     error::ComponentError,
     names::WasiLevel,
+    needs::needs,
     offers::{Capability, Offered, find},
     producers::{Made, Producers},
 };
@@ -26,6 +27,8 @@ pub struct Description {
     pub world: Result<&'static str, ComponentError>,
     /// The release of WASI that it was made for, if it names any.
     pub wasi: Option<WasiLevel>,
+    /// What it says that it needs.
+    pub said: GrantBounds,
     /// What it imports.
     pub imports: Vec<Import>,
     /// What it exports.
@@ -65,6 +68,16 @@ impl Description {
     }
 }
 
+impl Description {
+    /// What it asks for beyond what every plugin has.
+    #[must_use]
+    pub fn asks(&self) -> Asks {
+        let needs = self.needs();
+        let has = |capability| needs.contains(&capability);
+        Asks { publish: has(Capability::Publish), kv: has(Capability::Kv), said: self.said.clone() }
+    }
+}
+
 /// Describes a component.
 ///
 /// # Errors
@@ -76,8 +89,9 @@ pub fn describe(wasm: &[u8]) -> Result<Description, ComponentError> {
     let wasi = WasiLevel::of(read.outline.names());
     let import = |(interface, used): (String, bool)| Import { interface, only_types: !used };
     let imports = read.outline.imports.into_iter().zip(read.used).map(import).collect();
-    let exports = read.outline.exports;
-    Ok(Description { digest: Digest::of(wasm), bytes: wasm.len(), world, wasi, imports, exports, languages, tools })
+    let (exports, said) = (read.outline.exports, needs(wasm)?);
+    let (digest, bytes) = (Digest::of(wasm), wasm.len());
+    Ok(Description { digest, bytes, world, wasi, said, imports, exports, languages, tools })
 }
 
 #[cfg(test)]

@@ -73,6 +73,12 @@ pub enum ComponentError {
         /// The capability.
         import: String,
     },
+    /// It says what it needs, in a way that is not understood.
+    #[error("the component's section `wharf:needs` is not understood: {problem}")]
+    Needs {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Imports what there is not.
     #[error("{problem}; this host offers {}", offered())]
     Import {
@@ -96,6 +102,7 @@ impl ComponentError {
             ComponentError::Wasi { .. } => Code::ComponentWasi,
             ComponentError::World { .. } => Code::ComponentWorld,
             ComponentError::Impure { .. } => Code::ComponentImpure,
+            ComponentError::Needs { .. } => Code::ComponentNeeds,
             ComponentError::Import { .. } => Code::ComponentImport,
         }
     }

@@ -69,6 +69,7 @@ mod failure;
 #[cfg(all(feature = "heap", target_arch = "wasm32"))]
 mod heap;
 mod log;
+mod needs;
 mod payload;
 #[doc(hidden)]
 pub mod run;
@@ -81,6 +82,8 @@ pub use draft::{Draft, PublishError};
 pub use event::Event;
 pub use failure::{Failure, Outcome};
 pub use log::Level;
+#[doc(hidden)]
+pub use needs::needs_bytes;
 pub use payload::Payload;
 pub use transformed::{IntoPayload, Transformed, Unchanged};
 pub use wharf_macros::{handler, transform};

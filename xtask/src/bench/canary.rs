@@ -90,12 +90,12 @@ pub fn run(args: &Args) -> Result<()> {
     let host = Host::start(&binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let url = host.ready().url.clone();
     let api = Api::new(&url);
-    let stable = api.upload(PLUGIN, &stable, &interrupt)?;
-    let canary = api.upload(PLUGIN, &canary, &interrupt)?;
-    api.promote(PLUGIN, &stable, None)?;
     // Only the canary reads the configuration.
     let config = json!({ "retry_every": 20, "fail_every": 0, "after_ms": 50 });
     api.settings(PLUGIN, &json!({ "config": config, "grants": { "kv": [PLUGIN] } }))?;
+    let stable = api.upload(PLUGIN, &stable, &interrupt)?;
+    let canary = api.upload(PLUGIN, &canary, &interrupt)?;
+    api.promote(PLUGIN, &stable, None)?;
     api.rule("orders", "order.placed", PLUGIN)?;
     let time = format!("{}s", args.seconds);
     let trial = if args.breaks {

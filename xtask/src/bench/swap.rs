@@ -160,12 +160,12 @@ fn one(
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let url = host.ready().url.clone();
     let api = Api::new(&url);
+    api.settings(PLUGIN, &json!({ "grants": { "kv": [PLUGIN] } }))?;
     let releases = [1, 2].map(|number| api.upload(PLUGIN, &variant(wasm, number), interrupt));
     let [first, second] = releases;
     let releases = [first?, second?];
     let began_ms = now_ms();
     api.promote(PLUGIN, &releases[0], None)?;
-    api.settings(PLUGIN, &json!({ "grants": { "kv": [PLUGIN] } }))?;
     api.rule("orders", "order.placed", PLUGIN)?;
     let events = u64::from(args.rate) * u64::from(args.seconds);
     let (end, time) = (AtomicBool::new(false), Duration::from_secs(args.seconds.into()));

@@ -42,7 +42,7 @@ impl Api {
             let release: Value = self.get(&path)?;
             match release.get("state").and_then(Value::as_str) {
                 Some("ready") => Ok(Some(())),
-                Some("failed") => bail!("a release is not fit to run: {release}"),
+                Some("failed" | "needs-grant") => bail!("a release cannot be promoted: {release}"),
                 _ => Ok(None),
             }
         })?;

@@ -75,7 +75,7 @@ fn configure() -> Record {
     let plugin = || PluginDocument {
         release: Digest::of(COMPONENT),
         config: BTreeMap::new(),
-        grants: wharf_delivery::GrantsDocument::default(),
+        grants: wharf_event::Grants::default(),
         limits: wharf_delivery::LimitsDocument::default(),
     };
     let plugins = ["counter", "flaky"].map(|name| (name.parse().unwrap(), plugin())).into();

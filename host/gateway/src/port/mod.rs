@@ -6,6 +6,7 @@
 
 mod archive;
 mod dead_letters;
+mod grants;
 mod intake;
 mod key_value;
 mod registry;
@@ -23,6 +24,7 @@ use crate::problem::Mistake;
 
 pub use archive::{Archive, EventQuery, EventRef};
 pub use dead_letters::{DeadLetters, Redrive};
+pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
@@ -83,13 +85,13 @@ pub trait Measures: Clone + Send + Sync + 'static {
     fn measures(&self) -> impl Future<Output = Vec<Family>> + Send;
 }
 
-/// All ten ports, which is what [`crate::serve`] asks of its host.
+/// All ports, which is what [`crate::serve`] asks of its host.
 pub trait Host:
-    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Usage + Measures
+    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Schemas + Tenants + Usage + Measures
 {
 }
 
-impl<H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Schemas + Tenants + Usage + Measures> Host
-    for H
+impl<H> Host for H where
+    H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Schemas + Tenants + Usage + Measures
 {
 }

@@ -8,7 +8,7 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants, usage,
+    dead_letters, events, grants, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants, usage,
 };
 
 /// What a route does.
@@ -82,6 +82,12 @@ pub enum Operation {
     Promote,
     /// Goes back to a release from before.
     RollBack,
+    /// Shows what a plugin is granted.
+    ShowGrants,
+    /// Grants something to a plugin.
+    ApproveGrants,
+    /// Takes a grant back.
+    RevokeGrants,
     /// Lists the releases of a plugin.
     ListReleases,
     /// Shows one release.
@@ -157,6 +163,9 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::RemovePlugin => on(verb, registry::remove::<H>),
         Operation::Promote => on(verb, registry::promote::<H>),
         Operation::RollBack => on(verb, registry::roll_back::<H>),
+        Operation::ShowGrants => on(verb, grants::show::<H>),
+        Operation::ApproveGrants => on(verb, grants::approve::<H>),
+        Operation::RevokeGrants => on(verb, grants::revoke::<H>),
         Operation::ListReleases => on(verb, registry::releases::<H>),
         Operation::ShowRelease => on(verb, registry::release::<H>),
         Operation::Upload => on(verb, registry::upload::<H>),

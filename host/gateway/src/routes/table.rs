@@ -77,6 +77,20 @@ const OF_CHANNELS: &[Code] = &[
     Code::ChannelInvalid,
 ];
 
+const OF_PROMOTION: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PluginUnknown,
+    Code::PluginInvalid,
+    Code::PluginOfFile,
+    Code::PluginInUse,
+    Code::ReleaseUnknown,
+    Code::ReleaseUnready,
+    Code::GrantNeeded,
+    Code::ChannelInvalid,
+];
+
 /// Every route.
 pub const ROUTES: &[Route] = &[
     get("/v1/tenants", Operation::ListTenants, &[]),
@@ -222,6 +236,7 @@ pub const ROUTES: &[Route] = &[
             Code::TenantUnknown,
             Code::PluginInvalid,
             Code::PluginOfFile,
+            Code::GrantCeiling,
             Code::VersionConflict,
             Code::DiskFull,
         ],
@@ -238,8 +253,42 @@ pub const ROUTES: &[Route] = &[
             Code::VersionConflict,
         ],
     ),
-    post("/v1/tenants/{tenant}/plugins/{plugin}/promote", Operation::Promote, OF_CHANNELS),
+    post("/v1/tenants/{tenant}/plugins/{plugin}/promote", Operation::Promote, OF_PROMOTION),
     post("/v1/tenants/{tenant}/plugins/{plugin}/rollback", Operation::RollBack, OF_CHANNELS),
+    get(
+        "/v1/tenants/{tenant}/plugins/{plugin}/grants",
+        Operation::ShowGrants,
+        &[Code::TenantUnknown, Code::PluginUnknown],
+    ),
+    post(
+        "/v1/tenants/{tenant}/plugins/{plugin}/grants/approve",
+        Operation::ApproveGrants,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::PluginUnknown,
+            Code::PluginInvalid,
+            Code::PluginOfFile,
+            Code::ReleaseUnknown,
+            Code::GrantUnsaid,
+            Code::GrantCeiling,
+            Code::DiskFull,
+        ],
+    ),
+    post(
+        "/v1/tenants/{tenant}/plugins/{plugin}/grants/revoke",
+        Operation::RevokeGrants,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::PluginUnknown,
+            Code::PluginInvalid,
+            Code::PluginOfFile,
+            Code::DiskFull,
+        ],
+    ),
     get(
         "/v1/tenants/{tenant}/plugins/{plugin}/releases",
         Operation::ListReleases,

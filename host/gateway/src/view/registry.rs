@@ -107,6 +107,8 @@ pub enum ReleaseState {
     Inspecting,
     /// It waits for its turn to be compiled, or is compiled.
     Compiling,
+    /// It asks for more than its plugin is granted.
+    NeedsGrant,
     /// It can be promoted.
     Ready,
     /// It is not fit to run. Its bytes are not kept.
@@ -135,6 +137,14 @@ pub struct ReleaseView {
     pub world: Option<String>,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
+    /// What it asks for, in words, such as `publish order.*`.
+    pub asks: Vec<String>,
+    /// What of that its plugin is not granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// What of that the stable release does not ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<String>,
     /// Why it is not fit to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ReleaseFailure>,

@@ -1,7 +1,7 @@
 //! Tenants and their event buses as JSON.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BusName, Position, TenantName};
+use wharf_event::{BusName, GrantBounds, Position, TenantName};
 
 use super::RuleOrigin;
 
@@ -25,6 +25,9 @@ pub struct TenantsView {
 pub struct TenantSettingsView {
     /// Its events are refused, and its deliveries wait.
     pub suspended: bool,
+    /// The most that its plugins may be granted.
+    #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
+    pub ceiling: GrantBounds,
 }
 
 /// A tenant.

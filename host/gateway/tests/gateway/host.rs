@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, SchemaName, TenantName,
+    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, RuleName, SchemaName, TenantName,
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
@@ -36,6 +36,8 @@ pub struct FakeHost {
     pub schemas: Arc<Mutex<BTreeMap<SchemaName, SchemaView>>>,
     /// The plugins that were made.
     pub plugins: Arc<Mutex<BTreeMap<PluginName, PluginDetail>>>,
+    /// What each of them is granted.
+    pub granted: Arc<Mutex<Grants>>,
     /// The releases of all of them.
     pub releases: Arc<Mutex<BTreeMap<Digest, ReleaseView>>>,
     /// The tenants that were put.

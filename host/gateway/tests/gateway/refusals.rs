@@ -201,6 +201,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post if path.ends_with("/promote") => {
                     post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
                 }
+                Verb::Post if path.contains("/grants/") => post(path, "application/json", "{}"),
                 Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
                 Verb::Put => put(path, "{}"),

@@ -1,7 +1,7 @@
 //! Plugins over HTTP: uploaded, set, promoted, listed, removed.
 
 use wharf_event::{Code, Digest};
-use wharf_gateway::view::{PluginDetail, PluginView, ReleaseState, ReleaseView};
+use wharf_gateway::view::{GrantsDetail, PluginDetail, PluginView, ReleaseState, ReleaseView};
 
 use crate::client::{delete, get, post, put, put_as};
 use crate::server::Server;
@@ -71,4 +71,32 @@ async fn a_plugin_is_set_promoted_and_removed() {
     assert!(behind.is_empty());
     assert_eq!(delete(&at).send(server.addr).await.status, 204);
     get(&at).send(server.addr).await.refused(Code::PluginUnknown);
+}
+
+#[tokio::test]
+async fn grants_are_shown_approved_and_revoked() {
+    let server = Server::start().await;
+    put(format!("{PLUGINS}/triage"), "{}").send(server.addr).await;
+    let at = format!("{PLUGINS}/triage/grants");
+    let say = |what: &str, body: &str| post(format!("{at}/{what}"), "application/json", body.to_owned());
+    let named = r#"{"publish": ["order.*"], "kv": ["orders", "prices:read"]}"#;
+    let approved: GrantsDetail = say("approve", named).send(server.addr).await.json(200);
+    assert_eq!(approved.granted.told(), ["publish order.*", "kv orders (write)", "kv prices (read)"]);
+    assert_eq!(get(&at).send(server.addr).await.header("etag"), Some("\"1-0\""));
+    assert_eq!(get(&at).send(server.addr).await.json::<GrantsDetail>(200), approved);
+    let revoked: GrantsDetail =
+        say("revoke", r#"{"publish": ["*"], "kv": ["orders"]}"#).send(server.addr).await.json(200);
+    assert_eq!(revoked.granted.told(), ["kv prices (read)"]);
+    let release = format!(r#"{{"release": "{}"}}"#, Digest::of(b"ready"));
+    for (body, code) in [
+        ("{}", Code::ReleaseUnknown),
+        (release.as_str(), Code::GrantUnsaid),
+        (r#"{"publish": ["operator.*"]}"#, Code::GrantCeiling),
+        (r#"{"publish": ["*.a"]}"#, Code::QueryInvalid),
+        (r#"{"kv": ["orders:write"]}"#, Code::QueryInvalid),
+        (r#"{"ai": []}"#, Code::QueryInvalid),
+    ] {
+        say("approve", body).send(server.addr).await.refused(code);
+    }
+    get(format!("{PLUGINS}/nobody/grants")).send(server.addr).await.refused(Code::PluginUnknown);
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use wharf_event::{Code, Digest, PluginName, TenantName};
+use wharf_event::{Code, Digest, GrantBounds, Grants, PluginName, TenantName};
 use wharf_gateway::view::{
-    PluginDetail, PluginView, Promotion, ReleaseFailure, ReleaseState, ReleaseView, RollBack, RuleOrigin,
+    Approval, GrantsDetail, PluginDetail, PluginView, Promotion, ReleaseFailure, ReleaseState, ReleaseView, RollBack,
+    RuleOrigin,
 };
-use wharf_gateway::{ChannelWish, Expected, PluginPut, PluginRef, Refusal, Registry, ReleaseRef, UploadNote};
+use wharf_gateway::{ChannelWish, Expected, Granting, PluginPut, PluginRef, Refusal, Registry, ReleaseRef, UploadNote};
 
 use crate::host::{FakeHost, TIME, position, tenant_is_known};
 
@@ -111,6 +112,9 @@ impl Registry for FakeHost {
             message: note.message,
             world: None,
             imports: Vec::new(),
+            asks: Vec::new(),
+            missing: Vec::new(),
+            new: Vec::new(),
             failure,
         };
         self.plugins.lock().unwrap().entry(of.of.plugin.clone()).or_insert(detail(&of.of.plugin, None));
@@ -132,5 +136,35 @@ impl Registry for FakeHost {
         }
         self.plugins.lock().unwrap().insert(of.plugin, made.clone());
         Ok(made)
+    }
+}
+
+impl Granting for FakeHost {
+    async fn grants(&self, of: PluginRef) -> Result<GrantsDetail, Refusal> {
+        let made = self.made(&of)?;
+        let granted = self.granted.lock().unwrap().clone();
+        let (version, ceiling) = (made.version, GrantBounds::default());
+        Ok(GrantsDetail { plugin: of.plugin, version, granted, ceiling, waiting: Vec::new() })
+    }
+
+    async fn approve(&self, of: PluginRef, wish: Approval) -> Result<GrantsDetail, Refusal> {
+        self.made(&of)?;
+        let more = Grants { publish: wish.publish, kv: wish.kv };
+        match (wish.release, more.is_empty()) {
+            (Some(_), _) => return Err(none(Code::GrantUnsaid)),
+            (None, true) => return Err(none(Code::ReleaseUnknown)),
+            (None, false) if more.may_publish("operator.only") => return Err(none(Code::GrantCeiling)),
+            (None, false) => {}
+        }
+        let granted = self.granted.lock().unwrap().with(&more);
+        *self.granted.lock().unwrap() = granted;
+        self.grants(of).await
+    }
+
+    async fn revoke(&self, of: PluginRef, less: Grants) -> Result<GrantsDetail, Refusal> {
+        self.made(&of)?;
+        let granted = self.granted.lock().unwrap().without(&less);
+        *self.granted.lock().unwrap() = granted;
+        self.grants(of).await
     }
 }

@@ -17,7 +17,7 @@ fn none(tenant: &TenantName) -> Refusal {
 fn view(tenant: &TenantName) -> TenantView {
     let of_file = tenant.as_str() == "acme";
     let origin = if of_file { RuleOrigin::File } else { RuleOrigin::Api };
-    let settings = TenantSettingsView { suspended: false };
+    let settings = TenantSettingsView::default();
     TenantView { tenant: tenant.clone(), origin, version: (!of_file).then(|| position(6)), settings }
 }
 

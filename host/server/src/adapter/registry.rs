@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject, ReleaseObject};
+use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject};
 use wharf_delivery::{Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::{AskError, ChangeError, EditError};
-use wharf_event::{Code, Digest, PluginName, Position, TenantName};
+use wharf_event::{Code, Digest, Grants, PluginName, Position, TenantName};
 use wharf_gateway::{
     ChannelWish, Expected, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote,
     view::{CanaryDraft, PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
@@ -55,6 +55,7 @@ impl wharf_gateway::Registry for HostAdapter {
         self.not_of_file(&of)?;
         wharf_gateway::Intake::ready(self)?;
         let settings = read_plugin_settings(&settings, &of.plugin).map_err(rules::wrong)?;
+        self.within_ceiling(&of, &settings.grants)?;
         // Another change of it may come between: then it is looked at again.
         loop {
             let there = self.expected(&of, expected).await?;
@@ -106,13 +107,16 @@ impl wharf_gateway::Registry for HostAdapter {
     async fn releases(&self, of: PluginRef) -> Result<Vec<ReleaseView>, Refusal> {
         self.known(&of.tenant)?;
         let on_their_way = self.registry.preparing.of(&of.tenant, &of.plugin);
-        if self.of_file(&of)?.is_none() && on_their_way.is_empty() && self.object(&of).await?.is_none() {
+        let object = self.object(&of).await?;
+        if self.of_file(&of)?.is_none() && on_their_way.is_empty() && object.is_none() {
             return Err(unknown(&of));
         }
+        let object = object.as_ref().map(document).transpose()?.unwrap_or_default();
+        let standing = self.grant_standing(&of, &object).await?;
         let ready = self.registry.releases(&of.tenant, &of.plugin).await.map_err(|error| broken(&error))?;
         let known: Vec<Digest> = ready.iter().map(|(_, release, _)| *release).collect();
         let mut all: Vec<(u64, ReleaseView)> =
-            ready.into_iter().map(|(_, release, object)| (object.at_ms, view::ready(release, object))).collect();
+            ready.into_iter().map(|(_, release, of)| (of.at_ms, view::recorded(release, of, &standing))).collect();
         for (release, progress) in on_their_way {
             if !known.contains(&release) {
                 all.push((progress.at_ms, view::on_its_way(release, progress)));
@@ -152,10 +156,13 @@ impl wharf_gateway::Registry for HostAdapter {
         self.not_of_file(&of)?;
         let _shelving = self.registry.shelving.lock().await;
         let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
-        if let ChannelWish::Promote(Promotion { release, .. })
-        | ChannelWish::RollBack(RollBack { to: Some(release), .. }) = &wish
-        {
-            self.must_be_ready(&of, *release).await?;
+        match &wish {
+            ChannelWish::Promote(Promotion { release, .. }) => self.must_be_ready(&of, *release, true).await?,
+            // What was granted when it had the traffic may be taken back since; that must keep nobody from going back.
+            ChannelWish::RollBack(RollBack { to: Some(release), .. }) => {
+                self.must_be_ready(&of, *release, false).await?
+            }
+            ChannelWish::RollBack(RollBack { to: None, .. }) => {}
         }
         let wish = Wish::read(wish)?;
         let now_ms = self.dispatcher.now_ms();
@@ -237,10 +244,18 @@ fn tried_out(release: Digest, draft: &CanaryDraft) -> Result<CanaryWish, Refusal
 }
 
 impl HostAdapter {
-    async fn object(&self, of: &PluginRef) -> Result<Option<Object>, Refusal> {
+    pub(super) async fn object(&self, of: &PluginRef) -> Result<Option<Object>, Refusal> {
         self.known(&of.tenant)?;
         let name = ObjectName::from(&of.plugin);
         was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Plugin, &name)).await)
+    }
+
+    /// What the configuration file grants a plugin of its own.
+    pub(super) fn granted_by_file(&self, of: &PluginRef) -> Result<Option<Grants>, Refusal> {
+        self.known(&of.tenant)?;
+        let set = self.dispatcher.rules();
+        let tenant = set.document().tenants.get(&of.tenant);
+        Ok(tenant.and_then(|tenant| tenant.plugins.get(&of.plugin)).map(|plugin| plugin.grants.clone()))
     }
 
     /// A plugin of the configuration file.
@@ -259,7 +274,7 @@ impl HostAdapter {
         }))
     }
 
-    fn not_of_file(&self, of: &PluginRef) -> Result<(), Refusal> {
+    pub(super) fn not_of_file(&self, of: &PluginRef) -> Result<(), Refusal> {
         match self.of_file(of)? {
             None => Ok(()),
             Some(_) => {
@@ -295,7 +310,7 @@ impl HostAdapter {
     }
 
     /// Puts a plugin in the place of the one that has this version, or of none.
-    async fn put(
+    pub(super) async fn put(
         &self,
         of: &PluginRef,
         object: &PluginObject,
@@ -315,8 +330,7 @@ impl HostAdapter {
     /// A release that needs not be sent again: it is on its way, or it is ready and its bytes are here.
     async fn known_release(&self, of: &ReleaseRef) -> Result<Option<ReleaseView>, Refusal> {
         let found = self.found(of).await?.filter(|found| found.failure.is_none());
-        Ok(found
-            .filter(|found| found.state != ReleaseState::Ready || self.registry.components.size(&of.release).is_some()))
+        Ok(found.filter(|found| !is_recorded(found.state) || self.registry.components.size(&of.release).is_some()))
     }
 
     /// Takes the bytes of a release, unless they are here, and begins to make it ready.
@@ -363,47 +377,57 @@ impl HostAdapter {
 
     /// A release, wherever it is known.
     async fn found(&self, of: &ReleaseRef) -> Result<Option<ReleaseView>, Refusal> {
-        let ReleaseRef { of: PluginRef { tenant, plugin }, release } = of;
-        let name = ObjectName::of_release(plugin, release);
-        let object = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Release, &name)).await;
-        if let Some(object) = was_read(object)? {
-            let document: ReleaseObject = serde_json::from_slice(&object.document).map_err(|error| damaged(&error))?;
-            return Ok(Some(view::ready(*release, document)));
+        let ReleaseRef { of, release } = of;
+        if let Some(recorded) = self.recorded(of, *release).await? {
+            let plugin = self.object(of).await?.as_ref().map(document).transpose()?.unwrap_or_default();
+            return Ok(Some(view::recorded(*release, recorded, &self.grant_standing(of, &plugin).await?)));
         }
-        let whose = (tenant.clone(), plugin.clone(), *release);
+        let whose = (of.tenant.clone(), of.plugin.clone(), *release);
         Ok(self.registry.preparing.get(&whose).map(|progress| view::on_its_way(*release, progress)))
     }
 
-    async fn must_be_ready(&self, of: &PluginRef, release: Digest) -> Result<(), Refusal> {
+    /// `granted`: it must not wait for a grant either.
+    async fn must_be_ready(&self, of: &PluginRef, release: Digest, granted: bool) -> Result<(), Refusal> {
         let found = self.found(&ReleaseRef { of: of.clone(), release }).await?;
         let found = found.ok_or_else(|| unknown_release(of, &release))?;
         match (found.state, found.failure) {
             (ReleaseState::Ready, _) => Ok(()),
+            (ReleaseState::NeedsGrant, _) if !granted => Ok(()),
+            (ReleaseState::NeedsGrant, _) => {
+                let (plugin, missing) = (&of.plugin, found.missing.join(", "));
+                let detail = format!("it asks for {missing}: `wharf grant approve {plugin}` grants it");
+                Err(Refusal::new(Code::GrantNeeded, detail))
+            }
             (_, Some(failure)) => Err(Refusal::new(Code::ReleaseUnready, format!("it is unfit: {}", failure.detail))),
             (_, None) => Err(Refusal::new(Code::ReleaseUnready, "it is still made ready").retry_after_s(1)),
         }
     }
 }
 
+/// Whether a release in this state is in the log.
+fn is_recorded(state: ReleaseState) -> bool {
+    matches!(state, ReleaseState::Ready | ReleaseState::NeedsGrant)
+}
+
 fn name_of(object: &Object) -> Result<PluginName, Refusal> {
     object.name.as_str().parse().map_err(|_| Refusal::new(Code::Internal, "a plugin in the state has no name"))
 }
 
-fn document(object: &Object) -> Result<PluginObject, Refusal> {
+pub(super) fn document(object: &Object) -> Result<PluginObject, Refusal> {
     serde_json::from_slice(&object.document).map_err(|error| damaged(&error))
 }
 
-fn damaged(error: &serde_json::Error) -> Refusal {
+pub(super) fn damaged(error: &serde_json::Error) -> Refusal {
     tracing::error!("a plugin in the state cannot be read: {error}");
     Refusal::new(Code::Internal, "a plugin in the state cannot be read")
 }
 
-fn broken(error: &anyhow::Error) -> Refusal {
+pub(super) fn broken(error: &anyhow::Error) -> Refusal {
     tracing::error!("the registry cannot be read: {error:#}");
     Refusal::new(Code::Internal, "the registry cannot be read")
 }
 
-fn unknown(of: &PluginRef) -> Refusal {
+pub(super) fn unknown(of: &PluginRef) -> Refusal {
     Refusal::new(Code::PluginUnknown, format!("tenant `{}` has no plugin `{}`", of.tenant, of.plugin))
 }
 
@@ -430,7 +454,7 @@ fn no_channels(error: &ChannelError) -> Refusal {
     Refusal::new(Code::ChannelInvalid, error.to_string())
 }
 
-fn not_changed(error: &ChangeError) -> Refusal {
+pub(super) fn not_changed(error: &ChangeError) -> Refusal {
     match error {
         ChangeError::Ask(error) => not_asked(error),
         ChangeError::Rules(error) => Refusal::new(error.code(), error.to_string()),

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use wharf_catalog::{Action, Canary, Channels, Entry, PluginObject, ReleaseObject};
-use wharf_delivery::{GrantsDocument, LimitsDocument};
+use wharf_delivery::LimitsDocument;
 use wharf_dispatch::rfc3339;
-use wharf_event::{Digest, PluginName, Position};
+use wharf_event::{Digest, Grants, PluginName, Position};
 use wharf_gateway::view::{
     CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, ReleaseFailure, ReleaseState, ReleaseView,
     RuleOrigin,
 };
 
+use super::grants::Standing;
 use crate::registry::Progress;
 
 /// First attempts and failures of the canary and of the stable release.
@@ -58,8 +59,9 @@ pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &Plu
     }
 }
 
-fn grants(of: &GrantsDocument) -> GrantsView {
-    GrantsView { publish: of.publish.clone(), kv: of.kv.iter().map(ToString::to_string).collect() }
+fn grants(of: &Grants) -> GrantsView {
+    let publish = of.publish.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect() }
 }
 
 /// All limits by their names in the configuration file.
@@ -97,16 +99,22 @@ fn entry(entry: &Entry) -> HistoryView {
     }
 }
 
-pub(super) fn ready(release: Digest, object: ReleaseObject) -> ReleaseView {
+/// A release that is in the log. It waits where it asks for more than its plugin may use.
+pub(super) fn recorded(release: Digest, object: ReleaseObject, standing: &Standing) -> ReleaseView {
+    let missing = standing.missing(&object.asks).told();
+    let waits = !missing.is_empty();
     ReleaseView {
         release,
-        state: ReleaseState::Ready,
+        state: if waits { ReleaseState::NeedsGrant } else { ReleaseState::Ready },
         bytes: object.bytes,
         at: rfc3339(object.at_ms),
         version: object.version,
         message: object.message,
         world: Some(object.world),
         imports: object.capabilities,
+        asks: object.asks.all().told(),
+        missing,
+        new: if waits { standing.new_in(&object.asks).told() } else { Vec::new() },
         failure: None,
     }
 }
@@ -121,6 +129,9 @@ pub(super) fn on_its_way(release: Digest, progress: Progress) -> ReleaseView {
         message: progress.note.message,
         world: None,
         imports: Vec::new(),
+        asks: Vec::new(),
+        missing: Vec::new(),
+        new: Vec::new(),
         failure: progress.failure.map(|(code, detail)| ReleaseFailure { code, detail }),
     }
 }

@@ -232,7 +232,7 @@ fn tenant_view(
     version: Option<Position>,
     settings: &TenantSettings,
 ) -> TenantView {
-    let settings = TenantSettingsView { suspended: settings.suspended };
+    let settings = TenantSettingsView { suspended: settings.suspended, ceiling: settings.ceiling.clone() };
     TenantView { tenant: tenant.clone(), origin: made(origin), version, settings }
 }
 

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 
 use super::{
-    plugin::{PluginCommand, PromoteArgs, RollbackArgs},
+    plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     rules::RulesCommand,
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
@@ -123,6 +123,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: PluginCommand,
+    },
+    /// What plugins may use: see which releases wait, grant it, take it back
+    #[command(after_help = "Example:\n  wharf grant approve triage")]
+    Grant {
+        /// What to do.
+        #[command(subcommand)]
+        command: GrantCommand,
     },
     /// Give a release of a plugin all traffic, or try it on a part
     #[command(

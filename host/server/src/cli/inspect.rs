@@ -51,6 +51,7 @@ struct Inspected {
     language: Option<String>,
     tools: Vec<Tool>,
     needs: Vec<&'static str>,
+    asks: Vec<String>,
     imports: Vec<Allowance>,
     exports: Vec<String>,
 }
@@ -121,7 +122,8 @@ pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
 
 fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspected {
     let needs = described.needs().into_iter().map(Capability::as_str).collect();
-    let Description { digest, bytes, world, wasi, imports, exports, languages, tools } = described;
+    let asks = described.asks().all().told();
+    let Description { digest, bytes, world, wasi, imports, exports, languages, tools, .. } = described;
     let tool = |Made { name, version }| Tool { name, version };
     Inspected {
         file: file.display().to_string(),
@@ -133,6 +135,7 @@ fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspe
         language: language(&languages, &tools),
         tools: tools.into_iter().map(tool).collect(),
         needs,
+        asks,
         imports: imports.into_iter().map(Allowance::of).collect(),
         exports,
     }
@@ -158,6 +161,7 @@ fn lines(inspected: &Inspected) -> Vec<String> {
         ("world", inspected.world.unwrap_or("none that this host runs").to_owned()),
         ("wasi", inspected.wasi.clone().unwrap_or_else(|| "none".to_owned())),
         ("needs", if inspected.needs.is_empty() { "nothing".to_owned() } else { inspected.needs.join(", ") }),
+        ("asks for", if inspected.asks.is_empty() { "nothing".to_owned() } else { inspected.asks.join(", ") }),
         ("language", inspected.language.clone().unwrap_or_else(unknown)),
         ("made by", if tools.is_empty() { unknown() } else { tools.join(", ") }),
         ("exports", if inspected.exports.is_empty() { "nothing".to_owned() } else { inspected.exports.join(", ") }),

@@ -4,6 +4,7 @@
 //! Invariant: what a host refuses is told as it says it. A release that is written short is the only one that begins so.
 
 mod channels;
+mod grants;
 mod show;
 mod upload;
 
@@ -24,6 +25,7 @@ use super::{
 use crate::client::{Condition, Resource};
 
 pub use channels::{PromoteArgs, RollbackArgs, promote, roll_back};
+pub use grants::{GrantCommand, grant};
 pub use upload::UploadArgs;
 
 /// `wharf plugin`.
@@ -43,7 +45,7 @@ pub enum PluginCommand {
     Releases(Named),
     /// Send a component as a release of a plugin, and wait until it is ready; it gets no traffic by that
     #[command(after_help = "Example:\n  wharf plugin upload triage target/triage.wasm -m 'fewer false alarms'\n\n\
-        Exit status: 0 it is ready, 10 it is not fit to run.")]
+        Exit status: 0 it is ready, or waits for a grant; 10 it is not fit to run.")]
     Upload(UploadArgs),
     /// Put the settings of a plugin: its configuration, grants and limits; its releases stay
     #[command(after_help = "Example:\n  wharf plugin set triage --file settings.json\n\n\
@@ -110,13 +112,14 @@ async fn releases(session: &Session, plugin: &PluginName) -> Result<Vec<ReleaseV
     Ok(session.client.get(&at(session, plugin).at("releases")).await?)
 }
 
-/// The release that somebody means: the newest that is ready, or the only one whose digest begins so.
+/// The release that somebody means: the newest that is fit to run, or the only one whose digest begins so.
 async fn meant(session: &Session, plugin: &PluginName, written: Option<&str>) -> Result<Digest, CommandError> {
     if let Some(whole) = written.and_then(|text| text.parse().or_else(|_| format!("sha256:{text}").parse()).ok()) {
         return Ok(whole);
     }
     let all = releases(session, plugin).await?;
-    let ready = all.iter().filter(|release| release.state == ReleaseState::Ready).map(|release| release.release);
+    let is_fit = |release: &&ReleaseView| matches!(release.state, ReleaseState::Ready | ReleaseState::NeedsGrant);
+    let ready = all.iter().filter(is_fit).map(|release| release.release);
     let mut found: Vec<Digest> = match written {
         None => ready.take(1).collect(),
         Some(text) => {

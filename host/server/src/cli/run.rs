@@ -107,6 +107,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Tenant { command } => tenant::run(command, global, &mut out).await,
         Command::Bus { command } => tenant::bus(command, global, &mut out).await,
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
+        Command::Grant { command } => plugin::grant(command, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
         Command::Schema { command } => schema::run(command, global, &mut out).await,

@@ -30,6 +30,7 @@ type Case = (String, &'static str, String, Value, &'static str);
 const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
+const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
 /// The limits on what an attempt may have the host do: all are integers below a million.
@@ -121,7 +122,9 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.schemas.*.bus", "'audit'", (SCHEMA, "bus"), json!("audit"), "'NO'"),
         case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
         case("tenants.*.schemas.*.mode", "'warn'", (SCHEMA, "mode"), json!("warn"), "'on'"),
-        case("tenants.*.suspended", "true", ("/tenants/acme", "suspended"), json!(true), "'yes'"),
+        case("tenants.*.suspended", "true", (SETTINGS, "suspended"), json!(true), "'yes'"),
+        case("tenants.*.ceiling.publish", "['a.*']", (SETTINGS, "ceiling/publish/0"), json!("a.*"), "['*.a']"),
+        case("tenants.*.ceiling.kv", "['b:read']", (SETTINGS, "ceiling/kv/0"), json!("b:read"), "['b:write']"),
     ]
 }
 
@@ -135,7 +138,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas, "suspended": tenant.settings.suspended})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();

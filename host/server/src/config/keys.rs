@@ -38,7 +38,9 @@ pub enum Shape {
     /// Yes or no.
     Boolean,
     /// Names, at most so many.
-    Names(Option<usize>),
+    Names(usize),
+    /// Names of buckets, each alone or with `:read` behind it.
+    Buckets,
     /// Event types, each whole or with a `*` at its end.
     Types,
     /// Strings, numbers and booleans under any names.
@@ -146,16 +148,28 @@ static TENANT: &[Key] = &[
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     SUSPENDED,
+    BOUNDED,
+];
+
+static CEILING: &[Key] = &[
+    key("publish", "Event types; a `*` at the end stands for anything.", Shape::Types, Otherwise::Nothing),
+    key("kv", "Key-value buckets; with `:read` behind its name one is only read.", Shape::Buckets, Otherwise::Nothing),
 ];
 
 /// The keys of a tenant that is made by the API.
-pub(super) static WHOLE: &[Key] = &[SUSPENDED];
+pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED];
 
 const SUSPENDED: Key = key(
     "suspended",
     "Whether its events are refused, and its deliveries wait.",
     Shape::Boolean,
     Otherwise::Default(|| json!(false)),
+);
+const BOUNDED: Key = key(
+    "ceiling",
+    "The most that the tenant's plugins may be granted; a kind that is not said has no bound.",
+    Shape::Table(CEILING),
+    Otherwise::Nothing,
 );
 
 /// The keys of a bus, be it in the file or by the API.
@@ -204,7 +218,12 @@ static GRANTS: &[Key] = &[
         Shape::Types,
         Otherwise::Default(|| json!([])),
     ),
-    key("kv", "Key-value buckets that it may open.", Shape::Names(None), Otherwise::Default(|| json!([]))),
+    key(
+        "kv",
+        "Key-value buckets that it may open; with `:read` behind its name one is only read.",
+        Shape::Buckets,
+        Otherwise::Default(|| json!([])),
+    ),
 ];
 
 pub(super) static RULE: &[Key] = &[
@@ -213,7 +232,7 @@ pub(super) static RULE: &[Key] = &[
     key(
         "transforms",
         "Plugins that change or drop an event on its way to the targets, in this order.",
-        Shape::Names(Some(TRANSFORMS_MAX)),
+        Shape::Names(TRANSFORMS_MAX),
         Otherwise::Default(|| json!([])),
     ),
     key("enabled", "Whether the rule matches anything.", Shape::Boolean, Otherwise::Default(|| json!(true))),

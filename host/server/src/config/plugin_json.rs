@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{GrantsDocument, LimitsDocument};
-use wharf_event::{Code, PluginName};
+use wharf_delivery::LimitsDocument;
+use wharf_event::{Code, Grants, PluginName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong},
@@ -18,7 +18,7 @@ pub struct PluginSettings {
     /// What `wasi:config` gives it.
     pub config: BTreeMap<String, String>,
     /// What it may use.
-    pub grants: GrantsDocument,
+    pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
 }
@@ -53,7 +53,7 @@ mod tests {
         let some = r#"{"config": {"words": "crash", "n": 3}, "grants": {"publish": ["a.*"], "kv": ["b"]}, "limits": {"wall_ms": 7}}"#;
         let some = read(some).unwrap();
         assert_eq!((some.config["words"].as_str(), some.config["n"].as_str()), ("crash", "3"));
-        assert_eq!((some.grants.publish, some.limits.wall_ms), (vec!["a.*".to_owned()], 7));
+        assert_eq!((some.grants.publish, some.limits.wall_ms), (vec!["a.*".parse().unwrap()], 7));
     }
 
     #[test]

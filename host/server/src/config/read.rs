@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{GrantsDocument, LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
+use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
-use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName};
 
 use super::{
     keys::ROOT,
@@ -98,7 +98,7 @@ pub struct PluginConfig {
     /// Its config table.
     pub config: BTreeMap<String, String>,
     /// What it may use.
-    pub grants: GrantsDocument,
+    pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
 }

@@ -53,8 +53,11 @@ fn shape(shape: &Shape) -> Value {
         Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+([KMGT]i)?B$", "examples": ["64MiB", "10GiB"] }),
         Shape::Integer(bounds) => json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() }),
         Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::Names(None) => json!({ "type": "array", "items": name() }),
-        Shape::Names(Some(max)) => json!({ "type": "array", "items": name(), "maxItems": max }),
+        Shape::Buckets => {
+            let pattern = format!("^[a-z0-9][a-z0-9._-]{{0,{}}}(:read)?$", NAME_BYTES_MAX - 1);
+            json!({ "type": "array", "items": { "type": "string", "pattern": pattern } })
+        }
+        Shape::Names(max) => json!({ "type": "array", "items": name(), "maxItems": max }),
         Shape::Types => json!({ "type": "array", "items": { "type": "string", "pattern": r"^([^*]+\*?|\*)$" } }),
         Shape::Settings => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })

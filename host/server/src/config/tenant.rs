@@ -3,15 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    str::FromStr,
 };
 
 use toml::de::DeValue;
 use wharf_delivery::{
-    GrantsDocument, HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument,
-    TargetDocument, TenantSettings,
+    HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
+    TenantSettings,
 };
-use wharf_event::{BusName, Code, PluginName, QueueName, RuleName};
+use wharf_event::{BusName, Code, GrantBounds, Grants, PluginName, QueueName, RuleName};
 use wharf_pattern::Pattern;
 
 use super::{
@@ -44,12 +43,8 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     }
     tenant.schemas = schemas::read(&table, &tenant.buses, sink);
     tenant.settings = read_whole(&table);
+    check_ceiling(&tenant, sink);
     tenant
-}
-
-/// What holds for a tenant as a whole.
-pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
-    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false) }
 }
 
 /// What rules may name, what has mistakes of its own included: those are told where they are.
@@ -94,7 +89,7 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
 pub(super) fn read_plugin_settings(
     table: &Table<'_>,
     sink: &Sink,
-) -> (BTreeMap<String, String>, GrantsDocument, LimitsDocument) {
+) -> (BTreeMap<String, String>, Grants, LimitsDocument) {
     let grants = table.table("grants").map(read_grants).unwrap_or_default();
     let limits = table.table("limits").map(read_limits).unwrap_or_default();
     (read_settings(table, sink), grants, limits)
@@ -120,33 +115,30 @@ fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
     strings
 }
 
-fn read_grants(table: Table<'_>) -> GrantsDocument {
-    let publish = table.list::<PublishGrant>("publish").into_iter().map(|grant| grant.0).collect();
-    GrantsDocument { publish, kv: table.list("kv") }
+fn read_grants(table: Table<'_>) -> Grants {
+    Grants { publish: table.list("publish"), kv: table.list("kv") }
 }
 
-/// Event types that a plugin may publish: one, or with a `*` at the end all that begin so.
-struct PublishGrant(String);
-
-/// A grant that would never match anything.
-#[derive(Debug, thiserror::Error)]
-enum NoGrant {
-    #[error("an empty type grants nothing")]
-    Empty,
-    #[error("in `{0}` a `*` stands before the end; only at the end does it stand for anything")]
-    StarWithin(String),
+/// What holds for a tenant as a whole.
+pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
+    let ceiling = table.table("ceiling").map(read_ceiling).unwrap_or_default();
+    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false), ceiling }
 }
 
-impl FromStr for PublishGrant {
-    type Err = NoGrant;
+fn read_ceiling(table: Table<'_>) -> GrantBounds {
+    // A list that is there and empty lets nothing be granted.
+    let publish = table.value("publish").map(|_| table.list("publish"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")) }
+}
 
-    fn from_str(text: &str) -> Result<Self, NoGrant> {
-        if text.is_empty() {
-            return Err(NoGrant::Empty);
-        }
-        match text.strip_suffix('*').unwrap_or(text).contains('*') {
-            true => Err(NoGrant::StarWithin(text.to_owned())),
-            false => Ok(Self(text.to_owned())),
+/// Reports what a plugin of the file is granted beyond its tenant's ceiling.
+fn check_ceiling(tenant: &TenantConfig, sink: &Sink) {
+    for (name, plugin) in &tenant.plugins {
+        let beyond = tenant.settings.ceiling.beyond(&plugin.grants).told();
+        let place = plugin.handler_keys.iter().find(|(key, _)| *key == "grants");
+        if let (false, Some((_, span))) = (beyond.is_empty(), place) {
+            let message = format!("plugin `{name}` is granted more than its tenant's `ceiling`: {}", beyond.join(", "));
+            sink.report_as(Code::GrantCeiling, span.clone(), message, "grant less, or raise the ceiling");
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use wharf_catalog::{PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
-use wharf_event::{Code, Digest, PluginName, TenantName};
+use wharf_event::{Asks, Code, Digest, PluginName, TenantName};
 use wharf_gateway::{UploadNote, view::ReleaseState};
 use wharf_runtime::{ComponentError, Runtime, describe};
 
@@ -184,12 +184,13 @@ impl Registry {
         let looked = tokio::task::spawn_blocking(move || -> Result<_> {
             let wasm = components.read(&release)?;
             let described = describe(&wasm).and_then(|description| {
+                let asks = description.asks();
                 let world = description.world?;
-                Ok((world, description.imports))
+                Ok((world, description.imports, asks))
             });
-            Ok(described.map(|(world, imports)| (wasm, world, imports)))
+            Ok(described.map(|looked| (wasm, looked)))
         });
-        let (wasm, world, imports) = match looked.await?? {
+        let (wasm, (world, imports, asks)) = match looked.await?? {
             Ok(looked) => looked,
             Err(unfit) => return Ok(Err(unfit)),
         };
@@ -206,6 +207,7 @@ impl Registry {
             message: note.message,
             world: world.to_owned(),
             capabilities: capabilities.map(|import| import.interface).collect(),
+            asks: Asks { said: asks.said.of_plugin(&whose.1), ..asks },
         };
         self.record(whose, &object).await.map(Ok)
     }

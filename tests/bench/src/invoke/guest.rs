@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use wharf_capability::{AttemptContext, CommittedValues, Grants, KeyPage, ReadFailed};
-use wharf_delivery::{GrantsDocument, LimitsDocument, ReadKey, Verdict};
-use wharf_event::{BucketName, Event, EventBuilder, Position, TenantName};
+use wharf_capability::{AttemptContext, CommittedValues, KeyPage, ReadFailed};
+use wharf_delivery::{LimitsDocument, ReadKey, Verdict};
+use wharf_event::{BucketName, Event, EventBuilder, Grants, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Parts, Prepared, Release, Runtime, TransformRelease, Transformed};
 
 /// Attempts that are timed together.
@@ -98,7 +98,7 @@ impl Guest {
     }
 
     fn context(&self, event: &Event) -> Result<AttemptContext> {
-        let grants = GrantsDocument { publish: vec!["*".to_owned()], kv: vec![self.name.parse()?] };
+        let grants = Grants { publish: vec!["*".parse()?], kv: vec![self.name.parse()?] };
         Ok(AttemptContext {
             tenant: "bench".parse()?,
             plugin: self.name.parse()?,
@@ -106,7 +106,7 @@ impl Guest {
             event: event.clone(),
             received: event.clone(),
             config: Arc::new(BTreeMap::new()),
-            grants: Arc::new(Grants::new(&grants)),
+            grants: Arc::new(grants),
             values: Arc::new(NoValues),
             time: "2026-01-01T00:00:00Z".to_owned(),
         })

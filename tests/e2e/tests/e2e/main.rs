@@ -18,6 +18,7 @@ mod demo;
 mod doctor;
 mod formats;
 mod full_disk;
+mod grants;
 mod host;
 mod inputs;
 mod looking;

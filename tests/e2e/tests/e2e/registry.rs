@@ -33,11 +33,11 @@ fn upload(host: &Host, file: &str) -> String {
 /// A host with the plugin `made`, granted what the probe needs, and a rule for it.
 fn made(site: &Site) -> (Host, [String; 2]) {
     let host = site.start("serve");
-    let releases = [1, 2].map(|number| upload(&host, &variant(site, number)));
-    assert_eq!(run(&host, &["promote", "made", &releases[0][..20]]).0, 0);
     site.write("settings.json", r#"{"grants": {"kv": ["made"], "publish": ["probe.*"]}}"#);
     let settings = site.folder.path().join("settings.json").display().to_string();
     assert_eq!(run(&host, &["plugin", "set", "made", "--file", &settings]).0, 0);
+    let releases = [1, 2].map(|number| upload(&host, &variant(site, number)));
+    assert_eq!(run(&host, &["promote", "made", &releases[0][..20]]).0, 0);
     let rule = ["rules", "add", "made", "--pattern", r#"{"type": [{"prefix": "probe."}]}"#, "--target", "made"];
     assert_eq!(run(&host, &rule).0, 0);
     (host, releases)
@@ -105,12 +105,13 @@ fn a_plugin_is_uploaded_and_promoted_amid_events_and_is_the_same_after_a_kill() 
 fn a_canary_that_fails_is_rolled_back_by_itself_and_every_event_is_settled() {
     let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
     let host = site.start("serve");
-    let good = upload(&host, &guest("probe").display().to_string());
-    assert_eq!(run(&host, &["promote", "made"]).0, 0);
     // What only the other one reads: every second event fails at its first attempt.
-    site.write("settings.json", r#"{"config": {"retry_every": 2, "fail_every": 0, "after_ms": 1}}"#);
+    let settings = r#"{"config": {"retry_every": 2, "fail_every": 0, "after_ms": 1}, "grants": {"kv": ["made"], "publish": ["probe.*"]}}"#;
+    site.write("settings.json", settings);
     let settings = site.folder.path().join("settings.json").display().to_string();
     assert_eq!(run(&host, &["plugin", "set", "made", "--file", &settings]).0, 0);
+    let good = upload(&host, &guest("probe").display().to_string());
+    assert_eq!(run(&host, &["promote", "made"]).0, 0);
     let bad = upload(&host, &guest("flaky").display().to_string());
     let rule = ["rules", "add", "made", "--pattern", r#"{"type": ["order.placed"]}"#, "--target", "made"];
     assert_eq!(run(&host, &rule).0, 0);
@@ -166,7 +167,7 @@ fn what_is_no_plugin_is_told_by_its_code_and_leaves_nothing() {
         assert!(exit == 0 && code == "none" || exit == 10 && code.starts_with("component-"), "{n}: {exit} {code}");
     }
     let ready = host.get("/v1/tenants/acme/plugins/bad/releases").1;
-    let ready = ready.as_array().map_or(0, |all| all.iter().filter(|release| release["state"] == "ready").count());
+    let ready = ready.as_array().map_or(0, |all| all.iter().filter(|it| it["state"] == "needs-grant").count());
     assert_eq!(files(&site), ready, "only what is fit is kept");
     let zeros = "0".repeat(64);
     let (status, _, told) = host.put(&format!("/v1/tenants/acme/plugins/x/releases/{zeros}"), None, b"other bytes");

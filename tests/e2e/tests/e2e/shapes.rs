@@ -169,7 +169,7 @@ const TENANTS: [&str; 10] = [
 ];
 
 /// What is said of plugins of the API, from the first upload to the end.
-fn of_plugins(site: &Site) -> [String; 12] {
+fn of_plugins(site: &Site) -> [String; 15] {
     let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
     site.write("no.wasm", "no");
     site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
@@ -177,6 +177,9 @@ fn of_plugins(site: &Site) -> [String; 12] {
     [
         format!("plugin upload made {probe} --version 1 -m first"),
         format!("plugin upload made {}", file("no.wasm")),
+        "grant ls made".to_owned(),
+        "grant approve made --publish probe.* --kv made --kv prices:read".to_owned(),
+        "grant revoke made --kv prices".to_owned(),
         "promote made -m first".to_owned(),
         format!("plugin upload made {flaky}"),
         "promote made --canary 10% --for 10m --abort-on error_rate>2%".to_owned(),
@@ -288,7 +291,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
     for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site)) {
-        let groups = ["plugin ", "rules ", "tenant ", "bus "];
+        let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus "];
         let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
     }

@@ -97,10 +97,12 @@ pub(super) fn releases(all: &[ReleaseView], out: &mut Output) -> Result<Exit, Co
         let state = match release.state {
             ReleaseState::Ready => good("ready"),
             ReleaseState::Failed => bad("failed"),
+            ReleaseState::NeedsGrant => later("needs-grant"),
             other => later(word(other)),
         };
         let why = release.failure.as_ref().map(|failure| format!("{}: {}", failure.code, failure.detail));
-        let said = why.or(release.message.clone()).unwrap_or_default();
+        let waits = (!release.missing.is_empty()).then(|| format!("not granted: {}", release.missing.join(", ")));
+        let said = why.or(waits).or(release.message.clone()).unwrap_or_default();
         let version = release.version.clone().unwrap_or_default();
         [release.release.short(), state, release.at.clone(), version, release.bytes.to_string(), said]
     };
@@ -114,6 +116,7 @@ pub(super) fn word(state: ReleaseState) -> &'static str {
         ReleaseState::Uploaded => "uploaded",
         ReleaseState::Inspecting => "inspecting",
         ReleaseState::Compiling => "compiling",
+        ReleaseState::NeedsGrant => "needs-grant",
         ReleaseState::Ready => "ready",
         ReleaseState::Failed => "failed",
     }

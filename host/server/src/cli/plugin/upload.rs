@@ -15,7 +15,7 @@ use super::{
         input::unreadable,
         output::Output,
         session::Session,
-        words::{bad, good},
+        words::{bad, good, later},
     },
     Named, at, show,
 };
@@ -60,7 +60,7 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
         Err(error) => return Err(error.into()),
     };
     let progress = Progress::on_terminal();
-    while !matches!(view.state, ReleaseState::Ready | ReleaseState::Failed) {
+    while !matches!(view.state, ReleaseState::Ready | ReleaseState::NeedsGrant | ReleaseState::Failed) {
         progress.show(show::word(view.state));
         tokio::time::sleep(ASK_EVERY).await;
         view = session.client.get(&resource).await?;
@@ -70,6 +70,11 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
         out.document(&view)?;
     } else {
         match &view.failure {
+            None if !view.missing.is_empty() => {
+                let new = if view.new.is_empty() { &view.missing } else { &view.new };
+                out.line(&format!("{}  {plugin} {release}: new: {}", later("needs-grant"), new.join(", ")))?;
+                talk(&format!("`wharf grant approve {plugin}` grants it; until then it cannot be promoted"));
+            }
             None => out.line(&format!("{}  {plugin} {release}", good("ready")))?,
             Some(failure) => {
                 out.line(&format!("{}  {plugin} {release}: {}", bad("failed"), failure.detail))?;

@@ -1,0 +1,20 @@
+//! What is said where something is not granted: the line that grants it.
+//!
+//! Invariant: the line for `wharf.toml` holds what the plugin may use already, so pasting it takes nothing away. Whether the operator
+//! lets it be granted is not known here.
+
+use wharf_event::Grants;
+
+use crate::AttemptContext;
+
+impl AttemptContext {
+    /// How to grant this too.
+    pub(crate) fn grants_line(&self, more: &Grants) -> String {
+        let (plugin, all) = (&self.plugin, self.grants.with(more));
+        let options = more.publish.iter().map(|types| format!(" --publish '{types}'"));
+        let options: String = options.chain(more.kv.iter().map(|bucket| format!(" --kv {bucket}"))).collect();
+        format!(
+            "in wharf.toml: grants = {all} (or, where the plugin was uploaded: wharf grant approve {plugin}{options})"
+        )
+    }
+}

@@ -1,0 +1,178 @@
+//! What a release asks for: what it imports, and what it says of that.
+//!
+//! Invariant: what it does not say it asks for as a whole, and any grant of that kind meets it. Asking allows nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    grants::{GrantBounds, Grants},
+    limits::{NEEDS_BYTES_MAX, NEEDS_MAX},
+};
+
+/// The custom section in which a component says what it needs.
+pub const NEEDS_SECTION: &str = "wharf:needs";
+
+/// A text that does not say what a component needs.
+#[derive(Debug, thiserror::Error)]
+pub enum NeedsError {
+    /// It is too long.
+    #[error("it has more than {NEEDS_BYTES_MAX} bytes")]
+    TooLong,
+    /// It names too much.
+    #[error("it names more than {NEEDS_MAX} event types or buckets")]
+    TooMany,
+    /// It is not the JSON that it should be.
+    #[error("it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS]}}`: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What a release asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asks {
+    /// It imports what publishes.
+    pub publish: bool,
+    /// It imports key-value buckets.
+    pub kv: bool,
+    /// What it says of that.
+    #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
+    pub said: GrantBounds,
+}
+
+/// What is asked for and not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// What can be named.
+    pub said: Grants,
+    /// Kinds of which it does not say what is needed.
+    pub unsaid: Vec<&'static str>,
+}
+
+impl Missing {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.unsaid.is_empty()
+    }
+
+    /// Each of it in words.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let unsaid = self.unsaid.iter().map(|kind| match *kind {
+            "publish" => "publish (which types it does not say)".to_owned(),
+            kind => format!("{kind} (which buckets it does not say)"),
+        });
+        self.said.told().into_iter().chain(unsaid).collect()
+    }
+}
+
+impl Asks {
+    /// Whether it asks for nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What of it these grants do not meet.
+    #[must_use]
+    pub fn missing(&self, granted: &Grants) -> Missing {
+        self.beyond(granted, [!granted.publish.is_empty(), !granted.kv.is_empty()])
+    }
+
+    /// What of it another release does not ask for.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Missing {
+        self.beyond(&before.said.said(), [before.publish, before.kv])
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn all(&self) -> Missing {
+        self.missing(&Grants::default())
+    }
+
+    fn beyond(&self, there: &Grants, [publishes, stores]: [bool; 2]) -> Missing {
+        let kinds = [
+            ("publish", self.publish && self.said.publish.is_none() && !publishes),
+            ("kv", self.kv && self.said.kv.is_none() && !stores),
+        ];
+        let unsaid = kinds.into_iter().filter(|(_, is_missing)| *is_missing).map(|(kind, _)| kind).collect();
+        Missing { said: there.missing(&self.said.said()), unsaid }
+    }
+}
+
+/// What sections of a component say together: `text` has the content of one after that of the other, as linkers leave it.
+///
+/// # Errors
+/// When it is not what it should be.
+pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
+    if text.len() > NEEDS_BYTES_MAX {
+        return Err(NeedsError::TooLong);
+    }
+    let mut needs = GrantBounds::default();
+    for said in serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>() {
+        let said: GrantBounds = serde_json::from_value(said?.into())?;
+        let [publishes, stores] =
+            [needs.publish.is_some() || said.publish.is_some(), needs.kv.is_some() || said.kv.is_some()];
+        let Grants { publish, kv } = needs.said().with(&said.said());
+        needs = GrantBounds { publish: publishes.then_some(publish), kv: stores.then_some(kv) };
+    }
+    let Grants { publish, kv } = needs.said();
+    if publish.len() + kv.len() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(publish: bool, kv: bool, said: &str) -> Asks {
+        Asks { publish, kv, said: needs_from_json(said.as_bytes()).unwrap() }
+    }
+
+    fn grants(text: &str) -> Grants {
+        needs_from_json(text.as_bytes()).unwrap().said()
+    }
+
+    #[test]
+    fn what_is_not_said_is_met_by_any_grant_of_its_kind() {
+        let coarse = asks(true, true, "");
+        assert_eq!(
+            coarse.all().told(),
+            ["publish (which types it does not say)", "kv (which buckets it does not say)"]
+        );
+        assert_eq!(coarse.missing(&grants(r#"{"kv": ["b"]}"#)).unsaid, ["publish"]);
+        assert!(coarse.missing(&grants(r#"{"kv": ["b:read"], "publish": ["a"]}"#)).is_empty());
+        assert!(asks(false, false, "").is_nothing());
+    }
+
+    #[test]
+    fn what_is_said_is_asked_for_to_the_letter() {
+        let fine = asks(true, true, r#"{"publish": ["order.*"], "kv": ["orders", "prices:read"]}"#);
+        let granted = grants(r#"{"publish": ["order.created"], "kv": ["orders:read", "prices"]}"#);
+        assert_eq!(fine.missing(&granted).told(), ["publish order.*", "kv orders (write)"]);
+        assert!(asks(true, false, r#"{"publish": []}"#).all().is_empty(), "it says that it needs none");
+    }
+
+    #[test]
+    fn two_releases_are_told_apart_by_what_is_new() {
+        let before = asks(true, false, r#"{"publish": ["order.*"]}"#);
+        let after = asks(true, true, r#"{"publish": ["order.created", "paid"], "kv": ["orders"]}"#);
+        assert_eq!(after.since(&before).told(), ["publish paid", "kv orders (write)"]);
+        assert_eq!(asks(true, true, "").since(&before).unsaid, ["kv"]);
+        assert!(before.since(&before).is_empty());
+    }
+
+    #[test]
+    fn sections_are_read_together_and_have_bounds() {
+        let two = needs_from_json(br#"{"kv": ["a:read"]}{"kv": ["a"], "publish": []}"#).unwrap();
+        assert_eq!(serde_json::to_string(&two).unwrap(), r#"{"publish":[],"kv":["a"]}"#);
+        for wrong in ["[]", "{", r#"{"ai": []}"#, r#"{"kv": ["No"]}"#, r#"{"publish": ["*a"]}"#, r#"{"kv": "a"}"#] {
+            assert!(matches!(needs_from_json(wrong.as_bytes()), Err(NeedsError::Json(_))), "{wrong}");
+        }
+        let many: Vec<String> = (0..=NEEDS_MAX).map(|n| format!("b{n}")).collect();
+        let many = serde_json::to_vec(&serde_json::json!({ "kv": many })).unwrap();
+        assert!(matches!(needs_from_json(&many), Err(NeedsError::TooMany)));
+        assert!(matches!(needs_from_json(&vec![b' '; NEEDS_BYTES_MAX + 1]), Err(NeedsError::TooLong)));
+    }
+}

@@ -1,0 +1,113 @@
+//! `wharf grant`: what plugins may use.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use wharf_event::{BucketAccess, EventTypes, Grants, PluginName};
+use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
+
+use super::{
+    super::{
+        args::Global,
+        error::{CommandError, Exit},
+        output::Output,
+        session::Session,
+        words::strong,
+    },
+    Named, at, meant,
+};
+use crate::client::{ClientError, Resource};
+
+/// `wharf grant`.
+#[derive(Debug, Subcommand)]
+pub enum GrantCommand {
+    /// Show what a plugin is granted, and which of its releases wait for more
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf grant ls triage")]
+    Ls(Named),
+    /// Grant what the newest release asks for that waits, or what is named
+    #[command(after_help = "Example:\n  wharf grant approve triage\n  \
+        wharf grant approve triage --publish 'triage.*' --kv triage --kv prices:read")]
+    Approve(ApproveArgs),
+    /// Take grants back; it holds for every attempt that begins from then on
+    #[command(after_help = "Example:\n  wharf grant revoke triage --kv prices")]
+    Revoke(RevokeArgs),
+}
+
+/// `wharf grant approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The plugin
+    plugin: PluginName,
+    /// What this release asks for; it may be written as its digest begins
+    release: Option<String>,
+    /// Event types that it may publish; a `*` at the end stands for anything
+    #[arg(long, value_name = "TYPES")]
+    publish: Vec<EventTypes>,
+    /// A bucket that it may open; with `:read` behind its name it is only read
+    #[arg(long, value_name = "BUCKET")]
+    kv: Vec<BucketAccess>,
+}
+
+/// `wharf grant revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The plugin
+    plugin: PluginName,
+    /// Event types: every grant goes that is within
+    #[arg(long, value_name = "TYPES", required_unless_present = "kv")]
+    publish: Vec<EventTypes>,
+    /// A bucket
+    #[arg(long, value_name = "BUCKET", required_unless_present = "publish")]
+    kv: Vec<BucketAccess>,
+}
+
+/// Does what was said of grants.
+pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    let detail: GrantsDetail = match command {
+        GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv }) => {
+            let release = match release {
+                None => None,
+                Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
+            };
+            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv }).await?
+        }
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv }).await?
+        }
+    };
+    show(&detail, out)
+}
+
+fn of(session: &Session, plugin: &PluginName) -> Resource {
+    at(session, plugin).at("grants")
+}
+
+async fn say(session: &Session, resource: Resource, wish: &impl Serialize) -> Result<GrantsDetail, ClientError> {
+    let body = serde_json::to_vec(wish).map_err(ClientError::NotUnderstood)?;
+    session.client.post(&resource, "application/json", body).await
+}
+
+fn show(detail: &GrantsDetail, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(detail)?;
+        return Ok(Exit::Success);
+    }
+    let GrantsDetail { plugin, granted, ceiling, waiting, .. } = detail;
+    let told = granted.told();
+    let held = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
+    out.line(&format!("{}  granted: {held}", strong(plugin.as_str())))?;
+    if !ceiling.is_open() {
+        let most = ceiling.said().told();
+        let most = if most.is_empty() { "nothing".to_owned() } else { most.join(", ") };
+        out.line(&format!("at most   {most}"))?;
+    }
+    for WaitingView { release, version, missing, new, .. } in waiting {
+        let version = version.as_deref().map_or_else(String::new, |version| format!(" {version}"));
+        out.line(&format!("waiting   {}{version}  for {}", release.short(), missing.join(", ")))?;
+        if !new.is_empty() && new != missing {
+            out.line(&format!("          new: {}", new.join(", ")))?;
+        }
+    }
+    Ok(Exit::Success)
+}
