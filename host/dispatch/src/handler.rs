@@ -24,13 +24,20 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Sandboxed {
     runtime: Arc<Runtime>,
     release: Release,
+    needs: GrantBounds,
 }
 
 impl Sandboxed {
     /// Calls `release` in fresh instances of `runtime`.
     #[must_use]
     pub fn new(runtime: Arc<Runtime>, release: Release) -> Self {
-        Self { runtime, release }
+        Self { runtime, release, needs: GrantBounds::default() }
+    }
+
+    /// The same, which says that it needs this.
+    #[must_use]
+    pub fn needing(self, needs: GrantBounds) -> Self {
+        Self { needs, ..self }
     }
 }
 
@@ -40,7 +47,7 @@ impl Handler for Sandboxed {
     }
 
     fn needs(&self) -> GrantBounds {
-        self.release.needs().clone()
+        self.needs.clone()
     }
 
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {

@@ -11,7 +11,7 @@ use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{LimitsDocument, PluginDocument};
 use wharf_event::{Digest, Grants, PluginName};
 
-use crate::{handler::Handler, rules::Origin, transform::Transform};
+use crate::{handler::Handler, registering::PluginError, rules::Origin, transform::Transform};
 
 /// Something that is ready to be called.
 #[derive(Clone)]
@@ -84,16 +84,23 @@ impl Plugin {
         }
     }
 
-    /// A plugin that is a control object. None when a release of its channels is missing on the shelf, or is no handler.
+    /// A plugin that is a control object.
+    ///
+    /// # Errors
+    /// When a release of its channels is missing on the shelf, or is no handler.
     pub(crate) fn of_object(
         name: &PluginName,
         from: &PluginObject,
         channels: &Channels,
         shelf: &Shelf,
-    ) -> Result<Self, Digest> {
+    ) -> Result<Self, PluginError> {
         let mut handlers = HashMap::new();
         for release in channels.releases() {
-            let Some(Callable::Handler(handler)) = shelf.get(&release) else { return Err(release) };
+            let handler = match shelf.get(&release) {
+                Some(Callable::Handler(handler)) => handler,
+                Some(Callable::Transform(_)) => return Err(PluginError::Kind(release)),
+                None => return Err(PluginError::Release(release)),
+            };
             let grants = Arc::new(handler.needs().of_plugin(name).within(&from.grants));
             handlers.insert(release, (handler, grants));
         }

@@ -27,6 +27,9 @@ pub enum PluginError {
     /// A release that its channels name is not ready.
     #[error("its release {0} is not ready")]
     Release(Digest),
+    /// A release beside the stable one is no handler.
+    #[error("its release {0} is a transform and the stable one a handler, which cannot share the events of one rule")]
+    Kind(Digest),
     /// A transform has one release at a time.
     #[error("it is a transform, which has one release at a time: promote the other one")]
     TransformChannels,
@@ -40,7 +43,8 @@ impl PluginError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Document(_) | Self::TransformChannels => Code::PluginInvalid,
+            Self::Document(_) => Code::PluginInvalid,
+            Self::Kind(_) | Self::TransformChannels => Code::ChannelInvalid,
             Self::OfFile => Code::PluginOfFile,
             Self::Release(_) => Code::ReleaseUnready,
             Self::InUse(_) => Code::PluginInUse,
@@ -108,9 +112,6 @@ fn ready(
             let step = Step::new((name.clone(), stable), transform, document.limits, Origin::Object);
             Ok((None, Some(step)))
         }
-        Callable::Handler(_) => {
-            let plugin = Plugin::of_object(name, document, channels, shelf).map_err(PluginError::Release)?;
-            Ok((Some(plugin), None))
-        }
+        Callable::Handler(_) => Ok((Some(Plugin::of_object(name, document, channels, shelf)?), None)),
     }
 }

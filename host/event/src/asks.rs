@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     grants::{GrantBounds, Grants},
     limits::{NEEDS_BYTES_MAX, NEEDS_MAX},
+    names::PluginName,
 };
 
 /// The custom section in which a component says what it needs.
@@ -72,6 +73,12 @@ impl Asks {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The same of a plugin of this name, whose own bucket is `default` to it.
+    #[must_use]
+    pub fn of_plugin(self, plugin: &PluginName) -> Self {
+        Self { said: self.said.of_plugin(plugin), ..self }
     }
 
     /// What of it these grants do not meet.

@@ -40,9 +40,9 @@ pub mod view;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake, KeyValue,
-    Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut, RuleRef,
-    Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote, Usage, UsageBy, UsageQuery,
+    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
+    KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
+    RuleRef, Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote, Usage, UsageBy, UsageQuery,
 };
 pub use problem::{Mistake, Problem};
 pub use serve::{ServeOptions, serve};

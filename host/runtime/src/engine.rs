@@ -11,7 +11,7 @@ use wasmtime::{
 };
 use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, link};
 use wharf_event::Digest;
-use wharf_inspect::{ComponentError, Kind, check, needs};
+use wharf_inspect::{ComponentError, Kind, check};
 
 use crate::{
     cache::{ArtifactCache, CacheCounts},
@@ -100,7 +100,7 @@ impl Runtime {
     /// When the component is none, is of the wrong world, or imports what this host does not offer
     /// or a transform may not have.
     pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, ComponentError> {
-        let (kind, needs) = (check(wasm)?, needs(wasm)?);
+        let kind = check(wasm)?;
         let digest = Digest::of(wasm);
         let component = self.compiled(&digest, wasm)?;
         let instance = self
@@ -110,8 +110,7 @@ impl Runtime {
         let wrong = |error: wasmtime::Error| ComponentError::World { problem: format!("{error:#}") };
         Ok(match kind {
             Kind::Handler => {
-                let handler = Arc::new(EventHandlerPre::new(instance).map_err(wrong)?);
-                Prepared::Handler(Release::new(digest, needs, handler))
+                Prepared::Handler(Release::new(digest, Arc::new(EventHandlerPre::new(instance).map_err(wrong)?)))
             }
             Kind::Transform => {
                 let transform = EventTransformPre::new(instance).map_err(wrong)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre};
-use wharf_event::{Digest, GrantBounds};
+use wharf_event::Digest;
 
 /// A release of either kind, as the component's exports say.
 pub enum Prepared {
@@ -28,19 +28,12 @@ impl Prepared {
 #[derive(Clone)]
 pub struct Release {
     digest: Digest,
-    needs: Arc<GrantBounds>,
     pub(crate) handler: Arc<EventHandlerPre<Attempt>>,
 }
 
 impl Release {
-    pub(crate) fn new(digest: Digest, needs: GrantBounds, handler: Arc<EventHandlerPre<Attempt>>) -> Self {
-        Self { digest, needs: Arc::new(needs), handler }
-    }
-
-    /// What the component says that it needs: it gets no more of that.
-    #[must_use]
-    pub fn needs(&self) -> &GrantBounds {
-        &self.needs
+    pub(crate) fn new(digest: Digest, handler: Arc<EventHandlerPre<Attempt>>) -> Self {
+        Self { digest, handler }
     }
 
     /// SHA-256 of the component.

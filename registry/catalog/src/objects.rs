@@ -44,7 +44,7 @@ pub struct ReleaseObject {
     pub world: String,
     /// The capabilities that it imports.
     pub capabilities: Vec<String>,
-    /// What it asks for. (One that was recorded before this could be said asks for nothing, and has what is granted.)
+    /// What it asks for, in its own words: its own bucket is `default` there. (One that was recorded before this could be said asks for nothing, and has what is granted.)
     #[serde(default, skip_serializing_if = "Asks::is_nothing")]
     pub asks: Asks,
 }

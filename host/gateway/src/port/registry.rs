@@ -84,7 +84,7 @@ pub trait Registry: Clone + Send + Sync + 'static {
     /// One release.
     fn release(&self, of: ReleaseRef) -> impl Future<Output = Result<ReleaseView, Refusal>> + Send;
 
-    /// Takes a release's component. Of one that is known nothing is read. It answers when the bytes are durable; whether they can run is found
+    /// Takes a release's component. Of one that the tenant sent before nothing is read. It answers when the bytes are durable; whether they can run is found
     /// out behind that.
     fn upload(
         &self,

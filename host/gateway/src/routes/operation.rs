@@ -8,7 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants, usage,
+    dead_letters, events, grants, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants,
+    usage,
 };
 
 /// What a route does.

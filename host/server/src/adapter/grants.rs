@@ -94,7 +94,9 @@ impl HostAdapter {
         let name = ObjectName::of_release(&of.plugin, &release);
         let read = |state: &_| Object::get(state, &of.tenant, ObjectKind::Release, &name);
         let object = was_read(self.dispatcher.read(read).await)?;
-        object.map(|object| serde_json::from_slice(&object.document)).transpose().map_err(|error| damaged(&error))
+        let recorded = object.map(|object| serde_json::from_slice::<ReleaseObject>(&object.document)).transpose();
+        let recorded = recorded.map_err(|error| damaged(&error))?;
+        Ok(recorded.map(|release| ReleaseObject { asks: release.asks.of_plugin(&of.plugin), ..release }))
     }
 
     /// What a release asks for beside what is `named`: this one, or the newest that waits.

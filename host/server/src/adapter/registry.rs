@@ -333,7 +333,16 @@ impl HostAdapter {
         Ok(found.filter(|found| !is_recorded(found.state) || self.registry.components.size(&of.release).is_some()))
     }
 
-    /// Takes the bytes of a release, unless they are here, and begins to make it ready.
+    /// Whether the tenant sent these bytes before. That others did says nothing: whoever knows a digest need not have the component.
+    async fn has_sent(&self, of: &ReleaseRef) -> Result<bool, Refusal> {
+        if self.registry.components.size(&of.release).is_none() {
+            return Ok(false);
+        }
+        let own = self.registry.objects(&of.of.tenant, ObjectKind::Release).await.map_err(|error| broken(&error))?;
+        Ok(own.iter().filter_map(|release| release.name.release()).any(|(_, release)| release == of.release))
+    }
+
+    /// Takes the bytes of a release, unless the tenant sent them before, and begins to make it ready.
     async fn received(
         &self,
         of: ReleaseRef,
@@ -343,7 +352,7 @@ impl HostAdapter {
         let _place = self.registry.uploads.try_acquire().map_err(|_| {
             Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
         })?;
-        if self.registry.components.size(&of.release).is_none() {
+        if !self.has_sent(&of).await? {
             // The reserve of the disk is not for this.
             let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
             self.registry.components.receive(of.release, bytes).await.map_err(not_kept)?;

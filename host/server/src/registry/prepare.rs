@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use wharf_catalog::{PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
-use wharf_event::{Asks, Code, Digest, PluginName, TenantName};
+use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::{UploadNote, view::ReleaseState};
 use wharf_runtime::{ComponentError, Runtime, describe};
 
@@ -207,7 +207,7 @@ impl Registry {
             message: note.message,
             world: world.to_owned(),
             capabilities: capabilities.map(|import| import.interface).collect(),
-            asks: Asks { said: asks.said.of_plugin(&whose.1), ..asks },
+            asks,
         };
         self.record(whose, &object).await.map(Ok)
     }
@@ -277,7 +277,9 @@ impl Registry {
             if let Some((of, release)) = object.name.release()
                 && of == *plugin
             {
-                releases.push((object.name, release, serde_json::from_slice(&object.document)?));
+                let mut recorded: ReleaseObject = serde_json::from_slice(&object.document)?;
+                recorded.asks = recorded.asks.of_plugin(plugin);
+                releases.push((object.name, release, recorded));
             }
         }
         Ok(releases)

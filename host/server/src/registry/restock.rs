@@ -11,7 +11,8 @@ use bytes::Bytes;
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
 use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedTransform};
-use wharf_event::{Digest, TenantName};
+use wharf_event::{Digest, GrantBounds, TenantName};
+use wharf_inspect::needs;
 use wharf_runtime::{Prepared, Runtime};
 
 use super::Registry;
@@ -60,11 +61,13 @@ impl Registry {
             return Ok(());
         }
         let (components, runtime) = (Arc::clone(&self.components), Arc::clone(&self.runtime));
-        let prepared = tokio::task::spawn_blocking(move || -> Result<Prepared> {
+        let prepared = tokio::task::spawn_blocking(move || -> Result<_> {
             let wasm = components.read(&release).with_context(|| format!("the component {release} cannot be read"))?;
-            runtime.prepare(&wasm).with_context(|| format!("the component {release} cannot be run"))
+            let unfit = || format!("the component {release} cannot be run");
+            Ok((runtime.prepare(&wasm).with_context(unfit)?, needs(&wasm).with_context(unfit)?))
         });
-        let callable = callable(&self.runtime, prepared.await??);
+        let (prepared, needs) = prepared.await??;
+        let callable = callable(&self.runtime, prepared, needs);
         self.dispatcher.shelf().put(release, callable);
         Ok(())
     }
@@ -127,10 +130,11 @@ impl Registry {
     }
 }
 
-fn callable(runtime: &Arc<Runtime>, prepared: Prepared) -> Callable {
+/// A release that says that it needs this, which stands in its component and in its record.
+fn callable(runtime: &Arc<Runtime>, prepared: Prepared, needs: GrantBounds) -> Callable {
     let runtime = Arc::clone(runtime);
     match prepared {
-        Prepared::Handler(release) => Callable::Handler(Arc::new(Sandboxed::new(runtime, release))),
+        Prepared::Handler(release) => Callable::Handler(Arc::new(Sandboxed::new(runtime, release).needing(needs))),
         Prepared::Transform(release) => Callable::Transform(Arc::new(SandboxedTransform::new(runtime, release))),
     }
 }

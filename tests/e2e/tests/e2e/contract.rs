@@ -25,10 +25,10 @@ fn what_was_not_granted_is_denied_with_the_line_that_grants_it() {
     host.send("a", "probe.ungranted");
     host.settled("acme");
     let error = host.dead("dead")[0]["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("grants = { publish = [\"elsewhere.event\"] }"), "{error}");
+    assert!(error.contains("grants = { publish = [\"probe.*\", \"elsewhere.event\"], kv = [\"probe\"] }"), "{error}");
     host.send("b", "probe.other-bucket");
     host.settled("acme");
-    host.wait_for_log("grants = { kv = [\\\"not-mine\\\"] }");
+    host.wait_for_log("grants = { publish = [\\\"probe.*\\\"], kv = [\\\"probe\\\", \\\"not-mine\\\"] }");
     assert_eq!(host.get("/v1/tenants/acme/kv/not-mine").0, 404);
 }
 

@@ -175,3 +175,42 @@ fn what_is_no_plugin_is_told_by_its_code_and_leaves_nothing() {
     assert_eq!(files(&site), ready);
     assert_eq!(host.stop(), Some(0));
 }
+
+#[test]
+fn a_digest_alone_gives_nobody_the_component_of_another_tenant() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n[tenants.north]\n");
+    let host = site.start("serve");
+    let (exit, release) = run(&host, &["plugin", "upload", "made", &guest("probe").display().to_string()]);
+    assert_eq!(exit, 0, "{release}");
+    let hex = release["release"].as_str().unwrap().trim_start_matches("sha256:");
+    let of = |tenant: &str, plugin: &str| format!("/v1/tenants/{tenant}/plugins/{plugin}/releases/{hex}");
+    let (status, _, told) = host.put(&of("north", "stolen"), None, b"other bytes");
+    assert_eq!((status, told["code"].as_str()), (422, Some("release-mismatch")), "it has the digest only");
+    assert_eq!(host.get(&of("north", "stolen")).0, 404);
+    assert_eq!(files(&site), 1, "what the other tenant has stays");
+    let (status, ..) = host.put(&of("north", "own"), None, std::fs::read(guest("probe")).unwrap());
+    assert_eq!(status, 202);
+    // What a tenant has sent it need not send again, whatever the plugin.
+    assert_eq!(host.put(&of("acme", "made"), None, b"").0, 200);
+    assert_eq!(host.put(&of("acme", "other"), None, b"").0, 202);
+    let (exit, other) = run(&host, &["plugin", "upload", "other", &guest("probe").display().to_string()]);
+    assert_eq!((exit, &other["bytes"]), (0, &release["bytes"]), "{other}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_transform_is_not_tried_out_beside_a_handler_and_the_reason_says_so() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
+    let (host, _) = made(&site);
+    let (exit, transform) = run(&host, &["plugin", "upload", "made", &guest("transform-probe").display().to_string()]);
+    assert_eq!((exit, transform["state"].as_str()), (0, Some("ready")), "{transform}");
+    let release = format!("{}/promote", PLUGIN);
+    let promotion = json!({ "release": transform["release"], "canary": { "share": "10%" } }).to_string();
+    let (status, told) = host.post(&release, "application/json", promotion);
+    assert_eq!((status, &told["code"]), (409, &json!("channel-invalid")), "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("is a transform"), "{told}");
+    let (status, told) =
+        host.post(&release, "application/json", json!({ "release": transform["release"] }).to_string());
+    assert_eq!((status, &told["code"]), (409, &json!("plugin-in-use")), "{told}");
+    assert_eq!(host.stop(), Some(0));
+}
