@@ -18,7 +18,6 @@ mod draft;
 mod erasing;
 mod figures;
 mod handler;
-mod histogram;
 mod inputs;
 mod judging;
 mod lane;
@@ -46,6 +45,8 @@ mod trials;
 mod values;
 mod watched;
 mod writer;
+
+use wharf_runtime::histogram;
 
 pub use archive::{Archive, ArchiveError, Item};
 pub use clock::{Clock, FrameClock, Step, rfc3339};

@@ -3,8 +3,8 @@
 //! An artifact is machine code: whoever writes one owns the process. So each carries a keyed MAC under a secret of this
 //! data folder, checked over the bytes of the very file that is then loaded; anything else is compiled again and reported. The name
 //! holds the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major.
-//! An artifact is written once and never changed; beyond a bound the oldest go. Nothing here is needed: the cache may be deleted
-//! at any time.
+//! An artifact is written once and its bytes never change; its file's time says when it was loaded last, and beyond a bound those
+//! go that were loaded longest ago. Nothing here is needed: the cache may be deleted at any time.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,10 @@ use std::{
 };
 
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
-use rustix::mm::{Advice, madvise};
+use rustix::{
+    fs::{Timespec, Timestamps, UTIME_NOW, futimens},
+    mm::{Advice, madvise},
+};
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
 
@@ -95,6 +98,11 @@ impl ArtifactCache {
         loaded
     }
 
+    /// Whether an artifact of that component is there. Whether it is ours shows when it is loaded.
+    pub(crate) fn has(&self, engine: &Engine, digest: &Digest) -> bool {
+        self.folder.exists(name(engine, digest))
+    }
+
     /// Counts so many artifacts as not there.
     pub(crate) fn missed(&self, count: usize) {
         self.asked.misses.fetch_add(count as u64, Ordering::Relaxed);
@@ -121,7 +129,10 @@ impl ArtifactCache {
         // who changes it nevertheless is its owner, who can read the secret and sign what he likes.
         #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
         let loaded = unsafe { Component::deserialize_file(engine, same) };
-        let loaded = loaded.inspect(let_go);
+        let loaded = loaded.inspect(|component| {
+            let_go(component);
+            touch(&file);
+        });
         loaded.inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}")).ok()
     }
 
@@ -167,6 +178,14 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
 }
 
+/// Says on the file that it was used now.
+fn touch(file: &File) {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    if let Err(error) = futimens(file, &Timestamps { last_access: now, last_modification: now }) {
+        tracing::debug!("when an artifact was loaded is not kept: {error}");
+    }
+}
+
 /// Lets the pages of a mapped artifact go until they are run: reading the file put all of them into memory.
 fn let_go(component: &Component) {
     let image = component.image_range();
@@ -180,7 +199,7 @@ fn let_go(component: &Component) {
     }
 }
 
-/// Removes the oldest artifacts, but never `newest`, until those that are left have no more bytes than they may.
+/// Removes the artifacts that were loaded longest ago, but never `newest`, until those that are left have no more bytes than they may.
 fn evict(folder: &Dir, newest: &str, bytes_max: u64) -> io::Result<()> {
     let (mut kept, mut bytes) = (BTreeSet::new(), 0);
     for entry in folder.entries()? {

@@ -1,24 +1,22 @@
 //! The engine: its settings, the thread that ticks its epochs, and the way from bytes to a release.
 
-use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
-use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre, link};
+use wasmtime::{Engine, component::Linker};
+use wharf_capability::link;
+use wharf_delivery::Failure;
 use wharf_event::Digest;
 use wharf_inspect::{ComponentError, Kind, check};
 
 use crate::{
     cache::{ArtifactCache, CacheCounts},
-    compiling::{Compile, load},
+    compiling::Compile,
     limits::EPOCH_MS,
-    release::{Prepared, Release, TransformRelease},
+    loader::{ComponentFiles, Loader},
+    release::Prepared,
+    residency::LoadedFigures,
     settings::{Reset, config},
+    slot::{InUse, Linked, Slot},
 };
 
 /// The engine could not be made.
@@ -34,12 +32,7 @@ pub enum RuntimeError {
 
 /// Makes releases out of components and calls them.
 pub struct Runtime {
-    engine: Engine,
-    linker: Linker<Attempt>,
-    cache: OnceLock<ArtifactCache>,
-    /// What was compiled before there was a cache.
-    early: Mutex<Vec<(Digest, Vec<u8>)>>,
-    compiler: OnceLock<Box<dyn Compile>>,
+    loader: Arc<Loader>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
@@ -68,90 +61,95 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        Ok(Self {
-            engine,
-            linker,
-            cache: OnceLock::new(),
-            early: Mutex::default(),
-            compiler: OnceLock::new(),
-            _ticking: ticking,
-        })
+        Ok(Self { loader: Arc::new(Loader::new(engine, linker)), _ticking: ticking })
     }
 
     /// Keeps compiled artifacts in `cache`, those that were compiled already too.
     pub fn use_cache(&self, cache: ArtifactCache) {
-        let early = std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner));
-        early.iter().for_each(|(digest, artifact)| cache.keep(&self.engine, digest, artifact));
-        cache.missed(early.len());
-        // A host has one cache; a second one would have nothing to add.
-        let _ = self.cache.set(cache);
+        self.loader.use_cache(cache);
     }
 
     /// Lets `compiler` make the artifacts; without one this process makes them.
     pub fn compile_by(&self, compiler: Box<dyn Compile>) {
         // A host has one; a second would do the same.
-        let _ = self.compiler.set(compiler);
+        let _ = self.loader.compiler.set(compiler);
     }
 
-    /// Checks a component, compiles it or takes the artifact from the cache, and resolves its imports. It uses all cores
-    /// for up to seconds: never call it on a thread that others wait for.
+    /// Lets releases whose artifact was lost be compiled again from these.
+    pub fn recompile_from(&self, files: Box<dyn ComponentFiles>) {
+        // A host has one folder of them.
+        let _ = self.loader.files.set(files);
+    }
+
+    /// From now on so many bytes of compiled code may be in memory, of so many releases: beyond that the code of those goes that were idle
+    /// longest, until it is needed again. Without a call there is no bound.
+    pub fn bound_loaded(&self, bytes_max: u64, releases_max: u64) {
+        self.loader.residency.bound(bytes_max, releases_max);
+    }
+
+    /// Checks a component, compiles it or takes the artifact from the cache, and resolves its imports. Its code is in memory then. It
+    /// takes up to seconds: never call it on a thread that others wait for.
     ///
     /// # Errors
     /// When the component is none, is of the wrong world, or imports what this host does not offer
     /// or a transform may not have.
     pub fn prepare(&self, wasm: &[u8]) -> Result<Prepared, ComponentError> {
         let kind = check(wasm)?;
+        self.made(kind, Digest::of(wasm), wasm)
+    }
+
+    /// The same of a component whose code is not needed yet: where its artifact is in the cache, which has only those of components that
+    /// were found fit, it stays there until it is.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn prepare_idle(&self, wasm: &[u8]) -> Result<Prepared, ComponentError> {
+        let kind = check(wasm)?;
         let digest = Digest::of(wasm);
-        let component = self.compiled(&digest, wasm)?;
-        let instance = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| ComponentError::Import { problem: format!("{error:#}") })?;
-        let wrong = |error: wasmtime::Error| ComponentError::World { problem: format!("{error:#}") };
-        Ok(match kind {
-            Kind::Handler => {
-                Prepared::Handler(Release::new(digest, Arc::new(EventHandlerPre::new(instance).map_err(wrong)?)))
-            }
-            Kind::Transform => {
-                let transform = EventTransformPre::new(instance).map_err(wrong)?;
-                Prepared::Transform(TransformRelease::new(digest, Arc::new(transform)))
-            }
-        })
+        self.at_hand(kind, digest).map_or_else(|| self.made(kind, digest, wasm), Ok)
+    }
+
+    /// A release of a component that this host made ready before, if its artifact is in the cache. Its code is not in memory.
+    #[must_use]
+    pub fn at_hand(&self, kind: Kind, digest: Digest) -> Option<Prepared> {
+        let cache = self.loader.cache.get()?;
+        cache.has(&self.loader.engine, &digest).then(|| Prepared::unloaded(kind, digest))
+    }
+
+    fn made(&self, kind: Kind, digest: Digest, wasm: &[u8]) -> Result<Prepared, ComponentError> {
+        let release = Prepared::unloaded(kind, digest);
+        match &release {
+            Prepared::Handler(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
+            Prepared::Transform(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
+        }
+        Ok(release)
+    }
+
+    /// The code of a release, for an attempt.
+    ///
+    /// # Errors
+    /// When it is lost and cannot be made again.
+    pub(crate) async fn code<P: Linked>(&self, slot: &Arc<Slot<P>>) -> Result<InUse<P>, Failure> {
+        match slot.get() {
+            Some(code) => Ok(code),
+            None => self.loader.fetch(slot).await,
+        }
     }
 
     /// What look-ups in the cache of compiled artifacts came to.
     #[must_use]
     pub fn cache_counts(&self) -> CacheCounts {
-        self.cache.get().map_or_else(CacheCounts::default, ArtifactCache::counts)
+        self.loader.cache.get().map_or_else(CacheCounts::default, ArtifactCache::counts)
     }
 
-    fn compiled(&self, digest: &Digest, wasm: &[u8]) -> Result<Component, ComponentError> {
-        if let Some(component) = self.cache.get().and_then(|cache| cache.load(&self.engine, digest)) {
-            return Ok(component);
-        }
-        let artifact = match self.compiler.get() {
-            Some(compiler) => compiler.compile(wasm)?,
-            None => self
-                .engine
-                .precompile_component(wasm)
-                .map_err(|error| ComponentError::Invalid { problem: format!("{error:#}") })?,
-        };
-        let component = match self.cache.get() {
-            Some(cache) => {
-                cache.keep(&self.engine, digest, &artifact);
-                // Mapped from its file it takes less memory.
-                cache.load(&self.engine, digest)
-            }
-            None => {
-                self.early.lock().unwrap_or_else(PoisonError::into_inner).push((*digest, artifact.clone()));
-                None
-            }
-        };
-        component.map_or_else(|| load(&self.engine, &artifact), Ok)
+    /// What is in memory of the releases' code.
+    #[must_use]
+    pub fn loaded(&self) -> LoadedFigures {
+        self.loader.residency.figures()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.loader.engine
     }
 }
 
@@ -173,6 +171,7 @@ fn tick(engine: &Engine) -> std::io::Result<std::sync::mpsc::Sender<()>> {
 
 #[cfg(test)]
 mod tests {
+    use wharf_capability::Attempt;
     use wharf_inspect::OFFERS;
 
     use super::*;

@@ -48,9 +48,22 @@ pub struct Report {
     pub details: Details,
 }
 
+impl Report {
+    /// Of an attempt for which nothing was called.
+    fn unstarted(failure: Failure) -> Self {
+        let ending = Ending::Verdict(Verdict::Failed(failure));
+        Self { ending, effects: Effects::default(), duration: Duration::ZERO, details: Details::default() }
+    }
+}
+
 impl Runtime {
-    /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it.
+    /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it. Waiting until its
+    /// code is in memory is none of the attempt's time.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
+        let handler = match self.code(&release.slot).await {
+            Ok(handler) => handler,
+            Err(failure) => return Report::unstarted(failure),
+        };
         let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
         let (event, event_bytes) = (to_guest(&context.event), context.event.size());
         let delivery = types::Delivery {
@@ -63,7 +76,7 @@ impl Runtime {
         let (began, meter) = (Instant::now(), CpuMeter::default());
         let mut store = self.store(context, limits, meter.clone());
         let call = async {
-            let instance = release.handler.instantiate_async(&mut store).await?;
+            let instance = handler.instantiate_async(&mut store).await?;
             instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));

@@ -1,5 +1,7 @@
 //! The bounds of the engine, each with its unit.
 
+use std::time::Duration;
+
 /// What the limits of a plugin may be set to at most.
 pub use wharf_capability::limits as most;
 
@@ -9,8 +11,17 @@ pub use wharf_inspect::limits::{
     TABLES_MAX as TABLES_PER_COMPONENT,
 };
 
-/// Bytes of compiled artifacts in the cache; beyond that the oldest go.
+/// Bytes of compiled artifacts in the cache; beyond that those go that were loaded longest ago.
 pub const CACHE_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes of compiled code that may be in memory, unless the operator says otherwise.
+pub const LOADED_BYTES: u64 = 256 << 20;
+
+/// Artifacts that are loaded at a time, each on a thread of its own.
+pub const LOADS_AT_A_TIME: usize = 4;
+
+/// How long attempts of a release fail at once that could not be loaded, before that is tried again.
+pub const UNLOADABLE_FOR: Duration = Duration::from_secs(30);
 
 /// Attempts at a time, over all plugins. The pool below has a slot for each.
 pub const ATTEMPTS_AT_A_TIME: u32 = 256;

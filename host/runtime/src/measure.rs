@@ -33,12 +33,13 @@ impl Runtime {
     pub async fn parts(&self, release: &Release, invocation: Invocation) -> wasmtime::Result<Parts> {
         let (event, delivery) = arguments(&invocation);
         let meter = CpuMeter::default();
+        let handler = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
         let began = thread_cpu();
         let mut store = self.store(invocation.context, invocation.limits, meter.clone());
         let made = thread_cpu();
         let (instantiated, called) = Metered::new(
             async {
-                let instance = release.handler.instantiate_async(&mut store).await?;
+                let instance = handler.instantiate_async(&mut store).await?;
                 let instantiated = thread_cpu();
                 agreed(instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await?)?;
                 Ok::<_, wasmtime::Error>((instantiated, thread_cpu()))
@@ -63,10 +64,11 @@ impl Runtime {
     pub async fn warm(&self, release: &Release, invocation: Invocation, calls: u32) -> wasmtime::Result<Duration> {
         let (event, delivery) = arguments(&invocation);
         let meter = CpuMeter::default();
+        let handler = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
         let mut store = self.store(invocation.context, invocation.limits, meter.clone());
         Metered::new(
             async {
-                let instance = release.handler.instantiate_async(&mut store).await?;
+                let instance = handler.instantiate_async(&mut store).await?;
                 let handler = instance.wharf_plugin_handler();
                 agreed(handler.call_handle(&mut store, &event, &delivery).await?)?;
                 let began = thread_cpu();

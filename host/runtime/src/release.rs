@@ -1,9 +1,14 @@
 //! A release: a component that was checked, compiled and linked, under the digest of its bytes.
+//!
+//! Whether its code is in memory at a moment is nobody's business but the runtime's.
 
 use std::sync::Arc;
 
 use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre};
 use wharf_event::Digest;
+use wharf_inspect::Kind;
+
+use crate::slot::Slot;
 
 /// A release of either kind, as the component's exports say.
 pub enum Prepared {
@@ -14,6 +19,14 @@ pub enum Prepared {
 }
 
 impl Prepared {
+    /// A release whose code is not in memory.
+    pub(crate) fn unloaded(kind: Kind, digest: Digest) -> Self {
+        match kind {
+            Kind::Handler => Self::Handler(Release { slot: Slot::empty(digest) }),
+            Kind::Transform => Self::Transform(TransformRelease { slot: Slot::empty(digest) }),
+        }
+    }
+
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {
@@ -24,40 +37,30 @@ impl Prepared {
     }
 }
 
-/// An immutable version of a plugin, ready to be called. Clones share it; its code goes with the last of them.
+/// An immutable version of a plugin, ready to be called. Clones share it; its code goes with the last of them, or while nobody calls it.
 #[derive(Clone)]
 pub struct Release {
-    digest: Digest,
-    pub(crate) handler: Arc<EventHandlerPre<Attempt>>,
+    pub(crate) slot: Arc<Slot<EventHandlerPre<Attempt>>>,
 }
 
 impl Release {
-    pub(crate) fn new(digest: Digest, handler: Arc<EventHandlerPre<Attempt>>) -> Self {
-        Self { digest, handler }
-    }
-
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.slot.digest()
     }
 }
 
 /// The same of a plugin that is a transform.
 #[derive(Clone)]
 pub struct TransformRelease {
-    digest: Digest,
-    pub(crate) transform: Arc<EventTransformPre<Attempt>>,
+    pub(crate) slot: Arc<Slot<EventTransformPre<Attempt>>>,
 }
 
 impl TransformRelease {
-    pub(crate) fn new(digest: Digest, transform: Arc<EventTransformPre<Attempt>>) -> Self {
-        Self { digest, transform }
-    }
-
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.slot.digest()
     }
 }

@@ -38,18 +38,26 @@ pub struct TransformReport {
 }
 
 impl Runtime {
-    /// Calls the transform of `release` in a fresh instance. It returns when the transform does, or when a limit ends it.
+    /// Calls the transform of `release` in a fresh instance. It returns when the transform does, or when a limit ends it. Waiting until
+    /// its code is in memory is none of the attempt's time.
     pub async fn transform(
         &self,
         release: &TransformRelease,
         context: AttemptContext,
         limits: LimitsDocument,
     ) -> TransformReport {
+        let transform = match self.code(&release.slot).await {
+            Ok(transform) => transform,
+            Err(failure) => {
+                let made = Transformed::Failed(failure);
+                return TransformReport { made, duration: Duration::ZERO, details: Details::default() };
+            }
+        };
         let (event, began, meter) = (to_guest(&context.event), Instant::now(), CpuMeter::default());
         let event_bytes = context.event.size();
         let mut store = self.store(context, limits, meter.clone());
         let call = async {
-            let instance = release.transform.instantiate_async(&mut store).await?;
+            let instance = transform.instantiate_async(&mut store).await?;
             instance.wharf_plugin_transformer().call_transform(&mut store, &event).await
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));

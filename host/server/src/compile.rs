@@ -59,7 +59,7 @@ fn compile(file: &Path, runtime: &Runtime) -> Result<Compiled, Unfit> {
         let help = "build it, or correct the path; it is relative to the configuration's folder";
         (Code::ComponentMissing, error.to_string(), help.to_owned())
     })?;
-    let prepared = runtime.prepare(&wasm).map_err(|error| {
+    let prepared = runtime.prepare_idle(&wasm).map_err(|error| {
         let code = error.code();
         (code, error.to_string(), format!("`wharf explain {code}` says what to do"))
     })?;

@@ -1,4 +1,5 @@
-//! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network.
+//! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network, and steps back behind all
+//! else that the machine does.
 //!
 //! Invariants: one at a time; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
 //! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
@@ -19,7 +20,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use rustix::{
-    process::{Resource, Rlimit, setrlimit},
+    process::{Resource, Rlimit, nice, setrlimit},
     thread::{UnshareFlags, unshare_unsafe},
 };
 use wharf_runtime::{Compile, ComponentError, limits::COMPONENT_BYTES_MAX};
@@ -38,6 +39,12 @@ const FILES_MAX: u64 = 16;
 
 /// Bytes of what the child says when it fails, as far as it is told.
 const SAID_BYTES_MAX: u64 = 4 << 10;
+
+/// How far the child steps back behind everything else: as far as there is.
+const NICENESS: i32 = 19;
+
+/// What tells the child how many threads compile.
+const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// What the child's answer begins with: whether the kernel cut it off from the network.
 const CUT_OFF: u8 = b'-';
@@ -120,6 +127,7 @@ fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
     // This very program, whatever has its name by now.
     let mut command = Command::new("/proc/self/exe");
     command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
+    command.env(THREADS, threads().to_string());
     let mut child = command.spawn().context("the compiling process cannot be started")?;
     let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -160,6 +168,11 @@ fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
     })
 }
 
+/// Threads that compile: half of what the machine has, so that a compiler that steps back has somewhere to step to.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// A child that another thread may kill.
 struct Watched(Mutex<Child>);
 
@@ -182,6 +195,8 @@ impl Watched {
 /// When the component is unfit, or a pipe is closed.
 pub fn run() -> Result<()> {
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
+    // Events are to be handled meanwhile; where nobody wants the processor it takes no longer.
+    let _ = nice(NICENESS);
     let limits = [
         (Resource::Cpu, CPU_S_MAX),
         (Resource::As, MEMORY_BYTES_MAX),

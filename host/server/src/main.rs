@@ -11,6 +11,7 @@ mod compiler;
 mod config;
 mod dev;
 mod failure;
+mod files;
 mod folder;
 mod heap;
 mod load;

@@ -16,6 +16,7 @@ use crate::{
     cli::HostArgs,
     compiler::Compiler,
     failure::Failure,
+    files,
     folder::DataFolder,
     heap,
     load::{self, Loaded},
@@ -118,6 +119,7 @@ impl Host {
             let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
             bail!(Failure::new(Code::BindNotLoopback, message, help));
         }
+        files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
         let compiler = Compiler::default();
         runtime.compile_by(Box::new(compiler.clone()));
@@ -149,7 +151,10 @@ impl Host {
             dispatcher.follow_clock();
         }
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
-        let kept = Components::new(folder.components().context("the folder of components cannot be opened")?);
+        let components_folder = || folder.components().context("the folder of components cannot be opened");
+        runtime.recompile_from(Box::new(Components::new(components_folder()?)));
+        runtime.bound_loaded(host.loaded_code_bytes, files::releases_max());
+        let kept = Components::new(components_folder()?);
         let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept);
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
@@ -241,6 +246,7 @@ impl Reloader {
         self.registry.restock(&loaded.rules, Progress::none()).await?;
         configure(&self.dispatcher, loaded.rules).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
+        self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
         self.prices.set(loaded.host.prices);
         Ok(loaded.files)
     }

@@ -47,6 +47,13 @@ impl Kind {
             Self::Transform => "wharf:plugin/event-transform",
         }
     }
+
+    /// The kind whose world has that name, which may have a version behind it.
+    #[must_use]
+    pub fn of_world(world: &str) -> Option<Self> {
+        let name = world.split_once('@').map_or(world, |(name, _)| name);
+        [Self::Handler, Self::Transform].into_iter().find(|kind| kind.world() == name)
+    }
 }
 
 /// A component that was read and is valid; whether it fits here is not said yet.

@@ -12,7 +12,7 @@ use wharf_gateway::{
     Measures,
     measure::{Family, Kind, OTHER, Reading},
 };
-use wharf_runtime::CacheCounts;
+use wharf_runtime::{CacheCounts, LoadedFigures};
 
 use super::{HostAdapter, process};
 
@@ -25,6 +25,7 @@ impl Measures for HostAdapter {
         families.extend(of_figures(&self.dispatcher.figures()));
         families.extend(of_faults(&self.dispatcher.faults()));
         families.push(self.cache());
+        families.extend(self.loaded());
         families.push(self.violations());
         families.extend(process::families());
         families
@@ -58,6 +59,24 @@ impl HostAdapter {
             family.push(&[tenant.as_str(), bus.as_str(), mode.as_str()], Reading::Count(count));
         }
         family
+    }
+
+    /// Compiled code in memory.
+    fn loaded(&self) -> [Family; 4] {
+        let LoadedFigures { releases, bytes, unloads, load_us } = self.runtime.loaded();
+        let count = |kind, name, help, count| Family::of_one(kind, name, help, Reading::Count(count));
+        let help = "Releases whose code left memory because there was too much of it.";
+        [
+            count(Kind::Gauge, "wharf_releases_loaded", "Releases whose compiled code is in memory.", releases),
+            count(Kind::Gauge, "wharf_releases_loaded_bytes", "Bytes of that code.", bytes),
+            count(Kind::Counter, "wharf_release_unloads_total", help, unloads),
+            Family::of_one(
+                Kind::Histogram,
+                "wharf_release_load_seconds",
+                "How long it took to load code that an attempt needed and that was not in memory.",
+                times(&load_us),
+            ),
+        ]
     }
 
     /// The cache of compiled artifacts.

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value, json};
 use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
+use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
 
@@ -108,6 +109,12 @@ static HOST: &[Key] = &[
         "Attempts in which the host itself fails, within an hour, after which a release is not run any more.",
         Shape::Integer(1..=1_000),
         Otherwise::Default(|| json!(HOST_FAULTS_MAX)),
+    ),
+    key(
+        "loaded_code",
+        "Compiled code of plugins that may be in memory. Beyond it that of idle ones leaves, and is loaded again when an event comes.",
+        Shape::Size,
+        Otherwise::Default(|| json!(size_text(LOADED_BYTES))),
     ),
     key(
         "prices",

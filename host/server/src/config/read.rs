@@ -6,6 +6,7 @@ use toml::de::DeTable;
 use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName};
+use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
     keys::ROOT,
@@ -31,13 +32,15 @@ pub struct Config {
 pub struct HostConfig {
     /// Attempts in which the host fails until their release is not run any more.
     pub quarantine_after: u32,
+    /// Bytes of compiled code that may be in memory.
+    pub loaded_code_bytes: u64,
     /// What plugins' use of the host costs.
     pub prices: Prices,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { quarantine_after: HOST_FAULTS_MAX, prices: Prices::default() }
+        Self { quarantine_after: HOST_FAULTS_MAX, loaded_code_bytes: LOADED_BYTES, prices: Prices::default() }
     }
 }
 
@@ -138,6 +141,7 @@ fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let default_tenant = root.parsed::<TenantName>("default_tenant");
     if let Some(host) = root.table("host") {
         config.host.quarantine_after = host.integer("quarantine_after").unwrap_or(HOST_FAULTS_MAX);
+        config.host.loaded_code_bytes = host.size_bytes("loaded_code").unwrap_or(LOADED_BYTES);
         config.host.prices = host.table("prices").map(read_prices).unwrap_or_default();
     }
     for (name, table) in root.named::<TenantName>("tenants") {

@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use wharf_event::{Digest, Hashing};
 use wharf_gateway::Refusal;
-use wharf_runtime::limits::COMPONENT_BYTES_MAX;
+use wharf_runtime::{ComponentFiles, limits::COMPONENT_BYTES_MAX};
 
 /// How a file is called that is not whole yet.
 const PART: &str = ".part";
@@ -64,14 +64,6 @@ impl Components {
     #[must_use]
     pub fn size(&self, digest: &Digest) -> Option<u64> {
         Some(self.0.metadata(whole(digest)).ok()?.len())
-    }
-
-    /// The bytes of one.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
-    pub fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        self.0.read(whole(digest))
     }
 
     /// Removes one, if it is there.
@@ -135,6 +127,12 @@ impl Components {
             }
         }
         Ok(removed)
+    }
+}
+
+impl ComponentFiles for Components {
+    fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
+        self.0.read(whole(digest))
     }
 }
 

@@ -16,7 +16,7 @@ use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::{UploadNote, view::ReleaseState};
-use wharf_runtime::{ComponentError, Runtime, describe};
+use wharf_runtime::{ComponentError, ComponentFiles as _, Runtime, describe};
 
 use super::Components;
 

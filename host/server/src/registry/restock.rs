@@ -1,19 +1,19 @@
 //! Before rules come into force: the releases that plugins made by the API are called with are put on the shelf.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ops::Bound,
     sync::Arc,
 };
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use wharf_catalog::{Channels, PluginObject};
+use wharf_catalog::{Channels, PluginObject, ReleaseObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
 use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedTransform};
 use wharf_event::{Digest, GrantBounds, TenantName};
 use wharf_inspect::needs;
-use wharf_runtime::{Prepared, Runtime};
+use wharf_runtime::{ComponentFiles as _, Kind, Prepared, Runtime};
 
 use super::Registry;
 use crate::progress::Progress;
@@ -27,17 +27,26 @@ impl Registry {
     /// # Errors
     /// When the state cannot be read, or a component that is named is not there or cannot be run any more.
     pub async fn restock(&self, rules: &RuleSet, progress: Progress) -> Result<()> {
-        let mut missing = BTreeSet::new();
+        let mut missing = BTreeMap::new();
         for tenant in self.tenants(rules).await? {
             for object in self.objects(&tenant, ObjectKind::Plugin).await? {
                 let plugin: PluginObject = serde_json::from_slice(&object.document)
                     .with_context(|| format!("plugin {} of tenant {tenant} cannot be read", object.name))?;
                 let named = plugin.channels.iter().flat_map(|channels| channels.releases());
-                missing.extend(named.filter(|release| self.dispatcher.shelf().get(release).is_none()));
+                let named = named.filter(|release| self.dispatcher.shelf().get(release).is_none());
+                missing.extend(named.map(|release| (release, (tenant.clone(), object.name.clone()))));
             }
         }
-        let total = missing.len();
-        for (done, release) in missing.into_iter().enumerate() {
+        // What this host made ready before and still has compiled is loaded when an event comes.
+        let mut left = Vec::new();
+        for (release, (tenant, plugin)) in missing {
+            match self.at_hand(&tenant, &plugin, release).await? {
+                Some(callable) => self.dispatcher.shelf().put(release, callable),
+                None => left.push(release),
+            }
+        }
+        let total = left.len();
+        for (done, release) in left.into_iter().enumerate() {
             progress.show(&format!("{done} of {total} releases ready"));
             self.shelve(release).await?;
         }
@@ -50,6 +59,16 @@ impl Registry {
         let objects = self.dispatcher.tenant_objects().await?.into_iter();
         let active = objects.filter(|(_, object)| object.life == TenantLife::Active).map(|(tenant, _)| tenant);
         Ok(rules.tenants().into_iter().chain(active).collect())
+    }
+
+    /// A release whose artifact is in the cache.
+    async fn at_hand(&self, tenant: &TenantName, plugin: &ObjectName, release: Digest) -> Result<Option<Callable>> {
+        let name = ObjectName::of_release(&plugin.as_str().parse()?, &release);
+        let object = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Release, &name)).await??;
+        let Some(object) = object else { return Ok(None) };
+        let object: ReleaseObject = serde_json::from_slice(&object.document)?;
+        let prepared = Kind::of_world(&object.world).and_then(|kind| self.runtime.at_hand(kind, release));
+        Ok(prepared.map(|prepared| callable(&self.runtime, prepared, object.asks.said)))
     }
 
     /// Puts a release on the shelf, if it is not there.

@@ -21,6 +21,7 @@ mod full_disk;
 mod grants;
 mod host;
 mod inputs;
+mod loading;
 mod looking;
 mod metrics;
 mod patterns;

@@ -5,17 +5,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bounds for times, in microseconds: 50 us to 30 s.
-pub(crate) const TIMES_US: &[u64] = &[
+pub const TIMES_US: &[u64] = &[
     50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
     5_000_000, 10_000_000, 30_000_000,
 ];
 
 /// Bounds for how many things came together.
-pub(crate) const COUNTS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
+pub const COUNTS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
 
 /// What was recorded so far.
 #[derive(Debug)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     bounds: &'static [u64],
     /// One more than there are bounds: the last counts what lies beyond them.
     counts: Box<[AtomicU64]>,
@@ -34,11 +34,14 @@ pub struct Distribution {
 }
 
 impl Histogram {
-    pub(crate) fn new(bounds: &'static [u64]) -> Self {
+    /// One of these upper bounds, each included.
+    #[must_use]
+    pub fn new(bounds: &'static [u64]) -> Self {
         Self { bounds, counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(), sum: AtomicU64::new(0) }
     }
 
-    pub(crate) fn record(&self, value: u64) {
+    /// Counts a value.
+    pub fn record(&self, value: u64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +50,8 @@ impl Histogram {
     }
 
     /// What was recorded. A value that is recorded meanwhile may be in the counts and not yet in the sum.
-    pub(crate) fn read(&self) -> Distribution {
+    #[must_use]
+    pub fn read(&self) -> Distribution {
         let sum = self.sum.load(Ordering::Relaxed);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         Distribution { bounds: self.bounds, counts, sum }
