@@ -128,10 +128,9 @@ fn named(name: &str) -> Vec<u8> {
 fn resident_kib(binary: &Path, stage: &Stage) -> Result<u64> {
     let host = Host::start(binary, stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     poll::pause(REST);
-    let status = fs::read_to_string(format!("/proc/{}/status", host.pid()))?;
+    let resident = host.resident_kib()?;
     host.stop()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the host has no memory")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
+    Ok(resident)
 }
 
 fn text(report: &Map<String, Value>, machine: &Machine) -> Option<String> {

@@ -18,8 +18,10 @@ mod pattern;
 mod peer;
 mod redis;
 mod rules;
+mod starts;
 mod streams;
 mod swap;
+mod tenants;
 
 use std::fs;
 use std::io::Write as _;
@@ -49,6 +51,8 @@ pub enum Bench {
     Canary(canary::Args),
     /// A thousand changes of a plugin's release amid a steady stream of events.
     Swap(swap::Args),
+    /// A thousand tenants with a plugin each: the start, the memory of an idle one, the first event after that.
+    Tenants(tenants::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -71,6 +75,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Rules(args) => rules::run(args),
         Bench::Canary(args) => canary::run(args),
         Bench::Swap(args) => swap::run(args),
+        Bench::Tenants(args) => tenants::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Pattern(args) => pattern::run(args),

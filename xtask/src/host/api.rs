@@ -60,15 +60,20 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client of the host at `url`.
+    /// A client of the host at `url`, of the demo's tenant.
     pub fn new(url: &str) -> Self {
+        Self::of(url, TENANT)
+    }
+
+    /// A client of the host at `url`, of that tenant.
+    pub fn of(url: &str, tenant: &str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
             .timeout_connect(Some(ANSWER_S_MAX))
             .timeout_recv_response(Some(ANSWER_S_MAX))
             .build();
-        Self { agent: config.into(), base: format!("{url}/v1/tenants/{TENANT}") }
+        Self { agent: config.into(), base: format!("{url}/v1/tenants/{tenant}") }
     }
 
     /// Posts one event in structured mode. An error means that there was no answer.
@@ -142,6 +147,14 @@ impl Api {
                 counters.insert(key, count);
             }
         }
+    }
+
+    /// A metric without labels.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let (host, _) = self.base.split_once("/v1/").context("the address of a tenant")?;
+        let page = self.agent.get(format!("{host}/metrics")).call()?.body_mut().read_to_string()?;
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("there is no metric {name}"))?.parse()?)
     }
 
     /// The letters of a dead-letter queue.

@@ -75,6 +75,13 @@ impl Host {
         self.child.id()
     }
 
+    /// KiB that it has resident.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).context("looking at the host")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the host has no memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Its status, if it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
