@@ -6,6 +6,7 @@
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
 mod canary;
+mod compiling;
 mod cpu;
 mod fairness;
 mod invoke;
@@ -53,6 +54,8 @@ pub enum Bench {
     Swap(swap::Args),
     /// A thousand tenants with a plugin each: the start, the memory of an idle one, the first event after that.
     Tenants(tenants::Args),
+    /// A plugin's latency while the host compiles 18 MB of Python, beside what it is without.
+    Compiling(compiling::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -75,6 +78,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Rules(args) => rules::run(args),
         Bench::Canary(args) => canary::run(args),
         Bench::Swap(args) => swap::run(args),
+        Bench::Compiling(args) => compiling::run(args),
         Bench::Tenants(args) => tenants::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),

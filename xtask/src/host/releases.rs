@@ -35,18 +35,26 @@ pub struct Entry {
 impl Api {
     /// Uploads a component as a release of a plugin, waits until it is ready, and gives its digest.
     pub fn upload(&self, plugin: &str, wasm: &[u8], interrupt: &Interrupt) -> Result<String> {
-        let hex = sha256(wasm);
-        let path = format!("/plugins/{plugin}/releases/{hex}");
-        self.put(&path, "application/wasm", wasm)?;
+        self.begin_upload(plugin, wasm)?;
         poll::until("a release to be ready", READY_S_MAX, interrupt, || {
-            let release: Value = self.get(&path)?;
-            match release.get("state").and_then(Value::as_str) {
-                Some("ready") => Ok(Some(())),
-                Some("failed" | "needs-grant") => bail!("a release cannot be promoted: {release}"),
-                _ => Ok(None),
-            }
+            Ok(self.is_ready(plugin, wasm)?.then_some(()))
         })?;
-        Ok(format!("sha256:{hex}"))
+        Ok(format!("sha256:{}", sha256(wasm)))
+    }
+
+    /// Uploads a component as a release of a plugin.
+    pub fn begin_upload(&self, plugin: &str, wasm: &[u8]) -> Result<()> {
+        self.put(&format!("/plugins/{plugin}/releases/{}", sha256(wasm)), "application/wasm", wasm)
+    }
+
+    /// Whether a component that was uploaded is ready to run. One that is unfit, or lacks a grant, is an error.
+    pub fn is_ready(&self, plugin: &str, wasm: &[u8]) -> Result<bool> {
+        let release: Value = self.get(&format!("/plugins/{plugin}/releases/{}", sha256(wasm)))?;
+        match release.get("state").and_then(Value::as_str) {
+            Some("ready") => Ok(true),
+            Some("failed" | "needs-grant") => bail!("a release cannot be promoted: {release}"),
+            _ => Ok(false),
+        }
     }
 
     /// Puts the settings of a plugin.

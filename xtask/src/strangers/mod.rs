@@ -7,6 +7,6 @@
 
 mod attack;
 mod command;
-mod tools;
+pub mod tools;
 
 pub use command::{Args, run};

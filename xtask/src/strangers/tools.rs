@@ -1,4 +1,4 @@
-//! The tools of the strangers, fetched where they are not there yet.
+//! The tools of the strangers, and of a benchmark, fetched where they are not there yet.
 //!
 //! Invariant: a tool's folder is of the versions that are named here, or it is made again. It names no host: the machine's own
 //! settings of pip, npm and apt are used.
@@ -13,6 +13,9 @@ use crate::guests::{apt, process};
 
 /// What is taken from PyPI.
 const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
+
+/// What makes components of Python.
+const COMPONENTIZE_PY: [&str; 1] = ["componentize-py==0.25.1"];
 
 /// What is taken from npm.
 const NPM: [&str; 2] = ["cloudevents@10.0.0", "@asyncapi/parser@3.6.6"];
@@ -30,9 +33,29 @@ impl Tools {
 
     /// The folder of the programs of a Python environment with [`PYTHON`] in it.
     pub fn python(&self) -> Result<PathBuf> {
-        let folder = self.made("python", &PYTHON, |folder| {
+        self.environment("python", &PYTHON)
+    }
+
+    /// Makes a component of a handler in Python, `app.py` of the folder `from`: about 18 MB, since Python itself is in it.
+    pub fn componentize_py(&self, wit: &Path, from: &Path, to: &Path) -> Result<()> {
+        let program = self.environment("componentize-py", &COMPONENTIZE_PY)?.join("componentize-py");
+        let mut command = Command::new(program);
+        command.arg("--wit-path").arg(wit).args([
+            "--world",
+            "event-handler",
+            "componentize",
+            "--stub-wasi",
+            "--python-path",
+        ]);
+        command.arg(from).arg("app").arg("--output").arg(to);
+        process::run(&mut command)
+    }
+
+    /// The folder of the programs of a Python environment of that name with these packages in it.
+    fn environment(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        let folder = self.made(name, packages, |folder| {
             process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-            process::run(Command::new(folder.join("bin/pip")).args(["install", "--quiet"]).args(PYTHON))
+            process::run(Command::new(folder.join("bin/pip")).args(["install", "--quiet"]).args(packages))
         })?;
         Ok(folder.join("bin"))
     }
