@@ -33,10 +33,12 @@ pub enum ObjectKind {
     Tenant = 5,
     /// An event bus; its document is a [`crate::RetentionDocument`].
     Bus = 6,
+    /// The keys that sign the tenant's releases, all in one document, since no two may be the same (it is the registry's).
+    Keys = 7,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 6] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus];
+    const ALL: [Self; 7] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -54,6 +56,7 @@ impl ObjectKind {
             Self::Plugin => "plugin",
             Self::Tenant => "tenant",
             Self::Bus => "bus",
+            Self::Keys => "keys",
         }
     }
 

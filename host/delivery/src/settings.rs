@@ -5,7 +5,7 @@
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{GrantBounds, TenantName};
+use wharf_event::{GrantBounds, SignaturePolicy, TenantName};
 
 use crate::{
     DecodeError, Object, ObjectKind, ObjectName, keys,
@@ -22,6 +22,9 @@ pub struct TenantSettings {
     /// The most that its plugins may be granted.
     #[serde(skip_serializing_if = "GrantBounds::is_open")]
     pub ceiling: GrantBounds,
+    /// What it asks of the signatures of its releases.
+    #[serde(skip_serializing_if = "SignaturePolicy::is_none")]
+    pub signatures: SignaturePolicy,
 }
 
 impl TenantSettings {

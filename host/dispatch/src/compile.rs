@@ -269,8 +269,8 @@ impl RuleSet {
                     let (tenant, schema) = named();
                     RulesError::Schema { tenant, schema, source }
                 })?,
-                // It is on the shelf, or it is fetched when a channel is to name it.
-                ObjectKind::Release | ObjectKind::Tenant => {}
+                // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
+                ObjectKind::Release | ObjectKind::Keys | ObjectKind::Tenant => {}
             }
         }
         Ok(set)

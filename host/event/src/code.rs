@@ -130,6 +130,7 @@ codes! {
     SignatureInvalid "signature-invalid" 400 "The text is no signature";
     SigningKeyUnknown "signing-key-unknown" 403 "The release is signed by a key that is not registered";
     SigningKeyRevoked "signing-key-revoked" 403 "The release is signed by a key that was revoked";
+    SignerUnknown "signer-unknown" 404 "The tenant has registered no key of that name";
     SigningKeyInvalid "signing-key-invalid" 400 "The text is no key that signs releases";
     FolderLocked "folder-locked" 409 "Another host uses this data folder";
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";

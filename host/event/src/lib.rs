@@ -20,6 +20,7 @@ mod names;
 mod percent;
 mod position;
 mod render;
+mod signing;
 
 pub use asks::{Asks, Missing, NEEDS_SECTION, NeedsError, needs_from_json};
 pub use attribute::AttributeValue;
@@ -38,3 +39,4 @@ pub use names::{
     BucketName, BusName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
 };
 pub use position::{Position, PositionError};
+pub use signing::{NoPolicy, SignaturePolicy};

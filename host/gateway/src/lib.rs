@@ -14,6 +14,7 @@ mod grants;
 pub mod guard;
 mod incoming;
 mod key_values;
+mod keys;
 pub mod limits;
 pub mod measure;
 mod metrics;
@@ -42,7 +43,9 @@ pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
     KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
-    RuleRef, Rules, SchemaPut, SchemaRef, Schemas, Tenants, UploadNote, Usage, UsageBy, UsageQuery,
+    RuleRef, Rules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy,
+    UsageQuery,
 };
 pub use problem::{Mistake, Problem};
+pub use registry::SIGNATURE_HEADER;
 pub use serve::{ServeOptions, serve};

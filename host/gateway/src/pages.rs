@@ -106,6 +106,7 @@ pages! {
     SigningKeyUnknown "signing-key-unknown",
     SigningKeyRevoked "signing-key-revoked",
     SigningKeyInvalid "signing-key-invalid",
+    SignerUnknown "signer-unknown",
     FolderLocked "folder-locked",
     FolderDamaged "folder-damaged",
     FolderVersion "folder-version",

@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, SchemaName, TenantName};
+use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::principal::Principal;
@@ -77,6 +77,10 @@ impl Params {
 
     pub(crate) fn schema(&self, unknown: Code) -> Result<SchemaName, Problem> {
         self.name("schema", unknown)
+    }
+
+    pub(crate) fn signing_key(&self, unknown: Code) -> Result<SigningKeyName, Problem> {
+        self.name("signer", unknown)
     }
 
     /// A variable as it is; the empty text if the route has none of that name.

@@ -26,6 +26,9 @@ use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, 
 use crate::problem::{Failure, Problem};
 use crate::view::{PluginDetail, Promotion, ReleaseState, ReleaseView, RollBack};
 
+/// The header of an upload with signatures.
+pub const SIGNATURE_HEADER: &str = "wharf-signature";
+
 /// The query of an upload.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,16 +115,29 @@ pub(crate) async fn upload<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     Asked(query): Asked<UploadQuery>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
     let of = release_of(&params)?;
-    let note = UploadNote { version: noted(query.version, "version")?, message: noted(query.message, "message")? };
+    let (version, message) = (noted(query.version, "version")?, noted(query.message, "message")?);
+    let note = UploadNote { version, message, signatures: signatures(&headers)? };
     let release = gateway.host.upload(of, note, chunks(body, gateway.body_timeout)).await?;
     let status = match release.state {
         ReleaseState::Ready | ReleaseState::NeedsGrant => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
     Ok(told(status, &release))
+}
+
+/// What vouches for the release: any number of lines, each with one signature or several behind commas.
+fn signatures(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
+    let invalid = |_| Problem::new(Code::SignatureInvalid, format!("the header `{SIGNATURE_HEADER}` is no text"));
+    let mut all = Vec::new();
+    for line in headers.get_all(SIGNATURE_HEADER) {
+        let texts = line.to_str().map_err(invalid)?.split(',').map(str::trim);
+        all.extend(texts.filter(|text| !text.is_empty()).map(ToOwned::to_owned));
+    }
+    Ok(all)
 }
 
 /// What a body brings, as it comes. One that brings nothing for `within`, or is not whole after [`UPLOAD_TIMEOUT`], has ended badly.

@@ -119,7 +119,12 @@ fn named(params: &Params) -> Result<BusRef, Problem> {
     Ok(BusRef { tenant: params.tenant()?, bus: params.bus()? })
 }
 
-async fn sent<H: Host>(headers: &HeaderMap, body: Body, code: Code, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
+pub(crate) async fn sent<H: Host>(
+    headers: &HeaderMap,
+    body: Body,
+    code: Code,
+    gateway: &Gateway<H>,
+) -> Result<Bytes, Failure> {
     body::must_be_json(headers)?;
     let bound = Bound { bytes: PLUGIN_BYTES_MAX, code, within: gateway.body_timeout };
     Ok(body::read(headers, body, bound).await?)

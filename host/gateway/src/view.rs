@@ -5,6 +5,7 @@
 //! looks anything up.
 
 mod grants;
+mod keys;
 mod registry;
 mod rules;
 mod schemas;
@@ -19,6 +20,7 @@ use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position
 
 use crate::problem::Problem;
 pub use grants::{Approval, GrantsDetail, WaitingView};
+pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,

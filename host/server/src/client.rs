@@ -18,6 +18,7 @@ use hyper_util::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use wharf_event::Position;
+use wharf_gateway::SIGNATURE_HEADER;
 
 pub use lines::Lines;
 pub use resource::Resource;
@@ -208,7 +209,7 @@ impl Client {
         self.exchange(Method::PUT, resource, content).await
     }
 
-    /// Sends a component to its place.
+    /// Sends a component to its place, with texts of signatures.
     ///
     /// # Errors
     /// As of [`post`](Self::post).
@@ -216,8 +217,15 @@ impl Client {
         &self,
         resource: &Resource,
         wasm: impl Into<Bytes>,
+        signatures: &[String],
     ) -> Result<T, ClientError> {
-        self.exchange(Method::PUT, resource, Content::of("application/wasm", wasm.into())).await
+        let mut content = Content::of("application/wasm", wasm.into());
+        for signature in signatures {
+            // What is no line of a header is no signature; the host says so of what is left.
+            let line = HeaderValue::try_from(signature.as_str()).unwrap_or(HeaderValue::from_static("?"));
+            content.headers.append(SIGNATURE_HEADER, line);
+        }
+        self.exchange(Method::PUT, resource, content).await
     }
 
     /// Removes what is at a place.
@@ -226,6 +234,14 @@ impl Client {
     /// As of [`post`](Self::post).
     pub async fn delete(&self, resource: &Resource) -> Result<(), ClientError> {
         self.answered(Method::DELETE, resource, Content::default()).await.map(drop)
+    }
+
+    /// Has what is at a place end, and reads what is said about it.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post).
+    pub async fn remove<T: DeserializeOwned>(&self, resource: &Resource) -> Result<T, ClientError> {
+        self.exchange(Method::DELETE, resource, Content::default()).await
     }
 
     /// Opens a stream of JSON lines. The stream itself may last as long as it likes.

@@ -47,4 +47,7 @@ pub struct ReleaseObject {
     /// What it asks for, in its own words: its own bucket is `default` there. (One that was recorded before this could be said asks for nothing, and has what is granted.)
     #[serde(default, skip_serializing_if = "Asks::is_nothing")]
     pub asks: Asks,
+    /// The texts of the signatures that came with it. Whether one counts is found out when somebody asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
 }

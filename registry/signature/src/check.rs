@@ -2,21 +2,9 @@
 //!
 //! Invariant: one good signature is enough, and bad ones beside it change nothing; where none is good, the gravest reason is told.
 
-use serde::{Deserialize, Serialize};
-use wharf_event::{Digest, SigningKeyName};
+use wharf_event::{Digest, SignaturePolicy, SigningKeyName};
 
 use crate::{error::SignatureError, keys::Keys, limits::SIGNATURES_MAX, message::message, signature::Signature};
-
-/// What a tenant asks of its releases.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Nothing: signatures are not looked at.
-    #[default]
-    None,
-    /// A signature by one of its keys.
-    Require,
-}
 
 /// What is known of a release that is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +20,15 @@ pub enum Verified {
 /// # Errors
 /// When the policy asks for a signature and there is no good one.
 pub fn check(
-    policy: Policy,
+    policy: SignaturePolicy,
     keys: &Keys,
     digest: &Digest,
     signatures: &[Signature],
 ) -> Result<Verified, SignatureError> {
     match policy {
-        Policy::None => return Ok(Verified::Unchecked),
-        Policy::Require if signatures.len() > SIGNATURES_MAX => return Err(SignatureError::TooMany),
-        Policy::Require => {}
+        SignaturePolicy::None => return Ok(Verified::Unchecked),
+        SignaturePolicy::Require if signatures.len() > SIGNATURES_MAX => return Err(SignatureError::TooMany),
+        SignaturePolicy::Require => {}
     }
     let message = message(digest);
     let mut gravest = SignatureError::Missing;

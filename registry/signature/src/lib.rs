@@ -13,10 +13,11 @@ mod message;
 mod secret;
 mod signature;
 
-pub use check::{Policy, Verified, check};
+pub use check::{Verified, check};
 pub use error::{KeyError, SignatureError};
 pub use key::{KeyId, PublicKey};
 pub use keys::{Keys, RegisteredKey};
 pub use message::message;
 pub use secret::SecretKey;
 pub use signature::Signature;
+pub use wharf_event::SignaturePolicy as Policy;

@@ -1,4 +1,4 @@
-//! What the gateway needs of a host, as nine small ports: one to write events, eight to read, repair or change.
+//! What the gateway needs of a host, as small ports: one to write events, the others to read, repair or change.
 //!
 //! Invariant: a method that names a tenant answers for that tenant only; what belongs to another is unknown to it. An
 //! answer is given only when what it says is durable. The gateway does not say how a host keeps any of this, and its
@@ -12,6 +12,7 @@ mod key_value;
 mod registry;
 mod rules;
 mod schemas;
+mod signing;
 mod tenants;
 mod usage;
 
@@ -30,6 +31,7 @@ pub use key_value::KeyValue;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
+pub use signing::{Signing, SigningKeyRef};
 pub use tenants::{BusRef, Put, Tenants};
 pub use usage::{Usage, UsageBy, UsageQuery};
 
@@ -87,11 +89,22 @@ pub trait Measures: Clone + Send + Sync + 'static {
 
 /// All ports, which is what [`crate::serve`] asks of its host.
 pub trait Host:
-    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Schemas + Tenants + Usage + Measures
+    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Signing + Schemas + Tenants + Usage + Measures
 {
 }
 
 impl<H> Host for H where
-    H: Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Schemas + Tenants + Usage + Measures
+    H: Intake
+        + Archive
+        + KeyValue
+        + DeadLetters
+        + Rules
+        + Registry
+        + Granting
+        + Signing
+        + Schemas
+        + Tenants
+        + Usage
+        + Measures
 {
 }

@@ -34,6 +34,8 @@ pub struct UploadNote {
     pub version: Option<String>,
     /// A message.
     pub message: Option<String>,
+    /// Who vouches for it: the texts of signatures over its digest.
+    pub signatures: Vec<String>,
 }
 
 /// A plugin whose settings were put.

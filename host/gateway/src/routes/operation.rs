@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, metrics, openapi, probes, receive, registry, rules, schemas, tenants,
-    usage,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schemas,
+    tenants, usage,
 };
 
 /// What a route does.
@@ -89,6 +89,12 @@ pub enum Operation {
     ApproveGrants,
     /// Takes a grant back.
     RevokeGrants,
+    /// Lists the keys that sign releases.
+    ListSigningKeys,
+    /// Registers one.
+    AddSigningKey,
+    /// Revokes one.
+    RevokeSigningKey,
     /// Lists the releases of a plugin.
     ListReleases,
     /// Shows one release.
@@ -167,6 +173,9 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowGrants => on(verb, grants::show::<H>),
         Operation::ApproveGrants => on(verb, grants::approve::<H>),
         Operation::RevokeGrants => on(verb, grants::revoke::<H>),
+        Operation::ListSigningKeys => on(verb, keys::list::<H>),
+        Operation::AddSigningKey => on(verb, keys::put::<H>),
+        Operation::RevokeSigningKey => on(verb, keys::revoke::<H>),
         Operation::ListReleases => on(verb, registry::releases::<H>),
         Operation::ShowRelease => on(verb, registry::release::<H>),
         Operation::Upload => on(verb, registry::upload::<H>),

@@ -74,6 +74,10 @@ const OF_CHANNELS: &[Code] = &[
     Code::PluginInUse,
     Code::ReleaseUnknown,
     Code::ReleaseUnready,
+    Code::SignatureMissing,
+    Code::SignatureWrong,
+    Code::SigningKeyUnknown,
+    Code::SigningKeyRevoked,
     Code::ChannelInvalid,
 ];
 
@@ -88,6 +92,10 @@ const OF_PROMOTION: &[Code] = &[
     Code::ReleaseUnknown,
     Code::ReleaseUnready,
     Code::GrantNeeded,
+    Code::SignatureMissing,
+    Code::SignatureWrong,
+    Code::SigningKeyUnknown,
+    Code::SigningKeyRevoked,
     Code::ChannelInvalid,
 ];
 
@@ -305,9 +313,31 @@ pub const ROUTES: &[Route] = &[
             Code::PluginOfFile,
             Code::ReleaseUnknown,
             Code::ReleaseMismatch,
+            Code::SignatureInvalid,
+            Code::SignatureMissing,
+            Code::SignatureWrong,
+            Code::SigningKeyUnknown,
+            Code::SigningKeyRevoked,
             Code::ComponentTooLarge,
             Code::DiskFull,
         ],
+    ),
+    get("/v1/tenants/{tenant}/keys", Operation::ListSigningKeys, &[Code::TenantUnknown]),
+    put(
+        "/v1/tenants/{tenant}/keys/{signer}",
+        Operation::AddSigningKey,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::SigningKeyInvalid,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        "/v1/tenants/{tenant}/keys/{signer}",
+        Operation::RevokeSigningKey,
+        &[Code::TenantUnknown, Code::SignerUnknown, Code::DiskFull],
     ),
     get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::TenantUnknown]),
     get(SCHEMA, Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, Digest, PluginName, Position};
+use wharf_event::{Code, Digest, PluginName, Position, SigningKeyName};
 
 /// A plugin, as a list has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +145,9 @@ pub struct ReleaseView {
     /// What of that the stable release does not ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new: Vec<String>,
+    /// The tenant's key that vouches for it; none where it is not signed, or by none that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<SigningKeyName>,
     /// Why it is not fit to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ReleaseFailure>,

@@ -1,7 +1,7 @@
 //! Tenants and their event buses as JSON.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BusName, GrantBounds, Position, TenantName};
+use wharf_event::{BusName, GrantBounds, Position, SignaturePolicy, TenantName};
 
 use super::RuleOrigin;
 
@@ -28,6 +28,9 @@ pub struct TenantSettingsView {
     /// The most that its plugins may be granted.
     #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
     pub ceiling: GrantBounds,
+    /// What it asks of the signatures of its releases.
+    #[serde(default)]
+    pub signatures: SignaturePolicy,
 }
 
 /// A tenant.

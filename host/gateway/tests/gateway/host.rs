@@ -16,8 +16,8 @@ use wharf_event::{
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, SchemaView, StatsView,
-    TargetRef, UsageItem, UsageView, ValueView, event_json,
+    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, SchemaView, SigningKeyView,
+    StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -40,6 +40,10 @@ pub struct FakeHost {
     pub granted: Arc<Mutex<Grants>>,
     /// The releases of all of them.
     pub releases: Arc<Mutex<BTreeMap<Digest, ReleaseView>>>,
+    /// The keys that were registered.
+    pub keys: Arc<Mutex<Vec<SigningKeyView>>>,
+    /// What vouched for the release that came last.
+    pub signatures: Arc<Mutex<Vec<String>>>,
     /// The tenants that were put.
     pub made: Arc<Mutex<BTreeSet<TenantName>>>,
     pub no_default_tenant: bool,

@@ -14,6 +14,7 @@
 mod client;
 mod connections;
 mod host;
+mod keys;
 mod reading;
 mod receiving;
 mod refusals;

@@ -179,6 +179,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             ("{release}", DIGITS),
             ("{schema}", "order"),
             ("{number}", "1"),
+            ("{signer}", "ci"),
         ])
         .collect::<Vec<_>>();
     // All but the one that makes a tenant.
@@ -204,6 +205,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post if path.contains("/grants/") => post(path, "application/json", "{}"),
                 Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
+                Verb::Put if path.contains("/keys/") => put(path, "{\"key\":\"x\"}"),
                 Verb::Put => put(path, "{}"),
                 Verb::Delete => delete(path),
             };

@@ -100,6 +100,7 @@ impl Registry for FakeHost {
         if Digest::of(&whole) != of.release {
             return Err(Refusal::new(Code::ReleaseMismatch, "the bytes are other ones"));
         }
+        self.signatures.lock().unwrap().clone_from(&note.signatures);
         let is_ready = whole.starts_with(b"ready");
         let failure = (!is_ready)
             .then(|| ReleaseFailure { code: Code::ComponentNotWasm, detail: "the made-up host minds".to_owned() });
@@ -115,6 +116,7 @@ impl Registry for FakeHost {
             asks: Vec::new(),
             missing: Vec::new(),
             new: Vec::new(),
+            signed_by: None,
             failure,
         };
         self.plugins.lock().unwrap().entry(of.of.plugin.clone()).or_insert(detail(&of.of.plugin, None));

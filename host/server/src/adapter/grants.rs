@@ -6,11 +6,12 @@
 use wharf_catalog::{Channels, PluginObject, ReleaseObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName};
 use wharf_dispatch::rfc3339;
-use wharf_event::{Asks, Code, Digest, GrantBounds, Grants, Missing, Position, TenantName};
+use wharf_event::{Asks, Code, Digest, GrantBounds, Grants, Missing, Position, SigningKeyName, TenantName};
 use wharf_gateway::{
     PluginRef, Refusal,
     view::{Approval, GrantsDetail, WaitingView},
 };
+use wharf_signature::{Keys, Policy, Signature, Verified, check};
 
 use super::{
     HostAdapter,
@@ -18,18 +19,28 @@ use super::{
     was_read,
 };
 
-/// What the asking of a plugin's releases is held against.
+/// What a plugin's releases are held against.
 #[derive(Default)]
 pub(super) struct Standing {
     granted: Grants,
     /// What the stable release asks for.
     before: Asks,
+    keys: Keys,
 }
 
 impl Standing {
     /// What a release asks for and may not use.
     pub(super) fn missing(&self, asks: &Asks) -> Missing {
         asks.missing(&self.granted)
+    }
+
+    /// The key that vouches for it, whether the tenant asks for one or not.
+    pub(super) fn signed_by(&self, release: &Digest, signatures: &[String]) -> Option<SigningKeyName> {
+        let signatures = Signature::list(&signatures.join("\n")).ok()?;
+        match check(Policy::Require, &self.keys, release, &signatures) {
+            Ok(Verified::By(name)) => Some(name),
+            _ => None,
+        }
     }
 
     /// What it asks for and the stable release does not.
@@ -86,7 +97,8 @@ impl HostAdapter {
             Some(stable) => self.recorded(of, stable).await?.map(|release| release.asks),
             None => None,
         };
-        Ok(Standing { granted, before: before.unwrap_or_default() })
+        let (keys, _) = self.signers(&of.tenant).await?;
+        Ok(Standing { granted, before: before.unwrap_or_default(), keys })
     }
 
     /// A release that is in the log.

@@ -8,6 +8,7 @@ mod feed;
 mod grants;
 mod intake;
 mod key_value;
+mod keys;
 mod measures;
 mod page;
 mod process;

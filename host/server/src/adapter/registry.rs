@@ -134,12 +134,14 @@ impl wharf_gateway::Registry for HostAdapter {
     async fn upload(
         &self,
         of: ReleaseRef,
-        note: UploadNote,
+        mut note: UploadNote,
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
     ) -> Result<ReleaseView, Refusal> {
         self.not_of_file(&of.of)?;
-        if let Some(found) = self.known_release(&of).await? {
-            return Ok(found);
+        note.signatures = self.signatures(&of, note.signatures).await?;
+        if self.known_release(&of).await? {
+            self.add_signatures(&of, &note.signatures).await?;
+            return self.release(of).await;
         }
         wharf_gateway::Intake::ready(self)?;
         if self.registry.preparing.is_full(&of.of.tenant) {
@@ -156,13 +158,15 @@ impl wharf_gateway::Registry for HostAdapter {
         self.not_of_file(&of)?;
         let _shelving = self.registry.shelving.lock().await;
         let there = self.object(&of).await?.ok_or_else(|| unknown(&of))?;
-        match &wish {
-            ChannelWish::Promote(Promotion { release, .. }) => self.must_be_ready(&of, *release, true).await?,
+        let named = match &wish {
+            ChannelWish::Promote(Promotion { release, .. }) => Some((*release, true)),
             // What was granted when it had the traffic may be taken back since; that must keep nobody from going back.
-            ChannelWish::RollBack(RollBack { to: Some(release), .. }) => {
-                self.must_be_ready(&of, *release, false).await?
-            }
-            ChannelWish::RollBack(RollBack { to: None, .. }) => {}
+            ChannelWish::RollBack(RollBack { to, .. }) => to.map(|release| (release, false)),
+        };
+        if let Some((release, granted)) = named {
+            self.must_be_ready(&of, release, granted).await?;
+            let signatures = self.recorded(&of, release).await?.map(|release| release.signatures).unwrap_or_default();
+            self.must_be_vouched_for(&of.tenant, &release, &signatures).await?;
         }
         let wish = Wish::read(wish)?;
         let now_ms = self.dispatcher.now_ms();
@@ -328,9 +332,9 @@ impl HostAdapter {
     }
 
     /// A release that needs not be sent again: it is on its way, or it is ready and its bytes are here.
-    async fn known_release(&self, of: &ReleaseRef) -> Result<Option<ReleaseView>, Refusal> {
-        let found = self.found(of).await?.filter(|found| found.failure.is_none());
-        Ok(found.filter(|found| !is_recorded(found.state) || self.registry.components.size(&of.release).is_some()))
+    async fn known_release(&self, of: &ReleaseRef) -> Result<bool, Refusal> {
+        let is_here = |state| !is_recorded(state) || self.registry.components.size(&of.release).is_some();
+        Ok(self.found(of).await?.is_some_and(|found| found.failure.is_none() && is_here(found.state)))
     }
 
     /// Whether the tenant sent these bytes before. That others did says nothing: whoever knows a digest need not have the component.

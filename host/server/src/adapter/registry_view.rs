@@ -115,6 +115,7 @@ pub(super) fn recorded(release: Digest, object: ReleaseObject, standing: &Standi
         asks: object.asks.all().told(),
         missing,
         new: if waits { standing.new_in(&object.asks).told() } else { Vec::new() },
+        signed_by: standing.signed_by(&release, &object.signatures),
         failure: None,
     }
 }
@@ -132,6 +133,7 @@ pub(super) fn on_its_way(release: Digest, progress: Progress) -> ReleaseView {
         asks: Vec::new(),
         missing: Vec::new(),
         new: Vec::new(),
+        signed_by: None,
         failure: progress.failure.map(|(code, detail)| ReleaseFailure { code, detail }),
     }
 }

@@ -166,7 +166,7 @@ impl HostAdapter {
         }
     }
 
-    async fn put_object(
+    pub(super) async fn put_object(
         &self,
         tenant: &TenantName,
         (kind, name): (ObjectKind, ObjectName),
@@ -207,7 +207,7 @@ fn document(object: &Object) -> Result<TenantObject, Refusal> {
     })
 }
 
-fn not_changed(error: &ChangeError) -> Refusal {
+pub(super) fn not_changed(error: &ChangeError) -> Refusal {
     match error {
         ChangeError::Ask(error) => not_asked(error),
         ChangeError::Rules(RulesError::Tenant(error)) => unknown(error),
@@ -232,7 +232,11 @@ fn tenant_view(
     version: Option<Position>,
     settings: &TenantSettings,
 ) -> TenantView {
-    let settings = TenantSettingsView { suspended: settings.suspended, ceiling: settings.ceiling.clone() };
+    let settings = TenantSettingsView {
+        suspended: settings.suspended,
+        ceiling: settings.ceiling.clone(),
+        signatures: settings.signatures,
+    };
     TenantView { tenant: tenant.clone(), origin: made(origin), version, settings }
 }
 

@@ -186,8 +186,10 @@ pub enum Command {
         /// The component
         file: PathBuf,
     },
-    /// Make keys that sign releases
-    #[command(after_help = "Example:\n  wharf key generate --out release.pem > release.pub")]
+    /// Keys that sign releases: made here, and registered with a tenant
+    #[command(
+        after_help = "Example:\n  wharf key generate --out release.pem > release.pub\n  wharf key add ci release.pub"
+    )]
     Key {
         /// What to do.
         #[command(subcommand)]

@@ -21,6 +21,7 @@ mod groups;
 mod input;
 mod inspect;
 mod json_text;
+mod keys;
 mod kv;
 mod limits;
 mod match_lines;

@@ -11,10 +11,12 @@ use super::{
     args::{Cli, Command, Format, Global},
     check, completions, config, dlq, doctor,
     error::{CommandError, Exit, report},
-    events, explain, groups, inspect, kv, match_lines,
+    events, explain, groups, inspect, keys, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schema, send, signing, stats, tail, tenant, top, usage,
+    plugin, rules, schema, send,
+    signing::{self, KeyCommand},
+    stats, tail, tenant, top, usage,
 };
 use crate::{compiler, dev, serve};
 
@@ -48,7 +50,9 @@ pub fn run() -> ExitCode {
         }
         Command::Match => match_lines::run().map(Into::into).map_err(Into::into),
         Command::Inspect { file } => inspect::run(&file, &mut Output::new(global.output)).map(Into::into),
-        Command::Key { command } => signing::key(&command, &mut Output::new(global.output)).map(Into::into),
+        Command::Key { command: KeyCommand::Generate { out } } => {
+            signing::generate(&out, &mut Output::new(global.output)).map(Into::into)
+        }
         Command::Sign(args) => signing::sign(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Verify(args) => signing::verify(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Completions { shell } => {
@@ -107,6 +111,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Tenant { command } => tenant::run(command, global, &mut out).await,
         Command::Bus { command } => tenant::bus(command, global, &mut out).await,
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
+        Command::Key { command: KeyCommand::Registered(command) } => keys::run(command, global, &mut out).await,
         Command::Grant { command } => plugin::grant(command, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
@@ -123,7 +128,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Match
         | Command::Check(_)
         | Command::Inspect { .. }
-        | Command::Key { .. }
+        | Command::Key { command: KeyCommand::Generate { .. } }
         | Command::Sign(_)
         | Command::Verify(_)
         | Command::Completions { .. }

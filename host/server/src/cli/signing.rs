@@ -1,4 +1,4 @@
-//! `wharf key`, `wharf sign` and `wharf verify`: keys and signatures of releases, in files. No host is asked.
+//! `wharf key generate`, `wharf sign` and `wharf verify`: keys and signatures of releases, in files. No host is asked.
 //!
 //! Invariant: a private key is written once, for its owner alone, and never over something that is there; it is never printed. What
 //! the texts are is in docs/design/signatures.md.
@@ -22,6 +22,7 @@ use wharf_signature::{
 
 use super::{
     error::{Exit, talk},
+    keys::KeysCommand,
     output::Output,
 };
 use crate::{compile::read_bounded, failure::Failure};
@@ -42,6 +43,9 @@ pub enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Those that a tenant registered.
+    #[command(flatten)]
+    Registered(KeysCommand),
 }
 
 /// `wharf sign`.
@@ -92,12 +96,11 @@ struct VerifiedFile<'a> {
     code: Option<Code>,
 }
 
-/// Makes a key.
+/// Makes a key in `file`.
 ///
 /// # Errors
 /// When the file is there, or cannot be written.
-pub fn key(command: &KeyCommand, out: &mut Output) -> Result<Exit> {
-    let KeyCommand::Generate { out: file } = command;
+pub fn generate(file: &Path, out: &mut Output) -> Result<Exit> {
     let mut random = [0; 32];
     SysRng.try_fill_bytes(&mut random).context("the system gives no random bytes")?;
     let key = SecretKey::from_random(&random).map_err(unusable)?;
@@ -129,7 +132,7 @@ pub fn sign(args: &SignArgs, out: &mut Output) -> Result<Exit> {
     let digest = digest(&args.file)?;
     let key = SecretKey::from_pem(&text(&args.key)?).map_err(unusable)?;
     let signature = key.sign(&digest);
-    let written = beside(&args.file);
+    let written = signature_file(&args.file);
     fs::write(&written, format!("{signature}\n"))
         .with_context(|| format!("{} cannot be written", written.display()))?;
     let line = format!("{} is signed by {}", digest, signature.key);
@@ -152,7 +155,7 @@ pub fn verify(args: &VerifyArgs, out: &mut Output) -> Result<Exit> {
     let signatures = match &args.signature {
         Some(file) => text(file)?,
         None => {
-            let file = beside(&args.file);
+            let file = signature_file(&args.file);
             // A component without the file is one that is not signed.
             if file.exists() { text(&file)? } else { String::new() }
         }
@@ -206,7 +209,8 @@ fn public(given: &str) -> Result<PublicKey> {
     Ok(said.parse().map_err(unusable)?)
 }
 
-fn beside(file: &Path) -> PathBuf {
+/// Where the signatures of a component are: beside it.
+pub fn signature_file(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(SUFFIX);
     name.into()

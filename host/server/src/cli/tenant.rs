@@ -8,7 +8,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use wharf_event::{BusName, Position, TenantName};
+use wharf_event::{BusName, Position, SignaturePolicy, TenantName};
 use wharf_gateway::view::{BusView, RuleOrigin, TenantView, TenantsView};
 
 use super::{
@@ -49,6 +49,15 @@ pub enum TenantCommand {
     Resume {
         /// The tenant
         name: TenantName,
+    },
+    /// Change what holds for a tenant as a whole
+    #[command(after_help = "Example:\n  wharf tenant set acme --signatures require")]
+    Set {
+        /// The tenant
+        name: TenantName,
+        /// Whether its releases have to be signed by one of its keys: `none` or `require`
+        #[arg(long, value_name = "POLICY")]
+        signatures: SignaturePolicy,
     },
     /// Delete a tenant with everything that it has
     #[command(
@@ -120,8 +129,11 @@ pub async fn run(command: TenantCommand, global: &Global, out: &mut Output) -> R
             let tenant = client.put(&Resource::of(&name), b"{}".to_vec(), Condition::Absent).await?;
             tell("created", &tenant, out)
         }
-        TenantCommand::Suspend { name } => set(&client, &name, true, out).await,
-        TenantCommand::Resume { name } => set(&client, &name, false, out).await,
+        TenantCommand::Suspend { name } => set(&client, &name, ("suspended", true.into()), out).await,
+        TenantCommand::Resume { name } => set(&client, &name, ("suspended", false.into()), out).await,
+        TenantCommand::Set { name, signatures } => {
+            set(&client, &name, ("signatures", signatures.as_str().into()), out).await
+        }
         TenantCommand::Delete { name, yes } => delete(&client, &name, yes, out).await,
     }
 }
@@ -141,18 +153,23 @@ async fn list(client: &Client, out: &mut Output) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Suspends a tenant, or lets it go on. All else that holds for it stays, also what this program does not know.
-async fn set(client: &Client, name: &TenantName, suspended: bool, out: &mut Output) -> Result<Exit, CommandError> {
+/// Changes one setting of a tenant. All else that holds for it stays, also what this program does not know.
+async fn set(
+    client: &Client,
+    name: &TenantName,
+    (key, value): (&str, Value),
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
     let at = Resource::of(name);
     let mut settings: Map<String, Value> = client.get(&at).await?;
     let version = settings.remove("version");
     settings.retain(|key, _| key != "tenant" && key != "origin");
-    settings.insert("suspended".to_owned(), suspended.into());
+    settings.insert(key.to_owned(), value);
     let version: Option<Position> =
         version.map(serde_json::from_value).transpose().map_err(ClientError::NotUnderstood)?;
     let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
-    let tenant = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
-    tell(if suspended { "suspended" } else { "active" }, &tenant, out)
+    let tenant: TenantView = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
+    tell(if tenant.settings.suspended { "suspended" } else { "active" }, &tenant, out)
 }
 
 async fn delete(client: &Client, name: &TenantName, yes: bool, out: &mut Output) -> Result<Exit, CommandError> {

@@ -126,6 +126,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.suspended", "true", (SETTINGS, "suspended"), json!(true), "'yes'"),
         case("tenants.*.ceiling.publish", "['a.*']", (SETTINGS, "ceiling/publish/0"), json!("a.*"), "['*.a']"),
         case("tenants.*.ceiling.kv", "['b:read']", (SETTINGS, "ceiling/kv/0"), json!("b:read"), "['b:write']"),
+        case("tenants.*.signatures", "'require'", (SETTINGS, "signatures"), json!("require"), "'some'"),
     ]
 }
 

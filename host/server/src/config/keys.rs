@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value, json};
 use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
+use wharf_event::SignaturePolicy;
 use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
@@ -156,6 +157,7 @@ static TENANT: &[Key] = &[
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     SUSPENDED,
     BOUNDED,
+    SIGNED,
 ];
 
 static CEILING: &[Key] = &[
@@ -164,7 +166,7 @@ static CEILING: &[Key] = &[
 ];
 
 /// The keys of a tenant that is made by the API.
-pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED];
+pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED, SIGNED];
 
 const SUSPENDED: Key = key(
     "suspended",
@@ -177,6 +179,12 @@ const BOUNDED: Key = key(
     "The most that the tenant's plugins may be granted; a kind that is not said has no bound.",
     Shape::Table(CEILING),
     Otherwise::Nothing,
+);
+const SIGNED: Key = key(
+    "signatures",
+    "Whether a release has to be signed by one of the tenant's keys (`wharf key add`).",
+    Shape::Choice(&["none", "require"]),
+    Otherwise::Default(|| json!(SignaturePolicy::default())),
 );
 
 /// The keys of a bus, be it in the file or by the API.

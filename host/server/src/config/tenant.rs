@@ -10,7 +10,7 @@ use wharf_delivery::{
     HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
     TenantSettings,
 };
-use wharf_event::{BusName, Code, GrantBounds, Grants, PluginName, QueueName, RuleName};
+use wharf_event::{BusName, Code, GrantBounds, Grants, PluginName, QueueName, RuleName, SignaturePolicy};
 use wharf_pattern::Pattern;
 
 use super::{
@@ -122,7 +122,8 @@ fn read_grants(table: Table<'_>) -> Grants {
 /// What holds for a tenant as a whole.
 pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
     let ceiling = table.table("ceiling").map(read_ceiling).unwrap_or_default();
-    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false), ceiling }
+    let signatures = table.parsed::<SignaturePolicy>("signatures").map(|found| found.value).unwrap_or_default();
+    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false), ceiling, signatures }
 }
 
 fn read_ceiling(table: Table<'_>) -> GrantBounds {

@@ -208,6 +208,7 @@ impl Registry {
             world: world.to_owned(),
             capabilities: capabilities.map(|import| import.interface).collect(),
             asks,
+            signatures: note.signatures,
         };
         self.record(whose, &object).await.map(Ok)
     }

@@ -35,6 +35,7 @@ mod sandbox;
 mod schema_versions;
 mod schemas;
 mod shapes;
+mod signatures;
 mod tenants;
 mod transforms;
 mod usage;

@@ -155,12 +155,13 @@ const RULES: [&str; 5] = [
 ];
 
 /// What is said of tenants and buses that are made and go.
-const TENANTS: [&str; 10] = [
+const TENANTS: [&str; 11] = [
     "tenant create made",
     "tenant suspend made",
     "tenant ls",
     "tenant show made",
     "tenant resume made",
+    "tenant set made --signatures none",
     "tenant delete made --yes",
     "tenant show acme",
     "bus add made --age 1d",
@@ -234,6 +235,12 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
     say("key generate", "key generate --out made.pem", "");
     let verify = format!("verify p.wasm --key {KEY_PUBLIC}");
     for (name, line) in [("verify", verify.as_str()), ("sign", "sign p.wasm --key key.pem"), ("verify", &verify)] {
+        say(name, line, "");
+    }
+    let add = format!("key add ci {KEY_PUBLIC}");
+    for (name, line) in
+        [("key add", add.as_str()), ("key ls", "key ls"), ("key revoke", "key revoke ci"), ("key ls", "key ls")]
+    {
         say(name, line, "");
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Invariant: the digest is that of the bytes that are sent; a release that the host has is not sent again.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use wharf_event::{Code, Digest};
 use wharf_gateway::view::{ReleaseState, ReleaseView};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
+use wharf_signature::limits::TEXT_BYTES_MAX;
 
 use super::{
     super::{
@@ -15,6 +19,7 @@ use super::{
         input::unreadable,
         output::Output,
         session::Session,
+        signing::signature_file,
         words::{bad, good, later},
     },
     Named, at, show,
@@ -41,21 +46,29 @@ pub struct UploadArgs {
     /// What is to be said about it, for people
     #[arg(short, long)]
     message: Option<String>,
+    /// A file with signatures [default: the component's name and `.sig`, if it is there]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let UploadArgs { named: Named { plugin }, file, version, message } = args;
+    let UploadArgs { named: Named { plugin }, file, version, message, signature } = args;
     let wasm = read_bounded(&file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|source| unreadable(&file, source))?;
-    let release = Digest::of(&wasm);
+    let (release, signatures) = (Digest::of(&wasm), signatures(&file, signature)?);
+    let note = (version, message, signatures);
     let resource = at(session, &plugin).at("releases").at(release.hex());
     let mut view = match session.client.get::<ReleaseView>(&resource).await {
+        // Who vouches for it comes to what is there.
+        Ok(known) if known.failure.is_none() && known.signed_by.is_none() && !note.2.is_empty() => {
+            send(session, resource.clone(), note, Vec::new()).await?
+        }
         // What failed before is tried again.
         Ok(known) if known.failure.is_none() => known,
-        Ok(_) => send(session, resource.clone(), (version, message), wasm).await?,
+        Ok(_) => send(session, resource.clone(), note, wasm).await?,
         Err(ClientError::Refused(reply))
             if [Code::ReleaseUnknown, Code::PluginUnknown].iter().any(|code| code.as_str() == reply.code) =>
         {
-            send(session, resource.clone(), (version, message), wasm).await?
+            send(session, resource.clone(), note, wasm).await?
         }
         Err(error) => return Err(error.into()),
     };
@@ -88,8 +101,25 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
 async fn send(
     session: &Session,
     resource: Resource,
-    (version, message): (Option<String>, Option<String>),
+    (version, message, signatures): (Option<String>, Option<String>, Vec<String>),
     wasm: Vec<u8>,
 ) -> Result<ReleaseView, ClientError> {
-    session.client.upload(&resource.ask_some("version", version).ask_some("message", message), wasm).await
+    session.client.upload(&resource.ask_some("version", version).ask_some("message", message), wasm, &signatures).await
+}
+
+/// The signatures beside a component, one a line.
+fn signatures(file: &Path, given: Option<PathBuf>) -> Result<Vec<String>, CommandError> {
+    let beside = match given {
+        Some(file) => file,
+        None => {
+            let beside = signature_file(file);
+            if !beside.exists() {
+                return Ok(Vec::new());
+            }
+            beside
+        }
+    };
+    let text = read_bounded(&beside, TEXT_BYTES_MAX as u64).map_err(|source| unreadable(&beside, source))?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
 }
