@@ -124,6 +124,7 @@ codes! {
     ComponentWorld "component-world" 400 "The component exports nothing that Wharf can run";
     ComponentImpure "component-impure" 400 "The component is a transform and imports a capability";
     ComponentImport "component-import" 400 "The component imports what there is not";
+    ComponentProbe "component-probe" 400 "No instance of the component can be made within its limits";
     ComponentNeeds "component-needs" 400 "What the component says that it needs is not understood";
     SignatureMissing "signature-missing" 403 "The release is not signed, and it has to be";
     SignatureWrong "signature-wrong" 403 "A signature of the release is wrong";

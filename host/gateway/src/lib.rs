@@ -32,6 +32,7 @@ pub mod routes;
 mod rules;
 mod schemas;
 pub mod serve;
+mod steps;
 mod tenants;
 mod traffic;
 mod unparsed;

@@ -99,6 +99,7 @@ pages! {
     ComponentWorld "component-world",
     ComponentImpure "component-impure",
     ComponentImport "component-import",
+    ComponentProbe "component-probe",
     ComponentNeeds "component-needs",
     SignatureMissing "signature-missing",
     SignatureWrong "signature-wrong",

@@ -24,6 +24,7 @@ use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX, UPLOAD_TIMEOUT};
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote};
 use crate::problem::{Failure, Problem};
+use crate::steps;
 use crate::view::{PluginDetail, Promotion, ReleaseState, ReleaseView, RollBack};
 
 /// The header of an upload with signatures.
@@ -106,8 +107,16 @@ pub(crate) async fn releases<H: Host>(State(gateway): State<Gateway<H>>, params:
 }
 
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases/{release}`
-pub(crate) async fn release<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.release(release_of(&params)?).await?))
+pub(crate) async fn release<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let of = release_of(&params)?;
+    if steps::wanted(&headers) {
+        return steps::follow(gateway, of).await;
+    }
+    Ok(answer::json(&gateway.host.release(of).await?))
 }
 
 /// `PUT /v1/tenants/{tenant}/plugins/{plugin}/releases/{release}`

@@ -5,12 +5,16 @@
 
 mod lines;
 mod resource;
+mod sending;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -22,6 +26,7 @@ use wharf_gateway::SIGNATURE_HEADER;
 
 pub use lines::Lines;
 pub use resource::Resource;
+use sending::Sending;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,12 +127,14 @@ pub enum Condition {
 struct Content {
     headers: HeaderMap,
     body: Bytes,
+    /// How many bytes of the body are gone.
+    sent: Arc<AtomicU64>,
 }
 
 impl Content {
     fn of(media_type: &'static str, body: Bytes) -> Self {
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))]);
-        Self { headers, body }
+        Self { headers, body, sent: Arc::default() }
     }
 
     fn under(mut self, condition: Condition) -> Self {
@@ -146,7 +153,7 @@ impl Content {
 /// Talks to one host over HTTP/1.1, keeping its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpConnector, Sending>,
     base: String,
 }
 
@@ -209,7 +216,7 @@ impl Client {
         self.exchange(Method::PUT, resource, content).await
     }
 
-    /// Sends a component to its place, with texts of signatures.
+    /// Sends a component to its place, with texts of signatures. How many bytes are gone is counted in `sent`.
     ///
     /// # Errors
     /// As of [`post`](Self::post).
@@ -218,8 +225,10 @@ impl Client {
         resource: &Resource,
         wasm: impl Into<Bytes>,
         signatures: &[String],
+        sent: &Arc<AtomicU64>,
     ) -> Result<T, ClientError> {
         let mut content = Content::of("application/wasm", wasm.into());
+        content.sent = Arc::clone(sent);
         for signature in signatures {
             // What is no line of a header is no signature; the host says so of what is left.
             let line = HeaderValue::try_from(signature.as_str()).unwrap_or(HeaderValue::from_static("?"));
@@ -249,8 +258,22 @@ impl Client {
     /// # Errors
     /// When it does not begin.
     pub async fn lines(&self, resource: &Resource) -> Result<Lines, ClientError> {
+        self.streamed(resource, Content::default()).await
+    }
+
+    /// Opens a stream of server-sent events, line by line.
+    ///
+    /// # Errors
+    /// As of [`lines`](Self::lines).
+    pub async fn events(&self, resource: &Resource) -> Result<Lines, ClientError> {
+        let mut content = Content::default();
+        content.headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        self.streamed(resource, content).await
+    }
+
+    async fn streamed(&self, resource: &Resource, content: Content) -> Result<Lines, ClientError> {
         let begin = async {
-            let response = self.send(Method::GET, resource, Content::default()).await?;
+            let response = self.send(Method::GET, resource, content).await?;
             if response.status().is_success() {
                 Ok(Lines::new(response.into_body()))
             } else {
@@ -290,8 +313,8 @@ impl Client {
     ) -> Result<Response<Incoming>, ClientError> {
         let wrong = |_| ClientError::Url { url: self.base.clone(), reason: "no request can be made of it" };
         let uri: Uri = format!("{}{resource}", self.base).parse().map_err(wrong)?;
-        let Content { headers, body } = content;
-        let mut request = Request::new(Full::new(body));
+        let Content { headers, body, sent } = content;
+        let mut request = Request::new(Sending::new(body, sent));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;

@@ -145,7 +145,7 @@ impl Host {
         let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
-        let dispatcher = Dispatcher::open(&home, options, surroundings, guests)
+        let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
             .map_err(|error| Failure::of(error.code(), &error))?;
         if settings.follow_clock {
             dispatcher.follow_clock();
@@ -155,7 +155,7 @@ impl Host {
         runtime.recompile_from(Box::new(Components::new(components_folder()?)));
         runtime.bound_loaded(host.loaded_code_bytes, files::releases_max());
         let kept = Components::new(components_folder()?);
-        let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept);
+        let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept, guests);
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;

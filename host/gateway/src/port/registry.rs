@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, stream::BoxStream};
 use wharf_event::{Digest, PluginName, TenantName};
 
 use super::{Expected, Refusal};
@@ -85,6 +85,9 @@ pub trait Registry: Clone + Send + Sync + 'static {
 
     /// One release.
     fn release(&self, of: ReleaseRef) -> impl Future<Output = Result<ReleaseView, Refusal>> + Send;
+
+    /// One release, and every state that it is seen in until it is at rest.
+    fn follow(&self, of: ReleaseRef) -> impl Future<Output = Result<BoxStream<'static, ReleaseView>, Refusal>> + Send;
 
     /// Takes a release's component. Of one that the tenant sent before nothing is read. It answers when the bytes are durable; whether they can run is found
     /// out behind that.

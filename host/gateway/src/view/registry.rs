@@ -107,12 +107,22 @@ pub enum ReleaseState {
     Inspecting,
     /// It waits for its turn to be compiled, or is compiled.
     Compiling,
+    /// One instance of it is made within the limits of its plugin.
+    Probing,
     /// It asks for more than its plugin is granted.
     NeedsGrant,
     /// It can be promoted.
     Ready,
     /// It is not fit to run. Its bytes are not kept.
     Failed,
+}
+
+impl ReleaseState {
+    /// Whether it stays like that by itself.
+    #[must_use]
+    pub const fn is_at_rest(self) -> bool {
+        matches!(self, Self::NeedsGrant | Self::Ready | Self::Failed)
+    }
 }
 
 /// A release of a plugin.

@@ -100,3 +100,24 @@ async fn grants_are_shown_approved_and_revoked() {
     }
     get(format!("{PLUGINS}/nobody/grants")).send(server.addr).await.refused(Code::PluginUnknown);
 }
+
+#[tokio::test]
+async fn a_release_is_followed_by_whoever_accepts_a_stream_of_events() {
+    let server = Server::start().await;
+    let path = release("triage", b"ready");
+    get(&path).with("accept", "text/event-stream").send(server.addr).await.refused(Code::PluginUnknown);
+    put_as(&path, "application/wasm", b"ready".to_vec()).send(server.addr).await;
+    let told = get(&path).with("accept", "text/html, text/event-stream;q=0.9").send(server.addr).await;
+    assert_eq!((told.status, told.header("content-type")), (200, Some("text/event-stream")));
+    let body = String::from_utf8(told.body.to_vec()).unwrap();
+    let events: Vec<_> = body.split_terminator("\n\n").collect();
+    assert_eq!(events.len(), 2, "{body}");
+    for (event, state) in events.iter().zip([ReleaseState::Compiling, ReleaseState::Ready]) {
+        let data = event.strip_prefix("event: release\ndata: ").unwrap();
+        assert_eq!(serde_json::from_str::<ReleaseView>(data).unwrap().state, state);
+    }
+    assert_eq!(
+        get(&path).with("accept", "application/json").send(server.addr).await.header("content-type"),
+        Some("application/json")
+    );
+}

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use wharf_event::{Code, Digest, GrantBounds, Grants, PluginName, TenantName};
 use wharf_gateway::view::{
@@ -84,6 +85,12 @@ impl Registry for FakeHost {
     async fn release(&self, of: ReleaseRef) -> Result<ReleaseView, Refusal> {
         self.made(&of.of)?;
         self.releases.lock().unwrap().get(&of.release).cloned().ok_or_else(|| none(Code::ReleaseUnknown))
+    }
+
+    async fn follow(&self, of: ReleaseRef) -> Result<BoxStream<'static, ReleaseView>, Refusal> {
+        let view = self.release(of).await?;
+        let before = ReleaseView { state: ReleaseState::Compiling, ..view.clone() };
+        Ok(stream::iter([before, view]).boxed())
     }
 
     async fn upload(

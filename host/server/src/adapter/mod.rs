@@ -5,6 +5,7 @@ mod checking;
 mod dead_letters;
 mod detail;
 mod feed;
+mod following;
 mod grants;
 mod intake;
 mod key_value;

@@ -4,7 +4,7 @@
 //! it is put on the shelf before the record that lets attempts begin with it.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject};
 use wharf_delivery::{Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::{AskError, ChangeError, EditError};
@@ -129,6 +129,12 @@ impl wharf_gateway::Registry for HostAdapter {
     async fn release(&self, of: ReleaseRef) -> Result<ReleaseView, Refusal> {
         self.known(&of.of.tenant)?;
         self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+    }
+
+    async fn follow(&self, of: ReleaseRef) -> Result<BoxStream<'static, ReleaseView>, Refusal> {
+        // Whether there is one is said before the stream begins.
+        self.release(of.clone()).await?;
+        Ok(self.following(of))
     }
 
     async fn upload(

@@ -3,6 +3,7 @@
 //!
 //! Invariant: what a host refuses is told as it says it. A release that is written short is the only one that begins so.
 
+mod bar;
 mod channels;
 mod grants;
 mod show;

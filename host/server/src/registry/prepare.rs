@@ -1,4 +1,4 @@
-//! From uploaded bytes to a release that can be promoted: inspected, compiled, linked, and then in the log.
+//! From uploaded bytes to a release that can be promoted: inspected, compiled, linked, started once, and then in the log.
 //!
 //! Invariant: a release is in the log only when it can run on this host, and its bytes are durable before that. What was found unfit leaves
 //! nothing behind but the memory of why, for as long as the host runs. One is made ready at a time.
@@ -10,13 +10,14 @@ use std::{
 
 use anyhow::Result;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 use wharf_catalog::{PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::{UploadNote, view::ReleaseState};
-use wharf_runtime::{ComponentError, ComponentFiles as _, Runtime, describe};
+use wharf_runtime::{ComponentError, ComponentFiles as _, Prepared, Probe, Runtime, describe};
 
 use super::Components;
 
@@ -53,9 +54,15 @@ pub struct Progress {
     pub failure: Option<(Code, String)>,
 }
 
+/// Why a release is not fit to run.
+type Unfit = (Code, String);
+
 /// What is being made ready, and what was found unfit.
 #[derive(Default)]
-pub struct Preparing(Mutex<HashMap<Whose, Progress>>);
+pub struct Preparing {
+    all: Mutex<HashMap<Whose, Progress>>,
+    changed: watch::Sender<()>,
+}
 
 impl Preparing {
     /// How far a release has come.
@@ -71,7 +78,12 @@ impl Preparing {
     }
 
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whenever something here changes.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Notes that a release is being made ready. False when it is already.
@@ -86,21 +98,25 @@ impl Preparing {
             oldest.map(|oldest| all.remove(&oldest));
         }
         all.insert(whose.clone(), progress);
+        self.changed.send_replace(());
         true
     }
 
     fn set(&self, whose: &Whose, state: ReleaseState) {
         self.all().get_mut(whose).into_iter().for_each(|progress| progress.state = state);
+        self.changed.send_replace(());
     }
 
     fn fail(&self, whose: &Whose, code: Code, detail: String) {
         if let Some(progress) = self.all().get_mut(whose) {
             (progress.state, progress.failure) = (ReleaseState::Failed, Some((code, detail)));
         }
+        self.changed.send_replace(());
     }
 
     fn end(&self, whose: &Whose) {
         self.all().remove(whose);
+        self.changed.send_replace(());
     }
 
     /// Whether a tenant has as many releases on their way as it may.
@@ -132,16 +148,17 @@ pub struct Registry {
     /// taken off it.
     pub shelving: tokio::sync::Mutex<()>,
     turn: Semaphore,
+    guests: Handle,
 }
 
 impl Registry {
-    /// The registry of a host.
+    /// The registry of a host; first instances are made on `guests`.
     #[must_use]
-    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, components: Components) -> Arc<Self> {
+    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, components: Components, guests: Handle) -> Arc<Self> {
         let (uploads, turn) = (Semaphore::new(UPLOADS_MAX), Semaphore::new(1));
         let (components, preparing) = (Arc::new(components), Preparing::default());
         let (files, shelving) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, files, shelving, turn })
+        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, files, shelving, turn, guests })
     }
 
     /// Makes a release ready whose component is kept, in the background. One that is on its way already goes on.
@@ -157,7 +174,7 @@ impl Registry {
             let _turn = this.turn.acquire().await;
             let unfit = match this.made_ready(&whose, bytes, at_ms, note).await {
                 Ok(Ok(())) => return this.preparing.end(&whose),
-                Ok(Err(unfit)) => (unfit.code(), unfit.to_string()),
+                Ok(Err(unfit)) => unfit,
                 Err(error) => {
                     let (tenant, plugin, release) = &whose;
                     tracing::error!(%tenant, %plugin, %release, "a release is not made ready: {error:#}");
@@ -172,13 +189,7 @@ impl Registry {
     }
 
     /// The outer error is the host's, the inner one says why the component is unfit.
-    async fn made_ready(
-        &self,
-        whose: &Whose,
-        bytes: u64,
-        at_ms: u64,
-        note: UploadNote,
-    ) -> Result<Result<(), ComponentError>> {
+    async fn made_ready(&self, whose: &Whose, bytes: u64, at_ms: u64, note: UploadNote) -> Result<Result<(), Unfit>> {
         let (components, runtime, release) = (Arc::clone(&self.components), Arc::clone(&self.runtime), whose.2);
         self.preparing.set(whose, ReleaseState::Inspecting);
         let looked = tokio::task::spawn_blocking(move || -> Result<_> {
@@ -192,11 +203,16 @@ impl Registry {
         });
         let (wasm, (world, imports, asks)) = match looked.await?? {
             Ok(looked) => looked,
-            Err(unfit) => return Ok(Err(unfit)),
+            Err(error) => return Ok(Err(unfit(&error))),
         };
         self.preparing.set(whose, ReleaseState::Compiling);
-        let compiled = tokio::task::spawn_blocking(move || runtime.prepare(&wasm).map(drop));
-        if let Err(unfit) = compiled.await? {
+        let compiled = tokio::task::spawn_blocking(move || runtime.prepare(&wasm));
+        let prepared = match compiled.await? {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(Err(unfit(&error))),
+        };
+        self.preparing.set(whose, ReleaseState::Probing);
+        if let Err(unfit) = self.probed(whose, prepared).await? {
             return Ok(Err(unfit));
         }
         let capabilities = imports.into_iter().filter(|import| !import.only_types);
@@ -211,6 +227,24 @@ impl Registry {
             signatures: note.signatures,
         };
         self.record(whose, &object).await.map(Ok)
+    }
+
+    /// Makes one instance of a release, as an attempt of its plugin would.
+    async fn probed(&self, (tenant, plugin, _): &Whose, release: Prepared) -> Result<Result<(), Unfit>> {
+        let name = ObjectName::from(plugin);
+        let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &name)).await??;
+        let there = there.map(|there| serde_json::from_slice::<PluginObject>(&there.document)).transpose()?;
+        let PluginObject { config, limits, .. } = there.unwrap_or_default();
+        let probe = Probe { release, tenant: tenant.clone(), plugin: plugin.clone(), config, limits };
+        let runtime = Arc::clone(&self.runtime);
+        let probed = self.guests.spawn(async move { runtime.probe(probe).await }).await?;
+        Ok(probed.map_err(|failure| match failure.code {
+            // It says nothing about the component.
+            Code::Overloaded | Code::ReleaseUnready | Code::Internal => {
+                (failure.code, format!("{}: send it again", failure.reason))
+            }
+            code => (Code::ComponentProbe, format!("its first instance ended with {code}: {}", failure.reason)),
+        }))
     }
 
     /// Puts a release into the log; with the plugin, if it is its first, and without releases that are too many.
@@ -299,4 +333,8 @@ impl Registry {
         let (components, release) = (Arc::clone(&self.components), *release);
         Ok(tokio::task::spawn_blocking(move || components.remove(&release)).await??)
     }
+}
+
+fn unfit(error: &ComponentError) -> Unfit {
+    (error.code(), error.to_string())
 }

@@ -25,6 +25,7 @@ mod loading;
 mod looking;
 mod metrics;
 mod patterns;
+mod progress;
 mod reading;
 mod refusals;
 mod registry;

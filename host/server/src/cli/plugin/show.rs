@@ -116,6 +116,7 @@ pub(super) fn word(state: ReleaseState) -> &'static str {
         ReleaseState::Uploaded => "uploaded",
         ReleaseState::Inspecting => "inspecting",
         ReleaseState::Compiling => "compiling",
+        ReleaseState::Probing => "probing",
         ReleaseState::NeedsGrant => "needs-grant",
         ReleaseState::Ready => "ready",
         ReleaseState::Failed => "failed",

@@ -4,12 +4,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use clap::Args;
 use wharf_event::{Code, Digest};
-use wharf_gateway::view::{ReleaseState, ReleaseView};
+use wharf_gateway::view::ReleaseView;
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
 use wharf_signature::limits::TEXT_BYTES_MAX;
 
@@ -22,7 +26,7 @@ use super::{
         signing::signature_file,
         words::{bad, good, later},
     },
-    Named, at, show,
+    Named, at, bar,
 };
 use crate::{
     client::{ClientError, Resource},
@@ -30,8 +34,8 @@ use crate::{
     progress::Progress,
 };
 
-/// How often the host is asked how far it has come.
-const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How often the terminal shows how far it has come.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
 
 /// `wharf plugin upload`.
 #[derive(Debug, Args)]
@@ -72,13 +76,9 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
         }
         Err(error) => return Err(error.into()),
     };
-    let progress = Progress::on_terminal();
-    while !matches!(view.state, ReleaseState::Ready | ReleaseState::NeedsGrant | ReleaseState::Failed) {
-        progress.show(show::word(view.state));
-        tokio::time::sleep(ASK_EVERY).await;
-        view = session.client.get(&resource).await?;
+    if !view.state.is_at_rest() {
+        view = rested(session, &resource, view).await?;
     }
-    progress.clear();
     if out.is_json() {
         out.document(&view)?;
     } else {
@@ -104,7 +104,45 @@ async fn send(
     (version, message, signatures): (Option<String>, Option<String>, Vec<String>),
     wasm: Vec<u8>,
 ) -> Result<ReleaseView, ClientError> {
-    session.client.upload(&resource.ask_some("version", version).ask_some("message", message), wasm, &signatures).await
+    let (bytes, sent) = (wasm.len() as u64, Arc::new(AtomicU64::new(0)));
+    let resource = resource.ask_some("version", version).ask_some("message", message);
+    let sending = session.client.upload(&resource, wasm, &signatures, &sent);
+    let progress = Progress::on_terminal();
+    tokio::pin!(sending);
+    let view = loop {
+        match tokio::time::timeout(SHOW_EVERY, &mut sending).await {
+            Ok(done) => break done,
+            Err(_) => progress.show(&bar::sending(sent.load(Ordering::Relaxed), bytes)),
+        }
+    };
+    progress.clear();
+    view
+}
+
+/// Waits until a release is at rest, and shows how far it is meanwhile.
+async fn rested(session: &Session, resource: &Resource, mut view: ReleaseView) -> Result<ReleaseView, ClientError> {
+    let (progress, mut began) = (Progress::on_terminal(), Instant::now());
+    let mut lines = session.client.events(resource).await?;
+    while !view.state.is_at_rest() {
+        progress.show(&bar::preparing(view.state, began.elapsed()));
+        let line = match tokio::time::timeout(SHOW_EVERY, lines.next()).await {
+            Err(_) => continue,
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(Some(line))) => line,
+            // The host ends. What it knew of the release is gone with it, or in its log.
+            Ok(Ok(None)) => {
+                progress.clear();
+                return session.client.get(resource).await;
+            }
+        };
+        if let Some(data) = line.strip_prefix(b"data: ") {
+            let next: ReleaseView = serde_json::from_slice(data).map_err(ClientError::NotUnderstood)?;
+            began = if next.state == view.state { began } else { Instant::now() };
+            view = next;
+        }
+    }
+    progress.clear();
+    Ok(view)
 }
 
 /// The signatures beside a component, one a line.
