@@ -24,7 +24,7 @@ use crate::interrupt::Interrupt;
 use crate::poll;
 
 /// The cases: the event's type, the code of the dead letter, what its text says.
-const CASES: &str = include_str!("../../tests/guests/hostile.tsv");
+pub const CASES: &str = include_str!("../../tests/guests/hostile.tsv");
 
 /// How much more may be resident after the repetitions of one guest, in KiB.
 const GROWTH_KIB_MAX: u64 = 8 << 10;
@@ -127,7 +127,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn columns(line: &str) -> Option<[&str; 3]> {
+/// The columns of a case.
+pub fn columns(line: &str) -> Option<[&str; 3]> {
     let mut columns = line.split('\t');
     Some([columns.next()?, columns.next()?, columns.next()?])
 }
@@ -199,7 +200,8 @@ fn checkpoint(data: &Path, interrupt: &Interrupt) -> Result<()> {
     })
 }
 
-fn resident_kib(pid: u32) -> Result<u64> {
+/// What a process has in memory.
+pub fn resident_kib(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("looking at the host")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the host has no memory")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

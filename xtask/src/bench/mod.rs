@@ -14,6 +14,7 @@ mod load;
 mod log;
 mod machine;
 mod median;
+mod neighbour;
 mod ours;
 mod pattern;
 mod peer;
@@ -48,6 +49,8 @@ pub enum Bench {
     Invoke(invoke::Args),
     /// A counting plugin's latency, without and with a neighbour that sleeps before a backlog.
     Fairness(fairness::Args),
+    /// A steady tenant's latency, without and with another one that does everything wrong at once.
+    Neighbour(neighbour::Args),
     /// A release on trial that fails one event of twenty, until the host takes it back.
     Canary(canary::Args),
     /// A thousand changes of a plugin's release amid a steady stream of events.
@@ -82,6 +85,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Tenants(args) => tenants::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
+        Bench::Neighbour(args) => neighbour::run(args),
         Bench::Pattern(args) => pattern::run(args),
     }
 }
