@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{BusName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
-use crate::{RetryPolicy, SchemaDocument, TenantSettings};
+use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, limits::WEIGHT};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,13 @@ pub struct LimitsDocument {
     pub memory_mib: u32,
     /// Attempts of this plugin at a time.
     pub concurrency: u32,
+    /// Its share beside other plugins of its tenant. (Not written where it is the default, as before it could be set.)
+    #[serde(default = "weight", skip_serializing_if = "is_default_weight")]
+    pub weight: u32,
+    /// What becomes of its deliveries while its release is quarantined. (Not written where it is the default, as before it
+    /// could be set.)
+    #[serde(default, skip_serializing_if = "OnQuarantine::is_default")]
+    pub quarantine: OnQuarantine,
     /// What an attempt may have the host do. (Not written where it is the default, as it was before it could be set: the bytes
     /// of such a document stay the same.)
     #[serde(default, skip_serializing_if = "HostLimits::are_default")]
@@ -96,8 +103,25 @@ pub struct LimitsDocument {
 
 impl Default for LimitsDocument {
     fn default() -> Self {
-        Self { wall_ms: 10_000, cpu_ms: 1_000, memory_mib: 64, concurrency: 32, host: HostLimits::default() }
+        Self {
+            wall_ms: 10_000,
+            cpu_ms: 1_000,
+            memory_mib: 64,
+            concurrency: 32,
+            weight: WEIGHT,
+            quarantine: OnQuarantine::default(),
+            host: HostLimits::default(),
+        }
     }
+}
+
+const fn weight() -> u32 {
+    WEIGHT
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_default_weight(weight: &u32) -> bool {
+    *weight == WEIGHT
 }
 
 /// What one attempt may have the host hold, copy, and keep for it.
@@ -294,6 +318,10 @@ mod tests {
         let limits: LimitsDocument = serde_json::from_str(before).unwrap();
         assert_eq!(limits, LimitsDocument::default());
         assert_eq!(serde_json::to_string(&limits).unwrap(), before);
+        let own = LimitsDocument { weight: 7, quarantine: OnQuarantine::DeadLetter, ..limits };
+        let text = serde_json::to_string(&own).unwrap();
+        assert!(text.ends_with(r#""concurrency":32,"weight":7,"quarantine":"dead-letter"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<LimitsDocument>(&text).unwrap(), own);
         let fewer = HostLimits { publishes: 7, ..HostLimits::default() };
         let text = serde_json::to_string(&LimitsDocument { host: fewer, ..limits }).unwrap();
         assert_eq!(serde_json::from_str::<LimitsDocument>(&text).unwrap().host, fewer);

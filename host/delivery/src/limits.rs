@@ -62,3 +62,15 @@ pub const LOG_LINES_KEPT_MAX: usize = 100;
 
 /// Bytes of those lines.
 pub const LOG_BYTES_KEPT_MAX: usize = 8 << 10;
+
+/// What a tenant, or a plugin of it, weighs beside others where nothing is said.
+pub const WEIGHT: u32 = 100;
+
+/// What it may be said to weigh at most.
+pub const WEIGHT_MAX: u32 = 10_000;
+
+/// Attempts of one tenant at a time where nothing is said. How many others leave to it is another matter.
+pub const TENANT_CONCURRENCY: u32 = 256;
+
+/// MiB that attempts of one tenant at a time may use together where nothing is said: so much have 128 of the default.
+pub const TENANT_MEMORY_MIB: u32 = 8 << 10;

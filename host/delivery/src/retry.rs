@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wharf_event::{Code, PluginName, QueueName};
 
-use crate::{Outcome, limits::ERROR_TEXT_BYTES_MAX};
+use crate::{OnQuarantine, Outcome, limits::ERROR_TEXT_BYTES_MAX};
 
 /// How often and how long a target is tried: exponential backoff with full jitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub struct Standing<'a> {
     pub policy: &'a RetryPolicy,
     /// The target's dead-letter queue.
     pub queue: &'a QueueName,
+    /// What becomes of it when its release is quarantined.
+    pub on_quarantine: OnQuarantine,
     /// A random number, for the jitter.
     pub random: u64,
 }
@@ -74,7 +76,8 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     };
     let dead_letter =
         |code, reason: String| Outcome::DeadLetter { queue: standing.queue.clone(), code, reason: clipped(reason) };
-    if matches!(failure.code, Code::HandlerReject | Code::TargetInput | Code::TargetGone) {
+    let given_up = failure.code == Code::ReleaseQuarantined && standing.on_quarantine == OnQuarantine::DeadLetter;
+    if given_up || matches!(failure.code, Code::HandlerReject | Code::TargetInput | Code::TargetGone) {
         return dead_letter(failure.code, failure.reason.clone());
     }
     if standing.attempt >= standing.policy.attempts {
@@ -116,8 +119,9 @@ mod tests {
 
     fn settle(code: Code, after: Option<u64>, attempt: u32, random: u64) -> String {
         let policy = RetryPolicy { first_ms: 100, max_ms: 1_000, attempts: 5, age_ms: 10_000 };
-        let queue = "dead".parse().unwrap();
-        let standing = Standing { attempt, since_ms: 0, now_ms: 5_000, policy: &policy, queue: &queue, random };
+        let (queue, on_quarantine) = ("dead".parse().unwrap(), OnQuarantine::DeadLetter);
+        let standing =
+            Standing { attempt, since_ms: 0, now_ms: 5_000, policy: &policy, queue: &queue, on_quarantine, random };
         let failure = Failure { code, reason: "no".into(), retry_after_ms: after };
         match disposition(&Verdict::Failed(failure), standing) {
             Outcome::Ack | Outcome::Filtered { .. } => "settled".into(),
@@ -139,6 +143,7 @@ mod tests {
             (Code::HandlerRetry, Some(u64::MAX), 1, 0, "dead retries-spent"),
             (Code::HandlerReject, None, 1, 0, "dead handler-reject"),
             (Code::TargetInput, None, 1, 0, "dead target-input"),
+            (Code::ReleaseQuarantined, None, 1, 0, "dead release-quarantined"),
         ];
         for (code, after, attempt, random, expected) in cases {
             assert_eq!(settle(code, after, attempt, random), expected, "{code} {after:?} {attempt} {random}");

@@ -2,13 +2,14 @@
 //!
 //! Invariant: a setting that is not said has its default, and is not written.
 
-use std::ops::Bound;
+use std::{ops::Bound, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use wharf_event::{GrantBounds, SignaturePolicy, TenantName};
 
 use crate::{
     DecodeError, Object, ObjectKind, ObjectName, keys,
+    limits::{TENANT_CONCURRENCY, TENANT_MEMORY_MIB, WEIGHT},
     tables::{Table, TableError, Tables},
 };
 
@@ -25,6 +26,15 @@ pub struct TenantSettings {
     /// What it asks of the signatures of its releases.
     #[serde(skip_serializing_if = "SignaturePolicy::is_none")]
     pub signatures: SignaturePolicy,
+    /// Its share of the processors and of the places for attempts beside other tenants, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Attempts of all its plugins at a time, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// MiB that all its attempts at a time may use together, where it is not the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
 }
 
 impl TenantSettings {
@@ -32,6 +42,63 @@ impl TenantSettings {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Its share beside other tenants, in proportion to theirs.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight.unwrap_or(WEIGHT)
+    }
+
+    /// Attempts of all its plugins at a time.
+    #[must_use]
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency.unwrap_or(TENANT_CONCURRENCY)
+    }
+
+    /// MiB that all its attempts at a time may use together.
+    #[must_use]
+    pub fn memory_mib(&self) -> u32 {
+        self.memory_mib.unwrap_or(TENANT_MEMORY_MIB)
+    }
+}
+
+/// What becomes of deliveries to a plugin while its release is quarantined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnQuarantine {
+    /// They wait, untried and uncounted, until another release has the traffic or the quarantine is lifted.
+    #[default]
+    Wait,
+    /// They go to the dead-letter queue of their target.
+    DeadLetter,
+}
+
+impl OnQuarantine {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+}
+
+/// A text that says nothing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is `wait` or `dead-letter`")]
+pub struct NotOnQuarantine;
+
+impl FromStr for OnQuarantine {
+    type Err = NotOnQuarantine;
+
+    fn from_str(text: &str) -> Result<Self, NotOnQuarantine> {
+        [Self::Wait, Self::DeadLetter].into_iter().find(|one| one.as_str() == text).ok_or(NotOnQuarantine)
     }
 }
 
@@ -95,4 +162,19 @@ impl TenantLife {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_is_written() {
+        assert_eq!(serde_json::to_string(&TenantSettings::default()).unwrap(), "{}");
+        let said = TenantSettings { weight: Some(7), ..TenantSettings::default() };
+        let text = serde_json::to_string(&said).unwrap();
+        assert_eq!(text, r#"{"weight":7}"#);
+        assert_eq!(serde_json::from_str::<TenantSettings>(&text).unwrap(), said);
+        assert_eq!((said.weight(), said.concurrency(), said.is_default()), (7, TENANT_CONCURRENCY, false));
+    }
 }

@@ -4,23 +4,30 @@
 //! and is not counted. Whatever else goes wrong, a panic of the host included, becomes a failure that the target's policy
 //! decides about: no delivery is left without a settlement while the log takes one.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
 use wharf_capability::{AttemptContext, Effects};
-use wharf_delivery::{DeliveryRow, Details, Failure, ReadKey, Refused, TargetRef, Used};
-use wharf_event::{Code, Event, PluginName, Position, TenantName};
+use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
+use wharf_event::{Code, Event, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
     archive::Archive,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
+    lane::LaneKey,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
+    notices::Notice,
     partition::{AskError, Partition, chain},
+    places::Places,
     plugins::{Picked, Plugin, Shelf},
-    quarantine::Quarantine,
+    quarantine::{Quarantine, Whose, refused},
     rules::RuleSet,
     schedule::{Slot, Waiting},
     settling::{Settlement, settle},
@@ -28,6 +35,7 @@ use crate::{
     surroundings::{Surroundings, blocking},
     transform::{self, Passed},
     trials::Trials,
+    turns::{Caller, Turns},
     values::AttemptValues,
     watched as watch,
 };
@@ -46,13 +54,25 @@ pub(crate) struct Attempts {
     pub(crate) surroundings: Surroundings,
     pub(crate) meters: Arc<Meters>,
     pub(crate) quarantine: Quarantine,
+    pub(crate) places: Mutex<Places>,
+    pub(crate) turns: Arc<Turns>,
+    /// What the host itself has to tell.
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) trials: Trials,
     pub(crate) shelf: Shelf,
 }
 
 impl Attempts {
-    pub(crate) fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
-        self.rules.borrow().concurrency(tenant, plugin)
+    pub(crate) fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the deliveries to a plugin wait because its release is quarantined.
+    pub(crate) fn is_held(&self, rules: &RuleSet, (tenant, plugin): &LaneKey) -> bool {
+        let of = rules.plugin(tenant, plugin).filter(|plugin| plugin.limits.quarantine == OnQuarantine::Wait);
+        // Further attempts are the stable release's, whatever is on trial beside it.
+        let stable = of.and_then(|plugin| plugin.pick(&[], false));
+        stable.is_some_and(|picked| self.quarantine.holds(tenant, picked.handler.digest()))
     }
 }
 
@@ -60,6 +80,8 @@ impl Attempts {
 enum Stuck {
     /// It is to be settled as failed, for this reason and without effects.
     Failed(Failure),
+    /// It was not tried, and waits on: its release is quarantined.
+    Held,
     /// The log takes nothing more. The delivery stays as it is, and is tried again after a restart.
     Log(AskError),
 }
@@ -85,6 +107,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
             let settlement = Settlement::failed(attempts, &waiting, failure, spent.take());
             settle(attempts, &waiting, &settlement, slot).await
         }
+        Stuck::Held => return slot.give_back(waiting),
         Stuck::Log(error) => Err(error),
     };
     if let Err(error) = settled {
@@ -112,17 +135,47 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
     // Within one attempt it is the same release, however often a conflict makes it run again.
-    let Some(picked) = plugin.pick(&waiting.id.to_key(), waiting.row.attempts == 0) else {
-        return Err(Stuck::Failed(failure(Code::Internal, "its release is not ready; that is a defect".to_owned())));
-    };
+    let picked = picked(attempts, waiting, &plugin)?;
     let Picked { handler, trial, .. } = &picked;
     let ended = handle(attempts, waiting, slot, (&rules, &plugin, &picked), received, spent).await;
+    let ended = match ended {
+        // It was quarantined since it was picked.
+        Err(Stuck::Failed(Failure { code: Code::ReleaseQuarantined, .. }))
+            if plugin.limits.quarantine == OnQuarantine::Wait =>
+        {
+            return Err(Stuck::Held);
+        }
+        ended => ended,
+    };
     // It was the release's attempt, though it comes to no verdict.
     if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, *trial, waiting.row.attempts) {
         let of = (&waiting.row.tenant, &waiting.row.target.plugin);
         attempts.trials.count(of, (since_ms, handler.digest()), true, 0);
     }
     ended
+}
+
+/// The release of an attempt: the stable one where that on trial is quarantined.
+fn picked(attempts: &Attempts, waiting: &Waiting, plugin: &Plugin) -> Result<Picked, Stuck> {
+    let mut refusal = None;
+    // Further attempts are the stable release's.
+    for is_first in [waiting.row.attempts == 0, false] {
+        let Some(picked) = plugin.pick(&waiting.id.to_key(), is_first) else {
+            return Err(Stuck::Failed(failure(
+                Code::Internal,
+                "its release is not ready; that is a defect".to_owned(),
+            )));
+        };
+        let release = picked.handler.digest();
+        if !attempts.quarantine.holds(&waiting.row.tenant, release) {
+            return Ok(picked);
+        }
+        refusal = Some(refused(release));
+    }
+    match refusal.filter(|_| plugin.limits.quarantine == OnQuarantine::DeadLetter) {
+        Some(refusal) => Err(Stuck::Failed(refusal)),
+        None => Err(Stuck::Held),
+    }
 }
 
 /// Lets a release handle an event, as often as others change what it reads, and settles.
@@ -273,7 +326,11 @@ async fn invoke(
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
         limits: plugin.limits,
     };
-    let (whose, clock) = ((&row.tenant, handler.digest()), &attempts.surroundings.clock);
-    let call = async { handler.handle(invocation).await };
+    let (tenant, plugin) = (&row.tenant, &row.target.plugin);
+    let (whose, clock) = (Whose { tenant, plugin, release: handler.digest() }, &attempts.surroundings.clock);
+    let (of_tenant, of_plugin) = rules.shares(tenant, plugin);
+    let weights = (of_tenant.weight, of_plugin.weight);
+    let caller = Caller { tenant: tenant.clone(), plugin: plugin.clone(), weights };
+    let call = attempts.turns.take(caller, async { handler.handle(invocation).await }.boxed());
     attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)
 }

@@ -9,7 +9,8 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{AcceptEvent, AcceptRequest, Accepted, Answer, RedriveRequest, Redriven, Refused, Request};
-use wharf_event::{BusName, Event, TenantName};
+use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
+use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 use wharf_state::State;
 
 use crate::{
@@ -20,9 +21,11 @@ use crate::{
     committer::Committer,
     figures::{self, Figures, StateFigures},
     judging::Judge,
-    limits::HOST_FAULTS_MAX,
+    limits::{HOST_FAULTS_MAX, PROCESSORS},
     meters::{Meters, Totals},
+    notices::{Herald, Notice},
     partition::{AskError, Message, Partition, chain},
+    places::Places,
     plugins::Shelf,
     quarantine::{FaultFigures, Quarantine},
     recover::{OpenError, Recovered},
@@ -30,6 +33,7 @@ use crate::{
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
     trials::Trials,
+    turns::Turns,
     watched as watch,
     writer::Writer,
 };
@@ -41,11 +45,13 @@ pub struct Options {
     pub dedup_window_ms: u64,
     /// Attempts in which the host fails until their release is not run any more.
     pub host_faults_max: u32,
+    /// Guests that run at a time: as many as there are processors for them.
+    pub processors: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dedup_window_ms: 300_000, host_faults_max: HOST_FAULTS_MAX }
+        Self { dedup_window_ms: 300_000, host_faults_max: HOST_FAULTS_MAX, processors: PROCESSORS }
     }
 }
 
@@ -75,7 +81,14 @@ pub struct Dispatcher {
 struct Tasks {
     writer: Option<oneshot::Receiver<bool>>,
     scheduler: Option<tokio::task::JoinHandle<()>>,
-    waiting: Option<(Scheduler, Cleaner)>,
+    waiting: Option<Waiting>,
+}
+
+/// Tasks that begin with the first attempt.
+struct Waiting {
+    scheduler: Scheduler,
+    cleaner: Cleaner,
+    notices: mpsc::UnboundedReceiver<Notice>,
 }
 
 impl Dispatcher {
@@ -93,6 +106,7 @@ impl Dispatcher {
         let (committer, recovered) = Committer::open(home, options.dedup_window_ms, surroundings.clone())?;
         let (sender, messages) = mpsc::unbounded_channel::<Message>();
         let (arisen, arising) = mpsc::unbounded_channel();
+        let (noticed, notices) = mpsc::unbounded_channel();
         let attempts = Arc::new(Attempts {
             partition: Partition::new(sender.clone(), Arc::clone(&surroundings.clock)),
             shared: committer.shared(),
@@ -105,7 +119,10 @@ impl Dispatcher {
             meters: Arc::new(Meters::default()),
             trials: Trials::default(),
             shelf: Shelf::default(),
-            quarantine: Quarantine::new(options.host_faults_max),
+            quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
+            places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
+            turns: Turns::new(options.processors, Arc::clone(&surroundings.clock)),
+            notices: noticed,
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
         let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0, committing };
@@ -124,7 +141,8 @@ impl Dispatcher {
             forgotten_before: 0,
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
-        let tasks = Tasks { writer: Some(end), scheduler: None, waiting: Some((scheduler, cleaner)) };
+        let tasks =
+            Tasks { writer: Some(end), scheduler: None, waiting: Some(Waiting { scheduler, cleaner, notices }) };
         Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), recovered })
     }
 
@@ -137,11 +155,13 @@ impl Dispatcher {
     /// Starts the attempts of everything that waits, and of what comes.
     pub fn begin(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((scheduler, cleaner)) = tasks.waiting.take() {
+        if let Some(Waiting { scheduler, cleaner, notices }) = tasks.waiting.take() {
             // It ends by itself when the host stops.
             drop(tokio::spawn(cleaner.run()));
             let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(judge.run()));
+            let herald = Herald { dispatcher: self.clone(), notices, stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(herald.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {
@@ -296,6 +316,13 @@ impl Dispatcher {
     /// Lets so many attempts in which the host fails quarantine their release from now on.
     pub fn quarantine_after(&self, host_faults_max: u32) {
         self.attempts.quarantine.set(host_faults_max);
+    }
+
+    /// Lets the quarantined releases of a plugin run again, and says which those are.
+    pub fn lift_quarantine(&self, tenant: &TenantName, plugin: &PluginName) -> Vec<Digest> {
+        let of = self.rules().plugin(tenant, plugin);
+        let releases = of.iter().flat_map(|plugin| plugin.releases());
+        releases.filter(|release| self.attempts.quarantine.lift(tenant, *release)).collect()
     }
 
     /// What the state says of what came and what waits; durable when this returns.

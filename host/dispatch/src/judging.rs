@@ -10,6 +10,7 @@ use crate::{
     configuring::ChangeError,
     dispatcher::Dispatcher,
     limits::{EDITS_MAX, JUDGE_EVERY},
+    notices::Notice,
     partition::{AskError, chain},
     plugins::Plugin,
     watched as watch,
@@ -93,7 +94,12 @@ impl Dispatcher {
         match advances {
             true => tracing::info!(%tenant, plugin = %name, release, "a release on trial gets all traffic: {reason}"),
             false => {
-                tracing::warn!(%tenant, plugin = %name, release, "a release on trial gets no more traffic: {reason}")
+                tracing::warn!(%tenant, plugin = %name, release, "a release on trial gets no more traffic: {reason}");
+                let (tenant, plugin, cause) = (tenant.clone(), name.clone(), cause.as_str().to_owned());
+                let (release, stable) = (canary.release, channels.stable());
+                // A host that stops tells nobody any more.
+                let _ =
+                    self.attempts.notices.send(Notice::RolledBack { tenant, plugin, release, stable, cause, reason });
             }
         }
         Ok(())

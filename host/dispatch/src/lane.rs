@@ -21,7 +21,6 @@ pub(crate) struct Lane {
     pub(crate) timed: usize,
     /// From this timer on some that are due were left in the state, since there was no room.
     pub(crate) overdue: Option<Bytes>,
-    pub(crate) running: u32,
     /// The last first attempt that was taken.
     last: Option<DeliveryId>,
     /// More lie in the state behind the last one.
@@ -43,6 +42,17 @@ impl Lane {
     pub(crate) fn push_timed(&mut self, waiting: Waiting) {
         self.timed += 1;
         self.ready.push_back(waiting);
+    }
+
+    /// Takes one back that was not tried, to the place that it had.
+    pub(crate) fn take_back(&mut self, waiting: Waiting) {
+        let place = if waiting.row.timed {
+            self.timed += 1;
+            0
+        } else {
+            self.ready.iter().take_while(|other| other.row.timed || other.id < waiting.id).count()
+        };
+        self.ready.insert(place, waiting);
     }
 
     /// Leaves a delivery whose time has come in the state.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
-
 /// KiB of requests that may wait for the sequencer; more wait to be taken in.
 pub const WAITING_REQUESTS_KIB: u32 = 64 << 10;
 
@@ -31,8 +29,8 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How long a stop waits for a checkpoint that is under way.
 pub const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(30);
 
-/// Attempts of one tenant at a time: a quarter of the machine is always left to the others.
-pub const TENANT_ATTEMPTS_AT_A_TIME: u32 = ATTEMPTS_AT_A_TIME / 4 * 3;
+/// Guests that run at a time where nobody says how many processors there are.
+pub const PROCESSORS: usize = 2;
 
 /// Bytes of events that wait in memory for their first attempt; others are read from the log when their turn comes.
 pub const HELD_EVENT_BYTES: usize = 64 << 20;
@@ -66,6 +64,9 @@ pub const CONFLICT_RUNS_MAX: u32 = 30;
 
 /// Attempts in which the host fails until their release is quarantined.
 pub const HOST_FAULTS_MAX: u32 = 3;
+
+/// How long it takes until an event of the host that was refused is offered to the log again.
+pub const NOTICE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How close together they are.
 pub const HOST_FAULTS_WITHIN: Duration = Duration::from_secs(3_600);

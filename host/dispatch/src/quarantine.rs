@@ -1,8 +1,8 @@
 //! Faults of the host: attempts in which code of the host panicked, counted against the release that ran.
 //!
 //! Invariant: a fault ends its own attempt and nothing else. Behind a few of them that come close together a release is not run
-//! any more until the host starts again: its deliveries fail as attempts with a code of their own, so they follow their retry
-//! policy and none is lost. Another release of the plugin runs at once.
+//! any more until the host starts again or somebody lifts it: its deliveries wait or are given up, as the plugin's limits say, and
+//! none is lost. Another release of the plugin runs at once. Each quarantine is told once.
 //!
 //! It is kept in memory only, and apart for each tenant: what one does to a component is nothing to another who has the same.
 
@@ -17,13 +17,20 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
 use wharf_delivery::Failure;
-use wharf_event::{Code, Digest, TenantName};
+use wharf_event::{Code, Digest, PluginName, TenantName};
 
-use crate::limits::HOST_FAULTS_WITHIN;
+use crate::{limits::HOST_FAULTS_WITHIN, notices::Notice, watched as watch};
 
 /// Which release of whom.
-pub(crate) type Whose<'a> = (&'a TenantName, Digest);
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) tenant: &'a TenantName,
+    /// The plugin that runs it now.
+    pub(crate) plugin: &'a PluginName,
+    pub(crate) release: Digest,
+}
 
 /// What a host says of a release in which it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +59,34 @@ pub(crate) struct Quarantine {
     /// So many faults quarantine a release.
     after: AtomicU32,
     faults: Mutex<HashMap<(TenantName, Digest), Faults>>,
+    /// How often one was lifted.
+    lifted: watch::Sender<u64>,
+    notices: mpsc::UnboundedSender<Notice>,
 }
 
 impl Quarantine {
-    pub(crate) fn new(after: u32) -> Self {
-        Self { after: AtomicU32::new(after), faults: Mutex::default() }
+    pub(crate) fn new(after: u32, notices: mpsc::UnboundedSender<Notice>) -> Self {
+        let lifted = watch::channel(0).0;
+        Self { after: AtomicU32::new(after), faults: Mutex::default(), lifted, notices }
+    }
+
+    /// Tells of each one that is lifted.
+    pub(crate) fn lifted(&self) -> watch::Receiver<u64> {
+        self.lifted.subscribe()
+    }
+
+    /// Lets a release run again, and forgets the faults that were close together. False when it is not quarantined.
+    pub(crate) fn lift(&self, tenant: &TenantName, release: Digest) -> bool {
+        {
+            let mut all = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(faults) = all.get_mut(&(tenant.clone(), release)).filter(|faults| faults.quarantined) else {
+                return false;
+            };
+            faults.quarantined = false;
+            faults.recent.clear();
+        }
+        self.lifted.send_modify(|count| *count += 1);
+        true
     }
 
     /// From now on so many faults quarantine a release. What is quarantined stays so.
@@ -82,22 +112,23 @@ impl Quarantine {
     /// `now` gives.
     pub(crate) async fn guard<T>(
         &self,
-        (tenant, release): Whose<'_>,
+        whose: Whose<'_>,
         now: impl Fn() -> Duration,
         call: impl Future<Output = T>,
     ) -> Result<T, Failure> {
-        let failure = |code, reason| Failure { code, reason, retry_after_ms: None };
+        let Whose { tenant, plugin, release } = whose;
         if self.holds(tenant, release) {
-            let reason = format!(
-                "the release {release} is quarantined: the host failed in too many attempts of it within an hour"
-            );
-            return Err(failure(Code::ReleaseQuarantined, reason));
+            return Err(refused(release));
         }
         AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
-            if self.charge((tenant, release), now()) {
-                tracing::error!(%tenant, %release, "the host failed in {} attempts of a release: it is quarantined", self.after.load(Ordering::Relaxed));
+            if let Some(faults) = self.charge(whose, now()) {
+                tracing::error!(%tenant, %plugin, %release, "the host failed in {faults} attempts of a release: it is quarantined");
+                let (tenant, plugin) = (tenant.clone(), plugin.clone());
+                // A host that stops tells nobody any more.
+                let _ = self.notices.send(Notice::Quarantined { tenant, plugin, release, faults });
             }
-            failure(Code::Internal, "the host failed in this attempt; that is a defect of the host".to_owned())
+            let reason = "the host failed in this attempt; that is a defect of the host".to_owned();
+            Failure { code: Code::Internal, reason, retry_after_ms: None }
         })
     }
 
@@ -108,18 +139,25 @@ impl Quarantine {
         !faults.is_empty() && faults.get(&(tenant.clone(), release)).is_some_and(|faults| faults.quarantined)
     }
 
-    /// Counts a fault; true when the release is quarantined for it.
-    fn charge(&self, (tenant, release): Whose<'_>, now: Duration) -> bool {
+    /// Counts a fault; how many there were close together when the release is quarantined for it.
+    fn charge(&self, whose: Whose<'_>, now: Duration) -> Option<usize> {
         let mut all = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let faults = all.entry((tenant.clone(), release)).or_default();
+        let faults = all.entry((whose.tenant.clone(), whose.release)).or_default();
         faults.recent.retain(|at| now.saturating_sub(*at) < HOST_FAULTS_WITHIN);
         faults.recent.push_back(now);
         faults.count += 1;
         let was = faults.quarantined;
         let after = usize::try_from(self.after.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         faults.quarantined |= faults.recent.len() >= after;
-        faults.quarantined && !was
+        (faults.quarantined && !was).then_some(faults.recent.len())
     }
+}
+
+/// Why a quarantined release is not run.
+pub(crate) fn refused(release: Digest) -> Failure {
+    let reason =
+        format!("the release {release} is quarantined: the host failed in too many attempts of it within an hour");
+    Failure { code: Code::ReleaseQuarantined, reason, retry_after_ms: None }
 }
 
 #[cfg(test)]
@@ -128,23 +166,28 @@ mod tests {
 
     #[test]
     fn faults_count_for_their_own_release_and_tenant_and_only_when_close_together() {
-        let quarantine = Quarantine::new(2);
+        let quarantine = Quarantine::new(2, mpsc::unbounded_channel().0);
         let [a, b]: [TenantName; 2] = ["a", "b"].map(|name| name.parse().unwrap());
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        assert!(!quarantine.charge((&a, one), Duration::ZERO));
-        assert!(!quarantine.charge((&b, one), Duration::ZERO));
-        assert!(!quarantine.charge((&a, other), Duration::ZERO));
-        assert!(!quarantine.charge((&a, one), HOST_FAULTS_WITHIN), "the first is too long ago");
+        let plugin = "p".parse().unwrap();
+        let charge = |tenant, release, at| quarantine.charge(Whose { tenant, plugin: &plugin, release }, at).is_some();
+        assert!(!charge(&a, one, Duration::ZERO));
+        assert!(!charge(&b, one, Duration::ZERO));
+        assert!(!charge(&a, other, Duration::ZERO));
+        assert!(!charge(&a, one, HOST_FAULTS_WITHIN), "the first is too long ago");
         assert!(!quarantine.holds(&a, one));
-        assert!(quarantine.charge((&a, one), HOST_FAULTS_WITHIN * 2 - Duration::from_millis(1)));
+        assert!(charge(&a, one, HOST_FAULTS_WITHIN * 2 - Duration::from_millis(1)));
         assert!(quarantine.holds(&a, one) && !quarantine.holds(&b, one) && !quarantine.holds(&a, other));
-        assert!(!quarantine.charge((&a, one), HOST_FAULTS_WITHIN * 2), "it is told once");
+        assert!(!charge(&a, one, HOST_FAULTS_WITHIN * 2), "it is told once");
         quarantine.set(1);
-        assert!(quarantine.charge((&b, one), HOST_FAULTS_WITHIN * 2), "it is as it is set now");
+        assert!(charge(&b, one, HOST_FAULTS_WITHIN * 2), "it is as it is set now");
         let told = quarantine.figures();
         let told: Vec<_> = told.iter().map(|it| (it.tenant.as_str(), it.release, it.faults, it.quarantined)).collect();
         let mut expected = [("a", one, 4, true), ("a", other, 1, false), ("b", one, 2, true)];
         expected.sort_unstable();
         assert_eq!(told, expected);
+        assert!(quarantine.lift(&b, one) && !quarantine.lift(&b, one) && !quarantine.lift(&a, other));
+        assert!(!quarantine.holds(&b, one) && quarantine.holds(&a, one));
+        assert!(charge(&b, one, HOST_FAULTS_WITHIN * 2), "it is quarantined anew, and that is told too");
     }
 }

@@ -10,17 +10,23 @@ use std::{
 };
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
-use wharf_delivery::{Document, LimitsDocument, RetentionDocument, TargetDocument, TargetRef, TenantSettings};
+use wharf_delivery::{
+    Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
+};
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
     inputs::Inputs,
+    places::Share,
     plugins::{Plugin, Shelf},
     schemas::SchemaSet,
     transform::Step,
 };
+
+/// The bus that every tenant of a configuration has.
+const MAIN_BUS: &str = "default";
 
 /// Why nothing was matched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -337,16 +343,31 @@ impl RuleSet {
         self.rule(tenant, &target.rule)?.inputs.get(&target.plugin)
     }
 
-    /// Attempts that a plugin may make at a time: none of a tenant that is suspended, or being deleted.
-    #[must_use]
-    pub fn concurrency(&self, tenant: &TenantName, plugin: &PluginName) -> u32 {
-        let Some(of) = self.tenants.get(tenant) else {
-            return if self.is_departed(tenant) { 0 } else { LimitsDocument::default().concurrency };
+    /// What becomes of a plugin's deliveries while its release is quarantined.
+    pub(crate) fn on_quarantine(&self, tenant: &TenantName, plugin: &PluginName) -> OnQuarantine {
+        let of = self.tenants.get(tenant).and_then(|of| of.plugins.get(plugin));
+        of.map_or_else(OnQuarantine::default, |plugin| plugin.limits.quarantine)
+    }
+
+    /// The bus of a tenant on which the host tells what happened: the one named `default`, or else the first.
+    pub(crate) fn main_bus(&self, tenant: &TenantName) -> Option<BusName> {
+        let buses = &self.tenants.get(tenant)?.buses;
+        let named = buses.keys().find(|bus| bus.as_str() == MAIN_BUS);
+        named.or_else(|| buses.keys().next()).cloned()
+    }
+
+    /// What holds for a tenant and for one of its plugins beside others; the defaults where there is no such.
+    pub(crate) fn shares(&self, tenant: &TenantName, plugin: &PluginName) -> (Share, Share) {
+        let of = self.tenants.get(tenant);
+        let limits = of.and_then(|of| of.plugins.get(plugin)).map_or(LimitsDocument::default(), |plugin| plugin.limits);
+        let LimitsDocument { weight, concurrency, memory_mib, .. } = limits;
+        let of_plugin = Share { weight, concurrency, memory_mib };
+        let of_tenant = |of: &TenantSettings| Share {
+            weight: of.weight(),
+            concurrency: of.concurrency(),
+            memory_mib: of.memory_mib(),
         };
-        if of.settings.suspended {
-            return 0;
-        }
-        of.plugins.get(plugin).map_or(LimitsDocument::default(), |plugin| plugin.limits).concurrency
+        (of.map_or_else(|| of_tenant(&TenantSettings::default()), |of| of_tenant(&of.settings)), of_plugin)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The scheduler: which delivery gets its attempt next.
 //!
-//! Every plugin has a lane with a bound of its own; lanes take turns, so a slow or busy plugin never stands before another.
+//! Every plugin has a lane; whose turn it is says `places.rs`, so a slow or busy plugin or tenant never stands before another.
 //! Within a lane first attempts start in log order. It owns no truth: it holds the next deliveries of each lane and the next
 //! timers, and pages the others from the state when their turn comes near.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,8 +15,7 @@ use std::{
 
 use tokio::sync::mpsc;
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
-use wharf_event::{Event, Position, TenantName};
-use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
+use wharf_event::{Code, Event, Position};
 
 use crate::{
     attempt,
@@ -24,7 +23,7 @@ use crate::{
     lane::{Lane, LaneKey, lanes},
     limits::{
         HELD_EVENT_BYTES, LANE_PART, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
-        TENANT_ATTEMPTS_AT_A_TIME, TIMERS_PAGE,
+        TIMERS_PAGE,
     },
     partition::{Arisen, chain},
     rules::RuleSet,
@@ -32,8 +31,16 @@ use crate::{
     watched as watch,
 };
 
-/// The lane of an attempt that ended, and its timer if it had one.
-type Done = (LaneKey, Option<Taken>);
+/// An attempt that ended.
+struct Done {
+    lane: LaneKey,
+    /// The memory that it might have used.
+    memory_mib: u32,
+    /// Its timer, if it had one.
+    timer: Option<Taken>,
+    /// Its delivery, if that was not tried.
+    back: Option<Box<Waiting>>,
+}
 
 /// A delivery that waits for its attempt.
 pub(crate) struct Waiting {
@@ -61,15 +68,11 @@ pub(crate) struct Scheduler {
     read: (mpsc::UnboundedSender<ReadAhead>, mpsc::UnboundedReceiver<ReadAhead>),
     stopping: watch::Receiver<bool>,
     rules: watch::Receiver<Arc<RuleSet>>,
+    lifted: watch::Receiver<u64>,
     lanes: BTreeMap<LaneKey, Lane>,
-    /// Lanes that have something ready, in the order of their turns.
-    turns: VecDeque<LaneKey>,
-    in_turns: HashSet<LaneKey>,
     timers: Timers,
     /// Deliveries in the memory of all lanes.
     ready: usize,
-    running: u32,
-    running_of: HashMap<TenantName, u32>,
     held_bytes: usize,
 }
 
@@ -80,22 +83,19 @@ impl Scheduler {
         arisen: mpsc::UnboundedReceiver<Arisen>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let rules = attempts.rules.subscribe();
+        let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
         Self {
             attempts,
             rules,
             guests,
+            lifted,
             arisen,
             done: mpsc::unbounded_channel(),
             read: mpsc::unbounded_channel(),
             stopping,
             lanes: BTreeMap::new(),
-            turns: VecDeque::new(),
-            in_turns: HashSet::new(),
             timers: Timers::unread(),
             ready: 0,
-            running: 0,
-            running_of: HashMap::new(),
             held_bytes: 0,
         }
     }
@@ -107,7 +107,7 @@ impl Scheduler {
         }
         loop {
             let stopping = *self.stopping.borrow();
-            if stopping && self.running == 0 {
+            if stopping && self.attempts.places().running() == 0 {
                 return;
             }
             if !stopping && let Err(error) = self.wake().and_then(|()| self.start_all()) {
@@ -121,7 +121,7 @@ impl Scheduler {
                     Some(arisen) => self.take(arisen),
                     None => return,
                 },
-                Some((lane, timer)) = self.done.1.recv() => self.ended(&lane, timer.as_ref()),
+                Some(done) = self.done.1.recv() => self.ended(done),
                 Some(read) = self.read.1.recv() => self.hold(read),
                 changed = self.stopping.changed() => if changed.is_err() {
                     // The host is gone.
@@ -131,6 +131,7 @@ impl Scheduler {
                     Ok(()) => self.ruled(),
                     Err(_) => return,
                 },
+                changed = self.lifted.changed() => if changed.is_ok() { self.attempts.places().again() },
                 // Retries that are due are taken at the top.
                 () = tokio::time::sleep(pause) => {}
             }
@@ -143,8 +144,8 @@ impl Scheduler {
         while let Ok(arisen) = self.arisen.try_recv() {
             self.take(arisen);
         }
-        while let Ok((lane, timer)) = self.done.1.try_recv() {
-            self.ended(&lane, timer.as_ref());
+        while let Ok(done) = self.done.1.try_recv() {
+            self.ended(done);
         }
         while let Ok(read) = self.read.1.try_recv() {
             self.hold(read);
@@ -156,7 +157,7 @@ impl Scheduler {
         let lanes = lanes(&self.attempts.shared.read().state)?;
         for key in lanes {
             self.lanes.insert(key.clone(), Lane::spilled());
-            self.take_turn(key);
+            self.attempts.places().wants(&key);
         }
         Ok(())
     }
@@ -188,7 +189,7 @@ impl Scheduler {
                 self.ready += 1;
                 lane.ready.push_back(Waiting { id, row, event, asked: Some(arisen.asked) });
             }
-            self.take_turn(key);
+            self.attempts.places().wants(&key);
         }
     }
 
@@ -220,106 +221,125 @@ impl Scheduler {
         }
     }
 
-    fn take_turn(&mut self, key: LaneKey) {
-        if self.in_turns.insert(key.clone()) {
-            self.turns.push_back(key);
+    /// Starts attempts until nobody may make one more.
+    fn start_all(&mut self) -> Result<(), TableError> {
+        let rules = Arc::clone(&self.attempts.rules.borrow());
+        loop {
+            let Some(key) = self.attempts.places().next() else { return Ok(()) };
+            self.start(key, &rules)?;
         }
     }
 
-    /// Starts attempts, one a lane and turn, until lanes or the machine are full.
-    fn start_all(&mut self) -> Result<(), TableError> {
-        while self.running < ATTEMPTS_AT_A_TIME {
-            let Some(key) = self.turns.pop_front() else { break };
-            self.in_turns.remove(&key);
-            let bound = self.attempts.concurrency(&key.0, &key.1);
-            let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(0);
-            let room = self.room();
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            if lane.running >= bound || of_tenant >= TENANT_ATTEMPTS_AT_A_TIME {
-                // It gets its turn again when one of its attempts, or of its tenant's, ends.
-                continue;
+    /// Starts the next attempt of a lane, if nothing holds it back.
+    fn start(&mut self, key: LaneKey, rules: &RuleSet) -> Result<(), TableError> {
+        if rules.is_departed(&key.0) {
+            self.clear(&key);
+            return Ok(());
+        }
+        if rules.settings(&key.0).suspended {
+            self.attempts.places().holds_tenant(&key.0, Code::TenantSuspended);
+            return Ok(());
+        }
+        if self.attempts.is_held(rules, &key) {
+            self.attempts.places().holds(&key, Code::ReleaseQuarantined);
+            return Ok(());
+        }
+        let (of_tenant, of_plugin) = rules.shares(&key.0, &key.1);
+        if !self.attempts.places().admits(&key, of_tenant, of_plugin) {
+            return Ok(());
+        }
+        self.fill(&key)?;
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            self.attempts.places().rests(&key);
+            return Ok(());
+        };
+        let next = lane.pop();
+        #[cfg(feature = "mutations")]
+        let next = crate::lane::mutated(next, &mut lane.ready, &mut self.ready);
+        let Some(waiting) = next else {
+            if !lane.has_more() {
+                self.attempts.places().rests(&key);
             }
-            if lane.spilled && lane.ready.len() <= room / 4 {
-                let held = lane.ready.len();
-                self.ready += lane.page(&key, room, &self.attempts.shared.read().state)?;
-                let paged: Vec<_> =
-                    lane.ready.iter().skip(held).map(|one| (one.id, one.row.event_at(one.id))).collect();
-                self.read_ahead(key.clone(), paged);
+            return Ok(());
+        };
+        self.ready -= 1;
+        if waiting.id.event.k <= rules.since_k(&key.0) {
+            // It was another tenant's, who had the same name.
+            self.let_go(&waiting);
+            if !self.lanes.get(&key).is_some_and(Lane::has_more) {
+                self.attempts.places().rests(&key);
             }
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            if lane.overdue.is_some() && lane.timed <= room / 4 {
-                let now_ms = self.attempts.clock.now_ms();
-                let shared = self.attempts.shared.read();
-                self.ready += self.timers.refill(&key, lane, (room, now_ms), &shared.state)?;
+            return Ok(());
+        }
+        self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
+        let memory_mib = of_plugin.memory_mib;
+        {
+            let mut places = self.attempts.places();
+            places.begins(&key, memory_mib);
+            if !lane.has_more() {
+                places.rests(&key);
             }
-            let next = lane.pop();
-            #[cfg(feature = "mutations")]
-            let next = crate::lane::mutated(next, &mut lane.ready, &mut self.ready);
-            let Some(waiting) = next else {
-                if lane.has_more() {
-                    self.take_turn(key);
-                }
-                continue;
-            };
-            self.ready -= 1;
-            if waiting.id.event.k <= self.rules.borrow().since_k(&key.0) {
-                // It was another tenant's, who had the same name.
-                self.let_go(&waiting);
-                self.take_turn(key);
-                continue;
-            }
-            lane.running += 1;
-            self.running += 1;
-            self.running_of.insert(key.0.clone(), of_tenant + 1);
-            self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
-            self.take_turn(key.clone());
-            let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
-            // The scheduler hears of the end even if the attempt panics, or is never polled.
-            let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
-            let slot = Arc::new(Slot { done, lane: key, timer, freed: AtomicBool::new(false) });
-            self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
+        }
+        let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
+        // The scheduler hears of the end even if the attempt panics, or is never polled.
+        let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
+        let slot = Arc::new(Slot { done, lane: key, memory_mib, timer, freed: AtomicBool::new(false) });
+        self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
+        Ok(())
+    }
+
+    /// Pages a lane's next deliveries from the state where few are left in memory.
+    fn fill(&mut self, key: &LaneKey) -> Result<(), TableError> {
+        let room = self.room();
+        let Some(lane) = self.lanes.get_mut(key) else { return Ok(()) };
+        if lane.spilled && lane.ready.len() <= room / 4 {
+            let held = lane.ready.len();
+            self.ready += lane.page(key, room, &self.attempts.shared.read().state)?;
+            let paged: Vec<_> = lane.ready.iter().skip(held).map(|one| (one.id, one.row.event_at(one.id))).collect();
+            self.read_ahead(key.clone(), paged);
+        }
+        let Some(lane) = self.lanes.get_mut(key) else { return Ok(()) };
+        if lane.overdue.is_some() && lane.timed <= room / 4 {
+            let now_ms = self.attempts.clock.now_ms();
+            let shared = self.attempts.shared.read();
+            self.ready += self.timers.refill(key, lane, (room, now_ms), &shared.state)?;
         }
         Ok(())
     }
 
-    fn ended(&mut self, key: &LaneKey, timer: Option<&Taken>) {
-        self.running -= 1;
-        if let Some(timer) = timer {
-            self.timers.ended(timer);
-        }
+    fn ended(&mut self, done: Done) {
+        let Done { lane: key, memory_mib, timer, back } = done;
+        self.attempts.places().ends(&key, memory_mib);
         // A lane stays when it is empty: it knows what it has taken. There are as many as there are plugins.
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.running -= 1;
+        let lane = self.lanes.entry(key.clone()).or_default();
+        match (back, timer) {
+            (Some(waiting), _) => {
+                self.ready += 1;
+                self.held_bytes += waiting.event.as_ref().map_or(0, Event::size);
+                lane.take_back(*waiting);
+            }
+            (None, Some(timer)) => self.timers.ended(&timer),
+            (None, None) => {}
         }
-        let of_tenant = self.running_of.get(&key.0).copied().unwrap_or(1) - 1;
-        if of_tenant == 0 {
-            self.running_of.remove(&key.0);
-        } else {
-            self.running_of.insert(key.0.clone(), of_tenant);
-        }
-        if of_tenant + 1 >= TENANT_ATTEMPTS_AT_A_TIME {
-            // The tenant was at its bound: any of its lanes may have been passed over.
-            let lanes = self.lanes.iter().filter(|((tenant, _), lane)| *tenant == key.0 && lane.has_more());
-            let waiting: Vec<LaneKey> = lanes.map(|(key, _)| key.clone()).collect();
-            waiting.into_iter().for_each(|key| self.take_turn(key));
-        } else if self.lanes.get(key).is_some_and(Lane::has_more) {
-            self.take_turn(key.clone());
+        if lane.has_more() {
+            self.attempts.places().wants(&key);
         }
     }
 
-    /// The rules are others: what waits of a tenant that is deleted is let go, and what rested may have its turn.
+    /// The rules are others: what waits of a tenant that is deleted is let go, and what was held back may have its turn.
     fn ruled(&mut self) {
         let rules = Arc::clone(&self.rules.borrow());
-        let mut gone = Vec::new();
-        for (key, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.has_more()) {
-            if rules.is_departed(&key.0) {
-                gone.extend(lane.clear());
-            } else if self.in_turns.insert(key.clone()) {
-                self.turns.push_back(key.clone());
-            }
-        }
+        let gone: Vec<_> = self.lanes.keys().filter(|(tenant, _)| rules.is_departed(tenant)).cloned().collect();
+        gone.iter().for_each(|key| self.clear(key));
+        self.attempts.places().again();
+    }
+
+    /// Lets go of everything that waits in a lane: its tenant is deleted.
+    fn clear(&mut self, key: &LaneKey) {
+        let gone = self.lanes.get_mut(key).map(Lane::clear).unwrap_or_default();
         self.ready -= gone.len();
         gone.iter().for_each(|waiting| self.let_go(waiting));
+        self.attempts.places().rests(key);
     }
 
     /// What is known of a delivery that was taken and is not tried.
@@ -361,7 +381,7 @@ impl Scheduler {
                 self.timers.take((timer, row.attempts));
                 lane.push_timed(Waiting { id, row, event: None, asked: None });
             }
-            self.take_turn(key);
+            self.attempts.places().wants(&key);
         }
         Ok(())
     }
@@ -372,15 +392,26 @@ impl Scheduler {
 pub(crate) struct Slot {
     done: mpsc::UnboundedSender<Done>,
     lane: LaneKey,
+    memory_mib: u32,
     timer: Option<Taken>,
     freed: AtomicBool,
 }
 
 impl Slot {
     pub(crate) fn free(&self) {
+        self.end(None);
+    }
+
+    /// It is free, and the delivery was not tried: it goes back to where it came from.
+    pub(crate) fn give_back(&self, waiting: Waiting) {
+        self.end(Some(Box::new(waiting)));
+    }
+
+    fn end(&self, back: Option<Box<Waiting>>) {
         if !self.freed.swap(true, Ordering::AcqRel) {
+            let Self { done, lane, memory_mib, timer, .. } = self;
             // Without a scheduler nobody needs to know.
-            let _ = self.done.send((self.lane.clone(), self.timer.clone()));
+            let _ = done.send(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
         }
     }
 }

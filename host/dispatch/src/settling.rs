@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_capability::Effects;
 use wharf_delivery::{
-    Answer, Attempt, Details, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing,
-    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
+    Answer, Attempt, Details, Failure, OnQuarantine, Outcome, PublishRequest, Read, Refused, RetryPolicy,
+    SettleRequest, Standing, TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
 use wharf_event::{Code, Digest, Event, QueueName};
 
@@ -83,6 +83,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
             now_ms: attempts.clock.now_ms(),
             policy,
             queue,
+            on_quarantine: resolved.as_ref().map_or_else(OnQuarantine::default, |(plugin, _)| plugin.limits.quarantine),
             random: attempts.surroundings.random.bits(),
         },
     );

@@ -203,18 +203,15 @@ mod tests {
         let made = tenant(&set(), &acme(), Some(r#"{"since_k":0}"#)).unwrap();
         assert_eq!((made.origin(&acme()), made.since_k(&acme())), (Some(Origin::Object), 0));
         assert!(made.check_bus(&acme(), &"default".parse().unwrap()).is_ok());
-        let plugin = "p".parse().unwrap();
-        let free = made.concurrency(&acme(), &plugin);
         let rests = tenant(&made, &acme(), Some(r#"{"settings":{"suspended":true},"since_k":0}"#)).unwrap();
-        assert_eq!((rests.concurrency(&acme(), &plugin), rests.settings(&acme()).suspended), (0, true));
+        assert!(rests.settings(&acme()).suspended && !made.settings(&acme()).suspended);
         let erasing = tenant(&rests, &acme(), Some(r#"{"since_k":0,"life":"erasing"}"#)).unwrap();
         assert!(!erasing.has_tenant(&acme()) && erasing.is_departed(&acme()));
-        assert_eq!((erasing.deleting(), erasing.concurrency(&acme(), &plugin)), (vec![acme()], 0));
+        assert_eq!(erasing.deleting(), [acme()]);
         let gone = tenant(&erasing, &acme(), Some(r#"{"since_k":7,"life":"gone"}"#)).unwrap();
         assert!(gone.is_departed(&acme()) && gone.deleting().is_empty());
         let next = tenant(&gone, &acme(), Some(r#"{"since_k":7}"#)).unwrap();
         assert_eq!((next.since_k(&acme()), next.is_departed(&acme())), (7, false));
-        assert_eq!(next.concurrency(&acme(), &plugin), free);
         assert!(!tenant(&gone, &acme(), None).unwrap().is_departed(&acme()));
         // One of the file that takes the name of one who is gone begins behind it too.
         let file: TenantName = "file".parse().unwrap();

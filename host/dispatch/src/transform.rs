@@ -16,8 +16,10 @@ use crate::{
     attempt::Attempts,
     clock::rfc3339,
     inputs,
+    quarantine::Whose,
     rules::{Origin, RuleSet},
     schedule::Waiting,
+    turns::Caller,
     values::AttemptValues,
 };
 
@@ -104,7 +106,7 @@ pub(crate) struct Passed {
 pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, received: &Event) -> Passed {
     let (mut event, mut took, mut details) = (received.clone(), Duration::ZERO, Details::default());
     for step in rules.transforms(&waiting.row.tenant, &waiting.row.target.rule) {
-        let report = call(attempts, waiting, step, received, &event).await;
+        let report = call(attempts, waiting, (rules, step), (received, &event)).await;
         let TransformReport { made, duration, details: used } = report;
         took += duration;
         details.add(&used);
@@ -124,7 +126,12 @@ pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet
     Passed { event: inputs::made(waiting, rules, event), took, details }
 }
 
-async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Event, event: &Event) -> TransformReport {
+async fn call(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    (rules, step): (&RuleSet, &Step),
+    (received, event): (&Event, &Event),
+) -> TransformReport {
     let values = AttemptValues {
         shared: Arc::clone(&attempts.shared),
         contention: Arc::clone(&attempts.contention),
@@ -142,8 +149,14 @@ async fn call(attempts: &Attempts, waiting: &Waiting, step: &Step, received: &Ev
         values: Arc::new(values),
         time: rfc3339(attempts.clock.now_ms()),
     };
-    let (whose, clock) = ((&waiting.row.tenant, step.release), &attempts.surroundings.clock);
-    let called = attempts.quarantine.guard(whose, || clock.monotonic(), step.call(context)).await;
+    let (tenant, plugin) = (&waiting.row.tenant, &step.name);
+    let (whose, clock) = (Whose { tenant, plugin, release: step.release }, &attempts.surroundings.clock);
+    // It is the target's attempt, so it is its turn.
+    let (of_tenant, of_target) = rules.shares(tenant, &waiting.row.target.plugin);
+    let weights = (of_tenant.weight, of_target.weight);
+    let caller = Caller { tenant: tenant.clone(), plugin: waiting.row.target.plugin.clone(), weights };
+    let call = attempts.turns.take(caller, step.call(context).boxed());
+    let called = attempts.quarantine.guard(whose, || clock.monotonic(), call).await;
     called.unwrap_or_else(|failure| TransformReport {
         made: Transformed::Failed(failure),
         duration: Duration::ZERO,

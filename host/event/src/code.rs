@@ -158,6 +158,10 @@ codes! {
     TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
     TargetInput "target-input" 500 "The target's input cannot be made of the event";
     TargetGone "target-gone" 500 "The delivery's target is gone";
+    HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";
+    HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";
+    HeldMemory "held-memory" 500 "The tenant's attempts have the memory that they may have, and others wait";
+    HeldPlaces "held-places" 500 "The tenant has its share of the host's places, and further attempts wait";
 }
 
 impl Code {

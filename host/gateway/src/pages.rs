@@ -133,6 +133,10 @@ pages! {
     TransformOutput "transform-output",
     TargetInput "target-input",
     TargetGone "target-gone",
+    HeldPlugin "held-plugin",
+    HeldTenant "held-tenant",
+    HeldMemory "held-memory",
+    HeldPlaces "held-places",
 }
 
 #[cfg(test)]
@@ -166,8 +170,12 @@ mod tests {
             }
             let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
             let answered = format!("HTTP status {}.", code.status());
-            let places =
-                [&answered, "It ends an attempt and is no answer to a request.", "It is printed by the command line."];
+            let places = [
+                &answered,
+                "It ends an attempt and is no answer to a request.",
+                "It ends no attempt and is no answer to a request.",
+                "It is printed by the command line.",
+            ];
             assert!(places.iter().any(|place| words.contains(place)), "{code}: where it is met");
         }
     }

@@ -73,6 +73,11 @@ pub struct Host {
     settings: Settings,
 }
 
+/// Guests that run at a time.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The threads of a host: guests never run on those that serve I/O.
 pub struct Threads {
     io: runtime::Runtime,
@@ -86,7 +91,12 @@ impl Threads {
     /// When the system gives no more threads.
     pub fn start() -> Result<Self> {
         let io = runtime::Builder::new_multi_thread().thread_name("wharf-io").enable_all().build()?;
-        let guests = runtime::Builder::new_multi_thread().thread_name("wharf-guest").enable_time().build()?;
+        // One more than run at a time: what an attempt does beside its guest waits for no guest.
+        let guests = runtime::Builder::new_multi_thread()
+            .worker_threads(processors() + 1)
+            .thread_name("wharf-guest")
+            .enable_time()
+            .build()?;
         Ok(Self { io, guests })
     }
 
@@ -142,7 +152,7 @@ impl Host {
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let prices = PriceList::default();
         prices.set(host.prices);
-        let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after };
+        let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after, processors: processors() };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())

@@ -81,6 +81,12 @@ pub fn policy(seed: u64, plugin: &str) -> Policy {
     }
 }
 
+/// Whether deliveries to a plugin wait while it is quarantined, in the history of a seed; otherwise they are given up.
+#[must_use]
+pub fn waits(seed: u64, plugin: &str) -> bool {
+    Rng::of(&[seed, of_text(plugin), 0x51]).chance(50)
+}
+
 /// The dead-letter queue of a plugin.
 #[must_use]
 pub fn queue(plugin: &str) -> String {
@@ -170,6 +176,7 @@ fn of_plugin(seed: u64, plugin: &str) -> Value {
         "release": release(plugin), "config": {}, "grants": {"publish": ["*"], "kv": ["n", "s", "r"]},
         "limits": {
             "wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": policy(seed, plugin).concurrency,
+            "quarantine": if waits(seed, plugin) { "wait" } else { "dead-letter" },
         },
     })
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use cap_std::{ambient_authority, fs::Dir};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_capability::Effects;
 use wharf_delivery::{Details, Failure, StatsRow, Verdict, keys};
 use wharf_dispatch::{Dispatcher, FolderHome, Handler, Home, Options, RuleSet, Surroundings};
@@ -15,7 +15,7 @@ use wharf_runtime::{Ending, Invocation, Report};
 type Act = dyn Fn(&Invocation) -> BoxFuture<'static, Ending> + Send + Sync;
 
 /// A handler that is a closure.
-pub struct Scripted(Box<Act>);
+pub struct Scripted(Box<Act>, &'static [u8]);
 
 impl Scripted {
     pub fn new(act: impl Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync + 'static) -> Arc<Self> {
@@ -24,13 +24,23 @@ impl Scripted {
 
     /// One that may also come to no verdict.
     pub fn ending(act: impl Fn(&Invocation) -> BoxFuture<'static, Ending> + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self(Box::new(act)))
+        Arc::new(Self(Box::new(act), b"scripted"))
+    }
+}
+
+impl Scripted {
+    /// Another release.
+    pub fn named(
+        name: &'static [u8],
+        act: impl Fn(&Invocation) -> BoxFuture<'static, Verdict> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self(Box::new(move |invocation| act(invocation).map(Ending::Verdict).boxed()), name))
     }
 }
 
 impl Handler for Scripted {
     fn digest(&self) -> Digest {
-        Digest::of(b"scripted")
+        Digest::of(self.1)
     }
 
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
@@ -80,12 +90,17 @@ pub async fn open_home(home: &dyn Home, handler: Arc<Scripted>, concurrency: u32
 
 /// Puts the tenant, the rule and the plugin into force.
 pub async fn configure(dispatcher: &Dispatcher, handler: Arc<Scripted>, concurrency: u32) {
+    let limits = json!({"wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": concurrency});
+    configure_with(dispatcher, handler, limits).await;
+}
+
+/// Puts the tenant, the rule and the plugin into force, with these limits.
+pub async fn configure_with(dispatcher: &Dispatcher, handler: Arc<Scripted>, limits: Value) {
     let release = handler.digest();
     let document = json!({"default_tenant": null, "tenants": {"acme": {
         "buses": ["default"],
         "plugins": {"p": {
-            "release": release, "config": {}, "grants": {"publish": [], "kv": []},
-            "limits": {"wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": concurrency},
+            "release": release, "config": {}, "grants": {"publish": [], "kv": []}, "limits": limits,
         }},
         "rules": {"all": {"bus": "default", "pattern": {"type": ["t"]}, "targets": [{
             "plugin": "p", "dead_letter": "dead",

@@ -31,6 +31,15 @@ pub struct TenantSettingsView {
     /// What it asks of the signatures of its releases.
     #[serde(default)]
     pub signatures: SignaturePolicy,
+    /// Its share beside other tenants, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Attempts of all its plugins at a time, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// MiB that all its attempts at a time may use together, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
 }
 
 /// A tenant.

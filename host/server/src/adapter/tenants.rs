@@ -232,11 +232,8 @@ fn tenant_view(
     version: Option<Position>,
     settings: &TenantSettings,
 ) -> TenantView {
-    let settings = TenantSettingsView {
-        suspended: settings.suspended,
-        ceiling: settings.ceiling.clone(),
-        signatures: settings.signatures,
-    };
+    let TenantSettings { suspended, ceiling, signatures, weight, concurrency, memory_mib } = settings.clone();
+    let settings = TenantSettingsView { suspended, ceiling, signatures, weight, concurrency, memory_mib };
     TenantView { tenant: tenant.clone(), origin: made(origin), version, settings }
 }
 

@@ -51,7 +51,8 @@ const HOST_LIMITS: [&str; 12] = [
 
 fn cases() -> Vec<Case> {
     let mut cases = own_cases();
-    let after = cases.iter().position(|case| case.0.ends_with("limits.concurrency")).map_or(0, |at| at + 1);
+    cases.extend(rule_cases());
+    let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
         (path, "7", pointer, json!(7), "1000000")
@@ -60,12 +61,12 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+fn case(path: &str, good: &'static str, (whose, at): (&str, &str), read: Value, bad: &'static str) -> Case {
+    (path.to_owned(), good, format!("{whose}/{at}"), read, bad)
+}
+
 fn own_cases() -> Vec<Case> {
-    let case = |path: &str, good, (whose, at): (&str, &str), read, bad| {
-        (path.to_owned(), good, format!("{whose}/{at}"), read, bad)
-    };
-    let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
-    let (two_days, two_hours) = (json!(172_800_000), json!(7_200_000));
+    let two_days = json!(172_800_000);
     vec![
         case("default_tenant", "'acme'", ("", "default_tenant"), json!("acme"), "7"),
         case("host.quarantine_after", "7", ("/host", "quarantine_after"), json!(7), "0"),
@@ -77,6 +78,9 @@ fn own_cases() -> Vec<Case> {
         case("host.prices.gb_in", "'0.2'", ("/host/prices", "gb_in"), json!("0.200000"), "0.2"),
         case("host.prices.gb_out", "'0.2'", ("/host/prices", "gb_out"), json!("0.200000"), "0.2"),
         case("host.prices.host_calls_million", "'7'", ("/host/prices", "host_calls_million"), json!("7.000000"), "7"),
+        case("tenants.*.weight", "7", (SETTINGS, "weight"), json!(7), "0"),
+        case("tenants.*.concurrency", "7", (SETTINGS, "concurrency"), json!(7), "257"),
+        case("tenants.*.memory_mib", "7", (SETTINGS, "memory_mib"), json!(7), "65537"),
         case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
@@ -87,6 +91,22 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
         case("tenants.*.plugins.*.limits.memory_mib", "7", (PLUGIN, "limits/memory_mib"), json!(7), "100000"),
         case("tenants.*.plugins.*.limits.concurrency", "7", (PLUGIN, "limits/concurrency"), json!(7), "257"),
+        case("tenants.*.plugins.*.limits.weight", "7", (PLUGIN, "limits/weight"), json!(7), "10001"),
+        case(
+            "tenants.*.plugins.*.limits.quarantine",
+            "'dead-letter'",
+            (PLUGIN, "limits/quarantine"),
+            json!("dead-letter"),
+            "'drop'",
+        ),
+    ]
+}
+
+/// Those of rules, and what is behind them.
+fn rule_cases() -> Vec<Case> {
+    let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
+    let two_hours = json!(7_200_000);
+    vec![
         case("tenants.*.rules.*.bus", "'audit'", (RULE, "bus"), json!("audit"), "'NO'"),
         case("tenants.*.rules.*.pattern", "{ id = ['1'] }", (RULE, "pattern/id/0"), json!("1"), "{ id = '1' }"),
         case("tenants.*.rules.*.transforms", "['q']", (RULE, "transforms/0"), json!("q"), seventeen),

@@ -6,12 +6,16 @@
 use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
-use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode};
+use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::SignaturePolicy;
-use wharf_runtime::limits::LOADED_BYTES;
+use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 
-use super::{duration::duration_text, limit_keys::LIMITS, size::size_text};
+use super::{
+    duration::duration_text,
+    limit_keys::{LIMITS, MEMORY_MIB_MAX},
+    size::size_text,
+};
 
 /// One key of a table.
 pub struct Key {
@@ -97,6 +101,9 @@ pub const DEFAULT_BUS: &str = "default";
 /// Transforms of a rule.
 pub const TRANSFORMS_MAX: usize = 16;
 
+/// The most memory that the attempts of a tenant may be given: all that there are, each with the most that there is.
+const TENANT_MEMORY_MIB_MAX: u32 = ATTEMPTS_AT_A_TIME * MEMORY_MIB_MAX;
+
 /// The whole file.
 pub static ROOT: &[Key] = &[
     key("default_tenant", "The tenant that `POST /events` is for.", Shape::Name, Otherwise::Nothing),
@@ -146,6 +153,9 @@ static PRICES: &[Key] = &[
 ];
 
 static TENANT: &[Key] = &[
+    WEIGHT,
+    CONCURRENCY,
+    MEMORY_MIB,
     key(
         "buses",
         "Event buses; the bus `default` is always there.",
@@ -166,7 +176,28 @@ static CEILING: &[Key] = &[
 ];
 
 /// The keys of a tenant that is made by the API.
-pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED, SIGNED];
+pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED, SIGNED, WEIGHT, CONCURRENCY, MEMORY_MIB];
+
+const WEIGHT: Key = key(
+    "weight",
+    "The tenant's share of processors and of attempts at a time beside other tenants, in proportion to theirs.",
+    Shape::Integer(1..=WEIGHT_MAX),
+    Otherwise::Default(|| json!(TenantSettings::default().weight())),
+);
+
+const CONCURRENCY: Key = key(
+    "concurrency",
+    "Attempts of all its plugins at a time.",
+    Shape::Integer(1..=ATTEMPTS_AT_A_TIME),
+    Otherwise::Default(|| json!(TenantSettings::default().concurrency())),
+);
+
+const MEMORY_MIB: Key = key(
+    "memory_mib",
+    "MiB that all its attempts at a time may use together, each by its plugin's limit.",
+    Shape::Integer(1..=TENANT_MEMORY_MIB_MAX),
+    Otherwise::Default(|| json!(TenantSettings::default().memory_mib())),
+);
 
 const SUSPENDED: Key = key(
     "suspended",

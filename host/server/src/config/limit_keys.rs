@@ -1,9 +1,12 @@
 //! The keys below `limits` of a plugin, each with the most that it may be set to.
 //!
-//! Invariant: all of them are whole numbers from 1 on.
+//! Invariant: all of them are whole numbers from 1 on, but for `quarantine`, which is no bound.
 
 use serde_json::{Value, json};
-use wharf_delivery::{HostLimits, LimitsDocument, limits::PUBLISHES_PER_ATTEMPT_MAX};
+use wharf_delivery::{
+    HostLimits, LimitsDocument,
+    limits::{PUBLISHES_PER_ATTEMPT_MAX, WEIGHT_MAX},
+};
 use wharf_runtime::limits::{MEMORY_BYTES_MAX, most};
 
 use super::keys::{Key, Otherwise, Shape, key};
@@ -16,7 +19,7 @@ const CONCURRENCY_MAX: u32 = 256;
 
 /// The most memory that a plugin may be given, in MiB. The pool has slots of that size.
 #[allow(clippy::cast_possible_truncation, reason = "a slot is far smaller than 2^32 MiB")]
-const MEMORY_MIB_MAX: u32 = (MEMORY_BYTES_MAX >> 20) as u32;
+pub(super) const MEMORY_MIB_MAX: u32 = (MEMORY_BYTES_MAX >> 20) as u32;
 
 const fn limit(name: &'static str, about: &'static str, max: u32, default: fn() -> Value) -> Key {
     key(name, about, Shape::Integer(1..=max), Otherwise::Default(default))
@@ -38,6 +41,18 @@ pub(super) static LIMITS: &[Key] = &[
         json!(own().memory_mib)
     }),
     limit("concurrency", "Attempts of the plugin at a time.", CONCURRENCY_MAX, || json!(own().concurrency)),
+    limit(
+        "weight",
+        "The plugin's share beside other plugins of its tenant, in proportion to theirs.",
+        WEIGHT_MAX,
+        || json!(own().weight),
+    ),
+    key(
+        "quarantine",
+        "What becomes of deliveries while the plugin's release is quarantined: they `wait`, or go to the `dead-letter` queue.",
+        Shape::Choice(&["wait", "dead-letter"]),
+        Otherwise::Default(|| json!(own().quarantine)),
+    ),
     limit(
         "table_elements",
         "Elements of tables of an attempt, over all its tables.",

@@ -121,9 +121,17 @@ fn read_grants(table: Table<'_>) -> Grants {
 
 /// What holds for a tenant as a whole.
 pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
-    let ceiling = table.table("ceiling").map(read_ceiling).unwrap_or_default();
-    let signatures = table.parsed::<SignaturePolicy>("signatures").map(|found| found.value).unwrap_or_default();
-    TenantSettings { suspended: table.boolean("suspended").unwrap_or(false), ceiling, signatures }
+    let defaults = TenantSettings::default();
+    // What is said is not kept where it is the default.
+    let integer = |name: &'static str, default: u32| table.integer(name).filter(|value| *value != default);
+    TenantSettings {
+        suspended: table.boolean("suspended").unwrap_or(false),
+        ceiling: table.table("ceiling").map(read_ceiling).unwrap_or_default(),
+        signatures: table.parsed::<SignaturePolicy>("signatures").map(|found| found.value).unwrap_or_default(),
+        weight: integer("weight", defaults.weight()),
+        concurrency: integer("concurrency", defaults.concurrency()),
+        memory_mib: integer("memory_mib", defaults.memory_mib()),
+    }
 }
 
 fn read_ceiling(table: Table<'_>) -> GrantBounds {
@@ -151,6 +159,8 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
         cpu_ms: table.integer("cpu_ms").unwrap_or(defaults.cpu_ms),
         memory_mib: table.integer("memory_mib").unwrap_or(defaults.memory_mib),
         concurrency: table.integer("concurrency").unwrap_or(defaults.concurrency),
+        weight: table.integer("weight").unwrap_or(defaults.weight),
+        quarantine: table.parsed("quarantine").map_or(defaults.quarantine, |found| found.value),
         host: read_host_limits(&table),
     }
 }

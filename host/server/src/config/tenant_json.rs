@@ -51,6 +51,8 @@ mod tests {
         let (tenant, bus) = ("acme".parse().unwrap(), "orders".parse().unwrap());
         assert_eq!(read_tenant_settings(b"{}", &tenant), Ok(TenantSettings::default()));
         assert!(read_tenant_settings(br#"{"suspended": true}"#, &tenant).unwrap().suspended);
+        let read = read_tenant_settings(br#"{"weight": 7, "concurrency": 8, "memory_mib": 9}"#, &tenant).unwrap();
+        assert_eq!((read.weight(), read.concurrency(), read.memory_mib()), (7, 8, 9));
         assert_eq!(read_bus(b"{}", &bus), Ok(RetentionDocument::default()));
         let read = read_bus(br#"{"retention": {"age": "1h", "size": "1MiB"}}"#, &bus).unwrap();
         assert_eq!(read, RetentionDocument { age_ms: 3_600_000, size_bytes: 1 << 20 });

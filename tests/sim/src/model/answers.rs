@@ -1,9 +1,13 @@
 //! Judges what clients were told.
 
-use wharf_event::Position;
+use wharf_delivery::Record;
+use wharf_event::{Event, Position};
 
-use super::{Wrong, log::Log};
+use super::{Wrong, life_of, log::Log, settles::panics};
 use crate::{client::World, observed::Seen, plan::StateFile, rules};
+
+/// The type of the event by which the host tells it.
+const QUARANTINED: &str = "dev.wharf.plugin.quarantined";
 
 pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong) {
     for acked in &seen.acked {
@@ -36,7 +40,8 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
                     && sent.event.source() == source
                     && sent.event == *taken.event
             });
-            wrong.unless(was_sent, || format!("the event at {} was never sent like that", taken.at));
+            let told = || notice(seen, world, (tenant, bus), taken.event, taken.at);
+            wrong.unless(was_sent || told(), || format!("the event at {} was never sent like that", taken.at));
         }
     }
     for (version, variant) in &seen.configured {
@@ -54,6 +59,20 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
         });
     }
     stops(seen, world, wrong);
+}
+
+/// The host told that a plugin is not run any more, and it was so: no more often than its panics are good for.
+fn notice(seen: &Seen, world: &World, (tenant, bus): (&str, &str), event: &Event, at: Position) -> bool {
+    let Some(plugin) = event.source().strip_prefix("/wharf/plugins/") else { return false };
+    let is_same = |other: &Event| other.kind() == QUARANTINED && other.source() == event.source();
+    let life = life_of(seen, at.k);
+    let of_life = seen.frames.iter().filter(|(k, _)| life_of(seen, **k) == life).flat_map(|(_, items)| items);
+    let told = of_life.filter(|item| match &item.record {
+        Record::Accept { tenant: of, event, .. } => of.as_str() == tenant && is_same(event),
+        _ => false,
+    });
+    let enough = told.count().saturating_mul(world.plan.host_faults_max as usize);
+    bus == "default" && is_same(event) && panics(seen, life, tenant, plugin) >= enough
 }
 
 /// Every redrive that was answered is in the log; more may be.

@@ -106,7 +106,7 @@ pub(super) fn take<'a>(
 }
 
 /// How often a plugin's handler panicked in a life.
-fn panics(seen: &Seen, life: usize, tenant: &str, plugin: &str) -> usize {
+pub(super) fn panics(seen: &Seen, life: usize, tenant: &str, plugin: &str) -> usize {
     let of_life = seen.runs.iter().filter(|run| run.life == life && matches!(run.ran, Ran::Panicked));
     of_life.filter(|run| run.tenant == tenant && run.plugin == plugin).count()
 }
@@ -162,14 +162,19 @@ impl Settled<'_> {
         self.outcome_follows(log, self.since_ms, &verdict).map_err(drop)
     }
 
-    /// Whether the plugin had panicked so often that it is not run any more, as this settle says.
-    fn is_quarantined(&self, outcome: &Outcome) -> Option<bool> {
+    /// Whether the plugin had panicked so often that it is not run any more, as this settle says, and its deliveries do not wait
+    /// for better times.
+    fn is_quarantined(&self, plugin: &str, outcome: &Outcome) -> Option<bool> {
         let said = match outcome {
             Outcome::Retry { code, .. } => *code == Code::ReleaseQuarantined,
-            Outcome::DeadLetter { reason, .. } => reason.contains(Code::ReleaseQuarantined.as_str()),
+            Outcome::DeadLetter { code: Code::RetriesSpent, reason, .. } => {
+                reason.contains(Code::ReleaseQuarantined.as_str())
+            }
+            Outcome::DeadLetter { code, .. } => *code == Code::ReleaseQuarantined,
             Outcome::Ack | Outcome::Filtered { .. } => false,
         };
-        said.then_some(self.panics >= self.world.plan.host_faults_max as usize)
+        let waits = rules::waits(self.world.seed, plugin);
+        said.then_some(!waits && self.panics >= self.world.plan.host_faults_max as usize)
     }
 
     /// No handler came to a verdict: it panicked or had too often, its target was gone, or others were always faster.
@@ -182,16 +187,17 @@ impl Settled<'_> {
         let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
         let spent = runs.len() > CONFLICTS_MAX;
         // What a run saw may have changed under it; then it is made again, and by now the release may be quarantined. A redriven
-        // delivery counts its attempts anew.
+        // delivery counts its attempts anew: runs before it was given up so, and runs after that, are other attempts.
         let came_to_nothing = |run: &&Run| match &run.ran {
-            _ if run.frame_ms < self.since_ms => true,
+            _ if run.frame_ms < self.since_ms || run.frame_ms >= self.item.time_ms => true,
             Ran::Ended { reads, writes, .. } => {
                 !reads.is_empty() || writes.iter().any(|write| matches!(write.op, WriteOp::Add(_)))
             }
             Ran::Cut | Ran::Contended => true,
             Ran::Panicked => false,
         };
-        let had_too_often = self.is_quarantined(outcome).map(|right| right && runs.iter().all(came_to_nothing));
+        let had_too_often =
+            self.is_quarantined(target.plugin.as_str(), outcome).map(|right| right && runs.iter().all(came_to_nothing));
         !effects && if gone { was_gone } else { had_too_often.unwrap_or(panicked || spent) }
     }
 

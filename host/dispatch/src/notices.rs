@@ -1,0 +1,157 @@
+//! What the host itself has to tell a tenant, as events on the tenant's bus: rules match them as they match any other.
+//!
+//! Invariant: each is told once, however often it takes until the log takes it, since it keeps its id. It is made after what it tells
+//! of: a host that is killed in between does not tell it.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use wharf_delivery::Refused;
+use wharf_event::{Digest, Event, EventBuilder, EventError, PluginName, TenantName};
+
+use crate::{
+    clock::rfc3339,
+    dispatcher::{AcceptError, Dispatcher},
+    limits::NOTICE_PAUSE,
+    partition::{AskError, chain},
+    watched as watch,
+};
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A release is not run any more.
+    Quarantined {
+        tenant: TenantName,
+        plugin: PluginName,
+        release: Digest,
+        /// Attempts in which the host failed, close together.
+        faults: usize,
+    },
+    /// A release on trial gets no more traffic.
+    RolledBack {
+        tenant: TenantName,
+        plugin: PluginName,
+        release: Digest,
+        stable: Digest,
+        cause: String,
+        reason: String,
+    },
+}
+
+impl Notice {
+    fn tenant(&self) -> &TenantName {
+        match self {
+            Self::Quarantined { tenant, .. } | Self::RolledBack { tenant, .. } => tenant,
+        }
+    }
+
+    /// The event that tells it, which came about at a time in milliseconds since 1970.
+    fn event(&self, deliveries: &str, at_ms: u64) -> Result<Event, EventError> {
+        let (kind, plugin, release, data) = match self {
+            Self::Quarantined { plugin, release, faults, .. } => {
+                let reason = format!("the host failed in {faults} attempts of the release within an hour");
+                let data = json!({ "faults": faults, "reason": reason, "deliveries": deliveries });
+                ("quarantined", plugin, release, data)
+            }
+            Self::RolledBack { plugin, release, stable, cause, reason, .. } => {
+                let data = json!({ "stable": stable, "cause": cause, "reason": reason });
+                ("rolled-back", plugin, release, data)
+            }
+        };
+        let mut data = data;
+        if let Some(data) = data.as_object_mut() {
+            data.insert("plugin".to_owned(), Value::from(plugin.as_str()));
+            data.insert("release".to_owned(), Value::from(release.to_string()));
+        }
+        EventBuilder::new(
+            format!("{kind}-{}-{at_ms}", release.short()),
+            source(plugin),
+            format!("dev.wharf.plugin.{kind}"),
+        )
+        .subject(plugin.as_str())
+        .time(rfc3339(at_ms))
+        .datacontenttype("application/json")
+        .data(data.to_string())
+        .build()
+    }
+}
+
+/// What the host's events about a plugin come from.
+fn source(plugin: &PluginName) -> String {
+    format!("/wharf/plugins/{plugin}")
+}
+
+/// The task that tells.
+pub(crate) struct Herald {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl Herald {
+    /// Tells one after the other until the host stops.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let stopped = self.stopping.wait_for(|stopping| *stopping);
+            let notice = tokio::select! {
+                biased;
+                _ = stopped => return,
+                notice = self.notices.recv() => notice,
+            };
+            let Some(notice) = notice else { return };
+            self.tell(&notice).await;
+        }
+    }
+
+    async fn tell(&mut self, notice: &Notice) {
+        let tenant = notice.tenant();
+        let deliveries = match notice {
+            Notice::Quarantined { plugin, .. } => self.dispatcher.rules().on_quarantine(tenant, plugin).as_str(),
+            Notice::RolledBack { .. } => "",
+        };
+        let event = match notice.event(deliveries, self.dispatcher.now_ms()) {
+            Ok(event) => event,
+            Err(error) => return tracing::error!(%tenant, "{notice:?} makes no event: {}", chain(&error)),
+        };
+        loop {
+            let Some(bus) = self.dispatcher.rules().main_bus(tenant) else { return };
+            let told = self.dispatcher.accept(tenant, &bus, vec![event.clone()]).await;
+            let refused = match told.map(|answers| answers.into_iter().next()) {
+                Ok(Some(Ok(_)) | None) => return,
+                Ok(Some(Err(refused))) | Err(AcceptError::Ask(AskError::Refused(refused))) => refused,
+                // The tenant or the log is gone.
+                Err(error) => return tracing::warn!(%tenant, "{notice:?} is not told: {}", chain(&error)),
+            };
+            if !matches!(refused, Refused::Overloaded | Refused::DiskFull | Refused::DedupFull) {
+                return tracing::warn!(%tenant, "{notice:?} is not told: {refused}");
+            }
+            let stopped = self.stopping.wait_for(|stopping| *stopping);
+            if tokio::time::timeout(NOTICE_PAUSE, stopped).await.is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_says_of_what_it_is_and_has_the_same_id_each_time() {
+        let [release, stable] = [b"one".as_slice(), b"two"].map(Digest::of);
+        let (tenant, plugin): (TenantName, PluginName) = ("acme".parse().unwrap(), "triage".parse().unwrap());
+        let quarantined = Notice::Quarantined { tenant: tenant.clone(), plugin: plugin.clone(), release, faults: 3 };
+        let event = quarantined.event("wait", 1_780_000_000_000).unwrap();
+        assert_eq!(event.id(), quarantined.event("wait", 1_780_000_000_000).unwrap().id());
+        assert_eq!((event.kind(), event.source()), ("dev.wharf.plugin.quarantined", "/wharf/plugins/triage"));
+        let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
+        let said = ["plugin", "release", "faults", "deliveries"].map(|name| data[name].clone());
+        assert_eq!(said, [json!("triage"), json!(release.to_string()), json!(3), json!("wait")]);
+        let (cause, reason) = ("judgement".to_owned(), "error_rate 5% > 2%".to_owned());
+        let back = Notice::RolledBack { tenant, plugin, release, stable, cause, reason };
+        let event = back.event("", 1_780_000_000_000).unwrap();
+        let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
+        assert_eq!((event.kind(), &data["stable"]), ("dev.wharf.plugin.rolled-back", &json!(stable.to_string())));
+    }
+}
