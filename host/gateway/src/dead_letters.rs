@@ -3,7 +3,6 @@
 //! Invariant: a redrive says exactly what it means, either `{"all": true}` or `{"ids": […]}`; anything else moves nothing.
 //! Letters are never deleted here.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use wharf_event::Code;
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
 use crate::limits::{REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
@@ -51,7 +51,7 @@ pub(crate) async fn redrive<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let (tenant, queue) = (params.tenant()?, params.queue()?);
     body::must_be_json(&headers)?;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use wharf_event::{Code, Position};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::gateway::{Gateway, begun};
 use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::params::{Asked, Params, rows};
@@ -93,7 +94,7 @@ pub(crate) async fn explain<H: Host>(
     params: Params,
     Asked(query): Asked<PlainQuery>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let (tenant, bus) = (params.tenant()?, params.bus()?);
     let parcel = Parcel { headers, query, body };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::bodies::Bodies;
 use crate::traffic::Traffic;
 
 /// The state behind the routes.
@@ -18,6 +19,8 @@ pub(crate) struct Gateway<H> {
     pub(crate) closing: watch::Receiver<bool>,
     /// What is counted, and the places for feeds.
     pub(crate) traffic: Arc<Traffic>,
+    /// Room for bodies.
+    pub(crate) bodies: Bodies,
     /// How long a body may take.
     pub(crate) body_timeout: Duration,
 }

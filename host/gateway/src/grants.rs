@@ -2,12 +2,12 @@
 //!
 //! Invariant: a grant is understood before the host is asked.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::gateway::Gateway;
 use crate::params::Params;
 use crate::port::Host;
@@ -25,7 +25,7 @@ pub(crate) async fn approve<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let wish = read(&sent(&headers, body, &gateway).await?)?;
     Ok(shown(&gateway.host.approve(named(&params)?, wish).await?))
@@ -36,7 +36,7 @@ pub(crate) async fn revoke<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let less = read(&sent(&headers, body, &gateway).await?)?;
     Ok(shown(&gateway.host.revoke(named(&params)?, less).await?))

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use wharf_event::limits::{BATCH_BYTES_MAX, EVENT_BYTES_MAX};
 use wharf_event::{Code, Event, EventError, Mode, batch_from_json};
 
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::limits::ENVELOPE_BYTES_MAX;
 use crate::port::PlainIdentity;
@@ -41,7 +41,7 @@ pub(crate) enum Incoming {
 pub(crate) struct Parcel {
     pub(crate) headers: HeaderMap,
     pub(crate) query: PlainQuery,
-    pub(crate) body: Body,
+    pub(crate) body: Sent,
 }
 
 impl Parcel {

@@ -2,13 +2,13 @@
 //!
 //! Invariant: what a key is, is not known here: its text is handed on.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use wharf_event::Code;
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::gateway::Gateway;
 use crate::params::Params;
 use crate::port::{Host, Put, SigningKeyRef};
@@ -26,7 +26,7 @@ pub(crate) async fn put<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let of = named(&params, Code::SigningKeyInvalid)?;
     let draft = read(&sent(&headers, body, Code::SigningKeyInvalid, &gateway).await?)?;

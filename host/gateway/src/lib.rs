@@ -5,6 +5,7 @@
 //! loopback only, and [`guard`] refuses what a browser or a rebound name sends.
 
 mod answer;
+pub mod bodies;
 mod body;
 mod condition;
 mod dead_letters;
@@ -39,6 +40,7 @@ mod unparsed;
 mod usage;
 pub mod view;
 
+pub use bodies::Bodies;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{

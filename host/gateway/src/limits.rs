@@ -60,7 +60,17 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// others out for long.
 pub const HEADER_READ_TIMEOUT_CROWDED: Duration = Duration::from_secs(5);
 
-/// How long a body may take from its first byte to its last.
+/// What bodies of requests may hold in memory at once beyond the first [`BODY_FREE_BYTES`] of each, in bytes, where the configuration
+/// says nothing. One body may go on without room, so it is a body more than that. Uploads go to the disk as they come and are not of these.
+pub const BODIES_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// What each body may hold without having room, in bytes: with [`CONNECTIONS_MAX`] that is bounded too.
+pub const BODY_FREE_BYTES: usize = 64 * 1024;
+
+/// How long a body waits for room. Then its request is refused.
+pub const BODY_ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a body may take from its first byte to its last, what it waits for room aside.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take nothing of what is written to it.

@@ -16,6 +16,7 @@ use crate::port::Host;
 pub(crate) async fn page<H: Host>(State(gateway): State<Gateway<H>>) -> Response {
     let mut families = gateway.host.measures().await;
     families.extend(gateway.traffic.families());
+    families.extend(gateway.bodies.families());
     let mut response = answer::content(StatusCode::OK, measure::MEDIA_TYPE, measure::write(families));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -112,6 +112,7 @@ impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge { code, .. } => Self::Problem(Problem::new(code, error.to_string())),
+            BodyError::NoRoom => Self::Problem(Problem::new(Code::Overloaded, error.to_string())),
             BodyError::Stalled { .. } | BodyError::Broken(_) => {
                 tracing::debug!(%error, "connection cut");
                 Self::Cut

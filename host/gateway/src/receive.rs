@@ -3,7 +3,6 @@
 //! Invariant: the answer to a batch has one element for each event, in order, and one bad event never stops the others.
 //! It does not match, number or store anything.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,6 +10,7 @@ use tracing::Instrument;
 use wharf_event::{BusName, Code, Event, EventError, TenantName};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::gateway::Gateway;
 use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::params::{Asked, Params};
@@ -28,7 +28,7 @@ pub(crate) async fn to_bus<H: Host>(
     params: Params,
     Asked(query): Asked<PlainQuery>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let (tenant, bus) = (params.tenant()?, params.bus()?);
     receive(gateway, tenant, bus, Parcel { headers, query, body }).await
@@ -40,7 +40,7 @@ pub(crate) async fn to_default_bus<H: Host>(
     principal: Principal,
     Asked(query): Asked<PlainQuery>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let tenant = gateway.host.default_tenant().filter(|tenant| principal.sees(tenant)).ok_or_else(|| {
         let detail = "the configuration has no `default_tenant`; post to /v1/tenants/{tenant}/buses/{bus}/events";

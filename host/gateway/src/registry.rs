@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use wharf_event::{Code, Digest, PluginName, Position};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
@@ -58,7 +59,7 @@ pub(crate) async fn put<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let of = PluginRef { tenant: params.tenant()?, plugin: params.plugin(Code::PluginInvalid)? };
     let expected = condition::of_change(&headers)?;
@@ -82,7 +83,7 @@ pub(crate) async fn promote<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let wish: Promotion = read(&sent(&headers, body, &gateway).await?)?;
     let detail = gateway.host.change_channels(named(&params)?, ChannelWish::Promote(wish)).await?;
@@ -94,7 +95,7 @@ pub(crate) async fn roll_back<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let wish: RollBack = read(&sent(&headers, body, &gateway).await?)?;
     let detail = gateway.host.change_channels(named(&params)?, ChannelWish::RollBack(wish)).await?;
@@ -183,7 +184,7 @@ fn noted(text: Option<String>, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-pub(crate) async fn sent<H: Host>(headers: &HeaderMap, body: Body, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
+pub(crate) async fn sent<H: Host>(headers: &HeaderMap, body: Sent, gateway: &Gateway<H>) -> Result<Bytes, Failure> {
     body::must_be_json(headers)?;
     let bound = Bound { bytes: PLUGIN_BYTES_MAX, code: Code::PluginInvalid, within: gateway.body_timeout };
     Ok(body::read(headers, body, bound).await?)

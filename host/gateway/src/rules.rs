@@ -3,13 +3,13 @@
 //! Invariant: a question and a document reach the host byte for byte, so that a number counts as it is spelled. An answer that
 //! shows a rule has its version for an ETag, if it has one: what stands in the configuration file has none.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use wharf_event::{Code, RuleName};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
@@ -24,7 +24,7 @@ pub(crate) async fn test<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let tenant = params.tenant()?;
     let bound = Bound { bytes: QUESTION_BYTES_MAX, code: Code::EventTooLarge, within: gateway.body_timeout };
@@ -58,7 +58,7 @@ pub(crate) async fn put<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     // Of a name that no rule can have the document cannot be put.
     let of = named(&params, Code::RuleInvalid)?;

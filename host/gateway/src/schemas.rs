@@ -3,7 +3,6 @@
 //! Invariant: what is shown is what received events are held against now. An answer that shows a schema has its version for an
 //! ETag, if it has one: what stands in the configuration file has none.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use wharf_event::Code;
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
@@ -51,7 +51,7 @@ pub(crate) async fn put<H: Host>(
     params: Params,
     Asked(PutQuery { compatibility }): Asked<PutQuery>,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     // Of a name that no schema can have the document cannot be put.
     let of = named(&params, Code::SchemaInvalid)?;

@@ -1,7 +1,7 @@
 //! Accepts connections and speaks HTTP/1.1 on them, within limits.
 //!
 //! Invariant: a connection cannot hold more than its share: its head is bounded in bytes, lines and time, its body by the
-//! routes, the reading of its answer in time, their number by a semaphore. What is no request is answered all the same. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
+//! routes, all bodies by [`Bodies`], the reading of its answer in time, their number by a semaphore. What is no request is answered all the same. After shutdown begins nothing new is accepted, feeds end, requests in flight finish,
 //! and at the deadline what is left is dropped. No TLS and no HTTP/2: until there is identity this listens on loopback.
 
 use std::convert::Infallible;
@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::bodies::Bodies;
 use crate::gateway::{Gateway, begun};
 use crate::guard::HostList;
 use crate::limits;
@@ -54,6 +55,8 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// Feeds followed at once.
     pub feeds_max: usize,
+    /// Room for bodies.
+    pub bodies: Bodies,
 }
 
 impl ServeOptions {
@@ -68,6 +71,7 @@ impl ServeOptions {
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
             connections_max: limits::CONNECTIONS_MAX,
             feeds_max: limits::FEEDS_MAX,
+            bodies: Bodies::default(),
         }
     }
 }
@@ -90,8 +94,8 @@ pub async fn serve<H: Host>(
     listener.local_addr()?;
     let (close, closing) = watch::channel(false);
     let traffic = Arc::new(Traffic::new(options.connections_max, options.feeds_max));
-    let gateway =
-        Gateway { host, closing: closing.clone(), traffic: Arc::clone(&traffic), body_timeout: options.body_timeout };
+    let ServeOptions { bodies, body_timeout, .. } = options.clone();
+    let gateway = Gateway { host, closing: closing.clone(), traffic: Arc::clone(&traffic), bodies, body_timeout };
     let router = routes::router(gateway, options.hosts.clone());
     let room = Arc::new(Semaphore::new(options.connections_max));
     let write_timeout = options.write_timeout;

@@ -2,7 +2,6 @@
 //!
 //! Invariant: what deletes a tenant says its name twice: in the path, and in `confirm`.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::answer;
+use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
@@ -48,7 +48,7 @@ pub(crate) async fn put<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let tenant: TenantName = params.tenant_to_make()?;
     let expected = condition::of_change(&headers)?;
@@ -95,7 +95,7 @@ pub(crate) async fn put_bus<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
     headers: HeaderMap,
-    body: Body,
+    body: Sent,
 ) -> Result<Response, Failure> {
     let of = BusRef { tenant: params.tenant()?, bus: params.bus_to_make()? };
     let expected = condition::of_change(&headers)?;
@@ -121,7 +121,7 @@ fn named(params: &Params) -> Result<BusRef, Problem> {
 
 pub(crate) async fn sent<H: Host>(
     headers: &HeaderMap,
-    body: Body,
+    body: Sent,
     code: Code,
     gateway: &Gateway<H>,
 ) -> Result<Bytes, Failure> {

@@ -12,13 +12,13 @@ static HEAP: MiMalloc = MiMalloc;
 /// How long nothing may have been written for a host to be at rest.
 const REST: Duration = Duration::from_secs(1);
 
-/// Gives back what is free whenever the host comes to rest, which shows in `written` standing still. Without this a burst's memory
+/// Gives back what is free whenever the host comes to rest, which shows in `done` standing still: it counts what was written and held. Without this a burst's memory
 /// stays until the next one: the allocator lets go of it only while it is asked for more.
-pub async fn give_back_at_rest(written: impl Fn() -> u64) {
-    let (mut before, mut given_back) = (written(), true);
+pub async fn give_back_at_rest(done: impl Fn() -> u64) {
+    let (mut before, mut given_back) = (done(), true);
     loop {
         time::sleep(REST).await;
-        let now = written();
+        let now = done();
         if now != before {
             (before, given_back) = (now, false);
         } else if !given_back {

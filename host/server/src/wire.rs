@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::{net::TcpListener, runtime};
 use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Options, Recovered, RuleSet, Surroundings};
 use wharf_event::Code;
-use wharf_gateway::ServeOptions;
+use wharf_gateway::{Bodies, ServeOptions};
 use wharf_runtime::{ArtifactCache, Runtime};
 
 use crate::{
@@ -70,6 +70,7 @@ pub struct Host {
     pub files: Vec<PathBuf>,
     compiler: Compiler,
     listener: TcpListener,
+    bodies: Bodies,
     settings: Settings,
 }
 
@@ -171,8 +172,21 @@ impl Host {
         registry.restock(&rules, Progress::on_terminal()).await?;
         configure(&dispatcher, rules).await?;
         heap::give_back();
-        let recovered = dispatcher.recovered();
-        Ok(Self { runtime, compiler, dispatcher, registry, prices, folder, recovered, files, listener, settings })
+        let (recovered, bodies) = (dispatcher.recovered(), Bodies::default());
+        bodies.resize(host.body_bytes);
+        Ok(Self {
+            runtime,
+            compiler,
+            dispatcher,
+            registry,
+            prices,
+            folder,
+            recovered,
+            files,
+            listener,
+            bodies,
+            settings,
+        })
     }
 
     /// Where it listens.
@@ -200,8 +214,10 @@ impl Host {
         self.dispatcher.begin();
         self.compiler.look();
         let archive = self.dispatcher.archive().clone();
-        let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k()));
-        wharf_gateway::serve(self.listener, adapter, ServeOptions::loopback(port), shutdown).await?;
+        let (bodies, taken) = (self.bodies.clone(), self.bodies);
+        let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k().wrapping_add(taken.taken())));
+        let options = ServeOptions { bodies, ..ServeOptions::loopback(port) };
+        wharf_gateway::serve(self.listener, adapter, options, shutdown).await?;
         resting.abort();
         let drained = self.dispatcher.stop(self.settings.drain).await;
         Ok(drained)
@@ -222,6 +238,7 @@ impl Host {
             registry: Arc::clone(&self.registry),
             prices: self.prices.clone(),
             folder: Arc::clone(&self.folder),
+            bodies: self.bodies.clone(),
             settings: self.settings.clone(),
         }
     }
@@ -234,6 +251,7 @@ pub struct Reloader {
     registry: Arc<Registry>,
     prices: PriceList,
     folder: Arc<DataFolder>,
+    bodies: Bodies,
     settings: Settings,
 }
 
@@ -258,6 +276,7 @@ impl Reloader {
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
         self.prices.set(loaded.host.prices);
+        self.bodies.resize(loaded.host.body_bytes);
         Ok(loaded.files)
     }
 

@@ -14,6 +14,7 @@ use wharf_event::Code;
 pub use operation::Operation;
 pub use table::{PROBLEMS_OF_ALL, ROUTES};
 
+use crate::bodies;
 use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
@@ -61,9 +62,16 @@ pub struct Route {
 /// The router of [`ROUTES`], behind the guard. Whatever it answers is counted.
 pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
     let counted = Arc::clone(&gateway.traffic);
+    let bodies = axum::middleware::from_fn_with_state(gateway.bodies.clone(), bodies::hold);
+    let handler = |route: &Route| match route.verb {
+        Verb::Get | Verb::Delete => operation::handler::<H>(route),
+        // Its body is never held whole.
+        Verb::Put if route.operation == Operation::Upload => operation::handler::<H>(route),
+        Verb::Post | Verb::Put => operation::handler::<H>(route).route_layer(bodies.clone()),
+    };
     ROUTES
         .iter()
-        .fold(Router::new(), |router, route| router.route(route.path, operation::handler::<H>(route)))
+        .fold(Router::new(), |router, route| router.route(route.path, handler(route)))
         .fallback(|| async { Problem::new(Code::RouteUnknown, "see /openapi.json for the paths of this host") })
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wharf_event::Code;
+use wharf_gateway::Bodies;
 use wharf_gateway::view::Accepted;
 
 use crate::client::{Answer, exchange, get, post, rest};
@@ -43,6 +44,32 @@ async fn a_client_that_never_ends_its_body_is_cut_and_nothing_is_accepted() {
     }
     assert_eq!(server.host.accepted(), 0);
     assert_eq!(get("/livez").send(server.addr).await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_that_stall_hold_no_more_than_there_is_room_for_and_small_ones_go_on() {
+    let server = Server::start_with(FakeHost::default(), |options| options.bodies = Bodies::new(1 << 20, SOON)).await;
+    let batch = "application/cloudevents-batch+json";
+    let stalled = post("/events", batch, "x".repeat(900_000)).with("content-length", "8000000").bytes(server.addr);
+    let large = |id: &str| post("/events", STRUCTURED, structured(id, &format!("\"{}\"", "x".repeat(900_000))));
+    assert_eq!(large("0").send(server.addr).await.status, 202);
+    let mut held = Vec::new();
+    // One holds what there is, one goes on without, and all others are read and thrown away.
+    for _ in 0..20 {
+        held.push(connect(&server, &stalled).await);
+    }
+    while large("1").send(server.addr).await.status == 202 {}
+    let refused = large("1").send(server.addr).await;
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    refused.refused(Code::Overloaded);
+    let page = String::from_utf8(get("/metrics").send(server.addr).await.body).unwrap();
+    assert!(page.contains("wharf_http_body_bytes_max 1048576\n"), "{page}");
+    assert!(!page.contains("wharf_http_body_bytes 0\n"), "{page}");
+    let small = post("/events", STRUCTURED, structured("2", &format!("\"{}\"", "x".repeat(60_000))));
+    assert_eq!(small.send(server.addr).await.status, 202);
+    drop(held);
+    while large("3").send(server.addr).await.status == 503 {}
+    assert_eq!(large("4").send(server.addr).await.status, 202);
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ fn own_cases() -> Vec<Case> {
         case("default_tenant", "'acme'", ("", "default_tenant"), json!("acme"), "7"),
         case("host.quarantine_after", "7", ("/host", "quarantine_after"), json!(7), "0"),
         case("host.loaded_code", "'7MiB'", ("/host", "loaded_code"), json!(7 << 20), "'7MB'"),
+        case("host.body_memory", "'7MiB'", ("/host", "body_bytes"), json!(7 << 20), "7"),
         case("host.prices.currency", "'EUR'", ("/host/prices", "currency"), json!("EUR"), "7"),
         case("host.prices.attempts_million", "'0.2'", ("/host/prices", "attempts_million"), json!("0.200000"), "0.2"),
         case("host.prices.cpu_hour", "'0.2'", ("/host/prices", "cpu_hour"), json!("0.200000"), "0.2"),
@@ -174,7 +175,7 @@ fn dump(config: &Config) -> Value {
         "gb_out": prices.gb_out.to_string(),
         "host_calls_million": prices.host_calls_million.to_string(),
     });
-    let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices, "loaded_code": config.host.loaded_code_bytes});
+    let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices, "body_bytes": config.host.body_bytes, "loaded_code": config.host.loaded_code_bytes});
     json!({"default_tenant": config.default_tenant, "host": host, "tenants": tenants})
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::SignaturePolicy;
+use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 
 use super::{
@@ -123,6 +124,12 @@ static HOST: &[Key] = &[
         "Compiled code of plugins that may be in memory. Beyond it that of idle ones leaves, and is loaded again when an event comes.",
         Shape::Size,
         Otherwise::Default(|| json!(size_text(LOADED_BYTES))),
+    ),
+    key(
+        "body_memory",
+        "What bodies of requests may hold in memory at once, the first 64 KiB of each and uploads aside.",
+        Shape::Size,
+        Otherwise::Default(|| json!(size_text(BODIES_BYTES_MAX))),
     ),
     key(
         "prices",

@@ -6,6 +6,7 @@ use toml::de::DeTable;
 use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName};
+use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
@@ -36,11 +37,18 @@ pub struct HostConfig {
     pub loaded_code_bytes: u64,
     /// What plugins' use of the host costs.
     pub prices: Prices,
+    /// Bytes that bodies of requests may hold in memory at once.
+    pub body_bytes: u64,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { quarantine_after: HOST_FAULTS_MAX, loaded_code_bytes: LOADED_BYTES, prices: Prices::default() }
+        Self {
+            quarantine_after: HOST_FAULTS_MAX,
+            loaded_code_bytes: LOADED_BYTES,
+            prices: Prices::default(),
+            body_bytes: BODIES_BYTES_MAX,
+        }
     }
 }
 
@@ -143,6 +151,7 @@ fn read_root(root: Table<'_>, sink: &Sink) -> Config {
         config.host.quarantine_after = host.integer("quarantine_after").unwrap_or(HOST_FAULTS_MAX);
         config.host.loaded_code_bytes = host.size_bytes("loaded_code").unwrap_or(LOADED_BYTES);
         config.host.prices = host.table("prices").map(read_prices).unwrap_or_default();
+        config.host.body_bytes = host.size_bytes("body_memory").unwrap_or(BODIES_BYTES_MAX);
     }
     for (name, table) in root.named::<TenantName>("tenants") {
         config.tenants.insert(name, tenant::read(table, sink));
