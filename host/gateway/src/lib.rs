@@ -33,6 +33,7 @@ pub mod routes;
 mod rules;
 mod schemas;
 pub mod serve;
+pub mod starting;
 mod steps;
 mod tenants;
 mod traffic;
@@ -52,3 +53,4 @@ pub use port::{
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;
 pub use serve::{ServeOptions, serve};
+pub use starting::Starting;

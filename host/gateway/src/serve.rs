@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::patience::Patient;
 use crate::port::Host;
 use crate::problem::Cut;
 use crate::routes;
+use crate::starting::{self, Starting};
 use crate::traffic::{CutBy, Traffic};
 use crate::unparsed::{self, Watched};
 
@@ -57,6 +58,8 @@ pub struct ServeOptions {
     pub feeds_max: usize,
     /// Room for bodies.
     pub bodies: Bodies,
+    /// What a host that is not there yet waits for.
+    pub starting: Starting,
 }
 
 impl ServeOptions {
@@ -72,6 +75,7 @@ impl ServeOptions {
             connections_max: limits::CONNECTIONS_MAX,
             feeds_max: limits::FEEDS_MAX,
             bodies: Bodies::default(),
+            starting: Starting::default(),
         }
     }
 }
@@ -81,32 +85,41 @@ impl ServeOptions {
 #[error("the request did not arrive whole")]
 struct Incomplete;
 
-/// Serves until `shutdown` completes and what was in flight has finished or was dropped.
+/// Serves until `shutdown` completes and what was in flight has finished or was dropped. Until there is a `host`, whoever asks is told
+/// that it starts.
 ///
 /// # Errors
 /// The listener is not one that can accept connections.
 pub async fn serve<H: Host>(
     listener: TcpListener,
-    host: H,
+    host: impl Future<Output = H>,
     options: ServeOptions,
     shutdown: impl Future,
 ) -> io::Result<()> {
     listener.local_addr()?;
     let (close, closing) = watch::channel(false);
     let traffic = Arc::new(Traffic::new(options.connections_max, options.feeds_max));
-    let ServeOptions { bodies, body_timeout, .. } = options.clone();
-    let gateway = Gateway { host, closing: closing.clone(), traffic: Arc::clone(&traffic), bodies, body_timeout };
-    let router = routes::router(gateway, options.hosts.clone());
+    let ServeOptions { hosts, bodies, body_timeout, starting, .. } = options.clone();
+    let routers =
+        Routers { starting: starting::router(starting, hosts.clone(), Arc::clone(&traffic)), open: Arc::default() };
+    let (open, counted, until) = (Arc::clone(&routers.open), Arc::clone(&traffic), closing.clone());
+    let opened = async move {
+        let gateway = Gateway { host: host.await, closing: until, traffic: counted, bodies, body_timeout };
+        // It is the only one who opens.
+        let _ = open.set(routes::router(gateway, hosts));
+    };
     let room = Arc::new(Semaphore::new(options.connections_max));
     let write_timeout = options.write_timeout;
     let [protocol, crowded] = [options.header_timeout, options.header_timeout_crowded].map(protocol);
-    let connections = Connections { router, protocol, closing, traffic, write_timeout };
+    let connections = Connections { routers, protocol, closing, traffic, write_timeout };
     let mut tasks = JoinSet::new();
-    tokio::pin!(shutdown);
+    tokio::pin!(shutdown, opened);
+    let mut is_open = false;
     loop {
         tokio::select! {
             biased;
             _ = &mut shutdown => break,
+            () = &mut opened, if !is_open => is_open = true,
             Some(_) = tasks.join_next() => {}
             accepted = accept(&listener, Arc::clone(&room)) => {
                 let Some((stream, permit)) = accepted else { continue };
@@ -163,9 +176,16 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Who answers: one router until there is a host, and another from then on.
+#[derive(Clone)]
+struct Routers {
+    starting: Router,
+    open: Arc<OnceLock<Router>>,
+}
+
 #[derive(Clone)]
 struct Connections {
-    router: Router,
+    routers: Routers,
     protocol: http1::Builder,
     closing: watch::Receiver<bool>,
     traffic: Arc<Traffic>,
@@ -175,8 +195,8 @@ struct Connections {
 impl Connections {
     /// Serves one connection to its end. The permit is its place among the open ones.
     async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let Self { router, protocol, mut closing, traffic, write_timeout } = self;
-        let service = service_fn(move |request: Request<Incoming>| Box::pin(answer(router.clone(), request)));
+        let Self { routers, protocol, mut closing, traffic, write_timeout } = self;
+        let service = service_fn(move |request: Request<Incoming>| Box::pin(answer(routers.clone(), request)));
         traffic.opened();
         let (stream, tail) = Watched::new(Patient::new(stream, write_timeout));
         let mut connection = protocol.serve_connection(TokioIo::new(stream), service);
@@ -225,7 +245,8 @@ fn cut_by(error: &hyper::Error) -> Option<CutBy> {
     std::error::Error::source(error).is_some_and(stalled).then_some(CutBy::Answer)
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Incomplete> {
+async fn answer(routers: Routers, request: Request<Incoming>) -> Result<Response, Incomplete> {
+    let router = routers.open.get().cloned().unwrap_or(routers.starting);
     let response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {});
     if response.extensions().get::<Cut>().is_some() { Err(Incomplete) } else { Ok(response) }
 }

@@ -10,6 +10,7 @@ mod compile;
 mod compiler;
 mod config;
 mod dev;
+mod entrance;
 mod failure;
 mod files;
 mod folder;

@@ -27,9 +27,9 @@ pub fn run(args: ServeArgs, json: bool) -> Result<ExitCode> {
     Ok(if drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Says that the host is ready. Its socket is bound, so whoever connects now is served.
+/// Says that the host is ready: whoever connects now is served.
 pub fn announce(host: &Host, json: bool) -> Result<()> {
-    let (url, recovered) = (format!("http://{}", host.address()?), host.recovered);
+    let (url, recovered) = (format!("http://{}", host.address()), host.recovered);
     tracing::info!(
         url,
         checkpoint_k = recovered.checkpoint_k,

@@ -1,20 +1,21 @@
-//! Builds a host by hand, in order: folder, engine, configuration, socket, log and state, gateway.
+//! Builds a host by hand, in order: engine, folder, socket, configuration, log and state, rules.
 //!
-//! The socket is bound before anything serves, and nothing is answered before the rule set is in force.
+//! The socket is served as soon as it is bound; before the rule set is in force whoever asks is told that the host starts.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use tokio::{net::TcpListener, runtime};
+use tokio::runtime;
 use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Options, Recovered, RuleSet, Surroundings};
 use wharf_event::Code;
-use wharf_gateway::{Bodies, ServeOptions};
+use wharf_gateway::Bodies;
 use wharf_runtime::{ArtifactCache, Runtime};
 
 use crate::{
     adapter::HostAdapter,
     cli::HostArgs,
     compiler::Compiler,
+    entrance::Entrance,
     failure::Failure,
     files,
     folder::DataFolder,
@@ -54,7 +55,7 @@ impl Settings {
     }
 }
 
-/// A host that is built and does not serve yet.
+/// A host that is built, and answers.
 pub struct Host {
     /// The engine.
     pub runtime: Arc<Runtime>,
@@ -68,9 +69,8 @@ pub struct Host {
     pub recovered: Recovered,
     /// The files of the configuration.
     pub files: Vec<PathBuf>,
-    compiler: Compiler,
-    listener: TcpListener,
-    bodies: Bodies,
+    entrance: Entrance,
+    adapter: HostAdapter,
     settings: Settings,
 }
 
@@ -91,7 +91,12 @@ impl Threads {
     /// # Errors
     /// When the system gives no more threads.
     pub fn start() -> Result<Self> {
-        let io = runtime::Builder::new_multi_thread().thread_name("wharf-io").enable_all().build()?;
+        // One at least is free to answer while another makes the matchers of many rules.
+        let io = runtime::Builder::new_multi_thread()
+            .thread_name("wharf-io")
+            .worker_threads(processors().max(2))
+            .enable_all()
+            .build()?;
         // One more than run at a time: what an attempt does beside its guest waits for no guest.
         let guests = runtime::Builder::new_multi_thread()
             .worker_threads(processors() + 1)
@@ -135,21 +140,17 @@ impl Host {
         let compiler = Compiler::default();
         runtime.compile_by(Box::new(compiler.clone()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
-        let early = if settings.data.exists() {
-            None
-        } else {
-            Some(load_on_thread(&settings, &runtime, Progress::on_terminal()).await?)
+        let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };
+        let mut entrance = Entrance::bind(settings.listen).await?;
+        entrance.waits_for("components are read and compiled");
+        let Loaded { rules, host, components, files } =
+            load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
+        let folder = match there {
+            Some(folder) => folder,
+            None => open_folder(&settings, &runtime)?,
         };
-        let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
-        let folder = Arc::new(folder);
-        runtime.use_cache(ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?);
-        let Loaded { rules, host, components, files } = match early {
-            Some(loaded) => loaded,
-            None => load_on_thread(&settings, &runtime, Progress::on_terminal()).await?,
-        };
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: is another host running there?", settings.listen))?;
+        entrance.bodies.resize(host.body_bytes);
+        entrance.waits_for("the log is read");
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let prices = PriceList::default();
         prices.set(host.prices);
@@ -161,6 +162,7 @@ impl Host {
         if settings.follow_clock {
             dispatcher.follow_clock();
         }
+        entrance.waits_for("releases are made ready");
         folder.keep(&components).context("the components cannot be kept in the data folder")?;
         let components_folder = || folder.components().context("the folder of components cannot be opened");
         runtime.recompile_from(Box::new(Components::new(components_folder()?)));
@@ -170,31 +172,22 @@ impl Host {
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;
+        entrance.waits_for("rules are put into force");
         configure(&dispatcher, rules).await?;
         heap::give_back();
-        let (recovered, bodies) = (dispatcher.recovered(), Bodies::default());
-        bodies.resize(host.body_bytes);
-        Ok(Self {
-            runtime,
-            compiler,
-            dispatcher,
-            registry,
-            prices,
-            folder,
-            recovered,
-            files,
-            listener,
-            bodies,
-            settings,
-        })
+        let recovered = dispatcher.recovered();
+        let adapter = HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry));
+        let adapter = adapter.priced_by(prices.clone());
+        dispatcher.begin();
+        compiler.look();
+        entrance.open(adapter.clone());
+        Ok(Self { runtime, dispatcher, registry, prices, folder, recovered, files, entrance, adapter, settings })
     }
 
     /// Where it listens.
-    ///
-    /// # Errors
-    /// When the socket is gone.
-    pub fn address(&self) -> Result<SocketAddr> {
-        Ok(self.listener.local_addr()?)
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.entrance.address
     }
 
     /// Serves until `shutdown`, then drains: requests first, then attempts, then a last checkpoint. True when nothing is
@@ -203,21 +196,14 @@ impl Host {
     /// # Errors
     /// When the socket fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
-        let port = self.address()?.port();
-        let adapter =
-            HostAdapter::new(self.dispatcher.clone(), Arc::clone(&self.runtime), self.registry).priced_by(self.prices);
-        let searches = adapter.clone();
+        let searches = self.adapter;
         let shutdown = async move {
             shutdown.await;
             searches.stop();
         };
-        self.dispatcher.begin();
-        self.compiler.look();
-        let archive = self.dispatcher.archive().clone();
-        let (bodies, taken) = (self.bodies.clone(), self.bodies);
-        let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k().wrapping_add(taken.taken())));
-        let options = ServeOptions { bodies, ..ServeOptions::loopback(port) };
-        wharf_gateway::serve(self.listener, adapter, options, shutdown).await?;
+        let (archive, bodies) = (self.dispatcher.archive().clone(), self.entrance.bodies.clone());
+        let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k().wrapping_add(bodies.taken())));
+        self.entrance.serve(shutdown).await?;
         resting.abort();
         let drained = self.dispatcher.stop(self.settings.drain).await;
         Ok(drained)
@@ -238,7 +224,7 @@ impl Host {
             registry: Arc::clone(&self.registry),
             prices: self.prices.clone(),
             folder: Arc::clone(&self.folder),
-            bodies: self.bodies.clone(),
+            bodies: self.entrance.bodies.clone(),
             settings: self.settings.clone(),
         }
     }
@@ -285,6 +271,13 @@ impl Reloader {
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
     }
+}
+
+/// Opens the data folder, and the cache of artifacts in it.
+fn open_folder(settings: &Settings, runtime: &Runtime) -> Result<Arc<DataFolder>> {
+    let folder = DataFolder::open(&settings.data).map_err(|error| Failure::of(error.code(), &error))?;
+    runtime.use_cache(ArtifactCache::open(folder.cache().context("the cache folder cannot be opened")?)?);
+    Ok(Arc::new(folder))
 }
 
 /// Puts rules into force.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use wharf_event::Code;
-use wharf_gateway::Bodies;
 use wharf_gateway::view::Accepted;
+use wharf_gateway::{Bodies, ServeOptions, serve};
 
 use crate::client::{Answer, exchange, get, post, rest};
 use crate::host::FakeHost;
@@ -148,6 +149,42 @@ async fn feeds_above_the_limit_are_refused_and_a_reader_that_goes_makes_room() {
         }
         assert_eq!(status, *b"HTTP/1.1 503");
     }
+}
+
+#[tokio::test]
+async fn until_there_is_a_host_it_is_told_that_it_lives_and_what_it_waits_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (options, (come, host), (stop, stopped)) =
+        (ServeOptions::loopback(addr.port()), oneshot::channel(), oneshot::channel());
+    let starting = options.starting.clone();
+    let host = async { host.await.unwrap() };
+    let served = tokio::spawn(serve::<FakeHost>(listener, host, options, async { stopped.await.unwrap() }));
+    starting.waits_for("the log is read");
+    // One connection from before to after.
+    let early = get("/readyz").with("connection", "keep-alive").bytes(addr);
+    let mut kept = TcpStream::connect(addr).await.unwrap();
+    kept.write_all(&early).await.unwrap();
+    let mut status = [0; 12];
+    kept.read_exact(&mut status).await.unwrap();
+    assert_eq!(status, *b"HTTP/1.1 503");
+    assert_eq!(get("/livez").send(addr).await.status, 200);
+    for request in [get("/readyz"), get("/metrics"), get("/nowhere"), post("/events", STRUCTURED, structured("1", "1"))]
+    {
+        let answer = request.send(addr).await;
+        assert!(answer.header("retry-after").is_some());
+        assert!(answer.refused(Code::NotReady).detail.contains("the log is read"));
+    }
+    get("/readyz").with("host", "rebound.example").send(addr).await.refused(Code::HostForeign);
+    let fake = FakeHost::default();
+    come.send(fake.clone()).ok().unwrap();
+    while get("/readyz").send(addr).await.status == 503 {}
+    assert_eq!(post("/events", STRUCTURED, structured("1", "1")).send(addr).await.status, 202);
+    assert_eq!(fake.accepted(), 1);
+    kept.write_all(&get("/readyz").bytes(addr)).await.unwrap();
+    assert!(String::from_utf8_lossy(&rest(&mut kept).await).contains("HTTP/1.1 200 "));
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]

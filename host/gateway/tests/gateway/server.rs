@@ -29,7 +29,7 @@ impl Server {
         let mut options = ServeOptions::loopback(addr.port());
         change(&mut options);
         let (shutdown, begun) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, host.clone(), options, begun));
+        let task = tokio::spawn(serve(listener, std::future::ready(host.clone()), options, begun));
         Self { addr, host, shutdown, task }
     }
 

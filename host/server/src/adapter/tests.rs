@@ -52,7 +52,7 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
         let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
         let registry = Registry::new(dispatcher.clone(), Arc::clone(&sandbox), Components::new(kept), here.clone());
         let adapter = HostAdapter::new(dispatcher, sandbox, registry);
-        here.spawn(wharf_gateway::serve(listener, adapter, options, std::future::pending::<()>()));
+        here.spawn(wharf_gateway::serve(listener, std::future::ready(adapter), options, std::future::pending::<()>()));
         address
     });
     let send = || ask(address, "POST", "/events?type=t&source=test", "{}");

@@ -37,6 +37,7 @@ mod schema_versions;
 mod schemas;
 mod shapes;
 mod signatures;
+mod starting;
 mod tenants;
 mod transforms;
 mod usage;
