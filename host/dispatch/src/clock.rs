@@ -2,7 +2,8 @@
 //!
 //! A large step is not believed at once: a machine that comes up with a wrong clock would otherwise bring every delivery to
 //! its end by age, and frame time could never go back. It is followed when the wall clock has kept it for ten minutes, or by
-//! command. Following is a record of the log (docs/design/records.md), since what is remembered for a while must not be
+//! command. A gap at start is another thing: hosts are stopped for nights and holidays, so the wall clock is believed then, unless it is
+//! behind or more than a month ahead. Following is a record of the log (docs/design/records.md), since what is remembered for a while must not be
 //! forgotten by a jump.
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::{CLOCK_JITTER_MS, CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
+use crate::limits::{CLOCK_GAP_MAX, CLOCK_JITTER_MS, CLOCK_STABLE, CLOCK_STEP_MAX, CLOCK_WANDER_MAX};
 
 /// The machine's two clocks.
 pub trait Clock: Send + Sync + 'static {
@@ -44,6 +45,8 @@ struct Told {
 struct Doubt {
     apart_ms: i64,
     since: Duration,
+    /// It is a gap at start, and no doubt but that it has to be followed yet.
+    is_gap: bool,
 }
 
 /// A step of the wall clock that frame time has not followed.
@@ -51,6 +54,8 @@ struct Doubt {
 pub struct Step {
     /// Milliseconds that the wall clock is ahead of frame time; less than 0 where it is behind.
     pub ahead_ms: i64,
+    /// Whether it is believed, and followed as soon as that can be written down.
+    pub believed: bool,
 }
 
 impl FrameClock {
@@ -63,7 +68,17 @@ impl FrameClock {
             told: Mutex::new(Told { last_ms, at, doubt: None, behind_ms: 0, stepped_ms: 0, jumped_at: at }),
         };
         frame_clock.now_ms();
+        frame_clock.believe_gap();
         frame_clock
+    }
+
+    /// A doubt that this begins with is none where the wall clock is ahead by as long as hosts are stopped for.
+    fn believe_gap(&self) {
+        let gap_max_ms = i64::try_from(CLOCK_GAP_MAX.as_millis()).unwrap_or(i64::MAX);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(doubt) = &mut told.doubt {
+            doubt.is_gap = (0..=gap_max_ms).contains(&doubt.apart_ms);
+        }
     }
 
     /// Milliseconds since 1970, never less than the time before.
@@ -97,16 +112,16 @@ impl FrameClock {
     pub fn step(&self) -> Option<Step> {
         self.now_ms();
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.doubt.map(|doubt| Step { ahead_ms: doubt.apart_ms })
+        told.doubt.map(|doubt| Step { ahead_ms: doubt.apart_ms, believed: doubt.is_gap })
     }
 
-    /// How far frame time may jump now, in milliseconds: the wall clock was stable for long enough, or `at_once`. Frame time
+    /// How far frame time may jump now, in milliseconds: it is a gap that is believed, the wall clock was stable for long enough, or `at_once`. Frame time
     /// does not go back to a wall clock that is behind: from then on it stays so much ahead.
     pub fn follow(&self, at_once: bool) -> Option<u64> {
         self.now_ms();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let doubt = told.doubt?;
-        if !at_once && self.clock.monotonic().saturating_sub(doubt.since) < CLOCK_STABLE {
+        if !at_once && !doubt.is_gap && self.clock.monotonic().saturating_sub(doubt.since) < CLOCK_STABLE {
             return None;
         }
         told.doubt = None;
@@ -140,8 +155,8 @@ impl Told {
     fn doubted(&self, apart_ms: i64, now: Duration) -> Doubt {
         let wander_ms = u64::try_from(CLOCK_WANDER_MAX.as_millis()).unwrap_or(u64::MAX);
         match self.doubt {
-            Some(doubt) if doubt.apart_ms.abs_diff(apart_ms) <= wander_ms => Doubt { apart_ms, since: doubt.since },
-            _ => Doubt { apart_ms, since: now },
+            Some(doubt) if doubt.apart_ms.abs_diff(apart_ms) <= wander_ms => Doubt { apart_ms, ..doubt },
+            _ => Doubt { apart_ms, since: now, is_gap: false },
         }
     }
 }
@@ -230,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_changes_before_it_is_followed_is_a_step_like_any_other() {
+        let set = Set::at(START_MS);
+        let clock = FrameClock::new(set.clone(), START_MS - 8 * HOUR_MS);
+        set.set_wall(START_MS + HOUR_MS);
+        assert_eq!(clock.follow(false), None);
+        assert_eq!(clock.step(), Some(Step { ahead_ms: 9 * HOUR_MS as i64, believed: false }));
+    }
+
+    #[test]
     fn a_wall_clock_that_wanders_is_not_stable() {
         let set = Set::at(START_MS);
         let clock = FrameClock::new(set.clone(), 0);
@@ -294,12 +318,21 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_at_start_is_doubted_like_a_step() {
+    fn a_gap_at_start_is_followed_as_soon_as_somebody_asks_unless_it_is_longer_than_a_month_or_backwards() {
+        let month_ms = 30 * 24 * HOUR_MS;
+        let set = Set::at(2 * month_ms);
+        for (gap_ms, believed) in [(8 * HOUR_MS, true), (month_ms, true), (month_ms + 1, false)] {
+            let clock = FrameClock::new(set.clone(), 2 * month_ms - gap_ms);
+            assert_eq!(clock.now_ms(), 2 * month_ms - gap_ms, "not before that is a record");
+            assert_eq!(clock.step(), Some(Step { ahead_ms: gap_ms as i64, believed }));
+            assert_eq!(clock.follow(false), believed.then_some(gap_ms));
+            assert_eq!(clock.follow(true), (!believed).then_some(gap_ms));
+            assert_eq!((clock.now_ms(), clock.step()), (2 * month_ms, None));
+        }
+        let behind = FrameClock::new(set.clone(), 2 * month_ms + HOUR_MS);
+        assert_eq!(behind.step(), Some(Step { ahead_ms: -(HOUR_MS as i64), believed: false }));
+        assert_eq!((behind.follow(false), behind.now_ms()), (None, 2 * month_ms + HOUR_MS));
         let set = Set::at(START_MS);
-        let clock = FrameClock::new(set.clone(), START_MS - 8 * HOUR_MS);
-        assert_eq!(clock.now_ms(), START_MS - 8 * HOUR_MS);
-        assert_eq!(clock.follow(true), Some(8 * HOUR_MS));
-        assert_eq!(clock.now_ms(), START_MS);
         let clock = FrameClock::new(set, START_MS + MINUTE_MS);
         assert_eq!(clock.now_ms(), START_MS + MINUTE_MS, "it starts after the last frame");
     }

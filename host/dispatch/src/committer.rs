@@ -308,26 +308,31 @@ impl Committer {
         }
     }
 
-    /// Lets frame time follow the wall clock where that was stable for long enough after a step, or `at_once`. True when
+    /// Lets frame time follow the wall clock where that is believed after a stop, was stable for long enough after a step, or `at_once`. True when
     /// frame time jumped.
     ///
     /// # Errors
     /// When the log or the state failed.
     pub fn follow_clock(&mut self, at_once: bool) -> Result<bool, CommitFailed> {
         let step = self.clock.step();
-        self.tell_of(step);
+        self.tell_of(step.filter(|step| !step.believed));
         if step.is_none() || self.make_room(&Request::Follow { by_ms: 0 })?.is_none() {
             return Ok(false);
         }
         let Some(by_ms) = self.clock.follow(at_once) else { return Ok(false) };
-        tracing::warn!(by_ms, "frame time follows the wall clock");
+        match step {
+            Some(Step { believed: true, .. }) => {
+                tracing::info!(by_ms, "the log's time goes on where the wall clock is")
+            }
+            _ => tracing::warn!(by_ms, "frame time follows the wall clock"),
+        }
         self.commit(Request::Follow { by_ms }, || None).map(|_| true)
     }
 
     /// Says once that frame time does not follow a step of the wall clock, and once that they agree again.
     fn tell_of(&mut self, step: Option<Step>) {
         match (std::mem::replace(&mut self.in_doubt, step.is_some()), step) {
-            (false, Some(Step { ahead_ms })) => tracing::warn!(
+            (false, Some(Step { ahead_ms, .. })) => tracing::warn!(
                 ahead_ms,
                 "the wall clock is not where the log's time is, and is not believed yet: it is followed when it has kept its step for \
                  ten minutes, or at once by a start with --follow-clock; until then nothing is trimmed, expired or ended by age"

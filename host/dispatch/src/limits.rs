@@ -99,8 +99,12 @@ pub const TIMERS_MAX: usize = 16_384;
 /// Timers that one page brings.
 pub const TIMERS_PAGE: usize = 512;
 
-/// A step of the wall clock beyond this, or a gap at start, is not followed at once.
+/// A step of the wall clock beyond this is not followed at once.
 pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
+
+/// A wall clock that is so much ahead at start is believed: hosts are stopped for nights and holidays. What is beyond is more likely a
+/// clock that is wrong.
+pub const CLOCK_GAP_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// Milliseconds by which the two clocks may differ from one look to the next without one of them having been set.
 pub const CLOCK_JITTER_MS: u64 = 1_000;

@@ -66,6 +66,8 @@ impl Writer {
     }
 
     async fn work(&mut self) -> Result<bool, CommitFailed> {
+        // What comes now is of now, and not of when the host was stopped.
+        self.committer.follow_clock(false)?;
         loop {
             if self.askers.is_empty() {
                 match self.next().await {

@@ -74,9 +74,9 @@ impl Intake for HostAdapter {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let step = self.dispatcher.clock_step().map(|step| {
+        let step = self.dispatcher.clock_step().filter(|step| !step.believed).map(|step| {
             format!(
-                "the wall clock is {} ms ahead of the log's time and is not believed yet: it is followed when it has kept that for ten minutes, or at once by a start with --follow-clock",
+                "the wall clock is {} ms ahead of the log's time and is not believed yet: events that come are stamped with the log's time until the clock has kept that for ten minutes, or at once by a start with --follow-clock",
                 step.ahead_ms
             )
         });

@@ -268,8 +268,8 @@ pub struct ServeArgs {
     /// How long running attempts may take once the host is told to stop
     #[arg(long, value_name = "DURATION", env = "WHARF_DRAIN", default_value = "20s", value_parser = parse_duration)]
     pub drain: Duration,
-    /// Believe the machine's clock however far it is from the time of the last record; else a large step is followed when it
-    /// was kept for ten minutes
+    /// Believe the machine's clock however far it is from the time of the last record; else one that is behind it, or more than 30
+    /// days ahead at start, is followed when it has kept that for ten minutes
     #[arg(long, env = "WHARF_FOLLOW_CLOCK", value_parser = FalseyValueParser::new())]
     pub follow_clock: bool,
 }

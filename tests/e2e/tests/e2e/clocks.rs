@@ -142,13 +142,29 @@ fn jumps_of_the_wall_clock_neither_lose_nor_repeat_a_retry_nor_break_ids_or_dedu
     assert!((began..began + HOUR_MS).contains(&now), "nothing was followed: {began} {now}");
     assert_eq!(host.stop(), Some(0));
 
-    // By command the jump is followed at once, and what is remembered is not forgotten by it.
-    faked.jump("+2h");
+    // After a stop it is believed, and what is remembered is not forgotten by that.
+    faked.jump("+200h");
+    let host = faked.start(&[]);
+    faked.send_again(&host);
+    faked.send(&host);
+    let after_stop = faked.last_time(&host);
+    assert!(after_stop > began + 199 * HOUR_MS && !warns(&host), "{began} {after_stop}");
+    faked.settled(&host);
+    assert_eq!(host.stop(), Some(0));
+
+    // A stop of months is not, but by command.
+    faked.jump("+2000h");
+    let host = faked.start(&[]);
+    faked.send_again(&host);
+    faked.send(&host);
+    assert!(faked.last_time(&host) < after_stop + HOUR_MS && warns(&host));
+    faked.settled(&host);
+    assert_eq!(host.stop(), Some(0));
     let host = faked.start(&["--follow-clock"]);
     faked.send_again(&host);
     faked.send(&host);
     let followed = faked.last_time(&host);
-    assert!(followed > began + HOUR_MS && !warns(&host), "{began} {followed}");
+    assert!(followed > began + 1_999 * HOUR_MS && !warns(&host), "{began} {followed}");
     faked.settled(&host);
     assert_eq!(host.stop(), Some(0));
 
