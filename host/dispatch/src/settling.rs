@@ -7,7 +7,7 @@ use wharf_delivery::{
     Answer, Attempt, Details, Failure, OnQuarantine, Outcome, PublishRequest, Read, Refused, RetryPolicy,
     SettleRequest, Standing, TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
-use wharf_event::{Code, Digest, Event, QueueName};
+use wharf_event::{Digest, Event, QueueName};
 
 use crate::{
     attempt::Attempts,
@@ -21,7 +21,7 @@ pub(crate) struct Settlement {
     attempt: Attempt,
     outcome: Outcome,
     /// What ended the attempt, if it failed.
-    failed: Option<Code>,
+    failed: Option<Failure>,
     published: Vec<Event>,
     writes: Vec<WriteRequest>,
     reads: Vec<Read>,
@@ -44,7 +44,7 @@ impl Settlement {
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (number, details) = (waiting.row.attempts + 1, Some(details));
         let attempt = Attempt { number, release: Some(release), duration_us, details };
-        let failed = if let Verdict::Failed(failure) = verdict { Some(failure.code) } else { None };
+        let failed = if let Verdict::Failed(failure) = verdict { Some(failure.clone()) } else { None };
         Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads, trial: None }
     }
 
@@ -60,7 +60,7 @@ impl Settlement {
         failure: Failure,
         spent: Option<Arc<Details>>,
     ) -> Self {
-        let failed = Some(failure.code);
+        let failed = Some(failure.clone());
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
         let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: spent };
         Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
@@ -70,12 +70,12 @@ impl Settlement {
 /// What follows from a verdict by the target's policy. A target that is gone has the default one, and the queue that is
 /// named like its plugin.
 fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome {
-    let Waiting { id, row, .. } = waiting;
+    let Waiting { row, .. } = waiting;
     let rules = Arc::clone(&attempts.rules.borrow());
     let resolved = rules.resolve(&row.tenant, &row.target);
     let gone = (RetryPolicy::default(), QueueName::from(&row.target.plugin));
     let (policy, queue) = resolved.as_ref().map_or((&gone.0, &gone.1), |(_, of)| (&of.retry, &of.dead_letter));
-    let outcome = disposition(
+    disposition(
         verdict,
         Standing {
             attempt: row.attempts + 1,
@@ -86,15 +86,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
             on_quarantine: resolved.as_ref().map_or_else(OnQuarantine::default, |(plugin, _)| plugin.limits.quarantine),
             random: attempts.surroundings.random.bits(),
         },
-    );
-    if let Verdict::Failed(failure) = verdict {
-        let ends = if matches!(outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
-        tracing::info!(
-            tenant = %row.tenant, plugin = %row.target.plugin, event = %id.event, delivery = %id, attempt = row.attempts + 1,
-            code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
-        );
-    }
-    outcome
+    )
 }
 
 /// Settles; matches what was published again when the rules change meanwhile.
@@ -132,6 +124,7 @@ pub(crate) async fn settle(
         };
         match attempts.partition.settle(request, slot).await {
             Ok(Answer::Settled(_)) => {
+                tell(waiting, with);
                 count(attempts, waiting, with);
                 return Ok(());
             }
@@ -144,6 +137,17 @@ pub(crate) async fn settle(
     }
 }
 
+/// Says that an attempt failed, once that is durable: what conflicts run again is told of by none.
+fn tell(waiting: &Waiting, with: &Settlement) {
+    let Waiting { id, row, .. } = waiting;
+    let Some(failure) = &with.failed else { return };
+    let ends = if matches!(with.outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
+    tracing::info!(
+        tenant = %row.tenant, plugin = %row.target.plugin, event = %id.event, delivery = %id, attempt = with.attempt.number,
+        code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
+    );
+}
+
 /// Counts a settlement that is durable, and how long the delivery took if that was its end.
 fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
     let Waiting { row, asked, .. } = waiting;
@@ -154,7 +158,13 @@ fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
     };
     let Attempt { release, duration_us: took_us, .. } = with.attempt;
     let used = with.attempt.used();
-    let settling = Settling { release, outcome: &with.outcome, failed: with.failed, took_us, used };
+    let settling = Settling {
+        release,
+        outcome: &with.outcome,
+        failed: with.failed.as_ref().map(|failure| failure.code),
+        took_us,
+        used,
+    };
     // Retries say nothing of the release that they happen to be made with.
     if let (Some(since_ms), Some(release), 0) = (with.trial, release, row.attempts) {
         let failed = matches!(with.outcome, Outcome::Retry { .. } | Outcome::DeadLetter { .. });
