@@ -293,6 +293,7 @@ impl Tenant {
             return Err(RuleError::OfFile);
         }
         self.rules.remove_mut(name);
+        self.gone.went(name, &rule.targets);
         if let Some(bus) = self.buses.get_mut(&rule.bus) {
             let bus = Arc::make_mut(bus);
             bus.matcher.remove(rule.number);

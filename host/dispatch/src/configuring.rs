@@ -67,6 +67,8 @@ impl Dispatcher {
         let rules = self.with_objects(rules.on_shelf(self.attempts.shelf.clone())).await?;
         let in_force = self.read(|state| RulesRow::get(state, &[])).await?.map_err(failed)?;
         let before = self.rules();
+        let configured = in_force.as_ref().and_then(|row| serde_json::from_slice(&row.document).ok());
+        let rules = rules.after(&before, configured.as_ref());
         let (version, is_new) = match in_force {
             Some(row) if row.document == document => (row.version, false),
             _ => match self.ask(Request::Configure(ConfigureRequest { document: document.into() })).await? {

@@ -18,6 +18,7 @@ mod draft;
 mod erasing;
 mod fair;
 mod figures;
+mod gone;
 mod handler;
 mod inputs;
 mod judging;

@@ -38,6 +38,12 @@ pub const HELD_EVENT_BYTES: usize = 64 << 20;
 /// Rules of one event bus.
 pub const RULES_PER_BUS_MAX: usize = 250_000;
 
+/// Combinations of `$or` in all rules of a tenant that are on; a rule without any is one. Each takes about 170 bytes of memory.
+pub const WAYS_PER_TENANT_MAX: usize = 500_000;
+
+/// Targets of a tenant that went, whose queues are remembered.
+pub const GONE_TARGETS_MAX: usize = 10_000;
+
 /// How often releases on trial are judged.
 pub const JUDGE_EVERY: Duration = Duration::from_millis(500);
 

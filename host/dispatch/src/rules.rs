@@ -18,6 +18,7 @@ use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
+    gone::Gone,
     inputs::Inputs,
     places::Share,
     plugins::{Plugin, Shelf},
@@ -109,6 +110,7 @@ pub(crate) struct Tenant {
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) settings: Arc<TenantSettings>,
+    pub(crate) gone: Gone,
 }
 
 impl Default for Tenant {
@@ -123,6 +125,7 @@ impl Default for Tenant {
             rules: RedBlackTreeMapSync::default(),
             schemas: Arc::default(),
             settings: Arc::default(),
+            gone: Gone::default(),
         }
     }
 }

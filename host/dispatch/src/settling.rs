@@ -7,7 +7,7 @@ use wharf_delivery::{
     Answer, Attempt, Details, Failure, OnQuarantine, Outcome, PublishRequest, Read, Refused, RetryPolicy,
     SettleRequest, Standing, TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
-use wharf_event::{Digest, Event, QueueName};
+use wharf_event::{Digest, Event};
 
 use crate::{
     attempt::Attempts,
@@ -67,14 +67,13 @@ impl Settlement {
     }
 }
 
-/// What follows from a verdict by the target's policy. A target that is gone has the default one, and the queue that is
-/// named like its plugin.
+/// What follows from a verdict by the target's policy. A target that is gone has the default one, and the queue that it had.
 fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome {
     let Waiting { row, .. } = waiting;
     let rules = Arc::clone(&attempts.rules.borrow());
     let resolved = rules.resolve(&row.tenant, &row.target);
-    let gone = (RetryPolicy::default(), QueueName::from(&row.target.plugin));
-    let (policy, queue) = resolved.as_ref().map_or((&gone.0, &gone.1), |(_, of)| (&of.retry, &of.dead_letter));
+    let (default, queue) = (RetryPolicy::default(), rules.dead_letter(&row.tenant, &row.target));
+    let policy = resolved.as_ref().map_or(&default, |(_, of)| &of.retry);
     disposition(
         verdict,
         Standing {
@@ -82,7 +81,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
             since_ms: row.since_ms,
             now_ms: attempts.clock.now_ms(),
             policy,
-            queue,
+            queue: &queue,
             on_quarantine: resolved.as_ref().map_or_else(OnQuarantine::default, |(plugin, _)| plugin.limits.quarantine),
             random: attempts.surroundings.random.bits(),
         },
@@ -103,10 +102,7 @@ pub(crate) async fn settle(
         let matched = |event: &Event| {
             // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
             let targets = rules.targets(&row.tenant, &row.bus, event).unwrap_or_default();
-            let queue = |target: &TargetRef| match rules.resolve(&row.tenant, target) {
-                Some((_, of)) => of.dead_letter.clone(),
-                None => QueueName::from(&target.plugin),
-            };
+            let queue = |target: &TargetRef| rules.dead_letter(&row.tenant, target);
             let beyond = hops(event) > HOPS_MAX;
             let queues = if beyond { targets.iter().map(queue).collect() } else { Vec::new() };
             PublishRequest { event: event.clone(), targets, queues }

@@ -214,6 +214,21 @@ fn what_waits_for_a_target_that_is_gone_is_given_up_and_kept() {
     site.write("wharf.toml", config.split_once("[tenants.acme.rules.probe]").unwrap().0);
     let host = site.start("serve");
     assert_eq!(host.settled("acme")["dead_letters"], 1);
-    let letters = host.dead("probe");
-    assert_eq!(letters[0]["code"], "target-gone", "in the queue that is named like the plugin: {letters:?}");
+    let letters = host.dead("dead");
+    assert_eq!(letters[0]["code"], "target-gone", "in the queue that the rule had: {letters:?}");
+}
+
+#[test]
+fn what_waits_for_a_rule_that_is_removed_goes_to_the_queue_that_the_rule_had() {
+    let site = Site::with_probe("");
+    let host = site.start("serve");
+    let rule = r#"{"pattern": {"type": ["probe.panic"]}, "targets": [{"plugin": "probe", "dead_letter": "kept",
+        "retry": {"first": "100ms", "max": "100ms", "attempts": 1000}}]}"#;
+    let path = "/v1/tenants/acme/buses/default/rules/made";
+    assert_eq!(host.put(path, None, rule).0, 201);
+    host.send("a", "probe.panic");
+    host.stats_until("acme", |stats| stats["retries"].as_u64() > Some(0));
+    assert!(wharf().args(["rules", "rm", "made"]).env("WHARF_URL", &host.url).status().unwrap().success());
+    assert_eq!(host.settled("acme")["dead_letters"], 1);
+    assert_eq!(host.dead("kept")[0]["code"], "target-gone");
 }
