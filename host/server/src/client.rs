@@ -21,7 +21,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use wharf_event::Position;
+use wharf_event::{Code, Position};
 use wharf_gateway::SIGNATURE_HEADER;
 
 pub use lines::Lines;
@@ -105,7 +105,10 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken(_) | Self::Timeout(_) => true,
-            Self::Refused(reply) => reply.status == StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+            // A log that failed does so until somebody mends the disk and starts the host again.
+            Self::Refused(reply) => {
+                reply.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() && reply.code != Code::LogFailed.as_str()
+            }
             Self::Url { .. } | Self::Foreign { .. } | Self::NotUnderstood(_) | Self::TooLarge { .. } => false,
         }
     }

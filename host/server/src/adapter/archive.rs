@@ -49,6 +49,12 @@ impl wharf_gateway::Archive for HostAdapter {
 
     async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {
         self.known(tenant)?;
+        if let Some(failure) = self.dispatcher.failure() {
+            return Err(Refusal::new(
+                Code::LogFailed,
+                format!("nothing comes on a feed any more, since the log failed: {failure}"),
+            ));
+        }
         Ok(feed::follow(self.dispatcher.clone(), tenant.clone(), from))
     }
 

@@ -442,6 +442,10 @@ pub(super) fn damaged(error: &serde_json::Error) -> Refusal {
 }
 
 pub(super) fn broken(error: &anyhow::Error) -> Refusal {
+    // The state cannot be read because the log failed, or the host stops.
+    if let Some(error) = error.downcast_ref::<AskError>() {
+        return not_asked(error);
+    }
     tracing::error!("the registry cannot be read: {error:#}");
     Refusal::new(Code::Internal, "the registry cannot be read")
 }

@@ -16,7 +16,7 @@ use wharf_gateway::{
     view::{BusView, RetentionView, RuleOrigin, TenantSettingsView, TenantView, TenantsView},
 };
 
-use super::{HostAdapter, not_asked, rules, unknown, was_read};
+use super::{HostAdapter, not_asked, registry, rules, unknown, was_read};
 use crate::config::{duration_text, read_bus, read_tenant_settings, size_text};
 
 impl Tenants for HostAdapter {
@@ -72,7 +72,7 @@ impl Tenants for HostAdapter {
     async fn delete_tenant(&self, tenant: TenantName, expected: Expected) -> Result<(), Refusal> {
         self.known(&tenant)?;
         let releases = self.registry.objects(&tenant, ObjectKind::Release).await;
-        let releases = releases.map_err(|error| Refusal::new(Code::Internal, format!("{error:#}")))?;
+        let releases = releases.map_err(|error| registry::broken(&error))?;
         let _shelving = self.registry.shelving.lock().await;
         let taken = match expected {
             // There is a document under its name, be it of one that is long gone.

@@ -70,9 +70,14 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
     assert!(ask(address, "GET", "/livez", "").starts_with("HTTP/1.1 200 "));
     let page = ask(address, "GET", "/v1/tenants/acme/events", "");
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("\"type\":\"t\""), "{page}");
+    // What the state says may be more than what is durable; it is refused alike.
+    for path in ["plugins", "plugins/p", "stats", "kv", "dlq", "schemas/s", "feed"] {
+        let answer = ask(address, "GET", &format!("/v1/tenants/acme/{path}"), "");
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("log-failed"), "{path}: {answer}");
+    }
     // What the state would say is left out of the metrics; that the log failed is not.
     let metrics = ask(address, "GET", "/metrics", "");
     assert!(metrics.contains("wharf_log_failed 1\n") && metrics.contains("wharf_ready 0\n"), "{metrics}");
-    assert!(metrics.contains("wharf_http_problems_total{code=\"log-failed\"} 3\n"), "{metrics}");
+    assert!(metrics.contains("wharf_http_problems_total{code=\"log-failed\"} 10\n"), "{metrics}");
     runtime.shutdown_background();
 }

@@ -229,6 +229,14 @@ fn tail_gives_every_item_once_over_broken_connections_and_as_it_came() {
 }
 
 #[test]
+fn tail_ends_with_the_reason_where_the_log_of_the_host_failed() {
+    let host = Host::start().breaks_after("GET feed", &received(1)).refuses("GET feed?from=1-0", 503, "log-failed");
+    let ran = host.run("tail -o json");
+    assert_eq!((ran.exit, ran.stdout), (7, received(1)));
+    assert!(ran.stderr.contains("error[log-failed]"), "{}", ran.stderr);
+}
+
+#[test]
 fn tail_ends_quietly_when_its_reader_goes() {
     let many: String = (1..2_000).map(received).collect();
     let mut child = Host::start().answers("GET feed", 200, many).command("tail").spawn().unwrap();
