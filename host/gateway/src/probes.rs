@@ -2,7 +2,8 @@
 //!
 //! Invariant: liveness asks nothing of anyone; readiness is the host's own word. Neither changes anything.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
@@ -34,6 +35,16 @@ pub(crate) async fn ready<H: Host>(State(gateway): State<Gateway<H>>) -> Result<
     }
     gateway.host.ready()?;
     Ok(answer::json(&Status { status: "ready", warnings: gateway.host.warnings() }))
+}
+
+/// The layer of routes by which something new is put: a host that takes no events, be it for want of room on its disk, takes none of it.
+pub(crate) async fn must_be_ready<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    gateway.host.ready()?;
+    Ok(next.run(request).await)
 }
 
 /// `GET /errors/{code}`: as plain text, since browsers save Markdown instead of showing it.

@@ -1,7 +1,8 @@
 //! The one table of routes: the router is made of it, and tests compare the OpenAPI document with it.
 //!
 //! Invariant: there is no route that is not in [`ROUTES`], and none of it lacks a handler (the match below is total). What
-//! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`].
+//! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`]. What is put is new to the host, so whatever
+//! route that is, it is refused while the host takes nothing new.
 
 mod operation;
 mod table;
@@ -18,6 +19,7 @@ use crate::bodies;
 use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
+use crate::probes;
 use crate::problem::Problem;
 use crate::traffic;
 
@@ -63,11 +65,13 @@ pub struct Route {
 pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
     let counted = Arc::clone(&gateway.traffic);
     let bodies = axum::middleware::from_fn_with_state(gateway.bodies.clone(), bodies::hold);
+    let ready = axum::middleware::from_fn_with_state(gateway.clone(), probes::must_be_ready::<H>);
     let handler = |route: &Route| match route.verb {
         Verb::Get | Verb::Delete => operation::handler::<H>(route),
+        Verb::Post => operation::handler::<H>(route).route_layer(bodies.clone()),
         // Its body is never held whole.
-        Verb::Put if route.operation == Operation::Upload => operation::handler::<H>(route),
-        Verb::Post | Verb::Put => operation::handler::<H>(route).route_layer(bodies.clone()),
+        Verb::Put if route.operation == Operation::Upload => operation::handler::<H>(route).route_layer(ready.clone()),
+        Verb::Put => operation::handler::<H>(route).route_layer(bodies.clone()).route_layer(ready.clone()),
     };
     ROUTES
         .iter()

@@ -354,6 +354,7 @@ pub const ROUTES: &[Route] = &[
             Code::SchemaTaken,
             Code::SchemasTooMany,
             Code::VersionConflict,
+            Code::DiskFull,
         ],
     ),
     delete(

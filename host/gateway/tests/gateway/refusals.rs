@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wharf_event::Code;
-use wharf_gateway::routes::{ROUTES, Verb};
+use wharf_gateway::routes::{ROUTES, Route, Verb};
 
 use crate::client::{Answer, Request, delete, exchange, get, post, put, rest};
 use crate::receiving::{binary, structured};
@@ -167,21 +167,40 @@ async fn what_there_is_not_is_404_whatever_its_name() {
 /// A digest, as paths have it.
 const DIGITS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
+/// The path of a route, with something in the place of each variable.
+fn path(route: &Route, tenant: &str) -> String {
+    let variables = [
+        ("{tenant}", tenant),
+        ("{bus}", "default"),
+        ("{event}", "1-0"),
+        ("{bucket}", "stats"),
+        ("{*key}", "a"),
+        ("{queue}", "failed"),
+        ("{rule}", "orders"),
+        ("{plugin}", "triage"),
+        ("{release}", DIGITS),
+        ("{schema}", "order"),
+        ("{number}", "1"),
+        ("{id}", "1-0.0"),
+        ("{signer}", "ci"),
+    ];
+    variables.into_iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
+}
+
+#[tokio::test]
+async fn what_is_put_is_refused_while_the_host_takes_nothing_new() {
+    let server = Server::start().await;
+    *server.host.refuses_ready.lock().unwrap() = true;
+    let puts: Vec<_> = ROUTES.iter().filter(|route| route.verb == Verb::Put).collect();
+    assert!(puts.len() > 4);
+    for route in puts {
+        put(path(route, "acme"), "{}").send(server.addr).await.refused(Code::NotReady);
+        assert!(route.problems.contains(&Code::DiskFull), "{}", route.path);
+    }
+}
+
 #[tokio::test]
 async fn every_route_of_a_tenant_knows_no_other_tenant() {
-    let variables =
-        [("{bus}", "default"), ("{event}", "1-0"), ("{bucket}", "stats"), ("{*key}", "a"), ("{queue}", "failed")];
-    let variables = variables
-        .into_iter()
-        .chain([
-            ("{rule}", "orders"),
-            ("{plugin}", "triage"),
-            ("{release}", DIGITS),
-            ("{schema}", "order"),
-            ("{number}", "1"),
-            ("{signer}", "ci"),
-        ])
-        .collect::<Vec<_>>();
     // All but the one that makes a tenant.
     let of_tenants: Vec<_> = ROUTES
         .iter()
@@ -192,10 +211,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
     let mut cases = Vec::new();
     for tenant in ["rival", "Not-A-Name", "%2e%2e"] {
         for route in &of_tenants {
-            let path = variables
-                .iter()
-                .fold(route.path.replace("{tenant}", tenant), |path, (name, value)| path.replace(name, value));
-            let path = path.replace("{id}", "1-0.0");
+            let path = path(route, tenant);
             let request = match route.verb {
                 Verb::Get => get(path),
                 Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),

@@ -53,7 +53,6 @@ impl wharf_gateway::Registry for HostAdapter {
 
     async fn put_plugin(&self, of: PluginRef, settings: Bytes, expected: Expected) -> Result<PluginPut, Refusal> {
         self.not_of_file(&of)?;
-        wharf_gateway::Intake::ready(self)?;
         let settings = read_plugin_settings(&settings, &of.plugin).map_err(rules::wrong)?;
         self.within_ceiling(&of, &settings.grants)?;
         // Another change of it may come between: then it is looked at again.
@@ -149,7 +148,6 @@ impl wharf_gateway::Registry for HostAdapter {
             self.add_signatures(&of, &note.signatures).await?;
             return self.release(of).await;
         }
-        wharf_gateway::Intake::ready(self)?;
         if self.registry.preparing.is_full(&of.of.tenant) {
             let detail = "as many releases of this tenant as may wait until they are made ready";
             return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(5));

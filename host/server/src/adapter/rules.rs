@@ -72,7 +72,6 @@ impl Rules for HostAdapter {
     async fn put_rule(&self, of: RuleRef, document: Bytes, expected: Expected) -> Result<RulePut, Refusal> {
         let set = self.dispatcher.rules();
         set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
-        wharf_gateway::Intake::ready(self)?;
         let document = read(&set, &of, &document)?;
         let stored = serde_json::to_vec(&document).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         let fate = self.change(&of, Some(stored.into()), expected, Some(&document)).await?;

@@ -44,7 +44,6 @@ impl Tenants for HostAdapter {
         settings: Bytes,
         expected: Expected,
     ) -> Result<Put<TenantView>, Refusal> {
-        wharf_gateway::Intake::ready(self)?;
         let settings = read_tenant_settings(&settings, &tenant).map_err(rules::wrong)?;
         let name = ObjectName::from(&tenant);
         loop {
@@ -121,7 +120,6 @@ impl Tenants for HostAdapter {
 
     async fn put_bus(&self, of: BusRef, settings: Bytes, expected: Expected) -> Result<Put<BusView>, Refusal> {
         self.known(&of.tenant)?;
-        wharf_gateway::Intake::ready(self)?;
         let retention = read_bus(&settings, &of.bus).map_err(rules::wrong)?;
         let is_new = self.dispatcher.rules().check_bus(&of.tenant, &of.bus).is_err();
         let named = (ObjectKind::Bus, ObjectName::from(&of.bus));
