@@ -31,20 +31,24 @@ impl wharf_gateway::Archive for HostAdapter {
     async fn events(&self, tenant: &TenantName, query: EventQuery) -> Result<Vec<EventView>, Refusal> {
         self.known(tenant)?;
         let own = self.own(tenant);
-        self.searches.run(move |asked| newest(asked, &own, &query)).await
+        // Events of one type may be anywhere.
+        let may_be_far = query.kind_prefix.is_some();
+        let search = move |asked: &Asked| newest(asked, &own, &query);
+        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 
     async fn event(&self, tenant: &TenantName, event: EventRef) -> Result<EventDetail, Refusal> {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
+        let may_be_far = matches!(event, EventRef::Id(_));
         let search = move |asked: &Asked| {
-            let position = match event {
-                EventRef::Position(position) => own.must_be(position)?,
-                EventRef::Id(id) => find(asked, &own, &id)?,
+            let position = match &event {
+                EventRef::Position(position) => own.must_be(*position)?,
+                EventRef::Id(id) => find(asked, &own, id)?,
             };
             detail(asked, &dispatcher, &own.tenant, position)
         };
-        self.searches.run(search).await
+        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 
     async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {
@@ -94,6 +98,7 @@ impl wharf_gateway::Archive for HostAdapter {
 }
 
 /// The part of the archive in which a tenant's events may lie.
+#[derive(Clone)]
 struct Own {
     archive: Archive,
     tenant: TenantName,

@@ -1,14 +1,17 @@
 //! Searches through the archive: questions whose answer may lie anywhere in the log.
 //!
 //! Invariant: a search has no bound of its own, so that it never reports an end that is none; instead at most
-//! [`SEARCHES_MAX`] run at a time, and one stops at the next frame when whoever asked is gone or the host stops.
+//! [`SEARCHES_MAX`] run at a time, and one stops at the next frame when whoever asked is gone or the host stops. What is found at once
+//! has places of its own, so that a page of the newest events does not wait behind searches: what is not found within [`LOOK_MAX`] there
+//! gives its place up and begins again among the searches.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Semaphore;
@@ -20,6 +23,12 @@ use super::blocking;
 /// Searches that run at a time, each on a thread of its own.
 const SEARCHES_MAX: usize = 4;
 
+/// Looks that run at a time.
+const LOOKS_MAX: usize = 4;
+
+/// How long a look may take.
+const LOOK_MAX: Duration = Duration::from_millis(200);
+
 /// How long one waits for another to end.
 const SEARCH_WAIT: Duration = Duration::from_secs(10);
 
@@ -27,6 +36,7 @@ const SEARCH_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Searches {
     room: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -34,6 +44,9 @@ pub(super) struct Searches {
 pub(super) struct Asked {
     gone: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
+    /// When a look has to end.
+    until: Option<Instant>,
+    is_late: Cell<bool>,
 }
 
 /// Says that whoever asked is gone, once it is dropped.
@@ -47,13 +60,21 @@ impl Drop for Asking {
 
 impl Asked {
     /// # Errors
-    /// When nobody waits for the answer any more, or the host stops.
+    /// When nobody waits for the answer any more, the host stops, or it takes longer than a look may.
     pub(super) fn still(&self) -> Result<(), Refusal> {
         if self.gone.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed) {
             return Err(stopping());
         }
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            self.is_late.set(true);
+            return Err(overloaded("a look at the archive took too long"));
+        }
         Ok(())
     }
+}
+
+fn overloaded(detail: &str) -> Refusal {
+    Refusal::new(Code::Overloaded, detail).retry_after_s(1)
 }
 
 fn stopping() -> Refusal {
@@ -62,12 +83,28 @@ fn stopping() -> Refusal {
 
 impl Searches {
     pub(super) fn new() -> Self {
-        Self { room: Arc::new(Semaphore::new(SEARCHES_MAX)), stopping: Arc::default() }
+        let [room, looks] = [SEARCHES_MAX, LOOKS_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        Self { room, looks, stopping: Arc::default() }
     }
 
     /// Ends all searches, and those to come.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs what finds its answer at once as a rule: as a look, and again as a search where that takes too long.
+    ///
+    /// # Errors
+    /// Like [`Self::run`].
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        search: impl Fn(&Asked) -> Result<T, Refusal> + Clone + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let look = search.clone();
+        match self.run_in(&self.looks, Some(LOOK_MAX), look).await? {
+            Some(found) => Ok(found),
+            None => self.run(search).await,
+        }
     }
 
     /// Runs a search once there is room for it.
@@ -78,18 +115,33 @@ impl Searches {
         &self,
         search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let room = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.room).acquire_owned()).await;
-        let room = room.map_err(|_| {
-            let detail = format!("{SEARCHES_MAX} searches of the archive run, as many as may at a time");
-            Refusal::new(Code::Overloaded, detail).retry_after_s(1)
+        let found = self.run_in(&self.room, None, search).await?;
+        found.ok_or_else(|| Refusal::new(Code::Internal, "a search that may take its time took too much of it"))
+    }
+
+    /// Nothing where it took longer than it may.
+    async fn run_in<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        time_max: Option<Duration>,
+        search: impl FnOnce(&Asked) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<Option<T>, Refusal> {
+        let place = tokio::time::timeout(SEARCH_WAIT, Arc::clone(places).acquire_owned()).await;
+        let place = place.map_err(|_| {
+            overloaded(&format!("{SEARCHES_MAX} searches of the archive run, as many as may at a time"))
         })?;
-        let room = room.map_err(|_| stopping())?;
+        let place = place.map_err(|_| stopping())?;
         let asking = Asking(Arc::default());
-        let asked = Asked { gone: Arc::clone(&asking.0), stopping: Arc::clone(&self.stopping) };
+        let (gone, stopping) = (Arc::clone(&asking.0), Arc::clone(&self.stopping));
         blocking(move || {
             // The search keeps its place until it has really ended, also when nobody waits for it.
-            let _room = room;
-            search(&asked)
+            let _place = place;
+            let until = time_max.map(|time| Instant::now() + time);
+            let asked = Asked { gone, stopping, until, is_late: Cell::new(false) };
+            match search(&asked) {
+                Err(_) if asked.is_late.get() => Ok(None),
+                found => found.map(Some),
+            }
         })
         .await
     }
@@ -129,5 +181,34 @@ mod tests {
         assert_eq!(begins.recv().await, Some(()));
         searches.stop();
         assert_eq!(stopped.await.unwrap().map_err(|refusal| refusal.code), Err(Code::ShuttingDown));
+    }
+    #[tokio::test]
+    async fn what_is_found_at_once_does_not_wait_behind_searches_and_what_is_not_becomes_one() {
+        let searches = Searches::new();
+        let (told, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let endless = move |asked: &Asked| {
+            let _ = told.send(asked.until.is_some());
+            while asked.still().is_ok() {
+                std::thread::yield_now();
+            }
+            asked.still()
+        };
+        let long: Vec<_> = (0..SEARCHES_MAX)
+            .map(|_| {
+                let (searches, endless) = (searches.clone(), endless.clone());
+                tokio::spawn(async move { searches.look(endless).await })
+            })
+            .collect();
+        // Each begins as a look, gives that up, and goes on as a search.
+        let mut begun = [0; 2];
+        while begun != [SEARCHES_MAX; 2] {
+            begun[usize::from(begins.recv().await.unwrap())] += 1;
+        }
+        assert_eq!(searches.room.available_permits(), 0);
+        assert_eq!(searches.look(|_| Ok(7)).await.ok(), Some(7));
+        searches.stop();
+        for long in long {
+            assert_eq!(long.await.unwrap().map_err(|refusal| refusal.code), Err(Code::ShuttingDown));
+        }
     }
 }
