@@ -14,7 +14,7 @@ use wharf_pattern::{Pattern, PatternErrors};
 use crate::{
     handler::Handler,
     inputs::Inputs,
-    limits::RULES_PER_BUS_MAX,
+    limits::{RULES_PER_BUS_MAX, WAYS_PER_TENANT_MAX},
     plugins::{Plugin, Shelf},
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
@@ -125,8 +125,10 @@ pub enum RuleError {
     /// A rule of that name listens on another bus.
     #[error("a rule of that name listens on the bus `{0}`")]
     OtherBus(BusName),
-    /// The bus is full.
-    #[error("the bus has {RULES_PER_BUS_MAX} rules already, or as many combinations of `$or` as it can hold")]
+    /// The bus or the tenant is full.
+    #[error(
+        "the bus has {RULES_PER_BUS_MAX} rules already, or the tenant's rules have {WAYS_PER_TENANT_MAX} combinations of `$or`"
+    )]
     TooMany,
 }
 
@@ -329,6 +331,9 @@ impl Tenant {
         }
         let inputs = Inputs::new(targets)?;
         self.remove(name)?;
+        if *enabled {
+            self.has_room_for(&pattern, WAYS_PER_TENANT_MAX)?;
+        }
         let on = self.buses.get_mut(bus).ok_or_else(|| RuleError::Bus(bus.clone()))?;
         let on = Arc::make_mut(on);
         let rule = Rule {
@@ -346,6 +351,14 @@ impl Tenant {
         on.add(&rule, RULES_PER_BUS_MAX)?;
         self.rules.insert_mut(name.clone(), rule);
         Ok(())
+    }
+}
+
+impl Tenant {
+    /// Whether its rules have so few combinations that those of one more may come.
+    fn has_room_for(&self, pattern: &Pattern, ways_max: usize) -> Result<(), RuleError> {
+        let ways: usize = self.buses.values().map(|bus| bus.matcher.ways()).sum();
+        if ways + pattern.ways() > ways_max { Err(RuleError::TooMany) } else { Ok(()) }
     }
 }
 
@@ -380,6 +393,20 @@ mod tests {
             inputs: Default::default(),
             number,
         })
+    }
+
+    #[test]
+    fn the_rules_of_a_tenant_have_so_many_combinations_over_all_its_buses() {
+        let six = r#"{"$or": [{"type": ["a"]}, {"type": ["b"]}, {"type": ["c"]}], "data": {"$or": [{"x": [1]}, {"y": [2]}]}}"#;
+        let pattern = Pattern::from_json(six.as_bytes()).unwrap();
+        let mut tenant = Tenant::default();
+        for bus in ["one", "other"] {
+            let mut made = Bus::made(Origin::File, None);
+            made.matcher.insert(0, &pattern).unwrap();
+            tenant.buses.insert(bus.parse().unwrap(), Arc::new(made));
+        }
+        assert_eq!(tenant.has_room_for(&pattern, 18), Ok(()));
+        assert_eq!(tenant.has_room_for(&pattern, 17), Err(RuleError::TooMany));
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub struct Pattern {
     pub(crate) ways: Arc<[Way]>,
 }
 
+impl Pattern {
+    /// Ways through its `$or`: what it costs a matcher.
+    #[must_use]
+    pub fn ways(&self) -> usize {
+        self.ways.len()
+    }
+}
+
 /// The members of one object, all of which must match.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fields {

@@ -83,6 +83,12 @@ impl RuleMatcher {
         self.count == 0
     }
 
+    /// Ways through the `$or` of all rules: what they cost in memory.
+    #[must_use]
+    pub fn ways(&self) -> usize {
+        self.ways.live()
+    }
+
     /// How many fields of events are looked at.
     pub(crate) const fn fields(&self) -> usize {
         self.numbers.length()
