@@ -22,6 +22,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("wasmparser", &["wharf-inspect"]),
     ("ed25519", &["wharf-signature"]),
+    ("oci-client", &["wharf-oci"]),
+    ("rustls", &["wharf-oci"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
@@ -211,6 +213,7 @@ fn a_dependency_over_the_fence_is_found() {
         ("wharf-runtime", "wasmtime", 0),
         ("wharf-log", "tokio", 1),
         ("wharf-gateway", "redb", 1),
+        ("wharf-server", "oci-client", 1),
     ] {
         assert_eq!(over_the_fence(&edges(name, to)).len(), found, "{name} and {to}");
     }

@@ -133,6 +133,12 @@ codes! {
     SigningKeyRevoked "signing-key-revoked" 403 "The release is signed by a key that was revoked";
     SignerUnknown "signer-unknown" 404 "The tenant has registered no key of that name";
     SigningKeyInvalid "signing-key-invalid" 400 "The text is no key that signs releases";
+    OciReference "oci-reference" 400 "The text names no artifact of a registry";
+    OciUnknown "oci-unknown" 404 "The registry has nothing of that name";
+    OciDenied "oci-denied" 403 "The registry does not allow it";
+    OciUnavailable "oci-unavailable" 503 "The registry does not answer as it should";
+    OciForeign "oci-foreign" 422 "What the registry has under that name is no component";
+    OciDigest "oci-digest" 422 "The registry gave something else than it said";
     FolderLocked "folder-locked" 409 "Another host uses this data folder";
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";
     FolderVersion "folder-version" 500 "The data folder was written by another version of Wharf";

@@ -3,21 +3,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
-    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use wharf_delivery::{Document, PluginDocument, SchemaDocument, TenantDocument};
+use wharf_delivery::{Document, PluginDocument, TenantDocument};
 use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
-use wharf_event::{Code, Digest, PluginName, SchemaName};
+use wharf_event::{Code, Digest};
+use wharf_oci::Reference;
 use wharf_runtime::{Prepared, Runtime};
 
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
-    config::{self, Config, HostConfig, PluginConfig, Problem, Problems, SchemaConfig, TenantConfig, Use},
+    config::{self, Config, HostConfig, PluginConfig, Problem, Problems},
     progress::Progress,
-    schema_file,
+    tenant_tables,
 };
 
 /// Bytes of a configuration file.
@@ -85,7 +85,8 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut loading = Loading { problems, ..Loading::new(folder, runtime) };
     let plugins = config.tenants.values().flat_map(|tenant| tenant.plugins.values());
-    let components = plugins.map(|plugin| loading.folder.join(&plugin.component)).collect();
+    let in_files = plugins.filter(|plugin| !Reference::is_meant(&plugin.component));
+    let components = in_files.map(|plugin| loading.folder.join(&plugin.component)).collect();
     loading.compiled = compile::all(components, runtime, progress);
     let document = loading.document(&config);
     if !loading.problems.is_empty() {
@@ -137,9 +138,13 @@ impl<'a> Loading<'a> {
                 let PluginConfig { config, grants, limits, .. } = from.clone();
                 plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
             }
-            self.check_uses(tenant, &plugins);
+            let transforms = &self.transforms;
+            let is_transform =
+                |plugin: &_| plugins.get(plugin).map(|it: &PluginDocument| transforms.contains_key(&it.release));
+            tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
-            let schemas = self.schemas(&tenant.schemas);
+            let (schemas, files) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
+            self.schema_files.extend(files);
             let settings = tenant.settings.clone();
             let of = TenantDocument { buses, plugins, rules, retention, schemas, settings };
             document.tenants.insert(name.clone(), of);
@@ -147,64 +152,16 @@ impl<'a> Loading<'a> {
         document
     }
 
-    /// The schemas of a tenant, each with what its file says.
-    fn schemas(&mut self, schemas: &BTreeMap<SchemaName, SchemaConfig>) -> BTreeMap<SchemaName, SchemaDocument> {
-        let mut documents = BTreeMap::new();
-        for (name, SchemaConfig { file, file_span, bus, kind, mode }) in schemas {
-            let path = self.folder.join(file);
-            self.schema_files.insert(path.clone());
-            match schema_file::read(&path) {
-                Ok(schema) => {
-                    let (bus, kind, schema) = (bus.clone(), kind.clone(), schema.json().clone());
-                    documents.insert(name.clone(), SchemaDocument { bus, kind, mode: *mode, schema });
-                }
-                Err(mistakes) => self.problems.extend(mistakes.into_iter().map(|message| Problem {
-                    span: file_span.clone(),
-                    code: Code::SchemaInvalid,
-                    message: format!("schema {}: {message}", path.display()),
-                    help: "`wharf explain schema-invalid` says what a schema may be".to_owned(),
-                })),
-            }
-        }
-        documents
-    }
-
-    /// Whether each plugin is of the kind that its place needs, now that the components are known.
-    fn check_uses(&mut self, tenant: &TenantConfig, plugins: &BTreeMap<PluginName, PluginDocument>) {
-        let transforms = &self.transforms;
-        let is_transform = |plugin| plugins.get(plugin).map(|plugin| transforms.contains_key(&plugin.release));
-        let mut report = |span: &Range<usize>, message: String, help: &str| {
-            let (span, code, help) = (span.clone(), Code::ConfigInvalid, help.to_owned());
-            self.problems.push(Problem { span, code, message, help });
-        };
-        for Use { plugin, span, transforms } in &tenant.uses {
-            match (is_transform(plugin), *transforms) {
-                (Some(true), false) => {
-                    let message = format!("plugin `{plugin}` is a transform, and a target handles events");
-                    report(span, message, "name it in `transforms` of the rule, and a plugin with a handler here");
-                }
-                (Some(false), true) => {
-                    let message = format!("plugin `{plugin}` handles events, and is no transform");
-                    report(span, message, "name it as a target, and here a plugin of the world event-transform");
-                }
-                // As it should be, or told already.
-                _ => {}
-            }
-        }
-        for (name, plugin) in tenant.plugins.iter().filter(|(name, _)| is_transform(*name) == Some(true)) {
-            for (key, span) in &plugin.handler_keys {
-                let message = format!("plugin `{name}` is a transform, which takes no `{key}`: it imports nothing");
-                report(span, message, "remove it; what needs it is a handler");
-            }
-        }
-    }
-
     fn release(&mut self, plugin: &PluginConfig) -> Option<Digest> {
         let file = self.folder.join(&plugin.component);
         if let Some(known) = self.by_file.get(&file) {
             return *known;
         }
-        let digest = match self.compile(&file) {
+        let compiled = match Reference::is_meant(&plugin.component) {
+            true => Err(in_registry()),
+            false => self.compile(&file),
+        };
+        let digest = match compiled {
             Ok(digest) => Some(digest),
             Err((code, message, help)) => {
                 let message = format!("component {}: {message}", file.display());
@@ -232,4 +189,10 @@ impl<'a> Loading<'a> {
         self.components.insert(digest, wasm);
         Ok(digest)
     }
+}
+
+/// A host reads files only.
+fn in_registry() -> Unfit {
+    let help = "`wharf deploy` takes it from there to a host that runs; the file that a host runs with names a file";
+    (Code::ConfigInvalid, "it is in a registry, and a host talks to none".to_owned(), help.to_owned())
 }

@@ -20,9 +20,11 @@ mod logging;
 mod nearest;
 mod prices;
 mod progress;
+mod project;
 mod registry;
 mod schema_file;
 mod serve;
+mod tenant_tables;
 mod unmatched;
 mod wire;
 

@@ -26,6 +26,14 @@ mod tests;
 mod usage;
 mod view;
 
+/// What a configuration says, as the API shows it: so it can be compared with what a host answers, and put.
+pub mod shown {
+    pub use super::{
+        registry_view::{grants, limits},
+        rule_view::of_file as rule,
+    };
+}
+
 use std::sync::Arc;
 
 use wharf_delivery::{Refused, TableError};

@@ -59,13 +59,14 @@ pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &Plu
     }
 }
 
-fn grants(of: &Grants) -> GrantsView {
+/// What a plugin may use.
+pub fn grants(of: &Grants) -> GrantsView {
     let publish = of.publish.iter().map(ToString::to_string).collect();
     GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect() }
 }
 
 /// All limits by their names in the configuration file.
-fn limits(of: &LimitsDocument) -> BTreeMap<String, u32> {
+pub fn limits(of: &LimitsDocument) -> BTreeMap<String, u32> {
     let mut all = BTreeMap::new();
     let of = serde_json::to_value(LimitsShown { limits: of, host: &of.host }).unwrap_or_default();
     for part in ["limits", "host"] {

@@ -11,7 +11,7 @@ use wharf_gateway::{
 use crate::config::duration_text;
 
 /// A rule of the configuration file.
-pub(super) fn of_file(rule: &RuleName, document: &RuleDocument) -> Result<RuleView, Refusal> {
+pub fn of_file(rule: &RuleName, document: &RuleDocument) -> Result<RuleView, Refusal> {
     view(rule, document, RuleOrigin::File, None)
 }
 

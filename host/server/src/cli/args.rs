@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 
 use super::{
+    deploy::DeployArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     rules::RulesCommand,
     schema::SchemaCommand,
@@ -131,6 +132,14 @@ pub enum Command {
         #[command(subcommand)]
         command: GrantCommand,
     },
+    /// Make a host as a wharf.toml says: show what is different, ask, and change it
+    #[command(
+        after_help = "Example:\n  wharf deploy --dry-run\n  wharf deploy --yes\n  wharf deploy triage.wasm --plugin triage\n\n\
+        It takes the wharf.toml that `wharf dev` takes. What is as the file says is left alone; what the file does not name stays, unless \
+        --prune says otherwise.\n\n\
+        Exit status: 0 the host is as the file says, or would be; 2 there is nobody to ask; 10 the file has mistakes, or something is in the way."
+    )]
+    Deploy(DeployArgs),
     /// Give a release of a plugin all traffic, or try it on a part
     #[command(
         after_help = "Example:\n  wharf promote triage --canary 10% --for 10m --abort-on 'error_rate>2%,p99>2x'\n\n\

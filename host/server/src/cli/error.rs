@@ -7,10 +7,14 @@ use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use http::StatusCode;
 use wharf_event::{Code, EventError, PluginName, TenantName, UnknownCode};
+use wharf_oci::OciError;
 use wharf_pattern::{PatternErrors, RulesError};
 use wharf_schema::SchemaErrors;
 
-use super::words::{error_style, help_style, printable};
+use super::{
+    deploy::DeployFailure,
+    words::{error_style, help_style, printable},
+};
 use crate::{client::ClientError, failure::Failure};
 
 /// The exit statuses, which are the same for all commands.
@@ -186,6 +190,26 @@ pub enum CommandError {
         /// Elements of the answer.
         answered: usize,
     },
+    /// A deployment ended in the middle.
+    #[error(transparent)]
+    Deploy(Box<DeployFailure>),
+    /// A registry of components is in the way.
+    #[error(transparent)]
+    Oci(#[from] OciError),
+    /// What was to be deployed cannot be read.
+    #[error("{0}")]
+    Load(Failure),
+    /// The tenant that was said is not one of the file.
+    #[error("{} has no tenant `{tenant}`", .path.display())]
+    TenantNotInFile {
+        /// Which.
+        tenant: TenantName,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Nobody can be asked whether a plan is to be applied.
+    #[error("nothing was applied: there is no terminal to ask on")]
+    NotConfirmed,
     /// Stdout is gone.
     #[error("stdout cannot be written")]
     Output(#[source] io::Error),
@@ -215,6 +239,9 @@ impl CommandError {
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
             Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
             Self::Mistyped { refusal, .. } => refusal.code(),
+            Self::Deploy(failure) => failure.error.code(),
+            Self::Load(failure) => Some(failure.code().as_str()),
+            Self::Oci(error) => Some(error.code().as_str()),
             _ => None,
         }
     }
@@ -242,6 +269,9 @@ impl CommandError {
                 format!("did you mean `{meant}`? `wharf explain` lists all codes")
             }
             Self::CodeUnknown { meant: None, .. } => "`wharf explain` lists all codes".to_owned(),
+            Self::Deploy(failure) => failure.help(),
+            Self::TenantNotInFile { .. } => "without --tenant and WHARF_TENANT all tenants of the file are deployed".to_owned(),
+            Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
             Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
@@ -265,14 +295,20 @@ impl CommandError {
             Self::Client(ClientError::Url { .. })
             | Self::TenantUnsaid(_)
             | Self::TenantsUnlisted
+            | Self::NotConfirmed
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
             Self::RuleThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
-            Self::CodeUnknown { .. } | Self::NoExample(_) | Self::RuleUnknown { .. } | Self::ReleaseMeant { .. } => {
-                Exit::NotFound
-            }
+            Self::Deploy(failure) => failure.exit(),
+            Self::Load(_) => Exit::CheckFailed,
+            Self::Oci(error) => Exit::of_status(error.code().status()),
+            Self::CodeUnknown { .. }
+            | Self::NoExample(_)
+            | Self::RuleUnknown { .. }
+            | Self::ReleaseMeant { .. }
+            | Self::TenantNotInFile { .. } => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,
             Self::Event(error) => Exit::of_status(error.code().status()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
@@ -292,6 +328,10 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Failure;
     };
     let exit = own.exit();
+    if let CommandError::Load(failure) = own {
+        talk(&failure.to_string());
+        return exit;
+    }
     if exit != Exit::Success {
         let what = own.code().map_or_else(|| "error".to_owned(), |code| format!("error[{}]", printable(code)));
         talk(&format!("{}: {}", error_style(&what), printable(&chain(own))));

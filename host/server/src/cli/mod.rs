@@ -9,6 +9,7 @@ mod batch;
 mod check;
 mod completions;
 mod config;
+mod deploy;
 mod dlq;
 mod doctor;
 mod draft;

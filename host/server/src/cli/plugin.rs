@@ -6,6 +6,7 @@
 mod bar;
 mod channels;
 mod grants;
+mod push;
 mod show;
 mod upload;
 
@@ -27,7 +28,8 @@ use crate::client::{Condition, Resource};
 
 pub use channels::{PromoteArgs, RollbackArgs, promote, roll_back};
 pub use grants::{GrantCommand, grant};
-pub use upload::UploadArgs;
+pub use push::{PushedView, push, tell as tell_pushed};
+pub use upload::{UploadArgs, bring, signatures_beside};
 
 /// `wharf plugin`.
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,10 @@ pub enum PluginCommand {
     #[command(after_help = "Example:\n  wharf plugin upload triage target/triage.wasm -m 'fewer false alarms'\n\n\
         Exit status: 0 it is ready, or waits for a grant; 10 it is not fit to run.")]
     Upload(UploadArgs),
+    /// Put a component into an OCI registry; no host is asked
+    #[command(after_help = "Example:\n  wharf plugin push triage.wasm oci://registry.example.com/team/triage:1.4\n\n\
+        Credentials are those of `docker login`. A registry of this machine is spoken with by plain HTTP.")]
+    Push(push::PushArgs),
     /// Put the settings of a plugin: its configuration, grants and limits; its releases stay
     #[command(after_help = "Example:\n  wharf plugin set triage --file settings.json\n\n\
         The file has what the plugin's table in wharf.toml would have, as JSON, without `component`:\n  \
@@ -77,8 +83,12 @@ pub struct SetArgs {
 
 /// Does what was said of plugins.
 pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    if let PluginCommand::Push(args) = &command {
+        return push::run(args, out).await;
+    }
     let session = Session::open(global).await?;
     match command {
+        PluginCommand::Push(_) => Ok(Exit::Success),
         PluginCommand::Ls => list(&session, out).await,
         PluginCommand::Show(named) => show::settings(&detail(&session, &named.plugin).await?, out),
         PluginCommand::History(named) => show::history(&detail(&session, &named.plugin).await?, out),

@@ -9,7 +9,7 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    check, completions, config, dlq, doctor,
+    check, completions, config, deploy, dlq, doctor,
     error::{CommandError, Exit, report},
     events, explain, groups, inspect, keys, kv, match_lines,
     meant::Written,
@@ -113,6 +113,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
         Command::Key { command: KeyCommand::Registered(command) } => keys::run(command, global, &mut out).await,
         Command::Grant { command } => plugin::grant(command, global, &mut out).await,
+        Command::Deploy(args) => deploy::run(args, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
         Command::Schema { command } => schema::run(command, global, &mut out).await,

@@ -249,7 +249,12 @@ static RETENTION: &[Key] = &[
 ];
 
 static PLUGIN: &[Key] = &[
-    key("component", "The component's file, relative to the folder of this file.", Shape::Text, Otherwise::Required),
+    key(
+        "component",
+        "The component's file, relative to the folder of this file; for `wharf deploy` also `oci://registry/name:tag`.",
+        Shape::Text,
+        Otherwise::Required,
+    ),
     CONFIG,
     GRANTED,
     LIMITED,

@@ -27,7 +27,7 @@ pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
 pub use json_table::Wrong;
 pub use keys::DEFAULT_BUS;
-pub use plugin_json::read_plugin_settings;
+pub use plugin_json::{PluginSettings, read_plugin_settings};
 pub use problem::{Problem, ProblemView, Problems};
 pub use read::{Config, HostConfig, PluginConfig, SchemaConfig, TenantConfig, Use, read};
 pub use rule_json::{Beside, read_rule};

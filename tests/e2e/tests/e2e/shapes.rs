@@ -12,7 +12,10 @@ use std::{
 use expect_test::expect_file;
 use serde_json::{Map, Value, json};
 
-use crate::host::{Host, Site, guest, wharf};
+use crate::{
+    host::{Host, Site, guest, wharf},
+    oci_registry::OciRegistry,
+};
 
 /// Commands whose stdout is no JSON document of a shape of their own: scripts, pages of the manual, the schema.
 const OTHERS: [&str; 3] = ["completions", "man", "config schema"];
@@ -170,12 +173,17 @@ const TENANTS: [&str; 11] = [
 ];
 
 /// What is said of plugins of the API, from the first upload to the end.
-fn of_plugins(site: &Site) -> [String; 15] {
+fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 20] {
     let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
     site.write("no.wasm", "no");
+    let plugin = format!("[tenants.acme.plugins.made]\ncomponent = {flaky:?}\n");
+    site.write("project.toml", format!("{plugin}[tenants.none]\n"));
+    site.write("less.toml", "[tenants.acme]\n");
+    site.write("wrong.toml", "tenant = 1");
     site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
     let file = |name: &str| site.folder.path().join(name).display().to_string();
     [
+        format!("plugin push {probe} {}", registry.reference("1")),
         format!("plugin upload made {probe} --version 1 -m first"),
         format!("plugin upload made {}", file("no.wasm")),
         "grant ls made".to_owned(),
@@ -190,6 +198,10 @@ fn of_plugins(site: &Site) -> [String; 15] {
         "plugin releases made".to_owned(),
         "rollback made".to_owned(),
         "plugin history made".to_owned(),
+        "deploy -c project.toml --dry-run".to_owned(),
+        "deploy -c project.toml -t acme --yes".to_owned(),
+        "deploy -c less.toml --dry-run".to_owned(),
+        "deploy -c wrong.toml".to_owned(),
         "plugin rm made".to_owned(),
     ]
 }
@@ -297,13 +309,12 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
-    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site)) {
+    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site, &OciRegistry::start())) {
         let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus "];
         let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
     }
     schemas(&site, &mut say, &event);
-    site.write("wrong.toml", "tenant = 1");
     say("check", "check -c wrong.toml", "");
     shapes.insert("tail".to_owned(), tailed(&site, &host));
     shapes.insert("top".to_owned(), looked(&site, &host));

@@ -3,6 +3,7 @@
 //! Invariant: the digest is that of the bytes that are sent; a release that the host has is not sent again.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -29,7 +30,7 @@ use super::{
     Named, at, bar,
 };
 use crate::{
-    client::{ClientError, Resource},
+    client::{Client, ClientError, Resource},
     compile::read_bounded,
     progress::Progress,
 };
@@ -58,27 +59,13 @@ pub struct UploadArgs {
 pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
     let UploadArgs { named: Named { plugin }, file, version, message, signature } = args;
     let wasm = read_bounded(&file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|source| unreadable(&file, source))?;
-    let (release, signatures) = (Digest::of(&wasm), signatures(&file, signature)?);
-    let note = (version, message, signatures);
-    let resource = at(session, &plugin).at("releases").at(release.hex());
-    let mut view = match session.client.get::<ReleaseView>(&resource).await {
-        // Who vouches for it comes to what is there.
-        Ok(known) if known.failure.is_none() && known.signed_by.is_none() && !note.2.is_empty() => {
-            send(session, resource.clone(), note, Vec::new()).await?
-        }
-        // What failed before is tried again.
-        Ok(known) if known.failure.is_none() => known,
-        Ok(_) => send(session, resource.clone(), note, wasm).await?,
-        Err(ClientError::Refused(reply))
-            if [Code::ReleaseUnknown, Code::PluginUnknown].iter().any(|code| code.as_str() == reply.code) =>
-        {
-            send(session, resource.clone(), note, wasm).await?
-        }
-        Err(error) => return Err(error.into()),
+    let signatures = match signature {
+        Some(given) => signatures(&given).map_err(|source| unreadable(&given, source))?,
+        None => signatures_beside(&file).map_err(|(beside, source)| unreadable(&beside, source))?,
     };
-    if !view.state.is_at_rest() {
-        view = rested(session, &resource, view).await?;
-    }
+    let (release, note) = (Digest::of(&wasm), (version, message, signatures));
+    let resource = at(session, &plugin).at("releases").at(release.hex());
+    let view = bring(&session.client, &resource, note, wasm).await?;
     if out.is_json() {
         out.document(&view)?;
     } else {
@@ -98,15 +85,43 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
     Ok(if view.failure.is_none() { Exit::Success } else { Exit::CheckFailed })
 }
 
+/// What goes with a component: its version and what is said about it, for people, and signatures, one a line.
+pub type Note = (Option<String>, Option<String>, Vec<String>);
+
+/// Sends a component to its place unless the host has it, and waits until it is at rest there.
+pub async fn bring(
+    client: &Client,
+    resource: &Resource,
+    note: Note,
+    wasm: Vec<u8>,
+) -> Result<ReleaseView, ClientError> {
+    let view = match client.get::<ReleaseView>(resource).await {
+        // Who vouches for it comes to what is there.
+        Ok(known) if known.failure.is_none() && known.signed_by.is_none() && !note.2.is_empty() => {
+            send(client, resource.clone(), note, Vec::new()).await?
+        }
+        // What failed before is tried again.
+        Ok(known) if known.failure.is_none() => known,
+        Ok(_) => send(client, resource.clone(), note, wasm).await?,
+        Err(ClientError::Refused(reply))
+            if [Code::ReleaseUnknown, Code::PluginUnknown].iter().any(|code| code.as_str() == reply.code) =>
+        {
+            send(client, resource.clone(), note, wasm).await?
+        }
+        Err(error) => return Err(error),
+    };
+    if view.state.is_at_rest() { Ok(view) } else { rested(client, resource, view).await }
+}
+
 async fn send(
-    session: &Session,
+    client: &Client,
     resource: Resource,
-    (version, message, signatures): (Option<String>, Option<String>, Vec<String>),
+    (version, message, signatures): Note,
     wasm: Vec<u8>,
 ) -> Result<ReleaseView, ClientError> {
     let (bytes, sent) = (wasm.len() as u64, Arc::new(AtomicU64::new(0)));
     let resource = resource.ask_some("version", version).ask_some("message", message);
-    let sending = session.client.upload(&resource, wasm, &signatures, &sent);
+    let sending = client.upload(&resource, wasm, &signatures, &sent);
     let progress = Progress::on_terminal();
     tokio::pin!(sending);
     let view = loop {
@@ -120,9 +135,9 @@ async fn send(
 }
 
 /// Waits until a release is at rest, and shows how far it is meanwhile.
-async fn rested(session: &Session, resource: &Resource, mut view: ReleaseView) -> Result<ReleaseView, ClientError> {
+async fn rested(client: &Client, resource: &Resource, mut view: ReleaseView) -> Result<ReleaseView, ClientError> {
     let (progress, mut began) = (Progress::on_terminal(), Instant::now());
-    let mut lines = session.client.events(resource).await?;
+    let mut lines = client.events(resource).await?;
     while !view.state.is_at_rest() {
         progress.show(&bar::preparing(view.state, began.elapsed()));
         let line = match tokio::time::timeout(SHOW_EVERY, lines.next()).await {
@@ -132,7 +147,7 @@ async fn rested(session: &Session, resource: &Resource, mut view: ReleaseView) -
             // The host ends. What it knew of the release is gone with it, or in its log.
             Ok(Ok(None)) => {
                 progress.clear();
-                return session.client.get(resource).await;
+                return client.get(resource).await;
             }
         };
         if let Some(data) = line.strip_prefix(b"data: ") {
@@ -145,19 +160,21 @@ async fn rested(session: &Session, resource: &Resource, mut view: ReleaseView) -
     Ok(view)
 }
 
-/// The signatures beside a component, one a line.
-fn signatures(file: &Path, given: Option<PathBuf>) -> Result<Vec<String>, CommandError> {
-    let beside = match given {
-        Some(file) => file,
-        None => {
-            let beside = signature_file(file);
-            if !beside.exists() {
-                return Ok(Vec::new());
-            }
-            beside
-        }
-    };
-    let text = read_bounded(&beside, TEXT_BYTES_MAX as u64).map_err(|source| unreadable(&beside, source))?;
+/// The signatures beside a component, if there are any.
+///
+/// # Errors
+/// When the file that has them cannot be read; it is named.
+pub fn signatures_beside(component: &Path) -> Result<Vec<String>, (PathBuf, io::Error)> {
+    let beside = signature_file(component);
+    match beside.exists() {
+        true => signatures(&beside).map_err(|source| (beside, source)),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// The signatures of a file, one a line.
+fn signatures(file: &Path) -> io::Result<Vec<String>> {
+    let text = read_bounded(file, TEXT_BYTES_MAX as u64)?;
     let text = String::from_utf8_lossy(&text);
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
 }

@@ -1,0 +1,297 @@
+//! A tenant of a file beside the same tenant of a host: what is to be done, and what cannot be.
+//!
+//! Invariant: what is equal makes no step. Nothing of the host's own configuration file is changed: it may be as this file says, else it is a
+//! trouble.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use wharf_delivery::{RuleDocument, SchemaDocument};
+use wharf_event::{Code, PluginName, RuleName, SchemaName, TenantName};
+use wharf_gateway::view::{GrantsView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView};
+use wharf_schema::{Mode, Schema, compatibility};
+
+use super::{
+    super::{error::CommandError, words::printable},
+    parts, places,
+    plan::{Action, Kind, Object, Plan, Step, Trouble, Work},
+    there::There,
+};
+use crate::{
+    adapter::shown,
+    client::{ClientError, Reply},
+    config::PluginSettings,
+    project::{Wanted, WantedPlugin},
+};
+
+/// The settings of a plugin as they are put.
+#[derive(Serialize)]
+pub struct SettingsBody {
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) grants: GrantsView,
+    pub(super) limits: BTreeMap<String, u32>,
+}
+
+impl From<&PluginSettings> for SettingsBody {
+    fn from(PluginSettings { config, grants, limits }: &PluginSettings) -> Self {
+        Self { config: config.clone(), grants: shown::grants(grants), limits: shown::limits(limits) }
+    }
+}
+
+/// A rule as it is put.
+#[derive(Serialize)]
+pub struct RuleBody<'a> {
+    pub(super) pattern: &'a RawValue,
+    pub(super) transforms: &'a [PluginName],
+    pub(super) targets: &'a [TargetView],
+    pub(super) enabled: bool,
+}
+
+/// Compares all of a tenant.
+///
+/// # Errors
+/// When something cannot be put into JSON, which would be a defect.
+pub fn tenant(
+    tenant: &TenantName,
+    wanted: &Wanted,
+    there: &There,
+    prune: bool,
+    plan: &mut Plan,
+) -> Result<(), CommandError> {
+    plan.troubles.extend(there.no_buses.iter().map(|bus| places::no_bus(tenant, bus)));
+    let mut of = Comparison { tenant, there, plan };
+    for (name, schema) in &wanted.schemas {
+        of.schema(name, schema)?;
+    }
+    for (name, plugin) in &wanted.plugins {
+        of.plugin(name, plugin)?;
+    }
+    for (name, rule) in &wanted.rules {
+        of.rule(name, rule)?;
+    }
+    if wanted.whole {
+        of.rest(wanted, prune);
+    }
+    Ok(())
+}
+
+struct Comparison<'a> {
+    tenant: &'a TenantName,
+    there: &'a There,
+    plan: &'a mut Plan,
+}
+
+impl Comparison<'_> {
+    fn object(&self, kind: Kind, name: &impl ToString) -> Object {
+        Object { tenant: self.tenant.clone(), kind, name: name.to_string() }
+    }
+
+    fn step(&mut self, kind: Kind, name: &impl ToString, action: Action, detail: String, work: Work) {
+        let object = self.object(kind, name);
+        self.plan.steps.push(Step { object, action, detail, work });
+    }
+
+    fn trouble(&mut self, kind: Kind, name: &impl ToString, code: Code, message: String, help: String) {
+        let object = self.object(kind, name);
+        self.plan.troubles.push(Trouble { object, code, message, help });
+    }
+
+    /// An object of the host's own file is not as this file says.
+    fn of_file(&mut self, kind: Kind, name: &impl ToString, code: Code, parts: &str) {
+        let message = format!(
+            "{} `{}` stands in the host's own configuration file, and differs: {parts}",
+            kind.word(),
+            name.to_string()
+        );
+        let help = "change it there, or give one of the two another name".to_owned();
+        self.trouble(kind, name, code, message, help);
+    }
+
+    fn plugin(&mut self, name: &PluginName, wanted: &WantedPlugin) -> Result<(), CommandError> {
+        let there = self.there.details.get(name);
+        let settings = wanted.settings.as_ref().map(SettingsBody::from);
+        if there.is_some_and(|there| there.plugin.origin == RuleOrigin::File) {
+            self.plugin_of_file(name, wanted, settings.as_ref());
+            return Ok(());
+        }
+        let mut regranted = false;
+        match (settings, there) {
+            (Some(settings), None) => {
+                let (body, detail) = (json(&settings)?, parts::of_settings(&settings));
+                let work = Work::Settings { plugin: name.clone(), body, seen: None };
+                self.step(Kind::Plugin, name, Action::Add, detail, work);
+            }
+            (Some(settings), Some(there)) => match parts::between_settings(there, &settings) {
+                parts if parts.is_empty() => self.plan.unchanged += 1,
+                parts => {
+                    regranted = true;
+                    let seen = Some(Box::new(there.clone()));
+                    let work = Work::Settings { plugin: name.clone(), body: json(&settings)?, seen };
+                    self.step(Kind::Plugin, name, Action::Change, parts.join(", "), work);
+                }
+            },
+            (None, _) => {}
+        }
+        self.release(name, wanted, regranted);
+        Ok(())
+    }
+
+    fn plugin_of_file(&mut self, name: &PluginName, wanted: &WantedPlugin, settings: Option<&SettingsBody>) {
+        let Some(there) = self.there.details.get(name) else { return };
+        let mut parts = settings.map(|settings| parts::between_settings(there, settings)).unwrap_or_default();
+        if there.plugin.stable != Some(wanted.component.release) {
+            parts.push("component".to_owned());
+        }
+        match parts.is_empty() {
+            true => self.plan.unchanged += 1,
+            false => self.of_file(Kind::Plugin, name, Code::PluginOfFile, &parts.join(", ")),
+        }
+    }
+
+    /// The release and its traffic.
+    fn release(&mut self, name: &PluginName, wanted: &WantedPlugin, regranted: bool) {
+        let component = &wanted.component;
+        let stable = self.there.plugins.get(name).and_then(|plugin| plugin.stable);
+        if stable == Some(component.release) {
+            self.plan.unchanged += 1;
+            return;
+        }
+        let is_ready = self.there.releases.get(name).is_some_and(|release| release.state == ReleaseState::Ready);
+        if !is_ready {
+            let detail = format!("{} ({})", component.release.short(), size(component.bytes));
+            let work = Work::Release { plugin: name.clone(), component: component.clone(), regranted };
+            self.step(Kind::Release, name, Action::Add, detail, work);
+        }
+        let from = stable.map_or_else(|| "none".to_owned(), |stable| stable.short());
+        let detail = format!("{from} -> {}{}", component.release.short(), self.remark(name, wanted));
+        let work = Work::Promote { plugin: name.clone(), release: component.release };
+        let action = if stable.is_some() { Action::Change } else { Action::Add };
+        self.step(Kind::Traffic, name, action, detail, work);
+    }
+
+    /// What else one may want to know before a release gets all traffic.
+    fn remark(&self, name: &PluginName, wanted: &WantedPlugin) -> String {
+        let Some(PluginDetail { plugin, history, .. }) = self.there.details.get(name) else { return String::new() };
+        if let Some(canary) = &plugin.canary {
+            let whose = if canary.release == wanted.component.release { "its" } else { "another's" };
+            return format!(", ends {whose} trial with {}", printable(&canary.share));
+        }
+        let release = Some(wanted.component.release);
+        let left = history
+            .last()
+            .filter(|last| last.from == release || last.action == "canary-ended" && Some(last.release) == release);
+        left.map_or_else(String::new, |entry| {
+            let reason = if entry.reason.is_empty() { "no reason was given" } else { &entry.reason };
+            format!(", which was taken back: {}", printable(reason))
+        })
+    }
+
+    fn schema(&mut self, name: &SchemaName, wanted: &SchemaDocument) -> Result<(), CommandError> {
+        let Some(there) = self.there.schemas.get(name) else {
+            let detail = format!("{} on {}, {}", printable(&wanted.kind), wanted.bus, wanted.mode.as_str());
+            let work = Work::Schema { schema: name.clone(), body: json(wanted)?, seen: None };
+            self.step(Kind::Schema, name, Action::Add, detail, work);
+            return Ok(());
+        };
+        let parts = parts::between_schemas(there, wanted);
+        if parts.is_empty() {
+            self.plan.unchanged += 1;
+        } else if there.origin == RuleOrigin::File {
+            self.of_file(Kind::Schema, name, Code::SchemaOfFile, &parts.join(", "));
+        } else if let Some(why) = breaks(there, wanted) {
+            let message = format!("it cannot follow the version that is in force: {why}");
+            let help = format!(
+                "keep what was valid valid, or put it by hand: wharf schema add {name} FILE --compatibility none"
+            );
+            self.trouble(Kind::Schema, name, Code::SchemaIncompatible, message, help);
+        } else {
+            let work = Work::Schema { schema: name.clone(), body: json(wanted)?, seen: there.version };
+            self.step(Kind::Schema, name, Action::Change, parts.join(", "), work);
+        }
+        Ok(())
+    }
+
+    fn rule(&mut self, name: &RuleName, wanted: &RuleDocument) -> Result<(), CommandError> {
+        if self.there.no_buses.contains(&wanted.bus) {
+            return Ok(());
+        }
+        let shown = shown::rule(name, wanted).map_err(|refusal| {
+            let (status, code) = (refusal.code.status(), refusal.code.to_string());
+            ClientError::Refused(Reply { status, code, detail: refusal.detail, retry_after_s: None })
+        })?;
+        let RuleView { bus, pattern, transforms, targets, enabled, .. } = &shown;
+        let body = RuleBody { pattern, transforms, targets, enabled: *enabled };
+        let put = |body: &RuleBody<'_>, seen| {
+            Ok::<_, CommandError>(Work::Rule { bus: bus.clone(), rule: name.clone(), body: json(body)?, seen })
+        };
+        let Some(there) = self.there.rules.get(name) else {
+            let work = put(&body, None)?;
+            self.step(Kind::Rule, name, Action::Add, parts::of_rule(&body), work);
+            return Ok(());
+        };
+        if there.bus != *bus {
+            let message = format!("it listens on the bus `{}`, and the file has it on `{bus}`", there.bus);
+            let help = format!(
+                "give it another name, or remove the one that is there: wharf rules rm {name} --bus {}",
+                there.bus
+            );
+            self.trouble(Kind::Rule, name, Code::RuleElsewhere, message, help);
+            return Ok(());
+        }
+        let parts = parts::between_rules(there, &body).join(", ");
+        if parts.is_empty() {
+            self.plan.unchanged += 1;
+        } else if there.origin == RuleOrigin::File {
+            self.of_file(Kind::Rule, name, Code::RuleOfFile, &parts);
+        } else {
+            let work = put(&body, there.version)?;
+            self.step(Kind::Rule, name, Action::Change, parts, work);
+        }
+        Ok(())
+    }
+
+    /// What the API has made and the file does not name.
+    fn rest(&mut self, wanted: &Wanted, prune: bool) {
+        let of_api = |origin| origin == RuleOrigin::Api;
+        let there = self.there;
+        let rules = there.rules.values().filter(|it| of_api(it.origin) && !wanted.rules.contains_key(&it.rule));
+        let rules = rules.map(|RuleView { rule, bus, .. }| {
+            (Kind::Rule, rule.to_string(), Work::RemoveRule { bus: bus.clone(), rule: rule.clone() })
+        });
+        let plugins = there.plugins.values().filter(|it| of_api(it.origin) && !wanted.plugins.contains_key(&it.plugin));
+        let plugins = plugins.map(|it| (Kind::Plugin, it.plugin.to_string(), Work::RemovePlugin(it.plugin.clone())));
+        let schemas = there.schemas.values().filter(|it| of_api(it.origin) && !wanted.schemas.contains_key(&it.schema));
+        let schemas = schemas.map(|it| (Kind::Schema, it.schema.to_string(), Work::RemoveSchema(it.schema.clone())));
+        for (kind, name, work) in rules.chain(plugins).chain(schemas) {
+            if prune {
+                self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
+            } else {
+                let object = self.object(kind, &name);
+                self.plan.unlisted.push(object);
+            }
+        }
+    }
+}
+
+/// Why a schema cannot follow the one that is there, if that can be told here. The host has the last word.
+fn breaks(there: &SchemaView, wanted: &SchemaDocument) -> Option<String> {
+    let old = Schema::parse(&there.document.as_ref()?.to_string()).ok()?;
+    let new = Schema::parse(&wanted.schema.to_string()).ok()?;
+    let found = compatibility(&old, &new, Mode::Backward);
+    let told: Vec<_> = found.iter().map(|it| format!("/schema{}: {}", it.pointer, it.why)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, CommandError> {
+    serde_json::to_vec(value).map_err(|error| ClientError::NotUnderstood(error).into())
+}
+
+/// Bytes of a component, for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} KB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}

@@ -1,0 +1,221 @@
+//! The plan: what is different between a file and a host, as steps that can be shown and done.
+//!
+//! Invariant: the steps stand in the order in which they are done: nothing loses its target on the way, and what cannot be
+//! made ready stops everything before any event is handled differently. A plan with a trouble is not begun.
+
+use serde::Serialize;
+use wharf_event::{BusName, Code, Digest, PluginName, Position, RuleName, SchemaName, TenantName};
+use wharf_gateway::view::PluginDetail;
+
+use super::{
+    super::{error::CommandError, words::counted},
+    compare, places, there,
+};
+use crate::{
+    client::Client,
+    project::{Component, Project},
+};
+
+/// What a step is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Object {
+    /// Whose.
+    pub tenant: TenantName,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Its name; a release and the traffic have that of their plugin.
+    pub name: String,
+}
+
+/// Kinds of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A tenant.
+    Tenant,
+    /// An event bus.
+    Bus,
+    /// What payloads look like.
+    Schema,
+    /// A plugin, that is its settings.
+    Plugin,
+    /// A release of a plugin.
+    Release,
+    /// Which release gets a plugin's traffic.
+    Traffic,
+    /// A rule.
+    Rule,
+}
+
+impl Kind {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Bus => "bus",
+            Self::Schema => "schema",
+            Self::Plugin => "plugin",
+            Self::Release => "release",
+            Self::Traffic => "traffic",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is made.
+    Add,
+    /// It becomes another.
+    Change,
+    /// It is removed.
+    Remove,
+}
+
+/// One change.
+#[derive(Debug)]
+pub struct Step {
+    /// Of what.
+    pub object: Object,
+    /// Which.
+    pub action: Action,
+    /// What is different, in words.
+    pub detail: String,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What a step does. What it was planned upon is in it: if that is no longer so, it is not done.
+#[derive(Debug)]
+pub enum Work {
+    /// The settings of a plugin are put.
+    Settings {
+        /// Which plugin.
+        plugin: PluginName,
+        /// The settings, in JSON.
+        body: Vec<u8>,
+        /// The plugin as it was; none if there was none.
+        seen: Option<Box<PluginDetail>>,
+    },
+    /// A component is sent, and made ready.
+    Release {
+        /// Whose release.
+        plugin: PluginName,
+        /// The component.
+        component: Component,
+        /// Its plugin's settings are put later: what it may wait for may be among them.
+        regranted: bool,
+    },
+    /// A schema is put.
+    Schema {
+        /// Which.
+        schema: SchemaName,
+        /// Its document, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
+    /// A release gets all traffic.
+    Promote {
+        /// Of which plugin.
+        plugin: PluginName,
+        /// Which release.
+        release: Digest,
+    },
+    /// A rule is put.
+    Rule {
+        /// On which bus.
+        bus: BusName,
+        /// Which.
+        rule: RuleName,
+        /// Its document, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
+    /// A rule is removed.
+    RemoveRule {
+        /// Of which bus.
+        bus: BusName,
+        /// Which.
+        rule: RuleName,
+    },
+    /// A plugin is removed with its releases.
+    RemovePlugin(PluginName),
+    /// A schema is removed.
+    RemoveSchema(SchemaName),
+}
+
+impl Work {
+    /// When it is done: what comes first needs nothing of what comes later, and what may fail for its own sake comes before what events
+    /// meet. The settings of a plugin that is there go right before its traffic.
+    fn phase(&self) -> u8 {
+        match self {
+            Self::Settings { seen: None, .. } => 0,
+            Self::Release { .. } => 1,
+            Self::Schema { .. } => 2,
+            Self::Settings { .. } | Self::Promote { .. } => 3,
+            Self::Rule { .. } => 4,
+            Self::RemoveRule { .. } => 5,
+            Self::RemovePlugin(_) => 6,
+            Self::RemoveSchema(_) => 7,
+        }
+    }
+}
+
+/// Why an object cannot become what the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// Which one.
+    #[serde(flatten)]
+    pub object: Object,
+    /// The stable code.
+    pub code: Code,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// What is to be done, and what is not.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The changes, in their order.
+    pub steps: Vec<Step>,
+    /// Objects that are as the file says.
+    pub unchanged: usize,
+    /// Objects that the file does not name and that stay.
+    pub unlisted: Vec<Object>,
+    /// Why it cannot be done.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Plan {
+    /// Whether nothing is in the way.
+    pub fn can_be_applied(&self) -> bool {
+        self.troubles.is_empty()
+    }
+
+    /// How many changes it has.
+    pub fn counted(&self) -> String {
+        counted(self.steps.len(), "change", "changes")
+    }
+}
+
+/// Compares what is wanted with what a host has.
+///
+/// # Errors
+/// When the host does not answer.
+pub async fn make(client: &Client, project: &Project, prune: bool) -> Result<Plan, CommandError> {
+    let mut plan = Plan::default();
+    for (tenant, wanted) in &project.tenants {
+        match there::read(client, tenant, wanted).await? {
+            None => plan.troubles.push(places::no_tenant(tenant)),
+            Some(there) => compare::tenant(tenant, wanted, &there, prune, &mut plan)?,
+        }
+    }
+    plan.steps.sort_by_key(|step| step.work.phase());
+    Ok(plan)
+}

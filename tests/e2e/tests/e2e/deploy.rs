@@ -1,0 +1,263 @@
+//! `wharf deploy`: a host becomes what a wharf.toml says, is left alone when it is that, and is not touched when it cannot be.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::host::{Host, Site, guest, wharf};
+
+const PLUGIN: &str = "/v1/tenants/acme/plugins/probe";
+
+/// A host with a tenant that has nothing, and what is deployed to it beside its own file.
+fn site() -> Site {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n[tenants.acme.buses.audit]\n");
+    site.write("probe.wasm", std::fs::read(guest("probe")).unwrap());
+    site.write("bend.wasm", std::fs::read(guest("transform-probe")).unwrap());
+    site.write("order.json", r#"{"type": "object", "required": ["id"]}"#);
+    site.write("project.toml", PROJECT);
+    site
+}
+
+const PROJECT: &str = r#"
+[tenants.acme.buses.audit]
+[tenants.acme.plugins.probe]
+component = "probe.wasm"
+grants = { publish = ["probe.*"], kv = ["probe"] }
+[tenants.acme.plugins.bend]
+component = "bend.wasm"
+[tenants.acme.schemas.order]
+file = "order.json"
+mode = "warn"
+[tenants.acme.rules.probe]
+pattern = { type = [{ prefix = "probe." }] }
+targets = [{ plugin = "probe", retry = { attempts = 2 }, dead_letter = "dead" }]
+[tenants.acme.rules.bent]
+bus = "audit"
+pattern = { type = ["bent"] }
+transforms = ["bend"]
+targets = [{ plugin = "probe" }]
+"#;
+
+/// Runs `wharf deploy …` in the site's folder, with nobody at a terminal: exit status, stdout, stderr.
+fn deploy(site: &Site, host: &Host, words: &[&str]) -> (i32, String, String) {
+    let mut command = wharf();
+    command.current_dir(site.folder.path()).args(["deploy", "-c", "project.toml"]).args(words);
+    let output = command.env("WHARF_URL", &host.url).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// The same for programs.
+fn document(site: &Site, host: &Host, words: &[&str]) -> (i32, Value) {
+    let (exit, said, talk) = deploy(site, host, &[words, &["-o", "json"]].concat());
+    (exit, serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{talk}")))
+}
+
+fn lines(said: &str) -> Vec<&str> {
+    said.lines().map(str::trim).collect()
+}
+
+/// How many changes of each kind were made or are to be made.
+fn applied(document: &Value) -> Vec<String> {
+    let changes = document["changes"].as_array().unwrap().iter();
+    let done = changes.filter(|change| change["applied"] == json!(true));
+    done.map(|change| format!("{} {}", change["kind"].as_str().unwrap(), change["name"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn a_host_becomes_what_the_file_says_and_the_same_again_changes_nothing() {
+    let site = site();
+    let host = site.start("serve");
+    let (exit, said, talk) = deploy(&site, &host, &["--dry-run"]);
+    assert_eq!((exit, talk.as_str()), (0, ""));
+    let said = lines(&said);
+    assert_eq!(said.len(), 11, "{said:?}");
+    assert_eq!(
+        [said[0], said[1], said[2], said[5], said[8], said[9], said[10]],
+        [
+            "tenant acme",
+            "+ plugin bend",
+            "+ plugin probe (grants publish probe.*, grants kv probe)",
+            "+ schema order (order on default, warn)",
+            "+ rule bent (to probe)",
+            "+ rule probe (to probe)",
+            "9 changes; 0 objects are as the file says",
+        ]
+    );
+    assert!(said[4].starts_with("+ release probe ") && said[4].ends_with("KB)"), "{said:?}");
+    assert!(said[7].starts_with("+ traffic probe (none -> "), "{said:?}");
+    assert_eq!(host.get(PLUGIN).0, 404, "nothing is changed by showing");
+
+    let (exit, said, talk) = deploy(&site, &host, &[]);
+    assert_eq!((exit, lines(&said).len()), (2, 11), "{talk}");
+    assert!(talk.starts_with("error: nothing was applied: there is no terminal to ask on\nhelp: --yes "), "{talk}");
+    assert_eq!(host.get(PLUGIN).0, 404, "nothing is changed without a word");
+
+    let (exit, done) = document(&site, &host, &["--yes", "-m", "the first"]);
+    assert_eq!((exit, &done["ok"], applied(&done).len()), (0, &json!(true), 9), "{done}");
+    host.send("1", "probe.increment");
+    assert_eq!(host.settled("acme")["dead_letters"], json!(0));
+    assert_eq!(host.get(PLUGIN).1["history"][0]["reason"], json!("the first"));
+    let before = host.get(PLUGIN).1["version"].clone();
+    for again in [&["--yes"][..], &[], &["--dry-run"]] {
+        let (exit, said, _) = deploy(&site, &host, again);
+        assert_eq!((exit, said.as_str()), (0, "= nothing changes: 7 objects are as the file says\n"));
+    }
+    assert_eq!(host.get(PLUGIN).1["version"], before);
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 7 objects are as the file says\n");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_differs_is_changed_and_what_the_file_does_not_name_goes_only_when_it_is_to() {
+    let site = site();
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    let old = host.get(PLUGIN).1["stable"].as_str().unwrap().to_owned();
+    // A custom section that says nothing makes another release that does the same.
+    let mut wasm = std::fs::read(guest("probe")).unwrap();
+    wasm.extend_from_slice(&[0, 4, 2, b'v', b'n', 2]);
+    site.write("probe.wasm", wasm);
+    let project = PROJECT.replace("kv = [\"probe\"] }", "kv = [\"probe\", \"more\"] }\nlimits = { wall_ms = 900 }");
+    let project = project.replace("attempts = 2", "attempts = 3").replace("mode = \"warn\"", "mode = \"enforce\"");
+    let (project, _) = project.split_once("[tenants.acme.rules.bent]").unwrap();
+    site.write("project.toml", project.replace("component = \"bend.wasm\"", "component = \"bend.wasm\"\nconfig = {}"));
+    // A transform takes no `config`: that is told as `wharf check` tells it.
+    let (exit, _, talk) = deploy(&site, &host, &["--yes"]);
+    assert!(exit == 10 && talk.contains("which takes no `config`") && talk.contains("project.toml:"), "{talk}");
+    let (exit, wrong) = document(&site, &host, &["--yes"]);
+    assert_eq!((exit, &wrong["ok"], wrong["mistakes"].as_array().unwrap().len()), (10, &json!(false), 1), "{wrong}");
+    site.write("project.toml", project);
+
+    let (exit, said, _) = deploy(&site, &host, &["--dry-run"]);
+    let said = lines(&said);
+    assert_eq!((exit, said.len()), (0, 8), "{said:?}");
+    assert!(said[1].starts_with("+ release probe "), "{said:?}");
+    assert_eq!(said[2], "~ schema order (warn -> enforce)");
+    assert_eq!(said[3], "~ plugin probe (grants kv more, wall_ms 10000 -> 900)");
+    assert!(said[4].starts_with(&format!("~ traffic probe ({} -> ", &old[7..19])), "{said:?}");
+    assert_eq!(said[5], "~ rule probe (settings of targets)");
+    assert_eq!(said[6], "? rule bent is not in the file and stays; --prune removes it");
+    let (exit, said, talk) = deploy(&site, &host, &["--yes"]);
+    assert_eq!((exit, talk.as_str()), (0, ""));
+    assert_eq!(said.lines().last(), Some("deployed  5 changes"));
+    assert_ne!(host.get(PLUGIN).1["stable"].as_str(), Some(old.as_str()));
+
+    let without = project.replace("[tenants.acme.plugins.bend]\ncomponent = \"bend.wasm\"\n", "");
+    site.write("project.toml", without);
+    let (_, kept) = document(&site, &host, &["--yes"]);
+    assert_eq!((kept["changes"].clone(), kept["unlisted"].as_array().unwrap().len()), (json!([]), 2), "{kept}");
+    let (exit, said, _) = deploy(&site, &host, &["--prune", "--yes"]);
+    assert_eq!(exit, 0);
+    let said = lines(&said);
+    assert_eq!(said[1..3], ["- rule bent (not in the file)", "- plugin bend (not in the file)"]);
+    assert_eq!(host.get("/v1/tenants/acme/plugins/bend").0, 404);
+    assert_eq!(host.get("/v1/tenants/acme/buses/audit/rules").1, json!([]));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_is_in_the_way_is_told_at_once_and_nothing_is_applied() {
+    let site = site();
+    let own = format!(
+        "[tenants.acme.plugins.own]\ncomponent = '{}'\n[tenants.acme.plugins.same]\ncomponent = 'bend.wasm'\n\
+         [tenants.acme.rules.own]\npattern = {{ type = ['own'] }}\ntargets = [{{ plugin = 'own' }}]\n",
+        guest("counter").display()
+    );
+    site.write("wharf.toml", format!("default_tenant = 'acme'\n[tenants.acme.buses.audit]\n{own}"));
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    let project = PROJECT.replace("[tenants.acme.rules.bent]\nbus = \"audit\"", "[tenants.acme.rules.bent]");
+    site.write("order.json", r#"{"type": "object", "required": ["id", "at"]}"#);
+    let more = own.replace("pattern = { type = ['own'] }", "pattern = { type = ['other'] }");
+    let more = more.replace(&guest("counter").display().to_string(), "probe.wasm");
+    site.write("project.toml", format!("{project}{more}[tenants.acme.buses.none]\n[tenants.other]\n"));
+    let (exit, told) = document(&site, &host, &["--yes"]);
+    let mut codes: Vec<_> =
+        told["troubles"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+    codes.sort_unstable();
+    assert_eq!(exit, 10);
+    let wanted =
+        ["bus-unknown", "plugin-of-file", "rule-elsewhere", "rule-of-file", "schema-incompatible", "tenant-unknown"];
+    assert_eq!(codes, wanted, "{told}");
+    assert_eq!(applied(&told), Vec::<String>::new());
+    let (exit, _, talk) = deploy(&site, &host, &["--dry-run"]);
+    assert!(exit == 10 && talk.ends_with("6 things are in the way: nothing was applied\n"), "{talk}");
+    let (exit, _, talk) = deploy(&site, &host, &["--dry-run", "-t", "nobody"]);
+    assert_eq!((exit, talk.lines().next()), (3, Some("error: project.toml has no tenant `nobody`")));
+    // What stands in the host's own file and is the same is in nobody's way.
+    site.write("order.json", r#"{"type": "object", "required": ["id"]}"#);
+    site.write("project.toml", format!("{PROJECT}{own}"));
+    let (exit, said, talk) = deploy(&site, &host, &["--dry-run"]);
+    assert_eq!((exit, said.as_str(), talk.as_str()), (0, "= nothing changes: 10 objects are as the file says\n", ""));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_step_that_fails_says_what_was_applied_and_the_same_command_goes_on() {
+    let site = site();
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    // A rule of a bus that the file does not name keeps the plugin from going.
+    let (project, _) = PROJECT.split_once("[tenants.acme.rules.bent]").unwrap();
+    let project = project.replace("[tenants.acme.plugins.bend]\ncomponent = \"bend.wasm\"\n", "");
+    let project = project.replace("[tenants.acme.buses.audit]\n", "");
+    site.write("project.toml", project.replace("attempts = 2", "attempts = 4"));
+    let (exit, failed) = document(&site, &host, &["--yes", "--prune"]);
+    assert_eq!((exit, &failed["ok"], applied(&failed)), (5, &json!(false), vec!["rule probe".to_owned()]), "{failed}");
+    let failure = &failed["failure"];
+    assert_eq!(
+        (&failure["code"], &failure["kind"], &failure["name"]),
+        (&json!("plugin-in-use"), &json!("plugin"), &json!("bend"))
+    );
+    let (exit, _, talk) = deploy(&site, &host, &["--yes", "--prune"]);
+    assert_eq!(exit, 5);
+    assert!(
+        talk.starts_with("error[plugin-in-use]: plugin bend: ")
+            && talk.ends_with("nothing was changed: the same command goes on from there\n"),
+        "{talk}"
+    );
+    let rules = wharf().args(["rules", "rm", "bent", "--bus", "audit"]).env("WHARF_URL", &host.url).output().unwrap();
+    assert!(rules.status.success());
+    let (exit, done) = document(&site, &host, &["--yes", "--prune"]);
+    assert_eq!((exit, applied(&done)), (0, vec!["plugin bend".to_owned()]), "{done}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn one_component_becomes_the_release_of_all_traffic_and_all_else_of_the_plugin_stays() {
+    let site = site();
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    let grants = host.get(PLUGIN).1["grants"].clone();
+    let counter = guest("counter").display().to_string();
+    let (exit, done) = document(&site, &host, &[&counter, "--plugin", "probe", "--yes"]);
+    assert_eq!((exit, applied(&done)), (0, vec!["release probe".to_owned(), "traffic probe".to_owned()]), "{done}");
+    assert_eq!(
+        (&host.get(PLUGIN).1["stable"], &host.get(PLUGIN).1["grants"]),
+        (&done["changes"][1]["release"], &grants)
+    );
+    let (exit, said, _) = deploy(&site, &host, &[&counter, "--plugin", "probe"]);
+    assert_eq!((exit, said.as_str()), (0, "= nothing changes: 1 object is as the file says\n"));
+    // Going back to what was taken back is said.
+    assert!(
+        wharf().args(["rollback", "probe", "-m", "no"]).env("WHARF_URL", &host.url).output().unwrap().status.success()
+    );
+    let (_, said, _) = deploy(&site, &host, &[&counter, "--plugin", "probe", "--dry-run"]);
+    assert!(lines(&said)[1].ends_with(", which was taken back: no)"), "{said}");
+    // What a release asks for is granted by somebody, and not by deploying it.
+    let other = ["probe.wasm", "--plugin", "other", "--yes"];
+    let (exit, _, talk) = deploy(&site, &host, &other);
+    assert!(exit == 5 && talk.starts_with("error[grant-needed]: release other: "), "{exit} {talk}");
+    assert!(talk.contains("`wharf grant approve other`"), "{talk}");
+    let mut grant = wharf();
+    grant.args(["grant", "approve", "other", "--publish", "probe.*", "--kv", "probe"]).env("WHARF_URL", &host.url);
+    assert!(grant.output().unwrap().status.success());
+    let (exit, done) = document(&site, &host, &other);
+    assert_eq!((exit, applied(&done)), (0, vec!["traffic other".to_owned()]), "{done}");
+    let (exit, _, talk) = deploy(&site, &host, &["order.json", "--plugin", "probe", "--yes"]);
+    assert!(exit == 10 && talk.starts_with("error[component-not-wasm]: component order.json: "), "{exit} {talk}");
+    assert_eq!(host.stop(), Some(0));
+}
