@@ -14,6 +14,7 @@ mod guests;
 mod host;
 mod hostile;
 mod interrupt;
+mod oci;
 mod payloads;
 mod poll;
 mod sim;
@@ -46,6 +47,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
     Strangers(strangers::Args),
+    /// Let components go around between wharf, wkg and a real OCI registry. Fetches the latter two; wkg is compiled once.
+    Oci(oci::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Hostile(args) => hostile::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Strangers(args) => strangers::run(&args),
+        Command::Oci(args) => oci::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {

@@ -84,6 +84,6 @@ impl Api {
 }
 
 /// The SHA-256 of some bytes, in hex.
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

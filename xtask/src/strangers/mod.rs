@@ -10,3 +10,4 @@ mod command;
 pub mod tools;
 
 pub use command::{Args, run};
+pub use tools::Tools;

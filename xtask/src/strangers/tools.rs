@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::guests::{apt, process};
+use crate::guests::{apt, cargo, process};
 
 /// What is taken from PyPI.
 const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
@@ -19,6 +19,9 @@ const COMPONENTIZE_PY: [&str; 1] = ["componentize-py==0.25.1"];
 
 /// What is taken from npm.
 const NPM: [&str; 2] = ["cloudevents@10.0.0", "@asyncapi/parser@3.6.6"];
+
+/// What is taken from crates, compiled here: as much of a tool as a client of registries needs.
+const WKG: [&str; 1] = ["wkg@0.16.1"];
 
 /// Where tools are.
 pub struct Tools {
@@ -73,6 +76,19 @@ impl Tools {
     /// A program of a package of Debian.
     pub fn debian(&self, package: &str, program: &str) -> Result<PathBuf> {
         Ok(apt::unpacked(package, &self.folder.join(package))?.join("usr/bin").join(program))
+    }
+
+    /// The program `wkg`. That it is compiled takes some minutes, once.
+    pub fn wkg(&self) -> Result<PathBuf> {
+        let build = self.folder.join("wkg-build");
+        let folder = self.made("wkg", &WKG, |folder| {
+            let mut install = cargo::cargo();
+            install.args(["install", "--quiet", "--locked", "--no-default-features", "--debug", "--root"]).arg(folder);
+            install.arg("--target-dir").arg(&build).args(WKG).env("CARGO_PROFILE_DEV_DEBUG", "0");
+            process::run(&mut install)?;
+            fs::remove_dir_all(&build).with_context(|| format!("removing {}", build.display()))
+        })?;
+        Ok(folder.join("bin/wkg"))
     }
 
     /// A folder that `make` has filled for these versions.
