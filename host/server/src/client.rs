@@ -191,6 +191,18 @@ impl Client {
         self.exchange(Method::GET, resource, Content::default()).await
     }
 
+    /// Reads a JSON document, if there is one.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get), but not when there is no such thing.
+    pub async fn find<T: DeserializeOwned>(&self, resource: &Resource) -> Result<Option<T>, ClientError> {
+        match self.get(resource).await {
+            Ok(found) => Ok(Some(found)),
+            Err(ClientError::Refused(reply)) if reply.status == StatusCode::NOT_FOUND.as_u16() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a body of a media type and reads the answer, a JSON document.
     ///
     /// # Errors

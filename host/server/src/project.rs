@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wharf_delivery::{RuleDocument, SchemaDocument};
+use wharf_delivery::{RetentionDocument, RuleDocument, SchemaDocument, TenantSettings};
 use wharf_event::{BusName, Code, Digest, PluginName, RuleName, SchemaName, TenantName};
 use wharf_inspect::{Kind, limits::COMPONENT_BYTES_MAX};
 use wharf_oci::{Found, OciError, Reference, Registry};
@@ -33,8 +33,14 @@ pub struct Project {
 pub struct Wanted {
     /// Nothing else is wanted of it.
     pub whole: bool,
+    /// What holds for it as a whole, of which only [`settings_said`](Self::settings_said) is wanted.
+    pub settings: TenantSettings,
+    /// The keys of that which are said; the others are wanted as they are.
+    pub settings_said: Vec<&'static str>,
     /// Its buses.
     pub buses: BTreeSet<BusName>,
+    /// How long they keep their events, where it is said; elsewhere as long as they do.
+    pub retention: BTreeMap<BusName, RetentionDocument>,
     /// Its plugins.
     pub plugins: BTreeMap<PluginName, WantedPlugin>,
     /// Its rules.
@@ -143,7 +149,8 @@ impl Reading {
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
         let (schemas, _) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
-        Wanted { whole: true, buses: tenant.buses.clone(), plugins, rules: tenant.rules.clone(), schemas }
+        let TenantConfig { settings, settings_said, buses, retention, rules, .. } = tenant.clone();
+        Wanted { whole: true, settings, settings_said, buses, retention, plugins, rules, schemas }
     }
 
     async fn component(&mut self, plugin: &PluginConfig) -> Option<(Component, Option<Kind>)> {

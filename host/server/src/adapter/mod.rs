@@ -31,6 +31,7 @@ pub mod shown {
     pub use super::{
         registry_view::{grants, limits},
         rule_view::of_file as rule,
+        tenants::{retention, settings},
     };
 }
 

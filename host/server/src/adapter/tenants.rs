@@ -230,12 +230,20 @@ fn tenant_view(
     version: Option<Position>,
     settings: &TenantSettings,
 ) -> TenantView {
+    TenantView { tenant: tenant.clone(), origin: made(origin), version, settings: self::settings(settings) }
+}
+
+/// What holds for a tenant as a whole.
+pub fn settings(settings: &TenantSettings) -> TenantSettingsView {
     let TenantSettings { suspended, ceiling, signatures, weight, concurrency, memory_mib } = settings.clone();
-    let settings = TenantSettingsView { suspended, ceiling, signatures, weight, concurrency, memory_mib };
-    TenantView { tenant: tenant.clone(), origin: made(origin), version, settings }
+    TenantSettingsView { suspended, ceiling, signatures, weight, concurrency, memory_mib }
 }
 
 fn bus_view(bus: &BusName, origin: Origin, version: Option<Position>, retention: RetentionDocument) -> BusView {
-    let retention = RetentionView { age: duration_text(retention.age_ms), size: size_text(retention.size_bytes) };
-    BusView { bus: bus.clone(), origin: made(origin), version, retention }
+    BusView { bus: bus.clone(), origin: made(origin), version, retention: self::retention(retention) }
+}
+
+/// How long a bus keeps its events.
+pub fn retention(retention: RetentionDocument) -> RetentionView {
+    RetentionView { age: duration_text(retention.age_ms), size: size_text(retention.size_bytes) }
 }

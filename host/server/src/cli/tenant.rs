@@ -153,7 +153,36 @@ async fn list(client: &Client, out: &mut Output) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// Changes one setting of a tenant. All else that holds for it stays, also what this program does not know.
+/// A tenant, with all that holds for it as a whole, also what this program does not know.
+#[derive(Debug)]
+pub struct Whole {
+    /// Where it was made.
+    pub origin: RuleOrigin,
+    /// The record that made it as it is; none for one of the configuration file.
+    pub version: Option<Position>,
+    /// What it is put as.
+    pub settings: Map<String, Value>,
+}
+
+impl Whole {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the host does not answer. That there is none is no error.
+    pub async fn read(client: &Client, name: &TenantName) -> Result<Option<Self>, ClientError> {
+        let document: Option<Map<String, Value>> = client.find(&Resource::of(name)).await?;
+        document.map(Self::of).transpose().map_err(ClientError::NotUnderstood)
+    }
+
+    fn of(mut settings: Map<String, Value>) -> serde_json::Result<Self> {
+        let version = settings.remove("version").map(serde_json::from_value).transpose()?;
+        let origin = serde_json::from_value(settings.remove("origin").unwrap_or_default())?;
+        settings.remove("tenant");
+        Ok(Self { origin, version, settings })
+    }
+}
+
+/// Changes one setting of a tenant. All else that holds for it stays.
 async fn set(
     client: &Client,
     name: &TenantName,
@@ -161,12 +190,8 @@ async fn set(
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let at = Resource::of(name);
-    let mut settings: Map<String, Value> = client.get(&at).await?;
-    let version = settings.remove("version");
-    settings.retain(|key, _| key != "tenant" && key != "origin");
+    let Whole { version, mut settings, .. } = Whole::of(client.get(&at).await?).map_err(ClientError::NotUnderstood)?;
     settings.insert(key.to_owned(), value);
-    let version: Option<Position> =
-        version.map(serde_json::from_value).transpose().map_err(ClientError::NotUnderstood)?;
     let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
     let tenant: TenantView = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
     tell(if tenant.settings.suspended { "suspended" } else { "active" }, &tenant, out)

@@ -67,6 +67,8 @@ pub struct TenantConfig {
     pub schemas: BTreeMap<SchemaName, SchemaConfig>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
+    /// The keys of that which are said.
+    pub settings_said: Vec<&'static str>,
     /// Where rules name plugins, those of rules with mistakes too.
     pub uses: Vec<Use>,
 }

@@ -15,7 +15,7 @@ use wharf_pattern::Pattern;
 
 use super::{
     input,
-    keys::{DEFAULT_BUS, TRANSFORMS_MAX},
+    keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     pattern_json,
     read::{PluginConfig, TenantConfig, Use},
     schemas,
@@ -43,6 +43,8 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     }
     tenant.schemas = schemas::read(&table, &tenant.buses, sink);
     tenant.settings = read_whole(&table);
+    let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
+    tenant.settings_said.extend(said);
     check_ceiling(&tenant, sink);
     tenant
 }

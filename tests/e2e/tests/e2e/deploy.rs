@@ -81,7 +81,7 @@ fn a_host_becomes_what_the_file_says_and_the_same_again_changes_nothing() {
             "+ schema order (order on default, warn)",
             "+ rule bent (to probe)",
             "+ rule probe (to probe)",
-            "9 changes; 0 objects are as the file says",
+            "9 changes; 3 objects are as the file says",
         ]
     );
     assert!(said[4].starts_with("+ release probe ") && said[4].ends_with("KB)"), "{said:?}");
@@ -101,12 +101,12 @@ fn a_host_becomes_what_the_file_says_and_the_same_again_changes_nothing() {
     let before = host.get(PLUGIN).1["version"].clone();
     for again in [&["--yes"][..], &[], &["--dry-run"]] {
         let (exit, said, _) = deploy(&site, &host, again);
-        assert_eq!((exit, said.as_str()), (0, "= nothing changes: 7 objects are as the file says\n"));
+        assert_eq!((exit, said.as_str()), (0, "= nothing changes: 10 objects are as the file says\n"));
     }
     assert_eq!(host.get(PLUGIN).1["version"], before);
     host.kill();
     let host = site.start("serve");
-    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 7 objects are as the file says\n");
+    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 10 objects are as the file says\n");
     assert_eq!(host.stop(), Some(0));
 }
 
@@ -173,6 +173,8 @@ fn what_is_in_the_way_is_told_at_once_and_nothing_is_applied() {
     site.write("order.json", r#"{"type": "object", "required": ["id", "at"]}"#);
     let more = own.replace("pattern = { type = ['own'] }", "pattern = { type = ['other'] }");
     let more = more.replace(&guest("counter").display().to_string(), "probe.wasm");
+    let project =
+        project.replace("buses.audit]", "buses.audit.retention]\nage = \"1d\"\n[tenants.acme]\nsuspended = true");
     site.write("project.toml", format!("{project}{more}[tenants.acme.buses.none]\n[tenants.other]\n"));
     let (exit, told) = document(&site, &host, &["--yes"]);
     let mut codes: Vec<_> =
@@ -180,7 +182,7 @@ fn what_is_in_the_way_is_told_at_once_and_nothing_is_applied() {
     codes.sort_unstable();
     assert_eq!(exit, 10);
     let wanted =
-        ["bus-unknown", "plugin-of-file", "rule-elsewhere", "rule-of-file", "schema-incompatible", "tenant-unknown"];
+        ["bus-of-file", "plugin-of-file", "rule-elsewhere", "rule-of-file", "schema-incompatible", "tenant-of-file"];
     assert_eq!(codes, wanted, "{told}");
     assert_eq!(applied(&told), Vec::<String>::new());
     let (exit, _, talk) = deploy(&site, &host, &["--dry-run"]);
@@ -191,38 +193,92 @@ fn what_is_in_the_way_is_told_at_once_and_nothing_is_applied() {
     site.write("order.json", r#"{"type": "object", "required": ["id"]}"#);
     site.write("project.toml", format!("{PROJECT}{own}"));
     let (exit, said, talk) = deploy(&site, &host, &["--dry-run"]);
-    assert_eq!((exit, said.as_str(), talk.as_str()), (0, "= nothing changes: 10 objects are as the file says\n", ""));
+    assert_eq!((exit, said.as_str(), talk.as_str()), (0, "= nothing changes: 13 objects are as the file says\n", ""));
     assert_eq!(host.stop(), Some(0));
 }
 
 #[test]
 fn a_step_that_fails_says_what_was_applied_and_the_same_command_goes_on() {
     let site = site();
+    // Which types have a schema already is the host's to know.
+    let own = "default_tenant = 'acme'\n[tenants.acme.buses.audit]\n[tenants.acme.schemas.own]\ntype = 'order'\nfile = 'order.json'\n";
+    site.write("wharf.toml", own);
     let host = site.start("serve");
-    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
-    // A rule of a bus that the file does not name keeps the plugin from going.
-    let (project, _) = PROJECT.split_once("[tenants.acme.rules.bent]").unwrap();
-    let project = project.replace("[tenants.acme.plugins.bend]\ncomponent = \"bend.wasm\"\n", "");
-    let project = project.replace("[tenants.acme.buses.audit]\n", "");
-    site.write("project.toml", project.replace("attempts = 2", "attempts = 4"));
-    let (exit, failed) = document(&site, &host, &["--yes", "--prune"]);
-    assert_eq!((exit, &failed["ok"], applied(&failed)), (5, &json!(false), vec!["rule probe".to_owned()]), "{failed}");
+    let (exit, failed) = document(&site, &host, &["--yes"]);
+    let done = ["plugin bend", "plugin probe", "release bend", "release probe"];
+    assert_eq!(
+        (exit, &failed["ok"], applied(&failed)),
+        (5, &json!(false), done.map(str::to_owned).to_vec()),
+        "{failed}"
+    );
     let failure = &failed["failure"];
     assert_eq!(
         (&failure["code"], &failure["kind"], &failure["name"]),
-        (&json!("plugin-in-use"), &json!("plugin"), &json!("bend"))
+        (&json!("schema-taken"), &json!("schema"), &json!("order"))
     );
-    let (exit, _, talk) = deploy(&site, &host, &["--yes", "--prune"]);
+    let (exit, _, talk) = deploy(&site, &host, &["--yes"]);
     assert_eq!(exit, 5);
     assert!(
-        talk.starts_with("error[plugin-in-use]: plugin bend: ")
+        talk.starts_with("error[schema-taken]: schema order: ")
             && talk.ends_with("nothing was changed: the same command goes on from there\n"),
         "{talk}"
     );
-    let rules = wharf().args(["rules", "rm", "bent", "--bus", "audit"]).env("WHARF_URL", &host.url).output().unwrap();
-    assert!(rules.status.success());
+    site.write("project.toml", PROJECT.replace("mode = \"warn\"", "mode = \"warn\"\ntype = \"other\""));
+    let (exit, done) = document(&site, &host, &["--yes"]);
+    assert_eq!((exit, applied(&done).len()), (0, 5), "{done}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_tenant_and_its_buses_are_made_and_what_the_file_does_not_say_of_them_stays() {
+    let site = site();
+    let project = PROJECT.replace("acme", "north");
+    site.write("project.toml", &project);
+    let host = site.start("serve");
+    let (exit, said, talk) = deploy(&site, &host, &["--dry-run"]);
+    let said = lines(&said);
+    assert_eq!((exit, talk.as_str(), said.len()), (0, "", 13), "{said:?}");
+    assert_eq!(said[..3], ["tenant north", "+ tenant north", "+ bus audit"]);
+    assert_eq!(host.get("/v1/tenants/north").0, 404, "nothing is changed by showing");
+    let (exit, said, _) = deploy(&site, &host, &["--yes"]);
+    assert!(exit == 0 && said.contains("\nadded  tenant north\nadded  bus north/audit\n"), "{said}");
+    let host = {
+        host.kill();
+        site.start("serve")
+    };
+    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 10 objects are as the file says\n");
+
+    let more = project.replace("[tenants.north.buses.audit]", "[tenants.north.buses.audit.retention]\nage = \"30d\"");
+    let more =
+        format!("{more}[tenants.north.buses.new.retention]\nsize = \"1MiB\"\n[tenants.north]\nsuspended = true\n");
+    site.write("project.toml", &more);
+    let (exit, said, _) = deploy(&site, &host, &["--dry-run"]);
+    let said = lines(&said);
+    let wanted =
+        ["~ tenant north (suspended false -> true)", "~ bus audit (age 7d -> 30d)", "+ bus new (keeps 7d and 1MiB)"];
+    assert_eq!((exit, &said[1..4]), (0, &wanted[..]));
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    assert_eq!(host.get("/v1/tenants/north").1["suspended"], json!(true));
+    assert_eq!(host.get("/v1/tenants/north/buses/audit").1["retention"]["age"], json!("30d"));
+    assert!(deploy(&site, &host, &[]).1.starts_with("= nothing changes: "));
+
+    // A file that is silent of both lets nobody go on, and lets no events go.
+    site.write("project.toml", &project);
+    let (exit, said, _) = deploy(&site, &host, &["--yes"]);
+    assert_eq!((exit, lines(&said)[1]), (0, "? bus new is not in the file and stays; --prune removes it"));
+    assert_eq!(host.get("/v1/tenants/north").1["suspended"], json!(true));
+    let rule =
+        ["rules", "add", "here", "--bus", "new", "-t", "north", "--pattern", "{\"type\":[\"x\"]}", "--target", "probe"];
+    assert!(wharf().args(rule).env("WHARF_URL", &host.url).output().unwrap().status.success());
     let (exit, done) = document(&site, &host, &["--yes", "--prune"]);
-    assert_eq!((exit, applied(&done)), (0, vec!["plugin bend".to_owned()]), "{done}");
+    assert_eq!((exit, applied(&done)), (0, vec!["rule here".to_owned(), "bus new".to_owned()]), "{done}");
+    assert_eq!(host.get("/v1/tenants/north/buses/new").0, 404);
+    site.write("project.toml", more.replace("suspended = true", "suspended = false"));
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    assert_eq!(host.get("/v1/tenants/north").1["suspended"], json!(false));
+    // One component makes no tenant: a name that is written wrong is not to become one.
+    let (exit, _, talk) = deploy(&site, &host, &["probe.wasm", "--plugin", "probe", "-t", "south", "--yes"]);
+    assert!(exit == 10 && talk.starts_with("error[tenant-unknown]: tenant south: "), "{exit} {talk}");
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -173,11 +173,12 @@ const TENANTS: [&str; 11] = [
 ];
 
 /// What is said of plugins of the API, from the first upload to the end.
-fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 20] {
+fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 21] {
     let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
     site.write("no.wasm", "no");
     let plugin = format!("[tenants.acme.plugins.made]\ncomponent = {flaky:?}\n");
-    site.write("project.toml", format!("{plugin}[tenants.none]\n"));
+    site.write("project.toml", plugin);
+    site.write("trouble.toml", "[tenants.acme]\nsuspended = true\n");
     site.write("less.toml", "[tenants.acme]\n");
     site.write("wrong.toml", "tenant = 1");
     site.write("settings.json", r#"{"config": {"a": 1}, "grants": {"kv": ["made"]}}"#);
@@ -198,6 +199,7 @@ fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 20] {
         "plugin releases made".to_owned(),
         "rollback made".to_owned(),
         "plugin history made".to_owned(),
+        "deploy -c trouble.toml".to_owned(),
         "deploy -c project.toml --dry-run".to_owned(),
         "deploy -c project.toml -t acme --yes".to_owned(),
         "deploy -c less.toml --dry-run".to_owned(),
@@ -309,7 +311,8 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
-    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site, &OciRegistry::start())) {
+    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site, &OciRegistry::start()))
+    {
         let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus "];
         let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
         say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");

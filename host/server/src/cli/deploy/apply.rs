@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
-use wharf_gateway::view::{PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView};
+use wharf_gateway::view::{
+    BusView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView,
+};
 use wharf_oci::{Found, OciError, Reference, Registry};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
 
@@ -65,21 +67,25 @@ impl Doing<'_> {
 
     async fn step(&self, work: &Work) -> Result<(), StepError> {
         let of = Resource::of(self.tenant);
+        let seen = |version: &Option<_>| version.map_or(Condition::Absent, Condition::Version);
         match work {
+            Work::Tenant { body, seen: version } => self.put::<TenantView>(&of, body, seen(version)).await,
+            Work::Bus { bus, body, seen: version } => {
+                self.put::<BusView>(&of.at("buses").at(bus), body, seen(version)).await
+            }
             Work::Settings { plugin, body, seen } => self.settings(plugin, body, seen.as_deref()).await,
             Work::Release { plugin, component, regranted } => self.release(plugin, component, *regranted).await,
             Work::Promote { plugin, release } => self.promote(plugin, *release).await,
-            Work::Schema { schema, body, seen } => {
-                let condition = seen.map_or(Condition::Absent, Condition::Version);
-                self.put::<SchemaView>(&of.at("schemas").at(schema), body, condition).await
+            Work::Schema { schema, body, seen: version } => {
+                self.put::<SchemaView>(&of.at("schemas").at(schema), body, seen(version)).await
             }
-            Work::Rule { bus, rule, body, seen } => {
-                let condition = seen.map_or(Condition::Absent, Condition::Version);
-                self.put::<RuleView>(&of.at("buses").at(bus).at("rules").at(rule), body, condition).await
+            Work::Rule { bus, rule, body, seen: version } => {
+                self.put::<RuleView>(&of.at("buses").at(bus).at("rules").at(rule), body, seen(version)).await
             }
             Work::RemoveRule { bus, rule } => self.remove(&of.at("buses").at(bus).at("rules").at(rule)).await,
             Work::RemovePlugin(plugin) => self.remove(&self.plugin(plugin)).await,
             Work::RemoveSchema(schema) => self.remove(&of.at("schemas").at(schema)).await,
+            Work::RemoveBus(bus) => self.remove(&of.at("buses").at(bus)).await,
         }
     }
 

@@ -59,8 +59,17 @@ pub fn tenant(
     prune: bool,
     plan: &mut Plan,
 ) -> Result<(), CommandError> {
-    plan.troubles.extend(there.no_buses.iter().map(|bus| places::no_bus(tenant, bus)));
+    if there.tenant.is_none() && !wanted.whole {
+        plan.troubles.push(places::no_tenant(tenant));
+        return Ok(());
+    }
     let mut of = Comparison { tenant, there, plan };
+    if wanted.whole {
+        of.whole(wanted)?;
+    }
+    for bus in &wanted.buses {
+        of.bus(bus, wanted.retention.get(bus).copied())?;
+    }
     for (name, schema) in &wanted.schemas {
         of.schema(name, schema)?;
     }
@@ -76,10 +85,11 @@ pub fn tenant(
     Ok(())
 }
 
-struct Comparison<'a> {
-    tenant: &'a TenantName,
-    there: &'a There,
-    plan: &'a mut Plan,
+/// What is compared.
+pub struct Comparison<'a> {
+    pub(super) tenant: &'a TenantName,
+    pub(super) there: &'a There,
+    pub(super) plan: &'a mut Plan,
 }
 
 impl Comparison<'_> {
@@ -87,7 +97,7 @@ impl Comparison<'_> {
         Object { tenant: self.tenant.clone(), kind, name: name.to_string() }
     }
 
-    fn step(&mut self, kind: Kind, name: &impl ToString, action: Action, detail: String, work: Work) {
+    pub(super) fn step(&mut self, kind: Kind, name: &impl ToString, action: Action, detail: String, work: Work) {
         let object = self.object(kind, name);
         self.plan.steps.push(Step { object, action, detail, work });
     }
@@ -98,7 +108,7 @@ impl Comparison<'_> {
     }
 
     /// An object of the host's own file is not as this file says.
-    fn of_file(&mut self, kind: Kind, name: &impl ToString, code: Code, parts: &str) {
+    pub(super) fn of_file(&mut self, kind: Kind, name: &impl ToString, code: Code, parts: &str) {
         let message = format!(
             "{} `{}` stands in the host's own configuration file, and differs: {parts}",
             kind.word(),
@@ -213,9 +223,6 @@ impl Comparison<'_> {
     }
 
     fn rule(&mut self, name: &RuleName, wanted: &RuleDocument) -> Result<(), CommandError> {
-        if self.there.no_buses.contains(&wanted.bus) {
-            return Ok(());
-        }
         let shown = shown::rule(name, wanted).map_err(|refusal| {
             let (status, code) = (refusal.code.status(), refusal.code.to_string());
             ClientError::Refused(Reply { status, code, detail: refusal.detail, retry_after_s: None })
@@ -263,7 +270,9 @@ impl Comparison<'_> {
         let plugins = plugins.map(|it| (Kind::Plugin, it.plugin.to_string(), Work::RemovePlugin(it.plugin.clone())));
         let schemas = there.schemas.values().filter(|it| of_api(it.origin) && !wanted.schemas.contains_key(&it.schema));
         let schemas = schemas.map(|it| (Kind::Schema, it.schema.to_string(), Work::RemoveSchema(it.schema.clone())));
-        for (kind, name, work) in rules.chain(plugins).chain(schemas) {
+        let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
+        let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
+        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(buses) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
             } else {
@@ -283,7 +292,8 @@ fn breaks(there: &SchemaView, wanted: &SchemaDocument) -> Option<String> {
     (!told.is_empty()).then(|| told.join("; "))
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>, CommandError> {
+/// A document as it is put.
+pub fn json(value: &impl Serialize) -> Result<Vec<u8>, CommandError> {
     serde_json::to_vec(value).map_err(|error| ClientError::NotUnderstood(error).into())
 }
 

@@ -1,27 +1,118 @@
-//! Tenants and buses that a file names and a host has not.
+//! Tenants and event buses: made where a host has them not, and what is said of them changed.
 //!
-//! Invariant: this is the one place that says what becomes of them.
+//! Invariant: what the file does not say of a tenant as a whole, or of how long a bus keeps its events, stays as it is: neither is anybody let go
+//! on by a file that says nothing of it, nor are events lost.
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+use wharf_delivery::RetentionDocument;
 use wharf_event::{BusName, Code, TenantName};
+use wharf_gateway::view::{RetentionView, RuleOrigin};
 
-use super::plan::{Kind, Object, Trouble};
+use super::{
+    super::{error::CommandError, words::clipped},
+    compare::{Comparison, json},
+    plan::{Action, Kind, Object, Trouble, Work},
+};
+use crate::{adapter::shown, client::ClientError, config::DEFAULT_BUS, project::Wanted};
 
-/// The host has no such tenant.
+/// A bus as it is put.
+#[derive(Serialize)]
+struct BusBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<RetentionView>,
+}
+
+/// The host has no such tenant, and nobody wants to make one.
 pub fn no_tenant(tenant: &TenantName) -> Trouble {
     Trouble {
         object: Object { tenant: tenant.clone(), kind: Kind::Tenant, name: tenant.to_string() },
         code: Code::TenantUnknown,
         message: format!("the host has no tenant `{tenant}`"),
-        help: format!("add a table `tenants.{tenant}` to the host's own configuration"),
+        help: format!("make it: wharf tenant create {tenant}"),
     }
 }
 
-/// The tenant has no such bus.
-pub fn no_bus(tenant: &TenantName, bus: &BusName) -> Trouble {
-    Trouble {
-        object: Object { tenant: tenant.clone(), kind: Kind::Bus, name: bus.to_string() },
-        code: Code::BusUnknown,
-        message: format!("the host has no event bus `{bus}` of the tenant `{tenant}`"),
-        help: format!("add a table `tenants.{tenant}.buses.{bus}` to the host's own configuration"),
+impl Comparison<'_> {
+    /// The tenant as a whole.
+    pub fn whole(&mut self, wanted: &Wanted) -> Result<(), CommandError> {
+        let name = self.tenant.clone();
+        let said = said(wanted)?;
+        let Some(there) = &self.there.tenant else {
+            let settings: Map<String, Value> =
+                said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+            let detail: Vec<_> = settings.iter().map(|(key, value)| format!("{key} {}", text(Some(value)))).collect();
+            let work = Work::Tenant { body: json(&settings)?, seen: None };
+            self.step(Kind::Tenant, &name, Action::Add, detail.join(", "), work);
+            return Ok(());
+        };
+        let (mut settings, mut parts) = (there.settings.clone(), Vec::new());
+        for (key, value) in said {
+            let old = settings.get(key);
+            if old != value.as_ref() {
+                parts.push(format!("{key} {} -> {}", text(old), text(value.as_ref())));
+            }
+            match value {
+                Some(value) => settings.insert(key.to_owned(), value),
+                None => settings.remove(key),
+            };
+        }
+        let parts = parts.join(", ");
+        if parts.is_empty() {
+            self.plan.unchanged += 1;
+        } else if there.origin == RuleOrigin::File {
+            self.of_file(Kind::Tenant, &name, Code::TenantOfFile, &parts);
+        } else {
+            let work = Work::Tenant { body: json(&settings)?, seen: there.version };
+            self.step(Kind::Tenant, &name, Action::Change, parts, work);
+        }
+        Ok(())
     }
+
+    /// One event bus.
+    pub fn bus(&mut self, name: &BusName, wanted: Option<RetentionDocument>) -> Result<(), CommandError> {
+        let retention = wanted.map(shown::retention);
+        let there = self.there.buses.get(name);
+        if there.is_none() && retention.is_none() && name.as_str() == DEFAULT_BUS {
+            // It comes with the tenant.
+            return Ok(());
+        }
+        let put = |retention, seen| {
+            Ok::<_, CommandError>(Work::Bus { bus: name.clone(), body: json(&BusBody { retention })?, seen })
+        };
+        match (there, retention) {
+            (None, retention) => {
+                let detail = retention.as_ref().map(|it| format!("keeps {} and {}", it.age, it.size));
+                let work = put(retention, None)?;
+                self.step(Kind::Bus, name, Action::Add, detail.unwrap_or_default(), work);
+            }
+            (Some(there), Some(retention)) if there.retention != retention => {
+                let parts = between(&there.retention, &retention);
+                if there.origin == RuleOrigin::File {
+                    self.of_file(Kind::Bus, name, Code::BusOfFile, &parts);
+                } else {
+                    let work = put(Some(retention), there.version)?;
+                    self.step(Kind::Bus, name, Action::Change, parts, work);
+                }
+            }
+            _ => self.plan.unchanged += 1,
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a tenant as a whole, as the API has it; a setting that is as if it were not said has no value.
+fn said(wanted: &Wanted) -> Result<Vec<(&'static str, Option<Value>)>, CommandError> {
+    let all = serde_json::to_value(shown::settings(&wanted.settings)).map_err(ClientError::NotUnderstood)?;
+    Ok(wanted.settings_said.iter().map(|key| (*key, all.get(key).cloned())).collect())
+}
+
+fn text(value: Option<&Value>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| clipped(&value.to_string()))
+}
+
+fn between(there: &RetentionView, wanted: &RetentionView) -> String {
+    let parts = [("age", &there.age, &wanted.age), ("size", &there.size, &wanted.size)];
+    let parts = parts.into_iter().filter(|(_, old, new)| old != new);
+    parts.map(|(what, old, new)| format!("{what} {} -> {new}", clipped(old))).collect::<Vec<_>>().join(", ")
 }

@@ -9,7 +9,7 @@ use wharf_gateway::view::PluginDetail;
 
 use super::{
     super::{error::CommandError, words::counted},
-    compare, places, there,
+    compare, there,
 };
 use crate::{
     client::Client,
@@ -25,6 +25,16 @@ pub struct Object {
     pub kind: Kind,
     /// Its name; a release and the traffic have that of their plugin.
     pub name: String,
+}
+
+impl Object {
+    /// What it is and whose, in words.
+    pub fn words(&self) -> String {
+        match self.kind {
+            Kind::Tenant => format!("tenant {}", self.name),
+            kind => format!("{} {}/{}", kind.word(), self.tenant, self.name),
+        }
+    }
 }
 
 /// Kinds of objects.
@@ -90,6 +100,22 @@ pub struct Step {
 /// What a step does. What it was planned upon is in it: if that is no longer so, it is not done.
 #[derive(Debug)]
 pub enum Work {
+    /// A tenant is made, or what holds for it as a whole is put.
+    Tenant {
+        /// All that holds for it, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
+    /// An event bus is put.
+    Bus {
+        /// Which.
+        bus: BusName,
+        /// How long it keeps its events, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
     /// The settings of a plugin are put.
     Settings {
         /// Which plugin.
@@ -146,6 +172,8 @@ pub enum Work {
     RemovePlugin(PluginName),
     /// A schema is removed.
     RemoveSchema(SchemaName),
+    /// An event bus is removed.
+    RemoveBus(BusName),
 }
 
 impl Work {
@@ -153,14 +181,17 @@ impl Work {
     /// meet. The settings of a plugin that is there go right before its traffic.
     fn phase(&self) -> u8 {
         match self {
-            Self::Settings { seen: None, .. } => 0,
-            Self::Release { .. } => 1,
-            Self::Schema { .. } => 2,
-            Self::Settings { .. } | Self::Promote { .. } => 3,
-            Self::Rule { .. } => 4,
-            Self::RemoveRule { .. } => 5,
-            Self::RemovePlugin(_) => 6,
-            Self::RemoveSchema(_) => 7,
+            Self::Tenant { .. } => 0,
+            Self::Bus { .. } => 1,
+            Self::Settings { seen: None, .. } => 2,
+            Self::Release { .. } => 3,
+            Self::Schema { .. } => 4,
+            Self::Settings { .. } | Self::Promote { .. } => 5,
+            Self::Rule { .. } => 6,
+            Self::RemoveRule { .. } => 7,
+            Self::RemovePlugin(_) => 8,
+            Self::RemoveSchema(_) => 9,
+            Self::RemoveBus(_) => 10,
         }
     }
 }
@@ -211,10 +242,8 @@ impl Plan {
 pub async fn make(client: &Client, project: &Project, prune: bool) -> Result<Plan, CommandError> {
     let mut plan = Plan::default();
     for (tenant, wanted) in &project.tenants {
-        match there::read(client, tenant, wanted).await? {
-            None => plan.troubles.push(places::no_tenant(tenant)),
-            Some(there) => compare::tenant(tenant, wanted, &there, prune, &mut plan)?,
-        }
+        let there = there::read(client, tenant, wanted).await?;
+        compare::tenant(tenant, wanted, &there, prune, &mut plan)?;
     }
     plan.steps.sort_by_key(|step| step.work.phase());
     Ok(plan)

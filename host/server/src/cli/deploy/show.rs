@@ -91,7 +91,7 @@ fn rest(plan: &Plan) -> Document<'_> {
 
 fn troubles(all: &[Trouble]) {
     for Trouble { object, code, message, help } in all {
-        let of = format!("{} {}/{}", object.kind.word(), object.tenant, object.name);
+        let of = object.words();
         talk(&format!("{}: {of}: {}", error_style(&format!("error[{code}]")), printable(message)));
         talk(&format!("{}: {}", help_style("help"), printable(help)));
     }
@@ -166,8 +166,7 @@ impl Done {
             (_, Action::Change) => "changed",
             (_, Action::Remove) => "removed",
         };
-        let Object { tenant, kind, name } = &step.object;
-        out.line(&format!("{}  {} {tenant}/{name}", good(word), kind.word()))
+        out.line(&format!("{}  {}", good(word), step.object.words()))
     }
 
     /// All of it is done.

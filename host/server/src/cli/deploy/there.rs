@@ -2,15 +2,15 @@
 //!
 //! Invariant: lists are read to their end. Nothing is changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use wharf_event::{BusName, Code, PluginName, RuleName, SchemaName, TenantName};
-use wharf_gateway::view::{PluginDetail, PluginView, ReleaseView, RuleView, SchemaView};
+use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName};
+use wharf_gateway::view::{BusView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView};
 
-use super::super::{error::CommandError, pages};
+use super::super::{error::CommandError, pages, tenant::Whole};
 use crate::{
-    client::{Client, ClientError, Resource},
+    client::{Client, Resource},
     project::Wanted,
 };
 
@@ -20,8 +20,10 @@ const PAGE: u32 = 1_000;
 /// What there is.
 #[derive(Debug, Default)]
 pub struct There {
-    /// Buses that are wanted and not there.
-    pub no_buses: BTreeSet<BusName>,
+    /// The tenant; all else is empty if there is none.
+    pub tenant: Option<Whole>,
+    /// All buses.
+    pub buses: BTreeMap<BusName, BusView>,
     /// All plugins.
     pub plugins: BTreeMap<PluginName, PluginView>,
     /// Those that are wanted, in full.
@@ -30,50 +32,46 @@ pub struct There {
     pub releases: BTreeMap<PluginName, ReleaseView>,
     /// All schemas; those that are wanted with what they say.
     pub schemas: BTreeMap<SchemaName, SchemaView>,
-    /// All rules of the wanted buses.
+    /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
 }
 
-/// Reads it; none if there is no such tenant.
-pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Result<Option<There>, CommandError> {
+/// Reads it.
+pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Result<There, CommandError> {
     let of = Resource::of(tenant);
+    let mut there = There { tenant: Whole::read(client, tenant).await?, ..There::default() };
+    if there.tenant.is_none() {
+        return Ok(there);
+    }
     let plugins = of.clone().at("plugins");
     let page = |rows, after: Option<String>| plugins.clone().ask("limit", rows).ask_some("after", after);
-    let plugins: Vec<PluginView> = match all(client, page, |view: &PluginView| view.plugin.to_string()).await {
-        Err(CommandError::Client(ClientError::Refused(reply))) if reply.code == Code::TenantUnknown.as_str() => {
-            return Ok(None);
-        }
-        plugins => plugins?,
-    };
-    let mut there = There::default();
+    let plugins = all(client, page, |view: &PluginView| view.plugin.to_string()).await?;
     there.plugins.extend(plugins.into_iter().map(|view| (view.plugin.clone(), view)));
     for (name, plugin) in &wanted.plugins {
         let at = of.clone().at("plugins").at(name);
         if there.plugins.contains_key(name) {
-            there.details.extend(found(client, &at).await?.map(|detail| (name.clone(), detail)));
+            there.details.extend(client.find(&at).await?.map(|detail| (name.clone(), detail)));
             let release = at.at("releases").at(plugin.component.release.hex());
-            there.releases.extend(found(client, &release).await?.map(|release| (name.clone(), release)));
+            there.releases.extend(client.find(&release).await?.map(|release| (name.clone(), release)));
         }
     }
     let schemas: Vec<SchemaView> = client.get(&of.clone().at("schemas")).await?;
     for schema in schemas {
         let whole = match wanted.schemas.contains_key(&schema.schema) {
-            true => found(client, &of.clone().at("schemas").at(&schema.schema)).await?,
+            true => client.find(&of.clone().at("schemas").at(&schema.schema)).await?,
             false => Some(schema),
         };
         there.schemas.extend(whole.map(|schema| (schema.schema.clone(), schema)));
     }
-    for bus in &wanted.buses {
-        let rules = of.clone().at("buses").at(bus).at("rules");
+    let buses: Vec<BusView> = client.get(&of.clone().at("buses")).await?;
+    for view in buses {
+        let rules = of.clone().at("buses").at(&view.bus).at("rules");
         let page = |rows, after: Option<String>| rules.clone().ask("limit", rows).ask_some("after", after);
-        match all(client, page, |rule: &RuleView| rule.rule.to_string()).await {
-            Err(CommandError::Client(ClientError::Refused(reply))) if reply.code == Code::BusUnknown.as_str() => {
-                there.no_buses.insert(bus.clone());
-            }
-            rules => there.rules.extend(rules?.into_iter().map(|rule| (rule.rule.clone(), rule))),
-        }
+        let rules = all(client, page, |rule: &RuleView| rule.rule.to_string()).await?;
+        there.rules.extend(rules.into_iter().map(|rule| (rule.rule.clone(), rule)));
+        there.buses.insert(view.bus.clone(), view);
     }
-    Ok(Some(there))
+    Ok(there)
 }
 
 /// A list to its end.
@@ -84,13 +82,4 @@ async fn all<T: DeserializeOwned>(
 ) -> Result<Vec<T>, CommandError> {
     let page = |rows: u32, after| page(rows.min(PAGE), after);
     pages::gather(client, u32::MAX, None, page, name_of).await
-}
-
-/// An object, if there is one.
-async fn found<T: DeserializeOwned>(client: &Client, at: &Resource) -> Result<Option<T>, CommandError> {
-    match client.get(at).await {
-        Ok(found) => Ok(Some(found)),
-        Err(ClientError::Refused(reply)) if reply.status == 404 => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
