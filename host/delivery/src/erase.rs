@@ -1,7 +1,8 @@
 //! Transition: what there is of a tenant goes, a page of rows at a time.
 //!
-//! Whoever asks has closed the tenant: it has no rules any more, so nothing is accepted for it, and its deliveries go first, so that no
-//! attempt that still runs can settle. What came in between (a redrive) is found by the next page. The tenant's own object stays: it
+//! Whoever asks has closed the tenant, and names the record that did: it has no rules any more, so nothing is accepted for it, and its
+//! deliveries go first, so that no attempt that still runs can settle. Where that record is not what holds any more, nothing goes: somebody
+//! else came to the end, and the name may be another tenant's. What came in between (a redrive) is found by the next page. The tenant's own object stays: it
 //! says what is being done, and afterwards that it was.
 //!
 //! A record names the keys that go. Which ones those are is decided once, and does not depend on what a shorter log has of the
@@ -10,10 +11,10 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use wharf_event::TenantName;
+use wharf_event::{Position, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, ObjectKind, ObjectName, Record,
+    DeliveryId, DeliveryRow, ObjectKind, ObjectName, Record, ValueRow,
     apply::change_stats,
     codec::{DecodeError, Reader, Writer},
     keys,
@@ -28,6 +29,10 @@ use crate::{
 pub struct EraseRequest {
     /// Which tenant: one that is closed.
     pub tenant: TenantName,
+    /// The version of its object that says so.
+    pub closed_at: Position,
+    /// Rows of a page: at least two, since a row may take another one with it, and at most [`ERASED_ROWS_MAX`].
+    pub rows_max: usize,
 }
 
 /// A row that goes.
@@ -54,11 +59,15 @@ const OF_TENANTS: [Table; 8] = [
 
 pub(crate) fn decide<T: Tables>(
     sequencer: &mut Sequencer,
-    EraseRequest { tenant }: EraseRequest,
+    EraseRequest { tenant, closed_at, rows_max }: EraseRequest,
     tables: &T,
 ) -> Result<Decision, TableError> {
     let own = keys::object(&tenant, ObjectKind::Tenant, &ObjectName::from(&tenant));
-    let mut page = Page::default();
+    if ValueRow::held(tables, Table::Objects, &own)?.is_none_or(|row| row.version != closed_at) {
+        return Ok(Decision { records: Vec::new(), answer: Answer::Erased { left: false } });
+    }
+    let rows_max = rows_max.clamp(2, ERASED_ROWS_MAX);
+    let mut page = Page { rows_max, rows: Vec::new(), bytes: 0, deliveries: 0 };
     for table in OF_TENANTS {
         page.fill(table, &tenant, &own, tables)?;
     }
@@ -69,8 +78,8 @@ pub(crate) fn decide<T: Tables>(
 }
 
 /// Rows of one record.
-#[derive(Default)]
 struct Page {
+    rows_max: usize,
     rows: Vec<ErasedRow>,
     bytes: usize,
     deliveries: u64,
@@ -84,7 +93,7 @@ impl Page {
 
     fn is_full(&self) -> bool {
         // Two, since a row may take another one with it.
-        self.rows.len() + 2 > ERASED_ROWS_MAX || self.bytes >= ERASED_BYTES_MAX
+        self.rows.len() + 2 > self.rows_max || self.bytes >= ERASED_BYTES_MAX
     }
 
     /// Adds the first rows that a table has of a tenant, all but its `own` object.
@@ -92,7 +101,7 @@ impl Page {
         if self.is_full() {
             return Ok(());
         }
-        for (key, row) in tables.scan(table, &keys::tenant(tenant), Bound::Unbounded, ERASED_ROWS_MAX)? {
+        for (key, row) in tables.scan(table, &keys::tenant(tenant), Bound::Unbounded, self.rows_max)? {
             if self.is_full() {
                 return Ok(());
             }

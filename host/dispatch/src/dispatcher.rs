@@ -8,7 +8,9 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
-use wharf_delivery::{AcceptEvent, AcceptRequest, Accepted, Answer, RedriveRequest, Redriven, Refused, Request};
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Accepted, Answer, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
+};
 use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 use wharf_state::State;
@@ -47,11 +49,18 @@ pub struct Options {
     pub host_faults_max: u32,
     /// Guests that run at a time: as many as there are processors for them.
     pub processors: usize,
+    /// Rows of a tenant that is deleted that go in one record.
+    pub erased_rows_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dedup_window_ms: 300_000, host_faults_max: HOST_FAULTS_MAX, processors: PROCESSORS }
+        Self {
+            dedup_window_ms: 300_000,
+            host_faults_max: HOST_FAULTS_MAX,
+            processors: PROCESSORS,
+            erased_rows_max: ERASED_ROWS_MAX,
+        }
     }
 }
 
@@ -76,6 +85,7 @@ pub struct Dispatcher {
     stopping: watch::Sender<bool>,
     tasks: Arc<Mutex<Tasks>>,
     recovered: Recovered,
+    pub(crate) erased_rows_max: usize,
 }
 
 struct Tasks {
@@ -143,7 +153,13 @@ impl Dispatcher {
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks =
             Tasks { writer: Some(end), scheduler: None, waiting: Some(Waiting { scheduler, cleaner, notices }) };
-        Ok(Self { attempts, stopping, tasks: Arc::new(Mutex::new(tasks)), recovered })
+        Ok(Self {
+            attempts,
+            stopping,
+            tasks: Arc::new(Mutex::new(tasks)),
+            recovered,
+            erased_rows_max: options.erased_rows_max,
+        })
     }
 
     /// What opening found.

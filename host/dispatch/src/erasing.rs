@@ -4,10 +4,10 @@
 
 use tokio::task::JoinHandle;
 use wharf_delivery::{
-    Answer, EraseRequest, Expected, ObjectKind, ObjectName, ObjectWish, Request, TenantLife, TenantObject,
-    TenantSettings,
+    Answer, EraseRequest, Expected, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, Request, TenantLife,
+    TenantObject, TenantSettings,
 };
-use wharf_event::TenantName;
+use wharf_event::{Position, TenantName};
 
 use crate::{
     configuring::ChangeError,
@@ -36,20 +36,24 @@ impl Dispatcher {
         tenant: &TenantName,
         expected: Expected,
     ) -> Result<JoinHandle<bool>, ChangeError> {
-        self.change(tenant, vec![lived(tenant, TenantLife::Erasing, 0, expected)?]).await?;
-        Ok(self.erase(tenant.clone()))
+        let changed = self.change(tenant, vec![lived(tenant, TenantLife::Erasing, 0, expected)?]).await?;
+        let closed_at = changed.objects.first().copied().and_then(ObjectFate::version).ok_or(AskError::Stopping)?;
+        Ok(self.erase(tenant.clone(), closed_at))
     }
 
     /// Goes on with what was being deleted when the host ended, and forgets those who are gone and of whom the log has nothing left.
     pub(crate) async fn resume_erasing(&self) -> Result<(), ChangeError> {
         let first_k = self.archive().first_k();
         for (tenant, object) in self.tenant_objects().await? {
+            let name = ObjectName::from(&tenant);
+            let held = self.read(|state| Object::get(state, &tenant, ObjectKind::Tenant, &name)).await?;
+            let Some(Object { version, .. }) = held.map_err(|error| AskError::Failed(chain(&error)))? else { continue };
             match object.life {
                 TenantLife::Active => {}
-                TenantLife::Erasing => drop(self.erase(tenant)),
+                TenantLife::Erasing => drop(self.erase(tenant, version)),
                 TenantLife::Gone if object.since_k < first_k => {
-                    let name = ObjectName::from(&tenant);
-                    let wish = ObjectWish { kind: ObjectKind::Tenant, name, document: None, expected: Expected::Any };
+                    let expected = Expected::Version(version);
+                    let wish = ObjectWish { kind: ObjectKind::Tenant, name, document: None, expected };
                     self.change(&tenant, vec![wish]).await?;
                 }
                 TenantLife::Gone => {}
@@ -58,10 +62,10 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn erase(&self, tenant: TenantName) -> JoinHandle<bool> {
+    fn erase(&self, tenant: TenantName, closed_at: Position) -> JoinHandle<bool> {
         let this = self.clone();
         tokio::spawn(async move {
-            let erased = this.erased(&tenant).await;
+            let erased = this.erased(&tenant, closed_at).await;
             match &erased {
                 Ok(pages) => tracing::info!(%tenant, pages, "the tenant is deleted"),
                 // The next start goes on.
@@ -71,15 +75,15 @@ impl Dispatcher {
         })
     }
 
-    /// Erases what there is of a tenant, and says so.
-    async fn erased(&self, tenant: &TenantName) -> Result<u64, ChangeError> {
+    /// Erases what there is of a tenant that was closed by a record, and says so. There may be two at it: who comes last finds it said.
+    async fn erased(&self, tenant: &TenantName, closed_at: Position) -> Result<u64, ChangeError> {
         let mut pages = 0;
         loop {
             while self.attempts.shared.read().state.is_full() {
                 tokio::time::sleep(CARRY_PAUSE).await;
             }
-            let request = Request::Erase(EraseRequest { tenant: tenant.clone() });
-            match self.attempts.partition.ask(request).await? {
+            let request = EraseRequest { tenant: tenant.clone(), closed_at, rows_max: self.erased_rows_max };
+            match self.attempts.partition.ask(Request::Erase(request)).await? {
                 Answer::Erased { left: true } => pages += 1,
                 Answer::Erased { left: false } => break,
                 _ => return Err(AskError::Stopping.into()),
@@ -87,8 +91,10 @@ impl Dispatcher {
         }
         // All that it was lies in frames that are durable, so whoever has its name next begins behind them.
         let since_k = self.archive().last_k();
-        self.change(tenant, vec![lived(tenant, TenantLife::Gone, since_k, Expected::Present)?]).await?;
-        Ok(pages)
+        match self.change(tenant, vec![lived(tenant, TenantLife::Gone, since_k, Expected::Version(closed_at))?]).await {
+            Err(error) if !error.is_conflict() => Err(error),
+            _ => Ok(pages),
+        }
     }
 }
 

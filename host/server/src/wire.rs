@@ -154,7 +154,12 @@ impl Host {
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let prices = PriceList::default();
         prices.set(host.prices);
-        let options = Options { dedup_window_ms, host_faults_max: host.quarantine_after, processors: processors() };
+        let options = Options {
+            dedup_window_ms,
+            host_faults_max: host.quarantine_after,
+            processors: processors(),
+            ..Options::default()
+        };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())

@@ -5,14 +5,17 @@ use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, ConfigureRequest, DeliveryId, Details,
-    EraseRequest, Expected, ForgetRequest, ObjectKind, ObjectName, ObjectWish, Outcome, PublishRequest, RedriveRequest,
-    RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _, TargetRef, Used, WriteOp,
-    WriteRequest, hour_of,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
+    Details, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish, Outcome,
+    PublishRequest, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _,
+    TargetRef, Used, WriteOp, WriteRequest, hour_of,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
 use crate::runner::{BrokenOff, Runner};
+
+/// Rows of a page when a tenant's go: so few that there are several.
+const ERASED_ROWS: usize = 5;
 
 pub fn tenant() -> TenantName {
     name("acme")
@@ -83,8 +86,12 @@ fn publish(id: &str) -> PublishRequest {
 
 /// Control objects that come, by their documents, or go.
 fn change(wishes: &[(&str, Option<&'static str>)]) -> Request {
+    changing(ObjectKind::Rule, wishes)
+}
+
+fn changing(kind: ObjectKind, wishes: &[(&str, Option<&'static str>)]) -> Request {
     let wish = |(rule, document): &(&str, Option<&'static str>)| ObjectWish {
-        kind: ObjectKind::Rule,
+        kind,
         name: ObjectName::from(&name::<RuleName>(rule)),
         document: document.map(|text| Bytes::from_static(text.as_bytes())),
         expected: Expected::Any,
@@ -117,12 +124,20 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     erase(run)
 }
 
-/// All that there is of the tenant goes.
+/// The tenant is closed, and all that there is of it goes, in several pages.
 fn erase(run: &mut Runner) -> Result<(), BrokenOff> {
-    for expected in [true, false] {
-        let answers = run.ask(vec![Request::Erase(EraseRequest { tenant: tenant() })])?;
-        if !matches!(answers[..], [Answer::Erased { left }] if left == expected) {
-            return Err(BrokenOff(format!("erasing is answered with {answers:?}")));
+    let closed = run.ask(vec![changing(ObjectKind::Tenant, &[("acme", Some("closed"))])])?;
+    let [Answer::Changed(Changed { objects, .. })] = &closed[..] else {
+        return Err(BrokenOff(format!("closing is answered with {closed:?}")));
+    };
+    let closed_at = objects.first().copied().and_then(ObjectFate::version).unwrap_or(Position::ZERO);
+    for page in 0.. {
+        let request = EraseRequest { tenant: tenant(), closed_at, rows_max: ERASED_ROWS };
+        let answers = run.ask(vec![Request::Erase(request)])?;
+        match answers[..] {
+            [Answer::Erased { left: true }] => {}
+            [Answer::Erased { left: false }] if page > 1 => break,
+            _ => return Err(BrokenOff(format!("erasing is answered with {answers:?} at page {page}"))),
         }
     }
     Ok(())

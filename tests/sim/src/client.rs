@@ -19,6 +19,7 @@ use crate::{
     rng::Rng,
     rules,
     script::{COUNTERS, RAISED, VALUES},
+    tides::{self, TIDES},
 };
 
 /// What a client does in one life at most.
@@ -79,6 +80,10 @@ impl Client {
         for _ in 0..self.rng.between(1, ACTIONS_MAX) {
             let pause_ms = self.rng.below(self.world.plan.pause_ms_max + 1);
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            if self.world.plan.tides && self.rng.chance(12) {
+                tides::wish(&self.world, &self.dispatcher, &mut self.rng).await;
+                continue;
+            }
             match self.rng.below(100) {
                 0..=59 => self.send_new().await,
                 60..=74 => self.send_again().await,
@@ -102,7 +107,8 @@ impl Client {
     }
 
     fn place(&mut self) -> (&'static str, &'static str) {
-        let tenant = self.rng.pick(&rules::TENANTS).copied().unwrap_or("acme");
+        let tenants = if self.world.plan.tides && self.rng.chance(50) { &TIDES } else { &rules::TENANTS };
+        let tenant = self.rng.pick(tenants).copied().unwrap_or("acme");
         (tenant, if self.rng.chance(70) { "default" } else { "side" })
     }
 
@@ -213,7 +219,8 @@ impl Client {
         let told = timeout(self.patience(), self.dispatcher.change(&of, vec![wish])).await;
         let answered = |told: &Changed| {
             let (tenant, name) = (tenant.to_owned(), rule.to_string());
-            told.objects.first().map(|fate| ChangeTold { tenant, name, document, expected, fate: *fate })
+            let kind = ObjectKind::Rule;
+            told.objects.first().map(|fate| ChangeTold { tenant, kind, name, document, expected, fate: *fate })
         };
         self.world.observed.note(
             || format!("change {tenant} {rule}: {told:?}"),
@@ -227,11 +234,12 @@ impl Client {
             return;
         };
         let (Ok(of), Ok(name)) = (tenant.parse::<TenantName>(), bucket.parse::<BucketName>()) else { return };
-        let place = keys::value(&of, &name, key);
+        let (place, asked_k) = (keys::value(&of, &name, key), self.dispatcher.archive().last_k());
         let told = timeout(Duration::from_secs(10), self.dispatcher.read(|state| ValueRow::get(state, &place))).await;
         let Ok(Ok(Ok(row))) = told else { return };
         let found = row.map(|row| (row.version, row.value.to_vec()));
-        let value = ReadValue { tenant: tenant.to_owned(), bucket: bucket.to_owned(), key: key.to_owned(), found };
+        let (tenant, bucket, key) = (tenant.to_owned(), bucket.to_owned(), key.to_owned());
+        let value = ReadValue { tenant, bucket, key, found, asked_k };
         self.world.observed.note(|| format!("read {value:?}"), |seen| seen.values.push(value.clone()));
     }
 }
@@ -243,6 +251,7 @@ async fn send(world: &World, dispatcher: &Dispatcher, batch: Vec<Sent>, wait: Du
     let ids = || batch.iter().map(|sent| format!("{}/{}", sent.event.source(), sent.event.id())).collect::<Vec<_>>();
     world.observed.note(|| format!("send {tenant} {bus} {:?}", ids()), |seen| seen.sent.extend(batch.iter().cloned()));
     let events = batch.iter().map(|sent| sent.event.clone()).collect();
+    let asked_k = dispatcher.archive().last_k();
     let told = timeout(wait, dispatcher.accept(&of, &on, events)).await;
     let answers = told.as_ref().ok().and_then(|told| told.as_ref().ok());
     world.observed.note(
@@ -251,7 +260,7 @@ async fn send(world: &World, dispatcher: &Dispatcher, batch: Vec<Sent>, wait: Du
             for (sent, answer) in batch.iter().zip(answers.into_iter().flatten()) {
                 if let Ok(accepted) = answer {
                     let (position, duplicate) = (accepted.position, accepted.duplicate);
-                    seen.acked.push(Acked { sent: sent.clone(), position, duplicate });
+                    seen.acked.push(Acked { sent: sent.clone(), position, duplicate, asked_k });
                 }
             }
         },

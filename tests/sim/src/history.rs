@@ -48,6 +48,12 @@ pub struct Figures {
     pub frames: u64,
     /// Records that changed control objects.
     pub changes: u64,
+    /// Records by which a part of a deleted tenant went.
+    pub erased: u64,
+    /// Tenants that were deleted to the end.
+    pub deleted: u64,
+    /// Those of them with whom that began in one life and ended in another.
+    pub resumed: u64,
 }
 
 impl Figures {
@@ -62,6 +68,9 @@ impl Figures {
         self.carried += other.carried;
         self.frames += other.frames;
         self.changes += other.changes;
+        self.erased += other.erased;
+        self.deleted += other.deleted;
+        self.resumed += other.resumed;
     }
 }
 

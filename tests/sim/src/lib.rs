@@ -14,12 +14,14 @@ mod model;
 pub mod mutation;
 mod observed;
 mod plan;
+mod rests;
 mod rng;
 mod rules;
 mod script;
 mod sieve;
 mod surroundings;
 pub mod sweep;
+mod tides;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wharf_delivery::{StatsRow, Table, Tables as _, keys};
-use wharf_dispatch::{Dispatcher, Handler, Options, Transform, chain};
+use wharf_dispatch::{Callable, Dispatcher, Handler, Options, Transform, chain};
 use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 
@@ -31,6 +31,7 @@ use crate::{
     script::Scripted,
     sieve::Sieve,
     surroundings::{LifeClock, surroundings},
+    tides::{self, TIDES},
 };
 
 /// How often the archive is read while a life runs.
@@ -109,8 +110,9 @@ impl Life<'_> {
         let home = SimHome { disk: self.disk.clone(), segment_sizes: self.world.plan.segment_sizes };
         let seed = Rng::of(&[self.world.seed, self.number as u64, 0x11FE]).bits();
         let from = surroundings(Arc::clone(&clock), seed, self.world.plan.delay_ms_max);
-        let host_faults_max = self.world.plan.host_faults_max;
-        let options = Options { dedup_window_ms: self.window_ms, host_faults_max, ..Options::default() };
+        let (host_faults_max, erased_rows_max) = (self.world.plan.host_faults_max, self.world.plan.erased_rows_max);
+        let options =
+            Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, ..Options::default() };
         let dispatcher = match Dispatcher::open(&home, options, from, Handle::current()) {
             Ok(dispatcher) => dispatcher,
             Err(error) => {
@@ -127,6 +129,7 @@ impl Life<'_> {
                 let frames_replayed = recovered.frames_replayed;
                 let (number, last_k) = (self.number, recovered.last_k);
                 seen.lives.push(LifeSeen { number, last_k, began_ms, frames_replayed, clean: false });
+                seen.rests.begin();
             },
         );
         collect(&dispatcher, &observed);
@@ -171,14 +174,24 @@ impl Life<'_> {
 
     /// Clients come, and the planned end.
     async fn go_on(&self, dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
-        let first = Rng::of(&[self.world.seed, self.number as u64, 0xF1]).below(rules::VARIANTS);
+        for (release, handler) in &self.world.releases {
+            dispatcher.shelf().put(*release, Callable::Handler(Arc::clone(handler)));
+        }
+        let mut rng = Rng::of(&[self.world.seed, self.number as u64, 0xF1]);
+        let first = rng.below(rules::VARIANTS);
         let variant = if self.number == 1 || self.plan.is_none() { 0 } else { first };
         if !self.world.configure(dispatcher, variant).await {
             // The first variant has everything.
             self.world.configure(dispatcher, 0).await;
         }
         dispatcher.begin();
-        let Some(plan) = self.plan else { return settled(dispatcher, observed).await };
+        let Some(plan) = self.plan else {
+            tides::resume_all(&self.world, dispatcher).await;
+            return settled(dispatcher, observed).await;
+        };
+        if self.world.plan.tides {
+            tides::flood(&self.world, dispatcher, &mut rng).await;
+        }
         let mut clients = tokio::task::JoinSet::new();
         for number in 0..plan.clients {
             clients.spawn(Client::new(Arc::clone(&self.world), dispatcher.clone(), self.number, number).run());
@@ -225,7 +238,8 @@ async fn settled(dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
                 .note(|| format!("failed: {failure}"), |seen| seen.wrong.push(format!("without a fault: {failure}")));
             return None;
         }
-        quiet = if pending(dispatcher).await == 0 { quiet + 1 } else { 0 };
+        let still = pending(dispatcher).await == 0 && dispatcher.rules().deleting().is_empty();
+        quiet = if still { quiet + 1 } else { 0 };
     }
     let clean = dispatcher.stop(STOP_WAIT).await;
     if !clean {
@@ -252,7 +266,7 @@ fn lift(dispatcher: &Dispatcher, observed: &Observed) {
 
 async fn pending(dispatcher: &Dispatcher) -> u64 {
     let mut pending = 0;
-    for tenant in TENANTS.iter().filter_map(|tenant| tenant.parse::<TenantName>().ok()) {
+    for tenant in TENANTS.iter().chain(&TIDES).filter_map(|tenant| tenant.parse::<TenantName>().ok()) {
         let stats = dispatcher.read(|state| StatsRow::get(state, &keys::tenant(&tenant))).await;
         pending += stats.ok().and_then(Result::ok).flatten().map_or(0, |stats| stats.pending);
     }

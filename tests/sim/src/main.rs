@@ -99,7 +99,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let figures = swept.figures;
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
-         ({} in contention), {} settles, {} changes of rules, {} carried records\n",
+         ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart)\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -112,6 +112,9 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.settles,
         figures.changes,
         figures.carried,
+        figures.deleted,
+        figures.erased,
+        figures.resumed,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -148,6 +151,9 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "in_contention": figures.conflicts,
         "settles": figures.settles,
         "carried": figures.carried,
+        "tenants_deleted": figures.deleted,
+        "erasing_records": figures.erased,
+        "deleted_over_a_restart": figures.resumed,
         "failed": failed,
     });
     format!("{report}\n")

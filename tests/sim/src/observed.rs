@@ -9,9 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, Expected, ObjectFate, Read, Used, Verdict, WriteRequest};
+use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, Verdict, WriteRequest};
 use wharf_dispatch::Item;
 use wharf_event::{Event, Position};
+
+use crate::rests::Rests;
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Acked {
     pub position: Position,
     /// Whether the client was told that it had been there.
     pub duplicate: bool,
+    /// The last durable frame when the client asked.
+    pub asked_k: u64,
 }
 
 /// How a run of a handler ended.
@@ -106,6 +110,8 @@ pub struct LifeSeen {
 pub struct ChangeTold {
     /// Whose.
     pub tenant: String,
+    /// Its kind.
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
     /// What it was to be.
@@ -127,6 +133,8 @@ pub struct ReadValue {
     pub key: String,
     /// Its version and bytes; absent when there was none.
     pub found: Option<(Position, Vec<u8>)>,
+    /// The last durable frame when the client asked.
+    pub asked_k: u64,
 }
 
 /// Everything that was seen of a history.
@@ -148,6 +156,10 @@ pub struct Seen {
     pub configured: Vec<(u64, u64)>,
     /// Changes of control objects that were answered.
     pub changed: Vec<ChangeTold>,
+    /// Deletions of tenants that were answered: whose, the last durable frame then, and whether nothing of it was said to be left.
+    pub deleted: Vec<(String, u64, bool)>,
+    /// When tenants rested.
+    pub rests: Rests,
     /// Redrives that were answered: how many letters were moved.
     pub redriven: Vec<(String, u64)>,
     /// Values that clients read.
@@ -200,6 +212,18 @@ impl Observed {
 }
 
 impl Seen {
+    /// Somebody wishes that a tenant does not rest any more.
+    pub fn wake(&mut self, tenant: &str) {
+        let step = self.step();
+        self.rests.wake(tenant, step);
+    }
+
+    /// A tenant was said to rest.
+    pub fn rest(&mut self, tenant: &str, asked: Option<u64>, told_ms: u64) {
+        let step = self.step();
+        self.rests.told(tenant, asked, (step, told_ms));
+    }
+
     /// The next place in the order of everything.
     pub fn step(&mut self) -> u64 {
         self.steps += 1;

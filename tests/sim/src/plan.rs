@@ -92,6 +92,10 @@ pub struct Plan {
     pub payload_bytes_max: u64,
     /// Panics of a release after which it is not run any more.
     pub host_faults_max: u32,
+    /// Whether tenants come and go.
+    pub tides: bool,
+    /// Rows of theirs that go in one record.
+    pub erased_rows_max: usize,
 }
 
 impl Plan {
@@ -122,6 +126,8 @@ impl Plan {
             payload_bytes_max: if rng.chance(20) { 4_000 } else { 200 },
             // Mostly never: what is not run any more shows little.
             host_faults_max: if rng.chance(30) { 3 } else { u32::MAX },
+            tides: rng.chance(50),
+            erased_rows_max: [2, 5, 20, 1_000].get(rng.below(4) as usize).copied().unwrap_or(2),
             lives,
         }
     }

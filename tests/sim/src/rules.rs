@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wharf_delivery::{Document, RuleDocument};
-use wharf_event::Digest;
+use wharf_delivery::{Document, ObjectKind, ObjectName, RetentionDocument, RuleDocument};
+use wharf_event::{BusName, Digest, PluginName, RuleName};
 
 use crate::{
     plan::Plan,
@@ -139,6 +139,32 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
         tenants.insert(tenant.to_owned(), of_tenant);
     }
     serde_json::from_value(json!({"default_tenant": null, "tenants": tenants})).ok()
+}
+
+/// What a tenant has that is made while a history runs: buses, plugins and rules, each with its document. All but the transforms.
+#[must_use]
+pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)> {
+    let retention = plan.retention.map(|(age_ms, size_bytes)| RetentionDocument { age_ms, size_bytes });
+    let retention = serde_json::to_vec(&retention.unwrap_or_default()).unwrap_or_default();
+    let bus = |bus: &&str| Some((ObjectKind::Bus, ObjectName::from(&bus.parse::<BusName>().ok()?), retention.clone()));
+    let plugin = |plugin: &&str| {
+        let mut document = of_plugin(seed, plugin);
+        let object = document.as_object_mut()?;
+        let stable = object.remove("release")?;
+        object.insert("channels".to_owned(), json!({"stable": stable, "history": []}));
+        let name = ObjectName::from(&plugin.parse::<PluginName>().ok()?);
+        Some((ObjectKind::Plugin, name, serde_json::to_vec(&document).ok()?))
+    };
+    let rule = |(rule, bus, types, targets): &(&str, &str, &[&str], &[&str])| {
+        let targets: Vec<Value> = targets.iter().map(|plugin| target(seed, plugin)).collect();
+        let document = json!({"bus": bus, "pattern": {"type": types}, "targets": targets});
+        let document: RuleDocument = serde_json::from_value(document).ok()?;
+        let name = ObjectName::from(&rule.parse::<RuleName>().ok()?);
+        Some((ObjectKind::Rule, name, serde_json::to_vec(&document).ok()?))
+    };
+    let all =
+        BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule));
+    all.map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
 }
 
 /// Rules that clients make while a history runs, for each tenant.

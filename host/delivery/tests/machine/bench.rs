@@ -108,17 +108,31 @@ impl Partition {
         }))
     }
 
-    /// Lets all that there is of the tenant go; who comes now is another one of its name.
-    pub fn erase(&mut self) {
-        loop {
-            let request = Request::Erase(EraseRequest { tenant: tenant() });
-            match self.ask(request).0.unwrap() {
-                Answer::Erased { left: true } => {}
-                Answer::Erased { left: false } => break,
-                other => panic!("{other:?}"),
-            }
-        }
+    /// Closes the tenant and lets all that there is of it go; who comes now is another one of its name.
+    pub fn erase(&mut self, rows_max: usize) {
+        let Some(closed_at) = self.own(Some(b"closed")) else { panic!("it has no version") };
+        while self.erase_page(closed_at, rows_max) {}
+        self.own(None);
         self.since_k = self.k;
+    }
+
+    /// Lets a page of the tenant go that a record closed. False when nothing is left to go.
+    pub fn erase_page(&mut self, closed_at: Position, rows_max: usize) -> bool {
+        match self.ask(Request::Erase(EraseRequest { tenant: tenant(), closed_at, rows_max })).0.unwrap() {
+            Answer::Erased { left } => left,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Puts or removes the tenant's own object, and gives its version.
+    pub fn own(&mut self, document: Option<&'static [u8]>) -> Option<Position> {
+        let (kind, name, expected) = (ObjectKind::Tenant, ObjectName::from(&tenant()), Expected::Any);
+        let document = document.map(Bytes::from_static);
+        let wishes = vec![ObjectWish { kind, name, document, expected }];
+        match self.ask(Request::Change(ChangeRequest { tenant: tenant(), wishes })).0.unwrap() {
+            Answer::Changed(changed) => changed.objects[0].version(),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The rows that there are, but for those of no tenant.

@@ -22,7 +22,7 @@ enum Step {
     Redrive,
     Change { name: u8, document: Option<u8> },
     Clean,
-    Erase,
+    Erase { rows_max: usize },
     Forget { hours: u32 },
     Wait(u64),
 }
@@ -37,7 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Redrive),
         1 => (0..3u8, any::<Option<u8>>()).prop_map(|(name, document)| Step::Change { name, document }),
         2 => Just(Step::Clean),
-        1 => Just(Step::Erase),
+        1 => (2..20usize).prop_map(|rows_max| Step::Erase { rows_max }),
         1 => (0..4u32).prop_map(|hours| Step::Forget { hours }),
         1 => (0..4_000_000u64).prop_map(Step::Wait),
     ]
@@ -117,8 +117,8 @@ proptest! {
                     p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which: RedriveWhich::After(None) })).1
                 }
                 Step::Clean => { p.clean(); continue }
-                Step::Erase => {
-                    p.erase();
+                Step::Erase { rows_max } => {
+                    p.erase(rows_max);
                     prop_assert_eq!(p.of_tenant(), Vec::new());
                     (dead, published) = (0, 0);
                     owed.clear();

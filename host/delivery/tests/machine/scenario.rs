@@ -275,7 +275,13 @@ fn what_there_is_of_a_tenant_goes_and_nobody_takes_it_for_his_own() {
     let of: std::collections::BTreeSet<wharf_delivery::Table> =
         p.of_tenant().into_iter().map(|(table, _)| table).collect();
     assert_eq!(of.len(), 10, "a row in every table of a tenant, timers and letters among them: {of:?}");
-    p.erase();
+    // Nothing goes on the word of a record that is not the last one of its kind.
+    let closed_at = p.own(Some(b"closed")).unwrap();
+    p.own(Some(b"made again")).unwrap();
+    let (before, pending) = (p.of_tenant(), p.sequencer.pending());
+    assert!(!p.erase_page(closed_at, usize::MAX));
+    assert_eq!((p.of_tenant(), p.sequencer.pending()), (before, pending));
+    p.erase(usize::MAX);
     assert_eq!((p.of_tenant(), p.sequencer.pending()), (Vec::new(), 0));
     assert_eq!(p.settle(settled(ids[1], 2, Outcome::Ack)).0.unwrap_err(), Refused::Gone, "an attempt that still ran");
     // Another tenant of that name: what was accepted for the first one is none of its duplicates.

@@ -13,6 +13,8 @@ pub(super) enum Turn {
     Dead(u32),
     /// It is tried again from the start.
     Redriven,
+    /// Its tenant is deleted, and its row with it.
+    Erased,
 }
 
 /// One thing that happened, and when.
@@ -32,6 +34,8 @@ pub(super) enum Standing {
     Acked,
     /// It is a dead letter.
     Dead,
+    /// It went with its tenant.
+    Erased,
 }
 
 /// A delivery.
@@ -62,6 +66,7 @@ impl Delivery<'_> {
                 Turn::Retried(attempts, due_ms) => Standing::Waits { attempts, due_ms, since_ms },
                 Turn::Dead(_) => Standing::Dead,
                 Turn::Redriven => fresh(moment.time_ms),
+                Turn::Erased => Standing::Erased,
             };
         }
         standing

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde_json::Value;
-use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, ObjectChange, Record, TargetRef, limits::HOPS_MAX};
+use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, Record, TargetRef, limits::HOPS_MAX};
 use wharf_dispatch::Item;
 use wharf_event::{AttributeValue, Event, Position};
 
 use super::{
     Wrong,
+    book::RuleBook,
     delivery::{Delivery, Moment, Standing, Turn},
     objects::Objects,
     place, settles,
+    tenants::{Tenants, Turned},
     usage::Charged,
 };
 use crate::{
@@ -36,18 +37,6 @@ pub(super) struct Stats {
     pub(super) retries: u64,
     pub(super) dead_letters: u64,
     pub(super) redriven: u64,
-}
-
-/// What a rule listens for: its bus, types, and plugins.
-type Listens = (String, Vec<String>, Vec<String>);
-
-/// A rule set: by tenant and rule, what it listens for; and the plugins that there are.
-#[derive(Clone, Default)]
-pub(super) struct RuleBook {
-    rules: BTreeMap<String, BTreeMap<String, Listens>>,
-    plugins: BTreeMap<String, BTreeSet<String>>,
-    /// Rules whose events are transformed.
-    sieved: BTreeSet<(String, String)>,
 }
 
 /// Where an event was accepted: its time in a clock without jumps.
@@ -76,64 +65,11 @@ pub(super) struct Log<'a> {
     pub(super) charged: Charged,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
+    pub(super) tenants: Tenants,
+    /// The log says of itself that what lies before this frame may go.
+    pub(super) cleaned_below_k: u64,
     last_ms: u64,
     jumps_ms: u64,
-}
-
-impl RuleBook {
-    fn read(document: &[u8]) -> Self {
-        let document: Value = serde_json::from_slice(document).unwrap_or_default();
-        let mut book = Self::default();
-        for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
-            let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
-            book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
-            for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
-                book.put(tenant, rule, of);
-            }
-        }
-        book
-    }
-
-    /// A rule, by its document. One that is off listens for nothing.
-    fn put(&mut self, tenant: &str, rule: &str, of: &Value) {
-        let texts = |value: Option<&Value>| -> Vec<String> {
-            value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
-        let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
-        if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
-            self.sieved.insert((tenant.to_owned(), rule.to_owned()));
-        }
-        let is_off = of.get("enabled").and_then(Value::as_bool) == Some(false);
-        let types = if is_off { Vec::new() } else { texts(of.pointer("/pattern/type")) };
-        self.rules.entry(tenant.to_owned()).or_default().insert(rule.to_owned(), (bus, types, plugins));
-    }
-
-    fn remove(&mut self, tenant: &str, rule: &str) {
-        self.rules.entry(tenant.to_owned()).or_default().remove(rule);
-    }
-
-    /// Rule and plugin of everyone whom an event is owed to, in order.
-    fn targets(&self, tenant: &str, bus: &str, kind: &str) -> Vec<(&str, &str)> {
-        let rules = self.rules.get(tenant).into_iter().flatten();
-        let matching = rules.filter(|(_, (on, types, _))| on == bus && types.iter().any(|listed| listed == kind));
-        matching
-            .flat_map(|(rule, (_, _, plugins))| plugins.iter().map(|plugin| (rule.as_str(), plugin.as_str())))
-            .collect()
-    }
-
-    /// Whether the events of a rule are transformed.
-    pub(super) fn sieves(&self, tenant: &str, rule: &str) -> bool {
-        self.sieved.contains(&(tenant.to_owned(), rule.to_owned()))
-    }
-
-    /// Whether rule and plugin are there.
-    pub(super) fn has(&self, tenant: &str, rule: &str, plugin: &str) -> bool {
-        let listed = self.rules.get(tenant).and_then(|rules| rules.get(rule));
-        listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|of| of == plugin))
-            && self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin))
-    }
 }
 
 impl<'a> Log<'a> {
@@ -173,13 +109,17 @@ impl<'a> Log<'a> {
         match &item.record {
             Record::Configure { document } => {
                 let mut book = RuleBook::read(document);
-                for (tenant, rule, _, document) in self.objects.now() {
-                    book.put(tenant, rule, &serde_json::from_slice(document).unwrap_or_default());
+                book.at = at;
+                for (tenant, kind, name, _, document) in self.objects.now() {
+                    if self.tenants.has(tenant) {
+                        put(&mut book, tenant, kind, name, Some(document));
+                    }
                 }
                 self.books.push(book);
                 self.configured.insert(at.k, document);
             }
             Record::Accept { tenant, bus, event, targets } => {
+                self.tenants.accepts(tenant.as_str(), at, wrong);
                 let identity = (tenant.to_string(), bus.to_string(), event.source().to_owned(), event.id().to_owned());
                 self.remember(identity, Taken { at, steady_ms: time_ms - self.jumps_ms, event }, world, wrong);
                 self.stats.entry(tenant.to_string()).or_default().events += 1;
@@ -199,29 +139,39 @@ impl<'a> Log<'a> {
                 self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
                 self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
             }
-            Record::Change { tenant, changes } => {
-                let mut book = self.books.last().cloned().unwrap_or_default();
-                for ObjectChange { name, document, .. } in changes {
-                    let (tenant, name) = (tenant.as_str(), name.as_str());
-                    self.objects.change(tenant, name, at, document.as_ref(), wrong);
-                    match document {
-                        Some(document) => book.put(tenant, name, &serde_json::from_slice(document).unwrap_or_default()),
-                        None => book.remove(tenant, name),
-                    }
-                }
-                self.books.push(book);
-            }
+            Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
             Record::Follow { by_ms } => self.jumps_ms += by_ms,
-            Record::Erase { tenant, .. } => {
-                wrong.say(format!("rows of {tenant} are erased at {at}, and nobody deleted it"))
-            }
+            Record::Erase { tenant, rows } => self.erase(tenant.as_str(), rows, at, time_ms, wrong),
+            Record::Cleaned { below_k } => self.cleaned_below_k = self.cleaned_below_k.max(*below_k),
             // What is carried changes nothing that anybody can see: the rest of the model shows that.
-            Record::Carry { .. } | Record::Rules { .. } | Record::Cleaned { .. } | Record::Sealed(_) => {}
+            Record::Carry { .. } | Record::Rules { .. } | Record::Sealed(_) => {}
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }
 
-    /// An identity is taken once within the window.
+    /// Control objects change. What a tenant that is closed had is not in force any more, whatever there is of it.
+    fn change(&mut self, tenant: &str, changes: &[ObjectChange], at: Position, time_ms: u64, wrong: &mut Wrong) {
+        let mut book = self.books.last().cloned().unwrap_or_default();
+        book.at = at;
+        for ObjectChange { kind, name, document } in changes {
+            let (name, document) = (name.as_str(), document.as_ref());
+            self.objects.change((tenant, *kind, name), at, document, wrong);
+            if *kind != ObjectKind::Tenant {
+                wrong
+                    .unless(self.tenants.has(tenant), || format!("{tenant} is closed, and its {name} changed at {at}"));
+                put(&mut book, tenant, *kind, name, document);
+                continue;
+            }
+            match self.tenants.turn(tenant, document, (at, time_ms), self.cleaned_below_k, wrong) {
+                Turned::Closed => book.close(tenant),
+                Turned::Gone => self.gone(tenant, at, wrong),
+                Turned::Else => {}
+            }
+        }
+        self.books.push(book);
+    }
+
+    /// An identity is taken once within the window, by one tenant of its name.
     fn remember(
         &mut self,
         identity: (String, String, String, String),
@@ -232,7 +182,8 @@ impl<'a> Log<'a> {
         let before = self.accepted.entry(identity.clone()).or_default();
         if let Some(last) = before.last() {
             let apart_ms = taken.steady_ms.saturating_sub(last.steady_ms);
-            wrong.unless(apart_ms > world.plan.window_ms, || {
+            let of_another = last.at.k <= self.tenants.since_k(&identity.0);
+            wrong.unless(of_another || apart_ms > world.plan.window_ms, || {
                 format!("{identity:?} was taken at {} and again at {}, {apart_ms} ms later", last.at, taken.at)
             });
         }
@@ -331,9 +282,15 @@ impl<'a> Log<'a> {
         (sieves.clone().any(|sieves| sieves), sieves.any(|sieves| !sieves))
     }
 
-    /// Whether a plugin was gone at some time.
+    /// Whether a plugin was gone at some time, while its tenant was there.
     pub(super) fn was_gone(&self, tenant: &str, plugin: &str) -> bool {
-        self.books.iter().any(|book| book.plugins.get(tenant).is_none_or(|plugins| !plugins.contains(plugin)))
+        self.books.iter().any(|book| book.lacks(tenant, plugin))
+    }
+
+    /// Whether a target was gone at some time since its delivery arose.
+    pub(super) fn was_gone_since(&self, arose: Position, tenant: &str, rule: &str, plugin: &str) -> bool {
+        let first = self.books.partition_point(|book| book.at <= arose).saturating_sub(1);
+        self.books.iter().skip(first).any(|book| !book.has(tenant, rule, plugin))
     }
 
     pub(super) fn unsettled(&self) -> u64 {
@@ -348,5 +305,17 @@ impl<'a> Log<'a> {
 
     pub(super) fn event_place(at: Position, n: usize) -> Position {
         place(at, n)
+    }
+}
+
+/// A control object that is in force from now on, or no longer. (Buses are only listened on.)
+fn put(book: &mut RuleBook, tenant: &str, kind: ObjectKind, name: &str, document: Option<&Bytes>) {
+    match (kind, document) {
+        (ObjectKind::Rule, Some(document)) => {
+            book.put(tenant, name, &serde_json::from_slice(document).unwrap_or_default());
+        }
+        (ObjectKind::Rule, None) => book.remove(tenant, name),
+        (ObjectKind::Plugin, Some(_)) => book.put_plugin(tenant, name),
+        _ => {}
     }
 }

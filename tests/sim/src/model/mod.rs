@@ -10,16 +10,20 @@
 //! 4. handlers run when they may: after their time, once at a time, in log order where that is promised, never when all is
 //!    settled (`runs`);
 //! 5. control objects change where the client was told, and only if they were what it took them to be (`objects`);
-//! 6. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
-//! 7. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
+//! 6. tenants that are made take the turns that they may; of one that is gone nothing is left, what it had is nobody's, and only it was
+//!    touched; while one rests nothing of it begins (`tenants`);
+//! 7. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
+//! 8. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
 
 mod answers;
+mod book;
 mod delivery;
 mod log;
 mod objects;
 mod runs;
 mod settles;
 mod tables;
+mod tenants;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -62,6 +66,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     answers::check(seen, world, &log, &mut wrong);
     objects::check(seen, &log, &mut wrong);
     runs::check(seen, world, &log, &mut wrong);
+    tenants::check(seen, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
@@ -93,6 +98,9 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         carried: of(|record| matches!(record, Record::Carry { .. } | Record::Rules { .. })),
         frames: seen.frames.len() as u64,
         changes: of(|record| matches!(record, Record::Change { .. })),
+        erased: of(|record| matches!(record, Record::Erase { .. })),
+        deleted: tenants::deleted(seen).len() as u64,
+        resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
     }
 }
 

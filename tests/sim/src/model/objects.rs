@@ -15,31 +15,41 @@ use crate::{
 /// What an object became, and where.
 type Turns = BTreeMap<Position, Option<Bytes>>;
 
-/// Objects by tenant and name, through all their changes.
+/// Tenant, kind and name.
+type Named<'a> = (&'a str, ObjectKind, &'a str);
+
+/// Objects by tenant, kind and name, through all their changes.
 #[derive(Default)]
-pub(super) struct Objects(BTreeMap<(String, String), Turns>);
+pub(super) struct Objects(BTreeMap<(String, ObjectKind, String), Turns>);
 
 impl Objects {
     pub(super) fn change(
         &mut self,
-        tenant: &str,
-        name: &str,
+        (tenant, kind, name): Named<'_>,
         at: Position,
         document: Option<&Bytes>,
         wrong: &mut Wrong,
     ) {
-        let turns = self.0.entry((tenant.to_owned(), name.to_owned())).or_default();
+        let turns = self.0.entry((tenant.to_owned(), kind, name.to_owned())).or_default();
         let was = turns.last_key_value().and_then(|(_, document)| document.clone());
         wrong.unless(was.as_ref() != document, || format!("the change of {tenant} {name} at {at} changes nothing"));
         turns.insert(at, document.cloned());
     }
 
     /// Those that are there, with their documents.
-    pub(super) fn now(&self) -> impl Iterator<Item = (&str, &str, Position, &Bytes)> {
-        self.0.iter().filter_map(|((tenant, name), turns)| {
+    pub(super) fn now(&self) -> impl Iterator<Item = (&str, ObjectKind, &str, Position, &Bytes)> {
+        self.0.iter().filter_map(|((tenant, kind, name), turns)| {
             let (at, document) = turns.last_key_value()?;
-            Some((tenant.as_str(), name.as_str(), *at, document.as_ref()?))
+            Some((tenant.as_str(), *kind, name.as_str(), *at, document.as_ref()?))
         })
+    }
+
+    /// A row went with its tenant. False when there was none.
+    pub(super) fn erase(&mut self, (tenant, kind, name): Named<'_>, at: Position) -> bool {
+        let Some(turns) = self.0.get_mut(&(tenant.to_owned(), kind, name.to_owned())) else { return false };
+        let was = turns.last_key_value().is_some_and(|(_, document)| document.is_some());
+        turns.insert(at, None);
+        was
     }
 }
 
@@ -47,7 +57,7 @@ impl Objects {
 pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
     for told in &seen.changed {
         let empty = Turns::new();
-        let turns = log.objects.0.get(&(told.tenant.clone(), told.name.clone())).unwrap_or(&empty);
+        let turns = log.objects.0.get(&(told.tenant.clone(), told.kind, told.name.clone())).unwrap_or(&empty);
         wrong.unless(is_true(told, turns), || format!("{told:?} was answered, and its turns were {turns:?}"));
     }
 }
@@ -78,14 +88,14 @@ pub(super) fn in_the_end(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
     let mut found = BTreeMap::new();
     for (key, row) in dump.get(&Table::Objects).into_iter().flatten() {
         let row = ValueRow::from_bytes(&Bytes::copy_from_slice(row));
-        if let (Some((tenant, ObjectKind::Rule, name)), Ok(row)) = (keys::object_parts(key), row) {
-            found.insert((tenant.to_string(), name.to_owned()), (row.version, row.value));
+        if let (Some((tenant, kind, name)), Ok(row)) = (keys::object_parts(key), row) {
+            found.insert((tenant.to_string(), kind, name.to_owned()), (row.version, row.value));
         }
     }
     let now = log
         .objects
         .now()
-        .map(|(tenant, name, at, document)| ((tenant.to_owned(), name.to_owned()), (at, document.clone())));
+        .map(|(tenant, kind, name, at, document)| ((tenant.to_owned(), kind, name.to_owned()), (at, document.clone())));
     let now: BTreeMap<_, _> = now.collect();
     wrong.unless(found == now, || format!("the control objects are {found:?} and should be {now:?}"));
 }

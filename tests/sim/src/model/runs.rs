@@ -83,7 +83,7 @@ fn in_its_time(run: &Run, delivery: &Delivery<'_>, seen: &Seen, log: &Log<'_>, w
     if delivery.arose.k <= life.last_k {
         let may_run = match delivery.standing_at(life.last_k) {
             Standing::Waits { attempts, .. } => run.attempt > attempts || redriven_within(delivery, run.life, seen),
-            Standing::Acked => false,
+            Standing::Acked | Standing::Erased => false,
             Standing::Dead => redriven_within(delivery, run.life, seen),
         };
         wrong.unless(may_run, || format!("{} ran, though the log had settled it before", what()));
@@ -103,7 +103,8 @@ fn in_its_time(run: &Run, delivery: &Delivery<'_>, seen: &Seen, log: &Log<'_>, w
         return wrong.say(format!("{} ran, and no attempt before it was settled", what()));
     };
     wrong.unless(run.frame_ms >= *earliest, || format!("{} ran at {} and was due at {earliest}", what(), run.frame_ms));
-    let latest = due.iter().max().copied().unwrap_or(0).max(life.began_ms);
+    let woken_ms = log.tenants.woken_ms(delivery.tenant, run.frame_ms);
+    let latest = due.iter().max().copied().unwrap_or(0).max(life.began_ms).max(woken_ms);
     wrong.unless(run.frame_ms <= latest + LATE_MS_MAX + log.jumps_ms(), || {
         format!("{} ran at {} and could have at {latest}", what(), run.frame_ms)
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest};
+use wharf_delivery::{Attempt, DeliveryId, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest};
 use wharf_dispatch::Item;
 use wharf_event::{Code, Position};
 use wharf_runtime::Transformed;
@@ -12,7 +12,7 @@ use super::{
     Wrong,
     delivery::{Moment, Standing, Turn},
     life_of,
-    log::{Key, Log},
+    log::{Key, Log, Stats},
     usage,
 };
 use crate::{
@@ -24,6 +24,9 @@ use crate::{
 
 /// Runs without a conflict that an attempt makes at most, before it counts as failed.
 const CONFLICTS_MAX: usize = 30;
+
+/// The largest step of the wall clock that frame time follows at once, in milliseconds.
+const SMALL_STEP_MS_MAX: u64 = 300_000;
 
 pub(super) fn take<'a>(
     log: &mut Log<'a>,
@@ -37,6 +40,7 @@ pub(super) fn take<'a>(
         return;
     };
     let (at, time_ms) = (item.position, item.time_ms);
+    log.tenants.settles(tenant.as_str(), at);
     let Some(delivery) = log.deliveries.get(id) else {
         return wrong.say(format!("the settle at {at} is of {id}, which never arose"));
     };
@@ -54,7 +58,8 @@ pub(super) fn take<'a>(
     let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
     let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
     let panics = panics(seen, life, tenant.as_str(), target.plugin.as_str());
-    let settled = Settled { item, since_ms, world, panics };
+    let joined_ms_max = joined_ms_max(item, seen, world);
+    let settled = Settled { item, since_ms, world, panics, joined_ms_max };
     match attempt.release {
         Some(release) => {
             wrong.unless(release == rules::release(target.plugin.as_str()), || {
@@ -72,7 +77,7 @@ pub(super) fn take<'a>(
             format!("the settle of {id} at {at} tells of no run, and there was one to tell of: {outcome:?}")
         }),
     }
-    usage::take(log, item, (&of_life, since_ms), world, wrong);
+    usage::take(log, item, (&of_life, since_ms, joined_ms_max), world, wrong);
     let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
     let turn = match outcome {
         Outcome::Ack | Outcome::Filtered { .. } => Turn::Acked(number),
@@ -88,11 +93,7 @@ pub(super) fn take<'a>(
         wrong.unless(queue.as_str() == expected || queue.as_str() == gone, || format!("{id} went to {queue} at {at}"));
         log.dead(tenant.as_str(), queue.to_string(), *id);
     }
-    let stats = log.stats.entry(tenant.to_string()).or_default();
-    stats.attempts += u64::from(attempt.release.is_some());
-    stats.retries += u64::from(matches!(outcome, Outcome::Retry { .. }));
-    stats.dead_letters += u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
-    stats.published += published.len() as u64;
+    count(log.stats.entry(tenant.to_string()).or_default(), attempt, outcome, published.len());
     for (n, one) in (1..).zip(published) {
         let event_at = Log::event_place(at, n);
         log.arise((tenant.as_str(), bus.as_str()), &one.event, &one.targets, event_at, at, time_ms, wrong);
@@ -103,6 +104,23 @@ pub(super) fn take<'a>(
         let key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
         log.write(key, at, write.value.clone());
     }
+}
+
+fn count(stats: &mut Stats, attempt: &Attempt, outcome: &Outcome, published: usize) {
+    stats.attempts += u64::from(attempt.release.is_some());
+    stats.retries += u64::from(matches!(outcome, Outcome::Retry { .. }));
+    stats.dead_letters += u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
+    stats.published += published as u64;
+}
+
+/// Until when others join the frame of a record. It has the time of its first request; others come while the frame before is being
+/// synced, and the wall clock may make a step then that frame time follows at once. The next frame is younger than all of them.
+fn joined_ms_max(item: &Item, seen: &Seen, world: &World) -> u64 {
+    let steps = world.plan.steps.iter().filter_map(|step| u64::try_from(step.by_ms).ok());
+    let steps_ms: u64 = steps.filter(|by_ms| *by_ms <= SMALL_STEP_MS_MAX).sum();
+    let next = seen.frames.range(item.position.k + 1..).find_map(|(_, items)| items.first());
+    let synced_ms = item.time_ms + world.plan.delay_ms_max;
+    next.map_or(u64::MAX, |next| next.time_ms).min(synced_ms + steps_ms).max(synced_ms)
 }
 
 /// How often a plugin's handler panicked in a life.
@@ -118,6 +136,8 @@ struct Settled<'a> {
     world: &'a World,
     /// How often its plugin panicked in that life.
     panics: usize,
+    /// Frame time when it was asked for, at the latest.
+    joined_ms_max: u64,
 }
 
 impl Settled<'_> {
@@ -179,10 +199,9 @@ impl Settled<'_> {
 
     /// No handler came to a verdict: it panicked or had too often, its target was gone, or others were always faster.
     fn without_a_run(&self, log: &Log<'_>, runs: &[&Run]) -> bool {
-        let Record::Settle { tenant, target, outcome, published, writes, .. } = &self.item.record else { return false };
+        let Record::Settle { target, outcome, published, writes, .. } = &self.item.record else { return false };
         let gone = matches!(outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
-        let was_gone =
-            log.books.iter().any(|book| !book.has(tenant.as_str(), target.rule.as_str(), target.plugin.as_str()));
+        let was_gone = self.was_gone(log);
         let panicked = runs.iter().any(|run| matches!(run.ran, Ran::Panicked));
         let effects = !published.is_empty() || !writes.is_empty() || *outcome == Outcome::Ack;
         let spent = runs.len() > CONFLICTS_MAX;
@@ -261,11 +280,17 @@ impl Settled<'_> {
         Err(wrong)
     }
 
+    /// Whether its target was gone at some time since it arose.
+    fn was_gone(&self, log: &Log<'_>) -> bool {
+        let Record::Settle { tenant, target, delivery, .. } = &self.item.record else { return false };
+        let arose = log.deliveries.get(delivery).map(|delivery| delivery.arose).unwrap_or(Position::ZERO);
+        log.was_gone_since(arose, tenant.as_str(), target.rule.as_str(), target.plugin.as_str())
+    }
+
     /// The target's policy, and where it was gone meanwhile the default one.
     fn policies(&self, log: &Log<'_>) -> Vec<Policy> {
-        let Record::Settle { tenant, target, .. } = &self.item.record else { return Vec::new() };
-        let gone =
-            log.books.iter().any(|book| !book.has(tenant.as_str(), target.rule.as_str(), target.plugin.as_str()));
+        let Record::Settle { target, .. } = &self.item.record else { return Vec::new() };
+        let gone = self.was_gone(log);
         let default =
             Policy { first_ms: 1_000, max_ms: 300_000, attempts: 185, age_ms: 24 * 3_600_000, concurrency: 0 };
         let own = rules::policy(self.world.seed, target.plugin.as_str());
@@ -282,9 +307,7 @@ impl Settled<'_> {
         let doublings = (attempt.number - 1).min(40);
         let pause_ms_max = (policy.first_ms << doublings).min(policy.max_ms);
         let (least_ms, most_ms) = failure.retry_after_ms.map_or((0, pause_ms_max), |ms| (ms, ms));
-        // A frame has the time of its first request; others join it while the frame before is being synced.
-        let joined_ms_max = self.item.time_ms + self.world.plan.delay_ms_max;
-        let (from_ms, to_ms) = (began_ms + least_ms, joined_ms_max + most_ms);
+        let (from_ms, to_ms) = (began_ms + least_ms, self.joined_ms_max + most_ms);
         let spent = attempt.number >= policy.attempts;
         let may_be_old = to_ms.saturating_sub(self.since_ms) > policy.age_ms;
         let follows = match outcome {

@@ -28,7 +28,7 @@ struct Due<'a> {
     outcome: &'a Outcome,
     /// The runs of that attempt in its life.
     runs: &'a [&'a Run],
-    /// Since when the delivery is owed, the time of the settle's frame, and how much later a run that it tells of may have begun:
+    /// Since when the delivery is owed, the time of the settle's frame, and until when a run that it tells of may have begun:
     /// requests join a frame while the one before is being synced.
     times_ms: (u64, u64, u64),
     /// The delivery was redriven, so that there may be runs of other attempts of that number.
@@ -38,14 +38,20 @@ struct Due<'a> {
 }
 
 /// Judges what a settle is charged with, of whose attempt these are the runs in its life, and adds it to the sums.
-pub(super) fn take(log: &mut Log<'_>, item: &Item, (runs, since_ms): (&[&Run], u64), world: &World, wrong: &mut Wrong) {
+pub(super) fn take(
+    log: &mut Log<'_>,
+    item: &Item,
+    (runs, since_ms, joined_ms_max): (&[&Run], u64, u64),
+    world: &World,
+    wrong: &mut Wrong,
+) {
     let Record::Settle { tenant, delivery: id, target, attempt, outcome, .. } = &item.record else { return };
     let (sieves, passes) = log.sieving(tenant.as_str(), target.rule.as_str());
     let due = log.deliveries.get(id).map(|delivery| Due {
         attempt,
         outcome,
         runs,
-        times_ms: (since_ms, item.time_ms, world.plan.delay_ms_max),
+        times_ms: (since_ms, item.time_ms, joined_ms_max),
         redriven: log.redriven.contains(id),
         sieved: (delivery.event, sieves, passes),
     });
@@ -74,8 +80,8 @@ impl Due<'_> {
         let told = self.attempt.used().map(numbers).unwrap_or_default();
         // What a run that panicked used is lost with it.
         let ended = |run: &&&Run| matches!(run.ran, Ran::Ended { .. } | Ran::Contended);
-        let (since_ms, at_ms, late_ms) = self.times_ms;
-        let own = |run: &&&Run| (since_ms..=at_ms + late_ms).contains(&run.frame_ms);
+        let (since_ms, at_ms, joined_ms_max) = self.times_ms;
+        let own = |run: &&&Run| (since_ms..=joined_ms_max).contains(&run.frame_ms);
         let surely = |run: &&&Run| !self.redriven || (run.frame_ms > since_ms && run.frame_ms < at_ms);
         let (sure, maybe): (Vec<&&Run>, Vec<_>) = self.runs.iter().filter(ended).filter(own).partition(surely);
         let base = sure.iter().fold([0; 5], |sum, run| plus(sum, numbers(&run.used)));
@@ -86,7 +92,15 @@ impl Due<'_> {
         if sieves && !gone {
             possible.push(plus(base, sieve));
         }
-        if passes || !sieves || gone {
+        // One whose release is not run any more may not have come to its transform.
+        let quarantined = match self.outcome {
+            Outcome::Retry { code, .. } => *code == Code::ReleaseQuarantined,
+            Outcome::DeadLetter { code, reason, .. } => {
+                *code == Code::ReleaseQuarantined || reason.contains(Code::ReleaseQuarantined.as_str())
+            }
+            Outcome::Ack | Outcome::Filtered { .. } => false,
+        };
+        if passes || !sieves || gone || quarantined {
             possible.push(base);
         }
         for run in maybe {
@@ -104,6 +118,17 @@ impl Charged {
         let (attempts, sums) = self.0.entry((tenant.to_owned(), hour, plugin.to_owned())).or_default();
         *attempts += 1;
         *sums = plus(*sums, numbers(used));
+    }
+
+    /// A sum goes with its tenant. False when there was none.
+    pub(super) fn erase(&mut self, tenant: &str, key: &[u8]) -> bool {
+        let Some((hour, plugin)) = keys::usage_parts(key) else { return false };
+        self.0.remove(&(tenant.to_owned(), hour, plugin.to_string())).is_some()
+    }
+
+    /// Whether there is any of a tenant.
+    pub(super) fn has(&self, tenant: &str) -> bool {
+        self.0.keys().any(|(of, ..)| of == tenant)
     }
 
     /// The sums of the state are these.

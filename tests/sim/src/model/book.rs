@@ -1,0 +1,92 @@
+//! Rule sets as the log tells of them: what rules listen for, and whom they call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use wharf_event::Position;
+
+/// What a rule listens for: its bus, types, and plugins.
+type Listens = (String, Vec<String>, Vec<String>);
+
+/// A rule set: by tenant and rule, what it listens for; and the plugins that there are.
+#[derive(Clone, Default)]
+pub(super) struct RuleBook {
+    /// The record that it came into force with.
+    pub(super) at: Position,
+    rules: BTreeMap<String, BTreeMap<String, Listens>>,
+    plugins: BTreeMap<String, BTreeSet<String>>,
+    /// Rules whose events are transformed.
+    sieved: BTreeSet<(String, String)>,
+}
+
+impl RuleBook {
+    pub(super) fn read(document: &[u8]) -> Self {
+        let document: Value = serde_json::from_slice(document).unwrap_or_default();
+        let mut book = Self::default();
+        for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
+            let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
+            book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
+            for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
+                book.put(tenant, rule, of);
+            }
+        }
+        book
+    }
+
+    /// A rule, by its document. One that is off listens for nothing.
+    pub(super) fn put(&mut self, tenant: &str, rule: &str, of: &Value) {
+        let texts = |value: Option<&Value>| -> Vec<String> {
+            value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
+        if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
+            self.sieved.insert((tenant.to_owned(), rule.to_owned()));
+        }
+        let is_off = of.get("enabled").and_then(Value::as_bool) == Some(false);
+        let types = if is_off { Vec::new() } else { texts(of.pointer("/pattern/type")) };
+        self.rules.entry(tenant.to_owned()).or_default().insert(rule.to_owned(), (bus, types, plugins));
+    }
+
+    pub(super) fn remove(&mut self, tenant: &str, rule: &str) {
+        self.rules.entry(tenant.to_owned()).or_default().remove(rule);
+    }
+
+    /// A plugin that is a control object. Those that clients make handle events.
+    pub(super) fn put_plugin(&mut self, tenant: &str, plugin: &str) {
+        self.plugins.entry(tenant.to_owned()).or_default().insert(plugin.to_owned());
+    }
+
+    /// A tenant is closed: nothing of it is in force any more.
+    pub(super) fn close(&mut self, tenant: &str) {
+        self.rules.remove(tenant);
+        self.plugins.remove(tenant);
+    }
+
+    /// Whether a plugin is not there, though its tenant is.
+    pub(super) fn lacks(&self, tenant: &str, plugin: &str) -> bool {
+        self.plugins.get(tenant).is_some_and(|plugins| !plugins.contains(plugin))
+    }
+
+    /// Rule and plugin of everyone whom an event is owed to, in order.
+    pub(super) fn targets(&self, tenant: &str, bus: &str, kind: &str) -> Vec<(&str, &str)> {
+        let rules = self.rules.get(tenant).into_iter().flatten();
+        let matching = rules.filter(|(_, (on, types, _))| on == bus && types.iter().any(|listed| listed == kind));
+        matching
+            .flat_map(|(rule, (_, _, plugins))| plugins.iter().map(|plugin| (rule.as_str(), plugin.as_str())))
+            .collect()
+    }
+
+    /// Whether the events of a rule are transformed.
+    pub(super) fn sieves(&self, tenant: &str, rule: &str) -> bool {
+        self.sieved.contains(&(tenant.to_owned(), rule.to_owned()))
+    }
+
+    /// Whether rule and plugin are there.
+    pub(super) fn has(&self, tenant: &str, rule: &str, plugin: &str) -> bool {
+        let listed = self.rules.get(tenant).and_then(|rules| rules.get(rule));
+        listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|of| of == plugin))
+            && self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin))
+    }
+}
