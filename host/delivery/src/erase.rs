@@ -69,6 +69,10 @@ pub(crate) fn decide<T: Tables>(
     let rows_max = rows_max.clamp(2, ERASED_ROWS_MAX);
     let mut page = Page { rows_max, rows: Vec::new(), bytes: 0, deliveries: 0 };
     for table in OF_TENANTS {
+        #[cfg(feature = "mutations")]
+        if crate::mutation::passes_over(table) {
+            continue;
+        }
         page.fill(table, &tenant, &own, tables)?;
     }
     let left = !page.rows.is_empty();

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{DeliveryId, ValueWrite};
+use crate::{DeliveryId, Table, ValueWrite};
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Bug {
     Lease = 2,
     /// A settle loses one of its writes.
     Settle = 3,
+    /// Of a tenant that is deleted its values stay.
+    Erase = 4,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
@@ -36,6 +38,11 @@ pub fn has(bug: Bug) -> bool {
 #[must_use]
 pub fn leases_twice(id: DeliveryId) -> bool {
     has(Bug::Lease) && id.event.k.is_multiple_of(50)
+}
+
+/// Whether a table of a tenant that is deleted is passed over.
+pub(crate) fn passes_over(table: Table) -> bool {
+    has(Bug::Erase) && table == Table::Values
 }
 
 /// Loses the last of three writes or more.

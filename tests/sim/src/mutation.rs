@@ -18,11 +18,13 @@ pub enum Mutation {
     Lease,
     /// A settle loses one of its writes.
     Settle,
+    /// Of a tenant that is deleted its values stay.
+    Erase,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle];
+    pub const ALL: [Self; 6] = [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase];
 
     /// Its name on the command line.
     #[must_use]
@@ -33,6 +35,7 @@ impl Mutation {
             Self::Order => "order",
             Self::Lease => "lease",
             Self::Settle => "settle",
+            Self::Erase => "erase",
         }
     }
 
@@ -47,8 +50,10 @@ impl Mutation {
             Self::Lease => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Lease),
             #[cfg(feature = "mutations")]
             Self::Settle => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Settle),
+            #[cfg(feature = "mutations")]
+            Self::Erase => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Erase),
             #[cfg(not(feature = "mutations"))]
-            Self::Order | Self::Lease | Self::Settle => false,
+            Self::Order | Self::Lease | Self::Settle | Self::Erase => false,
         }
     }
 }
