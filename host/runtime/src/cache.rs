@@ -28,6 +28,8 @@ use crate::{limits::CACHE_BYTES_MAX, settings::WASMTIME_VERSION};
 pub(crate) const MAGIC: &[u8; 8] = b"WHARFAO2";
 /// The name of the secret's file.
 pub(crate) const SECRET: &str = "secret";
+/// How the names of files end that are not whole yet.
+const NEW: &str = ".new";
 /// How the names of artifacts end.
 pub(crate) const SUFFIX: &str = ".cwasm";
 const MAC_LEN: usize = blake3::OUT_LEN;
@@ -64,11 +66,17 @@ pub struct CacheCounts {
 }
 
 impl ArtifactCache {
-    /// The cache in `folder`, whose secret is made when it is not there.
+    /// The cache in `folder`, whose secret is made when it is not there. What a host that was killed had begun to write is removed.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn open(folder: Dir) -> Result<Self, CacheError> {
+        for entry in folder.entries()? {
+            let name = entry?.file_name();
+            if name.to_str().is_some_and(|name| name.ends_with(NEW)) {
+                folder.remove_file(name)?;
+            }
+        }
         let secret = match folder.read(SECRET).ok().and_then(|bytes| bytes.try_into().ok()) {
             Some(secret) => secret,
             None => {
@@ -223,7 +231,7 @@ fn evict(folder: &Dir, newest: &str, bytes_max: u64) -> io::Result<()> {
 
 /// Writes a file that is there as a whole or not at all, readable by its owner only and writable by nobody.
 fn write_whole(folder: &Dir, name: &str, parts: &[&[u8]]) -> io::Result<()> {
-    let temporary = format!("{name}.{:016x}.new", rand::random::<u64>());
+    let temporary = format!("{name}.{:016x}{NEW}", rand::random::<u64>());
     let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o400))?;
     let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
     written.and_then(|()| folder.rename(&temporary, folder, name)).inspect_err(|_| {
@@ -276,7 +284,9 @@ mod tests {
             assert_eq!(cache.verified(&flipped), None, "byte {n}");
             assert_eq!(cache.verified(&file[..n]), None, "cut at {n}");
         }
+        std::fs::write(folder.join("a.cwasm.0.new"), b"begun").unwrap();
         let again = ArtifactCache::open(open()).unwrap();
+        assert!(!folder.join("a.cwasm.0.new").exists(), "what was begun is gone");
         assert_eq!(again.verified(&file), Some(b"code".as_slice()), "the secret stays");
         std::fs::remove_dir_all(&folder).unwrap();
     }

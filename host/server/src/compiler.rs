@@ -1,7 +1,7 @@
 //! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network, and steps back behind all
 //! else that the machine does.
 //!
-//! Invariants: one at a time; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
+//! Invariants: one at a time, which ends with its host; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
 //! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
 //! where the kernel does not let its children be cut off from the network: at the first of them, or [`Compiler::look`] starts one
 //! that compiles nothing.
@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use rustix::{
-    process::{Resource, Rlimit, nice, setrlimit},
+    process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit},
     thread::{UnshareFlags, unshare_unsafe},
 };
 use wharf_runtime::{Compile, ComponentError, limits::COMPONENT_BYTES_MAX};
@@ -194,6 +194,8 @@ impl Watched {
 /// # Errors
 /// When the component is unfit, or a pipe is closed.
 pub fn run() -> Result<()> {
+    // The thread that waits for it is there as long as the host is.
+    set_parent_process_death_signal(Some(Signal::KILL)).context("it cannot be tied to its host")?;
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
     // Events are to be handled meanwhile; where nobody wants the processor it takes no longer.
     let _ = nice(NICENESS);
