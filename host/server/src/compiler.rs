@@ -1,8 +1,8 @@
 //! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network, and steps back behind all
 //! else that the machine does.
 //!
-//! Invariants: one at a time, which ends with its host; whatever a component does to the compiler ends that child and nothing else, and becomes a problem
-//! of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
+//! Invariants: one at a time, which ends with its host; whatever a component does to the compiler ends that child and nothing else, and
+//! becomes a problem of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
 //! where the kernel does not let its children be cut off from the network: at the first of them, or [`Compiler::look`] starts one
 //! that compiles nothing.
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -184,6 +185,19 @@ impl Host {
         (response.status().as_u16(), tag.unwrap_or_default(), body)
     }
 
+    /// Puts bytes at a path: status and body.
+    pub fn put_bytes(&self, path: &str, content_type: &str, bytes: &[u8]) -> (u16, Value) {
+        let request = Self::agent().put(format!("{}{path}", self.url)).content_type(content_type);
+        let mut response = request.send(bytes).unwrap();
+        let body = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Deletes what is at a path: the status.
+    pub fn delete(&self, path: &str) -> u16 {
+        Self::agent().delete(format!("{}{path}", self.url)).call().unwrap().status().as_u16()
+    }
+
     /// The status, `Retry-After` and body of the answer to an event.
     pub fn refusal(&self, path: &str, event: String) -> (u16, Option<String>, Value) {
         let request = Self::agent().post(format!("{}{path}", self.url)).content_type("application/cloudevents+json");
@@ -273,6 +287,16 @@ impl Host {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// The processes that it started and that have not ended.
+    pub fn children(&self) -> Vec<u32> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        // A thread may end while it is looked at.
+        let of =
+            |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let all: Vec<String> = threads.map_while(Result::ok).map(of).collect();
+        all.iter().flat_map(|ids| ids.split_whitespace()).map(|id| id.parse().unwrap()).collect()
+    }
+
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -313,6 +337,11 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The SHA-256 of some bytes, in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sends an event to the host at `url`, from any thread: the status, absent when there was no answer.

@@ -11,6 +11,7 @@
 
 mod artifacts;
 mod attempts;
+mod bad_uploads;
 mod clocks;
 mod conflicts;
 mod contract;
@@ -22,6 +23,7 @@ mod full_disk;
 mod grants;
 mod host;
 mod inputs;
+mod killed;
 mod loading;
 mod looking;
 mod metrics;

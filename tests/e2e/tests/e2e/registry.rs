@@ -15,7 +15,7 @@ fn run(host: &Host, words: &[&str]) -> (i32, Value) {
 }
 
 /// The probe, with a few bytes more that say nothing: another release that does the same.
-fn variant(site: &Site, number: u8) -> String {
+pub fn variant(site: &Site, number: u8) -> String {
     let mut wasm = std::fs::read(guest("probe")).unwrap();
     // A custom section: its length, the length of its name, its name, its content.
     wasm.extend_from_slice(&[0, 4, 2, b'v', b'n', number]);
@@ -31,7 +31,7 @@ fn upload(host: &Host, file: &str) -> String {
 }
 
 /// A host with the plugin `made`, granted what the probe needs, and a rule for it.
-fn made(site: &Site) -> (Host, [String; 2]) {
+pub fn made(site: &Site) -> (Host, [String; 2]) {
     let host = site.start("serve");
     site.write("settings.json", r#"{"grants": {"kv": ["made"], "publish": ["probe.*"]}}"#);
     let settings = site.folder.path().join("settings.json").display().to_string();
@@ -44,7 +44,7 @@ fn made(site: &Site) -> (Host, [String; 2]) {
 }
 
 /// The release that handled an event of which all deliveries ended.
-fn handled_by(host: &Host, id: &str, kind: &str) -> String {
+pub fn handled_by(host: &Host, id: &str, kind: &str) -> String {
     let position = host.send(id, kind)["position"].as_str().unwrap().to_owned();
     host.settled("acme");
     let (_, detail) = host.get(&format!("/v1/tenants/acme/events/{position}"));
