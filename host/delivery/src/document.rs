@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, TenantName};
 
 use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, limits::WEIGHT};
 
@@ -237,6 +237,9 @@ impl FromStr for PatternText {
 pub struct TargetDocument {
     /// The plugin.
     pub plugin: PluginName,
+    /// The channel of it; its traffic as `promote` divides it without one. (Not written then, as before there were any.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
     /// How often it is tried.
     pub retry: RetryPolicy,
     /// Where deliveries go that are given up.

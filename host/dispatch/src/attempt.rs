@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
-use wharf_event::{Code, Event, Position, TenantName};
+use wharf_event::{ChannelName, Code, Event, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -129,13 +129,13 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         },
     };
     let rules = Arc::clone(&attempts.rules.borrow());
-    let Some((plugin, _)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
+    let Some((plugin, target)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
         let TargetRef { rule, plugin } = &waiting.row.target;
         let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
         return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
     };
     // Within one attempt it is the same release, however often a conflict makes it run again.
-    let picked = picked(attempts, waiting, &plugin)?;
+    let picked = picked(attempts, waiting, (&plugin, target.channel.as_ref()))?;
     let Picked { handler, trial, .. } = &picked;
     let ended = handle(attempts, waiting, slot, (&rules, &plugin, &picked), received, spent).await;
     let ended = match ended {
@@ -156,11 +156,15 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
 }
 
 /// The release of an attempt: the stable one where that on trial is quarantined.
-fn picked(attempts: &Attempts, waiting: &Waiting, plugin: &Plugin) -> Result<Picked, Stuck> {
+fn picked(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    (plugin, channel): (&Plugin, Option<&ChannelName>),
+) -> Result<Picked, Stuck> {
     let mut refusal = None;
     // Further attempts are the stable release's.
     for is_first in [waiting.row.attempts == 0, false] {
-        let Some(picked) = plugin.pick(&waiting.id.to_key(), is_first) else {
+        let Some(picked) = plugin.pick(channel, &waiting.id.to_key(), is_first) else {
             return Err(Stuck::Failed(failure(
                 Code::Internal,
                 "its release is not ready; that is a defect".to_owned(),

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument};
-use wharf_event::{BusName, Code, Digest, PluginName, RuleName, TenantName};
+use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, RuleName, TenantName};
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
@@ -113,6 +113,9 @@ pub enum RuleError {
     /// A target names a plugin that there is not.
     #[error("there is no plugin `{0}` that handles events")]
     Plugin(PluginName),
+    /// A target names a channel that its plugin does not have.
+    #[error("the plugin `{0}` has no channel `{1}`")]
+    Channel(PluginName, ChannelName),
     /// It has no target, or one of them twice.
     #[error("a rule has at least one target, and each plugin once")]
     Targets,
@@ -159,9 +162,12 @@ impl RuleError {
             Self::OfFile => Code::RuleOfFile,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany => Code::RulesTooMany,
-            Self::Document(_) | Self::Bus(_) | Self::Plugin(_) | Self::Targets | Self::Transform(_) => {
-                Code::RuleInvalid
-            }
+            Self::Document(_)
+            | Self::Bus(_)
+            | Self::Plugin(_)
+            | Self::Channel(..)
+            | Self::Targets
+            | Self::Transform(_) => Code::RuleInvalid,
         }
     }
 }
@@ -319,8 +325,10 @@ impl Tenant {
             return Err(RuleError::Transform(none.clone()));
         }
         for (n, target) in targets.iter().enumerate() {
-            if !self.plugins.contains_key(&target.plugin) {
-                return Err(RuleError::Plugin(target.plugin.clone()));
+            let plugin = self.plugins.get(&target.plugin);
+            let plugin = plugin.ok_or_else(|| RuleError::Plugin(target.plugin.clone()))?;
+            if let Some(none) = target.channel.as_ref().filter(|channel| !plugin.has_channel(channel)) {
+                return Err(RuleError::Channel(target.plugin.clone(), none.clone()));
             }
             if targets.iter().take(n).any(|other| other.plugin == target.plugin) {
                 return Err(RuleError::Targets);

@@ -9,7 +9,7 @@ use std::{
 
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{LimitsDocument, PluginDocument};
-use wharf_event::{Digest, Grants, PluginName};
+use wharf_event::{ChannelName, Digest, Grants, PluginName};
 
 use crate::{handler::Handler, registering::PluginError, rules::Origin, transform::Transform};
 
@@ -112,10 +112,23 @@ impl Plugin {
         })
     }
 
-    /// The release of an attempt: `key` names the delivery, or what is always to be handled by one release.
-    pub(crate) fn pick(&self, key: &[u8], is_first: bool) -> Option<Picked> {
+    /// Whether it has a channel.
+    pub(crate) fn has_channel(&self, channel: &ChannelName) -> bool {
+        match &self.serving {
+            Serving::One(..) => channel.as_str() == "stable",
+            Serving::Channels { channels, .. } => channels.named(channel).is_ok(),
+        }
+    }
+
+    /// The release of an attempt: `key` names the delivery, or what is always to be handled by one release. What is for a channel says nothing of a
+    /// release on trial.
+    pub(crate) fn pick(&self, channel: Option<&ChannelName>, key: &[u8], is_first: bool) -> Option<Picked> {
         match &self.serving {
             Serving::One(handler, grants) => {
+                Some(Picked { handler: Arc::clone(handler), grants: Arc::clone(grants), trial: None })
+            }
+            Serving::Channels { channels, handlers } if let Some(channel) = channel => {
+                let (handler, grants) = handlers.get(&channels.named(channel).ok()?)?;
                 Some(Picked { handler: Arc::clone(handler), grants: Arc::clone(grants), trial: None })
             }
             Serving::Channels { channels, handlers } => {

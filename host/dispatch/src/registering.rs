@@ -73,8 +73,13 @@ impl Tenant {
             None => (None, None),
         };
         let targeted = |rule: &Rule| rule.targets.iter().any(|target| target.plugin == name);
-        if was_handler.is_some() && handler.is_none() {
-            self.unused(targeted)?;
+        match &handler {
+            Some(after) => self.unused(|rule| {
+                let mut here = rule.targets.iter().filter(|target| target.plugin == name);
+                here.any(|target| target.channel.as_ref().is_some_and(|channel| !after.has_channel(channel)))
+            })?,
+            None if was_handler.is_some() => self.unused(targeted)?,
+            None => {}
         }
         if was_transform.is_some() && transform.is_none() {
             self.unused(|rule| rule.transforms.contains(&name))?;

@@ -94,6 +94,7 @@ codes! {
     GrantNeeded "grant-needed" 409 "The release asks for more than its plugin is granted";
     GrantUnsaid "grant-unsaid" 409 "What is to be granted has to be named";
     GrantCeiling "grant-ceiling" 403 "The grant lies beyond what the operator lets the tenant grant";
+    ChannelUnknown "channel-unknown" 404 "The plugin has no such channel";
     ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
     VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";

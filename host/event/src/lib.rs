@@ -18,6 +18,7 @@ pub mod limits;
 mod media;
 mod names;
 mod percent;
+mod plugin_at;
 mod position;
 mod render;
 mod signing;
@@ -36,7 +37,9 @@ pub use http::Mode;
 pub use json::batch_from_json;
 pub use media::is_json;
 pub use names::{
-    BucketName, BusName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
+    BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName,
+    SigningKeyName, TenantName,
 };
+pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
 pub use signing::{NoPolicy, SignaturePolicy};

@@ -133,6 +133,8 @@ name_type! {
     RuleName = "rule";
     /// A plugin: a package that a tenant uploaded.
     PluginName = "plugin";
+    /// A channel of a plugin: a name for one of its releases.
+    ChannelName = "channel";
     /// A schema of payloads.
     SchemaName = "schema";
     /// A key-value bucket of a tenant.

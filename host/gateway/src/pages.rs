@@ -69,6 +69,7 @@ pages! {
     GrantNeeded "grant-needed",
     GrantUnsaid "grant-unsaid",
     GrantCeiling "grant-ceiling",
+    ChannelUnknown "channel-unknown",
     ChannelInvalid "channel-invalid",
     VersionConflict "version-conflict",
     TargetsTooMany "targets-too-many",

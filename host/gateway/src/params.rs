@@ -9,7 +9,9 @@ use axum::extract::{FromRequestParts, Query, RawPathParams};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wharf_event::{BucketName, BusName, Code, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName};
+use wharf_event::{
+    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
+};
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use crate::principal::Principal;
@@ -73,6 +75,10 @@ impl Params {
 
     pub(crate) fn plugin(&self, unknown: Code) -> Result<PluginName, Problem> {
         self.name("plugin", unknown)
+    }
+
+    pub(crate) fn channel(&self, unknown: Code) -> Result<ChannelName, Problem> {
+        self.name("channel", unknown)
     }
 
     pub(crate) fn schema(&self, unknown: Code) -> Result<SchemaName, Problem> {

@@ -102,6 +102,13 @@ pub(crate) async fn roll_back<H: Host>(
     Ok(shown(StatusCode::OK, &detail))
 }
 
+/// `DELETE /v1/tenants/{tenant}/plugins/{plugin}/channels/{channel}`
+pub(crate) async fn close<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    let (of, channel) = (named(&params)?, params.channel(Code::ChannelUnknown)?);
+    gateway.host.change_channels(of, ChannelWish::Close(channel)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases`
 pub(crate) async fn releases<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     Ok(answer::json(&gateway.host.releases(named(&params)?).await?))

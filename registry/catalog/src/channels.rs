@@ -1,20 +1,16 @@
 //! The channels of a plugin, and what may be done with them. Every change gives its entry in the history.
 
+mod own;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Digest, PluginName};
+use wharf_event::{ChannelName, Digest};
 
 use crate::{
     Action, Canary, CanaryWish, Cause, Entry, Share,
     limits::{CANARY_MS_MAX, CHANNELS_MAX, CONDITIONS_MAX, HISTORY_MAX},
 };
-
-/// The channel that a plugin's plain name stands for.
-const STABLE: &str = "stable";
-
-/// The channel of the release on trial.
-const CANARY: &str = "canary";
 
 /// Which release gets which traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +23,7 @@ pub struct Channels {
     canary: Option<Canary>,
     /// Other names for releases.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    named: BTreeMap<PluginName, Digest>,
+    named: BTreeMap<ChannelName, Digest>,
     /// What happened, the newest last.
     history: Vec<Entry>,
 }
@@ -59,6 +55,9 @@ pub enum ChannelError {
         /// What it has.
         now: Share,
     },
+    /// Nobody has the traffic yet.
+    #[error("no release has the plugin's traffic yet: promote one first")]
+    NoStable,
     /// Nothing to go back to.
     #[error("no other release had all traffic before, as far as the history goes")]
     NoBefore,
@@ -73,13 +72,13 @@ pub enum ChannelError {
     Conditions,
     /// A name that stands for something.
     #[error("`{0}` is no name for a channel of one's own")]
-    Reserved(PluginName),
+    Reserved(ChannelName),
     /// Too many channels.
     #[error("a plugin has at most {CHANNELS_MAX} channels of its own")]
     TooMany,
     /// No such channel.
     #[error("there is no channel `{0}`")]
-    Unknown(PluginName),
+    Unknown(ChannelName),
 }
 
 impl Channels {
@@ -123,44 +122,6 @@ impl Channels {
                 Pick { release: *release, canary: true }
             }
             _ => Pick { release: self.stable, canary: false },
-        }
-    }
-
-    /// The release of a channel by its name; `canary` is the stable one where none is on trial.
-    ///
-    /// # Errors
-    /// When there is no such channel.
-    pub fn named(&self, channel: &PluginName) -> Result<Digest, ChannelError> {
-        match channel.as_str() {
-            STABLE => Ok(self.stable),
-            CANARY => Ok(self.canary.as_ref().map_or(self.stable, |canary| canary.release)),
-            _ => self.named.get(channel).copied().ok_or_else(|| ChannelError::Unknown(channel.clone())),
-        }
-    }
-
-    /// Channels beside `stable` and `canary`.
-    pub fn named_channels(&self) -> impl Iterator<Item = (&PluginName, Digest)> {
-        self.named.iter().map(|(name, release)| (name, *release))
-    }
-
-    /// Lets a channel of one's own name a release, or nothing any more.
-    ///
-    /// # Errors
-    /// When the name stands for something, there is no such channel, or there are too many.
-    pub fn name(&mut self, channel: PluginName, release: Option<Digest>) -> Result<(), ChannelError> {
-        if [STABLE, CANARY].contains(&channel.as_str()) {
-            return Err(ChannelError::Reserved(channel));
-        }
-        match release {
-            None if self.named.remove(&channel).is_none() => Err(ChannelError::Unknown(channel)),
-            None => Ok(()),
-            Some(_) if self.named.len() >= CHANNELS_MAX && !self.named.contains_key(&channel) => {
-                Err(ChannelError::TooMany)
-            }
-            Some(release) => {
-                self.named.insert(channel, release);
-                Ok(())
-            }
         }
     }
 
@@ -229,31 +190,34 @@ impl Channels {
             return Ok(());
         }
         let from = self.stable;
-        let to = match to {
-            Some(to) if to == from => return Err(ChannelError::Already(to)),
-            Some(to) if !self.has_had(to) => return Err(ChannelError::NeverHad(to)),
-            Some(to) => to,
-            None => self.before().ok_or(ChannelError::NoBefore)?,
-        };
+        let to = self.back(None, from, to)?;
         self.end_canary(Some(to), at_ms, cause, "another release was rolled back to");
         self.stable = to;
         self.note(Entry::new(at_ms, Action::RolledBack { from, to }, cause, reason));
         Ok(())
     }
 
-    /// Whether a release had all traffic at some time.
-    fn has_had(&self, release: Digest) -> bool {
-        self.history.iter().any(|entry| match entry.action {
+    /// What happened to a channel since it is there; to the traffic of the plain name without one.
+    fn past(&self, channel: Option<&ChannelName>) -> impl Iterator<Item = Action> {
+        let of_it = move |entry: &&Entry| entry.channel.as_ref() == channel;
+        let closed = |entry: &Entry| of_it(&entry) && matches!(entry.action, Action::ChannelClosed { .. });
+        let since = self.history.iter().rposition(closed).map_or(0, |at| at + 1);
+        self.history.iter().skip(since).filter(of_it).map(|entry| entry.action)
+    }
+
+    /// Whether a release had all traffic of the plain name, or of a channel, at some time.
+    fn has_had(&self, channel: Option<&ChannelName>, release: Digest) -> bool {
+        self.past(channel).any(|action| match action {
             Action::Promoted { release: had } | Action::RolledBack { to: had, .. } => had == release,
             _ => false,
         })
     }
 
-    /// The last release that had all traffic before the stable one. One that was rolled back is not gone back to.
-    fn before(&self) -> Option<Digest> {
+    /// The last release that had all traffic before `now`. One that was rolled back is not gone back to.
+    fn before(&self, channel: Option<&ChannelName>, now: Digest) -> Option<Digest> {
         let mut had: Vec<Digest> = Vec::new();
-        for entry in &self.history {
-            match entry.action {
+        for action in self.past(channel) {
+            match action {
                 Action::Promoted { release } => had.push(release),
                 Action::RolledBack { to, .. } => {
                     match had.iter().rposition(|release| *release == to) {
@@ -265,7 +229,17 @@ impl Channels {
                 _ => {}
             }
         }
-        had.into_iter().rev().find(|release| *release != self.stable)
+        had.into_iter().rev().find(|release| *release != now)
+    }
+
+    /// What a channel that has `now` goes back to.
+    fn back(&self, channel: Option<&ChannelName>, now: Digest, to: Option<Digest>) -> Result<Digest, ChannelError> {
+        match to {
+            Some(to) if to == now => Err(ChannelError::Already(to)),
+            Some(to) if !self.has_had(channel, to) => Err(ChannelError::NeverHad(to)),
+            Some(to) => Ok(to),
+            None => self.before(channel, now).ok_or(ChannelError::NoBefore),
+        }
     }
 
     fn end_canary(&mut self, promoted: Option<Digest>, at_ms: u64, cause: Cause, reason: &str) {
@@ -278,7 +252,9 @@ impl Channels {
         if self.history.len() >= HISTORY_MAX {
             // Who had all traffic is gone back to; trials that came to nothing are only told of.
             let of_trial = |entry: &Entry| !matches!(entry.action, Action::Promoted { .. } | Action::RolledBack { .. });
-            self.history.remove(self.history.iter().position(of_trial).unwrap_or(0));
+            let of_own = |entry: &Entry| entry.channel.is_some();
+            let least = self.history.iter().position(of_trial).or_else(|| self.history.iter().position(of_own));
+            self.history.remove(least.unwrap_or(0));
         }
         self.history.push(entry);
     }

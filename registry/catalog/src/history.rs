@@ -2,7 +2,7 @@
 //! durable as the change itself.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::Digest;
+use wharf_event::{ChannelName, Digest};
 
 use crate::{Share, limits::REASON_CHARS_MAX};
 
@@ -34,7 +34,7 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
-    /// The release has all traffic from now on.
+    /// The release has all traffic from now on, or the channel names it.
     Promoted {
         /// Which one.
         release: Digest,
@@ -58,7 +58,12 @@ pub enum Action {
         /// Which one.
         release: Digest,
     },
-    /// A release that had all traffic before has it again.
+    /// There is no such channel any more.
+    ChannelClosed {
+        /// The release that it named.
+        release: Digest,
+    },
+    /// A release that had all traffic before has it again, or the channel names it again.
     RolledBack {
         /// The release that had it meanwhile.
         from: Digest,
@@ -76,6 +81,7 @@ impl Action {
             | Self::CanaryStarted { release, .. }
             | Self::CanaryWidened { release, .. }
             | Self::CanaryEnded { release }
+            | Self::ChannelClosed { release }
             | Self::RolledBack { to: release, .. } => release,
         }
     }
@@ -88,6 +94,7 @@ impl Action {
             Self::CanaryStarted { .. } => "canary-started",
             Self::CanaryWidened { .. } => "canary-widened",
             Self::CanaryEnded { .. } => "canary-ended",
+            Self::ChannelClosed { .. } => "channel-closed",
             Self::RolledBack { .. } => "rolled-back",
         }
     }
@@ -101,6 +108,9 @@ pub struct Entry {
     pub at_ms: u64,
     /// What was done.
     pub action: Action,
+    /// To which channel of one's own, where it was one. (Not written otherwise, as before there were any.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
     /// Whose word it was.
     pub cause: Cause,
     /// Why, in words.
@@ -109,6 +119,6 @@ pub struct Entry {
 
 impl Entry {
     pub(crate) fn new(at_ms: u64, action: Action, cause: Cause, reason: &str) -> Self {
-        Self { at_ms, action, cause, reason: reason.chars().take(REASON_CHARS_MAX).collect() }
+        Self { at_ms, action, channel: None, cause, reason: reason.chars().take(REASON_CHARS_MAX).collect() }
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream::BoxStream};
-use wharf_event::{Digest, PluginName, TenantName};
+use wharf_event::{ChannelName, Digest, PluginName, TenantName};
 
 use super::{Expected, Refusal};
 use crate::view::{PluginDetail, PluginView, Promotion, ReleaseView, RollBack};
@@ -54,6 +54,8 @@ pub enum ChannelWish {
     Promote(Promotion),
     /// Back to what was before.
     RollBack(RollBack),
+    /// A channel of the plugin's own goes.
+    Close(ChannelName),
 }
 
 /// Reads and changes a tenant's plugins, and takes their releases. A change holds for every attempt that begins after its answer.

@@ -95,6 +95,8 @@ pub enum Operation {
     AddSigningKey,
     /// Revokes one.
     RevokeSigningKey,
+    /// Takes a channel away.
+    CloseChannel,
     /// Lists the releases of a plugin.
     ListReleases,
     /// Shows one release.
@@ -176,6 +178,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ListSigningKeys => on(verb, keys::list::<H>),
         Operation::AddSigningKey => on(verb, keys::put::<H>),
         Operation::RevokeSigningKey => on(verb, keys::revoke::<H>),
+        Operation::CloseChannel => on(verb, registry::close::<H>),
         Operation::ListReleases => on(verb, registry::releases::<H>),
         Operation::ShowRelease => on(verb, registry::release::<H>),
         Operation::Upload => on(verb, registry::upload::<H>),

@@ -78,6 +78,7 @@ const OF_CHANNELS: &[Code] = &[
     Code::SignatureWrong,
     Code::SigningKeyUnknown,
     Code::SigningKeyRevoked,
+    Code::ChannelUnknown,
     Code::ChannelInvalid,
 ];
 
@@ -96,6 +97,7 @@ const OF_PROMOTION: &[Code] = &[
     Code::SignatureWrong,
     Code::SigningKeyUnknown,
     Code::SigningKeyRevoked,
+    Code::ChannelUnknown,
     Code::ChannelInvalid,
 ];
 
@@ -263,6 +265,11 @@ pub const ROUTES: &[Route] = &[
     ),
     post("/v1/tenants/{tenant}/plugins/{plugin}/promote", Operation::Promote, OF_PROMOTION),
     post("/v1/tenants/{tenant}/plugins/{plugin}/rollback", Operation::RollBack, OF_CHANNELS),
+    delete(
+        "/v1/tenants/{tenant}/plugins/{plugin}/channels/{channel}",
+        Operation::CloseChannel,
+        &[Code::TenantUnknown, Code::PluginUnknown, Code::PluginOfFile, Code::PluginInUse, Code::ChannelUnknown],
+    ),
     get(
         "/v1/tenants/{tenant}/plugins/{plugin}/grants",
         Operation::ShowGrants,

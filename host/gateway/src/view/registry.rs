@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, Digest, PluginName, Position, SigningKeyName};
+use wharf_event::{ChannelName, Code, Digest, PluginName, Position, SigningKeyName};
 
 /// A plugin, as a list has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,10 +81,13 @@ pub struct GrantsView {
 pub struct HistoryView {
     /// When, in RFC 3339.
     pub at: String,
-    /// What was done: `promoted`, `canary-started`, `canary-widened`, `canary-ended`, `rolled-back`.
+    /// What was done: `promoted`, `canary-started`, `canary-widened`, `canary-ended`, `channel-closed`, `rolled-back`.
     pub action: String,
     /// The release that it was about.
     pub release: Digest,
+    /// The channel that it was about, if that is one of the plugin's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
     /// The canary's share, where it was about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
@@ -178,6 +181,9 @@ pub struct ReleaseFailure {
 pub struct Promotion {
     /// Which release.
     pub release: Digest,
+    /// Only of this channel, which is made if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
     /// Only this part of it. The release that is on trial gets so much more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryDraft>,
@@ -204,6 +210,9 @@ pub struct CanaryDraft {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
+    /// Only of this channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
     /// To which release; without it to the last one that had all traffic, or back from a canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Digest>,

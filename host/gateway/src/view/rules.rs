@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, PluginName, Position, QueueName, RuleName};
+use wharf_event::{BusName, PluginAt, PluginName, Position, QueueName, RuleName};
 
 /// Where a rule was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,8 @@ pub struct RuleView {
 /// A target of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetView {
-    /// The plugin.
-    pub plugin: PluginName,
+    /// The plugin, or a channel of it: `triage`, `triage@next`.
+    pub plugin: PluginAt,
     /// How often a delivery is tried.
     pub retry: RetryView,
     /// The queue of deliveries that are given up.

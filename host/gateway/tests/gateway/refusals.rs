@@ -178,6 +178,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{queue}", "failed"),
         ("{rule}", "orders"),
         ("{plugin}", "triage"),
+        ("{channel}", "next"),
         ("{release}", DIGITS),
         ("{schema}", "order"),
         ("{number}", "1"),

@@ -134,6 +134,12 @@ impl Registry for FakeHost {
     async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
         let mut made = self.made(&of)?;
         match wish {
+            ChannelWish::Close(channel) => {
+                made.channels.remove(channel.as_str()).ok_or_else(|| none(Code::ChannelUnknown))?;
+            }
+            ChannelWish::Promote(Promotion { release, channel: Some(channel), .. }) => {
+                made.channels.insert(channel.to_string(), release);
+            }
             ChannelWish::Promote(Promotion { release, .. }) => {
                 let found = self.releases.lock().unwrap().get(&release).cloned();
                 match found.ok_or_else(|| none(Code::ReleaseUnknown))?.state {

@@ -1,6 +1,7 @@
 //! The gateway's ports over the dispatcher: each says what the other means, and neither knows the other.
 
 mod archive;
+mod channel_wish;
 mod checking;
 mod dead_letters;
 mod detail;

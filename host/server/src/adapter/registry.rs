@@ -5,20 +5,17 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
-use wharf_catalog::{CanaryWish, Cause, ChannelError, Channels, Condition, PluginObject};
+use wharf_catalog::{ChannelError, Channels, PluginObject};
 use wharf_delivery::{Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::{AskError, ChangeError, EditError};
 use wharf_event::{Code, Digest, Grants, PluginName, Position, TenantName};
 use wharf_gateway::{
     ChannelWish, Expected, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote,
-    view::{CanaryDraft, PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
+    view::{PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
 };
 
-use super::{HostAdapter, not_asked, registry_view as view, rules, was_read};
-use crate::{
-    config::{parse_duration, read_plugin_settings},
-    registry::NotKept,
-};
+use super::{HostAdapter, channel_wish::Wish, not_asked, registry_view as view, rules, was_read};
+use crate::{config::read_plugin_settings, registry::NotKept};
 
 impl wharf_gateway::Registry for HostAdapter {
     async fn plugins(
@@ -166,6 +163,7 @@ impl wharf_gateway::Registry for HostAdapter {
             ChannelWish::Promote(Promotion { release, .. }) => Some((*release, true)),
             // What was granted when it had the traffic may be taken back since; that must keep nobody from going back.
             ChannelWish::RollBack(RollBack { to, .. }) => to.map(|release| (release, false)),
+            ChannelWish::Close(_) => None,
         };
         if let Some((release, granted)) = named {
             self.must_be_ready(&of, release, granted).await?;
@@ -191,64 +189,6 @@ impl wharf_gateway::Registry for HostAdapter {
         let (object, version) = edited.map_err(|error| not_edited(&of, &error))?;
         self.detail(&of, &object, version)
     }
-}
-
-/// A wish about channels, understood.
-enum Wish {
-    Promote { release: Digest, reason: String },
-    TryOut { wish: CanaryWish, reason: String },
-    RollBack { to: Option<Digest>, reason: String },
-}
-
-impl Wish {
-    fn read(wish: ChannelWish) -> Result<Self, Refusal> {
-        let reason = |reason: Option<String>| reason.unwrap_or_default();
-        Ok(match wish {
-            ChannelWish::RollBack(RollBack { to, reason: why }) => Self::RollBack { to, reason: reason(why) },
-            ChannelWish::Promote(Promotion { release, canary: None, reason: why }) => {
-                Self::Promote { release, reason: reason(why) }
-            }
-            ChannelWish::Promote(Promotion { release, canary: Some(draft), reason: why }) => {
-                Self::TryOut { wish: tried_out(release, &draft)?, reason: reason(why) }
-            }
-        })
-    }
-
-    fn apply(&self, object: &mut PluginObject, now_ms: u64) -> Result<(), ChannelError> {
-        match (self, &mut object.channels) {
-            (Self::Promote { release, reason }, None) => {
-                object.channels = Some(Channels::new(*release, now_ms, reason));
-                Ok(())
-            }
-            (Self::Promote { release, reason }, Some(channels)) => {
-                channels.promote(*release, now_ms, Cause::Request, reason)
-            }
-            (Self::TryOut { wish, reason }, Some(channels)) => {
-                // The one that is on trial already gets more.
-                match channels.canary().filter(|canary| canary.release == wish.release) {
-                    Some(_) => channels.widen(wish.share, now_ms, reason),
-                    None => channels.try_out(wish.clone(), now_ms, reason),
-                }
-            }
-            (Self::RollBack { to, reason }, Some(channels)) => channels.roll_back(*to, now_ms, Cause::Request, reason),
-            (Self::TryOut { .. } | Self::RollBack { .. }, None) => Err(ChannelError::NoBefore),
-        }
-    }
-}
-
-fn tried_out(release: Digest, draft: &CanaryDraft) -> Result<CanaryWish, Refusal> {
-    let invalid = |what: &str, why: String| Refusal::new(Code::QueryInvalid, format!("`{what}`: {why}"));
-    let share = draft.share.parse().map_err(|error: wharf_catalog::ShareError| invalid("share", error.to_string()))?;
-    let for_ms = match &draft.time {
-        None => None,
-        Some(text) => {
-            let time = parse_duration(text).map_err(|error| invalid("for", error.to_string()))?;
-            Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-        }
-    };
-    let abort_on = draft.abort_on.as_deref().map(Condition::list).transpose();
-    let abort_on = abort_on.map_err(|error| invalid("abort_on", error.to_string()))?.unwrap_or_default();
-    Ok(CanaryWish { release, share, for_ms, abort_on })
 }
 
 impl HostAdapter {
@@ -472,7 +412,8 @@ fn not_kept(error: NotKept) -> Refusal {
 }
 
 fn no_channels(error: &ChannelError) -> Refusal {
-    Refusal::new(Code::ChannelInvalid, error.to_string())
+    let code = if matches!(error, ChannelError::Unknown(_)) { Code::ChannelUnknown } else { Code::ChannelInvalid };
+    Refusal::new(code, error.to_string())
 }
 
 pub(super) fn not_changed(error: &ChangeError) -> Refusal {

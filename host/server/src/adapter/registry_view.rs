@@ -87,12 +87,13 @@ fn entry(entry: &Entry) -> HistoryView {
     let (share, from) = match entry.action {
         Action::CanaryStarted { share, .. } | Action::CanaryWidened { share, .. } => (Some(share.to_string()), None),
         Action::RolledBack { from, .. } => (None, Some(from)),
-        Action::Promoted { .. } | Action::CanaryEnded { .. } => (None, None),
+        Action::Promoted { .. } | Action::CanaryEnded { .. } | Action::ChannelClosed { .. } => (None, None),
     };
     HistoryView {
         at: rfc3339(entry.at_ms),
         action: entry.action.as_str().to_owned(),
         release: entry.action.release(),
+        channel: entry.channel.clone(),
         share,
         from,
         cause: entry.cause.as_str().to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use wharf_delivery::{InputDocument, RetryPolicy, RuleDocument, TargetDocument};
-use wharf_event::{Code, Position, RuleName};
+use wharf_event::{Code, PluginAt, Position, RuleName};
 use wharf_gateway::{
     Refusal,
     view::{RetryView, RuleOrigin, RuleView, TargetView, TransformerView},
@@ -28,7 +28,8 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         let template = target.input_transformer.as_ref().map(|input| &input.template);
         let texts =
             [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
-        let names = target.plugin.as_str().len() + target.dead_letter.as_str().len();
+        let channel = target.plugin.channel.as_ref().map_or(0, |channel| channel.as_str().len());
+        let names = channel + target.plugin.plugin.as_str().len() + target.dead_letter.as_str().len();
         names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
@@ -56,7 +57,7 @@ fn view(
     })
 }
 
-fn target(TargetDocument { plugin, retry, dead_letter, input }: &TargetDocument) -> TargetView {
+fn target(TargetDocument { plugin, channel, retry, dead_letter, input }: &TargetDocument) -> TargetView {
     let (input_path, input, input_transformer) = match input.clone() {
         None => (None, None, None),
         Some(InputDocument::Path(path)) => (Some(path), None, None),
@@ -65,7 +66,7 @@ fn target(TargetDocument { plugin, retry, dead_letter, input }: &TargetDocument)
     };
     let RetryPolicy { first_ms, max_ms, attempts, age_ms } = *retry;
     TargetView {
-        plugin: plugin.clone(),
+        plugin: PluginAt { plugin: plugin.clone(), channel: channel.clone() },
         retry: RetryView {
             first: duration_text(first_ms),
             max: duration_text(max_ms),

@@ -13,7 +13,7 @@ mod upload;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::{Digest, PluginName};
+use wharf_event::{Digest, PluginAt, PluginName};
 use wharf_gateway::view::{PluginDetail, PluginView, ReleaseState, ReleaseView};
 
 use super::{
@@ -59,9 +59,12 @@ pub enum PluginCommand {
         The file has what the plugin's table in wharf.toml would have, as JSON, without `component`:\n  \
         {\"config\": {\"words\": \"crash\"}, \"grants\": {\"publish\": [\"triage.*\"], \"kv\": [\"triage\"]}, \"limits\": {\"wall_ms\": 1000}}")]
     Set(SetArgs),
-    /// Remove a plugin with its releases; a rule must not name it any more
-    #[command(visible_alias = "remove", after_help = "Example:\n  wharf plugin rm triage")]
-    Rm(Named),
+    /// Remove a plugin with its releases, or a channel of it; a rule must not name it any more
+    #[command(
+        visible_alias = "remove",
+        after_help = "Example:\n  wharf plugin rm triage\n  wharf plugin rm triage@next"
+    )]
+    Rm(Removed),
 }
 
 /// Which plugin.
@@ -69,6 +72,14 @@ pub enum PluginCommand {
 pub struct Named {
     /// The plugin
     plugin: PluginName,
+}
+
+/// What goes.
+#[derive(Debug, Args)]
+pub struct Removed {
+    /// The plugin, or a channel of it
+    #[arg(value_name = "PLUGIN")]
+    what: PluginAt,
 }
 
 /// `wharf plugin set`.
@@ -99,12 +110,14 @@ pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> R
             let put = session.client.put(&at(&session, &plugin), settings, Condition::None).await?;
             show::settings(&put, out)
         }
-        PluginCommand::Rm(Named { plugin }) => {
-            session.client.delete(&at(&session, &plugin)).await?;
+        PluginCommand::Rm(Removed { what }) => {
+            let whole = at(&session, &what.plugin);
+            let gone = what.channel.as_ref().map_or(whole.clone(), |channel| whole.at("channels").at(channel));
+            session.client.delete(&gone).await?;
             if out.is_json() {
-                out.document(&serde_json::json!({ "removed": plugin }))?;
+                out.document(&serde_json::json!({ "removed": what }))?;
             } else {
-                out.line(&format!("{}  {plugin}", good("removed")))?;
+                out.line(&format!("{}  {what}", good("removed")))?;
             }
             Ok(Exit::Success)
         }

@@ -9,7 +9,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::{BusName, PluginName, RuleName};
+use wharf_event::{BusName, PluginAt, PluginName, RuleName};
 
 use super::{
     args::Global,
@@ -106,7 +106,7 @@ pub struct AddArgs {
     pattern: Option<String>,
     /// A plugin that gets the events; may be repeated
     #[arg(long = "target", value_name = "PLUGIN", requires = "pattern")]
-    targets: Vec<PluginName>,
+    targets: Vec<PluginAt>,
     /// A plugin that changes or drops an event on its way to the targets; may be repeated
     #[arg(long = "transform", value_name = "PLUGIN", requires = "pattern")]
     transforms: Vec<PluginName>,

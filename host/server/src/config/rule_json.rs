@@ -46,7 +46,7 @@ pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong>
     let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
         let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
-        let known = Known { buses: beside.buses, plugins: beside.plugins };
+        let known = Known { buses: beside.buses, plugins: beside.plugins, of_file: false };
         tenant::read_rule(table, known, &mut uses, &sink)
     };
     // What the reader says of the pattern is known in full.

@@ -10,7 +10,7 @@ use wharf_delivery::{
     HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
     TenantSettings,
 };
-use wharf_event::{BusName, Code, GrantBounds, Grants, PluginName, QueueName, RuleName, SignaturePolicy};
+use wharf_event::{BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, SignaturePolicy};
 use wharf_pattern::Pattern;
 
 use super::{
@@ -37,7 +37,7 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
     }
     for (name, rule) in table.named::<RuleName>("rules") {
         let mut uses = Vec::new();
-        let known = Known { buses: &tenant.buses, plugins: &plugins };
+        let known = Known { buses: &tenant.buses, plugins: &plugins, of_file: true };
         tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
@@ -54,6 +54,8 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
 pub(super) struct Known<'a> {
     pub(super) buses: &'a BTreeSet<BusName>,
     pub(super) plugins: &'a BTreeSet<PluginName>,
+    /// Whether rule and plugins stand in the configuration file.
+    pub(super) of_file: bool,
 }
 
 impl Known<'_> {
@@ -276,7 +278,8 @@ fn read_target(
     named: &mut BTreeMap<PluginName, Range<usize>>,
     sink: &Sink,
 ) -> Option<TargetDocument> {
-    let plugin = table.parsed::<PluginName>("plugin");
+    let at = table.parsed::<PluginAt>("plugin");
+    let plugin = at.as_ref().map(|at| Found { value: at.value.plugin.clone(), span: at.span.clone() });
     match &plugin {
         None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
         Some(plugin) if !known.plugins.contains(&plugin.value) => known.check_plugin(plugin, sink),
@@ -286,12 +289,17 @@ fn read_target(
         }
         _ => {}
     }
+    let channel = at.and_then(|at| Some(Found { value: at.value.channel?, span: at.span }));
+    if let Some(Found { value, span }) = channel.as_ref().filter(|it| known.of_file && it.value.as_str() != "stable") {
+        let message = format!("a plugin of this file has one release and no channel `{value}`");
+        sink.report(span.clone(), message, format!("leave `@{value}` out; channels are for plugins that are uploaded"));
+    }
     let retry = table.table("retry").map(|retry| read_retry(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
     let input = input::read(&table, sink);
     let plugin = plugin?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
-    Some(TargetDocument { plugin, retry, dead_letter, input })
+    Some(TargetDocument { plugin, channel: channel.map(|it| it.value), retry, dead_letter, input })
 }
 
 fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {

@@ -25,15 +25,38 @@ fn a_plain_name_is_the_stable_release_and_canary_is_it_too_where_none_is_on_tria
     assert_eq!(named(&channels, "canary"), Ok(release('c')));
     assert_eq!(named(&channels, "stable"), Ok(release('b')));
     assert!(matches!(named(&channels, "beta"), Err(ChannelError::Unknown(_))));
-    channels.name("beta".parse().unwrap(), Some(release('a'))).unwrap();
+    let beta = "beta".parse().unwrap();
+    channels.promote_on(&beta, release('a'), 6, "").unwrap();
     assert_eq!(named(&channels, "beta"), Ok(release('a')));
     assert_eq!(channels.releases().collect::<Vec<_>>(), [release('b'), release('c'), release('a')]);
     for reserved in ["stable", "canary"] {
-        let refused = channels.name(reserved.parse().unwrap(), Some(release('a'))).unwrap_err();
+        let refused = channels.promote_on(&reserved.parse().unwrap(), release('a'), 7, "").unwrap_err();
         assert!(matches!(refused, ChannelError::Reserved(_)), "{reserved}");
     }
-    channels.name("beta".parse().unwrap(), None).unwrap();
-    assert!(matches!(channels.name("beta".parse().unwrap(), None), Err(ChannelError::Unknown(_))));
+    channels.close(&beta, 8, "").unwrap();
+    assert_eq!(channels.close(&beta, 9, ""), Err(ChannelError::Unknown(beta)));
+}
+
+#[test]
+fn a_channel_of_ones_own_goes_back_to_what_it_named_before_and_to_nothing_of_another() {
+    let mut channels = promoted("ab");
+    let [next, other] = ["next", "other"].map(|name| name.parse().unwrap());
+    channels.promote_on(&next, release('c'), 10, "").unwrap();
+    assert_eq!(channels.roll_back_on(&next, None, 11, ""), Err(ChannelError::NoBefore));
+    assert_eq!(channels.promote_on(&next, release('c'), 11, ""), Err(ChannelError::Already(release('c'))));
+    channels.promote_on(&next, release('d'), 12, "").unwrap();
+    channels.promote_on(&other, release('e'), 13, "").unwrap();
+    assert_eq!(channels.roll_back_on(&next, Some(release('b')), 14, ""), Err(ChannelError::NeverHad(release('b'))));
+    channels.roll_back_on(&next, None, 14, "worse").unwrap();
+    assert_eq!(channels.named(&next), Ok(release('c')));
+    let last = channels.history().last().unwrap();
+    let back = Action::RolledBack { from: release('d'), to: release('c') };
+    assert_eq!((last.action, last.channel.as_ref(), last.reason.as_str()), (back, Some(&next), "worse"));
+    channels.close(&next, 15, "").unwrap();
+    channels.promote_on(&next, release('e'), 16, "").unwrap();
+    assert_eq!(channels.roll_back_on(&next, None, 17, ""), Err(ChannelError::NoBefore), "that was another channel");
+    channels.roll_back(None, 18, BY, "").unwrap();
+    assert_eq!(channels.stable(), release('a'), "the plain name has a past of its own");
 }
 
 #[test]
@@ -102,7 +125,7 @@ fn promoting_ends_a_canary_whichever_it_is() {
 fn channels_are_the_same_after_they_were_written_and_read() {
     let mut channels = promoted("ab");
     channels.try_out(wish('c', "error_rate>2%,p99>2x,p95>250ms"), 7, "try").unwrap();
-    channels.name("beta".parse().unwrap(), Some(release('a'))).unwrap();
+    channels.promote_on(&"beta".parse().unwrap(), release('a'), 8, "").unwrap();
     let text = serde_json::to_string(&channels).unwrap();
     assert_eq!(serde_json::from_str::<Channels>(&text).unwrap(), channels);
     assert!(text.contains(r#""share":"10%""#) && text.contains(r#"["error_rate>2%","p99>2x","p95>250ms"]"#), "{text}");

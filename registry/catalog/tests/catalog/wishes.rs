@@ -1,8 +1,10 @@
 //! Whatever is wished in whatever order: traffic always goes to somebody, history tells all of it, and nothing refused changes anything.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use wharf_catalog::{Action, Cause, ChannelError, Channels, limits::HISTORY_MAX};
-use wharf_event::Digest;
+use wharf_event::{ChannelName, Digest};
 
 use crate::{release, wish};
 
@@ -12,6 +14,9 @@ enum Wish {
     TryOut(char),
     Widen(u16),
     RollBack(Option<char>),
+    PromoteOn(bool, char),
+    RollBackOn(bool, Option<char>),
+    Close(bool),
 }
 
 fn a_wish() -> impl Strategy<Value = Wish> {
@@ -21,6 +26,9 @@ fn a_wish() -> impl Strategy<Value = Wish> {
         name().prop_map(Wish::TryOut),
         (1..9_999u16).prop_map(Wish::Widen),
         prop::option::of(name()).prop_map(Wish::RollBack),
+        (any::<bool>(), name()).prop_map(|(on, name)| Wish::PromoteOn(on, name)),
+        (any::<bool>(), prop::option::of(name())).prop_map(|(on, name)| Wish::RollBackOn(on, name)),
+        any::<bool>().prop_map(Wish::Close),
     ]
 }
 
@@ -30,14 +38,37 @@ fn done(channels: &mut Channels, wish: &Wish, at_ms: u64) -> Result<(), ChannelE
         Wish::TryOut(name) => channels.try_out(self::wish(*name, "error_rate>2%"), at_ms, ""),
         Wish::Widen(hundredths) => channels.widen(wharf_catalog::Share::of_hundredths(*hundredths).unwrap(), at_ms, ""),
         Wish::RollBack(to) => channels.roll_back(to.map(release), at_ms, Cause::Request, ""),
+        Wish::PromoteOn(on, name) => channels.promote_on(&own(*on), release(*name), at_ms, ""),
+        Wish::RollBackOn(on, to) => channels.roll_back_on(&own(*on), to.map(release), at_ms, ""),
+        Wish::Close(on) => channels.close(&own(*on), at_ms, ""),
     }
+}
+
+/// One of two channels.
+fn own(on: bool) -> ChannelName {
+    if on { "on" } else { "off" }.parse().unwrap()
+}
+
+/// What channels of one's own name, told by the history alone.
+fn told_of_own(channels: &Channels) -> BTreeMap<ChannelName, Digest> {
+    let mut named = BTreeMap::new();
+    for entry in channels.history() {
+        let Some(channel) = &entry.channel else { continue };
+        match entry.action {
+            Action::Promoted { release } => named.insert(channel.clone(), release),
+            Action::RolledBack { to, .. } => named.insert(channel.clone(), to),
+            _ => named.remove(channel),
+        };
+    }
+    named
 }
 
 /// Who has the traffic, told by the history alone.
 fn told(channels: &Channels) -> (Option<Digest>, Option<Digest>) {
     let (mut stable, mut canary) = (None, None);
-    for entry in channels.history() {
+    for entry in channels.history().iter().filter(|entry| entry.channel.is_none()) {
         match entry.action {
+            Action::ChannelClosed { .. } => unreachable!("it was of no channel"),
             Action::Promoted { release } => {
                 (stable, canary) = (Some(release), None);
             }
@@ -66,6 +97,8 @@ proptest! {
             prop_assert!(channels.history().len() > before.history().len() || before.history().len() == HISTORY_MAX);
             prop_assert!(channels.history().is_sorted_by_key(|entry| entry.at_ms));
             prop_assert_eq!(told(&channels), (Some(channels.stable()), channels.canary().map(|canary| canary.release)));
+            let named = channels.named_channels().map(|(name, release)| (name.clone(), release)).collect();
+            prop_assert_eq!(told_of_own(&channels), named);
             if let (Wish::RollBack(None), None) = (wish, before.canary()) {
                 // What it goes back to had all traffic at some time.
                 let had = before.history().iter().any(|entry| match entry.action {

@@ -12,6 +12,7 @@
 mod artifacts;
 mod attempts;
 mod bad_uploads;
+mod channels;
 mod clocks;
 mod conflicts;
 mod contract;

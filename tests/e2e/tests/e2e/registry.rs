@@ -8,7 +8,7 @@ use crate::host::{Host, Site, guest, wharf};
 const PLUGIN: &str = "/v1/tenants/acme/plugins/made";
 
 /// Runs a command on a host: exit status, and what it printed as JSON.
-fn run(host: &Host, words: &[&str]) -> (i32, Value) {
+pub fn run(host: &Host, words: &[&str]) -> (i32, Value) {
     let output = wharf().args(["-o", "json"]).args(words).env("WHARF_URL", &host.url).output().unwrap();
     let printed = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output.status.code().unwrap(), printed)
@@ -24,7 +24,7 @@ pub fn variant(site: &Site, number: u8) -> String {
     site.folder.path().join(name).display().to_string()
 }
 
-fn upload(host: &Host, file: &str) -> String {
+pub fn upload(host: &Host, file: &str) -> String {
     let (exit, release) = run(host, &["plugin", "upload", "made", file, "-m", "a message"]);
     assert_eq!((exit, release["state"].as_str()), (0, Some("ready")), "{release}");
     release["release"].as_str().unwrap().to_owned()

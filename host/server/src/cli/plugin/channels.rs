@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use wharf_event::PluginName;
+use wharf_event::{PluginAt, PluginName};
 use wharf_gateway::view::{CanaryDraft, PluginDetail, Promotion, RollBack};
 
 use super::{
@@ -20,8 +20,8 @@ use crate::client::ClientError;
 /// `wharf promote`.
 #[derive(Debug, Args)]
 pub struct PromoteArgs {
-    /// The plugin
-    plugin: PluginName,
+    /// The plugin, or a channel of it such as triage@next, which is made if there is none
+    plugin: PluginAt,
     /// The release, or how its digest begins; the newest one that is ready if it is left out
     release: Option<String>,
     /// Only this part of the traffic, such as 10%
@@ -41,8 +41,8 @@ pub struct PromoteArgs {
 /// `wharf rollback`.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// The plugin
-    plugin: PluginName,
+    /// The plugin, or a channel of it
+    plugin: PluginAt,
     /// The release, or how its digest begins; else the last one that had all traffic, or back from a canary
     release: Option<String>,
     /// Why, for the history
@@ -52,27 +52,31 @@ pub struct RollbackArgs {
 
 /// Gives a release all traffic, or a part of it.
 pub async fn promote(args: PromoteArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
-    let PromoteArgs { plugin, release, canary, time, abort_on, message } = args;
+    let PromoteArgs { plugin: whole, release, canary, time, abort_on, message } = args;
+    let PluginAt { plugin, channel } = &whole;
     let session = Session::open(global).await?;
-    let release = meant(&session, &plugin, release.as_deref()).await?;
+    let release = meant(&session, plugin, release.as_deref()).await?;
     let canary = canary.map(|share| CanaryDraft { share, time, abort_on });
-    let wish = Promotion { release, canary, reason: message };
+    let wish = Promotion { channel: channel.clone(), release, canary, reason: message };
     let word = if wish.canary.is_some() { "on trial" } else { "promoted" };
-    let detail = change(&session, &plugin, "promote", &wish).await?;
-    tell(word, &plugin, &release.to_string(), &detail, out)
+    let detail = change(&session, plugin, "promote", &wish).await?;
+    tell(word, &whole, &release.to_string(), &detail, out)
 }
 
 /// Goes back.
 pub async fn roll_back(args: RollbackArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
-    let RollbackArgs { plugin, release, message } = args;
+    let RollbackArgs { plugin: whole, release, message } = args;
+    let PluginAt { plugin, channel } = &whole;
     let session = Session::open(global).await?;
     let to = match release {
         None => None,
-        Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
+        Some(written) => Some(meant(&session, plugin, Some(&written)).await?),
     };
-    let detail = change(&session, &plugin, "rollback", &RollBack { to, reason: message }).await?;
-    let stable = detail.plugin.stable.map_or_else(String::new, |stable| stable.to_string());
-    tell("rolled back", &plugin, &stable, &detail, out)
+    let wish = RollBack { channel: channel.clone(), to, reason: message };
+    let detail = change(&session, plugin, "rollback", &wish).await?;
+    let own = channel.as_ref().and_then(|channel| detail.channels.get(channel.as_str()).copied());
+    let now = own.or(detail.plugin.stable).map_or_else(String::new, |now| now.to_string());
+    tell("rolled back", &whole, &now, &detail, out)
 }
 
 async fn change(
@@ -87,7 +91,7 @@ async fn change(
 
 fn tell(
     word: &str,
-    plugin: &PluginName,
+    plugin: &PluginAt,
     release: &str,
     detail: &PluginDetail,
     out: &mut Output,
@@ -96,7 +100,8 @@ fn tell(
         out.document(detail)?;
         return Ok(Exit::Success);
     }
-    let share = detail.plugin.canary.as_ref().map_or_else(String::new, |canary| format!("  {}", canary.share));
+    let canary = detail.plugin.canary.as_ref().filter(|_| plugin.channel.is_none());
+    let share = canary.map_or_else(String::new, |canary| format!("  {}", canary.share));
     out.line(&format!("{}  {plugin} {release}{share}", good(word)))?;
     Ok(Exit::Success)
 }

@@ -78,13 +78,14 @@ pub(super) fn history(detail: &PluginDetail, out: &mut Output) -> Result<Exit, C
         [
             entry.at.clone(),
             entry.action.clone(),
+            entry.channel.as_ref().map_or_else(String::new, ToString::to_string),
             entry.release.short(),
             share,
             entry.cause.clone(),
             entry.reason.clone(),
         ]
     };
-    out.table(["AT", "WHAT", "RELEASE", "SHARE", "BY", "WHY"], detail.history.iter().map(row).collect())?;
+    out.table(["AT", "WHAT", "CHANNEL", "RELEASE", "SHARE", "BY", "WHY"], detail.history.iter().map(row).collect())?;
     Ok(Exit::Success)
 }
 

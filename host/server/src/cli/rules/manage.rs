@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wharf_event::{BusName, Code, PluginName, RuleName};
+use wharf_event::{BusName, Code, PluginAt, PluginName, RuleName};
 use wharf_gateway::view::{RuleOrigin, RuleView};
 use wharf_pattern::Pattern;
 
@@ -35,7 +35,7 @@ struct Draft<'a> {
 
 #[derive(Serialize)]
 struct Target<'a> {
-    plugin: &'a PluginName,
+    plugin: &'a PluginAt,
 }
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ pub async fn list(args: ListArgs, session: &Session, out: &mut Output) -> Result
         return Ok(Exit::Success);
     }
     let row = |rule: &RuleView| {
-        let targets: Vec<_> = rule.targets.iter().map(|target| target.plugin.as_str()).collect();
+        let targets: Vec<_> = rule.targets.iter().map(|target| target.plugin.to_string()).collect();
         let origin = match rule.origin {
             RuleOrigin::File => "file",
             RuleOrigin::Api => "api",
