@@ -2,7 +2,8 @@
 //!
 //! Whoever asks has closed the tenant, and names the record that did: it has no rules any more, so nothing is accepted for it, and its
 //! deliveries go first, so that no attempt that still runs can settle. Where that record is not what holds any more, nothing goes: somebody
-//! else came to the end, and the name may be another tenant's. What came in between (a redrive) is found by the next page. The tenant's own object stays: it
+//! else came to the end, and the name may be another tenant's. A page begins behind the one before it, so rows that went are not met again; what
+//! came in between (a redrive) is found when whoever asks begins once more. The tenant's own object stays: it
 //! says what is being done, and afterwards that it was.
 //!
 //! A record names the keys that go. Which ones those are is decided once, and does not depend on what a shorter log has of the
@@ -18,7 +19,7 @@ use crate::{
     apply::change_stats,
     codec::{DecodeError, Reader, Writer},
     keys,
-    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX},
+    limits::{ERASED_BYTES_MAX, ERASED_READ_BYTES_MAX, ERASED_READ_ROWS, ERASED_ROWS_MAX},
     rows::Row,
     sequencer::{Answer, Decision, Sequencer},
     tables::{Table, TableError, Tables},
@@ -33,6 +34,8 @@ pub struct EraseRequest {
     pub closed_at: Position,
     /// Rows of a page: at least two, since a row may take another one with it, and at most [`ERASED_ROWS_MAX`].
     pub rows_max: usize,
+    /// What the page before ended with; nothing for the first one.
+    pub behind: Option<ErasedRow>,
 }
 
 /// A row that goes.
@@ -59,26 +62,32 @@ const OF_TENANTS: [Table; 8] = [
 
 pub(crate) fn decide<T: Tables>(
     sequencer: &mut Sequencer,
-    EraseRequest { tenant, closed_at, rows_max }: EraseRequest,
+    EraseRequest { tenant, closed_at, rows_max, behind }: EraseRequest,
     tables: &T,
 ) -> Result<Decision, TableError> {
     let own = keys::object(&tenant, ObjectKind::Tenant, &ObjectName::from(&tenant));
     if ValueRow::held(tables, Table::Objects, &own)?.is_none_or(|row| row.version != closed_at) {
-        return Ok(Decision { records: Vec::new(), answer: Answer::Erased { left: false } });
+        return Ok(Decision { records: Vec::new(), answer: Answer::Erased { behind: None, left: false } });
     }
     let rows_max = rows_max.clamp(2, ERASED_ROWS_MAX);
-    let mut page = Page { rows_max, rows: Vec::new(), bytes: 0, deliveries: 0 };
-    for table in OF_TENANTS {
+    let mut page = Page { rows_max, rows: Vec::new(), bytes: 0, read_bytes: 0, deliveries: 0, last: behind };
+    let begun = page.last.as_ref().and_then(|last| OF_TENANTS.iter().position(|table| *table == last.table));
+    let mut ended = true;
+    for table in OF_TENANTS.into_iter().skip(begun.unwrap_or(0)) {
         #[cfg(feature = "mutations")]
         if crate::mutation::passes_over(table) {
             continue;
         }
-        page.fill(table, &tenant, &own, tables)?;
+        ended = page.fill(table, &tenant, &own, tables)?;
+        if !ended {
+            break;
+        }
     }
+    let behind = page.last.filter(|_| !ended);
     let left = !page.rows.is_empty();
     sequencer.pending = sequencer.pending.saturating_sub(page.deliveries);
     let records = if left { vec![Record::Erase { tenant, rows: page.rows }] } else { Vec::new() };
-    Ok(Decision { records, answer: Answer::Erased { left } })
+    Ok(Decision { records, answer: Answer::Erased { behind, left } })
 }
 
 /// Rows of one record.
@@ -86,7 +95,10 @@ struct Page {
     rows_max: usize,
     rows: Vec<ErasedRow>,
     bytes: usize,
+    read_bytes: usize,
     deliveries: u64,
+    /// The last row that was looked at.
+    last: Option<ErasedRow>,
 }
 
 impl Page {
@@ -97,33 +109,52 @@ impl Page {
 
     fn is_full(&self) -> bool {
         // Two, since a row may take another one with it.
-        self.rows.len() + 2 > self.rows_max || self.bytes >= ERASED_BYTES_MAX
+        let is_read = self.read_bytes >= ERASED_READ_BYTES_MAX;
+        self.rows.len() + 2 > self.rows_max || self.bytes >= ERASED_BYTES_MAX || is_read
     }
 
-    /// Adds the first rows that a table has of a tenant, all but its `own` object.
-    fn fill(&mut self, table: Table, tenant: &TenantName, own: &[u8], tables: &impl Tables) -> Result<(), TableError> {
-        if self.is_full() {
-            return Ok(());
-        }
-        for (key, row) in tables.scan(table, &keys::tenant(tenant), Bound::Unbounded, self.rows_max)? {
-            if self.is_full() {
-                return Ok(());
-            }
-            if table == Table::Objects && key == own {
-                continue;
-            }
-            if table == Table::Deliveries {
-                self.deliveries += 1;
-                let row = DeliveryRow::decode(&row)?;
-                if let Some(id) = keys::delivery_of(&key).filter(|_| row.timed) {
-                    self.push(Table::Timers, row.timer(id).into());
+    /// Adds what a table has of a tenant behind the last row, all but its `own` object: whether that was all.
+    fn fill(
+        &mut self,
+        table: Table,
+        tenant: &TenantName,
+        own: &[u8],
+        tables: &impl Tables,
+    ) -> Result<bool, TableError> {
+        loop {
+            let last = self.last.as_ref().filter(|last| last.table == table);
+            let after = last.map_or(Bound::Unbounded, |last| Bound::Excluded(last.key.as_ref()));
+            let rows = tables.scan(table, &keys::tenant(tenant), after, ERASED_READ_ROWS)?;
+            let is_end = rows.len() < ERASED_READ_ROWS;
+            for (key, row) in rows {
+                if self.is_full() {
+                    return Ok(false);
+                }
+                self.read_bytes += row.len();
+                self.last = Some(ErasedRow { table, key: key.clone() });
+                if table != Table::Objects || key != own {
+                    self.take(table, key, &row)?;
                 }
             }
-            if let Some(id) = keys::delivery_of(&key).filter(|_| table == Table::DeadLetters) {
-                self.push(Table::Letters, DeliveryId::to_key(id).to_vec().into());
+            if is_end {
+                return Ok(true);
             }
-            self.push(table, key);
         }
+    }
+
+    /// Adds a row, and what belongs to it.
+    fn take(&mut self, table: Table, key: Bytes, row: &Bytes) -> Result<(), TableError> {
+        if table == Table::Deliveries {
+            self.deliveries += 1;
+            let row = DeliveryRow::decode(row)?;
+            if let Some(id) = keys::delivery_of(&key).filter(|_| row.timed) {
+                self.push(Table::Timers, row.timer(id).into());
+            }
+        }
+        if let Some(id) = keys::delivery_of(&key).filter(|_| table == Table::DeadLetters) {
+            self.push(Table::Letters, DeliveryId::to_key(id).to_vec().into());
+        }
+        self.push(table, key);
         Ok(())
     }
 }

@@ -42,6 +42,11 @@ pub const ERASED_ROWS_MAX: usize = 1_000;
 /// Bytes of their keys after which a record takes no further one.
 pub const ERASED_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes of rows that are read for one record of them, and how many rows are read at once: a value has up to 1 MiB.
+pub const ERASED_READ_BYTES_MAX: usize = 4 << 20;
+/// See [`ERASED_READ_BYTES_MAX`].
+pub const ERASED_READ_ROWS: usize = 16;
+
 /// Versions of a schema that are kept, the newest among them.
 pub const SCHEMA_VERSIONS_MAX: usize = 20;
 

@@ -12,7 +12,8 @@ use crate::{
     ForgetRequest, ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts,
     SettleRequest, Settled, StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
-    erase, redrive,
+    erase::{self, ErasedRow},
+    redrive,
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
@@ -68,7 +69,9 @@ pub enum Answer {
     Changed(Changed),
     /// A page of a tenant's rows is gone.
     Erased {
-        /// Whether there may be more: then it is to be asked again. If not, nothing of the tenant is left.
+        /// The row that the page ended with, where it was full before it came to the end of all that there may be.
+        behind: Option<ErasedRow>,
+        /// Whether there was something. When pages from the first to the last have nothing, nothing of the tenant is left.
         left: bool,
     },
     /// An answer for each event, in order.

@@ -77,16 +77,26 @@ impl Dispatcher {
 
     /// Erases what there is of a tenant that was closed by a record, and says so. There may be two at it: who comes last finds it said.
     async fn erased(&self, tenant: &TenantName, closed_at: Position) -> Result<u64, ChangeError> {
-        let mut pages = 0;
+        let (mut pages, mut behind, mut nothing) = (0, None, true);
         loop {
             while self.attempts.shared.read().state.is_full() {
                 tokio::time::sleep(CARRY_PAUSE).await;
             }
-            let request = EraseRequest { tenant: tenant.clone(), closed_at, rows_max: self.erased_rows_max };
+            let request = EraseRequest { tenant: tenant.clone(), closed_at, rows_max: self.erased_rows_max, behind };
             match self.attempts.partition.ask(Request::Erase(request)).await? {
-                Answer::Erased { left: true } => pages += 1,
-                Answer::Erased { left: false } => break,
+                Answer::Erased { behind: next, left } => {
+                    pages += u64::from(left);
+                    nothing &= !left;
+                    behind = next;
+                }
                 _ => return Err(AskError::Stopping.into()),
+            }
+            // What came in behind the pages is found by going through all of it again, until there is nothing.
+            if behind.is_none() {
+                if nothing {
+                    break;
+                }
+                nothing = true;
             }
         }
         // All that it was lies in frames that are durable, so whoever has its name next begins behind them.

@@ -131,12 +131,13 @@ fn erase(run: &mut Runner) -> Result<(), BrokenOff> {
         return Err(BrokenOff(format!("closing is answered with {closed:?}")));
     };
     let closed_at = objects.first().copied().and_then(ObjectFate::version).unwrap_or(Position::ZERO);
+    let mut behind = None;
     for page in 0.. {
-        let request = EraseRequest { tenant: tenant(), closed_at, rows_max: ERASED_ROWS };
+        let request = EraseRequest { tenant: tenant(), closed_at, rows_max: ERASED_ROWS, behind: behind.take() };
         let answers = run.ask(vec![Request::Erase(request)])?;
-        match answers[..] {
-            [Answer::Erased { left: true }] => {}
-            [Answer::Erased { left: false }] if page > 1 => break,
+        match &answers[..] {
+            [Answer::Erased { behind: last, left: true }] => behind.clone_from(last),
+            [Answer::Erased { behind: None, left: false }] if page > 1 => break,
             _ => return Err(BrokenOff(format!("erasing is answered with {answers:?} at page {page}"))),
         }
     }

@@ -118,8 +118,9 @@ impl Partition {
 
     /// Lets a page of the tenant go that a record closed. False when nothing is left to go.
     pub fn erase_page(&mut self, closed_at: Position, rows_max: usize) -> bool {
-        match self.ask(Request::Erase(EraseRequest { tenant: tenant(), closed_at, rows_max })).0.unwrap() {
-            Answer::Erased { left } => left,
+        match self.ask(Request::Erase(EraseRequest { tenant: tenant(), closed_at, rows_max, behind: None })).0.unwrap()
+        {
+            Answer::Erased { left, .. } => left,
             other => panic!("{other:?}"),
         }
     }
