@@ -2,9 +2,10 @@
 //!
 //! Invariant: what is judged is what the channels are when they change; somebody who changes them meanwhile wins, and it is looked at again.
 
-use wharf_catalog::{Canary, Cause, ChannelError, Channels, Judgement, PluginObject, judge};
-use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
-use wharf_event::{PluginName, Position, TenantName};
+use wharf_catalog::{Canary, Cause, ChannelError, Channels, Judgement, PluginObject, ReleaseObject, judge};
+use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish, TableError};
+use wharf_event::{Digest, PluginName, Position, TenantName};
+use wharf_signature::{Keys, SignatureError, check};
 
 use crate::{
     configuring::ChangeError,
@@ -75,8 +76,11 @@ impl Dispatcher {
         let (cause, judgement) = self.judged(tenant, name, &canary, &channels, now_ms);
         let (advances, reason) = match judgement {
             Judgement::GoesOn | Judgement::Waits { .. } => return Ok(()),
-            Judgement::Advances { reason } => (true, reason),
             Judgement::Aborts { reason } => (false, reason),
+            Judgement::Advances { reason } => match self.refused(tenant, name, canary.release).await? {
+                None => (true, reason),
+                Some(error) => (false, format!("no key vouches for it any more: {error}")),
+            },
         };
         let release = canary.release.short();
         self.edit_plugin(tenant, name, &[], |object| {
@@ -120,6 +124,28 @@ impl Dispatcher {
         let releases = [canary.release, channels.stable()];
         let [on_canary, on_stable] = self.attempts.trials.tallies(tenant, name, canary.since_ms, releases);
         (Cause::Judgement, judge(canary, &on_canary, &on_stable, now_ms))
+    }
+
+    /// Why the tenant does not take a release, as its keys and its policy are now.
+    async fn refused(
+        &self,
+        tenant: &TenantName,
+        plugin: &PluginName,
+        release: Digest,
+    ) -> Result<Option<SignatureError>, EditError> {
+        let policy = self.rules().settings(tenant).signatures;
+        let (keys, named) = (ObjectName::from(tenant), ObjectName::of_release(plugin, &release));
+        let read = self.read(|state| {
+            let keys = Object::get(state, tenant, ObjectKind::Keys, &keys)?;
+            Ok::<_, TableError>((keys, Object::get(state, tenant, ObjectKind::Release, &named)?))
+        });
+        let (keys, recorded) = read.await?.map_err(|error| EditError::Damaged(chain(&error)))?;
+        let damaged = |error: serde_json::Error| EditError::Damaged(error.to_string());
+        let keys = keys.map(|keys| serde_json::from_slice::<Keys>(&keys.document)).transpose().map_err(damaged)?;
+        let recorded = recorded.map(|of| serde_json::from_slice::<ReleaseObject>(&of.document)).transpose();
+        let signatures = recorded.map_err(damaged)?.map(|of| of.signatures).unwrap_or_default();
+        let signatures = signatures.iter().filter_map(|text| text.parse().ok()).collect::<Vec<_>>();
+        Ok(check(policy, &keys.unwrap_or_default(), &release, &signatures).err())
     }
 
     /// Changes a plugin that is a control object, on what it is at that moment, and gives it with its version. What is wished

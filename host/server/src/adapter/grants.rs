@@ -190,14 +190,16 @@ impl HostAdapter {
                 Ok(object.grants.with(&more))
             }
             Wish::Revoke(less) => {
-                let left = object.grants.without(less);
-                if left == object.grants {
-                    // Somebody believes that something goes, and all of it would stay.
+                // Somebody believes that each of them goes, and some would stay.
+                let one = |publish, kv| Grants { publish, kv };
+                let types = less.publish.iter().map(|types| one(vec![types.clone()], Vec::new()));
+                let each = types.chain(less.kv.iter().map(|kv| one(Vec::new(), vec![kv.clone()])));
+                if let Some(stays) = each.into_iter().find(|each| object.grants.without(each) == object.grants) {
                     let (plugin, held) = (&of.plugin, &object.grants);
-                    let detail = format!("nothing of that is a grant of plugin `{plugin}`; it has {held}");
+                    let detail = format!("{stays} covers no grant of plugin `{plugin}`, which has {held}");
                     return Err(Refusal::new(Code::QueryInvalid, detail));
                 }
-                Ok(left)
+                Ok(object.grants.without(less))
             }
         }
     }

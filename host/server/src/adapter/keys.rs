@@ -10,7 +10,9 @@ use wharf_gateway::{
     Put, Refusal, ReleaseRef, SigningKeyRef,
     view::{SigningKeyDraft, SigningKeyView},
 };
-use wharf_signature::{KeyError, Keys, PublicKey, RegisteredKey, Signature, SignatureError, check};
+use wharf_signature::{
+    KeyError, Keys, PublicKey, RegisteredKey, Signature, SignatureError, check, limits::SIGNATURES_MAX,
+};
 
 use super::{HostAdapter, registry::damaged, tenants::not_changed, was_read};
 
@@ -86,10 +88,12 @@ impl HostAdapter {
 
     /// All that vouches for a release, with what comes now. Refuses one that the tenant does not take.
     pub(super) async fn signatures(&self, of: &ReleaseRef, given: Vec<String>) -> Result<Vec<String>, Refusal> {
-        let known = self.recorded(&of.of, of.release).await?.map(|release| release.signatures);
-        let mut all = known.unwrap_or_default();
-        for text in given {
-            if !all.contains(&text) {
+        let known = self.recorded(&of.of, of.release).await?.map(|release| release.signatures).unwrap_or_default();
+        let key = |text: &String| text.parse::<Signature>().map(|signature| signature.key).ok();
+        // One of a key is enough, and the newest ones stay.
+        let mut all: Vec<String> = Vec::new();
+        for text in given.into_iter().chain(known) {
+            if all.len() < SIGNATURES_MAX && all.iter().all(|other| key(other).is_none() || key(other) != key(&text)) {
                 all.push(text);
             }
         }
@@ -118,7 +122,14 @@ impl HostAdapter {
         let (tenant, name) = (&of.of.tenant, ObjectName::of_release(&of.of.plugin, &of.release));
         loop {
             let read = |state: &_| Object::get(state, tenant, ObjectKind::Release, &name);
-            let Some(held) = was_read(self.dispatcher.read(read).await)? else { return Ok(()) };
+            let Some(held) = was_read(self.dispatcher.read(read).await)? else {
+                let whose = (tenant.clone(), of.of.plugin.clone(), of.release);
+                if self.registry.preparing.sign(&whose, signatures) {
+                    return Ok(());
+                }
+                let detail = "the release is neither on its way any more nor there: send it again";
+                return Err(Refusal::new(Code::ReleaseUnready, detail).retry_after_s(1));
+            };
             let mut release: wharf_catalog::ReleaseObject =
                 serde_json::from_slice(&held.document).map_err(|error| damaged(&error))?;
             if signatures.iter().all(|text| release.signatures.contains(text)) {

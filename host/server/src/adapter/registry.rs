@@ -167,13 +167,12 @@ impl wharf_gateway::Registry for HostAdapter {
         };
         if let Some((release, granted)) = named {
             self.must_be_ready(&of, release, granted).await?;
-            let signatures = self.recorded(&of, release).await?.map(|release| release.signatures).unwrap_or_default();
-            self.must_be_vouched_for(&of.tenant, &release, &signatures).await?;
         }
         let wish = Wish::read(wish)?;
         let now_ms = self.dispatcher.now_ms();
         // What attempts are to begin with has to be ready before they do, and has to be there still when they may.
         let mut after = document(&there)?;
+        let had: Vec<Digest> = after.channels.iter().flat_map(Channels::releases).collect();
         wish.apply(&mut after, now_ms).map_err(|error| no_channels(&error))?;
         let mut beside = Vec::new();
         for release in after.channels.iter().flat_map(Channels::releases) {
@@ -182,6 +181,12 @@ impl wharf_gateway::Registry for HostAdapter {
                 tracing::warn!(%release, "a release is not ready: {error:#}");
                 Refusal::new(Code::ReleaseUnready, format!("the release {release} cannot be made ready: send it again"))
             })?;
+        }
+        // At the end, since what is above may take long: a key that is revoked meanwhile vouches for nothing.
+        let begins = |release: &Digest| named.is_some_and(|(named, _)| named == *release) || !had.contains(release);
+        for release in after.channels.iter().flat_map(Channels::releases).filter(begins) {
+            let signatures = self.recorded(&of, release).await?.map(|release| release.signatures).unwrap_or_default();
+            self.must_be_vouched_for(&of.tenant, &release, &signatures).await?;
         }
         let edit = |object: &mut PluginObject| wish.apply(object, now_ms);
         let edited = self.dispatcher.edit_plugin(&of.tenant, &of.plugin, &beside, edit).await;
@@ -352,7 +357,8 @@ impl HostAdapter {
             (ReleaseState::NeedsGrant, _) if !granted => Ok(()),
             (ReleaseState::NeedsGrant, _) => {
                 let (plugin, missing) = (&of.plugin, found.missing.join(", "));
-                let detail = format!("it asks for {missing}: `wharf grant approve {plugin}` grants it");
+                let short = release.short();
+                let detail = format!("it asks for {missing}: `wharf grant approve {plugin} {short}` grants it");
                 Err(Refusal::new(Code::GrantNeeded, detail))
             }
             (_, Some(failure)) => Err(Refusal::new(Code::ReleaseUnready, format!("it is unfit: {}", failure.detail))),

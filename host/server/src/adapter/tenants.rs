@@ -82,7 +82,9 @@ impl Tenants for HostAdapter {
             let detail = format!("tenant `{tenant}` stands in the configuration file: remove it there");
             return Err(Refusal::new(Code::TenantOfFile, detail));
         }
+        let deleted = tenant.clone();
         let erased = self.dispatcher.delete_tenant(&tenant, taken).await.map_err(|error| not_changed(&error))?;
+        self.registry.preparing.let_go(&deleted);
         self.registry.unshelve();
         let registry = Arc::clone(&self.registry);
         tokio::spawn(async move {

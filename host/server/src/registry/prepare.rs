@@ -33,6 +33,10 @@ const UPLOADS_MAX: usize = 8;
 /// Releases of a tenant that wait until they are made ready.
 const WAITING_MAX: usize = 16;
 
+/// The longest that a first instance may take, by the clock and of the processor, in milliseconds: others wait behind it, whatever the plugin's
+/// attempts may take.
+const PROBE_MS_MAX: u32 = 2_000;
+
 /// How often a record is tried anew because the plugin changed.
 const TRIES_MAX: u32 = 10;
 
@@ -114,8 +118,27 @@ impl Preparing {
         self.changed.send_replace(());
     }
 
-    fn end(&self, whose: &Whose) {
-        self.all().remove(whose);
+    /// Adds signatures to a release that is on its way. False when it is not.
+    pub fn sign(&self, whose: &Whose, signatures: &[String]) -> bool {
+        let mut all = self.all();
+        let on_its_way = all.get_mut(whose).filter(|progress| progress.state != ReleaseState::Failed);
+        on_its_way.map(|progress| progress.note.signatures = signatures.to_vec()).is_some()
+    }
+
+    /// Ends with a release that is in the log with these signatures. False when others came meanwhile.
+    fn end(&self, whose: &Whose, signatures: &[String]) -> bool {
+        let mut all = self.all();
+        if all.get(whose).is_some_and(|progress| progress.note.signatures != signatures) {
+            return false;
+        }
+        all.remove(whose);
+        self.changed.send_replace(());
+        true
+    }
+
+    /// Forgets all of a tenant that is deleted: who has its name next knows none of it.
+    pub fn let_go(&self, tenant: &TenantName) {
+        self.all().retain(|(of, ..), _| of != tenant);
         self.changed.send_replace(());
     }
 
@@ -169,11 +192,12 @@ impl Registry {
             return;
         }
         let this = Arc::clone(self);
+        let since_k = self.dispatcher.rules().since_k(&whose.0);
         tokio::spawn(async move {
             // Nobody closes it.
             let _turn = this.turn.acquire().await;
-            let unfit = match this.made_ready(&whose, bytes, at_ms, note).await {
-                Ok(Ok(())) => return this.preparing.end(&whose),
+            let unfit = match this.made_ready(&whose, bytes, at_ms, since_k).await {
+                Ok(Ok(())) => return,
                 Ok(Err(unfit)) => unfit,
                 Err(error) => {
                     let (tenant, plugin, release) = &whose;
@@ -189,7 +213,7 @@ impl Registry {
     }
 
     /// The outer error is the host's, the inner one says why the component is unfit.
-    async fn made_ready(&self, whose: &Whose, bytes: u64, at_ms: u64, note: UploadNote) -> Result<Result<(), Unfit>> {
+    async fn made_ready(&self, whose: &Whose, bytes: u64, at_ms: u64, since_k: u64) -> Result<Result<(), Unfit>> {
         let (components, runtime, release) = (Arc::clone(&self.components), Arc::clone(&self.runtime), whose.2);
         self.preparing.set(whose, ReleaseState::Inspecting);
         let looked = tokio::task::spawn_blocking(move || -> Result<_> {
@@ -216,17 +240,30 @@ impl Registry {
             return Ok(Err(unfit));
         }
         let capabilities = imports.into_iter().filter(|import| !import.only_types);
-        let object = ReleaseObject {
-            bytes,
-            at_ms,
-            version: note.version,
-            message: note.message,
-            world: world.to_owned(),
-            capabilities: capabilities.map(|import| import.interface).collect(),
-            asks,
-            signatures: note.signatures,
-        };
-        self.record(whose, &object).await.map(Ok)
+        let capabilities: Vec<_> = capabilities.map(|import| import.interface).collect();
+        loop {
+            let rules = self.dispatcher.rules();
+            let progress = self.preparing.get(whose).filter(|_| rules.since_k(&whose.0) == since_k);
+            let Some(Progress { note, .. }) = progress.filter(|_| rules.has_tenant(&whose.0)) else {
+                // Whoever has its name by now did not send it.
+                return Ok(Err((Code::TenantUnknown, "the tenant was deleted meanwhile".to_owned())));
+            };
+            let signatures = note.signatures.clone();
+            let object = ReleaseObject {
+                bytes,
+                at_ms,
+                version: note.version,
+                message: note.message,
+                world: world.to_owned(),
+                capabilities: capabilities.clone(),
+                asks: asks.clone(),
+                signatures: note.signatures,
+            };
+            self.record(whose, &object).await?;
+            if self.preparing.end(whose, &signatures) {
+                return Ok(Ok(()));
+            }
+        }
     }
 
     /// Makes one instance of a release, as an attempt of its plugin would.
@@ -234,7 +271,9 @@ impl Registry {
         let name = ObjectName::from(plugin);
         let there = self.dispatcher.read(|state| Object::get(state, tenant, ObjectKind::Plugin, &name)).await??;
         let there = there.map(|there| serde_json::from_slice::<PluginObject>(&there.document)).transpose()?;
-        let PluginObject { config, limits, .. } = there.unwrap_or_default();
+        let PluginObject { config, mut limits, .. } = there.unwrap_or_default();
+        limits.wall_ms = limits.wall_ms.min(PROBE_MS_MAX);
+        limits.cpu_ms = limits.cpu_ms.min(PROBE_MS_MAX);
         let probe = Probe { release, tenant: tenant.clone(), plugin: plugin.clone(), config, limits };
         let runtime = Arc::clone(&self.runtime);
         let probed = self.guests.spawn(async move { runtime.probe(probe).await }).await?;

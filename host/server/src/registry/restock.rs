@@ -112,14 +112,19 @@ impl Registry {
         Ok(())
     }
 
-    /// Every release that is in the log, or that a channel names. Tenants that the configuration does not have keep what is theirs.
+    /// Every release that is in the log, or that a channel names. Tenants that the configuration does not have keep what is theirs; those that
+    /// are being deleted need nothing any more.
     pub(super) async fn named(&self) -> Result<HashSet<Digest>> {
         let (mut named, mut after) = (HashSet::new(), None::<Bytes>);
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let rows = self.dispatcher.read(|state| state.scan(Table::Objects, &[], from, PAGE)).await??;
             let Some((last, _)) = rows.last() else { return Ok(named) };
+            let rules = self.dispatcher.rules();
             for (key, row) in &rows {
+                if keys::object_parts(key).is_some_and(|(tenant, ..)| rules.is_departed(&tenant)) {
+                    continue;
+                }
                 match keys::object_parts(key) {
                     Some((_, ObjectKind::Release, name)) => named.extend(ObjectName::release_in(name)),
                     Some((_, ObjectKind::Plugin, _)) => {

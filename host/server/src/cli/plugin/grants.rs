@@ -67,8 +67,13 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
         GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv }) => {
             let release = match release {
-                None => None,
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
+                None if !publish.is_empty() || !kv.is_empty() => None,
+                // The one that waits now: what comes while this is asked for is nothing that anybody looked at.
+                None => {
+                    let held: GrantsDetail = session.client.get(&of(&session, &plugin)).await?;
+                    held.waiting.first().map(|waiting| waiting.release)
+                }
             };
             say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv }).await?
         }

@@ -73,7 +73,8 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
             None if !view.missing.is_empty() => {
                 let new = if view.new.is_empty() { &view.missing } else { &view.new };
                 out.line(&format!("{}  {plugin} {release}: new: {}", later("needs-grant"), new.join(", ")))?;
-                talk(&format!("`wharf grant approve {plugin}` grants it; until then it cannot be promoted"));
+                let short = view.release.short();
+                talk(&format!("`wharf grant approve {plugin} {short}` grants it; until then it cannot be promoted"));
             }
             None => out.line(&format!("{}  {plugin} {release}", good("ready")))?,
             Some(failure) => {
