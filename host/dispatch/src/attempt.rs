@@ -71,7 +71,7 @@ impl Attempts {
     pub(crate) fn is_held(&self, rules: &RuleSet, (tenant, plugin): &LaneKey) -> bool {
         let of = rules.plugin(tenant, plugin).filter(|plugin| plugin.limits.quarantine == OnQuarantine::Wait);
         // Further attempts are the stable release's, whatever is on trial beside it.
-        let stable = of.and_then(|plugin| plugin.pick(&[], false));
+        let stable = of.and_then(|plugin| plugin.pick(None, &[], false));
         stable.is_some_and(|picked| self.quarantine.holds(tenant, picked.handler.digest()))
     }
 }

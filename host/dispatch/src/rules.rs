@@ -222,7 +222,8 @@ impl RuleSet {
     }
 
     /// Whether a tenant is deleted, and no other one has its name.
-    pub(crate) fn is_departed(&self, tenant: &TenantName) -> bool {
+    #[must_use]
+    pub fn is_departed(&self, tenant: &TenantName) -> bool {
         !self.departed.is_empty() && self.departed.contains_key(tenant) && !self.tenants.contains_key(tenant)
     }
 

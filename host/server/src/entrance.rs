@@ -57,8 +57,10 @@ impl Entrance {
 
     /// Has this host answer.
     pub fn open(&mut self, host: HostAdapter) {
-        // The other end goes only with the task, whose end is looked for in `serve`.
-        self.opens.take().map(|opens| opens.send(host));
+        if let Some(opens) = self.opens.take() {
+            // The other end goes only with the task, whose end is looked for in `serve`.
+            drop(opens.send(host));
+        }
     }
 
     /// Serves until `shutdown`, and until requests in flight have finished.

@@ -190,13 +190,16 @@ impl HostAdapter {
                 Ok(object.grants.with(&more))
             }
             Wish::Revoke(less) => {
-                // Somebody believes that each of them goes, and some would stay.
+                let held = &object.grants;
                 let one = |publish, kv| Grants { publish, kv };
                 let types = less.publish.iter().map(|types| one(vec![types.clone()], Vec::new()));
                 let each = types.chain(less.kv.iter().map(|kv| one(Vec::new(), vec![kv.clone()])));
-                if let Some(stays) = each.into_iter().find(|each| object.grants.without(each) == object.grants) {
-                    let (plugin, held) = (&of.plugin, &object.grants);
-                    let detail = format!("{stays} covers no grant of plugin `{plugin}`, which has {held}");
+                // Somebody believes that it goes, and it would stay: a grant allows it that is more than it.
+                let stays = |less: &Grants| held.without(less) == *held && held.missing(less).is_empty();
+                if let Some(stays) =
+                    each.into_iter().find(stays).or((held.without(less) == *held).then(|| less.clone()))
+                {
+                    let detail = format!("{stays} covers no grant of plugin `{}`, which has {held}", of.plugin);
                     return Err(Refusal::new(Code::QueryInvalid, detail));
                 }
                 Ok(object.grants.without(less))

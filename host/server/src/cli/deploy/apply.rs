@@ -150,7 +150,7 @@ impl Doing<'_> {
 
     async fn promote(&self, name: &PluginName, release: Digest) -> Result<(), StepError> {
         let reason = Some(self.message.unwrap_or(REASON).to_owned());
-        let body = json(&Promotion { release, canary: None, reason })?;
+        let body = json(&Promotion { channel: None, release, canary: None, reason })?;
         let at = self.plugin(name).at("promote");
         self.client.post::<PluginDetail>(&at, "application/json", body).await?;
         Ok(())

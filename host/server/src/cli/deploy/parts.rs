@@ -56,7 +56,7 @@ fn union<'a>(one: impl Iterator<Item = &'a String>, other: impl Iterator<Item = 
 
 /// Who gets what a rule matches.
 pub fn of_rule(rule: &RuleBody<'_>) -> String {
-    let names: Vec<_> = rule.targets.iter().map(|target| target.plugin.as_str()).collect();
+    let names: Vec<_> = rule.targets.iter().map(|target| target.plugin.to_string()).collect();
     let enabled = if rule.enabled { "" } else { ", disabled" };
     format!("to {}{enabled}", names.join(", "))
 }
