@@ -14,7 +14,8 @@ impl AttemptContext {
         let options = more.publish.iter().map(|types| format!(" --publish '{types}'"));
         let options: String = options.chain(more.kv.iter().map(|bucket| format!(" --kv {bucket}"))).collect();
         format!(
-            "in wharf.toml: grants = {all} (or, where the plugin was uploaded: wharf grant approve {plugin}{options})"
+            "in wharf.toml: grants = {all} (or, where the plugin was uploaded: wharf grant approve {plugin}{options}; a \
+             release that says what it needs gets no more than that)"
         )
     }
 }

@@ -9,7 +9,8 @@ use std::{
 
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
 use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
-use wharf_event::{Code, Digest};
+use wharf_event::{Code, Digest, Grants, PluginName};
+use wharf_inspect::needs;
 use wharf_oci::Reference;
 use wharf_runtime::{Prepared, Runtime};
 
@@ -135,6 +136,7 @@ impl<'a> Loading<'a> {
             let mut plugins = BTreeMap::new();
             for (plugin, from) in &tenant.plugins {
                 let Some(release) = self.release(from) else { continue };
+                self.tell_needs(plugin, &from.grants, &release);
                 let PluginConfig { config, grants, limits, .. } = from.clone();
                 plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
             }
@@ -150,6 +152,18 @@ impl<'a> Loading<'a> {
             document.tenants.insert(name.clone(), of);
         }
         document
+    }
+
+    /// Says what a plugin will be denied, as far as its component tells, with the line that grants it. It runs all the same: it may never
+    /// come to that.
+    fn tell_needs(&self, plugin: &PluginName, granted: &Grants, release: &Digest) {
+        // What is not understood there is told by whoever inspects it.
+        let Some(Ok(needs)) = self.components.get(release).map(|wasm| needs(wasm)) else { return };
+        let missing = granted.missing(&needs.of_plugin(plugin).said());
+        if !missing.is_empty() {
+            let (asked, all) = (missing.told().join(", "), granted.with(&missing));
+            tracing::warn!("plugin `{plugin}` asks for {asked} and is not granted that; in wharf.toml: grants = {all}");
+        }
     }
 
     fn release(&mut self, plugin: &PluginConfig) -> Option<Digest> {

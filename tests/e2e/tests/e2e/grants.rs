@@ -187,3 +187,19 @@ fn what_a_plugin_in_rust_says_that_it_needs_is_in_its_component() {
         assert_eq!(inspected["asks"], json!([asks]), "{name}");
     }
 }
+
+#[test]
+fn dev_says_at_once_what_a_plugin_asks_for_and_the_line_that_grants_it() {
+    let component = guest("github-triage").display().to_string();
+    let plugin = |grants: &str| format!("{SITE}[tenants.acme.plugins.triage]\ncomponent = {component:?}\n{grants}");
+    let site = Site::new(&plugin(""));
+    let host = site.start("dev");
+    let line = "grants = { publish = [\\\"triage.*\\\"] }";
+    let said = host.wait_for_log(line);
+    assert!(said.contains("plugin `triage` asks for publish triage.* and is not granted that"), "{said}");
+    assert_eq!(host.stop(), Some(0));
+    site.write("wharf.toml", plugin("grants = { publish = [\"triage.*\"] }\n"));
+    let host = site.start("dev");
+    assert_eq!(host.lines_before(line, "\"ready\""), 0, "pasted, it is not asked for again");
+    assert_eq!(host.stop(), Some(0));
+}
