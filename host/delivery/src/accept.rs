@@ -1,14 +1,18 @@
 //! Transition: received events become durable obligations, or are known already.
 
-use wharf_event::{BusName, Event, Position, TenantName};
+use std::collections::BTreeMap;
+
+use wharf_event::{BusName, Event, PluginName, Position, TenantName};
 
 use crate::{
-    Due, Record, StatsRow, TargetRef,
+    Due, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
     apply::{Arising, change_stats, insert_deliveries},
     dedup::Fingerprint,
     keys,
-    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX, TENANT_PENDING_MAX},
+    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX},
+    rates::Rate,
     sequencer::{Answer, Decision, Refused, Sequencer},
+    sizes,
     tables::{TableError, Tables},
 };
 
@@ -23,6 +27,10 @@ pub struct AcceptRequest {
     pub rules_version: u64,
     /// The last frame before the tenant was made: an event up to there was another's, who had the same name.
     pub since_k: u64,
+    /// What the tenant may have and do.
+    pub quotas: Quotas,
+    /// Deliveries that may wait of plugins for which that is said.
+    pub backlogs: BTreeMap<PluginName, u32>,
     /// The events, in order.
     pub events: Vec<AcceptEvent>,
 }
@@ -56,14 +64,36 @@ pub(crate) fn decide<T: Tables>(
 ) -> Result<Result<Decision, Refused>, TableError> {
     let arising: u64 = request.events.iter().map(|event| event.targets.len() as u64).sum();
     if arising > 0 {
-        let of_tenant = StatsRow::get(tables, &keys::tenant(&request.tenant))?.unwrap_or_default().pending;
-        if sequencer.pending.saturating_add(arising) > PENDING_DELIVERIES_MAX
-            || of_tenant.saturating_add(arising) > TENANT_PENDING_MAX
-        {
+        if sequencer.pending.saturating_add(arising) > PENDING_DELIVERIES_MAX {
             return Ok(Err(Refused::Overloaded));
+        }
+        if let Some(spent) = too_many(&request, arising, tables)? {
+            return Ok(Err(Refused::Quota(spent)));
+        }
+        if let Some(spent) = sequencer.hours.spent(&request.tenant, &request.quotas, now_ms, tables)? {
+            return Ok(Err(Refused::Quota(spent)));
         }
     }
     Ok(decide_admitted(sequencer, request, now_ms, base))
+}
+
+/// Which quota of deliveries that wait would be exceeded.
+fn too_many(request: &AcceptRequest, arising: u64, tables: &impl Tables) -> Result<Option<QuotaSpent>, TableError> {
+    let AcceptRequest { tenant, quotas, backlogs, .. } = request;
+    let waiting = StatsRow::get(tables, &keys::tenant(tenant))?.unwrap_or_default().pending;
+    let most = u64::from(quotas.backlog());
+    if waiting.saturating_add(arising) > most {
+        return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
+    }
+    for (plugin, most) in backlogs {
+        let targets = request.events.iter().flat_map(|event| &event.targets);
+        let arising = targets.filter(|target| target.plugin == *plugin).count() as u64;
+        let (waiting, most) = (sizes::backlog(tables, tenant, plugin)?, u64::from(*most));
+        if arising > 0 && waiting.saturating_add(arising) > most {
+            return Ok(Some(QuotaSpent::Backlog { of: Some(plugin.clone()), waiting, most }));
+        }
+    }
+    Ok(None)
 }
 
 fn decide_admitted(
@@ -78,6 +108,8 @@ fn decide_admitted(
     if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
         return Err(Refused::DedupFull);
     }
+    let rate = Rate::Receive(request.quotas.receive_per_s);
+    sequencer.rates.take(&request.tenant, &[rate], request.events.len(), now_ms).map_err(Refused::Quota)?;
     let mut records = Vec::with_capacity(request.events.len());
     let mut answers = Vec::with_capacity(request.events.len());
     for AcceptEvent { event, targets } in request.events {
@@ -110,7 +142,7 @@ pub(crate) fn apply(
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
     let due = Arising { tenant, bus, event, position, time_ms }.deliveries(targets);
-    insert_deliveries(&due, tables);
+    insert_deliveries(&due, tables)?;
     change_stats(tenant, tables, |stats| {
         stats.events += 1;
         stats.deliveries += due.len() as u64;

@@ -5,7 +5,7 @@ use wharf_event::{Code, Event, Position, QueueName, TenantName};
 use crate::{
     DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, keys, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
-    seal, settle,
+    seal, settle, sizes,
     tables::{Table, TableError, Tables},
     usage,
 };
@@ -57,7 +57,7 @@ pub fn apply<T: Tables>(
         Record::Settle { .. } => settle::apply(record, position, time_ms, history, tables),
         Record::Redrive { tenant, queue, deliveries } => redrive::apply(tenant, queue, deliveries, time_ms, tables),
         Record::Carry { rows, .. } => {
-            carry::apply(rows, tables);
+            carry::apply(rows, tables)?;
             Ok(Vec::new())
         }
         Record::Rules { version, document } => {
@@ -106,10 +106,12 @@ impl Arising<'_> {
     }
 }
 
-pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) {
+pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) -> Result<(), TableError> {
     for delivery in due {
         tables.insert(Table::Deliveries, &delivery.row.key(delivery.id), delivery.row.encode());
+        sizes::waits(&delivery.row, tables)?;
     }
+    Ok(())
 }
 
 /// Removes a delivery, and its timer if it has one.

@@ -13,8 +13,9 @@ use crate::{
     limits::{CARRIED_EVENTS_MAX, CARRIED_ROWS_MAX},
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision},
+    sizes,
     tables::{Table, TableError, Tables},
-    usage,
+    usage, values,
 };
 
 /// What may have to be written again.
@@ -229,9 +230,18 @@ fn carried_sums(
     Ok(Record::Carry { tenant, events: Vec::new(), rows: rows.0 })
 }
 
-/// Puts what was carried where it was, with its new place.
-pub(crate) fn apply(rows: &[CarriedRow], tables: &mut impl Tables) {
+/// Puts what was carried where it was, with its new place. Where the log was trimmed it may not be there yet.
+pub(crate) fn apply(rows: &[CarriedRow], tables: &mut impl Tables) -> Result<(), TableError> {
     for CarriedRow { table, key, row } in rows {
-        tables.put(*table, key, row.to_vec());
+        match table {
+            Table::Values => values::put(key, row, tables)?,
+            Table::Deliveries => {
+                if tables.replace(*table, key, Some(row.to_vec()))?.is_none() {
+                    sizes::waits(&DeliveryRow::decode(row)?, tables)?;
+                }
+            }
+            _ => tables.put(*table, key, row.to_vec()),
+        }
     }
+    Ok(())
 }

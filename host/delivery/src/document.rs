@@ -95,6 +95,12 @@ pub struct LimitsDocument {
     /// could be set.)
     #[serde(default, skip_serializing_if = "OnQuarantine::is_default")]
     pub quarantine: OnQuarantine,
+    /// Deliveries to it that may wait, where it is not only for its tenant to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
+    /// Events that it may publish a second, where it is not only for its tenant to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_per_s: Option<u32>,
     /// What an attempt may have the host do. (Not written where it is the default, as it was before it could be set: the bytes
     /// of such a document stay the same.)
     #[serde(default, skip_serializing_if = "HostLimits::are_default")]
@@ -110,6 +116,8 @@ impl Default for LimitsDocument {
             concurrency: 32,
             weight: WEIGHT,
             quarantine: OnQuarantine::default(),
+            backlog: None,
+            publish_per_s: None,
             host: HostLimits::default(),
         }
     }

@@ -22,7 +22,9 @@ use crate::{
     limits::{ERASED_BYTES_MAX, ERASED_READ_BYTES_MAX, ERASED_READ_ROWS, ERASED_ROWS_MAX},
     rows::Row,
     sequencer::{Answer, Decision, Sequencer},
+    sizes,
     tables::{Table, TableError, Tables},
+    values,
 };
 
 /// The wish that the next page of what there is of a tenant goes.
@@ -47,8 +49,8 @@ pub struct ErasedRow {
     pub key: Bytes,
 }
 
-/// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers and letters go with the rows that
-/// they belong to.
+/// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, letters and sizes go with the rows
+/// that they belong to.
 const OF_TENANTS: [Table; 8] = [
     Table::Deliveries,
     Table::DeadLetters,
@@ -86,6 +88,9 @@ pub(crate) fn decide<T: Tables>(
     let behind = page.last.filter(|_| !ended);
     let left = !page.rows.is_empty();
     sequencer.pending = sequencer.pending.saturating_sub(page.deliveries);
+    // Whoever has the name next begins anew.
+    sequencer.rates.forget(&tenant);
+    sequencer.hours.forget(&tenant);
     let records = if left { vec![Record::Erase { tenant, rows: page.rows }] } else { Vec::new() };
     Ok(Decision { records, answer: Answer::Erased { behind, left } })
 }
@@ -165,7 +170,14 @@ pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl T
         change_stats(tenant, tables, |stats| stats.pending = stats.pending.saturating_sub(deliveries))?;
     }
     for ErasedRow { table, key } in rows {
-        tables.remove(*table, key);
+        match (table, keys::lane_of(key)) {
+            (Table::Values, _) => values::remove(key, tables)?,
+            (Table::Deliveries, Some((tenant, plugin))) => {
+                let was = tables.replace(*table, key, None)?;
+                sizes::waits_no_more(&tenant, &plugin, u64::from(was.is_some()), tables)?;
+            }
+            _ => tables.remove(*table, key),
+        }
     }
     Ok(())
 }

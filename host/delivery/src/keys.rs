@@ -161,6 +161,12 @@ pub fn first(key: &[u8]) -> Option<TenantName> {
     std::str::from_utf8(name).ok()?.parse().ok()
 }
 
+/// The text behind two names in a key `tenant 0 name 0 text`.
+#[must_use]
+pub fn third(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.splitn(3, |&byte| byte == 0).nth(2)?).ok()
+}
+
 /// The name behind the tenant in a key `tenant 0 name 0`.
 #[must_use]
 pub fn second<T: std::str::FromStr>(key: &[u8]) -> Option<T> {

@@ -19,6 +19,8 @@ pub mod keys;
 pub mod limits;
 #[cfg(feature = "mutations")]
 pub mod mutation;
+mod quotas;
+mod rates;
 mod record;
 mod redrive;
 mod remains;
@@ -29,8 +31,10 @@ mod seal;
 mod sequencer;
 mod settings;
 mod settle;
+pub mod sizes;
 mod tables;
 mod usage;
+mod values;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
@@ -47,6 +51,7 @@ pub use document::{
 };
 pub use erase::{EraseRequest, ErasedRow};
 pub use ids::{DeliveryId, DeliveryIdError};
+pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;

@@ -3,8 +3,11 @@
 /// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`.
 pub const PENDING_DELIVERIES_MAX: u64 = 1_000_000;
 
-/// Deliveries that may wait of one tenant, so that one cannot use up the room of all.
-pub const TENANT_PENDING_MAX: u64 = 500_000;
+/// Deliveries that may wait of one tenant where nothing else is said, so that one cannot use up the room of all.
+pub const TENANT_PENDING_MAX: u32 = 500_000;
+
+/// Bytes of the keys and values of one tenant where nothing else is said.
+pub const VALUE_BYTES_PER_TENANT: u64 = 10 << 30;
 
 /// Deliveries that may wait before handlers may publish no more to anyone: what is under way has some room above admission.
 pub const PUBLISHING_PENDING_MAX: u64 = 1_200_000;

@@ -11,6 +11,7 @@ use crate::{
     limits::REDRIVE_PAGE,
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
+    sizes,
     tables::{Table, TableError, Tables},
 };
 
@@ -94,6 +95,7 @@ pub(crate) fn apply(
         // By its time, not by its turn: deliveries of a lane are taken in log order, and those behind it may be gone.
         (row.attempts, row.due_ms, row.since_ms, row.timed) = (0, time_ms, time_ms, true);
         insert_timed(*id, &row, tables);
+        sizes::waits(&row, tables)?;
         due.push(Due { id: *id, row, event: None });
     }
     let moved = due.len() as u64;

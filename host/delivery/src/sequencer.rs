@@ -9,10 +9,12 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
-    ForgetRequest, ObjectKind, ObjectName, ReadKey, Record, RedriveRequest, Redriven, RulesRow, SegmentFacts,
-    SettleRequest, Settled, StatsRow, accept, carry, change,
+    ForgetRequest, ObjectKind, ObjectName, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RulesRow,
+    SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
+    quotas::Hours,
+    rates::Rates,
     redrive,
     rows::Row,
     settle,
@@ -95,6 +97,9 @@ pub enum Refused {
     /// Too many deliveries wait.
     #[error("too many deliveries wait; try again later")]
     Overloaded,
+    /// The tenant, or one of its plugins, has or does as much as it may.
+    #[error(transparent)]
+    Quota(QuotaSpent),
     /// The disk has only its reserve left, which is for what waits already.
     #[error("the disk has only its reserve left; try again later")]
     DiskFull,
@@ -146,6 +151,7 @@ impl Refused {
     pub fn code(&self) -> Code {
         match self {
             Refused::StaleRules | Refused::Overloaded => Code::Overloaded,
+            Refused::Quota(spent) => spent.code(),
             Refused::DiskFull => Code::DiskFull,
             Refused::DedupFull => Code::DedupFull,
             Refused::TooManyTargets { .. } => Code::TargetsTooMany,
@@ -162,6 +168,8 @@ pub struct Sequencer {
     pub(crate) dedup: Dedup,
     pub(crate) pending: u64,
     pub(crate) rules: RulesVersions,
+    pub(crate) rates: Rates,
+    pub(crate) hours: Hours,
 }
 
 /// The versions of the rules in force.
@@ -190,7 +198,13 @@ impl Sequencer {
     /// A sequencer that has seen nothing yet: `remember` the window's records, then `resume`.
     #[must_use]
     pub fn new(dedup_window_ms: u64) -> Self {
-        Self { dedup: Dedup::new(dedup_window_ms), pending: 0, rules: RulesVersions::default() }
+        Self {
+            dedup: Dedup::new(dedup_window_ms),
+            pending: 0,
+            rules: RulesVersions::default(),
+            rates: Rates::default(),
+            hours: Hours::default(),
+        }
     }
 
     /// Goes on from the state as it is.
@@ -258,7 +272,7 @@ impl Sequencer {
             Request::Change(request) => change::decide(self, request, base, tables),
             Request::Erase(request) => Ok(Ok(erase::decide(self, request, tables)?)),
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
-            Request::Settle(request) => settle::decide(self, *request, base, tables),
+            Request::Settle(request) => settle::decide(self, *request, now_ms, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wharf_event::{GrantBounds, SignaturePolicy, TenantName};
 
 use crate::{
-    DecodeError, Object, ObjectKind, ObjectName, keys,
+    DecodeError, Object, ObjectKind, ObjectName, Quotas, keys,
     limits::{TENANT_CONCURRENCY, TENANT_MEMORY_MIB, WEIGHT},
     tables::{Table, TableError, Tables},
 };
@@ -35,6 +35,9 @@ pub struct TenantSettings {
     /// MiB that all its attempts at a time may use together, where it is not the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u32>,
+    /// What it may have and do.
+    #[serde(skip_serializing_if = "Quotas::is_default")]
+    pub quotas: Quotas,
 }
 
 impl TenantSettings {

@@ -4,14 +4,18 @@ use bytes::Bytes;
 use wharf_event::{AttributeValue, BucketName, Code, Event, PluginName, Position, QueueName, TenantName};
 
 use crate::{
-    Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, Record, TargetRef, ValueRow, ValueWrite,
+    Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
+    ValueRow, ValueWrite,
     apply::{Arising, History, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
     keys,
     limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
-    rows::{BucketRow, Row},
+    quotas::with_room,
+    rates::Rate,
+    rows::BucketRow,
     sequencer::{Answer, Decision, Refused, Sequencer},
+    sizes,
     tables::{Table, TableError, Tables},
-    usage,
+    usage, values,
 };
 
 /// The extension attribute that counts how often an event caused another.
@@ -38,6 +42,10 @@ pub struct SettleRequest {
     pub published: Vec<PublishRequest>,
     /// Key-value changes, at most one a key.
     pub writes: Vec<WriteRequest>,
+    /// What the tenant may have and do.
+    pub quotas: Quotas,
+    /// Events that the plugin may publish a second, if that is said.
+    pub publish_per_s: Option<u32>,
 }
 
 /// An event to publish, matched.
@@ -101,6 +109,7 @@ pub struct Settled {
 pub(crate) fn decide<T: Tables>(
     sequencer: &mut Sequencer,
     request: SettleRequest,
+    now_ms: u64,
     base: Position,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
@@ -123,21 +132,23 @@ pub(crate) fn decide<T: Tables>(
     if let Some(refused) = too_many(sequencer, &request) {
         return Ok(Err(refused));
     }
-    let mut writes = Vec::with_capacity(request.writes.len());
-    for WriteRequest { bucket, key, op } in request.writes {
-        let value = match op {
-            WriteOp::Set(value) => Some(value),
-            WriteOp::Delete => None,
-            WriteOp::Add(delta) => match sum(&row.tenant, &bucket, &key, delta, tables)? {
-                Some(sum) => Some(sum),
-                // The value stopped being a number after the attempt looked: it runs again and is told so.
-                None => return Ok(Err(Refused::Conflict { keys: vec![ReadKey::Value(bucket, key)] })),
-            },
-        };
-        writes.push(ValueWrite { bucket, key, value });
+    if let Some(spent) = publishes_too_much(sequencer, &request, now_ms, tables)? {
+        return Ok(Err(Refused::Quota(spent)));
     }
-    #[cfg(feature = "mutations")]
-    crate::mutation::lose_a_write(&mut writes);
+    let writes = match resolved(&row.tenant, request.writes, tables)? {
+        Ok(writes) => writes,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if let Some(spent) = values::beyond(&row.tenant, &writes, &request.quotas, tables)? {
+        return Ok(Err(Refused::Quota(spent)));
+    }
+    let rates = [
+        Rate::Publish(None, request.quotas.publish_per_s),
+        Rate::Publish(Some(&request.plugin), request.publish_per_s),
+    ];
+    if let Err(spent) = sequencer.rates.take(&row.tenant, &rates, request.published.len(), now_ms) {
+        return Ok(Err(Refused::Quota(spent)));
+    }
     let published: Vec<Published> = request
         .published
         .into_iter()
@@ -149,6 +160,9 @@ pub(crate) fn decide<T: Tables>(
     let arising: u64 = published.iter().filter(|p| p.given_up.is_empty()).map(|p| p.targets.len() as u64).sum();
     let ended = u64::from(!matches!(request.outcome, Outcome::Retry { .. }));
     sequencer.pending = (sequencer.pending + arising).saturating_sub(ended);
+    if let Some(used) = request.attempt.used() {
+        sequencer.hours.charge(&row.tenant, used, now_ms);
+    }
     let record = Record::Settle {
         tenant: row.tenant,
         bus: row.bus,
@@ -160,6 +174,30 @@ pub(crate) fn decide<T: Tables>(
         writes,
     };
     Ok(Ok(Decision { records: vec![record], answer: Answer::Settled(Settled { position: base }) }))
+}
+
+/// What the changes come to, as the values are now.
+fn resolved(
+    tenant: &TenantName,
+    requests: Vec<WriteRequest>,
+    tables: &impl Tables,
+) -> Result<Result<Vec<ValueWrite>, Refused>, TableError> {
+    let mut writes = Vec::with_capacity(requests.len());
+    for WriteRequest { bucket, key, op } in requests {
+        let value = match op {
+            WriteOp::Set(value) => Some(value),
+            WriteOp::Delete => None,
+            WriteOp::Add(delta) => match sum(tenant, &bucket, &key, delta, tables)? {
+                Some(sum) => Some(sum),
+                // The value stopped being a number after the attempt looked: it runs again and is told so.
+                None => return Ok(Err(Refused::Conflict { keys: vec![ReadKey::Value(bucket, key)] })),
+            },
+        };
+        writes.push(ValueWrite { bucket, key, value });
+    }
+    #[cfg(feature = "mutations")]
+    crate::mutation::lose_a_write(&mut writes);
+    Ok(Ok(writes))
 }
 
 /// Publishing has bounds of its own: a handler that publishes to itself would otherwise fill every memory.
@@ -176,6 +214,26 @@ fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
     let arising: usize = request.published.iter().map(|one| one.targets.len()).sum();
     let pending = sequencer.pending.saturating_add(arising as u64);
     (arising > 0 && pending > PUBLISHING_PENDING_MAX).then_some(Refused::Overloaded)
+}
+
+/// What its tenant may not publish any more. Deliveries that are under way have some room above admission here too.
+fn publishes_too_much(
+    sequencer: &mut Sequencer,
+    request: &SettleRequest,
+    now_ms: u64,
+    tables: &impl Tables,
+) -> Result<Option<QuotaSpent>, TableError> {
+    let SettleRequest { tenant, quotas, published, .. } = request;
+    let arising: usize = published.iter().map(|one| one.targets.len()).sum();
+    if arising == 0 {
+        return Ok(None);
+    }
+    let waiting = StatsRow::get(tables, &keys::tenant(tenant))?.unwrap_or_default().pending;
+    let most = with_room(u64::from(quotas.backlog()));
+    if waiting.saturating_add(arising as u64) > most {
+        return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
+    }
+    sequencer.hours.spent(tenant, quotas, now_ms, tables)
 }
 
 fn stale_reads(tenant: &TenantName, reads: &[Read], tables: &impl Tables) -> Result<Vec<ReadKey>, TableError> {
@@ -250,7 +308,7 @@ pub(crate) fn apply<T: Tables>(
         let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms }.deliveries(&event.targets);
         if event.given_up.is_empty() {
             arisen += arising.len() as u64;
-            insert_deliveries(&arising, tables);
+            insert_deliveries(&arising, tables)?;
             due.extend(arising);
             continue;
         }
@@ -260,9 +318,7 @@ pub(crate) fn apply<T: Tables>(
             dead_letter(d.id, d.row, (queue, Code::HopLimit, &reason), time_ms, tables)?;
         }
     }
-    for write in writes {
-        apply_write(tenant, write, position, tables)?;
-    }
+    values::apply(tenant, writes, position, tables)?;
     if let Some(used) = attempt.used() {
         usage::apply((tenant, &target.plugin), used, time_ms, tables)?;
     }
@@ -291,6 +347,7 @@ fn ends_at_once(
         matches!(outcome, Outcome::Ack | Outcome::Filtered { .. }) && tables.get(Table::Deliveries, &key)?.is_some();
     if ends {
         tables.remove(Table::Deliveries, &key);
+        sizes::waits_no_more(tenant, &target.plugin, 1, tables)?;
     }
     Ok(ends)
 }
@@ -304,6 +361,9 @@ fn end_attempt(
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
     remove_delivery(id, &row, tables);
+    if !matches!(outcome, Outcome::Retry { .. }) {
+        sizes::waits_no_more(&row.tenant, &row.target.plugin, 1, tables)?;
+    }
     row.attempts = attempt.number;
     match outcome {
         Outcome::Ack | Outcome::Filtered { .. } => Ok(Vec::new()),
@@ -317,22 +377,4 @@ fn end_attempt(
             Ok(Vec::new())
         }
     }
-}
-
-fn apply_write(
-    tenant: &TenantName,
-    write: &ValueWrite,
-    position: Position,
-    tables: &mut impl Tables,
-) -> Result<(), TableError> {
-    let key = keys::value(tenant, &write.bucket, &write.key);
-    let row = write.value.as_ref().map(|value| ValueRow { version: position, value: value.clone(), place: None });
-    let was = tables.replace(Table::Values, &key, row.map(|row| row.encode()))?;
-    if was != write.value.is_some() {
-        let bucket_key = keys::bucket(tenant, &write.bucket);
-        let keys = BucketRow::get(tables, &bucket_key)?.unwrap_or_default().keys;
-        let keys = if was { keys.saturating_sub(1) } else { keys + 1 };
-        tables.put(Table::Buckets, &bucket_key, BucketRow { membership: position, keys }.encode());
-    }
-    Ok(())
 }

@@ -33,11 +33,13 @@ pub enum Table {
     Objects,
     /// What attempts used by tenant, hour, plugin.
     Usage,
+    /// Bytes of the values of a tenant, and deliveries that wait of a tenant's plugin.
+    Sizes,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 13] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -50,6 +52,7 @@ impl Table {
         Table::Segments,
         Table::Objects,
         Table::Usage,
+        Table::Sizes,
     ];
 
     /// The number that it has in records.
@@ -68,6 +71,7 @@ impl Table {
             Table::Segments => 10,
             Table::Objects => 11,
             Table::Usage => 12,
+            Table::Sizes => 13,
         }
     }
 
@@ -93,6 +97,7 @@ impl Table {
             Table::Segments => "segments",
             Table::Objects => "objects",
             Table::Usage => "usage",
+            Table::Sizes => "sizes",
         }
     }
 }
@@ -139,9 +144,9 @@ pub trait Tables {
     /// Writes a row.
     fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>);
 
-    /// Writes a row, or removes it, and tells whether there was one.
-    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<bool, TableError> {
-        let was = self.get(table, key)?.is_some();
+    /// Writes a row, or removes it, and tells what was there.
+    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<Option<Bytes>, TableError> {
+        let was = self.get(table, key)?;
         match row {
             Some(row) => self.put(table, key, row),
             None => self.remove(table, key),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Milliseconds of an hour.
-const HOUR_MS: u64 = 3_600_000;
+pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 /// An hour of frame time, counted since 1970.
 #[must_use]
@@ -153,6 +153,17 @@ impl Usage {
         limit: usize,
     ) -> Result<Vec<Self>, TableError> {
         Self::above(tables, tenant, Bound::Included(&keys::usage_hour(tenant, from_hour)), to_hour, limit)
+    }
+
+    /// What all plugins of a tenant used in an hour.
+    ///
+    /// # Errors
+    /// As [`Usage::page`].
+    pub fn of_hour(tables: &impl Tables, tenant: &TenantName, hour: u32) -> Result<Used, TableError> {
+        let mut used = Used::default();
+        let rows = Self::page_from(tables, tenant, hour, hour.saturating_add(1), usize::MAX)?;
+        rows.iter().for_each(|usage| used.add(&usage.row.used));
+        Ok(used)
     }
 
     fn above(

@@ -279,6 +279,7 @@ fn stuck(error: AskError) -> Stuck {
         AskError::TooLarge { .. } | AskError::Refused(Refused::TooManyTargets { .. }) => {
             Stuck::Failed(failure(Code::LimitPublish, format!("what it published is too much: {error}")))
         }
+        AskError::Refused(Refused::Quota(spent)) => Stuck::Failed(failure(spent.code(), spent.to_string())),
         AskError::Refused(Refused::Overloaded) => Stuck::Failed(failure(Code::Overloaded, error.to_string())),
         _ => Stuck::Log(error),
     }

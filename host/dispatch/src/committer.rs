@@ -373,8 +373,10 @@ impl Committer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use cap_std::{ambient_authority, fs::Dir};
-    use wharf_delivery::{AcceptRequest, ConfigureRequest};
+    use wharf_delivery::{AcceptRequest, ConfigureRequest, Quotas};
 
     use super::*;
     use crate::machine::FolderHome;
@@ -387,7 +389,8 @@ mod tests {
         let (mut committer, _) = Committer::open(&home, 300_000, surroundings).unwrap();
         committer.commit(Request::Configure(ConfigureRequest { document: "{}".into() }), || None).unwrap();
         let (tenant, bus) = ("acme".parse().unwrap(), "default".parse().unwrap());
-        let stale = AcceptRequest { tenant, bus, rules_version: 0, since_k: 0, events: Vec::new() };
+        let (quotas, backlogs) = (Quotas::default(), BTreeMap::new());
+        let stale = AcceptRequest { tenant, bus, rules_version: 0, since_k: 0, quotas, backlogs, events: Vec::new() };
         let durable_k = committer.archive().last_k();
         committer.sequence(Request::Accept(stale), || None).unwrap();
         assert!(matches!(committer.sequenced(), [Err(_)]), "{:?}", committer.sequenced());

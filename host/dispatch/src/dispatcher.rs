@@ -225,6 +225,8 @@ impl Dispatcher {
                 bus: bus.clone(),
                 rules_version: rules.version_of(tenant),
                 since_k: rules.since_k(tenant),
+                quotas: rules.settings(tenant).quotas,
+                backlogs: rules.backlogs(tenant, &matched),
                 events: matched,
             };
             match self.attempts.partition.ask(Request::Accept(request)).await {

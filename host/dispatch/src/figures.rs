@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use wharf_delivery::{DeadLetterRow, DeliveryRow, StatsRow, Table, TableError, Tables, keys};
+use wharf_delivery::{DeadLetterRow, DeliveryRow, StatsRow, Table, TableError, Tables, keys, sizes};
 use wharf_event::{PluginName, QueueName, TenantName};
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct TenantFigures {
     pub tenant: TenantName,
     /// Exact over crashes.
     pub stats: StatsRow,
+    /// Bytes of its keys and values.
+    pub kv_bytes: u64,
 }
 
 /// What waits for a plugin.
@@ -51,6 +53,8 @@ pub struct LaneFigures {
     pub tenant: TenantName,
     /// Which plugin.
     pub plugin: PluginName,
+    /// How many deliveries.
+    pub pending: u64,
     /// Since when the oldest event waits for it, whether it was tried or not: frame time in milliseconds.
     pub since_ms: u64,
 }
@@ -72,7 +76,8 @@ pub(crate) fn of_state(tables: &impl Tables) -> Result<StateFigures, TableError>
     let mut figures = StateFigures::default();
     for (key, row) in all(Table::Stats)? {
         let Some(tenant) = keys::first(&key) else { continue };
-        figures.tenants.push(TenantFigures { tenant, stats: StatsRow::from_bytes(&row)? });
+        let (stats, kv_bytes) = (StatsRow::from_bytes(&row)?, sizes::value_bytes(tables, &tenant)?);
+        figures.tenants.push(TenantFigures { tenant, stats, kv_bytes });
     }
     for (key, row) in all(Table::Queues)? {
         let (Some(tenant), Some(queue)) = (keys::first(&key), keys::second(&key)) else { continue };
@@ -87,7 +92,8 @@ pub(crate) fn of_state(tables: &impl Tables) -> Result<StateFigures, TableError>
                 since_ms = since_ms.min(DeliveryRow::from_bytes(&row)?.since_ms);
             }
         }
-        figures.lanes.push(LaneFigures { tenant, plugin, since_ms });
+        let pending = sizes::backlog(tables, &tenant, &plugin)?;
+        figures.lanes.push(LaneFigures { tenant, plugin, pending, since_ms });
     }
     Ok(figures)
 }

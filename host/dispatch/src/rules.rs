@@ -11,7 +11,7 @@ use std::{
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
-    Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
+    AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
 use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
 use wharf_input::Input;
@@ -345,6 +345,19 @@ impl RuleSet {
     /// What a target gets in place of an event's payload, if it does not get the event as it is.
     pub(crate) fn input(&self, tenant: &TenantName, target: &TargetRef) -> Option<&Input> {
         self.rule(tenant, &target.rule)?.inputs.get(&target.plugin)
+    }
+
+    /// The limits of a plugin; the defaults where there is none of that name.
+    #[must_use]
+    pub fn limits(&self, tenant: &TenantName, plugin: &PluginName) -> LimitsDocument {
+        let of = self.tenants.get(tenant).and_then(|of| of.plugins.get(plugin));
+        of.map_or(LimitsDocument::default(), |plugin| plugin.limits)
+    }
+
+    /// Deliveries that may wait of those plugins among the targets for which that is said.
+    pub(crate) fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<PluginName, u32> {
+        let plugins = events.iter().flat_map(|event| &event.targets).map(|target| &target.plugin);
+        plugins.filter_map(|plugin| Some((plugin.clone(), self.limits(tenant, plugin).backlog?))).collect()
     }
 
     /// What becomes of a plugin's deliveries while its release is quarantined.

@@ -117,6 +117,8 @@ pub(crate) async fn settle(
             rules_version: rules.version_of(&row.tenant),
             published: with.published.iter().map(matched).collect(),
             writes: with.writes.clone(),
+            quotas: rules.settings(&row.tenant).quotas,
+            publish_per_s: rules.limits(&row.tenant, &row.target.plugin).publish_per_s,
         };
         match attempts.partition.settle(request, slot).await {
             Ok(Answer::Settled(_)) => {

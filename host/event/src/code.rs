@@ -98,6 +98,13 @@ codes! {
     ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
     VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
+    QuotaBacklog "quota-backlog" 429 "As many deliveries wait as may";
+    QuotaReceive "quota-receive" 429 "More events come in a second than the tenant may send";
+    QuotaPublish "quota-publish" 500 "More events are published a second than may be";
+    QuotaKv "quota-kv" 500 "The tenant has as many bytes of keys and values as it may";
+    QuotaCpu "quota-cpu" 429 "The tenant's plugins used their CPU time of this hour";
+    QuotaBytes "quota-bytes" 429 "The tenant's plugins passed their bytes of this hour";
+    QuotaCalls "quota-calls" 429 "The tenant's plugins made their host calls of this hour";
     Overloaded "overloaded" 503 "The host has as much work as it can hold";
     DiskFull "disk-full" 503 "The disk has only its reserve left";
     LogFailed "log-failed" 503 "The log cannot be written";

@@ -31,6 +31,11 @@ enum By {
     Hour,
 }
 
+/// `GET /v1/tenants/{tenant}/quotas`
+pub(crate) async fn quotas<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.quotas(&params.tenant()?).await?))
+}
+
 /// `GET /v1/tenants/{tenant}/usage`
 pub(crate) async fn show<H: Host>(
     State(gateway): State<Gateway<H>>,

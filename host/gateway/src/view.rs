@@ -6,6 +6,7 @@
 
 mod grants;
 mod keys;
+mod quotas;
 mod registry;
 mod rules;
 mod schemas;
@@ -21,6 +22,7 @@ use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position
 use crate::problem::Problem;
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
+pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,

@@ -34,7 +34,7 @@ impl Entry {
     }
 
     fn known(&self) -> Known {
-        if matches!(self, Entry::Removed) { Known::Absent } else { Known::Present }
+        self.row().map_or(Known::Absent, |row| Known::Present(row.clone()))
     }
 
     /// There may be another row below.
@@ -50,10 +50,10 @@ impl Entry {
 }
 
 /// What changes say of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// It is there.
-    Present,
+    /// It is there, and it was this.
+    Present(Bytes),
     /// It is not.
     Absent,
     /// They say nothing: the store below has to be asked.

@@ -238,15 +238,15 @@ impl Tables for State {
         self.active.put(table, key, row);
     }
 
-    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<bool, TableError> {
+    fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<Option<Bytes>, TableError> {
         let known = match row {
             Some(row) => self.active.put(table, key, row),
             None => self.active.remove(table, key),
         };
         match known {
-            Known::Present => Ok(true),
-            Known::Absent => Ok(false),
-            Known::Unknown => Ok(self.below(table, key)?.is_some()),
+            Known::Present(row) => Ok(Some(row)),
+            Known::Absent => Ok(None),
+            Known::Unknown => self.below(table, key),
         }
     }
 

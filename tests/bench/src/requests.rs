@@ -3,12 +3,12 @@
 //! Invariant: an event changes the state five times: its delivery comes and goes, a key gets a value, the tenant's counters
 //! change with each, and what its attempt used joins the hour's sums. Everything that a client would have done is done ahead.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Attempt, ConfigureRequest, Details, Due, Outcome, Request, SettleRequest, TargetRef,
-    Used, WriteOp, WriteRequest,
+    AcceptEvent, AcceptRequest, Attempt, ConfigureRequest, Details, Due, Outcome, Quotas, Request, SettleRequest,
+    TargetRef, Used, WriteOp, WriteRequest,
 };
 use wharf_event::{Digest, Event, EventBuilder};
 
@@ -42,6 +42,8 @@ impl Load {
                 bus: "default".parse()?,
                 rules_version,
                 since_k: 0,
+                quotas: Quotas::default(),
+                backlogs: BTreeMap::new(),
                 events: events.iter().map(accept).collect(),
             }))
         })
@@ -66,6 +68,8 @@ impl Load {
             rules_version,
             published: Vec::new(),
             writes: vec![WriteRequest { bucket: "counter".parse()?, key, op: WriteOp::Add(1) }],
+            quotas: Quotas::default(),
+            publish_per_s: None,
         })))
     }
 }

@@ -1,14 +1,14 @@
 //! What is done to a partition: every kind of record, batches and duplicates, segments that fill, checkpoints while others
 //! commit, a jump of the clock, cleaning, trimming, and restarts.
 
-use std::{ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
     Details, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish, Outcome,
-    PublishRequest, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _,
-    TargetRef, Used, WriteOp, WriteRequest, hour_of,
+    PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table,
+    Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
@@ -44,7 +44,15 @@ fn targets(count: usize) -> Vec<TargetRef> {
 /// Events with so many targets each.
 pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
     let events = events.into_iter().map(|(event, count)| AcceptEvent { event, targets: targets(count) }).collect();
-    Request::Accept(AcceptRequest { tenant: tenant(), bus: name("default"), rules_version, since_k: 0, events })
+    Request::Accept(AcceptRequest {
+        tenant: tenant(),
+        bus: name("default"),
+        rules_version,
+        since_k: 0,
+        quotas: Quotas::default(),
+        backlogs: BTreeMap::new(),
+        events,
+    })
 }
 
 /// What an attempt is charged with.
@@ -64,6 +72,8 @@ fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleReque
         rules_version: 0,
         published: Vec::new(),
         writes: Vec::new(),
+        quotas: Quotas::default(),
+        publish_per_s: None,
     }
 }
 

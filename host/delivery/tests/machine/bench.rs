@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
     Details, Due, EraseRequest, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
-    PublishRequest, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
+    PublishRequest, Quotas, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
     TableError, Tables, TargetRef, Used, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
@@ -57,6 +57,10 @@ pub struct Partition {
     pub sequencer: Sequencer,
     pub log: Vec<(Position, u64, RecordKind, Bytes)>,
     pub now_ms: u64,
+    /// What the tenant may have and do.
+    pub quotas: Quotas,
+    /// Deliveries to its handler that may wait.
+    pub backlog: Option<u32>,
     trimmed_below: u64,
     k: u64,
     since_k: u64,
@@ -70,6 +74,8 @@ impl Partition {
             sequencer,
             log: Vec::new(),
             now_ms: 1_000_000,
+            quotas: Quotas::default(),
+            backlog: None,
             trimmed_below: 0,
             k: 0,
             since_k: 0,
@@ -104,6 +110,8 @@ impl Partition {
             bus: "default".parse().unwrap(),
             rules_version: self.sequencer.rules_version(&tenant()),
             since_k: self.since_k,
+            quotas: self.quotas,
+            backlogs: self.backlog.map(|most| ("handler".parse().unwrap(), most)).into_iter().collect(),
             events,
         }))
     }
@@ -259,6 +267,8 @@ pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleReq
         rules_version: 1,
         published: Vec::new(),
         writes: Vec::new(),
+        quotas: Quotas::default(),
+        publish_per_s: None,
     }
 }
 

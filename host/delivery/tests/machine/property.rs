@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use wharf_delivery::{
     DeliveryId, DeliveryRow, Expected, ForgetRequest, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request,
-    Usage, Used, WriteOp, hour_of,
+    Table, Tables as _, Usage, Used, ValueRow, WriteOp, hour_of, keys, sizes,
 };
 use wharf_event::Code;
 
@@ -148,6 +148,17 @@ proptest! {
         let usage = Usage::page_from(&p.tables, &tenant(), 0, u32::MAX, usize::MAX).unwrap();
         let usage: BTreeMap<_, _> = usage.iter().map(|usage| (usage.hour, (usage.row.attempts, usage.row.used))).collect();
         prop_assert_eq!(usage, charged);
+        let (mut bytes, mut waiting) = (0, 0);
+        for (table, key) in p.of_tenant() {
+            let row = p.tables.get(table, &key).unwrap().unwrap();
+            match table {
+                Table::Values => bytes += (keys::third(&key).unwrap().len() + ValueRow::from_bytes(&row).unwrap().value.len()) as u64,
+                Table::Deliveries => waiting += 1,
+                _ => {}
+            }
+        }
+        prop_assert_eq!(sizes::value_bytes(&p.tables, &tenant()).unwrap(), bytes);
+        prop_assert_eq!(sizes::backlog(&p.tables, &tenant(), &"handler".parse().unwrap()).unwrap(), waiting);
         let stats = p.stats();
         prop_assert_eq!((stats.pending, stats.dead_letters, stats.published), (owed.len() as u64, dead, published));
     }

@@ -1,10 +1,12 @@
 //! One behaviour a test.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Expected, Object, ObjectFate, ObjectKind,
-    Outcome, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven, Refused, Request, WriteOp, hops, keys,
-    limits::TARGETS_PER_EVENT_MAX,
+    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, Expected, Hourly, Object,
+    ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
+    Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX, sizes,
 };
 use wharf_event::{AttributeValue, Code, Position};
 
@@ -236,7 +238,15 @@ fn an_event_that_was_matched_before_the_rules_changed_is_matched_again() {
     let (old, _) = (p.sequencer.rules_version(&tenant()), p.change(&[("a", Some("1"))], Expected::Any).unwrap());
     let events = vec![AcceptEvent { event: event("e"), targets: targets_of(1) }];
     let bus = "default".parse().unwrap();
-    let accept = AcceptRequest { tenant: tenant(), bus, rules_version: old, since_k: 0, events };
+    let accept = AcceptRequest {
+        tenant: tenant(),
+        bus,
+        rules_version: old,
+        since_k: 0,
+        quotas: Quotas::default(),
+        backlogs: BTreeMap::new(),
+        events,
+    };
     assert_eq!(p.ask(Request::Accept(accept)).0.unwrap_err(), Refused::StaleRules);
     assert!(p.accept("e", 1).0.is_ok());
 }
@@ -274,7 +284,7 @@ fn what_there_is_of_a_tenant_goes_and_nobody_takes_it_for_his_own() {
         .unwrap();
     let of: std::collections::BTreeSet<wharf_delivery::Table> =
         p.of_tenant().into_iter().map(|(table, _)| table).collect();
-    assert_eq!(of.len(), 10, "a row in every table of a tenant, timers and letters among them: {of:?}");
+    assert_eq!(of.len(), 11, "a row in every table of a tenant, timers and letters among them: {of:?}");
     // Nothing goes on the word of a record that is not the last one of its kind.
     let closed_at = p.own(Some(b"closed")).unwrap();
     p.own(Some(b"made again")).unwrap();
@@ -289,4 +299,131 @@ fn what_there_is_of_a_tenant_goes_and_nobody_takes_it_for_his_own() {
         let Ok(Answer::Accepted(answers)) = p.accept("e", 1).0 else { panic!("it was refused") };
         assert_eq!(answers[0].as_ref().map(|one| one.duplicate), Ok(duplicate));
     }
+}
+
+/// The quota that a request met.
+fn spent(answer: Result<Answer, Refused>) -> Option<QuotaSpent> {
+    match answer {
+        Ok(_) => None,
+        Err(Refused::Quota(spent)) => Some(spent),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn as_many_deliveries_wait_as_the_tenant_and_its_plugin_may() {
+    let mut p = Partition::new();
+    p.quotas.backlog = Some(5);
+    let ids: Vec<DeliveryId> = p.accept("a", 4).1.iter().map(|due| due.id).collect();
+    let met = |of, waiting, most| Some(QuotaSpent::Backlog { of, waiting, most });
+    assert_eq!(spent(p.accept("b", 2).0), met(None, 4, 5));
+    p.backlog = Some(4);
+    assert_eq!(spent(p.accept("b", 1).0), met(Some("handler".parse().unwrap()), 4, 4));
+    assert_eq!(spent(p.accept("c", 0).0), None, "an event that nobody gets waits for nobody");
+    // A retry waits still, a dead letter does not, and what is published has a fifth more room.
+    p.settle(settled(ids[0], 1, Outcome::Retry { at_ms: 1, code: Code::HandlerRetry, reason: "r".into() })).0.unwrap();
+    assert_eq!(spent(p.accept("b", 1).0), met(Some("handler".parse().unwrap()), 4, 4));
+    p.settle(settled(ids[1], 1, dead("no"))).0.unwrap();
+    assert_eq!(spent(p.accept("b", 1).0), None);
+    let publishing = |targets| SettleRequest {
+        published: vec![publish(event("p"), targets)],
+        quotas: Quotas { backlog: Some(5), ..Quotas::default() },
+        ..settled(ids[2], 1, Outcome::Ack)
+    };
+    assert_eq!(spent(p.settle(publishing(3)).0), met(None, 4, 6));
+    assert_eq!(spent(p.settle(publishing(2)).0), None);
+    assert_eq!(sizes::backlogs(&p.tables, &tenant()).unwrap(), [("handler".parse().unwrap(), 5)]);
+}
+
+#[test]
+fn a_tenant_keeps_as_many_bytes_as_it_may_and_can_always_keep_fewer() {
+    let mut p = Partition::new();
+    let ids: Vec<DeliveryId> = p.accept("a", 5).1.iter().map(|due| due.id).collect();
+    let mut keep = |n: usize, key: &str, op: WriteOp, most| {
+        let quotas = Quotas { kv_bytes: Some(most), ..Quotas::default() };
+        let settle = SettleRequest { writes: vec![write(key, op)], quotas, ..settled(ids[n], 1, Outcome::Ack) };
+        let refused = spent(p.settle(settle).0);
+        (refused, sizes::value_bytes(&p.tables, &tenant()).unwrap())
+    };
+    let set = |bytes: &'static [u8]| WriteOp::Set(Bytes::from_static(bytes));
+    assert_eq!(keep(0, "key", set(b"1234567"), 10), (None, 10), "keys count as values do");
+    let beyond = Some(QuotaSpent::Values { bytes: 11, most: 10 });
+    assert_eq!(keep(1, "key", set(b"12345678"), 10), (beyond, 10));
+    assert_eq!(keep(1, "key", set(b"123456"), 4), (None, 9), "fewer than before are never too many");
+    assert_eq!(keep(2, "key", WriteOp::Add(1), 10), (None, 9));
+    assert_eq!(keep(3, "other", WriteOp::Delete, 0), (None, 9));
+    assert_eq!(keep(4, "key", WriteOp::Delete, 0), (None, 0));
+    assert!(p.of_tenant().iter().all(|(table, _)| *table != Table::Sizes), "a size of nothing has no row");
+}
+
+#[test]
+fn events_are_taken_and_published_as_fast_as_they_may() {
+    let mut p = Partition::new();
+    p.quotas.receive_per_s = Some(2);
+    let ids: Vec<DeliveryId> = p.accept("a", 3).1.iter().map(|due| due.id).collect();
+    assert_eq!(spent(p.accept("b", 0).0), None);
+    assert_eq!(spent(p.accept("c", 0).0), Some(QuotaSpent::Receive { per_s: 2, after_ms: 500 }));
+    p.now_ms += 500;
+    assert_eq!(spent(p.accept("c", 0).0), None);
+    let publishing = |n: usize, own| SettleRequest {
+        published: vec![publish(event("p"), 0)],
+        quotas: Quotas { publish_per_s: Some(2), ..Quotas::default() },
+        publish_per_s: own,
+        ..settled(ids[n], 1, Outcome::Ack)
+    };
+    assert_eq!(spent(p.settle(publishing(0, Some(1))).0), None);
+    let of = Some("handler".parse().unwrap());
+    assert_eq!(spent(p.settle(publishing(1, Some(1))).0), Some(QuotaSpent::Publish { of, per_s: 1, after_ms: 1_000 }));
+    assert_eq!(spent(p.settle(publishing(1, None)).0), None);
+    assert_eq!(spent(p.settle(publishing(2, None)).0), Some(QuotaSpent::Publish { of: None, per_s: 2, after_ms: 500 }));
+    assert_eq!(spent(p.settle(settled(ids[2], 1, Outcome::Ack)).0), None, "who publishes nothing needs nothing");
+}
+
+#[test]
+fn what_an_hour_may_use_is_what_all_attempts_in_it_used() {
+    let mut p = Partition::new();
+    let ids: Vec<DeliveryId> = p.accept("a", 4).1.iter().map(|due| due.id).collect();
+    let charged = |n: usize, cpu_ms: u64| {
+        let used = Used { cpu_ns: cpu_ms * 1_000_000, ..Used::default() };
+        let details = Some(Arc::new(Details { used: Some(used), ..Details::default() }));
+        let mut settle = settled(ids[n], 1, Outcome::Ack);
+        settle.attempt.details = details;
+        settle
+    };
+    p.settle(charged(0, 30)).0.unwrap();
+    p.quotas.cpu_ms_per_hour = Some(50);
+    assert_eq!(spent(p.accept("b", 1).0), None, "what was used before anybody asked counts: 30 ms");
+    p.settle(charged(1, 20)).0.unwrap();
+    let after_ms = 3_600_000 - p.now_ms % 3_600_000;
+    let met = Some(QuotaSpent::Hour { what: Hourly::CpuMs, most: 50, after_ms });
+    assert_eq!(spent(p.accept("c", 1).0), met);
+    assert_eq!(spent(p.accept("c", 0).0), None, "who is owed to nobody uses nothing");
+    let mut publishing = charged(2, 1);
+    publishing.quotas = p.quotas;
+    publishing.published = vec![publish(event("p"), 1)];
+    assert_eq!(spent(p.settle(publishing).0), met);
+    assert_eq!(spent(p.settle(charged(2, 1)).0), None);
+    p.now_ms += after_ms;
+    assert_eq!(spent(p.accept("c", 1).0), None, "another hour");
+    p.settle(charged(3, 50)).0.unwrap();
+    assert!(spent(p.accept("d", 1).0).is_some());
+    p.erase(usize::MAX);
+    assert_eq!(spent(p.accept("d", 1).0), None, "another one of its name");
+    // The other figures of an hour.
+    let mut settle = settled(DeliveryId { event: p.accept("e", 1).1[0].id.event, n: 0 }, 1, Outcome::Ack);
+    let used = Used { bytes_in: 3, bytes_out: 4, host_calls: 5, ..Used::default() };
+    settle.attempt.details = Some(Arc::new(Details { used: Some(used), ..Details::default() }));
+    p.settle(settle).0.unwrap();
+    for (quotas, what, most) in [
+        (Quotas { bytes_per_hour: Some(7), ..Quotas::default() }, Hourly::Bytes, 7),
+        (Quotas { host_calls_per_hour: Some(5), ..Quotas::default() }, Hourly::HostCalls, 5),
+    ] {
+        p.quotas = quotas;
+        let Some(QuotaSpent::Hour { what: met, most: bound, .. }) = spent(p.accept("f", 1).0) else {
+            panic!("{what:?}")
+        };
+        assert_eq!((met, bound), (what, most));
+    }
+    p.quotas = Quotas { bytes_per_hour: Some(8), host_calls_per_hour: Some(6), ..Quotas::default() };
+    assert_eq!(spent(p.accept("f", 1).0), None);
 }

@@ -1,9 +1,9 @@
 //! Goal: on a full disk nothing new is taken, what waits comes to its end from the reserve, and nothing is lost, whoever takes
 //! what is left and whenever. Method: the tasks as they ship, over a disk in memory with so much room and no more.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use wharf_delivery::{AcceptEvent, AcceptRequest, Answer, Refused, Request, Verdict};
+use wharf_delivery::{AcceptEvent, AcceptRequest, Answer, Quotas, Refused, Request, Verdict};
 use wharf_dispatch::{AcceptError, AskError, Committer, Dispatcher, Surroundings};
 
 use crate::{
@@ -108,6 +108,8 @@ fn accept(id: usize, bytes: usize) -> Request {
         bus: "default".parse().unwrap(),
         rules_version: 0,
         since_k: 0,
+        quotas: Quotas::default(),
+        backlogs: BTreeMap::new(),
         events,
     })
 }

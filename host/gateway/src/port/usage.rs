@@ -5,7 +5,7 @@ use std::future::Future;
 use wharf_event::{PluginName, TenantName};
 
 use super::Refusal;
-use crate::view::UsageView;
+use crate::view::{QuotasView, UsageView};
 
 /// What is summed together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,11 @@ pub struct UsageQuery {
     pub after: Option<String>,
 }
 
-/// Tells what a tenant used.
+/// Tells what a tenant used, and what it may.
 pub trait Usage: Clone + Send + Sync + 'static {
+    /// What it has and does, beside what it may.
+    fn quotas(&self, tenant: &TenantName) -> impl Future<Output = Result<QuotasView, Refusal>> + Send;
+
     /// A page of sums, by name or by hour. Of a page that has a next one the sums may go on there.
     fn usage(&self, tenant: &TenantName, query: UsageQuery) -> impl Future<Output = Result<UsageView, Refusal>> + Send;
 }

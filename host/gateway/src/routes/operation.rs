@@ -47,6 +47,8 @@ pub enum Operation {
     Stats,
     /// Shows what was used.
     Usage,
+    /// Shows what there is and may be.
+    Quotas,
     /// Lists buckets.
     ListBuckets,
     /// Lists the keys of a bucket.
@@ -154,6 +156,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::Feed => on(verb, events::feed::<H>),
         Operation::Stats => on(verb, events::stats::<H>),
         Operation::Usage => on(verb, usage::show::<H>),
+        Operation::Quotas => on(verb, usage::quotas::<H>),
         Operation::ListBuckets => on(verb, key_values::buckets::<H>),
         Operation::ListKeys => on(verb, key_values::list::<H>),
         Operation::ShowKey => on(verb, key_values::show::<H>),

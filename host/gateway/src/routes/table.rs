@@ -51,6 +51,11 @@ const OF_INTAKE: &[Code] = &[
     Code::DedupFull,
     Code::SchemaViolation,
     Code::TenantSuspended,
+    Code::QuotaBacklog,
+    Code::QuotaReceive,
+    Code::QuotaCpu,
+    Code::QuotaBytes,
+    Code::QuotaCalls,
 ];
 
 const TENANT: &str = "/v1/tenants/{tenant}";
@@ -159,6 +164,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/tenants/{tenant}/events/{event}", Operation::ShowEvent, &[Code::TenantUnknown, Code::EventUnknown]),
     get("/v1/tenants/{tenant}/feed", Operation::Feed, &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown]),
     get("/v1/tenants/{tenant}/stats", Operation::Stats, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/quotas", Operation::Quotas, &[Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/usage", Operation::Usage, &[Code::QueryInvalid, Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/kv", Operation::ListBuckets, &[Code::TenantUnknown]),
     get(

@@ -40,6 +40,27 @@ pub struct TenantSettingsView {
     /// MiB that all its attempts at a time may use together, where it is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u32>,
+    /// Bytes of its keys and values, as one would write it, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_size: Option<String>,
+    /// Deliveries that may wait, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
+    /// Events that are taken of it a second, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive_per_s: Option<u32>,
+    /// Events that its plugins may publish a second, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_per_s: Option<u32>,
+    /// CPU time that its plugins may use in an hour, as one would write it, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_per_hour: Option<String>,
+    /// Bytes that its plugins may be given and give in an hour, as one would write it, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_hour: Option<String>,
+    /// Host calls that its plugins may make in an hour, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_calls_per_hour: Option<u64>,
 }
 
 /// A tenant.

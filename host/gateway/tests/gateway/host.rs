@@ -16,8 +16,8 @@ use wharf_event::{
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, PluginDetail, QueueView, RedriveView, ReleaseView, RuleVerdict, RuleView, SchemaView, SigningKeyView,
-    StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
+    KeyView, PluginDetail, QueueView, QuotaView, QuotasView, RedriveView, ReleaseView, RuleVerdict, RuleView,
+    SchemaView, SigningKeyView, StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -202,6 +202,11 @@ impl Archive for FakeHost {
 }
 
 impl Usage for FakeHost {
+    async fn quotas(&self, tenant: &TenantName) -> Result<QuotasView, Refusal> {
+        tenant_is_known(tenant)?;
+        Ok(QuotasView { kv_bytes: QuotaView { used: 7, most: Some(8) }, ..QuotasView::default() })
+    }
+
     async fn usage(&self, tenant: &TenantName, query: UsageQuery) -> Result<UsageView, Refusal> {
         tenant_is_known(tenant)?;
         let by = if query.by == UsageBy::Hour { "hour" } else { "plugin" };

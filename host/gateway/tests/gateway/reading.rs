@@ -6,8 +6,8 @@ use tokio::time::timeout;
 use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
-    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, RedriveView,
-    RuleVerdict, StatsView, TenantsView, UsageView, ValueView,
+    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, QuotasView,
+    RedriveView, RuleVerdict, StatsView, TenantsView, UsageView, ValueView,
 };
 
 use crate::client::{Answer, HUNG, exchange, get, post};
@@ -187,6 +187,14 @@ async fn metrics_are_those_of_the_host_and_what_was_answered_by_status_and_code(
     ] {
         assert!(page.lines().any(|other| other == line), "no line {line}:\n{page}");
     }
+}
+
+#[tokio::test]
+async fn quotas_are_told_beside_what_there_is() {
+    let server = Server::start().await;
+    let told: QuotasView = get("/v1/tenants/acme/quotas").send(server.addr).await.json(200);
+    assert_eq!((told.kv_bytes.used, told.kv_bytes.most, told.backlog.most), (7, Some(8), None));
+    get("/v1/tenants/other/quotas").send(server.addr).await.refused(Code::TenantUnknown);
 }
 
 #[tokio::test]

@@ -107,7 +107,18 @@ fn of_state(state: &StateFigures, now_ms: u64) -> Vec<Family> {
         "Age of the oldest event that waits for a plugin.",
         &["tenant", "plugin"],
     );
+    let mut waiting = Family::new(
+        Kind::Gauge,
+        "wharf_plugin_deliveries_pending",
+        "Deliveries that wait for a plugin.",
+        &["tenant", "plugin"],
+    );
+    let mut values = Family::new(Kind::Gauge, "wharf_kv_bytes", "Bytes of keys and values.", &["tenant"]);
+    for of in &state.tenants {
+        values.push(&[of.tenant.as_str()], Reading::Count(of.kv_bytes));
+    }
     for lane in &state.lanes {
+        waiting.push(&[lane.tenant.as_str(), lane.plugin.as_str()], Reading::Count(lane.pending));
         let seconds = seconds(now_ms.saturating_sub(lane.since_ms) * 1_000);
         age.push(&[lane.tenant.as_str(), lane.plugin.as_str()], Reading::Number(seconds));
     }
@@ -121,6 +132,8 @@ fn of_state(state: &StateFigures, now_ms: u64) -> Vec<Family> {
         counter("wharf_events_published_total", "Events that handlers published.", |row| row.published),
         counter("wharf_deliveries_matched_total", "Deliveries that arose by a rule's match.", |row| row.deliveries),
         tenants(Kind::Gauge, "wharf_deliveries_pending", "Deliveries that are not settled.", |row| row.pending),
+        waiting,
+        values,
         age,
         counter("wharf_dead_lettered_total", "Deliveries that were given up.", |row| row.dead_letters),
         counter("wharf_redriven_total", "Dead letters that became deliveries again.", |row| row.redriven),

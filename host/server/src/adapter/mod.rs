@@ -14,6 +14,7 @@ mod keys;
 mod measures;
 mod page;
 mod process;
+mod quotas;
 mod registry;
 mod registry_view;
 mod rule_view;
@@ -95,9 +96,16 @@ fn unknown(error: &Unknown) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
+/// Seconds after which whoever met a full backlog may try again.
+const BACKLOG_RETRY_S: u32 = 1;
+
 fn refused(error: &Refused) -> Refusal {
     let refusal = Refusal::new(error.code(), error.to_string());
     match error {
+        Refused::Quota(spent) => match spent.after_ms() {
+            Some(after_ms) => refusal.retry_after_s(u32::try_from(after_ms.div_ceil(1_000)).unwrap_or(u32::MAX)),
+            None => refusal.retry_after_s(BACKLOG_RETRY_S),
+        },
         Refused::DiskFull => refusal.retry_after_s(intake::DISK_FULL_RETRY_S),
         _ if error.code().status() == 503 => refusal.retry_after_s(1),
         _ => refusal,

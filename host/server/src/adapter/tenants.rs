@@ -237,8 +237,22 @@ fn tenant_view(
 
 /// What holds for a tenant as a whole.
 pub fn settings(settings: &TenantSettings) -> TenantSettingsView {
-    let TenantSettings { suspended, ceiling, signatures, weight, concurrency, memory_mib } = settings.clone();
-    TenantSettingsView { suspended, ceiling, signatures, weight, concurrency, memory_mib }
+    let quotas = settings.quotas;
+    TenantSettingsView {
+        suspended: settings.suspended,
+        ceiling: settings.ceiling.clone(),
+        signatures: settings.signatures,
+        weight: settings.weight,
+        concurrency: settings.concurrency,
+        memory_mib: settings.memory_mib,
+        kv_size: quotas.kv_bytes.map(size_text),
+        backlog: quotas.backlog,
+        receive_per_s: quotas.receive_per_s,
+        publish_per_s: quotas.publish_per_s,
+        cpu_per_hour: quotas.cpu_ms_per_hour.map(duration_text),
+        bytes_per_hour: quotas.bytes_per_hour.map(size_text),
+        host_calls_per_hour: quotas.host_calls_per_hour,
+    }
 }
 
 fn bus_view(bus: &BusName, origin: Origin, version: Option<Position>, retention: RetentionDocument) -> BusView {

@@ -11,7 +11,7 @@ use wharf_dispatch::rfc3339;
 use wharf_event::{Code, PluginName, TenantName};
 use wharf_gateway::{
     Refusal, Usage, UsageBy, UsageQuery,
-    view::{UsageItem, UsageView},
+    view::{QuotasView, UsageItem, UsageView},
 };
 
 use super::{HostAdapter, was_read};
@@ -30,6 +30,10 @@ const HOURS_DEFAULT: u32 = 30 * 24;
 const HOUR_MS: u64 = 3_600_000;
 
 impl Usage for HostAdapter {
+    async fn quotas(&self, tenant: &TenantName) -> Result<QuotasView, Refusal> {
+        self.quotas_of(tenant).await
+    }
+
     async fn usage(&self, tenant: &TenantName, query: UsageQuery) -> Result<UsageView, Refusal> {
         self.known(tenant)?;
         let span = Span::of(&query, self.dispatcher.now_ms())?;

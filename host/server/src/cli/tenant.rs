@@ -3,20 +3,25 @@
 //! Invariant: nothing is overwritten that was not seen: what is made must not be there, and what is changed is put back as it was read.
 //! A tenant is deleted only when its name was said twice.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wharf_event::{BusName, Position, SignaturePolicy, TenantName};
-use wharf_gateway::view::{BusView, RuleOrigin, TenantView, TenantsView};
+use wharf_gateway::view::{BusView, QuotaView, QuotasView, RuleOrigin, TenantView, TenantsView};
 
 use super::{
     args::Global,
     error::{CommandError, Exit, talk},
+    events::fact,
     output::Output,
     session::Session,
-    words::good,
+    usage::amount,
+    words::{good, lasted},
 };
 use crate::client::{Client, ClientError, Condition, Resource};
 
@@ -38,6 +43,21 @@ pub enum TenantCommand {
         /// Its name
         name: TenantName,
     },
+    /// Change what holds for a tenant as a whole: what it may have and do, what it asks of signatures
+    #[command(
+        after_help = "Example:\n  wharf tenant set acme kv_size=1GiB backlog=10000 cpu_per_hour=20m\n  wharf tenant set acme --signatures \
+        require\n\nThe keys are those of a tenant in wharf.toml (docs/limits.md). A key without a value has its default again."
+    )]
+    Set {
+        /// The tenant
+        name: TenantName,
+        /// What is to hold
+        #[arg(required_unless_present = "signatures", value_name = "KEY=VALUE")]
+        settings: Vec<Setting>,
+        /// Whether its releases have to be signed by one of its keys: `none` or `require`
+        #[arg(long, value_name = "POLICY")]
+        signatures: Option<SignaturePolicy>,
+    },
     /// Refuse a tenant's events, and let its deliveries wait
     #[command(after_help = "Example:\n  wharf tenant suspend acme")]
     Suspend {
@@ -49,15 +69,6 @@ pub enum TenantCommand {
     Resume {
         /// The tenant
         name: TenantName,
-    },
-    /// Change what holds for a tenant as a whole
-    #[command(after_help = "Example:\n  wharf tenant set acme --signatures require")]
-    Set {
-        /// The tenant
-        name: TenantName,
-        /// Whether its releases have to be signed by one of its keys: `none` or `require`
-        #[arg(long, value_name = "POLICY")]
-        signatures: SignaturePolicy,
     },
     /// Delete a tenant with everything that it has
     #[command(
@@ -106,6 +117,34 @@ pub struct BusArgs {
     pub replace: bool,
 }
 
+/// A key of a tenant and what it is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    key: String,
+    /// Nothing: the default.
+    value: Option<Value>,
+}
+
+/// A text that sets nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` sets nothing: write KEY=VALUE, as in backlog=1000, or KEY= for the default")]
+pub struct NoSetting(String);
+
+impl FromStr for Setting {
+    type Err = NoSetting;
+
+    fn from_str(text: &str) -> Result<Self, NoSetting> {
+        let (key, value) =
+            text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| NoSetting(text.into()))?;
+        let value = match value {
+            "" => None,
+            "true" | "false" => Some((value == "true").into()),
+            _ => Some(value.parse::<u64>().map_or_else(|_| value.into(), Value::from)),
+        };
+        Ok(Self { key: key.to_owned(), value })
+    }
+}
+
 #[derive(Serialize)]
 struct Deleted<'a> {
     deleted: &'a TenantName,
@@ -123,17 +162,25 @@ pub async fn run(command: TenantCommand, global: &Global, out: &mut Output) -> R
         TenantCommand::Ls => list(&client, out).await,
         TenantCommand::Show { name } => {
             let tenant: TenantView = client.get(&Resource::of(&name)).await?;
-            tell(if tenant.settings.suspended { "suspended" } else { "active" }, &tenant, out)
+            let state = if tenant.settings.suspended { "suspended" } else { "active" };
+            tell(state, &tenant, out)?;
+            if !out.is_json() {
+                let quotas: QuotasView = client.get(&Resource::of(&name).at("quotas")).await?;
+                lines(&quotas).iter().try_for_each(|line| out.line(line))?;
+            }
+            Ok(Exit::Success)
         }
         TenantCommand::Create { name } => {
             let tenant = client.put(&Resource::of(&name), b"{}".to_vec(), Condition::Absent).await?;
             tell("created", &tenant, out)
         }
-        TenantCommand::Suspend { name } => set(&client, &name, ("suspended", true.into()), out).await,
-        TenantCommand::Resume { name } => set(&client, &name, ("suspended", false.into()), out).await,
-        TenantCommand::Set { name, signatures } => {
-            set(&client, &name, ("signatures", signatures.as_str().into()), out).await
+        TenantCommand::Set { name, mut settings, signatures } => {
+            let value = |policy: SignaturePolicy| Some(policy.as_str().into());
+            settings.extend(signatures.map(|policy| Setting { key: "signatures".to_owned(), value: value(policy) }));
+            set(&client, &name, settings, "in force", out).await
         }
+        TenantCommand::Suspend { name } => set(&client, &name, vec![suspended(true)], "suspended", out).await,
+        TenantCommand::Resume { name } => set(&client, &name, vec![suspended(false)], "active", out).await,
         TenantCommand::Delete { name, yes } => delete(&client, &name, yes, out).await,
     }
 }
@@ -182,19 +229,55 @@ impl Whole {
     }
 }
 
-/// Changes one setting of a tenant. All else that holds for it stays.
+fn suspended(suspended: bool) -> Setting {
+    Setting { key: "suspended".to_owned(), value: Some(suspended.into()) }
+}
+
+/// Changes what holds for a tenant. All else that holds for it stays.
 async fn set(
     client: &Client,
     name: &TenantName,
-    (key, value): (&str, Value),
+    changes: Vec<Setting>,
+    word: &str,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let at = Resource::of(name);
     let Whole { version, mut settings, .. } = Whole::of(client.get(&at).await?).map_err(ClientError::NotUnderstood)?;
-    settings.insert(key.to_owned(), value);
+    for Setting { key, value } in changes {
+        match value {
+            Some(value) => settings.insert(key, value),
+            None => settings.remove(&key),
+        };
+    }
     let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
-    let tenant: TenantView = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
-    tell(if tenant.settings.suspended { "suspended" } else { "active" }, &tenant, out)
+    let tenant = client.put(&at, settings, version.map_or(Condition::None, Condition::Version)).await?;
+    tell(word, &tenant, out)
+}
+
+/// What a tenant has and does, beside what it may.
+fn lines(quotas: &QuotasView) -> Vec<String> {
+    let of = |QuotaView { used, most }: QuotaView, text: &dyn Fn(u64) -> String| match most {
+        Some(most) => format!("{} of {}", text(used), text(most)),
+        None => text(used),
+    };
+    let per_s = |most: Option<u32>| most.map_or_else(|| "any".to_owned(), |most| format!("{most} a second"));
+    let count = |number: u64| number.to_string();
+    let facts = [
+        ("keys and values", of(quotas.kv_bytes, &amount)),
+        ("deliveries waiting", of(quotas.backlog, &count)),
+        ("cpu this hour", of(quotas.cpu_ms_per_hour, &|ms| lasted(ms.saturating_mul(1_000)))),
+        ("bytes this hour", of(quotas.bytes_per_hour, &amount)),
+        ("calls this hour", of(quotas.host_calls_per_hour, &count)),
+        ("received", per_s(quotas.receive_per_s)),
+        ("published", per_s(quotas.publish_per_s)),
+    ];
+    let mut lines: Vec<_> = facts.iter().map(|(name, value)| fact(name, value)).collect();
+    for of_plugin in &quotas.plugins {
+        let per_s = of_plugin.publish_per_s.map(|most| format!(", publishes {most} a second")).unwrap_or_default();
+        let text = format!("{} wait{per_s}", of(of_plugin.backlog, &count));
+        lines.push(fact(of_plugin.plugin.as_str(), &text));
+    }
+    lines
 }
 
 async fn delete(client: &Client, name: &TenantName, yes: bool, out: &mut Output) -> Result<Exit, CommandError> {
@@ -278,4 +361,58 @@ pub async fn bus(command: BusCommand, global: &Global, out: &mut Output) -> Resu
         }
     }
     Ok(Exit::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_gateway::view::PluginQuotasView;
+
+    use super::*;
+
+    #[test]
+    fn a_setting_is_a_key_and_a_number_a_word_or_nothing() {
+        let setting = |text: &str| text.parse::<Setting>().map(|setting| (setting.key, setting.value));
+        let cases = [
+            ("backlog=10", Some(("backlog", Some(Value::from(10))))),
+            ("kv_size=1GiB", Some(("kv_size", Some(Value::from("1GiB"))))),
+            ("suspended=true", Some(("suspended", Some(Value::from(true))))),
+            ("backlog=", Some(("backlog", None))),
+            ("a=b=c", Some(("a", Some(Value::from("b=c"))))),
+            ("backlog", None),
+            ("=1", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(setting(text).ok(), wanted.map(|(key, value)| (key.to_owned(), value)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_stands_beside_what_may_be() {
+        let plugin = PluginQuotasView {
+            plugin: "slow".parse().unwrap(),
+            backlog: QuotaView { used: 3, most: Some(5) },
+            publish_per_s: Some(7),
+        };
+        let quotas = QuotasView {
+            kv_bytes: QuotaView { used: 1_500, most: Some(2_000_000) },
+            cpu_ms_per_hour: QuotaView { used: 1_500, most: None },
+            bytes_per_hour: QuotaView { used: 2_500, most: Some(1_000_000) },
+            host_calls_per_hour: QuotaView { used: 11, most: Some(12) },
+            receive_per_s: Some(9),
+            plugins: vec![plugin],
+            ..QuotasView::default()
+        };
+        let lines = lines(&quotas).join("\n");
+        for part in [
+            "1.5 kB of 2.0 MB",
+            "2.5 kB of 1.0 MB",
+            "11 of 12",
+            "1.5 s",
+            "9 a second",
+            "any",
+            "3 of 5 wait, publishes 7 a second",
+        ] {
+            assert!(lines.contains(part), "{part} in {lines}");
+        }
+    }
 }

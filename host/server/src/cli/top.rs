@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 use wharf_event::{Digest, PluginName};
-use wharf_gateway::view::{FeedItem, Outcome, StatsView};
+use wharf_gateway::view::{FeedItem, Outcome, QuotaView, QuotasView, StatsView};
 
 use super::{
     args::{Global, TopArgs},
@@ -21,6 +21,7 @@ use super::{
     limits::DURATIONS_MAX,
     output::Output,
     session::Session,
+    usage::amount,
     words::{faint, lasted, strong},
 };
 
@@ -50,7 +51,8 @@ async fn watch(args: TopArgs, session: Session, out: &mut Output) -> Result<Exit
                 heard = &mut next => break heard?,
                 now = ticks.tick() => {
                     let stats: StatsView = session.client.get(&session.own().at("stats")).await?;
-                    let interval = std::mem::take(&mut counted).view(&stats, now.duration_since(since));
+                    let quotas: QuotasView = session.client.get(&session.own().at("quotas")).await?;
+                    let interval = std::mem::take(&mut counted).view(&stats, quotas, now.duration_since(since));
                     since = now;
                     if redraws {
                         out.bytes(CLEAR)?;
@@ -77,6 +79,7 @@ struct Counted {
 #[derive(Default)]
 struct Attempts {
     release: Option<Digest>,
+    pending: u64,
     ack: u64,
     filtered: u64,
     retry: u64,
@@ -107,12 +110,17 @@ impl Counted {
         }
     }
 
-    fn view(self, stats: &StatsView, lasted: Duration) -> Interval {
+    fn view(mut self, stats: &StatsView, quotas: QuotasView, lasted: Duration) -> Interval {
+        // Something may wait for a plugin that did nothing.
+        for of in quotas.plugins.iter().filter(|of| of.backlog.used > 0) {
+            self.plugins.entry(of.plugin.clone()).or_default().pending = of.backlog.used;
+        }
         Interval {
             seconds: lasted.as_secs_f64(),
             received: self.received,
             pending: stats.pending,
             conflicts: stats.conflicts,
+            quotas,
             plugins: self.plugins.into_iter().map(|(plugin, of)| of.view(plugin, &stats.quarantined)).collect(),
         }
     }
@@ -128,6 +136,7 @@ impl Attempts {
         PluginView {
             plugin,
             release: self.release,
+            pending: self.pending,
             quarantined: self.release.is_some_and(|release| quarantined.contains(&release)),
             attempts: self.ack + self.filtered + self.retry + self.dead_letter,
             ack: self.ack,
@@ -148,6 +157,7 @@ struct Interval {
     received: u64,
     pending: u64,
     conflicts: u64,
+    quotas: QuotasView,
     plugins: Vec<PluginView>,
 }
 
@@ -156,6 +166,7 @@ struct PluginView {
     plugin: PluginName,
     release: Option<Digest>,
     quarantined: bool,
+    pending: u64,
     attempts: u64,
     ack: u64,
     filtered: u64,
@@ -176,13 +187,21 @@ impl Interval {
     }
 }
 
+/// How much there is, and how much there may be.
+fn beside(quota: QuotaView, text: impl Fn(u64) -> String) -> String {
+    let of = quota.most.map(|most| format!("/{}", text(most))).unwrap_or_default();
+    format!("{}{of}", text(quota.used))
+}
+
 fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
     if out.is_json() {
         return out.document(interval);
     }
     let facts = [
         ("received/s", interval.rate(interval.received)),
-        ("pending", interval.pending.to_string()),
+        ("pending", beside(interval.quotas.backlog, |number| number.to_string())),
+        ("kv", beside(interval.quotas.kv_bytes, amount)),
+        ("cpu/h", beside(interval.quotas.cpu_ms_per_hour, |ms| lasted(ms.saturating_mul(1_000)))),
         ("conflicts", interval.conflicts.to_string()),
     ];
     let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
@@ -193,14 +212,18 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         let counts = [it.attempts, it.ack, it.filtered, it.retry, it.dead_letter, it.published];
         let [attempts, ack, filtered, retry, dead_letter, published] = counts.map(|number| interval.rate(number));
         let (p50, p99) = (lasted(it.p50_us), lasted(it.p99_us));
-        [it.plugin.to_string(), release, attempts, ack, filtered, retry, dead_letter, published, p50, p99]
+        let pending = it.pending.to_string();
+        [it.plugin.to_string(), release, pending, attempts, ack, filtered, retry, dead_letter, published, p50, p99]
     };
-    let head = ["PLUGIN", "RELEASE", "ATTEMPTS/S", "ACK", "FILTERED", "RETRY", "DEAD", "PUBLISHED", "P50", "P99"];
+    let head =
+        ["PLUGIN", "RELEASE", "PENDING", "ATTEMPTS/S", "ACK", "FILTERED", "RETRY", "DEAD", "PUBLISHED", "P50", "P99"];
     out.table(head, interval.plugins.iter().map(row).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use wharf_gateway::view::PluginQuotasView;
+
     use super::super::tree::tests::story;
     use super::*;
 
@@ -209,8 +232,12 @@ mod tests {
         let mut counted = Counted::default();
         story().iter().for_each(|item| counted.hear(item));
         let stats = StatsView { pending: 3, ..StatsView::default() };
-        let view = serde_json::to_value(counted.view(&stats, Duration::from_secs(2))).unwrap();
-        let [plugin] = view["plugins"].as_array().unwrap().as_slice() else { panic!("{view}") };
+        let backlog = QuotaView { used: 3, most: None };
+        let waiting = PluginQuotasView { plugin: "waits".parse().unwrap(), backlog, publish_per_s: None };
+        let quotas = QuotasView { plugins: vec![waiting], ..QuotasView::default() };
+        let view = serde_json::to_value(counted.view(&stats, quotas, Duration::from_secs(2))).unwrap();
+        let [plugin, waits] = view["plugins"].as_array().unwrap().as_slice() else { panic!("{view}") };
+        assert_eq!((&waits["plugin"], &waits["pending"], &waits["attempts"]), (&"waits".into(), &3.into(), &0.into()));
         let found = ["attempts", "ack", "retry", "dead_letter", "filtered", "published", "p50_us", "p99_us"];
         assert_eq!(found.map(|name| plugin[name].as_u64().unwrap()), [6, 4, 1, 1, 0, 1, 1_500, 1_500]);
         assert_eq!((&view["received"], &view["pending"]), (&2.into(), &3.into()));
@@ -236,7 +263,14 @@ mod tests {
 
     #[test]
     fn counts_are_shown_a_second() {
-        let interval = Interval { seconds: 0.5, received: 10, pending: 0, conflicts: 0, plugins: Vec::new() };
+        let interval = Interval {
+            seconds: 0.5,
+            received: 10,
+            pending: 0,
+            conflicts: 0,
+            quotas: QuotasView::default(),
+            plugins: Vec::new(),
+        };
         assert_eq!(interval.rate(10), "20");
     }
 }

@@ -125,7 +125,7 @@ fn gib_hours(mib_ms: u64) -> String {
 
 /// An amount of bytes in three digits or so; a GB is 10⁹ of them, as in price lists.
 #[allow(clippy::cast_precision_loss, reason = "a few digits are shown")]
-fn amount(bytes: u64) -> String {
+pub(super) fn amount(bytes: u64) -> String {
     let of = |unit: f64| bytes as f64 / unit;
     match bytes {
         0..1_000 => format!("{bytes} B"),

@@ -58,11 +58,28 @@ fn cases() -> Vec<Case> {
         (path, "7", pointer, json!(7), "1000000")
     };
     cases.splice(after..after, HOST_LIMITS.map(case));
+    cases.extend(quota_cases());
     cases
 }
 
 fn case(path: &str, good: &'static str, (whose, at): (&str, &str), read: Value, bad: &'static str) -> Case {
     (path.to_owned(), good, format!("{whose}/{at}"), read, bad)
+}
+
+/// The quotas of a tenant.
+fn quota_cases() -> [Case; 7] {
+    let case = |name: &str, good, at: &str, read, bad| {
+        (format!("tenants.*.{name}"), good, format!("/tenants/acme/settings/quotas/{at}"), read, bad)
+    };
+    [
+        case("kv_size", "'7KiB'", "kv_bytes", json!(7_168), "'7KB'"),
+        case("backlog", "7", "backlog", json!(7), "0"),
+        case("receive_per_s", "7", "receive_per_s", json!(7), "0"),
+        case("publish_per_s", "7", "publish_per_s", json!(7), "0"),
+        case("cpu_per_hour", "'2h'", "cpu_ms_per_hour", json!(7_200_000), "'2 hours'"),
+        case("bytes_per_hour", "'7KiB'", "bytes_per_hour", json!(7_168), "'7KB'"),
+        case("host_calls_per_hour", "7", "host_calls_per_hour", json!(7), "0"),
+    ]
 }
 
 fn own_cases() -> Vec<Case> {
@@ -92,6 +109,8 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
         case("tenants.*.plugins.*.limits.memory_mib", "7", (PLUGIN, "limits/memory_mib"), json!(7), "100000"),
         case("tenants.*.plugins.*.limits.concurrency", "7", (PLUGIN, "limits/concurrency"), json!(7), "257"),
+        case("tenants.*.plugins.*.limits.backlog", "7", (PLUGIN, "limits/backlog"), json!(7), "0"),
+        case("tenants.*.plugins.*.limits.publish_per_s", "7", (PLUGIN, "limits/publish_per_s"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.weight", "7", (PLUGIN, "limits/weight"), json!(7), "10001"),
         case(
             "tenants.*.plugins.*.limits.quarantine",

@@ -15,6 +15,7 @@ use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 use super::{
     duration::duration_text,
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
+    quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
     size::size_text,
 };
 
@@ -175,6 +176,13 @@ static TENANT: &[Key] = &[
     SUSPENDED,
     BOUNDED,
     SIGNED,
+    KV_SIZE,
+    BACKLOG,
+    RECEIVE_PER_S,
+    PUBLISH_PER_S,
+    CPU_PER_HOUR,
+    BYTES_PER_HOUR,
+    HOST_CALLS_PER_HOUR,
 ];
 
 static CEILING: &[Key] = &[
@@ -183,7 +191,21 @@ static CEILING: &[Key] = &[
 ];
 
 /// The keys of a tenant that is made by the API.
-pub(super) static WHOLE: &[Key] = &[SUSPENDED, BOUNDED, SIGNED, WEIGHT, CONCURRENCY, MEMORY_MIB];
+pub(super) static WHOLE: &[Key] = &[
+    SUSPENDED,
+    BOUNDED,
+    SIGNED,
+    WEIGHT,
+    CONCURRENCY,
+    MEMORY_MIB,
+    KV_SIZE,
+    BACKLOG,
+    RECEIVE_PER_S,
+    PUBLISH_PER_S,
+    CPU_PER_HOUR,
+    BYTES_PER_HOUR,
+    HOST_CALLS_PER_HOUR,
+];
 
 const WEIGHT: Key = key(
     "weight",

@@ -9,7 +9,10 @@ use wharf_delivery::{
 };
 use wharf_runtime::limits::{MEMORY_BYTES_MAX, most};
 
-use super::keys::{Key, Otherwise, Shape, key};
+use super::{
+    keys::{Key, Otherwise, Shape, key},
+    quotas::{BACKLOG_MAX, PER_S_MAX},
+};
 
 /// Time that an attempt may take, of the wall or of a processor, in milliseconds.
 const ATTEMPT_MS_MAX: u32 = 900_000;
@@ -41,6 +44,18 @@ pub(super) static LIMITS: &[Key] = &[
         json!(own().memory_mib)
     }),
     limit("concurrency", "Attempts of the plugin at a time.", CONCURRENCY_MAX, || json!(own().concurrency)),
+    key(
+        "backlog",
+        "Deliveries to the plugin that may wait; as many as the tenant's `backlog` lets if it is not said.",
+        Shape::Integer(1..=BACKLOG_MAX),
+        Otherwise::Nothing,
+    ),
+    key(
+        "publish_per_s",
+        "Events that the plugin may publish a second; as many as the tenant's `publish_per_s` lets if it is not said.",
+        Shape::Integer(1..=PER_S_MAX),
+        Otherwise::Nothing,
+    ),
     limit(
         "weight",
         "The plugin's share beside other plugins of its tenant, in proportion to theirs.",

@@ -12,6 +12,7 @@ mod pattern_json;
 mod place;
 mod plugin_json;
 mod problem;
+mod quotas;
 mod read;
 mod rule_json;
 mod schema;

@@ -16,7 +16,7 @@ use wharf_pattern::Pattern;
 use super::{
     input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
-    pattern_json,
+    pattern_json, quotas,
     read::{PluginConfig, TenantConfig, Use},
     schemas,
     table::{Found, Sink, Table},
@@ -135,6 +135,7 @@ pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
         weight: integer("weight", defaults.weight()),
         concurrency: integer("concurrency", defaults.concurrency()),
         memory_mib: integer("memory_mib", defaults.memory_mib()),
+        quotas: quotas::read(table),
     }
 }
 
@@ -165,6 +166,8 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
         concurrency: table.integer("concurrency").unwrap_or(defaults.concurrency),
         weight: table.integer("weight").unwrap_or(defaults.weight),
         quarantine: table.parsed("quarantine").map_or(defaults.quarantine, |found| found.value),
+        backlog: table.integer("backlog"),
+        publish_per_s: table.integer("publish_per_s"),
         host: read_host_limits(&table),
     }
 }

@@ -281,17 +281,24 @@ fn what_tail_leaves_out_for_its_rate_is_counted_and_nothing_is_left_out_untold()
 fn top_counts_what_the_feed_tells_until_it_has_looked_often_enough() {
     let stats = json!({"events": 9, "duplicates": 0, "deliveries": 9, "attempts": 9, "published": 0, "retries": 0,
         "dead_letters": 0, "pending": 7, "conflicts": 0, "p50_ms": null, "p99_ms": null, "quarantined": []});
+    let quotas = json!({"kv_bytes": {"used": 1_500, "most": 2_000_000}, "backlog": {"used": 7, "most": 9},
+        "cpu_ms_per_hour": {"used": 20}, "bytes_per_hour": {"used": 21}, "host_calls_per_hour": {"used": 22}, "plugins": [{"plugin": "slow", "backlog": {"used": 7}}]});
     let host = || {
         let host = Host::start().stays_open_after("GET feed", &(received(1) + &received(2)));
-        host.answers("GET stats", 200, &stats).answers("GET stats", 200, &stats)
+        let host = host.answers("GET stats", 200, &stats).answers("GET stats", 200, &stats);
+        host.answers("GET quotas", 200, &quotas).answers("GET quotas", 200, &quotas)
     };
     let ran = host().run("top --interval 200ms --times 2 -o json");
     let looks: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((ran.exit, looks.len()), (0, 2), "{ran:?}");
     let received: u64 = looks.iter().map(|look| look["received"].as_u64().unwrap()).sum();
-    assert_eq!((received, &looks[0]["pending"]), (2, &7.into()));
+    assert_eq!((received, &looks[0]["pending"], &looks[0]["quotas"]), (2, &7.into(), &quotas));
+    assert_eq!((&looks[0]["plugins"][0]["plugin"], &looks[0]["plugins"][0]["pending"]), (&"slow".into(), &7.into()));
     let ran = host().run("top --interval 200ms --times 1");
-    assert!(ran.exit == 0 && ran.stdout.contains("pending 7") && !ran.stdout.contains('\u{1b}'), "{ran:?}");
+    assert!(
+        ran.exit == 0 && ran.stdout.contains("pending 7/9   kv 1.5 kB/2.0 MB") && !ran.stdout.contains('\u{1b}'),
+        "{ran:?}"
+    );
 }
 
 #[test]

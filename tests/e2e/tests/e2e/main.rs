@@ -32,6 +32,7 @@ mod oci;
 mod oci_registry;
 mod patterns;
 mod progress;
+mod quotas;
 mod reading;
 mod refusals;
 mod registry;

@@ -18,6 +18,7 @@ pub(super) fn check(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
         wrong.unless(rows == 0, || format!("{rows} rows are left in {}", table.name()));
     }
     values(dump, log, wrong);
+    sizes(dump, log, wrong);
     letters(dump, log, wrong);
     let mut figures = BTreeMap::new();
     for (key, row) in rows(dump, Table::Stats) {
@@ -67,6 +68,17 @@ fn values(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
             format!("bucket {bucket:?} is {:?} and should be {expected:?}", buckets.get(bucket))
         });
     }
+}
+
+/// Nothing waits in the end, so only tenants that have values have a size.
+fn sizes(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {
+    let mut expected: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for ((tenant, _, key), (_, value)) in &log.values {
+        *expected.entry([tenant.as_bytes(), &[0]].concat()).or_default() += (key.len() + value.len()) as u64;
+    }
+    let number = |row: &[u8]| row.try_into().map_or(u64::MAX, u64::from_le_bytes);
+    let found: BTreeMap<_, _> = rows(dump, Table::Sizes).iter().map(|(key, row)| (key.clone(), number(row))).collect();
+    wrong.unless(found == expected, || format!("the sizes are {found:?} and should be {expected:?}"));
 }
 
 fn letters(dump: &Dump, log: &Log<'_>, wrong: &mut Wrong) {

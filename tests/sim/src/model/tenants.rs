@@ -201,7 +201,8 @@ impl Log<'_> {
             }
             Table::Usage => of().map(|_| self.charged.erase(tenant, key)),
             Table::Stats => of().and(self.stats.remove(tenant)).map(|_| true),
-            Table::Rules | Table::Segments => Some(false),
+            // Sizes go with what they count, and no record names them.
+            Table::Rules | Table::Segments | Table::Sizes => Some(false),
         }
     }
 

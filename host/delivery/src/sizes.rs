@@ -1,0 +1,95 @@
+//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its plugins.
+//!
+//! Invariant: a size is that of the rows that are there, whatever record brought them: whoever writes or removes such a row says so
+//! here, and a size of nothing has no row. So sizes are never carried: rows that come back bring theirs along, and the same rows have the
+//! same sizes. What is too much is not known here.
+
+use std::ops::Bound;
+
+use wharf_event::{PluginName, TenantName};
+
+use crate::{
+    DeliveryRow,
+    codec::{DecodeError, Reader, Writer},
+    keys,
+    rows::Row,
+    tables::{Table, TableError, Tables},
+};
+
+/// A size: bytes, or deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct SizeRow(u64);
+
+impl Row for SizeRow {
+    const TABLE: Table = Table::Sizes;
+
+    fn room(&self) -> usize {
+        size_of::<u64>()
+    }
+
+    fn put(&self, w: &mut Writer) {
+        w.u64(self.0);
+    }
+
+    fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self(r.u64("size")?))
+    }
+}
+
+/// Bytes of a tenant's keys and values.
+///
+/// # Errors
+/// When the table cannot be read or the row is damaged.
+pub fn value_bytes(tables: &impl Tables, tenant: &TenantName) -> Result<u64, TableError> {
+    Ok(SizeRow::read(tables, &keys::tenant(tenant))?.unwrap_or_default().0)
+}
+
+/// Deliveries that wait for a plugin.
+///
+/// # Errors
+/// As [`value_bytes`].
+pub fn backlog(tables: &impl Tables, tenant: &TenantName, plugin: &PluginName) -> Result<u64, TableError> {
+    Ok(SizeRow::read(tables, &keys::lane(tenant, plugin))?.unwrap_or_default().0)
+}
+
+/// Deliveries that wait for each plugin of a tenant for which any do, by its name.
+///
+/// # Errors
+/// As [`value_bytes`].
+pub fn backlogs(tables: &impl Tables, tenant: &TenantName) -> Result<Vec<(PluginName, u64)>, TableError> {
+    let rows = tables.scan(Table::Sizes, &keys::tenant(tenant), Bound::Unbounded, usize::MAX)?;
+    let of_plugins = rows.iter().filter_map(|(key, row)| Some((keys::second(key)?, row)));
+    of_plugins.map(|(plugin, row)| Ok((plugin, SizeRow::decode(row)?.0))).collect()
+}
+
+/// Bytes of values come and go.
+pub(crate) fn values(tenant: &TenantName, more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {
+    change(&keys::tenant(tenant), more, less, tables)
+}
+
+/// A delivery waits that did not.
+pub(crate) fn waits(row: &DeliveryRow, tables: &mut impl Tables) -> Result<(), TableError> {
+    change(&keys::lane(&row.tenant, &row.target.plugin), 1, 0, tables)
+}
+
+/// So many deliveries wait no more.
+pub(crate) fn waits_no_more(
+    tenant: &TenantName,
+    plugin: &PluginName,
+    count: u64,
+    tables: &mut impl Tables,
+) -> Result<(), TableError> {
+    change(&keys::lane(tenant, plugin), 0, count, tables)
+}
+
+fn change(key: &[u8], more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {
+    if more == less {
+        return Ok(());
+    }
+    let before = SizeRow::read(tables, key)?.unwrap_or_default().0;
+    match before.saturating_add(more).saturating_sub(less) {
+        0 => tables.remove(Table::Sizes, key),
+        size => tables.put(Table::Sizes, key, SizeRow(size).encode()),
+    }
+    Ok(())
+}
