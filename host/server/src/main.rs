@@ -4,6 +4,7 @@
 //! in `wire`.
 
 mod adapter;
+mod behind;
 mod cli;
 mod client;
 mod compile;

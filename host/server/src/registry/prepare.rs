@@ -20,6 +20,7 @@ use wharf_gateway::{UploadNote, view::ReleaseState};
 use wharf_runtime::{ComponentError, ComponentFiles as _, Prepared, Probe, Runtime, describe};
 
 use super::Components;
+use crate::behind::behind;
 
 /// Unfit releases that are remembered.
 const REMEMBERED_MAX: usize = 1_000;
@@ -216,7 +217,7 @@ impl Registry {
     async fn made_ready(&self, whose: &Whose, bytes: u64, at_ms: u64, since_k: u64) -> Result<Result<(), Unfit>> {
         let (components, runtime, release) = (Arc::clone(&self.components), Arc::clone(&self.runtime), whose.2);
         self.preparing.set(whose, ReleaseState::Inspecting);
-        let looked = tokio::task::spawn_blocking(move || -> Result<_> {
+        let looked = behind(move || -> Result<_> {
             let wasm = components.read(&release)?;
             let described = describe(&wasm).and_then(|description| {
                 let asks = description.asks();
@@ -230,7 +231,7 @@ impl Registry {
             Err(error) => return Ok(Err(unfit(&error))),
         };
         self.preparing.set(whose, ReleaseState::Compiling);
-        let compiled = tokio::task::spawn_blocking(move || runtime.prepare(&wasm));
+        let compiled = behind(move || runtime.prepare(&wasm));
         let prepared = match compiled.await? {
             Ok(prepared) => prepared,
             Err(error) => return Ok(Err(unfit(&error))),
