@@ -197,8 +197,7 @@ pub fn run() -> Result<()> {
     // The thread that waits for it is there as long as the host is.
     set_parent_process_death_signal(Some(Signal::KILL)).context("it cannot be tied to its host")?;
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
-    // Events are to be handled meanwhile; where nobody wants the processor it takes no longer.
-    let _ = nice(NICENESS);
+    step_back();
     let limits = [
         (Resource::Cpu, CPU_S_MAX),
         (Resource::As, MEMORY_BYTES_MAX),
@@ -215,6 +214,16 @@ pub fn run() -> Result<()> {
     stdout.write_all(&[network])?;
     stdout.write_all(&artifact)?;
     Ok(stdout.flush()?)
+}
+
+/// Lets everything else go first: events are to be handled meanwhile. Where nobody wants the processor compiling takes no longer.
+fn step_back() {
+    let _ = nice(NICENESS);
+    // A thread that is only nice is let finish its slice of some milliseconds when another one wakes up; one of this class is not.
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: it reads `none`, which outlives the call, and changes only how this thread is scheduled, and those that it starts.
+    #[allow(unsafe_code, reason = "this has no safe door")]
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
 }
 
 /// Takes this process out of the machine's network; false when the kernel does not let it.

@@ -10,7 +10,7 @@ use std::{
 use crate::host::Site;
 
 #[test]
-fn a_process_that_compiles_has_its_limits_and_gives_an_artifact_or_a_reason() {
+fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_reason() {
     let limited = |child: u32| {
         let limits = std::fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
         limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 120 "))
@@ -27,6 +27,11 @@ fn a_process_that_compiles_has_its_limits_and_gives_an_artifact_or_a_reason() {
             assert!(began.elapsed().as_secs() < 60, "it has no limit");
             std::thread::yield_now();
         }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        // Those of proc_pid_stat(5): 19 is how nice it is, 41 how it is scheduled.
+        let field = |n: usize| fields.split(' ').nth(n - 3).unwrap();
+        assert_eq!((field(19), field(41)), ("19", "5"), "it runs when nobody else does");
         stdin.write_all(&wasm[wasm.len() / 2..]).unwrap();
         drop(stdin);
         child.wait_with_output().unwrap()
