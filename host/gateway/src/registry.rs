@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use wharf_event::{Code, Digest, PluginName, Position};
 
 use crate::answer;
@@ -107,6 +107,18 @@ pub(crate) async fn close<H: Host>(State(gateway): State<Gateway<H>>, params: Pa
     let (of, channel) = (named(&params)?, params.channel(Code::ChannelUnknown)?);
     gateway.host.change_channels(of, ChannelWish::Close(channel)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What a lifted quarantine answers.
+#[derive(Serialize)]
+struct Lifted {
+    lifted: Vec<Digest>,
+}
+
+/// `POST /v1/tenants/{tenant}/plugins/{plugin}/lift`
+pub(crate) async fn lift<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    let lifted = gateway.host.lift_quarantine(named(&params)?).await?;
+    Ok(answer::json(&Lifted { lifted }))
 }
 
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases`

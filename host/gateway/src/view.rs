@@ -6,6 +6,7 @@
 
 mod grants;
 mod keys;
+mod load;
 mod quotas;
 mod registry;
 mod rules;
@@ -22,6 +23,7 @@ use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position
 use crate::problem::Problem;
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
+pub use load::{LoadView, PluginLoadView};
 pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
@@ -285,6 +287,9 @@ pub struct StatsView {
     pub p99_ms: Option<f64>,
     /// Releases that are not run because the host failed in too many attempts of them.
     pub quarantined: Vec<Digest>,
+    /// What it has of the host at this moment.
+    #[serde(default)]
+    pub load: LoadView,
 }
 
 /// One key-value bucket.

@@ -106,4 +106,7 @@ pub trait Registry: Clone + Send + Sync + 'static {
         of: PluginRef,
         wish: ChannelWish,
     ) -> impl Future<Output = Result<PluginDetail, Refusal>> + Send;
+
+    /// Lets the quarantined releases of a plugin run again, and says which those are.
+    fn lift_quarantine(&self, of: PluginRef) -> impl Future<Output = Result<Vec<Digest>, Refusal>> + Send;
 }

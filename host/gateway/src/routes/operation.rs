@@ -85,6 +85,8 @@ pub enum Operation {
     Promote,
     /// Goes back to a release from before.
     RollBack,
+    /// Lets quarantined releases run again.
+    LiftQuarantine,
     /// Shows what a plugin is granted.
     ShowGrants,
     /// Grants something to a plugin.
@@ -175,6 +177,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::RemovePlugin => on(verb, registry::remove::<H>),
         Operation::Promote => on(verb, registry::promote::<H>),
         Operation::RollBack => on(verb, registry::roll_back::<H>),
+        Operation::LiftQuarantine => on(verb, registry::lift::<H>),
         Operation::ShowGrants => on(verb, grants::show::<H>),
         Operation::ApproveGrants => on(verb, grants::approve::<H>),
         Operation::RevokeGrants => on(verb, grants::revoke::<H>),

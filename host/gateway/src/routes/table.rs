@@ -276,6 +276,11 @@ pub const ROUTES: &[Route] = &[
         Operation::CloseChannel,
         &[Code::TenantUnknown, Code::PluginUnknown, Code::PluginOfFile, Code::PluginInUse, Code::ChannelUnknown],
     ),
+    post(
+        "/v1/tenants/{tenant}/plugins/{plugin}/lift",
+        Operation::LiftQuarantine,
+        &[Code::TenantUnknown, Code::PluginUnknown],
+    ),
     get(
         "/v1/tenants/{tenant}/plugins/{plugin}/grants",
         Operation::ShowGrants,

@@ -121,3 +121,13 @@ async fn a_release_is_followed_by_whoever_accepts_a_stream_of_events() {
         Some("application/json")
     );
 }
+
+#[tokio::test]
+async fn a_quarantine_is_lifted_and_what_ran_no_more_is_named() {
+    let server = Server::start().await;
+    let lift = |plugin: &str| post(format!("{PLUGINS}/{plugin}/lift"), "application/json", "{}");
+    lift("triage").send(server.addr).await.refused(Code::PluginUnknown);
+    put(format!("{PLUGINS}/triage"), "{}").send(server.addr).await.json::<PluginDetail>(201);
+    let told: serde_json::Value = lift("triage").send(server.addr).await.json(200);
+    assert_eq!(told, serde_json::json!({"lifted": [Digest::of(b"quarantined")]}));
+}

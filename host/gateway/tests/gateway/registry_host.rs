@@ -131,6 +131,11 @@ impl Registry for FakeHost {
         Ok(view)
     }
 
+    async fn lift_quarantine(&self, of: PluginRef) -> Result<Vec<Digest>, Refusal> {
+        self.made(&of)?;
+        Ok(vec![Digest::of(b"quarantined")])
+    }
+
     async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
         let mut made = self.made(&of)?;
         match wish {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use wharf_delivery::{StatsRow, keys};
-use wharf_dispatch::Archive;
+use wharf_dispatch::{Archive, LoadFigures, PluginLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
-    view::{EventDetail, EventView, PatternVerdict, RuleVerdict, StatsView},
+    view::{EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView},
 };
 
 use super::{
@@ -93,7 +93,25 @@ impl wharf_gateway::Archive for HostAdapter {
             p50_ms: totals.p50_ms,
             p99_ms: totals.p99_ms,
             quarantined: faults.iter().map(|faults| faults.release).collect(),
+            load: load(self.dispatcher.load(tenant)),
         })
+    }
+}
+
+fn load(of: LoadFigures) -> LoadView {
+    let plugin = |of: PluginLoad| {
+        let PluginLoad { plugin, running, running_max, held_by } = of;
+        PluginLoadView { plugin, running, running_max, held_by }
+    };
+    LoadView {
+        running: of.running,
+        running_max: of.running_max,
+        memory_mib: of.memory_mib,
+        memory_mib_max: of.memory_mib_max,
+        weight: of.weight,
+        waiting_for_cpu: of.waiting_for_cpu.try_into().unwrap_or(u64::MAX),
+        held_by: of.held_by,
+        plugins: of.plugins.into_iter().map(plugin).collect(),
     }
 }
 

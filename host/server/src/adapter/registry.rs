@@ -155,6 +155,13 @@ impl wharf_gateway::Registry for HostAdapter {
         received.await.map_err(|_| Refusal::new(Code::Internal, "a task of the host failed"))?
     }
 
+    async fn lift_quarantine(&self, of: PluginRef) -> Result<Vec<Digest>, Refusal> {
+        if self.of_file(&of)?.is_none() && self.object(&of).await?.is_none() {
+            return Err(unknown(&of));
+        }
+        Ok(self.dispatcher.lift_quarantine(&of.tenant, &of.plugin))
+    }
+
     async fn change_channels(&self, of: PluginRef, wish: ChannelWish) -> Result<PluginDetail, Refusal> {
         self.not_of_file(&of)?;
         let _shelving = self.registry.shelving.lock().await;

@@ -59,6 +59,9 @@ pub enum PluginCommand {
         The file has what the plugin's table in wharf.toml would have, as JSON, without `component`:\n  \
         {\"config\": {\"words\": \"crash\"}, \"grants\": {\"publish\": [\"triage.*\"], \"kv\": [\"triage\"]}, \"limits\": {\"wall_ms\": 1000}}")]
     Set(SetArgs),
+    /// Let the quarantined releases of a plugin run again (`wharf explain release-quarantined`)
+    #[command(after_help = "Example:\n  wharf plugin lift triage")]
+    Lift(Named),
     /// Remove a plugin with its releases, or a channel of it; a rule must not name it any more
     #[command(
         visible_alias = "remove",
@@ -110,6 +113,7 @@ pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> R
             let put = session.client.put(&at(&session, &plugin), settings, Condition::None).await?;
             show::settings(&put, out)
         }
+        PluginCommand::Lift(Named { plugin }) => lift(&session, &plugin, out).await,
         PluginCommand::Rm(Removed { what }) => {
             let whole = at(&session, &what.plugin);
             let gone = what.channel.as_ref().map_or(whole.clone(), |channel| whole.at("channels").at(channel));
@@ -122,6 +126,20 @@ pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> R
             Ok(Exit::Success)
         }
     }
+}
+
+async fn lift(session: &Session, plugin: &PluginName, out: &mut Output) -> Result<Exit, CommandError> {
+    let resource = at(session, plugin).at("lift");
+    let answer: serde_json::Value = session.client.post(&resource, "application/json", b"{}".to_vec()).await?;
+    if out.is_json() {
+        out.document(&answer)?;
+    } else {
+        let lifted = answer.get("lifted").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let lifted: Vec<_> = lifted.iter().filter_map(serde_json::Value::as_str).collect();
+        let what = if lifted.is_empty() { "nothing was quarantined".to_owned() } else { lifted.join(" ") };
+        out.line(&format!("{}  {plugin}  {what}", good("lifted")))?;
+    }
+    Ok(Exit::Success)
 }
 
 fn at(session: &Session, plugin: &PluginName) -> Resource {

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
-use wharf_event::{Digest, PluginName};
+use wharf_event::{Code, Digest, PluginName};
 use wharf_gateway::view::{FeedItem, Outcome, QuotaView, QuotasView, StatsView};
 
 use super::{
@@ -120,14 +120,27 @@ impl Counted {
             received: self.received,
             pending: stats.pending,
             conflicts: stats.conflicts,
+            running: stats.load.running,
+            held_by: stats.load.held_by,
             quotas,
-            plugins: self.plugins.into_iter().map(|(plugin, of)| of.view(plugin, &stats.quarantined)).collect(),
+            plugins: self.with_held(stats).into_iter().map(|(plugin, of)| of.view(plugin, stats)).collect(),
         }
+    }
+
+    /// Those of which nothing was heard since they are held back are shown too.
+    fn with_held(self, stats: &StatsView) -> BTreeMap<PluginName, Attempts> {
+        let mut plugins = self.plugins;
+        for held in stats.load.plugins.iter().filter(|of| of.held_by.is_some()) {
+            plugins.entry(held.plugin.clone()).or_default();
+        }
+        plugins
     }
 }
 
 impl Attempts {
-    fn view(mut self, plugin: PluginName, quarantined: &[Digest]) -> PluginView {
+    fn view(mut self, plugin: PluginName, stats: &StatsView) -> PluginView {
+        let load = stats.load.plugins.iter().find(|of| of.plugin == plugin);
+        let (running, held_by) = load.map_or((0, None), |of| (of.running, of.held_by));
         self.durations_us.sort_unstable();
         let quantile = |of: usize| {
             let last = self.durations_us.len().saturating_sub(1);
@@ -137,7 +150,9 @@ impl Attempts {
             plugin,
             release: self.release,
             pending: self.pending,
-            quarantined: self.release.is_some_and(|release| quarantined.contains(&release)),
+            quarantined: self.release.is_some_and(|release| stats.quarantined.contains(&release)),
+            running,
+            held_by,
             attempts: self.ack + self.filtered + self.retry + self.dead_letter,
             ack: self.ack,
             filtered: self.filtered,
@@ -157,6 +172,8 @@ struct Interval {
     received: u64,
     pending: u64,
     conflicts: u64,
+    running: u32,
+    held_by: Option<Code>,
     quotas: QuotasView,
     plugins: Vec<PluginView>,
 }
@@ -166,6 +183,8 @@ struct PluginView {
     plugin: PluginName,
     release: Option<Digest>,
     quarantined: bool,
+    running: u32,
+    held_by: Option<Code>,
     pending: u64,
     attempts: u64,
     ack: u64,
@@ -203,8 +222,11 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         ("kv", beside(interval.quotas.kv_bytes, amount)),
         ("cpu/h", beside(interval.quotas.cpu_ms_per_hour, |ms| lasted(ms.saturating_mul(1_000)))),
         ("conflicts", interval.conflicts.to_string()),
+        ("running", interval.running.to_string()),
     ];
-    let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
+    let held = interval.held_by.map(|code| ("held by", code.to_string()));
+    let facts: Vec<_> =
+        facts.iter().chain(&held).map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
     out.line(&facts.join("   "))?;
     let row = |it: &PluginView| {
         let mark = if it.quarantined { " quarantined" } else { "" };
@@ -212,17 +234,42 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         let counts = [it.attempts, it.ack, it.filtered, it.retry, it.dead_letter, it.published];
         let [attempts, ack, filtered, retry, dead_letter, published] = counts.map(|number| interval.rate(number));
         let (p50, p99) = (lasted(it.p50_us), lasted(it.p99_us));
-        let pending = it.pending.to_string();
-        [it.plugin.to_string(), release, pending, attempts, ack, filtered, retry, dead_letter, published, p50, p99]
+        let (pending, held) = (it.pending.to_string(), it.held_by.map(|code| code.to_string()).unwrap_or_default());
+        [
+            it.plugin.to_string(),
+            release,
+            pending,
+            attempts,
+            ack,
+            filtered,
+            retry,
+            dead_letter,
+            published,
+            p50,
+            p99,
+            held,
+        ]
     };
-    let head =
-        ["PLUGIN", "RELEASE", "PENDING", "ATTEMPTS/S", "ACK", "FILTERED", "RETRY", "DEAD", "PUBLISHED", "P50", "P99"];
+    let head = [
+        "PLUGIN",
+        "RELEASE",
+        "PENDING",
+        "ATTEMPTS/S",
+        "ACK",
+        "FILTERED",
+        "RETRY",
+        "DEAD",
+        "PUBLISHED",
+        "P50",
+        "P99",
+        "HELD BY",
+    ];
     out.table(head, interval.plugins.iter().map(row).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use wharf_gateway::view::PluginQuotasView;
+    use wharf_gateway::view::{LoadView, PluginLoadView, PluginQuotasView};
 
     use super::super::tree::tests::story;
     use super::*;
@@ -246,9 +293,9 @@ mod tests {
     #[test]
     fn quantiles_are_of_what_was_counted() {
         let attempts = Attempts { durations_us: (1..=100).rev().collect(), ..Attempts::default() };
-        let view = attempts.view("p".parse().unwrap(), &[]);
+        let view = attempts.view("p".parse().unwrap(), &StatsView::default());
         assert_eq!((view.p50_us, view.p99_us), (50, 99));
-        assert_eq!(Attempts::default().view("p".parse().unwrap(), &[]).p99_us, 0);
+        assert_eq!(Attempts::default().view("p".parse().unwrap(), &StatsView::default()).p99_us, 0);
     }
 
     #[test]
@@ -256,21 +303,34 @@ mod tests {
         let [one, other] = [b"one".as_slice(), b"other"].map(Digest::of);
         let marked = |release| {
             let attempts = Attempts { release: Some(release), ..Attempts::default() };
-            attempts.view("p".parse().unwrap(), &[one]).quarantined
+            let stats = StatsView { quarantined: vec![one], ..StatsView::default() };
+            attempts.view("p".parse().unwrap(), &stats).quarantined
         };
         assert!(marked(one) && !marked(other));
     }
 
     #[test]
-    fn counts_are_shown_a_second() {
-        let interval = Interval {
-            seconds: 0.5,
-            received: 10,
-            pending: 0,
-            conflicts: 0,
-            quotas: QuotasView::default(),
-            plugins: Vec::new(),
+    fn a_plugin_that_is_held_back_is_shown_though_nothing_was_heard_of_it() {
+        let held = PluginLoadView {
+            plugin: "p".parse().unwrap(),
+            running: 3,
+            running_max: 3,
+            held_by: Some(Code::HeldPlugin),
         };
+        let load = LoadView { running: 3, plugins: vec![held], ..LoadView::default() };
+        let stats = StatsView { load, ..StatsView::default() };
+        let view = serde_json::to_value(Counted::default().view(&stats, QuotasView::default(), Duration::from_secs(1)))
+            .unwrap();
+        assert_eq!((&view["running"], &view["held_by"]), (&3.into(), &serde_json::Value::Null));
+        let plugin = &view["plugins"][0];
+        assert_eq!((&plugin["plugin"], &plugin["held_by"]), (&"p".into(), &"held-plugin".into()));
+    }
+
+    #[test]
+    fn counts_are_shown_a_second() {
+        let (stats, quotas) = (StatsView::default(), QuotasView::default());
+        let counted = Counted { received: 10, ..Counted::default() };
+        let interval = counted.view(&stats, quotas, Duration::from_millis(500));
         assert_eq!(interval.rate(10), "20");
     }
 }

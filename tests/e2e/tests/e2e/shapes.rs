@@ -174,7 +174,7 @@ const TENANTS: [&str; 12] = [
 ];
 
 /// What is said of plugins of the API, from the first upload to the end.
-fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 21] {
+fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 22] {
     let (probe, flaky) = (guest("probe").display().to_string(), guest("flaky").display().to_string());
     site.write("no.wasm", "no");
     let plugin = format!("[tenants.acme.plugins.made]\ncomponent = {flaky:?}\n");
@@ -205,6 +205,7 @@ fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 21] {
         "deploy -c project.toml -t acme --yes".to_owned(),
         "deploy -c less.toml --dry-run".to_owned(),
         "deploy -c wrong.toml".to_owned(),
+        "plugin lift made".to_owned(),
         "plugin rm made".to_owned(),
     ]
 }

@@ -201,7 +201,7 @@ impl Log<'_> {
             }
             Table::Usage => of().map(|_| self.charged.erase(tenant, key)),
             Table::Stats => of().and(self.stats.remove(tenant)).map(|_| true),
-            // Sizes go with what they count, and no record names them.
+            // Sizes go with what they count.
             Table::Rules | Table::Segments | Table::Sizes => Some(false),
         }
     }
