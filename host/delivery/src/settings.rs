@@ -114,6 +114,9 @@ pub struct TenantObject {
     pub settings: TenantSettings,
     /// The last frame of the log before it was made. What lies before belongs to others, who may have had its name.
     pub since_k: u64,
+    /// When it was resumed last, in milliseconds since 1970: its deliveries have not grown older while it was suspended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resumed_ms: u64,
     /// Whether it is there.
     #[serde(default, skip_serializing_if = "TenantLife::is_active")]
     pub life: TenantLife,
@@ -165,6 +168,10 @@ impl TenantLife {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use tokio::task::JoinHandle;
 use wharf_delivery::{
     Answer, EraseRequest, Expected, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, Request, TenantLife,
-    TenantObject, TenantSettings,
+    TenantObject,
 };
 use wharf_event::{Position, TenantName};
 
@@ -109,7 +109,7 @@ impl Dispatcher {
 }
 
 fn lived(tenant: &TenantName, life: TenantLife, since_k: u64, expected: Expected) -> Result<ObjectWish, AskError> {
-    let object = TenantObject { settings: TenantSettings::default(), since_k, life };
+    let object = TenantObject { since_k, life, ..TenantObject::default() };
     let document = serde_json::to_vec(&object).map_err(|error| AskError::Failed(error.to_string()))?;
     let name = ObjectName::from(tenant);
     Ok(ObjectWish { kind: ObjectKind::Tenant, name, document: Some(document.into()), expected })

@@ -103,6 +103,8 @@ pub(crate) struct Tenant {
     pub(crate) origin: Origin,
     /// The last frame of the log that belongs to others, who may have had its name.
     pub(crate) since_k: u64,
+    /// When it was resumed last, in milliseconds.
+    pub(crate) resumed_ms: u64,
     pub(crate) version: u64,
     pub(crate) buses: BTreeMap<BusName, Arc<Bus>>,
     pub(crate) plugins: RedBlackTreeMapSync<PluginName, Arc<Plugin>>,
@@ -118,6 +120,7 @@ impl Default for Tenant {
         Self {
             origin: Origin::File,
             since_k: 0,
+            resumed_ms: 0,
             version: 0,
             buses: BTreeMap::new(),
             plugins: RedBlackTreeMapSync::default(),
@@ -205,6 +208,11 @@ impl RuleSet {
     #[must_use]
     pub fn since_k(&self, tenant: &TenantName) -> u64 {
         self.tenants.get(tenant).map_or(0, |tenant| tenant.since_k)
+    }
+
+    /// When a tenant was resumed last, in milliseconds: what was owed before then has not grown older meanwhile.
+    pub(crate) fn resumed_ms(&self, tenant: &TenantName) -> u64 {
+        self.tenants.get(tenant).map_or(0, |tenant| tenant.resumed_ms)
     }
 
     /// The buses of a tenant by name, each with where it was made and how long it keeps its events.

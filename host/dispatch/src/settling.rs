@@ -78,7 +78,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
         verdict,
         Standing {
             attempt: row.attempts + 1,
-            since_ms: row.since_ms,
+            since_ms: row.since_ms.max(rules.resumed_ms(&row.tenant)),
             now_ms: attempts.clock.now_ms(),
             policy,
             queue: &queue,

@@ -91,11 +91,11 @@ impl RuleSet {
         };
         let object: TenantObject =
             serde_json::from_slice(document).map_err(|error| TenantError::Document(error.to_string()))?;
-        let TenantObject { settings, since_k, life } = object;
+        let TenantObject { settings, since_k, resumed_ms, life } = object;
         let of_file = self.tenants.get(name).is_some_and(|tenant| tenant.origin == Origin::File);
         match life {
             TenantLife::Active if of_file => return Err(TenantError::OfFile),
-            TenantLife::Active => self.admit(name, settings, since_k)?,
+            TenantLife::Active => self.admit(name, settings, (since_k, resumed_ms))?,
             TenantLife::Erasing if of_file => return Err(TenantError::Erasing),
             TenantLife::Erasing | TenantLife::Gone => {
                 if let Some(tenant) = self.tenants.get_mut(name).filter(|_| of_file) {
@@ -110,10 +110,16 @@ impl RuleSet {
         Ok(())
     }
 
-    fn admit(&mut self, name: &TenantName, settings: TenantSettings, since_k: u64) -> Result<(), TenantError> {
+    fn admit(
+        &mut self,
+        name: &TenantName,
+        settings: TenantSettings,
+        (since_k, resumed_ms): (u64, u64),
+    ) -> Result<(), TenantError> {
         let settings = Arc::new(settings);
         if let Some(tenant) = self.tenants.get_mut(name) {
-            Arc::make_mut(tenant).settings = settings;
+            let tenant = Arc::make_mut(tenant);
+            (tenant.settings, tenant.resumed_ms) = (settings, resumed_ms);
             return Ok(());
         }
         if self.departed.get(name).is_some_and(|departed| departed.erasing) {
@@ -122,7 +128,7 @@ impl RuleSet {
         if self.tenants.size() >= TENANTS_MAX {
             return Err(TenantError::TooMany);
         }
-        let mut tenant = Tenant { origin: Origin::Object, settings, since_k, ..Tenant::default() };
+        let mut tenant = Tenant { origin: Origin::Object, settings, since_k, resumed_ms, ..Tenant::default() };
         tenant.buses.extend(default_bus().map(|bus| (bus, Arc::new(Bus::made(Origin::Object, None)))));
         self.departed.remove_mut(name);
         self.tenants.insert_mut(name.clone(), Arc::new(tenant));
@@ -205,6 +211,8 @@ mod tests {
         assert!(made.check_bus(&acme(), &"default".parse().unwrap()).is_ok());
         let rests = tenant(&made, &acme(), Some(r#"{"settings":{"suspended":true},"since_k":0}"#)).unwrap();
         assert!(rests.settings(&acme()).suspended && !made.settings(&acme()).suspended);
+        let resumed = tenant(&rests, &acme(), Some(r#"{"since_k":0,"resumed_ms":5}"#)).unwrap();
+        assert_eq!((rests.resumed_ms(&acme()), resumed.resumed_ms(&acme())), (0, 5));
         let erasing = tenant(&rests, &acme(), Some(r#"{"since_k":0,"life":"erasing"}"#)).unwrap();
         assert!(!erasing.has_tenant(&acme()) && erasing.is_departed(&acme()));
         assert_eq!(erasing.deleting(), [acme()]);

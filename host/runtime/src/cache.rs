@@ -22,7 +22,10 @@ use rustix::{
 use wasmtime::{Engine, component::Component};
 use wharf_event::Digest;
 
-use crate::{limits::CACHE_BYTES_MAX, settings::WASMTIME_VERSION};
+use crate::{
+    limits::{CACHE_BYTES_MAX, SYNC_EVERY_BYTES},
+    settings::WASMTIME_VERSION,
+};
 
 /// What the file of an artifact ends with, behind its MAC: the artifact comes first, since the file itself is mapped.
 pub(crate) const MAGIC: &[u8; 8] = b"WHARFAO2";
@@ -233,7 +236,9 @@ fn evict(folder: &Dir, newest: &str, bytes_max: u64) -> io::Result<()> {
 fn write_whole(folder: &Dir, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     let temporary = format!("{name}.{:016x}{NEW}", rand::random::<u64>());
     let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o400))?;
-    let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
+    let mut pieces = parts.iter().flat_map(|part| part.chunks(SYNC_EVERY_BYTES));
+    let written = pieces.try_for_each(|piece| file.write_all(piece).and_then(|()| file.sync_data()));
+    let written = written.and_then(|()| file.sync_all());
     written.and_then(|()| folder.rename(&temporary, folder, name)).inspect_err(|_| {
         // What is left of a failed write is of no use; failing to remove it changes nothing.
         let _ = folder.remove_file(&temporary);

@@ -14,6 +14,10 @@ pub use wharf_inspect::limits::{
 /// Bytes of compiled artifacts in the cache; beyond that those go that were loaded longest ago.
 pub const CACHE_BYTES_MAX: u64 = 1 << 30;
 
+/// So much of a large file is written before it is synced, and then more of it: the syncs of the log wait behind what the disk has to
+/// write at once.
+pub const SYNC_EVERY_BYTES: usize = 1 << 20;
+
 /// Bytes of compiled code that may be in memory, unless the operator says otherwise.
 pub const LOADED_BYTES: u64 = 256 << 20;
 

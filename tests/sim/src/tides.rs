@@ -74,7 +74,7 @@ async fn held(dispatcher: &Dispatcher, tenant: &TenantName) -> Option<(Position,
 
 fn own(tenant: &TenantName, since_k: u64, suspended: bool, expected: Expected) -> Option<ObjectWish> {
     let settings = TenantSettings { suspended, ..TenantSettings::default() };
-    let object = TenantObject { settings, since_k, life: TenantLife::Active };
+    let object = TenantObject { settings, since_k, ..TenantObject::default() };
     let document = Some(Bytes::from(serde_json::to_vec(&object).ok()?));
     Some(ObjectWish { kind: ObjectKind::Tenant, name: ObjectName::from(tenant), document, expected })
 }

@@ -112,8 +112,9 @@ pub fn run(args: &Args) -> Result<()> {
         watching.join().ok().context("the client that watches ended in a panic")?
     })?;
     poll::until("the events to be settled", DRAIN_S_MAX, &interrupt, || {
+        // Each event makes one; the host's own, which tells of the rollback, makes none.
         let stats = api.stats()?;
-        Ok((stats.pending == 0 && stats.events == events).then_some(()))
+        Ok((stats.pending == 0 && stats.deliveries == events).then_some(()))
     })?;
     let mut report = counted(&api, events, (&stable, &canary))?;
     report.dead_letters = api.stats()?.dead_letters;

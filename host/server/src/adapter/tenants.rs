@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_delivery::{
-    Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument, TenantLife,
-    TenantObject, TenantSettings,
+    Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument, TenantObject,
+    TenantSettings,
 };
 use wharf_dispatch::{ChangeError, Origin, RulesError, Unknown};
 use wharf_event::{BusName, Code, Position, TenantName};
@@ -54,8 +54,11 @@ impl Tenants for HostAdapter {
             // One that is gone is none, to whoever asks.
             must_hold(expected, held.as_ref().filter(|_| known), &format!("tenant `{tenant}`"))?;
             let before = held.as_ref().map(document).transpose()?;
-            let since_k = before.map_or(0, |before| before.since_k);
-            let object = TenantObject { settings: settings.clone(), since_k, life: TenantLife::Active };
+            let TenantObject { since_k, mut resumed_ms, settings: rested, .. } = before.unwrap_or_default();
+            if rested.suspended && !settings.suspended {
+                resumed_ms = self.dispatcher.now_ms();
+            }
+            let object = TenantObject { settings: settings.clone(), since_k, resumed_ms, ..TenantObject::default() };
             let there = held.map_or(Taken::Absent, |held| Taken::Version(held.version));
             match self.put_object(&tenant, (ObjectKind::Tenant, name.clone()), &object, there).await {
                 Ok(fate) => {

@@ -14,7 +14,10 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use wharf_event::{Digest, Hashing};
 use wharf_gateway::Refusal;
-use wharf_runtime::{ComponentFiles, limits::COMPONENT_BYTES_MAX};
+use wharf_runtime::{
+    ComponentFiles,
+    limits::{COMPONENT_BYTES_MAX, SYNC_EVERY_BYTES},
+};
 
 /// How a file is called that is not whole yet.
 const PART: &str = ".part";
@@ -158,7 +161,7 @@ fn keep(folder: &Dir, digest: Digest, mut pieces: mpsc::Receiver<Piece>) -> Resu
 }
 
 fn write(file: &mut File, digest: Digest, pieces: &mut mpsc::Receiver<Piece>) -> Result<u64, NotKept> {
-    let (mut hashing, mut bytes) = (Hashing::default(), 0);
+    let (mut hashing, mut bytes, mut unsynced) = (Hashing::default(), 0, 0);
     loop {
         match pieces.blocking_recv() {
             Some(Piece::Bytes(piece)) => {
@@ -168,6 +171,11 @@ fn write(file: &mut File, digest: Digest, pieces: &mut mpsc::Receiver<Piece>) ->
                 }
                 hashing.update(&piece);
                 file.write_all(&piece)?;
+                unsynced += piece.len();
+                if unsynced >= SYNC_EVERY_BYTES {
+                    file.sync_data()?;
+                    unsynced = 0;
+                }
             }
             Some(Piece::End) => break,
             // Whoever sent it says why.
