@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(code(tenant(&erasing, &acme(), Some(r#"{"since_k":0}"#))), Some(Code::TenantDeleting));
         let mut full = set();
         for n in 1..TENANTS_MAX {
-            full.admit(&format!("t{n}").parse().unwrap(), TenantSettings::default(), 0).unwrap();
+            full.admit(&format!("t{n}").parse().unwrap(), TenantSettings::default(), (0, 0)).unwrap();
         }
         assert_eq!(code(tenant(&full, &acme(), Some(r#"{"since_k":0}"#))), Some(Code::TenantsTooMany));
 
