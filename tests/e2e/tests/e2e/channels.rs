@@ -46,6 +46,7 @@ fn a_rule_calls_the_release_that_its_channel_names() {
     assert_eq!(of_it.len(), 3, "{history}");
 
     assert_eq!(run(&host, &["plugin", "rm", "made@next"]).0, 5, "a rule calls it");
+    assert_eq!(host.delete("/v1/tenants/acme/plugins/made/channels/next"), 409);
     assert_eq!(run(&host, &["rules", "rm", "made"]).0, 0);
     assert_eq!(run(&host, &["plugin", "rm", "made@next"]).0, 0);
     assert_eq!(run(&host, &["plugin", "rm", "made@next"]).0, 3);
