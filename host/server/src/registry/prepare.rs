@@ -150,9 +150,13 @@ impl Preparing {
         all.iter().filter(waits).count() >= WAITING_MAX
     }
 
-    fn is_awaited(&self, release: &Digest) -> bool {
+    /// Whether a component is needed to make a release ready, one `but` this.
+    fn is_awaited(&self, release: &Digest, but: Option<&Whose>) -> bool {
         let all = self.all();
-        all.iter().any(|((_, _, of), progress)| of == release && progress.state != ReleaseState::Failed)
+        let awaits = |(of, progress): (&Whose, &Progress)| {
+            of.2 == *release && progress.state != ReleaseState::Failed && Some(of) != but
+        };
+        all.iter().any(awaits)
     }
 }
 
@@ -206,10 +210,11 @@ impl Registry {
                     (Code::Internal, "the host failed while it made the release ready: send it again".to_owned())
                 }
             };
-            this.preparing.fail(&whose, unfit.0, unfit.1);
-            if let Err(error) = this.forget(&whose.2).await {
+            // Whoever is told that it is unfit finds nothing of it.
+            if let Err(error) = this.forget_but(&whose.2, Some(&whose)).await {
                 tracing::warn!(release = %whose.2, "a component that is unfit stays in the data folder: {error:#}");
             }
+            this.preparing.fail(&whose, unfit.0, unfit.1);
         });
     }
 
@@ -365,8 +370,12 @@ impl Registry {
     /// # Errors
     /// When that cannot be found out, or it cannot be removed.
     pub async fn forget(&self, release: &Digest) -> Result<()> {
+        self.forget_but(release, None).await
+    }
+
+    async fn forget_but(&self, release: &Digest, but: Option<&Whose>) -> Result<()> {
         let _files = self.files.lock().await;
-        let is_used = self.preparing.is_awaited(release) || self.dispatcher.rules().releases().contains(release);
+        let is_used = self.preparing.is_awaited(release, but) || self.dispatcher.rules().releases().contains(release);
         if is_used || self.named().await?.contains(release) {
             return Ok(());
         }
