@@ -3,8 +3,6 @@
 
 use std::fmt::{self, Write as _};
 
-use wharf_event::named_here;
-
 use crate::{
     limits::SHOWN_CHARS_MAX,
     pattern::{Leaf, Pattern},
@@ -135,7 +133,7 @@ impl Way {
         let path = common.join(".");
         let fields: Vec<String> = leaves.iter().map(|leaf| format!("{}: {leaf}", leaf.path)).collect();
         let wanted = shown(format_args!("a list with one element that has all of {{{}}}", fields.join(", ")));
-        let Lead { tree, above, path: rest } = subject.lead(&path);
+        let Lead { tree, above, path: rest, .. } = subject.lead(&path);
         let saw = tree.spot(rest).and_then(|spot| tree.structure(spot)).map_or_else(|| ABSENT.to_owned(), text);
         Mismatch { pointer: format!("{above}{}", pointer(rest)), wanted, saw }
     }
@@ -151,8 +149,9 @@ impl Way {
 
 impl Leaf {
     fn mismatch(&self, subject: &Subject) -> Mismatch {
-        let Lead { tree, above, path } = subject.lead(&self.path);
-        let own = format!("{above}{}", self.pointer_below(above));
+        let lead = subject.lead(&self.path);
+        let own = self.pointer_of(&lead);
+        let Lead { tree, above, path, .. } = lead;
         if let Some(spot) = tree.spot(path) {
             let values: Vec<&[u8]> =
                 (0..spot.places.len()).map_while(|n| tree.shown(spot, n)).map(|(_, text)| text).collect();
@@ -174,7 +173,8 @@ impl Leaf {
     }
 
     fn evidence(&self, subject: &Subject, pick: Option<usize>) -> Evidence {
-        let Lead { tree, above, path } = subject.lead(&self.path);
+        let lead = subject.lead(&self.path);
+        let Lead { tree, above, path, .. } = lead;
         let found = tree.spot(path).zip(pick).and_then(|(spot, n)| {
             let wanted = tree.scalars(spot).nth(n).and_then(|scalar| self.held_by(scalar))?;
             tree.shown(spot, n).map(|(below, value)| (below, value, wanted))
@@ -184,20 +184,23 @@ impl Leaf {
                 Evidence { pointer: format!("{above}{below}"), wanted: shown(wanted), saw: text(value) }
             }
             None => Evidence {
-                pointer: format!("{above}{}", self.pointer_below(above)),
+                pointer: self.pointer_of(&lead),
                 wanted: "{\"exists\":false}".to_owned(),
                 saw: ABSENT.to_owned(),
             },
         }
     }
 
-    /// The pointer to this field, without the part that the tree of its values is under, in our names.
-    fn pointer_below(&self, above: &str) -> String {
+    /// The pointer to this field in the event: the pattern's own names, but the event's for the first one.
+    fn pointer_of(&self, lead: &Lead) -> String {
         let pointer = self.pointer();
-        let mut tokens = pointer.split('/').skip(1);
-        let first = tokens.next().unwrap_or_default();
-        let rest: String = tokens.flat_map(|token| ["/", token]).collect();
-        if above.is_empty() { format!("/{}{rest}", named_here(first).unwrap_or(first)) } else { rest }
+        let first = pointer.split('/').nth(1).unwrap_or_default();
+        let rest = pointer.get(1 + first.len()..).unwrap_or_default();
+        match (lead.above, lead.renamed) {
+            ("", None) => pointer,
+            ("", Some(here)) => format!("/{here}{rest}"),
+            (above, _) => format!("{above}{rest}"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use serde_json::Value;
+use wharf_event::named_here;
 
 use crate::{
     condition::{self, Condition, SHORT_LIST, Scalar},
@@ -24,6 +25,13 @@ impl Pattern {
     #[must_use]
     pub fn ways(&self) -> usize {
         self.ways.len()
+    }
+
+    /// Whether it calls something by EventBridge's name, which only an event on a bus answers to (see [`crate::Subject`]).
+    #[must_use]
+    pub fn names_envelope(&self) -> bool {
+        let mut paths = self.ways.iter().flat_map(|way| way.leaves.iter()).map(|leaf| &leaf.path);
+        paths.any(|path| path.split('.').next().and_then(named_here).is_some())
     }
 }
 

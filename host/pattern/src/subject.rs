@@ -34,6 +34,8 @@ pub(crate) struct Lead<'a> {
     pub(crate) above: &'static str,
     /// The path in the tree; `None` is its root.
     pub(crate) path: Option<&'a str>,
+    /// What its first name is called here, where that was EventBridge's name for it.
+    pub(crate) renamed: Option<&'static str>,
 }
 
 /// The names that a payload has. No attribute can be called so.
@@ -63,7 +65,7 @@ impl Subject {
 
     /// Where a path leads, whether or not something is there.
     pub(crate) fn lead<'a>(&'a self, path: &'a str) -> Lead<'a> {
-        let own = Lead { tree: &self.top, above: "", path: Some(path) };
+        let own = Lead { tree: &self.top, above: "", path: Some(path), renamed: None };
         if self.payload.is_none() {
             return own;
         }
@@ -71,11 +73,12 @@ impl Subject {
         if self.top.spot(Some(first)).is_some() {
             return own;
         }
-        let here = named_here(first).unwrap_or(first);
+        let renamed = named_here(first);
+        let here = renamed.unwrap_or(first);
         match (self.payload(here), rest) {
-            (Some((above, tree)), rest) => Lead { tree, above, path: rest },
-            (None, None) => Lead { path: Some(here), ..own },
-            (None, Some(_)) => own,
+            (Some((above, tree)), rest) => Lead { tree, above, path: rest, renamed },
+            (None, None) => Lead { path: Some(here), renamed, ..own },
+            (None, Some(_)) => Lead { renamed, ..own },
         }
     }
 

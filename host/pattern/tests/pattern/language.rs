@@ -185,6 +185,20 @@ fn names_of_the_eventbridge_envelope_are_understood() {
     let subject = Subject::of(&event);
     assert!(!pattern.matches(&subject));
     assert!(super::pattern(&json!({"detail": ["own"], "resources": ["r"], "data": {"n": [1]}})).matches(&subject));
+    let told = |pattern: Value| super::pattern(&pattern).explain(&subject).unwrap().to_string();
+    assert_eq!(told(json!({"detail": ["x"]})), r#"detail = "own" is not in ["x"]"#);
+    assert_eq!(told(json!({"detail-type": [1], "detail": ["own"]})), r#"type = "order.created" is not in [1]"#);
+}
+
+#[test]
+fn an_object_as_it_stands_has_its_own_names_only() {
+    let object = json!({"data": {"n": 300}, "type": "t"});
+    let subject = Subject::from_json(object.to_string().as_bytes()).unwrap();
+    let told = |pattern: Value| super::pattern(&pattern).explain(&subject).unwrap().to_string();
+    assert_eq!(told(json!({"detail": {"n": [300]}})), "detail.n is absent, not one of [300]");
+    assert_eq!(told(json!({"detail-type": ["t"]})), r#"detail-type is absent, not one of ["t"]"#);
+    let absent = super::pattern(&json!({"detail": [{"exists": false}]})).evidence(&subject).unwrap();
+    assert_eq!(absent[0].to_string(), "/detail is absent");
 }
 
 #[test]

@@ -57,8 +57,8 @@ pub enum RulesCommand {
     },
     /// Say how many events of a file match a pattern, and how fast; no host is asked
     ///
-    /// Events are matched as they stand: for a CloudEvent in JSON that is as a bus has it, but for EventBridge's names
-    /// (`detail-type`, `detail`, `resources`), which only an event on a bus has beside its own.
+    /// A CloudEvent is matched as on a bus, where it answers to EventBridge's names too (`detail-type`, `detail`, `resources`);
+    /// any other object as it stands.
     #[command(
         after_help = "Example:\n  wharf rules test '{\"type\": [{\"prefix\": \"order.\"}]}' --events events.ndjson\n\n\
         Exit status: 0 every line is an event, 1 some are not; how many match does not matter."
