@@ -19,6 +19,7 @@ pub mod keys;
 pub mod limits;
 #[cfg(feature = "mutations")]
 pub mod mutation;
+mod policy;
 mod quotas;
 mod rates;
 mod record;
@@ -51,11 +52,14 @@ pub use document::{
 };
 pub use erase::{EraseRequest, ErasedRow};
 pub use ids::{DeliveryId, DeliveryIdError};
+pub use policy::{
+    Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
+};
 pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;
-pub use retry::{Failure, RetryPolicy, Standing, Verdict, clipped, disposition};
+pub use retry::{Failure, Standing, Verdict, clipped, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow};
 pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;

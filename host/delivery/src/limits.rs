@@ -30,6 +30,12 @@ pub const DEDUP_GENERATIONS: u64 = 10;
 /// Dead letters that one redrive record moves.
 pub const REDRIVE_PAGE: usize = 500;
 
+/// What a retry policy may say of how many kinds of outcomes.
+pub const OUTCOME_RULES_MAX: usize = 32;
+
+/// Bytes of a text that an outcome's code or reason is compared with.
+pub const OUTCOME_TEXT_BYTES_MAX: usize = 256;
+
 /// Bytes of an attempt's error text that are kept.
 pub const ERROR_TEXT_BYTES_MAX: usize = 4_096;
 

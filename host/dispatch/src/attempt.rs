@@ -86,10 +86,6 @@ enum Stuck {
     Log(AskError),
 }
 
-fn failure(code: Code, reason: String) -> Failure {
-    Failure { code, reason, retry_after_ms: None }
-}
-
 /// Tries a delivery once and settles it.
 pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>) {
     let mut spent = None;
@@ -98,8 +94,8 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
         Ok(Ok(())) => return,
         Ok(Err(stuck)) => stuck,
         Err(_) => {
-            let reason = "the host failed in this attempt; that is a defect of the host".to_owned();
-            Stuck::Failed(failure(Code::Internal, reason))
+            let reason = "the host failed in this attempt; that is a defect of the host";
+            Stuck::Failed(Failure::new(Code::Internal, reason))
         }
     };
     let settled = match stuck {
@@ -132,7 +128,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
     let Some((plugin, target)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
         let TargetRef { rule, plugin } = &waiting.row.target;
         let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
-        return Err(Stuck::Failed(failure(Code::TargetGone, reason)));
+        return Err(Stuck::Failed(Failure::new(Code::TargetGone, reason)));
     };
     // Within one attempt it is the same release, however often a conflict makes it run again.
     let picked = picked(attempts, waiting, (&plugin, target.channel.as_ref()))?;
@@ -165,10 +161,7 @@ fn picked(
     // Further attempts are the stable release's.
     for is_first in [waiting.row.attempts == 0, false] {
         let Some(picked) = plugin.pick(channel, &waiting.id.to_key(), is_first) else {
-            return Err(Stuck::Failed(failure(
-                Code::Internal,
-                "its release is not ready; that is a defect".to_owned(),
-            )));
+            return Err(Stuck::Failed(Failure::new(Code::Internal, "its release is not ready; that is a defect")));
         };
         let release = picked.handler.digest();
         if !attempts.quarantine.holds(&waiting.row.tenant, release) {
@@ -237,7 +230,7 @@ async fn handle(
         held = Some(queue_for(attempts, &waiting.row.tenant, held, keys).await);
     }
     let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
-    Err(Stuck::Failed(failure(Code::Conflict, reason)))
+    Err(Stuck::Failed(Failure::new(Code::Conflict, reason)))
 }
 
 /// The event, from the log.
@@ -258,7 +251,7 @@ async fn read(attempts: &Attempts, waiting: &Waiting, mut place: Position) -> Re
         // It may have been carried to another place meanwhile.
         match waits_at(attempts, waiting)? {
             Some(now) if now != place => place = now,
-            _ => return Err(Stuck::Failed(failure(Code::Internal, format!("the event cannot be read: {error}")))),
+            _ => return Err(Stuck::Failed(Failure::new(Code::Internal, format!("the event cannot be read: {error}")))),
         }
     }
 }
@@ -277,10 +270,10 @@ fn waits_at(attempts: &Attempts, waiting: &Waiting) -> Result<Option<Position>, 
 fn stuck(error: AskError) -> Stuck {
     match &error {
         AskError::TooLarge { .. } | AskError::Refused(Refused::TooManyTargets { .. }) => {
-            Stuck::Failed(failure(Code::LimitPublish, format!("what it published is too much: {error}")))
+            Stuck::Failed(Failure::new(Code::LimitPublish, format!("what it published is too much: {error}")))
         }
-        AskError::Refused(Refused::Quota(spent)) => Stuck::Failed(failure(spent.code(), spent.to_string())),
-        AskError::Refused(Refused::Overloaded) => Stuck::Failed(failure(Code::Overloaded, error.to_string())),
+        AskError::Refused(Refused::Quota(spent)) => Stuck::Failed(Failure::new(spent.code(), spent.to_string())),
+        AskError::Refused(Refused::Overloaded) => Stuck::Failed(Failure::new(Code::Overloaded, error.to_string())),
         _ => Stuck::Log(error),
     }
 }

@@ -49,7 +49,5 @@ pub(crate) fn made(waiting: &Waiting, rules: &RuleSet, event: Event) -> Result<E
         rule: row.target.rule.as_str(),
         accepted: &rfc3339(row.since_ms),
     };
-    input.apply(&event, &occasion).map_err(|unmade| {
-        Verdict::Failed(Failure { code: unmade.code(), reason: unmade.to_string(), retry_after_ms: None })
-    })
+    input.apply(&event, &occasion).map_err(|unmade| Verdict::Failed(Failure::new(unmade.code(), unmade.to_string())))
 }

@@ -127,8 +127,7 @@ impl Quarantine {
                 // A host that stops tells nobody any more.
                 let _ = self.notices.send(Notice::Quarantined { tenant, plugin, release, faults });
             }
-            let reason = "the host failed in this attempt; that is a defect of the host".to_owned();
-            Failure { code: Code::Internal, reason, retry_after_ms: None }
+            Failure::new(Code::Internal, "the host failed in this attempt; that is a defect of the host")
         })
     }
 
@@ -157,7 +156,7 @@ impl Quarantine {
 pub(crate) fn refused(release: Digest) -> Failure {
     let reason =
         format!("the release {release} is quarantined: the host failed in too many attempts of it within an hour");
-    Failure { code: Code::ReleaseQuarantined, reason, retry_after_ms: None }
+    Failure::new(Code::ReleaseQuarantined, reason)
 }
 
 #[cfg(test)]

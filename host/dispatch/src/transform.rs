@@ -87,7 +87,7 @@ impl Step {
         let Ok(_turn) = self.turns.acquire().await else {
             // Nobody closes it.
             let reason = "its turns have ended; that is a defect of the host".to_owned();
-            let made = Transformed::Failed(Failure { code: Code::Internal, reason, retry_after_ms: None });
+            let made = Transformed::Failed(Failure::new(Code::Internal, reason));
             return TransformReport { made, duration: Duration::ZERO, details: Details::default() };
         };
         self.transform.transform(context, self.limits).await

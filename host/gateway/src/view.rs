@@ -29,7 +29,9 @@ pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,
 };
-pub use rules::{FieldView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView};
+pub use rules::{
+    FieldView, OutcomeView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView,
+};
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use usage::{UsageItem, UsageView};

@@ -26,7 +26,7 @@ pub(crate) struct CpuSpent(pub u32);
 /// The wall time ended the call.
 pub(crate) fn too_long(limits: LimitsDocument) -> Failure {
     let reason = format!("the attempt took longer than {} ms", limits.wall_ms);
-    Failure { code: Code::LimitWall, reason, retry_after_ms: None }
+    Failure::new(Code::LimitWall, reason)
 }
 
 /// What ended the call.
@@ -34,7 +34,7 @@ pub(crate) fn broken(error: &wasmtime::Error, attempt: &mut Attempt, limits: Lim
     let (code, reason) = of_host(error, limits)
         .or_else(|| of_guest(error, attempt, limits))
         .unwrap_or_else(|| (Code::HandlerTrap, trap(error, attempt.last_words().as_deref())));
-    Failure { code, reason, retry_after_ms: None }
+    Failure::new(code, reason)
 }
 
 /// What the host ended it for.

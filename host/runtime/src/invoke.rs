@@ -142,11 +142,9 @@ pub(crate) fn finish(
 pub(crate) fn wished(failure: types::Failure) -> Failure {
     match failure {
         types::Failure::Retry(wish) => {
-            Failure { code: Code::HandlerRetry, reason: clipped(wish.reason), retry_after_ms: wish.after_ms }
+            Failure { retry_after_ms: wish.after_ms, ..Failure::new(Code::HandlerRetry, clipped(wish.reason)) }
         }
-        types::Failure::Reject(reason) => {
-            Failure { code: Code::HandlerReject, reason: clipped(reason), retry_after_ms: None }
-        }
+        types::Failure::Reject(reason) => Failure::new(Code::HandlerReject, clipped(reason)),
     }
 }
 

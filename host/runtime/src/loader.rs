@@ -145,7 +145,7 @@ impl Loader {
                 let release = slot.digest();
                 tracing::error!(%release, "a release cannot be loaded: {problem}");
                 let reason = format!("the release {release} cannot be loaded: {problem}");
-                let failure = Failure { code: ErrorCode::ReleaseUnready, reason, retry_after_ms: None };
+                let failure = Failure::new(ErrorCode::ReleaseUnready, reason);
                 *turn = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }

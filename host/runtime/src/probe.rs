@@ -57,8 +57,7 @@ impl Runtime {
     pub async fn probe(&self, probe: Probe) -> Result<(), Failure> {
         let Probe { release, tenant, plugin, config, limits } = probe;
         let event = EventBuilder::new(EVENT, EVENT, EVENT).build();
-        let event =
-            event.map_err(|error| Failure { code: Code::Internal, reason: error.to_string(), retry_after_ms: None })?;
+        let event = event.map_err(|error| Failure::new(Code::Internal, error.to_string()))?;
         let context = AttemptContext {
             tenant,
             plugin,

@@ -62,11 +62,10 @@ impl Runtime {
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let made = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
-            Ok(Ok(Ok(given))) => given.map(from_guest).transpose().map_err(|error| Failure {
-                code: Code::TransformOutput,
-                reason: error.to_string(),
-                retry_after_ms: None,
-            }),
+            Ok(Ok(Ok(given))) => given
+                .map(from_guest)
+                .transpose()
+                .map_err(|error| Failure::new(Code::TransformOutput, error.to_string())),
             Ok(Ok(Err(failure))) => Err(wished(failure)),
             Ok(Err(error)) => Err(broken(&error, store.data_mut(), limits)),
             Err(_) => Err(too_long(limits)),

@@ -65,6 +65,42 @@ pub struct Policy {
     pub age_ms: u64,
     /// Attempts at a time.
     pub concurrency: u32,
+    /// Whether pauses double.
+    pub doubles: bool,
+    /// Pauses are at least so many halves of what they are at most.
+    pub halves: u64,
+    /// What is said of outcomes.
+    pub said: Said,
+}
+
+/// What a policy says of outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing.
+    Nothing,
+    /// A trap is not tried again.
+    NoTraps,
+    /// What the handler wishes for is tried three times, after the same pause each time, and nothing is said of the rest.
+    Thrice(u64),
+    /// Everything is tried without pauses, but traps as ever.
+    AtOnce,
+}
+
+impl Said {
+    /// As a rule's document has it.
+    fn document(self) -> Value {
+        match self {
+            Self::Nothing => json!([]),
+            Self::NoTraps => json!([{"code": "*-trap", "then": "dead-letter"}]),
+            Self::Thrice(ms) => json!([
+                {"code": "handler-retry", "reason": "*script*", "backoff": "fixed", "jitter": "none",
+                    "first_ms": ms, "max_ms": ms, "attempts": 3},
+                {"code": "handler-retry", "then": "dead-letter"},
+                {"status": "5xx", "then": "dead-letter"},
+            ]),
+            Self::AtOnce => json!([{"code": "handler-trap"}, {"code": "*", "jitter": "none", "first_ms": 0}]),
+        }
+    }
 }
 
 /// The policy of a plugin in the history of a seed.
@@ -72,7 +108,17 @@ pub struct Policy {
 pub fn policy(seed: u64, plugin: &str) -> Policy {
     let mut rng = Rng::of(&[seed, of_text(plugin), 0x70]);
     let first_ms = rng.between(1, 2_000);
+    let mut also = Rng::of(&[seed, of_text(plugin), 0x71]);
+    let said = match also.below(8) {
+        0 => Said::NoTraps,
+        1 => Said::Thrice(also.between(1, 3_000)),
+        2 => Said::AtOnce,
+        _ => Said::Nothing,
+    };
     Policy {
+        doubles: also.chance(75),
+        halves: [0, 0, 0, 1, 2].get(also.below(5) as usize).copied().unwrap_or(0),
+        said,
         first_ms,
         max_ms: first_ms * rng.between(1, 8),
         attempts: rng.between(1, 5) as u32,
@@ -192,8 +238,10 @@ pub fn made_rule(seed: u64, bus: &str, rng: &mut Rng) -> Option<Bytes> {
 /// A plugin as a target, tried as it is everywhere.
 fn target(seed: u64, plugin: &str) -> Value {
     let policy = policy(seed, plugin);
+    let jitter = ["full", "equal", "none"].get(policy.halves as usize).copied().unwrap_or("full");
     json!({"plugin": plugin, "dead_letter": queue(plugin), "retry": {
         "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
+        "backoff": if policy.doubles { "exponential" } else { "fixed" }, "jitter": jitter, "on": policy.said.document(),
     }})
 }
 

@@ -162,7 +162,7 @@ impl Scripted {
             }
         }
         let failed =
-            |code, retry_after_ms| Verdict::Failed(Failure { code, reason: "as scripted".to_owned(), retry_after_ms });
+            |code, retry_after_ms| Verdict::Failed(Failure { retry_after_ms, ..Failure::new(code, "as scripted") });
         let verdict = match script.end {
             End::Ok => Verdict::Ok,
             End::Retry(after_ms) => failed(Code::HandlerRetry, after_ms),

@@ -25,10 +25,7 @@ pub fn sieved(seed: u64, event: &Event) -> Transformed {
     let mut rng = Rng::of(&[seed, of_text(event.source()), of_text(event.id()), 0x51E]);
     match rng.below(10) {
         0 | 1 => Transformed::Filtered,
-        2 => {
-            let failure = Failure { code: Code::HandlerTrap, reason: "as scripted".to_owned(), retry_after_ms: None };
-            Transformed::Failed(failure)
-        }
+        2 => Transformed::Failed(Failure::new(Code::HandlerTrap, "as scripted")),
         _ => match event.clone().with_extension("sieved", "yes") {
             Ok(event) => Transformed::Event(event),
             Err(_) => Transformed::Filtered,

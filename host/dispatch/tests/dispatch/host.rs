@@ -54,8 +54,7 @@ impl Handler for Scripted {
 }
 
 pub fn retry(after_ms: u64) -> Verdict {
-    let reason = "as scripted".to_owned();
-    Verdict::Failed(Failure { code: Code::HandlerRetry, reason, retry_after_ms: Some(after_ms) })
+    Verdict::Failed(Failure { retry_after_ms: Some(after_ms), ..Failure::new(Code::HandlerRetry, "as scripted") })
 }
 
 pub fn tenant() -> TenantName {

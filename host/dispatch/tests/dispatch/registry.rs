@@ -35,7 +35,7 @@ impl Handler for Release {
         // One of ten.
         let fails = self.failing.load(Ordering::Relaxed) && id.ends_with('7');
         self.handled.lock().unwrap().push((self.name, id));
-        let failure = Failure { code: Code::HandlerRetry, reason: "as told".into(), retry_after_ms: Some(0) };
+        let failure = Failure { retry_after_ms: Some(0), ..Failure::new(Code::HandlerRetry, "as told") };
         let verdict = if fails { Verdict::Failed(failure) } else { Verdict::Ok };
         async move {
             let (effects, details) = (Effects::default(), Details::default());

@@ -73,7 +73,13 @@ pub struct TransformerView {
 /// How often a delivery is tried. Lengths of time are written as `50ms`, `1s`, `5m`, `24h`, `7d`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryView {
-    /// The longest pause after the first attempt; it doubles with each further one.
+    /// How pauses grow: `exponential` or `fixed`.
+    #[serde(default)]
+    pub backoff: String,
+    /// How pauses are spread: `full`, `equal` or `none`.
+    #[serde(default)]
+    pub jitter: String,
+    /// The longest pause after the first attempt.
     pub first: String,
     /// The longest pause of all.
     pub max: String,
@@ -81,6 +87,40 @@ pub struct RetryView {
     pub attempts: u32,
     /// The time since the event was accepted after which nothing is tried again.
     pub age: String,
+    /// What follows from some outcomes: the first that matches counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<OutcomeView>,
+}
+
+/// What follows from the outcomes that it matches; what it does not say is as the policy says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeView {
+    /// The code; `*` stands for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The HTTP status, `429`, or its class, `5xx`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// The reason; `*` stands for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What follows: `retry` or `dead-letter`.
+    pub then: String,
+    /// How pauses grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<String>,
+    /// How pauses are spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<String>,
+    /// The longest pause after the first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// The longest pause of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+    /// Attempts in all if the last one ends so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
 }
 
 /// What one rule says to one event.

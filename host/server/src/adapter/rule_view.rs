@@ -1,14 +1,17 @@
 //! Rules as the API shows them: what `wharf.toml` would have, with every default written out.
 
 use serde_json::value::RawValue;
-use wharf_delivery::{InputDocument, RetryPolicy, RuleDocument, TargetDocument};
+use wharf_delivery::{InputDocument, OutcomeRule, RetryPolicy, RuleDocument, TargetDocument};
 use wharf_event::{Code, PluginAt, Position, RuleName};
 use wharf_gateway::{
     Refusal,
-    view::{RetryView, RuleOrigin, RuleView, TargetView, TransformerView},
+    view::{OutcomeView, RetryView, RuleOrigin, RuleView, TargetView, TransformerView},
 };
 
 use crate::config::duration_text;
+
+/// About so many bytes has what follows from an outcome.
+const OUTCOME_BYTES: usize = 100;
 
 /// A rule of the configuration file.
 pub fn of_file(rule: &RuleName, document: &RuleDocument) -> Result<RuleView, Refusal> {
@@ -29,7 +32,12 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         let texts =
             [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
         let channel = target.plugin.channel.as_ref().map_or(0, |channel| channel.as_str().len());
-        let names = channel + target.plugin.plugin.as_str().len() + target.dead_letter.as_str().len();
+        let on = target.retry.on.iter().map(|outcome| {
+            let texts = [&outcome.code, &outcome.status, &outcome.reason].into_iter().flatten().map(String::len);
+            OUTCOME_BYTES + texts.sum::<usize>()
+        });
+        let names =
+            on.sum::<usize>() + channel + target.plugin.plugin.as_str().len() + target.dead_letter.as_str().len();
         names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
@@ -64,18 +72,39 @@ fn target(TargetDocument { plugin, channel, retry, dead_letter, input }: &Target
         Some(InputDocument::Constant(text)) => (None, Some(text), None),
         Some(InputDocument::Transformer { paths, template }) => (None, None, Some(TransformerView { paths, template })),
     };
-    let RetryPolicy { first_ms, max_ms, attempts, age_ms } = *retry;
     TargetView {
         plugin: PluginAt { plugin: plugin.clone(), channel: channel.clone() },
-        retry: RetryView {
-            first: duration_text(first_ms),
-            max: duration_text(max_ms),
-            attempts,
-            age: duration_text(age_ms),
-        },
+        retry: policy(retry),
         dead_letter: dead_letter.clone(),
         input_path,
         input,
         input_transformer,
+    }
+}
+
+/// A retry policy.
+fn policy(RetryPolicy { first_ms, max_ms, attempts, age_ms, backoff, jitter, on }: &RetryPolicy) -> RetryView {
+    RetryView {
+        backoff: backoff.as_str().to_owned(),
+        jitter: jitter.as_str().to_owned(),
+        first: duration_text(*first_ms),
+        max: duration_text(*max_ms),
+        attempts: *attempts,
+        age: duration_text(*age_ms),
+        on: on.iter().map(outcome).collect(),
+    }
+}
+
+fn outcome(rule: &OutcomeRule) -> OutcomeView {
+    OutcomeView {
+        code: rule.code.as_ref().map(|glob| glob.as_str().to_owned()),
+        status: rule.status.map(|statuses| statuses.to_string()),
+        reason: rule.reason.as_ref().map(|glob| glob.as_str().to_owned()),
+        then: rule.then.as_str().to_owned(),
+        backoff: rule.backoff.map(|it| it.as_str().to_owned()),
+        jitter: rule.jitter.map(|it| it.as_str().to_owned()),
+        first: rule.first_ms.map(duration_text),
+        max: rule.max_ms.map(duration_text),
+        attempts: rule.attempts,
     }
 }

@@ -56,7 +56,7 @@ impl Walk<'_> {
             let at = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
             match &key.shape {
                 Shape::Table(keys) => self.table(keys, written.and_then(as_table), &at),
-                Shape::Tables(_, keys) => {
+                Shape::Tables(_, keys) | Shape::List(_, _, keys) => {
                     let items =
                         written.and_then(|value| value.get_ref().as_array()).into_iter().flat_map(|it| it.iter());
                     for (n, item) in items.enumerate() {

@@ -16,9 +16,11 @@ component = "p.wasm"
 component = "q.wasm"
 [tenants.acme.plugins.s]
 component = "s.wasm"
+[tenants.acme.plugins.o]
+component = "o.wasm"
 [tenants.acme.rules.r]
 pattern = { type = ["t"] }
-targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }]
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.schemas.s]
 file = "s.json"
 "#;
@@ -52,6 +54,8 @@ const HOST_LIMITS: [&str; 12] = [
 fn cases() -> Vec<Case> {
     let mut cases = own_cases();
     cases.extend(rule_cases());
+    let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
+    cases.splice(retries..retries, outcome_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
@@ -122,6 +126,26 @@ fn own_cases() -> Vec<Case> {
     ]
 }
 
+/// Those of the outcomes of a retry policy. The base has one, since an outcome needs something that it matches.
+fn outcome_cases() -> [Case; 9] {
+    let case = |name: &str, good, at: &str, read, bad| {
+        let (path, at) =
+            (format!("tenants.*.rules.*.targets[].retry.on[].{name}"), format!("targets/2/retry/on/0/{at}"));
+        case(&path, good, (RULE, &at), read, bad)
+    };
+    [
+        case("code", "'limit-*'", "code", json!("limit-*"), "7"),
+        case("status", "'5xx'", "status", json!("5xx"), "503"),
+        case("reason", "'*busy*'", "reason", json!("*busy*"), "7"),
+        case("then", "'dead-letter'", "then", json!("dead-letter"), "'drop'"),
+        case("backoff", "'fixed'", "backoff", json!("fixed"), "'f'"),
+        case("jitter", "'none'", "jitter", json!("none"), "'no'"),
+        case("first", "'2s'", "first_ms", json!(2_000), "2"),
+        case("max", "'9m'", "max_ms", json!(540_000), "'9'"),
+        case("attempts", "7", "attempts", json!(7), "0"),
+    ]
+}
+
 /// Those of rules, and what is behind them.
 fn rule_cases() -> Vec<Case> {
     let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
@@ -132,6 +156,20 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.transforms", "['q']", (RULE, "transforms/0"), json!("q"), seventeen),
         case("tenants.*.rules.*.enabled", "false", (RULE, "enabled"), json!(false), "'no'"),
         case("tenants.*.rules.*.targets[].plugin", "'q'", (RULE, "targets/0/plugin"), json!("q"), "['q']"),
+        case(
+            "tenants.*.rules.*.targets[].retry.backoff",
+            "'fixed'",
+            (RULE, "targets/0/retry/backoff"),
+            json!("fixed"),
+            "'f'",
+        ),
+        case(
+            "tenants.*.rules.*.targets[].retry.jitter",
+            "'none'",
+            (RULE, "targets/0/retry/jitter"),
+            json!("none"),
+            "'no'",
+        ),
         case("tenants.*.rules.*.targets[].retry.first", "'2s'", (RULE, "targets/0/retry/first_ms"), json!(2_000), "2"),
         case("tenants.*.rules.*.targets[].retry.max", "'9m'", (RULE, "targets/0/retry/max_ms"), json!(540_000), "'9'"),
         case("tenants.*.rules.*.targets[].retry.attempts", "7", (RULE, "targets/0/retry/attempts"), json!(7), "0"),
@@ -228,6 +266,8 @@ fn with(path: &str, value: &str) -> String {
         ("plugins.*", "plugins.p"),
         ("rules.*", "rules.r"),
         // A template is needed where its paths are.
+        // An outcome needs a code, a status or a reason.
+        ("[].retry.on[]", "[2].retry.on[0]"),
         ("[].input_transformer", "[1].input_transformer"),
         ("schemas.*", "schemas.s"),
         ("[]", "[0]"),

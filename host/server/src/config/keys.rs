@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
-use wharf_delivery::{RetentionDocument, RetryPolicy, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
+use wharf_delivery::{RetentionDocument, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_event::SignaturePolicy;
 use wharf_gateway::limits::BODIES_BYTES_MAX;
@@ -16,6 +16,7 @@ use super::{
     duration::duration_text,
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
     quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
+    retry::RETRY,
     size::size_text,
 };
 
@@ -63,6 +64,8 @@ pub enum Shape {
     Table(&'static [Key]),
     /// At least one table of these keys; messages call it so.
     Tables(&'static str, &'static [Key]),
+    /// At most so many tables of these keys.
+    List(&'static str, usize, &'static [Key]),
     /// Tables of these keys, each under a name.
     Named(Named),
 }
@@ -375,37 +378,12 @@ static SCHEMA: &[Key] = &[
     ),
 ];
 
-static RETRY: &[Key] = &[
-    key(
-        "first",
-        "The longest pause after the first attempt. It doubles with each further one.",
-        Shape::Duration,
-        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().first_ms))),
-    ),
-    key(
-        "max",
-        "The longest pause of all.",
-        Shape::Duration,
-        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().max_ms))),
-    ),
-    key(
-        "attempts",
-        "Attempts in all.",
-        Shape::Integer(1..=1_000),
-        Otherwise::Default(|| json!(RetryPolicy::default().attempts)),
-    ),
-    key(
-        "age",
-        "The time since the event was accepted after which nothing is tried again.",
-        Shape::Duration,
-        Otherwise::Default(|| json!(duration_text(RetryPolicy::default().age_ms))),
-    ),
-];
-
 /// The keys of a table that a shape stands for; none where it is no table.
 pub fn nested(shape: &Shape) -> &'static [Key] {
     match shape {
-        Shape::Table(keys) | Shape::Tables(_, keys) | Shape::Named(Named { keys, .. }) => keys,
+        Shape::Table(keys) | Shape::Tables(_, keys) | Shape::List(_, _, keys) | Shape::Named(Named { keys, .. }) => {
+            keys
+        }
         _ => &[],
     }
 }
@@ -418,7 +396,7 @@ pub fn paths() -> Vec<String> {
             let path = format!("{path}{}", key.name);
             match &key.shape {
                 Shape::Table(keys) => below(keys, &format!("{path}."), into),
-                Shape::Tables(_, keys) => below(keys, &format!("{path}[]."), into),
+                Shape::Tables(_, keys) | Shape::List(_, _, keys) => below(keys, &format!("{path}[]."), into),
                 Shape::Named(Named { keys, .. }) => below(keys, &format!("{path}.*."), into),
                 _ => into.push(path),
             }

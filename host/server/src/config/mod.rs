@@ -14,6 +14,7 @@ mod plugin_json;
 mod problem;
 mod quotas;
 mod read;
+mod retry;
 mod rule_json;
 mod schema;
 mod schemas;

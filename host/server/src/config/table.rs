@@ -74,6 +74,11 @@ pub(super) struct Table<'a> {
     sink: &'a Sink,
 }
 
+/// What stands before the name of one of several.
+fn article(one: &str) -> &'static str {
+    if one.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
 type Value<'a> = &'a Spanned<DeValue<'a>>;
 
 impl<'a> Table<'a> {
@@ -245,16 +250,20 @@ impl<'a> Table<'a> {
 
     /// The tables of a list of tables.
     pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
-        let Some(Shape::Tables(one, keys)) = self.shape(key) else { return Vec::new() };
+        let Some(Shape::Tables(one, keys) | Shape::List(one, _, keys)) = self.shape(key) else { return Vec::new() };
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
             self.expected(value, key, "a list of tables");
             return Vec::new();
         };
         let tables = items.iter().filter_map(|item| match item.get_ref() {
-            DeValue::Table(table) => {
-                Some(Table::new(table, keys, format!("a {one} of {}", self.what), item.span(), self.sink))
-            }
+            DeValue::Table(table) => Some(Table::new(
+                table,
+                keys,
+                format!("{} {one} of {}", article(one), self.what),
+                item.span(),
+                self.sink,
+            )),
             _ => {
                 self.expected(item, key, "a list of tables");
                 None

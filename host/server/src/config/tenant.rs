@@ -7,8 +7,7 @@ use std::{
 
 use toml::de::DeValue;
 use wharf_delivery::{
-    HostLimits, LimitsDocument, PatternText, RetentionDocument, RetryPolicy, RuleDocument, TargetDocument,
-    TenantSettings,
+    HostLimits, LimitsDocument, PatternText, RetentionDocument, RuleDocument, TargetDocument, TenantSettings,
 };
 use wharf_event::{BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, SignaturePolicy};
 use wharf_pattern::Pattern;
@@ -18,7 +17,7 @@ use super::{
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     pattern_json, quotas,
     read::{PluginConfig, TenantConfig, Use},
-    schemas,
+    retry, schemas,
     table::{Found, Sink, Table},
 };
 
@@ -297,25 +296,10 @@ fn read_target(
         let message = format!("a plugin of this file has one release and no channel `{value}`");
         sink.report(span.clone(), message, format!("leave `@{value}` out; channels are for plugins that are uploaded"));
     }
-    let retry = table.table("retry").map(|retry| read_retry(retry, sink)).unwrap_or_default();
+    let retry = table.table("retry").map(|retry| retry::read(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
     let input = input::read(&table, sink);
     let plugin = plugin?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
     Some(TargetDocument { plugin, channel: channel.map(|it| it.value), retry, dead_letter, input })
-}
-
-fn read_retry(table: Table<'_>, sink: &Sink) -> RetryPolicy {
-    let defaults = RetryPolicy::default();
-    let retry = RetryPolicy {
-        first_ms: table.duration_ms("first").unwrap_or(defaults.first_ms),
-        max_ms: table.duration_ms("max").unwrap_or(defaults.max_ms),
-        attempts: table.integer("attempts").unwrap_or(defaults.attempts),
-        age_ms: table.duration_ms("age").unwrap_or(defaults.age_ms),
-    };
-    let both_read = ["first", "max"].iter().all(|key| !sink.has_at(table.value_span(key)));
-    if both_read && retry.first_ms > retry.max_ms {
-        sink.report(table.span.clone(), "`first` is longer than `max`", "give a `max` that is at least `first`");
-    }
-    retry
 }

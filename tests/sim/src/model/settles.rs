@@ -18,7 +18,7 @@ use super::{
 use crate::{
     client::World,
     observed::{Ran, Run, Seen},
-    rules::{self, Policy},
+    rules::{self, Policy, Said},
     sieve::sieved,
 };
 
@@ -291,8 +291,16 @@ impl Settled<'_> {
     fn policies(&self, log: &Log<'_>) -> Vec<Policy> {
         let Record::Settle { target, .. } = &self.item.record else { return Vec::new() };
         let gone = self.was_gone(log);
-        let default =
-            Policy { first_ms: 1_000, max_ms: 300_000, attempts: 185, age_ms: 24 * 3_600_000, concurrency: 0 };
+        let default = Policy {
+            first_ms: 1_000,
+            max_ms: 300_000,
+            attempts: 185,
+            age_ms: 24 * 3_600_000,
+            concurrency: 0,
+            doubles: true,
+            halves: 0,
+            said: Said::Nothing,
+        };
         let own = rules::policy(self.world.seed, target.plugin.as_str());
         if gone { vec![default, own] } else { vec![own] }
     }
@@ -304,24 +312,20 @@ impl Settled<'_> {
             (Verdict::Failed(failure), outcome) if *outcome != Outcome::Ack => failure,
             _ => return Err(format!("its run said {verdict:?}, and it is {outcome:?}")),
         };
-        let doublings = (attempt.number - 1).min(40);
-        let pause_ms_max = (policy.first_ms << doublings).min(policy.max_ms);
-        let (least_ms, most_ms) = failure.retry_after_ms.map_or((0, pause_ms_max), |ms| (ms, ms));
+        let (own_ms, attempts) = of_outcome(policy, failure.code, attempt.number);
+        let (least_ms, most_ms) = failure.retry_after_ms.map_or(own_ms, |ms| (ms, ms));
         let (from_ms, to_ms) = (began_ms + least_ms, self.joined_ms_max + most_ms);
-        let spent = attempt.number >= policy.attempts;
+        let spent = attempt.number >= attempts;
+        let never =
+            failure.code == Code::HandlerReject || (failure.code == Code::HandlerTrap && policy.said == Said::NoTraps);
         let may_be_old = to_ms.saturating_sub(self.since_ms) > policy.age_ms;
         let follows = match outcome {
             Outcome::Retry { at_ms, code, .. } => {
-                !spent
-                    && *code == failure.code
-                    && (from_ms..=to_ms).contains(at_ms)
-                    && failure.code != Code::HandlerReject
+                !spent && *code == failure.code && (from_ms..=to_ms).contains(at_ms) && !never
             }
-            Outcome::DeadLetter { code: Code::RetriesSpent, .. } => {
-                failure.code != Code::HandlerReject && (spent || may_be_old)
-            }
+            Outcome::DeadLetter { code: Code::RetriesSpent, .. } => !never && (spent || may_be_old),
             Outcome::DeadLetter { code: Code::TargetGone, .. } => false,
-            Outcome::DeadLetter { code, .. } => *code == Code::HandlerReject && failure.code == Code::HandlerReject,
+            Outcome::DeadLetter { code, .. } => never && *code == failure.code,
             Outcome::Ack | Outcome::Filtered { .. } => false,
         };
         if follows {
@@ -329,6 +333,20 @@ impl Settled<'_> {
         } else {
             Err(format!("attempt {} of {policy:?} failed with {failure:?} and is {outcome:?}", attempt.number))
         }
+    }
+}
+
+/// Between which bounds the pause after an attempt lies, in milliseconds, and how many attempts there are, by the policy and what
+/// it says of the outcome.
+fn of_outcome(policy: Policy, code: Code, number: u32) -> ((u64, u64), u32) {
+    let traps = code == Code::HandlerTrap;
+    let grown_ms = if policy.doubles { policy.first_ms << (number - 1).min(40) } else { policy.first_ms };
+    let most_ms = grown_ms.min(policy.max_ms);
+    let own = ((most_ms * policy.halves / 2, most_ms), policy.attempts);
+    match policy.said {
+        Said::Thrice(ms) if code == Code::HandlerRetry => ((ms, ms), policy.attempts.min(3)),
+        Said::AtOnce if !traps => ((0, 0), policy.attempts),
+        Said::Nothing | Said::NoTraps | Said::Thrice(_) | Said::AtOnce => own,
     }
 }
 
