@@ -195,4 +195,44 @@ mod tests {
             /bus | it says `default`, and is put on `audit`: leave it out"#]],
         );
     }
+
+    #[test]
+    fn every_mistake_of_a_retry_policy_is_told_with_its_place() {
+        let policy = |retry: &str| {
+            format!(r#"{{"pattern": {{"a": [1]}}, "targets": [{{"plugin": "triage", "retry": {retry}}}]}}"#)
+        };
+        wrong(
+            &policy(
+                r#"{"backoff": "linear", "jitter": 1, "on": [
+                {"then": "retry"}, {"code": "limit-memry"}, {"code": "handler-reject", "then": "dead-letter"},
+                {"status": "600", "reason": ""}, {"code": "*", "then": "dead-letter", "first": "1s", "attempts": 2},
+                {"code": "*", "first": "6m"}, {"code": "*", "max": "5x"}, {"code": "*", "age": "1h"}, 7, {"code": "*", "then": "drop"}
+            ]}"#,
+            ),
+            expect![[r#"
+                rule-invalid
+                /targets/0/retry/backoff | it is one of `exponential` and `fixed`: correct `backoff` of `retry` of a target of rule `orders`
+                /targets/0/retry/jitter | `jitter` of `retry` of a target of rule `orders` is of type integer: give a string
+                /targets/0/retry/on/0 | an outcome of `retry` of a target of rule `orders` has none of `code`, `status` and `reason`: say which outcomes it is for; the policy itself is for all others
+                /targets/0/retry/on/1/code | no code is `limit-memry`: did you mean `limit-memory`? or `wharf explain` lists the codes
+                /targets/0/retry/on/2/code | after `handler-reject` a delivery goes to its dead-letter queue whatever is said here: remove it
+                /targets/0/retry/on/3/reason | it has 1 to 256 bytes: correct `reason` of an outcome of `retry` of a target of rule `orders`
+                /targets/0/retry/on/3/status | it is an HTTP status such as `429`, or a class such as `5xx`: correct `status` of an outcome of `retry` of a target of rule `orders`
+                /targets/0/retry/on/4/attempts | `attempts` says how it is tried again, and a dead letter is not: remove `attempts`, or say `then = "retry"`
+                /targets/0/retry/on/4/first | `first` says how it is tried again, and a dead letter is not: remove `first`, or say `then = "retry"`
+                /targets/0/retry/on/5 | `first` is longer than `max`, which may be the policy's own: give a `max` that is at least `first`
+                /targets/0/retry/on/6/max | `5x` is no length of time: write a number and ms, s, m, h or d, as in 50ms or 24h: correct `max` of an outcome of `retry` of a target of rule `orders`
+                /targets/0/retry/on/7/age | an outcome of `retry` of a target of rule `orders` has no key `age`: its keys are `code`, `status`, `reason`, `then`, `backoff`, `jitter`, `first`, `max`, `attempts`
+                /targets/0/retry/on/8 | `on` of `retry` of a target of rule `orders` is of type integer: give a list of tables
+                /targets/0/retry/on/9/then | it is one of `retry` and `dead-letter`: correct `then` of an outcome of `retry` of a target of rule `orders`"#]],
+        );
+        let many = vec![r#"{"code": "limit-*"}"#; 34].join(", ");
+        wrong(
+            &policy(&format!(r#"{{"on": [{many}]}}"#)),
+            expect![[r#"
+            rule-invalid
+            /targets/0/retry/on/32 | `retry` of a target of rule `orders` has more than 32 outcomes: make one of several with a `*` in their `code` or `reason`"#]],
+        );
+        assert_eq!(read(&policy(r#"{"on": []}"#)).unwrap(), read(&policy("{}")).unwrap());
+    }
 }

@@ -1,4 +1,5 @@
 //! Goal: what an attempt used and said is kept with it: the API tells it, `wharf events show` prints it, a crash does not lose it.
+//! And what follows from its outcome is what the target's policy says of that.
 
 use serde_json::{Value, json};
 
@@ -43,4 +44,33 @@ fn an_attempt_keeps_its_log_its_cpu_time_its_memory_and_the_limits_that_it_met()
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("error") && shown.contains("the probe panics as asked"), "{shown}");
     assert!(shown.contains("cpu ") && shown.contains(" KiB"), "{shown}");
+}
+
+#[test]
+fn what_follows_from_an_outcome_is_what_the_policy_says_of_it() {
+    let outcomes = [
+        r#"{ reason = "*rejects*", then = "dead-letter" }"#,
+        r#"{ code = "limit-*", attempts = 2, first = "0ms" }"#,
+        r#"{ code = "handler-trap", backoff = "fixed", jitter = "none", first = "70ms" }"#,
+    ];
+    let site = Site::probe("cpu_ms = 50", &format!("attempts = 4, first = '1m', on = [{}]", outcomes.join(", ")));
+    let host = site.start("serve");
+    for kind in ["probe.panic", "probe.loop", "probe.reject"] {
+        host.send(kind, kind);
+    }
+    host.settled("acme");
+    let delivery = |event: &str| host.get(&format!("/v1/tenants/acme/events/{event}")).1["deliveries"][0].clone();
+    let ends = |delivery: &Value| {
+        let attempts = delivery["attempts"].as_array().unwrap();
+        let end = |attempt: &Value| {
+            let outcome = &attempt["outcome"];
+            format!("{} {}", outcome["outcome"].as_str().unwrap(), outcome["code"].as_str().unwrap())
+        };
+        attempts.iter().map(end).collect::<Vec<_>>().join(", ")
+    };
+    // By the policy's own pauses this would take minutes.
+    let thrice = ["retry handler-trap"; 3].join(", ");
+    assert_eq!(ends(&delivery("probe.panic")), format!("{thrice}, dead-letter retries-spent"));
+    assert_eq!(ends(&delivery("probe.loop")), "retry limit-cpu, dead-letter retries-spent");
+    assert_eq!(ends(&delivery("probe.reject")), "dead-letter handler-reject");
 }

@@ -120,7 +120,8 @@ fn a_rule_of_the_file_is_shown_and_never_changed() {
     assert_eq!((exit, said.as_str()), (0, "enabled  probe on default\n"), "it is so already");
     let (status, rule) = host.get(&format!("{RULES}/probe"));
     assert_eq!((status, &rule["origin"], &rule["version"]), (200, &"file".into(), &Value::Null));
-    let policy = json!({"first": "1s", "max": "5m", "attempts": 1, "age": "1d"});
+    let policy =
+        json!({"backoff": "exponential", "jitter": "full", "first": "1s", "max": "5m", "attempts": 1, "age": "1d"});
     assert_eq!(rule["targets"], json!([{"plugin": "probe", "retry": policy, "dead_letter": "dead"}]));
 }
 
@@ -173,7 +174,9 @@ fn a_rule_is_made_of_a_file_and_names_what_it_needs() {
     let site = Site::probe("", "attempts = 1");
     let host = site.start("serve");
     let file = site.folder.path().join("rule.json");
-    let policy = json!({"first": "20ms", "max": "1m", "attempts": 3, "age": "2h"});
+    let on = json!([{"code": "limit-*", "then": "dead-letter"}, {"status": "5xx", "reason": "*x*", "then": "retry",
+        "backoff": "exponential", "jitter": "none", "first": "1s", "max": "30s", "attempts": 2}]);
+    let policy = json!({"backoff": "fixed", "jitter": "equal", "first": "20ms", "max": "1m", "attempts": 3, "age": "2h", "on": on});
     let target = json!({"plugin": "probe", "retry": policy, "dead_letter": "lost"});
     let document = json!({"pattern": {"type": ["order.created"]}, "targets": [target], "enabled": false});
     std::fs::write(&file, document.to_string()).unwrap();
