@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_event::{BusName, Event, PluginName, Position, TenantName};
+use wharf_event::{BusName, Event, Position, Target, TenantName};
 
 use crate::{
     Due, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
@@ -29,8 +29,8 @@ pub struct AcceptRequest {
     pub since_k: u64,
     /// What the tenant may have and do.
     pub quotas: Quotas,
-    /// Deliveries that may wait of plugins for which that is said.
-    pub backlogs: BTreeMap<PluginName, u32>,
+    /// Deliveries that may wait of targets for which that is said.
+    pub backlogs: BTreeMap<Target, u32>,
     /// The events, in order.
     pub events: Vec<AcceptEvent>,
 }
@@ -85,12 +85,12 @@ fn too_many(request: &AcceptRequest, arising: u64, tables: &impl Tables) -> Resu
     if waiting.saturating_add(arising) > most {
         return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
     }
-    for (plugin, most) in backlogs {
+    for (of, most) in backlogs {
         let targets = request.events.iter().flat_map(|event| &event.targets);
-        let arising = targets.filter(|target| target.plugin == *plugin).count() as u64;
-        let (waiting, most) = (sizes::backlog(tables, tenant, plugin)?, u64::from(*most));
+        let arising = targets.filter(|target| target.to == *of).count() as u64;
+        let (waiting, most) = (sizes::backlog(tables, tenant, of)?, u64::from(*most));
         if arising > 0 && waiting.saturating_add(arising) > most {
-            return Ok(Some(QuotaSpent::Backlog { of: Some(plugin.clone()), waiting, most }));
+            return Ok(Some(QuotaSpent::Backlog { of: Some(of.clone()), waiting, most }));
         }
     }
     Ok(None)

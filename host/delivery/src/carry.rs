@@ -6,7 +6,7 @@
 //! the log from there on gives the state without what lies before.
 
 use bytes::Bytes;
-use wharf_event::{BucketName, Event, PluginName, Position, QueueName, TenantName};
+use wharf_event::{BucketName, Event, Position, QueueName, Target, TenantName};
 
 use crate::{
     BucketRow, DeadLetterRow, DecodeError, DeliveryId, DeliveryRow, Record, RulesRow, StatsRow, ValueRow, keys,
@@ -74,8 +74,8 @@ pub struct CarriedEvent {
     pub from: Position,
     /// The event.
     pub event: Event,
-    /// Its deliveries, settled or not, with the plugins that they are for.
-    pub deliveries: Vec<(DeliveryId, PluginName)>,
+    /// Its deliveries, settled or not, with whom they are for.
+    pub deliveries: Vec<(DeliveryId, Target)>,
 }
 
 /// A row whose bytes lie in a record.
@@ -140,8 +140,8 @@ fn carried_events(
         // The events of a record are numbered from 1, as those that a settle published are.
         let place = Position { k: base.k, i: base.i + 1 + events.len() as u32 };
         let before = rows.0.len();
-        for (id, plugin) in deliveries {
-            carried_delivery((&tenant, &plugin), id, from, place, &mut rows, tables)?;
+        for (id, target) in deliveries {
+            carried_delivery((&tenant, &target), id, from, place, &mut rows, tables)?;
         }
         if rows.0.len() > before {
             events.push(event);
@@ -153,14 +153,14 @@ fn carried_events(
 
 /// Writes a delivery or dead letter again whose event lies at `from`, with its new place.
 fn carried_delivery(
-    (tenant, plugin): (&TenantName, &PluginName),
+    (tenant, target): (&TenantName, &Target),
     id: DeliveryId,
     from: Position,
     place: Position,
     rows: &mut Rows,
     tables: &impl Tables,
 ) -> Result<(), TableError> {
-    if let Some(mut row) = DeliveryRow::find(tables, tenant, plugin, id)? {
+    if let Some(mut row) = DeliveryRow::find(tables, tenant, target, id)? {
         if row.event_at(id) == from {
             row.place = Some(place);
             rows.push(Table::Deliveries, row.key(id), row.encode());

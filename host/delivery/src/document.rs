@@ -10,7 +10,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, TenantName};
+use wharf_event::{
+    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, Target, TenantName,
+};
 
 use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, limits::WEIGHT};
 
@@ -241,21 +243,57 @@ impl FromStr for PatternText {
 
 /// One target of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "TargetForm", into = "TargetForm")]
 pub struct TargetDocument {
-    /// The plugin.
-    pub plugin: PluginName,
-    /// The channel of it; its traffic as `promote` divides it without one. (Not written then, as before there were any.)
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Who it is.
+    pub to: Target,
+    /// The channel of a plugin; its traffic as `promote` divides it without one.
     pub channel: Option<ChannelName>,
     /// How often it is tried.
     pub retry: RetryPolicy,
     /// Where deliveries go that are given up.
     pub dead_letter: QueueName,
-    /// What it gets in place of an event's payload. (Not written where it gets the event as it is, as it was before there were
-    /// inputs: the bytes of such a document stay the same.)
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it gets in place of an event's payload.
     pub input: Option<InputDocument>,
+}
+
+/// A target as it is written: `{"plugin": "triage", ...}`, `{"queue": "orders", ...}`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetForm {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plugin: Option<PluginName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueName>,
+    /// (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<ChannelName>,
+    retry: RetryPolicy,
+    dead_letter: QueueName,
+    /// (Not written where the event comes as it is, as it was before there were inputs: the bytes of such a document stay the same.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<InputDocument>,
+}
+
+impl From<TargetDocument> for TargetForm {
+    fn from(TargetDocument { to, channel, retry, dead_letter, input }: TargetDocument) -> Self {
+        let (plugin, queue) = (to.plugin().cloned(), to.queue().cloned());
+        Self { plugin, queue, channel, retry, dead_letter, input }
+    }
+}
+
+impl TryFrom<TargetForm> for TargetDocument {
+    type Error = &'static str;
+
+    fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
+        let TargetForm { plugin, queue, channel, retry, dead_letter, input } = form;
+        let to = match (plugin, queue) {
+            (Some(plugin), None) => Target::Plugin(plugin),
+            (None, Some(queue)) => Target::Queue(queue),
+            _ => return Err("a target is one of `plugin` and `queue`"),
+        };
+        Ok(Self { to, channel, retry, dead_letter, input })
+    }
 }
 
 /// What a target gets in place of an event's payload.

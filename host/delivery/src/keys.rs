@@ -3,7 +3,7 @@
 //! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
-use wharf_event::{BucketName, PluginName, QueueName, TenantName};
+use wharf_event::{BucketName, PluginName, QueueName, Target, TenantName};
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
 
@@ -66,25 +66,24 @@ pub fn dead_letter(tenant: &TenantName, queue: &QueueName, delivery: DeliveryId)
     bytes
 }
 
-/// `tenant 0 plugin 0`: the prefix of everything that waits for a plugin: its lane.
+/// `tenant 0 target 0`: the prefix of everything that waits for a target: its lane.
 #[must_use]
-pub fn lane(tenant: &TenantName, plugin: &PluginName) -> Vec<u8> {
-    join(&[tenant.as_str().as_bytes(), plugin.as_str().as_bytes()], 0)
+pub fn lane(tenant: &TenantName, target: &Target) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 0)
 }
 
-/// `tenant 0 plugin 0 0`: the prefix of the deliveries that wait for their first attempt, in log order.
+/// `tenant 0 target 0 0`: the prefix of the deliveries that wait for their first attempt, in log order.
 #[must_use]
-pub fn first_attempts(tenant: &TenantName, plugin: &PluginName) -> Vec<u8> {
-    let mut bytes = lane(tenant, plugin);
+pub fn first_attempts(tenant: &TenantName, target: &Target) -> Vec<u8> {
+    let mut bytes = lane(tenant, target);
     bytes.push(0);
     bytes
 }
 
-/// `tenant 0 plugin 0 timed delivery`: timed = 0 waits for its first attempt, 1 for its time.
+/// `tenant 0 target 0 timed delivery`: timed = 0 waits for its first attempt, 1 for its time.
 #[must_use]
-pub fn delivery(tenant: &TenantName, plugin: &PluginName, timed: bool, id: DeliveryId) -> Vec<u8> {
-    let parts = [tenant.as_str().as_bytes(), plugin.as_str().as_bytes()];
-    let mut bytes = join(&parts, 1 + DeliveryId::KEY_LEN);
+pub fn delivery(tenant: &TenantName, target: &Target, timed: bool, id: DeliveryId) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 1 + DeliveryId::KEY_LEN);
     bytes.push(u8::from(timed));
     bytes.extend_from_slice(&id.to_key());
     bytes
@@ -112,9 +111,9 @@ pub fn delivery_of(key: &[u8]) -> Option<DeliveryId> {
     DeliveryId::from_key(key.get(key.len().checked_sub(DeliveryId::KEY_LEN)?..)?)
 }
 
-/// Tenant and plugin of a delivery's key.
+/// Tenant and target of a delivery's key.
 #[must_use]
-pub fn lane_of(key: &[u8]) -> Option<(TenantName, PluginName)> {
+pub fn lane_of(key: &[u8]) -> Option<(TenantName, Target)> {
     let mut parts = key.splitn(3, |&byte| byte == 0);
     let mut name = || std::str::from_utf8(parts.next()?).ok();
     Some((name()?.parse().ok()?, name()?.parse().ok()?))

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, PluginName, TenantName};
+use wharf_event::{Code, Target, TenantName};
 
 use crate::{
     Usage, Used, hour_of,
@@ -87,8 +87,8 @@ pub enum QuotaSpent {
     /// Deliveries that wait.
     #[error("{waiting} deliveries{} wait, and {most} may", whose(of.as_ref()))]
     Backlog {
-        /// The plugin, if it is its.
-        of: Option<PluginName>,
+        /// The target, if it is its.
+        of: Option<Target>,
         /// How many wait.
         waiting: u64,
         /// How many may.
@@ -105,8 +105,8 @@ pub enum QuotaSpent {
     /// Events published.
     #[error("{per_s} events a second may be published{}; the next in {after_ms} ms", whose(of.as_ref()))]
     Publish {
-        /// The plugin, if it is its.
-        of: Option<PluginName>,
+        /// The target, if it is its.
+        of: Option<Target>,
         /// How many a second.
         per_s: u32,
         /// When the same may be published.
@@ -171,8 +171,8 @@ impl Hourly {
     }
 }
 
-fn whose(of: Option<&PluginName>) -> String {
-    of.map_or_else(|| " of the tenant".to_owned(), |plugin| format!(" of plugin `{plugin}`"))
+fn whose(of: Option<&Target>) -> String {
+    of.map_or_else(|| " of the tenant".to_owned(), |of| format!(" of {} `{}`", of.kind(), of.name()))
 }
 
 impl QuotaSpent {

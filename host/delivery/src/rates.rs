@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use wharf_event::{PluginName, TenantName};
+use wharf_event::{Target, TenantName};
 
 use crate::QuotaSpent;
 
@@ -14,15 +14,15 @@ use crate::QuotaSpent;
 pub(crate) enum Rate<'a> {
     /// Events that come in.
     Receive(Option<u32>),
-    /// Events that a plugin publishes, or all of them together.
-    Publish(Option<&'a PluginName>, Option<u32>),
+    /// Events that a target publishes, or all of them together.
+    Publish(Option<&'a Target>, Option<u32>),
 }
 
 /// What a bucket is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Flow {
     Receive,
-    Publish(Option<PluginName>),
+    Publish(Option<Target>),
 }
 
 impl Rate<'_> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName};
 
 use crate::{
     CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, SegmentFacts, Table, Used, change,
@@ -59,8 +59,8 @@ pub enum RecordKind {
 pub struct TargetRef {
     /// The rule that matched.
     pub rule: RuleName,
-    /// The plugin that is to handle it.
-    pub plugin: PluginName,
+    /// Who is to have it.
+    pub to: Target,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -164,7 +164,7 @@ pub enum Record {
         bus: BusName,
         /// Which delivery.
         delivery: DeliveryId,
-        /// Its rule and plugin.
+        /// Its rule, and who it is owed to.
         target: TargetRef,
         /// The try.
         attempt: Attempt,
@@ -319,7 +319,7 @@ impl Record {
             }
             Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } => {
                 w.str(tenant.as_str()).str(bus.as_str()).delivery(*delivery);
-                w.str(target.rule.as_str()).str(target.plugin.as_str());
+                w.str(target.rule.as_str()).str(&target.to.text());
                 put_attempt(&mut w, attempt);
                 put_outcome(&mut w, outcome);
                 put_effects(&mut w, published, writes);
@@ -441,12 +441,12 @@ fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
 fn put_targets(w: &mut Writer, targets: &[TargetRef]) {
     w.count(targets.len());
     for target in targets {
-        w.str(target.rule.as_str()).str(target.plugin.as_str());
+        w.str(target.rule.as_str()).str(&target.to.text());
     }
 }
 
 fn take_target(r: &mut Reader) -> Result<TargetRef, DecodeError> {
-    Ok(TargetRef { rule: r.parse("rule")?, plugin: r.parse("plugin")? })
+    Ok(TargetRef { rule: r.parse("rule")?, to: r.parse("target")? })
 }
 
 fn take_targets(r: &mut Reader) -> Result<Vec<TargetRef>, DecodeError> {

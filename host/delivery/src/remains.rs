@@ -70,7 +70,7 @@ fn held(table: Table, key: impl Into<Bytes>, from: Position) -> Held {
 
 /// An event at its first place; none when nobody was owed it.
 fn owed(position: Position, event: &Event, targets: &[TargetRef]) -> Option<CarriedEvent> {
-    let delivery = |(n, target): (u16, &TargetRef)| (DeliveryId { event: position, n }, target.plugin.clone());
+    let delivery = |(n, target): (u16, &TargetRef)| (DeliveryId { event: position, n }, target.to.clone());
     let deliveries: Vec<_> = (0..).zip(targets).map(delivery).collect();
     (!deliveries.is_empty()).then(|| CarriedEvent { from: position, event: event.clone(), deliveries })
 }
@@ -100,7 +100,7 @@ fn carried(
         let Some((row, id)) = delivery.zip(keys::delivery_of(key)) else { continue };
         // A record has at most 200 events, and its rows come in their order.
         if let Some(event) = events.iter_mut().find(|event| Some(event.from) == row.place) {
-            event.deliveries.push((id, row.target.plugin));
+            event.deliveries.push((id, row.target.to));
         }
     }
     events.retain(|event| !event.deliveries.is_empty());

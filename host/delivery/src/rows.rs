@@ -3,7 +3,7 @@
 //! docs/design/records.md describes the bytes.
 
 use bytes::Bytes;
-use wharf_event::{BusName, Code, PluginName, Position, TenantName};
+use wharf_event::{BusName, Code, Position, Target, TenantName};
 
 use crate::{
     DeliveryId, TargetRef,
@@ -96,7 +96,7 @@ pub struct DeliveryRow {
     pub tenant: TenantName,
     /// The event's bus.
     pub bus: BusName,
-    /// Rule and plugin.
+    /// Rule, and who is to have it.
     pub target: TargetRef,
     /// Attempts that were settled.
     pub attempts: u32,
@@ -114,7 +114,7 @@ impl DeliveryRow {
     /// Its key.
     #[must_use]
     pub fn key(&self, id: DeliveryId) -> Vec<u8> {
-        keys::delivery(&self.tenant, &self.target.plugin, self.timed, id)
+        keys::delivery(&self.tenant, &self.target.to, self.timed, id)
     }
 
     /// The key of its timer.
@@ -129,18 +129,18 @@ impl DeliveryRow {
         self.place.unwrap_or(id.event)
     }
 
-    /// The unsettled delivery `id` to `plugin`, whether it was tried or not.
+    /// The unsettled delivery `id` to `target`, whether it was tried or not.
     ///
     /// # Errors
     /// When the table cannot be read or the row is damaged.
     pub fn find(
         tables: &impl Tables,
         tenant: &TenantName,
-        plugin: &PluginName,
+        target: &Target,
         id: DeliveryId,
     ) -> Result<Option<Self>, TableError> {
         for timed in [false, true] {
-            if let Some(row) = Self::read(tables, &keys::delivery(tenant, plugin, timed, id))? {
+            if let Some(row) = Self::read(tables, &keys::delivery(tenant, target, timed, id))? {
                 return Ok(Some(row));
             }
         }
@@ -151,12 +151,16 @@ impl DeliveryRow {
 impl Row for DeliveryRow {
     const TABLE: Table = Table::Deliveries;
     fn room(&self) -> usize {
-        let names = [self.tenant.as_str(), self.bus.as_str(), self.target.rule.as_str(), self.target.plugin.as_str()];
-        names.iter().map(|name| 4 + name.len()).sum::<usize>() + 22 + place_room(self.place)
+        let names = [self.tenant.as_str(), self.bus.as_str(), self.target.rule.as_str()];
+        names.iter().map(|name| 4 + name.len()).sum::<usize>()
+            + 4
+            + self.target.to.text_len()
+            + 22
+            + place_room(self.place)
     }
     fn put(&self, w: &mut Writer) {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
-        w.str(self.target.rule.as_str()).str(self.target.plugin.as_str());
+        w.str(self.target.rule.as_str()).str(&self.target.to.text());
         w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms).u8(u8::from(self.timed));
         put_place(w, self.place);
     }
@@ -164,7 +168,7 @@ impl Row for DeliveryRow {
         Ok(Self {
             tenant: r.parse("tenant")?,
             bus: r.parse("bus")?,
-            target: TargetRef { rule: r.parse("rule")?, plugin: r.parse("plugin")? },
+            target: TargetRef { rule: r.parse("rule")?, to: r.parse("target")? },
             attempts: r.u32("attempts")?,
             due_ms: r.u64("due")?,
             since_ms: r.u64("since")?,

@@ -1,7 +1,7 @@
 //! Transition: an attempt ends. Its outcome, the events that it published and its key-value changes are one record.
 
 use bytes::Bytes;
-use wharf_event::{AttributeValue, BucketName, Code, Event, PluginName, Position, QueueName, TenantName};
+use wharf_event::{AttributeValue, BucketName, Code, Event, Position, QueueName, Target, TenantName};
 
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
@@ -29,7 +29,7 @@ pub struct SettleRequest {
     /// Whose it is.
     pub tenant: TenantName,
     /// Who it is for.
-    pub plugin: PluginName,
+    pub target: Target,
     /// The try.
     pub attempt: Attempt,
     /// How it ended. With anything but `Ack` there are no effects.
@@ -113,7 +113,7 @@ pub(crate) fn decide<T: Tables>(
     base: Position,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
-    let Some(row) = DeliveryRow::find(tables, &request.tenant, &request.plugin, request.delivery)? else {
+    let Some(row) = DeliveryRow::find(tables, &request.tenant, &request.target, request.delivery)? else {
         return Ok(Err(Refused::Gone));
     };
     let its_turn = row.attempts.saturating_add(1) == request.attempt.number;
@@ -144,7 +144,7 @@ pub(crate) fn decide<T: Tables>(
     }
     let rates = [
         Rate::Publish(None, request.quotas.publish_per_s),
-        Rate::Publish(Some(&request.plugin), request.publish_per_s),
+        Rate::Publish(Some(&request.target), request.publish_per_s),
     ];
     if let Err(spent) = sequencer.rates.take(&row.tenant, &rates, request.published.len(), now_ms) {
         return Ok(Err(Refused::Quota(spent)));
@@ -292,7 +292,7 @@ pub(crate) fn apply<T: Tables>(
     let mut due = if ends_at_once(tenant, target, *delivery, outcome, tables)? {
         Vec::new()
     } else {
-        match (DeliveryRow::find(tables, tenant, &target.plugin, *delivery)?, history) {
+        match (DeliveryRow::find(tables, tenant, &target.to, *delivery)?, history) {
             (Some(row), _) => end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?,
             (None, History::Cut) => Vec::new(),
             (None, History::Whole) => {
@@ -319,8 +319,8 @@ pub(crate) fn apply<T: Tables>(
         }
     }
     values::apply(tenant, writes, position, tables)?;
-    if let Some(used) = attempt.used() {
-        usage::apply((tenant, &target.plugin), used, time_ms, tables)?;
+    if let (Some(used), Some(plugin)) = (attempt.used(), target.to.plugin()) {
+        usage::apply((tenant, plugin), used, time_ms, tables)?;
     }
     change_stats(tenant, tables, |stats| {
         let dead = u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
@@ -342,12 +342,12 @@ fn ends_at_once(
     outcome: &Outcome,
     tables: &mut impl Tables,
 ) -> Result<bool, TableError> {
-    let key = keys::delivery(tenant, &target.plugin, false, id);
+    let key = keys::delivery(tenant, &target.to, false, id);
     let ends =
         matches!(outcome, Outcome::Ack | Outcome::Filtered { .. }) && tables.get(Table::Deliveries, &key)?.is_some();
     if ends {
         tables.remove(Table::Deliveries, &key);
-        sizes::waits_no_more(tenant, &target.plugin, 1, tables)?;
+        sizes::waits_no_more(tenant, &target.to, 1, tables)?;
     }
     Ok(ends)
 }
@@ -362,7 +362,7 @@ fn end_attempt(
 ) -> Result<Vec<Due>, TableError> {
     remove_delivery(id, &row, tables);
     if !matches!(outcome, Outcome::Retry { .. }) {
-        sizes::waits_no_more(&row.tenant, &row.target.plugin, 1, tables)?;
+        sizes::waits_no_more(&row.tenant, &row.target.to, 1, tables)?;
     }
     row.attempts = attempt.number;
     match outcome {

@@ -1,4 +1,4 @@
-//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its plugins.
+//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its targets.
 //!
 //! Invariant: a size is that of the rows that are there, whatever record brought them: whoever writes or removes such a row says so
 //! here, and a size of nothing has no row. So sizes are never carried: rows that come back bring theirs along, and the same rows have the
@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use wharf_event::{PluginName, TenantName};
+use wharf_event::{Target, TenantName};
 
 use crate::{
     DeliveryRow,
@@ -44,22 +44,22 @@ pub fn value_bytes(tables: &impl Tables, tenant: &TenantName) -> Result<u64, Tab
     Ok(SizeRow::read(tables, &keys::tenant(tenant))?.unwrap_or_default().0)
 }
 
-/// Deliveries that wait for a plugin.
+/// Deliveries that wait for a target.
 ///
 /// # Errors
 /// As [`value_bytes`].
-pub fn backlog(tables: &impl Tables, tenant: &TenantName, plugin: &PluginName) -> Result<u64, TableError> {
-    Ok(SizeRow::read(tables, &keys::lane(tenant, plugin))?.unwrap_or_default().0)
+pub fn backlog(tables: &impl Tables, tenant: &TenantName, target: &Target) -> Result<u64, TableError> {
+    Ok(SizeRow::read(tables, &keys::lane(tenant, target))?.unwrap_or_default().0)
 }
 
-/// Deliveries that wait for each plugin of a tenant for which any do, by its name.
+/// Deliveries that wait for each target of a tenant for which any do, by its text.
 ///
 /// # Errors
 /// As [`value_bytes`].
-pub fn backlogs(tables: &impl Tables, tenant: &TenantName) -> Result<Vec<(PluginName, u64)>, TableError> {
+pub fn backlogs(tables: &impl Tables, tenant: &TenantName) -> Result<Vec<(Target, u64)>, TableError> {
     let rows = tables.scan(Table::Sizes, &keys::tenant(tenant), Bound::Unbounded, usize::MAX)?;
-    let of_plugins = rows.iter().filter_map(|(key, row)| Some((keys::second(key)?, row)));
-    of_plugins.map(|(plugin, row)| Ok((plugin, SizeRow::decode(row)?.0))).collect()
+    let of_targets = rows.iter().filter_map(|(key, row)| Some((keys::second(key)?, row)));
+    of_targets.map(|(target, row)| Ok((target, SizeRow::decode(row)?.0))).collect()
 }
 
 /// Bytes of values come and go.
@@ -69,17 +69,17 @@ pub(crate) fn values(tenant: &TenantName, more: u64, less: u64, tables: &mut imp
 
 /// A delivery waits that did not.
 pub(crate) fn waits(row: &DeliveryRow, tables: &mut impl Tables) -> Result<(), TableError> {
-    change(&keys::lane(&row.tenant, &row.target.plugin), 1, 0, tables)
+    change(&keys::lane(&row.tenant, &row.target.to), 1, 0, tables)
 }
 
 /// So many deliveries wait no more.
 pub(crate) fn waits_no_more(
     tenant: &TenantName,
-    plugin: &PluginName,
+    target: &Target,
     count: u64,
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
-    change(&keys::lane(tenant, plugin), 0, count, tables)
+    change(&keys::lane(tenant, target), 0, count, tables)
 }
 
 fn change(key: &[u8], more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {

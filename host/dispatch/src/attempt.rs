@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
-use wharf_event::{ChannelName, Code, Event, Position, TenantName};
+use wharf_event::{ChannelName, Code, Event, PluginName, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -68,8 +68,9 @@ impl Attempts {
     }
 
     /// Whether the deliveries to a plugin wait because its release is quarantined.
-    pub(crate) fn is_held(&self, rules: &RuleSet, (tenant, plugin): &LaneKey) -> bool {
-        let of = rules.plugin(tenant, plugin).filter(|plugin| plugin.limits.quarantine == OnQuarantine::Wait);
+    pub(crate) fn is_held(&self, rules: &RuleSet, (tenant, target): &LaneKey) -> bool {
+        let of = target.plugin().and_then(|plugin| rules.plugin(tenant, plugin));
+        let of = of.filter(|plugin| plugin.limits.quarantine == OnQuarantine::Wait);
         // Further attempts are the stable release's, whatever is on trial beside it.
         let stable = of.and_then(|plugin| plugin.pick(None, &[], false));
         stable.is_some_and(|picked| self.quarantine.holds(tenant, picked.handler.digest()))
@@ -125,15 +126,17 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         },
     };
     let rules = Arc::clone(&attempts.rules.borrow());
-    let Some((plugin, target)) = rules.resolve(&waiting.row.tenant, &waiting.row.target) else {
-        let TargetRef { rule, plugin } = &waiting.row.target;
-        let reason = format!("rule `{rule}` or its target `{plugin}` is no longer there");
+    let TargetRef { rule, to } = &waiting.row.target;
+    let target = rules.resolve(&waiting.row.tenant, &waiting.row.target);
+    let plugin = to.plugin().and_then(|name| Some((name, rules.plugin(&waiting.row.tenant, name)?)));
+    let (Some(target), Some((name, plugin))) = (target, plugin) else {
+        let reason = format!("rule `{rule}` or its target `{to}` is no longer there");
         return Err(Stuck::Failed(Failure::new(Code::TargetGone, reason)));
     };
     // Within one attempt it is the same release, however often a conflict makes it run again.
     let picked = picked(attempts, waiting, (&plugin, target.channel.as_ref()))?;
     let Picked { handler, trial, .. } = &picked;
-    let ended = handle(attempts, waiting, slot, (&rules, &plugin, &picked), received, spent).await;
+    let ended = handle(attempts, waiting, slot, (&rules, (name, &plugin), &picked), received, spent).await;
     let ended = match ended {
         // It was quarantined since it was picked.
         Err(Stuck::Failed(Failure { code: Code::ReleaseQuarantined, .. }))
@@ -145,8 +148,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
     };
     // It was the release's attempt, though it comes to no verdict.
     if let (Err(Stuck::Failed(_)), Some(since_ms), 0) = (&ended, *trial, waiting.row.attempts) {
-        let of = (&waiting.row.tenant, &waiting.row.target.plugin);
-        attempts.trials.count(of, (since_ms, handler.digest()), true, 0);
+        attempts.trials.count((&waiting.row.tenant, name), (since_ms, handler.digest()), true, 0);
     }
     ended
 }
@@ -180,7 +182,7 @@ async fn handle(
     attempts: &Attempts,
     waiting: &Waiting,
     slot: &Arc<Slot>,
-    (rules, plugin, picked): (&RuleSet, &Plugin, &Picked),
+    (rules, plugin, picked): (&RuleSet, (&PluginName, &Plugin), &Picked),
     received: Event,
     spent: &mut SoFar,
 ) -> Result<(), Stuck> {
@@ -260,7 +262,7 @@ async fn read(attempts: &Attempts, waiting: &Waiting, mut place: Position) -> Re
 /// second time, by the message of the frame that it was in.
 fn waits_at(attempts: &Attempts, waiting: &Waiting) -> Result<Option<Position>, Stuck> {
     let Waiting { id, row, .. } = waiting;
-    let found = DeliveryRow::find(&attempts.shared.read().state, &row.tenant, &row.target.plugin, *id);
+    let found = DeliveryRow::find(&attempts.shared.read().state, &row.tenant, &row.target.to, *id);
     let found = found.map_err(|error| Stuck::Log(AskError::Failed(chain(&error))))?;
     let same = |found: &DeliveryRow| (found.attempts, found.due_ms) == (row.attempts, row.due_ms);
     Ok(found.filter(same).map(|found| found.event_at(*id)))
@@ -296,7 +298,7 @@ async fn invoke(
     attempts: &Attempts,
     waiting: &Waiting,
     rules: &RuleSet,
-    (plugin, picked): (&Plugin, &Picked),
+    ((name, plugin), picked): ((&PluginName, &Plugin), &Picked),
     (received, event): (&Event, &Event),
     holds: bool,
 ) -> Result<Report, Stuck> {
@@ -308,7 +310,7 @@ async fn invoke(
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
     let context = AttemptContext {
         tenant: row.tenant.clone(),
-        plugin: row.target.plugin.clone(),
+        plugin: name.clone(),
         delivery: waiting.id,
         event: event.clone(),
         received: received.clone(),
@@ -321,14 +323,14 @@ async fn invoke(
         context,
         rule: row.target.rule.to_string(),
         attempt: row.attempts + 1,
-        max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |(_, target)| target.retry.attempts),
+        max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |target| target.retry.attempts),
         limits: plugin.limits,
     };
-    let (tenant, plugin) = (&row.tenant, &row.target.plugin);
-    let (whose, clock) = (Whose { tenant, plugin, release: handler.digest() }, &attempts.surroundings.clock);
-    let (of_tenant, of_plugin) = rules.shares(tenant, plugin);
-    let weights = (of_tenant.weight, of_plugin.weight);
-    let caller = Caller { tenant: tenant.clone(), plugin: plugin.clone(), weights };
+    let (tenant, target) = (&row.tenant, &row.target.to);
+    let (whose, clock) = (Whose { tenant, plugin: name, release: handler.digest() }, &attempts.surroundings.clock);
+    let (of_tenant, of_target) = rules.shares(tenant, target);
+    let weights = (of_tenant.weight, of_target.weight);
+    let caller = Caller { tenant: tenant.clone(), target: target.clone(), weights };
     let call = attempts.turns.take(caller, async { handler.handle(invocation).await }.boxed());
     attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)
 }

@@ -6,8 +6,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument};
-use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, RuleName, TenantName};
+use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument, TargetDocument};
+use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName};
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
@@ -106,18 +106,21 @@ pub enum RuleError {
     Pattern(Box<PatternErrors>),
     /// The input of a target is wrong.
     #[error("the input of target `{0}`: {1}")]
-    Input(PluginName, Box<InputErrors>),
+    Input(Target, Box<InputErrors>),
     /// It is for a bus that there is not.
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
     /// A target names a plugin that there is not.
     #[error("there is no plugin `{0}` that handles events")]
     Plugin(PluginName),
+    /// A target names a queue that there is not.
+    #[error("there is no queue `{0}`")]
+    Queue(QueueName),
     /// A target names a channel that its plugin does not have.
     #[error("the plugin `{0}` has no channel `{1}`")]
     Channel(PluginName, ChannelName),
     /// It has no target, or one of them twice.
-    #[error("a rule has at least one target, and each plugin once")]
+    #[error("a rule has at least one target, and each of them once")]
     Targets,
     /// It names a transform that is none.
     #[error("there is no transform `{0}`")]
@@ -166,6 +169,7 @@ impl RuleError {
             | Self::Bus(_)
             | Self::Plugin(_)
             | Self::Channel(..)
+            | Self::Queue(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
         }
@@ -325,12 +329,8 @@ impl Tenant {
             return Err(RuleError::Transform(none.clone()));
         }
         for (n, target) in targets.iter().enumerate() {
-            let plugin = self.plugins.get(&target.plugin);
-            let plugin = plugin.ok_or_else(|| RuleError::Plugin(target.plugin.clone()))?;
-            if let Some(none) = target.channel.as_ref().filter(|channel| !plugin.has_channel(channel)) {
-                return Err(RuleError::Channel(target.plugin.clone(), none.clone()));
-            }
-            if targets.iter().take(n).any(|other| other.plugin == target.plugin) {
+            self.takes(target)?;
+            if targets.iter().take(n).any(|other| other.to == target.to) {
                 return Err(RuleError::Targets);
             }
         }
@@ -363,6 +363,28 @@ impl Tenant {
 }
 
 impl Tenant {
+    /// Whether there is such a target.
+    pub(crate) fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Plugin(plugin) => self.plugins.contains_key(plugin),
+            Target::Queue(_) => false,
+        }
+    }
+
+    /// Whether a rule can have this target.
+    fn takes(&self, target: &TargetDocument) -> Result<(), RuleError> {
+        match &target.to {
+            Target::Plugin(name) => {
+                let plugin = self.plugins.get(name).ok_or_else(|| RuleError::Plugin(name.clone()))?;
+                match target.channel.as_ref().filter(|channel| !plugin.has_channel(channel)) {
+                    Some(none) => Err(RuleError::Channel(name.clone(), none.clone())),
+                    None => Ok(()),
+                }
+            }
+            Target::Queue(name) => Err(RuleError::Queue(name.clone())),
+        }
+    }
+
     /// Whether its rules have so few combinations that those of one more may come.
     fn has_room_for(&self, pattern: &Pattern, ways_max: usize) -> Result<(), RuleError> {
         let ways: usize = self.buses.values().map(|bus| bus.matcher.ways()).sum();

@@ -6,7 +6,7 @@
 use std::ops::Bound;
 
 use wharf_delivery::{DeadLetterRow, DeliveryRow, StatsRow, Table, TableError, Tables, keys, sizes};
-use wharf_event::{PluginName, QueueName, TenantName};
+use wharf_event::{QueueName, Target, TenantName};
 
 use crate::{
     lane::lanes,
@@ -29,7 +29,7 @@ pub struct Figures {
 pub struct StateFigures {
     /// Each tenant that ever had an event, in the order of names.
     pub tenants: Vec<TenantFigures>,
-    /// Each plugin for which something waits.
+    /// Each target for which something waits.
     pub lanes: Vec<LaneFigures>,
     /// Each dead-letter queue that ever held a letter.
     pub queues: Vec<QueueFigures>,
@@ -46,13 +46,13 @@ pub struct TenantFigures {
     pub kv_bytes: u64,
 }
 
-/// What waits for a plugin.
+/// What waits for a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneFigures {
-    /// Whose plugin.
+    /// Whose target.
     pub tenant: TenantName,
-    /// Which plugin.
-    pub plugin: PluginName,
+    /// Which target.
+    pub target: Target,
     /// How many deliveries.
     pub pending: u64,
     /// Since when the oldest event waits for it, whether it was tried or not: frame time in milliseconds.
@@ -83,17 +83,17 @@ pub(crate) fn of_state(tables: &impl Tables) -> Result<StateFigures, TableError>
         let (Some(tenant), Some(queue)) = (keys::first(&key), keys::second(&key)) else { continue };
         figures.queues.push(QueueFigures { tenant, queue, depth: DeadLetterRow::depth_of(&row)? });
     }
-    for (tenant, plugin) in lanes(tables)? {
+    for (tenant, target) in lanes(tables)? {
         let mut since_ms = u64::MAX;
         // Both kinds are kept in log order, so the first row of each is of its oldest event.
         for timed in [false, true] {
-            let prefix = [keys::lane(&tenant, &plugin), vec![u8::from(timed)]].concat();
+            let prefix = [keys::lane(&tenant, &target), vec![u8::from(timed)]].concat();
             for (_, row) in tables.scan(Table::Deliveries, &prefix, Bound::Unbounded, 1)? {
                 since_ms = since_ms.min(DeliveryRow::from_bytes(&row)?.since_ms);
             }
         }
-        let pending = sizes::backlog(tables, &tenant, &plugin)?;
-        figures.lanes.push(LaneFigures { tenant, plugin, pending, since_ms });
+        let pending = sizes::backlog(tables, &tenant, &target)?;
+        figures.lanes.push(LaneFigures { tenant, target, pending, since_ms });
     }
     Ok(figures)
 }

@@ -1,11 +1,11 @@
 //! Targets that went while deliveries may wait for them: the queue of each, to which those are given up.
 //!
 //! Invariant: it is asked of what is not in force only. It is held in memory, from the change that took a target away until the host is
-//! started again; what waits longer than that goes to the queue that is named like its plugin.
+//! started again; what waits longer than that goes to the queue that is named like it.
 
 use rpds::HashTrieMapSync;
 use wharf_delivery::{Document, TargetDocument, TargetRef};
-use wharf_event::{PluginName, QueueName, RuleName, TenantName};
+use wharf_event::{QueueName, RuleName, Target, TenantName};
 
 use crate::{
     limits::GONE_TARGETS_MAX,
@@ -14,20 +14,20 @@ use crate::{
 
 /// The queues of a tenant's targets that went.
 #[derive(Clone, Default)]
-pub(crate) struct Gone(HashTrieMapSync<(RuleName, PluginName), QueueName>);
+pub(crate) struct Gone(HashTrieMapSync<(RuleName, Target), QueueName>);
 
 impl Gone {
     /// Targets of a rule went, mostly with it.
     pub(crate) fn went(&mut self, rule: &RuleName, targets: &[TargetDocument]) {
-        for TargetDocument { plugin, dead_letter, .. } in targets {
+        for TargetDocument { to, dead_letter, .. } in targets {
             if self.0.size() < GONE_TARGETS_MAX {
-                self.0.insert_mut((rule.clone(), plugin.clone()), dead_letter.clone());
+                self.0.insert_mut((rule.clone(), to.clone()), dead_letter.clone());
             }
         }
     }
 
     fn queue(&self, target: &TargetRef) -> Option<&QueueName> {
-        self.0.get(&(target.rule.clone(), target.plugin.clone()))
+        self.0.get(&(target.rule.clone(), target.to.clone()))
     }
 }
 
@@ -36,8 +36,8 @@ impl RuleSet {
     pub(crate) fn dead_letter(&self, tenant: &TenantName, target: &TargetRef) -> QueueName {
         let gone = || self.tenants.get(tenant).and_then(|of| of.gone.queue(target)).cloned();
         match self.resolve(tenant, target) {
-            Some((_, of)) => of.dead_letter.clone(),
-            None => gone().unwrap_or_else(|| QueueName::from(&target.plugin)),
+            Some(of) => of.dead_letter.clone(),
+            None => gone().unwrap_or_else(|| QueueName::from(&target.to)),
         }
     }
 

@@ -2,7 +2,7 @@
 //! transforms, before the handler. Invariant: a target without an input gets the event as it is.
 
 use wharf_delivery::{Failure, InputDocument, TargetDocument, Verdict};
-use wharf_event::{Event, PluginName};
+use wharf_event::{Event, Target};
 use wharf_input::{Input, InputErrors, Occasion};
 
 use crate::{clock::rfc3339, compile::RuleError, rules::RuleSet, schedule::Waiting};
@@ -21,21 +21,21 @@ pub fn compile_input(document: &InputDocument) -> Result<Input, InputErrors> {
 
 /// The inputs of a rule's targets: few of them, and mostly none.
 #[derive(Default)]
-pub(crate) struct Inputs(Vec<(PluginName, Input)>);
+pub(crate) struct Inputs(Vec<(Target, Input)>);
 
 impl Inputs {
     pub(crate) fn new(targets: &[TargetDocument]) -> Result<Self, RuleError> {
         let mut inputs = Vec::new();
         for target in targets {
             let Some(document) = &target.input else { continue };
-            let wrong = |errors| RuleError::Input(target.plugin.clone(), Box::new(errors));
-            inputs.push((target.plugin.clone(), compile_input(document).map_err(wrong)?));
+            let wrong = |errors| RuleError::Input(target.to.clone(), Box::new(errors));
+            inputs.push((target.to.clone(), compile_input(document).map_err(wrong)?));
         }
         Ok(Self(inputs))
     }
 
-    pub(crate) fn get(&self, plugin: &PluginName) -> Option<&Input> {
-        self.0.iter().find(|(name, _)| name == plugin).map(|(_, input)| input)
+    pub(crate) fn get(&self, target: &Target) -> Option<&Input> {
+        self.0.iter().find(|(of, _)| of == target).map(|(_, input)| input)
     }
 }
 

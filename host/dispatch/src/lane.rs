@@ -1,4 +1,4 @@
-//! A lane: what waits for its first attempt by one plugin of one tenant, in log order.
+//! A lane: what waits for its first attempt by one target of one tenant, in log order.
 //!
 //! It holds the next of them in memory and knows whether more lie in the state behind those. Invariant: a lane never goes
 //! back: what it has taken once, by a message or from the state, it does not take again.
@@ -7,11 +7,11 @@ use std::{collections::VecDeque, ops::Bound};
 
 use bytes::Bytes;
 use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
-use wharf_event::{PluginName, TenantName};
+use wharf_event::{Target, TenantName};
 
 use crate::{limits::LANE_PAGE, schedule::Waiting};
 
-pub(crate) type LaneKey = (TenantName, PluginName);
+pub(crate) type LaneKey = (TenantName, Target);
 
 /// Deliveries that wait for their turn.
 #[derive(Default)]

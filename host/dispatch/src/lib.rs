@@ -67,7 +67,7 @@ pub use handler::{Handler, Sandboxed};
 pub use histogram::Distribution;
 pub use inputs::compile_input;
 pub use judging::EditError;
-pub use load::{LoadFigures, PluginLoad};
+pub use load::{LoadFigures, TargetLoad};
 pub use machine::{FolderHome, SystemClock};
 pub use meters::{AttemptFigures, AttemptsOf, FrameFigures, Totals};
 pub use partition::{AskError, chain};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use wharf_event::{Code, PluginName, TenantName};
+use wharf_event::{Code, Target, TenantName};
 
 use crate::dispatcher::Dispatcher;
 
@@ -25,17 +25,17 @@ pub struct LoadFigures {
     pub cpu: Duration,
     /// Attempts that run and wait for a processor.
     pub waiting_for_cpu: usize,
-    /// What holds the next attempt of all its plugins back.
+    /// What holds the next attempt of all its targets back.
     pub held_by: Option<Code>,
-    /// Each plugin that runs, or whose next attempt is held back, in the order of names.
-    pub plugins: Vec<PluginLoad>,
+    /// Each target that runs, or whose next attempt is held back, in the order of names.
+    pub targets: Vec<TargetLoad>,
 }
 
-/// What a plugin uses.
+/// What a target uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginLoad {
-    /// Its name.
-    pub plugin: PluginName,
+pub struct TargetLoad {
+    /// Who it is.
+    pub target: Target,
     /// Attempts that run.
     pub running: u32,
     /// As many may.
@@ -51,9 +51,9 @@ impl Dispatcher {
         let (rules, held) = (self.rules(), self.attempts.places().of(tenant));
         let settings = rules.settings(tenant);
         let (cpu, waiting_for_cpu) = self.attempts.turns.of(tenant);
-        let plugins = held.plugins.into_iter().map(|(plugin, running, held_by)| {
-            let running_max = rules.shares(tenant, &plugin).1.concurrency;
-            PluginLoad { plugin, running, running_max, held_by }
+        let targets = held.targets.into_iter().map(|(target, running, held_by)| {
+            let running_max = rules.shares(tenant, &target).1.concurrency;
+            TargetLoad { target, running, running_max, held_by }
         });
         LoadFigures {
             running: held.running,
@@ -64,7 +64,7 @@ impl Dispatcher {
             cpu,
             waiting_for_cpu,
             held_by: held.by,
-            plugins: plugins.collect(),
+            targets: targets.collect(),
         }
     }
 

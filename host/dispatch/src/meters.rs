@@ -12,7 +12,7 @@ use std::{
 
 use hdrhistogram::Histogram as Quantiles;
 use wharf_delivery::{Outcome, Used};
-use wharf_event::{Code, Digest, PluginName, TenantName};
+use wharf_event::{Code, Digest, Target, TenantName};
 
 use crate::{
     histogram::{COUNTS, Distribution, Histogram, TIMES_US},
@@ -41,10 +41,10 @@ pub struct Totals {
 /// Whose attempts are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptsOf {
-    /// Whose plugin.
+    /// Whose target.
     pub tenant: TenantName,
-    /// Which plugin.
-    pub plugin: PluginName,
+    /// Which target.
+    pub target: Target,
     /// Its release; absent for attempts whose target was gone.
     pub release: Option<Digest>,
 }
@@ -223,11 +223,11 @@ impl Meters {
     pub(crate) fn settled(
         &self,
         tenant: &TenantName,
-        plugin: &PluginName,
+        target: &Target,
         settling: &Settling<'_>,
         since: Option<Duration>,
     ) {
-        let of = AttemptsOf { tenant: tenant.clone(), plugin: plugin.clone(), release: settling.release };
+        let of = AttemptsOf { tenant: tenant.clone(), target: target.clone(), release: settling.release };
         let mut counted = self.counted();
         counted.attempts(of).settled(settling);
         if let Some(since) = since

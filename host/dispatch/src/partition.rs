@@ -132,7 +132,7 @@ pub(crate) fn size(request: &Request) -> usize {
     /// The lengths around a target's names, or a write's.
     const LENGTHS: usize = 16;
     let event = |event: &Event, targets: &[TargetRef]| {
-        let target = |target: &TargetRef| target.rule.as_str().len() + target.plugin.as_str().len() + LENGTHS;
+        let target = |target: &TargetRef| target.rule.as_str().len() + target.to.text_len() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
     };
     match request {

@@ -1,37 +1,37 @@
-//! Places: which tenant, and which of its plugins, makes the next attempt.
+//! Places: which tenant, and which of its targets, makes the next attempt.
 //!
 //! An attempt has a place from its start to its settlement. A place goes to the tenant that holds the fewest for its weight, and of
-//! its plugins to the one that does; where that is the same, to who waited longest. Nobody takes more than what it leaves free, for
+//! its targets to the one that does; where that is the same, to who waited longest. Nobody takes more than what it leaves free, for
 //! its weight: one tenant alone comes to half of all places, two that are alike to a third each, so that whoever comes next begins at once.
 //!
 //! Invariant: who wants a place and is held back gets its turn again when what held it back may be over, without having to ask: at its
-//! own end for a plugin, at any of its ends for a tenant. A turn costs the logarithm of those who want one, whatever waits behind them.
+//! own end for a target, at any of its ends for a tenant. A turn costs the logarithm of those who want one, whatever waits behind them.
 //!
 //! It holds no delivery and starts nothing, and knows no rule but those that it is told with each turn.
 
 use std::collections::{BTreeMap, HashMap};
 
-use wharf_event::{Code, PluginName, TenantName};
+use wharf_event::{Code, Target, TenantName};
 
 use crate::{
     lane::LaneKey,
     line::{Line, Turn},
 };
 
-/// What holds for a tenant, or for a plugin.
+/// What holds for a tenant, or for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     /// Beside others.
     pub(crate) weight: u32,
     /// Attempts at a time.
     pub(crate) concurrency: u32,
-    /// MiB: of a tenant those of all its attempts at a time, of a plugin those of one.
+    /// MiB: of a tenant those of all its attempts at a time, of a target those of one.
     pub(crate) memory_mib: u32,
 }
 
-/// A plugin that has a place, wants one, or is held back.
+/// A target that has a place, wants one, or is held back.
 #[derive(Default)]
-struct OfPlugin {
+struct OfTarget {
     running: u32,
     weight: u32,
     turn: Option<Turn>,
@@ -45,8 +45,8 @@ struct OfTenant {
     weight: u32,
     turn: Option<Turn>,
     held: Option<Code>,
-    plugins: HashMap<PluginName, OfPlugin>,
-    line: Line<PluginName>,
+    targets: HashMap<Target, OfTarget>,
+    line: Line<Target>,
 }
 
 /// All places.
@@ -68,8 +68,8 @@ pub(crate) struct Held {
     pub(crate) memory_mib: u32,
     /// What holds its next attempt back.
     pub(crate) by: Option<Code>,
-    /// Each plugin that has a place or is held back: how many run, and by what it is held.
-    pub(crate) plugins: Vec<(PluginName, u32, Option<Code>)>,
+    /// Each target that has a place or is held back: how many run, and by what it is held.
+    pub(crate) targets: Vec<(Target, u32, Option<Code>)>,
 }
 
 impl Places {
@@ -82,14 +82,14 @@ impl Places {
         self.running
     }
 
-    /// A plugin has something to do. Nothing changes where it wants a place already, or has to wait for one of its own to end.
-    pub(crate) fn wants(&mut self, (tenant, plugin): &LaneKey) {
+    /// A target has something to do. Nothing changes where it wants a place already, or has to wait for one of its own to end.
+    pub(crate) fn wants(&mut self, (tenant, target): &LaneKey) {
         let of_tenant = self.tenants.entry(tenant.clone()).or_insert_with(|| {
             *self.weights.entry(1).or_default() += 1;
             OfTenant::new()
         });
-        if of_tenant.plugins.get(plugin).is_none_or(|of| of.held != Some(Code::HeldPlugin)) {
-            of_tenant.wants(plugin);
+        if of_tenant.targets.get(target).is_none_or(|of| of.held != Some(Code::HeldPlugin)) {
+            of_tenant.wants(target);
             of_tenant.join(tenant, &mut self.line);
         }
     }
@@ -99,8 +99,8 @@ impl Places {
         let tenant = self.line.first()?;
         let of = self.tenants.get(tenant)?;
         // Whoever is first in line has the smallest load: where it may take none, nobody may.
-        let plugin = of.line.first().filter(|_| self.leaves_enough(of))?;
-        Some((tenant.clone(), plugin.clone()))
+        let target = of.line.first().filter(|_| self.leaves_enough(of))?;
+        Some((tenant.clone(), target.clone()))
     }
 
     /// Whether a tenant may take one more place, by what it leaves free.
@@ -111,8 +111,8 @@ impl Places {
         free > 0 && (of.running == 0 || leaves)
     }
 
-    /// Whether the plugin whose turn it is may take a place, by what holds for it and its tenant now. If not, it is held back by this.
-    pub(crate) fn admits(&mut self, (tenant, plugin): &LaneKey, of_tenant: Share, of_plugin: Share) -> bool {
+    /// Whether the target whose turn it is may take a place, by what holds for it and its tenant now. If not, it is held back by this.
+    pub(crate) fn admits(&mut self, (tenant, target): &LaneKey, of_tenant: Share, of_target: Share) -> bool {
         let Some(of) = self.tenants.get_mut(tenant) else { return false };
         if of.weight != of_tenant.weight {
             forget(&mut self.weights, of.weight);
@@ -120,15 +120,15 @@ impl Places {
             of.weight = of_tenant.weight;
         }
         let held = {
-            let one = of.plugins.entry(plugin.clone()).or_default();
-            one.weight = of_plugin.weight;
-            (one.running >= of_plugin.concurrency).then_some(Code::HeldPlugin)
+            let one = of.targets.entry(target.clone()).or_default();
+            one.weight = of_target.weight;
+            (one.running >= of_target.concurrency).then_some(Code::HeldPlugin)
         };
         if let Some(code) = held {
-            self.holds(&(tenant.clone(), plugin.clone()), code);
+            self.holds(&(tenant.clone(), target.clone()), code);
             return false;
         }
-        let memory_mib = of.memory_mib.saturating_add(of_plugin.memory_mib);
+        let memory_mib = of.memory_mib.saturating_add(of_target.memory_mib);
         let code = if of.running >= of_tenant.concurrency {
             Code::HeldTenant
         } else if of.running > 0 && memory_mib > of_tenant.memory_mib {
@@ -154,61 +154,61 @@ impl Places {
         for (tenant, of) in &mut self.tenants {
             of.held = None;
             let held: Vec<_> =
-                of.plugins.iter().filter(|(_, one)| one.held.is_some()).map(|(it, _)| it.clone()).collect();
-            held.iter().for_each(|plugin| of.wants(plugin));
+                of.targets.iter().filter(|(_, one)| one.held.is_some()).map(|(it, _)| it.clone()).collect();
+            held.iter().for_each(|target| of.wants(target));
             of.join(tenant, &mut self.line);
         }
     }
 
-    /// A plugin takes no turn until one of its attempts ends, or it is told to want one again.
+    /// A target takes no turn until one of its attempts ends, or it is told to want one again.
     pub(crate) fn holds(&mut self, key: &LaneKey, code: Code) {
         self.rests(key);
         let of = self.tenants.entry(key.0.clone()).or_insert_with(|| {
             *self.weights.entry(1).or_default() += 1;
             OfTenant::new()
         });
-        of.plugins.entry(key.1.clone()).or_default().held = Some(code);
+        of.targets.entry(key.1.clone()).or_default().held = Some(code);
     }
 
-    /// A plugin has nothing to do.
-    pub(crate) fn rests(&mut self, (tenant, plugin): &LaneKey) {
+    /// A target has nothing to do.
+    pub(crate) fn rests(&mut self, (tenant, target): &LaneKey) {
         let Some(of) = self.tenants.get_mut(tenant) else { return };
-        if let Some(one) = of.plugins.get_mut(plugin) {
-            of.line.leave(plugin, one.turn.take());
+        if let Some(one) = of.targets.get_mut(target) {
+            of.line.leave(target, one.turn.take());
             one.held = None;
         }
-        of.tidy(plugin);
+        of.tidy(target);
         of.join(tenant, &mut self.line);
         self.tidy(tenant);
     }
 
-    /// A plugin takes a place.
-    pub(crate) fn begins(&mut self, (tenant, plugin): &LaneKey, memory_mib: u32) {
+    /// A target takes a place.
+    pub(crate) fn begins(&mut self, (tenant, target): &LaneKey, memory_mib: u32) {
         let Some(of) = self.tenants.get_mut(tenant) else { return };
         self.running += 1;
         of.running += 1;
         of.memory_mib += memory_mib;
-        of.plugins.entry(plugin.clone()).or_default().running += 1;
-        of.turn_again(plugin);
+        of.targets.entry(target.clone()).or_default().running += 1;
+        of.turn_again(target);
         of.turn_again_in(tenant, &mut self.line);
     }
 
-    /// A place that a plugin had is free again.
-    pub(crate) fn ends(&mut self, (tenant, plugin): &LaneKey, memory_mib: u32) {
+    /// A place that a target had is free again.
+    pub(crate) fn ends(&mut self, (tenant, target): &LaneKey, memory_mib: u32) {
         let Some(of) = self.tenants.get_mut(tenant) else { return };
         self.running = self.running.saturating_sub(1);
         of.running = of.running.saturating_sub(1);
         of.memory_mib = of.memory_mib.saturating_sub(memory_mib);
         of.held = None;
-        if let Some(one) = of.plugins.get_mut(plugin) {
+        if let Some(one) = of.targets.get_mut(target) {
             one.running = one.running.saturating_sub(1);
             if one.held == Some(Code::HeldPlugin) {
-                of.wants(plugin);
+                of.wants(target);
             } else {
-                of.turn_again(plugin);
+                of.turn_again(target);
             }
         }
-        of.tidy(plugin);
+        of.tidy(target);
         of.turn_again_in(tenant, &mut self.line);
         of.join(tenant, &mut self.line);
         self.tidy(tenant);
@@ -217,17 +217,17 @@ impl Places {
     /// What a tenant has.
     pub(crate) fn of(&self, tenant: &TenantName) -> Held {
         let Some(of) = self.tenants.get(tenant) else { return Held::default() };
-        let mut plugins: Vec<_> = of.plugins.iter().map(|(name, it)| (name.clone(), it.running, it.held)).collect();
-        plugins.sort_unstable();
+        let mut targets: Vec<_> = of.targets.iter().map(|(name, it)| (name.clone(), it.running, it.held)).collect();
+        targets.sort_unstable();
         let waits = (of.turn.is_some() && !self.leaves_enough(of)).then_some(Code::HeldPlaces);
-        Held { running: of.running, memory_mib: of.memory_mib, by: of.held.or(waits), plugins }
+        Held { running: of.running, memory_mib: of.memory_mib, by: of.held.or(waits), targets }
     }
 
     /// Forgets a tenant that has nothing and wants nothing.
     fn tidy(&mut self, tenant: &TenantName) {
         if let Some(of) = self.tenants.get(tenant)
             && of.running == 0
-            && of.plugins.is_empty()
+            && of.targets.is_empty()
         {
             forget(&mut self.weights, of.weight);
             self.tenants.remove(tenant);
@@ -247,25 +247,25 @@ fn forget(weights: &mut BTreeMap<u32, u32>, weight: u32) {
 impl OfTenant {
     /// Its weight is not known before its first turn, when it is told.
     fn new() -> Self {
-        let (plugins, line) = (HashMap::new(), Line::new());
-        Self { running: 0, memory_mib: 0, weight: 1, turn: None, held: None, plugins, line }
+        let (targets, line) = (HashMap::new(), Line::new());
+        Self { running: 0, memory_mib: 0, weight: 1, turn: None, held: None, targets, line }
     }
 
-    fn wants(&mut self, plugin: &PluginName) {
-        let one = self.plugins.entry(plugin.clone()).or_default();
+    fn wants(&mut self, target: &Target) {
+        let one = self.targets.entry(target.clone()).or_default();
         one.held = None;
         if one.turn.is_none() {
-            one.turn = Some(self.line.join(plugin, one.running, one.weight));
+            one.turn = Some(self.line.join(target, one.running, one.weight));
         }
     }
 
-    /// Puts a plugin that wants a place where its load belongs.
-    fn turn_again(&mut self, plugin: &PluginName) {
-        if let Some(one) = self.plugins.get_mut(plugin)
+    /// Puts a target that wants a place where its load belongs.
+    fn turn_again(&mut self, target: &Target) {
+        if let Some(one) = self.targets.get_mut(target)
             && one.turn.is_some()
         {
-            self.line.leave(plugin, one.turn);
-            one.turn = Some(self.line.join(plugin, one.running, one.weight));
+            self.line.leave(target, one.turn);
+            one.turn = Some(self.line.join(target, one.running, one.weight));
         }
     }
 
@@ -276,7 +276,7 @@ impl OfTenant {
         }
     }
 
-    /// Takes a tenant into the line, or out of it, by whether any of its plugins wants a place.
+    /// Takes a tenant into the line, or out of it, by whether any of its targets wants a place.
     fn join(&mut self, tenant: &TenantName, line: &mut Line<TenantName>) {
         match (self.line.first().is_some() && self.held.is_none(), self.turn) {
             (true, None) => self.turn = Some(line.join(tenant, self.running, self.weight)),
@@ -285,10 +285,10 @@ impl OfTenant {
         }
     }
 
-    /// Forgets a plugin that has nothing and wants nothing.
-    fn tidy(&mut self, plugin: &PluginName) {
-        if self.plugins.get(plugin).is_some_and(|one| one.running == 0 && one.turn.is_none() && one.held.is_none()) {
-            self.plugins.remove(plugin);
+    /// Forgets a target that has nothing and wants nothing.
+    fn tidy(&mut self, target: &Target) {
+        if self.targets.get(target).is_some_and(|one| one.running == 0 && one.turn.is_none() && one.held.is_none()) {
+            self.targets.remove(target);
         }
     }
 }

@@ -72,10 +72,10 @@ impl Tenant {
             Some(document) => ready(&name, document, shelf)?,
             None => (None, None),
         };
-        let targeted = |rule: &Rule| rule.targets.iter().any(|target| target.plugin == name);
+        let targeted = |rule: &Rule| rule.targets.iter().any(|target| target.to.plugin() == Some(&name));
         match &handler {
             Some(after) => self.unused(|rule| {
-                let mut here = rule.targets.iter().filter(|target| target.plugin == name);
+                let mut here = rule.targets.iter().filter(|target| target.to.plugin() == Some(&name));
                 here.any(|target| target.channel.as_ref().is_some_and(|channel| !after.has_channel(channel)))
             })?,
             None if was_handler.is_some() => self.unused(targeted)?,

@@ -13,7 +13,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
-use wharf_event::{BusName, Digest, Event, PluginName, RuleName, TenantName};
+use wharf_event::{BusName, Digest, Event, PluginName, RuleName, Target, TenantName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
@@ -291,7 +291,7 @@ impl RuleSet {
         });
         matched.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let refs = |rule: &Rule| -> Vec<TargetRef> {
-            let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), plugin: target.plugin.clone() };
+            let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), to: target.to.clone() };
             rule.targets.iter().map(target).collect()
         };
         Ok(matched.into_iter().flat_map(refs).collect())
@@ -309,14 +309,12 @@ impl RuleSet {
         Ok(rules.map(|rule| (rule.as_ref(), rule.pattern.judge(&subject))).collect())
     }
 
-    /// The plugin and the policy behind a target; absent when the rule or the plugin is gone.
+    /// What a rule says of a target; absent when the rule or the target is gone.
     #[must_use]
-    pub fn resolve(&self, tenant: &TenantName, target: &TargetRef) -> Option<(Arc<Plugin>, &TargetDocument)> {
+    pub fn resolve(&self, tenant: &TenantName, target: &TargetRef) -> Option<&TargetDocument> {
         let of = self.tenants.get(tenant)?;
-        let plugin = of.plugins.get(&target.plugin)?;
-        let rule = of.rules.get(&target.rule)?;
-        let policy = rule.targets.iter().find(|candidate| candidate.plugin == target.plugin)?;
-        Some((Arc::clone(plugin), policy))
+        let rule = of.rules.get(&target.rule).filter(|_| of.has(&target.to))?;
+        rule.targets.iter().find(|candidate| candidate.to == target.to)
     }
 
     /// What changes an event on its way to the targets of a rule, in this order.
@@ -352,7 +350,7 @@ impl RuleSet {
 
     /// What a target gets in place of an event's payload, if it does not get the event as it is.
     pub(crate) fn input(&self, tenant: &TenantName, target: &TargetRef) -> Option<&Input> {
-        self.rule(tenant, &target.rule)?.inputs.get(&target.plugin)
+        self.rule(tenant, &target.rule)?.inputs.get(&target.to)
     }
 
     /// The limits of a plugin; the defaults where there is none of that name.
@@ -362,10 +360,15 @@ impl RuleSet {
         of.map_or(LimitsDocument::default(), |plugin| plugin.limits)
     }
 
-    /// Deliveries that may wait of those plugins among the targets for which that is said.
-    pub(crate) fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<PluginName, u32> {
-        let plugins = events.iter().flat_map(|event| &event.targets).map(|target| &target.plugin);
-        plugins.filter_map(|plugin| Some((plugin.clone(), self.limits(tenant, plugin).backlog?))).collect()
+    /// The limits of a target; the defaults where it is no plugin, or not there.
+    pub(crate) fn limits_of(&self, tenant: &TenantName, target: &Target) -> LimitsDocument {
+        target.plugin().map_or(LimitsDocument::default(), |plugin| self.limits(tenant, plugin))
+    }
+
+    /// Deliveries that may wait of those among the targets for which that is said.
+    pub(crate) fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<Target, u32> {
+        let targets = events.iter().flat_map(|event| &event.targets).map(|target| &target.to);
+        targets.filter_map(|target| Some((target.clone(), self.limits_of(tenant, target).backlog?))).collect()
     }
 
     /// What becomes of a plugin's deliveries while its release is quarantined.
@@ -381,18 +384,17 @@ impl RuleSet {
         named.or_else(|| buses.keys().next()).cloned()
     }
 
-    /// What holds for a tenant and for one of its plugins beside others; the defaults where there is no such.
-    pub(crate) fn shares(&self, tenant: &TenantName, plugin: &PluginName) -> (Share, Share) {
+    /// What holds for a tenant and for one of its targets beside others; the defaults where there is no such.
+    pub(crate) fn shares(&self, tenant: &TenantName, target: &Target) -> (Share, Share) {
         let of = self.tenants.get(tenant);
-        let limits = of.and_then(|of| of.plugins.get(plugin)).map_or(LimitsDocument::default(), |plugin| plugin.limits);
-        let LimitsDocument { weight, concurrency, memory_mib, .. } = limits;
-        let of_plugin = Share { weight, concurrency, memory_mib };
+        let LimitsDocument { weight, concurrency, memory_mib, .. } = self.limits_of(tenant, target);
+        let of_target = Share { weight, concurrency, memory_mib };
         let of_tenant = |of: &TenantSettings| Share {
             weight: of.weight(),
             concurrency: of.concurrency(),
             memory_mib: of.memory_mib(),
         };
-        (of.map_or_else(|| of_tenant(&TenantSettings::default()), |of| of_tenant(&of.settings)), of_plugin)
+        (of.map_or_else(|| of_tenant(&TenantSettings::default()), |of| of_tenant(&of.settings)), of_target)
     }
 }
 

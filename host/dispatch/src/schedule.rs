@@ -178,7 +178,7 @@ impl Scheduler {
                 self.timers.insert(id, row);
                 continue;
             }
-            let key = (row.tenant.clone(), row.target.plugin.clone());
+            let key = (row.tenant.clone(), row.target.to.clone());
             let room = self.room();
             let lane = self.lanes.entry(key.clone()).or_default();
             if lane.takes(id, room) {
@@ -244,8 +244,8 @@ impl Scheduler {
             self.attempts.places().holds(&key, Code::ReleaseQuarantined);
             return Ok(());
         }
-        let (of_tenant, of_plugin) = rules.shares(&key.0, &key.1);
-        if !self.attempts.places().admits(&key, of_tenant, of_plugin) {
+        let (of_tenant, of_target) = rules.shares(&key.0, &key.1);
+        if !self.attempts.places().admits(&key, of_tenant, of_target) {
             return Ok(());
         }
         self.fill(&key)?;
@@ -272,7 +272,7 @@ impl Scheduler {
             return Ok(());
         }
         self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
-        let memory_mib = of_plugin.memory_mib;
+        let memory_mib = of_target.memory_mib;
         {
             let mut places = self.attempts.places();
             places.begins(&key, memory_mib);
@@ -372,7 +372,7 @@ impl Scheduler {
             if self.rules.borrow().is_departed(&row.tenant) {
                 continue;
             }
-            let (key, room) = ((row.tenant.clone(), row.target.plugin.clone()), self.room());
+            let (key, room) = ((row.tenant.clone(), row.target.to.clone()), self.room());
             let lane = self.lanes.entry(key.clone()).or_default();
             if lane.overdue.is_some() || lane.timed >= room {
                 lane.leave(timer);

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_capability::Effects;
 use wharf_delivery::{
-    Answer, Attempt, Details, Failure, OnQuarantine, Outcome, PublishRequest, Read, Refused, RetryPolicy,
-    SettleRequest, Standing, TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
+    Answer, Attempt, Details, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing,
+    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
 };
 use wharf_event::{Digest, Event};
 
@@ -73,7 +73,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
     let rules = Arc::clone(&attempts.rules.borrow());
     let resolved = rules.resolve(&row.tenant, &row.target);
     let (default, queue) = (RetryPolicy::default(), rules.dead_letter(&row.tenant, &row.target));
-    let policy = resolved.as_ref().map_or(&default, |(_, of)| &of.retry);
+    let policy = resolved.map_or(&default, |of| &of.retry);
     disposition(
         verdict,
         Standing {
@@ -82,7 +82,7 @@ fn decided(attempts: &Attempts, waiting: &Waiting, verdict: &Verdict) -> Outcome
             now_ms: attempts.clock.now_ms(),
             policy,
             queue: &queue,
-            on_quarantine: resolved.as_ref().map_or_else(OnQuarantine::default, |(plugin, _)| plugin.limits.quarantine),
+            on_quarantine: rules.limits_of(&row.tenant, &row.target.to).quarantine,
             random: attempts.surroundings.random.bits(),
         },
     )
@@ -110,7 +110,7 @@ pub(crate) async fn settle(
         let request = SettleRequest {
             delivery: *id,
             tenant: row.tenant.clone(),
-            plugin: row.target.plugin.clone(),
+            target: row.target.to.clone(),
             attempt: with.attempt.clone(),
             outcome: with.outcome.clone(),
             reads: with.reads.clone(),
@@ -118,7 +118,7 @@ pub(crate) async fn settle(
             published: with.published.iter().map(matched).collect(),
             writes: with.writes.clone(),
             quotas: rules.settings(&row.tenant).quotas,
-            publish_per_s: rules.limits(&row.tenant, &row.target.plugin).publish_per_s,
+            publish_per_s: rules.limits_of(&row.tenant, &row.target.to).publish_per_s,
         };
         match attempts.partition.settle(request, slot).await {
             Ok(Answer::Settled(_)) => {
@@ -141,7 +141,7 @@ fn tell(waiting: &Waiting, with: &Settlement) {
     let Some(failure) = &with.failed else { return };
     let ends = if matches!(with.outcome, Outcome::Retry { .. }) { "to be tried again" } else { "given up" };
     tracing::info!(
-        tenant = %row.tenant, plugin = %row.target.plugin, event = %id.event, delivery = %id, attempt = with.attempt.number,
+        tenant = %row.tenant, target = %row.target.to, event = %id.event, delivery = %id, attempt = with.attempt.number,
         code = %failure.code, "an attempt failed, {ends}: {}", failure.reason
     );
 }
@@ -164,9 +164,11 @@ fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
         used,
     };
     // Retries say nothing of the release that they happen to be made with.
-    if let (Some(since_ms), Some(release), 0) = (with.trial, release, row.attempts) {
+    if let (Some(since_ms), Some(release), 0, Some(plugin)) =
+        (with.trial, release, row.attempts, row.target.to.plugin())
+    {
         let failed = matches!(with.outcome, Outcome::Retry { .. } | Outcome::DeadLetter { .. });
-        attempts.trials.count((&row.tenant, &row.target.plugin), (since_ms, release), failed, took_us);
+        attempts.trials.count((&row.tenant, plugin), (since_ms, release), failed, took_us);
     }
-    attempts.meters.settled(&row.tenant, &row.target.plugin, &settling, since);
+    attempts.meters.settled(&row.tenant, &row.target.to, &settling, since);
 }

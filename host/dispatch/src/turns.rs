@@ -3,7 +3,7 @@
 //! The threads of guests would give each attempt the same, so a tenant that has more attempts would have more of the processors. Here
 //! a call is polled only when it is its turn, as many at a time as there are processors, and a turn lasts until the guest yields: for a
 //! millisecond at most (`EPOCH_MS`), or until it waits for something. The next turn is the tenant's that has used least for its weight,
-//! and of its plugins that one's (`fair.rs`); within a plugin they go by who came first.
+//! and of its targets that one's (`fair.rs`); within a target they go by who came first.
 //!
 //! Invariant: a call that can go on has its turn or is in line for it; one that waits for something has none and holds nobody up. A
 //! turn that nobody uses any more, since the call was dropped or its host's code panicked, goes to the next.
@@ -17,19 +17,19 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use wharf_event::{PluginName, TenantName};
+use wharf_event::{Target, TenantName};
 
 use crate::{clock::Clock, fair::Fair};
 
-/// Tenants that have no turn and are remembered all the same, and plugins of each: making them again costs more than a short call.
+/// Tenants that have no turn and are remembered all the same, and targets of each: making them again costs more than a short call.
 const REMEMBERED_MAX: usize = 64;
 
 /// Whose call it is, and what that weighs.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) tenant: TenantName,
-    pub(crate) plugin: PluginName,
-    /// The tenant's weight beside others, and the plugin's beside the tenant's others.
+    pub(crate) target: Target,
+    /// The tenant's weight beside others, and the target's beside the tenant's others.
     pub(crate) weights: (u32, u32),
 }
 
@@ -65,8 +65,8 @@ struct Call {
 
 #[derive(Default)]
 struct OfTenant {
-    plugins: Fair<PluginName>,
-    queues: HashMap<PluginName, VecDeque<Arc<Call>>>,
+    targets: Fair<Target>,
+    queues: HashMap<Target, VecDeque<Arc<Call>>>,
     /// Calls that have a turn.
     turns: u32,
     queued: usize,
@@ -124,7 +124,7 @@ impl Turns {
 impl Line {
     /// Gives a turn to a call that can go on, or puts it in line. True when it has one.
     fn enter(&mut self, call: &Arc<Call>) -> bool {
-        let Caller { tenant, plugin, weights } = &call.caller;
+        let Caller { tenant, target, weights } = &call.caller;
         if !self.of.contains_key(tenant) {
             self.of.insert(tenant.clone(), OfTenant::default());
         }
@@ -133,17 +133,17 @@ impl Line {
         if self.free > 0 {
             self.free -= 1;
             of.turns += 1;
-            of.plugins.serve(plugin, weights.1);
+            of.targets.serve(target, weights.1);
             self.tenants.serve(tenant, weights.0);
             locked(&call.standing).stage = Stage::Granted;
             return true;
         }
-        if !of.queues.contains_key(plugin) {
-            of.queues.insert(plugin.clone(), VecDeque::new());
+        if !of.queues.contains_key(target) {
+            of.queues.insert(target.clone(), VecDeque::new());
         }
-        of.queues.get_mut(plugin).into_iter().for_each(|queue| queue.push_back(Arc::clone(call)));
+        of.queues.get_mut(target).into_iter().for_each(|queue| queue.push_back(Arc::clone(call)));
         of.queued += 1;
-        of.plugins.wait(plugin, weights.1);
+        of.targets.wait(target, weights.1);
         self.tenants.wait(tenant, weights.0);
         locked(&call.standing).stage = Stage::Queued;
         false
@@ -176,7 +176,7 @@ impl Line {
 
     /// Takes a turn back. Gives the call whose turn it is now.
     fn release(&mut self, caller: &Caller, used: Duration) -> Option<Arc<Call>> {
-        let Caller { tenant, plugin, weights } = caller;
+        let Caller { tenant, target, weights } = caller;
         let ns = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
         self.tenants.charge(tenant, weights.0, ns);
         match self.used.get_mut(tenant) {
@@ -184,7 +184,7 @@ impl Line {
             None => _ = self.used.insert(tenant.clone(), used),
         }
         if let Some(of) = self.of.get_mut(tenant) {
-            of.plugins.charge(plugin, weights.1, ns);
+            of.targets.charge(target, weights.1, ns);
             of.turns -= 1;
         }
         self.free += 1;
@@ -211,12 +211,12 @@ impl Line {
 
 impl OfTenant {
     fn pop(&mut self) -> Option<Arc<Call>> {
-        let plugin = self.plugins.next()?;
-        let queue = self.queues.get_mut(&plugin)?;
+        let target = self.targets.next()?;
+        let queue = self.queues.get_mut(&target)?;
         let call = queue.pop_front();
         self.queued -= usize::from(call.is_some());
         if queue.is_empty() {
-            self.plugins.rest(&plugin);
+            self.targets.rest(&target);
         }
         call
     }

@@ -22,6 +22,7 @@ mod plugin_at;
 mod position;
 mod render;
 mod signing;
+mod target;
 
 pub use asks::{Asks, Missing, NEEDS_SECTION, NeedsError, needs_from_json};
 pub use attribute::AttributeValue;
@@ -43,3 +44,4 @@ pub use names::{
 pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
 pub use signing::{NoPolicy, SignaturePolicy};
+pub use target::Target;

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, Target};
 
 use crate::problem::Problem;
 pub use grants::{Approval, GrantsDetail, WaitingView};
@@ -62,8 +62,9 @@ pub enum Admission {
 pub struct TargetRef {
     /// The rule that matched.
     pub rule: RuleName,
-    /// The plugin that it names.
-    pub plugin: PluginName,
+    /// Who it is owed to.
+    #[serde(flatten)]
+    pub to: Target,
     /// The delivery's number within the event, from 0.
     pub n: u32,
     /// The dead-letter queue that it went to without an attempt: the event is beyond the hop limit.
@@ -129,8 +130,9 @@ pub struct DeliveryView {
     pub id: String,
     /// The rule that matched.
     pub rule: RuleName,
-    /// The plugin that it names.
-    pub plugin: PluginName,
+    /// Who it is owed to.
+    #[serde(flatten)]
+    pub to: Target,
     /// Where it stands.
     pub state: DeliveryState,
     /// Its attempts, oldest first.
@@ -238,8 +240,9 @@ pub enum FeedItem {
         event: Position,
         /// The rule that matched.
         rule: RuleName,
-        /// The plugin that it names.
-        plugin: PluginName,
+        /// Who it is owed to.
+        #[serde(flatten)]
+        to: Target,
         /// The attempt.
         attempt: Box<AttemptView>,
         /// The events that it published, each with what it was matched with.
@@ -253,8 +256,9 @@ pub enum FeedItem {
         event: Position,
         /// The rule that matched.
         rule: RuleName,
-        /// The plugin that it names.
-        plugin: PluginName,
+        /// Who it is owed to.
+        #[serde(flatten)]
+        to: Target,
         /// The queue that it left.
         queue: QueueName,
         /// When, in RFC 3339.
@@ -352,8 +356,9 @@ pub struct DeadLetterView {
     pub queue: QueueName,
     /// The rule that matched.
     pub rule: RuleName,
-    /// The plugin that it names.
-    pub plugin: PluginName,
+    /// Who it is owed to.
+    #[serde(flatten)]
+    pub to: Target,
     /// The event.
     pub event: EventView,
     /// Why it was given up.

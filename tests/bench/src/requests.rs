@@ -35,7 +35,7 @@ impl Load {
     /// The requests that accept them, `batch` events each, under rules of that version.
     pub fn accepts(&self, batch: usize, rules_version: u64) -> impl Iterator<Item = Result<Request>> {
         self.events.chunks(batch).map(move |events| {
-            let target = TargetRef { rule: "orders".parse()?, plugin: "counter".parse()? };
+            let target = TargetRef { rule: "orders".parse()?, to: "counter".parse()? };
             let accept = |event: &Event| AcceptEvent { event: event.clone(), targets: vec![target.clone()] };
             Ok(Request::Accept(AcceptRequest {
                 tenant: "bench".parse()?,
@@ -56,7 +56,7 @@ impl Load {
         Ok(Request::Settle(Box::new(SettleRequest {
             delivery: due.id,
             tenant: due.row.tenant,
-            plugin: due.row.target.plugin,
+            target: due.row.target.to,
             attempt: Attempt {
                 number: 1,
                 release: Some(Digest::of(b"counter")),

@@ -38,7 +38,7 @@ fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 }
 
 fn targets(count: usize) -> Vec<TargetRef> {
-    (0..count).map(|n| TargetRef { rule: name(&format!("rule-{n}")), plugin: name("handler") }).collect()
+    (0..count).map(|n| TargetRef { rule: name(&format!("rule-{n}")), to: name("handler") }).collect()
 }
 
 /// Events with so many targets each.
@@ -65,7 +65,7 @@ fn settle(event: Position, n: u16, number: u32, outcome: Outcome) -> SettleReque
     SettleRequest {
         delivery: DeliveryId { event, n },
         tenant: tenant(),
-        plugin: name("handler"),
+        target: name("handler"),
         attempt: Attempt { number, release: Some(Digest::of(b"release")), duration_us: 7, details: Some(told(number)) },
         outcome,
         reads: Vec::new(),

@@ -250,7 +250,7 @@ pub fn event(id: &str) -> Event {
 }
 
 pub fn targets_of(count: usize) -> Vec<TargetRef> {
-    let target = |n| TargetRef { rule: format!("rule-{n}").parse().unwrap(), plugin: "handler".parse().unwrap() };
+    let target = |n| TargetRef { rule: format!("rule-{n}").parse().unwrap(), to: "handler".parse().unwrap() };
     (0..count).map(target).collect()
 }
 
@@ -260,7 +260,7 @@ pub fn settled(delivery: DeliveryId, number: u32, outcome: Outcome) -> SettleReq
     SettleRequest {
         delivery,
         tenant: tenant(),
-        plugin: "handler".parse().unwrap(),
+        target: "handler".parse().unwrap(),
         attempt: Attempt { number, release, duration_us: 10, details: told(number) },
         outcome,
         reads: Vec::new(),

@@ -163,7 +163,7 @@ mod tests {
             (Table::DeadLetters, keys::dead_letter(&tenant, &"dead".parse().unwrap(), id), "acme/dead/42-256.1"),
             (Table::Values, keys::value(&tenant, &"counts".parse().unwrap(), "a\u{7}"), "acme/counts/a\\x07"),
             (Table::Stats, keys::tenant(&tenant), "acme/"),
-            (Table::Usage, keys::usage(&tenant, 490_000, &plugin), "acme/flaky in hour 490000"),
+            (Table::Usage, keys::usage(&tenant, 490_000, &"flaky".parse().unwrap()), "acme/flaky in hour 490000"),
             (Table::Deliveries, b"odd".to_vec(), "odd"),
         ];
         for (table, key, wanted) in cases {

@@ -127,8 +127,9 @@ impl Losses {
                     Outcome::DeadLetter { queue, code, .. } => format!("dead-lettered to {queue}, {code}"),
                 };
                 let by = || {
-                    let (rule, plugin, number) = (&target.rule, &target.plugin, attempt.number);
-                    format!("record {position}: attempt {number} of plugin {plugin} by rule {rule}: {ended}")
+                    let (rule, number) = (&target.rule, attempt.number);
+                    let (kind, name) = (target.to.kind(), target.to.name());
+                    format!("record {position}: attempt {number} of {kind} {name} by rule {rule}: {ended}")
                 };
                 self.refer(delivery.event, by, findings);
             }
@@ -170,9 +171,10 @@ fn detail_of(record: &Record) -> Option<String> {
     match record {
         Record::Accept { bus, targets, .. } => Some(format!("bus {bus}, owed to {} targets", targets.len())),
         Record::Settle { delivery, target, attempt, writes, .. } => Some(format!(
-            "attempt {} of delivery {delivery} to plugin {}, {} values written",
+            "attempt {} of delivery {delivery} to {} {}, {} values written",
             attempt.number,
-            target.plugin,
+            target.to.kind(),
+            target.to.name(),
             writes.len()
         )),
         Record::Redrive { queue, deliveries, .. } => Some(format!("{} dead letters of {queue}", deliveries.len())),

@@ -264,14 +264,16 @@ fn name_by_rows(state: &State, log: &mut LogExamined) -> Result<(), TableError> 
                 let (owed, place) = match table {
                     Table::DeadLetters => {
                         let row = DeadLetterRow::from_bytes(row)?;
+                        let to = &row.delivery.target.to;
                         (
-                            format!("dead letter {id} of plugin {}, {}", row.delivery.target.plugin, row.code),
+                            format!("dead letter {id} of {} {}, {}", to.kind(), to.name(), row.code),
                             row.delivery.event_at(id),
                         )
                     }
                     _ => {
                         let row = DeliveryRow::from_bytes(row)?;
-                        (format!("delivery {id} is still owed to plugin {}", row.target.plugin), row.event_at(id))
+                        let to = &row.target.to;
+                        (format!("delivery {id} is still owed to {} {}", to.kind(), to.name()), row.event_at(id))
                     }
                 };
                 log.refer(place, || owed);

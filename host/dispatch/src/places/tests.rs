@@ -155,7 +155,7 @@ fn whatever_holds_an_attempt_back_is_told_by_its_code() {
     };
     let by_plugin = held(share(100, 64, 1_000), share(100, 3, 1));
     assert_eq!((by_plugin.running, by_plugin.by), (3, None), "others of the tenant's may still begin");
-    assert_eq!(by_plugin.plugins, [("p0".parse().unwrap(), 3, Some(Code::HeldPlugin))]);
+    assert_eq!(by_plugin.targets, [("p0".parse().unwrap(), 3, Some(Code::HeldPlugin))]);
     let by_tenant = held(share(100, 3, 1_000), share(100, 64, 1));
     assert_eq!((by_tenant.running, by_tenant.by), (3, Some(Code::HeldTenant)));
     let by_memory = held(share(100, 64, 100), share(100, 64, 40));

@@ -21,7 +21,7 @@ impl Clock for Set {
 }
 
 fn caller(tenant: &str, plugin: &str, weights: (u32, u32)) -> Caller {
-    Caller { tenant: tenant.parse().unwrap(), plugin: plugin.parse().unwrap(), weights }
+    Caller { tenant: tenant.parse().unwrap(), target: plugin.parse().unwrap(), weights }
 }
 
 /// A guest that uses a millisecond at a time, so often.

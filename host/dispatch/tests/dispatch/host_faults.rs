@@ -68,10 +68,10 @@ async fn deliveries_of_a_quarantined_release_wait_untried_and_go_on_when_that_is
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     send(&host, 1..300).await;
-    while host.load(&tenant()).plugins.iter().all(|of| of.held_by.is_none()) {
+    while host.load(&tenant()).targets.iter().all(|of| of.held_by.is_none()) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let [plugin] = &*host.load(&tenant()).plugins else { panic!("{:?}", host.load(&tenant())) };
+    let [plugin] = &*host.load(&tenant()).targets else { panic!("{:?}", host.load(&tenant())) };
     assert_eq!(plugin.held_by, Some(Code::ReleaseQuarantined));
     assert_eq!(calls.load(Ordering::Relaxed), u64::from(HOST_FAULTS_MAX), "it runs no more");
     let [event] = &*told(&host, "dev.wharf.plugin.quarantined") else { panic!("it is told once") };

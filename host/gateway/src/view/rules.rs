@@ -3,7 +3,7 @@
 //! Invariant: a verdict has evidence or a mismatch, never both: evidence has one entry for each field of the pattern, and a
 //! mismatch is the first field that failed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -44,8 +44,12 @@ pub struct RuleView {
 /// A target of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetView {
-    /// The plugin, or a channel of it: `triage`, `triage@next`.
-    pub plugin: PluginAt,
+    /// The plugin, or a channel of it, if it is one: `triage`, `triage@next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginAt>,
+    /// The queue, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
     /// How often a delivery is tried.
     pub retry: RetryView,
     /// The queue of deliveries that are given up.
@@ -59,6 +63,16 @@ pub struct TargetView {
     /// Or a template, filled with parts of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_transformer: Option<TransformerView>,
+}
+
+impl fmt::Display for TargetView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.plugin, &self.queue) {
+            (Some(plugin), _) => f.pad(&plugin.to_string()),
+            (None, Some(queue)) => f.pad(&format!("queue/{queue}")),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 /// A template and the paths that it names.
@@ -138,6 +152,9 @@ pub struct RuleVerdict {
     pub mismatch: Option<FieldView>,
     /// The plugins that it names.
     pub plugins: Vec<PluginName>,
+    /// The queues that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueName>,
 }
 
 /// What one pattern says to one event.

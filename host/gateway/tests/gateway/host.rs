@@ -93,7 +93,7 @@ impl FakeHost {
             event: event_json(event).unwrap(),
             deliveries: vec![TargetRef {
                 rule: "all".parse().unwrap(),
-                plugin: "stats".parse().unwrap(),
+                to: "stats".parse().unwrap(),
                 n: 0,
                 given_up: None,
             }],
@@ -165,7 +165,7 @@ impl Archive for FakeHost {
         let delivery = DeliveryView {
             id: "1-0.0".to_owned(),
             rule: "all".parse().unwrap(),
-            plugin: "stats".parse().unwrap(),
+            to: "stats".parse().unwrap(),
             state: DeliveryState::DeadLettered,
             attempts: Vec::new(),
         };
@@ -192,6 +192,7 @@ impl Archive for FakeHost {
             evidence: Vec::new(),
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
+            queues: Vec::new(),
         }])
     }
 
@@ -277,7 +278,7 @@ impl DeadLetters for FakeHost {
             id: id.to_owned(),
             queue: queue.clone(),
             rule: "all".parse().unwrap(),
-            plugin: "stats".parse().unwrap(),
+            to: "stats".parse().unwrap(),
             event,
             code: Code::RetriesSpent,
             reason: "3 attempts of 3".to_owned(),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wharf_delivery::{StatsRow, keys};
-use wharf_dispatch::{Archive, LoadFigures, PluginLoad};
+use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
@@ -66,9 +66,10 @@ impl wharf_gateway::Archive for HostAdapter {
         let rules = self.dispatcher.rules();
         let verdicts = rules.explain(tenant, bus, &event).map_err(|error| unknown(&error))?;
         let verdict = |(rule, verdict): (&wharf_dispatch::Rule, wharf_pattern::Verdict)| {
-            let plugins = rule.targets.iter().map(|target| target.plugin.clone()).collect();
+            let plugins = rule.targets.iter().filter_map(|target| target.to.plugin().cloned()).collect();
+            let queues = rule.targets.iter().filter_map(|target| target.to.queue().cloned()).collect();
             let PatternVerdict { matched, evidence, mismatch } = rules::verdict(verdict);
-            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins }
+            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins, queues }
         };
         Ok(verdicts.into_iter().map(verdict).collect())
     }
@@ -99,9 +100,9 @@ impl wharf_gateway::Archive for HostAdapter {
 }
 
 fn load(of: LoadFigures) -> LoadView {
-    let plugin = |of: PluginLoad| {
-        let PluginLoad { plugin, running, running_max, held_by } = of;
-        PluginLoadView { plugin, running, running_max, held_by }
+    let plugin = |of: TargetLoad| {
+        let TargetLoad { target, running, running_max, held_by } = of;
+        Some(PluginLoadView { plugin: target.plugin()?.clone(), running, running_max, held_by })
     };
     LoadView {
         running: of.running,
@@ -111,7 +112,7 @@ fn load(of: LoadFigures) -> LoadView {
         weight: of.weight,
         waiting_for_cpu: of.waiting_for_cpu.try_into().unwrap_or(u64::MAX),
         held_by: of.held_by,
-        plugins: of.plugins.into_iter().map(plugin).collect(),
+        plugins: of.targets.into_iter().filter_map(plugin).collect(),
     }
 }
 

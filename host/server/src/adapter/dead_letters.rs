@@ -148,7 +148,7 @@ fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Resu
         id: id.to_string(),
         queue: queue.clone(),
         rule: row.delivery.target.rule.clone(),
-        plugin: row.delivery.target.plugin.clone(),
+        to: row.delivery.target.to.clone(),
         event,
         code: row.code,
         error: row.reason.clone(),

@@ -87,7 +87,7 @@ impl Told {
         let view = DeliveryView {
             id: DeliveryId { event, n }.to_string(),
             rule: target.rule.clone(),
-            plugin: target.plugin.clone(),
+            to: target.to.clone(),
             state: if queue.is_some() { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
             attempts: Vec::new(),
         };
@@ -104,7 +104,7 @@ fn open(
 ) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
     waited(dispatcher.read(|state| {
         let row = |(n, target): (u16, &TargetRef)| {
-            let row = DeliveryRow::find(state, tenant, &target.plugin, DeliveryId { event, n });
+            let row = DeliveryRow::find(state, tenant, &target.to, DeliveryId { event, n });
             row.map(|row| row.map(|row| (n, row))).transpose()
         };
         (0..).zip(targets).filter_map(row).collect()

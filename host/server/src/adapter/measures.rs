@@ -3,11 +3,11 @@
 //! Invariant: it tells what it can also where the log failed; then what the state would say is left out, since whether that is
 //! durable is not known. `docs/metrics.md` lists every family, which a test compares.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use wharf_delivery::Used;
 use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, FaultFigures, Figures, StateFigures};
-use wharf_event::{Code, PluginName, TenantName};
+use wharf_event::{Code, Target, TenantName};
 use wharf_gateway::{
     Measures,
     measure::{Family, Kind, OTHER, Reading},
@@ -118,9 +118,9 @@ fn of_state(state: &StateFigures, now_ms: u64) -> Vec<Family> {
         values.push(&[of.tenant.as_str()], Reading::Count(of.kv_bytes));
     }
     for lane in &state.lanes {
-        waiting.push(&[lane.tenant.as_str(), lane.plugin.as_str()], Reading::Count(lane.pending));
+        waiting.push(&[lane.tenant.as_str(), &lane.target.text()], Reading::Count(lane.pending));
         let seconds = seconds(now_ms.saturating_sub(lane.since_ms) * 1_000);
-        age.push(&[lane.tenant.as_str(), lane.plugin.as_str()], Reading::Number(seconds));
+        age.push(&[lane.tenant.as_str(), &lane.target.text()], Reading::Number(seconds));
     }
     let mut letters =
         Family::new(Kind::Gauge, "wharf_dead_letters", "Letters in a dead-letter queue.", &["tenant", "queue"]);
@@ -197,7 +197,7 @@ fn of_faults(faults: &[FaultFigures]) -> [Family; 2] {
 }
 
 /// A plugin's attempts over all its releases.
-type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a PluginName)>, (Distribution, BTreeMap<Code, u64>, Used)>;
+type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a Target)>, (Distribution, BTreeMap<Code, u64>, Used)>;
 
 fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family> {
     let mut ends = Family::new(
@@ -209,8 +209,9 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
     let mut plugins = ByPlugin::new();
     for (of, figures) in attempts {
         let release = of.as_ref().map(|of| of.release.map_or_else(|| "none".to_owned(), |release| release.to_string()));
-        let names = of.as_ref().map(|of| (&of.tenant, &of.plugin));
+        let names = of.as_ref().map(|of| (&of.tenant, &of.target));
         let (tenant, plugin) = words(names);
+        let plugin = plugin.as_ref();
         let release = release.as_deref().unwrap_or(OTHER);
         for (outcome, count) in [
             ("ack", figures.acknowledged),
@@ -247,6 +248,7 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
     let mut used = used_families();
     for (names, (of_plugin, codes, sums)) in &plugins {
         let (tenant, plugin) = words(*names);
+        let plugin = plugin.as_ref();
         took.push(&[tenant, plugin], times(of_plugin));
         codes.iter().for_each(|(code, count)| failed.push(&[tenant, plugin, code.as_str()], Reading::Count(*count)));
         used.iter_mut().zip(used_readings(sums)).for_each(|(family, reading)| family.push(&[tenant, plugin], reading));
@@ -284,8 +286,8 @@ fn used_readings(used: &Used) -> [Reading; 5] {
     ]
 }
 
-fn words<'a>(names: Option<(&'a TenantName, &'a PluginName)>) -> (&'a str, &'a str) {
-    names.map_or((OTHER, OTHER), |(tenant, plugin)| (tenant.as_str(), plugin.as_str()))
+fn words<'a>(names: Option<(&'a TenantName, &'a Target)>) -> (&'a str, Cow<'a, str>) {
+    names.map_or((OTHER, OTHER.into()), |(tenant, target)| (tenant.as_str(), target.text()))
 }
 
 /// Microseconds as seconds.

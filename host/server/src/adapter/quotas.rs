@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use wharf_delivery::{Hourly, StatsRow, TableError, Tables, Usage, hour_of, keys, sizes};
-use wharf_event::{PluginName, TenantName};
+use wharf_event::{PluginName, Target, TenantName};
 use wharf_gateway::{
     Refusal,
     view::{PluginQuotasView, QuotaView, QuotasView},
@@ -18,7 +18,7 @@ struct Used {
     kv_bytes: u64,
     pending: u64,
     hour: wharf_delivery::Used,
-    backlogs: Vec<(PluginName, u64)>,
+    backlogs: Vec<(Target, u64)>,
 }
 
 impl Used {
@@ -44,9 +44,13 @@ impl HostAdapter {
             let backlog = QuotaView { used, most: limits.backlog.map(u64::from) };
             PluginQuotasView { plugin: plugin.clone(), backlog, publish_per_s: limits.publish_per_s }
         };
+        let waiting = used.backlogs.iter().filter_map(|(of, waiting)| Some((of.plugin()?, *waiting)));
         let mut plugins: BTreeMap<_, _> =
-            used.backlogs.iter().map(|(name, waiting)| (name.clone(), plugin(name, *waiting))).collect();
-        for name in rules.plugins(tenant).filter(|name| !used.backlogs.iter().any(|(known, _)| known == *name)) {
+            waiting.map(|(name, waiting)| (name.clone(), plugin(name, waiting))).collect();
+        for name in rules.plugins(tenant) {
+            if plugins.contains_key(name) {
+                continue;
+            }
             let own = plugin(name, 0);
             if own.backlog.most.is_some() || own.publish_per_s.is_some() {
                 plugins.insert(name.clone(), own);

@@ -31,14 +31,15 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         let template = target.input_transformer.as_ref().map(|input| &input.template);
         let texts =
             [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
-        let channel = target.plugin.channel.as_ref().map_or(0, |channel| channel.as_str().len());
         let on = target.retry.on.iter().map(|outcome| {
             let texts = [&outcome.code, &outcome.status, &outcome.reason].into_iter().flatten().map(String::len);
             OUTCOME_BYTES + texts.sum::<usize>()
         });
-        let names =
-            on.sum::<usize>() + channel + target.plugin.plugin.as_str().len() + target.dead_letter.as_str().len();
-        names + texts.chain(paths).sum::<usize>()
+        let channel = |at: &PluginAt| at.channel.as_ref().map_or(0, |channel| channel.as_str().len());
+        let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
+        let queue = target.queue.as_ref().map_or(0, |queue| queue.as_str().len());
+        let names = plugin + queue + target.dead_letter.as_str().len();
+        on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
     rule.pattern.get().len() + rule.rule.as_str().len() + targets.sum::<usize>() + transforms.sum::<usize>()
@@ -65,7 +66,7 @@ fn view(
     })
 }
 
-fn target(TargetDocument { plugin, channel, retry, dead_letter, input }: &TargetDocument) -> TargetView {
+fn target(TargetDocument { to, channel, retry, dead_letter, input }: &TargetDocument) -> TargetView {
     let (input_path, input, input_transformer) = match input.clone() {
         None => (None, None, None),
         Some(InputDocument::Path(path)) => (Some(path), None, None),
@@ -73,7 +74,8 @@ fn target(TargetDocument { plugin, channel, retry, dead_letter, input }: &Target
         Some(InputDocument::Transformer { paths, template }) => (None, None, Some(TransformerView { paths, template })),
     };
     TargetView {
-        plugin: PluginAt { plugin: plugin.clone(), channel: channel.clone() },
+        plugin: to.plugin().map(|plugin| PluginAt { plugin: plugin.clone(), channel: channel.clone() }),
+        queue: to.queue().cloned(),
         retry: policy(retry),
         dead_letter: dead_letter.clone(),
         input_path,

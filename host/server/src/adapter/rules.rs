@@ -211,7 +211,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
     };
     let pointer = document.and_then(|document| match source {
         RuleError::Plugin(plugin) => {
-            let at = document.targets.iter().position(|target| target.plugin == *plugin)?;
+            let at = document.targets.iter().position(|target| target.to.plugin() == Some(plugin))?;
             Some(format!("/targets/{at}/plugin"))
         }
         RuleError::Transform(plugin) => {

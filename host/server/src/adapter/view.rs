@@ -23,14 +23,14 @@ pub(super) struct Placed<'a> {
 impl Placed<'_> {
     /// About so many bytes has the view.
     pub(super) fn bytes(view: &EventView) -> usize {
-        let names = view.deliveries.iter().map(|target| target.rule.as_str().len() + target.plugin.as_str().len());
+        let names = view.deliveries.iter().map(|target| target.rule.as_str().len() + target.to.text_len());
         view.event.get().len() + names.sum::<usize>()
     }
 
     pub(super) fn view(&self) -> Result<EventView, Refusal> {
         let target = |(n, target): (u32, &TargetRef)| view::TargetRef {
             rule: target.rule.clone(),
-            plugin: target.plugin.clone(),
+            to: target.to.clone(),
             n,
             given_up: self.given_up.get(n as usize).cloned(),
         };
@@ -130,7 +130,7 @@ pub(super) fn feed(
                 delivery: delivery.to_string(),
                 event: delivery.event,
                 rule: target.rule.clone(),
-                plugin: target.plugin.clone(),
+                to: target.to.clone(),
                 attempt: Box::new(attempt(item, tried, outcome, published, writes.len())),
                 published: events,
             }]
@@ -142,7 +142,7 @@ pub(super) fn feed(
                     delivery: id.to_string(),
                     event: id.event,
                     rule: target.rule,
-                    plugin: target.plugin,
+                    to: target.to,
                     queue: queue.clone(),
                     time: rfc3339(item.time_ms),
                 })

@@ -82,7 +82,7 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
 fn list(letters: &[DeadLetterView], limit: u32, out: &mut Output) -> Result<(), CommandError> {
     let row = |letter: &DeadLetterView| {
         let Attributes { kind, .. } = Attributes::of(&letter.event.event);
-        let target = format!("{} → {}", letter.rule, letter.plugin);
+        let target = format!("{} → {}", letter.rule, letter.to);
         // The last error says more than the title of the code, which the reason may be.
         let words = if letter.error.is_empty() { &letter.reason } else { &letter.error };
         let why = format!("{}: {}", letter.code, clipped(words));
@@ -101,7 +101,7 @@ fn show(letter: &DeadLetterView) -> Vec<String> {
         ("letter", letter.id.clone()),
         ("queue", letter.queue.to_string()),
         ("given up", letter.time.clone()),
-        ("target", format!("{} → {}", letter.rule, letter.plugin)),
+        ("target", format!("{} → {}", letter.rule, letter.to)),
         ("attempts", letter.attempts.to_string()),
         ("reason", format!("{}: {}", letter.code, letter.reason)),
         ("last error", letter.error.clone()),

@@ -11,9 +11,9 @@ use super::words::{bad, clipped, counted, faint, good, lasted, later, strong, ti
 pub fn line(item: &FeedItem, kind: Option<&str>) -> String {
     match item {
         FeedItem::Received { event } => received(event),
-        FeedItem::Settled { event, rule, plugin, attempt, published, .. } => {
+        FeedItem::Settled { event, rule, to, attempt, published, .. } => {
             let release = attempt.release.map(|release| format!("@{}", release.short())).unwrap_or_default();
-            let about = format!("{event}  {}{rule} → {plugin}{release}", known(kind));
+            let about = format!("{event}  {}{rule} → {to}{release}", known(kind));
             format!(
                 "{}  {}  {about}  {}",
                 faint(&time_of_day(&attempt.time)),
@@ -21,8 +21,8 @@ pub fn line(item: &FeedItem, kind: Option<&str>) -> String {
                 details(attempt, published)
             )
         }
-        FeedItem::Redriven { event, rule, plugin, queue, time, .. } => {
-            let about = format!("{event}  {}{rule} → {plugin}  from queue {queue}", known(kind));
+        FeedItem::Redriven { event, rule, to, queue, time, .. } => {
+            let about = format!("{event}  {}{rule} → {to}  from queue {queue}", known(kind));
             format!("{}  {}  {about}", faint(&time_of_day(time)), later(&column("redriven")))
         }
     }
@@ -39,8 +39,7 @@ fn known(kind: Option<&str>) -> String {
 
 fn received(event: &EventView) -> String {
     let Attributes { kind, source, id, .. } = Attributes::of(&event.event);
-    let targets: Vec<_> =
-        event.deliveries.iter().map(|target| format!("{} → {}", target.rule, target.plugin)).collect();
+    let targets: Vec<_> = event.deliveries.iter().map(|target| format!("{} → {}", target.rule, target.to)).collect();
     let targets = if targets.is_empty() { "no rule matched".to_owned() } else { targets.join(", ") };
     format!(
         "{}  {}  {}  {}  {}  {targets}",

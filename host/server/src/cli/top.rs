@@ -93,7 +93,8 @@ impl Counted {
         match item {
             FeedItem::Received { .. } => self.received += 1,
             FeedItem::Redriven { .. } => {}
-            FeedItem::Settled { plugin, attempt, published, .. } => {
+            FeedItem::Settled { to, attempt, published, .. } => {
+                let Some(plugin) = to.plugin() else { return };
                 let of = self.plugins.entry(plugin.clone()).or_default();
                 of.release = attempt.release.or(of.release);
                 of.published += published.len() as u64;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::DeliveryId;
-use wharf_event::{BusName, PluginName, Position, QueueName, RuleName};
+use wharf_event::{BusName, Position, QueueName, RuleName, Target};
 use wharf_gateway::view::{AttemptView, DeliveryState, EventDetail, EventView, FeedItem, Outcome};
 
 use super::limits::TREE_EVENTS_MAX;
@@ -34,8 +34,8 @@ pub struct Branch {
     pub id: String,
     /// The rule that matched.
     pub rule: RuleName,
-    /// The plugin that it names.
-    pub plugin: PluginName,
+    /// Who it is owed to.
+    pub to: Target,
     /// Where it stands.
     pub standing: Standing,
     /// Its attempts, oldest first.
@@ -177,7 +177,7 @@ impl Tree {
         let branch = |(n, target): (u16, &wharf_gateway::view::TargetRef)| Branch {
             id: DeliveryId { event: event.position, n }.to_string(),
             rule: target.rule.clone(),
-            plugin: target.plugin.clone(),
+            to: target.to.clone(),
             standing: if target.given_up.is_some() { Standing::DeadLettered } else { Standing::Open },
             attempts: Vec::new(),
             ended: target.given_up.as_ref().map(|_| self.turn),
@@ -226,7 +226,7 @@ impl Tree {
         let delivery = |branch: &'a Branch| BranchView {
             id: &branch.id,
             rule: &branch.rule,
-            plugin: &branch.plugin,
+            to: &branch.to,
             standing: branch.standing,
             attempts: &branch.attempts,
             published: self.published(branch).filter_map(|position| self.view_at(position)).collect(),
@@ -258,7 +258,8 @@ pub struct TreeView<'a> {
 pub struct BranchView<'a> {
     id: &'a str,
     rule: &'a RuleName,
-    plugin: &'a PluginName,
+    #[serde(flatten)]
+    to: &'a Target,
     standing: Standing,
     attempts: &'a [AttemptView],
     published: Vec<TreeView<'a>>,

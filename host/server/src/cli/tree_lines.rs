@@ -96,7 +96,7 @@ fn event(node: &Node) -> String {
 pub fn target(branch: &Branch) -> String {
     let release = branch.attempts.iter().rev().find_map(|attempt| attempt.release);
     let digest = release.map(|release| format!("@{}", release.short())).unwrap_or_default();
-    format!("{} → {}{digest}", branch.rule, branch.plugin)
+    format!("{} → {}{digest}", branch.rule, branch.to)
 }
 
 /// How an attempt went, in one line. `expected` is the number that would be no surprise.

@@ -301,5 +301,5 @@ fn read_target(
     let input = input::read(&table, sink);
     let plugin = plugin?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
-    Some(TargetDocument { plugin, channel: channel.map(|it| it.value), retry, dead_letter, input })
+    Some(TargetDocument { to: plugin.into(), channel: channel.map(|it| it.value), retry, dead_letter, input })
 }

@@ -204,14 +204,14 @@ impl<'a> Log<'a> {
     ) {
         let book = self.books.last();
         let owed = book.map(|book| book.targets(tenant, bus, event.kind())).unwrap_or_default();
-        let said: Vec<_> = targets.iter().map(|target| (target.rule.as_str(), target.plugin.as_str())).collect();
+        let said: Vec<_> = targets.iter().map(|target| (target.rule.as_str(), target.to.name())).collect();
         wrong.unless(owed == said, || format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}"));
         self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
         for (n, target) in (0..).zip(targets) {
             let delivery = Delivery {
                 tenant,
                 rule: target.rule.as_str(),
-                plugin: target.plugin.as_str(),
+                plugin: target.to.name(),
                 event,
                 arose: record_at,
                 arose_ms: time_ms,

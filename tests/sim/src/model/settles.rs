@@ -44,7 +44,7 @@ pub(super) fn take<'a>(
     let Some(delivery) = log.deliveries.get(id) else {
         return wrong.say(format!("the settle at {at} is of {id}, which never arose"));
     };
-    let same = (tenant.as_str(), target.rule.as_str(), target.plugin.as_str());
+    let same = (tenant.as_str(), target.rule.as_str(), target.to.name());
     let owed = (delivery.tenant, delivery.rule, delivery.plugin);
     wrong.unless(same == owed, || format!("the settle at {at} is of another target"));
     let standing = delivery.standing();
@@ -57,14 +57,12 @@ pub(super) fn take<'a>(
     let life = life_of(seen, at.k);
     let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
     let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
-    let panics = panics(seen, life, tenant.as_str(), target.plugin.as_str());
+    let panics = panics(seen, life, tenant.as_str(), target.to.name());
     let joined_ms_max = joined_ms_max(item, seen, world);
     let settled = Settled { item, since_ms, world, panics, joined_ms_max };
     match attempt.release {
         Some(release) => {
-            wrong.unless(release == rules::release(target.plugin.as_str()), || {
-                format!("{id}: another release ran at {at}")
-            });
+            wrong.unless(release == rules::release(target.to.name()), || format!("{id}: another release ran at {at}"));
             let judged = match outcome {
                 Outcome::Filtered { .. } => settled.filtered(log),
                 _ => settled.by_a_run(log, &of_life).or_else(|why| settled.by_the_sieve(log).map_err(|()| why)),
@@ -88,8 +86,8 @@ pub(super) fn take<'a>(
         delivery.moments.push(turn_of(turn));
     }
     if let Outcome::DeadLetter { queue, .. } = outcome {
-        let expected = rules::queue(target.plugin.as_str());
-        let gone = target.plugin.as_str();
+        let expected = rules::queue(target.to.name());
+        let gone = target.to.name();
         wrong.unless(queue.as_str() == expected || queue.as_str() == gone, || format!("{id} went to {queue} at {at}"));
         log.dead(tenant.as_str(), queue.to_string(), *id);
     }
@@ -216,7 +214,7 @@ impl Settled<'_> {
             Ran::Panicked => false,
         };
         let had_too_often =
-            self.is_quarantined(target.plugin.as_str(), outcome).map(|right| right && runs.iter().all(came_to_nothing));
+            self.is_quarantined(target.to.name(), outcome).map(|right| right && runs.iter().all(came_to_nothing));
         !effects && if gone { was_gone } else { had_too_often.unwrap_or(panicked || spent) }
     }
 
@@ -284,7 +282,7 @@ impl Settled<'_> {
     fn was_gone(&self, log: &Log<'_>) -> bool {
         let Record::Settle { tenant, target, delivery, .. } = &self.item.record else { return false };
         let arose = log.deliveries.get(delivery).map(|delivery| delivery.arose).unwrap_or(Position::ZERO);
-        log.was_gone_since(arose, tenant.as_str(), target.rule.as_str(), target.plugin.as_str())
+        log.was_gone_since(arose, tenant.as_str(), target.rule.as_str(), target.to.name())
     }
 
     /// The target's policy, and where it was gone meanwhile the default one.
@@ -301,7 +299,7 @@ impl Settled<'_> {
             halves: 0,
             said: Said::Nothing,
         };
-        let own = rules::policy(self.world.seed, target.plugin.as_str());
+        let own = rules::policy(self.world.seed, target.to.name());
         if gone { vec![default, own] } else { vec![own] }
     }
 

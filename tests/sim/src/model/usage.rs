@@ -61,7 +61,7 @@ pub(super) fn take(
         let of: Vec<_> = of.collect();
         format!("the settle of {id} at {at} is charged with {used:?}, and its runs since {since_ms} are {of:?}")
     });
-    log.charged.add((tenant.as_str(), target.plugin.as_str()), item.time_ms, attempt);
+    log.charged.add((tenant.as_str(), target.to.name()), item.time_ms, attempt);
 }
 
 fn numbers(used: &Used) -> [u64; 5] {

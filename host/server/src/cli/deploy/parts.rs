@@ -56,14 +56,14 @@ fn union<'a>(one: impl Iterator<Item = &'a String>, other: impl Iterator<Item = 
 
 /// Who gets what a rule matches.
 pub fn of_rule(rule: &RuleBody<'_>) -> String {
-    let names: Vec<_> = rule.targets.iter().map(|target| target.plugin.to_string()).collect();
+    let names: Vec<_> = rule.targets.iter().map(|target| target.to_string()).collect();
     let enabled = if rule.enabled { "" } else { ", disabled" };
     format!("to {}{enabled}", names.join(", "))
 }
 
 /// What becomes different of a rule.
 pub fn between_rules(there: &RuleView, wanted: &RuleBody<'_>) -> Vec<&'static str> {
-    let targets = |all: &[TargetView]| all.iter().map(|target| target.plugin.clone()).collect::<Vec<_>>();
+    let targets = |all: &[TargetView]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut said = Vec::new();
     if there.pattern.get() != wanted.pattern.get() {
         said.push("pattern");

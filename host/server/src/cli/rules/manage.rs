@@ -60,7 +60,7 @@ pub async fn list(args: ListArgs, session: &Session, out: &mut Output) -> Result
         return Ok(Exit::Success);
     }
     let row = |rule: &RuleView| {
-        let targets: Vec<_> = rule.targets.iter().map(|target| target.plugin.to_string()).collect();
+        let targets: Vec<_> = rule.targets.iter().map(ToString::to_string).collect();
         let origin = match rule.origin {
             RuleOrigin::File => "file",
             RuleOrigin::Api => "api",

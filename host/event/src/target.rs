@@ -1,0 +1,158 @@
+//! Who a rule's events are owed to. Invariant: the text of a target names its kind and itself, and reads back; a plugin's is its
+//! bare name, since there were only plugins once.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NameError, PluginName, QueueName};
+
+/// A target: `triage` (a plugin), `queue/orders`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "queue/orders"}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
+pub enum Target {
+    /// A plugin handles them.
+    Plugin(PluginName),
+    /// They wait in a queue until somebody receives them.
+    Queue(QueueName),
+}
+
+/// A target as JSON has it. The plugin is for those who know plugins only.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plugin: Option<PluginName>,
+}
+
+impl From<Target> for Form {
+    fn from(target: Target) -> Self {
+        Self { target: target.to_string(), plugin: target.plugin().cloned() }
+    }
+}
+
+impl TryFrom<Form> for Target {
+    type Error = NameError;
+
+    fn try_from(form: Form) -> Result<Self, NameError> {
+        form.target.parse()
+    }
+}
+
+/// What stands before the name of a queue.
+const QUEUE: &str = "queue/";
+
+impl Target {
+    /// The target as text.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
+            Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
+        }
+    }
+
+    /// The length of the text, in bytes.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        match self {
+            Self::Plugin(plugin) => plugin.as_str().len(),
+            Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
+        }
+    }
+
+    /// The word for its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plugin(_) => "plugin",
+            Self::Queue(_) => "queue",
+        }
+    }
+
+    /// Its name among those of its kind.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Plugin(plugin) => plugin.as_str(),
+            Self::Queue(queue) => queue.as_str(),
+        }
+    }
+
+    /// The plugin that it is, if it is one.
+    #[must_use]
+    pub fn plugin(&self) -> Option<&PluginName> {
+        match self {
+            Self::Plugin(plugin) => Some(plugin),
+            Self::Queue(_) => None,
+        }
+    }
+
+    /// The queue that it is, if it is one.
+    #[must_use]
+    pub fn queue(&self) -> Option<&QueueName> {
+        match self {
+            Self::Queue(queue) => Some(queue),
+            Self::Plugin(_) => None,
+        }
+    }
+}
+
+impl From<PluginName> for Target {
+    fn from(plugin: PluginName) -> Self {
+        Self::Plugin(plugin)
+    }
+}
+
+impl From<QueueName> for Target {
+    fn from(queue: QueueName) -> Self {
+        Self::Queue(queue)
+    }
+}
+
+/// The dead-letter queue that a target has unless another is said is named like it.
+impl From<&Target> for QueueName {
+    fn from(target: &Target) -> Self {
+        match target {
+            Target::Plugin(plugin) => plugin.into(),
+            Target::Queue(queue) => queue.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text())
+    }
+}
+
+impl FromStr for Target {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.strip_prefix(QUEUE) {
+            Some(queue) => queue.parse().map(Self::Queue),
+            None => text.parse().map(Self::Plugin),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_survives_its_text_and_its_json() {
+        for (text, json) in
+            [("triage", r#"{"target":"triage","plugin":"triage"}"#), ("queue/orders", r#"{"target":"queue/orders"}"#)]
+        {
+            let target: Target = text.parse().unwrap();
+            assert_eq!((target.to_string().as_str(), target.text_len()), (text, text.len()));
+            assert_eq!(serde_json::to_string(&target).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Target>(json).unwrap(), target);
+        }
+        for (text, kind) in [("", "plugin"), ("queue/", "queue"), ("topic/x", "plugin"), ("queue/a/b", "queue")] {
+            assert_eq!(text.parse::<Target>().unwrap_err().kind, kind, "{text}");
+        }
+    }
+}
