@@ -17,9 +17,10 @@ pub enum Target {
     Queue(QueueName),
 }
 
-/// A target as JSON has it. The plugin is for those who know plugins only.
+/// A target as JSON has it. The plugin is for those who know plugins only; hosts of before told nothing else.
 #[derive(Serialize, Deserialize)]
 struct Form {
+    #[serde(default)]
     target: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginName>,
@@ -35,7 +36,10 @@ impl TryFrom<Form> for Target {
     type Error = NameError;
 
     fn try_from(form: Form) -> Result<Self, NameError> {
-        form.target.parse()
+        match form.plugin {
+            Some(plugin) => Ok(Self::Plugin(plugin)),
+            None => form.target.parse(),
+        }
     }
 }
 
@@ -151,6 +155,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&target).unwrap(), json);
             assert_eq!(serde_json::from_str::<Target>(json).unwrap(), target);
         }
+        assert_eq!(serde_json::from_str::<Target>(r#"{"plugin":"p"}"#).unwrap(), Target::Plugin("p".parse().unwrap()));
         for (text, kind) in [("", "plugin"), ("queue/", "queue"), ("topic/x", "plugin"), ("queue/a/b", "queue")] {
             assert_eq!(text.parse::<Target>().unwrap_err().kind, kind, "{text}");
         }

@@ -10,12 +10,12 @@ fn event() -> Value {
     json!({
         "position": "1-0", "time": "2026-01-31T12:00:00.000Z", "bus": "default",
         "event": {"specversion": "1.0", "type": "a.b", "source": "s", "id": "x\u{9b}2J", "data": {"n": [1, {}]}},
-        "deliveries": [{"rule": "r", "plugin": "p", "n": 0}],
+        "deliveries": [{"rule": "r", "plugin": "p", "target": "p", "n": 0}],
     })
 }
 
 fn letter() -> Value {
-    json!({"id": "1-0.0", "queue": "q", "rule": "r", "plugin": "p", "event": event(), "code": "retries-spent",
+    json!({"id": "1-0.0", "queue": "q", "rule": "r", "plugin": "p", "target": "p", "event": event(), "code": "retries-spent",
         "reason": "spent", "error": "3 attempts", "attempts": 3, "time": "2026-01-31T12:00:01.000Z"})
 }
 
@@ -184,7 +184,7 @@ fn a_redrive_names_its_letters() {
 #[test]
 fn an_event_is_shown_with_its_payload_and_what_became_of_it() {
     let detail = json!({"event": event(), "deliveries": [
-        {"id": "1-0.0", "rule": "r", "plugin": "p", "state": "waiting", "attempts": []}]});
+        {"id": "1-0.0", "rule": "r", "plugin": "p", "target": "p", "state": "waiting", "attempts": []}]});
     let host = Host::start().answers("GET events/x%2F1", 200, &detail).answers("GET events/1-0", 200, &detail);
     let ran = host.run("events show x/1");
     assert_eq!(ran.exit, 0, "{ran:?}");

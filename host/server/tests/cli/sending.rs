@@ -26,7 +26,7 @@ fn received(targets: &[&str]) -> String {
 fn settled(delivery: &str, position: &str, outcome: &Value, published: &[Value]) -> String {
     let positions: Vec<_> = published.iter().map(|event| event["position"].clone()).collect();
     let item = json!({"settled": {
-        "delivery": delivery, "event": delivery.split('.').next(), "rule": "r", "plugin": "p", "published": published,
+        "delivery": delivery, "event": delivery.split('.').next(), "rule": "r", "plugin": "p", "target": "p", "published": published,
         "attempt": {
             "attempt": 1, "position": position, "time": "2026-01-31T12:00:01.000Z", "outcome": outcome,
             "release": format!("sha256:{}", "ab".repeat(32)), "duration_us": 10, "published": positions, "kv_writes": 0,
@@ -140,7 +140,7 @@ fn of_a_duplicate_the_archive_tells_what_became_of_the_first() {
     let attempt = json!({"attempt": 1, "position": "2-0", "time": "", "outcome": dead_letter(), "duration_us": 1,
         "published": [], "kv_writes": 0});
     let detail = json!({"event": event("1-0", &["p"]), "deliveries": [
-        {"id": "1-0.0", "rule": "r", "plugin": "p", "state": "dead-lettered", "attempts": [attempt]}]});
+        {"id": "1-0.0", "rule": "r", "plugin": "p", "target": "p", "state": "dead-lettered", "attempts": [attempt]}]});
     let duplicate = ACCEPTED.replace("false", "true");
     let host = Host::start()
         .answers(EVENTS, 202, duplicate)
