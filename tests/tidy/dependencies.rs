@@ -21,9 +21,9 @@ const HEAD: &str = "| crate | may depend on |";
 const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("wasmparser", &["wharf-inspect"]),
-    ("ed25519", &["wharf-signature"]),
+    ("ed25519", &["wharf-signature", "wharf-webhook"]),
     ("oci-client", &["wharf-oci"]),
-    ("rustls", &["wharf-oci"]),
+    ("rustls", &["wharf-oci", "wharf-egress"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),
@@ -36,7 +36,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 9] = [
+const WITHOUT_TOKIO: [&str; 10] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",
@@ -46,6 +46,7 @@ const WITHOUT_TOKIO: [&str; 9] = [
     "wharf-state",
     "wharf-inspect",
     "wharf-signature",
+    "wharf-webhook",
 ];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.

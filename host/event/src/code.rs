@@ -171,6 +171,8 @@ codes! {
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
     TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
     TargetInput "target-input" 500 "The target's input cannot be made of the event";
+    WebhookStatus "webhook-status" 500 "The webhook's receiver answered that it did not take the event";
+    WebhookRedirect "webhook-redirect" 500 "The webhook's receiver sent somewhere else, which is not followed";
     TargetGone "target-gone" 500 "The delivery's target is gone";
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";
     HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";

@@ -23,6 +23,7 @@ mod position;
 mod render;
 mod signing;
 mod target;
+mod webhook;
 
 pub use asks::{Asks, Missing, NEEDS_SECTION, NeedsError, needs_from_json};
 pub use attribute::AttributeValue;
@@ -39,9 +40,10 @@ pub use json::batch_from_json;
 pub use media::is_json;
 pub use names::{
     BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName,
-    SigningKeyName, TenantName,
+    SigningKeyName, TenantName, WebhookName,
 };
 pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
 pub use signing::{NoPolicy, SignaturePolicy};
 pub use target::Target;
+pub use webhook::{NoWebhookMode, WebhookMode};

@@ -141,6 +141,8 @@ name_type! {
     BucketName = "bucket";
     /// A queue of a tenant, dead-letter queues among them.
     QueueName = "queue";
+    /// A webhook: an address outside that a tenant's events are sent to.
+    WebhookName = "webhook";
     /// A key that signs a tenant's releases.
     SigningKeyName = "signing key";
 }

@@ -146,6 +146,8 @@ pages! {
     HopLimit "hop-limit",
     TransformOutput "transform-output",
     TargetInput "target-input",
+    WebhookStatus "webhook-status",
+    WebhookRedirect "webhook-redirect",
     TargetGone "target-gone",
     HeldPlugin "held-plugin",
     HeldTenant "held-tenant",

@@ -1,0 +1,133 @@
+//! A connection to a place: its addresses found, each checked, one of them connected to, TLS where it is wanted.
+//!
+//! Invariant: the socket is connected to the very address that was checked. An address that is refused ends the attempt, even if others
+//! are left: who answers with a private address among public ones means it.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    address::refused,
+    error::EgressError,
+    granted::Granted,
+    limits::{ADDRESSES_TRIED_MAX, ANSWER_FIELDS_MAX, ANSWER_HEAD_BYTES_MAX, CONNECT_WAIT},
+    place::Place,
+    resolve::Resolver,
+};
+
+/// What requests are put into.
+#[derive(Debug)]
+pub(crate) enum Sender {
+    /// HTTP/1.1: one at a time.
+    One(http1::SendRequest<Full<Bytes>>),
+    /// HTTP/2: many at once.
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) sender: Sender,
+    /// Who is at its other end.
+    pub(crate) address: IpAddr,
+}
+
+impl Connection {
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.sender {
+            Sender::One(sender) => !sender.is_closed(),
+            Sender::Two(sender) => !sender.is_closed(),
+        }
+    }
+}
+
+/// How connections are made.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    pub(crate) resolver: Resolver,
+    pub(crate) tls: Arc<ClientConfig>,
+}
+
+impl Connector {
+    /// A connection to a place.
+    pub(crate) async fn connect(&self, place: &Place, granted: &Granted) -> Result<Connection, EgressError> {
+        let (stream, address) = self.dial(place, granted).await?;
+        if !place.is_tls() {
+            return one(stream, address).await;
+        }
+        let host = place.host().to_owned();
+        let failed = |source: io::Error| EgressError::Tls { host: host.clone(), source };
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(failed)?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            return two(stream, address).await;
+        }
+        one(stream, address).await
+    }
+
+    async fn dial(&self, place: &Place, granted: &Granted) -> Result<(TcpStream, IpAddr), EgressError> {
+        let addresses = match place.address() {
+            Some(address) => vec![address],
+            None => {
+                let found = self.resolver.addresses(place.host(), place.port()).await;
+                found.map_err(|source| EgressError::Resolve { host: place.host().to_owned(), source })?
+            }
+        };
+        if let Some((address, why)) = addresses.iter().find_map(|it| refused(*it, granted).map(|why| (*it, why))) {
+            return Err(EgressError::Refused { address, why });
+        }
+        let mut last = EgressError::NoAddress(place.host().to_owned());
+        for address in addresses.into_iter().take(ADDRESSES_TRIED_MAX) {
+            let connecting = TcpStream::connect(SocketAddr::new(address, place.port()));
+            let source = match timeout(CONNECT_WAIT, connecting).await {
+                Ok(Ok(stream)) => {
+                    // Requests are small, and an answer is waited for.
+                    let _ = stream.set_nodelay(true);
+                    return Ok((stream, address));
+                }
+                Ok(Err(error)) => error,
+                Err(_) => io::Error::from(io::ErrorKind::TimedOut),
+            };
+            last = EgressError::Connect { address, source };
+        }
+        Err(last)
+    }
+}
+
+async fn one<S>(stream: S, address: IpAddr) -> Result<Connection, EgressError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_headers(ANSWER_FIELDS_MAX).max_buf_size(ANSWER_HEAD_BYTES_MAX);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(EgressError::Broken)?;
+    // What ends it is told to whoever sends by it.
+    tokio::spawn(async { drop(connection.await) });
+    Ok(Connection { sender: Sender::One(sender), address })
+}
+
+async fn two<S>(stream: S, address: IpAddr) -> Result<Connection, EgressError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.max_header_list_size(u32::try_from(ANSWER_HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(EgressError::Broken)?;
+    tokio::spawn(async { drop(connection.await) });
+    Ok(Connection { sender: Sender::Two(sender), address })
+}

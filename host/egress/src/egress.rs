@@ -1,0 +1,218 @@
+//! A request sent and its answer: one time bound over all of it, from the name's addresses to the last byte that is kept.
+//!
+//! Invariant: a request is sent once. It is sent again only where a connection that had waited turns out to be closed before any of the
+//! request went out.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header::HOST};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use rustls::{ClientConfig, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::time::timeout;
+
+use crate::{
+    connect::{Connection, Connector, Sender},
+    error::EgressError,
+    granted::Granted,
+    limits::DRAINED_BYTES_MAX,
+    place::Place,
+    pool::{Key, Pool},
+    resolve::Resolver,
+};
+
+/// What there is to choose.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// DNS servers that are asked in place of the system's way to find addresses; none = the system's.
+    pub dns: Vec<SocketAddr>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Whose it is: connections are not shared between owners.
+    pub owner: Arc<str>,
+    /// Where it goes.
+    pub place: Arc<Place>,
+    /// Its method.
+    pub method: Method,
+    /// Its fields, but for those that say where it goes and how long it is.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// Networks that it may reach though they are not public.
+    pub granted: Granted,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// How much of the answer's body is kept, in bytes.
+    pub keep_bytes: usize,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
+    /// The first bytes of its body.
+    pub body: Bytes,
+    /// Whether there was more.
+    pub is_cut: bool,
+}
+
+/// HTTP out of the host.
+#[derive(Debug)]
+pub struct Egress {
+    connector: Connector,
+    pool: Pool,
+}
+
+impl Egress {
+    /// With the certificates that the machine trusts.
+    ///
+    /// # Errors
+    /// When those cannot be read.
+    pub fn new(settings: Settings) -> Result<Self, rustls::Error> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let tls = builder.with_safe_default_protocol_versions()?.with_platform_verifier()?.with_no_client_auth();
+        Ok(Self::with_tls(settings, tls))
+    }
+
+    /// With TLS of the caller's making.
+    #[must_use]
+    pub fn with_tls(settings: Settings, mut tls: ClientConfig) -> Self {
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let resolver = if settings.dns.is_empty() { Resolver::System } else { Resolver::Servers(settings.dns) };
+        Self { connector: Connector { resolver, tls: Arc::new(tls) }, pool: Pool::default() }
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When there is no answer, whatever the reason. An answer of any status is none.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
+        let wait = outgoing.timeout;
+        match timeout(wait, self.exchange(outgoing)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(EgressError::Timeout(wait.as_millis())),
+        }
+    }
+
+    /// Closes connections that waited for too long.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
+        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, .. } = outgoing;
+        let key = Key::new(&owner, &place);
+        let mut waited = self.pool.take(&key, &granted);
+        loop {
+            let is_new = waited.is_none();
+            let mut connection = match waited.take() {
+                Some(connection) => connection,
+                None => self.connector.connect(&place, &granted).await?,
+            };
+            let request = request(&connection, &place, &method, &headers, &body)?;
+            let answer = match send(&mut connection, request).await {
+                Ok(answer) => answer,
+                Err(Unsent::Closed) if !is_new => {
+                    waited = self.pool.take(&key, &granted);
+                    continue;
+                }
+                Err(Unsent::Closed) => return Err(EgressError::Closed),
+                Err(Unsent::Broken(error)) => return Err(EgressError::Broken(error)),
+            };
+            let (head, body) = answer.into_parts();
+            if let Sender::Two(sender) = &connection.sender {
+                let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
+                self.pool.put(key.clone(), other);
+            }
+            let Read { body, is_cut, is_whole } = read(body, keep_bytes).await?;
+            if is_whole && matches!(connection.sender, Sender::One(_)) {
+                self.pool.put(key, connection);
+            }
+            return Ok(Answer { status: head.status, headers: head.headers, body, is_cut });
+        }
+    }
+}
+
+/// Why a request came to nothing.
+enum Unsent {
+    /// The connection was closed before any of it went out.
+    Closed,
+    /// It may have gone out.
+    Broken(hyper::Error),
+}
+
+async fn send(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Unsent> {
+    let of = |error: hyper::Error, was_kept: bool| if was_kept { Unsent::Closed } else { Unsent::Broken(error) };
+    match &mut connection.sender {
+        Sender::One(sender) => {
+            sender.ready().await.map_err(|_| Unsent::Closed)?;
+            sender.try_send_request(request).await.map_err(|mut error| {
+                let was_kept = error.take_message().is_some();
+                of(error.into_error(), was_kept)
+            })
+        }
+        Sender::Two(sender) => {
+            sender.ready().await.map_err(|_| Unsent::Closed)?;
+            sender.try_send_request(request).await.map_err(|mut error| {
+                let was_kept = error.take_message().is_some();
+                of(error.into_error(), was_kept)
+            })
+        }
+    }
+}
+
+fn request(
+    connection: &Connection,
+    place: &Place,
+    method: &Method,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Request<Full<Bytes>>, EgressError> {
+    let mut request = Request::new(Full::new(body.clone()));
+    *request.method_mut() = method.clone();
+    *request.headers_mut() = headers.clone();
+    match connection.sender {
+        Sender::One(_) => {
+            *request.uri_mut() = place.path().parse::<Uri>().map_err(http::Error::from)?;
+            let host = place.authority().parse().map_err(http::Error::from)?;
+            request.headers_mut().insert(HOST, host);
+        }
+        Sender::Two(_) => {
+            *request.uri_mut() = place.uri().clone();
+            request.headers_mut().remove(HOST);
+        }
+    }
+    Ok(request)
+}
+
+/// What was read of a body.
+struct Read {
+    body: Bytes,
+    is_cut: bool,
+    /// Its end was reached, so that its connection can be used again.
+    is_whole: bool,
+}
+
+async fn read(mut body: Incoming, keep_bytes: usize) -> Result<Read, EgressError> {
+    let (mut kept, mut is_cut, mut drained) = (BytesMut::new(), false, 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(EgressError::Broken)?.into_data() else { continue };
+        let room = keep_bytes - kept.len();
+        kept.extend_from_slice(data.get(..room).unwrap_or(&data));
+        let more = data.len().saturating_sub(room);
+        is_cut |= more > 0;
+        drained += more;
+        if drained > DRAINED_BYTES_MAX {
+            return Ok(Read { body: kept.freeze(), is_cut, is_whole: false });
+        }
+    }
+    Ok(Read { body: kept.freeze(), is_cut, is_whole: true })
+}

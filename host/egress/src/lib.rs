@@ -1,0 +1,24 @@
+//! HTTP out of the host, for whatever a tenant names: webhooks now, the plugins' own calls later.
+//!
+//! Invariant: a connection is made to an address that was checked, and to no other. The check is on the address itself, behind
+//! resolution, so neither a name, nor a spelling, nor a second answer of a DNS server leads around it. It follows no redirect, reads no
+//! proxy variable, and keeps a bounded part of an answer. It knows no tenant but by the name that keeps connections apart.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod connect;
+mod dns;
+mod egress;
+mod error;
+mod granted;
+pub mod limits;
+mod place;
+mod pool;
+mod resolve;
+
+pub use address::{Why, refused};
+pub use egress::{Answer, Egress, Outgoing, Settings};
+pub use error::EgressError;
+pub use granted::{Granted, NotNetwork};
+pub use place::{NotPlace, Place};

@@ -1,0 +1,106 @@
+//! Connections that wait for their next request.
+//!
+//! Invariant: a connection serves the tenant that it was made for and no other, at the place that it was made to. What was granted may have
+//! changed since it was made, so its address is checked again when it is taken.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    address::refused,
+    connect::{Connection, Sender},
+    granted::Granted,
+    limits::{IDLE_MAX, IDLE_PER_PLACE_MAX, IDLE_WAIT},
+    place::Place,
+};
+
+/// Whose connection it is, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    owner: Arc<str>,
+    host: String,
+    port: u16,
+    is_tls: bool,
+}
+
+impl Key {
+    pub(crate) fn new(owner: &Arc<str>, place: &Place) -> Self {
+        let (host, port, is_tls) = (place.host().to_owned(), place.port(), place.is_tls());
+        Self { owner: Arc::clone(owner), host, port, is_tls }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    by_key: HashMap<Key, VecDeque<(Connection, Instant)>>,
+    count: usize,
+}
+
+/// Connections that wait for their next request.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<Idle>);
+
+impl Pool {
+    /// One that was used last, so that the others come to their end. One of HTTP/2 stays there for others too.
+    pub(crate) fn take(&self, key: &Key, granted: &Granted) -> Option<Connection> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Idle { by_key, count } = &mut *idle;
+        let waiting = by_key.get_mut(key)?;
+        let mut found = None;
+        while let Some((connection, since)) = waiting.pop_back() {
+            *count -= 1;
+            if !connection.is_open() || since.elapsed() > IDLE_WAIT || refused(connection.address, granted).is_some() {
+                continue;
+            }
+            if let Sender::Two(sender) = &connection.sender {
+                let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
+                waiting.push_back((other, Instant::now()));
+                *count += 1;
+            }
+            found = Some(connection);
+            break;
+        }
+        if waiting.is_empty() {
+            by_key.remove(key);
+        }
+        found
+    }
+
+    /// Lets a connection wait for its next request, if there is room for it.
+    pub(crate) fn put(&self, key: Key, connection: Connection) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.count >= IDLE_MAX {
+            idle.sweep();
+        }
+        if !connection.is_open() || idle.count >= IDLE_MAX {
+            return;
+        }
+        let waiting = idle.by_key.entry(key).or_default();
+        // Of HTTP/2 one is enough.
+        let is_two = |it: &Connection| matches!(it.sender, Sender::Two(_));
+        if waiting.len() >= IDLE_PER_PLACE_MAX || is_two(&connection) && waiting.iter().any(|(it, _)| is_two(it)) {
+            return;
+        }
+        waiting.push_back((connection, Instant::now()));
+        idle.count += 1;
+    }
+
+    /// Closes those that waited for too long.
+    pub(crate) fn sweep(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sweep();
+    }
+}
+
+impl Idle {
+    fn sweep(&mut self) {
+        self.by_key.retain(|_, waiting| {
+            waiting.retain(|(connection, since)| connection.is_open() && since.elapsed() <= IDLE_WAIT);
+            !waiting.is_empty()
+        });
+        self.count = self.by_key.values().map(VecDeque::len).sum();
+    }
+}

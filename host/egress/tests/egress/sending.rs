@@ -1,0 +1,113 @@
+//! What becomes of a request.
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
+
+use crate::receiver::answering;
+
+/// A request of `acme` that may reach these networks.
+pub fn request(url: &str, granted: &[&str]) -> Outgoing {
+    Outgoing {
+        owner: "acme".into(),
+        place: Arc::new(url.parse().unwrap()),
+        method: Method::POST,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"body"),
+        granted: Granted::parse(granted.iter().copied()).unwrap(),
+        timeout: Duration::from_secs(20),
+        keep_bytes: 8,
+    }
+}
+
+fn egress() -> Egress {
+    Egress::new(Settings::default()).unwrap()
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const HERE: &[&str] = &["127.0.0.1"];
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_and_connections_are_used_again_by_whom_they_are() {
+    let receiver = answering("127.0.0.1", &[OK]).await;
+    let (egress, url) = (egress(), format!("http://{}/hook?a=b", receiver.address));
+    for owner in ["acme", "acme", "other", "acme"] {
+        let answer = egress.send(Outgoing { owner: owner.into(), ..request(&url, HERE) }).await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..], answer.is_cut), (200, b"ok".as_slice(), false));
+    }
+    let first = receiver.requests.lock().unwrap()[0].clone();
+    assert!(first.starts_with("POST /hook?a=b HTTP/1.1\r\n") && first.ends_with("\r\n\r\nbody"), "{first}");
+    assert!(first.contains(&format!("host: {}\r\n", receiver.address)), "{first}");
+    assert_eq!(receiver.connections.load(Ordering::Relaxed), 2, "one for each owner");
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_refused_before_anybody_hears_of_it() {
+    let receiver = answering("127.0.0.1", &[OK]).await;
+    let port = receiver.address.port();
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "169.254.169.254", "[64:ff9b::7f00:1]"] {
+        let refused = egress().send(request(&format!("http://{host}:{port}/"), &[])).await;
+        assert!(matches!(refused, Err(EgressError::Refused { .. })), "{host}: {refused:?}");
+    }
+    assert_eq!(receiver.connections.load(Ordering::Relaxed), 0);
+    // A connection that waits is no way around a grant that was taken back.
+    let (egress, url) = (egress(), format!("http://127.0.0.1:{port}/"));
+    egress.send(request(&url, HERE)).await.unwrap();
+    assert!(matches!(egress.send(request(&url, &[])).await, Err(EgressError::Refused { .. })));
+    assert_eq!(receiver.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_nobody_goes_there() {
+    let elsewhere = answering("127.0.0.1", &[OK]).await;
+    const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n";
+    let receiver = answering("127.0.0.1", &[MOVED]).await;
+    let answer = egress().send(request(&format!("http://{}/", receiver.address), HERE)).await.unwrap();
+    assert_eq!((answer.status.as_u16(), &answer.headers["location"]), (302, &"http://127.0.0.1/".parse().unwrap()));
+    assert_eq!(elsewhere.connections.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn of_a_long_answer_the_beginning_is_kept() {
+    let receiver = answering("127.0.0.1", &["HTTP/1.1 500 No\r\ncontent-length: 12\r\n\r\nhello, world"]).await;
+    let answer = egress().send(request(&format!("http://{}/", receiver.address), HERE)).await.unwrap();
+    assert_eq!((answer.status.as_u16(), &answer.body[..], answer.is_cut), (500, b"hello, w".as_slice(), true));
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_told_by_what_it_was() {
+    let send = async |answers, millis| {
+        let receiver = answering("127.0.0.1", answers).await;
+        let outgoing = request(&format!("http://{}/", receiver.address), HERE);
+        egress().send(Outgoing { timeout: Duration::from_millis(millis), ..outgoing }).await.unwrap_err()
+    };
+    assert!(matches!(send(&[""], 20_000).await, EgressError::Broken(_)));
+    assert!(matches!(send(&["no HTTP at all\r\n\r\n"], 20_000).await, EgressError::Broken(_)));
+    const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\nshort";
+    assert!(matches!(send(&[CUT], 20_000).await, EgressError::Broken(_)));
+    // The answer has no end, so it comes to one by its time.
+    assert!(matches!(
+        send(&["HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nshort"], 50).await,
+        EgressError::Timeout(50)
+    ));
+    // A port that was free a moment ago.
+    let gone = answering("127.0.0.1", &[OK]).await.address;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_ne!(port, gone.port());
+    let refused = egress().send(request(&format!("http://127.0.0.1:{port}/"), HERE)).await;
+    assert!(matches!(refused, Err(EgressError::Connect { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_waited_costs_nothing() {
+    // The server closes behind each answer without saying so: the second request finds that out.
+    let receiver =
+        answering("127.0.0.1", &["HTTP/1.1 200 OK\r\nx: connection: close\r\ncontent-length: 2\r\n\r\nok"]).await;
+    let (egress, url) = (egress(), format!("http://{}/", receiver.address));
+    for _ in 0..20 {
+        egress.send(request(&url, HERE)).await.unwrap();
+    }
+    assert_eq!(receiver.requests.lock().unwrap().len(), 20);
+}
