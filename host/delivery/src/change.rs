@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{BusName, Digest, PluginName, Position, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Digest, PluginName, Position, RuleName, SchemaName, TenantName, WebhookName};
 
 use crate::{
     Record, ValueRow,
@@ -35,10 +35,13 @@ pub enum ObjectKind {
     Bus = 6,
     /// The keys that sign the tenant's releases, all in one document, since no two may be the same (it is the registry's).
     Keys = 7,
+    /// A webhook: its document is a [`crate::WebhookObject`].
+    Webhook = 10,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 7] = [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys];
+    const ALL: [Self; 8] =
+        [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys, Self::Webhook];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -57,6 +60,7 @@ impl ObjectKind {
             Self::Tenant => "tenant",
             Self::Bus => "bus",
             Self::Keys => "keys",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -99,6 +103,12 @@ impl From<&BusName> for ObjectName {
 
 impl From<&SchemaName> for ObjectName {
     fn from(name: &SchemaName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&WebhookName> for ObjectName {
+    fn from(name: &WebhookName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

@@ -11,10 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{
-    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, Target, TenantName,
+    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, Target, TenantName, WebhookName,
 };
 
-use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, limits::WEIGHT};
+use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct TenantDocument {
     /// Its schemas. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<SchemaName, SchemaDocument>,
+    /// Its webhooks. (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
     /// What holds for it as a whole. (Not written where nothing is said, as before anything could be.)
     #[serde(default, skip_serializing_if = "TenantSettings::is_default")]
     pub settings: TenantSettings,
@@ -265,6 +268,8 @@ struct TargetForm {
     plugin: Option<PluginName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queue: Option<QueueName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webhook: Option<WebhookName>,
     /// (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel: Option<ChannelName>,
@@ -277,8 +282,8 @@ struct TargetForm {
 
 impl From<TargetDocument> for TargetForm {
     fn from(TargetDocument { to, channel, retry, dead_letter, input }: TargetDocument) -> Self {
-        let (plugin, queue) = (to.plugin().cloned(), to.queue().cloned());
-        Self { plugin, queue, channel, retry, dead_letter, input }
+        let (plugin, queue, webhook) = (to.plugin().cloned(), to.queue().cloned(), to.webhook().cloned());
+        Self { plugin, queue, webhook, channel, retry, dead_letter, input }
     }
 }
 
@@ -286,11 +291,12 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, queue, channel, retry, dead_letter, input } = form;
-        let to = match (plugin, queue) {
-            (Some(plugin), None) => Target::Plugin(plugin),
-            (None, Some(queue)) => Target::Queue(queue),
-            _ => return Err("a target is one of `plugin` and `queue`"),
+        let TargetForm { plugin, queue, webhook, channel, retry, dead_letter, input } = form;
+        let to = match (plugin, queue, webhook) {
+            (Some(plugin), None, None) => Target::Plugin(plugin),
+            (None, Some(queue), None) => Target::Queue(queue),
+            (None, None, Some(webhook)) => Target::Webhook(webhook),
+            _ => return Err("a target is one of `plugin`, `queue` and `webhook`"),
         };
         Ok(Self { to, channel, retry, dead_letter, input })
     }

@@ -36,6 +36,7 @@ pub mod sizes;
 mod tables;
 mod usage;
 mod values;
+mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
@@ -68,3 +69,4 @@ pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, Tena
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};
 pub use usage::{ForgetRequest, Usage, UsageRow, Used, hour_of};
+pub use webhook::{WebhookDisabled, WebhookDocument, WebhookObject, WebhookSecret};

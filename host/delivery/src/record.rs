@@ -130,6 +130,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether the target was tried: one that is no plugin has no release, but took time.
+    #[must_use]
+    pub fn was_made(&self) -> bool {
+        self.release.is_some() || self.duration_us > 0
+    }
+
     /// What it is charged with; nothing where no guest ran.
     #[must_use]
     pub fn used(&self) -> Option<&Used> {

@@ -324,7 +324,7 @@ pub(crate) fn apply<T: Tables>(
     }
     change_stats(tenant, tables, |stats| {
         let dead = u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
-        stats.attempts += u64::from(attempt.release.is_some());
+        stats.attempts += u64::from(attempt.was_made());
         stats.retries += retried;
         stats.dead_letters += dead + refused;
         stats.published += published.len() as u64;

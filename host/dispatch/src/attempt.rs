@@ -20,6 +20,7 @@ use crate::{
     archive::Archive,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
+    health::{Health, News},
     lane::LaneKey,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
@@ -30,6 +31,7 @@ use crate::{
     quarantine::{Quarantine, Whose, refused},
     rules::RuleSet,
     schedule::{Slot, Waiting},
+    sending,
     settling::{Settlement, settle},
     shared::Shared,
     surroundings::{Surroundings, blocking},
@@ -59,6 +61,9 @@ pub(crate) struct Attempts {
     /// What the host itself has to tell.
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
     pub(crate) trials: Trials,
+    pub(crate) health: Health,
+    /// What has to be done about webhooks.
+    pub(crate) news: mpsc::UnboundedSender<News>,
     pub(crate) shelf: Shelf,
 }
 
@@ -78,7 +83,7 @@ impl Attempts {
 }
 
 /// Why an attempt did not come to a settlement.
-enum Stuck {
+pub(crate) enum Stuck {
     /// It is to be settled as failed, for this reason and without effects.
     Failed(Failure),
     /// It was not tried, and waits on: its release is quarantined.
@@ -113,7 +118,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
 }
 
 /// What guests have used and said so far in an attempt, for a settlement that tells of no run.
-type SoFar = Option<Arc<Details>>;
+pub(crate) type SoFar = Option<Arc<Details>>;
 
 async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent: &mut SoFar) -> Result<(), Stuck> {
     let received = match &waiting.event {
@@ -128,6 +133,11 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
     let rules = Arc::clone(&attempts.rules.borrow());
     let TargetRef { rule, to } = &waiting.row.target;
     let target = rules.resolve(&waiting.row.tenant, &waiting.row.target);
+    if let (Some(_), Some(name)) = (target, to.webhook())
+        && let Some(webhook) = rules.webhook(&waiting.row.tenant, name)
+    {
+        return sending::send(attempts, waiting, slot, (&rules, name, webhook), received, spent).await;
+    }
     let plugin = to.plugin().and_then(|name| Some((name, rules.plugin(&waiting.row.tenant, name)?)));
     let (Some(target), Some((name, plugin))) = (target, plugin) else {
         let reason = format!("rule `{rule}` or its target `{to}` is no longer there");
@@ -269,7 +279,7 @@ fn waits_at(attempts: &Attempts, waiting: &Waiting) -> Result<Option<Position>, 
 }
 
 /// What a refused settle means for its attempt.
-fn stuck(error: AskError) -> Stuck {
+pub(crate) fn stuck(error: AskError) -> Stuck {
     match &error {
         AskError::TooLarge { .. } | AskError::Refused(Refused::TooManyTargets { .. }) => {
             Stuck::Failed(Failure::new(Code::LimitPublish, format!("what it published is too much: {error}")))

@@ -7,7 +7,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument, TargetDocument};
-use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName};
+use wharf_event::{
+    BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName, WebhookName,
+};
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
@@ -21,6 +23,7 @@ use crate::{
     schemas::{self, SchemaError},
     tenants::{BusError, TenantError},
     transform::{Step, Transforms},
+    webhooks::{WebhookError, WebhookInForce},
 };
 
 /// What can be called, by its digest.
@@ -72,6 +75,16 @@ pub enum RulesError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// A webhook that is a control object.
+    #[error("tenant {tenant}, webhook {webhook}: {source}")]
+    Webhook {
+        /// Whose webhook.
+        tenant: TenantName,
+        /// Which webhook.
+        webhook: String,
+        /// What is wrong with it.
+        source: WebhookError,
+    },
     /// A bus that is a control object.
     #[error("tenant {tenant}, bus {bus}: {source}")]
     Bus {
@@ -116,6 +129,9 @@ pub enum RuleError {
     /// A target names a queue that there is not.
     #[error("there is no queue `{0}`")]
     Queue(QueueName),
+    /// A target names a webhook that there is not.
+    #[error("there is no webhook `{0}`")]
+    Webhook(WebhookName),
     /// A target names a channel that its plugin does not have.
     #[error("the plugin `{0}` has no channel `{1}`")]
     Channel(PluginName, ChannelName),
@@ -150,6 +166,7 @@ impl RulesError {
             Self::Plugin { source, .. } => source.code(),
             Self::Schema { source, .. } => source.code(),
             Self::Bus { source, .. } => source.code(),
+            Self::Webhook { source, .. } => source.code(),
             Self::OfTenant { source, .. } => source.code(),
         }
     }
@@ -170,6 +187,7 @@ impl RuleError {
             | Self::Plugin(_)
             | Self::Channel(..)
             | Self::Queue(_)
+            | Self::Webhook(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
         }
@@ -200,6 +218,9 @@ impl RuleSet {
                 tenant.plugins.insert_mut(plugin.clone(), Arc::new(Plugin::of_file(from, handler)));
             }
             tenant.schemas = schemas::of_file(&from.schemas);
+            for (webhook, from) in &from.webhooks {
+                tenant.webhooks.insert_mut(webhook.clone(), Arc::new(WebhookInForce::of_file(from)));
+            }
             tenant.settings = Arc::new(from.settings.clone());
             for (rule, from) in &from.rules {
                 let put = tenant.put(rule, from, Origin::File);
@@ -280,6 +301,10 @@ impl RuleSet {
                 ObjectKind::Schema => of.change_schema(name, document).map_err(|source| {
                     let (tenant, schema) = named();
                     RulesError::Schema { tenant, schema, source }
+                })?,
+                ObjectKind::Webhook => of.change_webhook(name, document).map_err(|source| {
+                    let (tenant, webhook) = named();
+                    RulesError::Webhook { tenant, webhook, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
                 ObjectKind::Release | ObjectKind::Keys | ObjectKind::Tenant => {}
@@ -368,6 +393,7 @@ impl Tenant {
         match target {
             Target::Plugin(plugin) => self.plugins.contains_key(plugin),
             Target::Queue(_) => false,
+            Target::Webhook(webhook) => self.webhooks.contains_key(webhook),
         }
     }
 
@@ -382,6 +408,8 @@ impl Tenant {
                 }
             }
             Target::Queue(name) => Err(RuleError::Queue(name.clone())),
+            Target::Webhook(name) if self.webhooks.contains_key(name) => Ok(()),
+            Target::Webhook(name) => Err(RuleError::Webhook(name.clone())),
         }
     }
 

@@ -91,6 +91,7 @@ impl Dispatcher {
         for tenant in rules.tenants() {
             for (kind, rows) in [
                 (ObjectKind::Bus, OBJECTS_PAGE),
+                (ObjectKind::Webhook, OBJECTS_PAGE),
                 (ObjectKind::Plugin, OBJECTS_PAGE),
                 (ObjectKind::Rule, OBJECTS_PAGE),
                 (ObjectKind::Schema, SCHEMAS_PAGE),

@@ -22,6 +22,7 @@ use crate::{
     clock::Step,
     committer::Committer,
     figures::{self, Figures, StateFigures},
+    health::{Health, News},
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
     meters::{Meters, Totals},
@@ -36,6 +37,7 @@ use crate::{
     surroundings::{Home, Surroundings},
     trials::Trials,
     turns::Turns,
+    warden::Warden,
     watched as watch,
     writer::Writer,
 };
@@ -99,6 +101,7 @@ struct Waiting {
     scheduler: Scheduler,
     cleaner: Cleaner,
     notices: mpsc::UnboundedReceiver<Notice>,
+    news: mpsc::UnboundedReceiver<News>,
 }
 
 impl Dispatcher {
@@ -117,6 +120,7 @@ impl Dispatcher {
         let (sender, messages) = mpsc::unbounded_channel::<Message>();
         let (arisen, arising) = mpsc::unbounded_channel();
         let (noticed, notices) = mpsc::unbounded_channel();
+        let (newly, news) = mpsc::unbounded_channel();
         let attempts = Arc::new(Attempts {
             partition: Partition::new(sender.clone(), Arc::clone(&surroundings.clock)),
             shared: committer.shared(),
@@ -128,6 +132,8 @@ impl Dispatcher {
             surroundings: surroundings.clone(),
             meters: Arc::new(Meters::default()),
             trials: Trials::default(),
+            health: Health::default(),
+            news: newly,
             shelf: Shelf::default(),
             quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
             places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
@@ -152,7 +158,7 @@ impl Dispatcher {
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
         let tasks =
-            Tasks { writer: Some(end), scheduler: None, waiting: Some(Waiting { scheduler, cleaner, notices }) };
+            Tasks { writer: Some(end), scheduler: None, waiting: Some(Waiting { scheduler, cleaner, notices, news }) };
         Ok(Self {
             attempts,
             stopping,
@@ -171,13 +177,15 @@ impl Dispatcher {
     /// Starts the attempts of everything that waits, and of what comes.
     pub fn begin(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Waiting { scheduler, cleaner, notices }) = tasks.waiting.take() {
+        if let Some(Waiting { scheduler, cleaner, notices, news }) = tasks.waiting.take() {
             // It ends by itself when the host stops.
             drop(tokio::spawn(cleaner.run()));
             let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(judge.run()));
             let herald = Herald { dispatcher: self.clone(), notices, stopping: self.stopping.subscribe() };
             drop(tokio::spawn(herald.run()));
+            let warden = Warden { dispatcher: self.clone(), news, stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(warden.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {

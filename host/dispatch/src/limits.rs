@@ -65,6 +65,24 @@ pub const BUSES_PER_TENANT_MAX: usize = 100;
 /// Schemas of a tenant beyond which none is made while the host runs.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
 
+/// Webhooks of a tenant beyond which none is made while the host runs.
+pub const WEBHOOKS_PER_TENANT_MAX: usize = 1_000;
+
+/// MiB that an attempt of a webhook takes of what its tenant's attempts may use together: the event, the request and the answer.
+pub const WEBHOOK_MEMORY_MIB: u32 = 4;
+
+/// How much of an answer's body is kept with the attempt, in bytes.
+pub const WEBHOOK_BODY_BYTES_KEPT: usize = 2_048;
+
+/// Fields of an answer that are kept with the attempt.
+pub const WEBHOOK_ANSWER_FIELDS: [&str; 4] = ["content-type", "retry-after", "location", "server"];
+
+/// Since when a webhook does nothing but fail is written when this part of the time has passed behind which it is disabled.
+pub const WEBHOOK_FAILING_PARTS: u64 = 10;
+
+/// The largest event that an alert about a webhook shows whole, in bytes.
+pub const WEBHOOK_SAMPLE_BYTES_MAX: usize = 16 << 10;
+
 /// How often an attempt runs again because of conflicts. After that it counts as failed.
 pub const CONFLICT_RUNS_MAX: u32 = 30;
 

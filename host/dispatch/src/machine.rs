@@ -15,6 +15,7 @@ use wharf_state::StateFile;
 
 use crate::{
     clock::Clock,
+    outgoing::NoOutside,
     surroundings::{Home, Job, Random, Room, Surroundings, Threads},
 };
 
@@ -28,10 +29,11 @@ const BALLAST_FILE: &str = "ballast";
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 impl Surroundings {
-    /// Those of this machine. Jobs that block go to the threads that `io` keeps for them.
+    /// Those of this machine. Jobs that block go to the threads that `io` keeps for them. Nothing leaves the host.
     #[must_use]
     pub fn of_this_machine(io: Handle) -> Self {
         Self {
+            outgoing: Arc::new(NoOutside),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
             threads: Arc::new(SystemThreads { io }),

@@ -6,12 +6,12 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use wharf_delivery::Refused;
-use wharf_event::{Digest, Event, EventBuilder, EventError, PluginName, TenantName};
+use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, TenantName, WebhookName};
 
 use crate::{
     clock::rfc3339,
     dispatcher::{AcceptError, Dispatcher},
-    limits::NOTICE_PAUSE,
+    limits::{NOTICE_PAUSE, WEBHOOK_SAMPLE_BYTES_MAX},
     partition::{AskError, chain},
     watched as watch,
 };
@@ -27,6 +27,18 @@ pub(crate) enum Notice {
         /// Attempts in which the host failed, close together.
         faults: usize,
     },
+    /// A webhook is off, since nothing but failures came, or since its receiver wants nothing more.
+    WebhookDisabled {
+        tenant: TenantName,
+        webhook: WebhookName,
+        /// Since when it failed, in milliseconds since 1970.
+        since_ms: u64,
+        /// What the last attempt ended with.
+        code: Code,
+        reason: String,
+        /// The last event that was not taken.
+        sample: Box<Event>,
+    },
     /// A release on trial gets no more traffic.
     RolledBack {
         tenant: TenantName,
@@ -41,13 +53,25 @@ pub(crate) enum Notice {
 impl Notice {
     fn tenant(&self) -> &TenantName {
         match self {
-            Self::Quarantined { tenant, .. } | Self::RolledBack { tenant, .. } => tenant,
+            Self::Quarantined { tenant, .. }
+            | Self::RolledBack { tenant, .. }
+            | Self::WebhookDisabled { tenant, .. } => tenant,
         }
     }
 
     /// The event that tells it, which came about at a time in milliseconds since 1970.
     fn event(&self, deliveries: &str, at_ms: u64) -> Result<Event, EventError> {
         let (kind, plugin, release, data) = match self {
+            Self::WebhookDisabled { webhook, since_ms, code, reason, sample, .. } => {
+                return of_webhook(
+                    webhook,
+                    at_ms,
+                    &json!({
+                        "webhook": webhook, "failing_since": rfc3339(*since_ms), "code": code, "reason": reason,
+                        "deliveries": "wait", "sample": shown(sample),
+                    }),
+                );
+            }
             Self::Quarantined { plugin, release, faults, .. } => {
                 let reason = format!("the host failed in {faults} attempts of the release within an hour");
                 let data = json!({ "faults": faults, "reason": reason, "deliveries": deliveries });
@@ -74,6 +98,25 @@ impl Notice {
         .data(data.to_string())
         .build()
     }
+}
+
+/// An event about a webhook that was disabled.
+fn of_webhook(webhook: &WebhookName, at_ms: u64, data: &Value) -> Result<Event, EventError> {
+    EventBuilder::new(
+        format!("disabled-{webhook}-{at_ms}"),
+        format!("/wharf/webhooks/{webhook}"),
+        "dev.wharf.webhook.disabled".to_owned(),
+    )
+    .subject(webhook.as_str())
+    .time(rfc3339(at_ms))
+    .datacontenttype("application/json")
+    .data(data.to_string())
+    .build()
+}
+
+/// An event within another one: without its payload where that is large.
+fn shown(event: &Event) -> Value {
+    if event.size() > WEBHOOK_SAMPLE_BYTES_MAX { event.attributes_to_value().into() } else { event.to_value() }
 }
 
 /// What the host's events about a plugin come from.
@@ -107,7 +150,7 @@ impl Herald {
         let tenant = notice.tenant();
         let deliveries = match notice {
             Notice::Quarantined { plugin, .. } => self.dispatcher.rules().on_quarantine(tenant, plugin).as_str(),
-            Notice::RolledBack { .. } => "",
+            Notice::RolledBack { .. } | Notice::WebhookDisabled { .. } => "",
         };
         let event = match notice.event(deliveries, self.dispatcher.now_ms()) {
             Ok(event) => event,

@@ -13,17 +13,19 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
-use wharf_event::{BusName, Digest, Event, PluginName, RuleName, Target, TenantName};
+use wharf_event::{BusName, Digest, Event, PluginName, RuleName, Target, TenantName, WebhookName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
     gone::Gone,
     inputs::Inputs,
+    limits::WEBHOOK_MEMORY_MIB,
     places::Share,
     plugins::{Plugin, Shelf},
     schemas::SchemaSet,
     transform::Step,
+    webhooks::WebhookInForce,
 };
 
 /// The bus that every tenant of a configuration has.
@@ -111,6 +113,7 @@ pub(crate) struct Tenant {
     pub(crate) transforms: RedBlackTreeMapSync<PluginName, Arc<Step>>,
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
+    pub(crate) webhooks: RedBlackTreeMapSync<WebhookName, Arc<WebhookInForce>>,
     pub(crate) settings: Arc<TenantSettings>,
     pub(crate) gone: Gone,
 }
@@ -127,6 +130,7 @@ impl Default for Tenant {
             transforms: RedBlackTreeMapSync::default(),
             rules: RedBlackTreeMapSync::default(),
             schemas: Arc::default(),
+            webhooks: RedBlackTreeMapSync::default(),
             settings: Arc::default(),
             gone: Gone::default(),
         }
@@ -388,7 +392,12 @@ impl RuleSet {
     pub(crate) fn shares(&self, tenant: &TenantName, target: &Target) -> (Share, Share) {
         let of = self.tenants.get(tenant);
         let LimitsDocument { weight, concurrency, memory_mib, .. } = self.limits_of(tenant, target);
-        let of_target = Share { weight, concurrency, memory_mib };
+        let of_target = match target.webhook().and_then(|name| self.webhook(tenant, name)) {
+            Some(webhook) => {
+                Share { concurrency: webhook.settings.concurrency, weight, memory_mib: WEBHOOK_MEMORY_MIB }
+            }
+            None => Share { weight, concurrency, memory_mib },
+        };
         let of_tenant = |of: &TenantSettings| Share {
             weight: of.weight(),
             concurrency: of.concurrency(),

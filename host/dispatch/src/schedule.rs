@@ -5,7 +5,7 @@
 //! timers, and pages the others from the state when their turn comes near.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +27,7 @@ use crate::{
     },
     partition::{Arisen, chain},
     rules::RuleSet,
+    sending,
     timers::{Taken, Timers},
     watched as watch,
 };
@@ -71,6 +72,8 @@ pub(crate) struct Scheduler {
     lifted: watch::Receiver<u64>,
     lanes: BTreeMap<LaneKey, Lane>,
     timers: Timers,
+    /// Lanes of webhooks that are off, and when the first that waits in one of them is too old, in milliseconds since 1970.
+    off: (BTreeSet<LaneKey>, Option<u64>),
     /// Deliveries in the memory of all lanes.
     ready: usize,
     held_bytes: usize,
@@ -95,6 +98,7 @@ impl Scheduler {
             stopping,
             lanes: BTreeMap::new(),
             timers: Timers::unread(),
+            off: (BTreeSet::new(), None),
             ready: 0,
             held_bytes: 0,
         }
@@ -244,6 +248,13 @@ impl Scheduler {
             self.attempts.places().holds(&key, Code::ReleaseQuarantined);
             return Ok(());
         }
+        if self.attempts.is_off(rules, &key) {
+            self.fill(&key)?;
+            if !self.has_too_old(&key, rules) {
+                self.attempts.places().holds(&key, Code::WebhookDisabled);
+                return Ok(());
+            }
+        }
         let (of_tenant, of_target) = rules.shares(&key.0, &key.1);
         if !self.attempts.places().admits(&key, of_tenant, of_target) {
             return Ok(());
@@ -286,6 +297,25 @@ impl Scheduler {
         let slot = Arc::new(Slot { done, lane: key, memory_mib, timer, freed: AtomicBool::new(false) });
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
         Ok(())
+    }
+
+    /// Whether the next delivery of a webhook that is off is too old to wait on. If not, it is looked at again when it is.
+    fn has_too_old(&mut self, key: &LaneKey, rules: &RuleSet) -> bool {
+        let Some(next) = self.lanes.get(key).and_then(|lane| lane.ready.front()) else { return false };
+        let now_ms = self.attempts.clock.now_ms();
+        let Some(old_ms) = sending::old_at(rules, next).filter(|old_ms| *old_ms >= now_ms) else { return true };
+        let (lanes, first_ms) = &mut self.off;
+        lanes.insert(key.clone());
+        *first_ms = Some(first_ms.map_or(old_ms, |first_ms| first_ms.min(old_ms)));
+        false
+    }
+
+    /// Lets those have a turn in whose lanes something is too old by now.
+    fn age(&mut self, now_ms: u64) {
+        if self.off.1.is_some_and(|first_ms| first_ms < now_ms) {
+            let (lanes, _) = std::mem::take(&mut self.off);
+            lanes.iter().for_each(|key| self.attempts.places().wants(key));
+        }
     }
 
     /// Pages a lane's next deliveries from the state where few are left in memory.
@@ -355,7 +385,9 @@ impl Scheduler {
         if self.timers.is_spent() {
             return Duration::ZERO;
         }
-        let Some(due_ms) = self.timers.next_ms() else { return PAUSE_MAX };
+        let old_ms = self.off.1.map(|old_ms| old_ms.saturating_add(1));
+        let next_ms = [self.timers.next_ms(), old_ms].into_iter().flatten().min();
+        let Some(due_ms) = next_ms else { return PAUSE_MAX };
         let ms = due_ms.saturating_sub(self.attempts.clock.now_ms());
         Duration::from_millis(ms).min(PAUSE_MAX)
     }
@@ -364,6 +396,7 @@ impl Scheduler {
     /// retries of one plugin stands before nobody else's.
     fn wake(&mut self) -> Result<(), TableError> {
         let now_ms = self.attempts.clock.now_ms();
+        self.age(now_ms);
         for _ in 0..TIMERS_PAGE {
             if self.timers.is_spent() {
                 self.timers.page(&self.attempts.shared.read().state)?;

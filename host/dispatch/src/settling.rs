@@ -48,6 +48,21 @@ impl Settlement {
         Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads, trial: None }
     }
 
+    /// The settlement of an attempt that no release made: it has no effects.
+    pub(crate) fn sent(
+        attempts: &Attempts,
+        waiting: &Waiting,
+        verdict: &Verdict,
+        (duration, details): (Duration, Arc<Details>),
+    ) -> Self {
+        // That it took time tells it from one that was not made.
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1);
+        let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us, details: Some(details) };
+        let failed = if let Verdict::Failed(failure) = verdict { Some(failure.clone()) } else { None };
+        let outcome = decided(attempts, waiting, verdict);
+        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
+    }
+
     /// The same of an attempt that was made while a release was on trial.
     pub(crate) fn on_trial(self, trial: Option<u64>) -> Self {
         Self { trial, ..self }

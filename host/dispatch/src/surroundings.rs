@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use wharf_log::{AnyDisk, SegmentSizes};
 use wharf_state::StateFile;
 
-use crate::{clock::Clock, limits::BALLAST_BYTES};
+use crate::{clock::Clock, limits::BALLAST_BYTES, outgoing::Outgoing};
 
 /// A job that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -107,6 +107,8 @@ pub struct Surroundings {
     pub random: Arc<dyn Random>,
     /// Threads.
     pub threads: Arc<dyn Threads>,
+    /// What is outside of the host.
+    pub outgoing: Arc<dyn Outgoing>,
 }
 
 /// Runs `read` on a thread that may block, and gives what it returned; absent when the thread did not come to its end.

@@ -102,11 +102,6 @@ impl Egress {
         }
     }
 
-    /// Closes connections that waited for too long.
-    pub fn sweep(&self) {
-        self.pool.sweep();
-    }
-
     async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
         let Outgoing { owner, place, method, headers, body, granted, keep_bytes, .. } = outgoing;
         let key = Key::new(&owner, &place);

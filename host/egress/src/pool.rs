@@ -38,6 +38,8 @@ impl Key {
 struct Idle {
     by_key: HashMap<Key, VecDeque<(Connection, Instant)>>,
     count: usize,
+    /// When those were closed last that waited for too long.
+    swept: Option<Instant>,
 }
 
 /// Connections that wait for their next request.
@@ -48,7 +50,7 @@ impl Pool {
     /// One that was used last, so that the others come to their end. One of HTTP/2 stays there for others too.
     pub(crate) fn take(&self, key: &Key, granted: &Granted) -> Option<Connection> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Idle { by_key, count } = &mut *idle;
+        let Idle { by_key, count, .. } = &mut *idle;
         let waiting = by_key.get_mut(key)?;
         let mut found = None;
         while let Some((connection, since)) = waiting.pop_back() {
@@ -73,7 +75,7 @@ impl Pool {
     /// Lets a connection wait for its next request, if there is room for it.
     pub(crate) fn put(&self, key: Key, connection: Connection) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.count >= IDLE_MAX {
+        if idle.count >= IDLE_MAX || idle.swept.is_none_or(|at| at.elapsed() > IDLE_WAIT) {
             idle.sweep();
         }
         if !connection.is_open() || idle.count >= IDLE_MAX {
@@ -88,15 +90,12 @@ impl Pool {
         waiting.push_back((connection, Instant::now()));
         idle.count += 1;
     }
-
-    /// Closes those that waited for too long.
-    pub(crate) fn sweep(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).sweep();
-    }
 }
 
 impl Idle {
+    /// Closes those that waited for too long.
     fn sweep(&mut self) {
+        self.swept = Some(Instant::now());
         self.by_key.retain(|_, waiting| {
             waiting.retain(|(connection, since)| connection.is_open() && since.elapsed() <= IDLE_WAIT);
             !waiting.is_empty()

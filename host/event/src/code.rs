@@ -96,6 +96,11 @@ codes! {
     GrantCeiling "grant-ceiling" 403 "The grant lies beyond what the operator lets the tenant grant";
     ChannelUnknown "channel-unknown" 404 "The plugin has no such channel";
     ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
+    WebhookUnknown "webhook-unknown" 404 "The tenant has no such webhook";
+    WebhookInvalid "webhook-invalid" 422 "The webhook cannot be put to use";
+    WebhookOfFile "webhook-of-file" 409 "The webhook stands in the configuration file";
+    WebhookInUse "webhook-in-use" 409 "A rule sends to the webhook";
+    WebhooksTooMany "webhooks-too-many" 409 "The tenant has as many webhooks as it can hold";
     VersionConflict "version-conflict" 412 "What was to be changed is not what it was taken to be";
     TargetsTooMany "targets-too-many" 413 "The event matches more targets than one event may have";
     QuotaBacklog "quota-backlog" 429 "As many deliveries wait as may";
@@ -171,6 +176,11 @@ codes! {
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
     TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
     TargetInput "target-input" 500 "The target's input cannot be made of the event";
+    WebhookGone "webhook-gone" 500 "The webhook's receiver wants nothing more";
+    WebhookTimeout "webhook-timeout" 500 "The webhook's receiver did not answer in time";
+    WebhookUnreachable "webhook-unreachable" 500 "The webhook's receiver cannot be reached, or broke off";
+    WebhookDisabled "webhook-disabled" 500 "The webhook is disabled, and its deliveries wait";
+    AddressDenied "address-denied" 500 "The address is not public, and the operator did not grant it";
     WebhookStatus "webhook-status" 500 "The webhook's receiver answered that it did not take the event";
     WebhookRedirect "webhook-redirect" 500 "The webhook's receiver sent somewhere else, which is not followed";
     TargetGone "target-gone" 500 "The delivery's target is gone";

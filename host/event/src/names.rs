@@ -147,10 +147,16 @@ name_type! {
     SigningKeyName = "signing key";
 }
 
-/// A plugin's own dead-letter queue and its own bucket have its name: all names have one grammar.
+/// The dead-letter queue of a plugin or a webhook and a plugin's own bucket have its name: all names have one grammar.
 impl From<&PluginName> for QueueName {
     fn from(plugin: &PluginName) -> Self {
         Self(plugin.0.clone())
+    }
+}
+
+impl From<&WebhookName> for QueueName {
+    fn from(webhook: &WebhookName) -> Self {
+        Self(webhook.0.clone())
     }
 }
 

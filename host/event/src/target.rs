@@ -5,9 +5,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NameError, PluginName, QueueName};
+use crate::{NameError, PluginName, QueueName, WebhookName};
 
-/// A target: `triage` (a plugin), `queue/orders`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "queue/orders"}`.
+/// A target: `triage` (a plugin), `queue/orders`, `webhook/crm`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "queue/orders"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub enum Target {
@@ -15,6 +15,8 @@ pub enum Target {
     Plugin(PluginName),
     /// They wait in a queue until somebody receives them.
     Queue(QueueName),
+    /// They are sent to an address outside.
+    Webhook(WebhookName),
 }
 
 /// A target as JSON has it. The plugin is for those who know plugins only; hosts of before told nothing else.
@@ -46,6 +48,9 @@ impl TryFrom<Form> for Target {
 /// What stands before the name of a queue.
 const QUEUE: &str = "queue/";
 
+/// What stands before the name of a webhook.
+const WEBHOOK: &str = "webhook/";
+
 impl Target {
     /// The target as text.
     #[must_use]
@@ -53,6 +58,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
             Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
+            Self::Webhook(webhook) => Cow::Owned(format!("{WEBHOOK}{webhook}")),
         }
     }
 
@@ -62,6 +68,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => plugin.as_str().len(),
             Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
+            Self::Webhook(webhook) => WEBHOOK.len() + webhook.as_str().len(),
         }
     }
 
@@ -71,6 +78,7 @@ impl Target {
         match self {
             Self::Plugin(_) => "plugin",
             Self::Queue(_) => "queue",
+            Self::Webhook(_) => "webhook",
         }
     }
 
@@ -80,6 +88,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => plugin.as_str(),
             Self::Queue(queue) => queue.as_str(),
+            Self::Webhook(webhook) => webhook.as_str(),
         }
     }
 
@@ -88,7 +97,7 @@ impl Target {
     pub fn plugin(&self) -> Option<&PluginName> {
         match self {
             Self::Plugin(plugin) => Some(plugin),
-            Self::Queue(_) => None,
+            _ => None,
         }
     }
 
@@ -97,7 +106,16 @@ impl Target {
     pub fn queue(&self) -> Option<&QueueName> {
         match self {
             Self::Queue(queue) => Some(queue),
-            Self::Plugin(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The webhook that it is, if it is one.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&WebhookName> {
+        match self {
+            Self::Webhook(webhook) => Some(webhook),
+            _ => None,
         }
     }
 }
@@ -105,6 +123,12 @@ impl Target {
 impl From<PluginName> for Target {
     fn from(plugin: PluginName) -> Self {
         Self::Plugin(plugin)
+    }
+}
+
+impl From<WebhookName> for Target {
+    fn from(webhook: WebhookName) -> Self {
+        Self::Webhook(webhook)
     }
 }
 
@@ -120,6 +144,7 @@ impl From<&Target> for QueueName {
         match target {
             Target::Plugin(plugin) => plugin.into(),
             Target::Queue(queue) => queue.clone(),
+            Target::Webhook(webhook) => webhook.into(),
         }
     }
 }
@@ -134,8 +159,11 @@ impl FromStr for Target {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        match text.strip_prefix(QUEUE) {
-            Some(queue) => queue.parse().map(Self::Queue),
+        if let Some(queue) = text.strip_prefix(QUEUE) {
+            return queue.parse().map(Self::Queue);
+        }
+        match text.strip_prefix(WEBHOOK) {
+            Some(webhook) => webhook.parse().map(Self::Webhook),
             None => text.parse().map(Self::Plugin),
         }
     }
@@ -147,9 +175,11 @@ mod tests {
 
     #[test]
     fn a_target_survives_its_text_and_its_json() {
-        for (text, json) in
-            [("triage", r#"{"target":"triage","plugin":"triage"}"#), ("queue/orders", r#"{"target":"queue/orders"}"#)]
-        {
+        for (text, json) in [
+            ("triage", r#"{"target":"triage","plugin":"triage"}"#),
+            ("queue/orders", r#"{"target":"queue/orders"}"#),
+            ("webhook/crm", r#"{"target":"webhook/crm"}"#),
+        ] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.to_string().as_str(), target.text_len()), (text, text.len()));
             assert_eq!(serde_json::to_string(&target).unwrap(), json);

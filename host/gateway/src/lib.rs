@@ -40,6 +40,7 @@ mod traffic;
 mod unparsed;
 mod usage;
 pub mod view;
+mod webhooks;
 
 pub use bodies::Bodies;
 pub use guard::HostList;
@@ -48,7 +49,7 @@ pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
     KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
     RuleRef, Rules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy,
-    UsageQuery,
+    UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

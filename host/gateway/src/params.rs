@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
     BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
+    WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -83,6 +84,10 @@ impl Params {
 
     pub(crate) fn schema(&self, unknown: Code) -> Result<SchemaName, Problem> {
         self.name("schema", unknown)
+    }
+
+    pub(crate) fn webhook(&self, unknown: Code) -> Result<WebhookName, Problem> {
+        self.name("webhook", unknown)
     }
 
     pub(crate) fn signing_key(&self, unknown: Code) -> Result<SigningKeyName, Problem> {

@@ -13,6 +13,7 @@ mod rules;
 mod schemas;
 mod tenants;
 mod usage;
+mod webhooks;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -35,6 +36,7 @@ pub use rules::{
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use usage::{UsageItem, UsageView};
+pub use webhooks::{DisabledView, SecretView, WebhookRotation, WebhookView};
 
 /// An event that is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use wharf_runtime::{Prepared, Runtime};
 
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
-    config::{self, Config, HostConfig, PluginConfig, Problem, Problems},
+    config::{self, Config, EgressConfig, HostConfig, PluginConfig, Problem, Problems},
     progress::Progress,
     tenant_tables,
 };
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// What holds for the whole host.
     pub host: HostConfig,
+    /// What leaves the host.
+    pub egress: EgressConfig,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
     /// The files that it was made from: the configuration, then the components in the order of their paths.
@@ -99,7 +101,7 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
     files.extend(loading.schema_files);
-    Ok(Loaded { rules, host: config.host, components: loading.components, files })
+    Ok(Loaded { rules, host: config.host, egress: config.egress, components: loading.components, files })
 }
 
 /// Every component file once, whoever names it.
@@ -148,7 +150,8 @@ impl<'a> Loading<'a> {
             let (schemas, files) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
             self.schema_files.extend(files);
             let settings = tenant.settings.clone();
-            let of = TenantDocument { buses, plugins, rules, retention, schemas, settings };
+            let webhooks = tenant.webhooks.clone();
+            let of = TenantDocument { buses, plugins, rules, retention, schemas, webhooks, settings };
             document.tenants.insert(name.clone(), of);
         }
         document

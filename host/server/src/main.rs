@@ -19,6 +19,7 @@ mod heap;
 mod load;
 mod logging;
 mod nearest;
+mod outside;
 mod prices;
 mod progress;
 mod project;

@@ -12,7 +12,7 @@ use wharf_gateway::Bodies;
 use wharf_runtime::{ArtifactCache, Runtime};
 
 use crate::{
-    adapter::HostAdapter,
+    adapter::{self, HostAdapter},
     cli::HostArgs,
     compiler::Compiler,
     entrance::Entrance,
@@ -21,6 +21,7 @@ use crate::{
     folder::DataFolder,
     heap,
     load::{self, Loaded},
+    outside::Outside,
     prices::PriceList,
     progress::Progress,
     registry::{Components, Registry},
@@ -69,6 +70,7 @@ pub struct Host {
     pub recovered: Recovered,
     /// The files of the configuration.
     pub files: Vec<PathBuf>,
+    outside: Arc<Outside>,
     entrance: Entrance,
     adapter: HostAdapter,
     settings: Settings,
@@ -129,12 +131,7 @@ impl Host {
     /// # Errors
     /// When anything that it needs is not to be had; nothing serves then.
     pub async fn build(settings: Settings, guests: runtime::Handle) -> Result<Self> {
-        if !settings.listen.ip().is_loopback() {
-            let message =
-                format!("{} is not a loopback address, and this host knows no identities yet", settings.listen);
-            let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
-            bail!(Failure::new(Code::BindNotLoopback, message, help));
-        }
+        must_be_loopback(settings.listen)?;
         files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
         let compiler = Compiler::default();
@@ -143,7 +140,7 @@ impl Host {
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };
         let mut entrance = Entrance::bind(settings.listen).await?;
         entrance.waits_for("components are read and compiled");
-        let Loaded { rules, host, components, files } =
+        let Loaded { rules, host, egress, components, files } =
             load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
         let folder = match there {
             Some(folder) => folder,
@@ -161,7 +158,9 @@ impl Host {
             ..Options::default()
         };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
-        let surroundings = Surroundings::of_this_machine(runtime::Handle::current());
+        let outside = Outside::new(runtime::Handle::current(), egress);
+        let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
+        surroundings.outgoing = Arc::<Outside>::clone(&outside);
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
             .map_err(|error| Failure::of(error.code(), &error))?;
         if settings.follow_clock {
@@ -181,12 +180,25 @@ impl Host {
         configure(&dispatcher, rules).await?;
         heap::give_back();
         let recovered = dispatcher.recovered();
-        let adapter = HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry));
+        let adapter =
+            HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&outside));
         let adapter = adapter.priced_by(prices.clone());
         dispatcher.begin();
         compiler.look();
         entrance.open(adapter.clone());
-        Ok(Self { runtime, dispatcher, registry, prices, folder, recovered, files, entrance, adapter, settings })
+        Ok(Self {
+            runtime,
+            dispatcher,
+            registry,
+            prices,
+            folder,
+            recovered,
+            files,
+            outside,
+            entrance,
+            adapter,
+            settings,
+        })
     }
 
     /// Where it listens.
@@ -228,6 +240,7 @@ impl Host {
             dispatcher: self.dispatcher.clone(),
             registry: Arc::clone(&self.registry),
             prices: self.prices.clone(),
+            outside: Arc::clone(&self.outside),
             folder: Arc::clone(&self.folder),
             bodies: self.entrance.bodies.clone(),
             settings: self.settings.clone(),
@@ -241,6 +254,7 @@ pub struct Reloader {
     dispatcher: Dispatcher,
     registry: Arc<Registry>,
     prices: PriceList,
+    outside: Arc<Outside>,
     folder: Arc<DataFolder>,
     bodies: Bodies,
     settings: Settings,
@@ -263,6 +277,7 @@ impl Reloader {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
         let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
+        self.outside.set(loaded.egress);
         configure(&self.dispatcher, loaded.rules).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
@@ -285,15 +300,26 @@ fn open_folder(settings: &Settings, runtime: &Runtime) -> Result<Arc<DataFolder>
     Ok(Arc::new(folder))
 }
 
-/// Puts rules into force.
+fn must_be_loopback(listen: SocketAddr) -> Result<()> {
+    if !listen.ip().is_loopback() {
+        let message = format!("{listen} is not a loopback address, and this host knows no identities yet");
+        let help = "listen on 127.0.0.1, and put a proxy that authenticates in front of it";
+        bail!(Failure::new(Code::BindNotLoopback, message, help));
+    }
+    Ok(())
+}
+
+/// Puts rules into force, and gives secrets to the webhooks that have none.
 async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
-    dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
+    let configured: Result<()> = dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
         ConfigureError::Rules(source) => {
             let help = "keep what that rule needs in the file, or remove the rule first: `wharf rules rm`";
             Failure::new(source.code(), error.to_string(), help).into()
         }
         ConfigureError::Ask(_) => error.into(),
-    })
+    });
+    configured?;
+    Ok(adapter::furnish(dispatcher).await?)
 }
 
 /// Compiling takes all cores and up to seconds, so it has a thread of its own.

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wharf_dispatch::{Clock, Job, Random, Surroundings, Threads};
+use wharf_dispatch::{Clock, Job, NoOutside, Random, Surroundings, Threads};
 
 use crate::{plan::WallStep, rng::Rng};
 
@@ -84,6 +84,7 @@ impl Threads for Tasks {
 #[must_use]
 pub fn surroundings(clock: Arc<LifeClock>, seed: u64, delay_ms_max: u64) -> Surroundings {
     Surroundings {
+        outgoing: Arc::new(NoOutside),
         clock,
         random: Arc::new(SeededRandom(Mutex::new(Rng::of(&[seed, 1])))),
         threads: Arc::new(Tasks { delays: Mutex::new(Rng::of(&[seed, 2])), delay_ms_max }),

@@ -24,6 +24,7 @@ mod starts;
 mod streams;
 mod swap;
 mod tenants;
+mod webhook;
 
 use std::fs;
 use std::io::Write as _;
@@ -61,6 +62,8 @@ pub enum Bench {
     Compiling(compiling::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
+    /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
+    Webhook(webhook::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
     Pattern(pattern::Args),
 }
@@ -83,6 +86,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Swap(args) => swap::run(args),
         Bench::Compiling(args) => compiling::run(args),
         Bench::Tenants(args) => tenants::run(args),
+        Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Neighbour(args) => neighbour::run(args),

@@ -196,6 +196,27 @@ impl Api {
         Ok(lines.map(|line| Ok(serde_json::from_str(&line.context("reading the feed")?)?)))
     }
 
+    /// What is at a path of the tenant, whatever it is.
+    pub fn read(&self, path: &str) -> Result<serde_json::Value> {
+        self.get(path)
+    }
+
+    /// Posts a JSON document to a path of the tenant, and gives the answer.
+    pub fn act(&self, path: &str, body: &serde_json::Value) -> Result<serde_json::Value> {
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        let mut response = request.send(body.to_string())?;
+        let text = response.body_mut().read_to_string()?;
+        if !response.status().is_success() {
+            bail!("{path}: {}: {text}", response.status());
+        }
+        serde_json::from_str(&text).with_context(|| format!("POST {path}: not JSON"))
+    }
+
+    /// Deliveries that are owed.
+    pub fn pending(&self) -> Result<u64> {
+        self.read("/stats")?.get("pending").and_then(serde_json::Value::as_u64).context("the totals have no `pending`")
+    }
+
     /// Puts a body in its place.
     pub(super) fn put(&self, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
         let request = self.agent.put(format!("{}{path}", self.base)).content_type(media_type);

@@ -14,6 +14,10 @@ use crate::guests::{apt, cargo, process};
 /// What is taken from PyPI.
 const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
 
+/// What verifies webhooks.
+const WEBHOOKS_PYTHON: [&str; 2] = ["standardwebhooks==1.1.0", "cryptography==50.0.2"];
+const WEBHOOKS_NPM: [&str; 1] = ["standardwebhooks@1.1.1"];
+
 /// What makes components of Python.
 const COMPONENTIZE_PY: [&str; 1] = ["componentize-py==0.25.1"];
 
@@ -65,12 +69,27 @@ impl Tools {
 
     /// The folder of the npm package of that name, one of [`NPM`].
     pub fn npm(&self, package: &str) -> Result<PathBuf> {
-        let folder = self.made("npm", &NPM, |folder| {
+        Ok(self.packages("npm", &NPM)?.join(package))
+    }
+
+    /// The folder of the modules of these packages of npm.
+    fn packages(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        let folder = self.made(name, packages, |folder| {
             fs::write(folder.join("package.json"), "{\"private\": true}")?;
             let mut install = Command::new("npm");
-            process::run(install.args(["install", "--no-audit", "--no-fund"]).args(NPM).current_dir(folder))
+            process::run(install.args(["install", "--no-audit", "--no-fund"]).args(packages).current_dir(folder))
         })?;
-        Ok(folder.join("node_modules").join(package))
+        Ok(folder.join("node_modules"))
+    }
+
+    /// The folder of the programs of a Python environment that verifies webhooks.
+    pub fn webhooks_python(&self) -> Result<PathBuf> {
+        self.environment("webhooks-python", &WEBHOOKS_PYTHON)
+    }
+
+    /// The folder of the npm package that verifies webhooks.
+    pub fn webhooks_npm(&self) -> Result<PathBuf> {
+        Ok(self.packages("webhooks-npm", &WEBHOOKS_NPM)?.join("standardwebhooks"))
     }
 
     /// A program of a package of Debian.

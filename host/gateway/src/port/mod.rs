@@ -15,6 +15,7 @@ mod schemas;
 mod signing;
 mod tenants;
 mod usage;
+mod webhooks;
 
 use std::future::Future;
 
@@ -34,6 +35,7 @@ pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
 pub use signing::{Signing, SigningKeyRef};
 pub use tenants::{BusRef, Put, Tenants};
 pub use usage::{Usage, UsageBy, UsageQuery};
+pub use webhooks::{WebhookRef, Webhooks};
 
 /// Why a host did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +91,19 @@ pub trait Measures: Clone + Send + Sync + 'static {
 
 /// All ports, which is what [`crate::serve`] asks of its host.
 pub trait Host:
-    Intake + Archive + KeyValue + DeadLetters + Rules + Registry + Granting + Signing + Schemas + Tenants + Usage + Measures
+    Intake
+    + Archive
+    + KeyValue
+    + DeadLetters
+    + Rules
+    + Registry
+    + Granting
+    + Signing
+    + Schemas
+    + Tenants
+    + Usage
+    + Webhooks
+    + Measures
 {
 }
 
@@ -105,6 +119,7 @@ impl<H> Host for H where
         + Schemas
         + Tenants
         + Usage
+        + Webhooks
         + Measures
 {
 }

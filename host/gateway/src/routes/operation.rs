@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
     dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schemas,
-    tenants, usage,
+    tenants, usage, webhooks,
 };
 
 /// What a route does.
@@ -119,6 +119,20 @@ pub enum Operation {
     ListSchemaVersions,
     /// Shows one version of a schema.
     ShowSchemaVersion,
+    /// Lists webhooks.
+    ListWebhooks,
+    /// Shows one webhook.
+    ShowWebhook,
+    /// Makes a webhook, or changes where it leads.
+    PutWebhook,
+    /// Removes a webhook.
+    RemoveWebhook,
+    /// Gives a webhook another secret.
+    RotateWebhook,
+    /// Enables a webhook.
+    EnableWebhook,
+    /// Disables a webhook.
+    DisableWebhook,
     /// Describes what a tenant's buses receive.
     AsyncApi,
     /// Says that the process lives.
@@ -134,6 +148,7 @@ pub enum Operation {
 }
 
 /// The handler of a route.
+#[allow(clippy::too_many_lines, reason = "a line for each operation, so that the match is total")]
 pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
     let verb = match route.verb {
         Verb::Get => MethodFilter::GET,
@@ -194,6 +209,13 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::RemoveSchema => on(verb, schemas::remove::<H>),
         Operation::ListSchemaVersions => on(verb, schemas::versions::<H>),
         Operation::ShowSchemaVersion => on(verb, schemas::version::<H>),
+        Operation::ListWebhooks => on(verb, webhooks::list::<H>),
+        Operation::ShowWebhook => on(verb, webhooks::show::<H>),
+        Operation::PutWebhook => on(verb, webhooks::put::<H>),
+        Operation::RemoveWebhook => on(verb, webhooks::remove::<H>),
+        Operation::RotateWebhook => on(verb, webhooks::rotate::<H>),
+        Operation::EnableWebhook => on(verb, webhooks::enable::<H>),
+        Operation::DisableWebhook => on(verb, webhooks::disable::<H>),
         Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),

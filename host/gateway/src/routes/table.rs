@@ -69,6 +69,8 @@ const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
 const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
 const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
 
+const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
+
 const OF_CHANNELS: &[Code] = &[
     Code::QueryInvalid,
     Code::ContentTypeUnsupported,
@@ -389,6 +391,56 @@ pub const ROUTES: &[Route] = &[
         "/v1/tenants/{tenant}/schemas/{schema}/versions/{number}",
         Operation::ShowSchemaVersion,
         &[Code::TenantUnknown, Code::SchemaUnknown],
+    ),
+    get("/v1/tenants/{tenant}/webhooks", Operation::ListWebhooks, &[Code::TenantUnknown]),
+    get(WEBHOOK, Operation::ShowWebhook, &[Code::TenantUnknown, Code::WebhookUnknown]),
+    put(
+        WEBHOOK,
+        Operation::PutWebhook,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::WebhookInvalid,
+            Code::WebhookOfFile,
+            Code::WebhooksTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        WEBHOOK,
+        Operation::RemoveWebhook,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::WebhookUnknown,
+            Code::WebhookOfFile,
+            Code::WebhookInUse,
+            Code::VersionConflict,
+        ],
+    ),
+    post(
+        "/v1/tenants/{tenant}/webhooks/{webhook}/rotate",
+        Operation::RotateWebhook,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::WebhookUnknown,
+            Code::WebhookInvalid,
+            Code::DiskFull,
+        ],
+    ),
+    post(
+        "/v1/tenants/{tenant}/webhooks/{webhook}/enable",
+        Operation::EnableWebhook,
+        &[Code::TenantUnknown, Code::WebhookUnknown, Code::DiskFull],
+    ),
+    post(
+        "/v1/tenants/{tenant}/webhooks/{webhook}/disable",
+        Operation::DisableWebhook,
+        &[Code::TenantUnknown, Code::WebhookUnknown, Code::DiskFull],
     ),
     get("/v1/tenants/{tenant}/asyncapi.json", Operation::AsyncApi, &[Code::TenantUnknown]),
     get("/livez", Operation::Live, &[]),

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, PluginAt, PluginName, Position, QueueName, RuleName};
+use wharf_event::{BusName, PluginAt, PluginName, Position, QueueName, RuleName, WebhookName};
 
 /// Where a rule was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct TargetView {
     /// The queue, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueName>,
+    /// The webhook, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookName>,
     /// How often a delivery is tried.
     pub retry: RetryView,
     /// The queue of deliveries that are given up.
@@ -67,10 +70,11 @@ pub struct TargetView {
 
 impl fmt::Display for TargetView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.plugin, &self.queue) {
-            (Some(plugin), _) => f.pad(&plugin.to_string()),
-            (None, Some(queue)) => f.pad(&format!("queue/{queue}")),
-            (None, None) => Ok(()),
+        match (&self.plugin, &self.queue, &self.webhook) {
+            (Some(plugin), ..) => f.pad(&plugin.to_string()),
+            (None, Some(queue), _) => f.pad(&format!("queue/{queue}")),
+            (None, None, Some(webhook)) => f.pad(&format!("webhook/{webhook}")),
+            (None, None, None) => Ok(()),
         }
     }
 }
@@ -155,6 +159,9 @@ pub struct RuleVerdict {
     /// The queues that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueName>,
+    /// The webhooks that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookName>,
 }
 
 /// What one pattern says to one event.

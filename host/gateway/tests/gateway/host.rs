@@ -193,6 +193,7 @@ impl Archive for FakeHost {
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
             queues: Vec::new(),
+            webhooks: Vec::new(),
         }])
     }
 

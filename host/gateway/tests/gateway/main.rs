@@ -25,3 +25,4 @@ mod rules_host;
 mod schemas;
 mod server;
 mod tenants;
+mod webhooks;

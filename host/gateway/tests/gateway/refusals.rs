@@ -184,6 +184,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{number}", "1"),
         ("{id}", "1-0.0"),
         ("{signer}", "ci"),
+        ("{webhook}", "filed"),
     ];
     variables.into_iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
@@ -219,7 +220,9 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post if path.ends_with("/promote") => {
                     post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
                 }
-                Verb::Post if path.contains("/grants/") => post(path, "application/json", "{}"),
+                Verb::Post if path.contains("/grants/") || path.ends_with("/rotate") => {
+                    post(path, "application/json", "{}")
+                }
                 Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
                 Verb::Put if path.contains("/keys/") => put(path, "{\"key\":\"x\"}"),

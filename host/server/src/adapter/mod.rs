@@ -27,6 +27,9 @@ mod tenants;
 mod tests;
 mod usage;
 mod view;
+mod webhooks;
+
+pub use webhooks::furnish;
 
 /// What a configuration says, as the API shows it: so it can be compared with what a host answers, and put.
 pub mod shown {
@@ -45,7 +48,7 @@ use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
 use wharf_runtime::Runtime;
 
-use crate::{prices::PriceList, registry::Registry};
+use crate::{outside::Outside, prices::PriceList, registry::Registry};
 
 /// The host as the gateway sees it.
 #[derive(Clone)]
@@ -56,12 +59,13 @@ pub struct HostAdapter {
     searches: search::Searches,
     checking: Arc<checking::Checking>,
     prices: PriceList,
+    outside: Arc<Outside>,
 }
 
 impl HostAdapter {
     /// The ports of this dispatcher, whose plugins run in `runtime` and are kept in `registry`.
     #[must_use]
-    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, registry: Arc<Registry>) -> Self {
+    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, registry: Arc<Registry>, outside: Arc<Outside>) -> Self {
         Self {
             dispatcher,
             runtime,
@@ -69,6 +73,7 @@ impl HostAdapter {
             searches: search::Searches::new(),
             checking: Arc::default(),
             prices: PriceList::default(),
+            outside,
         }
     }
 

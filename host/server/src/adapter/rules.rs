@@ -169,7 +169,9 @@ fn rule_unknown(of: &RuleRef) -> Refusal {
 fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
     let plugins = set.plugins(&of.tenant).cloned().collect();
     let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).collect();
-    let beside = Beside { rule: &of.rule, bus: &of.bus, buses: &buses, plugins: &plugins };
+    let webhooks = set.webhooks(&of.tenant).map(|(webhook, _)| webhook.clone()).collect();
+    let (rule, bus) = (&of.rule, &of.bus);
+    let beside = Beside { rule, bus, buses: &buses, plugins: &plugins, webhooks: &webhooks };
     read_rule(document, beside).map_err(wrong)
 }
 
@@ -196,6 +198,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
             | RulesError::Plugin { .. }
             | RulesError::Schema { .. }
             | RulesError::Bus { .. }
+            | RulesError::Webhook { .. }
             | RulesError::OfTenant { .. }),
         ) => {
             return Refusal::new(error.code(), error.to_string());
@@ -213,6 +216,10 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
         RuleError::Plugin(plugin) => {
             let at = document.targets.iter().position(|target| target.to.plugin() == Some(plugin))?;
             Some(format!("/targets/{at}/plugin"))
+        }
+        RuleError::Webhook(webhook) => {
+            let at = document.targets.iter().position(|target| target.to.webhook() == Some(webhook))?;
+            Some(format!("/targets/{at}/webhook"))
         }
         RuleError::Transform(plugin) => {
             let at = document.transforms.iter().position(|transform| transform == plugin)?;

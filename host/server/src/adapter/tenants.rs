@@ -186,7 +186,7 @@ impl HostAdapter {
 }
 
 /// What whoever asks takes an object to be has to be so.
-fn must_hold(expected: Expected, held: Option<&Object>, what: &str) -> Result<(), Refusal> {
+pub(super) fn must_hold(expected: Expected, held: Option<&Object>, what: &str) -> Result<(), Refusal> {
     let version = held.map(|held| held.version);
     let holds = match expected {
         Expected::Any => true,
@@ -222,7 +222,7 @@ fn unknown_bus(of: &BusRef) -> Refusal {
     unknown(&Unknown::Bus(of.tenant.clone(), of.bus.clone()))
 }
 
-fn made(origin: Origin) -> RuleOrigin {
+pub(super) fn made(origin: Origin) -> RuleOrigin {
     match origin {
         Origin::File => RuleOrigin::File,
         Origin::Object => RuleOrigin::Api,

@@ -17,6 +17,7 @@ use super::{
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
     usage::UsageArgs,
+    webhook::WebhookCommand,
 };
 use crate::{config::parse_duration, logging::LogFormat};
 
@@ -155,6 +156,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: SchemaCommand,
+    },
+    /// Addresses outside that events are sent to: made, changed, given other secrets
+    #[command(after_help = "Example:\n  wharf webhook put orders https://example.com/hook")]
+    Webhook {
+        /// What to do.
+        #[command(subcommand)]
+        command: WebhookCommand,
     },
     /// Read dead-letter queues and send their letters again
     #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]

@@ -11,6 +11,7 @@ mod places;
 mod plan;
 mod show;
 mod there;
+mod webhooks;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

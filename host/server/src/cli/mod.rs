@@ -45,6 +45,7 @@ mod top;
 mod tree;
 mod tree_lines;
 mod usage;
+mod webhook;
 mod words;
 
 pub use args::{HostArgs, ServeArgs};

@@ -9,7 +9,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::{BusName, PluginAt, PluginName, RuleName};
+use wharf_event::{BusName, PluginAt, PluginName, RuleName, WebhookName};
 
 use super::{
     args::Global,
@@ -102,11 +102,14 @@ pub struct AddArgs {
     #[command(flatten)]
     named: Named,
     /// Which events it is for: JSON, @FILE, or - for stdin
-    #[arg(long, value_name = "JSON", required_unless_present = "file", requires = "targets")]
+    #[arg(long, value_name = "JSON", required_unless_present = "file", requires = "to")]
     pattern: Option<String>,
     /// A plugin that gets the events; may be repeated
-    #[arg(long = "target", value_name = "PLUGIN", requires = "pattern")]
+    #[arg(long = "target", value_name = "PLUGIN", requires = "pattern", group = "to")]
     targets: Vec<PluginAt>,
+    /// A webhook that sends the events; may be repeated
+    #[arg(long = "webhook", value_name = "WEBHOOK", requires = "pattern", group = "to")]
+    webhooks: Vec<WebhookName>,
     /// A plugin that changes or drops an event on its way to the targets; may be repeated
     #[arg(long = "transform", value_name = "PLUGIN", requires = "pattern")]
     transforms: Vec<PluginName>,

@@ -16,7 +16,7 @@ use super::{
     output::Output,
     plugin, rules, schema, send,
     signing::{self, KeyCommand},
-    stats, tail, tenant, top, usage,
+    stats, tail, tenant, top, usage, webhook,
 };
 use crate::{compiler, dev, serve};
 
@@ -117,6 +117,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
         Command::Schema { command } => schema::run(command, global, &mut out).await,
+        Command::Webhook { command } => webhook::run(command, global, &mut out).await,
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.

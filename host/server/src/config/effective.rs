@@ -100,7 +100,8 @@ impl Walk<'_> {
             Otherwise::Beside(other) => {
                 let value =
                     table.and_then(|table| find(table, other)).and_then(|it| pattern_json::to_json(it.get_ref()));
-                value.unwrap_or(Value::Null)
+                let Some(value) = value else { return };
+                value
             }
         };
         self.settings.push(Setting { key, value, place: None });

@@ -9,6 +9,8 @@ use super::{Config, effective, keys, read, schema::schema};
 
 /// What all cases begin with.
 const BASE: &str = r#"
+[egress]
+networks = ["10.0.0.0/8"]
 [tenants.acme.buses.audit]
 [tenants.acme.plugins.p]
 component = "p.wasm"
@@ -21,6 +23,8 @@ component = "o.wasm"
 [tenants.acme.rules.r]
 pattern = { type = ["t"] }
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
+[tenants.acme.webhooks.w]
+url = "https://example.com/hook"
 [tenants.acme.schemas.s]
 file = "s.json"
 "#;
@@ -31,6 +35,7 @@ type Case = (String, &'static str, String, Value, &'static str);
 /// Where what was read has the plugin, the rule, and the retention of the bus.
 const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
+const WEBHOOK: &str = "/tenants/acme/webhooks/w";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
 const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
@@ -56,6 +61,8 @@ fn cases() -> Vec<Case> {
     cases.extend(rule_cases());
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
+    let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
+    cases.splice(before..before, webhook_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
@@ -100,6 +107,8 @@ fn own_cases() -> Vec<Case> {
         case("host.prices.gb_in", "'0.2'", ("/host/prices", "gb_in"), json!("0.200000"), "0.2"),
         case("host.prices.gb_out", "'0.2'", ("/host/prices", "gb_out"), json!("0.200000"), "0.2"),
         case("host.prices.host_calls_million", "'7'", ("/host/prices", "host_calls_million"), json!("7.000000"), "7"),
+        case("egress.networks", "['10.7.0.0/16']", ("/egress", "networks/0"), json!("10.7.0.0/16"), "['ten']"),
+        case("egress.dns", "['10.7.0.1:53']", ("/egress", "dns/0"), json!("10.7.0.1:53"), "['dns.test:53']"),
         case("tenants.*.weight", "7", (SETTINGS, "weight"), json!(7), "0"),
         case("tenants.*.concurrency", "7", (SETTINGS, "concurrency"), json!(7), "257"),
         case("tenants.*.memory_mib", "7", (SETTINGS, "memory_mib"), json!(7), "65537"),
@@ -146,6 +155,22 @@ fn outcome_cases() -> [Case; 9] {
     ]
 }
 
+fn webhook_cases() -> [Case; 8] {
+    let case = |name: &str, good, at: &str, read, bad| {
+        (format!("tenants.*.webhooks.*.{name}"), good, format!("{WEBHOOK}/{at}"), read, bad)
+    };
+    [
+        case("url", "'http://a.test/'", "url", json!("http://a.test/"), "7"),
+        case("mode", "'binary'", "mode", json!("binary"), "'text'"),
+        case("headers", "{ x = 'y' }", "headers", json!({"x": "y"}), "{ x = 7 }"),
+        case("timeout", "'7s'", "timeout_ms", json!(7_000), "7"),
+        case("concurrency", "7", "concurrency", json!(7), "0"),
+        case("attempts_per_s", "7", "per_s", json!(7), "0"),
+        case("networks", "['10.7.0.0/16']", "networks/0", json!("10.7.0.0/16"), "['ten']"),
+        case("disable_after", "'7d'", "disable_after_ms", json!(604_800_000), "'a week'"),
+    ]
+}
+
 /// Those of rules, and what is behind them.
 fn rule_cases() -> Vec<Case> {
     let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
@@ -156,6 +181,8 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.transforms", "['q']", (RULE, "transforms/0"), json!("q"), seventeen),
         case("tenants.*.rules.*.enabled", "false", (RULE, "enabled"), json!(false), "'no'"),
         case("tenants.*.rules.*.targets[].plugin", "'q'", (RULE, "targets/0/plugin"), json!("q"), "['q']"),
+        // A target of its own: the first one is a plugin.
+        case("tenants.*.rules.*.targets[].webhook", "'w'", (RULE, "targets/3/webhook"), json!("w"), "['w']"),
         case(
             "tenants.*.rules.*.targets[].retry.backoff",
             "'fixed'",
@@ -218,7 +245,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "schemas": schemas, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "schemas": schemas, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -233,7 +260,8 @@ fn dump(config: &Config) -> Value {
         "host_calls_million": prices.host_calls_million.to_string(),
     });
     let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices, "body_bytes": config.host.body_bytes, "loaded_code": config.host.loaded_code_bytes});
-    json!({"default_tenant": config.default_tenant, "host": host, "tenants": tenants})
+    let egress = json!({"networks": config.egress.networks.texts().collect::<Vec<_>>(), "dns": config.egress.dns});
+    json!({"default_tenant": config.default_tenant, "host": host, "egress": egress, "tenants": tenants})
 }
 
 /// Puts a value at a path such as `a.b[0].c`.
@@ -269,7 +297,9 @@ fn with(path: &str, value: &str) -> String {
         // An outcome needs a code, a status or a reason.
         ("[].retry.on[]", "[2].retry.on[0]"),
         ("[].input_transformer", "[1].input_transformer"),
+        ("[].webhook", "[3].webhook"),
         ("schemas.*", "schemas.s"),
+        ("webhooks.*", "webhooks.w"),
         ("[]", "[0]"),
     ];
     let path = concrete.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));

@@ -18,6 +18,7 @@ use super::{
     quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
     retry::RETRY,
     size::size_text,
+    webhooks::WEBHOOK,
 };
 
 /// One key of a table.
@@ -52,6 +53,10 @@ pub enum Shape {
     Buckets,
     /// Event types, each whole or with a `*` at its end.
     Types,
+    /// Networks, each an address or an address with the length of its prefix.
+    Networks,
+    /// Addresses with a port.
+    Sockets,
     /// Strings, numbers and booleans under any names.
     Settings,
     /// Texts under any names.
@@ -113,6 +118,7 @@ const TENANT_MEMORY_MIB_MAX: u32 = ATTEMPTS_AT_A_TIME * MEMORY_MIB_MAX;
 pub static ROOT: &[Key] = &[
     key("default_tenant", "The tenant that `POST /events` is for.", Shape::Name, Otherwise::Nothing),
     key("host", "What holds for the whole host.", Shape::Table(HOST), Otherwise::Nothing),
+    key("egress", "What leaves the host by the wish of tenants.", Shape::Table(EGRESS), Otherwise::Nothing),
     key("tenants", "Who owns plugins, rules and data.", named("tenant", None, TENANT), Otherwise::Nothing),
 ];
 
@@ -140,6 +146,21 @@ static HOST: &[Key] = &[
         "What plugins' use of the host costs, as `wharf usage` shows it. What has no price costs nothing.",
         Shape::Table(PRICES),
         Otherwise::Nothing,
+    ),
+];
+
+static EGRESS: &[Key] = &[
+    key(
+        "networks",
+        "Networks that tenants may have reached though they are not public. A service of cloud metadata is granted by its address only.",
+        Shape::Networks,
+        Otherwise::Default(|| json!([])),
+    ),
+    key(
+        "dns",
+        "DNS servers that are asked for addresses, in place of the system's way to find them: 10.0.0.2:53.",
+        Shape::Sockets,
+        Otherwise::Default(|| json!([])),
     ),
 ];
 
@@ -175,6 +196,7 @@ static TENANT: &[Key] = &[
     ),
     key("plugins", "Components that handle or transform events.", named("plugin", None, PLUGIN), Otherwise::Nothing),
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
+    key("webhooks", "Addresses outside that events are sent to.", named("webhook", None, WEBHOOK), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     SUSPENDED,
     BOUNDED,
@@ -323,11 +345,12 @@ pub(super) static RULE: &[Key] = &[
 ];
 
 static TARGET: &[Key] = &[
-    key("plugin", "The plugin that handles the events.", Shape::Name, Otherwise::Required),
+    key("plugin", "The plugin that handles the events.", Shape::Name, Otherwise::Nothing),
+    key("webhook", "The webhook that sends the events, in place of a plugin.", Shape::Name, Otherwise::Nothing),
     key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Nothing),
     key(
         "dead_letter",
-        "The queue of deliveries that are given up; it has the plugin's name if none is given.",
+        "The queue of deliveries that are given up; it has the target's name if none is given.",
         Shape::Name,
         Otherwise::Beside("plugin"),
     ),

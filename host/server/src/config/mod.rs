@@ -24,6 +24,7 @@ mod tenant;
 mod tenant_json;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
@@ -31,8 +32,8 @@ pub use json_table::Wrong;
 pub use keys::DEFAULT_BUS;
 pub use plugin_json::{PluginSettings, read_plugin_settings};
 pub use problem::{Problem, ProblemView, Problems};
-pub use read::{Config, HostConfig, PluginConfig, SchemaConfig, TenantConfig, Use, read};
+pub use read::{Config, EgressConfig, HostConfig, PluginConfig, SchemaConfig, TenantConfig, Use, read};
 pub use rule_json::{Beside, read_rule};
 pub use schema::schema_text;
 pub use size::size_text;
-pub use tenant_json::{read_bus, read_tenant_settings};
+pub use tenant_json::{read_bus, read_tenant_settings, read_webhook};

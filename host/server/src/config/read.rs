@@ -1,11 +1,12 @@
 //! From text to [`Config`]. Files that it names are not opened here.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings};
+use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings, WebhookDocument};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
-use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName};
+use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
+use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName, WebhookName};
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
@@ -13,7 +14,7 @@ use super::{
     keys::ROOT,
     problem::Problem,
     table::{Sink, Table},
-    tenant,
+    tenant, webhooks,
 };
 use crate::prices::{Money, Prices};
 
@@ -24,8 +25,19 @@ pub struct Config {
     pub default_tenant: Option<TenantName>,
     /// What holds for all of them.
     pub host: HostConfig,
+    /// What leaves the host.
+    pub egress: EgressConfig,
     /// The tenants.
     pub tenants: BTreeMap<TenantName, TenantConfig>,
+}
+
+/// What leaves the host by the wish of tenants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EgressConfig {
+    /// Networks that tenants may have reached though they are not public.
+    pub networks: Granted,
+    /// DNS servers that are asked for addresses; none = the system's way.
+    pub dns: Vec<SocketAddr>,
 }
 
 /// What holds for the whole host.
@@ -65,6 +77,8 @@ pub struct TenantConfig {
     pub rules: BTreeMap<RuleName, RuleDocument>,
     /// Its schemas.
     pub schemas: BTreeMap<SchemaName, SchemaConfig>,
+    /// Its webhooks.
+    pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.
@@ -146,6 +160,16 @@ fn read_prices(table: Table<'_>) -> Prices {
     }
 }
 
+fn read_egress(table: &Table<'_>, sink: &Sink) -> EgressConfig {
+    let (_, networks) = webhooks::granted(table, "networks", sink);
+    let dns: Vec<SocketAddr> = table.list("dns");
+    if dns.len() > DNS_SERVERS_MAX {
+        let span = table.value_span("dns").unwrap_or(table.span.clone());
+        sink.report(span, format!("more than {DNS_SERVERS_MAX} DNS servers are named"), "leave some out");
+    }
+    EgressConfig { networks, dns }
+}
+
 fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     let mut config = Config::default();
     let default_tenant = root.parsed::<TenantName>("default_tenant");
@@ -155,8 +179,11 @@ fn read_root(root: Table<'_>, sink: &Sink) -> Config {
         config.host.prices = host.table("prices").map(read_prices).unwrap_or_default();
         config.host.body_bytes = host.size_bytes("body_memory").unwrap_or(BODIES_BYTES_MAX);
     }
+    if let Some(egress) = root.table("egress") {
+        config.egress = read_egress(&egress, sink);
+    }
     for (name, table) in root.named::<TenantName>("tenants") {
-        config.tenants.insert(name, tenant::read(table, sink));
+        config.tenants.insert(name, tenant::read(table, &config.egress.networks, sink));
     }
     if let Some(default) = default_tenant {
         if !config.tenants.contains_key(&default.value) {

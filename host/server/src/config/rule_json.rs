@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use wharf_delivery::RuleDocument;
-use wharf_event::{BusName, Code, PluginName, RuleName};
+use wharf_event::{BusName, Code, PluginName, RuleName, WebhookName};
 use wharf_gateway::Mistake;
 use wharf_pattern::{Pattern, PatternError};
 
@@ -33,6 +33,8 @@ pub struct Beside<'a> {
     pub buses: &'a BTreeSet<BusName>,
     /// The tenant's plugins.
     pub plugins: &'a BTreeSet<PluginName>,
+    /// The tenant's webhooks.
+    pub webhooks: &'a BTreeSet<WebhookName>,
 }
 
 /// Reads a rule.
@@ -46,7 +48,8 @@ pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong>
     let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
         let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
-        let known = Known { buses: beside.buses, plugins: beside.plugins, of_file: false };
+        let Beside { buses, plugins, webhooks, .. } = beside;
+        let known = Known { buses, plugins, webhooks, of_file: false };
         tenant::read_rule(table, known, &mut uses, &sink)
     };
     // What the reader says of the pattern is known in full.
@@ -106,7 +109,13 @@ mod tests {
         let (rule, bus) = ("orders".parse().unwrap(), "audit".parse().unwrap());
         read_rule(
             json.as_bytes(),
-            Beside { rule: &rule, bus: &bus, buses: &names(&["audit", "default"]), plugins: &plugins },
+            Beside {
+                rule: &rule,
+                bus: &bus,
+                buses: &names(&["audit", "default"]),
+                plugins: &plugins,
+                webhooks: &BTreeSet::from(["crm".parse().unwrap()]),
+            },
         )
     }
 

@@ -59,6 +59,12 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Names(max) => json!({ "type": "array", "items": name(), "maxItems": max }),
         Shape::Types => json!({ "type": "array", "items": { "type": "string", "pattern": r"^([^*]+\*?|\*)$" } }),
+        Shape::Networks => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" }, "examples": [["10.1.0.0/16"]] })
+        }
+        Shape::Sockets => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": r"^([0-9.]+|\[[0-9a-fA-F.:]+\]):[0-9]{1,5}$" } })
+        }
         Shape::Settings => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
         }

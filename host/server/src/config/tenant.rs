@@ -9,7 +9,10 @@ use toml::de::DeValue;
 use wharf_delivery::{
     HostLimits, LimitsDocument, PatternText, RetentionDocument, RuleDocument, TargetDocument, TenantSettings,
 };
-use wharf_event::{BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, SignaturePolicy};
+use wharf_egress::Granted;
+use wharf_event::{
+    BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, SignaturePolicy, Target, WebhookName,
+};
 use wharf_pattern::Pattern;
 
 use super::{
@@ -19,9 +22,10 @@ use super::{
     read::{PluginConfig, TenantConfig, Use},
     retry, schemas,
     table::{Found, Sink, Table},
+    webhooks,
 };
 
-pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
+pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantConfig {
     let mut tenant = TenantConfig::default();
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses") {
@@ -34,9 +38,11 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
         plugins.insert(name.clone());
         tenant.plugins.extend(read_plugin(plugin, sink).map(|plugin| (name, plugin)));
     }
+    tenant.webhooks = webhooks::read(&table, operator, sink);
+    let webhooks = table.named::<WebhookName>("webhooks").into_iter().map(|(name, _)| name).collect();
     for (name, rule) in table.named::<RuleName>("rules") {
         let mut uses = Vec::new();
-        let known = Known { buses: &tenant.buses, plugins: &plugins, of_file: true };
+        let known = Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, of_file: true };
         tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
@@ -53,11 +59,21 @@ pub(super) fn read(table: Table<'_>, sink: &Sink) -> TenantConfig {
 pub(super) struct Known<'a> {
     pub(super) buses: &'a BTreeSet<BusName>,
     pub(super) plugins: &'a BTreeSet<PluginName>,
+    pub(super) webhooks: &'a BTreeSet<WebhookName>,
     /// Whether rule and plugins stand in the configuration file.
     pub(super) of_file: bool,
 }
 
 impl Known<'_> {
+    /// Reports a webhook that there is not.
+    fn check_webhook(self, Found { value, span }: &Found<WebhookName>, sink: &Sink) {
+        if !self.webhooks.contains(value) {
+            let (message, help) = (format!("there is no webhook `{value}`"), format!("add a table `webhooks.{value}`"));
+            let names = self.webhooks.iter().map(WebhookName::as_str);
+            sink.report_unknown(span.clone(), message, value.as_str(), names, help);
+        }
+    }
+
     /// Reports a plugin that there is not.
     fn check_plugin(self, plugin: &Found<PluginName>, sink: &Sink) {
         let Found { value, span } = plugin;
@@ -206,7 +222,10 @@ pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>,
     let tables = table.tables("targets").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
     let help = "say who gets the events: targets = [{ plugin = \"…\" }]";
-    uses.extend(named.into_iter().map(|(plugin, span)| Use { plugin, span, transforms: false }));
+    uses.extend(named.into_iter().filter_map(|(target, span)| {
+        let Target::Plugin(plugin) = target else { return None };
+        Some(Use { plugin, span, transforms: false })
+    }));
     match table.value("targets") {
         None => table.missing("targets", help),
         Some(value) if value.get_ref().as_array().is_some_and(|targets| targets.is_empty()) => {
@@ -273,23 +292,36 @@ fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sin
     found.into_iter().map(|found| found.value).collect()
 }
 
-/// Reads a target. `named` has the plugins of the rule's targets before it, each with its place.
+/// Reads a target. `named` has the rule's targets before it, each with its place.
 fn read_target(
     table: Table<'_>,
     known: Known<'_>,
-    named: &mut BTreeMap<PluginName, Range<usize>>,
+    named: &mut BTreeMap<Target, Range<usize>>,
     sink: &Sink,
 ) -> Option<TargetDocument> {
     let at = table.parsed::<PluginAt>("plugin");
+    let webhook = table.parsed::<WebhookName>("webhook");
     let plugin = at.as_ref().map(|at| Found { value: at.value.plugin.clone(), span: at.span.clone() });
-    match &plugin {
-        None if table.value("plugin").is_none() => table.missing("plugin", "name one of the tenant's plugins"),
-        Some(plugin) if !known.plugins.contains(&plugin.value) => known.check_plugin(plugin, sink),
-        Some(plugin) if named.insert(plugin.value.clone(), plugin.span.clone()).is_some() => {
-            let message = format!("plugin `{}` is a target of this rule already", plugin.value);
-            sink.report(plugin.span.clone(), message, "remove one of the two, or make a second rule of it");
+    match (table.value_span("plugin"), table.value_span("webhook")) {
+        (None, None) => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`"),
+        (Some(_), Some(span)) => {
+            let message = format!("{} has a `plugin` and a `webhook`", table.what());
+            sink.report(span, message, "make two targets of it");
         }
         _ => {}
+    }
+    plugin.iter().for_each(|plugin| known.check_plugin(plugin, sink));
+    webhook.iter().for_each(|webhook| known.check_webhook(webhook, sink));
+    let to = match (plugin, webhook) {
+        (Some(Found { value, span }), _) => Some(Found { value: Target::Plugin(value), span }),
+        (None, Some(Found { value, span })) => Some(Found { value: Target::Webhook(value), span }),
+        (None, None) => None,
+    };
+    if let Some(Found { value, span }) = &to
+        && named.insert(value.clone(), span.clone()).is_some()
+    {
+        let message = format!("{} `{}` is a target of this rule already", value.kind(), value.name());
+        sink.report(span.clone(), message, "remove one of the two, or make a second rule of it");
     }
     let channel = at.and_then(|at| Some(Found { value: at.value.channel?, span: at.span }));
     if let Some(Found { value, span }) = channel.as_ref().filter(|it| known.of_file && it.value.as_str() != "stable") {
@@ -299,7 +331,7 @@ fn read_target(
     let retry = table.table("retry").map(|retry| retry::read(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
     let input = input::read(&table, sink);
-    let plugin = plugin?.value;
-    let dead_letter = dead_letter.map_or_else(|| QueueName::from(&plugin), |queue| queue.value);
-    Some(TargetDocument { to: plugin.into(), channel: channel.map(|it| it.value), retry, dead_letter, input })
+    let to = to?.value;
+    let dead_letter = dead_letter.map_or_else(|| QueueName::from(&to), |queue| queue.value);
+    Some(TargetDocument { to, channel: channel.map(|it| it.value), retry, dead_letter, input })
 }

@@ -1,13 +1,15 @@
 //! Tenants and event buses as JSON, which the API takes: the twins of their tables in `wharf.toml`.
 
-use wharf_delivery::{RetentionDocument, TenantSettings};
-use wharf_event::{BusName, Code, TenantName};
+use wharf_delivery::{RetentionDocument, TenantSettings, WebhookDocument};
+use wharf_egress::Granted;
+use wharf_event::{BusName, Code, TenantName, WebhookName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong},
     keys::{BUS, Key, WHOLE},
     table::{Sink, Table},
     tenant,
+    webhooks::{self, WEBHOOK},
 };
 
 /// Reads what holds for a tenant as a whole.
@@ -26,6 +28,26 @@ pub fn read_bus(json: &[u8], bus: &BusName) -> Result<RetentionDocument, Wrong> 
     read(json, Code::BusInvalid, (BUS, format!("bus `{bus}`")), |table| {
         table.table("retention").map(tenant::read_retention).unwrap_or_default()
     })
+}
+
+/// Reads where a webhook leads; `operator` is what may be granted.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_webhook(json: &[u8], webhook: &WebhookName, operator: &Granted) -> Result<WebhookDocument, Wrong> {
+    let code = Code::WebhookInvalid;
+    let members = Reading::members(json, &format!("what is put as webhook `{webhook}`"), code)?;
+    let mut reading = Reading::new(code);
+    let (table, sink) = (reading.table(members), Sink::default());
+    let table = Table::new(&table, WEBHOOK, format!("webhook `{webhook}`"), ROOT, &sink);
+    let read = webhooks::read_one(&table, operator, &sink);
+    reading.take(sink.into_list(), None);
+    match (read, reading.end()) {
+        (Some(document), None) => Ok(document),
+        (_, Some(wrong)) => Err(wrong),
+        // The reader gives nothing only after a mistake.
+        (None, None) => Err(Wrong { code, mistakes: Vec::new() }),
+    }
 }
 
 fn read<T>(
@@ -56,6 +78,33 @@ mod tests {
         assert_eq!(read_bus(b"{}", &bus), Ok(RetentionDocument::default()));
         let read = read_bus(br#"{"retention": {"age": "1h", "size": "1MiB"}}"#, &bus).unwrap();
         assert_eq!(read, RetentionDocument { age_ms: 3_600_000, size_bytes: 1 << 20 });
+    }
+
+    #[test]
+    fn a_webhook_reaches_no_network_that_the_operator_does_not_grant() {
+        let (name, operator) = ("orders".parse().unwrap(), Granted::parse(["10.0.0.0/8"]).unwrap());
+        let read = |json: &str| read_webhook(json.as_bytes(), &name, &operator);
+        let json =
+            r#"{"url": "https://a.test/x", "networks": ["10.1.0.0/16"], "timeout": "2s", "headers": {"x-key": "k"}}"#;
+        let webhook = read(json).unwrap();
+        assert_eq!(
+            (webhook.timeout_ms, &webhook.networks[0], &webhook.headers["x-key"]),
+            (2_000, &"10.1.0.0/16".to_owned(), &"k".to_owned())
+        );
+        for (json, pointer) in [
+            ("{}", ""),
+            (r#"{"url": "example.com"}"#, "/url"),
+            (r#"{"url": "https://u:p@a.test/"}"#, "/url"),
+            (r#"{"url": "https://a.test/", "networks": ["192.168.0.0/16"]}"#, "/networks"),
+            (r#"{"url": "https://a.test/", "networks": ["10.1.2.3/16"]}"#, "/networks"),
+            (r#"{"url": "https://a.test/", "timeout": "10m"}"#, "/timeout"),
+            (r#"{"url": "https://a.test/", "headers": {"webhook-id": "1"}}"#, "/headers/webhook-id"),
+            (r#"{"url": "https://a.test/", "headers": {"x": "a\nb"}}"#, "/headers/x"),
+            (r#"{"url": "https://a.test/", "headers": {"Big": "a"}}"#, "/headers/Big"),
+        ] {
+            let wrong = read(json).unwrap_err();
+            assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::WebhookInvalid, pointer), "{json}");
+        }
     }
 
     #[test]

@@ -48,3 +48,4 @@ mod starting;
 mod tenants;
 mod transforms;
 mod usage;
+mod webhooks;

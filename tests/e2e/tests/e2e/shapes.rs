@@ -219,6 +219,19 @@ fn with_schema() -> Site {
     site
 }
 
+/// `wharf webhook …`: one that is new, one that is off, one that has another secret.
+const WEBHOOKS: [&str; 9] = [
+    "webhook ls",
+    "webhook put crm https://example.com/hook --header x=y",
+    "webhook put crm https://example.com/hook --attempts-per-s 5",
+    "webhook disable crm",
+    "webhook ls",
+    "webhook enable crm",
+    "webhook rotate crm --scheme v1a",
+    "webhook show crm",
+    "webhook rm crm",
+];
+
 /// `wharf schema …`.
 fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     site.write("old.json", r#"{"required": ["a"]}"#);
@@ -259,6 +272,19 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
     {
         say(name, line, "");
     }
+}
+
+/// Lines that change something.
+fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
+    let fixed = RULES.into_iter().chain(TENANTS).chain(WEBHOOKS).map(ToOwned::to_owned);
+    fixed.chain(of_plugins(site, registry))
+}
+
+/// The command of a line: its first word, or two where the first is a group.
+fn named(line: &str) -> String {
+    let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus ", "webhook "];
+    let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
+    line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -313,11 +339,9 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for events in [&event, "{}\nbroken\n"] {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
-    for line in RULES.into_iter().chain(TENANTS).map(ToOwned::to_owned).chain(of_plugins(&site, &OciRegistry::start()))
-    {
-        let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus "];
-        let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
-        say(&line.split(' ').take(words).collect::<Vec<_>>().join(" "), &line, "");
+    let registry = OciRegistry::start();
+    for line in changing(&site, &registry) {
+        say(&named(&line), &line, "");
     }
     schemas(&site, &mut say, &event);
     say("check", "check -c wrong.toml", "");

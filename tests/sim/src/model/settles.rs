@@ -105,7 +105,7 @@ pub(super) fn take<'a>(
 }
 
 fn count(stats: &mut Stats, attempt: &Attempt, outcome: &Outcome, published: usize) {
-    stats.attempts += u64::from(attempt.release.is_some());
+    stats.attempts += u64::from(attempt.release.is_some() || attempt.duration_us > 0);
     stats.retries += u64::from(matches!(outcome, Outcome::Retry { .. }));
     stats.dead_letters += u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
     stats.published += published as u64;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{
-    BusView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView,
+    BusView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView, WebhookView,
 };
 use wharf_oci::{Found, OciError, Reference, Registry};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
@@ -84,6 +84,10 @@ impl Doing<'_> {
             }
             Work::RemoveRule { bus, rule } => self.remove(&of.at("buses").at(bus).at("rules").at(rule)).await,
             Work::RemovePlugin(plugin) => self.remove(&self.plugin(plugin)).await,
+            Work::Webhook { webhook, body, seen: version } => {
+                self.put::<WebhookView>(&of.at("webhooks").at(webhook), body, seen(version)).await
+            }
+            Work::RemoveWebhook(webhook) => self.remove(&of.at("webhooks").at(webhook)).await,
             Work::RemoveSchema(schema) => self.remove(&of.at("schemas").at(schema)).await,
             Work::RemoveBus(bus) => self.remove(&of.at("buses").at(bus)).await,
         }

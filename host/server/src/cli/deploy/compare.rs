@@ -76,6 +76,9 @@ pub fn tenant(
     for (name, plugin) in &wanted.plugins {
         of.plugin(name, plugin)?;
     }
+    for (name, webhook) in &wanted.webhooks {
+        of.webhook(name, webhook)?;
+    }
     for (name, rule) in &wanted.rules {
         of.rule(name, rule)?;
     }
@@ -270,9 +273,13 @@ impl Comparison<'_> {
         let plugins = plugins.map(|it| (Kind::Plugin, it.plugin.to_string(), Work::RemovePlugin(it.plugin.clone())));
         let schemas = there.schemas.values().filter(|it| of_api(it.origin) && !wanted.schemas.contains_key(&it.schema));
         let schemas = schemas.map(|it| (Kind::Schema, it.schema.to_string(), Work::RemoveSchema(it.schema.clone())));
+        let webhooks =
+            there.webhooks.values().filter(|it| of_api(it.origin) && !wanted.webhooks.contains_key(&it.webhook));
+        let webhooks =
+            webhooks.map(|it| (Kind::Webhook, it.webhook.to_string(), Work::RemoveWebhook(it.webhook.clone())));
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
         let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
-        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(buses) {
+        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(buses) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
             } else {

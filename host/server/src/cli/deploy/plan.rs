@@ -4,7 +4,7 @@
 //! made ready stops everything before any event is handled differently. A plan with a trouble is not begun.
 
 use serde::Serialize;
-use wharf_event::{BusName, Code, Digest, PluginName, Position, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Code, Digest, PluginName, Position, RuleName, SchemaName, TenantName, WebhookName};
 use wharf_gateway::view::PluginDetail;
 
 use super::{
@@ -53,6 +53,8 @@ pub enum Kind {
     Release,
     /// Which release gets a plugin's traffic.
     Traffic,
+    /// An address outside.
+    Webhook,
     /// A rule.
     Rule,
 }
@@ -67,6 +69,7 @@ impl Kind {
             Self::Plugin => "plugin",
             Self::Release => "release",
             Self::Traffic => "traffic",
+            Self::Webhook => "webhook",
             Self::Rule => "rule",
         }
     }
@@ -150,6 +153,15 @@ pub enum Work {
         /// Which release.
         release: Digest,
     },
+    /// A webhook is put.
+    Webhook {
+        /// Which.
+        webhook: WebhookName,
+        /// Where it leads, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
     /// A rule is put.
     Rule {
         /// On which bus.
@@ -172,6 +184,8 @@ pub enum Work {
     RemovePlugin(PluginName),
     /// A schema is removed.
     RemoveSchema(SchemaName),
+    /// A webhook is removed with its secrets.
+    RemoveWebhook(WebhookName),
     /// An event bus is removed.
     RemoveBus(BusName),
 }
@@ -185,12 +199,12 @@ impl Work {
             Self::Bus { .. } => 1,
             Self::Settings { seen: None, .. } => 2,
             Self::Release { .. } => 3,
-            Self::Schema { .. } => 4,
+            Self::Schema { .. } | Self::Webhook { .. } => 4,
             Self::Settings { .. } | Self::Promote { .. } => 5,
             Self::Rule { .. } => 6,
             Self::RemoveRule { .. } => 7,
             Self::RemovePlugin(_) => 8,
-            Self::RemoveSchema(_) => 9,
+            Self::RemoveSchema(_) | Self::RemoveWebhook(_) => 9,
             Self::RemoveBus(_) => 10,
         }
     }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName};
-use wharf_gateway::view::{BusView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView};
+use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_gateway::view::{BusView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, WebhookView};
 
 use super::super::{error::CommandError, pages, tenant::Whole};
 use crate::{
@@ -32,6 +32,8 @@ pub struct There {
     pub releases: BTreeMap<PluginName, ReleaseView>,
     /// All schemas; those that are wanted with what they say.
     pub schemas: BTreeMap<SchemaName, SchemaView>,
+    /// All webhooks, those that are wanted with their versions.
+    pub webhooks: BTreeMap<WebhookName, WebhookView>,
     /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
 }
@@ -62,6 +64,14 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
             false => Some(schema),
         };
         there.schemas.extend(whole.map(|schema| (schema.schema.clone(), schema)));
+    }
+    let webhooks: Vec<WebhookView> = client.get(&of.clone().at("webhooks")).await?;
+    for webhook in webhooks {
+        let whole = match wanted.webhooks.contains_key(&webhook.webhook) {
+            true => client.find(&of.clone().at("webhooks").at(&webhook.webhook)).await?,
+            false => Some(webhook),
+        };
+        there.webhooks.extend(whole.map(|webhook| (webhook.webhook.clone(), webhook)));
     }
     let buses: Vec<BusView> = client.get(&of.clone().at("buses")).await?;
     for view in buses {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wharf_event::{BusName, Code, PluginAt, PluginName, RuleName};
+use wharf_event::{BusName, Code, PluginAt, PluginName, RuleName, WebhookName};
 use wharf_gateway::view::{RuleOrigin, RuleView};
 use wharf_pattern::Pattern;
 
@@ -34,8 +34,10 @@ struct Draft<'a> {
 }
 
 #[derive(Serialize)]
-struct Target<'a> {
-    plugin: &'a PluginAt,
+#[serde(rename_all = "lowercase")]
+enum Target<'a> {
+    Plugin(&'a PluginAt),
+    Webhook(&'a WebhookName),
 }
 
 #[derive(Serialize)]
@@ -99,7 +101,7 @@ fn document(args: &AddArgs) -> Result<Vec<u8>, CommandError> {
     let draft = Draft {
         pattern: &String::from_utf8_lossy(&pattern),
         transforms: &args.transforms,
-        targets: args.targets.iter().map(|plugin| Target { plugin }).collect(),
+        targets: args.targets.iter().map(Target::Plugin).chain(args.webhooks.iter().map(Target::Webhook)).collect(),
         enabled: !args.disabled,
     };
     serde_json::to_vec(&draft).map_err(|error| ClientError::NotUnderstood(error).into())

@@ -1,0 +1,69 @@
+//! The port to what is outside of the host: a request goes out, an answer or the lack of one comes back.
+//!
+//! Invariant: whoever stands behind it checks the address that it connects to, follows no redirect, and keeps to the time and the bytes that
+//! the request says. Nothing here knows HTTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use wharf_event::{Code, TenantName};
+
+/// A request that leaves the host: a `POST`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingRequest {
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// Where it goes.
+    pub url: String,
+    /// Names and values of its fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+    /// Networks that it may reach though they are not public, as far as the operator grants them.
+    pub networks: Vec<String>,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// How much of the answer's body is kept, in bytes.
+    pub keep_bytes: usize,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Names and values of its fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The first bytes of its body.
+    pub body: Bytes,
+    /// Whether there was more.
+    pub is_cut: bool,
+}
+
+/// Why nothing came back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NoAnswer {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, in words.
+    pub reason: String,
+}
+
+/// Sends requests out of the host.
+pub trait Outgoing: Send + Sync + 'static {
+    /// Sends a request and waits for its answer.
+    fn send(&self, request: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>>;
+}
+
+/// Where there is no outside: every request fails.
+#[derive(Clone, Copy, Debug)]
+pub struct NoOutside;
+
+impl Outgoing for NoOutside {
+    fn send(&self, _: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>> {
+        let reason = "nothing leaves this host".to_owned();
+        async { Err(NoAnswer { code: Code::WebhookUnreachable, reason }) }.boxed()
+    }
+}

@@ -1,0 +1,267 @@
+//! `wharf webhook ls`, `show`, `put`, `rm`, `rotate`, `enable` and `disable`: addresses outside that a tenant's events are sent to.
+//!
+//! Invariant: a secret is printed once, by the command that had it made.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use wharf_event::WebhookName;
+use wharf_gateway::{
+    limits::PLUGIN_BYTES_MAX,
+    view::{SecretView, WebhookRotation, WebhookView},
+};
+
+use super::{
+    args::Global,
+    error::{CommandError, Exit},
+    input::unreadable,
+    output::Output,
+    session::Session,
+    words::{bad, clipped, faint, good},
+};
+use crate::{
+    client::{ClientError, Condition, Resource},
+    compile::read_bounded,
+};
+
+/// What is sent.
+const JSON: &str = "application/json";
+
+/// Commands about webhooks.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// List the webhooks of the tenant
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf webhook ls")]
+    Ls,
+    /// Show one webhook: where it leads, whether it is on, what it signs with
+    #[command(after_help = "Example:\n  wharf webhook show orders")]
+    Show {
+        /// The webhook
+        name: WebhookName,
+    },
+    /// Make a webhook, or change where it leads; a new one gets a secret, which is printed this once
+    #[command(
+        after_help = "Example:\n  wharf webhook put orders https://example.com/hook\n  wharf rules add orders --pattern '{\"type\": [\"order.placed\"]}' --webhook orders"
+    )]
+    Put(PutArgs),
+    /// Remove a webhook with its secrets
+    #[command(after_help = "Example:\n  wharf webhook rm orders")]
+    Rm {
+        /// The webhook
+        name: WebhookName,
+    },
+    /// Give a webhook another secret, which is printed this once; the one before signs on for a while
+    #[command(after_help = "Example:\n  wharf webhook rotate orders --overlap 7d")]
+    Rotate(RotateArgs),
+    /// Enable a webhook: what waits for it is sent
+    #[command(after_help = "Example:\n  wharf webhook enable orders")]
+    Enable {
+        /// The webhook
+        name: WebhookName,
+    },
+    /// Disable a webhook: its deliveries wait
+    #[command(after_help = "Example:\n  wharf webhook disable orders")]
+    Disable {
+        /// The webhook
+        name: WebhookName,
+    },
+}
+
+/// What a webhook is to be.
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// The webhook
+    name: WebhookName,
+    /// The address that events are sent to
+    #[arg(value_name = "ADDRESS", required_unless_present = "file", conflicts_with = "file")]
+    to: Option<String>,
+    /// `structured` sends all of an event as JSON, `binary` its payload with its attributes as headers
+    #[arg(long, conflicts_with = "file")]
+    mode: Option<String>,
+    /// A further header, as in `--header x-key=secret`; may be said several times
+    #[arg(long = "header", value_name = "NAME=VALUE", conflicts_with = "file")]
+    headers: Vec<String>,
+    /// How long an attempt may take
+    #[arg(long, value_name = "DURATION", conflicts_with = "file")]
+    timeout: Option<String>,
+    /// Attempts at a time
+    #[arg(long, conflicts_with = "file")]
+    concurrency: Option<u32>,
+    /// Attempts that may begin in a second
+    #[arg(long, conflicts_with = "file")]
+    attempts_per_s: Option<u32>,
+    /// A network that it may reach though it is not public; may be said several times
+    #[arg(long = "network", value_name = "NETWORK", conflicts_with = "file")]
+    networks: Vec<String>,
+    /// How long nothing but failures may come until it is disabled
+    #[arg(long, value_name = "DURATION", conflicts_with = "file")]
+    disable_after: Option<String>,
+    /// A file with all of that as JSON
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// What the other secret is to be.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// The webhook
+    name: WebhookName,
+    /// How it signs: `v1` (HMAC-SHA256, the default) or `v1a` (Ed25519)
+    #[arg(long, conflicts_with = "secret_file")]
+    scheme: Option<String>,
+    /// A file with the secret, in place of one that the host makes
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// How long the one before signs on
+    #[arg(long, value_name = "DURATION")]
+    overlap: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    removed: &'a WebhookName,
+}
+
+/// Does what was said of webhooks.
+///
+/// # Errors
+/// When the host refuses, or a file cannot be read.
+pub async fn run(command: WebhookCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    let all = session.own().at("webhooks");
+    match command {
+        WebhookCommand::Ls => list(&session, &all, out).await,
+        WebhookCommand::Show { name } => show(&session.client.get(&all.at(&name)).await?, out),
+        WebhookCommand::Put(args) => {
+            let body = args.body()?;
+            tell("in force", &session.client.put(&all.at(&args.name), body, Condition::None).await?, out)
+        }
+        WebhookCommand::Rm { name } => {
+            session.client.delete(&all.at(&name)).await?;
+            match out.is_json() {
+                true => out.document(&Removed { removed: &name })?,
+                false => out.line(&format!("{}  {name}", good("removed")))?,
+            }
+            Ok(Exit::Success)
+        }
+        WebhookCommand::Rotate(args) => {
+            let at = all.at(&args.name).at("rotate");
+            tell("rotated", &session.client.post(&at, JSON, args.body()?).await?, out)
+        }
+        WebhookCommand::Enable { name } => {
+            tell("enabled", &session.client.post(&all.at(&name).at("enable"), JSON, "{}").await?, out)
+        }
+        WebhookCommand::Disable { name } => {
+            tell("disabled", &session.client.post(&all.at(&name).at("disable"), JSON, "{}").await?, out)
+        }
+    }
+}
+
+impl PutArgs {
+    fn body(&self) -> Result<Vec<u8>, CommandError> {
+        if let Some(file) = &self.file {
+            return read_bounded(file, PLUGIN_BYTES_MAX as u64).map_err(|source| unreadable(file, source));
+        }
+        let mut body = Map::new();
+        let headers: Map<String, Value> = self
+            .headers
+            .iter()
+            .map(|header| {
+                let (name, value) = header.split_once('=').unwrap_or((header, ""));
+                (name.to_owned(), Value::from(value))
+            })
+            .collect();
+        for (name, value) in [
+            ("url", self.to.as_ref().map(|it| json!(it))),
+            ("mode", self.mode.as_ref().map(|it| json!(it))),
+            ("headers", (!headers.is_empty()).then(|| headers.into())),
+            ("timeout", self.timeout.as_ref().map(|it| json!(it))),
+            ("concurrency", self.concurrency.map(|it| json!(it))),
+            ("attempts_per_s", self.attempts_per_s.map(|it| json!(it))),
+            ("networks", (!self.networks.is_empty()).then(|| json!(self.networks))),
+            ("disable_after", self.disable_after.as_ref().map(|it| json!(it))),
+        ] {
+            body.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        Ok(Value::from(body).to_string().into_bytes())
+    }
+}
+
+impl RotateArgs {
+    fn body(&self) -> Result<Vec<u8>, CommandError> {
+        let secret = self.secret_file.as_ref().map(|file| {
+            let bytes = read_bounded(file, PLUGIN_BYTES_MAX as u64).map_err(|source| unreadable(file, source))?;
+            Ok::<_, CommandError>(String::from_utf8_lossy(&bytes).trim().to_owned())
+        });
+        let rotation =
+            WebhookRotation { scheme: self.scheme.clone(), secret: secret.transpose()?, overlap: self.overlap.clone() };
+        Ok(serde_json::to_vec(&rotation).map_err(ClientError::NotUnderstood)?)
+    }
+}
+
+async fn list(session: &Session, all: &Resource, out: &mut Output) -> Result<Exit, CommandError> {
+    let all: Vec<WebhookView> = session.client.get(all).await?;
+    if out.is_json() {
+        out.document(&all)?;
+        return Ok(Exit::Success);
+    }
+    let row = |webhook: &WebhookView| [webhook.webhook.to_string(), state(webhook), clipped(&webhook.url)];
+    out.table(["WEBHOOK", "STATE", "URL"], all.iter().map(row).collect())?;
+    Ok(Exit::Success)
+}
+
+fn state(webhook: &WebhookView) -> String {
+    match (&webhook.disabled, &webhook.failing_since) {
+        (Some(_), _) => bad("disabled"),
+        (None, Some(_)) => bad("failing"),
+        (None, None) => good("enabled"),
+    }
+}
+
+fn show(webhook: &WebhookView, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(webhook)?;
+        return Ok(Exit::Success);
+    }
+    let line = |name: &str, value: &str| format!("{}  {value}", faint(&format!("{name:<13}")));
+    out.line(&line("webhook", webhook.webhook.as_str()))?;
+    out.line(&line("state", &state(webhook)))?;
+    if let Some(off) = &webhook.disabled {
+        out.line(&line("since", &format!("{}: {}", clipped(&off.since), clipped(&off.reason))))?;
+    } else if let Some(since) = &webhook.failing_since {
+        out.line(&line("fails since", &clipped(since)))?;
+    }
+    out.line(&line("url", &clipped(&webhook.url)))?;
+    out.line(&line("mode", &clipped(&webhook.mode)))?;
+    if !webhook.headers.is_empty() {
+        out.line(&line("headers", &clipped(&webhook.headers.join(", "))))?;
+    }
+    out.line(&line("timeout", &clipped(&webhook.timeout)))?;
+    let rate = webhook.attempts_per_s.map(|rate| format!(", {rate} a second")).unwrap_or_default();
+    out.line(&line("at a time", &format!("{}{rate}", webhook.concurrency)))?;
+    if !webhook.networks.is_empty() {
+        out.line(&line("networks", &clipped(&webhook.networks.join(", "))))?;
+    }
+    out.line(&line("disabled after", &clipped(&webhook.disable_after)))?;
+    for SecretView { scheme, since, until, public } in &webhook.secrets {
+        let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+        let public = public.as_ref().map(|public| format!("  {public}")).unwrap_or_default();
+        out.line(&line("secret", &clipped(&format!("{scheme} since {since}{until}{public}"))))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn tell(word: &str, webhook: &WebhookView, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(webhook)?;
+        return Ok(Exit::Success);
+    }
+    out.line(&format!("{}  {} {}", good(word), webhook.webhook, clipped(&webhook.url)))?;
+    if let Some(secret) = &webhook.secret {
+        out.line(&format!("secret    {secret}"))?;
+        out.line(&faint("it is not told again: give it to the receiver now"))?;
+    }
+    Ok(Exit::Success)
+}

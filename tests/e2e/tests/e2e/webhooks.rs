@@ -1,0 +1,236 @@
+//! Goal: an event reaches an address outside, signed and once; a receiver that is down is waited for; one that wants nothing is left alone and
+//! its tenant told; nothing is sent to where nobody granted it; a secret is told once, and a restart forgets nothing.
+//!
+//! How receivers misbehave in other ways is `cargo xtask bench webhook`.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc::{Receiver, channel},
+};
+
+use serde_json::{Value, json};
+
+use crate::host::{Host, Site, wharf};
+
+/// A request that came: its headers, and its body.
+struct Came {
+    headers: HashMap<String, String>,
+    body: Value,
+}
+
+/// A receiver that answers with these statuses, the last one again and again. What came is given on.
+fn receiver(statuses: &'static [u16]) -> (u16, Receiver<Came>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (came, coming) = channel();
+    std::thread::spawn(move || {
+        let mut statuses = statuses.iter().copied().chain(std::iter::repeat(*statuses.last().unwrap()));
+        for stream in listener.incoming() {
+            let Ok(request) = answer(stream.unwrap(), statuses.next().unwrap()) else { return };
+            if came.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    (port, coming)
+}
+
+fn answer(mut stream: TcpStream, status: u16) -> std::io::Result<Came> {
+    let mut reading = BufReader::new(stream.try_clone()?);
+    let mut headers = HashMap::new();
+    loop {
+        let mut line = String::new();
+        reading.read_line(&mut line)?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) => headers.insert(name.to_lowercase(), value.to_owned()),
+            None if line.trim_end().is_empty() => break,
+            None => None,
+        };
+    }
+    let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+    reading.read_exact(&mut body)?;
+    write!(stream, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 4\r\n\r\nwhy?")?;
+    Ok(Came { headers, body: serde_json::from_slice(&body).unwrap() })
+}
+
+/// A site with the rule `orders` that sends to the webhook `crm`, which leads to a port of this machine.
+fn site(port: u16, webhook: &str, retry: &str) -> Site {
+    Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.webhooks.crm]\n\
+         url = \"http://127.0.0.1:{port}/hook\"\nnetworks = [\"127.0.0.1\"]\n{webhook}\n\
+         [tenants.acme.rules.orders]\npattern = {{ type = [\"order\"] }}\ntargets = [{{ webhook = \"crm\", retry = {{ {retry} }} }}]\n"
+    ))
+}
+
+const SOON: &str = r#"first = "10ms", max = "20ms", attempts = 1000"#;
+
+fn attempts(host: &Host, position: &Value) -> Vec<Value> {
+    let (status, detail) = host.get(&format!("/v1/tenants/acme/events/{}", position.as_str().unwrap()));
+    assert_eq!(status, 200, "{detail}");
+    detail["deliveries"][0]["attempts"].as_array().unwrap().clone()
+}
+
+fn webhook(host: &Host) -> Value {
+    host.get("/v1/tenants/acme/webhooks/crm").1
+}
+
+#[test]
+fn an_event_arrives_signed_under_one_id_and_what_the_receiver_said_is_kept() {
+    let (port, came) = receiver(&[503, 200]);
+    let site = site(port, "headers = { x-key = \"k\" }", SOON);
+    let host = site.start("serve");
+    let sent = host.send("one", "order");
+    let [first, second] = [came.recv().unwrap(), came.recv().unwrap()];
+    assert_eq!(
+        (&first.body["id"], &first.headers["content-type"]),
+        (&json!("one"), &"application/cloudevents+json".to_owned())
+    );
+    assert_eq!(first.headers["x-key"], "k");
+    let id = sent["position"].as_str().unwrap().to_owned() + "-0";
+    assert_eq!([&first, &second].map(|it| it.headers["webhook-id"].clone()), [id.clone(), id]);
+    // The one of the file has a key from its first start, and only its public half is told.
+    assert!(first.headers["webhook-signature"].starts_with("v1a,"), "{:?}", first.headers);
+    let shown = webhook(&host);
+    assert!(shown["secrets"][0]["public"].as_str().unwrap().starts_with("whpk_"), "{shown}");
+    assert_eq!(host.settled("acme")["deliveries"], 1);
+    let tried = attempts(&host, &sent["position"]);
+    assert_eq!(
+        (&tried[0]["outcome"]["code"], &tried[1]["outcome"]["outcome"]),
+        (&json!("webhook-status"), &json!("ack"))
+    );
+    assert_eq!((&tried[0]["log"][0]["message"], &tried[0]["log"][1]["message"]), (&json!("503"), &json!("why?")));
+    // A rotation: both sign, and the new one is told this once.
+    let rotated = wharf().args(["--url", &host.url, "-o", "json", "webhook", "rotate", "crm"]).output().unwrap();
+    let rotated: Value = serde_json::from_slice(&rotated.stdout).unwrap();
+    let secret = rotated["secret"].as_str().unwrap();
+    assert!(secret.starts_with("whsec_") && !webhook(&host).to_string().contains(secret));
+    host.kill();
+    let host = site.start("serve");
+    host.send("two", "order");
+    let signature = came.recv().unwrap().headers["webhook-signature"].clone();
+    let versions: Vec<_> = signature.split(' ').map(|one| one.split(',').next().unwrap()).collect();
+    assert_eq!(versions, ["v1", "v1a"], "the newest first, after a crash too");
+    assert_eq!(host.stop(), Some(0));
+    for file in
+        std::fs::read_dir(site.folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|it| it.is_file())
+    {
+        assert!(!std::fs::read_to_string(file).unwrap().contains(secret), "no secret is in a file of the site");
+    }
+}
+
+#[test]
+fn one_that_wants_nothing_is_disabled_and_told_of_and_what_waits_is_sent_when_it_is_enabled() {
+    let (port, came) = receiver(&[410, 200]);
+    let site = site(port, "concurrency = 1", SOON);
+    let host = site.start("serve");
+    host.send("one", "order");
+    came.recv().unwrap();
+    let alert = loop {
+        let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=dev.wharf.webhook.disabled");
+        if let Some(alert) = events.get(0) {
+            break alert["event"].clone();
+        }
+    };
+    let data = &alert["data"];
+    assert_eq!(
+        (&data["webhook"], &data["code"], &data["sample"]["id"]),
+        (&json!("crm"), &json!("webhook-gone"), &json!("one"))
+    );
+    assert_eq!(
+        (&webhook(&host)["enabled"], &webhook(&host)["disabled"]["code"]),
+        (&json!(false), &json!("webhook-gone"))
+    );
+    host.send("two", "order");
+    host.kill();
+    let host = site.start("serve");
+    let stats = host.stats("acme");
+    assert_eq!((&stats["pending"], &stats["dead_letters"]), (&json!(2), &json!(0)), "{stats}");
+    let enabled = wharf().args(["--url", &host.url, "webhook", "enable", "crm"]).output().unwrap();
+    assert_eq!(enabled.status.code(), Some(0), "{enabled:?}");
+    let mut ids = [came.recv().unwrap(), came.recv().unwrap()].map(|it| it.body["id"].as_str().unwrap().to_owned());
+    ids.sort();
+    assert_eq!(ids, ["one", "two"]);
+    assert_eq!(host.settled("acme")["deliveries"], 2);
+}
+
+#[test]
+fn one_that_only_fails_is_disabled_in_the_end_and_what_waits_too_long_is_given_up() {
+    let (port, came) = receiver(&[500]);
+    let retry = r#"first = "10ms", max = "20ms", attempts = 1000, age = "4s""#;
+    let site = site(port, "disable_after = \"1s\"", retry);
+    let host = site.start("serve");
+    host.send("one", "order");
+    // Whoever hears nothing blocks nobody.
+    std::thread::spawn(move || came.iter().for_each(drop));
+    host.stats_until("acme", |_| webhook(&host)["enabled"] == false);
+    assert_eq!(webhook(&host)["disabled"]["code"], "webhook-status");
+    let stats = host.stats_until("acme", |stats| stats["dead_letters"] == 1);
+    assert_eq!(stats["pending"], 0, "{stats}");
+    let letter = &host.dead("crm")[0];
+    assert_eq!(letter["code"], "retries-spent");
+    assert!(letter["error"].as_str().unwrap().contains("webhook-disabled"), "{letter}");
+}
+
+#[test]
+fn nothing_is_sent_to_where_nobody_granted_it() {
+    let (port, came) = receiver(&[200]);
+    let site = site(port, "", r#"attempts = 1"#);
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    // The webhook asks for nothing; what it asked for would be refused without the operator's grant.
+    let asks = "networks = [\"127.0.0.1\"]\n";
+    site.write("wharf.toml", config.replacen(asks, "", 1));
+    let (status, said) = site.refuse("serve");
+    assert!(status != 0 && said.contains("lies beyond what the operator grants"), "{said}");
+    site.write("wharf.toml", config.replace(&format!("/hook\"\n{asks}"), "/hook\"\n"));
+    let host = site.start("serve");
+    host.send("one", "order");
+    assert_eq!(host.settled("acme")["dead_letters"], 1);
+    let letter = &host.dead("crm")[0];
+    assert!(letter["error"].as_str().unwrap().contains("address-denied: 127.0.0.1 is a loopback address"), "{letter}");
+    assert!(came.try_recv().is_err());
+    let beyond = json!({"url": "https://example.com/", "networks": ["10.0.0.0/8"]});
+    let (status, _, problem) = host.put("/v1/tenants/acme/webhooks/other", None, beyond.to_string());
+    assert_eq!(
+        (status, &problem["code"], &problem["errors"][0]["pointer"]),
+        (422, &json!("webhook-invalid"), &json!("/networks"))
+    );
+}
+
+#[test]
+fn a_webhook_is_made_by_the_api_used_by_a_rule_and_goes_when_no_rule_needs_it() {
+    let (port, came) = receiver(&[200]);
+    let site =
+        Site::new("default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.buses.default]\n");
+    let host = site.start("serve");
+    let cli = |words: &[&str]| {
+        let output = wharf().args(["--url", &host.url, "-o", "json"]).args(words).output().unwrap();
+        (
+            output.status.code().unwrap(),
+            serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default(),
+            output.stderr,
+        )
+    };
+    let url = format!("http://127.0.0.1:{port}/");
+    let (_, made, _) = cli(&["webhook", "put", "crm", &url, "--network", "127.0.0.1", "--mode", "binary"]);
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"), "{made}");
+    let pattern = r#"{"type": ["order"]}"#;
+    let (exit, _, said) = cli(&["rules", "add", "orders", "--pattern", pattern, "--webhook", "crm"]);
+    assert_eq!(exit, 0, "{}", String::from_utf8_lossy(&said));
+    assert_ne!(cli(&["rules", "add", "more", "--pattern", pattern, "--webhook", "none"]).0, 0);
+    host.send("one", "order");
+    let request = came.recv().unwrap();
+    assert_eq!((request.headers["ce-id"].as_str(), request.body), ("one", json!({})));
+    host.settled("acme");
+    let (status, problem) = {
+        let (exit, _, said) = cli(&["webhook", "rm", "crm"]);
+        (exit, String::from_utf8(said).unwrap())
+    };
+    assert_eq!(status, 5);
+    assert!(problem.contains("webhook-in-use") && problem.contains("rule `orders` sends to it"), "{problem}");
+    assert_eq!(cli(&["rules", "rm", "orders"]).0, 0);
+    assert_eq!(cli(&["webhook", "rm", "crm"]).0, 0);
+    assert_eq!(cli(&["webhook", "show", "crm"]).0, 3);
+    assert_eq!(cli(&["webhook", "ls"]).1, json!([]));
+}
