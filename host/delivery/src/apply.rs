@@ -3,7 +3,7 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, keys, redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, fire, keys, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -71,6 +71,10 @@ pub fn apply<T: Tables>(
         }
         Record::Erase { tenant, rows } => erase::apply(tenant, rows, tables).map(|()| Vec::new()),
         Record::Forgotten { tenant, hour, plugin } => usage::forget(tenant, *hour, plugin, tables).map(|()| Vec::new()),
+        Record::Fired { tenant, schedule, state } => {
+            fire::apply((tenant, schedule), state.as_ref(), position, tables);
+            Ok(Vec::new())
+        }
         // Time is in the frames. Only what is remembered for a while asks how it came to be.
         Record::Follow { .. } => Ok(Vec::new()),
     }

@@ -28,7 +28,7 @@ pub enum CarryRequest {
         /// At most [`CARRIED_EVENTS_MAX`].
         events: Vec<CarriedEvent>,
     },
-    /// Values and control objects, if these records hold them still.
+    /// Values, control objects, and how schedules stand, if these records hold them still.
     Held {
         /// Whose they are.
         tenant: TenantName,
@@ -81,7 +81,7 @@ pub struct CarriedEvent {
 /// A row whose bytes lie in a record.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// Its table: values or objects.
+    /// Its table: values, objects or schedules.
     pub table: Table,
     /// Its key.
     pub key: Bytes,

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{BusName, Digest, PluginName, Position, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{BusName, Digest, PluginName, Position, RuleName, ScheduleName, SchemaName, TenantName, WebhookName};
 
 use crate::{
     Record, ValueRow,
@@ -37,11 +37,13 @@ pub enum ObjectKind {
     Keys = 7,
     /// A webhook: its document is a [`crate::WebhookObject`].
     Webhook = 10,
+    /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
+    Schedule = 11,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 8] =
-        [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys, Self::Webhook];
+    const ALL: [Self; 9] =
+        [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys, Self::Webhook, Self::Schedule];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]
@@ -61,6 +63,7 @@ impl ObjectKind {
             Self::Bus => "bus",
             Self::Keys => "keys",
             Self::Webhook => "webhook",
+            Self::Schedule => "schedule",
         }
     }
 
@@ -97,6 +100,12 @@ impl From<&TenantName> for ObjectName {
 
 impl From<&BusName> for ObjectName {
     fn from(name: &BusName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&ScheduleName> for ObjectName {
+    fn from(name: &ScheduleName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

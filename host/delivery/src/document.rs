@@ -11,10 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{
-    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, SchemaName, Target, TenantName, WebhookName,
+    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, Target, TenantName, WebhookName,
 };
 
-use crate::{OnQuarantine, RetryPolicy, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT};
+use crate::{OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct TenantDocument {
     /// Its webhooks. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
+    /// Its schedules. (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// What holds for it as a whole. (Not written where nothing is said, as before anything could be.)
     #[serde(default, skip_serializing_if = "TenantSettings::is_default")]
     pub settings: TenantSettings,

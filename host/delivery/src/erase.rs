@@ -51,7 +51,7 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, letters and sizes go with the rows
 /// that they belong to.
-const OF_TENANTS: [Table; 8] = [
+const OF_TENANTS: [Table; 9] = [
     Table::Deliveries,
     Table::DeadLetters,
     Table::Queues,
@@ -59,6 +59,7 @@ const OF_TENANTS: [Table; 8] = [
     Table::Buckets,
     Table::Objects,
     Table::Usage,
+    Table::Schedules,
     Table::Stats,
 ];
 

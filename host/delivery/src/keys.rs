@@ -3,7 +3,7 @@
 //! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
-use wharf_event::{BucketName, PluginName, QueueName, Target, TenantName};
+use wharf_event::{BucketName, PluginName, QueueName, ScheduleName, Target, TenantName};
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
 
@@ -50,6 +50,12 @@ pub fn object(tenant: &TenantName, kind: ObjectKind, name: &ObjectName) -> Vec<u
     let mut bytes = objects(tenant, kind);
     bytes.extend_from_slice(name.as_str().as_bytes());
     bytes
+}
+
+/// `tenant 0 schedule 0`: when a schedule is due.
+#[must_use]
+pub fn schedule(tenant: &TenantName, schedule: &ScheduleName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), schedule.as_str().as_bytes()], 0)
 }
 
 /// `tenant 0 queue 0`: a queue's row, and the prefix of its dead letters.

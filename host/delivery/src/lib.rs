@@ -14,6 +14,7 @@ mod dedup;
 mod details;
 mod document;
 mod erase;
+mod fire;
 mod ids;
 pub mod keys;
 pub mod limits;
@@ -27,6 +28,7 @@ mod redrive;
 mod remains;
 mod retry;
 mod rows;
+mod schedule;
 mod schema;
 mod seal;
 mod sequencer;
@@ -52,6 +54,7 @@ pub use document::{
     TargetDocument, TenantDocument,
 };
 pub use erase::{EraseRequest, ErasedRow};
+pub use fire::{FireRequest, ScheduleState};
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
@@ -62,6 +65,7 @@ pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;
 pub use retry::{Failure, Standing, Verdict, clipped, disposition};
 pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueRow};
+pub use schedule::{AfterLast, NotAfterLast, ScheduleDocument};
 pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};

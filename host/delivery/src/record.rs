@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName};
+use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, ScheduleName, Target, TenantName};
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, SegmentFacts, Table, Used, change,
+    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, ScheduleState, SegmentFacts, Table, Used, change,
     codec::{DecodeError, Reader, Writer},
-    erase,
+    erase, fire,
     rows::Row as _,
 };
 
@@ -52,6 +52,8 @@ pub enum RecordKind {
     Metered = 13,
     /// What a tenant used long ago is kept no more.
     Forgotten = 14,
+    /// A schedule fired, or is due at another time.
+    Fired = 16,
 }
 
 /// Who an event is owed to.
@@ -241,10 +243,19 @@ pub enum Record {
         /// The last plugin in it.
         plugin: PluginName,
     },
+    /// A schedule is due at another time from now on: it fired (its event is the record before), begins, or passes a time over.
+    Fired {
+        /// Whose it is.
+        tenant: TenantName,
+        /// Which schedule.
+        schedule: ScheduleName,
+        /// How it stands from now on; absent = it does not run any more.
+        state: Option<ScheduleState>,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -259,6 +270,7 @@ impl RecordKind {
         Self::Erase,
         Self::Metered,
         Self::Forgotten,
+        Self::Fired,
     ];
 
     /// The kind of that number.
@@ -289,6 +301,7 @@ impl Record {
             Record::Change { .. } => RecordKind::Change,
             Record::Erase { .. } => RecordKind::Erase,
             Record::Forgotten { .. } => RecordKind::Forgotten,
+            Record::Fired { .. } => RecordKind::Fired,
         }
     }
 
@@ -307,7 +320,8 @@ impl Record {
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }
             | Record::Erase { tenant, .. }
-            | Record::Forgotten { tenant, .. } => Some(tenant),
+            | Record::Forgotten { tenant, .. }
+            | Record::Fired { tenant, .. } => Some(tenant),
         }
     }
 
@@ -373,6 +387,10 @@ impl Record {
             Record::Forgotten { tenant, hour, plugin } => {
                 w.str(tenant.as_str()).u32(*hour).str(plugin.as_str());
             }
+            Record::Fired { tenant, schedule, state } => {
+                w.str(tenant.as_str()).str(schedule.as_str());
+                fire::put(state.as_ref(), &mut w);
+            }
         }
         w.finish()
     }
@@ -424,6 +442,9 @@ impl Record {
             RecordKind::Erase => Record::Erase { tenant: r.parse("tenant")?, rows: r.list("rows", erase::take)? },
             RecordKind::Forgotten => {
                 Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
+            }
+            RecordKind::Fired => {
+                Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }
             }
         };
         r.end()?;

@@ -19,7 +19,7 @@ pub struct Remains {
     pub tenant: TenantName,
     /// Events, with everyone that they were owed to.
     pub events: Vec<CarriedEvent>,
-    /// Values and control objects.
+    /// Values, control objects, and how schedules stand.
     pub held: Vec<Held>,
 }
 
@@ -51,7 +51,12 @@ impl Remains {
                 let objects = put.map(|change| held(Table::Objects, key(change), position)).collect();
                 Self { tenant: tenant.clone(), events: Vec::new(), held: objects }
             }
-            Record::Configure { .. }
+            Record::Fired { tenant, schedule, state: Some(_) } => {
+                let row = held(Table::Schedules, keys::schedule(tenant, schedule), position);
+                Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
+            }
+            Record::Fired { state: None, .. }
+            | Record::Configure { .. }
             | Record::Redrive { .. }
             | Record::Rules { .. }
             | Record::Cleaned { .. }
@@ -91,7 +96,7 @@ fn carried(
         let delivery = match table {
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
-            Table::Values | Table::Objects => {
+            Table::Values | Table::Objects | Table::Schedules => {
                 values.push(held(*table, key.clone(), position));
                 None
             }

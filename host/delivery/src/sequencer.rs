@@ -9,10 +9,11 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
-    ForgetRequest, ObjectKind, ObjectName, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RulesRow,
-    SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
+    FireRequest, ForgetRequest, ObjectKind, ObjectName, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven,
+    RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
+    fire,
     quotas::Hours,
     rates::Rates,
     redrive,
@@ -41,6 +42,8 @@ pub enum Request {
     Carry(CarryRequest),
     /// Let go of what a tenant used long ago.
     Forget(ForgetRequest),
+    /// Let a schedule fire, or be due at another time.
+    Fire(Box<FireRequest>),
     /// Keep what a full segment holds.
     Seal(SegmentFacts),
     /// Frame time follows a step of the wall clock, so many milliseconds.
@@ -276,6 +279,7 @@ impl Sequencer {
             Request::Redrive(request) => redrive::decide(self, request, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
+            Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),
             Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
             Request::Follow { by_ms } => {
                 self.dedup.jump(by_ms);

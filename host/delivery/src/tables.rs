@@ -35,11 +35,13 @@ pub enum Table {
     Usage,
     /// Bytes of the values of a tenant, and deliveries that wait of a tenant's plugin.
     Sizes,
+    /// When schedules are due next, by tenant, schedule. Their rows are those of values.
+    Schedules,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 13] = [
+    pub const ALL: [Table; 14] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -53,6 +55,7 @@ impl Table {
         Table::Objects,
         Table::Usage,
         Table::Sizes,
+        Table::Schedules,
     ];
 
     /// The number that it has in records.
@@ -72,6 +75,7 @@ impl Table {
             Table::Objects => 11,
             Table::Usage => 12,
             Table::Sizes => 13,
+            Table::Schedules => 15,
         }
     }
 
@@ -98,6 +102,7 @@ impl Table {
             Table::Objects => "objects",
             Table::Usage => "usage",
             Table::Sizes => "sizes",
+            Table::Schedules => "schedules",
         }
     }
 }

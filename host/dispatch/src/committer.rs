@@ -99,7 +99,7 @@ impl Committer {
     /// Whether `request` is refused before anything is decided, since there is room for what waits only.
     #[must_use]
     pub fn refuses(&self, request: &Request) -> bool {
-        self.room.short_of().is_some() && matches!(request, Request::Accept(_) | Request::Redrive(_))
+        self.room.short_of().is_some() && (is_new(request) || matches!(request, Request::Redrive(_)))
     }
 
     /// Makes room in the log for a frame with `request`, and gives the bytes of requests that this frame may hold. Absent when
@@ -249,7 +249,7 @@ impl Committer {
         if self.refuses(&request) {
             return Ok(Err(Refused::DiskFull.into()));
         }
-        if state.is_full() && matches!(request, Request::Accept(_)) {
+        if state.is_full() && is_new(&request) {
             return Ok(Err(Refused::Overloaded.into()));
         }
         let base = Position { k: draft.k, i: record_index(draft.records.len()) };
@@ -368,6 +368,15 @@ impl Committer {
     /// Reads the state as it is, durable or not.
     pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&self.shared.read().state)
+    }
+}
+
+/// Whether a request brings an event that nobody is owed yet.
+fn is_new(request: &Request) -> bool {
+    match request {
+        Request::Accept(_) => true,
+        Request::Fire(fire) => fire.event.is_some(),
+        _ => false,
     }
 }
 

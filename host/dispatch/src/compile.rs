@@ -20,6 +20,7 @@ use crate::{
     plugins::{Plugin, Shelf},
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
+    schedules::ScheduleError,
     schemas::{self, SchemaError},
     tenants::{BusError, TenantError},
     transform::{Step, Transforms},
@@ -84,6 +85,16 @@ pub enum RulesError {
         webhook: String,
         /// What is wrong with it.
         source: WebhookError,
+    },
+    /// A schedule.
+    #[error("tenant {tenant}, schedule {schedule}: {source}")]
+    Schedule {
+        /// Whose schedule.
+        tenant: TenantName,
+        /// Which schedule.
+        schedule: String,
+        /// What is wrong with it.
+        source: ScheduleError,
     },
     /// A bus that is a control object.
     #[error("tenant {tenant}, bus {bus}: {source}")]
@@ -165,6 +176,7 @@ impl RulesError {
             Self::Rule { source, .. } => source.code(),
             Self::Plugin { source, .. } => source.code(),
             Self::Schema { source, .. } => source.code(),
+            Self::Schedule { source, .. } => source.code(),
             Self::Bus { source, .. } => source.code(),
             Self::Webhook { source, .. } => source.code(),
             Self::OfTenant { source, .. } => source.code(),
@@ -220,6 +232,13 @@ impl RuleSet {
             tenant.schemas = schemas::of_file(&from.schemas);
             for (webhook, from) in &from.webhooks {
                 tenant.webhooks.insert_mut(webhook.clone(), Arc::new(WebhookInForce::of_file(from)));
+            }
+            for (schedule, from) in &from.schedules {
+                let put = tenant.put_schedule(schedule, from, Origin::File);
+                put.map_err(|source| {
+                    let (tenant, schedule) = (name.clone(), schedule.to_string());
+                    RulesError::Schedule { tenant, schedule, source }
+                })?;
             }
             tenant.settings = Arc::new(from.settings.clone());
             for (rule, from) in &from.rules {
@@ -305,6 +324,10 @@ impl RuleSet {
                 ObjectKind::Webhook => of.change_webhook(name, document).map_err(|source| {
                     let (tenant, webhook) = named();
                     RulesError::Webhook { tenant, webhook, source }
+                })?,
+                ObjectKind::Schedule => of.change_schedule(name, document).map_err(|source| {
+                    let (tenant, schedule) = named();
+                    RulesError::Schedule { tenant, schedule, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
                 ObjectKind::Release | ObjectKind::Keys | ObjectKind::Tenant => {}

@@ -95,6 +95,7 @@ impl Dispatcher {
                 (ObjectKind::Plugin, OBJECTS_PAGE),
                 (ObjectKind::Rule, OBJECTS_PAGE),
                 (ObjectKind::Schema, SCHEMAS_PAGE),
+                (ObjectKind::Schedule, OBJECTS_PAGE),
             ] {
                 let mut after = None;
                 loop {

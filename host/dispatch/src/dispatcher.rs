@@ -22,6 +22,7 @@ use crate::{
     clock::Step,
     committer::Committer,
     figures::{self, Figures, StateFigures},
+    firing::Firing,
     health::{Health, News},
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
@@ -186,6 +187,7 @@ impl Dispatcher {
             drop(tokio::spawn(herald.run()));
             let warden = Warden { dispatcher: self.clone(), news, stopping: self.stopping.subscribe() };
             drop(tokio::spawn(warden.run()));
+            drop(tokio::spawn(Firing::new(self.clone(), self.stopping.subscribe()).run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {

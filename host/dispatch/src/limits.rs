@@ -56,6 +56,24 @@ pub const OBJECTS_PAGE: usize = 1_000;
 /// Schemas that are read of the state at a time: with its versions one may have 1.3 MiB.
 pub const SCHEMAS_PAGE: usize = 16;
 
+/// Schedules of one tenant.
+pub const SCHEDULES_PER_TENANT_MAX: usize = 10_000;
+
+/// Bytes of the payload that a schedule publishes. It is kept in memory as long as the schedule is there.
+pub const SCHEDULE_DATA_BYTES_MAX: usize = 256 << 10;
+
+/// Schedules that are looked at together, so that as many of their records may share a frame; what else is asked comes in between.
+pub const LOOKS_AT_A_TIME: usize = 256;
+
+/// The longest time for which the firing of schedules does not look at frame time, which may jump meanwhile.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Time after which a schedule is looked at again whose firing was refused since something was about to change.
+pub const LOOK_AGAIN_MS: u64 = 20;
+
+/// Time after which a firing is tried again for which there was no room, or no quota left.
+pub const FIRING_PAUSE_MS: u64 = 1_000;
+
 /// Tenants beyond which none is made while the host runs.
 pub const TENANTS_MAX: usize = 10_000;
 

@@ -145,6 +145,10 @@ pub(crate) fn size(request: &Request) -> usize {
             change.wishes.iter().map(wish).sum::<usize>() + RECORD
         }
         Request::Erase(_) => 2 * ERASED_BYTES_MAX + ERASED_ROWS_MAX * LENGTHS + RECORD,
+        Request::Fire(fire) => {
+            let events = fire.event.iter().flat_map(|accept| &accept.events);
+            events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + RECORD
+        }
         Request::Accept(accept) => accept.events.iter().map(|one| event(&one.event, &one.targets)).sum(),
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {

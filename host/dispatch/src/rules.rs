@@ -23,6 +23,7 @@ use crate::{
     limits::WEBHOOK_MEMORY_MIB,
     places::Share,
     plugins::{Plugin, Shelf},
+    schedules::ScheduleMap,
     schemas::SchemaSet,
     transform::Step,
     webhooks::WebhookInForce,
@@ -114,6 +115,7 @@ pub(crate) struct Tenant {
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) webhooks: RedBlackTreeMapSync<WebhookName, Arc<WebhookInForce>>,
+    pub(crate) schedules: Arc<ScheduleMap>,
     pub(crate) settings: Arc<TenantSettings>,
     pub(crate) gone: Gone,
 }
@@ -131,6 +133,7 @@ impl Default for Tenant {
             rules: RedBlackTreeMapSync::default(),
             schemas: Arc::default(),
             webhooks: RedBlackTreeMapSync::default(),
+            schedules: Arc::default(),
             settings: Arc::default(),
             gone: Gone::default(),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_delivery::{ObjectName, RetentionDocument, TenantLife, TenantObject, TenantSettings};
-use wharf_event::{BusName, Code, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Code, RuleName, ScheduleName, SchemaName, TenantName};
 
 use crate::{
     limits::{BUSES_PER_TENANT_MAX, TENANTS_MAX},
@@ -43,6 +43,9 @@ pub enum BusError {
     /// A rule listens on it.
     #[error("the rule `{0}` listens on it")]
     Rule(RuleName),
+    /// A schedule publishes to it.
+    #[error("the schedule `{0}` publishes to it")]
+    Schedule(ScheduleName),
     /// A schema is for its events.
     #[error("the schema `{0}` is for its events")]
     Schema(SchemaName),
@@ -71,7 +74,7 @@ impl BusError {
         match self {
             Self::Document(_) => Code::BusInvalid,
             Self::OfFile => Code::BusOfFile,
-            Self::Rule(_) | Self::Schema(_) => Code::BusInUse,
+            Self::Rule(_) | Self::Schedule(_) | Self::Schema(_) => Code::BusInUse,
             Self::TooMany => Code::BusesTooMany,
         }
     }
@@ -162,6 +165,9 @@ impl Tenant {
     fn unused_bus(&self, name: &BusName) -> Result<(), BusError> {
         if let Some(rule) = self.rules.values().find(|rule| rule.bus == *name) {
             return Err(BusError::Rule(rule.name.clone()));
+        }
+        if let Some((schedule, _)) = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name) {
+            return Err(BusError::Schedule(schedule.clone()));
         }
         match self.schemas.iter().find(|(_, schema)| schema.document.bus == *name) {
             Some((schema, _)) => Err(BusError::Schema(schema.clone())),

@@ -65,7 +65,7 @@ codes! {
     Unconfirmed "unconfirmed" 400 "What cannot be taken back was not confirmed";
     BusInvalid "bus-invalid" 422 "The event bus cannot be put to use";
     BusOfFile "bus-of-file" 409 "The event bus stands in the configuration file";
-    BusInUse "bus-in-use" 409 "A rule or a schema needs the event bus";
+    BusInUse "bus-in-use" 409 "A rule, a schema or a schedule needs the event bus";
     BusesTooMany "buses-too-many" 409 "The tenant has as many event buses as it can hold";
     RouteUnknown "route-unknown" 404 "There is nothing at this path";
     MethodNotAllowed "method-not-allowed" 405 "This path does not take this method";
@@ -84,6 +84,10 @@ codes! {
     RuleOfFile "rule-of-file" 409 "The rule stands in the configuration file";
     RuleElsewhere "rule-elsewhere" 409 "A rule of that name listens on another event bus";
     RulesTooMany "rules-too-many" 409 "The event bus has as many rules as it can hold";
+    ScheduleUnknown "schedule-unknown" 404 "The tenant has no such schedule";
+    ScheduleInvalid "schedule-invalid" 422 "The schedule cannot be put to use";
+    ScheduleOfFile "schedule-of-file" 409 "The schedule stands in the configuration file";
+    SchedulesTooMany "schedules-too-many" 409 "The tenant has as many schedules as it can hold";
     PluginUnknown "plugin-unknown" 404 "The tenant has no such plugin";
     PluginInvalid "plugin-invalid" 422 "The plugin cannot be put to use";
     PluginOfFile "plugin-of-file" 409 "The plugin stands in the configuration file";

@@ -5,6 +5,7 @@
 mod asks;
 mod attribute;
 mod builder;
+mod catch_up;
 mod code;
 mod codec;
 mod digest;
@@ -28,6 +29,7 @@ mod webhook;
 pub use asks::{Asks, Missing, NEEDS_SECTION, NeedsError, needs_from_json};
 pub use attribute::AttributeValue;
 pub use builder::EventBuilder;
+pub use catch_up::{CatchUp, NoCatchUp};
 pub use code::{Code, UnknownCode};
 pub use codec::DecodeError;
 pub use digest::{Digest, DigestError, Hashing};
@@ -39,7 +41,7 @@ pub use http::Mode;
 pub use json::batch_from_json;
 pub use media::is_json;
 pub use names::{
-    BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, SchemaName,
+    BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, ScheduleName, SchemaName,
     SigningKeyName, TenantName, WebhookName,
 };
 pub use plugin_at::PluginAt;

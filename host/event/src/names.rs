@@ -137,6 +137,8 @@ name_type! {
     ChannelName = "channel";
     /// A schema of payloads.
     SchemaName = "schema";
+    /// A schedule of a tenant.
+    ScheduleName = "schedule";
     /// A key-value bucket of a tenant.
     BucketName = "bucket";
     /// A queue of a tenant, dead-letter queues among them.

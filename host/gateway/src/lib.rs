@@ -31,6 +31,7 @@ mod receive;
 mod registry;
 pub mod routes;
 mod rules;
+mod schedules;
 mod schemas;
 pub mod serve;
 pub mod starting;
@@ -48,7 +49,7 @@ pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
     KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
-    RuleRef, Rules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy,
+    RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy,
     UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};

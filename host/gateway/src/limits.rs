@@ -22,6 +22,9 @@ pub const QUESTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The document of a rule, in bytes: the largest pattern in a string, and all that stands beside it.
 pub const RULE_BYTES_MAX: usize = 1024 * 1024;
 
+/// The document of a schedule, in bytes: a payload of 256 KiB, and all that stands beside it.
+pub const SCHEDULE_BYTES_MAX: usize = 260 * 1024;
+
 /// A schema and what it is bound to, in bytes: the largest one, and room for what stands beside it and for how it is written.
 pub const SCHEMA_BYTES_MAX: usize = 512 * 1024;
 

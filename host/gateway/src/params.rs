@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, SchemaName, SigningKeyName, TenantName,
+    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, ScheduleName, SchemaName, SigningKeyName, TenantName,
     WebhookName,
 };
 
@@ -72,6 +72,10 @@ impl Params {
 
     pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
         self.name("rule", unknown)
+    }
+
+    pub(crate) fn schedule(&self, unknown: Code) -> Result<ScheduleName, Problem> {
+        self.name("schedule", unknown)
     }
 
     pub(crate) fn plugin(&self, unknown: Code) -> Result<PluginName, Problem> {

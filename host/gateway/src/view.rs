@@ -10,6 +10,7 @@ mod load;
 mod quotas;
 mod registry;
 mod rules;
+mod schedules;
 mod schemas;
 mod tenants;
 mod usage;
@@ -33,6 +34,7 @@ pub use registry::{
 pub use rules::{
     FieldView, OutcomeView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView,
 };
+pub use schedules::ScheduleView;
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use usage::{UsageItem, UsageView};

@@ -151,7 +151,8 @@ impl<'a> Loading<'a> {
             self.schema_files.extend(files);
             let settings = tenant.settings.clone();
             let webhooks = tenant.webhooks.clone();
-            let of = TenantDocument { buses, plugins, rules, retention, schemas, webhooks, settings };
+            let schedules = tenant.schedules.clone();
+            let of = TenantDocument { buses, plugins, rules, retention, schemas, schedules, webhooks, settings };
             document.tenants.insert(name.clone(), of);
         }
         document

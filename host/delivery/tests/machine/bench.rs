@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
-    Details, Due, EraseRequest, Expected, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
-    PublishRequest, Quotas, Record, RecordKind, Refused, Remains, Request, Sequencer, SettleRequest, StatsRow, Table,
+    Details, Due, EraseRequest, Expected, FireRequest, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
+    PublishRequest, Quotas, Record, RecordKind, Refused, Remains, Request, ScheduleState, Sequencer, SettleRequest, StatsRow, Table,
     TableError, Tables, TargetRef, Used, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
@@ -104,16 +104,37 @@ impl Partition {
     }
 
     pub fn accept(&mut self, id: &str, targets: usize) -> (Result<Answer, Refused>, Vec<Due>) {
-        let events = vec![AcceptEvent { event: event(id), targets: targets_of(targets) }];
-        self.ask(Request::Accept(AcceptRequest {
+        self.ask(Request::Accept(self.accepting(id, targets)))
+    }
+
+    fn accepting(&self, id: &str, targets: usize) -> AcceptRequest {
+        AcceptRequest {
             tenant: tenant(),
             bus: "default".parse().unwrap(),
             rules_version: self.sequencer.rules_version(&tenant()),
             since_k: self.since_k,
             quotas: self.quotas,
             backlogs: self.backlog.map(|most| ("handler".parse().unwrap(), most)).into_iter().collect(),
-            events,
-        }))
+            events: vec![AcceptEvent { event: event(id), targets: targets_of(targets) }],
+        }
+    }
+
+    /// How a schedule stands.
+    pub fn stands(&self, schedule: &str) -> Option<ScheduleState> {
+        ScheduleState::get(&self.tables, &tenant(), &schedule.parse().unwrap()).unwrap()
+    }
+
+    /// The wish that a schedule stands otherwise, and fires for so many targets.
+    pub fn fire(&self, schedule: &str, state: Option<ScheduleState>, targets: Option<usize>) -> FireRequest {
+        let due_ms = state.and_then(|state| state.last_ms).unwrap_or(0);
+        FireRequest {
+            tenant: tenant(),
+            schedule: schedule.parse().unwrap(),
+            rules_version: self.sequencer.rules_version(&tenant()),
+            was: self.stands(schedule),
+            state,
+            event: targets.map(|targets| self.accepting(&format!("{schedule}-{due_ms}"), targets)),
+        }
     }
 
     /// Closes the tenant and lets all that there is of it go; who comes now is another one of its name.

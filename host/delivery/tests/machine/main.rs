@@ -10,5 +10,6 @@
 )]
 
 mod bench;
+mod fire;
 mod property;
 mod scenario;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use wharf_delivery::{
     DeliveryId, DeliveryRow, Expected, ForgetRequest, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request,
-    Table, Tables as _, Usage, Used, ValueRow, WriteOp, hour_of, keys, sizes,
+    ScheduleState, Table, Tables as _, Usage, Used, ValueRow, WriteOp, hour_of, keys, sizes,
 };
 use wharf_event::Code;
 
@@ -24,6 +24,7 @@ enum Step {
     Clean,
     Erase { rows_max: usize },
     Forget { hours: u32 },
+    Fire { schedule: u8, targets: Option<usize> },
     Wait(u64),
 }
 
@@ -39,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Clean),
         1 => (2..20usize).prop_map(|rows_max| Step::Erase { rows_max }),
         1 => (0..4u32).prop_map(|hours| Step::Forget { hours }),
+        2 => (0..3u8, proptest::option::of(0..3usize)).prop_map(|(schedule, targets)| Step::Fire { schedule, targets }),
         1 => (0..4_000_000u64).prop_map(Step::Wait),
     ]
 }
@@ -66,6 +68,8 @@ proptest! {
         // What is charged, by hour, and the first hour that was not forgotten.
         let mut forgotten = 0;
         let mut charged = Charged::new();
+        // When schedules fired last.
+        let mut standing: HashMap<u8, u64> = HashMap::new();
         for step in steps {
             let mut open: Vec<_> = owed.iter().map(|(id, attempts)| (*id, *attempts)).collect();
             open.sort();
@@ -123,6 +127,7 @@ proptest! {
                     (dead, published) = (0, 0);
                     owed.clear();
                     charged.clear();
+                    standing.clear();
                     prop_assert_eq!(p.sequencer.pending(), 0);
                     continue;
                 }
@@ -131,6 +136,22 @@ proptest! {
                     p.ask(Request::Forget(ForgetRequest { tenant: tenant(), from_hour })).0.unwrap();
                     forgotten = forgotten.max(from_hour);
                     continue
+                }
+                Step::Fire { schedule, targets } => {
+                    let (name, last_ms) = (format!("s{schedule}"), standing.get(&schedule).copied());
+                    // Each fires at a time of its own; what has none fires no more.
+                    p.now_ms += 1;
+                    let fired_ms = targets.map(|_| p.now_ms).or(last_ms);
+                    let state = ScheduleState { timing: [schedule; 16], next_ms: targets.map(|_| p.now_ms + 1), last_ms: fired_ms };
+                    let state = (targets.is_some() || schedule > 0).then_some(state);
+                    let (answer, due) = p.ask(Request::Fire(Box::new(p.fire(&name, state, targets))));
+                    prop_assert!(answer.is_ok(), "{answer:?}");
+                    match state.and_then(|state| state.last_ms) {
+                        Some(ms) => standing.insert(schedule, ms),
+                        None => standing.remove(&schedule),
+                    };
+                    prop_assert_eq!(p.stands(&name), state);
+                    due
                 }
                 Step::Wait(ms) => { p.now_ms += ms; continue }
             };

@@ -126,7 +126,7 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some((tenant, (hour, plugin))) => format!("{tenant}/{plugin} in hour {hour}"),
             None => text(key),
         },
-        Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes => text(key),
+        Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes | Table::Schedules => text(key),
     }
 }
 

@@ -12,6 +12,7 @@ use wharf_log::{SeenFrame, SeenRecord};
 
 use super::finding::{Finding, Lost, LostEvent, Severity};
 use crate::{
+    clock::rfc3339,
     draft::tenant_number,
     limits::{LOSS_NAMED_BY_MAX, LOSSES_LISTED_MAX},
 };
@@ -188,6 +189,13 @@ fn detail_of(record: &Record) -> Option<String> {
         }
         Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
         Record::Forgotten { tenant, .. } => Some(format!("what {tenant} used long ago is kept no more")),
+        Record::Fired { schedule, state, .. } => Some(match state.map(|state| (state.last_ms, state.next_ms)) {
+            Some((last_ms, next_ms)) => {
+                let told = |ms: Option<u64>| ms.map_or_else(|| "never".to_owned(), rfc3339);
+                format!("schedule {schedule} fired last for {}, and is due next at {}", told(last_ms), told(next_ms))
+            }
+            None => format!("schedule {schedule} runs no more"),
+        }),
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

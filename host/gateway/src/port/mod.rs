@@ -11,6 +11,7 @@ mod intake;
 mod key_value;
 mod registry;
 mod rules;
+mod schedules;
 mod schemas;
 mod signing;
 mod tenants;
@@ -31,6 +32,7 @@ pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
 pub use rules::{RulePut, RuleRef, Rules};
+pub use schedules::{ScheduleRef, Schedules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
 pub use signing::{Signing, SigningKeyRef};
 pub use tenants::{BusRef, Put, Tenants};
@@ -100,6 +102,7 @@ pub trait Host:
     + Granting
     + Signing
     + Schemas
+    + Schedules
     + Tenants
     + Usage
     + Webhooks
@@ -117,6 +120,7 @@ impl<H> Host for H where
         + Granting
         + Signing
         + Schemas
+        + Schedules
         + Tenants
         + Usage
         + Webhooks

@@ -8,7 +8,7 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schemas,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schedules, schemas,
     tenants, usage, webhooks,
 };
 
@@ -73,6 +73,14 @@ pub enum Operation {
     PutRule,
     /// Removes a rule.
     RemoveRule,
+    /// Lists schedules.
+    ListSchedules,
+    /// Shows one schedule.
+    ShowSchedule,
+    /// Puts a schedule.
+    PutSchedule,
+    /// Removes a schedule.
+    RemoveSchedule,
     /// Lists plugins.
     ListPlugins,
     /// Shows one plugin.
@@ -186,6 +194,10 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowRule => on(verb, rules::show::<H>),
         Operation::PutRule => on(verb, rules::put::<H>),
         Operation::RemoveRule => on(verb, rules::remove::<H>),
+        Operation::ListSchedules => on(verb, schedules::list::<H>),
+        Operation::ShowSchedule => on(verb, schedules::show::<H>),
+        Operation::PutSchedule => on(verb, schedules::put::<H>),
+        Operation::RemoveSchedule => on(verb, schedules::remove::<H>),
         Operation::ListPlugins => on(verb, registry::list::<H>),
         Operation::ShowPlugin => on(verb, registry::show::<H>),
         Operation::PutPlugin => on(verb, registry::put::<H>),

@@ -64,6 +64,8 @@ const BUS: &str = "/v1/tenants/{tenant}/buses/{bus}";
 
 const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
+const SCHEDULE: &str = "/v1/tenants/{tenant}/schedules/{schedule}";
+
 const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
 
 const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
@@ -242,6 +244,27 @@ pub const ROUTES: &[Route] = &[
         "/v1/tenants/{tenant}/rules:test",
         Operation::TestPattern,
         &[Code::QueryInvalid, Code::EventJson, Code::EventTooLarge, Code::TenantUnknown, Code::PatternInvalid],
+    ),
+    get("/v1/tenants/{tenant}/schedules", Operation::ListSchedules, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get(SCHEDULE, Operation::ShowSchedule, &[Code::TenantUnknown, Code::ScheduleUnknown]),
+    put(
+        SCHEDULE,
+        Operation::PutSchedule,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::ScheduleInvalid,
+            Code::ScheduleOfFile,
+            Code::SchedulesTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        SCHEDULE,
+        Operation::RemoveSchedule,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::ScheduleUnknown, Code::ScheduleOfFile, Code::VersionConflict],
     ),
     get("/v1/tenants/{tenant}/plugins", Operation::ListPlugins, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(PLUGIN, Operation::ShowPlugin, &[Code::TenantUnknown, Code::PluginUnknown]),

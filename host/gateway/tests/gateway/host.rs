@@ -11,13 +11,14 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, RuleName, SchemaName, TenantName,
+    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, RuleName, ScheduleName,
+    SchemaName, TenantName,
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
     KeyView, PluginDetail, QueueView, QuotaView, QuotasView, RedriveView, ReleaseView, RuleVerdict, RuleView,
-    SchemaView, SigningKeyView, StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
+    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -32,6 +33,8 @@ pub struct FakeHost {
     pub redriven: Arc<Mutex<Vec<Redrive>>>,
     /// The rules that were put on the bus `default`.
     pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
+    /// The schedules that were put.
+    pub schedules: Arc<Mutex<BTreeMap<ScheduleName, ScheduleView>>>,
     /// The schemas that were put.
     pub schemas: Arc<Mutex<BTreeMap<SchemaName, SchemaView>>>,
     /// The plugins that were made.

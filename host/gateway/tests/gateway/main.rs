@@ -22,6 +22,7 @@ mod registry;
 mod registry_host;
 mod rules;
 mod rules_host;
+mod schedules;
 mod schemas;
 mod server;
 mod tenants;

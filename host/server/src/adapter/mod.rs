@@ -19,6 +19,7 @@ mod registry;
 mod registry_view;
 mod rule_view;
 mod rules;
+mod schedules;
 mod schema_object;
 mod schemas;
 mod search;

@@ -197,6 +197,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
             error @ (RulesError::Release { .. }
             | RulesError::Plugin { .. }
             | RulesError::Schema { .. }
+            | RulesError::Schedule { .. }
             | RulesError::Bus { .. }
             | RulesError::Webhook { .. }
             | RulesError::OfTenant { .. }),

@@ -13,6 +13,7 @@ use super::{
     deploy::DeployArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     rules::RulesCommand,
+    schedule::ScheduleCommand,
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
@@ -104,6 +105,15 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Publish events at given times
+    #[command(
+        after_help = "Example:\n  wharf schedule put nightly 'cron(0 3 * * ? *)' --timezone Europe/Berlin --type com.example.nightly"
+    )]
+    Schedule {
+        /// What to do.
+        #[command(subcommand)]
+        command: ScheduleCommand,
     },
     /// Tenants that are made while the host runs
     #[command(after_help = "Example:\n  wharf tenant create acme")]

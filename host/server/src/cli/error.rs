@@ -9,6 +9,7 @@ use http::StatusCode;
 use wharf_event::{Code, EventError, PluginName, TenantName, UnknownCode};
 use wharf_oci::OciError;
 use wharf_pattern::{PatternErrors, RulesError};
+use wharf_schedule::TimingError;
 use wharf_schema::SchemaErrors;
 
 use super::{
@@ -105,6 +106,9 @@ pub enum CommandError {
     /// The pattern is none.
     #[error("the pattern cannot be used")]
     Pattern(#[from] PatternErrors),
+    /// When something is due makes no sense.
+    #[error(transparent)]
+    Timing(#[from] TimingError),
     /// The pattern is larger than a matcher takes.
     #[error("the pattern cannot be used")]
     Matcher(#[from] RulesError),
@@ -165,6 +169,9 @@ pub enum CommandError {
     /// There is a rule where one was to be made.
     #[error("{0}")]
     RuleThere(#[source] ClientError),
+    /// There is a schedule where one was to be made.
+    #[error("{0}")]
+    ScheduleThere(#[source] ClientError),
     /// No release is meant, or several may be.
     #[error("{}", match (written.is_empty(), several) {
         (true, _) => format!("plugin `{plugin}` has no release that is ready"),
@@ -230,13 +237,14 @@ impl CommandError {
     /// The stable code, as text since a newer host may know more of them.
     fn code(&self) -> Option<&str> {
         match self {
-            Self::Client(ClientError::Refused(reply)) | Self::RuleThere(ClientError::Refused(reply)) => {
-                Some(&reply.code)
-            }
+            Self::Client(ClientError::Refused(reply))
+            | Self::RuleThere(ClientError::Refused(reply))
+            | Self::ScheduleThere(ClientError::Refused(reply)) => Some(&reply.code),
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
+            Self::Timing(_) => Some(Code::ScheduleInvalid.as_str()),
             Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
             Self::Mistyped { refusal, .. } => refusal.code(),
             Self::Deploy(failure) => failure.error.code(),
@@ -274,6 +282,7 @@ impl CommandError {
             Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
             Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
+            Self::ScheduleThere(_) => "--replace puts this schedule in the place of the one that is there".to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
                 "leave the rule out to ask all of the bus, or name another with --bus; one that is disabled is not asked"
@@ -299,7 +308,7 @@ impl CommandError {
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
-            Self::RuleThere(_) => Exit::Conflict,
+            Self::RuleThere(_) | Self::ScheduleThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
             Self::Load(_) => Exit::CheckFailed,

@@ -34,6 +34,7 @@ mod plugin;
 mod resume;
 mod rules;
 mod run;
+mod schedule;
 mod schema;
 mod send;
 mod session;

@@ -14,7 +14,9 @@ use super::{
     events, explain, groups, inspect, keys, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schema, send,
+    plugin, rules, schedule,
+    schedule::ScheduleCommand,
+    schema, send,
     signing::{self, KeyCommand},
     stats, tail, tenant, top, usage, webhook,
 };
@@ -55,6 +57,9 @@ pub fn run() -> ExitCode {
         }
         Command::Sign(args) => signing::sign(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Verify(args) => signing::verify(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Schedule { command: ScheduleCommand::Next(args) } => {
+            schedule::next(&args, &mut Output::new(global.output)).map(Into::into).map_err(Into::into)
+        }
         Command::Completions { shell } => {
             completions::completions(shell, &mut Output::new(global.output)).map(Into::into)
         }
@@ -108,6 +113,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Stats => stats::run(global, &mut out).await,
         Command::Usage(args) => usage::run(args, global, &mut out).await,
         Command::Rules { command } => rules::run(command, global, &mut out).await,
+        Command::Schedule { command } => schedule::run(command, global, &mut out).await,
         Command::Tenant { command } => tenant::run(command, global, &mut out).await,
         Command::Bus { command } => tenant::bus(command, global, &mut out).await,
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,

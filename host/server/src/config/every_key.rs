@@ -27,6 +27,9 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 url = "https://example.com/hook"
 [tenants.acme.schemas.s]
 file = "s.json"
+[tenants.acme.schedules.c]
+expression = "rate(1 day)"
+type = "t"
 "#;
 
 /// A key, a value in TOML, where what was read has it, as what, and a value that is refused.
@@ -37,6 +40,7 @@ const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
 const WEBHOOK: &str = "/tenants/acme/webhooks/w";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
+const SCHEDULE: &str = "/tenants/acme/schedules/c";
 const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
@@ -63,6 +67,8 @@ fn cases() -> Vec<Case> {
     cases.splice(retries..retries, outcome_cases());
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
     cases.splice(before..before, webhook_cases());
+    let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
+    cases.splice(behind..behind, schedule_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
@@ -235,6 +241,28 @@ fn rule_cases() -> Vec<Case> {
     ]
 }
 
+/// Those of schedules.
+fn schedule_cases() -> Vec<Case> {
+    let case = |name: &str, good, at: &str, read, bad| {
+        (format!("tenants.*.schedules.*.{name}"), good, format!("{SCHEDULE}/{at}"), read, bad)
+    };
+    let (noon, noon_ms) = ("'2026-12-01T12:00:00Z'", json!(1_796_126_400_000_u64));
+    vec![
+        case("expression", "'rate(2 days)'", "expression", json!("rate(2 days)"), "7"),
+        case("timezone", "'Europe/Berlin'", "timezone", json!("Europe/Berlin"), "7"),
+        case("start", noon, "start_ms", noon_ms.clone(), "7"),
+        case("end", noon, "end_ms", noon_ms, "7"),
+        case("flexible_window", "'2m'", "flexible_window_ms", json!(120_000), "'2 minutes'"),
+        case("catch_up", "'all'", "catch_up", json!("all"), "'some'"),
+        case("enabled", "false", "enabled", json!(false), "'no'"),
+        case("bus", "'audit'", "bus", json!("audit"), "'NO'"),
+        case("type", "'t.x'", "type", json!("t.x"), "7"),
+        case("source", "'/x'", "source", json!("/x"), "7"),
+        case("subject", "'x'", "subject", json!("x"), "7"),
+        case("data", "{ n = 1 }", "data", json!("{\"n\":1}"), "7"),
+    ]
+}
+
 /// What was read, as JSON.
 fn dump(config: &Config) -> Value {
     let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits});
@@ -245,7 +273,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "schemas": schemas, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "schemas": schemas, "schedules": tenant.schedules, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -300,6 +328,7 @@ fn with(path: &str, value: &str) -> String {
         ("[].webhook", "[3].webhook"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),
+        ("schedules.*", "schedules.c"),
         ("[]", "[0]"),
     ];
     let path = concrete.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to));

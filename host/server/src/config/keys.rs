@@ -6,9 +6,9 @@
 use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
-use wharf_delivery::{RetentionDocument, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
+use wharf_delivery::{AfterLast, RetentionDocument, SchemaMode, TenantSettings, limits::WEIGHT_MAX};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
-use wharf_event::SignaturePolicy;
+use wharf_event::{CatchUp, SignaturePolicy};
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 
@@ -63,6 +63,8 @@ pub enum Shape {
     Texts,
     /// An event pattern: a table, or JSON in a string.
     Pattern,
+    /// A payload: a table, or JSON in a string.
+    Payload,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A table of these keys.
@@ -198,6 +200,7 @@ static TENANT: &[Key] = &[
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
     key("webhooks", "Addresses outside that events are sent to.", named("webhook", None, WEBHOOK), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
+    key("schedules", "What is published at which times.", named("schedule", None, SCHEDULE), Otherwise::Nothing),
     SUSPENDED,
     BOUNDED,
     SIGNED,
@@ -378,6 +381,74 @@ static INPUT_TRANSFORMER: &[Key] = &[
     ),
     key("template", "JSON with `<name>` in it, for a path or what is always there.", Shape::Text, Otherwise::Required),
 ];
+
+static SCHEDULE: &[Key] =
+    &[EXPRESSION, TIMEZONE, START, END, FLEXIBLE_WINDOW, CATCH_UP, FIRES, PUBLISHED_TO, TYPE, SOURCE, SUBJECT, DATA];
+
+/// The keys of a schedule that is made by the API.
+pub(super) static MADE_SCHEDULE: &[Key] = &[
+    EXPRESSION,
+    TIMEZONE,
+    START,
+    END,
+    FLEXIBLE_WINDOW,
+    CATCH_UP,
+    key(
+        "after",
+        "What becomes of it when nothing is due any more.",
+        Shape::Choice(&["keep", "delete"]),
+        Otherwise::Default(|| json!(AfterLast::default())),
+    ),
+    FIRES,
+    PUBLISHED_TO,
+    TYPE,
+    SOURCE,
+    SUBJECT,
+    DATA,
+];
+
+const EXPRESSION: Key = key(
+    "expression",
+    "When it is due: `at(2026-12-01T09:00:00)`, `rate(5 minutes)`, or `cron(0 9 ? * MON-FRI *)` (`wharf schedule next`).",
+    Shape::Text,
+    Otherwise::Required,
+);
+const TIMEZONE: Key = key(
+    "timezone",
+    "The time zone whose local times the expression names, as IANA spells it: `Europe/Berlin`.",
+    Shape::Text,
+    Otherwise::Default(|| json!(UTC)),
+);
+const START: Key = key(
+    "start",
+    "Nothing is due before then, as in `2026-12-01T00:00:00Z`; a rate counts from there.",
+    Shape::Text,
+    Otherwise::Nothing,
+);
+const END: Key = key("end", "Nothing is due after then.", Shape::Text, Otherwise::Nothing);
+const FLEXIBLE_WINDOW: Key = key(
+    "flexible_window",
+    "How long after its time it may fire, a day at most: so schedules of one time are spread.",
+    Shape::Duration,
+    Otherwise::Default(|| json!(duration_text(0))),
+);
+const CATCH_UP: Key = key(
+    "catch_up",
+    "What becomes of due times that are a minute late or more, since no host was there: none fires, the `last` one, or `all` of a day.",
+    Shape::Choice(&["none", "last", "all"]),
+    Otherwise::Default(|| json!(CatchUp::default())),
+);
+const FIRES: Key = key("enabled", "Whether it fires.", Shape::Boolean, Otherwise::Default(|| json!(true)));
+const PUBLISHED_TO: Key =
+    key("bus", "The bus that its events are published to.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS)));
+const TYPE: Key = key("type", "The `type` of its events.", Shape::Text, Otherwise::Required);
+const SOURCE: Key =
+    key("source", "Their `source`; `/wharf/schedules/NAME` if none is given.", Shape::Text, Otherwise::Nothing);
+const SUBJECT: Key = key("subject", "Their `subject`.", Shape::Text, Otherwise::Nothing);
+const DATA: Key = key("data", "Their payload: a table, or JSON in a string.", Shape::Payload, Otherwise::Nothing);
+
+/// The zone of schedules for which none is given.
+pub(super) const UTC: &str = "UTC";
 
 static SCHEMA: &[Key] = &[
     key(

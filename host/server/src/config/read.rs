@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, SchemaMode, TenantSettings, WebhookDocument};
+use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
-use wharf_event::{BusName, Grants, PluginName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{BusName, Grants, PluginName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName};
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
@@ -79,6 +79,8 @@ pub struct TenantConfig {
     pub schemas: BTreeMap<SchemaName, SchemaConfig>,
     /// Its webhooks.
     pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
+    /// Its schedules.
+    pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.

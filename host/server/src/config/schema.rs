@@ -70,6 +70,7 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
+        Shape::Payload => json!({ "type": ["object", "string"] }),
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),
         Shape::Table(keys) => table(keys),
         Shape::List(_, max, keys) => json!({ "type": "array", "items": table(keys), "maxItems": max }),

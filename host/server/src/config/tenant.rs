@@ -11,7 +11,7 @@ use wharf_delivery::{
 };
 use wharf_egress::Granted;
 use wharf_event::{
-    BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, SignaturePolicy, Target, WebhookName,
+    BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, ScheduleName, SignaturePolicy, Target, WebhookName,
 };
 use wharf_pattern::Pattern;
 
@@ -20,7 +20,7 @@ use super::{
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     pattern_json, quotas,
     read::{PluginConfig, TenantConfig, Use},
-    retry, schemas,
+    retry, schedules, schemas,
     table::{Found, Sink, Table},
     webhooks,
 };
@@ -47,6 +47,11 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
         tenant.uses.extend(uses);
     }
     tenant.schemas = schemas::read(&table, &tenant.buses, sink);
+    for (name, schedule) in table.named::<ScheduleName>("schedules") {
+        tenant
+            .schedules
+            .extend(schedules::read(&name, &schedule, &tenant.buses, sink).map(|schedule| (name, schedule)));
+    }
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
     tenant.settings_said.extend(said);

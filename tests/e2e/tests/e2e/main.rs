@@ -40,6 +40,7 @@ mod restarts;
 mod retention;
 mod rules;
 mod sandbox;
+mod schedules;
 mod schema_versions;
 mod schemas;
 mod shapes;
