@@ -38,7 +38,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 10] = [
+const WITHOUT_TOKIO: [&str; 11] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",

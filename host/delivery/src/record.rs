@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, ScheduleName, Target, TenantName};
+use wharf_event::{
+    BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, ScheduleName, Target, TenantName,
+};
 
 use crate::{
     CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, ScheduleState, SegmentFacts, Table, Used, change,

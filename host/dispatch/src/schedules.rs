@@ -350,9 +350,13 @@ mod tests {
 
     #[test]
     fn an_event_is_the_same_each_time_and_names_its_schedule() {
-        let document = ScheduleDocument { subject: Some("x".to_owned()), data: Some("[1.50]".to_owned()), ..document() };
+        let document =
+            ScheduleDocument { subject: Some("x".to_owned()), data: Some("[1.50]".to_owned()), ..document() };
         let event = schedule(&document).event(1_796_083_200_000).unwrap();
-        assert_eq!((event.id(), event.source(), event.kind()), ("s-2026-12-01T00:00:00.000Z", "/wharf/schedules/s", "tick"));
+        assert_eq!(
+            (event.id(), event.source(), event.kind()),
+            ("s-2026-12-01T00:00:00.000Z", "/wharf/schedules/s", "tick")
+        );
         assert_eq!(event.data().unwrap().bytes().as_ref(), b"[1.50]");
         assert_eq!(event.extension(SCHEDULE_ATTRIBUTE), Some(&AttributeValue::String("s".into())));
     }
@@ -369,7 +373,8 @@ mod tests {
         let file = Document { tenants: [(acme.clone(), tenant)].into(), ..Document::default() };
         let set = RuleSet::new(file, &HashMap::new(), &HashMap::new()).unwrap();
         let put = |set: &RuleSet, name: &str, document: Option<&ScheduleDocument>| -> Result<RuleSet, RulesError> {
-            let (name, document) = (name.parse::<ScheduleName>().unwrap(), document.map(|it| serde_json::to_vec(it).unwrap().into()));
+            let (name, document) =
+                (name.parse::<ScheduleName>().unwrap(), document.map(|it| serde_json::to_vec(it).unwrap().into()));
             set.with(&acme, [(ObjectKind::Schedule, &ObjectName::from(&name), document.as_ref())])
         };
         let code = |put: Result<RuleSet, RulesError>| put.map(drop).map_err(|error| error.code()).unwrap_err();

@@ -65,7 +65,7 @@ codes! {
     Unconfirmed "unconfirmed" 400 "What cannot be taken back was not confirmed";
     BusInvalid "bus-invalid" 422 "The event bus cannot be put to use";
     BusOfFile "bus-of-file" 409 "The event bus stands in the configuration file";
-    BusInUse "bus-in-use" 409 "A rule, a schema or a schedule needs the event bus";
+    BusInUse "bus-in-use" 409 "A rule or a schema needs the event bus";
     BusesTooMany "buses-too-many" 409 "The tenant has as many event buses as it can hold";
     RouteUnknown "route-unknown" 404 "There is nothing at this path";
     MethodNotAllowed "method-not-allowed" 405 "This path does not take this method";

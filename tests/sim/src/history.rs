@@ -50,6 +50,8 @@ pub struct Figures {
     pub changes: u64,
     /// Records by which a part of a deleted tenant went.
     pub erased: u64,
+    /// Due times for which a schedule fired.
+    pub fired: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,
     /// Those of them with whom that began in one life and ended in another.
@@ -69,6 +71,7 @@ impl Figures {
         self.frames += other.frames;
         self.changes += other.changes;
         self.erased += other.erased;
+        self.fired += other.fired;
         self.deleted += other.deleted;
         self.resumed += other.resumed;
     }

@@ -99,7 +99,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let figures = swept.figures;
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
-         ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart)\n",
+         ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
+         schedules\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -115,6 +116,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.deleted,
         figures.erased,
         figures.resumed,
+        figures.fired,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -154,6 +156,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "tenants_deleted": figures.deleted,
         "erasing_records": figures.erased,
         "deleted_over_a_restart": figures.resumed,
+        "schedules_fired": figures.fired,
         "failed": failed,
     });
     format!("{report}\n")

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wharf_delivery::{Document, ObjectKind, ObjectName, RetentionDocument, RuleDocument};
-use wharf_event::{BusName, Digest, PluginName, RuleName};
+use wharf_delivery::{Document, ObjectKind, ObjectName, RetentionDocument, RuleDocument, ScheduleDocument};
+use wharf_event::{BusName, CatchUp, Digest, PluginName, RuleName, ScheduleName};
 
 use crate::{
     plan::Plan,
@@ -139,6 +139,40 @@ pub fn queue(plugin: &str) -> String {
     format!("{plugin}-dead")
 }
 
+/// The schedule of each tenant, and the type of its events, which nobody listens for.
+pub const TICK: &str = "tick";
+
+/// What a schedule does in the history of a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticking {
+    /// Its period, in milliseconds.
+    pub period_ms: u64,
+    /// How long after its time it may fire, in milliseconds.
+    pub window_ms: u64,
+    /// What becomes of due times that were missed.
+    pub catch_up: CatchUp,
+}
+
+/// What schedules do in the history of a seed.
+#[must_use]
+pub fn ticking(seed: u64) -> Ticking {
+    let mut rng = Rng::of(&[seed, 0x71C]);
+    Ticking {
+        period_ms: rng.between(1, 20) * 1_000,
+        window_ms: if rng.chance(30) { rng.between(1, 5_000) } else { 0 },
+        catch_up: rng.pick(&CatchUp::ALL).copied().unwrap_or_default(),
+    }
+}
+
+/// The schedule as a document has it.
+fn schedule(seed: u64) -> Value {
+    let Ticking { period_ms, window_ms, catch_up } = ticking(seed);
+    json!({
+        "expression": format!("rate({} seconds)", period_ms / 1_000), "timezone": "UTC", "flexible_window_ms": window_ms,
+        "catch_up": catch_up, "enabled": true, "bus": "side", "type": TICK,
+    })
+}
+
 /// The digest that names a plugin's release.
 #[must_use]
 pub fn release(plugin: &str) -> Digest {
@@ -177,7 +211,8 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
                 rules.insert(rule.to_owned(), of_rule);
             }
         }
-        let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules});
+        let schedules = if has() { json!({TICK: schedule(seed)}) } else { json!({}) };
+        let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules});
         if let (Some((age_ms, size_bytes)), Some(of_tenant)) = (plan.retention, of_tenant.as_object_mut()) {
             let kept = json!({"age_ms": age_ms, "size_bytes": size_bytes});
             of_tenant.insert("retention".to_owned(), json!({"default": kept, "side": kept}));
@@ -208,9 +243,14 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         let name = ObjectName::from(&rule.parse::<RuleName>().ok()?);
         Some((ObjectKind::Rule, name, serde_json::to_vec(&document).ok()?))
     };
+    let tick = || -> Option<_> {
+        let document: ScheduleDocument = serde_json::from_value(schedule(seed)).ok()?;
+        let name = ObjectName::from(&TICK.parse::<ScheduleName>().ok()?);
+        Some((ObjectKind::Schedule, name, serde_json::to_vec(&document).ok()?))
+    };
     let all =
         BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule));
-    all.map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
+    all.chain(tick()).map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
 }
 
 /// Rules that clients make while a history runs, for each tenant.

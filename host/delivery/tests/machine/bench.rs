@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
-    Details, Due, EraseRequest, Expected, FireRequest, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish, Outcome,
-    PublishRequest, Quotas, Record, RecordKind, Refused, Remains, Request, ScheduleState, Sequencer, SettleRequest, StatsRow, Table,
-    TableError, Tables, TargetRef, Used, ValueRow, WriteOp, WriteRequest, apply, keys,
+    Details, Due, EraseRequest, Expected, FireRequest, History, LogLevel, Object, ObjectKind, ObjectName, ObjectWish,
+    Outcome, PublishRequest, Quotas, Record, RecordKind, Refused, Remains, Request, ScheduleState, Sequencer,
+    SettleRequest, StatsRow, Table, TableError, Tables, TargetRef, Used, ValueRow, WriteOp, WriteRequest, apply, keys,
 };
 use wharf_event::{Code, Event, EventBuilder, Position, RuleName, TenantName};
 

@@ -177,6 +177,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{*key}", "a"),
         ("{queue}", "failed"),
         ("{rule}", "orders"),
+        ("{schedule}", "nightly"),
         ("{plugin}", "triage"),
         ("{channel}", "next"),
         ("{release}", DIGITS),

@@ -111,7 +111,7 @@ async fn schedules_are_read_put_and_removed() {
     put(format!("{SCHEDULES}/No"), "{}").send(server.addr).await.refused(Code::ScheduleInvalid);
     put(format!("{SCHEDULES}/a"), "{").send(server.addr).await.refused(Code::ScheduleInvalid);
     put(format!("{SCHEDULES}/of-file"), "{}").send(server.addr).await.refused(Code::ScheduleOfFile);
-    let large = format!("{:>1$}", "{}", 260 * 1024 + 1);
+    let large = format!("{}{{}}", " ".repeat(260 * 1024));
     put(format!("{SCHEDULES}/a"), large.as_str()).send(server.addr).await.refused(Code::ScheduleInvalid);
     let page: Vec<ScheduleView> = get(format!("{SCHEDULES}?limit=1")).send(server.addr).await.json(200);
     assert_eq!(page[0].schedule.as_str(), "a");

@@ -114,6 +114,21 @@ mod tests {
             told(r#"{"expression": "rate(1 hour)", "type": "t", "timezone": "Berlin"}"#),
             told(r#"{"expression": "rate(1 hour)", "type": "t", "start": "tomorrow", "targets": []}"#),
         ];
-        expect![[""]].assert_eq(&said.join("\n"));
+        expect![[r#"
+             | schedule `nightly` has no `expression`: say when it is due: expression = "rate(5 minutes)"
+             | schedule `nightly` has no `type`: name the `type` of its events: type = "com.example.nightly"
+
+            /bus | there is no event bus `audi`: did you mean `audit`? or add a table `buses.audi` to the tenant
+            /catch_up | of the times that were missed fire `none`, the `last` one, or `all`: correct `catch_up` of schedule `nightly`
+            /expression | cron(...) has six fields, minutes, hours, day of month, month, day of week and year, and 5 are given: cron(0 9 ? * MON-FRI *) is nine o'clock from Monday to Friday: `wharf schedule next` says when an expression is due
+            /flexible_window | a flexible window has a day at most: correct `flexible_window` of schedule `nightly`
+
+             | its event breaks the rules: the attribute `type` must not be empty: correct `type`, `source` or `subject`
+
+            /timezone | there is no time zone `Berlin`: they are those of IANA, as Europe/Berlin or UTC: name one such as `Europe/Berlin`
+
+            /start | `tomorrow` is no time: write it as 2026-12-01T09:00:00Z: correct `start` of schedule `nightly`
+            /targets | schedule `nightly` has no key `targets`: its keys are `expression`, `timezone`, `start`, `end`, `flexible_window`, `catch_up`, `after`, `enabled`, `bus`, `type`, `source`, `subject`, `data`
+        "#]].assert_eq(&said.join("\n"));
     }
 }

@@ -148,6 +148,17 @@ fn command(name: &str) -> String {
     name.split(' ').take_while(is_command).collect::<Vec<_>>().join(" ")
 }
 
+/// What is said of schedules, from the first to the end.
+const SCHEDULES: [&str; 7] = [
+    "schedule put nightly at(2100-01-01T00:00:00) --type nightly --subject s --source /n -d {} --end 2101-01-01T00:00:00Z",
+    "schedule ls",
+    "schedule pause nightly",
+    "schedule show nightly",
+    "schedule resume nightly",
+    "schedule rm nightly",
+    "schedule next at(2100-01-01T00:00:00)",
+];
+
 /// What is said of rules, from the first to the end.
 const RULES: [&str; 5] = [
     "rules add made --pattern {\"type\":[\"made\"]} --target probe",
@@ -276,13 +287,13 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
 
 /// Lines that change something.
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
-    let fixed = RULES.into_iter().chain(TENANTS).chain(WEBHOOKS).map(ToOwned::to_owned);
+    let fixed = RULES.into_iter().chain(SCHEDULES).chain(TENANTS).chain(WEBHOOKS).map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
 }
 
 /// The command of a line: its first word, or two where the first is a group.
 fn named(line: &str) -> String {
-    let groups = ["plugin ", "grant ", "rules ", "tenant ", "bus ", "webhook "];
+    let groups = ["plugin ", "grant ", "rules ", "schedule ", "tenant ", "bus ", "webhook "];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }

@@ -12,7 +12,9 @@ use super::{
     book::RuleBook,
     delivery::{Delivery, Moment, Standing, Turn},
     objects::Objects,
-    place, settles,
+    place,
+    schedules::Schedules,
+    settles,
     tenants::{Tenants, Turned},
     usage::Charged,
 };
@@ -63,12 +65,13 @@ pub(super) struct Log<'a> {
     pub(super) books: Vec<RuleBook>,
     pub(super) objects: Objects,
     pub(super) charged: Charged,
+    pub(super) schedules: Schedules,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) tenants: Tenants,
     /// The log says of itself that what lies before this frame may go.
     pub(super) cleaned_below_k: u64,
-    last_ms: u64,
+    pub(super) last_ms: u64,
     jumps_ms: u64,
 }
 
@@ -120,6 +123,7 @@ impl<'a> Log<'a> {
             }
             Record::Accept { tenant, bus, event, targets } => {
                 self.tenants.accepts(tenant.as_str(), at, wrong);
+                self.schedules.accepts(tenant.as_str(), event, at);
                 let identity = (tenant.to_string(), bus.to_string(), event.source().to_owned(), event.id().to_owned());
                 self.remember(identity, Taken { at, steady_ms: time_ms - self.jumps_ms, event }, world, wrong);
                 self.stats.entry(tenant.to_string()).or_default().events += 1;
@@ -145,6 +149,10 @@ impl<'a> Log<'a> {
             Record::Cleaned { below_k } => self.cleaned_below_k = self.cleaned_below_k.max(*below_k),
             // What is carried changes nothing that anybody can see: the rest of the model shows that.
             Record::Carry { .. } | Record::Rules { .. } | Record::Sealed(_) => {}
+            Record::Fired { tenant, schedule, state } => {
+                let (time, stands) = ((at, time_ms), state.as_ref());
+                self.schedules.turn((tenant.as_str(), schedule.as_str()), stands, time, world, wrong);
+            }
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }

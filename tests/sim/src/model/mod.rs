@@ -21,6 +21,7 @@ mod delivery;
 mod log;
 mod objects;
 mod runs;
+mod schedules;
 mod settles;
 mod tables;
 mod tenants;
@@ -70,6 +71,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     tables::check(dump, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
+    log.schedules.check(dump, log.last_ms, world, &mut wrong);
     wrong.0
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         frames: seen.frames.len() as u64,
         changes: of(|record| matches!(record, Record::Change { .. })),
         erased: of(|record| matches!(record, Record::Erase { .. })),
+        fired: of(|record| matches!(record, Record::Accept { event, .. } if schedules::is_tick(event))),
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
     }

@@ -202,6 +202,7 @@ impl Log<'_> {
             Table::Usage => of().map(|_| self.charged.erase(tenant, key)),
             Table::Stats => of().and(self.stats.remove(tenant)).map(|_| true),
             // Sizes go with what they count.
+            Table::Schedules => of().map(|_| self.schedules.erase(tenant)),
             Table::Rules | Table::Segments | Table::Sizes => Some(false),
         }
     }
@@ -216,7 +217,7 @@ impl Log<'_> {
         let values = self.values.keys().filter(|(of, ..)| of == tenant);
         let objects = self.objects.now().filter(|(of, kind, ..)| *of == tenant && *kind != ObjectKind::Tenant);
         let left = [owed.count(), letters.count(), keys.count(), values.count(), objects.count()];
-        let figures = self.stats.contains_key(tenant) || self.charged.has(tenant);
+        let figures = self.stats.contains_key(tenant) || self.charged.has(tenant) || self.schedules.has(tenant);
         wrong.unless(left == [0; 5] && !figures, || {
             format!(
                 "{tenant} is gone at {at}, and of its deliveries, letters, buckets, values, objects are left {left:?}, of its \
