@@ -42,8 +42,17 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 9] =
-        [Self::Rule, Self::Schema, Self::Release, Self::Plugin, Self::Tenant, Self::Bus, Self::Keys, Self::Webhook, Self::Schedule];
+    const ALL: [Self; 9] = [
+        Self::Rule,
+        Self::Schema,
+        Self::Release,
+        Self::Plugin,
+        Self::Tenant,
+        Self::Bus,
+        Self::Keys,
+        Self::Webhook,
+        Self::Schedule,
+    ];
 
     /// The number that it has in records and keys; never 0.
     #[must_use]

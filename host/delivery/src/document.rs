@@ -11,10 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{
-    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, Target, TenantName, WebhookName,
+    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, Target,
+    TenantName, WebhookName,
 };
 
-use crate::{OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT};
+use crate::{
+    OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT,
+};
 
 /// Everything that a host serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

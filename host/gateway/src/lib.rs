@@ -49,8 +49,8 @@ pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
     KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
-    RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy,
-    UsageQuery, WebhookRef, Webhooks,
+    RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote,
+    Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

@@ -10,8 +10,8 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, ScheduleName, SchemaName, SigningKeyName, TenantName,
-    WebhookName,
+    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, ScheduleName, SchemaName, SigningKeyName,
+    TenantName, WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};

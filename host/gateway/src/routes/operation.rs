@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schedules, schemas,
-    tenants, usage, webhooks,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schedules,
+    schemas, tenants, usage, webhooks,
 };
 
 /// What a route does.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
-use wharf_delivery::{LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument};
+use wharf_delivery::{
+    LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument,
+};
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
 use wharf_event::{BusName, Grants, PluginName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName};

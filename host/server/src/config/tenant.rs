@@ -11,7 +11,8 @@ use wharf_delivery::{
 };
 use wharf_egress::Granted;
 use wharf_event::{
-    BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, ScheduleName, SignaturePolicy, Target, WebhookName,
+    BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, ScheduleName, SignaturePolicy,
+    Target, WebhookName,
 };
 use wharf_pattern::Pattern;
 

@@ -72,6 +72,8 @@ pub(super) struct Log<'a> {
     /// The log says of itself that what lies before this frame may go.
     pub(super) cleaned_below_k: u64,
     pub(super) last_ms: u64,
+    /// When frame time jumped last.
+    pub(super) followed_ms: u64,
     jumps_ms: u64,
 }
 
@@ -144,7 +146,10 @@ impl<'a> Log<'a> {
                 self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
             }
             Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
-            Record::Follow { by_ms } => self.jumps_ms += by_ms,
+            Record::Follow { by_ms } => {
+                self.jumps_ms += by_ms;
+                self.followed_ms = time_ms;
+            }
             Record::Erase { tenant, rows } => self.erase(tenant.as_str(), rows, at, time_ms, wrong),
             Record::Cleaned { below_k } => self.cleaned_below_k = self.cleaned_below_k.max(*below_k),
             // What is carried changes nothing that anybody can see: the rest of the model shows that.

@@ -71,7 +71,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     tables::check(dump, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
-    log.schedules.check(dump, log.last_ms, world, &mut wrong);
+    log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0
 }
 
