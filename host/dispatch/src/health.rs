@@ -54,6 +54,8 @@ struct One {
     asked: Option<Asked>,
     /// When the next attempt may begin, by the monotonic clock.
     next: Duration,
+    /// Until when its receiver asks to be left alone, in milliseconds since 1970.
+    alone_until_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,26 @@ impl Health {
         }
         one.asked = Some(asked);
         Some(due)
+    }
+
+    /// What was asked for came about, and shows.
+    pub(crate) fn done(&self, key: &WebhookKey) {
+        if let Some(one) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            one.asked = None;
+        }
+    }
+
+    /// Its receiver asks to be left alone until a time: nothing else is sent to it before then either.
+    pub(crate) fn leave_alone(&self, key: &WebhookKey, until_ms: u64) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = all.entry(key.clone()).or_default();
+        one.alone_until_ms = one.alone_until_ms.max(until_ms);
+    }
+
+    /// Until when it is to be left alone, if that is later than now.
+    pub(crate) fn alone_until_ms(&self, key: &WebhookKey, now_ms: u64) -> Option<u64> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).map(|one| one.alone_until_ms).filter(|until_ms| *until_ms > now_ms)
     }
 
     /// Whether it is about to be disabled.
@@ -192,6 +214,29 @@ mod tests {
         let gone = Sent::Gone { reason: "410".to_owned() };
         let due = Health::default().note(&key(), &webhook(None, false), gone, 7);
         assert_eq!(due, Some(Due::Disable { since_ms: 7, code: Code::WebhookGone, reason: "410".to_owned() }));
+    }
+
+    #[test]
+    fn one_that_asks_to_be_left_alone_is_until_the_latest_time_that_it_named() {
+        let health = Health::default();
+        health.leave_alone(&key(), 5_000);
+        health.leave_alone(&key(), 4_000);
+        assert_eq!(
+            [4_500, 4_999, 5_000].map(|now_ms| health.alone_until_ms(&key(), now_ms)),
+            [Some(5_000), Some(5_000), None]
+        );
+        health.forget(&key());
+        assert_eq!(health.alone_until_ms(&key(), 0), None, "whoever enables it wants it to be tried");
+    }
+
+    #[test]
+    fn what_came_about_holds_nothing_back_any_more() {
+        let (health, gone) = (Health::default(), Sent::Gone { reason: "410".to_owned() });
+        health.note(&key(), &webhook(None, false), gone, 7);
+        assert!(health.is_ending(&key()));
+        health.done(&key());
+        assert!(!health.is_ending(&key()));
+        assert_eq!(health.note(&key(), &webhook(Some(7), true), failed(), 9_000), None, "it is off");
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) struct Scheduler {
     lifted: watch::Receiver<u64>,
     lanes: BTreeMap<LaneKey, Lane>,
     timers: Timers,
-    /// Lanes of webhooks that are off, and when the first that waits in one of them is too old, in milliseconds since 1970.
+    /// Lanes of webhooks that are held back until a time, and the first of these times, in milliseconds since 1970.
     off: (BTreeSet<LaneKey>, Option<u64>),
     /// Deliveries in the memory of all lanes.
     ready: usize,
@@ -254,6 +254,10 @@ impl Scheduler {
                 self.attempts.places().holds(&key, Code::WebhookDisabled);
                 return Ok(());
             }
+        } else if let Some(until_ms) = self.attempts.alone_until_ms(&key) {
+            self.look_again(&key, until_ms);
+            self.attempts.places().holds(&key, Code::WebhookBusy);
+            return Ok(());
         }
         let (of_tenant, of_target) = rules.shares(&key.0, &key.1);
         if !self.attempts.places().admits(&key, of_tenant, of_target) {
@@ -304,13 +308,18 @@ impl Scheduler {
         let Some(next) = self.lanes.get(key).and_then(|lane| lane.ready.front()) else { return false };
         let now_ms = self.attempts.clock.now_ms();
         let Some(old_ms) = sending::old_at(rules, next).filter(|old_ms| *old_ms >= now_ms) else { return true };
-        let (lanes, first_ms) = &mut self.off;
-        lanes.insert(key.clone());
-        *first_ms = Some(first_ms.map_or(old_ms, |first_ms| first_ms.min(old_ms)));
+        self.look_again(key, old_ms);
         false
     }
 
-    /// Lets those have a turn in whose lanes something is too old by now.
+    /// A lane gets its turn again behind a time.
+    fn look_again(&mut self, key: &LaneKey, at_ms: u64) {
+        let (lanes, first_ms) = &mut self.off;
+        lanes.insert(key.clone());
+        *first_ms = Some(first_ms.map_or(at_ms, |first_ms| first_ms.min(at_ms)));
+    }
+
+    /// Lets lanes have a turn that were held back until a time that has passed.
     fn age(&mut self, now_ms: u64) {
         if self.off.1.is_some_and(|first_ms| first_ms < now_ms) {
             let (lanes, _) = std::mem::take(&mut self.off);

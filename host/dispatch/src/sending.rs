@@ -1,19 +1,21 @@
 //! One attempt of a webhook: the event made, signed and sent, and the delivery settled by what the receiver says.
 //!
-//! Invariant: nothing is sent of a delivery that another attempt settled, or while the webhook is off. What was sent may have arrived though the
+//! Invariant: nothing is sent before the frames that it follows from are durable, of a delivery that another attempt settled, or while the
+//! webhook is off. What was sent may have arrived though the
 //! attempt failed, so the receiver is told the delivery's id, which stays the same.
 
 use std::{sync::Arc, time::Duration};
 
-use wharf_delivery::{Details, Failure, LogLevel, Verdict};
+use wharf_delivery::{Details, Failure, LogLevel, Verdict, clipped};
 use wharf_event::{Code, Event, WebhookName};
 use wharf_webhook::{Meaning, Unsigned, meaning};
 
 use crate::{
     attempt::{Attempts, SoFar, Stuck, stuck},
-    health::{News, Sent},
+    health::{News, Sent, WebhookKey},
     limits::{WEBHOOK_ANSWER_FIELDS, WEBHOOK_BODY_BYTES_KEPT},
     outgoing::{NoAnswer, OutgoingAnswer, OutgoingRequest},
+    partition::AskError,
     rules::RuleSet,
     schedule::{Slot, Waiting},
     settling::{Settlement, settle},
@@ -46,34 +48,48 @@ pub(crate) async fn send(
         tokio::time::sleep(attempts.health.wait(&key, per_s, clock.monotonic())).await;
         is_on(attempts, waiting, &Arc::clone(&attempts.rules.borrow()))?;
     }
+    // What leaves the host follows from frames: all of them that were sequenced so far have to be durable.
+    if attempts.shared.read_durable(|_| ()).await.is_none() {
+        return Err(Stuck::Log(AskError::Stopping));
+    }
     let begun = attempts.surroundings.clock.monotonic();
     let answer = attempts.surroundings.outgoing.send(request(attempts, waiting, webhook, &event)).await;
     let took = attempts.surroundings.clock.monotonic().saturating_sub(begun);
     let (sent, verdict) = judged(&answer, attempts.clock.now_ms());
     tell(&mut details, &answer);
-    // Before it settles: no other attempt begins once the webhook is to be disabled.
-    if let Some(due) = attempts.health.note(&key, webhook, sent, attempts.clock.now_ms()) {
-        // A host that stops does nothing about it any more.
-        let _ = attempts.news.send(News { webhook: key, due, sample: event });
-    }
+    // Before it settles: no other attempt begins once the webhook is to be disabled, or left alone.
+    noted(attempts, key, (sent, &verdict), event);
     let settlement = Settlement::sent(attempts, waiting, &verdict, (transforming + took, Arc::new(details)));
     settle(attempts, waiting, &settlement, slot).await.map_err(stuck)
+}
+
+/// Takes in how an attempt went, by what the webhook is now: it may have been changed since the attempt began.
+fn noted(attempts: &Attempts, key: WebhookKey, (sent, verdict): (Sent, &Verdict), sample: Event) {
+    let now_ms = attempts.clock.now_ms();
+    if let Verdict::Failed(Failure { retry_after_ms: Some(wait_ms), .. }) = verdict {
+        attempts.health.leave_alone(&key, now_ms.saturating_add(*wait_ms));
+    }
+    let rules = Arc::clone(&attempts.rules.borrow());
+    let Some(webhook) = rules.webhook(&key.0, &key.1) else { return };
+    if let Some(due) = attempts.health.note(&key, webhook, sent, now_ms) {
+        // A host that stops does nothing about it any more.
+        let _ = attempts.news.send(News { webhook: key, due, sample });
+    }
 }
 
 /// Whether the webhook takes attempts. While it is off a delivery waits, until it is too old.
 fn is_on(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet) -> Result<(), Stuck> {
     let row = &waiting.row;
-    let webhook = row.target.to.webhook().and_then(|name| rules.webhook(&row.tenant, name));
-    let off = webhook.and_then(|webhook| webhook.object.disabled.as_ref());
-    let Some(off) = off else {
-        let lane = (row.tenant.clone(), row.target.to.clone());
-        return if attempts.is_off(rules, &lane) { Err(Stuck::Held) } else { Ok(()) };
-    };
+    if !attempts.is_off(rules, &(row.tenant.clone(), row.target.to.clone())) {
+        return Ok(());
+    }
     if !is_too_old(rules, waiting, attempts.clock.now_ms()) {
         return Err(Stuck::Held);
     }
     // No later attempt could be early enough, so it is given up.
-    let reason = format!("the webhook is disabled: {}", off.reason);
+    let webhook = row.target.to.webhook().and_then(|name| rules.webhook(&row.tenant, name));
+    let why = webhook.and_then(|webhook| webhook.object.disabled.as_ref()).map(|off| off.reason.as_str());
+    let reason = format!("the webhook is disabled: {}", why.unwrap_or("it is about to be"));
     let failure = Failure { retry_after_ms: Some(u64::MAX), ..Failure::new(Code::WebhookDisabled, reason) };
     Err(Stuck::Failed(failure))
 }
@@ -119,6 +135,7 @@ fn judged(answer: &Result<OutgoingAnswer, NoAnswer>, now_ms: u64) -> (Sent, Verd
     };
     let status = Some(answer.status);
     let failed = |code, reason: String, retry_after_ms| {
+        let reason = clipped(reason);
         let failure = Failure { code, reason: reason.clone(), retry_after_ms, status };
         (Sent::Failed { code, reason }, Verdict::Failed(failure))
     };

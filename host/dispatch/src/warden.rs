@@ -62,6 +62,7 @@ impl Warden {
                 self.dispatcher.attempts.places().again();
                 continue;
             }
+            self.dispatcher.attempts.health.done(&(tenant.clone(), name.clone()));
             let Due::Disable { since_ms, code, reason } = due else { continue };
             tracing::warn!(%tenant, webhook = %name, %code, "a webhook is disabled: {reason}");
             let notice =
@@ -131,6 +132,11 @@ impl Dispatcher {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Forgets how a webhook did: it leads elsewhere from now on.
+    pub fn forget_webhook(&self, tenant: &TenantName, webhook: &WebhookName) {
+        self.attempts.health.forget(&(tenant.clone(), webhook.clone()));
     }
 
     /// Disables a webhook, or enables it: what waits for it is sent then.

@@ -137,10 +137,17 @@ impl RuleSet {
 }
 
 impl Attempts {
-    /// Whether a lane is a webhook's that is off, or is about to be.
+    /// Until when a lane's receiver asks to be left alone.
+    pub(crate) fn alone_until_ms(&self, (tenant, target): &LaneKey) -> Option<u64> {
+        self.health.alone_until_ms(&(tenant.clone(), target.webhook()?.clone()), self.clock.now_ms())
+    }
+
+    /// Whether a lane is a webhook's that is off, or is about to be, or has no secret yet: nothing is sent without a signature.
     pub(crate) fn is_off(&self, rules: &RuleSet, (tenant, target): &LaneKey) -> bool {
         let Some(name) = target.webhook() else { return false };
-        let is_off = rules.webhook(tenant, name).is_some_and(|webhook| webhook.object.disabled.is_some());
+        let is_off = rules
+            .webhook(tenant, name)
+            .is_some_and(|webhook| webhook.object.disabled.is_some() || webhook.secrets.is_empty());
         is_off || self.health.is_ending(&(tenant.clone(), name.clone()))
     }
 }

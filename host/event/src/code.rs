@@ -183,6 +183,7 @@ codes! {
     WebhookGone "webhook-gone" 500 "The webhook's receiver wants nothing more";
     WebhookTimeout "webhook-timeout" 500 "The webhook's receiver did not answer in time";
     WebhookUnreachable "webhook-unreachable" 500 "The webhook's receiver cannot be reached, or broke off";
+    WebhookBusy "webhook-busy" 500 "The webhook's receiver asks to be left alone for a while";
     WebhookDisabled "webhook-disabled" 500 "The webhook is disabled, and its deliveries wait";
     AddressDenied "address-denied" 500 "The address is not public, and the operator did not grant it";
     WebhookStatus "webhook-status" 500 "The webhook's receiver answered that it did not take the event";

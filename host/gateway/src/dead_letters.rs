@@ -1,6 +1,6 @@
 //! A tenant's dead-letter queues: read, and sent again.
 //!
-//! Invariant: a redrive says exactly what it means, either `{"all": true}` or `{"ids": […]}`; anything else moves nothing.
+//! Invariant: a redrive says exactly what it means, either `{"all": true}`, `{"ids": […]}` or `{"since": "…"}`; anything else moves nothing.
 //! Letters are never deleted here.
 
 use axum::extract::State;
@@ -23,6 +23,7 @@ use crate::problem::{Failure, Problem};
 struct RedriveBody {
     all: Option<bool>,
     ids: Option<Vec<String>>,
+    since: Option<String>,
 }
 
 /// `GET /v1/tenants/{tenant}/dlq`
@@ -64,13 +65,16 @@ fn which(body: &[u8]) -> Result<Redrive, Problem> {
     let invalid = |detail: String| Problem::new(Code::QueryInvalid, detail);
     let asked: RedriveBody = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
     match asked {
-        RedriveBody { all: Some(true), ids: None } => Ok(Redrive::All),
-        RedriveBody { all: None, ids: Some(ids) } if (1..=REDRIVE_IDS_MAX).contains(&ids.len()) => {
+        RedriveBody { all: Some(true), ids: None, since: None } => Ok(Redrive::All),
+        RedriveBody { all: None, ids: None, since: Some(since) } => Ok(Redrive::Since(since)),
+        RedriveBody { all: None, ids: Some(ids), since: None } if (1..=REDRIVE_IDS_MAX).contains(&ids.len()) => {
             Ok(Redrive::Ids(ids))
         }
-        RedriveBody { all: None, ids: Some(ids) } => {
+        RedriveBody { all: None, ids: Some(ids), since: None } => {
             Err(invalid(format!("there are {} ids; name between 1 and {REDRIVE_IDS_MAX}", ids.len())))
         }
-        RedriveBody { .. } => Err(invalid("say either {\"all\": true} or {\"ids\": [\"…\"]}".to_owned())),
+        RedriveBody { .. } => {
+            Err(invalid("say either {\"all\": true}, {\"ids\": [\"…\"]} or {\"since\": \"…\"}".to_owned()))
+        }
     }
 }

@@ -158,6 +158,7 @@ pages! {
     WebhookGone "webhook-gone",
     WebhookTimeout "webhook-timeout",
     WebhookUnreachable "webhook-unreachable",
+    WebhookBusy "webhook-busy",
     WebhookDisabled "webhook-disabled",
     AddressDenied "address-denied",
     WebhookStatus "webhook-status",

@@ -5,13 +5,16 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::USER_AGENT};
 use tokio::runtime::Handle;
 use wharf_dispatch::{NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain};
 use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
 use wharf_event::Code;
 
 use crate::config::EgressConfig;
+
+/// Who sends, where the tenant says nothing else.
+const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
 /// The way out.
 pub struct Outside {
@@ -85,6 +88,7 @@ impl Ways {
             let name = HeaderName::try_from(name).map_err(|error| unusable(&error))?;
             fields.insert(name, HeaderValue::try_from(value).map_err(|error| unusable(&error))?);
         }
+        fields.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         let outgoing = Outgoing {
             owner: tenant.as_str().into(),
             place,

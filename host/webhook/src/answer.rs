@@ -42,7 +42,8 @@ pub fn meaning(status: u16, retry_after: Option<&str>, now_ms: u64) -> Meaning {
 fn wait_ms(text: &str, now_ms: u64) -> Option<u64> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds: u64 = text.parse().unwrap_or(u64::MAX);
-        return Some(seconds.saturating_mul(1_000).min(RETRY_AFTER_MS_MAX));
+        // Nothing asks for nothing: the sender's own pauses go on.
+        return (seconds > 0).then_some(seconds.saturating_mul(1_000).min(RETRY_AFTER_MS_MAX));
     }
     let at = httpdate::parse_http_date(text).ok()?;
     let wait = at.duration_since(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).ok()?;
@@ -78,13 +79,13 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(wait("120"), Some(120_000));
-        assert_eq!(wait(" 0 "), Some(0));
+        assert_eq!(wait(" 1 "), Some(1_000));
         assert_eq!(wait("99999999999999999999999"), Some(RETRY_AFTER_MS_MAX));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60_000));
         assert_eq!(wait("Sunday, 06-Nov-94 08:50:37 GMT"), Some(60_000), "the date of RFC 850");
         assert_eq!(wait("Sun Nov  6 08:50:37 1994"), Some(60_000), "the date of asctime");
         assert_eq!(wait("Tue, 06 Nov 2035 08:49:37 GMT"), Some(RETRY_AFTER_MS_MAX));
-        for nothing in ["Sun, 06 Nov 1994 08:48:37 GMT", "", "-1", "1.5", "soon"] {
+        for nothing in ["Sun, 06 Nov 1994 08:48:37 GMT", "", "0", "-1", "1.5", "soon"] {
             assert_eq!(wait(nothing), None, "{nothing}");
         }
     }

@@ -12,6 +12,8 @@ use crate::view::{DeadLetterView, QueueView, RedriveView};
 pub enum Redrive {
     /// Every one that is in the queue now.
     All,
+    /// Every one that was given up at that time or later, in RFC 3339.
+    Since(String),
     /// These, by id.
     Ids(Vec<String>),
 }

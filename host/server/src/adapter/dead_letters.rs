@@ -6,6 +6,7 @@ use wharf_dispatch::{Archive, rfc3339};
 use wharf_event::{Code, QueueName, TenantName};
 use wharf_gateway::{
     DeadLetters, Redrive, Refusal,
+    limits::REDRIVE_IDS_MAX,
     view::{DeadLetterView, EventView, QueueView, RedriveView},
 };
 
@@ -79,6 +80,23 @@ impl DeadLetters for HostAdapter {
             let ids = ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?;
             return Ok(RedriveView { redriven: ask(RedriveWhich::Ids(ids)).await?.moved });
         }
+        if let Redrive::Since(text) = &which {
+            let since = text.parse::<jiff::Timestamp>();
+            let since = since.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`since`: {error}")))?;
+            let since_ms = u64::try_from(since.as_millisecond()).unwrap_or(0);
+            let (prefix, mut redriven, mut after) = (keys::queue(tenant, queue), 0, None);
+            // Those that come back meanwhile are behind the cursor.
+            loop {
+                let page = page::rows(&self.dispatcher, Table::DeadLetters, &prefix, after, Room::new(REDRIVE_IDS_MAX));
+                let rows = page.await?;
+                let Some((last, _)) = rows.last() else { return Ok(RedriveView { redriven }) };
+                after = Some(last.clone());
+                let ids = given_up_since(&rows, since_ms)?;
+                if !ids.is_empty() {
+                    redriven += ask(RedriveWhich::Ids(ids)).await?.moved;
+                }
+            }
+        }
         // Letters that come meanwhile, be it those that were sent again, are for another call.
         let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
         let lay_there = was_read(depth)?.unwrap_or(0);
@@ -134,6 +152,18 @@ impl HostAdapter {
             None => Err(Refusal::new(Code::QueueUnknown, format!("no letter ever came into a queue `{queue}`"))),
         }
     }
+}
+
+/// Those of a page that were given up at that time or later.
+fn given_up_since(rows: &[(Bytes, Bytes)], since_ms: u64) -> Result<Vec<DeliveryId>, Refusal> {
+    let mut ids = Vec::new();
+    for (key, row) in rows {
+        let row = DeadLetterRow::from_bytes(row).map_err(|error| unreadable(&error))?;
+        if row.at_ms >= since_ms {
+            ids.extend(keys::delivery_of(key));
+        }
+    }
+    Ok(ids)
 }
 
 fn id(text: &str) -> Result<DeliveryId, Refusal> {

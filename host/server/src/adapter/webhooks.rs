@@ -58,6 +58,9 @@ impl Webhooks for HostAdapter {
             let (held, created) = (self.held_webhook(&of).await?, there.is_none());
             must_hold(expected, held.as_ref().filter(|_| !created), &format!("webhook `{}`", of.webhook))?;
             let mut object = held.as_ref().map(read).transpose()?.unwrap_or_default();
+            // Somebody else has failed nothing yet.
+            let leads_elsewhere = object.settings.as_ref().is_none_or(|before| before.url != settings.url);
+            object.failing_since_ms = object.failing_since_ms.filter(|_| !leads_elsewhere);
             object.settings = Some(settings.clone());
             let secret = object.secrets.is_empty().then(|| new_secret(Scheme::V1)).transpose()?;
             if let Some(secret) = &secret {
@@ -67,6 +70,9 @@ impl Webhooks for HostAdapter {
                 held.map_or(wharf_delivery::Expected::Absent, |it| wharf_delivery::Expected::Version(it.version));
             match self.put_object(&of.tenant, (ObjectKind::Webhook, name.clone()), &object, held).await {
                 Ok(fate) => {
+                    if leads_elsewhere {
+                        self.dispatcher.forget_webhook(&of.tenant, &of.webhook);
+                    }
                     let mut now = self.now(&of, fate.version())?;
                     now.secret = secret.map(|secret| secret.reveal().to_string());
                     return Ok(Put { now, created });

@@ -503,11 +503,14 @@ pub enum DlqCommand {
         /// The queue
         queue: QueueName,
         /// The letters' ids
-        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        #[arg(value_name = "ID", required_unless_present_any = ["all", "since"], conflicts_with_all = ["all", "since"])]
         ids: Vec<String>,
         /// All letters that are in the queue now
         #[arg(long)]
         all: bool,
+        /// All letters that were given up in this time (`2h`), or since that time (RFC 3339)
+        #[arg(long, value_name = "TIME", conflicts_with = "all")]
+        since: Option<String>,
     },
 }
 

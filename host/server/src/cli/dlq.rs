@@ -1,8 +1,9 @@
 //! `wharf dlq`: dead-letter queues, read and sent again.
 //!
-//! Invariant: a redrive says which letters, by their ids or all of them; there is no default. Letters are never deleted.
+//! Invariant: a redrive says which letters, by their ids, since when, or all of them; there is no default. Letters are never deleted.
 
 use serde::Serialize;
+use wharf_dispatch::{Clock as _, SystemClock, rfc3339};
 use wharf_gateway::view::{DeadLetterView, QueueView, RedriveView};
 
 use super::{
@@ -15,20 +16,31 @@ use super::{
     session::Session,
     words::{clipped, printable},
 };
-use crate::client::ClientError;
+use crate::{client::ClientError, config::parse_duration};
 
-/// The body of a redrive: one of the two.
+/// The body of a redrive: one of the three.
 #[derive(Debug, Serialize)]
 struct Redrive {
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
 }
 
 impl Redrive {
-    fn of(ids: Vec<String>, all: bool) -> Self {
-        if all { Self { all: Some(true), ids: None } } else { Self { all: None, ids: Some(ids) } }
+    fn of(ids: Vec<String>, all: bool, since: Option<String>) -> Self {
+        let ids = (!all && since.is_none()).then_some(ids);
+        Self { all: all.then_some(true), ids, since: since.map(|text| time(text, SystemClock::default().wall_ms())) }
+    }
+}
+
+/// A length of time before now as a time; anything else is one already, as far as can be told here.
+fn time(text: String, now_ms: u64) -> String {
+    match parse_duration(&text) {
+        Ok(ago) => rfc3339(now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))),
+        Err(_) => text,
     }
 }
 
@@ -65,8 +77,8 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 show(&letter).iter().try_for_each(|line| out.line(line))?;
             }
         }
-        DlqCommand::Redrive { queue, ids, all } => {
-            let body = serde_json::to_vec(&Redrive::of(ids, all)).map_err(ClientError::NotUnderstood)?;
+        DlqCommand::Redrive { queue, ids, all, since } => {
+            let body = serde_json::to_vec(&Redrive::of(ids, all, since)).map_err(ClientError::NotUnderstood)?;
             let redrive = dlq.at(queue).at("redrive");
             let done: RedriveView = session.client.post(&redrive, "application/json", body).await?;
             if out.is_json() {
@@ -118,10 +130,13 @@ mod tests {
 
     #[test]
     fn a_redrive_says_either_all_or_which() {
-        assert_eq!(serde_json::to_string(&Redrive::of(vec![], true)).unwrap(), r#"{"all":true}"#);
+        assert_eq!(serde_json::to_string(&Redrive::of(vec![], true, None)).unwrap(), r#"{"all":true}"#);
         assert_eq!(
-            serde_json::to_string(&Redrive::of(vec!["1-0.0".to_owned()], false)).unwrap(),
+            serde_json::to_string(&Redrive::of(vec!["1-0.0".to_owned()], false, None)).unwrap(),
             r#"{"ids":["1-0.0"]}"#
         );
+        assert_eq!(time("2h".to_owned(), 7_200_000), "1970-01-01T00:00:00.000Z");
+        let said = Redrive::of(vec![], false, Some("2026-01-02T03:04:05Z".to_owned()));
+        assert_eq!(serde_json::to_string(&said).unwrap(), r#"{"since":"2026-01-02T03:04:05Z"}"#);
     }
 }

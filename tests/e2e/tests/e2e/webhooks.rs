@@ -51,7 +51,8 @@ fn answer(mut stream: TcpStream, status: u16) -> std::io::Result<Came> {
     }
     let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
     reading.read_exact(&mut body)?;
-    write!(stream, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 4\r\n\r\nwhy?")?;
+    let more = if status == 429 { "retry-after: 3\r\n" } else { "" };
+    write!(stream, "HTTP/1.1 {status} X\r\n{more}connection: close\r\ncontent-length: 4\r\n\r\nwhy?")?;
     Ok(Came { headers, body: serde_json::from_slice(&body).unwrap() })
 }
 
@@ -171,6 +172,80 @@ fn one_that_only_fails_is_disabled_in_the_end_and_what_waits_too_long_is_given_u
     let letter = &host.dead("crm")[0];
     assert_eq!(letter["code"], "retries-spent");
     assert!(letter["error"].as_str().unwrap().contains("webhook-disabled"), "{letter}");
+}
+
+#[test]
+fn one_that_asks_to_be_left_alone_gets_nothing_else_until_then() {
+    let (port, came) = receiver(&[429, 200]);
+    let site = site(port, "", SOON);
+    let host = site.start("serve");
+    host.send("one", "order");
+    let at = |request: &Came| request.headers["webhook-timestamp"].parse::<u64>().unwrap();
+    let first = at(&came.recv().unwrap());
+    host.stats_until("acme", |stats| stats["retries"] == 1);
+    for id in ["two", "three"] {
+        host.send(id, "order");
+    }
+    let later = [came.recv().unwrap(), came.recv().unwrap(), came.recv().unwrap()];
+    let mut ids = later.each_ref().map(|it| it.body["id"].as_str().unwrap());
+    ids.sort_unstable();
+    assert_eq!(ids, ["one", "three", "two"]);
+    // The answer asked for three seconds.
+    assert!(later.iter().all(|it| at(it) >= first + 3), "{first}: {:?}", later.each_ref().map(at));
+    assert_eq!(host.settled("acme")["deliveries"], 3);
+}
+
+#[test]
+fn one_of_a_project_is_deployed_before_the_rule_that_sends_to_it() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme.buses.default]\n");
+    let project = "[tenants.shop.webhooks.crm]\nurl = \"https://example.com/hook\"\nheaders = { x-key = \"k\" }\n\
+        [tenants.shop.rules.orders]\npattern = { type = [\"order\"] }\ntargets = [{ webhook = \"crm\" }]\n";
+    site.write("project.toml", project);
+    let host = site.start("serve");
+    let deploy = || {
+        let mut command = wharf();
+        command.current_dir(site.folder.path());
+        let output = command.args(["--url", &host.url, "-o", "json", "deploy", "-c", "project.toml", "--yes"]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = deploy();
+    let (webhook, rule) = (first.find("\"webhook\"").unwrap(), first.find("\"rule\"").unwrap());
+    assert!(webhook < rule, "{first}");
+    let (status, shown) = host.get("/v1/tenants/shop/webhooks/crm");
+    assert_eq!((status, &shown["headers"], &shown["secrets"][0]["scheme"]), (200, &json!(["x-key"]), &json!("v1")));
+    assert!(!deploy().contains("\"crm\""), "what is as the file says is left alone");
+    site.write("project.toml", project.replace("/hook", "/other"));
+    assert!(deploy().contains("\"crm\""));
+    assert_eq!(host.get("/v1/tenants/shop/webhooks/crm").1["url"], "https://example.com/other");
+}
+
+#[test]
+fn what_was_given_up_is_sent_again_under_its_id_when_it_was_given_up_since() {
+    let (port, came) = receiver(&[500, 500, 200]);
+    let site = site(port, "concurrency = 1", "attempts = 1");
+    let host = site.start("serve");
+    host.send("one", "order");
+    host.send("two", "order");
+    let before = [came.recv().unwrap(), came.recv().unwrap()].map(|it| it.headers["webhook-id"].clone());
+    host.stats_until("acme", |stats| stats["dead_letters"] == 2);
+    let redrive = |since: &str| {
+        let words = ["--url", &host.url, "-o", "json", "dlq", "redrive", "crm", "--since", since];
+        let output = wharf().args(words).output().unwrap();
+        (output.status.code().unwrap(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
+    };
+    let letters = host.dead("crm");
+    let last = letters.iter().map(|letter| letter["time"].as_str().unwrap()).max().unwrap();
+    assert_eq!(redrive("2100-01-01T00:00:00Z"), (0, json!({"redriven": 0})));
+    assert_ne!(redrive("yesterday").0, 0);
+    let some = redrive(last).1["redriven"].as_u64().unwrap();
+    assert!(some >= 1, "{letters:?}");
+    assert_eq!(redrive("1h").1["redriven"], 2 - some);
+    let mut after = [came.recv().unwrap(), came.recv().unwrap()].map(|it| it.headers["webhook-id"].clone());
+    after.sort();
+    assert_eq!(after, before);
+    assert_eq!((host.settled("acme")["pending"].clone(), host.dead("crm").len()), (json!(0), 0));
 }
 
 #[test]
