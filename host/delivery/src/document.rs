@@ -266,14 +266,12 @@ pub struct TargetDocument {
     pub input: Option<InputDocument>,
 }
 
-/// A target as it is written: `{"plugin": "triage", ...}`, `{"queue": "orders", ...}`.
+/// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    queue: Option<QueueName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     webhook: Option<WebhookName>,
     /// (Not written where there is none, as before there were any.)
@@ -288,8 +286,8 @@ struct TargetForm {
 
 impl From<TargetDocument> for TargetForm {
     fn from(TargetDocument { to, channel, retry, dead_letter, input }: TargetDocument) -> Self {
-        let (plugin, queue, webhook) = (to.plugin().cloned(), to.queue().cloned(), to.webhook().cloned());
-        Self { plugin, queue, webhook, channel, retry, dead_letter, input }
+        let (plugin, webhook) = (to.plugin().cloned(), to.webhook().cloned());
+        Self { plugin, webhook, channel, retry, dead_letter, input }
     }
 }
 
@@ -297,12 +295,11 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, queue, webhook, channel, retry, dead_letter, input } = form;
-        let to = match (plugin, queue, webhook) {
-            (Some(plugin), None, None) => Target::Plugin(plugin),
-            (None, Some(queue), None) => Target::Queue(queue),
-            (None, None, Some(webhook)) => Target::Webhook(webhook),
-            _ => return Err("a target is one of `plugin`, `queue` and `webhook`"),
+        let TargetForm { plugin, webhook, channel, retry, dead_letter, input } = form;
+        let to = match (plugin, webhook) {
+            (Some(plugin), None) => Target::Plugin(plugin),
+            (None, Some(webhook)) => Target::Webhook(webhook),
+            _ => return Err("a target is one of `plugin` and `webhook`"),
         };
         Ok(Self { to, channel, retry, dead_letter, input })
     }

@@ -7,9 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument, TargetDocument};
-use wharf_event::{
-    BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName, WebhookName,
-};
+use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, RuleName, Target, TenantName, WebhookName};
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
@@ -137,9 +135,6 @@ pub enum RuleError {
     /// A target names a plugin that there is not.
     #[error("there is no plugin `{0}` that handles events")]
     Plugin(PluginName),
-    /// A target names a queue that there is not.
-    #[error("there is no queue `{0}`")]
-    Queue(QueueName),
     /// A target names a webhook that there is not.
     #[error("there is no webhook `{0}`")]
     Webhook(WebhookName),
@@ -198,7 +193,6 @@ impl RuleError {
             | Self::Bus(_)
             | Self::Plugin(_)
             | Self::Channel(..)
-            | Self::Queue(_)
             | Self::Webhook(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
@@ -415,7 +409,6 @@ impl Tenant {
     pub(crate) fn has(&self, target: &Target) -> bool {
         match target {
             Target::Plugin(plugin) => self.plugins.contains_key(plugin),
-            Target::Queue(_) => false,
             Target::Webhook(webhook) => self.webhooks.contains_key(webhook),
         }
     }
@@ -430,7 +423,6 @@ impl Tenant {
                     None => Ok(()),
                 }
             }
-            Target::Queue(name) => Err(RuleError::Queue(name.clone())),
             Target::Webhook(name) if self.webhooks.contains_key(name) => Ok(()),
             Target::Webhook(name) => Err(RuleError::Webhook(name.clone())),
         }

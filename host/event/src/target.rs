@@ -7,14 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NameError, PluginName, QueueName, WebhookName};
 
-/// A target: `triage` (a plugin), `queue/orders`, `webhook/crm`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "queue/orders"}`.
+/// A target: `triage` (a plugin), `webhook/crm`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "webhook/crm"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub enum Target {
     /// A plugin handles them.
     Plugin(PluginName),
-    /// They wait in a queue until somebody receives them.
-    Queue(QueueName),
     /// They are sent to an address outside.
     Webhook(WebhookName),
 }
@@ -45,9 +43,6 @@ impl TryFrom<Form> for Target {
     }
 }
 
-/// What stands before the name of a queue.
-const QUEUE: &str = "queue/";
-
 /// What stands before the name of a webhook.
 const WEBHOOK: &str = "webhook/";
 
@@ -57,7 +52,6 @@ impl Target {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
-            Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
             Self::Webhook(webhook) => Cow::Owned(format!("{WEBHOOK}{webhook}")),
         }
     }
@@ -67,7 +61,6 @@ impl Target {
     pub fn text_len(&self) -> usize {
         match self {
             Self::Plugin(plugin) => plugin.as_str().len(),
-            Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
             Self::Webhook(webhook) => WEBHOOK.len() + webhook.as_str().len(),
         }
     }
@@ -77,7 +70,6 @@ impl Target {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Plugin(_) => "plugin",
-            Self::Queue(_) => "queue",
             Self::Webhook(_) => "webhook",
         }
     }
@@ -87,7 +79,6 @@ impl Target {
     pub fn name(&self) -> &str {
         match self {
             Self::Plugin(plugin) => plugin.as_str(),
-            Self::Queue(queue) => queue.as_str(),
             Self::Webhook(webhook) => webhook.as_str(),
         }
     }
@@ -97,16 +88,7 @@ impl Target {
     pub fn plugin(&self) -> Option<&PluginName> {
         match self {
             Self::Plugin(plugin) => Some(plugin),
-            _ => None,
-        }
-    }
-
-    /// The queue that it is, if it is one.
-    #[must_use]
-    pub fn queue(&self) -> Option<&QueueName> {
-        match self {
-            Self::Queue(queue) => Some(queue),
-            _ => None,
+            Self::Webhook(_) => None,
         }
     }
 
@@ -115,7 +97,7 @@ impl Target {
     pub fn webhook(&self) -> Option<&WebhookName> {
         match self {
             Self::Webhook(webhook) => Some(webhook),
-            _ => None,
+            Self::Plugin(_) => None,
         }
     }
 }
@@ -132,18 +114,11 @@ impl From<WebhookName> for Target {
     }
 }
 
-impl From<QueueName> for Target {
-    fn from(queue: QueueName) -> Self {
-        Self::Queue(queue)
-    }
-}
-
 /// The dead-letter queue that a target has unless another is said is named like it.
 impl From<&Target> for QueueName {
     fn from(target: &Target) -> Self {
         match target {
             Target::Plugin(plugin) => plugin.into(),
-            Target::Queue(queue) => queue.clone(),
             Target::Webhook(webhook) => webhook.into(),
         }
     }
@@ -159,9 +134,6 @@ impl FromStr for Target {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if let Some(queue) = text.strip_prefix(QUEUE) {
-            return queue.parse().map(Self::Queue);
-        }
         match text.strip_prefix(WEBHOOK) {
             Some(webhook) => webhook.parse().map(Self::Webhook),
             None => text.parse().map(Self::Plugin),
@@ -175,18 +147,17 @@ mod tests {
 
     #[test]
     fn a_target_survives_its_text_and_its_json() {
-        for (text, json) in [
-            ("triage", r#"{"target":"triage","plugin":"triage"}"#),
-            ("queue/orders", r#"{"target":"queue/orders"}"#),
-            ("webhook/crm", r#"{"target":"webhook/crm"}"#),
-        ] {
+        for (text, json) in
+            [("triage", r#"{"target":"triage","plugin":"triage"}"#), ("webhook/crm", r#"{"target":"webhook/crm"}"#)]
+        {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.to_string().as_str(), target.text_len()), (text, text.len()));
             assert_eq!(serde_json::to_string(&target).unwrap(), json);
             assert_eq!(serde_json::from_str::<Target>(json).unwrap(), target);
         }
         assert_eq!(serde_json::from_str::<Target>(r#"{"plugin":"p"}"#).unwrap(), Target::Plugin("p".parse().unwrap()));
-        for (text, kind) in [("", "plugin"), ("queue/", "queue"), ("topic/x", "plugin"), ("queue/a/b", "queue")] {
+        for (text, kind) in [("", "plugin"), ("webhook/", "webhook"), ("topic/x", "plugin"), ("webhook/a/b", "webhook")]
+        {
             assert_eq!(text.parse::<Target>().unwrap_err().kind, kind, "{text}");
         }
     }

@@ -47,9 +47,6 @@ pub struct TargetView {
     /// The plugin, or a channel of it, if it is one: `triage`, `triage@next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginAt>,
-    /// The queue, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueueName>,
     /// The webhook, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookName>,
@@ -70,11 +67,10 @@ pub struct TargetView {
 
 impl fmt::Display for TargetView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.plugin, &self.queue, &self.webhook) {
-            (Some(plugin), ..) => f.pad(&plugin.to_string()),
-            (None, Some(queue), _) => f.pad(&format!("queue/{queue}")),
-            (None, None, Some(webhook)) => f.pad(&format!("webhook/{webhook}")),
-            (None, None, None) => Ok(()),
+        match (&self.plugin, &self.webhook) {
+            (Some(plugin), _) => f.pad(&plugin.to_string()),
+            (None, Some(webhook)) => f.pad(&format!("webhook/{webhook}")),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -156,9 +152,6 @@ pub struct RuleVerdict {
     pub mismatch: Option<FieldView>,
     /// The plugins that it names.
     pub plugins: Vec<PluginName>,
-    /// The queues that it names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub queues: Vec<QueueName>,
     /// The webhooks that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookName>,

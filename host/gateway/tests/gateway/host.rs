@@ -195,7 +195,6 @@ impl Archive for FakeHost {
             evidence: Vec::new(),
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
-            queues: Vec::new(),
             webhooks: Vec::new(),
         }])
     }

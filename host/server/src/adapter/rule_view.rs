@@ -37,9 +37,8 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         });
         let channel = |at: &PluginAt| at.channel.as_ref().map_or(0, |channel| channel.as_str().len());
         let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
-        let queue = target.queue.as_ref().map_or(0, |queue| queue.as_str().len());
         let webhook = target.webhook.as_ref().map_or(0, |webhook| webhook.as_str().len());
-        let names = plugin + queue + webhook + target.dead_letter.as_str().len();
+        let names = plugin + webhook + target.dead_letter.as_str().len();
         on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
@@ -76,7 +75,6 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input }: &TargetDocu
     };
     TargetView {
         plugin: to.plugin().map(|plugin| PluginAt { plugin: plugin.clone(), channel: channel.clone() }),
-        queue: to.queue().cloned(),
         webhook: to.webhook().cloned(),
         retry: policy(retry),
         dead_letter: dead_letter.clone(),

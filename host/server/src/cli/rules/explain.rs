@@ -69,12 +69,10 @@ pub fn mismatch(FieldView { pointer, wanted, saw }: &FieldView) -> String {
 /// The rules that matched, each with its targets and, a line each, the values that it matched.
 fn matched(verdicts: &[RuleVerdict]) -> Vec<String> {
     let mut lines = Vec::new();
-    for RuleVerdict { rule, evidence: held, plugins, queues, webhooks, .. } in
-        verdicts.iter().filter(|verdict| verdict.matched)
+    for RuleVerdict { rule, evidence: held, plugins, webhooks, .. } in verdicts.iter().filter(|verdict| verdict.matched)
     {
         let webhooks = webhooks.iter().map(|webhook| format!("webhook/{webhook}"));
-        let queues = queues.iter().map(|queue| format!("queue/{queue}")).chain(webhooks);
-        let targets: Vec<_> = plugins.iter().map(ToString::to_string).chain(queues).collect();
+        let targets: Vec<_> = plugins.iter().map(ToString::to_string).chain(webhooks).collect();
         lines.push(format!("{}  {rule} → {}", good("matches"), targets.join(", ")));
         lines.extend(held.iter().map(|held| format!("         {}", evidence(held))));
     }
