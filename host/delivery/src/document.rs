@@ -16,7 +16,8 @@ use wharf_event::{
 };
 
 use crate::{
-    OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument, limits::WEIGHT,
+    BreakerDocument, OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument,
+    limits::WEIGHT,
 };
 
 /// Everything that a host serves.
@@ -85,6 +86,9 @@ pub struct PluginDocument {
     pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
+    /// When it is given a rest; never where nothing is said. (Not written then, as before this could be.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerDocument>,
 }
 
 /// What one attempt, and all attempts at a time, may consume.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod apply;
+mod breaker;
 mod carry;
 mod change;
 mod codec;
@@ -42,6 +43,7 @@ mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
+pub use breaker::BreakerDocument;
 pub use carry::{CarriedEvent, CarriedRow, CarryRequest, Held};
 pub use change::{
     ChangeRequest, Changed, Expected, Object, ObjectChange, ObjectFate, ObjectKind, ObjectName, ObjectWish,

@@ -18,6 +18,7 @@ use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
     archive::Archive,
+    breakers::Breakers,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
     health::{Health, News},
@@ -56,6 +57,7 @@ pub(crate) struct Attempts {
     pub(crate) surroundings: Surroundings,
     pub(crate) meters: Arc<Meters>,
     pub(crate) quarantine: Quarantine,
+    pub(crate) breakers: Arc<Breakers>,
     pub(crate) places: Mutex<Places>,
     pub(crate) turns: Arc<Turns>,
     /// What the host itself has to tell.
@@ -205,6 +207,7 @@ async fn handle(
             let (release, spent) = (handler.digest(), (transforming, Arc::new(used)));
             // It says nothing of a release on trial: the handler was not called.
             let settlement = Settlement::tried(attempts, waiting, release, &verdict, Effects::default(), spent);
+            let settlement = settlement.uncalled();
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };

@@ -18,6 +18,7 @@ use wharf_state::State;
 use crate::{
     archive::Archive,
     attempt::Attempts,
+    breakers::{BreakerFigures, Breakers},
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
@@ -136,6 +137,7 @@ impl Dispatcher {
             health: Health::default(),
             news: newly,
             shelf: Shelf::default(),
+            breakers: Breakers::new(Arc::clone(&surroundings.clock), noticed.clone()),
             quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
             places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
             turns: Turns::new(options.processors, Arc::clone(&surroundings.clock)),
@@ -339,6 +341,12 @@ impl Dispatcher {
     #[must_use]
     pub fn faults(&self) -> Vec<FaultFigures> {
         self.attempts.quarantine.figures()
+    }
+
+    /// The circuit breakers of targets that were called since the start; of one tenant, or of all.
+    #[must_use]
+    pub fn breakers(&self, of: Option<&TenantName>) -> Vec<BreakerFigures> {
+        self.attempts.breakers.figures(of)
     }
 
     /// Lets so many attempts in which the host fails quarantine their release from now on.

@@ -5,6 +5,8 @@
 
 mod archive;
 mod attempt;
+mod breaker;
+mod breakers;
 mod carrying;
 mod cleaning;
 mod clock;
@@ -63,6 +65,8 @@ mod writer;
 use wharf_runtime::histogram;
 
 pub use archive::{Archive, ArchiveError, Item};
+pub use breaker::BreakerState;
+pub use breakers::BreakerFigures;
 pub use clock::{Clock, FrameClock, Step, rfc3339};
 pub use committer::{CommitFailed, Committer, Unwritten};
 pub use compile::{ObjectNow, Releases, RuleError, RulesError};

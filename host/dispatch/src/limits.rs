@@ -205,5 +205,8 @@ pub const ROOM_EVERY: Duration = Duration::from_millis(100);
 /// It is looked at as well when this part of what is kept for the log was written since.
 pub const ROOM_PARTS: u64 = 8;
 
+/// Parts of the time over which a breaker looks at failures; the oldest goes as a whole.
+pub const BREAKER_WINDOW_PARTS: usize = 10;
+
 /// Plugins with their releases whose attempts are counted apart; those beyond are counted together.
 pub const ATTEMPT_SERIES_MAX: usize = 500;

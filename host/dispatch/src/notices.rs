@@ -3,10 +3,12 @@
 //! Invariant: each is told once, however often it takes until the log takes it, since it keeps its id. It is made after what it tells
 //! of: a host that is killed in between does not tell it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use wharf_delivery::Refused;
-use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, TenantName, WebhookName};
+use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, Target, TenantName, WebhookName};
 
 use crate::{
     clock::rfc3339,
@@ -48,6 +50,28 @@ pub(crate) enum Notice {
         cause: String,
         reason: String,
     },
+    /// A target's breaker opened: its deliveries wait.
+    Opened {
+        tenant: TenantName,
+        target: Target,
+        /// Attempts that failed in a row.
+        row: u32,
+        /// Attempts of late, and those of them that failed.
+        calls: u32,
+        failed: u32,
+        /// The last failure.
+        last: Option<(Code, String)>,
+        /// How long it is until one delivery is tried.
+        open_ms: u64,
+    },
+    /// A target's breaker closed: its deliveries are tried as ever.
+    Closed {
+        tenant: TenantName,
+        target: Target,
+        /// `probe`: a delivery was tried and the target worked; `changed`: the target is another one.
+        cause: &'static str,
+        open_for: Duration,
+    },
 }
 
 impl Notice {
@@ -55,7 +79,9 @@ impl Notice {
         match self {
             Self::Quarantined { tenant, .. }
             | Self::RolledBack { tenant, .. }
-            | Self::WebhookDisabled { tenant, .. } => tenant,
+            | Self::WebhookDisabled { tenant, .. }
+            | Self::Opened { tenant, .. }
+            | Self::Closed { tenant, .. } => tenant,
         }
     }
 
@@ -71,6 +97,17 @@ impl Notice {
                         "deliveries": "wait", "sample": shown(sample),
                     }),
                 );
+            }
+            Self::Opened { target, row, calls, failed, last, open_ms, .. } => {
+                let (code, reason) = last.clone().map_or((None, None), |(code, reason)| (Some(code), Some(reason)));
+                let data = json!({
+                    "failures": row, "calls": calls, "failed": failed, "open_ms": open_ms, "code": code, "reason": reason,
+                });
+                return of_target("open", target, data, at_ms);
+            }
+            Self::Closed { target, cause, open_for, .. } => {
+                let open_ms = u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX);
+                return of_target("closed", target, json!({ "cause": cause, "open_ms": open_ms }), at_ms);
             }
             Self::Quarantined { plugin, release, faults, .. } => {
                 let reason = format!("the host failed in {faults} attempts of the release within an hour");
@@ -119,6 +156,21 @@ fn shown(event: &Event) -> Value {
     if event.size() > WEBHOOK_SAMPLE_BYTES_MAX { event.attributes_to_value().into() } else { event.to_value() }
 }
 
+/// What is told of a target.
+fn of_target(kind: &str, target: &Target, mut data: Value, at_ms: u64) -> Result<Event, EventError> {
+    if let Some(data) = data.as_object_mut() {
+        data.insert("target".to_owned(), Value::from(target.to_string()));
+        data.insert("kind".to_owned(), Value::from(target.kind()));
+    }
+    let source = format!("/wharf/{}s/{}", target.kind(), target.name());
+    EventBuilder::new(format!("{kind}-{}-{at_ms}", target.name()), source, format!("dev.wharf.target.{kind}"))
+        .subject(target.to_string())
+        .time(rfc3339(at_ms))
+        .datacontenttype("application/json")
+        .data(data.to_string())
+        .build()
+}
+
 /// What the host's events about a plugin come from.
 fn source(plugin: &PluginName) -> String {
     format!("/wharf/plugins/{plugin}")
@@ -150,7 +202,7 @@ impl Herald {
         let tenant = notice.tenant();
         let deliveries = match notice {
             Notice::Quarantined { plugin, .. } => self.dispatcher.rules().on_quarantine(tenant, plugin).as_str(),
-            Notice::RolledBack { .. } | Notice::WebhookDisabled { .. } => "",
+            _ => "",
         };
         let event = match notice.event(deliveries, self.dispatcher.now_ms()) {
             Ok(event) => event,
@@ -179,6 +231,35 @@ impl Herald {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_about_a_target_says_which_and_why() {
+        let (tenant, target): (TenantName, Target) = ("acme".parse().unwrap(), "triage".parse().unwrap());
+        let last = Some((Code::HandlerTrap, "unreachable".to_owned()));
+        let opened = Notice::Opened {
+            tenant: tenant.clone(),
+            target: target.clone(),
+            row: 10,
+            calls: 12,
+            failed: 11,
+            last,
+            open_ms: 10_000,
+        };
+        let event = opened.event("", 1_780_000_000_000).unwrap();
+        assert_eq!(
+            (event.kind(), event.source(), event.subject()),
+            ("dev.wharf.target.open", "/wharf/plugins/triage", Some("triage"))
+        );
+        let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
+        let wanted = json!({"target": "triage", "kind": "plugin", "failures": 10, "calls": 12, "failed": 11, "open_ms": 10_000,
+            "code": "handler-trap", "reason": "unreachable"});
+        assert_eq!(data, wanted);
+        let closed = Notice::Closed { tenant, target, cause: "probe", open_for: Duration::from_secs(70) };
+        let event = closed.event("", 1_780_000_000_000).unwrap();
+        let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
+        let wanted = json!({"target": "triage", "kind": "plugin", "cause": "probe", "open_ms": 70_000});
+        assert_eq!((event.kind(), data), ("dev.wharf.target.closed", wanted));
+    }
 
     #[test]
     fn an_event_says_of_what_it_is_and_has_the_same_id_each_time() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use wharf_catalog::{Channels, PluginObject};
-use wharf_delivery::{LimitsDocument, PluginDocument};
+use wharf_delivery::{BreakerDocument, LimitsDocument, PluginDocument};
 use wharf_event::{ChannelName, Digest, Grants, PluginName};
 
 use crate::{handler::Handler, registering::PluginError, rules::Origin, transform::Transform};
@@ -50,6 +50,8 @@ pub struct Plugin {
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may consume.
     pub limits: LimitsDocument,
+    /// When it is given a rest.
+    pub breaker: Option<BreakerDocument>,
     /// Where it was made.
     pub origin: Origin,
     serving: Serving,
@@ -78,6 +80,7 @@ impl Plugin {
         Self {
             config: Arc::new(from.config.clone()),
             limits: from.limits,
+            breaker: from.breaker,
             origin: Origin::File,
             // What the file grants is what it asks for.
             serving: Serving::One(handler, Arc::new(from.grants.clone())),
@@ -107,9 +110,30 @@ impl Plugin {
         Ok(Self {
             config: Arc::new(from.config.clone()),
             limits: from.limits,
+            breaker: from.breaker,
             origin: Origin::Object,
             serving: Serving::Channels { channels: channels.clone(), handlers },
         })
+    }
+
+    /// Whether it is the same as another one to whoever calls it: the same releases with the same traffic, settings and grants.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let serving = match (&self.serving, &other.serving) {
+            (Serving::One(one, grants), Serving::One(other, others)) => {
+                one.digest() == other.digest() && grants == others
+            }
+            (
+                Serving::Channels { channels, handlers },
+                Serving::Channels { channels: others, handlers: other_handlers },
+            ) => {
+                let granted = |(release, (_, grants)): (&Digest, &(_, Arc<Grants>))| {
+                    other_handlers.get(release).is_some_and(|(_, others)| grants == others)
+                };
+                channels == others && handlers.iter().all(granted)
+            }
+            _ => false,
+        };
+        serving && self.config == other.config && self.limits == other.limits && self.breaker == other.breaker
     }
 
     /// Whether it has a channel.

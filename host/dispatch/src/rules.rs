@@ -18,8 +18,10 @@ use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
+    breakers::Guarded,
     gone::Gone,
     inputs::Inputs,
+    lane::LaneKey,
     limits::WEBHOOK_MEMORY_MIB,
     places::Share,
     plugins::{Plugin, Shelf},
@@ -376,6 +378,13 @@ impl RuleSet {
     pub(crate) fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<Target, u32> {
         let targets = events.iter().flat_map(|event| &event.targets).map(|target| &target.to);
         targets.filter_map(|target| Some((target.clone(), self.limits_of(tenant, target).backlog?))).collect()
+    }
+
+    /// What a lane's breaker goes by; absent where its target has none.
+    pub(crate) fn guarded(&self, (tenant, target): &LaneKey) -> Option<Guarded> {
+        let of = self.tenants.get(tenant)?.plugins.get(target.plugin()?)?;
+        let by = of.breaker.filter(|by| by.enabled)?;
+        Some(Guarded { by, of: Arc::clone(of) })
     }
 
     /// What becomes of a plugin's deliveries while its release is quarantined.

@@ -14,12 +14,14 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError};
+use wharf_delivery::{DeliveryId, DeliveryRow, Due, Failure, TableError};
 use wharf_event::{Code, Event, Position};
 
 use crate::{
     attempt,
     attempt::Attempts,
+    breaker::Sign,
+    breakers::Call,
     lane::{Lane, LaneKey, lanes},
     limits::{
         HELD_EVENT_BYTES, LANE_PART, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
@@ -70,6 +72,8 @@ pub(crate) struct Scheduler {
     stopping: watch::Receiver<bool>,
     rules: watch::Receiver<Arc<RuleSet>>,
     lifted: watch::Receiver<u64>,
+    /// Told when a breaker may let a lane have its turn.
+    let_through: watch::Receiver<u64>,
     lanes: BTreeMap<LaneKey, Lane>,
     timers: Timers,
     /// Lanes of webhooks that are held back until a time, and the first of these times, in milliseconds since 1970.
@@ -87,11 +91,13 @@ impl Scheduler {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
+        let let_through = attempts.breakers.turns();
         Self {
             attempts,
             rules,
             guests,
             lifted,
+            let_through,
             arisen,
             done: mpsc::unbounded_channel(),
             read: mpsc::unbounded_channel(),
@@ -136,6 +142,8 @@ impl Scheduler {
                     Err(_) => return,
                 },
                 changed = self.lifted.changed() => if changed.is_ok() { self.attempts.places().again() },
+                // The top asks which lanes may have their turn. Its sender lives as long as this.
+                _ = self.let_through.changed() => {}
                 // Retries that are due are taken at the top.
                 () = tokio::time::sleep(pause) => {}
             }
@@ -259,6 +267,10 @@ impl Scheduler {
             self.attempts.places().holds(&key, Code::WebhookBusy);
             return Ok(());
         }
+        if self.attempts.breakers.holds(&key, rules.guarded(&key).as_ref()) {
+            self.attempts.places().holds(&key, Code::HeldBreaker);
+            return Ok(());
+        }
         let (of_tenant, of_target) = rules.shares(&key.0, &key.1);
         if !self.attempts.places().admits(&key, of_tenant, of_target) {
             return Ok(());
@@ -298,7 +310,8 @@ impl Scheduler {
         let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
         // The scheduler hears of the end even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
-        let slot = Arc::new(Slot { done, lane: key, memory_mib, timer, freed: AtomicBool::new(false) });
+        let call = self.attempts.breakers.begin(&key);
+        let slot = Arc::new(Slot { done, lane: key, memory_mib, timer, freed: AtomicBool::new(false), call });
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
         Ok(())
     }
@@ -370,6 +383,7 @@ impl Scheduler {
         let rules = Arc::clone(&self.rules.borrow());
         let gone: Vec<_> = self.lanes.keys().filter(|(tenant, _)| rules.is_departed(tenant)).cloned().collect();
         gone.iter().for_each(|key| self.clear(key));
+        self.attempts.breakers.ruled(&rules);
         self.attempts.places().again();
     }
 
@@ -378,6 +392,7 @@ impl Scheduler {
         let gone = self.lanes.get_mut(key).map(Lane::clear).unwrap_or_default();
         self.ready -= gone.len();
         gone.iter().for_each(|waiting| self.let_go(waiting));
+        self.attempts.breakers.forget(key);
         self.attempts.places().rests(key);
     }
 
@@ -396,14 +411,15 @@ impl Scheduler {
         }
         let old_ms = self.off.1.map(|old_ms| old_ms.saturating_add(1));
         let next_ms = [self.timers.next_ms(), old_ms].into_iter().flatten().min();
-        let Some(due_ms) = next_ms else { return PAUSE_MAX };
-        let ms = due_ms.saturating_sub(self.attempts.clock.now_ms());
-        Duration::from_millis(ms).min(PAUSE_MAX)
+        let due = next_ms.map(|due_ms| Duration::from_millis(due_ms.saturating_sub(self.attempts.clock.now_ms())));
+        [due, self.attempts.breakers.next()].into_iter().flatten().min().unwrap_or(PAUSE_MAX).min(PAUSE_MAX)
     }
 
     /// Gives those that are due their place in their lanes. A lane that has no room leaves its own in the state: a flood of
     /// retries of one plugin stands before nobody else's.
     fn wake(&mut self) -> Result<(), TableError> {
+        let turns = self.attempts.breakers.take_turns();
+        turns.iter().for_each(|key| self.attempts.places().wants(key));
         let now_ms = self.attempts.clock.now_ms();
         self.age(now_ms);
         for _ in 0..TIMERS_PAGE {
@@ -437,11 +453,20 @@ pub(crate) struct Slot {
     memory_mib: u32,
     timer: Option<Taken>,
     freed: AtomicBool,
+    /// For its target's breaker, which hears of it when this is dropped.
+    call: Option<Call>,
 }
 
 impl Slot {
     pub(crate) fn free(&self) {
         self.end(None);
+    }
+
+    /// What it says of its target, now that this is durable.
+    pub(crate) fn tell(&self, sign: Sign, failure: Option<&Failure>) {
+        if let Some(call) = &self.call {
+            call.tell(sign, failure);
+        }
     }
 
     /// It is free, and the delivery was not tried: it goes back to where it came from.

@@ -11,6 +11,7 @@ use wharf_event::{Digest, Event};
 
 use crate::{
     attempt::Attempts,
+    breaker::Sign,
     meters::Settling,
     partition::AskError,
     schedule::{Slot, Waiting},
@@ -27,6 +28,8 @@ pub(crate) struct Settlement {
     reads: Vec<Read>,
     /// Since when a release of the plugin is on trial.
     trial: Option<u64>,
+    /// Whether the target was called, so that its breaker learns something.
+    called: bool,
 }
 
 impl Settlement {
@@ -45,7 +48,21 @@ impl Settlement {
         let (number, details) = (waiting.row.attempts + 1, Some(details));
         let attempt = Attempt { number, release: Some(release), duration_us, details };
         let failed = if let Verdict::Failed(failure) = verdict { Some(failure.clone()) } else { None };
-        Self { attempt, outcome: decided(attempts, waiting, verdict), failed, published, writes, reads, trial: None }
+        Self {
+            attempt,
+            outcome: decided(attempts, waiting, verdict),
+            failed,
+            published,
+            writes,
+            reads,
+            trial: None,
+            called: true,
+        }
+    }
+
+    /// The same of an attempt that ended before its target was called.
+    pub(crate) fn uncalled(self) -> Self {
+        Self { called: false, ..self }
     }
 
     /// The settlement of an attempt that no release made: it has no effects.
@@ -60,7 +77,16 @@ impl Settlement {
         let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us, details: Some(details) };
         let failed = if let Verdict::Failed(failure) = verdict { Some(failure.clone()) } else { None };
         let outcome = decided(attempts, waiting, verdict);
-        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
+        Self {
+            attempt,
+            outcome,
+            failed,
+            published: Vec::new(),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            trial: None,
+            called: true,
+        }
     }
 
     /// The same of an attempt that was made while a release was on trial.
@@ -78,7 +104,27 @@ impl Settlement {
         let failed = Some(failure.clone());
         let outcome = decided(attempts, waiting, &Verdict::Failed(failure));
         let attempt = Attempt { number: waiting.row.attempts + 1, release: None, duration_us: 0, details: spent };
-        Self { attempt, outcome, failed, published: Vec::new(), writes: Vec::new(), reads: Vec::new(), trial: None }
+        Self {
+            attempt,
+            outcome,
+            failed,
+            published: Vec::new(),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            trial: None,
+            called: true,
+        }
+    }
+}
+
+impl Settlement {
+    /// What it says of its target.
+    fn sign(&self) -> Sign {
+        match &self.failed {
+            _ if !self.called => Sign::None,
+            None => Sign::Good,
+            Some(failure) => Sign::of(failure.code),
+        }
     }
 }
 
@@ -139,6 +185,7 @@ pub(crate) async fn settle(
             Ok(Answer::Settled(_)) => {
                 tell(waiting, with);
                 count(attempts, waiting, with);
+                slot.tell(with.sign(), with.failed.as_ref());
                 return Ok(());
             }
             Ok(_) | Err(AskError::Refused(Refused::Gone)) => return Ok(()),

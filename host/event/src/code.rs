@@ -192,6 +192,7 @@ codes! {
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";
     HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";
     HeldMemory "held-memory" 500 "The tenant's attempts have the memory that they may have, and others wait";
+    HeldBreaker "held-breaker" 500 "Attempts of the target fail, so none is made for a while";
     HeldPlaces "held-places" 500 "The tenant has its share of the host's places, and further attempts wait";
 }
 

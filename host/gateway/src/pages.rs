@@ -167,6 +167,7 @@ pages! {
     HeldPlugin "held-plugin",
     HeldTenant "held-tenant",
     HeldMemory "held-memory",
+    HeldBreaker "held-breaker",
     HeldPlaces "held-places",
 }
 

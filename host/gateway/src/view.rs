@@ -4,6 +4,7 @@
 //! its bytes (numbers too large for a double included). The host fills these in; nothing here
 //! looks anything up.
 
+mod breakers;
 mod grants;
 mod keys;
 mod load;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position, QueueName, RuleName, Target};
 
 use crate::problem::Problem;
+pub use breakers::{BreakerStanding, BreakerState, BreakerView};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use load::{LoadView, PluginLoadView};

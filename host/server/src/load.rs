@@ -139,8 +139,8 @@ impl<'a> Loading<'a> {
             for (plugin, from) in &tenant.plugins {
                 let Some(release) = self.release(from) else { continue };
                 self.tell_needs(plugin, &from.grants, &release);
-                let PluginConfig { config, grants, limits, .. } = from.clone();
-                plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits });
+                let PluginConfig { config, grants, limits, breaker, .. } = from.clone();
+                plugins.insert(plugin.clone(), PluginDocument { release, config, grants, limits, breaker });
             }
             let transforms = &self.transforms;
             let is_transform =

@@ -143,9 +143,9 @@ impl Reading {
         let (mut plugins, mut kinds) = (BTreeMap::new(), BTreeMap::new());
         for (name, plugin) in &tenant.plugins {
             let Some((component, kind)) = self.component(plugin).await else { continue };
-            let PluginConfig { config, grants, limits, .. } = plugin.clone();
+            let PluginConfig { config, grants, limits, breaker, .. } = plugin.clone();
             kinds.extend(kind.map(|kind| (name.clone(), kind)));
-            let settings = Some(PluginSettings { config, grants, limits });
+            let settings = Some(PluginSettings { config, grants, limits, breaker });
             plugins.insert(name.clone(), WantedPlugin { component, settings });
         }
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_delivery::LimitsDocument;
+use wharf_delivery::{BreakerDocument, LimitsDocument};
 use wharf_event::{Asks, Grants};
 
 use crate::Channels;
@@ -21,6 +21,9 @@ pub struct PluginObject {
     /// What it may consume.
     #[serde(default)]
     pub limits: LimitsDocument,
+    /// When it is given a rest; never where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerDocument>,
     /// Which of its releases gets which traffic; absent as long as none was promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Channels>,

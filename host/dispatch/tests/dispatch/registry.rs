@@ -128,6 +128,7 @@ fn made(release: char) -> PluginObject {
         config: Default::default(),
         grants: Default::default(),
         limits: LimitsDocument::default(),
+        breaker: None,
         channels: Some(Channels::new(digest(release), 1, "first")),
     }
 }

@@ -73,6 +73,7 @@ pub fn settle(
 
 fn configure() -> Record {
     let plugin = || PluginDocument {
+        breaker: None,
         release: Digest::of(COMPONENT),
         config: BTreeMap::new(),
         grants: wharf_event::Grants::default(),

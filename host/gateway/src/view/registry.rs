@@ -61,6 +61,12 @@ pub struct PluginDetail {
     pub grants: GrantsView,
     /// What it may consume, by the names of the configuration file.
     pub limits: BTreeMap<String, u32>,
+    /// When it is given a rest; never where this is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<super::BreakerView>,
+    /// Where its breaker stands; none where it was not called yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker_state: Option<super::BreakerStanding>,
     /// Other channels.
     pub channels: BTreeMap<String, Digest>,
     /// What happened to its channels, the newest last.

@@ -22,6 +22,8 @@ fn none(code: Code) -> Refusal {
 
 fn detail(plugin: &PluginName, stable: Option<Digest>) -> PluginDetail {
     PluginDetail {
+        breaker: None,
+        breaker_state: None,
         plugin: PluginView { plugin: plugin.clone(), origin: RuleOrigin::Api, stable, canary: None },
         version: Some(position(0)),
         config: BTreeMap::new(),

@@ -6,7 +6,9 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use wharf_delivery::Used;
-use wharf_dispatch::{AttemptFigures, AttemptsOf, Distribution, FaultFigures, Figures, StateFigures};
+use wharf_dispatch::{
+    AttemptFigures, AttemptsOf, BreakerFigures, BreakerState, Distribution, FaultFigures, Figures, StateFigures,
+};
 use wharf_event::{Code, Target, TenantName};
 use wharf_gateway::{
     Measures,
@@ -24,6 +26,7 @@ impl Measures for HostAdapter {
         }
         families.extend(of_figures(&self.dispatcher.figures()));
         families.extend(of_faults(&self.dispatcher.faults()));
+        families.extend(of_breakers(&self.dispatcher.breakers(None)));
         families.push(self.cache());
         families.extend(self.loaded());
         families.push(self.violations());
@@ -193,6 +196,22 @@ fn of_faults(faults: &[FaultFigures]) -> [Family; 2] {
             faults.iter().map(|of| of.faults).sum(),
         ),
         of_one(Kind::Gauge, "wharf_releases_quarantined", "Releases that are not run because of them.", quarantined),
+    ]
+}
+
+/// Whose they are is told by the plugins themselves, and by the events that tell of it.
+fn of_breakers(breakers: &[BreakerFigures]) -> [Family; 2] {
+    let of_one = |kind, name, help, count| Family::of_one(kind, name, help, Reading::Count(count));
+    let open = breakers.iter().map(|of| u64::from(of.state != BreakerState::Closed)).sum();
+    let openings = breakers.iter().map(|of| of.openings).sum();
+    [
+        of_one(
+            Kind::Gauge,
+            "wharf_targets_open",
+            "Targets whose breaker is open or half-open, so that their deliveries wait.",
+            open,
+        ),
+        of_one(Kind::Counter, "wharf_target_openings_total", "How often the breaker of a target opened.", openings),
     ]
 }
 

@@ -35,7 +35,7 @@ pub use webhooks::furnish;
 /// What a configuration says, as the API shows it: so it can be compared with what a host answers, and put.
 pub mod shown {
     pub use super::{
-        registry_view::{grants, limits},
+        registry_view::{breaker, grants, limits},
         rule_view::of_file as rule,
         tenants::{retention, settings},
     };

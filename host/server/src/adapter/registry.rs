@@ -60,6 +60,7 @@ impl wharf_gateway::Registry for HostAdapter {
                 config: settings.config.clone(),
                 grants: settings.grants.clone(),
                 limits: settings.limits,
+                breaker: settings.breaker,
                 channels: before.and_then(|before| before.channels),
             };
             match self.put(&of, &object, there.map(|there| there.version)).await {
@@ -228,9 +229,10 @@ impl HostAdapter {
                 config: plugin.config.clone(),
                 grants: plugin.grants.clone(),
                 limits: plugin.limits,
+                breaker: plugin.breaker,
                 channels: None,
             };
-            view::detail(view::of_file(&of.plugin, plugin.release), None, &object)
+            self.with_breaker(of, view::detail(view::of_file(&of.plugin, plugin.release), None, &object))
         }))
     }
 
@@ -246,7 +248,16 @@ impl HostAdapter {
 
     fn detail(&self, of: &PluginRef, object: &PluginObject, version: Position) -> Result<PluginDetail, Refusal> {
         let counts = object.channels.as_ref().and_then(|it| self.dispatcher.trial(&of.tenant, &of.plugin, it));
-        Ok(view::detail(view::plugin(&of.plugin, object.channels.as_ref(), counts), Some(version), object))
+        let shown = view::detail(view::plugin(&of.plugin, object.channels.as_ref(), counts), Some(version), object);
+        Ok(self.with_breaker(of, shown))
+    }
+
+    /// The same with where its breaker stands.
+    fn with_breaker(&self, of: &PluginRef, shown: PluginDetail) -> PluginDetail {
+        let figures = self.dispatcher.breakers(Some(&of.tenant));
+        let figures = figures.into_iter().find(|it| it.target.plugin() == Some(&of.plugin));
+        let now_ms = self.dispatcher.now_ms();
+        PluginDetail { breaker_state: figures.map(|it| view::breaker_standing(it, now_ms)), ..shown }
     }
 
     /// A plugin, if it is what a request takes it to be.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use wharf_catalog::{Action, Canary, Channels, Entry, PluginObject, ReleaseObject};
-use wharf_delivery::LimitsDocument;
-use wharf_dispatch::rfc3339;
+use wharf_delivery::{BreakerDocument, LimitsDocument};
+use wharf_dispatch::{BreakerFigures, rfc3339};
 use wharf_event::{Digest, Grants, PluginName, Position};
 use wharf_gateway::view::{
-    CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, ReleaseFailure, ReleaseState, ReleaseView,
-    RuleOrigin,
+    BreakerStanding, BreakerState, BreakerView, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView,
+    ReleaseFailure, ReleaseState, ReleaseView, RuleOrigin,
 };
 
 use super::grants::Standing;
-use crate::registry::Progress;
+use crate::{config::duration_text, registry::Progress};
 
 /// First attempts and failures of the canary and of the stable release.
 pub(super) type Counts = Option<[(u64, u64); 2]>;
@@ -54,6 +54,8 @@ pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &Plu
         config: object.config.clone(),
         grants: grants(&object.grants),
         limits: limits(&object.limits),
+        breaker: object.breaker.as_ref().map(breaker),
+        breaker_state: None,
         channels: named.map(|(name, release)| (name.to_string(), release)).collect(),
         history: channels.into_iter().flat_map(Channels::history).map(entry).collect(),
     }
@@ -75,6 +77,38 @@ pub fn limits(of: &LimitsDocument) -> BTreeMap<String, u32> {
         all.extend(numbers);
     }
     all
+}
+
+/// When a target is given a rest.
+pub fn breaker(of: &BreakerDocument) -> BreakerView {
+    BreakerView {
+        enabled: of.enabled,
+        failures: of.failures,
+        share: of.share,
+        calls: of.calls,
+        within: duration_text(of.within_ms),
+        open: duration_text(of.open_ms),
+        open_max: duration_text(of.open_max_ms),
+    }
+}
+
+/// Where a breaker stands, at a frame time.
+pub(super) fn breaker_standing(of: BreakerFigures, now_ms: u64) -> BreakerStanding {
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let (code, reason) = of.last.map_or((None, None), |(code, reason)| (Some(code), Some(reason)));
+    BreakerStanding {
+        state: match of.state {
+            wharf_dispatch::BreakerState::Closed => BreakerState::Closed,
+            wharf_dispatch::BreakerState::Open => BreakerState::Open,
+            wharf_dispatch::BreakerState::HalfOpen => BreakerState::HalfOpen,
+        },
+        failures: of.failures,
+        openings: of.openings,
+        since: of.open_for.map(|open_for| rfc3339(now_ms.saturating_sub(ms(open_for)))),
+        probe_at: of.probe_in.map(|probe_in| rfc3339(now_ms.saturating_add(ms(probe_in)))),
+        code,
+        reason,
+    }
 }
 
 #[derive(serde::Serialize)]

@@ -56,6 +56,12 @@ impl Walk<'_> {
             let at = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
             match &key.shape {
                 Shape::Table(keys) => self.table(keys, written.and_then(as_table), &at),
+                // Written out, one that nobody wrote would say something.
+                Shape::Given(keys) => {
+                    if let Some(table) = written.and_then(as_table) {
+                        self.table(keys, Some(table), &at);
+                    }
+                }
                 Shape::Tables(_, keys) | Shape::List(_, _, keys) => {
                     let items =
                         written.and_then(|value| value.get_ref().as_array()).into_iter().flat_map(|it| it.iter());

@@ -63,6 +63,8 @@ const HOST_LIMITS: [&str; 12] = [
 fn cases() -> Vec<Case> {
     let mut cases = own_cases();
     cases.extend(rule_cases());
+    let limits = cases.iter().rposition(|case| case.0.contains("plugins.*.limits.")).map_or(0, |at| at + 1);
+    cases.splice(limits..limits, breaker_cases());
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
@@ -138,6 +140,22 @@ fn own_cases() -> Vec<Case> {
             json!("dead-letter"),
             "'drop'",
         ),
+    ]
+}
+
+/// Those of a plugin's circuit breaker.
+fn breaker_cases() -> [Case; 7] {
+    let case = |name: &str, good, at: &str, read, bad| {
+        case(&format!("tenants.*.plugins.*.breaker.{name}"), good, (PLUGIN, &format!("breaker/{at}")), read, bad)
+    };
+    [
+        case("enabled", "false", "enabled", json!(false), "'no'"),
+        case("failures", "7", "failures", json!(7), "0"),
+        case("share", "7", "share", json!(7), "101"),
+        case("calls", "7", "calls", json!(7), "0"),
+        case("within", "'2m'", "within_ms", json!(120_000), "'2'"),
+        case("open", "'2s'", "open_ms", json!(2_000), "2"),
+        case("open_max", "'2h'", "open_max_ms", json!(7_200_000), "'2x'"),
     ]
 }
 
@@ -265,7 +283,7 @@ fn schedule_cases() -> Vec<Case> {
 
 /// What was read, as JSON.
 fn dump(config: &Config) -> Value {
-    let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits});
+    let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits, "breaker": plugin.breaker});
     let tenant = |tenant: &super::TenantConfig| {
         let plugins: serde_json::Map<_, _> =
             tenant.plugins.iter().map(|(name, it)| (name.to_string(), plugin(it))).collect();

@@ -13,6 +13,7 @@ use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 
 use super::{
+    breaker::BREAKER,
     duration::duration_text,
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
     quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
@@ -73,6 +74,8 @@ pub enum Shape {
     Tables(&'static str, &'static [Key]),
     /// At most so many tables of these keys.
     List(&'static str, usize, &'static [Key]),
+    /// A table of these keys, which says something by being there: without it none of them holds.
+    Given(&'static [Key]),
     /// Tables of these keys, each under a name.
     Named(Named),
 }
@@ -308,16 +311,23 @@ static PLUGIN: &[Key] = &[
     CONFIG,
     GRANTED,
     LIMITED,
+    GUARDED,
 ];
 
 /// The keys of a plugin whose component is uploaded.
-pub(super) static SETTINGS: &[Key] = &[CONFIG, GRANTED, LIMITED];
+pub(super) static SETTINGS: &[Key] = &[CONFIG, GRANTED, LIMITED, GUARDED];
 
 const CONFIG: Key =
     key("config", "What the plugin reads as its configuration (wasi:config).", Shape::Settings, Otherwise::Nothing);
 const GRANTED: Key =
     key("grants", "What the plugin may use. All else is denied.", Shape::Table(GRANTS), Otherwise::Nothing);
 const LIMITED: Key = key("limits", "What the plugin may consume.", Shape::Table(LIMITS), Otherwise::Nothing);
+const GUARDED: Key = key(
+    "breaker",
+    "When the plugin is given a rest: its deliveries wait while its attempts fail. Without this table never.",
+    Shape::Given(BREAKER),
+    Otherwise::Nothing,
+);
 
 static GRANTS: &[Key] = &[
     key(
@@ -475,9 +485,11 @@ static SCHEMA: &[Key] = &[
 /// The keys of a table that a shape stands for; none where it is no table.
 pub fn nested(shape: &Shape) -> &'static [Key] {
     match shape {
-        Shape::Table(keys) | Shape::Tables(_, keys) | Shape::List(_, _, keys) | Shape::Named(Named { keys, .. }) => {
-            keys
-        }
+        Shape::Table(keys)
+        | Shape::Given(keys)
+        | Shape::Tables(_, keys)
+        | Shape::List(_, _, keys)
+        | Shape::Named(Named { keys, .. }) => keys,
         _ => &[],
     }
 }
@@ -489,7 +501,7 @@ pub fn paths() -> Vec<String> {
         for key in keys {
             let path = format!("{path}{}", key.name);
             match &key.shape {
-                Shape::Table(keys) => below(keys, &format!("{path}."), into),
+                Shape::Table(keys) | Shape::Given(keys) => below(keys, &format!("{path}."), into),
                 Shape::Tables(_, keys) | Shape::List(_, _, keys) => below(keys, &format!("{path}[]."), into),
                 Shape::Named(Named { keys, .. }) => below(keys, &format!("{path}.*."), into),
                 _ => into.push(path),

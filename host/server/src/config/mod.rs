@@ -1,5 +1,6 @@
 //! `wharf.toml`: read once, checked as a whole, all mistakes told in one pass.
 
+mod breaker;
 mod duration;
 mod effective;
 #[cfg(test)]

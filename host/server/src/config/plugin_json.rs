@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::LimitsDocument;
+use wharf_delivery::{BreakerDocument, LimitsDocument};
 use wharf_event::{Code, Grants, PluginName};
 
 use super::{
@@ -21,6 +21,8 @@ pub struct PluginSettings {
     pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
+    /// When it is given a rest.
+    pub breaker: Option<BreakerDocument>,
 }
 
 /// Reads the settings of a plugin.
@@ -31,12 +33,12 @@ pub fn read_plugin_settings(json: &[u8], plugin: &PluginName) -> Result<PluginSe
     let members = Reading::members(json, "the settings of a plugin", Code::PluginInvalid)?;
     let mut reading = Reading::new(Code::PluginInvalid);
     let (table, sink) = (reading.table(members), Sink::default());
-    let (config, grants, limits) = {
+    let settings = {
         let table = Table::new(&table, SETTINGS, format!("plugin `{plugin}`"), ROOT, &sink);
         tenant::read_plugin_settings(&table, &sink)
     };
     reading.take(sink.into_list(), None);
-    reading.end().map_or(Ok(PluginSettings { config, grants, limits }), Err)
+    reading.end().map_or(Ok(settings), Err)
 }
 
 #[cfg(test)]

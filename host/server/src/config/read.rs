@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{
-    LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument,
+    BreakerDocument, LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings,
+    WebhookDocument,
 };
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
@@ -124,7 +125,7 @@ pub struct PluginConfig {
     pub component: String,
     /// Where the file is named, for mistakes found in it.
     pub component_span: Range<usize>,
-    /// Where `config` and `grants` are, if they are there: a transform takes neither.
+    /// Where `config`, `grants` and `breaker` are, if they are there: a transform takes none of them.
     pub handler_keys: Vec<(&'static str, Range<usize>)>,
     /// Its config table.
     pub config: BTreeMap<String, String>,
@@ -132,6 +133,8 @@ pub struct PluginConfig {
     pub grants: Grants,
     /// What it may consume.
     pub limits: LimitsDocument,
+    /// When it is given a rest.
+    pub breaker: Option<BreakerDocument>,
 }
 
 /// Reads a configuration, and gives its mistakes beside what could be read: none, or it is not to be put into force.

@@ -72,7 +72,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
         Shape::Payload => json!({ "type": ["object", "string"] }),
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),
-        Shape::Table(keys) => table(keys),
+        Shape::Table(keys) | Shape::Given(keys) => table(keys),
         Shape::List(_, max, keys) => json!({ "type": "array", "items": table(keys), "maxItems": max }),
         Shape::Tables(_, keys) => json!({ "type": "array", "items": table(keys), "minItems": 1 }),
         Shape::Named(Named { keys, .. }) => {

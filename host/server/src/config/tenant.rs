@@ -17,9 +17,11 @@ use wharf_event::{
 use wharf_pattern::Pattern;
 
 use super::{
-    input,
+    breaker, input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
-    pattern_json, quotas,
+    pattern_json,
+    plugin_json::PluginSettings,
+    quotas,
     read::{PluginConfig, TenantConfig, Use},
     retry, schedules, schemas,
     table::{Found, Sink, Table},
@@ -104,20 +106,19 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
     if component.is_none() && table.value("component").is_none() {
         table.missing("component", "name the component's file: component = \"handler.wasm\"");
     }
-    let (config, grants, limits) = read_plugin_settings(&table, sink);
-    let handler_keys = ["config", "grants"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
+    let PluginSettings { config, grants, limits, breaker } = read_plugin_settings(&table, sink);
+    let handler_keys =
+        ["config", "grants", "breaker"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
     let Found { value: component, span: component_span } = component?;
-    Some(PluginConfig { component, component_span, handler_keys, config, grants, limits })
+    Some(PluginConfig { component, component_span, handler_keys, config, grants, limits, breaker })
 }
 
 /// What a plugin is given, may use, and may consume.
-pub(super) fn read_plugin_settings(
-    table: &Table<'_>,
-    sink: &Sink,
-) -> (BTreeMap<String, String>, Grants, LimitsDocument) {
+pub(super) fn read_plugin_settings(table: &Table<'_>, sink: &Sink) -> PluginSettings {
     let grants = table.table("grants").map(read_grants).unwrap_or_default();
     let limits = table.table("limits").map(read_limits).unwrap_or_default();
-    (read_settings(table, sink), grants, limits)
+    let breaker = table.table("breaker").map(|table| breaker::read(&table, sink));
+    PluginSettings { config: read_settings(table, sink), grants, limits, breaker }
 }
 
 fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {

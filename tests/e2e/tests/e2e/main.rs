@@ -12,6 +12,7 @@
 mod artifacts;
 mod attempts;
 mod bad_uploads;
+mod breakers;
 mod channels;
 mod clocks;
 mod conflicts;

@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::{RuleDocument, SchemaDocument};
 use wharf_event::{Code, PluginName, RuleName, SchemaName, TenantName};
-use wharf_gateway::view::{GrantsView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView};
+use wharf_gateway::view::{
+    BreakerView, GrantsView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView,
+};
 use wharf_schema::{Mode, Schema, compatibility};
 
 use super::{
@@ -31,11 +33,18 @@ pub struct SettingsBody {
     pub(super) config: BTreeMap<String, String>,
     pub(super) grants: GrantsView,
     pub(super) limits: BTreeMap<String, u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) breaker: Option<BreakerView>,
 }
 
 impl From<&PluginSettings> for SettingsBody {
-    fn from(PluginSettings { config, grants, limits }: &PluginSettings) -> Self {
-        Self { config: config.clone(), grants: shown::grants(grants), limits: shown::limits(limits) }
+    fn from(PluginSettings { config, grants, limits, breaker }: &PluginSettings) -> Self {
+        Self {
+            config: config.clone(),
+            grants: shown::grants(grants),
+            limits: shown::limits(limits),
+            breaker: breaker.as_ref().map(shown::breaker),
+        }
     }
 }
 

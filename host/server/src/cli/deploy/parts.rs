@@ -28,6 +28,9 @@ pub fn between_settings(there: &PluginDetail, wanted: &SettingsBody) -> Vec<Stri
             said.push(format!("{} {} -> {}", clipped(name), number(old), number(new)));
         }
     }
+    if there.breaker != wanted.breaker {
+        said.push(if wanted.breaker.is_some() { "breaker".to_owned() } else { "no breaker".to_owned() });
+    }
     said
 }
 

@@ -1,11 +1,13 @@
 //! Plugins and releases as people read them.
 
-use wharf_gateway::view::{HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView, RuleOrigin};
+use wharf_gateway::view::{
+    BreakerStanding, BreakerState, HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView, RuleOrigin,
+};
 
 use super::super::{
     error::{CommandError, Exit},
     output::Output,
-    words::{bad, good, later, strong},
+    words::{bad, clipped, good, later, strong},
 };
 
 pub(super) fn list(all: &[PluginView], out: &mut Output) -> Result<Exit, CommandError> {
@@ -65,7 +67,27 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
             out.line(&format!("grants    {what} {}", names.join(", ")))?;
         }
     }
+    if let Some(standing) = &detail.breaker_state {
+        breaker(standing, out)?;
+    }
     Ok(Exit::Success)
+}
+
+fn breaker(standing: &BreakerStanding, out: &mut Output) -> Result<(), CommandError> {
+    let BreakerStanding { state, failures, openings, since, probe_at, code, reason } = standing;
+    let since = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
+    let probe = probe_at.as_ref().map_or_else(String::new, |at| format!(", a delivery is tried at {at}"));
+    let state = match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half-open",
+    };
+    out.line(&format!("breaker   {}{since}{probe}", strong(state)))?;
+    out.line(&format!("          opened {openings} times, {failures} failures in a row"))?;
+    if let (Some(code), Some(reason)) = (code, reason) {
+        out.line(&format!("          last {code}: {}", clipped(reason)))?;
+    }
+    Ok(())
 }
 
 pub(super) fn history(detail: &PluginDetail, out: &mut Output) -> Result<Exit, CommandError> {
