@@ -4,10 +4,12 @@
 use std::fmt::{self, Write as _};
 
 use crate::{
+    condition::Condition,
     limits::SHOWN_CHARS_MAX,
     pattern::{Leaf, Pattern},
     subject::{Lead, Subject},
-    tree::{Spot, Tree},
+    text::escaped,
+    tree::Spot,
     ways::Way,
 };
 
@@ -133,9 +135,10 @@ impl Way {
         let path = common.join(".");
         let fields: Vec<String> = leaves.iter().map(|leaf| format!("{}: {leaf}", leaf.path)).collect();
         let wanted = shown(format_args!("a list with one element that has all of {{{}}}", fields.join(", ")));
-        let Lead { tree, above, path: rest, .. } = subject.lead(&path);
-        let saw = tree.spot(rest).and_then(|spot| tree.structure(spot)).map_or_else(|| ABSENT.to_owned(), text);
-        Mismatch { pointer: format!("{above}{}", pointer(rest)), wanted, saw }
+        let lead = if common.is_empty() { subject.whole() } else { subject.lead(&path) };
+        let spot = lead.tree.spot(lead.path);
+        let saw = spot.and_then(|spot| lead.tree.structure(spot)).map_or_else(|| ABSENT.to_owned(), text);
+        Mismatch { pointer: lead.pointer(), wanted, saw }
     }
 
     fn evidence(&self, subject: &Subject) -> Option<Vec<Evidence>> {
@@ -150,7 +153,6 @@ impl Way {
 impl Leaf {
     fn mismatch(&self, subject: &Subject) -> Mismatch {
         let lead = subject.lead(&self.path);
-        let own = self.pointer_of(&lead);
         let Lead { tree, above, path, .. } = lead;
         if let Some(spot) = tree.spot(path) {
             let values: Vec<&[u8]> =
@@ -160,15 +162,15 @@ impl Leaf {
                 [value] => text(value),
                 values => text(&[b"[", values.join(&b","[..]).as_slice(), b"]"].concat()),
             };
-            return Mismatch { pointer: own, wanted: shown(self), saw };
+            return Mismatch { pointer: lead.pointer(), wanted: shown(self), saw };
         }
-        match path.and_then(|path| scalar_on_the_way(tree, path)) {
-            Some((spot, names)) => {
+        match path.and_then(|path| lead.scalar_on_the_way(path)) {
+            Some(spot) => {
                 let saw = tree.shown(spot, 0).map_or_else(String::new, |(_, value)| text(value));
-                let kept = own.split('/').take(above.split('/').count() + names).collect::<Vec<_>>().join("/");
-                Mismatch { pointer: kept, wanted: "an object".to_owned(), saw }
+                let pointer = format!("{above}{}", tree.named(spot).unwrap_or_default());
+                Mismatch { pointer, wanted: "an object".to_owned(), saw }
             }
-            None => Mismatch { pointer: own, wanted: shown(self), saw: ABSENT.to_owned() },
+            None => Mismatch { pointer: lead.pointer(), wanted: shown(self), saw: ABSENT.to_owned() },
         }
     }
 
@@ -183,40 +185,36 @@ impl Leaf {
             Some((below, value, wanted)) => {
                 Evidence { pointer: format!("{above}{below}"), wanted: shown(wanted), saw: text(value) }
             }
-            None => Evidence {
-                pointer: self.pointer_of(&lead),
-                wanted: "{\"exists\":false}".to_owned(),
-                saw: ABSENT.to_owned(),
-            },
-        }
-    }
-
-    /// The pointer to this field in the event: the pattern's own names, but the event's for the first one.
-    fn pointer_of(&self, lead: &Lead) -> String {
-        let pointer = self.pointer();
-        let first = pointer.split('/').nth(1).unwrap_or_default();
-        let rest = pointer.get(1 + first.len()..).unwrap_or_default();
-        match (lead.above, lead.renamed) {
-            ("", None) => pointer,
-            ("", Some(here)) => format!("/{here}{rest}"),
-            (above, _) => format!("{above}{rest}"),
+            None => {
+                let wanted = Condition::Exists(false).to_string();
+                Evidence { pointer: lead.pointer(), wanted, saw: ABSENT.to_owned() }
+            }
         }
     }
 }
 
-/// A value that stands where a path goes on, and how many names lead to it.
-fn scalar_on_the_way<'a>(tree: &'a Tree, path: &str) -> Option<(&'a Spot, usize)> {
-    let dots = path.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
-    let found = dots.enumerate().find_map(|(n, at)| {
-        let spot = tree.spot(path.get(..at)).filter(|spot| !spot.places.is_empty())?;
-        Some((spot, n + 1))
-    });
-    found.or_else(|| tree.spot(None).filter(|spot| !spot.places.is_empty()).map(|spot| (spot, 0)))
-}
+impl Lead<'_> {
+    /// The pointer to what is there, without the lists on the way: the event's own names; where nothing is, those that it would
+    /// have.
+    fn pointer(&self) -> String {
+        let found = self.tree.spot(self.path).and_then(|spot| self.tree.named(spot));
+        let below = found.unwrap_or_else(|| {
+            let names = self.path.iter().flat_map(|path| path.split('.')).enumerate();
+            let here = |n, name| self.renamed.filter(|_| n == 0 && self.above.is_empty()).unwrap_or(name);
+            names.map(|(n, name)| format!("/{}", escaped(here(n, name)))).collect()
+        });
+        format!("{}{below}", self.above)
+    }
 
-fn pointer(path: Option<&str>) -> String {
-    let names = path.into_iter().flat_map(|path| path.split('.')).filter(|name| !name.is_empty());
-    names.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+    /// A value that stands where the path goes on.
+    fn scalar_on_the_way(&self, path: &str) -> Option<&Spot> {
+        let mut dots = path.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
+        let scalar = |spot: &&Spot| !spot.places.is_empty();
+        let found = dots.find_map(|at| self.tree.spot(path.get(..at)).filter(scalar));
+        // The first name may be EventBridge's, or that of the payload as a whole.
+        let first = self.renamed.filter(|_| self.above.is_empty());
+        found.or_else(|| self.tree.spot(first).filter(scalar))
+    }
 }
 
 /// A piece of the event's text, up to the limit.

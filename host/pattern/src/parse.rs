@@ -13,6 +13,7 @@ use crate::{
         PATTERN_VALUES_MAX, SHOWN_CHARS_MAX,
     },
     pattern::{Fields, Leaf, Member, Pattern},
+    text::escaped,
     ways::{self, Excess},
 };
 
@@ -86,8 +87,6 @@ pub(crate) struct Parser {
     path: String,
     /// How many names the path has; one of them may be empty.
     names: usize,
-    /// The names as a pointer, without the steps through `$or`.
-    place: String,
     leaves: u32,
     values: usize,
     bytes: usize,
@@ -99,8 +98,8 @@ pub(crate) type Noted<T> = Option<T>;
 
 impl Parser {
     fn new(or: bool) -> Self {
-        let (pointer, path, place) = (String::new(), String::new(), String::new());
-        Self { or, pointer, path, names: 0, place, leaves: 0, values: 0, bytes: 0, errors: Vec::new() }
+        let (pointer, path) = (String::new(), String::new());
+        Self { or, pointer, path, names: 0, leaves: 0, values: 0, bytes: 0, errors: Vec::new() }
     }
 
     fn pattern(mut self, json: &Json) -> Result<Pattern, PatternErrors> {
@@ -186,18 +185,15 @@ impl Parser {
 
     /// Does something one name further down.
     fn named<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> T) -> T {
-        let (path, place) = (self.path.len(), self.place.len());
+        let path = self.path.len();
         if self.names > 0 {
             self.path.push('.');
         }
         self.path.push_str(name);
-        self.place.push('/');
-        self.place.push_str(&escaped(name));
         self.names += 1;
         let result = work(self);
         self.names -= 1;
         self.path.truncate(path);
-        self.place.truncate(place);
         result
     }
 
@@ -214,7 +210,7 @@ impl Parser {
                 let read = conditions.len();
                 self.leaves += 1;
                 let order = (self.names as u32) << 16 | self.leaves.min(0xffff);
-                let leaf = || Leaf::new(&self.path, &self.place, order, conditions);
+                let leaf = || Leaf::new(&self.path, order, conditions);
                 (items.len() == read).then(|| Member::Leaf(Arc::new(leaf())))
             }
             bare => {
@@ -246,11 +242,6 @@ impl Parser {
             .collect();
         (branches.len() == items.len()).then_some(Member::Or(branches))
     }
-}
-
-/// A name as a pointer's token.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// A text of the pattern as an error repeats it.

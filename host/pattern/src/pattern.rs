@@ -55,8 +55,6 @@ pub(crate) enum Member {
 pub(crate) struct Leaf {
     /// The names on the way to it, joined by dots: `{"a": {"b": …}}` and `{"a.b": …}` are one field.
     pub(crate) path: Box<str>,
-    /// The pattern's own names, as a JSON pointer, where that is not just the path with slashes.
-    pointer: Option<Box<str>>,
     /// Its place in the pattern, attributes before what is in the payload.
     pub(crate) order: u32,
     pub(crate) conditions: Box<[Condition]>,
@@ -74,11 +72,9 @@ struct Sorted {
 }
 
 impl Leaf {
-    pub(crate) fn new(path: &str, pointer: &str, order: u32, conditions: Vec<Condition>) -> Self {
+    pub(crate) fn new(path: &str, order: u32, conditions: Vec<Condition>) -> Self {
         let absent = conditions.contains(&Condition::Exists(false));
-        let own = (pointer != Self::slashed(path)).then(|| pointer.into());
-        let mut leaf =
-            Self { path: path.into(), pointer: own, order, conditions: conditions.into(), absent, sorted: None };
+        let mut leaf = Self { path: path.into(), order, conditions: conditions.into(), absent, sorted: None };
         if leaf.conditions.len() > SHORT_LIST {
             let is_text = |n: &u32| matches!(leaf.conditions.get(*n as usize), Some(Condition::Text(_)));
             let (mut texts, rest): (Vec<u32>, Vec<u32>) = (0..leaf.conditions.len() as u32).partition(is_text);
@@ -86,15 +82,6 @@ impl Leaf {
             leaf.sorted = Some(Box::new(Sorted { texts: texts.into(), rest: rest.into() }));
         }
         leaf
-    }
-
-    fn slashed(path: &str) -> String {
-        format!("/{}", path.replace('.', "/"))
-    }
-
-    /// The pattern's own names, as a JSON pointer; `$or` has no token.
-    pub(crate) fn pointer(&self) -> String {
-        self.pointer.as_deref().map_or_else(|| Self::slashed(&self.path), str::to_owned)
     }
 
     fn text(&self, n: u32) -> &[u8] {

@@ -82,6 +82,11 @@ impl Subject {
         }
     }
 
+    /// The event itself.
+    pub(crate) fn whole(&self) -> Lead<'_> {
+        Lead { tree: &self.top, above: "", path: None, renamed: None }
+    }
+
     /// What is at a path.
     pub(crate) fn spot<'a>(&'a self, path: &'a str) -> Option<(&'a Tree, &'a Spot)> {
         let Lead { tree, path, .. } = self.lead(path);

@@ -1,6 +1,6 @@
-//! What the inside of a JSON string says, with its escapes resolved, and how short texts are compared. Invariant: the result is UTF-8, but for halves of
-//! surrogate pairs that stand alone, which JSON allows and Unicode does not: those become the three bytes that UTF-8 would
-//! give them, so that they equal nothing that a pattern can say.
+//! What the inside of a JSON string says, with its escapes resolved, how short texts are compared, and names in pointers.
+//! Invariant: the result is UTF-8, but for halves of surrogate pairs that stand alone, which JSON allows and Unicode does
+//! not: those become the three bytes that UTF-8 would give them, so that they equal nothing that a pattern can say.
 
 /// Appends what a checked string says.
 pub(crate) fn unescape(inside: &[u8], out: &mut Vec<u8>) {
@@ -79,6 +79,11 @@ pub(crate) fn begins(text: &[u8], head: &[u8]) -> bool {
 #[inline]
 pub(crate) fn ends(text: &[u8], tail: &[u8]) -> bool {
     text.len().checked_sub(tail.len()).and_then(|from| text.get(from..)).is_some_and(|own| same(own, tail))
+}
+
+/// A name as a token of a JSON pointer (RFC 6901, section 3).
+pub(crate) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     number::Key,
     numeral::number,
     scan::{self, JsonError, JsonFault, Next},
-    text::unescape,
+    text::{escaped, unescape},
 };
 
 /// The values of an event.
@@ -35,7 +35,13 @@ pub(crate) struct Spot {
     values: Vec<usize>,
     pub(crate) places: Vec<Place>,
     /// The first list or object here.
-    structure: Option<(usize, usize)>,
+    structure: Option<Structure>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Structure {
+    span: (usize, usize),
+    step: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -107,23 +113,32 @@ impl Tree {
     /// The n-th value of a spot as the text has it, and the pointer to it.
     pub(crate) fn shown(&self, spot: &Spot, n: usize) -> Option<(String, &[u8])> {
         let found = self.values.get(*spot.values.get(n)?)?;
+        Some((self.pointer(found.step, true), self.json.get(found.span.0..found.span.1).unwrap_or_default()))
+    }
+
+    /// The pointer of names to what is at a spot, as the event has them, without the lists on the way; `None` where nothing is.
+    pub(crate) fn named(&self, spot: &Spot) -> Option<String> {
+        let first = spot.values.first().and_then(|n| self.values.get(*n)).map(|found| found.step);
+        first.or(spot.structure.map(|structure| structure.step)).map(|step| self.pointer(step, false))
+    }
+
+    fn pointer(&self, mut at: usize, indexes: bool) -> String {
         let mut tokens = Vec::new();
-        let mut at = found.step;
         while let Some(Step { parent, token }) = self.steps.get(at) {
             match token {
                 Token::Root => break,
-                Token::Name(name) => tokens.push(String::from_utf8_lossy(name).replace('~', "~0").replace('/', "~1")),
-                Token::Index(n) => tokens.push(n.to_string()),
+                Token::Name(name) => tokens.push(escaped(&String::from_utf8_lossy(name))),
+                Token::Index(n) if indexes => tokens.push(n.to_string()),
+                Token::Index(_) => {}
             }
             at = *parent;
         }
-        let pointer = tokens.iter().rev().flat_map(|token| ["/", token]).collect();
-        Some((pointer, self.json.get(found.span.0..found.span.1).unwrap_or_default()))
+        tokens.iter().rev().flat_map(|token| ["/", token]).collect()
     }
 
     /// The text of the list or object at a spot.
     pub(crate) fn structure(&self, spot: &Spot) -> Option<&[u8]> {
-        spot.structure.and_then(|(start, end)| self.json.get(start..end))
+        spot.structure.and_then(|Structure { span: (start, end), .. }| self.json.get(start..end))
     }
 
     fn value(&mut self, json: &[u8], from: usize, at: At) -> Next {
@@ -138,9 +153,9 @@ impl Tree {
         };
         // What is within a list ends before it, and is at the same path.
         if let Some(spot) = self.spots.get_mut(at.spot)
-            && spot.structure.is_none_or(|(other, _)| start < other)
+            && spot.structure.is_none_or(|other| start < other.span.0)
         {
-            spot.structure = Some((start, end));
+            spot.structure = Some(Structure { span: (start, end), step: at.step });
         }
         Ok(end)
     }

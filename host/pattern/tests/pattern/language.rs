@@ -202,6 +202,31 @@ fn an_object_as_it_stands_has_its_own_names_only() {
 }
 
 #[test]
+fn dotted_names_are_told_by_the_names_of_the_event() {
+    let said = |pattern: &Value, subject: &Subject| super::pattern(pattern).explain(subject).unwrap().pointer;
+    let event = subject(&json!({"n": 1, "a.b": 1, "list": [{"c": 1}, {"c": 2}], "text": "x"}));
+    for (pattern, pointer) in [
+        (json!({"detail.n": [300]}), "/data/n"),
+        (json!({"data.n": [300]}), "/data/n"),
+        (json!({"detail": {"a": {"b": [300]}}}), "/data/a.b"),
+        (json!({"detail.a.b": [300]}), "/data/a.b"),
+        (json!({"detail.list.c": [300]}), "/data/list/c"),
+        (json!({"detail.none.at": ["x"]}), "/data/none/at"),
+        (json!({"detail.text": {"deeper.still": ["x"]}}), "/data/text"),
+        (json!({"detail-type.x": ["x"]}), "/type"),
+    ] {
+        assert_eq!(said(&pattern, &event), pointer, "{pattern}");
+    }
+    let bare = EventBuilder::new("1", "s", "t").build().unwrap();
+    assert_eq!(said(&json!({"detail.n": [1]}), &Subject::of(&bare)), "/data/n");
+    let object = Subject::from_json(br#"{"a": {"b": 1}, "c.d/e": 1}"#).unwrap();
+    assert_eq!(said(&json!({"a.b": [2]}), &object), "/a/b");
+    assert_eq!(said(&json!({"c": {"d/e": [2]}}), &object), "/c.d~1e");
+    let absent = super::pattern(&json!({"detail.no": [{"exists": false}]})).evidence(&event).unwrap();
+    assert_eq!(absent[0].pointer, "/data/no");
+}
+
+#[test]
 fn what_must_be_absent_is_looked_for_in_the_elements_that_were_found_before_it() {
     let matches = |pattern: Value| {
         let event = json!({"items": [{"b": 1}, {"b": 2, "m": 1}, {"z": 3}]});
