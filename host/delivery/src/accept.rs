@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wharf_event::{BusName, Event, Position, Target, TenantName};
+use wharf_event::{BusName, Event, Position, QueueName, Target, TenantName};
 
 use crate::{
-    Due, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
+    DeliveryId, Due, Move, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
     apply::{Arising, change_stats, insert_deliveries},
     dedup::Fingerprint,
     keys,
@@ -33,6 +33,8 @@ pub struct AcceptRequest {
     pub backlogs: BTreeMap<Target, u32>,
     /// The events, in order.
     pub events: Vec<AcceptEvent>,
+    /// They are messages of this queue, and of nobody else, that nobody receives before so many milliseconds have passed.
+    pub delayed: Option<(QueueName, u64)>,
 }
 
 /// One event of a request.
@@ -128,6 +130,12 @@ fn decide_admitted(
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id, position, duplicate: false }));
         records.push(Record::Accept { tenant: request.tenant.clone(), bus: request.bus.clone(), event, targets });
+    }
+    if let Some((queue, delay_ms)) = request.delayed.filter(|_| !records.is_empty()) {
+        let fresh = answers.iter().flatten().filter(|accepted| !accepted.duplicate);
+        let until = Move::Delay(now_ms.saturating_add(delay_ms));
+        let moves = fresh.map(|accepted| (DeliveryId { event: accepted.position, n: 0 }, until.clone())).collect();
+        records.push(Record::Queue { tenant: request.tenant, queue, moves });
     }
     Ok(Decision { records, answer: Answer::Accepted(answers) })
 }

@@ -3,7 +3,8 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, fire, keys, redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, fire, keys, receive,
+    redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -75,6 +76,9 @@ pub fn apply<T: Tables>(
             fire::apply((tenant, schedule), state.as_ref(), position, tables);
             Ok(Vec::new())
         }
+        Record::Queue { tenant, queue, moves } => {
+            receive::apply((tenant, queue), moves, (position, time_ms, history), tables)
+        }
         // Time is in the frames. Only what is remembered for a while asks how it came to be.
         Record::Follow { .. } => Ok(Vec::new()),
     }
@@ -102,6 +106,7 @@ impl Arising<'_> {
                 due_ms: self.time_ms,
                 since_ms: self.time_ms,
                 timed: false,
+                leased: false,
                 place: None,
             },
             event: Some(self.event.clone()),
@@ -118,19 +123,27 @@ pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) -> Result
     Ok(())
 }
 
-/// Removes a delivery, and its timer if it has one.
+/// Removes a delivery, and the row of its time if it has one.
 pub(crate) fn remove_delivery(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
     tables.remove(Table::Deliveries, &row.key(id));
-    if row.timed {
-        tables.remove(Table::Timers, &row.timer(id));
+    if let Some((table, key)) = row.clock(id) {
+        tables.remove(table, &key);
     }
 }
 
 /// Writes a delivery that waits for its time. There is none under that key: whoever calls has removed it.
 pub(crate) fn insert_timed(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
-    assert!(row.timed, "a delivery with a timer is one that waits for its time");
+    insert_clocked(id, row, Vec::new(), tables);
+}
+
+/// As [`insert_timed`], with what the row of its time says.
+pub(crate) fn insert_clocked(id: DeliveryId, row: &DeliveryRow, says: Vec<u8>, tables: &mut impl Tables) {
+    let clock = row.clock(id);
+    assert!(clock.is_some(), "a delivery with a row of its time is one that waits for it");
     tables.insert(Table::Deliveries, &row.key(id), row.encode());
-    tables.insert(Table::Timers, &row.timer(id), Vec::new());
+    if let Some((table, key)) = clock {
+        tables.insert(table, &key, says);
+    }
 }
 
 pub(crate) fn change_stats(

@@ -164,8 +164,9 @@ fn carried_delivery(
         if row.event_at(id) == from {
             row.place = Some(place);
             rows.push(Table::Deliveries, row.key(id), row.encode());
-            if row.timed {
-                rows.push(Table::Timers, row.timer(id), Vec::new());
+            if let Some((table, key)) = row.clock(id) {
+                let says = tables.get(table, &key)?.unwrap_or_default();
+                rows.push(table, key, says.to_vec());
             }
         }
         return Ok(());

@@ -7,7 +7,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wharf_event::{BusName, Digest, PluginName, Position, RuleName, ScheduleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{
+    BusName, Digest, PluginName, Position, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+};
 
 use crate::{
     Record, ValueRow,
@@ -35,6 +37,8 @@ pub enum ObjectKind {
     Bus = 6,
     /// The keys that sign the tenant's releases, all in one document, since no two may be the same (it is the registry's).
     Keys = 7,
+    /// A queue: its document is a [`crate::QueueDocument`].
+    Queue = 8,
     /// A webhook: its document is a [`crate::WebhookObject`].
     Webhook = 10,
     /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
@@ -42,7 +46,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Rule,
         Self::Schema,
         Self::Release,
@@ -50,6 +54,7 @@ impl ObjectKind {
         Self::Tenant,
         Self::Bus,
         Self::Keys,
+        Self::Queue,
         Self::Webhook,
         Self::Schedule,
     ];
@@ -71,6 +76,7 @@ impl ObjectKind {
             Self::Tenant => "tenant",
             Self::Bus => "bus",
             Self::Keys => "keys",
+            Self::Queue => "queue",
             Self::Webhook => "webhook",
             Self::Schedule => "schedule",
         }
@@ -109,6 +115,12 @@ impl From<&TenantName> for ObjectName {
 
 impl From<&BusName> for ObjectName {
     fn from(name: &BusName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&QueueName> for ObjectName {
+    fn from(name: &QueueName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

@@ -16,8 +16,8 @@ use wharf_event::{
 };
 
 use crate::{
-    BreakerDocument, OnQuarantine, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument,
-    limits::WEIGHT,
+    BreakerDocument, OnQuarantine, QueueDocument, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings,
+    WebhookDocument, limits::WEIGHT,
 };
 
 /// Everything that a host serves.
@@ -52,6 +52,9 @@ pub struct TenantDocument {
     /// Its schedules. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
+    /// Its queues. (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queues: BTreeMap<QueueName, QueueDocument>,
     /// What holds for it as a whole. (Not written where nothing is said, as before anything could be.)
     #[serde(default, skip_serializing_if = "TenantSettings::is_default")]
     pub settings: TenantSettings,
@@ -270,7 +273,7 @@ pub struct TargetDocument {
     pub input: Option<InputDocument>,
 }
 
-/// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`.
+/// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`, `{"queue": "jobs", ...}`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetForm {
@@ -278,6 +281,8 @@ struct TargetForm {
     plugin: Option<PluginName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     webhook: Option<WebhookName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueName>,
     /// (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel: Option<ChannelName>,
@@ -290,8 +295,8 @@ struct TargetForm {
 
 impl From<TargetDocument> for TargetForm {
     fn from(TargetDocument { to, channel, retry, dead_letter, input }: TargetDocument) -> Self {
-        let (plugin, webhook) = (to.plugin().cloned(), to.webhook().cloned());
-        Self { plugin, webhook, channel, retry, dead_letter, input }
+        let (plugin, webhook, queue) = (to.plugin().cloned(), to.webhook().cloned(), to.queue().cloned());
+        Self { plugin, webhook, queue, channel, retry, dead_letter, input }
     }
 }
 
@@ -299,11 +304,12 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, webhook, channel, retry, dead_letter, input } = form;
-        let to = match (plugin, webhook) {
-            (Some(plugin), None) => Target::Plugin(plugin),
-            (None, Some(webhook)) => Target::Webhook(webhook),
-            _ => return Err("a target is one of `plugin` and `webhook`"),
+        let TargetForm { plugin, webhook, queue, channel, retry, dead_letter, input } = form;
+        let to = match (plugin, webhook, queue) {
+            (Some(plugin), None, None) => Target::Plugin(plugin),
+            (None, Some(webhook), None) => Target::Webhook(webhook),
+            (None, None, Some(queue)) => Target::Queue(queue),
+            _ => return Err("a target is one of `plugin`, `webhook` and `queue`"),
         };
         Ok(Self { to, channel, retry, dead_letter, input })
     }

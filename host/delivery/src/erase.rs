@@ -49,8 +49,8 @@ pub struct ErasedRow {
     pub key: Bytes,
 }
 
-/// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, letters and sizes go with the rows
-/// that they belong to.
+/// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
+/// the rows that they belong to.
 const OF_TENANTS: [Table; 9] = [
     Table::Deliveries,
     Table::DeadLetters,
@@ -92,6 +92,7 @@ pub(crate) fn decide<T: Tables>(
     // Whoever has the name next begins anew.
     sequencer.rates.forget(&tenant);
     sequencer.hours.forget(&tenant);
+    sequencer.heads.forget(&tenant);
     let records = if left { vec![Record::Erase { tenant, rows: page.rows }] } else { Vec::new() };
     Ok(Decision { records, answer: Answer::Erased { behind, left } })
 }
@@ -153,8 +154,8 @@ impl Page {
         if table == Table::Deliveries {
             self.deliveries += 1;
             let row = DeliveryRow::decode(row)?;
-            if let Some(id) = keys::delivery_of(&key).filter(|_| row.timed) {
-                self.push(Table::Timers, row.timer(id).into());
+            if let Some((table, key)) = keys::delivery_of(&key).and_then(|id| row.clock(id)) {
+                self.push(table, key.into());
             }
         }
         if let Some(id) = keys::delivery_of(&key).filter(|_| table == Table::DeadLetters) {

@@ -95,6 +95,30 @@ pub fn delivery(tenant: &TenantName, target: &Target, timed: bool, id: DeliveryI
     bytes
 }
 
+/// `tenant 0 target 0 leased`: the prefix of a queue's messages that somebody has, or that are hidden otherwise.
+#[must_use]
+pub fn hidden_by(tenant: &TenantName, target: &Target, leased: bool) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 1 + 8 + DeliveryId::KEY_LEN);
+    bytes.push(u8::from(leased));
+    bytes
+}
+
+/// `tenant 0 target 0 leased until delivery`: messages of a queue in the order in which they come back.
+#[must_use]
+pub fn hidden(tenant: &TenantName, target: &Target, leased: bool, until_ms: u64, id: DeliveryId) -> Vec<u8> {
+    let mut bytes = hidden_by(tenant, target, leased);
+    bytes.extend_from_slice(&until_ms.to_be_bytes());
+    bytes.extend_from_slice(&id.to_key());
+    bytes
+}
+
+/// The time until which a message is hidden, in milliseconds, of its key.
+#[must_use]
+pub fn hidden_until(key: &[u8]) -> Option<u64> {
+    let time = key.get(key.len().checked_sub(8 + DeliveryId::KEY_LEN)?..)?;
+    time.first_chunk().map(|time| u64::from_be_bytes(*time))
+}
+
 /// `due` and the delivery's key: timers in the order in which they are due.
 #[must_use]
 pub fn timer(due_ms: u64, delivery: &[u8]) -> Vec<u8> {

@@ -22,8 +22,11 @@ pub mod limits;
 #[cfg(feature = "mutations")]
 pub mod mutation;
 mod policy;
+mod queue;
 mod quotas;
 mod rates;
+mod receipt;
+mod receive;
 mod record;
 mod redrive;
 mod remains;
@@ -61,7 +64,10 @@ pub use ids::{DeliveryId, DeliveryIdError};
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
 };
+pub use queue::QueueDocument;
 pub use quotas::{Hourly, QuotaSpent, Quotas};
+pub use receipt::{Receipt, ReceiptError};
+pub use receive::{Lease, Move, Moved, QueueOp, QueueRequest, Terms};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;

@@ -68,6 +68,12 @@ pub const USAGE_KEPT_HOURS: u32 = 400 * 24;
 /// Rows of usage that one record lets go of.
 pub const USAGE_FORGOTTEN_MAX: usize = 500;
 
+/// Messages of a queue that one request receives, ends or drops.
+pub const QUEUE_MOVES_MAX: usize = 1_000;
+
+/// Messages of one queue that clients have at a time.
+pub const LEASED_PER_QUEUE_MAX: u64 = 20_000;
+
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -11,9 +11,9 @@ use wharf_event::{
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, ObjectChange, ScheduleState, SegmentFacts, Table, Used, change,
+    CarriedRow, DeliveryId, Details, ErasedRow, Move, ObjectChange, ScheduleState, SegmentFacts, Table, Used, change,
     codec::{DecodeError, Reader, Writer},
-    erase, fire,
+    erase, fire, receive,
     rows::Row as _,
 };
 
@@ -54,6 +54,8 @@ pub enum RecordKind {
     Metered = 13,
     /// What a tenant used long ago is kept no more.
     Forgotten = 14,
+    /// Messages of a queue were received, given back, or are done.
+    Queue = 15,
     /// A schedule fired, or is due at another time.
     Fired = 16,
 }
@@ -254,10 +256,19 @@ pub enum Record {
         /// How it stands from now on; absent = it does not run any more.
         state: Option<ScheduleState>,
     },
+    /// Messages of a queue were received, given back, or are done.
+    Queue {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Which queue.
+        queue: QueueName,
+        /// What became of which one.
+        moves: Vec<(DeliveryId, Move)>,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -273,6 +284,7 @@ impl RecordKind {
         Self::Metered,
         Self::Forgotten,
         Self::Fired,
+        Self::Queue,
     ];
 
     /// The kind of that number.
@@ -304,6 +316,7 @@ impl Record {
             Record::Erase { .. } => RecordKind::Erase,
             Record::Forgotten { .. } => RecordKind::Forgotten,
             Record::Fired { .. } => RecordKind::Fired,
+            Record::Queue { .. } => RecordKind::Queue,
         }
     }
 
@@ -323,7 +336,8 @@ impl Record {
             | Record::Change { tenant, .. }
             | Record::Erase { tenant, .. }
             | Record::Forgotten { tenant, .. }
-            | Record::Fired { tenant, .. } => Some(tenant),
+            | Record::Fired { tenant, .. }
+            | Record::Queue { tenant, .. } => Some(tenant),
         }
     }
 
@@ -393,6 +407,10 @@ impl Record {
                 w.str(tenant.as_str()).str(schedule.as_str());
                 fire::put(state.as_ref(), &mut w);
             }
+            Record::Queue { tenant, queue, moves } => {
+                w.str(tenant.as_str()).str(queue.as_str());
+                receive::put(moves, &mut w);
+            }
         }
         w.finish()
     }
@@ -447,6 +465,10 @@ impl Record {
             }
             RecordKind::Fired => {
                 Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }
+            }
+            RecordKind::Queue => {
+                let moves = |r: &mut Reader| r.list("moves", receive::take);
+                Record::Queue { tenant: r.parse("tenant")?, queue: r.parse("queue")?, moves: moves(&mut r)? }
             }
         };
         r.end()?;

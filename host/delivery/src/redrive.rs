@@ -93,7 +93,8 @@ pub(crate) fn apply(
         tables.remove(Table::Letters, &id.to_key());
         let mut row = dead.delivery;
         // By its time, not by its turn: deliveries of a lane are taken in log order, and those behind it may be gone.
-        (row.attempts, row.due_ms, row.since_ms, row.timed) = (0, time_ms, time_ms, true);
+        (row.attempts, row.due_ms, row.since_ms) = (0, time_ms, time_ms);
+        (row.timed, row.leased) = (true, false);
         insert_timed(*id, &row, tables);
         sizes::waits(&row, tables)?;
         due.push(Due { id: *id, row, event: None });

@@ -58,6 +58,7 @@ impl Remains {
             Record::Fired { state: None, .. }
             | Record::Configure { .. }
             | Record::Redrive { .. }
+            | Record::Queue { .. }
             | Record::Rules { .. }
             | Record::Cleaned { .. }
             | Record::Follow { .. }

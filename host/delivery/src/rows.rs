@@ -89,6 +89,9 @@ impl Row for RulesRow {
     }
 }
 
+/// What stands for "waits for its time, and somebody has it".
+const LEASED: u8 = 2;
+
 /// An unsettled delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRow {
@@ -106,6 +109,8 @@ pub struct DeliveryRow {
     pub since_ms: u64,
     /// It waits for its time and not for its turn: it was tried before, or redriven.
     pub timed: bool,
+    /// It is a message of a queue that somebody has, until its time.
+    pub leased: bool,
     /// Where its event was carried to; absent while it is where it came in.
     pub place: Option<Position>,
 }
@@ -121,6 +126,20 @@ impl DeliveryRow {
     #[must_use]
     pub fn timer(&self, id: DeliveryId) -> Vec<u8> {
         keys::timer(self.due_ms, &self.key(id))
+    }
+
+    /// The row that says when its time comes, if it waits for that: a timer, or that of a queue's message.
+    pub(crate) fn clock(&self, id: DeliveryId) -> Option<(Table, Vec<u8>)> {
+        if !self.timed {
+            return None;
+        }
+        Some(match self.target.to.queue() {
+            None => (Table::Timers, self.timer(id)),
+            Some(_) => {
+                let key = keys::hidden(&self.tenant, &self.target.to, self.leased, self.due_ms, id);
+                (Table::Hidden, key)
+            }
+        })
     }
 
     /// Where its event is read.
@@ -161,20 +180,17 @@ impl Row for DeliveryRow {
     fn put(&self, w: &mut Writer) {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
         w.str(self.target.rule.as_str()).str(&self.target.to.text());
-        w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms).u8(u8::from(self.timed));
+        w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms);
+        w.u8(if self.leased { LEASED } else { u8::from(self.timed) });
         put_place(w, self.place);
     }
     fn take(r: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            tenant: r.parse("tenant")?,
-            bus: r.parse("bus")?,
-            target: TargetRef { rule: r.parse("rule")?, to: r.parse("target")? },
-            attempts: r.u32("attempts")?,
-            due_ms: r.u64("due")?,
-            since_ms: r.u64("since")?,
-            timed: r.u8("timed")? == 1,
-            place: take_place(r)?,
-        })
+        let (tenant, bus) = (r.parse("tenant")?, r.parse("bus")?);
+        let target = TargetRef { rule: r.parse("rule")?, to: r.parse("target")? };
+        let (attempts, due_ms, since_ms) = (r.u32("attempts")?, r.u64("due")?, r.u64("since")?);
+        let waits = r.u8("timed")?;
+        let (timed, leased) = (matches!(waits, 1 | LEASED), waits == LEASED);
+        Ok(Self { tenant, bus, target, attempts, due_ms, since_ms, timed, leased, place: take_place(r)? })
     }
 }
 

@@ -9,14 +9,14 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
-    FireRequest, ForgetRequest, ObjectKind, ObjectName, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven,
-    RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
+    FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record,
+    RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
     fire,
     quotas::Hours,
     rates::Rates,
-    redrive,
+    receive, redrive,
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
@@ -44,6 +44,8 @@ pub enum Request {
     Forget(ForgetRequest),
     /// Let a schedule fire, or be due at another time.
     Fire(Box<FireRequest>),
+    /// Receive messages of a queue, or end what was received.
+    Queue(QueueRequest),
     /// Keep what a full segment holds.
     Seal(SegmentFacts),
     /// Frame time follows a step of the wall clock, so many milliseconds.
@@ -85,6 +87,8 @@ pub enum Answer {
     Settled(Settled),
     /// Dead letters were moved.
     Redriven(Redriven),
+    /// What became of messages of a queue.
+    Moved(Moved),
     /// What was still needed is written again.
     Carried,
     /// It is in the log.
@@ -137,6 +141,12 @@ pub enum Refused {
         /// The version that it has; absent when there is none.
         version: Option<Position>,
     },
+    /// Clients have as many messages of the queue as they may.
+    #[error(
+        "clients have {} messages of the queue, and may have no more at a time",
+        crate::limits::LEASED_PER_QUEUE_MAX
+    )]
+    TooManyLeased,
     /// There is no such dead-letter queue.
     #[error("there is no such dead-letter queue")]
     UnknownQueue,
@@ -160,6 +170,7 @@ impl Refused {
             Refused::TooManyTargets { .. } => Code::TargetsTooMany,
             Refused::Conflict { .. } => Code::Conflict,
             Refused::Gone | Refused::UnknownDeadLetter { .. } => Code::DeadLetterUnknown,
+            Refused::TooManyLeased => Code::QueueInFlight,
             Refused::UnknownQueue => Code::QueueUnknown,
             Refused::ObjectChanged { .. } => Code::VersionConflict,
         }
@@ -173,6 +184,7 @@ pub struct Sequencer {
     pub(crate) rules: RulesVersions,
     pub(crate) rates: Rates,
     pub(crate) hours: Hours,
+    pub(crate) heads: receive::Heads,
 }
 
 /// The versions of the rules in force.
@@ -207,6 +219,7 @@ impl Sequencer {
             rules: RulesVersions::default(),
             rates: Rates::default(),
             hours: Hours::default(),
+            heads: receive::Heads::default(),
         }
     }
 
@@ -279,6 +292,7 @@ impl Sequencer {
             Request::Redrive(request) => redrive::decide(self, request, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
+            Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),
             Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
             Request::Follow { by_ms } => {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 pub enum Table {
     /// The rule set in force: one row, key empty.
     Rules,
-    /// Unsettled deliveries by tenant, plugin, whether they wait for a time, delivery id.
+    /// Unsettled deliveries by tenant, target, whether they wait for a time, delivery id.
     Deliveries,
     /// When those that wait for a time are due, by that time and the delivery's key. The rows are empty.
     Timers,
@@ -37,11 +37,14 @@ pub enum Table {
     Sizes,
     /// When schedules are due next, by tenant, schedule. Their rows are those of values.
     Schedules,
+    /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
+    /// that somebody has name the record that leased them.
+    Hidden,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 14] = [
+    pub const ALL: [Table; 15] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -56,6 +59,7 @@ impl Table {
         Table::Usage,
         Table::Sizes,
         Table::Schedules,
+        Table::Hidden,
     ];
 
     /// The number that it has in records.
@@ -76,6 +80,7 @@ impl Table {
             Table::Usage => 12,
             Table::Sizes => 13,
             Table::Schedules => 15,
+            Table::Hidden => 18,
         }
     }
 
@@ -103,6 +108,7 @@ impl Table {
             Table::Usage => "usage",
             Table::Sizes => "sizes",
             Table::Schedules => "schedules",
+            Table::Hidden => "hidden",
         }
     }
 }

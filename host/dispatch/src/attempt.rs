@@ -18,6 +18,7 @@ use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
     archive::Archive,
+    bells::Bells,
     breakers::Breakers,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
@@ -67,6 +68,8 @@ pub(crate) struct Attempts {
     /// What has to be done about webhooks.
     pub(crate) news: mpsc::UnboundedSender<News>,
     pub(crate) shelf: Shelf,
+    /// For those who wait for messages of queues.
+    pub(crate) bells: Bells,
 }
 
 impl Attempts {

@@ -399,7 +399,16 @@ mod tests {
         committer.commit(Request::Configure(ConfigureRequest { document: "{}".into() }), || None).unwrap();
         let (tenant, bus) = ("acme".parse().unwrap(), "default".parse().unwrap());
         let (quotas, backlogs) = (Quotas::default(), BTreeMap::new());
-        let stale = AcceptRequest { tenant, bus, rules_version: 0, since_k: 0, quotas, backlogs, events: Vec::new() };
+        let stale = AcceptRequest {
+            tenant,
+            bus,
+            rules_version: 0,
+            since_k: 0,
+            quotas,
+            backlogs,
+            events: Vec::new(),
+            delayed: None,
+        };
         let durable_k = committer.archive().last_k();
         committer.sequence(Request::Accept(stale), || None).unwrap();
         assert!(matches!(committer.sequenced(), [Err(_)]), "{:?}", committer.sequenced());

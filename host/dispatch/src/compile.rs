@@ -7,7 +7,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument, TargetDocument};
-use wharf_event::{BusName, ChannelName, Code, Digest, PluginName, RuleName, Target, TenantName, WebhookName};
+use wharf_event::{
+    BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName, WebhookName,
+};
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
@@ -16,6 +18,7 @@ use crate::{
     inputs::Inputs,
     limits::{RULES_PER_BUS_MAX, WAYS_PER_TENANT_MAX},
     plugins::{Plugin, Shelf},
+    queues::{QueueError, QueueInForce},
     registering::PluginError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
     schedules::ScheduleError,
@@ -84,6 +87,16 @@ pub enum RulesError {
         /// What is wrong with it.
         source: WebhookError,
     },
+    /// A queue that is a control object.
+    #[error("tenant {tenant}, queue {queue}: {source}")]
+    Queue {
+        /// Whose queue.
+        tenant: TenantName,
+        /// Which queue.
+        queue: String,
+        /// What is wrong with it.
+        source: QueueError,
+    },
     /// A schedule.
     #[error("tenant {tenant}, schedule {schedule}: {source}")]
     Schedule {
@@ -138,6 +151,12 @@ pub enum RuleError {
     /// A target names a webhook that there is not.
     #[error("there is no webhook `{0}`")]
     Webhook(WebhookName),
+    /// A target names a queue that there is not.
+    #[error("there is no queue `{0}`")]
+    Queue(QueueName),
+    /// A queue keeps events as they came.
+    #[error("the queue `{0}` takes events as they came: its rule has no transforms, and the target no input")]
+    Changed(QueueName),
     /// A target names a channel that its plugin does not have.
     #[error("the plugin `{0}` has no channel `{1}`")]
     Channel(PluginName, ChannelName),
@@ -174,6 +193,7 @@ impl RulesError {
             Self::Schedule { source, .. } => source.code(),
             Self::Bus { source, .. } => source.code(),
             Self::Webhook { source, .. } => source.code(),
+            Self::Queue { source, .. } => source.code(),
             Self::OfTenant { source, .. } => source.code(),
         }
     }
@@ -194,6 +214,8 @@ impl RuleError {
             | Self::Plugin(_)
             | Self::Channel(..)
             | Self::Webhook(_)
+            | Self::Queue(_)
+            | Self::Changed(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
         }
@@ -226,6 +248,10 @@ impl RuleSet {
             tenant.schemas = schemas::of_file(&from.schemas);
             for (webhook, from) in &from.webhooks {
                 tenant.webhooks.insert_mut(webhook.clone(), Arc::new(WebhookInForce::of_file(from)));
+            }
+            for (queue, from) in &from.queues {
+                let of_file = QueueInForce { settings: Arc::new(from.clone()), origin: Origin::File };
+                tenant.queues.insert_mut(queue.clone(), of_file);
             }
             for (schedule, from) in &from.schedules {
                 let put = tenant.put_schedule(schedule, from, Origin::File);
@@ -319,6 +345,10 @@ impl RuleSet {
                     let (tenant, webhook) = named();
                     RulesError::Webhook { tenant, webhook, source }
                 })?,
+                ObjectKind::Queue => of.change_queue(name, document).map_err(|source| {
+                    let (tenant, queue) = named();
+                    RulesError::Queue { tenant, queue, source }
+                })?,
                 ObjectKind::Schedule => of.change_schedule(name, document).map_err(|source| {
                     let (tenant, schedule) = named();
                     RulesError::Schedule { tenant, schedule, source }
@@ -372,6 +402,9 @@ impl Tenant {
         }
         for (n, target) in targets.iter().enumerate() {
             self.takes(target)?;
+            if let Some(queue) = target.to.queue().filter(|_| target.input.is_some() || !transforms.is_empty()) {
+                return Err(RuleError::Changed(queue.clone()));
+            }
             if targets.iter().take(n).any(|other| other.to == target.to) {
                 return Err(RuleError::Targets);
             }
@@ -410,6 +443,7 @@ impl Tenant {
         match target {
             Target::Plugin(plugin) => self.plugins.contains_key(plugin),
             Target::Webhook(webhook) => self.webhooks.contains_key(webhook),
+            Target::Queue(queue) => self.queues.contains_key(queue),
         }
     }
 
@@ -425,6 +459,8 @@ impl Tenant {
             }
             Target::Webhook(name) if self.webhooks.contains_key(name) => Ok(()),
             Target::Webhook(name) => Err(RuleError::Webhook(name.clone())),
+            Target::Queue(name) if self.queues.contains_key(name) => Ok(()),
+            Target::Queue(name) => Err(RuleError::Queue(name.clone())),
         }
     }
 

@@ -92,6 +92,7 @@ impl Dispatcher {
             for (kind, rows) in [
                 (ObjectKind::Bus, OBJECTS_PAGE),
                 (ObjectKind::Webhook, OBJECTS_PAGE),
+                (ObjectKind::Queue, OBJECTS_PAGE),
                 (ObjectKind::Plugin, OBJECTS_PAGE),
                 (ObjectKind::Rule, OBJECTS_PAGE),
                 (ObjectKind::Schema, SCHEMAS_PAGE),

@@ -18,6 +18,7 @@ use wharf_state::State;
 use crate::{
     archive::Archive,
     attempt::Attempts,
+    bells::Bells,
     breakers::{BreakerFigures, Breakers},
     cleaning::Cleaner,
     clock::Step,
@@ -37,6 +38,7 @@ use crate::{
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
+    tending::Tending,
     trials::Trials,
     turns::Turns,
     warden::Warden,
@@ -136,6 +138,7 @@ impl Dispatcher {
             trials: Trials::default(),
             health: Health::default(),
             news: newly,
+            bells: Bells::default(),
             shelf: Shelf::default(),
             breakers: Breakers::new(Arc::clone(&surroundings.clock), noticed.clone()),
             quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
@@ -189,6 +192,8 @@ impl Dispatcher {
             drop(tokio::spawn(herald.run()));
             let warden = Warden { dispatcher: self.clone(), news, stopping: self.stopping.subscribe() };
             drop(tokio::spawn(warden.run()));
+            let tending = Tending { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(tending.run()));
             drop(tokio::spawn(Firing::new(self.clone(), self.stopping.subscribe()).run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
@@ -240,6 +245,7 @@ impl Dispatcher {
                 quotas: rules.settings(tenant).quotas,
                 backlogs: rules.backlogs(tenant, &matched),
                 events: matched,
+                delayed: None,
             };
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {

@@ -224,7 +224,7 @@ async fn go(
         let events = vec![AcceptEvent { event, targets }];
         let (tenant, since_k) = (tenant.clone(), rules.since_k(tenant));
         let (quotas, backlogs) = (rules.settings(&tenant).quotas, rules.backlogs(&tenant, &events));
-        Some(AcceptRequest { tenant, bus, rules_version, since_k, quotas, backlogs, events })
+        Some(AcceptRequest { tenant, bus, rules_version, since_k, quotas, backlogs, events, delayed: None })
     });
     let mut asked = dispatcher.attempts.partition.ask(Request::Fire(Box::new(fire(accept)))).await;
     if let Err(AskError::Refused(refused @ Refused::TooManyTargets { .. })) = &asked {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod attempt;
+mod bells;
 mod breaker;
 mod breakers;
 mod carrying;
@@ -38,6 +39,8 @@ mod partition;
 mod places;
 mod plugins;
 mod quarantine;
+mod queueing;
+mod queues;
 mod recover;
 mod registering;
 mod reserve;
@@ -52,6 +55,7 @@ mod settling;
 mod shared;
 mod surroundings;
 mod tenants;
+mod tending;
 mod timers;
 mod transform;
 mod trials;
@@ -85,6 +89,8 @@ pub use outgoing::{NoAnswer, NoOutside, Outgoing, OutgoingAnswer, OutgoingReques
 pub use partition::{AskError, chain};
 pub use plugins::{Callable, Plugin, Shelf};
 pub use quarantine::FaultFigures;
+pub use queueing::{Message, Peeked, QueueCounts, QueueUseError, Receiving};
+pub use queues::{QueueError, QueueInForce};
 pub use recover::{OpenError, Recovered};
 pub use registering::PluginError;
 pub use rules::{Origin, Rule, RuleSet, Unknown};

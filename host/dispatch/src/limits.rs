@@ -83,6 +83,18 @@ pub const BUSES_PER_TENANT_MAX: usize = 100;
 /// Schemas of a tenant beyond which none is made while the host runs.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
 
+/// Queues of a tenant beyond which none is made while the host runs.
+pub const QUEUES_PER_TENANT_MAX: usize = 1_000;
+
+/// Bytes of events behind which an answer to whoever receives takes no further one.
+pub const RECEIVED_BYTES_MAX: usize = 8 << 20;
+
+/// How often whoever waits for messages looks for some, though no bell rings.
+pub const LOOK_FOR_MESSAGES: Duration = Duration::from_secs(1);
+
+/// How long the task that tends queues rests.
+pub const TENDING_PAUSE: Duration = Duration::from_secs(15);
+
 /// Webhooks of a tenant beyond which none is made while the host runs.
 pub const WEBHOOKS_PER_TENANT_MAX: usize = 1_000;
 

@@ -131,6 +131,8 @@ pub(crate) fn size(request: &Request) -> usize {
     const RECORD: usize = 512;
     /// The lengths around a target's names, or a write's.
     const LENGTHS: usize = 16;
+    /// What became of a message: the most is that it was given up, with a reason.
+    const MOVE: usize = 256;
     let event = |event: &Event, targets: &[TargetRef]| {
         let target = |target: &TargetRef| target.rule.as_str().len() + target.to.text_len() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
@@ -149,7 +151,11 @@ pub(crate) fn size(request: &Request) -> usize {
             let events = fire.event.iter().flat_map(|accept| &accept.events);
             events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + RECORD
         }
-        Request::Accept(accept) => accept.events.iter().map(|one| event(&one.event, &one.targets)).sum(),
+        Request::Accept(accept) => {
+            let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
+            delayed + accept.events.iter().map(|one| event(&one.event, &one.targets)).sum::<usize>()
+        }
+        Request::Queue(of) => of.op.most() * MOVE + RECORD,
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {
                 let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };

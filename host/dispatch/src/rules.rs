@@ -13,7 +13,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
-use wharf_event::{BusName, Digest, Event, PluginName, RuleName, Target, TenantName, WebhookName};
+use wharf_event::{BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, WebhookName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
@@ -25,6 +25,7 @@ use crate::{
     limits::WEBHOOK_MEMORY_MIB,
     places::Share,
     plugins::{Plugin, Shelf},
+    queues::QueueInForce,
     schedules::ScheduleMap,
     schemas::SchemaSet,
     transform::Step,
@@ -117,6 +118,7 @@ pub(crate) struct Tenant {
     pub(crate) rules: RedBlackTreeMapSync<RuleName, Arc<Rule>>,
     pub(crate) schemas: Arc<SchemaSet>,
     pub(crate) webhooks: RedBlackTreeMapSync<WebhookName, Arc<WebhookInForce>>,
+    pub(crate) queues: RedBlackTreeMapSync<QueueName, QueueInForce>,
     pub(crate) schedules: Arc<ScheduleMap>,
     pub(crate) settings: Arc<TenantSettings>,
     pub(crate) gone: Gone,
@@ -135,6 +137,7 @@ impl Default for Tenant {
             rules: RedBlackTreeMapSync::default(),
             schemas: Arc::default(),
             webhooks: RedBlackTreeMapSync::default(),
+            queues: RedBlackTreeMapSync::default(),
             schedules: Arc::default(),
             settings: Arc::default(),
             gone: Gone::default(),

@@ -167,7 +167,8 @@ impl Scheduler {
     /// Finds what waits since before this start.
     fn begin(&mut self) -> Result<(), TableError> {
         let lanes = lanes(&self.attempts.shared.read().state)?;
-        for key in lanes {
+        // Clients come for what waits in queues.
+        for key in lanes.into_iter().filter(|(_, target)| target.queue().is_none()) {
             self.lanes.insert(key.clone(), Lane::spilled());
             self.attempts.places().wants(&key);
         }
@@ -184,6 +185,10 @@ impl Scheduler {
     fn take(&mut self, arisen: Arisen) {
         for Due { id, row, event } in arisen.due {
             if self.rules.borrow().is_departed(&row.tenant) {
+                continue;
+            }
+            if let Some(queue) = row.target.to.queue() {
+                self.attempts.bells.ring(&row.tenant, queue);
                 continue;
             }
             if row.timed {

@@ -143,6 +143,9 @@ impl Tenant {
     /// Makes a bus, changes how long it keeps its events, or removes it. The bus `default` stays, as it is where nobody says anything.
     pub(crate) fn change_bus(&mut self, name: &ObjectName, document: Option<&Bytes>) -> Result<(), BusError> {
         let name: BusName = name.as_str().parse().map_err(|_| BusError::Document("its name is none".to_owned()))?;
+        if name.queue().is_some() {
+            return Err(BusError::Document("it is that of a queue".to_owned()));
+        }
         let retention = document.map(|document| serde_json::from_slice::<RetentionDocument>(document)).transpose();
         let retention = retention.map_err(|error| BusError::Document(error.to_string()))?;
         let before = self.buses.get(&name);

@@ -78,6 +78,14 @@ codes! {
     BucketUnknown "bucket-unknown" 404 "There is no such bucket";
     KeyUnknown "key-unknown" 404 "The bucket has no such key";
     QueueUnknown "queue-unknown" 404 "There is no such queue";
+    QueueInvalid "queue-invalid" 422 "The queue cannot be put to use";
+    QueueOfFile "queue-of-file" 409 "The queue stands in the configuration file";
+    QueueInUse "queue-in-use" 409 "A rule has the queue for a target";
+    QueuesTooMany "queues-too-many" 409 "The tenant has as many queues as it can hold";
+    QueuePaused "queue-paused" 409 "The queue is paused";
+    QueueInFlight "queue-in-flight" 429 "Clients have as many messages of the queue as they may";
+    ReceiptInvalid "receipt-invalid" 400 "The text is no receipt";
+    ReceiptStale "receipt-stale" 409 "The receipt's lease has ended";
     DeadLetterUnknown "dead-letter-unknown" 404 "The queue has no such dead letter";
     RuleUnknown "rule-unknown" 404 "The event bus has no such rule";
     RuleInvalid "rule-invalid" 422 "The rule cannot be put to use";
@@ -192,6 +200,7 @@ codes! {
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";
     HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";
     HeldMemory "held-memory" 500 "The tenant's attempts have the memory that they may have, and others wait";
+    ReceivesSpent "receives-spent" 500 "The message was received as often as it may be";
     HeldBreaker "held-breaker" 500 "Attempts of the target fail, so none is made for a while";
     HeldPlaces "held-places" 500 "The tenant has its share of the host's places, and further attempts wait";
 }

@@ -172,6 +172,16 @@ impl Event {
         Self::assemble(attributes, self.data)
     }
 
+    /// The event under another id.
+    ///
+    /// # Errors
+    /// When the id breaks a rule, or the event gets too large.
+    pub fn with_id(self, id: &str) -> Result<Self, EventError> {
+        let mut attributes = Arc::unwrap_or_clone(self.attributes);
+        id.clone_into(&mut attributes.id);
+        Self::assemble(attributes, self.data)
+    }
+
     /// The event with another payload, of this media type, or with none. What it said of the schema of the old one goes.
     ///
     /// # Errors

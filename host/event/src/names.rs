@@ -1,6 +1,6 @@
 //! The names that people give to tenants, buses, rules, plugins, buckets and queues: one newtype each, from one macro.
 //! Invariant: a name that exists matches `[a-z0-9][a-z0-9._-]{0,62}`, so it is safe in a URL path, a file name and a log
-//! line. There is no `From<String>`: parsing is the only way in.
+//! line. (A queue's own bus, which nobody names, has `queue/` before it.) There is no `From<String>`: parsing is the only way in.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -59,7 +59,7 @@ fn check(text: &str) -> Result<(), NameReason> {
 }
 
 macro_rules! name_type {
-    ($($(#[$doc:meta])* $name:ident = $kind:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident = $kind:literal $(behind $prefix:ident)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -76,7 +76,9 @@ macro_rules! name_type {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                match check(text) {
+                let own = text;
+                $(let own = text.strip_prefix($prefix).unwrap_or(own);)?
+                match check(own) {
                     Ok(()) => Ok(Self(text.into())),
                     Err(reason) => {
                         let value = text.chars().take(ERROR_VALUE_CHARS_MAX).collect();
@@ -124,11 +126,14 @@ macro_rules! name_type {
     )+};
 }
 
+/// What stands before the name of a queue in the name of the bus that is its own.
+const QUEUE: &str = "queue/";
+
 name_type! {
     /// Who owns plugins, rules and data.
     TenantName = "tenant";
-    /// An event bus of a tenant.
-    BusName = "bus";
+    /// An event bus of a tenant; or what stands in its place for events that were sent straight to a queue, `queue/NAME`.
+    BusName = "bus" behind QUEUE;
     /// A rule of a bus: an event pattern and what it leads to.
     RuleName = "rule";
     /// A plugin: a package that a tenant uploaded.
@@ -147,6 +152,27 @@ name_type! {
     WebhookName = "webhook";
     /// A key that signs a tenant's releases.
     SigningKeyName = "signing key";
+}
+
+impl BusName {
+    /// What stands in the place of a bus for what is sent straight to a queue.
+    #[must_use]
+    pub fn of_queue(queue: &QueueName) -> Self {
+        Self(format!("{QUEUE}{queue}").into())
+    }
+
+    /// The queue that it is the own bus of, if it is that of one: it has no rules, and nobody makes it.
+    #[must_use]
+    pub fn queue(&self) -> Option<QueueName> {
+        self.0.strip_prefix(QUEUE).map(|queue| QueueName(queue.into()))
+    }
+}
+
+/// The rule in whose place a queue stands for what is sent straight to it.
+impl From<&QueueName> for RuleName {
+    fn from(queue: &QueueName) -> Self {
+        Self(queue.0.clone())
+    }
 }
 
 /// The dead-letter queue of a plugin or a webhook and a plugin's own bucket have its name: all names have one grammar.

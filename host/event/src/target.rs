@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NameError, PluginName, QueueName, WebhookName};
 
-/// A target: `triage` (a plugin), `webhook/crm`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "webhook/crm"}`.
+/// A target: `triage` (a plugin), `webhook/crm`, `queue/jobs`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "webhook/crm"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub enum Target {
@@ -15,6 +15,8 @@ pub enum Target {
     Plugin(PluginName),
     /// They are sent to an address outside.
     Webhook(WebhookName),
+    /// They wait for clients that receive them.
+    Queue(QueueName),
 }
 
 /// A target as JSON has it. The plugin is for those who know plugins only; hosts of before told nothing else.
@@ -46,6 +48,9 @@ impl TryFrom<Form> for Target {
 /// What stands before the name of a webhook.
 const WEBHOOK: &str = "webhook/";
 
+/// What stands before the name of a queue.
+const QUEUE: &str = "queue/";
+
 impl Target {
     /// The target as text.
     #[must_use]
@@ -53,6 +58,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
             Self::Webhook(webhook) => Cow::Owned(format!("{WEBHOOK}{webhook}")),
+            Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
         }
     }
 
@@ -62,6 +68,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => plugin.as_str().len(),
             Self::Webhook(webhook) => WEBHOOK.len() + webhook.as_str().len(),
+            Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
         }
     }
 
@@ -71,6 +78,7 @@ impl Target {
         match self {
             Self::Plugin(_) => "plugin",
             Self::Webhook(_) => "webhook",
+            Self::Queue(_) => "queue",
         }
     }
 
@@ -80,6 +88,7 @@ impl Target {
         match self {
             Self::Plugin(plugin) => plugin.as_str(),
             Self::Webhook(webhook) => webhook.as_str(),
+            Self::Queue(queue) => queue.as_str(),
         }
     }
 
@@ -88,7 +97,7 @@ impl Target {
     pub fn plugin(&self) -> Option<&PluginName> {
         match self {
             Self::Plugin(plugin) => Some(plugin),
-            Self::Webhook(_) => None,
+            _ => None,
         }
     }
 
@@ -97,7 +106,16 @@ impl Target {
     pub fn webhook(&self) -> Option<&WebhookName> {
         match self {
             Self::Webhook(webhook) => Some(webhook),
-            Self::Plugin(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The queue that it is, if it is one.
+    #[must_use]
+    pub fn queue(&self) -> Option<&QueueName> {
+        match self {
+            Self::Queue(queue) => Some(queue),
+            _ => None,
         }
     }
 }
@@ -120,6 +138,7 @@ impl From<&Target> for QueueName {
         match target {
             Target::Plugin(plugin) => plugin.into(),
             Target::Webhook(webhook) => webhook.into(),
+            Target::Queue(queue) => queue.clone(),
         }
     }
 }
@@ -134,8 +153,11 @@ impl FromStr for Target {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        match text.strip_prefix(WEBHOOK) {
-            Some(webhook) => webhook.parse().map(Self::Webhook),
+        if let Some(webhook) = text.strip_prefix(WEBHOOK) {
+            return webhook.parse().map(Self::Webhook);
+        }
+        match text.strip_prefix(QUEUE) {
+            Some(queue) => queue.parse().map(Self::Queue),
             None => text.parse().map(Self::Plugin),
         }
     }
@@ -147,9 +169,11 @@ mod tests {
 
     #[test]
     fn a_target_survives_its_text_and_its_json() {
-        for (text, json) in
-            [("triage", r#"{"target":"triage","plugin":"triage"}"#), ("webhook/crm", r#"{"target":"webhook/crm"}"#)]
-        {
+        for (text, json) in [
+            ("triage", r#"{"target":"triage","plugin":"triage"}"#),
+            ("webhook/crm", r#"{"target":"webhook/crm"}"#),
+            ("queue/jobs", r#"{"target":"queue/jobs"}"#),
+        ] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.to_string().as_str(), target.text_len()), (text, text.len()));
             assert_eq!(serde_json::to_string(&target).unwrap(), json);

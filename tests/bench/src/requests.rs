@@ -45,6 +45,7 @@ impl Load {
                 quotas: Quotas::default(),
                 backlogs: BTreeMap::new(),
                 events: events.iter().map(accept).collect(),
+                delayed: None,
             }))
         })
     }

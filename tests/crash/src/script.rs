@@ -52,6 +52,7 @@ pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
         quotas: Quotas::default(),
         backlogs: BTreeMap::new(),
         events,
+        delayed: None,
     })
 }
 

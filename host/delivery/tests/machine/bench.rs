@@ -107,7 +107,7 @@ impl Partition {
         self.ask(Request::Accept(self.accepting(id, targets)))
     }
 
-    fn accepting(&self, id: &str, targets: usize) -> AcceptRequest {
+    pub fn accepting(&self, id: &str, targets: usize) -> AcceptRequest {
         AcceptRequest {
             tenant: tenant(),
             bus: "default".parse().unwrap(),
@@ -116,6 +116,7 @@ impl Partition {
             quotas: self.quotas,
             backlogs: self.backlog.map(|most| ("handler".parse().unwrap(), most)).into_iter().collect(),
             events: vec![AcceptEvent { event: event(id), targets: targets_of(targets) }],
+            delayed: None,
         }
     }
 
@@ -173,6 +174,11 @@ impl Partition {
             rows.into_iter().map(move |(key, _)| (table, key))
         };
         tables.flat_map(rows).collect()
+    }
+
+    /// How many rows a table has.
+    pub fn tables_of(&self, table: Table) -> usize {
+        self.tables.scan(table, &[], Bound::Unbounded, usize::MAX).unwrap().len()
     }
 
     pub fn settle(&mut self, settle: SettleRequest) -> (Result<Answer, Refused>, Vec<Due>) {

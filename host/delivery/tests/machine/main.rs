@@ -12,4 +12,5 @@
 mod bench;
 mod fire;
 mod property;
+mod receive;
 mod scenario;

@@ -246,6 +246,7 @@ fn an_event_that_was_matched_before_the_rules_changed_is_matched_again() {
         quotas: Quotas::default(),
         backlogs: BTreeMap::new(),
         events,
+        delayed: None,
     };
     assert_eq!(p.ask(Request::Accept(accept)).0.unwrap_err(), Refused::StaleRules);
     assert!(p.accept("e", 1).0.is_ok());

@@ -196,6 +196,10 @@ fn detail_of(record: &Record) -> Option<String> {
             }
             None => format!("schedule {schedule} runs no more"),
         }),
+        Record::Queue { queue, moves, .. } => {
+            let left = moves.iter().filter(|(_, to)| to.leaves()).count();
+            Some(format!("{} messages of queue {queue} moved, {left} of them left it", moves.len()))
+        }
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

@@ -111,6 +111,7 @@ fn accept(id: usize, bytes: usize) -> Request {
         quotas: Quotas::default(),
         backlogs: BTreeMap::new(),
         events,
+        delayed: None,
     })
 }
 

@@ -1,0 +1,39 @@
+//! A queue as the log keeps it: what holds for messages that clients receive.
+
+use serde::{Deserialize, Serialize};
+use wharf_event::QueueName;
+
+use crate::Terms;
+
+/// A queue, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueDocument {
+    /// For how long who received a message has it, where nothing else is said, in milliseconds.
+    pub visibility_ms: u64,
+    /// How long a message waits until it can be received first, in milliseconds.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// How old a message may become, in milliseconds.
+    pub retention_ms: u64,
+    /// How often a message may be received until it goes to the dead letters; absent = as often as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_receives: Option<u32>,
+    /// The queue of dead letters that it goes to.
+    pub dead_letter: QueueName,
+    /// What is sent twice is told by what it says, and not by its id alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub content_deduplication: bool,
+    /// Nobody receives anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+impl QueueDocument {
+    /// What the delivery machine goes by.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let Self { delay_ms, retention_ms, max_receives, ref dead_letter, .. } = *self;
+        Terms { delay_ms, retention_ms, max_receives, dead_letter: dead_letter.clone() }
+    }
+}

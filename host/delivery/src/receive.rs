@@ -1,0 +1,496 @@
+//! Transition: clients receive messages of a queue, and say what became of them.
+//!
+//! A message is a delivery whose target is the queue: it waits for its turn, in log order, until somebody receives it. From then on it waits
+//! for its time, and somebody has it (it is leased) or nobody (it is delayed). A lease ends with its time; only until then, and only with the
+//! receipt that it gave, can its message be ended, given back or kept longer. Messages that were received too often, or are too old, leave the
+//! queue when they would be received next, or when somebody who tends the queue names them.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Bound,
+};
+
+use bytes::Bytes;
+use wharf_event::{Code, Position, QueueName, Target, TenantName};
+
+use crate::{
+    DecodeError, DeliveryId, DeliveryRow, Due, Receipt, Record,
+    apply::{History, change_stats, dead_letter, insert_clocked, insert_timed, remove_delivery},
+    codec::{Reader, Writer},
+    keys,
+    limits::{LEASED_PER_QUEUE_MAX, QUEUE_MOVES_MAX},
+    rows::Row as _,
+    sequencer::{Answer, Decision, Refused, Sequencer},
+    sizes,
+    tables::{Table, TableError, Tables},
+};
+
+/// The wish to receive messages of a queue, or to say what became of them.
+#[derive(Clone, Debug)]
+pub struct QueueRequest {
+    /// Whose they are.
+    pub tenant: TenantName,
+    /// Which queue.
+    pub queue: QueueName,
+    /// What holds for it.
+    pub terms: Terms,
+    /// What is wished.
+    pub op: QueueOp,
+}
+
+/// What holds for the messages of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a message waits until it can be received first, in milliseconds.
+    pub delay_ms: u64,
+    /// How often a message may be received; absent = as often as it takes.
+    pub max_receives: Option<u32>,
+    /// Where it goes then.
+    pub dead_letter: QueueName,
+    /// How old it may become, in milliseconds.
+    pub retention_ms: u64,
+}
+
+/// What is wished of a queue. Each names at most [`QUEUE_MOVES_MAX`] messages, and has no effect on those behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueOp {
+    /// Let somebody have the next messages for a while.
+    Receive {
+        /// How many at most.
+        count: usize,
+        /// For how long, in milliseconds.
+        visibility_ms: u64,
+    },
+    /// They are done.
+    Ack(Vec<Receipt>),
+    /// They are to be received again.
+    Release {
+        /// Which.
+        receipts: Vec<Receipt>,
+        /// When, in milliseconds from now.
+        delay_ms: u64,
+    },
+    /// They were not looked at: it is as if they had not been received.
+    Return(Vec<Receipt>),
+    /// They stay with who has them for longer.
+    Extend {
+        /// Which.
+        receipts: Vec<Receipt>,
+        /// For how long, in milliseconds from now.
+        visibility_ms: u64,
+    },
+    /// Those of these go that are too old, or were received too often.
+    Tend(Vec<DeliveryId>),
+    /// These go, whoever has them.
+    Purge(Vec<DeliveryId>),
+    /// There is no such queue any more: these go to the dead letters.
+    Gone(Vec<DeliveryId>),
+}
+
+impl QueueOp {
+    /// Messages that it moves at most.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        let named = match self {
+            Self::Receive { count, .. } => *count,
+            Self::Ack(receipts)
+            | Self::Return(receipts)
+            | Self::Release { receipts, .. }
+            | Self::Extend { receipts, .. } => receipts.len(),
+            Self::Tend(ids) | Self::Purge(ids) | Self::Gone(ids) => ids.len(),
+        };
+        named.min(QUEUE_MOVES_MAX)
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Somebody has it until then, in milliseconds since 1970.
+    Lease(u64),
+    /// Nobody has it any more, and nobody gets it before then.
+    Delay(u64),
+    /// Who has it keeps it until then.
+    Extend(u64),
+    /// Nobody has it any more, as if nobody had had it.
+    Return,
+    /// It is done.
+    Done,
+    /// It was too old.
+    Expired,
+    /// Somebody emptied the queue.
+    Purged,
+    /// It was given up.
+    GivenUp {
+        /// Where it is kept.
+        queue: QueueName,
+        /// Why.
+        code: Code,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// A message that somebody has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What to show for it.
+    pub receipt: Receipt,
+    /// The delivery as it was before.
+    pub row: DeliveryRow,
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+/// What came of a [`QueueRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Messages that were received, in log order.
+    pub leases: Vec<Lease>,
+    /// Of each receipt that was shown whether it was good, in order.
+    pub good: Vec<bool>,
+    /// How many messages left the queue.
+    pub left: u64,
+}
+
+/// What is kept of queues in memory.
+#[derive(Default)]
+pub(crate) struct Heads(HashMap<(TenantName, QueueName), Head>);
+
+/// The head of a queue.
+struct Head {
+    /// The last message that was received for the first time since the start: there are none of those before it.
+    last: Option<DeliveryId>,
+    /// Messages that are leased, those whose lease has ended included.
+    leased: u64,
+}
+
+impl Heads {
+    fn of(
+        &mut self,
+        (tenant, queue): (&TenantName, &QueueName),
+        target: &Target,
+        tables: &impl Tables,
+    ) -> Result<&mut Head, TableError> {
+        let key = (tenant.clone(), queue.clone());
+        if !self.0.contains_key(&key) {
+            let prefix = keys::hidden_by(tenant, target, true);
+            let leased = tables.scan(Table::Hidden, &prefix, Bound::Unbounded, LEASED_PER_QUEUE_MAX as usize)?.len();
+            self.0.insert(key.clone(), Head { last: None, leased: leased as u64 });
+        }
+        Ok(self.0.entry(key).or_insert(Head { last: None, leased: 0 }))
+    }
+
+    /// Whoever has the name next begins anew.
+    pub(crate) fn forget(&mut self, tenant: &TenantName) {
+        self.0.retain(|(of, _), _| of != tenant);
+    }
+}
+
+pub(crate) fn decide<T: Tables>(
+    sequencer: &mut Sequencer,
+    request: QueueRequest,
+    now_ms: u64,
+    base: Position,
+    tables: &T,
+) -> Result<Result<Decision, Refused>, TableError> {
+    let QueueRequest { tenant, queue, terms, op } = request;
+    let target = Target::Queue(queue.clone());
+    let head = sequencer.heads.of((&tenant, &queue), &target, tables)?;
+    let mut deciding = Deciding {
+        lane: (&tenant, &target),
+        terms: &terms,
+        now_ms,
+        base,
+        tables,
+        head,
+        moves: Vec::new(),
+        moved: Moved::default(),
+        seen: HashSet::new(),
+    };
+    match op {
+        QueueOp::Receive { count, visibility_ms } => {
+            if deciding.head.leased >= LEASED_PER_QUEUE_MAX {
+                return Ok(Err(Refused::TooManyLeased));
+            }
+            deciding.receive(count, now_ms.saturating_add(visibility_ms))?;
+        }
+        QueueOp::Ack(receipts) => deciding.end(receipts, |_, _| Move::Done)?,
+        QueueOp::Return(receipts) => deciding.end(receipts, |_, _| Move::Return)?,
+        QueueOp::Release { receipts, delay_ms } => {
+            let back = Move::Delay(now_ms.saturating_add(delay_ms));
+            deciding.end(receipts, |terms, row| terms.spent(row).unwrap_or_else(|| back.clone()))?;
+        }
+        QueueOp::Extend { receipts, visibility_ms } => {
+            let until = Move::Extend(now_ms.saturating_add(visibility_ms));
+            deciding.end(receipts, |_, _| until.clone())?;
+        }
+        QueueOp::Tend(ids) => deciding.tend(ids, |terms, row| {
+            let is_free = !row.leased || row.due_ms <= now_ms;
+            terms.ends(row, now_ms).filter(|_| is_free)
+        })?,
+        QueueOp::Purge(ids) => deciding.tend(ids, |_, _| Some(Move::Purged))?,
+        QueueOp::Gone(ids) => deciding.tend(ids, |terms, _| Some(terms.gone()))?,
+    }
+    let Deciding { moves, moved, .. } = deciding;
+    sequencer.pending = sequencer.pending.saturating_sub(moved.left);
+    let records = if moves.is_empty() { Vec::new() } else { vec![Record::Queue { tenant, queue, moves }] };
+    Ok(Ok(Decision { records, answer: Answer::Moved(moved) }))
+}
+
+impl Terms {
+    /// What becomes of a message that would be received once more, if that is not to be.
+    fn ends(&self, row: &DeliveryRow, now_ms: u64) -> Option<Move> {
+        let is_old = row.since_ms.saturating_add(self.retention_ms) <= now_ms;
+        if is_old { Some(Move::Expired) } else { self.spent(row) }
+    }
+
+    fn spent(&self, row: &DeliveryRow) -> Option<Move> {
+        let most = self.max_receives.filter(|most| row.attempts >= *most)?;
+        let reason = format!("it was received {} times, and {most} are allowed", row.attempts);
+        Some(Move::GivenUp { queue: self.dead_letter.clone(), code: Code::ReceivesSpent, reason })
+    }
+
+    fn gone(&self) -> Move {
+        let reason = "there is no such queue any more".to_owned();
+        Move::GivenUp { queue: self.dead_letter.clone(), code: Code::TargetGone, reason }
+    }
+}
+
+/// A request of a queue while it is decided.
+struct Deciding<'a, T> {
+    lane: (&'a TenantName, &'a Target),
+    terms: &'a Terms,
+    now_ms: u64,
+    base: Position,
+    tables: &'a T,
+    head: &'a mut Head,
+    moves: Vec<(DeliveryId, Move)>,
+    moved: Moved,
+    /// Messages that were moved: of two receipts for one, the second is none.
+    seen: HashSet<DeliveryId>,
+}
+
+impl<T: Tables> Deciding<'_, T> {
+    fn receive(&mut self, count: usize, until_ms: u64) -> Result<(), TableError> {
+        let room = usize::try_from(LEASED_PER_QUEUE_MAX - self.head.leased).unwrap_or(usize::MAX);
+        let count = count.min(room).min(QUEUE_MOVES_MAX);
+        let mut next = self.waiting(count)?;
+        for leased in [false, true] {
+            next.extend(self.back(leased, count)?);
+        }
+        // Of those that have come back the first that did, and of all these the oldest first, however often they were received.
+        next.sort_unstable_by_key(|(id, _)| *id);
+        next.truncate(count);
+        for (id, row) in next {
+            if !row.timed {
+                self.head.last = Some(id);
+            }
+            if let Some(end) = self.terms.ends(&row, self.now_ms) {
+                self.moves(id, &row, end);
+                continue;
+            }
+            self.moves(id, &row, Move::Lease(until_ms));
+            let receipt = Receipt { delivery: id, lease: self.base };
+            self.moved.leases.push(Lease { receipt, row, until_ms });
+        }
+        Ok(())
+    }
+
+    /// Those that nobody has received yet.
+    fn waiting(&self, count: usize) -> Result<Vec<(DeliveryId, DeliveryRow)>, TableError> {
+        let (tenant, target) = self.lane;
+        let last = self.head.last.map(|last| keys::delivery(tenant, target, false, last));
+        let after = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.tables.scan(Table::Deliveries, &keys::first_attempts(tenant, target), after, count)?;
+        let read = |(key, row): &(Bytes, Bytes)| Ok((id_of(Table::Deliveries, key)?, DeliveryRow::decode(row)?));
+        // They came in this order: behind one that is too young, all are.
+        let young = |row: &DeliveryRow| row.since_ms.saturating_add(self.terms.delay_ms) > self.now_ms;
+        let rows = rows.iter().map(read).take_while(|row| !row.as_ref().is_ok_and(|(_, row)| young(row)));
+        rows.collect()
+    }
+
+    /// Those whose time has come.
+    fn back(&self, leased: bool, count: usize) -> Result<Vec<(DeliveryId, DeliveryRow)>, TableError> {
+        let (tenant, target) = self.lane;
+        let prefix = keys::hidden_by(tenant, target, leased);
+        let hidden = self.tables.scan(Table::Hidden, &prefix, Bound::Unbounded, count)?;
+        let is_back = |key: &[u8]| keys::hidden_until(key).is_some_and(|until_ms| until_ms <= self.now_ms);
+        let mut rows = Vec::new();
+        for (key, _) in hidden.iter().take_while(|(key, _)| is_back(key)) {
+            let id = id_of(Table::Hidden, key)?;
+            let row = DeliveryRow::read(self.tables, &keys::delivery(tenant, target, true, id))?;
+            rows.push((id, row.ok_or_else(|| damaged(Table::Hidden, "delivery"))?));
+        }
+        Ok(rows)
+    }
+
+    /// Ends leases by their receipts.
+    fn end(&mut self, receipts: Vec<Receipt>, with: impl Fn(&Terms, &DeliveryRow) -> Move) -> Result<(), TableError> {
+        for receipt in receipts.into_iter().take(QUEUE_MOVES_MAX) {
+            let row = if self.seen.contains(&receipt.delivery) { None } else { self.leased(receipt)? };
+            self.moved.good.push(row.is_some());
+            if let Some(row) = row {
+                self.seen.insert(receipt.delivery);
+                let end = with(self.terms, &row);
+                self.moves(receipt.delivery, &row, end);
+            }
+        }
+        Ok(())
+    }
+
+    /// The message that a receipt is for, as long as its lease lasts.
+    fn leased(&self, Receipt { delivery, lease }: Receipt) -> Result<Option<DeliveryRow>, TableError> {
+        let (tenant, target) = self.lane;
+        let row = DeliveryRow::read(self.tables, &keys::delivery(tenant, target, true, delivery))?;
+        let Some(row) = row.filter(|row| row.leased && row.due_ms > self.now_ms) else { return Ok(None) };
+        let Some((table, key)) = row.clock(delivery) else { return Ok(None) };
+        let by = self.tables.get(table, &key)?;
+        Ok(by.is_some_and(|by| by == lease.to_bytes().as_slice()).then_some(row))
+    }
+
+    fn tend(
+        &mut self,
+        ids: Vec<DeliveryId>,
+        end: impl Fn(&Terms, &DeliveryRow) -> Option<Move>,
+    ) -> Result<(), TableError> {
+        let (tenant, target) = self.lane;
+        for id in ids.into_iter().take(QUEUE_MOVES_MAX) {
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let Some(row) = DeliveryRow::find(self.tables, tenant, target, id)? else { continue };
+            if let Some(end) = end(self.terms, &row) {
+                self.moves(id, &row, end);
+            }
+        }
+        Ok(())
+    }
+
+    fn moves(&mut self, id: DeliveryId, row: &DeliveryRow, to: Move) {
+        let stays = matches!(to, Move::Lease(_) | Move::Extend(_));
+        self.head.leased = (self.head.leased + u64::from(stays)).saturating_sub(u64::from(row.leased));
+        self.moved.left += u64::from(to.leaves());
+        self.moves.push((id, to));
+    }
+}
+
+impl Move {
+    /// Whether the message is in its queue no more.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        matches!(self, Self::Done | Self::Expired | Self::Purged | Self::GivenUp { .. })
+    }
+}
+
+pub(crate) fn apply(
+    (tenant, queue): (&TenantName, &QueueName),
+    moves: &[(DeliveryId, Move)],
+    (position, time_ms, history): (Position, u64, History),
+    tables: &mut impl Tables,
+) -> Result<Vec<Due>, TableError> {
+    let target = Target::Queue(queue.clone());
+    let mut due = Vec::new();
+    let (mut leased, mut unleased, mut delayed, mut left, mut dead) = (0, 0, 0, 0, 0);
+    for (id, to) in moves {
+        let row = match (DeliveryRow::find(tables, tenant, &target, *id)?, history) {
+            (Some(row), _) => row,
+            (None, History::Cut) => continue,
+            (None, History::Whole) => return Err(damaged(Table::Deliveries, "the delivery of a queue record")),
+        };
+        match to {
+            Move::Lease(_) => leased += 1,
+            Move::Return => unleased += 1,
+            Move::Delay(_) => delayed += 1,
+            Move::GivenUp { .. } => dead += 1,
+            Move::Extend(_) | Move::Done | Move::Expired | Move::Purged => {}
+        }
+        left += u64::from(to.leaves());
+        if to.leaves() {
+            sizes::waits_no_more(tenant, &target, 1, tables)?;
+        }
+        due.extend(moved(*id, row, to, (position, time_ms), tables)?);
+    }
+    change_stats(tenant, tables, |stats| {
+        stats.attempts = (stats.attempts + leased).saturating_sub(unleased);
+        stats.retries += delayed;
+        stats.dead_letters += dead;
+        stats.pending = stats.pending.saturating_sub(left);
+    })?;
+    Ok(due)
+}
+
+/// Moves one message, and gives it where somebody may receive it from now on.
+fn moved(
+    id: DeliveryId,
+    mut row: DeliveryRow,
+    to: &Move,
+    (position, time_ms): (Position, u64),
+    tables: &mut impl Tables,
+) -> Result<Option<Due>, TableError> {
+    let says = match (to, row.clock(id)) {
+        (Move::Lease(_), _) => position.to_bytes().to_vec(),
+        (Move::Extend(_), Some((table, key))) => tables.get(table, &key)?.unwrap_or_default().to_vec(),
+        _ => Vec::new(),
+    };
+    remove_delivery(id, &row, tables);
+    (row.timed, row.leased) = (true, matches!(to, Move::Lease(_) | Move::Extend(_)));
+    match to {
+        Move::Lease(until_ms) | Move::Extend(until_ms) => {
+            row.attempts = row.attempts.saturating_add(u32::from(matches!(to, Move::Lease(_))));
+            row.due_ms = *until_ms;
+            insert_clocked(id, &row, says, tables);
+            return Ok(None);
+        }
+        Move::Delay(until_ms) => row.due_ms = *until_ms,
+        Move::Return => (row.attempts, row.due_ms) = (row.attempts.saturating_sub(1), time_ms),
+        Move::Done | Move::Expired | Move::Purged => return Ok(None),
+        Move::GivenUp { queue, code, reason } => {
+            dead_letter(id, row, (queue, *code, reason), time_ms, tables)?;
+            return Ok(None);
+        }
+    }
+    insert_timed(id, &row, tables);
+    Ok(Some(Due { id, row, event: None }))
+}
+
+pub(crate) fn put(moves: &[(DeliveryId, Move)], w: &mut Writer) {
+    w.count(moves.len());
+    for (id, to) in moves {
+        w.delivery(*id);
+        match to {
+            Move::Lease(until_ms) => w.u8(0).u64(*until_ms),
+            Move::Delay(until_ms) => w.u8(1).u64(*until_ms),
+            Move::Extend(until_ms) => w.u8(2).u64(*until_ms),
+            Move::Return => w.u8(3),
+            Move::Done => w.u8(4),
+            Move::Expired => w.u8(5),
+            Move::Purged => w.u8(6),
+            Move::GivenUp { queue, code, reason } => w.u8(7).str(queue.as_str()).str(code.as_str()).str(reason),
+        };
+    }
+}
+
+pub(crate) fn take(r: &mut Reader) -> Result<(DeliveryId, Move), DecodeError> {
+    let id = r.delivery("delivery")?;
+    let to = match r.u8("move")? {
+        0 => Move::Lease(r.u64("until")?),
+        1 => Move::Delay(r.u64("until")?),
+        2 => Move::Extend(r.u64("until")?),
+        3 => Move::Return,
+        4 => Move::Done,
+        5 => Move::Expired,
+        6 => Move::Purged,
+        7 => Move::GivenUp { queue: r.parse("queue")?, code: r.parse("code")?, reason: r.str("reason")? },
+        _ => return Err(DecodeError::Invalid("move")),
+    };
+    Ok((id, to))
+}
+
+fn id_of(table: Table, key: &[u8]) -> Result<DeliveryId, TableError> {
+    keys::delivery_of(key).ok_or_else(|| damaged(table, "key"))
+}
+
+fn damaged(table: Table, what: &'static str) -> TableError {
+    TableError::Row { table: table.name(), source: DecodeError::Invalid(what) }
+}

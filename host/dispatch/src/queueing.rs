@@ -1,0 +1,375 @@
+//! Queues as clients use them: send, receive, end, empty, look.
+//!
+//! Invariant: what the partition decides is decided there alone. Here a message that was leased is read from the log, and one for which an
+//! answer has no room is given back as if nobody had had it.
+
+use std::{ops::Bound, time::Duration};
+
+use tokio::sync::oneshot;
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Accepted, Answer, DeliveryId, DeliveryRow, Lease, Moved, QueueOp, QueueRequest,
+    Receipt, Refused, Request, Table, TableError, Tables, TargetRef, Terms, keys, limits::QUEUE_MOVES_MAX, sizes,
+};
+use wharf_event::{BusName, Digest, Event, EventError, Position, QueueName, Target, TenantName};
+use wharf_state::State;
+
+use crate::{
+    dispatcher::{AcceptError, Dispatcher},
+    limits::{LOOK_FOR_MESSAGES, RECEIVED_BYTES_MAX},
+    partition::{AskError, chain},
+    queues::QueueInForce,
+    rules::Unknown,
+};
+
+/// Why nothing was done with a queue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueUseError {
+    /// No such tenant, or it takes nothing for now, or the partition refused or failed.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// No such queue.
+    #[error("there is no queue `{0}`")]
+    Unknown(QueueName),
+    /// A message cannot have the name of its content.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// Nobody receives anything of it.
+    #[error("the queue `{0}` is paused")]
+    Paused(QueueName),
+}
+
+impl From<AskError> for QueueUseError {
+    fn from(error: AskError) -> Self {
+        AcceptError::from(error).into()
+    }
+}
+
+/// How somebody receives.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiving {
+    /// Messages at most.
+    pub count: usize,
+    /// How long they are the receiver's alone, in milliseconds; as the queue says where nothing is said.
+    pub visibility_ms: Option<u64>,
+    /// How long to wait where there is none.
+    pub wait: Duration,
+}
+
+/// A message that somebody has.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What to show for it.
+    pub receipt: Receipt,
+    /// The event.
+    pub event: Event,
+    /// Where it came from, and since when it waits.
+    pub row: DeliveryRow,
+    /// How often it was received, this time included.
+    pub receives: u32,
+    /// Until when it is the receiver's alone, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+/// A message as it lies in its queue.
+#[derive(Clone, Debug)]
+pub struct Peeked {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// How it stands.
+    pub row: DeliveryRow,
+    /// The event; absent where it cannot be read.
+    pub event: Option<Event>,
+}
+
+/// What there is of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Messages that it holds, whoever has them.
+    pub depth: u64,
+    /// Those that somebody has.
+    pub in_flight: u64,
+    /// Since when the oldest is there, in milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+}
+
+impl Dispatcher {
+    /// The queue, as it is for those who do something with it.
+    fn queue(&self, tenant: &TenantName, queue: &QueueName) -> Result<QueueInForce, QueueUseError> {
+        let rules = self.rules();
+        if !rules.has_tenant(tenant) {
+            return Err(AcceptError::from(Unknown::Tenant(tenant.clone())).into());
+        }
+        rules.queue(tenant, queue).cloned().ok_or_else(|| QueueUseError::Unknown(queue.clone()))
+    }
+
+    /// Sends messages to a queue, past all rules; answers each, in order, when it is durable.
+    ///
+    /// # Errors
+    /// When all of them are refused.
+    pub async fn send(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        events: Vec<Event>,
+        delay_ms: Option<u64>,
+    ) -> Result<Vec<Result<Accepted, Refused>>, QueueUseError> {
+        let of = self.queue(tenant, queue)?;
+        let target = TargetRef { rule: queue.into(), to: Target::Queue(queue.clone()) };
+        let named = |event: Event| if of.settings.content_deduplication { by_content(event) } else { Ok(event) };
+        let message = |event| Ok(AcceptEvent { event: named(event)?, targets: vec![target.clone()] });
+        let events = events.into_iter().map(message).collect::<Result<Vec<_>, EventError>>()?;
+        let mut turn = None;
+        loop {
+            let rules = self.rules();
+            if rules.settings(tenant).suspended {
+                return Err(AcceptError::Suspended(tenant.clone()).into());
+            }
+            if rules.queue(tenant, queue).is_none() {
+                return Err(QueueUseError::Unknown(queue.clone()));
+            }
+            let request = AcceptRequest {
+                tenant: tenant.clone(),
+                bus: BusName::of_queue(queue),
+                rules_version: rules.version_of(tenant),
+                since_k: rules.since_k(tenant),
+                quotas: rules.settings(tenant).quotas,
+                backlogs: rules.backlogs(tenant, &events),
+                events: events.clone(),
+                delayed: delay_ms.filter(|delay_ms| *delay_ms > 0).map(|delay_ms| (queue.clone(), delay_ms)),
+            };
+            match self.attempts.partition.ask(Request::Accept(request)).await {
+                Ok(Answer::Accepted(answers)) => {
+                    let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();
+                    self.attempts.meters.duplicates(tenant, duplicates as u64);
+                    return Ok(answers);
+                }
+                Ok(_) => return Err(AskError::Stopping.into()),
+                Err(AskError::Refused(Refused::StaleRules)) if turn.is_none() => {
+                    turn = Some(self.attempts.configuring.read().await);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Lets somebody have the next messages of a queue, and waits for the first where there is none.
+    ///
+    /// # Errors
+    /// When there is no such queue, nobody may receive of it, or the log failed.
+    pub async fn receive(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        receiving: Receiving,
+    ) -> Result<Vec<Message>, QueueUseError> {
+        let bell = self.attempts.bells.of(tenant, queue);
+        let end = tokio::time::Instant::now() + receiving.wait;
+        loop {
+            let of = self.queue(tenant, queue)?;
+            if of.settings.paused {
+                return Err(QueueUseError::Paused(queue.clone()));
+            }
+            if self.rules().settings(tenant).suspended {
+                return Err(AcceptError::Suspended(tenant.clone()).into());
+            }
+            let terms = of.settings.terms();
+            let (is_there, back_ms) = self.looked(tenant, queue, &terms)?;
+            if is_there {
+                let messages = self.received(tenant, queue, &of, receiving).await?;
+                if !messages.is_empty() {
+                    return Ok(messages);
+                }
+            }
+            let now = tokio::time::Instant::now();
+            if now >= end {
+                return Ok(Vec::new());
+            }
+            let look = back_ms.map(|back_ms| Duration::from_millis(back_ms.saturating_sub(self.now_ms())));
+            // What was there and was not received left the queue, so the next one may be had at once.
+            let look = if is_there { Duration::ZERO } else { look.unwrap_or(LOOK_FOR_MESSAGES).min(LOOK_FOR_MESSAGES) };
+            let until = end.min(now + look);
+            tokio::select! {
+                biased;
+                () = bell.notified() => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// Whether there seems to be a message for somebody, and when the next one comes, as far as that is known, in milliseconds.
+    fn looked(&self, tenant: &TenantName, queue: &QueueName, terms: &Terms) -> Result<(bool, Option<u64>), AskError> {
+        let sequenced = self.attempts.shared.read();
+        let (state, target) = (&sequenced.state, Target::Queue(queue.clone()));
+        let looked = || {
+            let mut next_ms: Option<u64> = None;
+            let prefix = keys::first_attempts(tenant, &target);
+            if let Some((_, row)) = state.scan(Table::Deliveries, &prefix, Bound::Unbounded, 1)?.pop() {
+                next_ms = Some(DeliveryRow::from_bytes(&row)?.since_ms.saturating_add(terms.delay_ms));
+            }
+            for leased in [false, true] {
+                let prefix = keys::hidden_by(tenant, &target, leased);
+                let first = state.scan(Table::Hidden, &prefix, Bound::Unbounded, 1)?.pop();
+                let back_ms = first.and_then(|(key, _)| keys::hidden_until(&key));
+                next_ms = [next_ms, back_ms].into_iter().flatten().min();
+            }
+            Ok(next_ms)
+        };
+        let next_ms = looked().map_err(unreadable)?;
+        Ok((next_ms.is_some_and(|next_ms| next_ms <= self.now_ms()), next_ms))
+    }
+
+    async fn received(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        of: &QueueInForce,
+        receiving: Receiving,
+    ) -> Result<Vec<Message>, QueueUseError> {
+        let visibility_ms = receiving.visibility_ms.unwrap_or(of.settings.visibility_ms);
+        let op = QueueOp::Receive { count: receiving.count, visibility_ms };
+        let leases = self.moved(tenant, queue, of.settings.terms(), op).await?.leases;
+        let positions: Vec<_> = leases.iter().map(|lease| lease.row.event_at(lease.receipt.delivery)).collect();
+        let events = self.events(positions).await?;
+        let (mut messages, mut back) = (Vec::new(), Vec::new());
+        for (Lease { receipt, row, until_ms }, event) in leases.into_iter().zip(events) {
+            let Some(event) = event else {
+                back.push(receipt);
+                continue;
+            };
+            let receives = row.attempts.saturating_add(1);
+            messages.push(Message { receipt, event, row, receives, until_ms });
+        }
+        if !back.is_empty() {
+            // The answer has no room for them, or the log cannot be read, which it is told of elsewhere.
+            self.moved(tenant, queue, of.settings.terms(), QueueOp::Return(back)).await?;
+        }
+        Ok(messages)
+    }
+
+    /// Says what became of messages that somebody has; tells for each receipt whether it was good.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the log failed.
+    pub async fn end(&self, tenant: &TenantName, queue: &QueueName, op: QueueOp) -> Result<Vec<bool>, QueueUseError> {
+        let terms = self.queue(tenant, queue)?.settings.terms();
+        Ok(self.moved(tenant, queue, terms, op).await?.good)
+    }
+
+    pub(crate) async fn moved(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        terms: Terms,
+        op: QueueOp,
+    ) -> Result<Moved, AskError> {
+        let request = QueueRequest { tenant: tenant.clone(), queue: queue.clone(), terms, op };
+        match self.attempts.partition.ask(Request::Queue(request)).await? {
+            Answer::Moved(moved) => Ok(moved),
+            _ => Err(AskError::Stopping),
+        }
+    }
+
+    /// Empties a queue of all that is in it now, whoever has it, and says how much that was.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the log failed; then part of it may be gone.
+    pub async fn purge(&self, tenant: &TenantName, queue: &QueueName) -> Result<u64, QueueUseError> {
+        let terms = self.queue(tenant, queue)?.settings.terms();
+        let last_k = self.attempts.shared.read().k;
+        let (mut gone, mut after) = (0, None);
+        loop {
+            let page = self.read(|state| page(state, tenant, queue, after, QUEUE_MOVES_MAX)).await?;
+            let ids = page.map_err(unreadable)?.into_iter().map(|(id, _)| id).filter(|id| id.event.k <= last_k);
+            let ids: Vec<_> = ids.collect();
+            let Some(last) = ids.last() else { return Ok(gone) };
+            after = Some(*last);
+            gone += self.moved(tenant, queue, terms.clone(), QueueOp::Purge(ids)).await?.left;
+        }
+    }
+
+    /// Messages of a queue in log order, those behind `after` only; nobody receives them by that.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the log failed.
+    pub async fn peek(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<Peeked>, QueueUseError> {
+        self.queue(tenant, queue)?;
+        let rows = self.read(|state| page(state, tenant, queue, after, limit)).await?.map_err(unreadable)?;
+        let positions: Vec<_> = rows.iter().map(|(id, row)| row.event_at(*id)).collect();
+        let events = self.events(positions).await?;
+        Ok(rows.into_iter().zip(events).map(|((id, row), event)| Peeked { id, row, event }).collect())
+    }
+
+    /// Events of the log, as many as an answer has room for.
+    async fn events(&self, positions: Vec<Position>) -> Result<Vec<Option<Event>>, AskError> {
+        let (archive, (read, events)) = (self.attempts.archive.clone(), oneshot::channel());
+        self.attempts.surroundings.threads.blocking(Box::new(move || {
+            // Whoever asked may be gone.
+            let _ = read.send(archive.events(&positions, RECEIVED_BYTES_MAX));
+        }));
+        events.await.map_err(|_| AskError::Stopping)
+    }
+
+    /// What there is of a queue.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the log failed.
+    pub async fn counts(&self, tenant: &TenantName, queue: &QueueName) -> Result<QueueCounts, QueueUseError> {
+        self.queue(tenant, queue)?;
+        let now_ms = self.now_ms();
+        let read = self.read(|state| counts(state, tenant, queue, now_ms)).await?;
+        Ok(read.map_err(unreadable)?)
+    }
+}
+
+/// The event under the name of its content, so that the same content is known again.
+fn by_content(event: Event) -> Result<Event, EventError> {
+    let data = event.data_to_value().map(|(name, value)| format!("{name}{value}")).unwrap_or_default();
+    let parts = [event.kind(), event.source(), event.subject().unwrap_or_default(), &data].join("\0");
+    let id = Digest::of(parts.as_bytes()).to_string();
+    event.with_id(&id)
+}
+
+/// Messages of a queue in log order, behind one.
+pub(crate) fn page(
+    state: &State,
+    tenant: &TenantName,
+    queue: &QueueName,
+    after: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Vec<(DeliveryId, DeliveryRow)>, TableError> {
+    let target = Target::Queue(queue.clone());
+    let mut rows = Vec::new();
+    for timed in [false, true] {
+        let mut prefix = keys::lane(tenant, &target);
+        prefix.push(u8::from(timed));
+        let after = after.map(|after| keys::delivery(tenant, &target, timed, after));
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        for (key, row) in state.scan(Table::Deliveries, &prefix, from, limit)? {
+            rows.push((crate::lane::id_of(&key)?, DeliveryRow::from_bytes(&row)?));
+        }
+    }
+    rows.sort_unstable_by_key(|(id, _)| *id);
+    rows.truncate(limit);
+    Ok(rows)
+}
+
+fn counts(state: &State, tenant: &TenantName, queue: &QueueName, now_ms: u64) -> Result<QueueCounts, TableError> {
+    let target = Target::Queue(queue.clone());
+    let depth = sizes::backlog(state, tenant, &target)?;
+    // There are never more of them than a queue may have, and those whose lease is over come first.
+    let leased = state.scan(Table::Hidden, &keys::hidden_by(tenant, &target, true), Bound::Unbounded, usize::MAX)?;
+    let is_held = |key: &[u8]| keys::hidden_until(key).is_some_and(|until_ms| until_ms > now_ms);
+    let in_flight = leased.iter().rev().take_while(|(key, _)| is_held(key)).count() as u64;
+    let oldest_ms = page(state, tenant, queue, None, 1)?.first().map(|(_, row)| row.since_ms);
+    Ok(QueueCounts { depth, in_flight, oldest_ms })
+}
+
+fn unreadable(error: TableError) -> AskError {
+    AskError::Failed(chain(&error))
+}
