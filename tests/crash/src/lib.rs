@@ -17,6 +17,7 @@ mod check;
 mod cut;
 mod home;
 mod mutation;
+mod queue;
 mod runner;
 mod script;
 mod site;

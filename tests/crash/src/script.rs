@@ -12,7 +12,10 @@ use wharf_delivery::{
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
 
-use crate::runner::{BrokenOff, Runner};
+use crate::{
+    queue,
+    runner::{BrokenOff, Runner},
+};
 
 /// Rows of a page when a tenant's go: so few that there are several.
 const ERASED_ROWS: usize = 5;
@@ -30,7 +33,7 @@ pub fn event(id: &str, bytes: usize) -> Event {
     }
 }
 
-fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     match text.parse() {
         Ok(name) => name,
         Err(error) => unreachable!("{text}: {error:?}"),
@@ -132,6 +135,7 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     second_life(run, first)?;
     run.open()?;
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
+    queue::end(run)?;
     erase(run)
 }
 
@@ -180,12 +184,13 @@ fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
     run.committer()?.idle()?;
     // One goes and one comes in one record; what is so already is in none.
     run.ask(vec![change(&[("other", None), ("kept", Some("k")), ("new", Some("n"))])])?;
-    for n in 0..4 {
+    for n in 0..6 {
         run.ask(vec![accept(run.rules_version, vec![(event(&format!("large-{n}"), 2_500), 0)])])?;
     }
     let c = got.first().copied().unwrap_or(Position::ZERO);
     run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
+    queue::begin(run)?;
     Ok(c)
 }
 
