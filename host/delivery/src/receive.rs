@@ -401,7 +401,8 @@ pub(crate) fn apply(
         match to {
             Move::Lease(_) => leased += 1,
             Move::Return => unleased += 1,
-            Move::Delay(_) => delayed += 1,
+            // What is delayed when it is sent was not tried.
+            Move::Delay(_) => delayed += u64::from(row.leased),
             Move::GivenUp { .. } => dead += 1,
             Move::Extend(_) | Move::Done | Move::Expired | Move::Purged => {}
         }

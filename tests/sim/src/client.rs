@@ -11,11 +11,12 @@ use wharf_delivery::{
     ValueRow, keys,
 };
 use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
-use wharf_event::{BucketName, Event, EventBuilder, QueueName, RuleName, TenantName};
+use wharf_event::{BucketName, BusName, Event, EventBuilder, QueueName, RuleName, TenantName};
 
 use crate::{
     observed::{Acked, ChangeTold, Observed, ReadValue, Sent},
     plan::Plan,
+    queue::Receiver,
     rng::Rng,
     rules,
     script::{COUNTERS, RAISED, VALUES},
@@ -65,6 +66,7 @@ pub struct Client {
     rng: Rng,
     name: String,
     sent: u64,
+    receiver: Receiver,
 }
 
 impl Client {
@@ -72,7 +74,7 @@ impl Client {
     #[must_use]
     pub fn new(world: Arc<World>, dispatcher: Dispatcher, life: usize, number: u64) -> Self {
         let rng = Rng::of(&[world.seed, life as u64, number, 0xC1]);
-        Self { world, dispatcher, rng, name: format!("{life}-{number}"), sent: 0 }
+        Self { world, dispatcher, rng, name: format!("{life}-{number}"), sent: 0, receiver: Receiver::default() }
     }
 
     /// Acts a number of times.
@@ -82,6 +84,11 @@ impl Client {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             if self.world.plan.tides && self.rng.chance(12) {
                 tides::wish(&self.world, &self.dispatcher, &mut self.rng).await;
+                continue;
+            }
+            if self.rng.chance(20) {
+                let (tenant, _) = self.place();
+                self.receiver.act(&self.world, &self.dispatcher, &mut self.rng, tenant).await;
                 continue;
             }
             match self.rng.below(100) {
@@ -109,7 +116,10 @@ impl Client {
     fn place(&mut self) -> (&'static str, &'static str) {
         let tenants = if self.world.plan.tides && self.rng.chance(50) { &TIDES } else { &rules::TENANTS };
         let tenant = self.rng.pick(tenants).copied().unwrap_or("acme");
-        (tenant, if self.rng.chance(70) { "default" } else { "side" })
+        (
+            tenant,
+            ["default", "default", "side", rules::QUEUE_BUS].get(self.rng.below(4) as usize).copied().unwrap_or("side"),
+        )
     }
 
     async fn send_new(&mut self) {
@@ -160,7 +170,7 @@ impl Client {
         let one = Sent { event, ..again };
         let wait = self.patience();
         let world = &self.world;
-        let once = || send(world, &self.dispatcher, vec![one.clone()], wait);
+        let once = || send(world, &self.dispatcher, vec![one.clone()], None, wait);
         futures_util::future::join3(once(), once(), once()).await;
     }
 
@@ -170,13 +180,16 @@ impl Client {
 
     async fn send(&mut self, batch: Vec<Sent>) {
         let wait = self.patience();
-        send(&self.world, &self.dispatcher, batch, wait).await;
+        let delay_ms = self.rng.chance(20).then(|| self.rng.between(1, 5_000));
+        send(&self.world, &self.dispatcher, batch, delay_ms, wait).await;
     }
 
     async fn redrive(&mut self) {
         let (tenant, _) = self.place();
         let Some(plugin) = self.rng.pick(&rules::PLUGINS) else { return };
-        let (Ok(tenant), Ok(queue)) = (tenant.parse::<TenantName>(), rules::queue(plugin).parse::<QueueName>()) else {
+        let of_queue = if self.rng.chance(20) { rules::QUEUE.to_owned() } else { rules::queue(rules::QUEUE) };
+        let queue = if self.rng.chance(30) { of_queue } else { rules::queue(plugin) };
+        let (Ok(tenant), Ok(queue)) = (tenant.parse::<TenantName>(), queue.parse::<QueueName>()) else {
             return;
         };
         let which = if self.rng.chance(60) {
@@ -205,6 +218,7 @@ impl Client {
         let (Ok(of), Ok(rule)) = (tenant.parse::<TenantName>(), rules::made(number).parse::<RuleName>()) else {
             return;
         };
+        let bus = if bus == rules::QUEUE_BUS { "side" } else { bus };
         let document = rules::made_rule(self.world.seed, bus, &mut self.rng).filter(|_| self.rng.chance(70));
         let name = ObjectName::from(&rule);
         let found = self.dispatcher.read(|state| Object::get(state, &of, ObjectKind::Rule, &name)).await;
@@ -244,15 +258,21 @@ impl Client {
     }
 }
 
-/// Sends a batch and notes what is told.
-async fn send(world: &World, dispatcher: &Dispatcher, batch: Vec<Sent>, wait: Duration) {
+/// Sends a batch, to a queue perhaps delayed, and notes what is told.
+async fn send(world: &World, dispatcher: &Dispatcher, batch: Vec<Sent>, delay_ms: Option<u64>, wait: Duration) {
     let Some(Sent { tenant, bus, .. }) = batch.first().cloned() else { return };
-    let (Ok(of), Ok(on)) = (tenant.parse(), bus.parse()) else { return };
+    let (Ok(of), Ok(on)) = (tenant.parse(), bus.parse::<BusName>()) else { return };
     let ids = || batch.iter().map(|sent| format!("{}/{}", sent.event.source(), sent.event.id())).collect::<Vec<_>>();
     world.observed.note(|| format!("send {tenant} {bus} {:?}", ids()), |seen| seen.sent.extend(batch.iter().cloned()));
     let events = batch.iter().map(|sent| sent.event.clone()).collect();
     let asked_k = dispatcher.archive().last_k();
-    let told = timeout(wait, dispatcher.accept(&of, &on, events)).await;
+    let told = match on.queue() {
+        None => timeout(wait, dispatcher.accept(&of, &on, events)).await.map(|told| told.map_err(Into::into)),
+        Some(queue) => {
+            world.observed.note(|| format!("delayed {delay_ms:?}"), |seen| seen.queues.delayed_ms.extend(delay_ms));
+            timeout(wait, dispatcher.send(&of, &queue, events, delay_ms)).await
+        }
+    };
     let answers = told.as_ref().ok().and_then(|told| told.as_ref().ok());
     world.observed.note(
         || format!("told of {:?}: {told:?}", ids()),

@@ -52,6 +52,8 @@ pub struct Figures {
     pub erased: u64,
     /// Due times for which a schedule fired.
     pub fired: u64,
+    /// Messages that clients received of queues.
+    pub messages: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,
     /// Those of them with whom that began in one life and ended in another.
@@ -72,6 +74,7 @@ impl Figures {
         self.changes += other.changes;
         self.erased += other.erased;
         self.fired += other.fired;
+        self.messages += other.messages;
         self.deleted += other.deleted;
         self.resumed += other.resumed;
     }

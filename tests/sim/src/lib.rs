@@ -14,6 +14,7 @@ mod model;
 pub mod mutation;
 mod observed;
 mod plan;
+mod queue;
 mod rests;
 mod rng;
 mod rules;

@@ -26,6 +26,7 @@ use crate::{
     client::{Client, World},
     observed::{LifeSeen, Observed},
     plan::{Ending, LifePlan, Moment},
+    queue,
     rng::Rng,
     rules::{self, TENANTS},
     script::Scripted,
@@ -187,7 +188,7 @@ impl Life<'_> {
         dispatcher.begin();
         let Some(plan) = self.plan else {
             tides::resume_all(&self.world, dispatcher).await;
-            return settled(dispatcher, observed).await;
+            return settled(&self.world, dispatcher, observed).await;
         };
         if self.world.plan.tides {
             tides::flood(&self.world, dispatcher, &mut rng).await;
@@ -220,7 +221,7 @@ impl Life<'_> {
 }
 
 /// Waits until nothing is owed any more, and gives the state then.
-async fn settled(dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
+async fn settled(world: &World, dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
     let end = Instant::now() + SETTLE_WAIT;
     let mut quiet = 0;
     // Cleaning goes on for a while when all is settled.
@@ -231,6 +232,7 @@ async fn settled(dispatcher: &Dispatcher, observed: &Observed) -> Option<Dump> {
             return None;
         }
         tokio::time::sleep(COLLECT_EVERY).await;
+        queue::drain(world, dispatcher).await;
         collect(dispatcher, observed);
         lift(dispatcher, observed);
         if let Some(failure) = dispatcher.failure() {

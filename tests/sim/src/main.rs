@@ -100,7 +100,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules\n",
+         schedules, {} messages of queues received\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -117,6 +117,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.erased,
         figures.resumed,
         figures.fired,
+        figures.messages,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -147,6 +148,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "lives": figures.lives,
         "frames": figures.frames,
         "changes": figures.changes,
+        "messages": figures.messages,
         "acknowledged": figures.acknowledged,
         "duplicates": figures.duplicates,
         "runs": figures.runs,

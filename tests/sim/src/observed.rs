@@ -13,7 +13,7 @@ use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, V
 use wharf_dispatch::Item;
 use wharf_event::{Event, Position};
 
-use crate::rests::Rests;
+use crate::{queue::QueuesSeen, rests::Rests};
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -162,6 +162,8 @@ pub struct Seen {
     pub rests: Rests,
     /// Redrives that were answered: how many letters were moved.
     pub redriven: Vec<(String, u64)>,
+    /// What clients did with queues.
+    pub queues: QueuesSeen,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
     /// Wrong things that were met on the way.

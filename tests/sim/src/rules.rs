@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use wharf_delivery::{Document, ObjectKind, ObjectName, RetentionDocument, RuleDocument, ScheduleDocument};
-use wharf_event::{BusName, CatchUp, Digest, PluginName, RuleName, ScheduleName};
+use wharf_delivery::{
+    Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument,
+};
+use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName};
 
 use crate::{
     plan::Plan,
@@ -41,7 +43,7 @@ pub const LOOP: &str = "loop";
 pub const PUBLISHED: [&str; 3] = ["pub.a", "pub.b", "pub.unheard"];
 
 /// What each rule listens for, and whom it calls.
-const RULES: [(&str, &str, &[&str], &[&str]); 8] = [
+const RULES: [(&str, &str, &[&str], &[&str]); 9] = [
     ("a-orders", "default", &["order.new", "order.paid", "pub.a"], &["count", "keep"]),
     ("b-pings", "default", &["ping"], &["serial"]),
     ("c-swaps", "default", &["swap", "order.paid"], &["swap"]),
@@ -50,7 +52,45 @@ const RULES: [(&str, &str, &[&str], &[&str]); 8] = [
     ("f-loops", "default", &["loop"], &["loop"]),
     ("g-side", "side", &["order.new", "ping", "chain", "pub.a"], &["serial", "count"]),
     ("h-side", "side", &["swap", "chain"], &["swap", "chain"]),
+    ("i-jobs", "default", &["ping", "pub.b"], &[QUEUE]),
 ];
+
+/// The queue of each tenant.
+pub const QUEUE: &str = "jobs";
+
+/// What stands in the place of a bus for what is sent straight to it.
+pub const QUEUE_BUS: &str = "queue/jobs";
+
+/// What holds for the queues of a history.
+#[derive(Clone, Copy, Debug)]
+pub struct Queueing {
+    /// For how long who received a message has it, where nothing else is said, in milliseconds.
+    pub visibility_ms: u64,
+    /// How old a message may become, in milliseconds.
+    pub retention_ms: u64,
+    /// How often a message may be received.
+    pub max_receives: u32,
+}
+
+/// What holds for the queues in the history of a seed.
+#[must_use]
+pub fn queueing(seed: u64) -> Queueing {
+    let mut rng = Rng::of(&[seed, 0x0E0E]);
+    Queueing {
+        visibility_ms: rng.between(50, 4_000),
+        retention_ms: if rng.chance(20) { rng.between(2_000, 20_000) } else { 14 * 86_400_000 },
+        max_receives: rng.between(1, 4) as u32,
+    }
+}
+
+/// The queue as a document has it.
+fn of_queue(seed: u64) -> Value {
+    let Queueing { visibility_ms, retention_ms, max_receives } = queueing(seed);
+    json!({
+        "visibility_ms": visibility_ms, "retention_ms": retention_ms, "max_receives": max_receives,
+        "dead_letter": queue(QUEUE),
+    })
+}
 
 /// How a target is tried, fixed for a history.
 #[derive(Clone, Copy, Debug)]
@@ -195,11 +235,12 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             .filter(|_| has())
             .map(|plugin| (plugin, of_plugin(seed, plugin)))
             .collect();
+        let queues = has().then(|| json!({QUEUE: of_queue(seed)}));
         let mut rules = serde_json::Map::new();
         for (rule, bus, types, targets) in RULES {
             let targets: Vec<Value> = targets
                 .iter()
-                .filter(|plugin| plugins.contains_key(**plugin))
+                .filter(|of| plugins.contains_key(**of) || (**of == QUEUE && queues.is_some()))
                 .map(|plugin| target(seed, plugin))
                 .collect();
             if has() && !targets.is_empty() {
@@ -213,6 +254,9 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
         }
         let schedules = if has() { json!({TICK: schedule(seed)}) } else { json!({}) };
         let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules});
+        if let (Some(queues), Some(of_tenant)) = (queues, of_tenant.as_object_mut()) {
+            of_tenant.insert("queues".to_owned(), queues);
+        }
         if let (Some((age_ms, size_bytes)), Some(of_tenant)) = (plan.retention, of_tenant.as_object_mut()) {
             let kept = json!({"age_ms": age_ms, "size_bytes": size_bytes});
             of_tenant.insert("retention".to_owned(), json!({"default": kept, "side": kept}));
@@ -248,8 +292,14 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         let name = ObjectName::from(&TICK.parse::<ScheduleName>().ok()?);
         Some((ObjectKind::Schedule, name, serde_json::to_vec(&document).ok()?))
     };
-    let all =
-        BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule));
+    let jobs = || -> Option<_> {
+        let document: QueueDocument = serde_json::from_value(of_queue(seed)).ok()?;
+        let name = ObjectName::from(&QUEUE.parse::<QueueName>().ok()?);
+        Some((ObjectKind::Queue, name, serde_json::to_vec(&document).ok()?))
+    };
+    let all = jobs().into_iter().chain(
+        BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule)),
+    );
     all.chain(tick()).map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
 }
 
@@ -279,7 +329,7 @@ pub fn made_rule(seed: u64, bus: &str, rng: &mut Rng) -> Option<Bytes> {
 fn target(seed: u64, plugin: &str) -> Value {
     let policy = policy(seed, plugin);
     let jitter = ["full", "equal", "none"].get(policy.halves as usize).copied().unwrap_or("full");
-    json!({"plugin": plugin, "dead_letter": queue(plugin), "retry": {
+    json!({if plugin == QUEUE { "queue" } else { "plugin" }: plugin, "dead_letter": queue(plugin), "retry": {
         "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
         "backoff": if policy.doubles { "exponential" } else { "fixed" }, "jitter": jitter, "on": policy.said.document(),
     }})

@@ -15,6 +15,8 @@ pub(super) struct RuleBook {
     pub(super) at: Position,
     rules: BTreeMap<String, BTreeMap<String, Listens>>,
     plugins: BTreeMap<String, BTreeSet<String>>,
+    /// Tenants that have the queue.
+    queues: BTreeSet<String>,
     /// Rules whose events are transformed.
     sieved: BTreeSet<(String, String)>,
 }
@@ -26,6 +28,9 @@ impl RuleBook {
         for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
             let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
             book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
+            if of.pointer("/queues/jobs").is_some() {
+                book.queues.insert(tenant.clone());
+            }
             for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
                 book.put(tenant, rule, of);
             }
@@ -40,7 +45,9 @@ impl RuleBook {
         };
         let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
         let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
-        let plugins = targets.filter_map(|target| target.get("plugin")?.as_str().map(str::to_owned)).collect();
+        let plugins = targets
+            .filter_map(|target| target.get("plugin").or(target.get("queue"))?.as_str().map(str::to_owned))
+            .collect();
         if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
             self.sieved.insert((tenant.to_owned(), rule.to_owned()));
         }
@@ -58,10 +65,21 @@ impl RuleBook {
         self.plugins.entry(tenant.to_owned()).or_default().insert(plugin.to_owned());
     }
 
+    /// A queue that is a control object.
+    pub(super) fn put_queue(&mut self, tenant: &str) {
+        self.queues.insert(tenant.to_owned());
+    }
+
+    /// Whether a tenant has the queue.
+    pub(super) fn has_queue(&self, tenant: &str) -> bool {
+        self.queues.contains(tenant)
+    }
+
     /// A tenant is closed: nothing of it is in force any more.
     pub(super) fn close(&mut self, tenant: &str) {
         self.rules.remove(tenant);
         self.plugins.remove(tenant);
+        self.queues.remove(tenant);
     }
 
     /// Whether a plugin is not there, though its tenant is.

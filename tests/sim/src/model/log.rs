@@ -13,6 +13,7 @@ use super::{
     delivery::{Delivery, Moment, Standing, Turn},
     objects::Objects,
     place,
+    queue::Messages,
     schedules::Schedules,
     settles,
     tenants::{Tenants, Turned},
@@ -68,6 +69,7 @@ pub(super) struct Log<'a> {
     pub(super) schedules: Schedules,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
+    pub(super) messages: Messages<'a>,
     pub(super) tenants: Tenants,
     /// The log says of itself that what lies before this frame may go.
     pub(super) cleaned_below_k: u64,
@@ -141,11 +143,22 @@ impl<'a> Log<'a> {
                     if let Some(delivery) = self.deliveries.get_mut(id) {
                         delivery.moments.push(Moment { at, time_ms, turn: Turn::Redriven });
                     }
+                    self.messages.redriven(*id, time_ms);
                 }
                 self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
                 self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
             }
             Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
+            Record::Queue { tenant, moves, .. } => {
+                let was_gone = self.books.iter().any(|book| !book.has_queue(tenant.as_str()));
+                let about = (seen, world, was_gone);
+                let (counted, dead) = self.messages.take(tenant.as_str(), moves, (at, time_ms), about, wrong);
+                let stats = self.stats.entry(tenant.to_string()).or_default();
+                stats.attempts = (stats.attempts + counted.leased).saturating_sub(counted.returned);
+                stats.retries += counted.released;
+                stats.dead_letters += counted.dead;
+                dead.into_iter().for_each(|(id, queue)| self.dead(tenant.as_str(), queue, id));
+            }
             Record::Follow { by_ms } => {
                 self.jumps_ms += by_ms;
                 self.followed_ms = time_ms;
@@ -216,11 +229,19 @@ impl<'a> Log<'a> {
         wrong: &mut Wrong,
     ) {
         let book = self.books.last();
-        let owed = book.map(|book| book.targets(tenant, bus, event.kind())).unwrap_or_default();
+        let owed = match book {
+            _ if bus == rules::QUEUE_BUS => vec![(rules::QUEUE, rules::QUEUE)],
+            Some(book) => book.targets(tenant, bus, event.kind()),
+            None => Vec::new(),
+        };
         let said: Vec<_> = targets.iter().map(|target| (target.rule.as_str(), target.to.name())).collect();
         wrong.unless(owed == said, || format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}"));
         self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
         for (n, target) in (0..).zip(targets) {
+            if target.to.queue().is_some() {
+                self.messages.arise(tenant, DeliveryId { event: event_at, n }, event, time_ms);
+                continue;
+            }
             let delivery = Delivery {
                 tenant,
                 rule: target.rule.as_str(),
@@ -240,7 +261,7 @@ impl<'a> Log<'a> {
         tenant: &str,
         event: &Event,
         event_at: Position,
-        given: &[String],
+        (targets, given): (u16, &[String]),
         wrong: &mut Wrong,
     ) {
         let hops = match event.extension(HOPS_ATTRIBUTE) {
@@ -249,7 +270,11 @@ impl<'a> Log<'a> {
         };
         let ids =
             self.deliveries.range(DeliveryId { event: event_at, n: 0 }..=DeliveryId { event: event_at, n: u16::MAX });
-        let ids: Vec<(DeliveryId, String)> = ids.map(|(id, delivery)| (*id, rules::queue(delivery.plugin))).collect();
+        let mut ids: Vec<(DeliveryId, String)> =
+            ids.map(|(id, delivery)| (*id, rules::queue(delivery.plugin))).collect();
+        let messages = (0..targets).map(|n| DeliveryId { event: event_at, n }).filter(|id| self.messages.has(*id));
+        ids.extend(messages.map(|id| (id, rules::queue(rules::QUEUE))));
+        ids.sort_unstable();
         let beyond = hops > HOPS_MAX;
         let queues: Vec<&String> = if beyond { ids.iter().map(|(_, queue)| queue).collect() } else { Vec::new() };
         wrong.unless(given.iter().eq(queues), || {
@@ -259,6 +284,7 @@ impl<'a> Log<'a> {
             self.stats.entry(tenant.to_owned()).or_default().dead_letters += ids.len() as u64;
             for (id, queue) in ids {
                 self.dead(tenant, queue, id);
+                self.messages.dead(id);
                 if let Some(delivery) = self.deliveries.get_mut(&id) {
                     let moment = Moment { at: delivery.arose, time_ms: delivery.arose_ms, turn: Turn::Dead(0) };
                     delivery.moments.push(moment);
@@ -308,7 +334,7 @@ impl<'a> Log<'a> {
 
     pub(super) fn unsettled(&self) -> u64 {
         let waits = |delivery: &&Delivery| matches!(delivery.standing(), Standing::Waits { .. });
-        self.deliveries.values().filter(waits).count() as u64
+        self.deliveries.values().filter(waits).count() as u64 + self.messages.waiting()
     }
 
     /// How far frame time jumped in all, in milliseconds.
@@ -329,6 +355,7 @@ fn put(book: &mut RuleBook, tenant: &str, kind: ObjectKind, name: &str, document
         }
         (ObjectKind::Rule, None) => book.remove(tenant, name),
         (ObjectKind::Plugin, Some(_)) => book.put_plugin(tenant, name),
+        (ObjectKind::Queue, Some(_)) => book.put_queue(tenant),
         _ => {}
     }
 }

@@ -13,13 +13,15 @@
 //! 6. tenants that are made take the turns that they may; of one that is gone nothing is left, what it had is nobody's, and only it was
 //!    touched; while one rests nothing of it begins (`tenants`);
 //! 7. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
-//! 8. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
+//! 8. a message of a queue is one client's at a time, ends by the receipt of a lease that lasts, and leaves for a reason (`queue`);
+//! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
 
 mod answers;
 mod book;
 mod delivery;
 mod log;
 mod objects;
+mod queue;
 mod runs;
 mod schedules;
 mod settles;
@@ -69,6 +71,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     runs::check(seen, world, &log, &mut wrong);
     tenants::check(seen, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
+    queue::check(seen, &log, dump, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
@@ -102,6 +105,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         changes: of(|record| matches!(record, Record::Change { .. })),
         erased: of(|record| matches!(record, Record::Erase { .. })),
         fired: of(|record| matches!(record, Record::Accept { event, .. } if schedules::is_tick(event))),
+        messages: seen.queues.received.len() as u64,
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
     }

@@ -96,7 +96,8 @@ pub(super) fn take<'a>(
         let event_at = Log::event_place(at, n);
         log.arise((tenant.as_str(), bus.as_str()), &one.event, &one.targets, event_at, at, time_ms, wrong);
         let given: Vec<String> = one.given_up.iter().map(ToString::to_string).collect();
-        log.given_up(tenant.as_str(), &one.event, event_at, &given, wrong);
+        let targets = u16::try_from(one.targets.len()).unwrap_or(u16::MAX);
+        log.given_up(tenant.as_str(), &one.event, event_at, (targets, &given), wrong);
     }
     for write in writes {
         let key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());

@@ -177,6 +177,14 @@ impl Log<'_> {
         match table {
             // Of a delivery that goes with it, or went before.
             Table::Timers => Some(keys::lane_of(keys::timer_parts(key)?.1)?.0.as_str() == tenant),
+            Table::Hidden => of().map(|_| true),
+            Table::Letters | Table::Deliveries | Table::DeadLetters
+                if keys::delivery_of(key).is_some_and(|id| self.messages.has(id)) =>
+            {
+                let id = keys::delivery_of(key)?;
+                let listed = table != Table::DeadLetters || self.queues.get_mut(&key_of_two()?)?.remove(&id);
+                self.messages.erase(tenant, id, table).map(|went| went && listed)
+            }
             Table::Letters => Some(self.deliveries.get(&DeliveryId::from_key(key)?)?.tenant == tenant),
             Table::Deliveries | Table::DeadLetters => {
                 let (_, id) = (of()?, keys::delivery_of(key)?);
@@ -216,7 +224,13 @@ impl Log<'_> {
         let keys = self.buckets.iter().filter(|((of, _), (_, keys))| of == tenant && !keys.is_empty());
         let values = self.values.keys().filter(|(of, ..)| of == tenant);
         let objects = self.objects.now().filter(|(of, kind, ..)| *of == tenant && *kind != ObjectKind::Tenant);
-        let left = [owed.count(), letters.count(), keys.count(), values.count(), objects.count()];
+        let left = [
+            owed.count() + self.messages.left_of(tenant),
+            letters.count(),
+            keys.count(),
+            values.count(),
+            objects.count(),
+        ];
         let figures = self.stats.contains_key(tenant) || self.charged.has(tenant) || self.schedules.has(tenant);
         wrong.unless(left == [0; 5] && !figures, || {
             format!(

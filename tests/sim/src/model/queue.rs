@@ -1,0 +1,241 @@
+//! Judges queues: who has a message has it alone, and only that one ends it, with the receipt of the lease that lasts; it leaves for a reason
+//! that holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wharf_delivery::{DeliveryId, Move, Receipt, Table};
+use wharf_event::{Code, Event, Position};
+
+use super::{Wrong, log::Log};
+use crate::{
+    client::World,
+    life::Dump,
+    observed::Seen,
+    queue::Wish,
+    rules::{self, QUEUE, Queueing},
+};
+
+/// How a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Waits,
+    Dead,
+    /// It is nobody's any more.
+    Left,
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+struct Message<'a> {
+    tenant: &'a str,
+    event: &'a Event,
+    since_ms: u64,
+    stands: Stands,
+    receives: u32,
+    /// Nobody gets it before then.
+    hidden_ms: u64,
+    /// The lease that it has, or had last.
+    lease: Option<Position>,
+    /// Whether it ever was received or hidden.
+    is_fresh: bool,
+}
+
+/// All messages of all queues.
+#[derive(Default)]
+pub(super) struct Messages<'a> {
+    all: BTreeMap<DeliveryId, Message<'a>>,
+    /// What became of the leases: each by its receipt.
+    ended: Vec<(Receipt, Move)>,
+    leased: BTreeSet<Receipt>,
+}
+
+/// What a record of a queue comes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) leased: u64,
+    pub(super) returned: u64,
+    pub(super) released: u64,
+    pub(super) dead: u64,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) fn arise(&mut self, tenant: &'a str, id: DeliveryId, event: &'a Event, since_ms: u64) {
+        let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, true);
+        self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh });
+    }
+
+    pub(super) fn has(&self, id: DeliveryId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// It came back from the dead letters.
+    pub(super) fn redriven(&mut self, id: DeliveryId, time_ms: u64) {
+        if let Some(one) = self.all.get_mut(&id) {
+            (one.stands, one.receives, one.lease, one.is_fresh) = (Stands::Waits, 0, None, false);
+            (one.hidden_ms, one.since_ms) = (time_ms, time_ms);
+        }
+    }
+
+    /// It went to the dead letters at once.
+    pub(super) fn dead(&mut self, id: DeliveryId) {
+        self.all.get_mut(&id).into_iter().for_each(|one| one.stands = Stands::Dead);
+    }
+
+    /// It goes with its tenant: whether it was there.
+    pub(super) fn erase(&mut self, tenant: &str, id: DeliveryId, table: Table) -> Option<bool> {
+        let one = self.all.get_mut(&id)?;
+        let there = if table == Table::Deliveries { Stands::Waits } else { Stands::Dead };
+        let went = one.stands == there && one.tenant == tenant;
+        if table != Table::Letters {
+            one.stands = Stands::Left;
+        }
+        Some(if table == Table::Letters { one.tenant == tenant } else { went })
+    }
+
+    pub(super) fn waiting(&self) -> u64 {
+        self.all.values().filter(|one| one.stands == Stands::Waits).count() as u64
+    }
+
+    pub(super) fn left_of(&self, tenant: &str) -> usize {
+        self.all.values().filter(|one| one.tenant == tenant && one.stands != Stands::Left).count()
+    }
+
+    /// A record moved messages. Gives those that are dead letters now, each with its queue.
+    pub(super) fn take(
+        &mut self,
+        tenant: &str,
+        moves: &[(DeliveryId, Move)],
+        (at, time_ms): (Position, u64),
+        (seen, world, was_gone): (&Seen, &World, bool),
+        wrong: &mut Wrong,
+    ) -> (Counted, Vec<(DeliveryId, String)>) {
+        let judge = Judge { queueing: rules::queueing(world.seed), seen, at, time_ms, was_gone };
+        let (mut counted, mut dead) = (Counted::default(), Vec::new());
+        for (id, to) in moves {
+            let Some(one) = self.all.get_mut(id).filter(|one| one.tenant == tenant && one.stands == Stands::Waits)
+            else {
+                wrong.say(format!("{id} is {to:?} at {at}, and is in no queue of {tenant}"));
+                continue;
+            };
+            if let Err(why) = judge.may(*id, one, to) {
+                wrong.say(format!("{id} is {to:?} at {at}: {why}; it was {one:?}"));
+            }
+            let receipt = one.lease.map(|lease| Receipt { delivery: *id, lease });
+            if !matches!(to, Move::Lease(_)) {
+                self.ended.extend(receipt.map(|receipt| (receipt, to.clone())));
+            }
+            one.is_fresh = false;
+            match to {
+                Move::Lease(until_ms) => {
+                    counted.leased += 1;
+                    (one.receives, one.hidden_ms, one.lease) = (one.receives + 1, *until_ms, Some(at));
+                    self.leased.insert(Receipt { delivery: *id, lease: at });
+                }
+                Move::Extend(until_ms) => one.hidden_ms = *until_ms,
+                Move::Delay(until_ms) => {
+                    counted.released += u64::from(one.lease.is_some());
+                    (one.hidden_ms, one.lease) = (*until_ms, None);
+                }
+                Move::Return => {
+                    counted.returned += 1;
+                    (one.receives, one.hidden_ms, one.lease) = (one.receives.saturating_sub(1), time_ms, None);
+                }
+                Move::Done | Move::Expired | Move::Purged => one.stands = Stands::Left,
+                Move::GivenUp { queue, .. } => {
+                    counted.dead += 1;
+                    one.stands = Stands::Dead;
+                    dead.push((*id, queue.to_string()));
+                }
+            }
+        }
+        self.in_order(tenant, moves, at, wrong);
+        (counted, dead)
+    }
+
+    /// Of those that nobody had yet the oldest come first.
+    fn in_order(&self, tenant: &str, moves: &[(DeliveryId, Move)], at: Position, wrong: &mut Wrong) {
+        let first = |id: &DeliveryId| self.all.get(id).is_some_and(|one| one.receives == 1 && one.lease == Some(at));
+        let leased = moves.iter().filter(|(id, to)| matches!(to, Move::Lease(_)) && first(id));
+        let Some((last, _)) = leased.max_by_key(|(id, _)| *id) else { return };
+        let passed =
+            self.all.range(..last).find(|(_, one)| one.tenant == tenant && one.stands == Stands::Waits && one.is_fresh);
+        wrong.unless(passed.is_none(), || format!("{last} is received at {at}, before {passed:?}"));
+    }
+}
+
+/// What a move is judged by.
+struct Judge<'a> {
+    queueing: Queueing,
+    seen: &'a Seen,
+    at: Position,
+    time_ms: u64,
+    /// Whether the queue was gone at some time.
+    was_gone: bool,
+}
+
+impl Judge<'_> {
+    fn may(&self, id: DeliveryId, one: &Message<'_>, to: &Move) -> Result<(), &'static str> {
+        let held = one.lease.filter(|_| one.hidden_ms > self.time_ms);
+        let receipt = held.map(|lease| Receipt { delivery: id, lease });
+        let wished = |wish: Wish| receipt.is_some_and(|receipt| self.seen.queues.wished.contains(&(receipt, wish)));
+        let for_ms = |until_ms: u64| until_ms.wrapping_sub(self.time_ms);
+        let is_spent = one.receives >= self.queueing.max_receives;
+        let holds = match to {
+            Move::Lease(until_ms) => {
+                let ms = for_ms(*until_ms);
+                let said = ms == self.queueing.visibility_ms || self.seen.queues.visible_ms.contains(&ms);
+                said && one.hidden_ms <= self.time_ms && !is_spent
+            }
+            Move::Delay(until_ms) if one.lease.is_none() => {
+                // It was sent so, in this frame.
+                id.event.k == self.at.k && self.seen.queues.delayed_ms.contains(&for_ms(*until_ms))
+            }
+            Move::Delay(until_ms) => wished(Wish::Release(for_ms(*until_ms))) && !is_spent,
+            Move::Extend(until_ms) => wished(Wish::Extend(for_ms(*until_ms))),
+            Move::Return => wished(Wish::Return),
+            Move::Done => wished(Wish::Ack),
+            Move::Expired => held.is_none() && one.since_ms + self.queueing.retention_ms <= self.time_ms,
+            Move::Purged => self.seen.queues.emptied.iter().any(|tenant| tenant == one.tenant),
+            Move::GivenUp { code: Code::TargetGone, queue, .. } => self.was_gone && queue.as_str() == QUEUE,
+            Move::GivenUp { queue, .. } => {
+                let released = self
+                    .seen
+                    .queues
+                    .wished
+                    .iter()
+                    .any(|(of, wish)| Some(*of) == receipt && matches!(wish, Wish::Release(_)));
+                is_spent && (held.is_none() || released) && queue.as_str() == rules::queue(QUEUE)
+            }
+        };
+        if holds { Ok(()) } else { Err("nobody may do that") }
+    }
+}
+
+/// What clients were told of queues, and what is left in the end.
+pub(super) fn check(seen: &Seen, log: &Log<'_>, dump: &Dump, wrong: &mut Wrong) {
+    let messages = &log.messages;
+    let mut given = BTreeSet::new();
+    for (tenant, receipt, event) in &seen.queues.received {
+        wrong.unless(given.insert(*receipt), || format!("{receipt} was given twice"));
+        let one = messages.all.get(&receipt.delivery);
+        let is_right = one.is_some_and(|one| one.tenant == tenant && one.event == event);
+        wrong.unless(is_right && messages.leased.contains(receipt), || {
+            format!("{receipt} was given to somebody at {tenant}, and that is not so")
+        });
+    }
+    let mut ended = messages.ended.clone();
+    for (receipt, wish) in &seen.queues.told {
+        let fits = |to: &Move| match wish {
+            Wish::Ack => *to == Move::Done,
+            Wish::Release(_) => matches!(to, Move::Delay(_) | Move::GivenUp { .. }),
+            Wish::Extend(_) => matches!(to, Move::Extend(_)),
+            Wish::Return => *to == Move::Return,
+        };
+        match ended.iter().position(|(of, to)| of == receipt && fits(to)) {
+            Some(at) => drop(ended.swap_remove(at)),
+            None => wrong.say(format!("{wish:?} of {receipt} was said to be done, and is not in the log")),
+        }
+    }
+    let hidden = dump.get(&Table::Hidden).map_or(0, Vec::len);
+    wrong.unless(hidden == 0, || format!("{hidden} messages are hidden in the end"));
+}
