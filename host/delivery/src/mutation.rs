@@ -18,6 +18,8 @@ pub enum Bug {
     Settle = 3,
     /// Of a tenant that is deleted its values stay.
     Erase = 4,
+    /// A receipt is good for a lease that came later.
+    Receipt = 5,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);

@@ -20,11 +20,14 @@ pub enum Mutation {
     Settle,
     /// Of a tenant that is deleted its values stay.
     Erase,
+    /// A receipt is good for a lease that came later.
+    Receipt,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase];
+    pub const ALL: [Self; 7] =
+        [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase, Self::Receipt];
 
     /// Its name on the command line.
     #[must_use]
@@ -36,6 +39,7 @@ impl Mutation {
             Self::Lease => "lease",
             Self::Settle => "settle",
             Self::Erase => "erase",
+            Self::Receipt => "receipt",
         }
     }
 
@@ -52,8 +56,10 @@ impl Mutation {
             Self::Settle => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Settle),
             #[cfg(feature = "mutations")]
             Self::Erase => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Erase),
+            #[cfg(feature = "mutations")]
+            Self::Receipt => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Receipt),
             #[cfg(not(feature = "mutations"))]
-            Self::Order | Self::Lease | Self::Settle | Self::Erase => false,
+            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt => false,
         }
     }
 }

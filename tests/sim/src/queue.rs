@@ -93,7 +93,7 @@ impl Receiver {
             10 if rng.chance(20) => empty(world, dispatcher, tenant).await,
             _ => {
                 // Mostly something recent; the same one may come twice.
-                let from = if rng.chance(80) { self.receipts.len().saturating_sub(4) } else { 0 };
+                let from = if rng.chance(50) { self.receipts.len().saturating_sub(4) } else { 0 };
                 let recent = self.receipts.get(from..).unwrap_or_default();
                 let (Some((of, one)), other) = (rng.pick(recent).copied(), rng.pick(recent).copied()) else { return };
                 let others = other.filter(|(other, _)| *other == of && rng.chance(40));
