@@ -7,6 +7,7 @@ use wharf_event::{BusName, Event, Position, QueueName, Target, TenantName};
 use crate::{
     DeliveryId, Due, Move, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
     apply::{Arising, change_stats, insert_deliveries},
+    behind::Lines,
     dedup::Fingerprint,
     keys,
     limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX},
@@ -76,7 +77,7 @@ pub(crate) fn decide<T: Tables>(
             return Ok(Err(Refused::Quota(spent)));
         }
     }
-    Ok(decide_admitted(sequencer, request, now_ms, base))
+    decide_admitted(sequencer, request, now_ms, base, tables)
 }
 
 /// Which quota of deliveries that wait would be exceeded.
@@ -103,18 +104,22 @@ fn decide_admitted(
     request: AcceptRequest,
     now_ms: u64,
     base: Position,
-) -> Result<Decision, Refused> {
+    tables: &impl Tables,
+) -> Result<Result<Decision, Refused>, TableError> {
     if request.rules_version != sequencer.rules_version(&request.tenant) {
-        return Err(Refused::StaleRules);
+        return Ok(Err(Refused::StaleRules));
     }
     if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
-        return Err(Refused::DedupFull);
+        return Ok(Err(Refused::DedupFull));
     }
     let rate = Rate::Receive(request.quotas.receive_per_s);
-    sequencer.rates.take(&request.tenant, &[rate], request.events.len(), now_ms).map_err(Refused::Quota)?;
+    if let Err(spent) = sequencer.rates.take(&request.tenant, &[rate], request.events.len(), now_ms) {
+        return Ok(Err(Refused::Quota(spent)));
+    }
+    let mut lines = Lines::new(&request.tenant, None, tables);
     let mut records = Vec::with_capacity(request.events.len());
     let mut answers = Vec::with_capacity(request.events.len());
-    for AcceptEvent { event, targets } in request.events {
+    for AcceptEvent { event, mut targets } in request.events {
         if targets.len() > TARGETS_PER_EVENT_MAX {
             answers.push(Err(Refused::TooManyTargets { targets: targets.len() }));
             continue;
@@ -127,17 +132,24 @@ fn decide_admitted(
         }
         let position = Position { k: base.k, i: base.i.saturating_add((records.len() as u32) << 8) };
         sequencer.dedup.insert(fingerprint, position, now_ms);
+        lines.place(&mut targets)?;
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id, position, duplicate: false }));
         records.push(Record::Accept { tenant: request.tenant.clone(), bus: request.bus.clone(), event, targets });
     }
     if let Some((queue, delay_ms)) = request.delayed.filter(|_| !records.is_empty()) {
-        let fresh = answers.iter().flatten().filter(|accepted| !accepted.duplicate);
         let until = Move::Delay(now_ms.saturating_add(delay_ms));
-        let moves = fresh.map(|accepted| (DeliveryId { event: accepted.position, n: 0 }, until.clone())).collect();
+        let fresh = answers.iter().flatten().filter(|accepted| !accepted.duplicate).zip(&records);
+        // Those that come behind others are delayed by them.
+        let is_first = |record: &Record| match record {
+            Record::Accept { targets, .. } => targets.iter().all(|target| !target.is_behind()),
+            _ => false,
+        };
+        let moves = fresh.filter(|(_, record)| is_first(record));
+        let moves = moves.map(|(one, _)| (DeliveryId { event: one.position, n: 0 }, until.clone())).collect();
         records.push(Record::Queue { tenant: request.tenant, queue, moves });
     }
-    Ok(Decision { records, answer: Answer::Accepted(answers) })
+    Ok(Ok(Decision { records, answer: Answer::Accepted(answers) }))
 }
 
 pub(crate) fn apply(
@@ -149,12 +161,12 @@ pub(crate) fn apply(
     time_ms: u64,
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
-    let due = Arising { tenant, bus, event, position, time_ms }.deliveries(targets);
-    insert_deliveries(&due, tables)?;
+    let arising = Arising { tenant, bus, event, position, time_ms }.deliveries(targets);
+    let due = insert_deliveries(arising, tables)?;
     change_stats(tenant, tables, |stats| {
         stats.events += 1;
-        stats.deliveries += due.len() as u64;
-        stats.pending += due.len() as u64;
+        stats.deliveries += targets.len() as u64;
+        stats.pending += targets.len() as u64;
     })?;
     Ok(due)
 }

@@ -3,8 +3,8 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, carry, change, configure, erase, fire, keys, receive,
-    redrive,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, erase, fire, keys,
+    receive, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -79,6 +79,9 @@ pub fn apply<T: Tables>(
         Record::Queue { tenant, queue, moves } => {
             receive::apply((tenant, queue), moves, (position, time_ms, history), tables)
         }
+        Record::Ordered { tenant, to, key, delivery, place } => {
+            behind::apply((tenant, to, key), *delivery, *place, (time_ms, history), tables)
+        }
         // Time is in the frames. Only what is remembered for a while asks how it came to be.
         Record::Follow { .. } => Ok(Vec::new()),
     }
@@ -115,12 +118,17 @@ impl Arising<'_> {
     }
 }
 
-pub(crate) fn insert_deliveries(due: &[Due], tables: &mut impl Tables) -> Result<(), TableError> {
+/// Writes deliveries that arose, and gives those that wait for their turn, and not behind others.
+pub(crate) fn insert_deliveries(due: Vec<Due>, tables: &mut impl Tables) -> Result<Vec<Due>, TableError> {
+    let mut waiting = Vec::with_capacity(due.len());
     for delivery in due {
-        tables.insert(Table::Deliveries, &delivery.row.key(delivery.id), delivery.row.encode());
         sizes::waits(&delivery.row, tables)?;
+        if behind::arises(delivery.id, &delivery.row, tables) {
+            tables.insert(Table::Deliveries, &delivery.row.key(delivery.id), delivery.row.encode());
+            waiting.push(delivery);
+        }
     }
-    Ok(())
+    Ok(waiting)
 }
 
 /// Removes a delivery, and the row of its time if it has one.

@@ -6,10 +6,11 @@
 //! the log from there on gives the state without what lies before.
 
 use bytes::Bytes;
-use wharf_event::{BucketName, Event, Position, QueueName, Target, TenantName};
+use wharf_event::{BucketName, Event, Position, QueueName, TenantName};
 
 use crate::{
-    BucketRow, DeadLetterRow, DecodeError, DeliveryId, DeliveryRow, Record, RulesRow, StatsRow, ValueRow, keys,
+    BucketRow, DeadLetterRow, DecodeError, DeliveryId, DeliveryRow, Record, RulesRow, StatsRow, TargetRef, ValueRow,
+    behind, keys,
     limits::{CARRIED_EVENTS_MAX, CARRIED_ROWS_MAX},
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision},
@@ -75,7 +76,7 @@ pub struct CarriedEvent {
     /// The event.
     pub event: Event,
     /// Its deliveries, settled or not, with whom they are for.
-    pub deliveries: Vec<(DeliveryId, Target)>,
+    pub deliveries: Vec<(DeliveryId, TargetRef)>,
 }
 
 /// A row whose bytes lie in a record.
@@ -153,17 +154,28 @@ fn carried_events(
 
 /// Writes a delivery or dead letter again whose event lies at `from`, with its new place.
 fn carried_delivery(
-    (tenant, target): (&TenantName, &Target),
+    (tenant, target): (&TenantName, &TargetRef),
     id: DeliveryId,
     from: Position,
     place: Position,
     rows: &mut Rows,
     tables: &impl Tables,
 ) -> Result<(), TableError> {
-    if let Some(mut row) = DeliveryRow::find(tables, tenant, target, id)? {
+    let line = target.key().map(|key| keys::behind(tenant, &target.to, key, id));
+    if let (Some(mut row), Some(line)) = (behind::find(tables, tenant, target, id)?, &line) {
+        if row.event_at(id) == from {
+            row.place = Some(place);
+            rows.push(Table::Behind, line.clone(), row.encode());
+        }
+        return Ok(());
+    }
+    if let Some(mut row) = DeliveryRow::find(tables, tenant, &target.to, id)? {
         if row.event_at(id) == from {
             row.place = Some(place);
             rows.push(Table::Deliveries, row.key(id), row.encode());
+            if let Some(line) = line {
+                rows.push(Table::Behind, line, Vec::new());
+            }
             if let Some((table, key)) = row.clock(id) {
                 let says = tables.get(table, &key)?.unwrap_or_default();
                 rows.push(table, key, says.to_vec());
@@ -236,6 +248,12 @@ pub(crate) fn apply(rows: &[CarriedRow], tables: &mut impl Tables) -> Result<(),
     for CarriedRow { table, key, row } in rows {
         match table {
             Table::Values => values::put(key, row, tables)?,
+            Table::Behind if !row.is_empty() => {
+                let was = tables.replace(*table, key, Some(row.to_vec()))?;
+                if was.is_none() {
+                    sizes::waits(&DeliveryRow::decode_of(Table::Behind, row)?, tables)?;
+                }
+            }
             Table::Deliveries => {
                 if tables.replace(*table, key, Some(row.to_vec()))?.is_none() {
                     sizes::waits(&DeliveryRow::decode(row)?, tables)?;

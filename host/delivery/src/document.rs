@@ -271,6 +271,8 @@ pub struct TargetDocument {
     pub dead_letter: QueueName,
     /// What it gets in place of an event's payload.
     pub input: Option<InputDocument>,
+    /// Where an event says what it has in common with those that it comes behind, as an input's path.
+    pub order_by: Option<String>,
 }
 
 /// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`, `{"queue": "jobs", ...}`.
@@ -291,12 +293,14 @@ struct TargetForm {
     /// (Not written where the event comes as it is, as it was before there were inputs: the bytes of such a document stay the same.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     input: Option<InputDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_by: Option<String>,
 }
 
 impl From<TargetDocument> for TargetForm {
-    fn from(TargetDocument { to, channel, retry, dead_letter, input }: TargetDocument) -> Self {
+    fn from(TargetDocument { to, channel, retry, dead_letter, input, order_by }: TargetDocument) -> Self {
         let (plugin, webhook, queue) = (to.plugin().cloned(), to.webhook().cloned(), to.queue().cloned());
-        Self { plugin, webhook, queue, channel, retry, dead_letter, input }
+        Self { plugin, webhook, queue, channel, retry, dead_letter, input, order_by }
     }
 }
 
@@ -304,14 +308,14 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, webhook, queue, channel, retry, dead_letter, input } = form;
+        let TargetForm { plugin, webhook, queue, channel, retry, dead_letter, input, order_by } = form;
         let to = match (plugin, webhook, queue) {
             (Some(plugin), None, None) => Target::Plugin(plugin),
             (None, Some(webhook), None) => Target::Webhook(webhook),
             (None, None, Some(queue)) => Target::Queue(queue),
             _ => return Err("a target is one of `plugin`, `webhook` and `queue`"),
         };
-        Ok(Self { to, channel, retry, dead_letter, input })
+        Ok(Self { to, channel, retry, dead_letter, input, order_by })
     }
 }
 

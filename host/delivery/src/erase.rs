@@ -51,8 +51,9 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
 /// the rows that they belong to.
-const OF_TENANTS: [Table; 9] = [
+const OF_TENANTS: [Table; 10] = [
     Table::Deliveries,
+    Table::Behind,
     Table::DeadLetters,
     Table::Queues,
     Table::Values,
@@ -151,6 +152,7 @@ impl Page {
 
     /// Adds a row, and what belongs to it.
     fn take(&mut self, table: Table, key: Bytes, row: &Bytes) -> Result<(), TableError> {
+        self.deliveries += u64::from(table == Table::Behind && !row.is_empty());
         if table == Table::Deliveries {
             self.deliveries += 1;
             let row = DeliveryRow::decode(row)?;
@@ -167,19 +169,27 @@ impl Page {
 }
 
 pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl Tables) -> Result<(), TableError> {
-    let deliveries = rows.iter().filter(|row| row.table == Table::Deliveries).count() as u64;
-    if deliveries > 0 {
-        change_stats(tenant, tables, |stats| stats.pending = stats.pending.saturating_sub(deliveries))?;
-    }
+    let (mut deliveries, mut gone) = (0, false);
     for ErasedRow { table, key } in rows {
         match (table, keys::lane_of(key)) {
             (Table::Values, _) => values::remove(key, tables)?,
-            (Table::Deliveries, Some((tenant, plugin))) => {
+            (Table::Deliveries | Table::Behind, Some((tenant, target))) => {
                 let was = tables.replace(*table, key, None)?;
-                sizes::waits_no_more(&tenant, &plugin, u64::from(was.is_some()), tables)?;
+                // The mark of a first one says nothing, and is no delivery.
+                let waited = u64::from(was.is_some_and(|row| !row.is_empty()));
+                sizes::waits_no_more(&tenant, &target, waited, tables)?;
+                deliveries += waited;
             }
+            // Its counters go with the last page.
+            (Table::Stats, _) => gone = true,
             _ => tables.remove(*table, key),
         }
+    }
+    if deliveries > 0 {
+        change_stats(tenant, tables, |stats| stats.pending = stats.pending.saturating_sub(deliveries))?;
+    }
+    if gone {
+        tables.remove(Table::Stats, &keys::tenant(tenant));
     }
     Ok(())
 }

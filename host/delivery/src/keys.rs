@@ -3,7 +3,7 @@
 //! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
-use wharf_event::{BucketName, PluginName, QueueName, ScheduleName, Target, TenantName};
+use wharf_event::{BucketName, OrderingKey, PluginName, QueueName, ScheduleName, Target, TenantName};
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
 
@@ -76,6 +76,21 @@ pub fn dead_letter(tenant: &TenantName, queue: &QueueName, delivery: DeliveryId)
 #[must_use]
 pub fn lane(tenant: &TenantName, target: &Target) -> Vec<u8> {
     join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 0)
+}
+
+/// `tenant 0 target 0 key 0`: the prefix of the deliveries to a target that have an ordering key.
+#[must_use]
+pub fn line(tenant: &TenantName, target: &Target, key: &OrderingKey) -> Vec<u8> {
+    let text = target.text();
+    join(&[tenant.as_str().as_bytes(), text.as_bytes(), key.as_str().as_bytes()], DeliveryId::KEY_LEN)
+}
+
+/// `tenant 0 target 0 key 0 delivery`.
+#[must_use]
+pub fn behind(tenant: &TenantName, target: &Target, key: &OrderingKey, id: DeliveryId) -> Vec<u8> {
+    let mut bytes = line(tenant, target, key);
+    bytes.extend_from_slice(&id.to_key());
+    bytes
 }
 
 /// `tenant 0 target 0 0`: the prefix of the deliveries that wait for their first attempt, in log order.

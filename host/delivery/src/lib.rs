@@ -6,6 +6,7 @@
 
 mod accept;
 mod apply;
+mod behind;
 mod breaker;
 mod carry;
 mod change;
@@ -46,6 +47,7 @@ mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
+pub use behind::{BehindPage, LinePlace, behind};
 pub use breaker::BreakerDocument;
 pub use carry::{CarriedEvent, CarriedRow, CarryRequest, Held};
 pub use change::{

@@ -24,6 +24,9 @@ pub struct QueueDocument {
     /// What is sent twice is told by what it says, and not by its id alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub content_deduplication: bool,
+    /// Messages with one `partitionkey` come one after the other; those without have one in common.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
     /// Nobody receives anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,

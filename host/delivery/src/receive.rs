@@ -11,11 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_event::{Code, Position, QueueName, Target, TenantName};
+use wharf_event::{Code, OrderingKey, Position, QueueName, Target, TenantName};
 
 use crate::{
     DecodeError, DeliveryId, DeliveryRow, Due, Receipt, Record,
     apply::{History, change_stats, dead_letter, insert_clocked, insert_timed, remove_delivery},
+    behind,
     codec::{Reader, Writer},
     keys,
     limits::{LEASED_PER_QUEUE_MAX, QUEUE_MOVES_MAX},
@@ -83,6 +84,8 @@ pub enum QueueOp {
     Tend(Vec<DeliveryId>),
     /// These go, whoever has them.
     Purge(Vec<DeliveryId>),
+    /// These go, which wait behind others of their keys.
+    PurgeBehind(Vec<(DeliveryId, OrderingKey)>),
     /// There is no such queue any more: these go to the dead letters.
     Gone(Vec<DeliveryId>),
 }
@@ -98,6 +101,7 @@ impl QueueOp {
             | Self::Release { receipts, .. }
             | Self::Extend { receipts, .. } => receipts.len(),
             Self::Tend(ids) | Self::Purge(ids) | Self::Gone(ids) => ids.len(),
+            Self::PurgeBehind(ids) => ids.len(),
         };
         named.min(QUEUE_MOVES_MAX)
     }
@@ -120,6 +124,8 @@ pub enum Move {
     Expired,
     /// Somebody emptied the queue.
     Purged,
+    /// Somebody emptied the queue; it waited behind others of this key.
+    PurgedBehind(OrderingKey),
     /// It was given up.
     GivenUp {
         /// Where it is kept.
@@ -205,6 +211,7 @@ pub(crate) fn decide<T: Tables>(
         tables,
         head,
         moves: Vec::new(),
+        next: Vec::new(),
         moved: Moved::default(),
         seen: HashSet::new(),
     };
@@ -230,11 +237,13 @@ pub(crate) fn decide<T: Tables>(
             terms.ends(row, now_ms).filter(|_| is_free)
         })?,
         QueueOp::Purge(ids) => deciding.tend(ids, |_, _| Some(Move::Purged))?,
+        QueueOp::PurgeBehind(ids) => deciding.purge_behind(ids)?,
         QueueOp::Gone(ids) => deciding.tend(ids, |terms, _| Some(terms.gone()))?,
     }
-    let Deciding { moves, moved, .. } = deciding;
+    let Deciding { moves, moved, next, .. } = deciding;
     sequencer.pending = sequencer.pending.saturating_sub(moved.left);
-    let records = if moves.is_empty() { Vec::new() } else { vec![Record::Queue { tenant, queue, moves }] };
+    let moved_one = (!moves.is_empty()).then_some(Record::Queue { tenant, queue, moves });
+    let records = moved_one.into_iter().chain(next).collect();
     Ok(Ok(Decision { records, answer: Answer::Moved(moved) }))
 }
 
@@ -266,6 +275,8 @@ struct Deciding<'a, T> {
     tables: &'a T,
     head: &'a mut Head,
     moves: Vec<(DeliveryId, Move)>,
+    /// Deliveries that take the places of those that leave.
+    next: Vec<Record>,
     moved: Moved,
     /// Messages that were moved: of two receipts for one, the second is none.
     seen: HashSet<DeliveryId>,
@@ -287,10 +298,10 @@ impl<T: Tables> Deciding<'_, T> {
                 self.head.last = Some(id);
             }
             if let Some(end) = self.terms.ends(&row, self.now_ms) {
-                self.moves(id, &row, end);
+                self.moves(id, &row, end)?;
                 continue;
             }
-            self.moves(id, &row, Move::Lease(until_ms));
+            self.moves(id, &row, Move::Lease(until_ms))?;
             let receipt = Receipt { delivery: id, lease: self.base };
             self.moved.leases.push(Lease { receipt, row, until_ms });
         }
@@ -333,7 +344,7 @@ impl<T: Tables> Deciding<'_, T> {
             if let Some(row) = row {
                 self.seen.insert(receipt.delivery);
                 let end = with(self.terms, &row);
-                self.moves(receipt.delivery, &row, end);
+                self.moves(receipt.delivery, &row, end)?;
             }
         }
         Ok(())
@@ -365,17 +376,33 @@ impl<T: Tables> Deciding<'_, T> {
             }
             let Some(row) = DeliveryRow::find(self.tables, tenant, target, id)? else { continue };
             if let Some(end) = end(self.terms, &row) {
-                self.moves(id, &row, end);
+                self.moves(id, &row, end)?;
             }
         }
         Ok(())
     }
 
-    fn moves(&mut self, id: DeliveryId, row: &DeliveryRow, to: Move) {
+    fn purge_behind(&mut self, ids: Vec<(DeliveryId, OrderingKey)>) -> Result<(), TableError> {
+        let (tenant, target) = self.lane;
+        for (id, key) in ids.into_iter().take(QUEUE_MOVES_MAX) {
+            let row = self.tables.get(Table::Behind, &keys::behind(tenant, target, &key, id))?;
+            if row.is_some_and(|row| !row.is_empty()) && self.seen.insert(id) {
+                self.moved.left += 1;
+                self.moves.push((id, Move::PurgedBehind(key)));
+            }
+        }
+        Ok(())
+    }
+
+    fn moves(&mut self, id: DeliveryId, row: &DeliveryRow, to: Move) -> Result<(), TableError> {
         let stays = matches!(to, Move::Lease(_) | Move::Extend(_));
         self.head.leased = (self.head.leased + u64::from(stays)).saturating_sub(u64::from(row.leased));
         self.moved.left += u64::from(to.leaves());
+        if to.leaves() {
+            self.next.extend(behind::next(self.lane.0, &row.target, id, self.tables)?);
+        }
         self.moves.push((id, to));
+        Ok(())
     }
 }
 
@@ -383,7 +410,7 @@ impl Move {
     /// Whether the message is in its queue no more.
     #[must_use]
     pub fn leaves(&self) -> bool {
-        matches!(self, Self::Done | Self::Expired | Self::Purged | Self::GivenUp { .. })
+        matches!(self, Self::Done | Self::Expired | Self::Purged | Self::PurgedBehind(_) | Self::GivenUp { .. })
     }
 }
 
@@ -397,6 +424,13 @@ pub(crate) fn apply(
     let mut due = Vec::new();
     let (mut leased, mut unleased, mut delayed, mut left, mut dead) = (0, 0, 0, 0, 0);
     for (id, to) in moves {
+        if let Move::PurgedBehind(key) = to {
+            // Where the log begins behind it, it is not there.
+            let was = tables.replace(Table::Behind, &keys::behind(tenant, &target, key, *id), None)?;
+            sizes::waits_no_more(tenant, &target, u64::from(was.is_some()), tables)?;
+            left += 1;
+            continue;
+        }
         let row = match (DeliveryRow::find(tables, tenant, &target, *id)?, history) {
             (Some(row), _) => row,
             (None, History::Cut) => continue,
@@ -408,13 +442,17 @@ pub(crate) fn apply(
             // What is delayed when it is sent was not tried.
             Move::Delay(_) => delayed += u64::from(row.leased),
             Move::GivenUp { .. } => dead += 1,
-            Move::Extend(_) | Move::Done | Move::Expired | Move::Purged => {}
+            Move::Extend(_) | Move::Done | Move::Expired | Move::Purged | Move::PurgedBehind(_) => {}
         }
         left += u64::from(to.leaves());
         if to.leaves() {
             sizes::waits_no_more(tenant, &target, 1, tables)?;
         }
+        let target = row.target.clone();
         due.extend(moved(*id, row, to, (position, time_ms), tables)?);
+        if to.leaves() {
+            behind::leaves(tenant, &target, *id, tables);
+        }
     }
     change_stats(tenant, tables, |stats| {
         stats.attempts = (stats.attempts + leased).saturating_sub(unleased);
@@ -449,7 +487,7 @@ fn moved(
         }
         Move::Delay(until_ms) => row.due_ms = *until_ms,
         Move::Return => (row.attempts, row.due_ms) = (row.attempts.saturating_sub(1), time_ms),
-        Move::Done | Move::Expired | Move::Purged => return Ok(None),
+        Move::Done | Move::Expired | Move::Purged | Move::PurgedBehind(_) => return Ok(None),
         Move::GivenUp { queue, code, reason } => {
             dead_letter(id, row, (queue, *code, reason), time_ms, tables)?;
             return Ok(None);
@@ -471,6 +509,7 @@ pub(crate) fn put(moves: &[(DeliveryId, Move)], w: &mut Writer) {
             Move::Done => w.u8(4),
             Move::Expired => w.u8(5),
             Move::Purged => w.u8(6),
+            Move::PurgedBehind(key) => w.u8(8).str(key.as_str()),
             Move::GivenUp { queue, code, reason } => w.u8(7).str(queue.as_str()).str(code.as_str()).str(reason),
         };
     }
@@ -487,6 +526,7 @@ pub(crate) fn take(r: &mut Reader) -> Result<(DeliveryId, Move), DecodeError> {
         5 => Move::Expired,
         6 => Move::Purged,
         7 => Move::GivenUp { queue: r.parse("queue")?, code: r.parse("code")?, reason: r.str("reason")? },
+        8 => Move::PurgedBehind(OrderingKey::of(&r.str("key")?)),
         _ => return Err(DecodeError::Invalid("move")),
     };
     Ok((id, to))

@@ -3,15 +3,17 @@
 //! docs/design/records.md describes the bytes. Invariant: a kind's layout never changes; a new layout is a new kind. (A new case of
 //! a tagged field, such as an outcome, is no new layout: what was written before reads as it did.)
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, PluginName, QueueName, RuleName, ScheduleName, Target, TenantName,
+    BucketName, BusName, Code, Digest, Event, NameError, OrderingKey, PluginName, QueueName, RuleName, ScheduleName,
+    Target, TenantName,
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, Move, ObjectChange, ScheduleState, SegmentFacts, Table, Used, change,
+    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, ScheduleState, SegmentFacts, Table,
+    Used, behind, change,
     codec::{DecodeError, Reader, Writer},
     erase, fire, receive,
     rows::Row as _,
@@ -58,6 +60,8 @@ pub enum RecordKind {
     Queue = 15,
     /// A schedule fired, or is due at another time.
     Fired = 16,
+    /// A delivery took another place among those of its ordering key.
+    Ordered = 19,
 }
 
 /// Who an event is owed to.
@@ -67,6 +71,66 @@ pub struct TargetRef {
     pub rule: RuleName,
     /// Who is to have it.
     pub to: Target,
+    /// What it has in common with those that it comes behind, and whether there were any when it arose; absent where it waits for none.
+    pub order: Option<(OrderingKey, bool)>,
+}
+
+impl TargetRef {
+    /// A target whose deliveries wait for no others.
+    #[must_use]
+    pub fn new(rule: RuleName, to: Target) -> Self {
+        Self { rule, to, order: None }
+    }
+
+    /// Its ordering key, if it has one.
+    #[must_use]
+    pub fn key(&self) -> Option<&OrderingKey> {
+        self.order.as_ref().map(|(key, _)| key)
+    }
+
+    /// Whether its delivery came behind others of its key.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.order.as_ref().is_some_and(|(_, is_behind)| *is_behind)
+    }
+
+    /// Bytes that it takes at most.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        10 + self.rule.as_str().len() + self.to.text_len() + self.key().map_or(0, |key| key.as_str().len())
+    }
+
+    pub(crate) fn put(&self, w: &mut Writer) {
+        w.str(self.rule.as_str());
+        match &self.order {
+            None => w.str(&self.to.text()),
+            Some((key, is_behind)) => w.str(&format!("{}{}{key}", self.to, if *is_behind { BEHIND } else { FIRST })),
+        };
+    }
+
+    pub(crate) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        let (rule, Placed(to, order)) = (r.parse("rule")?, r.parse("target")?);
+        Ok(Self { rule, to, order })
+    }
+}
+
+/// What stands between a target and the ordering key of a delivery that is the first, or comes behind others. No name has them.
+const FIRST: char = '#';
+const BEHIND: char = '+';
+
+/// A target with its place, as one text.
+struct Placed(Target, Option<(OrderingKey, bool)>);
+
+impl FromStr for Placed {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let Some(at) = text.find([FIRST, BEHIND]) else { return Ok(Self(text.parse()?, None)) };
+        let (to, order) = text.split_at(at);
+        let mut order = order.chars();
+        let is_behind = order.next() == Some(BEHIND);
+        Ok(Self(to.parse()?, Some((OrderingKey::of(order.as_str()), is_behind))))
+    }
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -265,10 +329,23 @@ pub enum Record {
         /// What became of which one.
         moves: Vec<(DeliveryId, Move)>,
     },
+    /// A delivery took another place among those of its ordering key.
+    Ordered {
+        /// Whose it is.
+        tenant: TenantName,
+        /// Who is to have it.
+        to: Target,
+        /// Its key.
+        key: OrderingKey,
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// Its place.
+        place: LinePlace,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -285,6 +362,7 @@ impl RecordKind {
         Self::Forgotten,
         Self::Fired,
         Self::Queue,
+        Self::Ordered,
     ];
 
     /// The kind of that number.
@@ -317,6 +395,7 @@ impl Record {
             Record::Forgotten { .. } => RecordKind::Forgotten,
             Record::Fired { .. } => RecordKind::Fired,
             Record::Queue { .. } => RecordKind::Queue,
+            Record::Ordered { .. } => RecordKind::Ordered,
         }
     }
 
@@ -337,7 +416,8 @@ impl Record {
             | Record::Erase { tenant, .. }
             | Record::Forgotten { tenant, .. }
             | Record::Fired { tenant, .. }
-            | Record::Queue { tenant, .. } => Some(tenant),
+            | Record::Queue { tenant, .. }
+            | Record::Ordered { tenant, .. } => Some(tenant),
         }
     }
 
@@ -355,7 +435,7 @@ impl Record {
             }
             Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } => {
                 w.str(tenant.as_str()).str(bus.as_str()).delivery(*delivery);
-                w.str(target.rule.as_str()).str(&target.to.text());
+                target.put(&mut w);
                 put_attempt(&mut w, attempt);
                 put_outcome(&mut w, outcome);
                 put_effects(&mut w, published, writes);
@@ -410,6 +490,10 @@ impl Record {
             Record::Queue { tenant, queue, moves } => {
                 w.str(tenant.as_str()).str(queue.as_str());
                 receive::put(moves, &mut w);
+            }
+            Record::Ordered { tenant, to, key, delivery, place } => {
+                w.str(tenant.as_str()).str(&to.text());
+                behind::put(key, *delivery, *place, &mut w);
             }
         }
         w.finish()
@@ -470,6 +554,11 @@ impl Record {
                 let moves = |r: &mut Reader| r.list("moves", receive::take);
                 Record::Queue { tenant: r.parse("tenant")?, queue: r.parse("queue")?, moves: moves(&mut r)? }
             }
+            RecordKind::Ordered => {
+                let (tenant, to) = (r.parse("tenant")?, r.parse("target")?);
+                let (key, delivery, place) = behind::take(&mut r)?;
+                Record::Ordered { tenant, to, key, delivery, place }
+            }
         };
         r.end()?;
         Ok(record)
@@ -481,7 +570,7 @@ fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
         tenant: r.parse("tenant")?,
         bus: r.parse("bus")?,
         delivery: r.delivery("delivery")?,
-        target: take_target(r)?,
+        target: TargetRef::take(r)?,
         attempt: take_attempt(r)?,
         outcome: take_outcome(r)?,
         published: r.list("published", take_published)?,
@@ -492,16 +581,12 @@ fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
 fn put_targets(w: &mut Writer, targets: &[TargetRef]) {
     w.count(targets.len());
     for target in targets {
-        w.str(target.rule.as_str()).str(&target.to.text());
+        target.put(w);
     }
 }
 
-fn take_target(r: &mut Reader) -> Result<TargetRef, DecodeError> {
-    Ok(TargetRef { rule: r.parse("rule")?, to: r.parse("target")? })
-}
-
 fn take_targets(r: &mut Reader) -> Result<Vec<TargetRef>, DecodeError> {
-    r.list("targets", take_target)
+    r.list("targets", TargetRef::take)
 }
 
 fn put_effects(w: &mut Writer, published: &[Published], writes: &[ValueWrite]) {

@@ -1,13 +1,13 @@
 //! Transition: dead letters become deliveries again, with their id and history, and a fresh retry policy.
 
-use std::ops::Bound;
+use std::{collections::HashSet, ops::Bound};
 
 use wharf_event::{QueueName, TenantName};
 
 use crate::{
     DeadLetterRow, DeliveryId, Due, Record,
     apply::{change_stats, insert_timed},
-    keys,
+    behind, keys,
     limits::REDRIVE_PAGE,
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
@@ -71,10 +71,18 @@ pub(crate) fn decide<T: Tables>(
             page.iter().filter_map(|(key, _)| keys::delivery_of(key)).collect()
         }
     };
+    // They take their places behind those of their keys.
+    let (mut places, mut begun) = (Vec::new(), HashSet::new());
+    for id in &deliveries {
+        if let Some(dead) = DeadLetterRow::read(tables, &keys::dead_letter(&tenant, &queue, *id))? {
+            places.extend(behind::back(&tenant, &dead.delivery.target, *id, &mut begun, tables)?);
+        }
+    }
     let moved = deliveries.len() as u64;
     sequencer.pending += moved;
     let answer = Answer::Redriven(Redriven { moved, last: deliveries.last().copied() });
-    let records = if moved == 0 { Vec::new() } else { vec![Record::Redrive { tenant, queue, deliveries }] };
+    let redrive = (moved > 0).then_some(Record::Redrive { tenant, queue, deliveries });
+    let records = redrive.into_iter().chain(places).collect();
     Ok(Ok(Decision { records, answer }))
 }
 
@@ -85,7 +93,7 @@ pub(crate) fn apply(
     time_ms: u64,
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
-    let mut due = Vec::with_capacity(deliveries.len());
+    let (mut due, mut moved) = (Vec::with_capacity(deliveries.len()), 0);
     for id in deliveries {
         let key = keys::dead_letter(tenant, queue, *id);
         let Some(dead) = DeadLetterRow::read(tables, &key)? else { continue };
@@ -95,11 +103,11 @@ pub(crate) fn apply(
         // By its time, not by its turn: deliveries of a lane are taken in log order, and those behind it may be gone.
         (row.attempts, row.due_ms, row.since_ms) = (0, time_ms, time_ms);
         (row.timed, row.leased) = (true, false);
-        insert_timed(*id, &row, tables);
         sizes::waits(&row, tables)?;
+        moved += 1;
+        insert_timed(*id, &row, tables);
         due.push(Due { id: *id, row, event: None });
     }
-    let moved = due.len() as u64;
     let queue_key = keys::queue(tenant, queue);
     let depth = QueueRow::read(tables, &queue_key)?.unwrap_or_default().depth;
     tables.put(Table::Queues, &queue_key, QueueRow { depth: depth.saturating_sub(moved) }.encode());

@@ -59,6 +59,7 @@ impl Remains {
             | Record::Configure { .. }
             | Record::Redrive { .. }
             | Record::Queue { .. }
+            | Record::Ordered { .. }
             | Record::Rules { .. }
             | Record::Cleaned { .. }
             | Record::Follow { .. }
@@ -76,7 +77,7 @@ fn held(table: Table, key: impl Into<Bytes>, from: Position) -> Held {
 
 /// An event at its first place; none when nobody was owed it.
 fn owed(position: Position, event: &Event, targets: &[TargetRef]) -> Option<CarriedEvent> {
-    let delivery = |(n, target): (u16, &TargetRef)| (DeliveryId { event: position, n }, target.to.clone());
+    let delivery = |(n, target): (u16, &TargetRef)| (DeliveryId { event: position, n }, target.clone());
     let deliveries: Vec<_> = (0..).zip(targets).map(delivery).collect();
     (!deliveries.is_empty()).then(|| CarriedEvent { from: position, event: event.clone(), deliveries })
 }
@@ -96,6 +97,7 @@ fn carried(
     for CarriedRow { table, key, row } in rows {
         let delivery = match table {
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
+            Table::Behind if !row.is_empty() => Some(DeliveryRow::decode_of(Table::Behind, row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
             Table::Values | Table::Objects | Table::Schedules => {
                 values.push(held(*table, key.clone(), position));
@@ -106,7 +108,7 @@ fn carried(
         let Some((row, id)) = delivery.zip(keys::delivery_of(key)) else { continue };
         // A record has at most 200 events, and its rows come in their order.
         if let Some(event) = events.iter_mut().find(|event| Some(event.from) == row.place) {
-            event.deliveries.push((id, row.target.to));
+            event.deliveries.push((id, row.target));
         }
     }
     events.retain(|event| !event.deliveries.is_empty());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wharf_event::{BusName, Code, Position, Target, TenantName};
 
 use crate::{
-    DeliveryId, TargetRef,
+    DeliveryId, TargetRef, behind,
     codec::{DecodeError, Reader, Writer},
     keys,
     tables::{Table, TableError, Tables},
@@ -167,26 +167,37 @@ impl DeliveryRow {
     }
 }
 
+impl DeliveryRow {
+    /// Whether a delivery is unsettled, be it behind others.
+    ///
+    /// # Errors
+    /// As [`DeliveryRow::find`].
+    pub fn waits(
+        tables: &impl Tables,
+        tenant: &TenantName,
+        target: &TargetRef,
+        id: DeliveryId,
+    ) -> Result<bool, TableError> {
+        Ok(Self::find(tables, tenant, &target.to, id)?.is_some() || behind::find(tables, tenant, target, id)?.is_some())
+    }
+}
+
 impl Row for DeliveryRow {
     const TABLE: Table = Table::Deliveries;
     fn room(&self) -> usize {
-        let names = [self.tenant.as_str(), self.bus.as_str(), self.target.rule.as_str()];
-        names.iter().map(|name| 4 + name.len()).sum::<usize>()
-            + 4
-            + self.target.to.text_len()
-            + 22
-            + place_room(self.place)
+        let names = [self.tenant.as_str(), self.bus.as_str()];
+        names.iter().map(|name| 4 + name.len()).sum::<usize>() + self.target.room() + 22 + place_room(self.place)
     }
     fn put(&self, w: &mut Writer) {
         w.str(self.tenant.as_str()).str(self.bus.as_str());
-        w.str(self.target.rule.as_str()).str(&self.target.to.text());
+        self.target.put(w);
         w.u32(self.attempts).u64(self.due_ms).u64(self.since_ms);
         w.u8(if self.leased { LEASED } else { u8::from(self.timed) });
         put_place(w, self.place);
     }
     fn take(r: &mut Reader) -> Result<Self, DecodeError> {
         let (tenant, bus) = (r.parse("tenant")?, r.parse("bus")?);
-        let target = TargetRef { rule: r.parse("rule")?, to: r.parse("target")? };
+        let target = TargetRef::take(r)?;
         let (attempts, due_ms, since_ms) = (r.u32("attempts")?, r.u64("due")?, r.u64("since")?);
         let waits = r.u8("timed")?;
         let (timed, leased) = (matches!(waits, 1 | LEASED), waits == LEASED);

@@ -7,6 +7,7 @@ use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
     ValueRow, ValueWrite,
     apply::{Arising, History, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
+    behind::{self, Lines},
     keys,
     limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
     quotas::with_room,
@@ -149,20 +150,22 @@ pub(crate) fn decide<T: Tables>(
     if let Err(spent) = sequencer.rates.take(&row.tenant, &rates, request.published.len(), now_ms) {
         return Ok(Err(Refused::Quota(spent)));
     }
-    let published: Vec<Published> = request
-        .published
-        .into_iter()
-        .map(|PublishRequest { event, targets, queues }| {
-            let given_up = if hops(&event) > HOPS_MAX { queues } else { Vec::new() };
-            Published { event, targets, given_up }
-        })
-        .collect();
-    let arising: u64 = published.iter().filter(|p| p.given_up.is_empty()).map(|p| p.targets.len() as u64).sum();
     let ended = u64::from(!matches!(request.outcome, Outcome::Retry { .. }));
+    let mut lines = Lines::new(&row.tenant, Some(request.delivery).filter(|_| ended > 0), tables);
+    let mut published = Vec::with_capacity(request.published.len());
+    for PublishRequest { event, mut targets, queues } in request.published {
+        let given_up = if hops(&event) > HOPS_MAX { queues } else { Vec::new() };
+        if given_up.is_empty() {
+            lines.place(&mut targets)?;
+        }
+        published.push(Published { event, targets, given_up });
+    }
+    let arising: u64 = published.iter().filter(|p| p.given_up.is_empty()).map(|p| p.targets.len() as u64).sum();
     sequencer.pending = (sequencer.pending + arising).saturating_sub(ended);
     if let Some(used) = request.attempt.used() {
         sequencer.hours.charge(&row.tenant, used, now_ms);
     }
+    let next = if ended > 0 { behind::next(&row.tenant, &row.target, request.delivery, tables)? } else { None };
     let record = Record::Settle {
         tenant: row.tenant,
         bus: row.bus,
@@ -173,7 +176,8 @@ pub(crate) fn decide<T: Tables>(
         published,
         writes,
     };
-    Ok(Ok(Decision { records: vec![record], answer: Answer::Settled(Settled { position: base }) }))
+    let records = std::iter::once(record).chain(next).collect();
+    Ok(Ok(Decision { records, answer: Answer::Settled(Settled { position: base }) }))
 }
 
 /// What the changes come to, as the values are now.
@@ -289,27 +293,28 @@ pub(crate) fn apply<T: Tables>(
     let Record::Settle { tenant, bus, delivery, target, attempt, outcome, published, writes } = record else {
         return Ok(Vec::new());
     };
-    let mut due = if ends_at_once(tenant, target, *delivery, outcome, tables)? {
-        Vec::new()
-    } else {
+    let mut due = Vec::new();
+    if !ends_at_once(tenant, target, *delivery, outcome, tables)? {
         match (DeliveryRow::find(tables, tenant, &target.to, *delivery)?, history) {
-            (Some(row), _) => end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?,
-            (None, History::Cut) => Vec::new(),
+            (Some(row), _) => due.extend(end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?),
+            (None, History::Cut) => {}
             (None, History::Whole) => {
                 // Only what waits is ever settled, so the table is not what this log made of it.
                 let source = crate::DecodeError::Invalid("the delivery of a settle record");
                 return Err(TableError::Row { table: Table::Deliveries.name(), source });
             }
         }
-    };
+    }
     let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);
+    if !matches!(outcome, Outcome::Retry { .. }) {
+        behind::leaves(tenant, target, *delivery, tables);
+    }
     for (n, event) in (1..).zip(published) {
         let place = Position { k: position.k, i: position.i + n };
         let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms }.deliveries(&event.targets);
         if event.given_up.is_empty() {
             arisen += arising.len() as u64;
-            insert_deliveries(&arising, tables)?;
-            due.extend(arising);
+            due.extend(insert_deliveries(arising, tables)?);
             continue;
         }
         refused += arising.len() as u64;
@@ -359,22 +364,22 @@ fn end_attempt(
     outcome: &Outcome,
     time_ms: u64,
     tables: &mut impl Tables,
-) -> Result<Vec<Due>, TableError> {
+) -> Result<Option<Due>, TableError> {
     remove_delivery(id, &row, tables);
     if !matches!(outcome, Outcome::Retry { .. }) {
         sizes::waits_no_more(&row.tenant, &row.target.to, 1, tables)?;
     }
     row.attempts = attempt.number;
     match outcome {
-        Outcome::Ack | Outcome::Filtered { .. } => Ok(Vec::new()),
+        Outcome::Ack | Outcome::Filtered { .. } => Ok(None),
         Outcome::Retry { at_ms, .. } => {
             (row.due_ms, row.timed) = (*at_ms, true);
             insert_timed(id, &row, tables);
-            Ok(vec![Due { id, row, event: None }])
+            Ok(Some(Due { id, row, event: None }))
         }
         Outcome::DeadLetter { queue, code, reason } => {
             dead_letter(id, row, (queue, *code, reason), time_ms, tables)?;
-            Ok(Vec::new())
+            Ok(None)
         }
     }
 }

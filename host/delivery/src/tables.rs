@@ -37,6 +37,8 @@ pub enum Table {
     Sizes,
     /// When schedules are due next, by tenant, schedule. Their rows are those of values.
     Schedules,
+    /// Deliveries with an ordering key by tenant, target, key, delivery id: the first of each key with an empty row, the others with theirs.
+    Behind,
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
     /// that somebody has name the record that leased them.
     Hidden,
@@ -44,7 +46,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 15] = [
+    pub const ALL: [Table; 16] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -59,6 +61,7 @@ impl Table {
         Table::Usage,
         Table::Sizes,
         Table::Schedules,
+        Table::Behind,
         Table::Hidden,
     ];
 
@@ -80,6 +83,7 @@ impl Table {
             Table::Usage => 12,
             Table::Sizes => 13,
             Table::Schedules => 15,
+            Table::Behind => 14,
             Table::Hidden => 18,
         }
     }
@@ -108,6 +112,7 @@ impl Table {
             Table::Usage => "usage",
             Table::Sizes => "sizes",
             Table::Schedules => "schedules",
+            Table::Behind => "behind",
             Table::Hidden => "hidden",
         }
     }

@@ -268,7 +268,7 @@ mod tests {
             tenant: "t".parse().unwrap(),
             bus: "b".parse().unwrap(),
             delivery: DeliveryId { event: Position { k: 1, i: 0 }, n: 0 },
-            target: TargetRef { rule: "r".parse().unwrap(), to: "p".parse().unwrap() },
+            target: TargetRef::new("r".parse().unwrap(), "p".parse().unwrap()),
             attempt: Attempt { number: 1, release: Some(Digest::of(b"r")), duration_us: 1, details },
             outcome: Outcome::Ack,
             published: Vec::new(),

@@ -136,7 +136,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         },
     };
     let rules = Arc::clone(&attempts.rules.borrow());
-    let TargetRef { rule, to } = &waiting.row.target;
+    let TargetRef { rule, to, .. } = &waiting.row.target;
     let target = rules.resolve(&waiting.row.tenant, &waiting.row.target);
     if let (Some(_), Some(name)) = (target, to.webhook())
         && let Some(webhook) = rules.webhook(&waiting.row.tenant, name)

@@ -51,10 +51,10 @@ impl Pages {
         let Remains { tenant, events, held } = remains;
         for mut event in events {
             let mut needed = Vec::with_capacity(event.deliveries.len());
-            for (id, plugin) in event.deliveries {
-                let waits = DeliveryRow::find(tables, &tenant, &plugin, id)?.is_some();
+            for (id, target) in event.deliveries {
+                let waits = DeliveryRow::waits(tables, &tenant, &target, id)?;
                 if waits || tables.get(Table::Letters, &id.to_key())?.is_some() {
-                    needed.push((id, plugin));
+                    needed.push((id, target));
                 }
             }
             event.deliveries = needed;

@@ -17,6 +17,7 @@ use crate::{
     handler::Handler,
     inputs::Inputs,
     limits::{RULES_PER_BUS_MAX, WAYS_PER_TENANT_MAX},
+    orders::Orders,
     plugins::{Plugin, Shelf},
     queues::{QueueError, QueueInForce},
     registering::PluginError,
@@ -142,6 +143,9 @@ pub enum RuleError {
     /// The input of a target is wrong.
     #[error("the input of target `{0}`: {1}")]
     Input(Target, Box<InputErrors>),
+    /// What a target orders events by is no path.
+    #[error("what target `{0}` orders by: {1}")]
+    Order(Target, Box<InputErrors>),
     /// It is for a bus that there is not.
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
@@ -205,7 +209,7 @@ impl RuleError {
     pub fn code(&self) -> Code {
         match self {
             Self::Pattern(_) => Code::PatternInvalid,
-            Self::Input(..) => Code::InputInvalid,
+            Self::Input(..) | Self::Order(..) => Code::InputInvalid,
             Self::OfFile => Code::RuleOfFile,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany => Code::RulesTooMany,
@@ -412,7 +416,7 @@ impl Tenant {
         if targets.is_empty() {
             return Err(RuleError::Targets);
         }
-        let inputs = Inputs::new(targets)?;
+        let (inputs, orders) = (Inputs::new(targets)?, Orders::new(targets)?);
         self.remove(name)?;
         if *enabled {
             self.has_room_for(&pattern, WAYS_PER_TENANT_MAX)?;
@@ -428,6 +432,7 @@ impl Tenant {
             origin,
             transforms: transforms.clone(),
             inputs,
+            orders,
             number: on.next,
         };
         let rule = Arc::new(rule);
@@ -500,6 +505,7 @@ mod tests {
             origin: Origin::Object,
             transforms: Vec::new(),
             inputs: Default::default(),
+            orders: Default::default(),
             number,
         })
     }

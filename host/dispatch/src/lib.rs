@@ -34,6 +34,7 @@ mod load;
 mod machine;
 mod meters;
 mod notices;
+mod orders;
 mod outgoing;
 mod partition;
 mod places;

@@ -134,7 +134,7 @@ pub(crate) fn size(request: &Request) -> usize {
     /// What became of a message: the most is that it was given up, with a reason.
     const MOVE: usize = 256;
     let event = |event: &Event, targets: &[TargetRef]| {
-        let target = |target: &TargetRef| target.rule.as_str().len() + target.to.text_len() + LENGTHS;
+        let target = |target: &TargetRef| target.room() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
     };
     match request {

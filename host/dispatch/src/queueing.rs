@@ -8,7 +8,8 @@ use std::{ops::Bound, time::Duration};
 use tokio::sync::oneshot;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Accepted, Answer, DeliveryId, DeliveryRow, Lease, Moved, QueueOp, QueueRequest,
-    Receipt, Refused, Request, Table, TableError, Tables, TargetRef, Terms, keys, limits::QUEUE_MOVES_MAX, sizes,
+    Receipt, Refused, Request, Table, TableError, Tables, TargetRef, Terms, behind, keys, limits::QUEUE_MOVES_MAX,
+    sizes,
 };
 use wharf_event::{BusName, Digest, Event, EventError, Position, QueueName, Target, TenantName};
 use wharf_state::State;
@@ -16,6 +17,7 @@ use wharf_state::State;
 use crate::{
     dispatcher::{AcceptError, Dispatcher},
     limits::{LOOK_FOR_MESSAGES, RECEIVED_BYTES_MAX},
+    orders::of_message,
     partition::{AskError, chain},
     queues::QueueInForce,
     rules::Unknown,
@@ -33,6 +35,9 @@ pub enum QueueUseError {
     /// A message cannot have the name of its content.
     #[error(transparent)]
     Event(#[from] EventError),
+    /// Its messages come one after the other, so none is delayed by itself.
+    #[error("the queue `{0}` is ordered: a message of it has no delay of its own")]
+    OrderedDelay(QueueName),
     /// Nobody receives anything of it.
     #[error("the queue `{0}` is paused")]
     Paused(QueueName),
@@ -114,9 +119,18 @@ impl Dispatcher {
         delay_ms: Option<u64>,
     ) -> Result<Vec<Result<Accepted, Refused>>, QueueUseError> {
         let of = self.queue(tenant, queue)?;
-        let target = TargetRef { rule: queue.into(), to: Target::Queue(queue.clone()) };
+        if of.settings.ordered && delay_ms.is_some_and(|delay_ms| delay_ms > 0) {
+            return Err(QueueUseError::OrderedDelay(queue.clone()));
+        }
+        let target = |event: &Event| {
+            let order = of.settings.ordered.then(|| (of_message(event), false));
+            TargetRef { order, ..TargetRef::new(queue.into(), Target::Queue(queue.clone())) }
+        };
         let named = |event: Event| if of.settings.content_deduplication { by_content(event) } else { Ok(event) };
-        let message = |event| Ok(AcceptEvent { event: named(event)?, targets: vec![target.clone()] });
+        let message = |event| {
+            let event = named(event)?;
+            Ok(AcceptEvent { targets: vec![target(&event)], event })
+        };
         let events = events.into_iter().map(message).collect::<Result<Vec<_>, EventError>>()?;
         let mut turn = None;
         loop {
@@ -276,7 +290,22 @@ impl Dispatcher {
     pub async fn purge(&self, tenant: &TenantName, queue: &QueueName) -> Result<u64, QueueUseError> {
         let terms = self.queue(tenant, queue)?.settings.terms();
         let last_k = self.attempts.shared.read().k;
-        let (mut gone, mut after) = (0, None);
+        let (target, mut gone, mut place) = (Target::Queue(queue.clone()), 0, None);
+        // Those behind others first: what is emptied lets nobody take its place.
+        loop {
+            let read = |state: &State| behind(state, tenant, &target, place.as_deref(), QUEUE_MOVES_MAX);
+            let (page, last) = self.read(read).await?.map_err(unreadable)?;
+            let of_then = page.into_iter().filter(|(id, _)| id.event.k <= last_k);
+            let keyed: Vec<_> = of_then.filter_map(|(id, row)| Some((id, row.target.key()?.clone()))).collect();
+            if !keyed.is_empty() {
+                gone += self.moved(tenant, queue, terms.clone(), QueueOp::PurgeBehind(keyed)).await?.left;
+            }
+            if last.is_none() {
+                break;
+            }
+            place = last;
+        }
+        let mut after = None;
         loop {
             let page = self.read(|state| page(state, tenant, queue, after, QUEUE_MOVES_MAX)).await?;
             let ids = page.map_err(unreadable)?.into_iter().map(|(id, _)| id).filter(|id| id.event.k <= last_k);

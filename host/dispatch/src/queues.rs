@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_delivery::{ObjectName, QueueDocument};
-use wharf_event::{Code, QueueName, RuleName, Target, TenantName};
+use wharf_event::{Code, Event, OrderingKey, QueueName, RuleName, Target, TenantName};
 
 use crate::{
     limits::QUEUES_PER_TENANT_MAX,
+    orders::of_message,
     rules::{Origin, RuleSet, Tenant},
 };
 
@@ -77,6 +78,14 @@ impl Tenant {
         let settings: QueueDocument = serde_json::from_slice(document).map_err(|error| none(&error))?;
         self.queues.insert_mut(name, QueueInForce { settings: Arc::new(settings), origin: Origin::Object });
         Ok(())
+    }
+}
+
+impl Tenant {
+    /// What a message of a queue that is ordered comes behind others by.
+    pub(crate) fn message_key(&self, target: &Target, event: &Event) -> Option<OrderingKey> {
+        let queue = self.queues.get(target.queue()?)?;
+        queue.settings.ordered.then(|| of_message(event))
     }
 }
 

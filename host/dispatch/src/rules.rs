@@ -23,6 +23,7 @@ use crate::{
     inputs::Inputs,
     lane::LaneKey,
     limits::WEBHOOK_MEMORY_MIB,
+    orders::Orders,
     places::Share,
     plugins::{Plugin, Shelf},
     queues::QueueInForce,
@@ -73,6 +74,8 @@ pub struct Rule {
     pub transforms: Vec<PluginName>,
     /// What the targets get of an event.
     pub(crate) inputs: Inputs,
+    /// What the targets order events by.
+    pub(crate) orders: Orders,
     /// Its number in the bus's matcher.
     pub(crate) number: u64,
 }
@@ -293,7 +296,8 @@ impl RuleSet {
     /// # Errors
     /// When there is no such tenant or bus.
     pub fn targets(&self, tenant: &TenantName, bus: &BusName, event: &Event) -> Result<Vec<TargetRef>, Unknown> {
-        let Bus { matcher, numbered, .. } = on(self.of(tenant)?, tenant, bus)?;
+        let of = self.of(tenant)?;
+        let Bus { matcher, numbered, .. } = on(of, tenant, bus)?;
         if matcher.is_empty() {
             return Ok(Vec::new());
         }
@@ -303,7 +307,10 @@ impl RuleSet {
         });
         matched.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let refs = |rule: &Rule| -> Vec<TargetRef> {
-            let target = |target: &TargetDocument| TargetRef { rule: rule.name.clone(), to: target.to.clone() };
+            let target = |target: &TargetDocument| {
+                let key = rule.orders.key(&target.to, event).or_else(|| of.message_key(&target.to, event));
+                TargetRef { rule: rule.name.clone(), to: target.to.clone(), order: key.map(|key| (key, false)) }
+            };
             rule.targets.iter().map(target).collect()
         };
         Ok(matched.into_iter().flat_map(refs).collect())

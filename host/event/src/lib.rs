@@ -18,6 +18,7 @@ mod json;
 pub mod limits;
 mod media;
 mod names;
+mod ordering;
 mod percent;
 mod plugin_at;
 mod position;
@@ -44,6 +45,7 @@ pub use names::{
     BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, ScheduleName, SchemaName,
     SigningKeyName, TenantName, WebhookName,
 };
+pub use ordering::OrderingKey;
 pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
 pub use signing::{NoPolicy, SignaturePolicy};

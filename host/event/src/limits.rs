@@ -33,3 +33,6 @@ pub const NEEDS_BYTES_MAX: usize = 16 * 1024;
 
 /// Event types and buckets that it names there.
 pub const NEEDS_MAX: usize = 256;
+
+/// Bytes of an ordering key; what is longer goes by its digest.
+pub const ORDERING_KEY_BYTES_MAX: usize = 128;

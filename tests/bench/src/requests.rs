@@ -35,7 +35,7 @@ impl Load {
     /// The requests that accept them, `batch` events each, under rules of that version.
     pub fn accepts(&self, batch: usize, rules_version: u64) -> impl Iterator<Item = Result<Request>> {
         self.events.chunks(batch).map(move |events| {
-            let target = TargetRef { rule: "orders".parse()?, to: "counter".parse()? };
+            let target = TargetRef::new("orders".parse()?, "counter".parse()?);
             let accept = |event: &Event| AcceptEvent { event: event.clone(), targets: vec![target.clone()] };
             Ok(Request::Accept(AcceptRequest {
                 tenant: "bench".parse()?,

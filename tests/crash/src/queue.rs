@@ -1,21 +1,29 @@
 //! What the script does to a queue: messages that wait, are delayed, leased, given back, given up, emptied, and one that stays.
 
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Moved, QueueOp, QueueRequest, Receipt, Request, TargetRef, Terms,
+    AcceptEvent, AcceptRequest, Answer, DeliveryId, Moved, QueueOp, QueueRequest, Receipt, RedriveRequest,
+    RedriveWhich, Request, TargetRef, Terms,
 };
+use wharf_event::OrderingKey;
 
 use crate::{
     runner::{BrokenOff, Runner},
     script::{accept, event, name, tenant},
 };
 
-/// Sends messages of these names, delayed by so much.
+/// The group of two of the messages.
+const GROUP: &str = "g";
+
+/// Sends messages of these names, delayed by so much; those of a group begin with its name.
 fn send(run: &mut Runner, names: &[&str], delay_ms: Option<u64>) -> Result<(), BrokenOff> {
     let Request::Accept(request) = accept(run.rules_version, Vec::new()) else {
         return Err(BrokenOff("it accepts nothing".into()));
     };
-    let to = TargetRef { rule: name("jobs"), to: name("queue/jobs") };
-    let message = |id: &&str| AcceptEvent { event: event(id, 50), targets: vec![to.clone()] };
+    let to = |id: &str| {
+        let order = id.starts_with(GROUP).then(|| (OrderingKey::of(GROUP), false));
+        TargetRef { order, ..TargetRef::new(name("jobs"), name("queue/jobs")) }
+    };
+    let message = |id: &&str| AcceptEvent { event: event(id, 50), targets: vec![to(id)] };
     let delayed = delay_ms.map(|delay_ms| (name("jobs"), delay_ms));
     let request = AcceptRequest { events: names.iter().map(message).collect(), delayed, ..request };
     run.ask(vec![Request::Accept(request)]).map(drop)
@@ -34,9 +42,10 @@ fn moved(run: &mut Runner, op: QueueOp, max_receives: Option<u32>) -> Result<Vec
     }
 }
 
-/// Six messages: one is done, one is given back for later, one is kept for longer, one is delayed, two wait.
-pub fn begin(run: &mut Runner) -> Result<(), BrokenOff> {
-    send(run, &["m1", "m2", "m3", "m4"], None)?;
+/// Six messages: one is done, one is given back for later, one is kept for longer, one waits behind that, two are delayed. Gives the one that
+/// is kept.
+pub fn begin(run: &mut Runner) -> Result<DeliveryId, BrokenOff> {
+    send(run, &["m1", "m2", "g1", "g2"], None)?;
     send(run, &["late", "later"], Some(60_000))?;
     let had = moved(run, QueueOp::Receive { count: 3, visibility_ms: 30_000 }, None)?;
     run.freeze()?;
@@ -45,16 +54,24 @@ pub fn begin(run: &mut Runner) -> Result<(), BrokenOff> {
     let release = QueueOp::Release { receipts: vec![two], delay_ms: 5_000 };
     run.ask(vec![asked(QueueOp::Ack(vec![one]), None), asked(release, None)])?;
     run.write()?;
-    moved(run, QueueOp::Extend { receipts: vec![three], visibility_ms: 40_000 }, None).map(drop)
+    moved(run, QueueOp::Extend { receipts: vec![three], visibility_ms: 40_000 }, None)?;
+    Ok(three.delivery)
 }
 
-/// In another life, after a jump of the clock: all have come back, and one of them stays in the end.
-pub fn end(run: &mut Runner) -> Result<(), BrokenOff> {
+/// In another life, after a jump of the clock: all have come back. What was kept is given up, and the next of its group takes its place; it comes
+/// back behind that, and is let go of there. Two messages stay.
+pub fn end(run: &mut Runner, kept: DeliveryId) -> Result<(), BrokenOff> {
     // Two were received before and go to the dead letters, the next two come.
     let had = moved(run, QueueOp::Receive { count: 4, visibility_ms: 30_000 }, Some(1))?;
-    let [four, late] = had[..] else { return Err(BrokenOff(format!("{had:?} were received after the others"))) };
-    moved(run, QueueOp::Return(vec![four]), None)?;
+    let [late, later] = had[..] else { return Err(BrokenOff(format!("{had:?} were received after the others"))) };
+    moved(run, QueueOp::Return(vec![late]), None)?;
     run.freeze()?;
-    moved(run, QueueOp::Purge(vec![late.delivery]), None)?;
-    run.write()
+    let which = RedriveWhich::Ids(vec![kept]);
+    run.ask(vec![Request::Redrive(RedriveRequest { tenant: tenant(), queue: name("dead"), which })])?;
+    moved(run, QueueOp::Purge(vec![later.delivery]), None)?;
+    run.write()?;
+    match &run.ask(vec![asked(QueueOp::PurgeBehind(vec![(kept, OrderingKey::of(GROUP))]), None)])?[..] {
+        [Answer::Moved(Moved { left: 1, .. })] => Ok(()),
+        other => Err(BrokenOff(format!("what waits behind another is let go of with {other:?}"))),
+    }
 }

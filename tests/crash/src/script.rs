@@ -41,7 +41,7 @@ pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 }
 
 fn targets(count: usize) -> Vec<TargetRef> {
-    (0..count).map(|n| TargetRef { rule: name(&format!("rule-{n}")), to: name("handler") }).collect()
+    (0..count).map(|n| TargetRef::new(name(&format!("rule-{n}")), name("handler"))).collect()
 }
 
 /// Events with so many targets each.
@@ -130,12 +130,12 @@ fn positions(answers: &[Answer]) -> Vec<Position> {
 pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     run.open()?;
     configure(run)?;
-    let first = first_life(run)?;
+    let (owed, kept) = first_life(run)?;
     run.open()?;
-    second_life(run, first)?;
+    second_life(run, owed)?;
     run.open()?;
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
-    queue::end(run)?;
+    queue::end(run, kept)?;
     erase(run)
 }
 
@@ -163,8 +163,8 @@ fn configure(run: &mut Runner) -> Result<(), BrokenOff> {
     run.ask(vec![Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })]).map(drop)
 }
 
-/// Events, every outcome, a checkpoint while others commit. Gives the position of the event that stays owed.
-fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
+/// Events, every outcome, a checkpoint while others commit. Gives the position of the event that stays owed, and a message that somebody has.
+fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     let got = positions(&run.ask(vec![accept(run.rules_version, vec![(event("a", 40), 2), (event("b", 700), 2)])])?);
     let [a, b] = got[..] else { return Err(BrokenOff("two events have two positions".into())) };
     let mut publishing = ack(a, 0, 1, &[("n", WriteOp::Add(5)), ("gone", WriteOp::Set(Bytes::from_static(b"soon")))]);
@@ -190,8 +190,7 @@ fn first_life(run: &mut Runner) -> Result<Position, BrokenOff> {
     let c = got.first().copied().unwrap_or(Position::ZERO);
     run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
-    queue::begin(run)?;
-    Ok(c)
+    Ok((c, queue::begin(run)?))
 }
 
 /// Redriving, a jump of the clock, cleaning and trimming.

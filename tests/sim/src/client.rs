@@ -110,7 +110,12 @@ impl Client {
         let kind = if self.rng.chance(1) { rules::LOOP } else { self.rng.pick(&rules::SENT).copied()? };
         let filler = "x".repeat(self.rng.below(self.world.plan.payload_bytes_max) as usize);
         let data = format!("{{\"n\":{},\"filler\":\"{filler}\"}}", self.rng.bits());
-        EventBuilder::new(id, format!("client/{}", self.name), kind).data(Bytes::from(data)).build().ok()
+        let event = EventBuilder::new(id, format!("client/{}", self.name), kind).data(Bytes::from(data));
+        let group = self.rng.chance(60).then(|| format!("g{}", self.rng.below(3)));
+        match group {
+            Some(group) => event.extension("partitionkey", group).build().ok(),
+            None => event.build().ok(),
+        }
     }
 
     fn place(&mut self) -> (&'static str, &'static str) {
@@ -180,7 +185,8 @@ impl Client {
 
     async fn send(&mut self, batch: Vec<Sent>) {
         let wait = self.patience();
-        let delay_ms = self.rng.chance(20).then(|| self.rng.between(1, 5_000));
+        let delays = !rules::queueing(self.world.seed).ordered && self.rng.chance(20);
+        let delay_ms = delays.then(|| self.rng.between(1, 5_000));
         send(&self.world, &self.dispatcher, batch, delay_ms, wait).await;
     }
 

@@ -70,6 +70,8 @@ pub struct Queueing {
     pub retention_ms: u64,
     /// How often a message may be received.
     pub max_receives: u32,
+    /// Whether messages of one group come one after the other.
+    pub ordered: bool,
 }
 
 /// What holds for the queues in the history of a seed.
@@ -80,15 +82,16 @@ pub fn queueing(seed: u64) -> Queueing {
         visibility_ms: rng.between(50, 4_000),
         retention_ms: if rng.chance(20) { rng.between(2_000, 20_000) } else { 14 * 86_400_000 },
         max_receives: rng.between(1, 4) as u32,
+        ordered: rng.chance(40),
     }
 }
 
 /// The queue as a document has it.
 fn of_queue(seed: u64) -> Value {
-    let Queueing { visibility_ms, retention_ms, max_receives } = queueing(seed);
+    let Queueing { visibility_ms, retention_ms, max_receives, ordered } = queueing(seed);
     json!({
         "visibility_ms": visibility_ms, "retention_ms": retention_ms, "max_receives": max_receives,
-        "dead_letter": queue(QUEUE),
+        "dead_letter": queue(QUEUE), "ordered": ordered,
     })
 }
 

@@ -277,7 +277,7 @@ pub fn event(id: &str) -> Event {
 }
 
 pub fn targets_of(count: usize) -> Vec<TargetRef> {
-    let target = |n| TargetRef { rule: format!("rule-{n}").parse().unwrap(), to: "handler".parse().unwrap() };
+    let target = |n| TargetRef::new(format!("rule-{n}").parse().unwrap(), "handler".parse().unwrap());
     (0..count).map(target).collect()
 }
 

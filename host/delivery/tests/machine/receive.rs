@@ -7,7 +7,7 @@ use wharf_delivery::{
     Answer, DeadLetterRow, DeliveryId, Due, Moved, QueueOp, QueueRequest, Receipt, Refused, Request, Table, TargetRef,
     Terms, keys, sizes,
 };
-use wharf_event::Target;
+use wharf_event::{OrderingKey, Target};
 
 use crate::bench::{Partition, tenant};
 
@@ -21,8 +21,13 @@ fn terms() -> Terms {
 
 /// Sends one message, and gives its id.
 fn send(p: &mut Partition, id: &str, delay_ms: Option<u64>) -> DeliveryId {
+    send_ordered(p, id, None, delay_ms)
+}
+
+fn send_ordered(p: &mut Partition, id: &str, key: Option<&str>, delay_ms: Option<u64>) -> DeliveryId {
     let mut request = p.accepting(id, 0);
-    request.events[0].targets = vec![TargetRef { rule: "jobs".parse().unwrap(), to: target() }];
+    let order = key.map(|key| (OrderingKey::of(key), false));
+    request.events[0].targets = vec![TargetRef { order, ..TargetRef::new("jobs".parse().unwrap(), target()) }];
     request.delayed = delay_ms.map(|delay_ms| ("jobs".parse().unwrap(), delay_ms));
     match p.ask(Request::Accept(request)).0.unwrap() {
         Answer::Accepted(answers) => DeliveryId { event: answers[0].as_ref().unwrap().position, n: 0 },
@@ -187,12 +192,71 @@ fn a_tenant_that_goes_takes_its_messages_along() {
     assert_eq!(ids(&receive(&mut p, 9)), [next]);
 }
 
+#[test]
+fn messages_of_one_group_come_one_after_the_other_and_groups_beside_each_other() {
+    let mut p = Partition::new();
+    let ids_of = |p: &mut Partition| ids(&receive(p, 9));
+    let a: Vec<_> = (0..3).map(|n| send_ordered(&mut p, &format!("a{n}"), Some("a"), None)).collect();
+    let b = send_ordered(&mut p, "b0", Some("b"), None);
+    let free = send(&mut p, "free", None);
+    let had = receive(&mut p, 9);
+    assert_eq!(ids(&had), [a[0], b, free]);
+    assert!(ids_of(&mut p).is_empty());
+    // Given back it stays the first.
+    assert_eq!(good(&mut p, QueueOp::Release { receipts: vec![had[0].1], delay_ms: 5 }), [true]);
+    assert!(ids_of(&mut p).is_empty());
+    p.now_ms += 5;
+    let again = receive(&mut p, 9);
+    assert_eq!(ids(&again), a[..1]);
+    assert_eq!(good(&mut p, QueueOp::Ack(vec![again[0].1])), [true]);
+    assert_eq!(ids_of(&mut p), a[1..2]);
+    // Emptying takes those behind others too.
+    let (behind, _) = wharf_delivery::behind(&p.tables, &tenant(), &target(), None, 9).unwrap();
+    let keyed = behind.into_iter().map(|(id, row)| (id, row.target.key().unwrap().clone())).collect();
+    assert_eq!(ask(&mut p, QueueOp::PurgeBehind(keyed)).unwrap().0.left, 1);
+    assert_eq!((depth(&p), p.replayed()), (3, p.tables.clone()));
+    p.clean();
+    assert_eq!(p.replayed(), p.tables);
+    p.erase(2);
+    assert!(p.of_tenant().is_empty(), "{:?}", p.of_tenant());
+}
+
+#[test]
+fn dead_letters_come_back_behind_those_of_their_group() {
+    let mut p = Partition::new();
+    let a: Vec<_> = (0..4).map(|n| send_ordered(&mut p, &format!("a{n}"), Some("a"), None)).collect();
+    for _ in 0..3 {
+        assert_eq!(ids(&receive(&mut p, 1)), a[..1]);
+        p.now_ms += 30;
+    }
+    // The first is given up, and the next comes with the next request.
+    assert!(receive(&mut p, 9).is_empty());
+    let second = receive(&mut p, 9);
+    assert_eq!((ids(&second), dead(&p)), (a[1..2].to_vec(), 1));
+    let queue = "failed".parse().unwrap();
+    let which = wharf_delivery::RedriveWhich::After(None);
+    p.ask(Request::Redrive(wharf_delivery::RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+    assert!(receive(&mut p, 9).is_empty());
+    let mut order = Vec::new();
+    let mut held = second;
+    while let Some((id, receipt)) = held.first().copied() {
+        order.push(id);
+        assert_eq!(good(&mut p, QueueOp::Ack(vec![receipt])), [true]);
+        held = receive(&mut p, 9);
+    }
+    // The oldest of those that wait comes next.
+    assert_eq!((order, depth(&p)), (vec![a[1], a[0], a[2], a[3]], 0));
+    assert_eq!((p.tables_of(Table::Behind), p.replayed()), (0, p.tables.clone()));
+}
+
 /// What a message is to be, kept apart from the machine.
 #[derive(Clone, Debug, Default)]
 struct Message {
     receives: u32,
     /// Until when nobody gets it.
     hidden_ms: u64,
+    /// Whom it comes behind.
+    key: Option<u8>,
     /// The lease that it has.
     held: Option<Receipt>,
 }
@@ -200,7 +264,7 @@ struct Message {
 /// What the storm does next.
 #[derive(Clone, Debug)]
 enum Step {
-    Send(Option<u64>),
+    Send(Option<u8>, Option<u64>),
     Receive(usize),
     Ack(usize),
     Release(usize, u64),
@@ -212,7 +276,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => proptest::option::weighted(0.2, 1..40_u64).prop_map(Step::Send),
+        4 => (proptest::option::weighted(0.6, 0..3_u8), proptest::option::weighted(0.2, 1..40_u64))
+            .prop_map(|(key, ms)| Step::Send(key, ms)),
         4 => (1..5_usize).prop_map(Step::Receive),
         3 => (0..64_usize).prop_map(Step::Ack),
         1 => (0..64_usize, 0..40_u64).prop_map(|(n, ms)| Step::Release(n, ms)),
@@ -237,7 +302,11 @@ impl Account {
         let mut next = Vec::new();
         for kind in 0..3 {
             // Those that nobody had yet, those that were given back or delayed, and those whose lease is over.
-            let of_kind = self.messages.iter().filter(|(_, message)| {
+            let of_kind = self.messages.iter().filter(|(id, message)| {
+                let mut before = self.messages.range(..**id).map(|(_, other)| other.key);
+                if message.key.is_some() && before.any(|key| key == message.key) {
+                    return false;
+                }
                 let is = if message.held.is_some() { 2 } else { u32::from(message.hidden_ms > 0) };
                 is == kind && message.hidden_ms <= now_ms
             });
@@ -251,7 +320,7 @@ impl Account {
         for id in next {
             let message = self.messages.get_mut(&id).unwrap();
             if message.receives >= 3 {
-                self.messages.remove(&id);
+                self.leaves(id, now_ms);
                 self.dead += 1;
                 continue;
             }
@@ -260,6 +329,14 @@ impl Account {
             given.push(id);
         }
         given
+    }
+
+    /// A message leaves, and the next one behind it takes its place.
+    fn leaves(&mut self, id: DeliveryId, now_ms: u64) {
+        let Some(Message { key: Some(key), .. }) = self.messages.remove(&id) else { return };
+        if let Some((_, next)) = self.messages.iter_mut().find(|(_, other)| other.key == Some(key)) {
+            next.hidden_ms = now_ms;
+        }
     }
 
     /// The message that a receipt is good for.
@@ -297,14 +374,14 @@ impl Account {
             }
             _ => {
                 if let Some(held) = held {
-                    *held = Message { receives: held.receives - 1, hidden_ms: now_ms, held: None };
+                    *held = Message { receives: held.receives - 1, hidden_ms: now_ms, held: None, key: held.key };
                 }
                 QueueOp::Return(receipts)
             }
         };
         assert_eq!(good(p, op), [is_good], "{step:?}");
         if let Some(dead) = gone {
-            self.messages.remove(&receipt.delivery);
+            self.leaves(receipt.delivery, now_ms);
             self.dead += dead;
         }
     }
@@ -318,10 +395,12 @@ proptest! {
         let (mut p, mut account) = (Partition::new(), Account::default());
         for (n, step) in steps.iter().enumerate() {
             match *step {
-                Step::Send(delay_ms) => {
-                    let id = send(&mut p, &n.to_string(), delay_ms);
-                    let hidden_ms = delay_ms.map_or(0, |delay_ms| p.now_ms + delay_ms);
-                    account.messages.insert(id, Message { hidden_ms, ..Message::default() });
+                Step::Send(key, delay_ms) => {
+                    let name = key.map(|key| format!("group {key}"));
+                    let id = send_ordered(&mut p, &n.to_string(), name.as_deref(), delay_ms);
+                    let is_first = key.is_none() || account.messages.values().all(|other| other.key != key);
+                    let hidden_ms = delay_ms.filter(|_| is_first).map_or(0, |delay_ms| p.now_ms + delay_ms);
+                    account.messages.insert(id, Message { hidden_ms, key, ..Message::default() });
                 }
                 Step::Receive(count) => {
                     let given = receive(&mut p, count);
@@ -343,8 +422,11 @@ proptest! {
         prop_assert_eq!(hidden, account.messages.values().filter(was_received).count());
         prop_assert_eq!(p.replayed(), p.tables.clone());
         for id in account.messages.keys() {
-            let row = wharf_delivery::DeliveryRow::find(&p.tables, &tenant(), &target(), *id).unwrap().unwrap();
-            prop_assert!(p.event_at(row.event_at(*id)).is_some());
+            let row = wharf_delivery::DeliveryRow::find(&p.tables, &tenant(), &target(), *id).unwrap();
+            let (behind, _) = wharf_delivery::behind(&p.tables, &tenant(), &target(), None, 1_000).unwrap();
+            let behind = behind.into_iter().find(|(other, _)| other == id).map(|(_, row)| row);
+            prop_assert!(row.is_some() != behind.is_some());
+            prop_assert!(p.event_at(row.or(behind).unwrap().event_at(*id)).is_some());
         }
     }
 }

@@ -127,6 +127,10 @@ fn printed(table: Table, key: &[u8]) -> String {
             None => text(key),
         },
         Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes | Table::Schedules => text(key),
+        Table::Behind => match keys::delivery_of(key) {
+            Some(id) => format!("{}{id}", text(key.get(..key.len() - DeliveryId::KEY_LEN).unwrap_or_default())),
+            None => text(key),
+        },
         Table::Hidden => match keys::delivery_of(key).zip(keys::hidden_until(key)).zip(keys::lane_of(key)) {
             Some(((id, until_ms), (tenant, target))) => format!("until {until_ms} {tenant}/{target}/{id}"),
             None => text(key),

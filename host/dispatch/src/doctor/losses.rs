@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use wharf_delivery::{Outcome, Record, RecordKind};
+use wharf_delivery::{LinePlace, Outcome, Record, RecordKind};
 use wharf_event::{Event, Position, TenantName};
 use wharf_log::{SeenFrame, SeenRecord};
 
@@ -200,6 +200,10 @@ fn detail_of(record: &Record) -> Option<String> {
             let left = moves.iter().filter(|(_, to)| to.leaves()).count();
             Some(format!("{} messages of queue {queue} moved, {left} of them left it", moves.len()))
         }
+        Record::Ordered { to, key, delivery, place, .. } => Some(match place {
+            LinePlace::First => format!("delivery {delivery} is the first to {to} with the key {key:?}"),
+            LinePlace::Behind => format!("delivery {delivery} to {to} waits behind others with the key {key:?}"),
+        }),
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
     }

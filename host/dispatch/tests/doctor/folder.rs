@@ -33,7 +33,7 @@ pub fn tenant() -> TenantName {
 }
 
 fn target(plugin: &str) -> TargetRef {
-    TargetRef { rule: "everything".parse().unwrap(), to: plugin.parse().unwrap() }
+    TargetRef::new("everything".parse().unwrap(), plugin.parse().unwrap())
 }
 
 fn event(id: &str, kind: &str) -> Event {

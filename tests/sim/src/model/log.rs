@@ -131,7 +131,7 @@ impl<'a> Log<'a> {
                 let identity = (tenant.to_string(), bus.to_string(), event.source().to_owned(), event.id().to_owned());
                 self.remember(identity, Taken { at, steady_ms: time_ms - self.jumps_ms, event }, world, wrong);
                 self.stats.entry(tenant.to_string()).or_default().events += 1;
-                self.arise((tenant.as_str(), bus.as_str()), event, targets, at, at, time_ms, wrong);
+                self.arise((tenant.as_str(), bus.as_str()), event, targets, at, at, time_ms, world, wrong);
             }
             Record::Settle { .. } => settles::take(self, item, runs, seen, world, wrong),
             Record::Redrive { tenant, queue, deliveries } => {
@@ -158,6 +158,10 @@ impl<'a> Log<'a> {
                 stats.retries += counted.released;
                 stats.dead_letters += counted.dead;
                 dead.into_iter().for_each(|(id, queue)| self.dead(tenant.as_str(), queue, id));
+            }
+            Record::Ordered { tenant, key, delivery, place, .. } => {
+                let line = (tenant.to_string(), key.to_string());
+                self.messages.ordered(line, *delivery, *place, (at, time_ms), wrong);
             }
             Record::Follow { by_ms } => {
                 self.jumps_ms += by_ms;
@@ -226,6 +230,7 @@ impl<'a> Log<'a> {
         event_at: Position,
         record_at: Position,
         time_ms: u64,
+        world: &World,
         wrong: &mut Wrong,
     ) {
         let book = self.books.last();
@@ -239,7 +244,9 @@ impl<'a> Log<'a> {
         self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
         for (n, target) in (0..).zip(targets) {
             if target.to.queue().is_some() {
-                self.messages.arise(tenant, DeliveryId { event: event_at, n }, event, time_ms);
+                let id = DeliveryId { event: event_at, n };
+                let ordered = rules::queueing(world.seed).ordered;
+                self.messages.arise(tenant, (id, target, ordered), event, time_ms, wrong);
                 continue;
             }
             let delivery = Delivery {

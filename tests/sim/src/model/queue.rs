@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wharf_delivery::{DeliveryId, Move, Receipt, Table};
-use wharf_event::{Code, Event, Position};
+use wharf_delivery::{DeliveryId, LinePlace, Move, Receipt, Table, TargetRef};
+use wharf_event::{AttributeValue, Code, Event, Position};
 
 use super::{Wrong, log::Log};
 use crate::{
@@ -38,6 +38,18 @@ struct Message<'a> {
     lease: Option<Position>,
     /// Whether it ever was received or hidden.
     is_fresh: bool,
+    /// Its group, and whose; absent where there are none.
+    line: Option<Line>,
+}
+
+/// A group of messages, and whose.
+type Line = (String, String);
+
+/// The messages of a group: the first, and those behind it.
+#[derive(Debug, Default)]
+struct InLine {
+    first: Option<DeliveryId>,
+    behind: BTreeSet<DeliveryId>,
 }
 
 /// All messages of all queues.
@@ -47,6 +59,7 @@ pub(super) struct Messages<'a> {
     /// What became of the leases: each by its receipt.
     ended: Vec<(Receipt, Move)>,
     leased: BTreeSet<Receipt>,
+    lines: BTreeMap<Line, InLine>,
 }
 
 /// What a record of a queue comes to.
@@ -59,9 +72,73 @@ pub(super) struct Counted {
 }
 
 impl<'a> Messages<'a> {
-    pub(super) fn arise(&mut self, tenant: &'a str, id: DeliveryId, event: &'a Event, since_ms: u64) {
-        let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, true);
-        self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh });
+    pub(super) fn arise(
+        &mut self,
+        tenant: &'a str,
+        (id, target, ordered): (DeliveryId, &TargetRef, bool),
+        event: &'a Event,
+        since_ms: u64,
+        wrong: &mut Wrong,
+    ) {
+        let group = match event.extension("partitionkey") {
+            Some(AttributeValue::String(group)) => group.clone(),
+            _ => String::new(),
+        };
+        let line = ordered.then(|| (tenant.to_owned(), group));
+        let behind = line.as_ref().is_some_and(|line| self.lines_up(line, id));
+        let said = target.order.as_ref().map(|(key, behind)| (key.as_str(), *behind));
+        wrong.unless(said == line.as_ref().map(|(_, group)| (group.as_str(), behind)), || {
+            format!("{id} comes as {said:?}, and its group is {line:?}, behind others: {behind}")
+        });
+        // Those behind others wait for a time when they come.
+        let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, !behind);
+        self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh, line });
+    }
+
+    /// It takes its place in its group: whether that is behind others.
+    fn lines_up(&mut self, line: &Line, id: DeliveryId) -> bool {
+        let line = self.lines.entry(line.clone()).or_default();
+        let behind = line.first.is_some() || !line.behind.is_empty();
+        if behind {
+            line.behind.insert(id);
+        } else {
+            line.first = Some(id);
+        }
+        behind
+    }
+
+    /// It is in its group no more.
+    fn steps_out(&mut self, id: DeliveryId) {
+        let Some(line) = self.all.get(&id).and_then(|one| self.lines.get_mut(one.line.as_ref()?)) else { return };
+        line.first.take_if(|first| *first == id);
+        line.behind.remove(&id);
+    }
+
+    /// A record says that it has another place in its group.
+    pub(super) fn ordered(
+        &mut self,
+        line: Line,
+        id: DeliveryId,
+        place: LinePlace,
+        (at, time_ms): (Position, u64),
+        wrong: &mut Wrong,
+    ) {
+        let Some(one) = self.all.get_mut(&id).filter(|one| one.line.as_ref() == Some(&line)) else {
+            return wrong.say(format!("{id} is {place:?} of {line:?} at {at}, and is not of it"));
+        };
+        let of = self.lines.entry(line).or_default();
+        let holds = match place {
+            LinePlace::First if of.first == Some(id) => true,
+            LinePlace::First => {
+                (one.hidden_ms, one.is_fresh) = (time_ms, false);
+                let is_next = of.first.is_none() && of.behind.first() == Some(&id);
+                of.behind.remove(&id);
+                of.first = Some(id);
+                is_next
+            }
+            LinePlace::Behind => of.behind.contains(&id),
+        };
+        wrong.unless(holds, || format!("{id} is {place:?} at {at}, and should not: {of:?}"));
     }
 
     pub(super) fn has(&self, id: DeliveryId) -> bool {
@@ -73,23 +150,33 @@ impl<'a> Messages<'a> {
         if let Some(one) = self.all.get_mut(&id) {
             (one.stands, one.receives, one.lease, one.is_fresh) = (Stands::Waits, 0, None, false);
             (one.hidden_ms, one.since_ms) = (time_ms, time_ms);
+            if let Some(line) = one.line.clone() {
+                self.lines_up(&line, id);
+            }
         }
     }
 
     /// It went to the dead letters at once.
     pub(super) fn dead(&mut self, id: DeliveryId) {
         self.all.get_mut(&id).into_iter().for_each(|one| one.stands = Stands::Dead);
+        self.steps_out(id);
     }
 
     /// It goes with its tenant: whether it was there.
     pub(super) fn erase(&mut self, tenant: &str, id: DeliveryId, table: Table) -> Option<bool> {
         let one = self.all.get_mut(&id)?;
-        let there = if table == Table::Deliveries { Stands::Waits } else { Stands::Dead };
+        let there = if table == Table::DeadLetters { Stands::Dead } else { Stands::Waits };
         let went = one.stands == there && one.tenant == tenant;
-        if table != Table::Letters {
-            one.stands = Stands::Left;
+        if table == Table::Letters {
+            return Some(one.tenant == tenant);
         }
-        Some(if table == Table::Letters { one.tenant == tenant } else { went })
+        one.stands = Stands::Left;
+        self.steps_out(id);
+        Some(went)
+    }
+
+    pub(super) fn is_gone(&self, id: DeliveryId) -> bool {
+        self.all.get(&id).is_some_and(|one| one.stands == Stands::Left)
     }
 
     pub(super) fn waiting(&self) -> u64 {
@@ -120,6 +207,11 @@ impl<'a> Messages<'a> {
             if let Err(why) = judge.may(*id, one, to) {
                 wrong.say(format!("{id} is {to:?} at {at}: {why}; it was {one:?}"));
             }
+            let line = one.line.as_ref().and_then(|line| self.lines.get(line));
+            let is_first = line.is_none_or(|line| line.first == Some(*id));
+            wrong.unless(is_first != matches!(to, Move::PurgedBehind(_)), || {
+                format!("{id} is {to:?} at {at}, and is the first of its group: {is_first}")
+            });
             let receipt = one.lease.map(|lease| Receipt { delivery: *id, lease });
             if !matches!(to, Move::Lease(_)) {
                 self.ended.extend(receipt.map(|receipt| (receipt, to.clone())));
@@ -140,12 +232,15 @@ impl<'a> Messages<'a> {
                     counted.returned += 1;
                     (one.receives, one.hidden_ms, one.lease) = (one.receives.saturating_sub(1), time_ms, None);
                 }
-                Move::Done | Move::Expired | Move::Purged => one.stands = Stands::Left,
+                Move::Done | Move::Expired | Move::Purged | Move::PurgedBehind(_) => one.stands = Stands::Left,
                 Move::GivenUp { queue, .. } => {
                     counted.dead += 1;
                     one.stands = Stands::Dead;
                     dead.push((*id, queue.to_string()));
                 }
+            }
+            if to.leaves() {
+                self.steps_out(*id);
             }
         }
         self.in_order(tenant, moves, at, wrong);
@@ -195,7 +290,7 @@ impl Judge<'_> {
             Move::Return => wished(Wish::Return),
             Move::Done => wished(Wish::Ack),
             Move::Expired => held.is_none() && one.since_ms + self.queueing.retention_ms <= self.time_ms,
-            Move::Purged => self.seen.queues.emptied.iter().any(|tenant| tenant == one.tenant),
+            Move::Purged | Move::PurgedBehind(_) => self.seen.queues.emptied.iter().any(|tenant| tenant == one.tenant),
             Move::GivenUp { code: Code::TargetGone, queue, .. } => self.was_gone && queue.as_str() == QUEUE,
             Move::GivenUp { queue, .. } => {
                 let released = self
@@ -236,6 +331,6 @@ pub(super) fn check(seen: &Seen, log: &Log<'_>, dump: &Dump, wrong: &mut Wrong) 
             None => wrong.say(format!("{wish:?} of {receipt} was said to be done, and is not in the log")),
         }
     }
-    let hidden = dump.get(&Table::Hidden).map_or(0, Vec::len);
-    wrong.unless(hidden == 0, || format!("{hidden} messages are hidden in the end"));
+    let left = [Table::Hidden, Table::Behind].map(|table| dump.get(&table).map_or(0, Vec::len));
+    wrong.unless(left == [0, 0], || format!("hidden and behind others in the end are {left:?}"));
 }

@@ -178,6 +178,11 @@ impl Log<'_> {
             // Of a delivery that goes with it, or went before.
             Table::Timers => Some(keys::lane_of(keys::timer_parts(key)?.1)?.0.as_str() == tenant),
             Table::Hidden => of().map(|_| true),
+            Table::Behind => {
+                let id = keys::delivery_of(key)?;
+                // The mark of a first one, which went before, or one behind others.
+                of().map(|_| self.messages.is_gone(id) || self.messages.erase(tenant, id, table) == Some(true))
+            }
             Table::Letters | Table::Deliveries | Table::DeadLetters
                 if keys::delivery_of(key).is_some_and(|id| self.messages.has(id)) =>
             {
