@@ -27,6 +27,27 @@ pub(crate) struct PlainQuery {
     source: Option<String>,
 }
 
+/// What a request that brings messages of a queue may ask.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MessageQuery {
+    /// The `type` of an event posted as plain JSON.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// Its `source`.
+    source: Option<String>,
+    /// How long they wait until they can be received.
+    delay: Option<String>,
+}
+
+impl MessageQuery {
+    /// The delay, and what is asked of events.
+    pub(crate) fn parted(self) -> (Option<String>, PlainQuery) {
+        let Self { kind, source, delay } = self;
+        (delay, PlainQuery { kind, source })
+    }
+}
+
 /// What a request brought.
 #[derive(Debug)]
 pub(crate) enum Incoming {

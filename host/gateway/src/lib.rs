@@ -27,6 +27,7 @@ pub mod port;
 mod principal;
 mod probes;
 mod problem;
+mod queues;
 mod receive;
 mod registry;
 pub mod routes;
@@ -47,10 +48,10 @@ pub use bodies::Bodies;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, EventQuery, EventRef, Expected, Granting, Host, Intake,
-    KeyValue, Measures, PlainIdentity, PluginPut, PluginRef, Put, Redrive, Refusal, Registry, ReleaseRef, RulePut,
-    RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing, SigningKeyRef, Tenants, UploadNote,
-    Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
+    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, EventQuery, EventRef, Expected, Granting, Host,
+    Intake, KeyValue, Measures, Messages, PlainIdentity, PluginPut, PluginRef, Put, QueueRef, Queues, Redrive, Refusal,
+    Registry, ReleaseRef, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing,
+    SigningKeyRef, Tenants, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

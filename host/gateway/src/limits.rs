@@ -9,11 +9,14 @@ use std::time::Duration;
 /// quotes and escapes of the JSON format. Base64 needs more than that for a large payload; binary mode needs none.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 
-/// The body of a redrive request, in bytes: 1,000 ids fit with room.
+/// The body of a redrive request, or of one that shows receipts, in bytes: 1,000 of them fit with room.
 pub const REDRIVE_BYTES_MAX: usize = 256 * 1024;
 
 /// Dead letters that one redrive request may name.
 pub const REDRIVE_IDS_MAX: usize = 1_000;
+
+/// Receipts that one request may show.
+pub const RECEIPTS_MAX: usize = 1_000;
 
 /// A pattern and an event to be tested with each other, in bytes: an event of the largest size and the largest pattern, both
 /// in strings, where quotes and backslashes are two bytes each.

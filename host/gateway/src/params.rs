@@ -70,6 +70,11 @@ impl Params {
         self.name("queue", Code::QueueUnknown)
     }
 
+    /// The queue of a path under which there need not be one yet.
+    pub(crate) fn queue_to_make(&self) -> Result<QueueName, Problem> {
+        self.name("queue", Code::QueueInvalid)
+    }
+
     pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
         self.name("rule", unknown)
     }

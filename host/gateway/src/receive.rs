@@ -58,17 +58,29 @@ async fn receive<H: Host>(
 ) -> Result<Response, Failure> {
     let span = tracing::debug_span!("receive", %tenant, %bus);
     async move {
-        match parcel.open(gateway.body_timeout, || gateway.host.plain_identity()).await? {
-            Incoming::One(event) => one(&gateway.host, &tenant, &bus, event).await,
-            Incoming::Many(events) => many(&gateway.host, &tenant, &bus, events).await,
-        }
+        let incoming = parcel.open(gateway.body_timeout, || gateway.host.plain_identity()).await?;
+        take(&tenant, incoming, |events| gateway.host.accept(&tenant, &bus, events)).await
     }
     .instrument(span)
     .await
 }
 
-async fn one<H: Host>(host: &H, tenant: &TenantName, bus: &BusName, event: Event) -> Result<Response, Failure> {
-    let admissions = host.accept(tenant, bus, vec![event]).await?;
+/// What the host says to events, once each is durable or refused.
+type Admissions = Result<Vec<Result<Accepted, Refusal>>, Refusal>;
+
+/// Hands events to the host, be it for a bus or for a queue, and answers as many came.
+pub(crate) async fn take<F: Future<Output = Admissions>>(
+    tenant: &TenantName,
+    incoming: Incoming,
+    accept: impl FnOnce(Vec<Event>) -> F,
+) -> Result<Response, Failure> {
+    match incoming {
+        Incoming::One(event) => one(tenant, accept(vec![event]).await?),
+        Incoming::Many(events) => many(events, accept).await,
+    }
+}
+
+fn one(tenant: &TenantName, admissions: Vec<Result<Accepted, Refusal>>) -> Result<Response, Failure> {
     let accepted = admissions.into_iter().next().unwrap_or_else(|| Err(unanswered()))?;
     let location = format!("/v1/tenants/{tenant}/events/{}", accepted.position);
     let mut response = answer::json_as(StatusCode::ACCEPTED, "application/json", &accepted);
@@ -78,16 +90,14 @@ async fn one<H: Host>(host: &H, tenant: &TenantName, bus: &BusName, event: Event
     Ok(response)
 }
 
-async fn many<H: Host>(
-    host: &H,
-    tenant: &TenantName,
-    bus: &BusName,
+async fn many<F: Future<Output = Admissions>>(
     events: Vec<Result<Event, EventError>>,
+    accept: impl FnOnce(Vec<Event>) -> F,
 ) -> Result<Response, Failure> {
     let mut good = Vec::with_capacity(events.len());
     let places: Vec<Option<Problem>> =
         events.into_iter().map(|event| event.map(|event| good.push(event)).err().map(Problem::from)).collect();
-    let admissions = host.accept(tenant, bus, good).await?;
+    let admissions = accept(good).await?;
     Ok(answer::json(&merge(places, admissions)).into_response())
 }
 

@@ -8,6 +8,7 @@ mod breakers;
 mod grants;
 mod keys;
 mod load;
+mod queues;
 mod quotas;
 mod registry;
 mod rules;
@@ -28,6 +29,10 @@ pub use breakers::{BreakerStanding, BreakerState, BreakerView};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use load::{LoadView, PluginLoadView};
+pub use queues::{
+    MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView, ReceiptsWish,
+    ReceiveWish, ReceivedView,
+};
 pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,

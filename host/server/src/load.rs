@@ -152,7 +152,9 @@ impl<'a> Loading<'a> {
             let settings = tenant.settings.clone();
             let webhooks = tenant.webhooks.clone();
             let schedules = tenant.schedules.clone();
-            let of = TenantDocument { buses, plugins, rules, retention, schemas, schedules, webhooks, settings };
+            let queues = tenant.queues.clone();
+            let of =
+                TenantDocument { buses, plugins, rules, retention, schemas, schedules, webhooks, queues, settings };
             document.tenants.insert(name.clone(), of);
         }
         document

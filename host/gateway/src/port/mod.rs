@@ -9,6 +9,7 @@ mod dead_letters;
 mod grants;
 mod intake;
 mod key_value;
+mod queues;
 mod registry;
 mod rules;
 mod schedules;
@@ -30,6 +31,7 @@ pub use dead_letters::{DeadLetters, Redrive};
 pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
+pub use queues::{Ending, Messages, QueueRef, Queues};
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schedules::{ScheduleRef, Schedules};
@@ -97,6 +99,8 @@ pub trait Host:
     + Archive
     + KeyValue
     + DeadLetters
+    + Queues
+    + Messages
     + Rules
     + Registry
     + Granting
@@ -115,6 +119,8 @@ impl<H> Host for H where
         + Archive
         + KeyValue
         + DeadLetters
+        + Queues
+        + Messages
         + Rules
         + Registry
         + Granting

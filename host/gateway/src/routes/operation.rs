@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, receive, registry, rules, schedules,
-    schemas, tenants, usage, webhooks,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, rules,
+    schedules, schemas, tenants, usage, webhooks,
 };
 
 /// What a route does.
@@ -141,6 +141,28 @@ pub enum Operation {
     EnableWebhook,
     /// Disables a webhook.
     DisableWebhook,
+    /// Lists the queues that clients receive of.
+    ListMessageQueues,
+    /// Shows one queue.
+    ShowMessageQueue,
+    /// Makes a queue, or changes it.
+    PutMessageQueue,
+    /// Removes a queue.
+    RemoveMessageQueue,
+    /// Sends messages to a queue.
+    SendMessages,
+    /// Shows messages that nobody receives by that.
+    PeekMessages,
+    /// Receives messages.
+    ReceiveMessages,
+    /// Ends messages.
+    AckMessages,
+    /// Gives messages back.
+    ReleaseMessages,
+    /// Keeps messages longer.
+    ExtendMessages,
+    /// Empties a queue.
+    PurgeQueue,
     /// Describes what a tenant's buses receive.
     AsyncApi,
     /// Says that the process lives.
@@ -228,6 +250,17 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::RotateWebhook => on(verb, webhooks::rotate::<H>),
         Operation::EnableWebhook => on(verb, webhooks::enable::<H>),
         Operation::DisableWebhook => on(verb, webhooks::disable::<H>),
+        Operation::ListMessageQueues => on(verb, queues::list::<H>),
+        Operation::ShowMessageQueue => on(verb, queues::show::<H>),
+        Operation::PutMessageQueue => on(verb, queues::put::<H>),
+        Operation::RemoveMessageQueue => on(verb, queues::remove::<H>),
+        Operation::SendMessages => on(verb, queues::send::<H>),
+        Operation::PeekMessages => on(verb, queues::peek::<H>),
+        Operation::ReceiveMessages => on(verb, queues::receive::<H>),
+        Operation::AckMessages => on(verb, queues::ack::<H>),
+        Operation::ReleaseMessages => on(verb, queues::release::<H>),
+        Operation::ExtendMessages => on(verb, queues::extend::<H>),
+        Operation::PurgeQueue => on(verb, queues::purge::<H>),
         Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),

@@ -73,6 +73,35 @@ const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
 
 const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
 
+const QUEUE: &str = "/v1/tenants/{tenant}/queues/{queue}";
+
+const MESSAGES: &str = "/v1/tenants/{tenant}/queues/{queue}/messages";
+
+const OF_SENDING: &[Code] = &[
+    Code::EventJson,
+    Code::EventAttribute,
+    Code::EventSpecversion,
+    Code::EventHeader,
+    Code::EventTooLarge,
+    Code::BatchInvalid,
+    Code::BatchTooLarge,
+    Code::ContentTypeUnsupported,
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::QueueUnknown,
+    Code::DedupFull,
+    Code::DiskFull,
+    Code::TenantSuspended,
+    Code::QuotaBacklog,
+    Code::QuotaReceive,
+    Code::QuotaCpu,
+    Code::QuotaBytes,
+    Code::QuotaCalls,
+];
+
+const OF_RECEIPTS: &[Code] =
+    &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::BatchTooLarge, Code::TenantUnknown, Code::QueueUnknown];
+
 const OF_CHANNELS: &[Code] = &[
     Code::QueryInvalid,
     Code::ContentTypeUnsupported,
@@ -464,6 +493,58 @@ pub const ROUTES: &[Route] = &[
         "/v1/tenants/{tenant}/webhooks/{webhook}/disable",
         Operation::DisableWebhook,
         &[Code::TenantUnknown, Code::WebhookUnknown, Code::DiskFull],
+    ),
+    get("/v1/tenants/{tenant}/queues", Operation::ListMessageQueues, &[Code::TenantUnknown]),
+    get(QUEUE, Operation::ShowMessageQueue, &[Code::TenantUnknown, Code::QueueUnknown]),
+    put(
+        QUEUE,
+        Operation::PutMessageQueue,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::QueueInvalid,
+            Code::QueueOfFile,
+            Code::QueuesTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        QUEUE,
+        Operation::RemoveMessageQueue,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::QueueUnknown,
+            Code::QueueOfFile,
+            Code::QueueInUse,
+            Code::VersionConflict,
+        ],
+    ),
+    post(MESSAGES, Operation::SendMessages, OF_SENDING),
+    get(MESSAGES, Operation::PeekMessages, &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown]),
+    post(
+        "/v1/tenants/{tenant}/queues/{queue}/receive",
+        Operation::ReceiveMessages,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::BatchTooLarge,
+            Code::TenantUnknown,
+            Code::TenantSuspended,
+            Code::QueueUnknown,
+            Code::QueuePaused,
+            Code::QueueInFlight,
+        ],
+    ),
+    post("/v1/tenants/{tenant}/queues/{queue}/ack", Operation::AckMessages, OF_RECEIPTS),
+    post("/v1/tenants/{tenant}/queues/{queue}/release", Operation::ReleaseMessages, OF_RECEIPTS),
+    post("/v1/tenants/{tenant}/queues/{queue}/extend", Operation::ExtendMessages, OF_RECEIPTS),
+    post(
+        "/v1/tenants/{tenant}/queues/{queue}/purge",
+        Operation::PurgeQueue,
+        &[Code::TenantUnknown, Code::QueueUnknown],
     ),
     get("/v1/tenants/{tenant}/asyncapi.json", Operation::AsyncApi, &[Code::TenantUnknown]),
     get("/livez", Operation::Live, &[]),

@@ -50,10 +50,15 @@ pub struct TargetView {
     /// The webhook, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookName>,
+    /// The queue that clients receive of, if it is one. It says itself what holds for messages, and the rest is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
     /// How often a delivery is tried.
-    pub retry: RetryView,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryView>,
     /// The queue of deliveries that are given up.
-    pub dead_letter: QueueName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<QueueName>,
     /// What it gets in place of an event's payload, if it does not get the event as it is: what this path leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_path: Option<String>,
@@ -67,10 +72,11 @@ pub struct TargetView {
 
 impl fmt::Display for TargetView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.plugin, &self.webhook) {
-            (Some(plugin), _) => f.pad(&plugin.to_string()),
-            (None, Some(webhook)) => f.pad(&format!("webhook/{webhook}")),
-            (None, None) => Ok(()),
+        match (&self.plugin, &self.webhook, &self.queue) {
+            (Some(plugin), ..) => f.pad(&plugin.to_string()),
+            (None, Some(webhook), _) => f.pad(&format!("webhook/{webhook}")),
+            (None, None, Some(queue)) => f.pad(&format!("queue/{queue}")),
+            (None, None, None) => Ok(()),
         }
     }
 }
@@ -155,6 +161,9 @@ pub struct RuleVerdict {
     /// The webhooks that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhooks: Vec<WebhookName>,
+    /// The queues that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueName>,
 }
 
 /// What one pattern says to one event.

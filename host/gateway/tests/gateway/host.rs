@@ -196,6 +196,7 @@ impl Archive for FakeHost {
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
             webhooks: Vec::new(),
+            queues: Vec::new(),
         }])
     }
 

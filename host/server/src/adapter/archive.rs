@@ -68,8 +68,9 @@ impl wharf_gateway::Archive for HostAdapter {
         let verdict = |(rule, verdict): (&wharf_dispatch::Rule, wharf_pattern::Verdict)| {
             let plugins = rule.targets.iter().filter_map(|target| target.to.plugin().cloned()).collect();
             let webhooks = rule.targets.iter().filter_map(|target| target.to.webhook().cloned()).collect();
+            let queues = rule.targets.iter().filter_map(|target| target.to.queue().cloned()).collect();
             let PatternVerdict { matched, evidence, mismatch } = rules::verdict(verdict);
-            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins, webhooks }
+            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins, webhooks, queues }
         };
         Ok(verdicts.into_iter().map(verdict).collect())
     }

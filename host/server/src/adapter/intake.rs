@@ -84,6 +84,12 @@ impl Intake for HostAdapter {
     }
 }
 
+/// What the core says to an event.
+pub(super) fn answer(answer: Result<wharf_delivery::Accepted, wharf_delivery::Refused>) -> Result<Accepted, Refusal> {
+    let wharf_delivery::Accepted { id, position, duplicate } = answer.map_err(|error| refused(&error))?;
+    Ok(Accepted { id, position, duplicate })
+}
+
 impl HostAdapter {
     /// Has the core take events.
     async fn take(
@@ -93,12 +99,7 @@ impl HostAdapter {
         events: Vec<Event>,
     ) -> Result<Vec<Result<Accepted, Refusal>>, Refusal> {
         let answers = self.dispatcher.accept(tenant, bus, events).await.map_err(|error| not_accepted(&error))?;
-        let view = |accepted: wharf_delivery::Accepted| Accepted {
-            id: accepted.id,
-            position: accepted.position,
-            duplicate: accepted.duplicate,
-        };
-        Ok(answers.into_iter().map(|answer| answer.map(view).map_err(|error| refused(&error))).collect())
+        Ok(answers.into_iter().map(answer).collect())
     }
 
     /// Holds events against their schemas, in order; many bytes of them on a thread that may be busy.

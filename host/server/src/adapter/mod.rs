@@ -14,6 +14,7 @@ mod keys;
 mod measures;
 mod page;
 mod process;
+mod queues;
 mod quotas;
 mod registry;
 mod registry_view;
@@ -112,6 +113,7 @@ fn refused(error: &Refused) -> Refusal {
             Some(after_ms) => refusal.retry_after_s(u32::try_from(after_ms.div_ceil(1_000)).unwrap_or(u32::MAX)),
             None => refusal.retry_after_s(BACKLOG_RETRY_S),
         },
+        Refused::TooManyLeased => refusal.retry_after_s(BACKLOG_RETRY_S),
         Refused::DiskFull => refusal.retry_after_s(intake::DISK_FULL_RETRY_S),
         _ if error.code().status() == 503 => refusal.retry_after_s(1),
         _ => refusal,

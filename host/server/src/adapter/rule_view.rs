@@ -31,14 +31,15 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         let template = target.input_transformer.as_ref().map(|input| &input.template);
         let texts =
             [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
-        let on = target.retry.on.iter().map(|outcome| {
+        let on = target.retry.iter().flat_map(|retry| &retry.on).map(|outcome| {
             let texts = [&outcome.code, &outcome.status, &outcome.reason].into_iter().flatten().map(String::len);
             OUTCOME_BYTES + texts.sum::<usize>()
         });
         let channel = |at: &PluginAt| at.channel.as_ref().map_or(0, |channel| channel.as_str().len());
         let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
         let webhook = target.webhook.as_ref().map_or(0, |webhook| webhook.as_str().len());
-        let names = plugin + webhook + target.dead_letter.as_str().len();
+        let queue = [&target.queue, &target.dead_letter].into_iter().flatten().map(|queue| queue.as_str().len());
+        let names = plugin + webhook + queue.sum::<usize>();
         on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
@@ -73,11 +74,13 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input }: &TargetDocu
         Some(InputDocument::Constant(text)) => (None, Some(text), None),
         Some(InputDocument::Transformer { paths, template }) => (None, None, Some(TransformerView { paths, template })),
     };
+    let is_queue = to.queue().is_some();
     TargetView {
         plugin: to.plugin().map(|plugin| PluginAt { plugin: plugin.clone(), channel: channel.clone() }),
         webhook: to.webhook().cloned(),
-        retry: policy(retry),
-        dead_letter: dead_letter.clone(),
+        queue: to.queue().cloned(),
+        retry: (!is_queue).then(|| policy(retry)),
+        dead_letter: (!is_queue).then(|| dead_letter.clone()),
         input_path,
         input,
         input_transformer,

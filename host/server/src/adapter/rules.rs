@@ -170,8 +170,9 @@ fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Re
     let plugins = set.plugins(&of.tenant).cloned().collect();
     let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).collect();
     let webhooks = set.webhooks(&of.tenant).map(|(webhook, _)| webhook.clone()).collect();
+    let queues = set.queues(&of.tenant).map(|(queue, _)| queue.clone()).collect();
     let (rule, bus) = (&of.rule, &of.bus);
-    let beside = Beside { rule, bus, buses: &buses, plugins: &plugins, webhooks: &webhooks };
+    let beside = Beside { rule, bus, buses: &buses, plugins: &plugins, webhooks: &webhooks, queues: &queues };
     read_rule(document, beside).map_err(wrong)
 }
 
@@ -200,6 +201,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
             | RulesError::Schedule { .. }
             | RulesError::Bus { .. }
             | RulesError::Webhook { .. }
+            | RulesError::Queue { .. }
             | RulesError::OfTenant { .. }),
         ) => {
             return Refusal::new(error.code(), error.to_string());
@@ -221,6 +223,10 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
         RuleError::Webhook(webhook) => {
             let at = document.targets.iter().position(|target| target.to.webhook() == Some(webhook))?;
             Some(format!("/targets/{at}/webhook"))
+        }
+        RuleError::Queue(queue) | RuleError::Changed(queue) => {
+            let at = document.targets.iter().position(|target| target.to.queue() == Some(queue))?;
+            Some(format!("/targets/{at}/queue"))
         }
         RuleError::Transform(plugin) => {
             let at = document.transforms.iter().position(|transform| transform == plugin)?;

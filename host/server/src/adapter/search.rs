@@ -92,6 +92,11 @@ impl Searches {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the host stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     /// Runs what finds its answer at once as a rule: as a look, and again as a search where that takes too long.
     ///
     /// # Errors

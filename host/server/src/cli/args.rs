@@ -12,6 +12,7 @@ use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
 use super::{
     deploy::DeployArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
+    queue::QueueCommand,
     rules::RulesCommand,
     schedule::ScheduleCommand,
     schema::SchemaCommand,
@@ -173,6 +174,15 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: WebhookCommand,
+    },
+    /// Queues that clients receive messages of: made, changed, sent to, received of
+    #[command(
+        after_help = "Example:\n  wharf queue create jobs\n  wharf queue send jobs thumbnail.wanted -d '{\"image\": 7}'\n  wharf queue receive jobs --ack"
+    )]
+    Queue {
+        /// What to do.
+        #[command(subcommand)]
+        command: QueueCommand,
     },
     /// Read dead-letter queues and send their letters again
     #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
@@ -348,9 +358,9 @@ pub enum ConfigCommand {
     },
 }
 
-/// `wharf send`.
+/// An event, or a file of them.
 #[derive(Debug, Args)]
-pub struct SendArgs {
+pub struct EventArgs {
     /// The event's type; `-` reads a whole CloudEvent in JSON from stdin
     #[arg(value_name = "TYPE", required_unless_present = "batch", conflicts_with = "batch")]
     pub kind: Option<String>,
@@ -369,6 +379,17 @@ pub struct SendArgs {
     /// An extension attribute; may be repeated
     #[arg(short = 's', long = "set", value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "batch")]
     pub extensions: Vec<(String, String)>,
+    /// Send a file of CloudEvents, one JSON object a line; `-` reads stdin. Nothing is followed
+    #[arg(long, value_name = "FILE")]
+    pub batch: Option<PathBuf>,
+}
+
+/// `wharf send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// What is sent.
+    #[command(flatten)]
+    pub event: EventArgs,
     /// The bus that it goes to
     #[arg(long, default_value = "default")]
     pub bus: BusName,
@@ -378,9 +399,6 @@ pub struct SendArgs {
     /// How long to follow it
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration, conflicts_with = "batch")]
     pub timeout: Duration,
-    /// Send a file of CloudEvents, one JSON object a line; `-` reads stdin. Nothing is followed
-    #[arg(long, value_name = "FILE")]
-    pub batch: Option<PathBuf>,
 }
 
 /// `wharf tail`.

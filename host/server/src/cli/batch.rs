@@ -11,11 +11,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BusName, Code};
+use wharf_event::Code;
 use wharf_gateway::view::Accepted;
 
 use super::{
-    args::Global,
     error::{CommandError, Exit, chain, talk},
     input,
     limits::{
@@ -99,16 +98,10 @@ impl Batch {
     }
 }
 
-/// Sends the events of a file.
-pub async fn run(path: &Path, bus: &BusName, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+/// Sends the events of a file to a bus, or to a queue.
+pub async fn run(path: &Path, session: Session, to: Resource, out: &mut Output) -> Result<Exit, CommandError> {
     let mut file = input::open(path)?;
-    let session = Session::open(global).await?;
-    let mut sender = Sender {
-        resource: session.own().at("buses").at(bus).at("events"),
-        session,
-        report: Report::default(),
-        progress: Progress::on_terminal(),
-    };
+    let mut sender = Sender { resource: to, session, report: Report::default(), progress: Progress::on_terminal() };
     let sent = sender.send_all(&mut file, path).await;
     sender.progress.clear();
     let report = sender.report;

@@ -8,13 +8,13 @@ use std::path::Path;
 use wharf_dispatch::{Clock as _, SystemClock, rfc3339};
 use wharf_event::{Event, EventBuilder};
 
-use super::{args::SendArgs, error::CommandError, input};
+use super::{args::EventArgs, error::CommandError, input};
 
 /// The source of an event for which none was said.
 const SOURCE_DEFAULT: &str = "cli";
 
 /// The event of a command line.
-pub fn event(args: &SendArgs) -> Result<Event, CommandError> {
+pub fn event(args: &EventArgs) -> Result<Event, CommandError> {
     let kind = args.kind.as_deref().unwrap_or_default();
     if kind == "-" {
         unchanged(args)?;
@@ -43,7 +43,7 @@ pub fn read(path: &Path) -> Result<Event, CommandError> {
     Ok(Event::from_json(&input::whole(path)?.into())?)
 }
 
-fn unchanged(args: &SendArgs) -> Result<(), CommandError> {
+fn unchanged(args: &EventArgs) -> Result<(), CommandError> {
     let said = [
         ("--source", args.source.is_some()),
         ("--data", args.data.is_some()),
@@ -78,7 +78,7 @@ mod tests {
     fn made(line: &[&str]) -> Result<Event, CommandError> {
         let words = ["wharf", "send"].iter().chain(line);
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Send(args) => event(&args),
+            Command::Send(args) => event(&args.event),
             other => panic!("{other:?}"),
         }
     }

@@ -172,6 +172,9 @@ pub enum CommandError {
     /// There is a schedule where one was to be made.
     #[error("{0}")]
     ScheduleThere(#[source] ClientError),
+    /// There is a queue where one was to be made.
+    #[error("{0}")]
+    QueueThere(#[source] ClientError),
     /// No release is meant, or several may be.
     #[error("{}", match (written.is_empty(), several) {
         (true, _) => format!("plugin `{plugin}` has no release that is ready"),
@@ -239,6 +242,7 @@ impl CommandError {
         match self {
             Self::Client(ClientError::Refused(reply))
             | Self::RuleThere(ClientError::Refused(reply))
+            | Self::QueueThere(ClientError::Refused(reply))
             | Self::ScheduleThere(ClientError::Refused(reply)) => Some(&reply.code),
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
@@ -282,6 +286,9 @@ impl CommandError {
             Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
             Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
+            Self::QueueThere(_) => {
+                "--replace lets the one that is there be as this one says; its messages stay".to_owned()
+            }
             Self::ScheduleThere(_) => "--replace puts this schedule in the place of the one that is there".to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
@@ -308,7 +315,7 @@ impl CommandError {
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
-            Self::RuleThere(_) | Self::ScheduleThere(_) => Exit::Conflict,
+            Self::RuleThere(_) | Self::ScheduleThere(_) | Self::QueueThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
             Self::Load(_) => Exit::CheckFailed,

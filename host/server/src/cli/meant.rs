@@ -3,7 +3,7 @@
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
 use wharf_event::{BucketName, Code, QueueName, SchemaName};
-use wharf_gateway::view::{BucketView, QueueView, RuleView, SchemaView, TenantsView};
+use wharf_gateway::view::{BucketView, MessageQueueView, QueueView, RuleView, SchemaView, TenantsView};
 
 use super::{
     args::{Command, DlqCommand, Global, KvCommand},
@@ -22,6 +22,7 @@ use crate::{
 pub struct Written {
     bucket: Option<BucketName>,
     queue: Option<QueueName>,
+    dead_letters: Option<QueueName>,
     rule: Option<Named>,
     schema: Option<SchemaName>,
 }
@@ -38,7 +39,8 @@ impl Written {
                     DlqCommand::Ls { queue: Some(queue), .. }
                     | DlqCommand::Show { queue, .. }
                     | DlqCommand::Redrive { queue, .. },
-            } => Self { queue: Some(queue.clone()), ..Self::default() },
+            } => Self { dead_letters: Some(queue.clone()), ..Self::default() },
+            Command::Queue { command } => Self { queue: command.named().cloned(), ..Self::default() },
             Command::Schema { command } => Self { schema: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
@@ -59,10 +61,15 @@ impl Written {
                 let buckets: Vec<BucketView> = session.client.get(&session.own().at("kv")).await.ok()?;
                 (self.bucket.as_ref()?.to_string(), buckets.iter().map(|it| it.bucket.to_string()).collect())
             }
+            Code::QueueUnknown if let Some(queue) = &self.queue => {
+                let session = Session::open(global).await.ok()?;
+                let queues: Vec<MessageQueueView> = session.client.get(&session.own().at("queues")).await.ok()?;
+                (queue.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
+            }
             Code::QueueUnknown => {
                 let session = Session::open(global).await.ok()?;
                 let queues: Vec<QueueView> = session.client.get(&session.own().at("dlq")).await.ok()?;
-                (self.queue.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
+                (self.dead_letters.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
             }
             Code::SchemaUnknown => {
                 let session = Session::open(global).await.ok()?;

@@ -31,6 +31,7 @@ mod output;
 mod pace;
 mod pages;
 mod plugin;
+mod queue;
 mod resume;
 mod rules;
 mod run;

@@ -9,7 +9,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::{BusName, PluginAt, PluginName, RuleName, WebhookName};
+use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, WebhookName};
 
 use super::{
     args::Global,
@@ -110,6 +110,9 @@ pub struct AddArgs {
     /// A webhook that sends the events; may be repeated
     #[arg(long = "webhook", value_name = "WEBHOOK", requires = "pattern", group = "to")]
     webhooks: Vec<WebhookName>,
+    /// A queue that keeps the events for clients; may be repeated
+    #[arg(long = "queue", value_name = "QUEUE", requires = "pattern", group = "to")]
+    queues: Vec<QueueName>,
     /// A plugin that changes or drops an event on its way to the targets; may be repeated
     #[arg(long = "transform", value_name = "PLUGIN", requires = "pattern")]
     transforms: Vec<PluginName>,

@@ -14,7 +14,7 @@ use super::{
     events, explain, groups, inspect, keys, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, rules, schedule,
+    plugin, queue, rules, schedule,
     schedule::ScheduleCommand,
     schema, send,
     signing::{self, KeyCommand},
@@ -124,6 +124,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,
         Command::Schema { command } => schema::run(command, global, &mut out).await,
         Command::Webhook { command } => webhook::run(command, global, &mut out).await,
+        Command::Queue { command } => queue::run(command, global, &mut out).await,
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.

@@ -39,10 +39,12 @@ struct Sent<'a> {
 
 /// Sends an event or a file of them.
 pub async fn run(args: SendArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
-    if let Some(path) = &args.batch {
-        return batch::run(path, &args.bus, global, out).await;
+    if let Some(path) = &args.event.batch {
+        let session = Session::open(global).await?;
+        let to = session.own().at("buses").at(&args.bus).at("events");
+        return batch::run(path, session, to, out).await;
     }
-    let event = draft::event(&args)?;
+    let event = draft::event(&args.event)?;
     let session = Session::open(global).await?;
     let accepted = post(&session, &args.bus, &event).await?;
     let json = event_json(&event).map_err(ClientError::NotUnderstood)?;

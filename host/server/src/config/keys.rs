@@ -16,6 +16,7 @@ use super::{
     breaker::BREAKER,
     duration::duration_text,
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
+    queues::QUEUE,
     quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
     retry::RETRY,
     size::size_text,
@@ -202,6 +203,7 @@ static TENANT: &[Key] = &[
     key("plugins", "Components that handle or transform events.", named("plugin", None, PLUGIN), Otherwise::Nothing),
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
     key("webhooks", "Addresses outside that events are sent to.", named("webhook", None, WEBHOOK), Otherwise::Nothing),
+    key("queues", "Queues that clients receive messages of.", named("queue", None, QUEUE), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     key("schedules", "What is published at which times.", named("schedule", None, SCHEDULE), Otherwise::Nothing),
     SUSPENDED,
@@ -360,6 +362,12 @@ pub(super) static RULE: &[Key] = &[
 static TARGET: &[Key] = &[
     key("plugin", "The plugin that handles the events.", Shape::Name, Otherwise::Nothing),
     key("webhook", "The webhook that sends the events, in place of a plugin.", Shape::Name, Otherwise::Nothing),
+    key(
+        "queue",
+        "The queue that keeps the events for clients, in place of a plugin; it says itself how (`queues`).",
+        Shape::Name,
+        Otherwise::Nothing,
+    ),
     key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Nothing),
     key(
         "dead_letter",

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{
-    BreakerDocument, LimitsDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode, TenantSettings,
-    WebhookDocument,
+    BreakerDocument, LimitsDocument, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode,
+    TenantSettings, WebhookDocument,
 };
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
-use wharf_event::{BusName, Grants, PluginName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{
+    BusName, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+};
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
@@ -82,6 +84,8 @@ pub struct TenantConfig {
     pub schemas: BTreeMap<SchemaName, SchemaConfig>,
     /// Its webhooks.
     pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
+    /// Its queues.
+    pub queues: BTreeMap<QueueName, QueueDocument>,
     /// Its schedules.
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// What holds for it as a whole.

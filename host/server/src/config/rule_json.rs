@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use wharf_delivery::RuleDocument;
-use wharf_event::{BusName, Code, PluginName, RuleName, WebhookName};
+use wharf_event::{BusName, Code, PluginName, QueueName, RuleName, WebhookName};
 use wharf_gateway::Mistake;
 use wharf_pattern::{Pattern, PatternError};
 
@@ -35,6 +35,8 @@ pub struct Beside<'a> {
     pub plugins: &'a BTreeSet<PluginName>,
     /// The tenant's webhooks.
     pub webhooks: &'a BTreeSet<WebhookName>,
+    /// The tenant's queues.
+    pub queues: &'a BTreeSet<QueueName>,
 }
 
 /// Reads a rule.
@@ -48,8 +50,8 @@ pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong>
     let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
         let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
-        let Beside { buses, plugins, webhooks, .. } = beside;
-        let known = Known { buses, plugins, webhooks, of_file: false };
+        let Beside { buses, plugins, webhooks, queues, .. } = beside;
+        let known = Known { buses, plugins, webhooks, queues, of_file: false };
         tenant::read_rule(table, known, &mut uses, &sink)
     };
     // What the reader says of the pattern is known in full.
@@ -115,6 +117,7 @@ mod tests {
                 buses: &names(&["audit", "default"]),
                 plugins: &plugins,
                 webhooks: &BTreeSet::from(["crm".parse().unwrap()]),
+                queues: &BTreeSet::from(["jobs".parse().unwrap()]),
             },
         )
     }
@@ -202,6 +205,21 @@ mod tests {
             expect![[r#"
             rule-invalid
             /bus | it says `default`, and is put on `audit`: leave it out"#]],
+        );
+    }
+
+    #[test]
+    fn a_target_that_is_a_queue_says_nothing_else() {
+        let rule = |more: &str, target: &str| {
+            format!(r#"{{"pattern": {{"a": [1]}}, {more} "targets": [{{"queue": {target}}}]}}"#)
+        };
+        assert_eq!(read(&rule("", r#""jobs""#)).unwrap().targets[0].to, "queue/jobs".parse().unwrap());
+        wrong(
+            &rule(
+                r#""transforms": ["enrich"],"#,
+                r#""job", "retry": {"attempts": 3}, "dead_letter": "lost", "input": "1", "plugin": "triage""#,
+            ),
+            expect![[r#""#]],
         );
     }
 

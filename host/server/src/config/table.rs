@@ -1,6 +1,12 @@
 //! Reading one table: every key is asked for by name, and what is none of its keys is a mistake.
 
-use std::{cell::RefCell, fmt::Display, ops::Range, str::FromStr, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt::Display,
+    ops::{Range, RangeInclusive},
+    str::FromStr,
+    time::Duration,
+};
 
 use toml::{
     Spanned,
@@ -9,7 +15,7 @@ use toml::{
 use wharf_event::Code;
 
 use super::{
-    duration::parse_duration,
+    duration::{duration_text, parse_duration},
     keys::{self, Key, Named, Shape},
     problem::Problem,
     size::parse_size,
@@ -134,6 +140,17 @@ impl<'a> Table<'a> {
     pub(super) fn duration_ms(&self, key: &'static str) -> Option<u64> {
         let ms = |found: Found<Duration>| u64::try_from(found.value.as_millis()).unwrap_or(u64::MAX);
         self.parsed_by(key, parse_duration).map(ms)
+    }
+
+    /// The same, within bounds in milliseconds.
+    pub(super) fn duration_between(&self, key: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let ms = self.duration_ms(key)?;
+        if !bounds.contains(&ms) {
+            let message = format!("`{key}` of {} is out of range", self.what);
+            let help = format!("give {} to {}", duration_text(*bounds.start()), duration_text(*bounds.end()));
+            self.sink.report(self.value_span(key).unwrap_or(self.span.clone()), message, help);
+        }
+        Some(ms)
     }
 
     /// An amount of bytes.

@@ -21,7 +21,7 @@ use super::{
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     pattern_json,
     plugin_json::PluginSettings,
-    quotas,
+    queues, quotas,
     read::{PluginConfig, TenantConfig, Use},
     retry, schedules, schemas,
     table::{Found, Sink, Table},
@@ -33,6 +33,11 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses") {
         let retention = bus.table("retention").map(read_retention);
+        if name.queue().is_some() {
+            let message = format!("`{name}` stands for what is sent straight to a queue, and is no event bus");
+            sink.report(bus.span.clone(), message, "choose another name");
+            continue;
+        }
         tenant.retention.extend(retention.map(|retention| (name.clone(), retention)));
         tenant.buses.insert(name);
     }
@@ -43,9 +48,12 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     }
     tenant.webhooks = webhooks::read(&table, operator, sink);
     let webhooks = table.named::<WebhookName>("webhooks").into_iter().map(|(name, _)| name).collect();
+    tenant.queues = queues::read(&table);
+    let queues = table.named::<QueueName>("queues").into_iter().map(|(name, _)| name).collect();
     for (name, rule) in table.named::<RuleName>("rules") {
         let mut uses = Vec::new();
-        let known = Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, of_file: true };
+        let known =
+            Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, queues: &queues, of_file: true };
         tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
@@ -68,6 +76,7 @@ pub(super) struct Known<'a> {
     pub(super) buses: &'a BTreeSet<BusName>,
     pub(super) plugins: &'a BTreeSet<PluginName>,
     pub(super) webhooks: &'a BTreeSet<WebhookName>,
+    pub(super) queues: &'a BTreeSet<QueueName>,
     /// Whether rule and plugins stand in the configuration file.
     pub(super) of_file: bool,
 }
@@ -78,6 +87,15 @@ impl Known<'_> {
         if !self.webhooks.contains(value) {
             let (message, help) = (format!("there is no webhook `{value}`"), format!("add a table `webhooks.{value}`"));
             let names = self.webhooks.iter().map(WebhookName::as_str);
+            sink.report_unknown(span.clone(), message, value.as_str(), names, help);
+        }
+    }
+
+    /// Reports a queue that there is not.
+    fn check_queue(self, Found { value, span }: &Found<QueueName>, sink: &Sink) {
+        if !self.queues.contains(value) {
+            let (message, help) = (format!("there is no queue `{value}`"), format!("add a table `queues.{value}`"));
+            let names = self.queues.iter().map(QueueName::as_str);
             sink.report_unknown(span.clone(), message, value.as_str(), names, help);
         }
     }
@@ -228,6 +246,10 @@ pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>,
     let mut named = BTreeMap::new();
     let tables = table.tables("targets").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
+    if let (Some(span), true) = (table.value_span("transforms"), targets.iter().any(|it| it.to.queue().is_some())) {
+        let message = format!("{} has a queue for a target, which keeps events as they came", table.what());
+        sink.report(span, message, "leave `transforms` out, or make a rule of its own for the queue");
+    }
     let help = "say who gets the events: targets = [{ plugin = \"…\" }]";
     uses.extend(named.into_iter().filter_map(|(target, span)| {
         let Target::Plugin(plugin) = target else { return None };
@@ -299,6 +321,19 @@ fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sin
     found.into_iter().map(|found| found.value).collect()
 }
 
+/// Reports what a target says though it is a queue.
+fn check_plain(target: &Table<'_>, sink: &Sink) {
+    for key in ["retry", "dead_letter", "input_path", "input", "input_transformer"] {
+        let Some(span) = target.value_span(key) else { continue };
+        let message = format!("a queue keeps events as they came, and `{key}` of {} says nothing", target.what());
+        sink.report(
+            span,
+            message,
+            "leave it out: how often and how long a message may be received is said of the queue",
+        );
+    }
+}
+
 /// Reads a target. `named` has the rule's targets before it, each with its place.
 fn read_target(
     table: Table<'_>,
@@ -308,21 +343,29 @@ fn read_target(
 ) -> Option<TargetDocument> {
     let at = table.parsed::<PluginAt>("plugin");
     let webhook = table.parsed::<WebhookName>("webhook");
+    let queue = table.parsed::<QueueName>("queue");
     let plugin = at.as_ref().map(|at| Found { value: at.value.plugin.clone(), span: at.span.clone() });
-    match (table.value_span("plugin"), table.value_span("webhook")) {
-        (None, None) => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`"),
-        (Some(_), Some(span)) => {
-            let message = format!("{} has a `plugin` and a `webhook`", table.what());
-            sink.report(span, message, "make two targets of it");
+    let kinds = ["plugin", "webhook", "queue"].into_iter();
+    let kinds: Vec<_> = kinds.filter_map(|kind| Some((kind, table.value_span(kind)?))).collect();
+    match kinds.as_slice() {
+        [] => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`, or a `queue`"),
+        [(one, _), (other, span), ..] => {
+            let message = format!("{} has a `{one}` and a `{other}`", table.what());
+            sink.report(span.clone(), message, "make two targets of it");
         }
-        _ => {}
+        [_] => {}
     }
     plugin.iter().for_each(|plugin| known.check_plugin(plugin, sink));
     webhook.iter().for_each(|webhook| known.check_webhook(webhook, sink));
-    let to = match (plugin, webhook) {
-        (Some(Found { value, span }), _) => Some(Found { value: Target::Plugin(value), span }),
-        (None, Some(Found { value, span })) => Some(Found { value: Target::Webhook(value), span }),
-        (None, None) => None,
+    if let Some(queue) = &queue {
+        known.check_queue(queue, sink);
+        check_plain(&table, sink);
+    }
+    let to = match (plugin, webhook, queue) {
+        (Some(Found { value, span }), ..) => Some(Found { value: Target::Plugin(value), span }),
+        (None, Some(Found { value, span }), _) => Some(Found { value: Target::Webhook(value), span }),
+        (None, None, Some(Found { value, span })) => Some(Found { value: Target::Queue(value), span }),
+        (None, None, None) => None,
     };
     if let Some(Found { value, span }) = &to
         && named.insert(value.clone(), span.clone()).is_some()

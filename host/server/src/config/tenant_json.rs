@@ -1,12 +1,13 @@
 //! Tenants and event buses as JSON, which the API takes: the twins of their tables in `wharf.toml`.
 
-use wharf_delivery::{RetentionDocument, TenantSettings, WebhookDocument};
+use wharf_delivery::{QueueDocument, RetentionDocument, TenantSettings, WebhookDocument};
 use wharf_egress::Granted;
-use wharf_event::{BusName, Code, TenantName, WebhookName};
+use wharf_event::{BusName, Code, QueueName, TenantName, WebhookName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong},
     keys::{BUS, Key, WHOLE},
+    queues::{self, QUEUE},
     table::{Sink, Table},
     tenant,
     webhooks::{self, WEBHOOK},
@@ -28,6 +29,14 @@ pub fn read_bus(json: &[u8], bus: &BusName) -> Result<RetentionDocument, Wrong> 
     read(json, Code::BusInvalid, (BUS, format!("bus `{bus}`")), |table| {
         table.table("retention").map(tenant::read_retention).unwrap_or_default()
     })
+}
+
+/// Reads how a queue keeps its messages.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_queue(json: &[u8], queue: &QueueName) -> Result<QueueDocument, Wrong> {
+    read(json, Code::QueueInvalid, (QUEUE, format!("queue `{queue}`")), |table| queues::read_one(&table, queue))
 }
 
 /// Reads where a webhook leads; `operator` is what may be granted.
@@ -104,6 +113,27 @@ mod tests {
         ] {
             let wrong = read(json).unwrap_err();
             assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::WebhookInvalid, pointer), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_queue_has_its_own_name_for_dead_letters_and_all_else_within_bounds() {
+        let name = "jobs".parse().unwrap();
+        let read = |json: &str| read_queue(json.as_bytes(), &name);
+        let queue = read("{}").unwrap();
+        assert_eq!((queue.visibility_ms, queue.retention_ms, queue.max_receives), (30_000, 345_600_000, None));
+        assert_eq!(queue.dead_letter, name);
+        for (json, pointer) in [
+            (r#"{"visibility": "13h"}"#, "/visibility"),
+            (r#"{"visibility": "0s"}"#, "/visibility"),
+            (r#"{"delay": "16m"}"#, "/delay"),
+            (r#"{"retention": "15d"}"#, "/retention"),
+            (r#"{"max_receives": 0}"#, "/max_receives"),
+            (r#"{"dead_letter": "NO"}"#, "/dead_letter"),
+            (r#"{"colour": 1}"#, "/colour"),
+        ] {
+            let wrong = read(json).unwrap_err();
+            assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::QueueInvalid, pointer), "{json}");
         }
     }
 

@@ -97,26 +97,17 @@ pub(super) fn read_one(table: &Table<'_>, operator: &Granted, sink: &Sink) -> Op
     Some(WebhookDocument {
         mode: mode.map(|found| found.value).unwrap_or_default(),
         headers: read_headers(table, sink),
-        timeout_ms: between(table, "timeout", TIMEOUT_MS, sink)
+        timeout_ms: table
+            .duration_between("timeout", TIMEOUT_MS)
             .unwrap_or(TIMEOUT_MS_DEFAULT)
             .try_into()
             .unwrap_or(u32::MAX),
         concurrency: table.integer("concurrency").unwrap_or(CONCURRENCY_DEFAULT),
         per_s: table.integer("attempts_per_s"),
         networks: read_networks(table, operator, sink),
-        disable_after_ms: between(table, "disable_after", DISABLE_AFTER_MS, sink).unwrap_or(DISABLE_AFTER_MS_DEFAULT),
+        disable_after_ms: table.duration_between("disable_after", DISABLE_AFTER_MS).unwrap_or(DISABLE_AFTER_MS_DEFAULT),
         url: url?.value,
     })
-}
-
-fn between(table: &Table<'_>, key: &'static str, bounds: RangeInclusive<u64>, sink: &Sink) -> Option<u64> {
-    let ms = table.duration_ms(key)?;
-    if !bounds.contains(&ms) {
-        let message = format!("`{key}` of {} is out of range", table.what());
-        let help = format!("give {} to {}", duration_text(*bounds.start()), duration_text(*bounds.end()));
-        sink.report(table.value_span(key).unwrap_or(table.span.clone()), message, help);
-    }
-    Some(ms)
 }
 
 fn read_headers(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {

@@ -69,10 +69,12 @@ pub fn mismatch(FieldView { pointer, wanted, saw }: &FieldView) -> String {
 /// The rules that matched, each with its targets and, a line each, the values that it matched.
 fn matched(verdicts: &[RuleVerdict]) -> Vec<String> {
     let mut lines = Vec::new();
-    for RuleVerdict { rule, evidence: held, plugins, webhooks, .. } in verdicts.iter().filter(|verdict| verdict.matched)
+    for RuleVerdict { rule, evidence: held, plugins, webhooks, queues, .. } in
+        verdicts.iter().filter(|verdict| verdict.matched)
     {
         let webhooks = webhooks.iter().map(|webhook| format!("webhook/{webhook}"));
-        let targets: Vec<_> = plugins.iter().map(ToString::to_string).chain(webhooks).collect();
+        let queues = queues.iter().map(|queue| format!("queue/{queue}"));
+        let targets: Vec<_> = plugins.iter().map(ToString::to_string).chain(webhooks).chain(queues).collect();
         lines.push(format!("{}  {rule} → {}", good("matches"), targets.join(", ")));
         lines.extend(held.iter().map(|held| format!("         {}", evidence(held))));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wharf_event::{BusName, Code, PluginAt, PluginName, RuleName, WebhookName};
+use wharf_event::{BusName, Code, PluginAt, PluginName, QueueName, RuleName, WebhookName};
 use wharf_gateway::view::{RuleOrigin, RuleView};
 use wharf_pattern::Pattern;
 
@@ -38,6 +38,7 @@ struct Draft<'a> {
 enum Target<'a> {
     Plugin(&'a PluginAt),
     Webhook(&'a WebhookName),
+    Queue(&'a QueueName),
 }
 
 #[derive(Serialize)]
@@ -98,10 +99,12 @@ fn document(args: &AddArgs) -> Result<Vec<u8>, CommandError> {
     let pattern = input::said(args.pattern.as_deref().unwrap_or_default())?;
     // What is no pattern is told before anything is sent.
     Pattern::from_json(&pattern)?;
+    let plugins = args.targets.iter().map(Target::Plugin);
+    let others = args.webhooks.iter().map(Target::Webhook).chain(args.queues.iter().map(Target::Queue));
     let draft = Draft {
         pattern: &String::from_utf8_lossy(&pattern),
         transforms: &args.transforms,
-        targets: args.targets.iter().map(Target::Plugin).chain(args.webhooks.iter().map(Target::Webhook)).collect(),
+        targets: plugins.chain(others).collect(),
         enabled: !args.disabled,
     };
     serde_json::to_vec(&draft).map_err(|error| ClientError::NotUnderstood(error).into())

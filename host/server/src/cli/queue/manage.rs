@@ -1,0 +1,159 @@
+//! Queues are listed, shown, made, paused and removed.
+//!
+//! Invariant: a queue is made where there is none unless `--replace` says otherwise, and one that is paused or resumed is else put back as it
+//! was read.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use wharf_dispatch::{Clock as _, SystemClock};
+use wharf_event::{Code, QueueName};
+use wharf_gateway::view::MessageQueueView;
+
+use super::{
+    super::{
+        error::{CommandError, Exit},
+        input,
+        output::Output,
+        session::Session,
+        words::{bad, clipped, faint, good, lasted},
+    },
+    CreateArgs,
+};
+use crate::client::{ClientError, Condition, Resource};
+
+/// What a queue is shown with beyond what it is put as.
+const SHOWN: [&str; 6] = ["queue", "origin", "version", "depth", "in_flight", "oldest_since"];
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    removed: &'a QueueName,
+}
+
+pub(super) fn at(session: &Session, queue: &QueueName) -> Resource {
+    session.own().at("queues").at(queue)
+}
+
+pub(super) async fn create(args: &CreateArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let condition = if args.replace { Condition::None } else { Condition::Absent };
+    let put = session.client.put(&at(session, &args.named.queue), args.body()?, condition).await;
+    let queue = put.map_err(|error| match &error {
+        ClientError::Refused(reply) if reply.code == Code::VersionConflict.as_str() => CommandError::QueueThere(error),
+        _ => error.into(),
+    })?;
+    tell("in force", &queue, out)
+}
+
+impl CreateArgs {
+    fn body(&self) -> Result<Vec<u8>, CommandError> {
+        if let Some(file) = &self.file {
+            return input::whole(file);
+        }
+        let mut body = Map::new();
+        for (name, value) in [
+            ("visibility", self.visibility.as_ref().map(|it| json!(it))),
+            ("delay", self.delay.as_ref().map(|it| json!(it))),
+            ("retention", self.retention.as_ref().map(|it| json!(it))),
+            ("max_receives", self.max_receives.map(|it| json!(it))),
+            ("dead_letter", self.dead_letter.as_ref().map(|it| json!(it))),
+            ("content_deduplication", self.content_deduplication.then(|| json!(true))),
+        ] {
+            body.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        Ok(Value::from(body).to_string().into_bytes())
+    }
+}
+
+pub(super) async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let all: Vec<MessageQueueView> = session.client.get(&session.own().at("queues")).await?;
+    if out.is_json() {
+        out.document(&all)?;
+        return Ok(Exit::Success);
+    }
+    let row = |queue: &MessageQueueView| {
+        let state = if queue.paused { "paused" } else { "open" };
+        let counts = [queue.depth, queue.in_flight].map(|count| count.to_string());
+        let [depth, in_flight] = counts;
+        [queue.queue.to_string(), state.to_owned(), depth, in_flight, age(queue).unwrap_or_default()]
+    };
+    out.table(["QUEUE", "STATE", "DEPTH", "IN FLIGHT", "OLDEST"], all.iter().map(row).collect())?;
+    Ok(Exit::Success)
+}
+
+/// How old the oldest message is, by the clock of this machine.
+fn age(queue: &MessageQueueView) -> Option<String> {
+    let since: jiff::Timestamp = queue.oldest_since.as_ref()?.parse().ok()?;
+    let since_ms = u64::try_from(since.as_millisecond()).ok()?;
+    Some(lasted(SystemClock::default().wall_ms().saturating_sub(since_ms).saturating_mul(1_000)))
+}
+
+pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let queue: MessageQueueView = session.client.get(&at(session, queue)).await?;
+    if out.is_json() {
+        out.document(&queue)?;
+        return Ok(Exit::Success);
+    }
+    let most = queue.max_receives.map_or_else(|| "as often as it takes".to_owned(), |most| most.to_string());
+    let known = if queue.content_deduplication { "what it says" } else { "its id" };
+    for (name, value) in [
+        ("queue", queue.queue.to_string()),
+        ("state", if queue.paused { bad("paused") } else { good("open") }),
+        ("depth", queue.depth.to_string()),
+        ("in flight", queue.in_flight.to_string()),
+        ("oldest", age(&queue).unwrap_or_else(|| "none".to_owned())),
+        ("visibility", clipped(&queue.visibility)),
+        ("delay", clipped(&queue.delay)),
+        ("retention", clipped(&queue.retention)),
+        ("max receives", most),
+        ("dead letters", queue.dead_letter.to_string()),
+        ("known again by", known.to_owned()),
+    ] {
+        out.line(&format!("{}  {value}", faint(&format!("{name:<14}"))))?;
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) async fn remove(queue: &QueueName, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    session.client.delete(&at(session, queue)).await?;
+    match out.is_json() {
+        true => out.document(&Removed { removed: queue })?,
+        false => out.line(&format!("{}  {queue}", good("removed")))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Pauses or resumes. All else of the queue stays, also what this program does not know.
+pub(super) async fn turn(
+    queue: &QueueName,
+    paused: bool,
+    session: &Session,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let at = at(session, queue);
+    let text: Box<RawValue> = session.client.get(&at).await?;
+    let before: MessageQueueView = serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
+    let word = if paused { "paused" } else { "resumed" };
+    if before.paused == paused {
+        return tell(word, &before, out);
+    }
+    let mut document: BTreeMap<&str, &RawValue> =
+        serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
+    for name in SHOWN {
+        document.remove(name);
+    }
+    let turned = serde_json::value::to_raw_value(&paused).map_err(ClientError::NotUnderstood)?;
+    document.insert("paused", &turned);
+    let document = serde_json::to_vec(&document).map_err(ClientError::NotUnderstood)?;
+    let condition = before.version.map_or(Condition::None, Condition::Version);
+    tell(word, &session.client.put(&at, document, condition).await?, out)
+}
+
+fn tell(word: &str, queue: &MessageQueueView, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(queue)?;
+    } else {
+        out.line(&format!("{}  {}", good(word), queue.queue))?;
+    }
+    Ok(Exit::Success)
+}
