@@ -30,6 +30,9 @@ pub struct MessageQueueView {
     pub dead_letter: QueueName,
     /// Whether what is sent twice is told by what it says.
     pub content_deduplication: bool,
+    /// Whether messages with one `partitionkey` come one after the other.
+    #[serde(default)]
+    pub ordered: bool,
     /// Whether nobody receives anything.
     pub paused: bool,
     /// Messages that it holds, whoever has them.

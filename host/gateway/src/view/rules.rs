@@ -59,6 +59,9 @@ pub struct TargetView {
     /// The queue of deliveries that are given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<QueueName>,
+    /// What events have in common that come to it one after the other, if they do: what this path leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<String>,
     /// What it gets in place of an event's payload, if it does not get the event as it is: what this path leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_path: Option<String>,

@@ -213,6 +213,7 @@ fn not_used(error: &QueueUseError) -> Refusal {
         QueueUseError::Accept(error) => not_accepted(error),
         QueueUseError::Unknown(queue) => unknown(queue),
         QueueUseError::Event(error) => Refusal::new(error.code(), error.to_string()),
+        QueueUseError::OrderedDelay(_) => Refusal::new(Code::QueryInvalid, error.to_string()),
         QueueUseError::Paused(_) => Refusal::new(Code::QueuePaused, error.to_string()),
     }
 }
@@ -233,6 +234,7 @@ fn view(
         max_receives: settings.max_receives,
         dead_letter: settings.dead_letter.clone(),
         content_deduplication: settings.content_deduplication,
+        ordered: settings.ordered,
         paused: settings.paused,
         depth: counts.depth,
         in_flight: counts.in_flight,

@@ -67,7 +67,7 @@ fn view(
     })
 }
 
-fn target(TargetDocument { to, channel, retry, dead_letter, input }: &TargetDocument) -> TargetView {
+fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &TargetDocument) -> TargetView {
     let (input_path, input, input_transformer) = match input.clone() {
         None => (None, None, None),
         Some(InputDocument::Path(path)) => (Some(path), None, None),
@@ -81,6 +81,7 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input }: &TargetDocu
         queue: to.queue().cloned(),
         retry: (!is_queue).then(|| policy(retry)),
         dead_letter: (!is_queue).then(|| dead_letter.clone()),
+        order_by: order_by.clone(),
         input_path,
         input,
         input_transformer,

@@ -98,6 +98,9 @@ pub struct CreateArgs {
     /// Know what is sent again by what it says, and not by its id
     #[arg(long, conflicts_with = "file")]
     content_deduplication: bool,
+    /// Let messages with one `partitionkey` come one after the other
+    #[arg(long, conflicts_with = "file")]
+    ordered: bool,
     /// A file with all of that as JSON; `-` reads stdin
     #[arg(short, long)]
     file: Option<PathBuf>,

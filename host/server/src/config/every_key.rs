@@ -227,6 +227,7 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.targets[].retry.age", "'2h'", (RULE, "targets/0/retry/age_ms"), two_hours, "'-1h'"),
         case("tenants.*.rules.*.targets[].dead_letter", "'d'", (RULE, "targets/0/dead_letter"), json!("d"), "'D'"),
         case(
+            "tenants.*.rules.*.targets[].order_by",
             "tenants.*.rules.*.targets[].input_path",
             "'$.data'",
             (RULE, "targets/0/input/path"),

@@ -36,6 +36,22 @@ pub(super) fn read(target: &Table<'_>, sink: &Sink) -> Option<InputDocument> {
     documents.into_iter().flatten().next()
 }
 
+/// What a target orders events by; nothing where nothing is said, or none of a path.
+pub(super) fn read_order(target: &Table<'_>, sink: &Sink) -> Option<String> {
+    let path = target.parsed::<String>("order_by")?.value;
+    let Err(errors) = compile_input(&InputDocument::Path(path.clone())) else { return Some(path) };
+    for error in errors.iter() {
+        let span = target.value_span("order_by").unwrap_or_default();
+        sink.report_as(
+            Code::InputInvalid,
+            span,
+            error.to_string(),
+            "`wharf explain input-invalid` says how paths are written",
+        );
+    }
+    None
+}
+
 fn read_transformer(table: &Table<'_>) -> Option<InputDocument> {
     let template = table.parsed::<String>("template");
     if table.value("template").is_none() {

@@ -376,6 +376,12 @@ static TARGET: &[Key] = &[
         Otherwise::Beside("plugin"),
     ),
     key(
+        "order_by",
+        "Events with one value at this path, such as `$.subject` or `$.data.customer`, come to it one after the other.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
         "input_path",
         "It gets what this path leads to in the event, such as `$.data.issue`, in place of the payload.",
         Shape::Text,

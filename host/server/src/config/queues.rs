@@ -63,6 +63,12 @@ pub(super) static QUEUE: &[Key] = &[
         Shape::Boolean,
         Otherwise::Default(|| json!(false)),
     ),
+    key(
+        "ordered",
+        "Whether messages with one `partitionkey` come one after the other; those without have one in common.",
+        Shape::Boolean,
+        Otherwise::Default(|| json!(false)),
+    ),
     key("paused", "Whether nobody receives anything.", Shape::Boolean, Otherwise::Default(|| json!(false))),
 ];
 
@@ -87,6 +93,7 @@ pub(super) fn read_one(table: &Table<'_>, name: &QueueName) -> QueueDocument {
         max_receives: table.integer("max_receives"),
         dead_letter: table.parsed("dead_letter").map_or_else(|| name.clone(), |found| found.value),
         content_deduplication: table.boolean("content_deduplication").unwrap_or(false),
+        ordered: table.boolean("ordered").unwrap_or(false),
         paused: table.boolean("paused").unwrap_or(false),
     }
 }

@@ -380,8 +380,8 @@ fn read_target(
     }
     let retry = table.table("retry").map(|retry| retry::read(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
-    let input = input::read(&table, sink);
+    let (input, order_by) = (input::read(&table, sink), input::read_order(&table, sink));
     let to = to?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&to), |queue| queue.value);
-    Some(TargetDocument { to, channel: channel.map(|it| it.value), retry, dead_letter, input })
+    Some(TargetDocument { to, channel: channel.map(|it| it.value), retry, dead_letter, input, order_by })
 }

@@ -57,6 +57,7 @@ impl CreateArgs {
             ("retention", self.retention.as_ref().map(|it| json!(it))),
             ("max_receives", self.max_receives.map(|it| json!(it))),
             ("dead_letter", self.dead_letter.as_ref().map(|it| json!(it))),
+            ("ordered", self.ordered.then(|| json!(true))),
             ("content_deduplication", self.content_deduplication.then(|| json!(true))),
         ] {
             body.extend(value.map(|value| (name.to_owned(), value)));
