@@ -122,9 +122,9 @@ pub struct EventDetail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
-    /// Due now or later; no attempt runs.
+    /// Due now or later; no attempt runs, and nobody has received it.
     Waiting,
-    /// An attempt runs.
+    /// An attempt runs, or somebody has received it of its queue.
     Running,
     /// It ended well.
     Settled,
@@ -132,6 +132,8 @@ pub enum DeliveryState {
     Filtered,
     /// It ended in a dead-letter queue.
     DeadLettered,
+    /// It left its queue though nobody ended it: it was too old, or somebody emptied the queue.
+    Dropped,
 }
 
 /// The obligation to bring one event to one target.

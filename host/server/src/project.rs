@@ -9,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wharf_delivery::{RetentionDocument, RuleDocument, SchemaDocument, TenantSettings, WebhookDocument};
-use wharf_event::{BusName, Code, Digest, PluginName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_delivery::{QueueDocument, RetentionDocument, RuleDocument, SchemaDocument, TenantSettings, WebhookDocument};
+use wharf_event::{BusName, Code, Digest, PluginName, QueueName, RuleName, SchemaName, TenantName, WebhookName};
 use wharf_inspect::{Kind, limits::COMPONENT_BYTES_MAX};
 use wharf_oci::{Found, OciError, Reference, Registry};
 
@@ -45,6 +45,8 @@ pub struct Wanted {
     pub plugins: BTreeMap<PluginName, WantedPlugin>,
     /// Its webhooks.
     pub webhooks: BTreeMap<WebhookName, WebhookDocument>,
+    /// Its queues.
+    pub queues: BTreeMap<QueueName, QueueDocument>,
     /// Its rules.
     pub rules: BTreeMap<RuleName, RuleDocument>,
     /// Its schemas.
@@ -151,8 +153,8 @@ impl Reading {
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
         let (schemas, _) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
-        let TenantConfig { settings, settings_said, buses, retention, rules, webhooks, .. } = tenant.clone();
-        Wanted { whole: true, settings, settings_said, buses, retention, plugins, webhooks, rules, schemas }
+        let TenantConfig { settings, settings_said, buses, retention, rules, webhooks, queues, .. } = tenant.clone();
+        Wanted { whole: true, settings, settings_said, buses, retention, plugins, webhooks, queues, rules, schemas }
     }
 
     async fn component(&mut self, plugin: &PluginConfig) -> Option<(Component, Option<Kind>)> {

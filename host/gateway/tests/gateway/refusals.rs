@@ -221,6 +221,10 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post if path.ends_with("/promote") => {
                     post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
                 }
+                Verb::Post if ["/ack", "/release", "/extend"].iter().any(|verb| path.ends_with(verb)) => {
+                    post(path, "application/json", "{\"receipts\":[\"x\"]}")
+                }
+                Verb::Post if path.ends_with("/receive") => post(path, "application/json", "{}"),
                 Verb::Post if path.contains("/grants/") || path.ends_with("/rotate") => {
                     post(path, "application/json", "{}")
                 }
@@ -241,7 +245,11 @@ async fn a_wrong_method_is_told_the_right_one() {
     let server = Server::start().await;
     for route in ROUTES {
         let verbs: Vec<_> = ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.verb).collect();
-        let other = if verbs.contains(&Verb::Get) { post(route.path, "", "") } else { get(route.path) };
+        let other = match (verbs.contains(&Verb::Get), verbs.contains(&Verb::Post)) {
+            (true, true) => put(route.path, ""),
+            (true, false) => post(route.path, "", ""),
+            (false, _) => get(route.path),
+        };
         let answer = other.send(server.addr).await;
         answer.refused(Code::MethodNotAllowed);
         let name = |verb: &Verb| if *verb == Verb::Get { "GET,HEAD" } else { verb.as_str() };

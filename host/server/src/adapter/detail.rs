@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Outcome, Record, TableError, TargetRef, keys};
+use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Outcome, Record, TableError, TargetRef, keys};
 use wharf_dispatch::{Archive, AskError, Dispatcher, Item};
 use wharf_event::{Code, Position, QueueName, TenantName};
 use wharf_gateway::{
@@ -44,6 +44,14 @@ pub(super) fn detail(
     let mut deliveries: BTreeMap<u16, Told> = (0..).zip(placed.targets).map(told).collect();
     let open = open(dispatcher, tenant, position, placed.targets)?;
     search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
+    // Whether somebody has a message now is for the state to say: its time may be over.
+    let now_ms = dispatcher.now_ms();
+    for (n, row) in open.iter().filter(|(_, row)| row.target.to.queue().is_some()) {
+        if let Some(told) = deliveries.get_mut(n) {
+            let is_held = row.leased && row.due_ms > now_ms;
+            told.view.state = if is_held { DeliveryState::Running } else { DeliveryState::Waiting };
+        }
+    }
     let deliveries = deliveries.into_values().map(|told| told.view).collect();
     Ok(EventDetail { event: placed.view()?, deliveries })
 }
@@ -95,6 +103,24 @@ impl Told {
     }
 }
 
+impl Told {
+    /// What became of it as a message of a queue.
+    fn moved(&mut self, to: &Move) {
+        (self.view.state, self.queue) = match to {
+            Move::Lease(_) | Move::Extend(_) => (DeliveryState::Running, None),
+            Move::Delay(_) | Move::Return => (DeliveryState::Waiting, None),
+            Move::Done => (DeliveryState::Settled, None),
+            Move::Expired | Move::Purged => (DeliveryState::Dropped, None),
+            Move::GivenUp { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
+        };
+        match to {
+            Move::Lease(_) => self.attempts += 1,
+            Move::Return => self.attempts = self.attempts.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
 /// What the state says of the deliveries that have not ended.
 fn open(
     dispatcher: &Dispatcher,
@@ -122,7 +148,7 @@ fn reached(
 ) -> Result<bool, Refusal> {
     let as_in = |row: &DeliveryRow| row.since_ms == told.since_ms && row.attempts == told.attempts;
     match (told.view.state, &told.queue) {
-        (DeliveryState::Settled | DeliveryState::Filtered, _) => Ok(true),
+        (DeliveryState::Settled | DeliveryState::Filtered | DeliveryState::Dropped, _) => Ok(true),
         // A letter that is not there as it was told has been sent again since.
         (DeliveryState::DeadLettered, Some(queue)) => {
             let key = keys::dead_letter(tenant, queue, DeliveryId { event, n });
@@ -163,6 +189,14 @@ fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16, Told>) ->
                 }
             }
             redriven
+        }
+        Record::Queue { moves, .. } => {
+            let moves = moves.iter().filter(|(id, _)| id.event == event);
+            let moved = |(id, to): &(DeliveryId, Move)| {
+                deliveries.get_mut(&id.n)?.moved(to);
+                Some(id.n)
+            };
+            moves.filter_map(moved).collect()
         }
         _ => Vec::new(),
     }

@@ -9,6 +9,7 @@ mod failure;
 mod parts;
 mod places;
 mod plan;
+mod queues;
 mod show;
 mod there;
 mod webhooks;

@@ -21,10 +21,21 @@ pub enum Standing {
     Open,
     /// It ended well.
     Acked,
+    /// It is in a queue, for whoever receives it: nothing more is waited for.
+    Queued,
     /// It ended without its handler: a transform of the rule left the event out.
     Filtered,
     /// It ended in a dead-letter queue.
     DeadLettered,
+    /// It left its queue though nobody ended it: it was too old, or somebody emptied the queue.
+    Dropped,
+}
+
+impl Standing {
+    /// How a delivery stands to which nothing has happened yet.
+    fn begun(to: &Target) -> Self {
+        if to.queue().is_some() { Self::Queued } else { Self::Open }
+    }
 }
 
 /// One delivery of an event.
@@ -98,7 +109,7 @@ pub struct Tree {
 /// How the deliveries of a tree stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Those that ended well, filtered ones included.
+    /// Those that ended well, filtered ones included, and those that are in a queue.
     pub acked: usize,
     /// Those in a dead-letter queue.
     pub dead_lettered: usize,
@@ -139,7 +150,7 @@ impl Tree {
             FeedItem::Redriven { delivery, event, .. } => {
                 let branch = self.events.get_mut(event)?.branches.iter_mut().find(|branch| branch.id == *delivery)?;
                 if branch.standing == Standing::DeadLettered {
-                    branch.standing = Standing::Open;
+                    branch.standing = Standing::begun(&branch.to);
                 }
                 None
             }
@@ -159,8 +170,13 @@ impl Tree {
                 self.turn += 1;
                 led_to.extend(attempt.published.iter().copied().filter(|published| *published > position));
             }
-            if matches!(known.state, DeliveryState::Waiting | DeliveryState::Running) {
-                branch.standing = Standing::Open;
+            match known.state {
+                DeliveryState::Waiting | DeliveryState::Running => branch.standing = Standing::begun(&branch.to),
+                // What clients did with a message is no attempt.
+                DeliveryState::Settled => branch.standing = Standing::Acked,
+                DeliveryState::DeadLettered => branch.standing = Standing::DeadLettered,
+                DeliveryState::Dropped => branch.standing = Standing::Dropped,
+                DeliveryState::Filtered => {}
             }
         }
         led_to
@@ -178,7 +194,7 @@ impl Tree {
             id: DeliveryId { event: event.position, n }.to_string(),
             rule: target.rule.clone(),
             to: target.to.clone(),
-            standing: if target.given_up.is_some() { Standing::DeadLettered } else { Standing::Open },
+            standing: if target.given_up.is_some() { Standing::DeadLettered } else { Standing::begun(&target.to) },
             attempts: Vec::new(),
             ended: target.given_up.as_ref().map(|_| self.turn),
             given_up: target.given_up.clone(),
@@ -192,7 +208,7 @@ impl Tree {
         let mut tally = Tally::default();
         for branch in self.events.values().flat_map(|node| &node.branches) {
             let of = match branch.standing {
-                Standing::Acked | Standing::Filtered => &mut tally.acked,
+                Standing::Acked | Standing::Filtered | Standing::Queued | Standing::Dropped => &mut tally.acked,
                 Standing::DeadLettered => &mut tally.dead_lettered,
                 Standing::Open if branch.is_retrying() => &mut tally.retrying,
                 Standing::Open => &mut tally.waiting,

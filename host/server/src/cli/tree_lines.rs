@@ -67,7 +67,13 @@ impl Printer<'_> {
         let first = match (attempts.next(), &branch.given_up) {
             (Some(first), _) => attempt(first, 1),
             (None, Some(queue)) => format!("dead-letter  in queue {queue}  hop-limit: too long a chain of events"),
-            (None, None) => faint("waits for its first attempt"),
+            (None, None) => match branch.standing {
+                Standing::Queued => good("queued"),
+                Standing::Acked => good("ack"),
+                Standing::DeadLettered => bad("dead-letter"),
+                Standing::Dropped => later("dropped"),
+                Standing::Open | Standing::Filtered => faint("waits for its first attempt"),
+            },
         };
         self.lines.push(format!("{indent}{tee}{}  {first}", target(branch)));
         let log = |of: &AttemptView| log(of).map(|line| format!("{below}{more}{line}")).collect::<Vec<_>>();

@@ -54,6 +54,11 @@ impl Walk<'_> {
         for key in keys {
             let written = table.and_then(|table| find(table, key.name));
             let at = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
+            if let Otherwise::Unless(others) = &key.otherwise
+                && others.iter().any(|other| table.and_then(|table| find(table, other)).is_some())
+            {
+                continue;
+            }
             match &key.shape {
                 Shape::Table(keys) => self.table(keys, written.and_then(as_table), &at),
                 // Written out, one that nobody wrote would say something.
@@ -101,7 +106,7 @@ impl Walk<'_> {
 
     fn unwritten(&mut self, key: String, otherwise: &Otherwise, table: Option<&DeTable<'_>>) {
         let value = match otherwise {
-            Otherwise::Required | Otherwise::Nothing => return,
+            Otherwise::Required | Otherwise::Nothing | Otherwise::Unless(_) => return,
             Otherwise::Default(default) => default(),
             Otherwise::Beside(other) => {
                 let value =

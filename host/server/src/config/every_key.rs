@@ -25,6 +25,7 @@ pattern = { type = ["t"] }
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.webhooks.w]
 url = "https://example.com/hook"
+[tenants.acme.queues.j]
 [tenants.acme.schemas.s]
 file = "s.json"
 [tenants.acme.schedules.c]
@@ -39,6 +40,7 @@ type Case = (String, &'static str, String, Value, &'static str);
 const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
 const WEBHOOK: &str = "/tenants/acme/webhooks/w";
+const QUEUE: &str = "/tenants/acme/queues/j";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
 const SCHEDULE: &str = "/tenants/acme/schedules/c";
 const SETTINGS: &str = "/tenants/acme/settings";
@@ -68,7 +70,7 @@ fn cases() -> Vec<Case> {
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
-    cases.splice(before..before, webhook_cases());
+    cases.splice(before..before, webhook_cases().into_iter().chain(queue_cases()));
     let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
     cases.splice(behind..behind, schedule_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
@@ -195,6 +197,21 @@ fn webhook_cases() -> [Case; 8] {
     ]
 }
 
+fn queue_cases() -> [Case; 7] {
+    let case = |name: &str, good, at: &str, read, bad| {
+        (format!("tenants.*.queues.*.{name}"), good, format!("{QUEUE}/{at}"), read, bad)
+    };
+    [
+        case("visibility", "'7s'", "visibility_ms", json!(7_000), "7"),
+        case("delay", "'7s'", "delay_ms", json!(7_000), "7"),
+        case("retention", "'7d'", "retention_ms", json!(604_800_000), "'a week'"),
+        case("max_receives", "7", "max_receives", json!(7), "0"),
+        case("dead_letter", "'d'", "dead_letter", json!("d"), "'D'"),
+        case("content_deduplication", "true", "content_deduplication", json!(true), "'yes'"),
+        case("paused", "true", "paused", json!(true), "'yes'"),
+    ]
+}
+
 /// Those of rules, and what is behind them.
 fn rule_cases() -> Vec<Case> {
     let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
@@ -207,6 +224,7 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.targets[].plugin", "'q'", (RULE, "targets/0/plugin"), json!("q"), "['q']"),
         // A target of its own: the first one is a plugin.
         case("tenants.*.rules.*.targets[].webhook", "'w'", (RULE, "targets/3/webhook"), json!("w"), "['w']"),
+        case("tenants.*.rules.*.targets[].queue", "'j'", (RULE, "targets/3/queue"), json!("j"), "['j']"),
         case(
             "tenants.*.rules.*.targets[].retry.backoff",
             "'fixed'",
@@ -292,7 +310,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "schemas": schemas, "schedules": tenant.schedules, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -345,6 +363,8 @@ fn with(path: &str, value: &str) -> String {
         ("[].retry.on[]", "[2].retry.on[0]"),
         ("[].input_transformer", "[1].input_transformer"),
         ("[].webhook", "[3].webhook"),
+        ("[].queue", "[3].queue"),
+        ("queues.*", "queues.j"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),
         ("schedules.*", "schedules.c"),

@@ -101,6 +101,8 @@ pub enum Otherwise {
     Default(fn() -> Value),
     /// What the key beside it holds.
     Beside(&'static str),
+    /// Of a table, what holds without its keys; but nothing where one of these stands beside it.
+    Unless(&'static [&'static str]),
 }
 
 pub(super) const fn key(name: &'static str, about: &'static str, shape: Shape, otherwise: Otherwise) -> Key {
@@ -368,7 +370,7 @@ static TARGET: &[Key] = &[
         Shape::Name,
         Otherwise::Nothing,
     ),
-    key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Nothing),
+    key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Unless(&["queue"])),
     key(
         "dead_letter",
         "The queue of deliveries that are given up; it has the target's name if none is given.",

@@ -217,9 +217,21 @@ mod tests {
         wrong(
             &rule(
                 r#""transforms": ["enrich"],"#,
-                r#""job", "retry": {"attempts": 3}, "dead_letter": "lost", "input": "1", "plugin": "triage""#,
+                r#""job", "retry": {"attempts": 3}, "dead_letter": "lost", "input": "1""#,
             ),
-            expect![[r#""#]],
+            expect![[r#"
+                rule-invalid
+                /targets/0/dead_letter | `dead_letter` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
+                /targets/0/input | `input` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
+                /targets/0/queue | there is no queue `job`: did you mean `jobs`? or add a table `queues.job`
+                /targets/0/retry | `retry` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
+                /transforms | rule `orders` has a queue for a target, which keeps events as they came: leave `transforms` out, or make a rule of its own for the queue"#]],
+        );
+        wrong(
+            &rule("", r#""jobs", "plugin": "triage", "webhook": "crm""#),
+            expect![[r#"
+            rule-invalid
+            /targets/0/webhook | a target of rule `orders` has a `plugin` and a `webhook`: make two targets of it"#]],
         );
     }
 

@@ -246,7 +246,9 @@ pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>,
     let mut named = BTreeMap::new();
     let tables = table.tables("targets").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
-    if let (Some(span), true) = (table.value_span("transforms"), targets.iter().any(|it| it.to.queue().is_some())) {
+    let is_queue = |target: &TargetDocument| target.to.queue().is_some();
+    if !transforms.is_empty() && targets.iter().any(is_queue) {
+        let span = table.value_span("transforms").unwrap_or(table.span.clone());
         let message = format!("{} has a queue for a target, which keeps events as they came", table.what());
         sink.report(span, message, "leave `transforms` out, or make a rule of its own for the queue");
     }
@@ -325,11 +327,11 @@ fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sin
 fn check_plain(target: &Table<'_>, sink: &Sink) {
     for key in ["retry", "dead_letter", "input_path", "input", "input_transformer"] {
         let Some(span) = target.value_span(key) else { continue };
-        let message = format!("a queue keeps events as they came, and `{key}` of {} says nothing", target.what());
+        let message = format!("`{key}` of {} holds nothing for a queue", target.what());
         sink.report(
             span,
             message,
-            "leave it out: how often and how long a message may be received is said of the queue",
+            "leave it out: what holds for messages is said of the queue, which keeps events as they came",
         );
     }
 }

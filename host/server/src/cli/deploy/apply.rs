@@ -6,7 +6,8 @@
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{
-    BusView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView, WebhookView,
+    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView,
+    WebhookView,
 };
 use wharf_oci::{Found, OciError, Reference, Registry};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
@@ -88,6 +89,10 @@ impl Doing<'_> {
                 self.put::<WebhookView>(&of.at("webhooks").at(webhook), body, seen(version)).await
             }
             Work::RemoveWebhook(webhook) => self.remove(&of.at("webhooks").at(webhook)).await,
+            Work::Queue { queue, body, seen: version } => {
+                self.put::<MessageQueueView>(&of.at("queues").at(queue), body, seen(version)).await
+            }
+            Work::RemoveQueue(queue) => self.remove(&of.at("queues").at(queue)).await,
             Work::RemoveSchema(schema) => self.remove(&of.at("schemas").at(schema)).await,
             Work::RemoveBus(bus) => self.remove(&of.at("buses").at(bus)).await,
         }

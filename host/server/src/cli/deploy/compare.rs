@@ -88,6 +88,9 @@ pub fn tenant(
     for (name, webhook) in &wanted.webhooks {
         of.webhook(name, webhook)?;
     }
+    for (name, queue) in &wanted.queues {
+        of.queue(name, queue)?;
+    }
     for (name, rule) in &wanted.rules {
         of.rule(name, rule)?;
     }
@@ -286,9 +289,11 @@ impl Comparison<'_> {
             there.webhooks.values().filter(|it| of_api(it.origin) && !wanted.webhooks.contains_key(&it.webhook));
         let webhooks =
             webhooks.map(|it| (Kind::Webhook, it.webhook.to_string(), Work::RemoveWebhook(it.webhook.clone())));
+        let queues = there.queues.values().filter(|it| of_api(it.origin) && !wanted.queues.contains_key(&it.queue));
+        let queues = queues.map(|it| (Kind::Queue, it.queue.to_string(), Work::RemoveQueue(it.queue.clone())));
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
         let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
-        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(buses) {
+        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(queues).chain(buses) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
             } else {

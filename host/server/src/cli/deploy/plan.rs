@@ -4,7 +4,9 @@
 //! made ready stops everything before any event is handled differently. A plan with a trouble is not begun.
 
 use serde::Serialize;
-use wharf_event::{BusName, Code, Digest, PluginName, Position, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{
+    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, SchemaName, TenantName, WebhookName,
+};
 use wharf_gateway::view::PluginDetail;
 
 use super::{
@@ -55,6 +57,8 @@ pub enum Kind {
     Traffic,
     /// An address outside.
     Webhook,
+    /// A queue.
+    Queue,
     /// A rule.
     Rule,
 }
@@ -70,6 +74,7 @@ impl Kind {
             Self::Release => "release",
             Self::Traffic => "traffic",
             Self::Webhook => "webhook",
+            Self::Queue => "queue",
             Self::Rule => "rule",
         }
     }
@@ -162,6 +167,15 @@ pub enum Work {
         /// Its version before.
         seen: Option<Position>,
     },
+    /// A queue is put.
+    Queue {
+        /// Which.
+        queue: QueueName,
+        /// What holds for it, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
     /// A rule is put.
     Rule {
         /// On which bus.
@@ -186,6 +200,8 @@ pub enum Work {
     RemoveSchema(SchemaName),
     /// A webhook is removed with its secrets.
     RemoveWebhook(WebhookName),
+    /// A queue is removed; what is in it goes to the dead letters.
+    RemoveQueue(QueueName),
     /// An event bus is removed.
     RemoveBus(BusName),
 }
@@ -199,12 +215,12 @@ impl Work {
             Self::Bus { .. } => 1,
             Self::Settings { seen: None, .. } => 2,
             Self::Release { .. } => 3,
-            Self::Schema { .. } | Self::Webhook { .. } => 4,
+            Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { .. } => 4,
             Self::Settings { .. } | Self::Promote { .. } => 5,
             Self::Rule { .. } => 6,
             Self::RemoveRule { .. } => 7,
             Self::RemovePlugin(_) => 8,
-            Self::RemoveSchema(_) | Self::RemoveWebhook(_) => 9,
+            Self::RemoveSchema(_) | Self::RemoveWebhook(_) | Self::RemoveQueue(_) => 9,
             Self::RemoveBus(_) => 10,
         }
     }

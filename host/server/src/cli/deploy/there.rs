@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use wharf_event::{BusName, PluginName, RuleName, SchemaName, TenantName, WebhookName};
-use wharf_gateway::view::{BusView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, WebhookView};
+use wharf_event::{BusName, PluginName, QueueName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_gateway::view::{
+    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, WebhookView,
+};
 
 use super::super::{error::CommandError, pages, tenant::Whole};
 use crate::{
@@ -34,6 +36,8 @@ pub struct There {
     pub schemas: BTreeMap<SchemaName, SchemaView>,
     /// All webhooks, those that are wanted with their versions.
     pub webhooks: BTreeMap<WebhookName, WebhookView>,
+    /// All queues, those that are wanted with their versions.
+    pub queues: BTreeMap<QueueName, MessageQueueView>,
     /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
 }
@@ -72,6 +76,14 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
             false => Some(webhook),
         };
         there.webhooks.extend(whole.map(|webhook| (webhook.webhook.clone(), webhook)));
+    }
+    let queues: Vec<MessageQueueView> = client.get(&of.clone().at("queues")).await?;
+    for queue in queues {
+        let whole = match wanted.queues.contains_key(&queue.queue) {
+            true => client.find(&of.clone().at("queues").at(&queue.queue)).await?,
+            false => Some(queue),
+        };
+        there.queues.extend(whole.map(|queue| (queue.queue.clone(), queue)));
     }
     let buses: Vec<BusView> = client.get(&of.clone().at("buses")).await?;
     for view in buses {
