@@ -149,7 +149,9 @@ impl Dispatcher {
                 quotas: rules.settings(tenant).quotas,
                 backlogs: rules.backlogs(tenant, &events),
                 events: events.clone(),
-                delayed: delay_ms.filter(|delay_ms| *delay_ms > 0).map(|delay_ms| (queue.clone(), delay_ms)),
+                delayed: delay_ms
+                    .filter(|delay_ms| *delay_ms > 0 || of.settings.delay_ms > 0)
+                    .map(|delay_ms| (queue.clone(), delay_ms)),
             };
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
