@@ -18,6 +18,7 @@ mod neighbour;
 mod ours;
 mod pattern;
 mod peer;
+mod queue;
 mod redis;
 mod rules;
 mod starts;
@@ -62,6 +63,8 @@ pub enum Bench {
     Compiling(compiling::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
+    /// Clients that forget, are late or ask twice, on an ordered queue.
+    Queue(queue::Args),
     /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
     Webhook(webhook::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -86,6 +89,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Swap(args) => swap::run(args),
         Bench::Compiling(args) => compiling::run(args),
         Bench::Tenants(args) => tenants::run(args),
+        Bench::Queue(args) => queue::run(args),
         Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),

@@ -217,8 +217,14 @@ impl Api {
         self.read("/stats")?.get("pending").and_then(serde_json::Value::as_u64).context("the totals have no `pending`")
     }
 
+    /// Posts a body.
+    pub fn post_to(&self, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type(media_type);
+        done(path, request.send(body)?)
+    }
+
     /// Puts a body in its place.
-    pub(super) fn put(&self, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
+    pub fn put(&self, path: &str, media_type: &str, body: &[u8]) -> Result<()> {
         let request = self.agent.put(format!("{}{path}", self.base)).content_type(media_type);
         done(path, request.send(body)?)
     }
