@@ -217,10 +217,11 @@ pub(crate) fn decide<T: Tables>(
     };
     match op {
         QueueOp::Receive { count, visibility_ms } => {
-            if deciding.head.leased >= LEASED_PER_QUEUE_MAX {
+            let is_full = deciding.head.leased >= LEASED_PER_QUEUE_MAX;
+            deciding.receive(count, now_ms.saturating_add(visibility_ms))?;
+            if is_full && deciding.moves.is_empty() {
                 return Ok(Err(Refused::TooManyLeased));
             }
-            deciding.receive(count, now_ms.saturating_add(visibility_ms))?;
         }
         QueueOp::Ack(receipts) => deciding.end(receipts, |_, _| Move::Done)?,
         QueueOp::Return(receipts) => deciding.end(receipts, |_, _| Move::Return)?,
@@ -284,12 +285,14 @@ struct Deciding<'a, T> {
 
 impl<T: Tables> Deciding<'_, T> {
     fn receive(&mut self, count: usize, until_ms: u64) -> Result<(), TableError> {
-        let room = usize::try_from(LEASED_PER_QUEUE_MAX - self.head.leased).unwrap_or(usize::MAX);
-        let count = count.min(room).min(QUEUE_MOVES_MAX);
-        let mut next = self.waiting(count)?;
-        for leased in [false, true] {
-            next.extend(self.back(leased, count)?);
-        }
+        let count = count.min(QUEUE_MOVES_MAX);
+        let room = usize::try_from(LEASED_PER_QUEUE_MAX.saturating_sub(self.head.leased)).unwrap_or(usize::MAX);
+        let mut next = self.waiting(count.min(room))?;
+        next.extend(self.back(false, count.min(room))?);
+        next.sort_unstable_by_key(|(id, _)| *id);
+        next.truncate(room);
+        // Those whose lease is over have their room already.
+        next.extend(self.back(true, count)?);
         // Of those that have come back the first that did, and of all these the oldest first, however often they were received.
         next.sort_unstable_by_key(|(id, _)| *id);
         next.truncate(count);

@@ -178,7 +178,23 @@ impl DeliveryRow {
         target: &TargetRef,
         id: DeliveryId,
     ) -> Result<bool, TableError> {
-        Ok(Self::find(tables, tenant, &target.to, id)?.is_some() || behind::find(tables, tenant, target, id)?.is_some())
+        Ok(Self::waiting(tables, tenant, target, id)?.is_some())
+    }
+
+    /// The unsettled delivery `id`, be it behind others.
+    ///
+    /// # Errors
+    /// As [`DeliveryRow::find`].
+    pub fn waiting(
+        tables: &impl Tables,
+        tenant: &TenantName,
+        target: &TargetRef,
+        id: DeliveryId,
+    ) -> Result<Option<Self>, TableError> {
+        match Self::find(tables, tenant, &target.to, id)? {
+            Some(row) => Ok(Some(row)),
+            None => behind::find(tables, tenant, target, id),
+        }
     }
 }
 

@@ -101,3 +101,62 @@ impl RuleSet {
         self.tenants.get(tenant).into_iter().flat_map(|of| of.queues.iter())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+    use wharf_delivery::{Document, ObjectKind, RuleDocument};
+
+    use super::*;
+    use crate::compile::RulesError;
+
+    fn set() -> RuleSet {
+        let queue = json!({"visibility_ms": 1, "retention_ms": 1, "dead_letter": "d"});
+        let of = json!({"buses": ["default"], "plugins": {}, "rules": {}, "queues": {"filed": queue}});
+        let document: Document =
+            serde_json::from_value(json!({"default_tenant": "acme", "tenants": {"acme": of}})).unwrap();
+        RuleSet::new(document, &HashMap::new(), &HashMap::new()).unwrap()
+    }
+
+    fn with(set: &RuleSet, queue: &str, document: Option<&str>) -> Result<RuleSet, QueueError> {
+        let named = ObjectName::from(&queue.parse::<QueueName>().unwrap());
+        let document = document.map(|text| Bytes::from(text.to_owned()));
+        match set.with(&"acme".parse().unwrap(), [(ObjectKind::Queue, &named, document.as_ref())]) {
+            Ok(set) => Ok(set),
+            Err(RulesError::Queue { source, .. }) => Err(source),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    const PLAIN: Option<&str> = Some(r#"{"visibility_ms": 1, "retention_ms": 1, "dead_letter": "d"}"#);
+
+    #[test]
+    fn one_goes_when_no_rule_sends_to_it_and_one_of_the_file_only_there() {
+        let acme = "acme".parse().unwrap();
+        assert_eq!(with(&set(), "filed", None).err(), Some(QueueError::OfFile));
+        assert_eq!(with(&set(), "filed", PLAIN).err(), Some(QueueError::OfFile));
+        let made = with(&set(), "made", PLAIN).unwrap();
+        let to = json!([{"queue": "made", "retry": wharf_delivery::RetryPolicy::default(), "dead_letter": "made"}]);
+        let rule: RuleDocument =
+            serde_json::from_value(json!({"bus": "default", "pattern": {"type": ["t"]}, "targets": to})).unwrap();
+        let named = ObjectName::from(&"own".parse::<RuleName>().unwrap());
+        let document = Bytes::from(serde_json::to_vec(&rule).unwrap());
+        let used = made.with(&acme, [(ObjectKind::Rule, &named, Some(&document))]).unwrap();
+        assert_eq!(with(&used, "made", None).err(), Some(QueueError::InUse("own".parse().unwrap())));
+        let free = used.with(&acme, [(ObjectKind::Rule, &named, None)]).unwrap();
+        assert_eq!(with(&free, "made", None).unwrap().queues(&acme).count(), 1);
+        assert_eq!(with(&free, "made", Some("{}")).err().map(|error| error.code()), Some(Code::QueueInvalid));
+    }
+
+    #[test]
+    fn there_are_as_many_as_there_may_be() {
+        let mut set = set();
+        for n in 1..QUEUES_PER_TENANT_MAX {
+            set = with(&set, &format!("q{n}"), PLAIN).unwrap();
+        }
+        assert_eq!(with(&set, "more", PLAIN).err(), Some(QueueError::TooMany));
+        assert!(with(&set, "q1", PLAIN).is_ok());
+    }
+}

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use wharf_delivery::{
     Answer, DeadLetterRow, DeliveryId, Due, Moved, QueueOp, QueueRequest, Receipt, Refused, Request, Table, TargetRef,
-    Terms, keys, sizes,
+    Terms, keys,
+    limits::{LEASED_PER_QUEUE_MAX, QUEUE_MOVES_MAX},
+    sizes,
 };
 use wharf_event::{OrderingKey, Target};
 
@@ -125,6 +127,31 @@ fn delays_are_of_a_message_or_of_the_queue() {
     twice.delayed = Some(("jobs".parse().unwrap(), 5));
     assert!(matches!(p.ask(Request::Accept(twice)).0, Ok(Answer::Accepted(it)) if it[0].as_ref().unwrap().duplicate));
     assert_eq!(p.replayed(), p.tables);
+}
+
+#[test]
+fn as_many_are_out_as_may_and_those_that_came_back_can_still_be_had() {
+    let mut p = Partition::new();
+    let most = usize::try_from(LEASED_PER_QUEUE_MAX).unwrap();
+    let sent: Vec<_> = (0..=most).map(|n| send(&mut p, &n.to_string(), None)).collect();
+    for part in sent[..most].chunks(QUEUE_MOVES_MAX) {
+        assert_eq!(ids(&receive(&mut p, QUEUE_MOVES_MAX)), part);
+    }
+    let op = || QueueOp::Receive { count: 9, visibility_ms: 30 };
+    assert_eq!(ask(&mut p, op()).map(|_| ()), Err(Refused::TooManyLeased));
+    // Nobody ended them, and their time is over: they come again, and what nobody had waits until there is room.
+    p.now_ms += 30;
+    let again = receive(&mut p, 9);
+    assert_eq!(ids(&again), sent[..9]);
+    assert_eq!(good(&mut p, QueueOp::Ack(vec![again[0].1])), [true]);
+    p.now_ms += 30;
+    let mut rest = Vec::new();
+    while rest.len() < most {
+        rest.extend(ids(&receive(&mut p, QUEUE_MOVES_MAX)));
+    }
+    rest.sort_unstable();
+    assert!(rest == sent[1..], "each once");
+    assert_eq!(ask(&mut p, op()).map(|_| ()), Err(Refused::TooManyLeased));
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Told {
             Move::Lease(_) | Move::Extend(_) => (DeliveryState::Running, None),
             Move::Delay(_) | Move::Return => (DeliveryState::Waiting, None),
             Move::Done => (DeliveryState::Settled, None),
-            Move::Expired | Move::Purged => (DeliveryState::Dropped, None),
+            Move::Expired | Move::Purged | Move::PurgedBehind(_) => (DeliveryState::Dropped, None),
             Move::GivenUp { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
         };
         match to {
@@ -130,7 +130,7 @@ fn open(
 ) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
     waited(dispatcher.read(|state| {
         let row = |(n, target): (u16, &TargetRef)| {
-            let row = DeliveryRow::find(state, tenant, &target.to, DeliveryId { event, n });
+            let row = DeliveryRow::waiting(state, tenant, target, DeliveryId { event, n });
             row.map(|row| row.map(|row| (n, row))).transpose()
         };
         (0..).zip(targets).filter_map(row).collect()

@@ -197,7 +197,7 @@ fn webhook_cases() -> [Case; 8] {
     ]
 }
 
-fn queue_cases() -> [Case; 7] {
+fn queue_cases() -> [Case; 8] {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.queues.*.{name}"), good, format!("{QUEUE}/{at}"), read, bad)
     };
@@ -208,6 +208,7 @@ fn queue_cases() -> [Case; 7] {
         case("max_receives", "7", "max_receives", json!(7), "0"),
         case("dead_letter", "'d'", "dead_letter", json!("d"), "'D'"),
         case("content_deduplication", "true", "content_deduplication", json!(true), "'yes'"),
+        case("ordered", "true", "ordered", json!(true), "'yes'"),
         case("paused", "true", "paused", json!(true), "'yes'"),
     ]
 }
@@ -246,6 +247,12 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.targets[].dead_letter", "'d'", (RULE, "targets/0/dead_letter"), json!("d"), "'D'"),
         case(
             "tenants.*.rules.*.targets[].order_by",
+            "'$.data.a'",
+            (RULE, "targets/0/order_by"),
+            json!("$.data.a"),
+            "7",
+        ),
+        case(
             "tenants.*.rules.*.targets[].input_path",
             "'$.data'",
             (RULE, "targets/0/input/path"),

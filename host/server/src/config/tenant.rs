@@ -325,7 +325,7 @@ fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sin
 
 /// Reports what a target says though it is a queue.
 fn check_plain(target: &Table<'_>, sink: &Sink) {
-    for key in ["retry", "dead_letter", "input_path", "input", "input_transformer"] {
+    for key in ["retry", "dead_letter", "order_by", "input_path", "input", "input_transformer"] {
         let Some(span) = target.value_span(key) else { continue };
         let message = format!("`{key}` of {} holds nothing for a queue", target.what());
         sink.report(

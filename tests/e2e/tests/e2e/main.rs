@@ -33,6 +33,7 @@ mod oci;
 mod oci_registry;
 mod patterns;
 mod progress;
+mod queues;
 mod quotas;
 mod reading;
 mod refusals;

@@ -243,6 +243,27 @@ const WEBHOOKS: [&str; 9] = [
     "webhook rm crm",
 ];
 
+/// `wharf queue …`: a queue that is empty, then full, then gone. Receipts are told by the host, so here is one that is stale.
+const QUEUES: [&str; 17] = [
+    "queue ls",
+    "queue create jobs --visibility 1h --max-receives 5",
+    "queue create jobs --visibility 1h --replace",
+    "queue show jobs",
+    "queue send jobs job -d {}",
+    "queue send jobs job -d {} --delay 15m",
+    "queue peek jobs",
+    "queue receive jobs",
+    "queue receive jobs",
+    "queue show jobs",
+    "queue ls",
+    "queue ack jobs 1-0.0@1-0 none",
+    "queue release jobs 1-0.0@1-0",
+    "queue extend jobs 1-0.0@1-0",
+    "queue pause jobs",
+    "queue resume jobs",
+    "queue purge jobs",
+];
+
 /// `wharf schema …`.
 fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     site.write("old.json", r#"{"required": ["a"]}"#);
@@ -287,13 +308,20 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
 
 /// Lines that change something.
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
-    let fixed = RULES.into_iter().chain(SCHEDULES).chain(TENANTS).chain(WEBHOOKS).map(ToOwned::to_owned);
+    let fixed = RULES
+        .into_iter()
+        .chain(SCHEDULES)
+        .chain(TENANTS)
+        .chain(WEBHOOKS)
+        .chain(QUEUES)
+        .chain(["queue rm jobs"])
+        .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
 }
 
 /// The command of a line: its first word, or two where the first is a group.
 fn named(line: &str) -> String {
-    let groups = ["plugin ", "grant ", "rules ", "schedule ", "tenant ", "bus ", "webhook "];
+    let groups = ["plugin ", "grant ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue "];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }

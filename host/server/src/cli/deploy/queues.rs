@@ -22,6 +22,7 @@ struct Body<'a> {
     max_receives: Option<u32>,
     dead_letter: &'a QueueName,
     content_deduplication: bool,
+    ordered: bool,
     paused: bool,
 }
 
@@ -34,6 +35,7 @@ impl<'a> From<&'a QueueDocument> for Body<'a> {
             max_receives: from.max_receives,
             dead_letter: &from.dead_letter,
             content_deduplication: from.content_deduplication,
+            ordered: from.ordered,
             paused: from.paused,
         }
     }
@@ -72,6 +74,7 @@ fn between(there: &MessageQueueView, wanted: &Body<'_>) -> Vec<&'static str> {
         ("max_receives", there.max_receives == wanted.max_receives),
         ("dead_letter", there.dead_letter == *wanted.dead_letter),
         ("content_deduplication", there.content_deduplication == wanted.content_deduplication),
+        ("ordered", there.ordered == wanted.ordered),
         (if wanted.paused { "paused" } else { "resumed" }, there.paused == wanted.paused),
     ];
     parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()

@@ -97,6 +97,7 @@ pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output)
     }
     let most = queue.max_receives.map_or_else(|| "as often as it takes".to_owned(), |most| most.to_string());
     let known = if queue.content_deduplication { "what it says" } else { "its id" };
+    let order = if queue.ordered { "by `partitionkey`" } else { "none is promised" };
     for (name, value) in [
         ("queue", queue.queue.to_string()),
         ("state", if queue.paused { bad("paused") } else { good("open") }),
@@ -108,6 +109,7 @@ pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output)
         ("retention", clipped(&queue.retention)),
         ("max receives", most),
         ("dead letters", queue.dead_letter.to_string()),
+        ("order", order.to_owned()),
         ("known again by", known.to_owned()),
     ] {
         out.line(&format!("{}  {value}", faint(&format!("{name:<14}"))))?;
