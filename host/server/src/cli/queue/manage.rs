@@ -57,8 +57,8 @@ impl CreateArgs {
             ("retention", self.retention.as_ref().map(|it| json!(it))),
             ("max_receives", self.max_receives.map(|it| json!(it))),
             ("dead_letter", self.dead_letter.as_ref().map(|it| json!(it))),
-            ("ordered", self.ordered.then(|| json!(true))),
-            ("content_deduplication", self.content_deduplication.then(|| json!(true))),
+            ("ordered", self.ordered.then_some(json!(true))),
+            ("content_deduplication", self.content_deduplication.then_some(json!(true))),
         ] {
             body.extend(value.map(|value| (name.to_owned(), value)));
         }
