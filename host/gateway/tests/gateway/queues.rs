@@ -26,6 +26,7 @@ fn view(queue: &QueueName, origin: RuleOrigin, version: usize) -> MessageQueueVi
         max_receives: None,
         dead_letter: queue.clone(),
         content_deduplication: false,
+        ordered: false,
         paused: false,
         depth: 7,
         in_flight: 1,

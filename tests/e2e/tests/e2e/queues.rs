@@ -275,6 +275,32 @@ fn a_queue_goes_when_no_rule_needs_it_and_its_messages_are_dead_letters_then() {
 }
 
 #[test]
+fn messages_of_an_ordered_queue_come_one_after_the_other_in_each_key_and_side_by_side_across_keys() {
+    let site = site("ordered = true\nvisibility = \"1h\"");
+    let host = site.start("serve");
+    for (id, key) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b")] {
+        let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": "order", "partitionkey": key});
+        assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
+    }
+    let ids = |received: &[Value]| {
+        received.iter().map(|it| it["event"]["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let first = receive(&host, "{}");
+    assert_eq!((ids(&first), counts(&host)), (vec!["a1".to_owned(), "b1".to_owned()], (5, 2)));
+    assert_eq!(end(&host, "release", &first[0]["receipt"], &json!({})), None);
+    assert_eq!(ids(&receive(&host, "{}")), ["a1"], "nothing passes what was given back");
+    assert_eq!(ack(&host, &first[1]), None);
+    host.kill();
+    let host = site.start("serve");
+    let second = receive(&host, "{}");
+    assert_eq!((ids(&second), counts(&host)), (vec!["b2".to_owned()], (4, 2)));
+    assert_eq!(code(send(&host, "late", "?delay=1s")), (400, "query-invalid".to_owned()), "it would hold up its key");
+    let purged = host.post(&format!("{JOBS}/purge"), "application/json", "").1;
+    assert_eq!((&purged["purged"], counts(&host)), (&json!(4), (0, 0)));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn a_crash_forgets_neither_messages_nor_who_has_them() {
     let site = site("visibility = \"1h\"");
     let host = site.start("serve");
