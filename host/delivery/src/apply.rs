@@ -4,7 +4,7 @@ use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
     DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, erase, fire, keys,
-    receive, redrive,
+    moves, redrive,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -77,7 +77,7 @@ pub fn apply<T: Tables>(
             Ok(Vec::new())
         }
         Record::Queue { tenant, queue, moves } => {
-            receive::apply((tenant, queue), moves, (position, time_ms, history), tables)
+            moves::apply((tenant, queue), moves, (position, time_ms, history), tables)
         }
         Record::Ordered { tenant, to, key, delivery, place } => {
             behind::apply((tenant, to, key), *delivery, *place, (time_ms, history), tables)

@@ -19,7 +19,9 @@ mod erase;
 mod fire;
 mod ids;
 pub mod keys;
+mod layout;
 pub mod limits;
+mod moves;
 #[cfg(feature = "mutations")]
 pub mod mutation;
 mod policy;
@@ -41,6 +43,7 @@ mod settings;
 mod settle;
 pub mod sizes;
 mod tables;
+mod target_ref;
 mod usage;
 mod values;
 mod webhook;
@@ -63,14 +66,15 @@ pub use document::{
 pub use erase::{EraseRequest, ErasedRow};
 pub use fire::{FireRequest, ScheduleState};
 pub use ids::{DeliveryId, DeliveryIdError};
+pub use moves::Move;
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
 };
 pub use queue::QueueDocument;
 pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use receipt::{Receipt, ReceiptError};
-pub use receive::{Lease, Move, Moved, QueueOp, QueueRequest, Terms};
-pub use record::{Attempt, Outcome, Published, Record, RecordKind, TargetRef, ValueWrite};
+pub use receive::{Lease, Moved, QueueOp, QueueRequest, Terms};
+pub use record::{Attempt, Outcome, Published, Record, RecordKind, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
 pub use remains::Remains;
 pub use retry::{Failure, Standing, Verdict, clipped, disposition};
@@ -82,5 +86,6 @@ pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, TenantSettings};
 pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
 pub use tables::{Table, TableError, Tables};
+pub use target_ref::TargetRef;
 pub use usage::{ForgetRequest, Usage, UsageRow, Used, hour_of};
 pub use webhook::{WebhookDisabled, WebhookDocument, WebhookObject, WebhookSecret};

@@ -28,6 +28,7 @@ use crate::{
     meters::Meters,
     notices::Notice,
     partition::{AskError, Partition, chain},
+    pauses::{NoRoom, Pauses},
     places::Places,
     plugins::{Picked, Plugin, Shelf},
     quarantine::{Quarantine, Whose, refused},
@@ -70,6 +71,8 @@ pub(crate) struct Attempts {
     pub(crate) shelf: Shelf,
     /// For those who wait for messages of queues.
     pub(crate) bells: Bells,
+    /// Lanes for whose events there is no room.
+    pub(crate) pauses: Pauses,
 }
 
 impl Attempts {
@@ -93,6 +96,8 @@ pub(crate) enum Stuck {
     Failed(Failure),
     /// It was not tried, and waits on: its release is quarantined.
     Held,
+    /// There is no room for what it published: it waits until there may be.
+    NoRoom(NoRoom),
     /// The log takes nothing more. The delivery stays as it is, and is tried again after a restart.
     Log(AskError),
 }
@@ -115,6 +120,12 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
             settle(attempts, &waiting, &settlement, slot).await
         }
         Stuck::Held => return slot.give_back(waiting),
+        Stuck::NoRoom(room) => {
+            attempts.rest(&waiting, room);
+            // Its runs are charged with the one that comes to something.
+            let void = spent.and_then(|spent| spent.used.clone()).unwrap_or_default();
+            return slot.give_back(Waiting { void, ..waiting });
+        }
         Stuck::Log(error) => Err(error),
     };
     if let Err(error) = settled {
@@ -216,7 +227,7 @@ async fn handle(
     };
     *spent = used.used.is_some().then(|| Arc::new(used.clone()));
     // What runs used that came to nothing.
-    let mut void = Used::default();
+    let mut void = waiting.void.clone();
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
@@ -237,7 +248,7 @@ async fn handle(
                 match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
-                    Err(error) => return Err(stuck(error)),
+                    Err(error) => return Err(within_age(attempts, waiting, rules, stuck(error))),
                 }
             }
         };
@@ -290,10 +301,24 @@ pub(crate) fn stuck(error: AskError) -> Stuck {
         AskError::TooLarge { .. } | AskError::Refused(Refused::TooManyTargets { .. }) => {
             Stuck::Failed(Failure::new(Code::LimitPublish, format!("what it published is too much: {error}")))
         }
-        AskError::Refused(Refused::Quota(spent)) => Stuck::Failed(Failure::new(spent.code(), spent.to_string())),
-        AskError::Refused(Refused::Overloaded) => Stuck::Failed(Failure::new(Code::Overloaded, error.to_string())),
+        AskError::Refused(Refused::Quota(spent)) => match NoRoom::of(spent) {
+            Some(room) => Stuck::NoRoom(room),
+            None => Stuck::Failed(Failure::new(spent.code(), spent.to_string())),
+        },
+        AskError::Refused(Refused::Overloaded) => Stuck::NoRoom(NoRoom::OVERLOADED),
         _ => Stuck::Log(error),
     }
+}
+
+/// A delivery waits for room as long as its policy lets it grow old, and fails then.
+fn within_age(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, stuck: Stuck) -> Stuck {
+    let (row, Stuck::NoRoom(room)) = (&waiting.row, &stuck) else { return stuck };
+    let policy = rules.resolve(&row.tenant, &row.target).map(|target| target.retry.age_ms);
+    let since_ms = row.since_ms.max(rules.resumed_ms(&row.tenant));
+    if attempts.clock.now_ms().saturating_sub(since_ms) <= policy.unwrap_or_default() {
+        return stuck;
+    }
+    Stuck::Failed(Failure::new(room.code(), "there is no room for what it publishes"))
 }
 
 /// Holds the keys that changed and those held before, which are let go first: so keys are always taken in one order.

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Bound};
 
 use bytes::Bytes;
-use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
+use wharf_delivery::{DecodeError, DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
 use wharf_event::{Target, TenantName};
 
 use crate::{limits::LANE_PAGE, schedule::Waiting};
@@ -100,7 +100,13 @@ impl Lane {
         for (key, row) in page {
             let id = id_of(&key)?;
             self.last = Some(id);
-            self.ready.push_back(Waiting { id, row: DeliveryRow::from_bytes(&row)?, event: None, asked: None });
+            self.ready.push_back(Waiting {
+                id,
+                row: DeliveryRow::from_bytes(&row)?,
+                event: None,
+                asked: None,
+                void: Used::default(),
+            });
         }
         Ok(taken)
     }
@@ -124,7 +130,13 @@ pub(crate) fn mutated(next: Option<Waiting>, ready: &mut VecDeque<Waiting>, coun
     }
     if leases_twice(next.id) && next.row.attempts == 0 && next.event.is_some() {
         // Its event is read from the log: only what is held in memory is counted.
-        ready.push_back(Waiting { id: next.id, row: next.row.clone(), event: None, asked: None });
+        ready.push_back(Waiting {
+            id: next.id,
+            row: next.row.clone(),
+            event: None,
+            asked: None,
+            void: Used::default(),
+        });
         *count += 1;
     }
     Some(next)

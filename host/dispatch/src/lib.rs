@@ -37,6 +37,7 @@ mod notices;
 mod orders;
 mod outgoing;
 mod partition;
+mod pauses;
 mod places;
 mod plugins;
 mod quarantine;

@@ -83,6 +83,9 @@ pub const BUSES_PER_TENANT_MAX: usize = 100;
 /// Schemas of a tenant beyond which none is made while the host runs.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
 
+/// How long a lane rests where what it publishes finds no room, in milliseconds.
+pub const NO_ROOM_PAUSE_MS: u64 = 500;
+
 /// Queues of a tenant beyond which none is made while the host runs.
 pub const QUEUES_PER_TENANT_MAX: usize = 1_000;
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use wharf_delivery::{DeliveryId, DeliveryRow, Due, Failure, TableError};
+use wharf_delivery::{DeliveryId, DeliveryRow, Due, Failure, TableError, Used};
 use wharf_event::{Code, Event, Position};
 
 use crate::{
@@ -54,6 +54,8 @@ pub(crate) struct Waiting {
     /// When the request was made that it arose from, by the monotonic clock, if that was in this process and this is its
     /// first attempt.
     pub(crate) asked: Option<Duration>,
+    /// What its attempt used in runs that came to nothing, and that no settle told of.
+    pub(crate) void: Used,
 }
 
 /// Events that were read for deliveries of a lane.
@@ -204,7 +206,7 @@ impl Scheduler {
                 let event = event.filter(fits).map(|event| event.detached());
                 self.held_bytes += event.as_ref().map_or(0, Event::size);
                 self.ready += 1;
-                lane.ready.push_back(Waiting { id, row, event, asked: Some(arisen.asked) });
+                lane.ready.push_back(Waiting { id, row, event, asked: Some(arisen.asked), void: Used::default() });
             }
             self.attempts.places().wants(&key);
         }
@@ -267,9 +269,9 @@ impl Scheduler {
                 self.attempts.places().holds(&key, Code::WebhookDisabled);
                 return Ok(());
             }
-        } else if let Some(until_ms) = self.attempts.alone_until_ms(&key) {
+        } else if let Some((until_ms, why)) = self.attempts.rests_until(&key) {
             self.look_again(&key, until_ms);
-            self.attempts.places().holds(&key, Code::WebhookBusy);
+            self.attempts.places().holds(&key, why);
             return Ok(());
         }
         if self.attempts.breakers.holds(&key, rules.guarded(&key).as_ref()) {
@@ -442,7 +444,7 @@ impl Scheduler {
             } else {
                 self.ready += 1;
                 self.timers.take((timer, row.attempts));
-                lane.push_timed(Waiting { id, row, event: None, asked: None });
+                lane.push_timed(Waiting { id, row, event: None, asked: None, void: Used::default() });
             }
             self.attempts.places().wants(&key);
         }

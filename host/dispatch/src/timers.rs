@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, keys};
+use wharf_delivery::{DeliveryId, DeliveryRow, Table, TableError, Tables, Used, keys};
 
 use crate::{
     lane::{Lane, LaneKey, id_of},
@@ -132,7 +132,7 @@ impl Timers {
             if let Some(row) = DeliveryRow::get(tables, delivery)?
                 && self.taken.insert((key.clone(), row.attempts))
             {
-                lane.push_timed(Waiting { id: id_of(delivery)?, row, event: None, asked: None });
+                lane.push_timed(Waiting { id: id_of(delivery)?, row, event: None, asked: None, void: Used::default() });
             }
         }
         if !full {
