@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wharf_event::Event;
 
 use crate::{
     Attempt, CarriedRow, Details, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef, Used,
@@ -51,14 +52,8 @@ impl Record {
                 }
             }
             Record::Carry { tenant, events, rows } => {
-                w.str(tenant.as_str()).u16(ROWS_LAYOUT).count(events.len());
-                for event in events {
-                    w.event(event);
-                }
-                w.count(rows.len());
-                for CarriedRow { table, key, row } in rows {
-                    w.u8(table.number()).bytes(key).bytes(row);
-                }
+                w.str(tenant.as_str()).u16(ROWS_LAYOUT);
+                put_carried(&mut w, events, rows);
             }
             Record::Rules { version, document } => {
                 w.u64(*version).bytes(document);
@@ -174,6 +169,17 @@ fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
         published: r.list("published", take_published)?,
         writes: r.list("writes", take_write)?,
     })
+}
+
+fn put_carried(w: &mut Writer, events: &[Event], rows: &[CarriedRow]) {
+    w.count(events.len());
+    for event in events {
+        w.event(event);
+    }
+    w.count(rows.len());
+    for CarriedRow { table, key, row } in rows {
+        w.u8(table.number()).bytes(key).bytes(row);
+    }
 }
 
 fn put_targets(w: &mut Writer, targets: &[TargetRef]) {

@@ -123,7 +123,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
         Stuck::NoRoom(room) => {
             attempts.rest(&waiting, room);
             // Its runs are charged with the one that comes to something.
-            let void = spent.and_then(|spent| spent.used.clone()).unwrap_or_default();
+            let void = spent.and_then(|spent| spent.used).unwrap_or_default();
             return slot.give_back(Waiting { void, ..waiting });
         }
         Stuck::Log(error) => Err(error),
@@ -227,7 +227,7 @@ async fn handle(
     };
     *spent = used.used.is_some().then(|| Arc::new(used.clone()));
     // What runs used that came to nothing.
-    let mut void = waiting.void.clone();
+    let mut void = waiting.void;
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let Report { ending, effects, duration, details } =
