@@ -305,20 +305,21 @@ pub(crate) fn stuck(error: AskError) -> Stuck {
             Some(room) => Stuck::NoRoom(room),
             None => Stuck::Failed(Failure::new(spent.code(), spent.to_string())),
         },
-        AskError::Refused(Refused::Overloaded) => Stuck::NoRoom(NoRoom::OVERLOADED),
+        AskError::Refused(Refused::Overloaded) => Stuck::NoRoom(NoRoom::of_host()),
         _ => Stuck::Log(error),
     }
 }
 
 /// A delivery waits for room as long as its policy lets it grow old, and fails then.
 fn within_age(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, stuck: Stuck) -> Stuck {
-    let (row, Stuck::NoRoom(room)) = (&waiting.row, &stuck) else { return stuck };
+    let Stuck::NoRoom(room) = stuck else { return stuck };
+    let row = &waiting.row;
     let policy = rules.resolve(&row.tenant, &row.target).map(|target| target.retry.age_ms);
     let since_ms = row.since_ms.max(rules.resumed_ms(&row.tenant));
     if attempts.clock.now_ms().saturating_sub(since_ms) <= policy.unwrap_or_default() {
-        return stuck;
+        return Stuck::NoRoom(room);
     }
-    Stuck::Failed(Failure::new(room.code(), "there is no room for what it publishes"))
+    Stuck::Failed(room.failure())
 }
 
 /// Holds the keys that changed and those held before, which are let go first: so keys are always taken in one order.

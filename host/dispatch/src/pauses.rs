@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use wharf_delivery::QuotaSpent;
+use wharf_delivery::{Failure, QuotaSpent, Refused};
 use wharf_event::Code;
 
 use crate::{attempt::Attempts, lane::LaneKey, limits::NO_ROOM_PAUSE_MS, schedule::Waiting};
@@ -29,9 +29,10 @@ impl Pauses {
 }
 
 /// There is no room for what an attempt published: its delivery waits, and no attempt is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom {
     code: Code,
+    reason: String,
     after_ms: u64,
 }
 
@@ -43,21 +44,23 @@ impl NoRoom {
             QuotaSpent::Publish { after_ms, .. } => (*after_ms).max(1),
             QuotaSpent::Receive { .. } | QuotaSpent::Values { .. } | QuotaSpent::Hour { .. } => return None,
         };
-        Some(Self { code: spent.code(), after_ms })
-    }
-
-    /// The code of what there is no room for.
-    pub(crate) fn code(self) -> Code {
-        self.code
+        Some(Self { code: spent.code(), reason: spent.to_string(), after_ms })
     }
 
     /// As many deliveries wait as the host may hold.
-    pub(crate) const OVERLOADED: Self = Self { code: Code::Overloaded, after_ms: NO_ROOM_PAUSE_MS };
+    pub(crate) fn of_host() -> Self {
+        Self { code: Code::Overloaded, reason: Refused::Overloaded.to_string(), after_ms: NO_ROOM_PAUSE_MS }
+    }
+
+    /// What an attempt fails with that may not wait for room any longer.
+    pub(crate) fn failure(self) -> Failure {
+        Failure::new(self.code, self.reason)
+    }
 }
 
 impl Attempts {
     /// Lets the lane of a delivery rest until there may be room.
-    pub(crate) fn rest(&self, waiting: &Waiting, NoRoom { code, after_ms }: NoRoom) {
+    pub(crate) fn rest(&self, waiting: &Waiting, NoRoom { code, after_ms, .. }: NoRoom) {
         let (key, now_ms) = ((waiting.row.tenant.clone(), waiting.row.target.to.clone()), self.clock.now_ms());
         self.pauses.begin(key, now_ms.saturating_add(after_ms), code, now_ms);
     }
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn rates_and_what_waits_have_room_again_and_bytes_that_are_kept_have_not() {
         let rate = QuotaSpent::Publish { of: None, per_s: 5, after_ms: 40 };
-        assert_eq!(NoRoom::of(&rate), Some(NoRoom { code: Code::QuotaPublish, after_ms: 40 }));
+        assert_eq!(NoRoom::of(&rate).map(|room| (room.code, room.after_ms)), Some((Code::QuotaPublish, 40)));
         let waits = QuotaSpent::Backlog { of: None, waiting: 3, most: 2 };
         assert_eq!(NoRoom::of(&waits).map(|room| room.code), Some(Code::QuotaBacklog));
         assert_eq!(NoRoom::of(&QuotaSpent::Values { bytes: 3, most: 2 }), None);
