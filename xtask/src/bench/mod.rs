@@ -5,6 +5,7 @@
 //!
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
+mod bound;
 mod canary;
 mod compiling;
 mod cpu;
@@ -63,6 +64,8 @@ pub enum Bench {
     Compiling(compiling::Args),
     /// One rule more while events are matched, beside ten rules and a hundred thousand.
     Rules(rules::Args),
+    /// A tenant that sends faster than it consumes, until its bound, and its neighbour's latency.
+    Bound(bound::Args),
     /// Clients that forget, are late or ask twice, on an ordered queue.
     Queue(queue::Args),
     /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
@@ -89,6 +92,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Swap(args) => swap::run(args),
         Bench::Compiling(args) => compiling::run(args),
         Bench::Tenants(args) => tenants::run(args),
+        Bench::Bound(args) => bound::run(args),
         Bench::Queue(args) => queue::run(args),
         Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),

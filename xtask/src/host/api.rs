@@ -53,6 +53,22 @@ pub enum Batch {
     Busy,
 }
 
+/// What became of a batch whose sender goes on either way.
+#[derive(Debug)]
+pub enum Sent {
+    /// All of it is durable.
+    Taken,
+    /// Nothing of it is.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The code of the problem, or nothing.
+        code: String,
+        /// Whether it says when to come again.
+        after: bool,
+    },
+}
+
 /// A client of one host. Threads have one each: it keeps its connection.
 pub struct Api {
     agent: Agent,
@@ -105,6 +121,20 @@ impl Api {
             StatusCode::SERVICE_UNAVAILABLE => Ok(Batch::Busy),
             status => bail!("the host refused a batch: {status}: {body}"),
         }
+    }
+
+    /// Posts a batch, and tells how it was refused where it was.
+    pub fn try_batch(&self, batch: &[u8]) -> Result<Sent> {
+        let request = self.agent.post(format!("{}/buses/default/events", self.base));
+        let mut response = request.content_type("application/cloudevents-batch+json").send(batch)?;
+        let after = response.headers().contains_key("retry-after");
+        let (status, body) = (response.status(), response.body_mut().read_to_string()?);
+        if status == StatusCode::OK {
+            return Ok(Sent::Taken);
+        }
+        let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let code = problem.get("code").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        Ok(Sent::Refused { status: status.as_u16(), code, after })
     }
 
     /// The tenant's totals.
