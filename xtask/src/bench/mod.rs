@@ -22,6 +22,7 @@ mod peer;
 mod queue;
 mod redis;
 mod rules;
+mod schedule;
 mod starts;
 mod streams;
 mod swap;
@@ -68,6 +69,8 @@ pub enum Bench {
     Bound(bound::Args),
     /// Clients that forget, are late or ask twice, on an ordered queue.
     Queue(queue::Args),
+    /// Schedules over kills, a clock that jumps, and changes of daylight saving: each due time fires once.
+    Schedule(schedule::Args),
     /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
     Webhook(webhook::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -94,6 +97,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Tenants(args) => tenants::run(args),
         Bench::Bound(args) => bound::run(args),
         Bench::Queue(args) => queue::run(args),
+        Bench::Schedule(args) => schedule::run(args),
         Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),

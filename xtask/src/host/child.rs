@@ -49,11 +49,17 @@ pub struct Host {
 impl Host {
     /// Starts `binary` on a stage's folder and waits until it serves.
     pub fn start(binary: &Path, stage: &Stage, listen: SocketAddr) -> Result<Self> {
+        Self::start_as(binary, stage, listen, |_| {})
+    }
+
+    /// The same, with what `also` adds to the command.
+    pub fn start_as(binary: &Path, stage: &Stage, listen: SocketAddr, also: impl FnOnce(&mut Command)) -> Result<Self> {
         let log = File::options().create(true).append(true).open(stage.log()).context("opening the host's log")?;
         let mut command = Command::new(binary);
         command.arg("serve").arg("--config").arg(stage.config()).arg("--data").arg(stage.data());
         command.args(["--listen", &listen.to_string(), "--output", "json"]);
         command.current_dir(stage.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        also(&mut command);
         let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let line = child.stdout.take().and_then(first_line);
         let ready = line.as_deref().and_then(|line| serde_json::from_str(line).ok());
