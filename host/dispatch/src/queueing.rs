@@ -190,8 +190,14 @@ impl Dispatcher {
             }
             let terms = of.settings.terms();
             let (is_there, back_ms) = self.looked(tenant, queue, &terms)?;
+            let mut left = 0;
             if is_there {
-                let messages = self.received(tenant, queue, &of, receiving).await?;
+                let messages;
+                (messages, left) = self.received(tenant, queue, &of, receiving).await?;
+                if messages.len() >= receiving.count {
+                    // There may be more, for somebody else who waits.
+                    bell.notify_one();
+                }
                 if !messages.is_empty() {
                     return Ok(messages);
                 }
@@ -201,8 +207,13 @@ impl Dispatcher {
                 return Ok(Vec::new());
             }
             let look = back_ms.map(|back_ms| Duration::from_millis(back_ms.saturating_sub(self.now_ms())));
-            // What was there and was not received left the queue, so the next one may be had at once.
-            let look = if is_there { Duration::ZERO } else { look.unwrap_or(LOOK_FOR_MESSAGES).min(LOOK_FOR_MESSAGES) };
+            let look = match (is_there, left) {
+                // What was there left the queue, so the next one may be had at once.
+                (true, 1..) => Duration::ZERO,
+                // It cannot be read now.
+                (true, 0) => LOOK_FOR_MESSAGES,
+                (false, _) => look.unwrap_or(LOOK_FOR_MESSAGES).min(LOOK_FOR_MESSAGES),
+            };
             let until = end.min(now + look);
             tokio::select! {
                 biased;
@@ -234,16 +245,17 @@ impl Dispatcher {
         Ok((next_ms.is_some_and(|next_ms| next_ms <= self.now_ms()), next_ms))
     }
 
+    /// Messages for somebody, and how many left the queue meanwhile.
     async fn received(
         &self,
         tenant: &TenantName,
         queue: &QueueName,
         of: &QueueInForce,
         receiving: Receiving,
-    ) -> Result<Vec<Message>, QueueUseError> {
+    ) -> Result<(Vec<Message>, u64), QueueUseError> {
         let visibility_ms = receiving.visibility_ms.unwrap_or(of.settings.visibility_ms);
         let op = QueueOp::Receive { count: receiving.count, visibility_ms };
-        let leases = self.moved(tenant, queue, of.settings.terms(), op).await?.leases;
+        let Moved { leases, left, .. } = self.moved(tenant, queue, of.settings.terms(), op).await?;
         let positions: Vec<_> = leases.iter().map(|lease| lease.row.event_at(lease.receipt.delivery)).collect();
         let events = self.events(positions).await?;
         let (mut messages, mut back) = (Vec::new(), Vec::new());
@@ -259,7 +271,7 @@ impl Dispatcher {
             // The answer has no room for them, or the log cannot be read, which it is told of elsewhere.
             self.moved(tenant, queue, of.settings.terms(), QueueOp::Return(back)).await?;
         }
-        Ok(messages)
+        Ok((messages, left))
     }
 
     /// Says what became of messages that somebody has; tells for each receipt whether it was good.
