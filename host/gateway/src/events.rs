@@ -18,6 +18,7 @@ use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::{Gateway, begun};
 use crate::incoming::{Incoming, Parcel, PlainQuery};
+use crate::limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX};
 use crate::params::{Asked, Params, rows};
 use crate::port::{EventQuery, EventRef, Host};
 use crate::problem::{Failure, Problem};
@@ -30,6 +31,13 @@ pub(crate) struct PageQuery {
     limit: Option<u32>,
     before: Option<Position>,
     type_prefix: Option<String>,
+}
+
+/// The query of a trace.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TraceQuery {
+    limit: Option<u32>,
 }
 
 /// The query of the feed.
@@ -52,9 +60,28 @@ pub(crate) async fn list<H: Host>(
 
 /// `GET /v1/tenants/{tenant}/events/{event}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.event(&params.tenant()?, named(&params)).await?))
+}
+
+fn named(params: &Params) -> EventRef {
     let name = params.text("event");
-    let event = name.parse().map_or_else(|_| EventRef::Id(name.to_owned()), EventRef::Position);
-    Ok(answer::json(&gateway.host.event(&params.tenant()?, event).await?))
+    name.parse().map_or_else(|_| EventRef::Id(name.to_owned()), EventRef::Position)
+}
+
+/// `GET /v1/tenants/{tenant}/events/{event}/trace`
+pub(crate) async fn trace<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<TraceQuery>,
+) -> Result<Response, Failure> {
+    let limit = match query.limit.unwrap_or(TRACED_EVENTS_DEFAULT) {
+        limit @ 1..=TRACED_EVENTS_MAX => limit,
+        limit => {
+            let detail = format!("limit is {limit}; it must be between 1 and {TRACED_EVENTS_MAX}");
+            return Err(Problem::new(Code::QueryInvalid, detail).into());
+        }
+    };
+    Ok(answer::json(&gateway.host.trace(&params.tenant()?, named(&params), limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/feed`

@@ -15,6 +15,18 @@ pub const REDRIVE_BYTES_MAX: usize = 256 * 1024;
 /// Dead letters that one redrive request may name.
 pub const REDRIVE_IDS_MAX: usize = 1_000;
 
+/// Events of a trace when the request does not say.
+pub const TRACED_EVENTS_DEFAULT: u32 = 200;
+
+/// Events of a trace at most.
+pub const TRACED_EVENTS_MAX: u32 = 1_000;
+
+/// What happened to all deliveries of a trace, in steps.
+pub const TRACED_STEPS_MAX: usize = 10_000;
+
+/// Keys that are told of each attempt in a trace.
+pub const TRACED_WRITES_MAX: usize = 50;
+
 /// Receipts that one request may show.
 pub const RECEIPTS_MAX: usize = 1_000;
 

@@ -15,6 +15,7 @@ mod rules;
 mod schedules;
 mod schemas;
 mod tenants;
+mod trace;
 mod usage;
 mod webhooks;
 
@@ -44,6 +45,7 @@ pub use rules::{
 pub use schedules::ScheduleView;
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
+pub use trace::{TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite};
 pub use usage::{UsageItem, UsageView};
 pub use webhooks::{DisabledView, SecretView, WebhookRotation, WebhookView};
 

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use wharf_event::{BusName, Event, Position, TenantName};
 
 use super::Refusal;
-use crate::view::{EventDetail, EventView, FeedItem, RuleVerdict, StatsView};
+use crate::view::{EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceView};
 
 /// Which events of a tenant to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,14 @@ pub trait Archive: Clone + Send + Sync + 'static {
 
     /// One event with its deliveries and their attempts.
     fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
+
+    /// An event and everything that came of it, of at most `limit` events.
+    fn trace(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        limit: u32,
+    ) -> impl Future<Output = Result<TraceView, Refusal>> + Send;
 
     /// What happens to a tenant's events, in log order: from a position on (itself included; that of a published event stands
     /// for the attempt that published it), or from now on.

@@ -41,6 +41,8 @@ pub enum Operation {
     ListEvents,
     /// Shows one event.
     ShowEvent,
+    /// See [`crate::port::Archive::trace`].
+    TraceEvent,
     /// Follows what happens.
     Feed,
     /// Shows totals.
@@ -200,6 +202,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::Explain => on(verb, events::explain::<H>),
         Operation::ListEvents => on(verb, events::list::<H>),
         Operation::ShowEvent => on(verb, events::show::<H>),
+        Operation::TraceEvent => on(verb, events::trace::<H>),
         Operation::Feed => on(verb, events::feed::<H>),
         Operation::Stats => on(verb, events::stats::<H>),
         Operation::Usage => on(verb, usage::show::<H>),

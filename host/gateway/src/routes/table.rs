@@ -195,6 +195,11 @@ pub const ROUTES: &[Route] = &[
     post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),
     get("/v1/tenants/{tenant}/events", Operation::ListEvents, &[Code::QueryInvalid, Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/events/{event}", Operation::ShowEvent, &[Code::TenantUnknown, Code::EventUnknown]),
+    get(
+        "/v1/tenants/{tenant}/events/{event}/trace",
+        Operation::TraceEvent,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown],
+    ),
     get("/v1/tenants/{tenant}/feed", Operation::Feed, &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown]),
     get("/v1/tenants/{tenant}/stats", Operation::Stats, &[Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/quotas", Operation::Quotas, &[Code::TenantUnknown]),

@@ -18,7 +18,8 @@ use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
     KeyView, PluginDetail, QueueView, QuotaView, QuotasView, RedriveView, ReleaseView, RuleVerdict, RuleView,
-    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, UsageItem, UsageView, ValueView, event_json,
+    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView,
+    ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -173,6 +174,12 @@ impl Archive for FakeHost {
             attempts: Vec::new(),
         };
         Ok(EventDetail { event: self.views().swap_remove(place), deliveries: vec![delivery] })
+    }
+
+    async fn trace(&self, tenant: &TenantName, event: EventRef, limit: u32) -> Result<TraceView, Refusal> {
+        let EventDetail { event, .. } = self.event(tenant, event).await?;
+        let traced = TracedEvent { event, deliveries: Vec::new() };
+        Ok(TraceView { events: vec![traced], truncated: limit == 1 })
     }
 
     async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {

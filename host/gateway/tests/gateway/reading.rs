@@ -7,7 +7,7 @@ use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
     BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, QuotasView,
-    RedriveView, RuleVerdict, StatsView, TenantsView, UsageView, ValueView,
+    RedriveView, RuleVerdict, StatsView, TenantsView, TraceView, UsageView, ValueView,
 };
 
 use crate::client::{Answer, HUNG, exchange, get, post};
@@ -49,6 +49,9 @@ async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it
         let detail: EventDetail = get(format!("/v1/tenants/acme/events/{name}")).send(server.addr).await.json(200);
         assert_eq!(detail.event.position, position(wanted), "{name}");
         assert_eq!(detail.deliveries[0].state, DeliveryState::DeadLettered);
+        let trace: TraceView =
+            get(format!("/v1/tenants/acme/events/{name}/trace?limit=1")).send(server.addr).await.json(200);
+        assert_eq!((trace.events[0].event.position, trace.truncated), (position(wanted), true), "{name}");
     }
 }
 

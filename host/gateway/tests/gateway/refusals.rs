@@ -146,6 +146,8 @@ async fn what_there_is_not_is_404_whatever_its_name() {
         (get("/v1/tenants/acme%00/events"), Code::TenantUnknown),
         (get("/v1/tenants/%ff/events"), Code::RouteUnknown),
         (get("/v1/tenants/acme/events/7-0"), Code::EventUnknown),
+        (get("/v1/tenants/acme/events/7-0/trace"), Code::EventUnknown),
+        (get("/v1/tenants/acme/events/1-0/trace?limit=1001"), Code::QueryInvalid),
         (get("/v1/tenants/acme/events/no%2Fsuch%20id"), Code::EventUnknown),
         (get("/v1/tenants/acme/kv/nothing"), Code::BucketUnknown),
         (get("/v1/tenants/acme/kv/NOT%20A%20NAME"), Code::BucketUnknown),

@@ -7,7 +7,7 @@ use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
-    view::{EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView},
+    view::{EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView, TraceView},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     page::Room,
     rules,
     search::Asked,
+    trace::trace,
     unknown,
     view::{self, Placed},
     was_read,
@@ -41,13 +42,16 @@ impl wharf_gateway::Archive for HostAdapter {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
-        let search = move |asked: &Asked| {
-            let position = match &event {
-                EventRef::Position(position) => own.must_be(*position)?,
-                EventRef::Id(id) => find(asked, &own, id)?,
-            };
-            detail(asked, &dispatcher, &own.tenant, position)
-        };
+        let search = move |asked: &Asked| detail(asked, &dispatcher, &own.tenant, own.place(asked, &event)?);
+        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+    }
+
+    async fn trace(&self, tenant: &TenantName, event: EventRef, limit: u32) -> Result<TraceView, Refusal> {
+        self.known(tenant)?;
+        let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
+        let may_be_far = matches!(event, EventRef::Id(_));
+        let search =
+            move |asked: &Asked| trace(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, limit as usize);
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 
@@ -139,6 +143,14 @@ impl Own {
             return Ok(position);
         }
         Err(Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}")))
+    }
+
+    /// Where an event is.
+    fn place(&self, asked: &Asked, event: &EventRef) -> Result<Position, Refusal> {
+        match event {
+            EventRef::Position(position) => self.must_be(*position),
+            EventRef::Id(id) => find(asked, self, id),
+        }
     }
 
     /// Frames down to the oldest, from the newest or from `before` on.

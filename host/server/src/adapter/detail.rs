@@ -16,14 +16,14 @@ use wharf_gateway::{
 use super::{not_in_archive, search::Asked, view, was_read};
 
 /// One delivery as the log has told it so far.
-struct Told {
-    view: DeliveryView,
+pub(super) struct Told {
+    pub(super) view: DeliveryView,
     /// When the obligation arose: frame time of the event, or of the last redrive.
     since_ms: u64,
     /// Attempts since then.
     attempts: u32,
     /// Where it lies, if it was given up.
-    queue: Option<QueueName>,
+    pub(super) queue: Option<QueueName>,
 }
 
 /// The event at `position` with everything that became of it.
@@ -34,26 +34,39 @@ pub(super) fn detail(
     position: Position,
 ) -> Result<EventDetail, Refusal> {
     let archive = dispatcher.archive();
-    let none = || Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}"));
+    let none = || no_event(position);
     let item = archive.record(position).map_err(|error| not_in_archive(&error))?;
     if item.record.tenant() != Some(tenant) {
         return Err(none());
     }
     let placed = view::events(&item).into_iter().find(|placed| placed.position == position).ok_or_else(none)?;
-    let told = |(n, target): (u16, &TargetRef)| (n, Told::new(position, n, target, &placed));
-    let mut deliveries: BTreeMap<u16, Told> = (0..).zip(placed.targets).map(told).collect();
+    let mut deliveries = deliveries(&placed);
     let open = open(dispatcher, tenant, position, placed.targets)?;
     search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
-    // Whether somebody has a message now is for the state to say: its time may be over.
-    let now_ms = dispatcher.now_ms();
+    held(&open, &mut deliveries, dispatcher.now_ms());
+    let deliveries = deliveries.into_values().map(|told| told.view).collect();
+    Ok(EventDetail { event: placed.view()?, deliveries })
+}
+
+/// That there is no such event.
+pub(super) fn no_event(position: Position) -> Refusal {
+    Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}"))
+}
+
+/// The deliveries of an event as they arose.
+pub(super) fn deliveries(placed: &view::Placed<'_>) -> BTreeMap<u16, Told> {
+    let told = |(n, target): (u16, &TargetRef)| (n, Told::new(placed.position, n, target, placed));
+    (0..).zip(placed.targets).map(told).collect()
+}
+
+/// Whether somebody has a message now is for the state to say: its time may be over.
+pub(super) fn held(open: &BTreeMap<u16, DeliveryRow>, deliveries: &mut BTreeMap<u16, Told>, now_ms: u64) {
     for (n, row) in open.iter().filter(|(_, row)| row.target.to.queue().is_some()) {
         if let Some(told) = deliveries.get_mut(n) {
             let is_held = row.leased && row.due_ms > now_ms;
             told.view.state = if is_held { DeliveryState::Running } else { DeliveryState::Waiting };
         }
     }
-    let deliveries = deliveries.into_values().map(|told| told.view).collect();
-    Ok(EventDetail { event: placed.view()?, deliveries })
 }
 
 /// Follows the deliveries of the event at `position` until each is as the state has it.
@@ -122,7 +135,7 @@ impl Told {
 }
 
 /// What the state says of the deliveries that have not ended.
-fn open(
+pub(super) fn open(
     dispatcher: &Dispatcher,
     tenant: &TenantName,
     event: Position,
@@ -138,7 +151,7 @@ fn open(
 }
 
 /// Whether a delivery is told as far as the state has it.
-fn reached(
+pub(super) fn reached(
     dispatcher: &Dispatcher,
     tenant: &TenantName,
     event: Position,
@@ -165,7 +178,7 @@ fn waited<T>(read: impl Future<Output = Result<Result<T, TableError>, AskError>>
 }
 
 /// Brings the deliveries of the event at `event` up to what a record says of them, and gives those that it names.
-fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16, Told>) -> Vec<u16> {
+pub(super) fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16, Told>) -> Vec<u16> {
     match &item.record {
         Record::Settle { delivery, attempt, outcome, published, writes, .. } if delivery.event == event => {
             let Some(of) = deliveries.get_mut(&delivery.n) else { return Vec::new() };

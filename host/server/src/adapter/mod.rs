@@ -27,6 +27,7 @@ mod search;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod usage;
 mod view;
 mod webhooks;

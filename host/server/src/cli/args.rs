@@ -18,6 +18,7 @@ use super::{
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
+    trace::TraceArgs,
     usage::UsageArgs,
     webhook::WebhookCommand,
 };
@@ -87,6 +88,9 @@ pub enum Command {
         #[command(subcommand)]
         command: EventsCommand,
     },
+    /// Show an event and everything that came of it, as a waterfall
+    #[command(after_help = "Example:\n  wharf trace 1042-256")]
+    Trace(TraceArgs),
     /// Read what plugins have stored
     #[command(after_help = "Example:\n  wharf kv ls event-stats")]
     Kv {

@@ -11,7 +11,7 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "top", "events", "kv", "stats", "usage", "rules", "schema", "match", "explain"]),
+    ("Inspect", &["tail", "top", "events", "trace", "kv", "stats", "usage", "rules", "schema", "match", "explain"]),
     ("Change", &["deploy", "schedule", "tenant", "bus", "plugin", "webhook", "queue", "grant", "promote", "rollback"]),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
     ("Repair", &["dlq", "doctor", "log"]),
@@ -92,6 +92,7 @@ mod tests {
         "events ls",
         "ev ls",
         "events show 1-256",
+        "trace 1-256 --limit 5",
         "kv ls",
         "kv ls b --after k --limit 5",
         "kv get b k",

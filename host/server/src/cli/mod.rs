@@ -44,9 +44,11 @@ mod stats;
 mod tail;
 mod tenant;
 mod top;
+mod trace;
 mod tree;
 mod tree_lines;
 mod usage;
+mod waterfall;
 mod webhook;
 mod words;
 

@@ -18,7 +18,7 @@ use super::{
     schedule::ScheduleCommand,
     schema, send,
     signing::{self, KeyCommand},
-    stats, tail, tenant, top, usage, webhook,
+    stats, tail, tenant, top, trace, usage, webhook,
 };
 use crate::{compiler, dev, serve};
 
@@ -109,6 +109,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Tail(args) => tail::run(args, global, &mut out).await,
         Command::Top(args) => top::run(args, global, &mut out).await,
         Command::Events { command } => events::run(command, global, &mut out).await,
+        Command::Trace(args) => trace::run(args, global, &mut out).await,
         Command::Kv { command } => kv::run(command, global, &mut out).await,
         Command::Stats => stats::run(global, &mut out).await,
         Command::Usage(args) => usage::run(args, global, &mut out).await,

@@ -49,6 +49,7 @@ mod shapes;
 mod signatures;
 mod starting;
 mod tenants;
+mod trace;
 mod transforms;
 mod usage;
 mod webhooks;

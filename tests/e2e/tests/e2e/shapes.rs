@@ -351,6 +351,8 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         ("events ls", "events ls"),
         ("events show", "events show probe.tell"),
         ("events show", "events show probe.panic"),
+        ("trace", "trace probe.tell"),
+        ("trace", "trace probe.panic"),
         ("kv ls", "kv ls"),
         ("kv ls BUCKET", "kv ls probe"),
         ("kv get", "kv get probe told"),

@@ -1,0 +1,207 @@
+//! An event with everything that came of it, gathered in one walk through the log.
+//!
+//! Invariant: the walk begins at the event and ends where every delivery of every event that it found is told as the state has it, so
+//! what was over long ago is read to its end and no further. It stops earlier where a trace may hold no more, and says so.
+//! Each event is told once: only the attempt that settled it in the log publishes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wharf_delivery::{DeliveryId, DeliveryRow, Move, Record, ValueWrite};
+use wharf_dispatch::{Dispatcher, Item, rfc3339};
+use wharf_event::{Code, Position, TenantName};
+use wharf_gateway::{
+    Refusal,
+    limits::{TRACED_STEPS_MAX, TRACED_WRITES_MAX},
+    view::{AttemptView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
+};
+
+use super::{
+    detail::{Told, deliveries, follow, held, no_event, open, reached},
+    not_in_archive,
+    page::Room,
+    search::Asked,
+    view::{self, Placed},
+};
+
+/// About what the JSON of a step takes beside its texts, in bytes.
+const STEP_BYTES: usize = 256;
+
+/// One event that was found.
+struct Found {
+    event: EventView,
+    deliveries: BTreeMap<u16, Told>,
+    steps: BTreeMap<u16, Vec<TraceStep>>,
+    open: BTreeMap<u16, DeliveryRow>,
+}
+
+struct Walk<'a> {
+    dispatcher: &'a Dispatcher,
+    tenant: &'a TenantName,
+    found: BTreeMap<Position, Found>,
+    /// What is not yet told as the state has it.
+    left: BTreeSet<(Position, u16)>,
+    events: Room,
+    steps: Room,
+    truncated: bool,
+}
+
+/// The event at `root` with everything that came of it, in at most `limit` events.
+pub(super) fn trace(
+    asked: &Asked,
+    dispatcher: &Dispatcher,
+    tenant: &TenantName,
+    root: Position,
+    limit: usize,
+) -> Result<TraceView, Refusal> {
+    let archive = dispatcher.archive();
+    let item = archive.record(root).map_err(|error| not_in_archive(&error))?;
+    if item.record.tenant() != Some(tenant) {
+        return Err(no_event(root));
+    }
+    let mut walk = Walk {
+        dispatcher,
+        tenant,
+        found: BTreeMap::new(),
+        left: BTreeSet::new(),
+        events: Room::new(limit),
+        steps: Room::new(TRACED_STEPS_MAX),
+        truncated: false,
+    };
+    let events = view::events(&item);
+    walk.add(events.iter().find(|placed| placed.position == root).ok_or_else(|| no_event(root))?)?;
+    let mut k = root.k;
+    // The log's end is asked for anew: what the state says of a later event may be in a later frame.
+    while !walk.left.is_empty() && k <= archive.last_k() {
+        asked.still()?;
+        for item in archive.frame(k).map_err(|error| not_in_archive(&error))? {
+            walk.hear(&item)?;
+        }
+        k += 1;
+    }
+    let now_ms = dispatcher.now_ms();
+    let truncated = walk.truncated;
+    Ok(TraceView { events: walk.found.into_values().map(|found| found.told(now_ms)).collect(), truncated })
+}
+
+impl Walk<'_> {
+    /// Takes an event up, unless the trace is full.
+    fn add(&mut self, placed: &Placed<'_>) -> Result<(), Refusal> {
+        let (position, event) = (placed.position, placed.view()?);
+        if !self.events.take(Placed::bytes(&event)) {
+            self.truncated = true;
+            return Ok(());
+        }
+        let open = open(self.dispatcher, self.tenant, position, placed.targets)?;
+        let mut found = Found { event, deliveries: deliveries(placed), steps: BTreeMap::new(), open };
+        for (n, told) in &found.deliveries {
+            if let Some(queue) = &told.queue {
+                let (time, code) = (rfc3339(placed.time_ms), Code::HopLimit);
+                let given_up = TraceStep::GivenUp { time, code, reason: code.title().to_owned(), queue: queue.clone() };
+                found.steps.insert(*n, vec![given_up]);
+            }
+        }
+        let numbers: Vec<_> = found.deliveries.keys().copied().collect();
+        self.found.insert(position, found);
+        numbers.into_iter().try_for_each(|n| self.weigh(position, n))
+    }
+
+    /// Whether a delivery has to be followed further.
+    fn weigh(&mut self, event: Position, n: u16) -> Result<(), Refusal> {
+        let Some(found) = self.found.get(&event) else { return Ok(()) };
+        let Some(told) = found.deliveries.get(&n) else { return Ok(()) };
+        if reached(self.dispatcher, self.tenant, event, n, told, &found.open)? {
+            self.left.remove(&(event, n));
+        } else {
+            self.left.insert((event, n));
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, item: &Item) -> Result<(), Refusal> {
+        for event in about(item) {
+            let Some(found) = self.found.get_mut(&event) else { continue };
+            let numbers = follow(item, event, &mut found.deliveries);
+            for n in &numbers {
+                let n = *n;
+                let Some(step) = found.step(item, DeliveryId { event, n }) else { continue };
+                if !self.steps.take(STEP_BYTES + text_bytes(&step)) {
+                    (self.truncated, self.left) = (true, BTreeSet::new());
+                    return Ok(());
+                }
+                found.steps.entry(n).or_default().push(step);
+            }
+            if matches!(item.record, Record::Settle { .. }) {
+                view::events(item).iter().try_for_each(|placed| self.add(placed))?;
+            }
+            numbers.into_iter().try_for_each(|n| self.weigh(event, n))?;
+        }
+        Ok(())
+    }
+}
+
+/// The events whose deliveries a record is about.
+fn about(item: &Item) -> BTreeSet<Position> {
+    match &item.record {
+        Record::Settle { delivery, .. } => BTreeSet::from([delivery.event]),
+        Record::Redrive { deliveries, .. } => deliveries.iter().map(|id| id.event).collect(),
+        Record::Queue { moves, .. } => moves.iter().map(|(id, _)| id.event).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+impl Found {
+    /// What a record that was followed says of a delivery.
+    fn step(&mut self, item: &Item, of: DeliveryId) -> Option<TraceStep> {
+        let time = rfc3339(item.time_ms);
+        match &item.record {
+            Record::Settle { writes, .. } => {
+                // It stands in its step alone.
+                let attempt = self.deliveries.get_mut(&of.n)?.view.attempts.pop()?;
+                let from = rfc3339(item.time_ms.saturating_sub(attempt.duration_us / 1_000));
+                let writes = writes.iter().take(TRACED_WRITES_MAX).map(write).collect();
+                Some(TraceStep::Attempt { from, attempt: Box::new(attempt), writes })
+            }
+            Record::Redrive { queue, .. } => Some(TraceStep::Redriven { time, queue: queue.clone() }),
+            Record::Queue { moves, .. } => moves.iter().find(|(id, _)| *id == of).map(|(_, to)| moved(to, time)),
+            _ => None,
+        }
+    }
+
+    fn told(mut self, now_ms: u64) -> TracedEvent {
+        held(&self.open, &mut self.deliveries, now_ms);
+        let mut steps = self.steps;
+        let delivery = |(n, told): (u16, Told)| {
+            let steps = steps.remove(&n).unwrap_or_default();
+            TracedDelivery { id: told.view.id, rule: told.view.rule, to: told.view.to, state: told.view.state, steps }
+        };
+        TracedEvent { event: self.event, deliveries: self.deliveries.into_iter().map(delivery).collect() }
+    }
+}
+
+fn write(of: &ValueWrite) -> TracedWrite {
+    let bytes = of.value.as_ref().map(|value| value.len() as u64);
+    TracedWrite { bucket: of.bucket.clone(), key: of.key.clone(), bytes }
+}
+
+fn moved(to: &Move, time: String) -> TraceStep {
+    match to {
+        Move::Lease(until_ms) => TraceStep::Received { time, until: rfc3339(*until_ms) },
+        Move::Extend(until_ms) => TraceStep::Extended { time, until: rfc3339(*until_ms) },
+        Move::Delay(until_ms) => TraceStep::Released { time, until: rfc3339(*until_ms) },
+        Move::Return => TraceStep::Returned { time },
+        Move::Done => TraceStep::Acked { time },
+        Move::Expired => TraceStep::Expired { time },
+        Move::Purged | Move::PurgedBehind(_) => TraceStep::Purged { time },
+        Move::GivenUp { queue, code, reason } => {
+            TraceStep::GivenUp { time, code: *code, reason: reason.clone(), queue: queue.clone() }
+        }
+    }
+}
+
+fn text_bytes(step: &TraceStep) -> usize {
+    let TraceStep::Attempt { attempt, writes, .. } = step else { return 0 };
+    let AttemptView { log, published, .. } = attempt.as_ref();
+    let log: usize = log.iter().map(|line| line.message.len() + line.context.len()).sum();
+    let writes: usize = writes.iter().map(|of| of.key.len() + of.bucket.as_str().len()).sum();
+    log + writes + published.len() * 16
+}

@@ -1,0 +1,68 @@
+//! `wharf trace`: an event and everything that came of it, as a waterfall.
+//!
+//! Invariant: it shows what the host tells, which is bounded; what is left out is named, with the command that shows it.
+
+use std::io::{self, IsTerminal as _};
+
+use clap::Args;
+use wharf_gateway::{
+    limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX},
+    view::TraceView,
+};
+
+use super::{
+    args::Global,
+    error::{CommandError, Exit, talk},
+    output::Output,
+    session::Session,
+    waterfall,
+};
+
+/// The width of what is no terminal, in columns.
+const COLUMNS: usize = 120;
+
+/// `wharf trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Its position, or its id (the newest event with this id)
+    #[arg(value_name = "POSITION|ID")]
+    event: String,
+    /// Events at most
+    #[arg(long, default_value_t = TRACED_EVENTS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(TRACED_EVENTS_MAX)))]
+    limit: u32,
+}
+
+/// Shows a trace.
+pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    let of = session.own().at("events").at(args.event).at("trace").ask("limit", args.limit);
+    let trace: TraceView = session.client.get(&of).await?;
+    if out.is_json() {
+        out.document(&trace)?;
+    } else {
+        waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
+    }
+    if trace.truncated {
+        talk(&format!(
+            "more came of it than these {} events: ask with --limit, or for one of them",
+            trace.events.len()
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// The width of the terminal.
+fn columns() -> usize {
+    if !io::stdout().is_terminal() {
+        return COLUMNS;
+    }
+    // SAFETY: four numbers, for which zero is a value.
+    #[allow(unsafe_code, reason = "the features of rustix stay as they are, and libc has no safe door to this")]
+    let size = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        // SAFETY: the call writes these four numbers and keeps no pointer; where it fails they stay zero.
+        let _ = libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size);
+        size
+    };
+    if size.ws_col == 0 { COLUMNS } else { usize::from(size.ws_col) }
+}
