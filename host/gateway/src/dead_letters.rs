@@ -1,22 +1,24 @@
 //! A tenant's dead-letter queues: read, and sent again.
 //!
-//! Invariant: a redrive says exactly what it means, either `{"all": true}`, `{"ids": […]}` or `{"since": "…"}`; anything else moves nothing.
+//! Invariant: a redrive says exactly what it means, one of `{"all": true}`, `{"ids": […]}`, `{"since": "…"}` and `{"where": {…}}`;
+//! anything else moves nothing.
 //! Letters are never deleted here.
 
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use serde::Deserialize;
-use wharf_event::Code;
+use wharf_event::{Code, RuleName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
 use crate::limits::{REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
-use crate::params::{Asked, PageQuery, Params, rows};
+use crate::params::{Asked, Params, rows};
 use crate::port::{Host, Redrive};
 use crate::problem::{Failure, Problem};
+use crate::view::LetterFilter;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,33 @@ struct RedriveBody {
     all: Option<bool>,
     ids: Option<Vec<String>>,
     since: Option<String>,
+    #[serde(rename = "where")]
+    filter: Option<LetterFilter>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// The query of a page of letters, or of their groups.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LettersQuery {
+    limit: Option<u32>,
+    after: Option<String>,
+    rule: Option<RuleName>,
+    target: Option<String>,
+    code: Option<Code>,
+    since: Option<String>,
+    until: Option<String>,
+    type_prefix: Option<String>,
+    pattern: Option<String>,
+}
+
+impl LettersQuery {
+    /// The page that is asked for, and the filter.
+    fn parted(self) -> (Option<u32>, Option<String>, LetterFilter) {
+        let Self { limit, after, rule, target, code, since, until, type_prefix, pattern } = self;
+        (limit, after, LetterFilter { rule, target, code, since, until, type_prefix, pattern })
+    }
 }
 
 /// `GET /v1/tenants/{tenant}/dlq`
@@ -35,10 +64,24 @@ pub(crate) async fn queues<H: Host>(State(gateway): State<Gateway<H>>, params: P
 pub(crate) async fn list<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
-    Asked(query): Asked<PageQuery>,
+    Asked(query): Asked<LettersQuery>,
 ) -> Result<Response, Failure> {
-    let (tenant, queue, limit) = (params.tenant()?, params.queue()?, rows(query.limit)?);
-    Ok(answer::json(&gateway.host.letters(&tenant, &queue, query.after, limit).await?))
+    let (limit, after, filter) = query.parted();
+    let (tenant, queue, limit) = (params.tenant()?, params.queue()?, rows(limit)?);
+    Ok(answer::json(&gateway.host.letters(&tenant, &queue, filter, after, limit).await?))
+}
+
+/// `GET /v1/tenants/{tenant}/dlq/{queue}/groups`
+pub(crate) async fn groups<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<LettersQuery>,
+) -> Result<Response, Failure> {
+    let (limit, after, filter) = query.parted();
+    if limit.is_some() || after.is_some() {
+        return Err(Problem::new(Code::QueryInvalid, "groups have no pages, so neither `limit` nor `after`").into());
+    }
+    Ok(answer::json(&gateway.host.groups(&params.tenant()?, &params.queue()?, filter).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/dlq/{queue}/{id}`
@@ -57,24 +100,30 @@ pub(crate) async fn redrive<H: Host>(
     let (tenant, queue) = (params.tenant()?, params.queue()?);
     body::must_be_json(&headers)?;
     let bound = Bound { bytes: REDRIVE_BYTES_MAX, code: Code::BatchTooLarge, within: gateway.body_timeout };
-    let which = which(&body::read(&headers, body, bound).await?)?;
-    Ok(answer::json(&gateway.host.redrive(&tenant, &queue, which).await?))
+    let (which, dry_run) = which(&body::read(&headers, body, bound).await?)?;
+    Ok(answer::json(&gateway.host.redrive(&tenant, &queue, which, dry_run).await?))
 }
 
-fn which(body: &[u8]) -> Result<Redrive, Problem> {
+fn which(body: &[u8]) -> Result<(Redrive, bool), Problem> {
     let invalid = |detail: String| Problem::new(Code::QueryInvalid, detail);
     let asked: RedriveBody = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
-    match asked {
-        RedriveBody { all: Some(true), ids: None, since: None } => Ok(Redrive::All),
-        RedriveBody { all: None, ids: None, since: Some(since) } => Ok(Redrive::Since(since)),
-        RedriveBody { all: None, ids: Some(ids), since: None } if (1..=REDRIVE_IDS_MAX).contains(&ids.len()) => {
-            Ok(Redrive::Ids(ids))
+    let dry_run = asked.dry_run;
+    let which = match asked {
+        RedriveBody { all: Some(true), ids: None, since: None, filter: None, .. } => Redrive::All,
+        RedriveBody { all: None, ids: None, since: Some(since), filter: None, .. } => {
+            Redrive::Where(LetterFilter { since: Some(since), ..LetterFilter::default() })
         }
-        RedriveBody { all: None, ids: Some(ids), since: None } => {
-            Err(invalid(format!("there are {} ids; name between 1 and {REDRIVE_IDS_MAX}", ids.len())))
+        RedriveBody { all: None, ids: None, since: None, filter: Some(filter), .. } if !filter.is_empty() => {
+            Redrive::Where(filter)
         }
+        RedriveBody { all: None, ids: Some(ids), since: None, filter: None, .. } => match ids.len() {
+            1..=REDRIVE_IDS_MAX => Redrive::Ids(ids),
+            count => return Err(invalid(format!("there are {count} ids; name between 1 and {REDRIVE_IDS_MAX}"))),
+        },
         RedriveBody { .. } => {
-            Err(invalid("say either {\"all\": true}, {\"ids\": [\"…\"]} or {\"since\": \"…\"}".to_owned()))
+            let ways = r#"{"all": true}, {"ids": ["…"]}, {"since": "…"} or {"where": {…}} with a condition"#;
+            return Err(invalid(format!("say either {ways}")));
         }
-    }
+    };
+    Ok((which, dry_run))
 }

@@ -27,6 +27,9 @@ pub const TRACED_STEPS_MAX: usize = 10_000;
 /// Keys that are told of each attempt in a trace.
 pub const TRACED_WRITES_MAX: usize = 50;
 
+/// Groups in which the letters of a queue are counted.
+pub const LETTER_GROUPS_MAX: usize = 1_000;
+
 /// Receipts that one request may show.
 pub const RECEIPTS_MAX: usize = 1_000;
 

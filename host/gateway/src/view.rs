@@ -7,6 +7,7 @@
 mod breakers;
 mod grants;
 mod keys;
+mod letters;
 mod load;
 mod queues;
 mod quotas;
@@ -29,6 +30,7 @@ use crate::problem::Problem;
 pub use breakers::{BreakerStanding, BreakerState, BreakerView};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
+pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView};
 pub use load::{LoadView, PluginLoadView};
 pub use queues::{
     MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView, ReceiptsWish,
@@ -386,6 +388,9 @@ pub struct DeadLetterView {
     pub attempts: u32,
     /// When it was given up, in RFC 3339.
     pub time: String,
+    /// Its attempts, those of before a redrive included, oldest first; only where one letter is asked for, and as far as the log has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<AttemptView>,
 }
 
 /// What a redrive did.
@@ -393,4 +398,7 @@ pub struct DeadLetterView {
 pub struct RedriveView {
     /// Letters that are due again.
     pub redriven: u64,
+    /// Letters that would be, had it not been a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<u64>,
 }

@@ -5,15 +5,15 @@ use std::future::Future;
 use wharf_event::{QueueName, TenantName};
 
 use super::Refusal;
-use crate::view::{DeadLetterView, QueueView, RedriveView};
+use crate::view::{DeadLetterView, LetterFilter, LetterGroupsView, QueueView, RedriveView};
 
 /// Which dead letters to send again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redrive {
     /// Every one that is in the queue now.
     All,
-    /// Every one that was given up at that time or later, in RFC 3339.
-    Since(String),
+    /// Every one that this leaves.
+    Where(LetterFilter),
     /// These, by id.
     Ids(Vec<String>),
 }
@@ -23,17 +23,26 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
     /// Every dead-letter queue of the tenant, by name.
     fn queues(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
 
-    /// The letters of a queue, oldest first, those after the id `after` only, at most `limit`. Only an empty page is the end. A
-    /// letter that cannot be read is left out.
+    /// The letters of a queue, oldest first, those after the id `after` only and those that `filter` leaves, at most `limit`. Only an
+    /// empty page is the end. A letter that cannot be read is left out.
     fn letters(
         &self,
         tenant: &TenantName,
         queue: &QueueName,
+        filter: LetterFilter,
         after: Option<String>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<DeadLetterView>, Refusal>> + Send;
 
-    /// One letter.
+    /// The letters that `filter` leaves, counted by target and code.
+    fn groups(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        filter: LetterFilter,
+    ) -> impl Future<Output = Result<LetterGroupsView, Refusal>> + Send;
+
+    /// One letter, with its attempts.
     fn letter(
         &self,
         tenant: &TenantName,
@@ -41,11 +50,13 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
         id: &str,
     ) -> impl Future<Output = Result<DeadLetterView, Refusal>> + Send;
 
-    /// Makes letters due again, with their attempts counted from zero. All of them, or none if one id is unknown.
+    /// Makes letters due again, with their attempts counted from zero; in a dry run, counts them. Of ids all of them, or none if one
+    /// is unknown.
     fn redrive(
         &self,
         tenant: &TenantName,
         queue: &QueueName,
         which: Redrive,
+        dry_run: bool,
     ) -> impl Future<Output = Result<RedriveView, Refusal>> + Send;
 }

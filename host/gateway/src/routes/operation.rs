@@ -59,6 +59,8 @@ pub enum Operation {
     ShowKey,
     /// Lists dead-letter queues.
     ListQueues,
+    /// Counts dead letters by target and code.
+    GroupLetters,
     /// Lists the letters of a queue.
     ListLetters,
     /// Shows one letter.
@@ -211,6 +213,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ListKeys => on(verb, key_values::list::<H>),
         Operation::ShowKey => on(verb, key_values::show::<H>),
         Operation::ListQueues => on(verb, dead_letters::queues::<H>),
+        Operation::GroupLetters => on(verb, dead_letters::groups::<H>),
         Operation::ListLetters => on(verb, dead_letters::list::<H>),
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),

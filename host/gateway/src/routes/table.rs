@@ -219,7 +219,12 @@ pub const ROUTES: &[Route] = &[
     get(
         "/v1/tenants/{tenant}/dlq/{queue}",
         Operation::ListLetters,
-        &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown],
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown, Code::PatternInvalid],
+    ),
+    get(
+        "/v1/tenants/{tenant}/dlq/{queue}/groups",
+        Operation::GroupLetters,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown, Code::PatternInvalid],
     ),
     get(
         "/v1/tenants/{tenant}/dlq/{queue}/{id}",
@@ -236,6 +241,7 @@ pub const ROUTES: &[Route] = &[
             Code::TenantUnknown,
             Code::QueueUnknown,
             Code::DeadLetterUnknown,
+            Code::PatternInvalid,
         ],
     ),
     get(

@@ -17,9 +17,9 @@ use wharf_event::{
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, PluginDetail, QueueView, QuotaView, QuotasView, RedriveView, ReleaseView, RuleVerdict, RuleView,
-    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView,
-    ValueView, event_json,
+    KeyView, LetterFilter, LetterGroupView, LetterGroupsView, PluginDetail, QueueView, QuotaView, QuotasView,
+    RedriveView, ReleaseView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef,
+    TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -274,11 +274,26 @@ impl DeadLetters for FakeHost {
         &self,
         tenant: &TenantName,
         queue: &QueueName,
+        filter: LetterFilter,
         after: Option<String>,
         _: u32,
     ) -> Result<Vec<DeadLetterView>, Refusal> {
         let letter = self.letter(tenant, queue, "1-0.0").await?;
-        Ok(if after.is_none() { vec![letter] } else { Vec::new() })
+        Ok(if after.is_none() && filter.is_empty() { vec![letter] } else { Vec::new() })
+    }
+
+    async fn groups(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        filter: LetterFilter,
+    ) -> Result<LetterGroupsView, Refusal> {
+        let letter = self.letter(tenant, queue, "1-0.0").await?;
+        let DeadLetterView { to, code, reason, time, id, error, .. } = letter;
+        let group = LetterGroupView { to, code, reason, count: 1, first: time.clone(), last: time, sample: id, error };
+        // The filter is told, so that a test can see it.
+        let others = filter.since.is_some().into();
+        Ok(LetterGroupsView { groups: vec![group], others })
     }
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, id: &str) -> Result<DeadLetterView, Refusal> {
@@ -296,13 +311,23 @@ impl DeadLetters for FakeHost {
             error: "line 50 always fails".to_owned(),
             attempts: 3,
             time: TIME.to_owned(),
+            history: Vec::new(),
         })
     }
 
-    async fn redrive(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<RedriveView, Refusal> {
+    async fn redrive(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: Redrive,
+        dry_run: bool,
+    ) -> Result<RedriveView, Refusal> {
         tenant_is_known(tenant)?;
         known((queue.as_str() == "failed").then_some(()), Code::QueueUnknown)?;
+        if dry_run {
+            return Ok(RedriveView { redriven: 0, matching: Some(1) });
+        }
         self.redriven.lock().unwrap().push(which);
-        Ok(RedriveView { redriven: 1 })
+        Ok(RedriveView { redriven: 1, matching: None })
     }
 }

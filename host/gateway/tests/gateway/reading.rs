@@ -6,8 +6,9 @@ use tokio::time::timeout;
 use wharf_event::Code;
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
-    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, QueueView, QuotasView,
-    RedriveView, RuleVerdict, StatsView, TenantsView, TraceView, UsageView, ValueView,
+    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, LetterFilter,
+    LetterGroupsView, QueueView, QuotasView, RedriveView, RuleVerdict, StatsView, TenantsView, TraceView, UsageView,
+    ValueView,
 };
 
 use crate::client::{Answer, HUNG, exchange, get, post};
@@ -147,11 +148,32 @@ async fn dead_letters_are_shown_and_sent_again() {
     let letter: DeadLetterView = get("/v1/tenants/acme/dlq/failed/1-0.0").send(server.addr).await.json(200);
     assert_eq!((letters.len(), &letters[0].id, letter.code), (1, &letter.id, Code::RetriesSpent));
 
-    for body in ["{\"all\":true}", "{\"ids\":[\"1-0.0\",\"2-0.0\"]}"] {
+    let groups = get("/v1/tenants/acme/dlq/failed/groups?since=x&code=retries-spent").send(server.addr).await;
+    let groups: LetterGroupsView = groups.json(200);
+    assert_eq!((groups.groups[0].sample.as_str(), groups.groups[0].count, groups.others), ("1-0.0", 1, 1));
+    let of_one: Vec<DeadLetterView> =
+        get("/v1/tenants/acme/dlq/failed?target=queue/q&until=x").send(server.addr).await.json(200);
+    assert_eq!(of_one.len(), 0, "the filter came through");
+
+    let dry = "{\"all\":true,\"dry_run\":true}";
+    let dry = post("/v1/tenants/acme/dlq/failed/redrive", "application/json", dry).send(server.addr).await;
+    assert_eq!(dry.json::<RedriveView>(200), RedriveView { redriven: 0, matching: Some(1) });
+    let bodies = [
+        "{\"all\":true}",
+        "{\"ids\":[\"1-0.0\",\"2-0.0\"]}",
+        "{\"since\":\"x\"}",
+        "{\"where\":{\"since\":\"x\"},\"dry_run\":false}",
+    ];
+    for body in bodies {
         let request = post("/v1/tenants/acme/dlq/failed/redrive", "application/json; charset=utf-8", body);
-        assert_eq!(request.send(server.addr).await.json::<RedriveView>(200), RedriveView { redriven: 1 });
+        assert_eq!(
+            request.send(server.addr).await.json::<RedriveView>(200),
+            RedriveView { redriven: 1, matching: None }
+        );
     }
-    let wanted = [Redrive::All, Redrive::Ids(vec!["1-0.0".to_owned(), "2-0.0".to_owned()])];
+    let since = Redrive::Where(LetterFilter { since: Some("x".to_owned()), ..LetterFilter::default() });
+    let ids = Redrive::Ids(vec!["1-0.0".to_owned(), "2-0.0".to_owned()]);
+    let wanted = [Redrive::All, ids, since.clone(), since];
     assert_eq!(*server.host.redriven.lock().unwrap(), wanted);
 }
 

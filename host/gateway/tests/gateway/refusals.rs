@@ -123,11 +123,24 @@ async fn a_query_or_redrive_that_is_not_understood_is_refused() {
         redrive("{\"ids\":[]}"),
         redrive("{\"ids\":[1]}"),
         redrive("{\"everything\":true}"),
+        redrive("{\"where\":{}}"),
+        redrive("{\"where\":{\"color\":\"red\"}}"),
+        redrive("{\"where\":{\"code\":\"no-such-code\"}}"),
+        redrive("{\"all\":true,\"where\":{\"rule\":\"r\"}}"),
+        redrive("{\"dry_run\":true}"),
         redrive(&format!("{{\"ids\":[{ids}]}}")),
     ];
     let queries = ["events?limit=0", "events?limit=1001", "events?limit=-1", "events?limit=ten", "events?limit="];
     let more = ["events?before=17", "events?after=1-0", "events?limit=1&limit=2", "feed?from=now", "feed?from="];
-    let others = ["feed?since=1-0", "kv/stats?limit=0", "kv/stats?page=2", "dlq/failed?limit=5000", "dlq/failed?x"];
+    let others = [
+        "feed?since=1-0",
+        "kv/stats?limit=0",
+        "kv/stats?page=2",
+        "dlq/failed?limit=5000",
+        "dlq/failed?x",
+        "dlq/failed?code=x",
+        "dlq/failed/groups?limit=1",
+    ];
     for query in queries.iter().chain(&more).chain(&others) {
         cases.push((get(format!("/v1/tenants/acme/{query}")), Code::QueryInvalid));
     }

@@ -1,17 +1,21 @@
 //! Port: reading dead-letter queues and sending letters again.
 
 use bytes::Bytes;
-use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, RedriveRequest, RedriveWhich, Table, Tables as _, keys};
+use wharf_delivery::{
+    DeadLetterRow, DeliveryId, DeliveryRow, RedriveRequest, RedriveWhich, Redriven, Table, Tables as _, keys,
+};
 use wharf_dispatch::{Archive, rfc3339};
 use wharf_event::{Code, QueueName, TenantName};
 use wharf_gateway::{
-    DeadLetters, Redrive, Refusal,
+    DeadLetters, EventRef, Redrive, Refusal,
     limits::REDRIVE_IDS_MAX,
-    view::{DeadLetterView, EventView, QueueView, RedriveView},
+    view::{AttemptView, DeadLetterView, EventView, LetterFilter, LetterGroupsView, QueueView, RedriveView},
 };
 
 use super::{
-    HostAdapter, blocking, not_asked, not_in_archive,
+    HostAdapter, blocking,
+    letters::{Chosen, Walk},
+    not_asked, not_in_archive,
     page::{self, Room},
     unreadable,
     view::{self, Placed},
@@ -38,77 +42,156 @@ impl DeadLetters for HostAdapter {
         &self,
         tenant: &TenantName,
         queue: &QueueName,
+        filter: LetterFilter,
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<DeadLetterView>, Refusal> {
         self.queue_known(tenant, queue).await?;
         let after = after.map(|after| after.parse::<DeliveryId>()).transpose();
         let after = after.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`after`: {error}")))?;
-        let mut after = after.map(|id| Bytes::from(keys::dead_letter(tenant, queue, id)));
-        let (prefix, mut page) = (keys::queue(tenant, queue), Letters::new(limit as usize));
+        let mut walk = Walk::new(self, (tenant, queue), after, Chosen::of(filter)?);
+        let mut page = Letters::new(limit as usize);
         // Letters that cannot be read leave gaps, which those after them fill: only an empty page is the end.
         while !page.room.is_full() {
-            let room = Room::new(page.room.rows().min(LETTERS_PER_STEP));
-            let rows = page::rows(&self.dispatcher, Table::DeadLetters, &prefix, after, room).await?;
-            after = rows.last().map(|(key, _)| key.clone());
-            if after.is_none() {
-                break;
-            }
+            let Some(letters) = walk.next(LETTERS_PER_STEP).await? else { break };
+            let rows: Vec<_> = letters.into_iter().map(|of| (of.key, of.bytes)).collect();
             let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
             page = blocking(move || Ok(page.with(&archive, &queue, &rows))).await?;
         }
         Ok(page.found)
     }
 
+    async fn groups(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        filter: LetterFilter,
+    ) -> Result<LetterGroupsView, Refusal> {
+        self.queue_known(tenant, queue).await?;
+        Walk::new(self, (tenant, queue), None, Chosen::of(filter)?).counted(REDRIVE_IDS_MAX).await
+    }
+
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, text: &str) -> Result<DeadLetterView, Refusal> {
         self.queue_known(tenant, queue).await?;
         let key = keys::dead_letter(tenant, queue, id(text)?);
         let row = was_read(self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await)?;
-        let row =
-            row.ok_or_else(|| Refusal::new(Code::DeadLetterUnknown, format!("queue `{queue}` has no letter {text}")))?;
+        let row = row.ok_or_else(|| no_letter(queue, text))?;
         let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
-        blocking(move || letter(&archive, &queue, &key, &row)).await
+        let mut letter = blocking(move || letter(&archive, &queue, &key, &row)).await?;
+        letter.history = self.history(tenant, &letter.id).await?;
+        Ok(letter)
     }
 
-    async fn redrive(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<RedriveView, Refusal> {
-        self.known(tenant)?;
-        let ask = async |which| {
-            let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
-            self.dispatcher.redrive(request).await.map_err(|error| not_asked(&error))
-        };
-        if let Redrive::Ids(ids) = which {
-            let ids = ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(RedriveView { redriven: ask(RedriveWhich::Ids(ids)).await?.moved });
+    async fn redrive(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        which: Redrive,
+        dry_run: bool,
+    ) -> Result<RedriveView, Refusal> {
+        self.queue_known(tenant, queue).await?;
+        if dry_run {
+            return Ok(RedriveView { redriven: 0, matching: Some(self.matching(tenant, queue, which).await?) });
         }
-        if let Redrive::Since(text) = &which {
-            let since = text.parse::<jiff::Timestamp>();
-            let since = since.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`since`: {error}")))?;
-            let since_ms = u64::try_from(since.as_millisecond()).unwrap_or(0);
-            let (prefix, mut redriven, mut after) = (keys::queue(tenant, queue), 0, None);
-            // Those that come back meanwhile are behind the cursor.
-            loop {
-                let page = page::rows(&self.dispatcher, Table::DeadLetters, &prefix, after, Room::new(REDRIVE_IDS_MAX));
-                let rows = page.await?;
-                let Some((last, _)) = rows.last() else { return Ok(RedriveView { redriven }) };
-                after = Some(last.clone());
-                let ids = given_up_since(&rows, since_ms)?;
-                if !ids.is_empty() {
-                    redriven += ask(RedriveWhich::Ids(ids)).await?.moved;
+        let redriven = match which {
+            Redrive::Ids(ids) => self.ask(tenant, queue, RedriveWhich::Ids(parsed(&ids)?)).await?.moved,
+            Redrive::Where(filter) => self.redrive_where(tenant, queue, filter).await?,
+            Redrive::All => self.redrive_all(tenant, queue).await?,
+        };
+        Ok(RedriveView { redriven, matching: None })
+    }
+}
+
+impl HostAdapter {
+    async fn ask(&self, tenant: &TenantName, queue: &QueueName, which: RedriveWhich) -> Result<Redriven, Refusal> {
+        let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
+        self.dispatcher.redrive(request).await.map_err(|error| not_asked(&error))
+    }
+
+    async fn redrive_where(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        filter: LetterFilter,
+    ) -> Result<u64, Refusal> {
+        let mut walk = Walk::new(self, (tenant, queue), None, Chosen::of(filter)?);
+        let mut redriven = 0;
+        while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
+            let ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            match self.ask(tenant, queue, RedriveWhich::Ids(ids.clone())).await {
+                Ok(done) => redriven += done.moved,
+                // Somebody else sent one of them again meanwhile: the others still go, each by itself.
+                Err(refusal) if refusal.code == Code::DeadLetterUnknown => {
+                    for id in ids {
+                        match self.ask(tenant, queue, RedriveWhich::Ids(vec![id])).await {
+                            Ok(done) => redriven += done.moved,
+                            Err(refusal) if refusal.code == Code::DeadLetterUnknown => {}
+                            Err(refusal) => return Err(refusal),
+                        }
+                    }
                 }
+                Err(refusal) => return Err(refusal),
             }
         }
+        Ok(redriven)
+    }
+
+    async fn redrive_all(&self, tenant: &TenantName, queue: &QueueName) -> Result<u64, Refusal> {
         // Letters that come meanwhile, be it those that were sent again, are for another call.
-        let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
-        let lay_there = was_read(depth)?.unwrap_or(0);
+        let lay_there = self.depth(tenant, queue).await?;
         let (mut redriven, mut after) = (0, None);
         loop {
-            let page = ask(RedriveWhich::After(after)).await?;
+            let page = self.ask(tenant, queue, RedriveWhich::After(after)).await?;
             redriven += page.moved;
             after = page.last;
             if after.is_none() || redriven >= lay_there {
-                return Ok(RedriveView { redriven });
+                return Ok(redriven);
             }
         }
+    }
+
+    /// How many letters a redrive would send again.
+    async fn matching(&self, tenant: &TenantName, queue: &QueueName, which: Redrive) -> Result<u64, Refusal> {
+        match which {
+            Redrive::All => self.depth(tenant, queue).await,
+            Redrive::Ids(ids) => {
+                let mut ids = parsed(&ids)?;
+                ids.sort_unstable();
+                ids.dedup();
+                for id in &ids {
+                    let key = keys::dead_letter(tenant, queue, *id);
+                    let row = self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await;
+                    was_read(row)?.ok_or_else(|| no_letter(queue, &id.to_string()))?;
+                }
+                Ok(ids.len() as u64)
+            }
+            Redrive::Where(filter) => {
+                let (mut walk, mut matching) = (Walk::new(self, (tenant, queue), None, Chosen::of(filter)?), 0);
+                while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
+                    matching += letters.len() as u64;
+                }
+                Ok(matching)
+            }
+        }
+    }
+
+    async fn depth(&self, tenant: &TenantName, queue: &QueueName) -> Result<u64, Refusal> {
+        let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
+        Ok(was_read(depth)?.unwrap_or(0))
+    }
+
+    /// The attempts of a letter, as far as the log has them.
+    async fn history(&self, tenant: &TenantName, letter: &str) -> Result<Vec<AttemptView>, Refusal> {
+        let event = EventRef::Position(id(letter)?.event);
+        let detail = match wharf_gateway::Archive::event(self, tenant, event).await {
+            Ok(detail) => detail,
+            Err(refusal) if refusal.code == Code::EventUnknown => return Ok(Vec::new()),
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(detail.deliveries.into_iter().find(|of| of.id == letter).map(|of| of.attempts).unwrap_or_default())
     }
 }
 
@@ -154,16 +237,12 @@ impl HostAdapter {
     }
 }
 
-/// Those of a page that were given up at that time or later.
-fn given_up_since(rows: &[(Bytes, Bytes)], since_ms: u64) -> Result<Vec<DeliveryId>, Refusal> {
-    let mut ids = Vec::new();
-    for (key, row) in rows {
-        let row = DeadLetterRow::from_bytes(row).map_err(|error| unreadable(&error))?;
-        if row.at_ms >= since_ms {
-            ids.extend(keys::delivery_of(key));
-        }
-    }
-    Ok(ids)
+fn no_letter(queue: &QueueName, id: &str) -> Refusal {
+    Refusal::new(Code::DeadLetterUnknown, format!("queue `{queue}` has no letter {id}"))
+}
+
+fn parsed(ids: &[String]) -> Result<Vec<DeliveryId>, Refusal> {
+    ids.iter().map(|text| id(text)).collect()
 }
 
 fn id(text: &str) -> Result<DeliveryId, Refusal> {
@@ -185,6 +264,7 @@ fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Resu
         reason: row.code.title().to_owned(),
         attempts: row.delivery.attempts,
         time: rfc3339(row.at_ms),
+        history: Vec::new(),
     })
 }
 

@@ -11,6 +11,7 @@ mod grants;
 mod intake;
 mod key_value;
 mod keys;
+mod letters;
 mod measures;
 mod page;
 mod process;

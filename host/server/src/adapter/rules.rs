@@ -260,7 +260,7 @@ fn no_question(error: &LineError) -> Refusal {
 }
 
 /// A refusal with every mistake of a pattern.
-fn wrong_pattern(errors: &PatternErrors) -> Refusal {
+pub(super) fn wrong_pattern(errors: &PatternErrors) -> Refusal {
     let mistake = |error: &PatternError| Mistake { pointer: error.pointer.clone(), detail: error.reason.to_string() };
     Refusal::new(Code::PatternInvalid, errors.to_string()).errors(errors.iter().map(mistake).collect())
 }

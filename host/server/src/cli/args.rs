@@ -7,10 +7,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use wharf_event::{BucketName, BusName, Position, QueueName, TenantName};
+use wharf_event::{BucketName, BusName, Position, TenantName};
 
 use super::{
     deploy::DeployArgs,
+    dlq::DlqCommand,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     queue::QueueCommand,
     rules::RulesCommand,
@@ -493,46 +494,6 @@ pub enum KvCommand {
         bucket: BucketName,
         /// The key
         key: String,
-    },
-}
-
-/// `wharf dlq`.
-#[derive(Debug, Subcommand)]
-pub enum DlqCommand {
-    /// List dead-letter queues, or the letters of one
-    #[command(visible_alias = "list", after_help = "Example:\n  wharf dlq ls flaky")]
-    Ls {
-        /// The queue
-        queue: Option<QueueName>,
-        /// Only letters after this one
-        #[arg(long, value_name = "ID", requires = "queue")]
-        after: Option<String>,
-        /// Rows at most
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "queue")]
-        limit: u32,
-    },
-    /// Show one letter with its event
-    #[command(after_help = "Example:\n  wharf dlq show flaky 1042-256.0")]
-    Show {
-        /// The queue
-        queue: QueueName,
-        /// The letter's id
-        id: String,
-    },
-    /// Send letters again, their attempts counted from zero
-    #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]
-    Redrive {
-        /// The queue
-        queue: QueueName,
-        /// The letters' ids
-        #[arg(value_name = "ID", required_unless_present_any = ["all", "since"], conflicts_with_all = ["all", "since"])]
-        ids: Vec<String>,
-        /// All letters that are in the queue now
-        #[arg(long)]
-        all: bool,
-        /// All letters that were given up in this time (`2h`), or since that time (RFC 3339)
-        #[arg(long, value_name = "TIME", conflicts_with = "all")]
-        since: Option<String>,
     },
 }
 

@@ -1,38 +1,166 @@
 //! `wharf dlq`: dead-letter queues, read and sent again.
 //!
-//! Invariant: a redrive says which letters, by their ids, since when, or all of them; there is no default. Letters are never deleted.
+//! Invariant: a redrive says which letters, by their ids, by a filter, or all of them; there is no default. Letters are never deleted.
 
+mod redrive;
+
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use wharf_dispatch::{Clock as _, SystemClock, rfc3339};
-use wharf_gateway::view::{DeadLetterView, QueueView, RedriveView};
+use wharf_event::{Code, QueueName, RuleName, Target};
+use wharf_gateway::view::{
+    AttemptView, DeadLetterView, LetterFilter, LetterGroupView, LetterGroupsView, QueueView, RedriveView,
+};
 
 use super::{
-    args::{DlqCommand, Global},
+    args::Global,
     attributes::Attributes,
     error::{CommandError, Exit, talk},
     events::{about, fact},
     output::Output,
     pages,
     session::Session,
-    words::{clipped, printable},
+    tree_lines::outcome,
+    words::{clipped, faint, printable},
 };
-use crate::{client::ClientError, config::parse_duration};
+use crate::{
+    client::{Client, ClientError, Resource},
+    config::parse_duration,
+};
 
-/// The body of a redrive: one of the three.
+/// `wharf dlq`.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List dead-letter queues, or the letters of one
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf dlq ls flaky --code limit-cpu")]
+    Ls {
+        /// The queue
+        queue: Option<QueueName>,
+        /// Only letters after this one
+        #[arg(long, value_name = "ID", requires = "queue")]
+        after: Option<String>,
+        /// Rows at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "queue")]
+        limit: u32,
+        /// Which letters
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Count the letters of a queue by target and error
+    #[command(after_help = "Example:\n  wharf dlq groups flaky --since 2h")]
+    Groups {
+        /// The queue
+        queue: QueueName,
+        /// Which letters
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Show one letter with its attempts and its event
+    #[command(after_help = "Example:\n  wharf dlq show flaky 1042-256.0")]
+    Show {
+        /// The queue
+        queue: QueueName,
+        /// The letter's id
+        id: String,
+    },
+    /// Send letters again, their attempts counted from zero: some by id, those that a filter leaves, or all
+    #[command(
+        after_help = "Example:\n  wharf dlq redrive flaky --code handler-trap --since 2h --dry-run\n  wharf dlq redrive flaky --all --rate 10/s"
+    )]
+    Redrive {
+        /// The queue
+        queue: QueueName,
+        /// The letters' ids
+        #[arg(value_name = "ID", required_unless_present_any = WAYS, conflicts_with_all = WAYS)]
+        ids: Vec<String>,
+        /// All letters that are in the queue now
+        #[arg(long, conflicts_with_all = FILTERS)]
+        all: bool,
+        /// Which letters
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Only count them
+        #[arg(long)]
+        dry_run: bool,
+        /// So many a second and no faster, as long as this runs
+        #[arg(long, value_name = "N/s", value_parser = rate, conflicts_with = "dry_run")]
+        rate: Option<u32>,
+    },
+}
+
+/// What a filter consists of.
+const FILTERS: [&str; 7] = ["rule", "target", "code", "since", "until", "kind", "pattern"];
+
+/// How to say which letters, but by id.
+const WAYS: [&str; 8] = ["all", "rule", "target", "code", "since", "until", "kind", "pattern"];
+
+/// Which letters: those of which all is true that is said.
+#[derive(Debug, Default, Args)]
+pub struct FilterArgs {
+    /// Only those of this rule
+    #[arg(long, requires = "queue")]
+    rule: Option<RuleName>,
+    /// Only those that are owed to this target: a plugin, `webhook/NAME`
+    #[arg(long, requires = "queue")]
+    target: Option<Target>,
+    /// Only those that were given up with this code
+    #[arg(long, requires = "queue")]
+    code: Option<Code>,
+    /// Only those that were given up in this time (`2h`), or since that time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "queue")]
+    since: Option<String>,
+    /// Only those that were given up longer ago than this (`2h`), or before that time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "queue")]
+    until: Option<String>,
+    /// Only those of events whose type begins so
+    #[arg(long = "type", value_name = "PREFIX", requires = "queue")]
+    kind: Option<String>,
+    /// Only those of events that this pattern matches
+    #[arg(long, value_name = "JSON", requires = "queue")]
+    pattern: Option<String>,
+}
+
+impl FilterArgs {
+    fn filter(self) -> LetterFilter {
+        let now_ms = SystemClock::default().wall_ms();
+        LetterFilter {
+            rule: self.rule,
+            target: self.target.map(|target| target.to_string()),
+            code: self.code,
+            since: self.since.map(|text| time(text, now_ms)),
+            until: self.until.map(|text| time(text, now_ms)),
+            type_prefix: self.kind,
+            pattern: self.pattern,
+        }
+    }
+}
+
+/// Letters a second.
+fn rate(text: &str) -> Result<u32, String> {
+    match text.strip_suffix("/s").unwrap_or(text).parse() {
+        Ok(0) | Err(_) => Err("write it as 10/s, from 1/s on".to_owned()),
+        Ok(rate) => Ok(rate),
+    }
+}
+
+/// The body of a redrive: one of the three, and whether it only counts.
 #[derive(Debug, Serialize)]
 struct Redrive {
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    filter: Option<LetterFilter>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
 }
 
 impl Redrive {
-    fn of(ids: Vec<String>, all: bool, since: Option<String>) -> Self {
-        let ids = (!all && since.is_none()).then_some(ids);
-        Self { all: all.then_some(true), ids, since: since.map(|text| time(text, SystemClock::default().wall_ms())) }
+    fn of(ids: Vec<String>, all: bool, filter: LetterFilter, dry_run: bool) -> Self {
+        let filter = (!filter.is_empty()).then_some(filter);
+        let ids = (!all && filter.is_none()).then_some(ids);
+        Self { all: all.then_some(true), ids, filter, dry_run }
     }
 }
 
@@ -42,6 +170,13 @@ fn time(text: String, now_ms: u64) -> String {
         Ok(ago) => rfc3339(now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))),
         Err(_) => text,
     }
+}
+
+/// Letters of a queue that a filter leaves.
+fn letters(of: Resource, filter: LetterFilter) -> Resource {
+    let LetterFilter { rule, target, code, since, until, type_prefix, pattern } = filter;
+    let of = of.ask_some("rule", rule).ask_some("target", target).ask_some("code", code).ask_some("since", since);
+    of.ask_some("until", until).ask_some("type_prefix", type_prefix).ask_some("pattern", pattern)
 }
 
 /// Lists, shows or redrives.
@@ -58,8 +193,8 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 out.table(["QUEUE", "LETTERS"], rows)?;
             }
         }
-        DlqCommand::Ls { queue: Some(queue), after, limit } => {
-            let of = dlq.at(queue);
+        DlqCommand::Ls { queue: Some(queue), after, limit, filter } => {
+            let of = letters(dlq.at(queue), filter.filter());
             let page = |rows, after| of.clone().ask("limit", rows).ask_some("after", after);
             let id = |letter: &DeadLetterView| letter.id.clone();
             let letters = pages::gather(&session.client, limit, after, page, id).await?;
@@ -67,6 +202,15 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 out.document(&letters)?;
             } else {
                 list(&letters, limit, out)?;
+            }
+        }
+        DlqCommand::Groups { queue, filter } => {
+            let groups = letters(dlq.at(queue).at("groups"), filter.filter());
+            let groups: LetterGroupsView = session.client.get(&groups).await?;
+            if out.is_json() {
+                out.document(&groups)?;
+            } else {
+                counted(&groups, out)?;
             }
         }
         DlqCommand::Show { queue, id } => {
@@ -77,18 +221,43 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 show(&letter).iter().try_for_each(|line| out.line(line))?;
             }
         }
-        DlqCommand::Redrive { queue, ids, all, since } => {
-            let body = serde_json::to_vec(&Redrive::of(ids, all, since)).map_err(ClientError::NotUnderstood)?;
-            let redrive = dlq.at(queue).at("redrive");
-            let done: RedriveView = session.client.post(&redrive, "application/json", body).await?;
+        DlqCommand::Redrive { queue, ids, all, filter, dry_run, rate } => {
+            let (of, filter) = (dlq.at(queue), filter.filter());
+            let done = match rate {
+                None => redrive(&session.client, &of, &Redrive::of(ids, all, filter, dry_run)).await?,
+                Some(rate) => redrive::paced(&session.client, &of, letters(of.clone(), filter), ids, rate).await?,
+            };
             if out.is_json() {
                 out.document(&done)?;
             } else {
-                out.line(&format!("redriven {}", done.redriven))?;
+                let said = done.matching.map_or_else(
+                    || format!("redriven {}", done.redriven),
+                    |matching| format!("would redrive {matching}"),
+                );
+                out.line(&said)?;
             }
         }
     }
     Ok(Exit::Success)
+}
+
+async fn redrive(client: &Client, queue: &Resource, which: &Redrive) -> Result<RedriveView, CommandError> {
+    let body = serde_json::to_vec(which).map_err(ClientError::NotUnderstood)?;
+    Ok(client.post(&queue.clone().at("redrive"), "application/json", body).await?)
+}
+
+fn counted(of: &LetterGroupsView, out: &mut Output) -> Result<(), CommandError> {
+    let row = |group: &LetterGroupView| {
+        let [first, last] = [&group.first, &group.last].map(|time| printable(time).into_owned());
+        let error = clipped(&group.error);
+        let (target, code) = (group.to.to_string(), group.code.to_string());
+        [group.count.to_string(), target, code, first, last, printable(&group.sample).into_owned(), error]
+    };
+    out.table(["LETTERS", "TARGET", "CODE", "FIRST", "LAST", "SAMPLE", "ERROR"], of.groups.iter().map(row).collect())?;
+    if of.others > 0 {
+        talk(&format!("and {} letters of further groups: a filter shows them", of.others));
+    }
+    Ok(())
 }
 
 fn list(letters: &[DeadLetterView], limit: u32, out: &mut Output) -> Result<(), CommandError> {
@@ -119,6 +288,11 @@ fn show(letter: &DeadLetterView) -> Vec<String> {
         ("last error", letter.error.clone()),
     ];
     let mut lines: Vec<_> = facts.iter().map(|(name, value)| fact(name, value)).collect();
+    let tried = |of: &AttemptView| {
+        let name = format!("attempt {}", of.attempt);
+        format!("{}{}  {}", faint(&format!("{name:<20}")), printable(&of.time), outcome(of))
+    };
+    lines.extend(letter.history.iter().map(tried));
     lines.push(String::new());
     lines.extend(about(&letter.event));
     lines
@@ -130,13 +304,24 @@ mod tests {
 
     #[test]
     fn a_redrive_says_either_all_or_which() {
-        assert_eq!(serde_json::to_string(&Redrive::of(vec![], true, None)).unwrap(), r#"{"all":true}"#);
+        let said = |redrive: &Redrive| serde_json::to_string(redrive).unwrap();
+        let none = LetterFilter::default;
+        assert_eq!(said(&Redrive::of(vec![], true, none(), false)), r#"{"all":true}"#);
         assert_eq!(
-            serde_json::to_string(&Redrive::of(vec!["1-0.0".to_owned()], false, None)).unwrap(),
-            r#"{"ids":["1-0.0"]}"#
+            said(&Redrive::of(vec!["1-0.0".to_owned()], false, none(), true)),
+            r#"{"ids":["1-0.0"],"dry_run":true}"#
         );
         assert_eq!(time("2h".to_owned(), 7_200_000), "1970-01-01T00:00:00.000Z");
-        let said = Redrive::of(vec![], false, Some("2026-01-02T03:04:05Z".to_owned()));
-        assert_eq!(serde_json::to_string(&said).unwrap(), r#"{"since":"2026-01-02T03:04:05Z"}"#);
+        let filter = FilterArgs { since: Some("2026-01-02T03:04:05Z".to_owned()), ..FilterArgs::default() }.filter();
+        let said = said(&Redrive::of(vec![], false, filter, false));
+        assert_eq!(said, r#"{"where":{"since":"2026-01-02T03:04:05Z"}}"#);
+    }
+
+    #[test]
+    fn a_rate_is_letters_a_second() {
+        assert_eq!([rate("10/s"), rate("7")], [Ok(10), Ok(7)]);
+        for text in ["0/s", "10/m", "", "/s", "-1"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
     }
 }

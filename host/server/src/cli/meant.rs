@@ -6,7 +6,8 @@ use wharf_event::{BucketName, Code, QueueName, SchemaName};
 use wharf_gateway::view::{BucketView, MessageQueueView, QueueView, RuleView, SchemaView, TenantsView};
 
 use super::{
-    args::{Command, DlqCommand, Global, KvCommand},
+    args::{Command, Global, KvCommand},
+    dlq::DlqCommand,
     error::CommandError,
     limits::RULES_COMPARED_MAX,
     rules::Named,
@@ -37,6 +38,7 @@ impl Written {
             Command::Dlq {
                 command:
                     DlqCommand::Ls { queue: Some(queue), .. }
+                    | DlqCommand::Groups { queue, .. }
                     | DlqCommand::Show { queue, .. }
                     | DlqCommand::Redrive { queue, .. },
             } => Self { dead_letters: Some(queue.clone()), ..Self::default() },

@@ -17,6 +17,7 @@ mod channels;
 mod clocks;
 mod conflicts;
 mod contract;
+mod dead_letters;
 mod demo;
 mod deploy;
 mod doctor;

@@ -361,17 +361,18 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         ("usage", "usage --by hour"),
         ("dlq ls", "dlq ls"),
         ("dlq ls QUEUE", "dlq ls dead"),
+        ("dlq groups", "dlq groups dead"),
+        ("dlq redrive", "dlq redrive dead --code retries-spent --dry-run"),
         ("dlq show", &format!("dlq show dead {letter}")),
         ("dlq redrive", &format!("dlq redrive dead {letter}")),
         ("explain", "explain"),
         ("explain CODE", "explain event-json"),
         ("config show", "config show"),
         ("check", "check"),
-        ("inspect", &format!("inspect {}", guest("probe").display())),
-        ("inspect", &format!("inspect {}", guest("impure-transform").display())),
     ] {
         say(name, line, "");
     }
+    ["probe", "impure-transform"].iter().for_each(|of| say("inspect", &format!("inspect {}", guest(of).display()), ""));
     signed(&site, &mut say);
     say("rules explain", "rules explain -e -", &event);
     let asked = format!(r#"{{"pattern": {{"type": ["probe.increment"]}}, "event": {event}}}"#);

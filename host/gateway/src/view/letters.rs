@@ -1,0 +1,71 @@
+//! The JSON shapes of choosing dead letters, and of counting them.
+//!
+//! Invariant: a filter without a condition is no filter; who means all letters says so.
+
+use serde::{Deserialize, Serialize};
+use wharf_event::{Code, RuleName, Target};
+
+/// Which letters of a queue: those of which all is true that is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LetterFilter {
+    /// The rule that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// Who it is owed to: a plugin's name, or `webhook/crm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Given up at that time or later, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Given up before that time, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The `type` of the event begins so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub type_prefix: Option<String>,
+    /// A pattern that matches the event: JSON as text, so that it is said in the same way in a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+impl LetterFilter {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The letters of a queue, counted by who they are owed to and why they were given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterGroupsView {
+    /// The groups, that of most letters first.
+    pub groups: Vec<LetterGroupView>,
+    /// Letters of further groups, beyond [`crate::limits::LETTER_GROUPS_MAX`].
+    pub others: u64,
+}
+
+/// The letters of one target and code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterGroupView {
+    /// Who they are owed to.
+    #[serde(flatten)]
+    pub to: Target,
+    /// Why they were given up.
+    pub code: Code,
+    /// The same in words.
+    pub reason: String,
+    /// How many there are.
+    pub count: u64,
+    /// When the first of them was given up, in RFC 3339.
+    pub first: String,
+    /// When the last of them was given up, in RFC 3339.
+    pub last: String,
+    /// The letter that was given up last.
+    pub sample: String,
+    /// What the last attempt of that letter said.
+    pub error: String,
+}
