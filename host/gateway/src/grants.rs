@@ -4,15 +4,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
-use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::Gateway;
+use crate::object;
 use crate::params::Params;
 use crate::port::Host;
 use crate::problem::Failure;
-use crate::registry::{named, read, sent, tagged};
+use crate::registry::{named, read, sent};
 use crate::view::GrantsDetail;
 
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}/grants`
@@ -43,5 +43,5 @@ pub(crate) async fn revoke<H: Host>(
 }
 
 fn shown(grants: &GrantsDetail) -> Response {
-    tagged(answer::json_as(StatusCode::OK, "application/json", grants), grants.version)
+    object::shown(grants, grants.version)
 }

@@ -19,6 +19,7 @@ mod keys;
 pub mod limits;
 pub mod measure;
 mod metrics;
+mod object;
 mod openapi;
 pub mod pages;
 mod params;

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 use wharf_event::Code;
@@ -17,13 +17,14 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::incoming::{MessageQuery, Parcel};
 use crate::limits::{RECEIPTS_MAX, REDRIVE_BYTES_MAX};
+use crate::object;
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Ending, Host, Put, QueueRef};
 use crate::problem::{Failure, Problem};
 use crate::receive::take;
 use crate::registry::read;
 use crate::tenants::sent;
-use crate::view::{MessageQueueView, ReceiptsWish};
+use crate::view::ReceiptsWish;
 
 /// `GET /v1/tenants/{tenant}/queues`
 pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
@@ -32,7 +33,8 @@ pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Par
 
 /// `GET /v1/tenants/{tenant}/queues/{queue}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(shown(StatusCode::OK, &gateway.host.message_queue(named(&params)?).await?))
+    let queue = gateway.host.message_queue(named(&params)?).await?;
+    Ok(object::shown(&queue, queue.version))
 }
 
 /// `PUT /v1/tenants/{tenant}/queues/{queue}`
@@ -47,11 +49,7 @@ pub(crate) async fn put<H: Host>(
     let document = sent(&headers, body, Code::QueueInvalid, &gateway).await?;
     let location = format!("/v1/tenants/{}/queues/{}", of.tenant, of.queue);
     let Put { now, created } = gateway.host.put_queue(of, document, expected).await?;
-    let mut response = shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &now);
-    if created && let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(object::put(&now, now.version, created, location))
 }
 
 /// `DELETE /v1/tenants/{tenant}/queues/{queue}`
@@ -177,10 +175,4 @@ async fn asked<H: Host, T: DeserializeOwned>(
 
 fn named(params: &Params) -> Result<QueueRef, Problem> {
     Ok(QueueRef { tenant: params.tenant()?, queue: params.queue()? })
-}
-
-fn shown(status: StatusCode, queue: &MessageQueueView) -> Response {
-    let mut response = answer::json_as(status, "application/json", queue);
-    response.headers_mut().extend(queue.version.and_then(condition::tag).map(|tag| (header::ETAG, tag)));
-    response
 }

@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, Digest, PluginName, Position};
+use wharf_event::{Code, Digest, PluginName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -22,6 +22,7 @@ use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX, UPLOAD_TIMEOUT};
+use crate::object;
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote};
 use crate::problem::{Failure, Problem};
@@ -51,7 +52,7 @@ pub(crate) async fn list<H: Host>(
 
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(shown(StatusCode::OK, &gateway.host.plugin(named(&params)?).await?))
+    Ok(shown(&gateway.host.plugin(named(&params)?).await?))
 }
 
 /// `PUT /v1/tenants/{tenant}/plugins/{plugin}`
@@ -64,8 +65,9 @@ pub(crate) async fn put<H: Host>(
     let of = PluginRef { tenant: params.tenant()?, plugin: params.plugin(Code::PluginInvalid)? };
     let expected = condition::of_change(&headers)?;
     let settings = sent(&headers, body, &gateway).await?;
+    let path = format!("/v1/tenants/{}/plugins/{}", of.tenant, of.plugin);
     let PluginPut { plugin, created } = gateway.host.put_plugin(of, settings, expected).await?;
-    Ok(shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &plugin))
+    Ok(object::put(&plugin, plugin.version, created, path))
 }
 
 /// `DELETE /v1/tenants/{tenant}/plugins/{plugin}`
@@ -87,7 +89,7 @@ pub(crate) async fn promote<H: Host>(
 ) -> Result<Response, Failure> {
     let wish: Promotion = read(&sent(&headers, body, &gateway).await?)?;
     let detail = gateway.host.change_channels(named(&params)?, ChannelWish::Promote(wish)).await?;
-    Ok(shown(StatusCode::OK, &detail))
+    Ok(shown(&detail))
 }
 
 /// `POST /v1/tenants/{tenant}/plugins/{plugin}/rollback`
@@ -99,7 +101,7 @@ pub(crate) async fn roll_back<H: Host>(
 ) -> Result<Response, Failure> {
     let wish: RollBack = read(&sent(&headers, body, &gateway).await?)?;
     let detail = gateway.host.change_channels(named(&params)?, ChannelWish::RollBack(wish)).await?;
-    Ok(shown(StatusCode::OK, &detail))
+    Ok(shown(&detail))
 }
 
 /// `DELETE /v1/tenants/{tenant}/plugins/{plugin}/channels/{channel}`
@@ -231,13 +233,6 @@ fn told(status: StatusCode, release: &ReleaseView) -> Response {
     answer::json_as(status, "application/json", release)
 }
 
-fn shown(status: StatusCode, plugin: &PluginDetail) -> Response {
-    tagged(answer::json_as(status, "application/json", plugin), plugin.version)
-}
-
-/// An answer with the version of a plugin.
-pub(crate) fn tagged(mut response: Response, version: Option<Position>) -> Response {
-    let tag: Option<HeaderValue> = version.and_then(condition::tag);
-    response.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
-    response
+fn shown(plugin: &PluginDetail) -> Response {
+    object::shown(plugin, plugin.version)
 }

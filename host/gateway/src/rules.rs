@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use wharf_event::{Code, RuleName};
 
 use crate::answer;
@@ -14,10 +14,10 @@ use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::{QUESTION_BYTES_MAX, RULE_BYTES_MAX};
+use crate::object;
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, RulePut, RuleRef};
 use crate::problem::{Failure, Problem};
-use crate::view::RuleView;
 
 /// `POST /v1/tenants/{tenant}/rules:test`. It changes nothing, so its media type is not looked at.
 pub(crate) async fn test<H: Host>(
@@ -49,8 +49,7 @@ pub(crate) async fn show<H: Host>(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let rule = gateway.host.rule(named(&params, Code::RuleUnknown)?).await?;
-    let known = condition::is_known(&headers, rule.version);
-    Ok(if known { tagged(StatusCode::NOT_MODIFIED.into_response(), &rule) } else { shown(StatusCode::OK, &rule) })
+    Ok(object::shown_to(&headers, &rule, rule.version))
 }
 
 /// `PUT /v1/tenants/{tenant}/buses/{bus}/rules/{rule}`
@@ -68,11 +67,7 @@ pub(crate) async fn put<H: Host>(
     let document = body::read(&headers, body, bound).await?;
     let location = format!("/v1/tenants/{}/buses/{}/rules/{}", of.tenant, of.bus, of.rule);
     let RulePut { rule, created } = gateway.host.put_rule(of, document, expected).await?;
-    let mut response = shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &rule);
-    if created && let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(object::put(&rule, rule.version, created, location))
 }
 
 /// `DELETE /v1/tenants/{tenant}/buses/{bus}/rules/{rule}`
@@ -89,15 +84,4 @@ pub(crate) async fn remove<H: Host>(
 /// The rule that the path names; `unknown` is the code of a name that no rule can have.
 fn named(params: &Params, unknown: Code) -> Result<RuleRef, Problem> {
     Ok(RuleRef { tenant: params.tenant()?, bus: params.bus()?, rule: params.rule(unknown)? })
-}
-
-fn shown(status: StatusCode, rule: &RuleView) -> Response {
-    tagged(answer::json_as(status, "application/json", rule), rule)
-}
-
-fn tagged(mut response: Response, rule: &RuleView) -> Response {
-    if let Some(tag) = rule.version.and_then(condition::tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use wharf_event::{Code, ScheduleName};
 
 use crate::answer;
@@ -14,10 +14,10 @@ use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::SCHEDULE_BYTES_MAX;
+use crate::object;
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Put, ScheduleRef};
 use crate::problem::{Failure, Problem};
-use crate::view::ScheduleView;
 
 /// `GET /v1/tenants/{tenant}/schedules`
 pub(crate) async fn list<H: Host>(
@@ -32,7 +32,7 @@ pub(crate) async fn list<H: Host>(
 /// `GET /v1/tenants/{tenant}/schedules/{schedule}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     let schedule = gateway.host.schedule(named(&params, Code::ScheduleUnknown)?).await?;
-    Ok(shown(StatusCode::OK, &schedule))
+    Ok(object::shown(&schedule, schedule.version))
 }
 
 /// `PUT /v1/tenants/{tenant}/schedules/{schedule}`
@@ -50,11 +50,7 @@ pub(crate) async fn put<H: Host>(
     let document = body::read(&headers, body, bound).await?;
     let location = format!("/v1/tenants/{}/schedules/{}", of.tenant, of.schedule);
     let Put { now, created } = gateway.host.put_schedule(of, document, expected).await?;
-    let mut response = shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &now);
-    if created && let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(object::put(&now, now.version, created, location))
 }
 
 /// `DELETE /v1/tenants/{tenant}/schedules/{schedule}`
@@ -71,12 +67,4 @@ pub(crate) async fn remove<H: Host>(
 /// The schedule that the path names; `unknown` is the code of a name that no schedule can have.
 fn named(params: &Params, unknown: Code) -> Result<ScheduleRef, Problem> {
     Ok(ScheduleRef { tenant: params.tenant()?, schedule: params.schedule(unknown)? })
-}
-
-fn shown(status: StatusCode, schedule: &ScheduleView) -> Response {
-    let mut response = answer::json_as(status, "application/json", schedule);
-    if let Some(tag) = schedule.version.and_then(condition::tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }

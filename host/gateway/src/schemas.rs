@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wharf_event::Code;
 
@@ -15,10 +15,10 @@ use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::SCHEMA_BYTES_MAX;
+use crate::object;
 use crate::params::{Asked, Params};
 use crate::port::{Compatibility, Host, SchemaPut, SchemaRef};
 use crate::problem::{Failure, Problem};
-use crate::view::SchemaView;
 
 /// `GET /v1/tenants/{tenant}/schemas`
 pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
@@ -32,8 +32,7 @@ pub(crate) async fn show<H: Host>(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let schema = gateway.host.schema(named(&params, Code::SchemaUnknown)?).await?;
-    let known = condition::is_known(&headers, schema.version);
-    Ok(if known { tagged(StatusCode::NOT_MODIFIED.into_response(), &schema) } else { shown(StatusCode::OK, &schema) })
+    Ok(object::shown_to(&headers, &schema, schema.version))
 }
 
 /// What a version that is put has to be.
@@ -61,11 +60,7 @@ pub(crate) async fn put<H: Host>(
     let document = body::read(&headers, body, bound).await?;
     let location = format!("/v1/tenants/{}/schemas/{}", of.tenant, of.schema);
     let SchemaPut { schema, created } = gateway.host.put_schema(of, document, compatibility, expected).await?;
-    let mut response = shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &schema);
-    if created && let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(object::put(&schema, schema.version, created, location))
 }
 
 /// `DELETE /v1/tenants/{tenant}/schemas/{schema}`
@@ -99,17 +94,6 @@ pub(crate) async fn version<H: Host>(State(gateway): State<Gateway<H>>, params: 
 /// The schema that the path names; `unknown` is the code of a name that no schema can have.
 fn named(params: &Params, unknown: Code) -> Result<SchemaRef, Problem> {
     Ok(SchemaRef { tenant: params.tenant()?, schema: params.schema(unknown)? })
-}
-
-fn shown(status: StatusCode, schema: &SchemaView) -> Response {
-    tagged(answer::json_as(status, "application/json", schema), schema)
-}
-
-fn tagged(mut response: Response, schema: &SchemaView) -> Response {
-    if let Some(tag) = schema.version.and_then(condition::tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }
 
 /// `GET /v1/tenants/{tenant}/asyncapi.json`

@@ -5,9 +5,9 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use wharf_event::{Code, Position, TenantName};
+use wharf_event::{Code, TenantName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -15,6 +15,7 @@ use crate::body::{self, Bound};
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::PLUGIN_BYTES_MAX;
+use crate::object;
 use crate::params::{Asked, Params};
 use crate::port::{BusRef, Host, Put};
 use crate::principal::Principal;
@@ -40,7 +41,7 @@ pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, principal: 
 /// `GET /v1/tenants/{tenant}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     let tenant = gateway.host.tenant(&params.tenant()?).await?;
-    Ok(tagged(answer::json(&tenant), tenant.version))
+    Ok(object::shown(&tenant, tenant.version))
 }
 
 /// `PUT /v1/tenants/{tenant}`
@@ -55,7 +56,7 @@ pub(crate) async fn put<H: Host>(
     let settings = sent(&headers, body, Code::TenantInvalid, &gateway).await?;
     let path = format!("/v1/tenants/{tenant}");
     let Put { now, created } = gateway.host.put_tenant(tenant, settings, expected).await?;
-    Ok(made(created, path, answer::json_as(status(created), "application/json", &now), now.version))
+    Ok(object::put(&now, now.version, created, path))
 }
 
 /// `DELETE /v1/tenants/{tenant}?confirm={tenant}`
@@ -87,7 +88,7 @@ pub(crate) async fn buses<H: Host>(State(gateway): State<Gateway<H>>, params: Pa
 /// `GET /v1/tenants/{tenant}/buses/{bus}`
 pub(crate) async fn bus<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     let bus = gateway.host.bus(named(&params)?).await?;
-    Ok(tagged(answer::json(&bus), bus.version))
+    Ok(object::shown(&bus, bus.version))
 }
 
 /// `PUT /v1/tenants/{tenant}/buses/{bus}`
@@ -102,7 +103,7 @@ pub(crate) async fn put_bus<H: Host>(
     let settings = sent(&headers, body, Code::BusInvalid, &gateway).await?;
     let path = format!("/v1/tenants/{}/buses/{}", of.tenant, of.bus);
     let Put { now, created } = gateway.host.put_bus(of, settings, expected).await?;
-    Ok(made(created, path, answer::json_as(status(created), "application/json", &now), now.version))
+    Ok(object::put(&now, now.version, created, path))
 }
 
 /// `DELETE /v1/tenants/{tenant}/buses/{bus}`
@@ -128,20 +129,4 @@ pub(crate) async fn sent<H: Host>(
     body::must_be_json(headers)?;
     let bound = Bound { bytes: PLUGIN_BYTES_MAX, code, within: gateway.body_timeout };
     Ok(body::read(headers, body, bound).await?)
-}
-
-fn status(created: bool) -> StatusCode {
-    if created { StatusCode::CREATED } else { StatusCode::OK }
-}
-
-fn made(created: bool, path: String, mut response: Response, version: Option<Position>) -> Response {
-    if created && let Ok(location) = HeaderValue::try_from(path) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    tagged(response, version)
-}
-
-fn tagged(mut response: Response, version: Option<Position>) -> Response {
-    response.headers_mut().extend(version.and_then(condition::tag).map(|tag| (header::ETAG, tag)));
-    response
 }

@@ -11,6 +11,7 @@ use crate::answer;
 use crate::bodies::Sent;
 use crate::condition;
 use crate::gateway::Gateway;
+use crate::object;
 use crate::params::Params;
 use crate::port::{Host, Put, WebhookRef};
 use crate::problem::{Failure, Problem};
@@ -25,7 +26,7 @@ pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Par
 
 /// `GET /v1/tenants/{tenant}/webhooks/{webhook}`
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(shown(StatusCode::OK, &gateway.host.webhook(named(&params, Code::WebhookUnknown)?).await?))
+    Ok(shown(&gateway.host.webhook(named(&params, Code::WebhookUnknown)?).await?))
 }
 
 /// `PUT /v1/tenants/{tenant}/webhooks/{webhook}`
@@ -40,11 +41,7 @@ pub(crate) async fn put<H: Host>(
     let document = sent(&headers, body, Code::WebhookInvalid, &gateway).await?;
     let location = format!("/v1/tenants/{}/webhooks/{}", of.tenant, of.webhook);
     let Put { now, created } = gateway.host.put_webhook(of, document, expected).await?;
-    let mut response = shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &now);
-    if created && let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(guarded(object::put(&now, now.version, created, location), &now))
 }
 
 /// `DELETE /v1/tenants/{tenant}/webhooks/{webhook}`
@@ -67,17 +64,17 @@ pub(crate) async fn rotate<H: Host>(
 ) -> Result<Response, Failure> {
     let of = named(&params, Code::WebhookUnknown)?;
     let rotation = read(&sent(&headers, body, Code::WebhookInvalid, &gateway).await?)?;
-    Ok(shown(StatusCode::OK, &gateway.host.rotate_webhook(of, rotation).await?))
+    Ok(shown(&gateway.host.rotate_webhook(of, rotation).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/webhooks/{webhook}/enable`
 pub(crate) async fn enable<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(shown(StatusCode::OK, &gateway.host.turn_webhook(named(&params, Code::WebhookUnknown)?, true).await?))
+    Ok(shown(&gateway.host.turn_webhook(named(&params, Code::WebhookUnknown)?, true).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/webhooks/{webhook}/disable`
 pub(crate) async fn disable<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(shown(StatusCode::OK, &gateway.host.turn_webhook(named(&params, Code::WebhookUnknown)?, false).await?))
+    Ok(shown(&gateway.host.turn_webhook(named(&params, Code::WebhookUnknown)?, false).await?))
 }
 
 /// The webhook that the path names; `unknown` is the code of a name that no webhook can have.
@@ -85,9 +82,11 @@ fn named(params: &Params, unknown: Code) -> Result<WebhookRef, Problem> {
     Ok(WebhookRef { tenant: params.tenant()?, webhook: params.webhook(unknown)? })
 }
 
-fn shown(status: StatusCode, webhook: &WebhookView) -> Response {
-    let mut response = answer::json_as(status, "application/json", webhook);
-    response.headers_mut().extend(webhook.version.and_then(condition::tag).map(|tag| (header::ETAG, tag)));
+fn shown(webhook: &WebhookView) -> Response {
+    guarded(object::shown(webhook, webhook.version), webhook)
+}
+
+fn guarded(mut response: Response, webhook: &WebhookView) -> Response {
     if webhook.secret.is_some() {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -166,15 +166,15 @@ pub enum CommandError {
         /// The rule that is like it.
         meant: Option<String>,
     },
-    /// There is a rule where one was to be made.
-    #[error("{0}")]
-    RuleThere(#[source] ClientError),
-    /// There is a schedule where one was to be made.
-    #[error("{0}")]
-    ScheduleThere(#[source] ClientError),
-    /// There is a queue where one was to be made.
-    #[error("{0}")]
-    QueueThere(#[source] ClientError),
+    /// There is an object where one was to be made.
+    #[error("{refusal}")]
+    There {
+        /// What the host says.
+        #[source]
+        refusal: ClientError,
+        /// What replacing it does.
+        help: &'static str,
+    },
     /// No release is meant, or several may be.
     #[error("{}", match (written.is_empty(), several) {
         (true, _) => format!("plugin `{plugin}` has no release that is ready"),
@@ -240,10 +240,9 @@ impl CommandError {
     /// The stable code, as text since a newer host may know more of them.
     fn code(&self) -> Option<&str> {
         match self {
-            Self::Client(ClientError::Refused(reply))
-            | Self::RuleThere(ClientError::Refused(reply))
-            | Self::QueueThere(ClientError::Refused(reply))
-            | Self::ScheduleThere(ClientError::Refused(reply)) => Some(&reply.code),
+            Self::Client(ClientError::Refused(reply)) | Self::There { refusal: ClientError::Refused(reply), .. } => {
+                Some(&reply.code)
+            }
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
@@ -285,11 +284,7 @@ impl CommandError {
             Self::TenantNotInFile { .. } => "without --tenant and WHARF_TENANT all tenants of the file are deployed".to_owned(),
             Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
-            Self::RuleThere(_) => "--replace puts this rule in the place of the one that is there".to_owned(),
-            Self::QueueThere(_) => {
-                "--replace lets the one that is there be as this one says; its messages stay".to_owned()
-            }
-            Self::ScheduleThere(_) => "--replace puts this schedule in the place of the one that is there".to_owned(),
+            Self::There { help, .. } => (*help).to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
                 "leave the rule out to ask all of the bus, or name another with --bus; one that is disabled is not asked"
@@ -315,7 +310,7 @@ impl CommandError {
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
-            Self::RuleThere(_) | Self::ScheduleThere(_) | Self::QueueThere(_) => Exit::Conflict,
+            Self::There { .. } => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
             Self::Load(_) => Exit::CheckFailed,

@@ -27,6 +27,7 @@ mod kv;
 mod limits;
 mod match_lines;
 mod meant;
+mod object;
 mod output;
 mod pace;
 mod pages;

@@ -19,7 +19,7 @@ use wharf_gateway::view::{PluginDetail, PluginView, ReleaseState, ReleaseView};
 use super::{
     args::Global,
     error::{CommandError, Exit},
-    input,
+    input, object,
     output::Output,
     session::Session,
     words::good,
@@ -121,7 +121,7 @@ pub async fn run(command: PluginCommand, global: &Global, out: &mut Output) -> R
             if out.is_json() {
                 out.document(&serde_json::json!({ "removed": what }))?;
             } else {
-                out.line(&format!("{}  {what}", good("removed")))?;
+                object::gone(&what, out)?;
             }
             Ok(Exit::Success)
         }

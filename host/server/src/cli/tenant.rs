@@ -18,6 +18,7 @@ use super::{
     args::Global,
     error::{CommandError, Exit, talk},
     events::fact,
+    object,
     output::Output,
     session::Session,
     usage::amount,
@@ -148,11 +149,6 @@ impl FromStr for Setting {
 #[derive(Serialize)]
 struct Deleted<'a> {
     deleted: &'a TenantName,
-}
-
-#[derive(Serialize)]
-struct Removed<'a> {
-    removed: &'a BusName,
 }
 
 /// `wharf tenant`.
@@ -327,10 +323,7 @@ pub async fn bus(command: BusCommand, global: &Global, out: &mut Output) -> Resu
                 out.document(&all)?;
                 return Ok(Exit::Success);
             }
-            let origin = |bus: &BusView| match bus.origin {
-                RuleOrigin::File => "file".to_owned(),
-                RuleOrigin::Api => "api".to_owned(),
-            };
+            let origin = |bus: &BusView| object::origin(bus.origin).to_owned();
             let row = |bus: &BusView| {
                 [bus.bus.to_string(), origin(bus), bus.retention.age.clone(), bus.retention.size.clone()]
             };
@@ -352,12 +345,7 @@ pub async fn bus(command: BusCommand, global: &Global, out: &mut Output) -> Resu
             }
         }
         BusCommand::Rm { bus } => {
-            session.client.delete(&buses.at(&bus)).await?;
-            if out.is_json() {
-                out.document(&Removed { removed: &bus })?;
-            } else {
-                out.line(&format!("{}  {bus}", good("removed")))?;
-            }
+            object::remove(&session, &buses.at(&bus), &bus, out).await?;
         }
     }
     Ok(Exit::Success)

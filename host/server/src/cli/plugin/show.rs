@@ -1,11 +1,12 @@
 //! Plugins and releases as people read them.
 
 use wharf_gateway::view::{
-    BreakerStanding, BreakerState, HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView, RuleOrigin,
+    BreakerStanding, BreakerState, HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView,
 };
 
 use super::super::{
     error::{CommandError, Exit},
+    object,
     output::Output,
     words::{bad, clipped, good, later, strong},
 };
@@ -20,17 +21,10 @@ pub(super) fn list(all: &[PluginView], out: &mut Output) -> Result<Exit, Command
         let canary = view.canary.as_ref().map_or_else(String::new, |canary| {
             format!("{} {} ({} of {} failed)", canary.release.short(), canary.share, canary.failures, canary.attempts)
         });
-        [view.plugin.to_string(), origin(view.origin).to_owned(), stable, canary]
+        [view.plugin.to_string(), object::origin(view.origin).to_owned(), stable, canary]
     };
     out.table(["PLUGIN", "FROM", "STABLE", "CANARY"], all.iter().map(row).collect())?;
     Ok(Exit::Success)
-}
-
-fn origin(origin: RuleOrigin) -> &'static str {
-    match origin {
-        RuleOrigin::File => "file",
-        RuleOrigin::Api => "api",
-    }
 }
 
 pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, CommandError> {
@@ -40,7 +34,7 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
     }
     let PluginView { plugin, stable, canary, .. } = &detail.plugin;
     let version = detail.version.map_or_else(String::new, |version| format!("  version {version}"));
-    out.line(&format!("{}  from {}{version}", strong(plugin.as_str()), origin(detail.plugin.origin)))?;
+    out.line(&format!("{}  from {}{version}", strong(plugin.as_str()), object::origin(detail.plugin.origin)))?;
     match stable {
         Some(stable) => out.line(&format!("stable    {stable}"))?,
         None => out.line("stable    none: `wharf promote` gives a release the traffic")?,

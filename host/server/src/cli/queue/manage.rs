@@ -1,47 +1,35 @@
 //! Queues are listed, shown, made, paused and removed.
-//!
-//! Invariant: a queue is made where there is none unless `--replace` says otherwise, and one that is paused or resumed is else put back as it
-//! was read.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 use wharf_dispatch::{Clock as _, SystemClock};
-use wharf_event::{Code, QueueName};
+use wharf_event::QueueName;
 use wharf_gateway::view::MessageQueueView;
 
 use super::{
     super::{
         error::{CommandError, Exit},
-        input,
+        input, object,
         output::Output,
         session::Session,
         words::{bad, clipped, faint, good, lasted},
     },
     CreateArgs,
 };
-use crate::client::{ClientError, Condition, Resource};
+use crate::client::Resource;
 
 /// What a queue is shown with beyond what it is put as.
-const SHOWN: [&str; 6] = ["queue", "origin", "version", "depth", "in_flight", "oldest_since"];
+const SHOWN: [&str; 5] = ["queue", "origin", "depth", "in_flight", "oldest_since"];
 
-#[derive(Serialize)]
-struct Removed<'a> {
-    removed: &'a QueueName,
-}
+/// What replacing a queue does.
+const THERE: &str = "--replace lets the one that is there be as this one says; its messages stay";
 
 pub(super) fn at(session: &Session, queue: &QueueName) -> Resource {
     session.own().at("queues").at(queue)
 }
 
 pub(super) async fn create(args: &CreateArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let condition = if args.replace { Condition::None } else { Condition::Absent };
-    let put = session.client.put(&at(session, &args.named.queue), args.body()?, condition).await;
-    let queue = put.map_err(|error| match &error {
-        ClientError::Refused(reply) if reply.code == Code::VersionConflict.as_str() => CommandError::QueueThere(error),
-        _ => error.into(),
-    })?;
+    let at = at(session, &args.named.queue);
+    let queue = object::put(session, &at, args.body()?, args.replace, THERE).await?;
     tell("in force", &queue, out)
 }
 
@@ -118,12 +106,7 @@ pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output)
 }
 
 pub(super) async fn remove(queue: &QueueName, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    session.client.delete(&at(session, queue)).await?;
-    match out.is_json() {
-        true => out.document(&Removed { removed: queue })?,
-        false => out.line(&format!("{}  {queue}", good("removed")))?,
-    }
-    Ok(Exit::Success)
+    object::remove(session, &at(session, queue), queue, out).await
 }
 
 /// Pauses or resumes. All else of the queue stays, also what this program does not know.
@@ -133,23 +116,8 @@ pub(super) async fn turn(
     session: &Session,
     out: &mut Output,
 ) -> Result<Exit, CommandError> {
-    let at = at(session, queue);
-    let text: Box<RawValue> = session.client.get(&at).await?;
-    let before: MessageQueueView = serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    let word = if paused { "paused" } else { "resumed" };
-    if before.paused == paused {
-        return tell(word, &before, out);
-    }
-    let mut document: BTreeMap<&str, &RawValue> =
-        serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    for name in SHOWN {
-        document.remove(name);
-    }
-    let turned = serde_json::value::to_raw_value(&paused).map_err(ClientError::NotUnderstood)?;
-    document.insert("paused", &turned);
-    let document = serde_json::to_vec(&document).map_err(ClientError::NotUnderstood)?;
-    let condition = before.version.map_or(Condition::None, Condition::Version);
-    tell(word, &session.client.put(&at, document, condition).await?, out)
+    let queue = object::turn(session, &at(session, queue), ("paused", paused), &SHOWN).await?;
+    tell(if paused { "paused" } else { "resumed" }, &queue, out)
 }
 
 fn tell(word: &str, queue: &MessageQueueView, out: &mut Output) -> Result<Exit, CommandError> {

@@ -1,20 +1,14 @@
 //! `wharf rules ls|add|rm|enable|disable`: the rules of a bus, read and changed while events flow.
-//!
-//! Invariant: nothing is overwritten that was not seen: a rule is made where there is none unless `--replace` says otherwise, and
-//! one that is switched on or off is else put back as it was read.
-
-use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
-use wharf_event::{BusName, Code, PluginAt, PluginName, QueueName, RuleName, WebhookName};
-use wharf_gateway::view::{RuleOrigin, RuleView};
+use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, WebhookName};
+use wharf_gateway::view::RuleView;
 use wharf_pattern::Pattern;
 
 use super::{
     super::{
-        error::{CommandError, Exit, talk},
-        input,
+        error::{CommandError, Exit},
+        input, object,
         output::Output,
         pages,
         session::Session,
@@ -22,7 +16,13 @@ use super::{
     },
     AddArgs, ListArgs, Named,
 };
-use crate::client::{ClientError, Condition, Resource};
+use crate::client::{ClientError, Resource};
+
+/// What a rule is shown with beyond what it is put as.
+const SHOWN: [&str; 2] = ["rule", "origin"];
+
+/// What replacing a rule does.
+const THERE: &str = "--replace puts this rule in the place of the one that is there";
 
 /// A rule made of a command line. The pattern goes as its text, so that it counts as it is spelled.
 #[derive(Serialize)]
@@ -64,30 +64,21 @@ pub async fn list(args: ListArgs, session: &Session, out: &mut Output) -> Result
     }
     let row = |rule: &RuleView| {
         let targets: Vec<_> = rule.targets.iter().map(ToString::to_string).collect();
-        let origin = match rule.origin {
-            RuleOrigin::File => "file",
-            RuleOrigin::Api => "api",
-        };
+        let origin = object::origin(rule.origin);
         let state = if rule.enabled { "enabled" } else { "disabled" };
         let pattern = clipped(rule.pattern.get());
         [rule.rule.to_string(), state.to_owned(), origin.to_owned(), targets.join(", "), pattern]
     };
     out.table(["RULE", "STATE", "FROM", "TARGETS", "PATTERN"], rules.iter().map(row).collect())?;
-    if let Some(last) = rules.last().filter(|_| u32::try_from(rules.len()).is_ok_and(|rows| rows == limit)) {
-        talk(&format!("more: --after {}", last.rule));
-    }
+    object::more(rules.len(), limit, rules.last().map(|last| &last.rule));
     Ok(Exit::Success)
 }
 
 /// Makes a rule.
 pub async fn add(args: &AddArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
     let Named { rule, bus } = &args.named;
-    let condition = if args.replace { Condition::None } else { Condition::Absent };
-    let put = session.client.put(&rules(session, bus).at(rule), document(args)?, condition).await;
-    let rule = put.map_err(|error| match &error {
-        ClientError::Refused(reply) if reply.code == Code::VersionConflict.as_str() => CommandError::RuleThere(error),
-        _ => error.into(),
-    })?;
+    let at = rules(session, bus).at(rule);
+    let rule = object::put(session, &at, document(args)?, args.replace, THERE).await?;
     tell("in force", &rule, out)
 }
 
@@ -117,7 +108,7 @@ pub async fn remove(named: &Named, session: &Session, out: &mut Output) -> Resul
     if out.is_json() {
         out.document(&Removed { removed: rule, bus })?;
     } else {
-        out.line(&format!("{}  {rule}", good("removed")))?;
+        object::gone(rule, out)?;
     }
     Ok(Exit::Success)
 }
@@ -125,23 +116,8 @@ pub async fn remove(named: &Named, session: &Session, out: &mut Output) -> Resul
 /// Switches a rule on or off. All else of it stays, also what this program does not know.
 pub async fn switch(named: &Named, enabled: bool, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
     let at = rules(session, &named.bus).at(&named.rule);
-    let text: Box<RawValue> = session.client.get(&at).await?;
-    let before: RuleView = serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    let word = if enabled { "enabled" } else { "disabled" };
-    if before.enabled == enabled {
-        return tell(word, &before, out);
-    }
-    let mut document: BTreeMap<&str, &RawValue> =
-        serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    for name in ["rule", "origin", "version"] {
-        document.remove(name);
-    }
-    let switched = serde_json::value::to_raw_value(&enabled).map_err(ClientError::NotUnderstood)?;
-    document.insert("enabled", &switched);
-    let document = serde_json::to_vec(&document).map_err(ClientError::NotUnderstood)?;
-    let condition = before.version.map_or(Condition::None, Condition::Version);
-    let rule: RuleView = session.client.put(&at, document, condition).await?;
-    tell(word, &rule, out)
+    let rule = object::turn(session, &at, ("enabled", enabled), &SHOWN).await?;
+    tell(if enabled { "enabled" } else { "disabled" }, &rule, out)
 }
 
 fn tell(word: &str, rule: &RuleView, out: &mut Output) -> Result<Exit, CommandError> {

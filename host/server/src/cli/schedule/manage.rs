@@ -1,16 +1,14 @@
 //! `wharf schedule ls|show|put|rm|pause|resume`: the schedules of a tenant, read and changed.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wharf_event::{BusName, CatchUp, Code, ScheduleName};
-use wharf_gateway::view::{RuleOrigin, ScheduleView};
+use wharf_event::{BusName, CatchUp};
+use wharf_gateway::view::ScheduleView;
 
 use super::{
     super::{
-        error::{CommandError, Exit, talk},
-        input,
+        error::{CommandError, Exit},
+        input, object,
         output::Output,
         pages,
         session::Session,
@@ -18,7 +16,13 @@ use super::{
     },
     ListArgs, Named, PutArgs,
 };
-use crate::client::{ClientError, Condition, Resource};
+use crate::client::{ClientError, Resource};
+
+/// What a schedule is shown with beyond what it is put as.
+const SHOWN: [&str; 4] = ["schedule", "origin", "next", "last"];
+
+/// What replacing a schedule does.
+const THERE: &str = "--replace puts this schedule in the place of the one that is there";
 
 /// A schedule made of a command line.
 #[derive(Serialize)]
@@ -49,11 +53,6 @@ struct Draft<'a> {
     enabled: bool,
 }
 
-#[derive(Serialize)]
-struct Removed<'a> {
-    removed: &'a ScheduleName,
-}
-
 fn schedules(session: &Session) -> Resource {
     session.own().at("schedules")
 }
@@ -71,16 +70,11 @@ pub async fn list(args: ListArgs, session: &Session, out: &mut Output) -> Result
         return Ok(Exit::Success);
     }
     let row = |view: &ScheduleView| {
-        let origin = match view.origin {
-            RuleOrigin::File => "file",
-            RuleOrigin::Api => "api",
-        };
-        [view.schedule.to_string(), next_of(view), origin.to_owned(), view.expression.clone(), view.timezone.clone()]
+        let origin = object::origin(view.origin).to_owned();
+        [view.schedule.to_string(), next_of(view), origin, view.expression.clone(), view.timezone.clone()]
     };
     out.table(["SCHEDULE", "NEXT", "FROM", "EXPRESSION", "TIME ZONE"], schedules.iter().map(row).collect())?;
-    if let Some(last) = schedules.last().filter(|_| u32::try_from(schedules.len()).is_ok_and(|rows| rows == limit)) {
-        talk(&format!("more: --after {}", last.schedule));
-    }
+    object::more(schedules.len(), limit, schedules.last().map(|last| &last.schedule));
     Ok(Exit::Success)
 }
 
@@ -126,14 +120,8 @@ pub async fn show(named: &Named, session: &Session, out: &mut Output) -> Result<
 
 /// Makes a schedule.
 pub async fn put(args: &PutArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let condition = if args.replace { Condition::None } else { Condition::Absent };
-    let put = session.client.put(&schedules(session).at(&args.named.schedule), document(args)?, condition).await;
-    let view = put.map_err(|error| match &error {
-        ClientError::Refused(reply) if reply.code == Code::VersionConflict.as_str() => {
-            CommandError::ScheduleThere(error)
-        }
-        _ => error.into(),
-    })?;
+    let at = schedules(session).at(&args.named.schedule);
+    let view = object::put(session, &at, document(args)?, args.replace, THERE).await?;
     tell("in force", &view, out)
 }
 
@@ -164,35 +152,14 @@ fn document(args: &PutArgs) -> Result<Vec<u8>, CommandError> {
 
 /// Removes a schedule.
 pub async fn remove(named: &Named, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    session.client.delete(&schedules(session).at(&named.schedule)).await?;
-    if out.is_json() {
-        out.document(&Removed { removed: &named.schedule })?;
-    } else {
-        out.line(&format!("{}  {}", good("removed"), named.schedule))?;
-    }
-    Ok(Exit::Success)
+    object::remove(session, &schedules(session).at(&named.schedule), &named.schedule, out).await
 }
 
 /// Lets a schedule fire, or rest. All else of it stays, also what this program does not know.
 pub async fn switch(named: &Named, enabled: bool, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
     let at = schedules(session).at(&named.schedule);
-    let text: Box<RawValue> = session.client.get(&at).await?;
-    let before: ScheduleView = serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    let word = if enabled { "resumed" } else { "paused" };
-    if before.enabled == enabled {
-        return tell(word, &before, out);
-    }
-    let mut document: BTreeMap<&str, &RawValue> =
-        serde_json::from_str(text.get()).map_err(ClientError::NotUnderstood)?;
-    for name in ["schedule", "origin", "version", "next", "last"] {
-        document.remove(name);
-    }
-    let switched = serde_json::value::to_raw_value(&enabled).map_err(ClientError::NotUnderstood)?;
-    document.insert("enabled", &switched);
-    let document = serde_json::to_vec(&document).map_err(ClientError::NotUnderstood)?;
-    let condition = before.version.map_or(Condition::None, Condition::Version);
-    let view: ScheduleView = session.client.put(&at, document, condition).await?;
-    tell(word, &view, out)
+    let view = object::turn(session, &at, ("enabled", enabled), &SHOWN).await?;
+    tell(if enabled { "resumed" } else { "paused" }, &view, out)
 }
 
 fn tell(word: &str, view: &ScheduleView, out: &mut Output) -> Result<Exit, CommandError> {

@@ -5,12 +5,13 @@
 
 use serde_json::Value;
 use wharf_event::{Data, Event, SchemaName};
-use wharf_gateway::view::{EventView, RuleOrigin, SchemaView};
+use wharf_gateway::view::{EventView, SchemaView};
 use wharf_schema::Inference;
 
 use super::{
     super::{
         error::{CommandError, Exit, talk},
+        object,
         output::Output,
         session::Session,
         words::{clipped, counted},
@@ -30,10 +31,7 @@ pub async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandEr
         return Ok(Exit::Success);
     }
     let row = |schema: &SchemaView| {
-        let origin = match schema.origin {
-            RuleOrigin::File => "file",
-            RuleOrigin::Api => "api",
-        };
+        let origin = object::origin(schema.origin);
         let (name, bus, draft) = (schema.schema.to_string(), schema.bus.to_string(), clipped(&schema.draft));
         [name, bus, clipped(&schema.kind), clipped(&schema.mode), draft, origin.to_owned()]
     };

@@ -11,6 +11,7 @@ use wharf_gateway::view::{SchemaVersionView, SchemaView};
 use super::{
     super::{
         error::{CommandError, Exit},
+        object,
         output::Output,
         session::Session,
         words::{clipped, good},
@@ -31,11 +32,6 @@ struct Draft<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'a str>,
     schema: &'a Value,
-}
-
-#[derive(Serialize)]
-struct Removed<'a> {
-    removed: &'a SchemaName,
 }
 
 fn at(session: &Session, schema: &SchemaName) -> Resource {
@@ -75,13 +71,7 @@ pub async fn add(args: &AddArgs, session: &Session, out: &mut Output) -> Result<
 
 /// Removes a schema.
 pub async fn remove(schema: &SchemaName, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    session.client.delete(&at(session, schema)).await?;
-    if out.is_json() {
-        out.document(&Removed { removed: schema })?;
-    } else {
-        out.line(&format!("{}  {schema}", good("removed")))?;
-    }
-    Ok(Exit::Success)
+    object::remove(session, &at(session, schema), schema, out).await
 }
 
 /// Lists the versions that are kept, or prints one.
