@@ -31,14 +31,14 @@ pub use breakers::{BreakerStanding, BreakerState, BreakerView};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView};
-pub use load::{LoadView, PluginLoadView};
+pub use load::{LoadView, PluginLoadView, WebhookLoadView};
 pub use queues::{
     MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView, ReceiptsWish,
     ReceiveWish, ReceivedView,
 };
 pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
 pub use registry::{
-    CanaryDraft, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView, Promotion, ReleaseFailure,
+    CanaryDraft, CanaryView, GrantsView, HistoryView, LimitView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,
 };
 pub use rules::{

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a release is named by the 64 hex digits of its SHA-256 in paths, and as `sha256:…` in answers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use wharf_event::{ChannelName, Code, Digest, PluginName, Position, SigningKeyName};
@@ -46,6 +46,25 @@ pub struct CanaryView {
     pub stable_failures: u64,
 }
 
+/// What one limit of a plugin is set to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LimitView {
+    /// A bound.
+    Number(u32),
+    /// A choice, such as what becomes of deliveries in quarantine.
+    Word(String),
+}
+
+impl fmt::Display for LimitView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => word.fmt(f),
+        }
+    }
+}
+
 /// One plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginDetail {
@@ -60,7 +79,7 @@ pub struct PluginDetail {
     /// What it may use.
     pub grants: GrantsView,
     /// What it may consume, by the names of the configuration file.
-    pub limits: BTreeMap<String, u32>,
+    pub limits: BTreeMap<String, LimitView>,
     /// When it is given a rest; never where this is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<super::BreakerView>,

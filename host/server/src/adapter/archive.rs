@@ -7,7 +7,10 @@ use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
-    view::{EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView, TraceView},
+    view::{
+        EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView, TraceView,
+        WebhookLoadView,
+    },
 };
 
 use super::{
@@ -105,9 +108,13 @@ impl wharf_gateway::Archive for HostAdapter {
 }
 
 fn load(of: LoadFigures) -> LoadView {
-    let plugin = |of: TargetLoad| {
-        let TargetLoad { target, running, running_max, held_by } = of;
+    let plugin = |of: &TargetLoad| {
+        let TargetLoad { target, running, running_max, held_by } = of.clone();
         Some(PluginLoadView { plugin: target.plugin()?.clone(), running, running_max, held_by })
+    };
+    let webhook = |of: &TargetLoad| {
+        let TargetLoad { target, running, running_max, held_by } = of.clone();
+        Some(WebhookLoadView { webhook: target.webhook()?.clone(), running, running_max, held_by })
     };
     LoadView {
         running: of.running,
@@ -117,7 +124,8 @@ fn load(of: LoadFigures) -> LoadView {
         weight: of.weight,
         waiting_for_cpu: of.waiting_for_cpu.try_into().unwrap_or(u64::MAX),
         held_by: of.held_by,
-        plugins: of.targets.into_iter().filter_map(plugin).collect(),
+        plugins: of.targets.iter().filter_map(plugin).collect(),
+        webhooks: of.targets.iter().filter_map(webhook).collect(),
     }
 }
 

@@ -7,8 +7,8 @@ use wharf_delivery::{BreakerDocument, LimitsDocument};
 use wharf_dispatch::{BreakerFigures, rfc3339};
 use wharf_event::{Digest, Grants, PluginName, Position};
 use wharf_gateway::view::{
-    BreakerStanding, BreakerState, BreakerView, CanaryView, GrantsView, HistoryView, PluginDetail, PluginView,
-    ReleaseFailure, ReleaseState, ReleaseView, RuleOrigin,
+    BreakerStanding, BreakerState, BreakerView, CanaryView, GrantsView, HistoryView, LimitView, PluginDetail,
+    PluginView, ReleaseFailure, ReleaseState, ReleaseView, RuleOrigin,
 };
 
 use super::grants::Standing;
@@ -68,13 +68,15 @@ pub fn grants(of: &Grants) -> GrantsView {
 }
 
 /// All limits by their names in the configuration file.
-pub fn limits(of: &LimitsDocument) -> BTreeMap<String, u32> {
-    let mut all = BTreeMap::new();
+pub fn limits(of: &LimitsDocument) -> BTreeMap<String, LimitView> {
+    // A document leaves this out where it is the default.
+    let quarantine = LimitView::Word(of.quarantine.as_str().to_owned());
+    let mut all = BTreeMap::from([("quarantine".to_owned(), quarantine)]);
     let of = serde_json::to_value(LimitsShown { limits: of, host: &of.host }).unwrap_or_default();
     for part in ["limits", "host"] {
         let members = of.get(part).and_then(serde_json::Value::as_object).into_iter().flatten();
-        let numbers = members.filter_map(|(name, value)| Some((name.clone(), u32::try_from(value.as_u64()?).ok()?)));
-        all.extend(numbers);
+        let number = |value: &serde_json::Value| Some(LimitView::Number(u32::try_from(value.as_u64()?).ok()?));
+        all.extend(members.filter_map(|(name, value)| Some((name.clone(), number(value)?))));
     }
     all
 }

@@ -79,7 +79,7 @@ pub enum Command {
     /// Follow what happens, line by line
     #[command(after_help = "Example:\n  wharf tail --type com.example. --outcome dead-letter")]
     Tail(TailArgs),
-    /// Watch what plugins do, second by second
+    /// Watch what plugins and webhooks do, second by second
     #[command(after_help = "Example:\n  wharf top")]
     Top(TopArgs),
     /// List events, or show one with everything that became of it

@@ -26,8 +26,8 @@ pub const INPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What `rules test` reads of a file before it matches that much and looks at the clock, in bytes.
 pub const TRIAL_BYTES: usize = 1024 * 1024;
 
-/// Rules that a mistyped name is compared with.
-pub const RULES_COMPARED_MAX: u32 = 1_000;
+/// Rules, or schedules, that a mistyped name is compared with.
+pub const NAMES_COMPARED_MAX: u32 = 1_000;
 
 /// Events of one tree; what those beyond it lead to is not followed.
 pub const TREE_EVENTS_MAX: usize = 10_000;

@@ -2,14 +2,16 @@
 //!
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
-use wharf_event::{BucketName, Code, QueueName, SchemaName};
-use wharf_gateway::view::{BucketView, MessageQueueView, QueueView, RuleView, SchemaView, TenantsView};
+use wharf_event::{BucketName, Code, QueueName, ScheduleName, SchemaName, WebhookName};
+use wharf_gateway::view::{
+    BucketView, MessageQueueView, QueueView, RuleView, ScheduleView, SchemaView, TenantsView, WebhookView,
+};
 
 use super::{
     args::{Command, Global, KvCommand},
     dlq::DlqCommand,
     error::CommandError,
-    limits::RULES_COMPARED_MAX,
+    limits::NAMES_COMPARED_MAX,
     rules::Named,
     session::Session,
 };
@@ -26,6 +28,8 @@ pub struct Written {
     dead_letters: Option<QueueName>,
     rule: Option<Named>,
     schema: Option<SchemaName>,
+    schedule: Option<ScheduleName>,
+    webhook: Option<WebhookName>,
 }
 
 impl Written {
@@ -44,6 +48,8 @@ impl Written {
             } => Self { dead_letters: Some(queue.clone()), ..Self::default() },
             Command::Queue { command } => Self { queue: command.named().cloned(), ..Self::default() },
             Command::Schema { command } => Self { schema: command.named().cloned(), ..Self::default() },
+            Command::Schedule { command } => Self { schedule: command.named().cloned(), ..Self::default() },
+            Command::Webhook { command } => Self { webhook: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
         }
@@ -78,10 +84,21 @@ impl Written {
                 let schemas: Vec<SchemaView> = session.client.get(&session.own().at("schemas")).await.ok()?;
                 (self.schema.as_ref()?.to_string(), schemas.iter().map(|it| it.schema.to_string()).collect())
             }
+            Code::ScheduleUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let schedules = session.own().at("schedules").ask("limit", NAMES_COMPARED_MAX);
+                let schedules: Vec<ScheduleView> = session.client.get(&schedules).await.ok()?;
+                (self.schedule.as_ref()?.to_string(), schedules.iter().map(|it| it.schedule.to_string()).collect())
+            }
+            Code::WebhookUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let webhooks: Vec<WebhookView> = session.client.get(&session.own().at("webhooks")).await.ok()?;
+                (self.webhook.as_ref()?.to_string(), webhooks.iter().map(|it| it.webhook.to_string()).collect())
+            }
             Code::RuleUnknown => {
                 let Named { rule, bus } = self.rule.as_ref()?;
                 let session = Session::open(global).await.ok()?;
-                let rules = session.own().at("buses").at(bus).at("rules").ask("limit", RULES_COMPARED_MAX);
+                let rules = session.own().at("buses").at(bus).at("rules").ask("limit", NAMES_COMPARED_MAX);
                 let rules: Vec<RuleView> = session.client.get(&rules).await.ok()?;
                 (rule.to_string(), rules.iter().map(|it| it.rule.to_string()).collect())
             }

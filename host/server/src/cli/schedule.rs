@@ -126,6 +126,16 @@ pub struct PutArgs {
     replace: bool,
 }
 
+impl ScheduleCommand {
+    /// The schedule that it is about, which the host may not know.
+    pub fn named(&self) -> Option<&ScheduleName> {
+        match self {
+            Self::Show(named) | Self::Rm(named) | Self::Pause(named) | Self::Resume(named) => Some(&named.schedule),
+            Self::Ls(_) | Self::Put(_) | Self::Next(_) => None,
+        }
+    }
+}
+
 /// Asks schedules.
 pub async fn run(command: ScheduleCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     match command {

@@ -1,4 +1,4 @@
-//! `wharf top`: what plugins do, second by second, until Ctrl-C.
+//! `wharf top`: what plugins and webhooks do, second by second, until Ctrl-C.
 //!
 //! Invariant: attempts are counted from the feed, each in the interval in which it was heard of; what is pending is the host's
 //! own number. Nothing is estimated but the quantiles of more than [`DURATIONS_MAX`] attempts, which are of the first ones.
@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
-use wharf_event::{Code, Digest, PluginName};
+use wharf_event::{Code, Digest, PluginName, Target, WebhookName};
 use wharf_gateway::view::{FeedItem, Outcome, QuotaView, QuotasView, StatsView};
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
 /// Puts the cursor of a terminal at its top left and clears the rest.
 const CLEAR: &[u8] = b"\x1b[H\x1b[J";
 
-/// Shows what plugins do.
+/// Shows what they do.
 pub async fn run(args: TopArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     let session = Session::open(global).await?;
     tokio::select! {
@@ -74,6 +74,7 @@ async fn watch(args: TopArgs, session: Session, out: &mut Output) -> Result<Exit
 struct Counted {
     received: u64,
     plugins: BTreeMap<PluginName, Attempts>,
+    webhooks: BTreeMap<WebhookName, Attempts>,
 }
 
 #[derive(Default)]
@@ -94,8 +95,11 @@ impl Counted {
             FeedItem::Received { .. } => self.received += 1,
             FeedItem::Redriven { .. } => {}
             FeedItem::Settled { to, attempt, published, .. } => {
-                let Some(plugin) = to.plugin() else { return };
-                let of = self.plugins.entry(plugin.clone()).or_default();
+                let of = match to {
+                    Target::Plugin(plugin) => self.plugins.entry(plugin.clone()).or_default(),
+                    Target::Webhook(webhook) => self.webhooks.entry(webhook.clone()).or_default(),
+                    _ => return,
+                };
                 of.release = attempt.release.or(of.release);
                 of.published += published.len() as u64;
                 match attempt.outcome {
@@ -124,8 +128,26 @@ impl Counted {
             running: stats.load.running,
             held_by: stats.load.held_by,
             quotas,
+            webhooks: self.webhooks(stats),
             plugins: self.with_held(stats).into_iter().map(|(plugin, of)| of.view(plugin, stats)).collect(),
         }
+    }
+
+    /// Those of which something was heard, that run, or that are held back.
+    fn webhooks(&mut self, stats: &StatsView) -> Vec<WebhookView> {
+        let mut webhooks = std::mem::take(&mut self.webhooks);
+        for busy in &stats.load.webhooks {
+            webhooks.entry(busy.webhook.clone()).or_default();
+        }
+        let view = |(webhook, of): (WebhookName, Attempts)| {
+            let load = stats.load.webhooks.iter().find(|of| of.webhook == webhook);
+            let (running, held_by) = load.map_or((0, None), |of| (of.running, of.held_by));
+            let Attempts { ack, filtered, retry, dead_letter, mut durations_us, .. } = of;
+            let [p50_us, p99_us] = quantiles(&mut durations_us);
+            let attempts = ack + filtered + retry + dead_letter;
+            WebhookView { webhook, running, held_by, attempts, ack, filtered, retry, dead_letter, p50_us, p99_us }
+        };
+        webhooks.into_iter().map(view).collect()
     }
 
     /// Those of which nothing was heard since they are held back are shown too.
@@ -142,11 +164,7 @@ impl Attempts {
     fn view(mut self, plugin: PluginName, stats: &StatsView) -> PluginView {
         let load = stats.load.plugins.iter().find(|of| of.plugin == plugin);
         let (running, held_by) = load.map_or((0, None), |of| (of.running, of.held_by));
-        self.durations_us.sort_unstable();
-        let quantile = |of: usize| {
-            let last = self.durations_us.len().saturating_sub(1);
-            self.durations_us.get(last * of / 100).copied().unwrap_or_default()
-        };
+        let [p50_us, p99_us] = quantiles(&mut self.durations_us);
         PluginView {
             plugin,
             release: self.release,
@@ -160,10 +178,17 @@ impl Attempts {
             retry: self.retry,
             dead_letter: self.dead_letter,
             published: self.published,
-            p50_us: quantile(50),
-            p99_us: quantile(99),
+            p50_us,
+            p99_us,
         }
     }
+}
+
+/// What half of these stay within, and 99 of 100; 0 where there are none.
+fn quantiles(durations_us: &mut [u64]) -> [u64; 2] {
+    durations_us.sort_unstable();
+    let last = durations_us.len().saturating_sub(1);
+    [50, 99].map(|of| durations_us.get(last * of / 100).copied().unwrap_or_default())
 }
 
 /// One look.
@@ -177,6 +202,21 @@ struct Interval {
     held_by: Option<Code>,
     quotas: QuotasView,
     plugins: Vec<PluginView>,
+    webhooks: Vec<WebhookView>,
+}
+
+#[derive(Debug, Serialize)]
+struct WebhookView {
+    webhook: WebhookName,
+    running: u32,
+    held_by: Option<Code>,
+    attempts: u64,
+    ack: u64,
+    filtered: u64,
+    retry: u64,
+    dead_letter: u64,
+    p50_us: u64,
+    p99_us: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -252,7 +292,7 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         ]
     };
     let head = [
-        "PLUGIN",
+        "TARGET",
         "RELEASE",
         "PENDING",
         "ATTEMPTS/S",
@@ -265,12 +305,22 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         "P99",
         "HELD BY",
     ];
-    out.table(head, interval.plugins.iter().map(row).collect())
+    let webhook = |it: &WebhookView| {
+        let counts = [it.attempts, it.ack, it.filtered, it.retry, it.dead_letter];
+        let [attempts, ack, filtered, retry, dead_letter] = counts.map(|number| interval.rate(number));
+        let held = it.held_by.map(|code| code.to_string()).unwrap_or_default();
+        // It has no releases and publishes nothing; what waits for it is among what waits for the tenant.
+        let [release, pending, published] = [const { String::new() }; 3];
+        let (name, [p50, p99]) = (Target::Webhook(it.webhook.clone()).to_string(), [it.p50_us, it.p99_us].map(lasted));
+        [name, release, pending, attempts, ack, filtered, retry, dead_letter, published, p50, p99, held]
+    };
+    let webhooks = interval.webhooks.iter().map(webhook);
+    out.table(head, interval.plugins.iter().map(row).chain(webhooks).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use wharf_gateway::view::{LoadView, PluginLoadView, PluginQuotasView};
+    use wharf_gateway::view::{LoadView, PluginLoadView, PluginQuotasView, WebhookLoadView};
 
     use super::super::tree::tests::story;
     use super::*;
@@ -325,6 +375,28 @@ mod tests {
         assert_eq!((&view["running"], &view["held_by"]), (&3.into(), &serde_json::Value::Null));
         let plugin = &view["plugins"][0];
         assert_eq!((&plugin["plugin"], &plugin["held_by"]), (&"p".into(), &"held-plugin".into()));
+    }
+
+    #[test]
+    fn webhooks_are_counted_too_and_shown_while_they_run_or_are_held_back() {
+        let mut counted = Counted::default();
+        let json = |to: &str| {
+            serde_json::json!({"settled": {"delivery": "1-0.0", "event": "1-0", "rule": "r", "target": to, "published": [],
+                "attempt": {"attempt": 1, "position": "2-0", "time": "", "outcome": {"outcome": "ack"}, "duration_us": 7,
+                "published": [], "kv_writes": 0}}})
+        };
+        for to in ["webhook/crm", "queue/jobs"] {
+            counted.hear(&serde_json::from_value(json(to)).unwrap());
+        }
+        let (held_by, webhook) = (Some(Code::HeldPlugin), "slow".parse().unwrap());
+        let slow = WebhookLoadView { webhook, running: 2, running_max: 2, held_by };
+        let stats =
+            StatsView { load: LoadView { webhooks: vec![slow], ..LoadView::default() }, ..StatsView::default() };
+        let view = counted.view(&stats, QuotasView::default(), Duration::from_secs(1));
+        let told = |it: &WebhookView| (it.webhook.to_string(), it.attempts, it.ack, it.running, it.p99_us);
+        let told: Vec<_> = view.webhooks.iter().map(told).collect();
+        assert_eq!(told, [("crm".to_owned(), 1, 1, 0, 7), ("slow".to_owned(), 0, 0, 2, 0)]);
+        assert!(view.plugins.is_empty());
     }
 
     #[test]

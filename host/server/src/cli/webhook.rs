@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use wharf_event::WebhookName;
 use wharf_gateway::{
@@ -17,6 +16,7 @@ use super::{
     args::Global,
     error::{CommandError, Exit},
     input::unreadable,
+    object,
     output::Output,
     session::Session,
     words::{bad, clipped, faint, good},
@@ -69,6 +69,17 @@ pub enum WebhookCommand {
     },
 }
 
+impl WebhookCommand {
+    /// The webhook that it is about, which the host may not know.
+    pub fn named(&self) -> Option<&WebhookName> {
+        match self {
+            Self::Ls | Self::Put(_) => None,
+            Self::Rotate(RotateArgs { name, .. }) => Some(name),
+            Self::Show { name } | Self::Rm { name } | Self::Enable { name } | Self::Disable { name } => Some(name),
+        }
+    }
+}
+
 /// What a webhook is to be.
 #[derive(Debug, Args)]
 pub struct PutArgs {
@@ -119,11 +130,6 @@ pub struct RotateArgs {
     overlap: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Removed<'a> {
-    removed: &'a WebhookName,
-}
-
 /// Does what was said of webhooks.
 ///
 /// # Errors
@@ -138,14 +144,7 @@ pub async fn run(command: WebhookCommand, global: &Global, out: &mut Output) -> 
             let body = args.body()?;
             tell("in force", &session.client.put(&all.at(&args.name), body, Condition::None).await?, out)
         }
-        WebhookCommand::Rm { name } => {
-            session.client.delete(&all.at(&name)).await?;
-            match out.is_json() {
-                true => out.document(&Removed { removed: &name })?,
-                false => out.line(&format!("{}  {name}", good("removed")))?,
-            }
-            Ok(Exit::Success)
-        }
+        WebhookCommand::Rm { name } => object::remove(&session, &all.at(&name), &name, out).await,
         WebhookCommand::Rotate(args) => {
             let at = all.at(&args.name).at("rotate");
             tell("rotated", &session.client.post(&at, JSON, args.body()?).await?, out)

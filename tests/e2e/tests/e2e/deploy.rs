@@ -317,3 +317,22 @@ fn one_component_becomes_the_release_of_all_traffic_and_all_else_of_the_plugin_s
     assert!(exit == 10 && talk.starts_with("error[component-not-wasm]: component order.json: "), "{exit} {talk}");
     assert_eq!(host.stop(), Some(0));
 }
+
+#[test]
+fn what_a_plugin_says_of_its_quarantine_is_deployed_and_goes_when_the_file_says_so_no_more() {
+    let site = site();
+    let host = site.start("serve");
+    let limits = "kv = [\"probe\"] }\nlimits = { wall_ms = 900, quarantine = \"dead-letter\" }";
+    site.write("project.toml", PROJECT.replace("kv = [\"probe\"] }", limits));
+    let (exit, done) = document(&site, &host, &["--yes"]);
+    assert_eq!(exit, 0, "{done}");
+    let shown = || host.get(PLUGIN).1["limits"].clone();
+    assert_eq!((&shown()["quarantine"], &shown()["wall_ms"]), (&json!("dead-letter"), &json!(900)));
+    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 10 objects are as the file says\n");
+
+    site.write("project.toml", PROJECT.replace("kv = [\"probe\"] }", "kv = [\"probe\"] }\nlimits = { wall_ms = 900 }"));
+    let (exit, said, _) = deploy(&site, &host, &["--dry-run"]);
+    assert_eq!((exit, lines(&said)[1]), (0, "~ plugin probe (quarantine dead-letter -> wait)"), "{said}");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    assert_eq!(shown()["quarantine"], "wait");
+}

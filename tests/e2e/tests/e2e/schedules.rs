@@ -150,6 +150,10 @@ fn schedules_are_made_paused_resumed_and_removed_and_what_is_over_removes_itself
         listed.as_array().unwrap().iter().map(|one| one["schedule"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&schedule(&["ls"]).1), ["filed", "nightly"]);
+    for line in [["show", "nightli"], ["pause", "nigtly"], ["rm", "nighly"]] {
+        let (exit, _, stderr) = schedule(&line);
+        assert!(exit == 3 && stderr.contains("did you mean `nightly`?"), "{stderr}");
+    }
     assert_eq!(schedule(&["rm", "nightly"]).0, 0);
     assert_eq!(schedule(&["show", "nightly"]).0, 3);
 

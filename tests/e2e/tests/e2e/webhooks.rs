@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    process::Stdio,
     sync::mpsc::{Receiver, channel},
 };
 
@@ -308,4 +309,30 @@ fn a_webhook_is_made_by_the_api_used_by_a_rule_and_goes_when_no_rule_needs_it() 
     assert_eq!(cli(&["webhook", "rm", "crm"]).0, 0);
     assert_eq!(cli(&["webhook", "show", "crm"]).0, 3);
     assert_eq!(cli(&["webhook", "ls"]).1, json!([]));
+}
+
+#[test]
+fn a_webhook_is_seen_at_the_top_while_it_sends_and_a_mistyped_one_is_told() {
+    let (port, came) = receiver(&[200]);
+    let site = site(port, "", SOON);
+    let host = site.start("serve");
+    let mut top = wharf();
+    top.args(["--url", &host.url, "-o", "json", "top", "--interval", "100ms"]).stdout(Stdio::piped());
+    let mut top = top.spawn().unwrap();
+    let looks = BufReader::new(top.stdout.take().unwrap()).lines();
+    let seen = looks.enumerate().find_map(|(n, line)| {
+        host.send(&n.to_string(), "order");
+        came.recv().unwrap();
+        let look: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let webhook = look["webhooks"].get(0).cloned()?;
+        (webhook["ack"].as_u64()? > 0).then_some(webhook)
+    });
+    top.kill().unwrap();
+    top.wait().unwrap();
+    let seen = seen.unwrap();
+    assert_eq!((&seen["webhook"], &seen["attempts"]), (&json!("crm"), &seen["ack"]), "{seen}");
+
+    let mistyped = wharf().args(["--url", &host.url, "webhook", "show", "crn"]).output().unwrap();
+    let told = String::from_utf8(mistyped.stderr).unwrap();
+    assert!(mistyped.status.code() == Some(3) && told.contains("did you mean `crm`?"), "{told}");
 }

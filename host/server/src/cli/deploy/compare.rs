@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use wharf_delivery::{RuleDocument, SchemaDocument};
 use wharf_event::{Code, PluginName, RuleName, SchemaName, TenantName};
 use wharf_gateway::view::{
-    BreakerView, GrantsView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView,
+    BreakerView, GrantsView, LimitView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView,
 };
 use wharf_schema::{Mode, Schema, compatibility};
 
@@ -32,7 +32,7 @@ use crate::{
 pub struct SettingsBody {
     pub(super) config: BTreeMap<String, String>,
     pub(super) grants: GrantsView,
-    pub(super) limits: BTreeMap<String, u32>,
+    pub(super) limits: BTreeMap<String, LimitView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) breaker: Option<BreakerView>,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wharf_gateway::view::{GrantsView, PluginDetail, RuleView, SchemaView, TargetView};
+use wharf_gateway::view::{GrantsView, LimitView, PluginDetail, RuleView, SchemaView, TargetView};
 
 use super::compare::{RuleBody, SettingsBody};
 use crate::cli::words::clipped;
@@ -24,8 +24,8 @@ pub fn between_settings(there: &PluginDetail, wanted: &SettingsBody) -> Vec<Stri
     for name in union(there.limits.keys(), wanted.limits.keys()) {
         let (old, new) = (there.limits.get(name), wanted.limits.get(name));
         if old != new {
-            let number = |limit: Option<&u32>| limit.map_or_else(|| "none".to_owned(), ToString::to_string);
-            said.push(format!("{} {} -> {}", clipped(name), number(old), number(new)));
+            let value = |limit: Option<&LimitView>| limit.map_or_else(|| "none".to_owned(), ToString::to_string);
+            said.push(format!("{} {} -> {}", clipped(name), value(old), value(new)));
         }
     }
     if there.breaker != wanted.breaker {
