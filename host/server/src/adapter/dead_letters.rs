@@ -114,7 +114,9 @@ impl HostAdapter {
         queue: &QueueName,
         filter: LetterFilter,
     ) -> Result<u64, Refusal> {
-        let mut walk = Walk::new(self, (tenant, queue), None, Chosen::of(filter)?);
+        // Letters that come meanwhile are for another call: else it would not end where they come as fast as it goes.
+        let chosen = Chosen::of(filter)?.by(self.dispatcher.now_ms());
+        let mut walk = Walk::new(self, (tenant, queue), None, chosen);
         let mut redriven = 0;
         while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
             let ids: Vec<_> = letters.into_iter().map(|letter| letter.id).collect();

@@ -61,6 +61,12 @@ impl Chosen {
         })
     }
 
+    /// Of these only letters that were given up by this time.
+    pub(super) fn by(self, at_ms: u64) -> Self {
+        let until_ms = at_ms.saturating_add(1);
+        Self { until_ms: Some(self.until_ms.map_or(until_ms, |said_ms| said_ms.min(until_ms))), ..self }
+    }
+
     /// Whether the conditions hold that the row alone can answer.
     fn has(&self, row: &DeadLetterRow) -> bool {
         let target = &row.delivery.target;
