@@ -26,4 +26,5 @@ pub use bindings::{
 pub use effects::Effects;
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
+pub use publish::inherited;
 pub use spent::Spent;

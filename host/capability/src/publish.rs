@@ -66,7 +66,8 @@ fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, 
 }
 
 /// What an event passes on to those that it causes.
-fn inherited(parent: &Event) -> Vec<(&'static str, AttributeValue)> {
+#[must_use]
+pub fn inherited(parent: &Event) -> Vec<(&'static str, AttributeValue)> {
     let hops = i32::try_from(hops(parent)).unwrap_or(i32::MAX).saturating_add(1);
     let first = parent.extension("correlationid").cloned();
     let mut attributes = vec![

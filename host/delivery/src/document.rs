@@ -275,7 +275,7 @@ pub struct TargetDocument {
     pub order_by: Option<String>,
 }
 
-/// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`, `{"queue": "jobs", ...}`.
+/// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`, `{"queue": "jobs", ...}`, `{"bus": "audit", ...}`; a topic is the bus `topic/NAME`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetForm {
@@ -285,6 +285,8 @@ struct TargetForm {
     webhook: Option<WebhookName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queue: Option<QueueName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bus: Option<BusName>,
     /// (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel: Option<ChannelName>,
@@ -300,7 +302,8 @@ struct TargetForm {
 impl From<TargetDocument> for TargetForm {
     fn from(TargetDocument { to, channel, retry, dead_letter, input, order_by }: TargetDocument) -> Self {
         let (plugin, webhook, queue) = (to.plugin().cloned(), to.webhook().cloned(), to.queue().cloned());
-        Self { plugin, webhook, queue, channel, retry, dead_letter, input, order_by }
+        let bus = to.bus().cloned();
+        Self { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by }
     }
 }
 
@@ -308,12 +311,13 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, webhook, queue, channel, retry, dead_letter, input, order_by } = form;
-        let to = match (plugin, webhook, queue) {
-            (Some(plugin), None, None) => Target::Plugin(plugin),
-            (None, Some(webhook), None) => Target::Webhook(webhook),
-            (None, None, Some(queue)) => Target::Queue(queue),
-            _ => return Err("a target is one of `plugin`, `webhook` and `queue`"),
+        let TargetForm { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by } = form;
+        let to = match (plugin, webhook, queue, bus) {
+            (Some(plugin), None, None, None) => Target::Plugin(plugin),
+            (None, Some(webhook), None, None) => Target::Webhook(webhook),
+            (None, None, Some(queue), None) => Target::Queue(queue),
+            (None, None, None, Some(bus)) => Target::Bus(bus),
+            _ => return Err("a target is one of `plugin`, `webhook`, `queue` and `bus`"),
         };
         Ok(Self { to, channel, retry, dead_letter, input, order_by })
     }

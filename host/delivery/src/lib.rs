@@ -84,7 +84,9 @@ pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion
 pub use seal::SegmentFacts;
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, TenantSettings};
-pub use settle::{HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops};
+pub use settle::{
+    HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops, published_on,
+};
 pub use tables::{Table, TableError, Tables};
 pub use target_ref::TargetRef;
 pub use usage::{ForgetRequest, Usage, UsageRow, Used, hour_of};

@@ -1,7 +1,7 @@
 //! Transition: an attempt ends. Its outcome, the events that it published and its key-value changes are one record.
 
 use bytes::Bytes;
-use wharf_event::{AttributeValue, BucketName, Code, Event, Position, QueueName, Target, TenantName};
+use wharf_event::{AttributeValue, BucketName, BusName, Code, Event, Position, QueueName, Target, TenantName};
 
 use crate::{
     Attempt, DeliveryId, DeliveryRow, Due, Outcome, Published, QuotaSpent, Quotas, Record, StatsRow, TargetRef,
@@ -305,6 +305,7 @@ pub(crate) fn apply<T: Tables>(
             }
         }
     }
+    let bus = published_on(bus, target);
     let (retried, mut arisen, mut refused) = (due.len() as u64, 0, 0);
     if !matches!(outcome, Outcome::Retry { .. }) {
         behind::leaves(tenant, target, *delivery, tables);
@@ -337,6 +338,12 @@ pub(crate) fn apply<T: Tables>(
         stats.pending = (stats.pending + arisen + retried).saturating_sub(1);
     })?;
     Ok(due)
+}
+
+/// The bus that the events of a settle arise on: the one that it is of a target that is one, else that of the event that was handled.
+#[must_use]
+pub fn published_on<'a>(bus: &'a BusName, target: &'a TargetRef) -> &'a BusName {
+    target.to.bus().unwrap_or(bus)
 }
 
 /// Ends a delivery that is done after its first attempt, as nearly all are: nothing of its row is needed for that.

@@ -22,6 +22,7 @@ use crate::{
     breakers::Breakers,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
+    forwarding,
     health::{Health, News},
     lane::LaneKey,
     limits::CONFLICT_RUNS_MAX,
@@ -153,6 +154,10 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         && let Some(webhook) = rules.webhook(&waiting.row.tenant, name)
     {
         return sending::send(attempts, waiting, slot, (&rules, name, webhook), received, spent).await;
+    }
+    if let (Some(_), Some(_)) = (target, to.bus()) {
+        let ended = forwarding::forward(attempts, waiting, slot, &rules, received).await;
+        return ended.map_err(|stuck| within_age(attempts, waiting, &rules, stuck));
     }
     let plugin = to.plugin().and_then(|name| Some((name, rules.plugin(&waiting.row.tenant, name)?)));
     let (Some(target), Some((name, plugin))) = (target, plugin) else {

@@ -10,7 +10,7 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 use futures_util::future::try_join_all;
 use wharf_delivery::{
     Answer, CarryRequest, ForgetRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, Usage,
-    UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS,
+    UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
 };
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
@@ -244,9 +244,11 @@ fn counted(archive: &Archive, segment: SegmentInfo) -> Result<SegmentFacts, Uncl
             facts.bytes += item.bytes;
             let of_bus = match &item.record {
                 Record::Accept { tenant, bus, event, .. } => Some((tenant, bus, event.size())),
-                Record::Settle { tenant, bus, published, .. } if !published.is_empty() => {
-                    Some((tenant, bus, published.iter().map(|published| published.event.size()).sum()))
-                }
+                Record::Settle { tenant, bus, target, published, .. } if !published.is_empty() => Some((
+                    tenant,
+                    published_on(bus, target),
+                    published.iter().map(|published| published.event.size()).sum(),
+                )),
                 Record::Carry { .. } => {
                     facts.carried_bytes += item.bytes;
                     None

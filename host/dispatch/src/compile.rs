@@ -158,6 +158,9 @@ pub enum RuleError {
     /// A target names a queue that there is not.
     #[error("there is no queue `{0}`")]
     Queue(QueueName),
+    /// A target names a bus or a topic that there is not.
+    #[error("there is no {} `{}` to publish to", Target::Bus(.0.clone()).kind(), Target::Bus(.0.clone()).name())]
+    ToBus(BusName),
     /// A queue keeps events as they came.
     #[error("the queue `{0}` takes events as they came: its rule has no transforms, and the target no input")]
     Changed(QueueName),
@@ -219,6 +222,7 @@ impl RuleError {
             | Self::Channel(..)
             | Self::Webhook(_)
             | Self::Queue(_)
+            | Self::ToBus(_)
             | Self::Changed(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
@@ -449,6 +453,7 @@ impl Tenant {
             Target::Plugin(plugin) => self.plugins.contains_key(plugin),
             Target::Webhook(webhook) => self.webhooks.contains_key(webhook),
             Target::Queue(queue) => self.queues.contains_key(queue),
+            Target::Bus(bus) => self.buses.contains_key(bus),
         }
     }
 
@@ -466,6 +471,8 @@ impl Tenant {
             Target::Webhook(name) => Err(RuleError::Webhook(name.clone())),
             Target::Queue(name) if self.queues.contains_key(name) => Ok(()),
             Target::Queue(name) => Err(RuleError::Queue(name.clone())),
+            Target::Bus(bus) if self.buses.contains_key(bus) => Ok(()),
+            Target::Bus(bus) => Err(RuleError::ToBus(bus.clone())),
         }
     }
 

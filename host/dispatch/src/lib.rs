@@ -22,6 +22,7 @@ mod erasing;
 mod fair;
 mod figures;
 mod firing;
+mod forwarding;
 mod gone;
 mod handler;
 mod health;

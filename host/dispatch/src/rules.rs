@@ -418,6 +418,8 @@ impl RuleSet {
             Some(webhook) => {
                 Share { concurrency: webhook.settings.concurrency, weight, memory_mib: WEBHOOK_MEMORY_MIB }
             }
+            // Nothing runs for it.
+            None if target.bus().is_some() => Share { weight, concurrency, memory_mib: WEBHOOK_MEMORY_MIB },
             None => Share { weight, concurrency, memory_mib },
         };
         let of_tenant = |of: &TenantSettings| Share {

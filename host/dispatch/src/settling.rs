@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use wharf_capability::Effects;
 use wharf_delivery::{
     Answer, Attempt, Details, Failure, Outcome, PublishRequest, Read, Refused, RetryPolicy, SettleRequest, Standing,
-    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX,
+    TargetRef, Verdict, WriteRequest, disposition, hops, limits::HOPS_MAX, published_on,
 };
 use wharf_event::{Digest, Event};
 
@@ -89,6 +89,12 @@ impl Settlement {
         }
     }
 
+    /// The same of an attempt that publishes an event, if it succeeded.
+    pub(crate) fn publishing(self, event: Event) -> Self {
+        let published = if self.outcome == Outcome::Ack { vec![event] } else { Vec::new() };
+        Self { published, ..self }
+    }
+
     /// The same of an attempt that was made while a release was on trial.
     pub(crate) fn on_trial(self, trial: Option<u64>) -> Self {
         Self { trial, ..self }
@@ -162,7 +168,7 @@ pub(crate) async fn settle(
         let rules = Arc::clone(&attempts.rules.borrow());
         let matched = |event: &Event| {
             // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
-            let targets = rules.targets(&row.tenant, &row.bus, event).unwrap_or_default();
+            let targets = rules.targets(&row.tenant, published_on(&row.bus, &row.target), event).unwrap_or_default();
             let queue = |target: &TargetRef| rules.dead_letter(&row.tenant, target);
             let beyond = hops(event) > HOPS_MAX;
             let queues = if beyond { targets.iter().map(queue).collect() } else { Vec::new() };

@@ -11,7 +11,7 @@ use wharf_event::{BusName, Code, RuleName, ScheduleName, SchemaName, TenantName}
 
 use crate::{
     limits::{BUSES_PER_TENANT_MAX, TENANTS_MAX},
-    rules::{Bus, Departed, Origin, RuleSet, Tenant},
+    rules::{Bus, Departed, Origin, Rule, RuleSet, Tenant},
 };
 
 /// A tenant that cannot be made, or changed.
@@ -166,7 +166,8 @@ impl Tenant {
     }
 
     fn unused_bus(&self, name: &BusName) -> Result<(), BusError> {
-        if let Some(rule) = self.rules.values().find(|rule| rule.bus == *name) {
+        let names = |rule: &Rule| rule.bus == *name || rule.targets.iter().any(|target| target.to.bus() == Some(name));
+        if let Some(rule) = self.rules.values().find(|rule| names(rule)) {
             return Err(BusError::Rule(rule.name.clone()));
         }
         if let Some((schedule, _)) = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name) {

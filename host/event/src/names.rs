@@ -1,6 +1,6 @@
 //! The names that people give to tenants, buses, rules, plugins, buckets and queues: one newtype each, from one macro.
 //! Invariant: a name that exists matches `[a-z0-9][a-z0-9._-]{0,62}`, so it is safe in a URL path, a file name and a log
-//! line. (A queue's own bus, which nobody names, has `queue/` before it.) There is no `From<String>`: parsing is the only way in.
+//! line. (What stands in the place of a bus for a queue or a topic has `queue/` or `topic/` before it.) There is no `From<String>`: parsing is the only way in.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -59,7 +59,7 @@ fn check(text: &str) -> Result<(), NameReason> {
 }
 
 macro_rules! name_type {
-    ($($(#[$doc:meta])* $name:ident = $kind:literal $(behind $prefix:ident)?;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident = $kind:literal $(behind $($prefix:ident)|+)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -77,7 +77,7 @@ macro_rules! name_type {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let own = text;
-                $(let own = text.strip_prefix($prefix).unwrap_or(own);)?
+                $(let own = [$($prefix),+].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(own);)?
                 match check(own) {
                     Ok(()) => Ok(Self(text.into())),
                     Err(reason) => {
@@ -129,11 +129,16 @@ macro_rules! name_type {
 /// What stands before the name of a queue in the name of the bus that is its own.
 const QUEUE: &str = "queue/";
 
+/// What stands before the name of a topic in the name of the bus that it is.
+const TOPIC: &str = "topic/";
+
 name_type! {
     /// Who owns plugins, rules and data.
     TenantName = "tenant";
-    /// An event bus of a tenant; or what stands in its place for events that were sent straight to a queue, `queue/NAME`.
-    BusName = "bus" behind QUEUE;
+    /// An event bus of a tenant; or what stands in its place: a topic, `topic/NAME`, or for what was sent straight to a queue, `queue/NAME`.
+    BusName = "bus" behind QUEUE | TOPIC;
+    /// A topic of a tenant.
+    TopicName = "topic";
     /// A rule of a bus: an event pattern and what it leads to.
     RuleName = "rule";
     /// A plugin: a package that a tenant uploaded.
@@ -165,6 +170,31 @@ impl BusName {
     #[must_use]
     pub fn queue(&self) -> Option<QueueName> {
         self.0.strip_prefix(QUEUE).map(|queue| QueueName(queue.into()))
+    }
+
+    /// The bus that a topic is.
+    #[must_use]
+    pub fn of_topic(topic: &TopicName) -> Self {
+        Self(format!("{TOPIC}{topic}").into())
+    }
+
+    /// The topic that it is, if it is one.
+    #[must_use]
+    pub fn topic(&self) -> Option<TopicName> {
+        self.0.strip_prefix(TOPIC).map(|topic| TopicName(topic.into()))
+    }
+
+    /// Whether it is a bus that has this name among buses, no topic and no queue's.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains('/')
+    }
+}
+
+/// The dead-letter queue of what goes to a bus or a topic has its name.
+impl From<&BusName> for QueueName {
+    fn from(bus: &BusName) -> Self {
+        Self(bus.0.rsplit('/').next().unwrap_or_default().into())
     }
 }
 

@@ -5,9 +5,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NameError, PluginName, QueueName, WebhookName};
+use crate::{BusName, NameError, PluginName, QueueName, TopicName, WebhookName};
 
-/// A target: `triage` (a plugin), `webhook/crm`, `queue/jobs`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "webhook/crm"}`.
+/// A target: `triage` (a plugin), `webhook/crm`, `queue/jobs`, `bus/audit`, `topic/orders`. In JSON `{"target": "triage", "plugin": "triage"}`, `{"target": "webhook/crm"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub enum Target {
@@ -17,6 +17,8 @@ pub enum Target {
     Webhook(WebhookName),
     /// They wait for clients that receive them.
     Queue(QueueName),
+    /// They are published to another bus of the tenant, or to a topic, which is a bus by itself.
+    Bus(BusName),
 }
 
 /// A target as JSON has it. The plugin is for those who know plugins only; hosts of before told nothing else.
@@ -51,6 +53,12 @@ const WEBHOOK: &str = "webhook/";
 /// What stands before the name of a queue.
 const QUEUE: &str = "queue/";
 
+/// What stands before the name of a bus.
+const BUS: &str = "bus/";
+
+/// What stands before the name of a topic, in the name of the bus that it is too.
+const TOPIC: &str = "topic/";
+
 impl Target {
     /// The target as text.
     #[must_use]
@@ -59,6 +67,8 @@ impl Target {
             Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
             Self::Webhook(webhook) => Cow::Owned(format!("{WEBHOOK}{webhook}")),
             Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
+            Self::Bus(bus) if bus.is_plain() => Cow::Owned(format!("{BUS}{bus}")),
+            Self::Bus(bus) => Cow::Borrowed(bus.as_str()),
         }
     }
 
@@ -69,6 +79,8 @@ impl Target {
             Self::Plugin(plugin) => plugin.as_str().len(),
             Self::Webhook(webhook) => WEBHOOK.len() + webhook.as_str().len(),
             Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
+            Self::Bus(bus) if bus.is_plain() => BUS.len() + bus.as_str().len(),
+            Self::Bus(bus) => bus.as_str().len(),
         }
     }
 
@@ -79,6 +91,8 @@ impl Target {
             Self::Plugin(_) => "plugin",
             Self::Webhook(_) => "webhook",
             Self::Queue(_) => "queue",
+            Self::Bus(bus) if bus.is_plain() => "bus",
+            Self::Bus(_) => "topic",
         }
     }
 
@@ -89,6 +103,7 @@ impl Target {
             Self::Plugin(plugin) => plugin.as_str(),
             Self::Webhook(webhook) => webhook.as_str(),
             Self::Queue(queue) => queue.as_str(),
+            Self::Bus(bus) => bus.as_str().strip_prefix(TOPIC).unwrap_or(bus.as_str()),
         }
     }
 
@@ -118,6 +133,15 @@ impl Target {
             _ => None,
         }
     }
+
+    /// The bus that it is, if it is one; a topic is one.
+    #[must_use]
+    pub fn bus(&self) -> Option<&BusName> {
+        match self {
+            Self::Bus(bus) => Some(bus),
+            _ => None,
+        }
+    }
 }
 
 impl From<PluginName> for Target {
@@ -139,6 +163,7 @@ impl From<&Target> for QueueName {
             Target::Plugin(plugin) => plugin.into(),
             Target::Webhook(webhook) => webhook.into(),
             Target::Queue(queue) => queue.clone(),
+            Target::Bus(bus) => bus.into(),
         }
     }
 }
@@ -156,9 +181,16 @@ impl FromStr for Target {
         if let Some(webhook) = text.strip_prefix(WEBHOOK) {
             return webhook.parse().map(Self::Webhook);
         }
-        match text.strip_prefix(QUEUE) {
-            Some(queue) => queue.parse().map(Self::Queue),
-            None => text.parse().map(Self::Plugin),
+        if let Some(queue) = text.strip_prefix(QUEUE) {
+            return queue.parse().map(Self::Queue);
+        }
+        if let Some(topic) = text.strip_prefix(TOPIC) {
+            return topic.parse().map(|topic: TopicName| Self::Bus(BusName::of_topic(&topic)));
+        }
+        match text.strip_prefix(BUS) {
+            // What is a topic has one spelling.
+            Some(bus) if !bus.contains('/') => bus.parse().map(Self::Bus),
+            _ => text.parse().map(Self::Plugin),
         }
     }
 }
@@ -173,6 +205,8 @@ mod tests {
             ("triage", r#"{"target":"triage","plugin":"triage"}"#),
             ("webhook/crm", r#"{"target":"webhook/crm"}"#),
             ("queue/jobs", r#"{"target":"queue/jobs"}"#),
+            ("bus/audit", r#"{"target":"bus/audit"}"#),
+            ("topic/orders", r#"{"target":"topic/orders"}"#),
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!((target.to_string().as_str(), target.text_len()), (text, text.len()));
@@ -180,9 +214,19 @@ mod tests {
             assert_eq!(serde_json::from_str::<Target>(json).unwrap(), target);
         }
         assert_eq!(serde_json::from_str::<Target>(r#"{"plugin":"p"}"#).unwrap(), Target::Plugin("p".parse().unwrap()));
-        for (text, kind) in [("", "plugin"), ("webhook/", "webhook"), ("topic/x", "plugin"), ("webhook/a/b", "webhook")]
-        {
+        for (text, kind) in [
+            ("", "plugin"),
+            ("webhook/", "webhook"),
+            ("topic/", "topic"),
+            ("bus/", "bus"),
+            ("bus/topic/x", "plugin"),
+            ("other/x", "plugin"),
+            ("webhook/a/b", "webhook"),
+        ] {
             assert_eq!(text.parse::<Target>().unwrap_err().kind, kind, "{text}");
         }
+        let topic: Target = "topic/orders".parse().unwrap();
+        assert_eq!((topic.kind(), topic.name()), ("topic", "orders"));
+        assert_eq!(QueueName::from(&topic).as_str(), "orders");
     }
 }

@@ -59,7 +59,12 @@ impl Params {
 
     /// The bus of a path under which there need not be one yet.
     pub(crate) fn bus_to_make(&self) -> Result<BusName, Problem> {
-        self.name("bus", Code::BusInvalid)
+        let bus: BusName = self.name("bus", Code::BusInvalid)?;
+        if bus.is_plain() {
+            return Ok(bus);
+        }
+        let detail = format!("`{bus}` is no event bus by itself: a name has no `/`");
+        Err(Problem::new(Code::BusInvalid, detail))
     }
 
     pub(crate) fn bucket(&self) -> Result<BucketName, Problem> {

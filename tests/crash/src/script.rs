@@ -10,7 +10,7 @@ use wharf_delivery::{
     PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table,
     Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of,
 };
-use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, TenantName};
+use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
 use crate::{
     queue,
@@ -181,6 +181,7 @@ fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     run.ask(vec![settling(settle(b, 1, 1, give_up()))])?;
     let child = published.first().map(|p| Position { k: p.k, i: p.i + 1 }).unwrap_or(Position::ZERO);
     run.ask(vec![settling(ack(child, 0, 1, &[("n", WriteOp::Add(2)), ("gone", WriteOp::Delete)]))])?;
+    forward(run)?;
     run.committer()?.idle()?;
     // One goes and one comes in one record; what is so already is in none.
     run.ask(vec![change(&[("other", None), ("kept", Some("k")), ("new", Some("n"))])])?;
@@ -191,6 +192,20 @@ fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
     Ok((c, queue::begin(run)?))
+}
+
+/// An event is owed to another bus, and published there.
+fn forward(run: &mut Runner) -> Result<(), BrokenOff> {
+    let to_bus = || Target::Bus(name("aside"));
+    let mut accept = accept(run.rules_version, vec![(event("for-aside", 30), 1)]);
+    if let Request::Accept(AcceptRequest { events, .. }) = &mut accept {
+        events.iter_mut().for_each(|event| event.targets = vec![TargetRef::new(name("to-aside"), to_bus())]);
+    }
+    let at = positions(&run.ask(vec![accept])?).first().copied().unwrap_or(Position::ZERO);
+    let published = vec![publish("aside")];
+    let settle = settle(at, 0, 1, Outcome::Ack);
+    let settle = SettleRequest { target: to_bus(), published, rules_version: run.rules_version, ..settle };
+    run.ask(vec![settling(settle)]).map(drop)
 }
 
 /// Redriving, a jump of the clock, cleaning and trimming.

@@ -43,7 +43,7 @@ pub const LOOP: &str = "loop";
 pub const PUBLISHED: [&str; 3] = ["pub.a", "pub.b", "pub.unheard"];
 
 /// What each rule listens for, and whom it calls.
-const RULES: [(&str, &str, &[&str], &[&str]); 9] = [
+const RULES: [(&str, &str, &[&str], &[&str]); 10] = [
     ("a-orders", "default", &["order.new", "order.paid", "pub.a"], &["count", "keep"]),
     ("b-pings", "default", &["ping"], &["serial"]),
     ("c-swaps", "default", &["swap", "order.paid"], &["swap"]),
@@ -53,7 +53,11 @@ const RULES: [(&str, &str, &[&str], &[&str]); 9] = [
     ("g-side", "side", &["order.new", "ping", "chain", "pub.a"], &["serial", "count"]),
     ("h-side", "side", &["swap", "chain"], &["swap", "chain"]),
     ("i-jobs", "default", &["ping", "pub.b"], &[QUEUE]),
+    ("j-aside", "default", &["order.new", "swap", "loop"], &[ASIDE]),
 ];
+
+/// The bus of each that is a target too.
+pub const ASIDE: &str = "side";
 
 /// The queue of each tenant.
 pub const QUEUE: &str = "jobs";
@@ -243,7 +247,7 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
         for (rule, bus, types, targets) in RULES {
             let targets: Vec<Value> = targets
                 .iter()
-                .filter(|of| plugins.contains_key(**of) || (**of == QUEUE && queues.is_some()))
+                .filter(|of| plugins.contains_key(**of) || **of == ASIDE || (**of == QUEUE && queues.is_some()))
                 .map(|plugin| target(seed, plugin))
                 .collect();
             if has() && !targets.is_empty() {
@@ -332,7 +336,12 @@ pub fn made_rule(seed: u64, bus: &str, rng: &mut Rng) -> Option<Bytes> {
 fn target(seed: u64, plugin: &str) -> Value {
     let policy = policy(seed, plugin);
     let jitter = ["full", "equal", "none"].get(policy.halves as usize).copied().unwrap_or("full");
-    json!({if plugin == QUEUE { "queue" } else { "plugin" }: plugin, "dead_letter": queue(plugin), "retry": {
+    let kind = match plugin {
+        QUEUE => "queue",
+        ASIDE => "bus",
+        _ => "plugin",
+    };
+    json!({kind: plugin, "dead_letter": queue(plugin), "retry": {
         "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
         "backoff": if policy.doubles { "exponential" } else { "fixed" }, "jitter": jitter, "on": policy.said.document(),
     }})

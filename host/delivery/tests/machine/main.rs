@@ -11,6 +11,7 @@
 
 mod bench;
 mod fire;
+mod forward;
 mod property;
 mod receive;
 mod scenario;

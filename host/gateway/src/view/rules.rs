@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, PluginAt, PluginName, Position, QueueName, RuleName, WebhookName};
+use wharf_event::{BusName, PluginAt, PluginName, Position, QueueName, RuleName, TopicName, WebhookName};
 
 /// Where a rule was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,12 @@ pub struct TargetView {
     /// The queue that clients receive of, if it is one. It says itself what holds for messages, and the rest is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueName>,
+    /// The bus that they are published to, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<BusName>,
+    /// The topic that they are published to, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicName>,
     /// How often a delivery is tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryView>,
@@ -75,12 +81,18 @@ pub struct TargetView {
 
 impl fmt::Display for TargetView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.plugin, &self.webhook, &self.queue) {
-            (Some(plugin), ..) => f.pad(&plugin.to_string()),
-            (None, Some(webhook), _) => f.pad(&format!("webhook/{webhook}")),
-            (None, None, Some(queue)) => f.pad(&format!("queue/{queue}")),
-            (None, None, None) => Ok(()),
+        if let Some(plugin) = &self.plugin {
+            return f.pad(&plugin.to_string());
         }
+        let Self { webhook, queue, bus, topic, .. } = self;
+        let names = [
+            ("webhook", webhook.as_ref().map(WebhookName::as_str)),
+            ("queue", queue.as_ref().map(QueueName::as_str)),
+            ("bus", bus.as_ref().map(BusName::as_str)),
+            ("topic", topic.as_ref().map(TopicName::as_str)),
+        ];
+        let named = names.into_iter().find_map(|(kind, name)| Some((kind, name?)));
+        named.map_or(Ok(()), |(kind, name)| f.pad(&format!("{kind}/{name}")))
     }
 }
 
@@ -167,6 +179,12 @@ pub struct RuleVerdict {
     /// The queues that it names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueName>,
+    /// The buses that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buses: Vec<BusName>,
+    /// The topics that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicName>,
 }
 
 /// What one pattern says to one event.

@@ -203,6 +203,8 @@ impl Archive for FakeHost {
             mismatch: Some(mismatch),
             plugins: vec!["stats".parse().unwrap()],
             webhooks: Vec::new(),
+            buses: Vec::new(),
+            topics: Vec::new(),
             queues: Vec::new(),
         }])
     }

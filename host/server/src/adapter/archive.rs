@@ -76,8 +76,21 @@ impl wharf_gateway::Archive for HostAdapter {
             let plugins = rule.targets.iter().filter_map(|target| target.to.plugin().cloned()).collect();
             let webhooks = rule.targets.iter().filter_map(|target| target.to.webhook().cloned()).collect();
             let queues = rule.targets.iter().filter_map(|target| target.to.queue().cloned()).collect();
+            let to = rule.targets.iter().filter_map(|target| target.to.bus());
+            let buses = to.clone().filter(|bus| bus.is_plain()).cloned().collect();
+            let topics = to.filter_map(BusName::topic).collect();
             let PatternVerdict { matched, evidence, mismatch } = rules::verdict(verdict);
-            RuleVerdict { rule: rule.name.clone(), matched, evidence, mismatch, plugins, webhooks, queues }
+            RuleVerdict {
+                rule: rule.name.clone(),
+                matched,
+                evidence,
+                mismatch,
+                plugins,
+                webhooks,
+                queues,
+                buses,
+                topics,
+            }
         };
         Ok(verdicts.into_iter().map(verdict).collect())
     }

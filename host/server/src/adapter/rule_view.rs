@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use wharf_delivery::{InputDocument, OutcomeRule, RetryPolicy, RuleDocument, TargetDocument};
-use wharf_event::{Code, PluginAt, Position, RuleName};
+use wharf_event::{BusName, Code, PluginAt, Position, RuleName};
 use wharf_gateway::{
     Refusal,
     view::{OutcomeView, RetryView, RuleOrigin, RuleView, TargetView, TransformerView},
@@ -39,7 +39,9 @@ pub(super) fn bytes(rule: &RuleView) -> usize {
         let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
         let webhook = target.webhook.as_ref().map_or(0, |webhook| webhook.as_str().len());
         let queue = [&target.queue, &target.dead_letter].into_iter().flatten().map(|queue| queue.as_str().len());
-        let names = plugin + webhook + queue.sum::<usize>();
+        let bus = target.bus.as_ref().map_or(0, |bus| bus.as_str().len());
+        let topic = target.topic.as_ref().map_or(0, |topic| topic.as_str().len());
+        let names = plugin + webhook + queue.sum::<usize>() + bus + topic;
         on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
     });
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
@@ -79,6 +81,8 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &
         plugin: to.plugin().map(|plugin| PluginAt { plugin: plugin.clone(), channel: channel.clone() }),
         webhook: to.webhook().cloned(),
         queue: to.queue().cloned(),
+        bus: to.bus().filter(|bus| bus.is_plain()).cloned(),
+        topic: to.bus().and_then(BusName::topic),
         retry: (!is_queue).then(|| policy(retry)),
         dead_letter: (!is_queue).then(|| dead_letter.clone()),
         order_by: order_by.clone(),

@@ -228,6 +228,10 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
             let at = document.targets.iter().position(|target| target.to.queue() == Some(queue))?;
             Some(format!("/targets/{at}/queue"))
         }
+        RuleError::ToBus(bus) => {
+            let at = document.targets.iter().position(|target| target.to.bus() == Some(bus))?;
+            Some(format!("/targets/{at}/{}", document.targets.get(at)?.to.kind()))
+        }
         RuleError::Transform(plugin) => {
             let at = document.transforms.iter().position(|transform| transform == plugin)?;
             Some(format!("/transforms/{at}"))

@@ -1,6 +1,6 @@
 //! Records of the log as the API shows them.
 
-use wharf_delivery::{Attempt, DeliveryId, LogLine, Outcome, Published, Record, TargetRef};
+use wharf_delivery::{Attempt, DeliveryId, LogLine, Outcome, Published, Record, TargetRef, published_on};
 use wharf_dispatch::{Item, rfc3339};
 use wharf_event::{BusName, Code, Event, Position, QueueName, TenantName};
 use wharf_gateway::{
@@ -54,7 +54,8 @@ pub(super) fn events<'a>(item: &'a Item) -> Vec<Placed<'a>> {
         Record::Accept { bus, event, targets, .. } => {
             vec![Placed { position, time_ms, bus, event, targets, given_up: &[], parent: None }]
         }
-        Record::Settle { bus, delivery, published, .. } => {
+        Record::Settle { bus, target, delivery, published, .. } => {
+            let bus = published_on(bus, target);
             let parent = Some(delivery.event);
             let placed = |(n, published): (u32, &'a Published)| Placed {
                 position: Position { k: position.k, i: position.i + n },

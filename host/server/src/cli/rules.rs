@@ -113,6 +113,9 @@ pub struct AddArgs {
     /// A queue that keeps the events for clients; may be repeated
     #[arg(long = "queue", value_name = "QUEUE", requires = "pattern", group = "to")]
     queues: Vec<QueueName>,
+    /// Another bus that the events are published to; may be repeated
+    #[arg(long = "to-bus", value_name = "BUS", requires = "pattern", group = "to")]
+    buses: Vec<BusName>,
     /// A plugin that changes or drops an event on its way to the targets; may be repeated
     #[arg(long = "transform", value_name = "PLUGIN", requires = "pattern")]
     transforms: Vec<PluginName>,

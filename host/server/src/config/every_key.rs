@@ -226,6 +226,7 @@ fn rule_cases() -> Vec<Case> {
         // A target of its own: the first one is a plugin.
         case("tenants.*.rules.*.targets[].webhook", "'w'", (RULE, "targets/3/webhook"), json!("w"), "['w']"),
         case("tenants.*.rules.*.targets[].queue", "'j'", (RULE, "targets/3/queue"), json!("j"), "['j']"),
+        case("tenants.*.rules.*.targets[].bus", "'audit'", (RULE, "targets/3/bus"), json!("audit"), "['audit']"),
         case(
             "tenants.*.rules.*.targets[].retry.backoff",
             "'fixed'",
@@ -371,6 +372,7 @@ fn with(path: &str, value: &str) -> String {
         ("[].input_transformer", "[1].input_transformer"),
         ("[].webhook", "[3].webhook"),
         ("[].queue", "[3].queue"),
+        ("[].bus", "[3].bus"),
         ("queues.*", "queues.j"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),

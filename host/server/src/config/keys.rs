@@ -370,6 +370,7 @@ static TARGET: &[Key] = &[
         Shape::Name,
         Otherwise::Nothing,
     ),
+    key("bus", "Another bus that the events are published to, in place of a plugin.", Shape::Name, Otherwise::Nothing),
     key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Unless(&["queue"])),
     key(
         "dead_letter",

@@ -33,8 +33,8 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses") {
         let retention = bus.table("retention").map(read_retention);
-        if name.queue().is_some() {
-            let message = format!("`{name}` stands for what is sent straight to a queue, and is no event bus");
+        if !name.is_plain() {
+            let message = format!("`{name}` is no event bus by itself: a name has no `/`");
             sink.report(bus.span.clone(), message, "choose another name");
             continue;
         }
@@ -98,6 +98,20 @@ impl Known<'_> {
             let names = self.queues.iter().map(QueueName::as_str);
             sink.report_unknown(span.clone(), message, value.as_str(), names, help);
         }
+    }
+
+    /// Reports a bus or a topic that there is not.
+    fn check_bus(self, Found { value, span }: &Found<BusName>, sink: &Sink) {
+        if self.buses.contains(value) {
+            return;
+        }
+        let target = Target::Bus(value.clone());
+        let (kind, plural) = if value.is_plain() { ("event bus", "buses") } else { ("topic", "topics") };
+        let message = format!("there is no {kind} `{}`", target.name());
+        let help = format!("add a table `{plural}.{}`", target.name());
+        let others = self.buses.iter().filter(|bus| bus.is_plain() == value.is_plain());
+        let names: Vec<_> = others.map(|bus| bus.as_str().strip_prefix("topic/").unwrap_or(bus.as_str())).collect();
+        sink.report_unknown(span.clone(), message, target.name(), names, help);
     }
 
     /// Reports a plugin that there is not.
@@ -346,11 +360,12 @@ fn read_target(
     let at = table.parsed::<PluginAt>("plugin");
     let webhook = table.parsed::<WebhookName>("webhook");
     let queue = table.parsed::<QueueName>("queue");
+    let bus = table.parsed::<BusName>("bus");
     let plugin = at.as_ref().map(|at| Found { value: at.value.plugin.clone(), span: at.span.clone() });
-    let kinds = ["plugin", "webhook", "queue"].into_iter();
+    let kinds = ["plugin", "webhook", "queue", "bus"].into_iter();
     let kinds: Vec<_> = kinds.filter_map(|kind| Some((kind, table.value_span(kind)?))).collect();
     match kinds.as_slice() {
-        [] => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`, or a `queue`"),
+        [] => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`, a `queue`, a `bus`"),
         [(one, _), (other, span), ..] => {
             let message = format!("{} has a `{one}` and a `{other}`", table.what());
             sink.report(span.clone(), message, "make two targets of it");
@@ -359,16 +374,16 @@ fn read_target(
     }
     plugin.iter().for_each(|plugin| known.check_plugin(plugin, sink));
     webhook.iter().for_each(|webhook| known.check_webhook(webhook, sink));
+    bus.iter().for_each(|bus| known.check_bus(bus, sink));
     if let Some(queue) = &queue {
         known.check_queue(queue, sink);
         check_plain(&table, sink);
     }
-    let to = match (plugin, webhook, queue) {
-        (Some(Found { value, span }), ..) => Some(Found { value: Target::Plugin(value), span }),
-        (None, Some(Found { value, span }), _) => Some(Found { value: Target::Webhook(value), span }),
-        (None, None, Some(Found { value, span })) => Some(Found { value: Target::Queue(value), span }),
-        (None, None, None) => None,
-    };
+    let plugin = plugin.map(|Found { value, span }| Found { value: Target::Plugin(value), span });
+    let webhook = webhook.map(|Found { value, span }| Found { value: Target::Webhook(value), span });
+    let queue = queue.map(|Found { value, span }| Found { value: Target::Queue(value), span });
+    let bus = bus.map(|Found { value, span }| Found { value: Target::Bus(value), span });
+    let to = plugin.or(webhook).or(queue).or(bus);
     if let Some(Found { value, span }) = &to
         && named.insert(value.clone(), span.clone()).is_some()
     {

@@ -13,6 +13,7 @@ mod artifacts;
 mod attempts;
 mod bad_uploads;
 mod breakers;
+mod buses;
 mod channels;
 mod clocks;
 mod conflicts;

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use wharf_event::Position;
 
+use crate::rules::ASIDE;
+
 /// What a rule listens for: its bus, types, and plugins.
 type Listens = (String, Vec<String>, Vec<String>);
 
@@ -46,7 +48,9 @@ impl RuleBook {
         let bus = of.get("bus").and_then(Value::as_str).unwrap_or_default().to_owned();
         let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
         let plugins = targets
-            .filter_map(|target| target.get("plugin").or(target.get("queue"))?.as_str().map(str::to_owned))
+            .filter_map(|target| {
+                target.get("plugin").or(target.get("queue")).or(target.get("bus"))?.as_str().map(str::to_owned)
+            })
             .collect();
         if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
             self.sieved.insert((tenant.to_owned(), rule.to_owned()));
@@ -105,6 +109,7 @@ impl RuleBook {
     pub(super) fn has(&self, tenant: &str, rule: &str, plugin: &str) -> bool {
         let listed = self.rules.get(tenant).and_then(|rules| rules.get(rule));
         listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|of| of == plugin))
-            && self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin))
+            // Buses stay.
+            && (plugin == ASIDE || self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin)))
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wharf_delivery::{Attempt, DeliveryId, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest};
+use wharf_delivery::{
+    Attempt, DeliveryId, HOPS_ATTRIBUTE, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest,
+};
 use wharf_dispatch::Item;
-use wharf_event::{Code, Position};
+use wharf_event::{Code, Event, Position};
 use wharf_runtime::Transformed;
 
 use super::{
@@ -60,20 +62,20 @@ pub(super) fn take<'a>(
     let panics = panics(seen, life, tenant.as_str(), target.to.name());
     let joined_ms_max = joined_ms_max(item, seen, world);
     let settled = Settled { item, since_ms, world, panics, joined_ms_max };
-    match attempt.release {
+    let judged = match attempt.release {
         Some(release) => {
             wrong.unless(release == rules::release(target.to.name()), || format!("{id}: another release ran at {at}"));
-            let judged = match outcome {
+            match outcome {
                 Outcome::Filtered { .. } => settled.filtered(log),
                 _ => settled.by_a_run(log, &of_life).or_else(|why| settled.by_the_sieve(log).map_err(|()| why)),
-            };
-            if let Err(why) = judged {
-                wrong.say(format!("the settle of {id} at {at}: {why}"));
             }
         }
-        None => wrong.unless(settled.without_a_run(log, &of_life), || {
-            format!("the settle of {id} at {at} tells of no run, and there was one to tell of: {outcome:?}")
-        }),
+        None if target.to.bus().is_some() => settled.by_the_host(log),
+        None if settled.without_a_run(log, &of_life) => Ok(()),
+        None => Err(format!("it tells of no run, and there was one to tell of: {outcome:?}")),
+    };
+    if let Err(why) = judged {
+        wrong.say(format!("the settle of {id} at {at}: {why}"));
     }
     usage::take(log, item, (&of_life, since_ms, joined_ms_max), world, wrong);
     let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
@@ -92,9 +94,11 @@ pub(super) fn take<'a>(
         log.dead(tenant.as_str(), queue.to_string(), *id);
     }
     count(log.stats.entry(tenant.to_string()).or_default(), attempt, outcome, published.len());
+    // What the host publishes for a bus that is a target arises there, all else where its cause did.
+    let bus = if target.to.bus().is_some() { rules::ASIDE } else { bus.as_str() };
     for (n, one) in (1..).zip(published) {
         let event_at = Log::event_place(at, n);
-        log.arise((tenant.as_str(), bus.as_str()), &one.event, &one.targets, event_at, at, time_ms, world, wrong);
+        log.arise((tenant.as_str(), bus), &one.event, &one.targets, event_at, at, time_ms, world, wrong);
         let given: Vec<String> = one.given_up.iter().map(ToString::to_string).collect();
         let targets = u16::try_from(one.targets.len()).unwrap_or(u16::MAX);
         log.given_up(tenant.as_str(), &one.event, event_at, (targets, &given), wrong);
@@ -103,6 +107,22 @@ pub(super) fn take<'a>(
         let key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
         log.write(key, at, write.value.clone());
     }
+}
+
+/// Whether an event is what the host publishes of another one: the same under an id of its own, one hop further.
+fn again(event: &Event, published: &Event, id: DeliveryId) -> bool {
+    let of = |event: &Event| {
+        let plain = [event.source(), event.kind()].map(str::to_owned);
+        let more = [event.subject(), event.time(), event.datacontenttype()].map(|it| it.map(str::to_owned));
+        (plain, more, event.data().map(|data| data.bytes().clone()))
+    };
+    let said = |name: &str| published.extension(name).map(|value| value.to_string());
+    let first = event.extension("correlationid").map_or_else(|| event.id().to_owned(), |value| value.to_string());
+    let hops = event.extension(HOPS_ATTRIBUTE).and_then(|hops| hops.to_string().parse::<u32>().ok()).unwrap_or(0);
+    let wanted = [Some(first), Some(event.id().to_owned()), Some((hops + 1).to_string())];
+    of(event) == of(published)
+        && published.id() == format!("{id}.1")
+        && ["correlationid", "causationid", HOPS_ATTRIBUTE].map(said) == wanted
 }
 
 fn count(stats: &mut Stats, attempt: &Attempt, outcome: &Outcome, published: usize) {
@@ -217,6 +237,18 @@ impl Settled<'_> {
         let had_too_often =
             self.is_quarantined(target.to.name(), outcome).map(|right| right && runs.iter().all(came_to_nothing));
         !effects && if gone { was_gone } else { had_too_often.unwrap_or(panicked || spent) }
+    }
+
+    /// A bus is the target: the event is published there once more, or the target was gone. Nothing else can go wrong.
+    fn by_the_host(&self, log: &Log<'_>) -> Result<(), String> {
+        let Record::Settle { delivery: id, outcome, published, writes, .. } = &self.item.record else { return Ok(()) };
+        let gone = matches!(outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
+        let Some(event) = log.deliveries.get(id).map(|delivery| delivery.event) else { return Ok(()) };
+        let right = match (outcome, &published[..]) {
+            (Outcome::Ack, [one]) => again(event, &one.event, *id) && one.given_up.len() <= one.targets.len(),
+            _ => gone && published.is_empty() && self.was_gone(log),
+        };
+        if right && writes.is_empty() { Ok(()) } else { Err(format!("{outcome:?}, publishing {published:?}")) }
     }
 
     fn reads_are_current(&self, log: &Log<'_>, reads: &[Read]) -> Result<(), String> {

@@ -69,12 +69,15 @@ pub fn mismatch(FieldView { pointer, wanted, saw }: &FieldView) -> String {
 /// The rules that matched, each with its targets and, a line each, the values that it matched.
 fn matched(verdicts: &[RuleVerdict]) -> Vec<String> {
     let mut lines = Vec::new();
-    for RuleVerdict { rule, evidence: held, plugins, webhooks, queues, .. } in
+    for RuleVerdict { rule, evidence: held, plugins, webhooks, queues, buses, topics, .. } in
         verdicts.iter().filter(|verdict| verdict.matched)
     {
         let webhooks = webhooks.iter().map(|webhook| format!("webhook/{webhook}"));
         let queues = queues.iter().map(|queue| format!("queue/{queue}"));
-        let targets: Vec<_> = plugins.iter().map(ToString::to_string).chain(webhooks).chain(queues).collect();
+        let buses = buses.iter().map(|bus| format!("bus/{bus}"));
+        let buses = buses.chain(topics.iter().map(|topic| format!("topic/{topic}")));
+        let targets = plugins.iter().map(ToString::to_string).chain(webhooks).chain(queues).chain(buses);
+        let targets: Vec<_> = targets.collect();
         lines.push(format!("{}  {rule} → {}", good("matches"), targets.join(", ")));
         lines.extend(held.iter().map(|held| format!("         {}", evidence(held))));
     }

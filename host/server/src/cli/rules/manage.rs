@@ -39,6 +39,7 @@ enum Target<'a> {
     Plugin(&'a PluginAt),
     Webhook(&'a WebhookName),
     Queue(&'a QueueName),
+    Bus(&'a BusName),
 }
 
 #[derive(Serialize)]
@@ -92,10 +93,11 @@ fn document(args: &AddArgs) -> Result<Vec<u8>, CommandError> {
     Pattern::from_json(&pattern)?;
     let plugins = args.targets.iter().map(Target::Plugin);
     let others = args.webhooks.iter().map(Target::Webhook).chain(args.queues.iter().map(Target::Queue));
+    let buses = args.buses.iter().map(Target::Bus);
     let draft = Draft {
         pattern: &String::from_utf8_lossy(&pattern),
         transforms: &args.transforms,
-        targets: plugins.chain(others).collect(),
+        targets: plugins.chain(others).chain(buses).collect(),
         enabled: !args.disabled,
     };
     serde_json::to_vec(&draft).map_err(|error| ClientError::NotUnderstood(error).into())
