@@ -313,7 +313,12 @@ fn must_be_loopback(listen: SocketAddr) -> Result<()> {
 async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
     let configured: Result<()> = dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
         ConfigureError::Rules(source) => {
-            let help = "keep what that rule needs in the file, or remove the rule first: `wharf rules rm`";
+            let help = match source.code() {
+                Code::QueueOfFile => {
+                    "give the one in the file another name, or remove the other one first: `wharf queue rm`"
+                }
+                _ => "keep what that rule needs in the file, or remove the rule first: `wharf rules rm`",
+            };
             Failure::new(source.code(), error.to_string(), help).into()
         }
         ConfigureError::Ask(_) => error.into(),

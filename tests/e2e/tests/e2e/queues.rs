@@ -320,6 +320,22 @@ fn a_crash_forgets_neither_messages_nor_who_has_them() {
 }
 
 #[test]
+fn a_queue_of_the_api_and_one_of_the_file_do_not_share_a_name() {
+    let site = site("");
+    let host = site.start("serve");
+    assert_eq!(host.put("/v1/tenants/acme/queues/side", None, "{}").0, 201);
+    assert_eq!(host.stop(), Some(0));
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", format!("{config}[tenants.acme.queues.side]\n"));
+    let (exit, said) = site.refuse("serve");
+    assert_eq!(
+        (exit, said.contains("error[queue-of-file]"), said.contains("`wharf queue rm`")),
+        (5, true, true),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_queue_is_deployed_once_and_then_is_as_the_file_says() {
     let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
     let project = |queue: &str| {
