@@ -133,6 +133,8 @@ pub(crate) fn size(request: &Request) -> usize {
     const LENGTHS: usize = 16;
     /// What became of a message: the most is that it was given up, with a reason.
     const MOVE: usize = 256;
+    /// A record by which a delivery takes the place of one that leaves: names, a key, and its entry in the directory.
+    const ORDERED: usize = 512;
     let event = |event: &Event, targets: &[TargetRef]| {
         let target = |target: &TargetRef| target.room() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
@@ -155,7 +157,7 @@ pub(crate) fn size(request: &Request) -> usize {
             let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
             delayed + accept.events.iter().map(|one| event(&one.event, &one.targets)).sum::<usize>()
         }
-        Request::Queue(of) => of.op.most() * MOVE + RECORD,
+        Request::Queue(of) => of.op.most() * (MOVE + ORDERED) + RECORD,
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {
                 let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };
@@ -167,11 +169,16 @@ pub(crate) fn size(request: &Request) -> usize {
             };
             let published = settle.published.iter().map(published).sum::<usize>();
             let details = settle.attempt.details.as_ref().map_or(0, |details| details.bytes());
-            details + published + settle.writes.iter().map(write).sum::<usize>() + ERROR_TEXT_BYTES_MAX + RECORD
+            details
+                + published
+                + settle.writes.iter().map(write).sum::<usize>()
+                + ERROR_TEXT_BYTES_MAX
+                + ORDERED
+                + RECORD
         }
         Request::Redrive(redrive) => {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
-            ids * LENGTHS + RECORD
+            ids * (LENGTHS + ORDERED) + RECORD
         }
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
