@@ -65,19 +65,68 @@ pub(crate) fn decide<T: Tables>(
     base: Position,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
+    if let Some(refused) = overfull(sequencer, &request, now_ms, tables)? {
+        return Ok(Err(refused));
+    }
+    decide_admitted(sequencer, request, now_ms, base, tables)
+}
+
+/// Why no more deliveries may arise.
+fn overfull<T: Tables>(
+    sequencer: &mut Sequencer,
+    request: &AcceptRequest,
+    now_ms: u64,
+    tables: &T,
+) -> Result<Option<Refused>, TableError> {
     let arising: u64 = request.events.iter().map(|event| event.targets.len() as u64).sum();
     if arising > 0 {
         if sequencer.pending.saturating_add(arising) > PENDING_DELIVERIES_MAX {
-            return Ok(Err(Refused::Overloaded));
+            return Ok(Some(Refused::Overloaded));
         }
-        if let Some(spent) = too_many(&request, arising, tables)? {
-            return Ok(Err(Refused::Quota(spent)));
+        if let Some(spent) = too_many(request, arising, tables)? {
+            return Ok(Some(Refused::Quota(spent)));
         }
         if let Some(spent) = sequencer.hours.spent(&request.tenant, &request.quotas, now_ms, tables)? {
-            return Ok(Err(Refused::Quota(spent)));
+            return Ok(Some(Refused::Quota(spent)));
         }
     }
-    decide_admitted(sequencer, request, now_ms, base, tables)
+    Ok(None)
+}
+
+/// Events of the archive are owed again. They are no duplicates, however soon they come again, and no client's rate pays for them; every bound
+/// of what may wait holds for them as for others.
+pub(crate) fn again<T: Tables>(
+    sequencer: &mut Sequencer,
+    request: AcceptRequest,
+    now_ms: u64,
+    base: Position,
+    tables: &T,
+) -> Result<Result<Decision, Refused>, TableError> {
+    if let Some(refused) = overfull(sequencer, &request, now_ms, tables)? {
+        return Ok(Err(refused));
+    }
+    if sequencer.dedup.len().saturating_add(request.events.len()) > DEDUP_ENTRIES_MAX {
+        return Ok(Err(Refused::DedupFull));
+    }
+    // Nothing is taken of an event before all of them can be.
+    if let Some(event) = request.events.iter().find(|event| event.targets.len() > TARGETS_PER_EVENT_MAX) {
+        return Ok(Err(Refused::TooManyTargets { targets: event.targets.len() }));
+    }
+    let AcceptRequest { tenant, bus, events, .. } = request;
+    let mut lines = Lines::new(&tenant, None, tables);
+    let mut records = Vec::with_capacity(events.len());
+    let mut answers = Vec::with_capacity(events.len());
+    for AcceptEvent { event, mut targets } in events {
+        let position = Position { k: base.k, i: base.i.saturating_add((records.len() as u32) << 8) };
+        // As a start reads it of the log: who sends the event once more is told of its last place.
+        let fingerprint = Fingerprint::of(&tenant, &bus, event.source(), event.id());
+        sequencer.dedup.insert(fingerprint, position, now_ms);
+        lines.place(&mut targets)?;
+        sequencer.pending += targets.len() as u64;
+        answers.push(Ok(Accepted { id: event.id().to_owned(), position, duplicate: false }));
+        records.push(Record::Accept { tenant: tenant.clone(), bus: bus.clone(), event, targets });
+    }
+    Ok(Ok(Decision { records, answer: Answer::Accepted(answers) }))
 }
 
 /// Which quota of deliveries that wait would be exceeded.

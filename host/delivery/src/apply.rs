@@ -4,7 +4,7 @@ use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
     DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, erase, fire, keys,
-    moves, redrive,
+    moves, redrive, replay,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -74,6 +74,10 @@ pub fn apply<T: Tables>(
         Record::Forgotten { tenant, hour, plugin } => usage::forget(tenant, *hour, plugin, tables).map(|()| Vec::new()),
         Record::Fired { tenant, schedule, state } => {
             fire::apply((tenant, schedule), state.as_ref(), position, tables);
+            Ok(Vec::new())
+        }
+        Record::Replay { tenant, replay, state } => {
+            replay::apply((tenant, replay), state.as_ref(), position, tables);
             Ok(Vec::new())
         }
         Record::Queue { tenant, queue, moves } => {

@@ -51,7 +51,7 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
 /// the rows that they belong to.
-const OF_TENANTS: [Table; 10] = [
+const OF_TENANTS: [Table; 11] = [
     Table::Deliveries,
     Table::Behind,
     Table::DeadLetters,
@@ -61,6 +61,7 @@ const OF_TENANTS: [Table; 10] = [
     Table::Objects,
     Table::Usage,
     Table::Schedules,
+    Table::Replays,
     Table::Stats,
 ];
 

@@ -134,7 +134,8 @@ pub(crate) fn apply(
     tables.put(Table::Schedules, &key, row.encode());
 }
 
-pub(crate) fn put(state: Option<&ScheduleState>, w: &mut Writer) {
+pub(crate) fn put((tenant, schedule): (&TenantName, &ScheduleName), state: Option<&ScheduleState>, w: &mut Writer) {
+    w.str(tenant.as_str()).str(schedule.as_str());
     match state {
         Some(state) => {
             w.u8(1);

@@ -3,7 +3,7 @@
 //! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
-use wharf_event::{BucketName, OrderingKey, PluginName, QueueName, ScheduleName, Target, TenantName};
+use wharf_event::{BucketName, OrderingKey, PluginName, QueueName, ReplayName, ScheduleName, Target, TenantName};
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
 
@@ -162,6 +162,12 @@ pub fn lane_of(key: &[u8]) -> Option<(TenantName, Target)> {
     let mut parts = key.splitn(3, |&byte| byte == 0);
     let mut name = || std::str::from_utf8(parts.next()?).ok();
     Some((name()?.parse().ok()?, name()?.parse().ok()?))
+}
+
+/// `tenant 0 replay 0`.
+#[must_use]
+pub fn replay(tenant: &TenantName, replay: &ReplayName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), replay.as_str().as_bytes()], 0)
 }
 
 /// `tenant 0 hour`: the beginning of what a tenant used in an hour.

@@ -9,7 +9,7 @@ use crate::{
     Attempt, CarriedRow, Details, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef, Used,
     ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
-    erase, fire, moves,
+    erase, fire, moves, replay,
     rows::Row as _,
 };
 
@@ -76,10 +76,8 @@ impl Record {
             Record::Forgotten { tenant, hour, plugin } => {
                 w.str(tenant.as_str()).u32(*hour).str(plugin.as_str());
             }
-            Record::Fired { tenant, schedule, state } => {
-                w.str(tenant.as_str()).str(schedule.as_str());
-                fire::put(state.as_ref(), &mut w);
-            }
+            Record::Replay { tenant, replay, state } => replay::put((tenant, replay), state.as_ref(), &mut w),
+            Record::Fired { tenant, schedule, state } => fire::put((tenant, schedule), state.as_ref(), &mut w),
             Record::Queue { tenant, queue, moves } => {
                 w.str(tenant.as_str()).str(queue.as_str());
                 moves::put(moves, &mut w);
@@ -139,6 +137,9 @@ impl Record {
             RecordKind::Erase => Record::Erase { tenant: r.parse("tenant")?, rows: r.list("rows", erase::take)? },
             RecordKind::Forgotten => {
                 Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
+            }
+            RecordKind::Replay => {
+                Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
             }
             RecordKind::Fired => {
                 Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, OrderingKey, PluginName, QueueName, ScheduleName, Target, TenantName,
+    BucketName, BusName, Code, Digest, Event, OrderingKey, PluginName, QueueName, ReplayName, ScheduleName, Target,
+    TenantName,
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, ScheduleState, SegmentFacts, TargetRef,
-    Used,
+    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, ReplayState, ScheduleState,
+    SegmentFacts, TargetRef, Used,
 };
 
 /// The kind of a record, as the frame's directory names it.
@@ -50,6 +51,8 @@ pub enum RecordKind {
     Queue = 15,
     /// A schedule fired, or is due at another time.
     Fired = 16,
+    /// A replay goes on, or ends.
+    Replay = 17,
     /// A delivery took another place among those of its ordering key.
     Ordered = 19,
 }
@@ -232,6 +235,15 @@ pub enum Record {
         /// The last plugin in it.
         plugin: PluginName,
     },
+    /// How a replay stands from now on. What it replays stands before it, in the same frame.
+    Replay {
+        /// Whose it is.
+        tenant: TenantName,
+        /// Which one.
+        replay: ReplayName,
+        /// How it stands; absent = there is none any more.
+        state: Option<ReplayState>,
+    },
     /// A schedule is due at another time from now on: it fired (its event is the record before), begins, or passes a time over.
     Fired {
         /// Whose it is.
@@ -266,7 +278,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -282,6 +294,7 @@ impl RecordKind {
         Self::Metered,
         Self::Forgotten,
         Self::Fired,
+        Self::Replay,
         Self::Queue,
         Self::Ordered,
     ];
@@ -315,6 +328,7 @@ impl Record {
             Record::Erase { .. } => RecordKind::Erase,
             Record::Forgotten { .. } => RecordKind::Forgotten,
             Record::Fired { .. } => RecordKind::Fired,
+            Record::Replay { .. } => RecordKind::Replay,
             Record::Queue { .. } => RecordKind::Queue,
             Record::Ordered { .. } => RecordKind::Ordered,
         }
@@ -337,6 +351,7 @@ impl Record {
             | Record::Erase { tenant, .. }
             | Record::Forgotten { tenant, .. }
             | Record::Fired { tenant, .. }
+            | Record::Replay { tenant, .. }
             | Record::Queue { tenant, .. }
             | Record::Ordered { tenant, .. } => Some(tenant),
         }

@@ -55,7 +55,12 @@ impl Remains {
                 let row = held(Table::Schedules, keys::schedule(tenant, schedule), position);
                 Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
             }
+            Record::Replay { tenant, replay, state: Some(_) } => {
+                let row = held(Table::Replays, keys::replay(tenant, replay), position);
+                Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
+            }
             Record::Fired { state: None, .. }
+            | Record::Replay { state: None, .. }
             | Record::Configure { .. }
             | Record::Redrive { .. }
             | Record::Queue { .. }
@@ -99,7 +104,7 @@ fn carried(
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
             Table::Behind if !row.is_empty() => Some(DeliveryRow::decode_of(Table::Behind, row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
-            Table::Values | Table::Objects | Table::Schedules => {
+            Table::Values | Table::Objects | Table::Schedules | Table::Replays => {
                 values.push(held(*table, key.clone(), position));
                 None
             }

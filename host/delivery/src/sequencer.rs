@@ -10,13 +10,14 @@ use wharf_event::{Code, Position, TenantName};
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
     FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record,
-    RedriveRequest, Redriven, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change,
+    RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry,
+    change,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
     fire,
     quotas::Hours,
     rates::Rates,
-    receive, redrive,
+    receive, redrive, replay,
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
@@ -44,6 +45,8 @@ pub enum Request {
     Forget(ForgetRequest),
     /// Let a schedule fire, or be due at another time.
     Fire(Box<FireRequest>),
+    /// Start a replay, let it go on, or end it.
+    Replay(Box<ReplayRequest>),
     /// Receive messages of a queue, or end what was received.
     Queue(QueueRequest),
     /// Keep what a full segment holds.
@@ -294,6 +297,7 @@ impl Sequencer {
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),
+            Request::Replay(request) => replay::decide(self, *request, now_ms, base, tables),
             Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
             Request::Follow { by_ms } => {
                 self.dedup.jump(by_ms);

@@ -37,6 +37,8 @@ pub enum Table {
     Sizes,
     /// When schedules are due next, by tenant, schedule. Their rows are those of values.
     Schedules,
+    /// How replays stand, by tenant, replay. Their rows are those of values.
+    Replays,
     /// Deliveries with an ordering key by tenant, target, key, delivery id: the first of each key with an empty row, the others with theirs.
     Behind,
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
@@ -46,7 +48,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 16] = [
+    pub const ALL: [Table; 17] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -61,6 +63,7 @@ impl Table {
         Table::Usage,
         Table::Sizes,
         Table::Schedules,
+        Table::Replays,
         Table::Behind,
         Table::Hidden,
     ];
@@ -83,6 +86,7 @@ impl Table {
             Table::Usage => 12,
             Table::Sizes => 13,
             Table::Schedules => 15,
+            Table::Replays => 16,
             Table::Behind => 14,
             Table::Hidden => 18,
         }
@@ -112,6 +116,7 @@ impl Table {
             Table::Usage => "usage",
             Table::Sizes => "sizes",
             Table::Schedules => "schedules",
+            Table::Replays => "replays",
             Table::Behind => "behind",
             Table::Hidden => "hidden",
         }

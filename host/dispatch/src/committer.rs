@@ -376,6 +376,7 @@ fn is_new(request: &Request) -> bool {
     match request {
         Request::Accept(_) => true,
         Request::Fire(fire) => fire.event.is_some(),
+        Request::Replay(replay) => replay.events.is_some(),
         _ => false,
     }
 }

@@ -153,6 +153,11 @@ pub(crate) fn size(request: &Request) -> usize {
             let events = fire.event.iter().flat_map(|accept| &accept.events);
             events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + RECORD
         }
+        Request::Replay(replay) => {
+            let state = replay.state.as_ref().map_or(0, |state| state.document.len() + state.reason.len());
+            let events = replay.events.iter().flat_map(|accept| &accept.events);
+            events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + state + LENGTHS + RECORD
+        }
         Request::Accept(accept) => {
             let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
             delayed + accept.events.iter().map(|one| event(&one.event, &one.targets)).sum::<usize>()

@@ -42,8 +42,8 @@ pub use http::Mode;
 pub use json::batch_from_json;
 pub use media::is_json;
 pub use names::{
-    BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, RuleName, ScheduleName, SchemaName,
-    SigningKeyName, TenantName, TopicName, WebhookName,
+    BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, ReplayName, RuleName, ScheduleName,
+    SchemaName, SigningKeyName, TenantName, TopicName, WebhookName,
 };
 pub use ordering::OrderingKey;
 pub use plugin_at::PluginAt;

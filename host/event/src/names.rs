@@ -149,6 +149,8 @@ name_type! {
     SchemaName = "schema";
     /// A schedule of a tenant.
     ScheduleName = "schedule";
+    /// A replay of archived events.
+    ReplayName = "replay";
     /// A key-value bucket of a tenant.
     BucketName = "bucket";
     /// A queue of a tenant, dead-letter queues among them.

@@ -18,6 +18,7 @@ mod cut;
 mod home;
 mod mutation;
 mod queue;
+mod replay;
 mod runner;
 mod script;
 mod site;

@@ -151,6 +151,9 @@ impl Runner {
 fn events(request: &Request) -> Vec<Event> {
     match request {
         Request::Accept(accept) => accept.events.iter().map(|one| one.event.clone()).collect(),
+        Request::Replay(replay) => {
+            replay.events.iter().flat_map(|accept| &accept.events).map(|one| one.event.clone()).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use wharf_delivery::{
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
 use crate::{
-    queue,
+    queue, replay,
     runner::{BrokenOff, Runner},
 };
 
@@ -136,6 +136,7 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     run.open()?;
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
     queue::end(run, kept)?;
+    replay::end(run)?;
     erase(run)
 }
 
@@ -191,6 +192,7 @@ fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     let c = got.first().copied().unwrap_or(Position::ZERO);
     run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
+    replay::begin(run)?;
     Ok((c, queue::begin(run)?))
 }
 

@@ -14,4 +14,5 @@ mod fire;
 mod forward;
 mod property;
 mod receive;
+mod replay;
 mod scenario;

@@ -126,7 +126,8 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some((tenant, (hour, plugin))) => format!("{tenant}/{plugin} in hour {hour}"),
             None => text(key),
         },
-        Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes | Table::Schedules => text(key),
+        Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes => text(key),
+        Table::Schedules | Table::Replays => text(key),
         Table::Behind => match keys::delivery_of(key) {
             Some(id) => format!("{}{id}", text(key.get(..key.len() - DeliveryId::KEY_LEN).unwrap_or_default())),
             None => text(key),

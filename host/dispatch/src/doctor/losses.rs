@@ -196,6 +196,10 @@ fn detail_of(record: &Record) -> Option<String> {
             }
             None => format!("schedule {schedule} runs no more"),
         }),
+        Record::Replay { replay, state, .. } => Some(match state {
+            Some(state) => format!("replay {replay} came to {} with {} events", state.cursor, state.replayed),
+            None => format!("replay {replay} is kept no more"),
+        }),
         Record::Queue { queue, moves, .. } => {
             let left = moves.iter().filter(|(_, to)| to.leaves()).count();
             Some(format!("{} messages of queue {queue} moved, {left} of them left it", moves.len()))

@@ -175,6 +175,7 @@ impl<'a> Log<'a> {
                 let (time, stands) = ((at, time_ms), state.as_ref());
                 self.schedules.turn((tenant.as_str(), schedule.as_str()), stands, time, world, wrong);
             }
+            Record::Replay { .. } => wrong.say("a replay stands otherwise, and no history starts one"),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }

@@ -216,7 +216,7 @@ impl Log<'_> {
             Table::Stats => of().and(self.stats.remove(tenant)).map(|_| true),
             // Sizes go with what they count.
             Table::Schedules => of().map(|_| self.schedules.erase(tenant)),
-            Table::Rules | Table::Segments | Table::Sizes => Some(false),
+            Table::Rules | Table::Segments | Table::Sizes | Table::Replays => Some(false),
         }
     }
 
