@@ -56,11 +56,15 @@ impl ReplayState {
         row.map(|row| Self::of_row(&row)).transpose()
     }
 
-    /// Reads what a row of [`Table::Replays`] holds.
+    /// Reads a row of [`Table::Replays`] as a scan gives it.
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn of_row(row: &ValueRow) -> Result<Self, TableError> {
+    pub fn from_bytes(row: &Bytes) -> Result<Self, TableError> {
+        Self::of_row(&ValueRow::decode_of(Table::Replays, row)?)
+    }
+
+    fn of_row(row: &ValueRow) -> Result<Self, TableError> {
         let read = || {
             let mut r = Reader::new(&row.value);
             let state = Self::take(&mut r)?;
@@ -72,7 +76,12 @@ impl ReplayState {
 
     /// Whether the replay may come to stand like this after `was`: it began with nothing done, and only one that runs moves, and only forward.
     fn follows(&self, was: Option<&Self>, replays: u64) -> bool {
-        let Some(was) = was else { return replays == 0 && self.replayed == 0 && self.phase == ReplayPhase::Running };
+        let Some(was) = was else {
+            return replays == 0
+                && self.replayed == 0
+                && self.phase == ReplayPhase::Running
+                && self.cursor <= self.until;
+        };
         let same = self.document == was.document && self.until == was.until;
         let forward =
             self.cursor >= was.cursor && self.cursor <= self.until && (replays == 0 || self.cursor > was.cursor);
@@ -126,6 +135,9 @@ pub(crate) fn decide<T: Tables>(
 ) -> Result<Result<Decision, Refused>, TableError> {
     let ReplayRequest { tenant, replay, was, state, events } = request;
     if ReplayState::get(tables, &tenant, &replay)? != was {
+        return Ok(Err(Refused::Gone));
+    }
+    if events.as_ref().is_some_and(|events| events.tenant != tenant) {
         return Ok(Err(Refused::Gone));
     }
     let replays = events.as_ref().map_or(0, |events| events.events.len() as u64);

@@ -33,6 +33,7 @@ use crate::{
     places::Places,
     plugins::{Picked, Plugin, Shelf},
     quarantine::{Quarantine, Whose, refused},
+    replaying::Replays,
     rules::RuleSet,
     schedule::{Slot, Waiting},
     sending,
@@ -74,6 +75,7 @@ pub(crate) struct Attempts {
     pub(crate) bells: Bells,
     /// Lanes for whose events there is no room.
     pub(crate) pauses: Pauses,
+    pub(crate) replays: Replays,
 }
 
 impl Attempts {

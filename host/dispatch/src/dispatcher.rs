@@ -36,6 +36,7 @@ use crate::{
     plugins::Shelf,
     quarantine::{FaultFigures, Quarantine},
     recover::{OpenError, Recovered},
+    replaying::{Replaying, Replays},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     surroundings::{Home, Surroundings},
@@ -141,6 +142,7 @@ impl Dispatcher {
             news: newly,
             bells: Bells::default(),
             pauses: Pauses::default(),
+            replays: Replays::default(),
             shelf: Shelf::default(),
             breakers: Breakers::new(Arc::clone(&surroundings.clock), noticed.clone()),
             quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
@@ -197,6 +199,8 @@ impl Dispatcher {
             let tending = Tending { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(tending.run()));
             drop(tokio::spawn(Firing::new(self.clone(), self.stopping.subscribe()).run()));
+            let replaying = Replaying { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(replaying.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {

@@ -163,6 +163,45 @@ pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
 /// clock that is wrong.
 pub const CLOCK_GAP_MAX: Duration = Duration::from_hours(30 * 24);
 
+/// Replays of one tenant that are kept, those that are over among them.
+pub const REPLAYS_MAX: usize = 100;
+
+/// Replays of one tenant that go on at a time.
+pub const REPLAYS_RUNNING_MAX: usize = 4;
+
+/// Events that one request of a replay brings.
+pub const REPLAY_BATCH_EVENTS: usize = 256;
+
+/// Events that are read of the archive at a time for a replay.
+pub const REPLAY_PAGE_EVENTS: usize = 1_024;
+
+/// Bytes that they have together at most; a larger one comes alone.
+pub const REPLAY_PAGE_BYTES: usize = 2 << 20;
+
+/// Frames that are looked through at a time.
+pub const REPLAY_PAGE_FRAMES: usize = 512;
+
+/// Bytes of records after which no other frame is looked through at that time.
+pub const REPLAY_PAGE_READ_BYTES: u64 = 8 << 20;
+
+/// The least time between two requests of a replay that keeps its rate.
+pub const REPLAY_TICK: Duration = Duration::from_millis(5);
+
+/// How much of what it kept back a replay brings faster than its rate.
+pub const REPLAY_SLACK: Duration = Duration::from_millis(250);
+
+/// How long a replay waits for which there is no room.
+pub const REPLAY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Time after which a replay is tried again that met rules which were about to change.
+pub const REPLAY_LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How often a replay that finds nothing notes how far it has come.
+pub const REPLAY_NOTED_EVERY: Duration = Duration::from_secs(2);
+
+/// The least time between two looks for replays that have to go on.
+pub const REPLAYS_PAUSE: Duration = Duration::from_millis(10);
+
 /// Milliseconds by which the two clocks may differ from one look to the next without one of them having been set.
 pub const CLOCK_JITTER_MS: u64 = 1_000;
 

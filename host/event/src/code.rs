@@ -92,6 +92,11 @@ codes! {
     RuleOfFile "rule-of-file" 409 "The rule stands in the configuration file";
     RuleElsewhere "rule-elsewhere" 409 "A rule of that name listens on another event bus";
     RulesTooMany "rules-too-many" 409 "The event bus has as many rules as it can hold";
+    ReplayUnknown "replay-unknown" 404 "The tenant has no such replay";
+    ReplayInvalid "replay-invalid" 422 "The replay cannot be begun";
+    ReplayExists "replay-exists" 409 "There is a replay of that name that brings something else";
+    ReplayRunning "replay-running" 409 "The replay goes on";
+    ReplaysTooMany "replays-too-many" 409 "The tenant has as many replays as it can have";
     ScheduleUnknown "schedule-unknown" 404 "The tenant has no such schedule";
     ScheduleInvalid "schedule-invalid" 422 "The schedule cannot be put to use";
     ScheduleOfFile "schedule-of-file" 409 "The schedule stands in the configuration file";

@@ -31,6 +31,7 @@ mod problem;
 mod queues;
 mod receive;
 mod registry;
+mod replays;
 pub mod routes;
 mod rules;
 mod schedules;
@@ -51,8 +52,8 @@ pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, EventQuery, EventRef, Expected, Granting, Host,
     Intake, KeyValue, Measures, Messages, PlainIdentity, PluginPut, PluginRef, Put, QueueRef, Queues, Redrive, Refusal,
-    Registry, ReleaseRef, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, Signing,
-    SigningKeyRef, Tenants, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
+    Registry, ReleaseRef, ReplayRef, Replays, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef,
+    Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

@@ -10,8 +10,8 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BucketName, BusName, ChannelName, Code, PluginName, QueueName, RuleName, ScheduleName, SchemaName, SigningKeyName,
-    TenantName, WebhookName,
+    BucketName, BusName, ChannelName, Code, PluginName, QueueName, ReplayName, RuleName, ScheduleName, SchemaName,
+    SigningKeyName, TenantName, WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -82,6 +82,10 @@ impl Params {
 
     pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
         self.name("rule", unknown)
+    }
+
+    pub(crate) fn replay(&self, unknown: Code) -> Result<ReplayName, Problem> {
+        self.name("replay", unknown)
     }
 
     pub(crate) fn schedule(&self, unknown: Code) -> Result<ScheduleName, Problem> {

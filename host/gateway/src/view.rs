@@ -12,6 +12,7 @@ mod load;
 mod queues;
 mod quotas;
 mod registry;
+mod replays;
 mod rules;
 mod schedules;
 mod schemas;
@@ -41,6 +42,7 @@ pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, LimitView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,
 };
+pub use replays::{ReplayView, ReplayWishView};
 pub use rules::{
     FieldView, OutcomeView, PatternVerdict, RetryView, RuleOrigin, RuleVerdict, RuleView, TargetView, TransformerView,
 };

@@ -11,6 +11,7 @@ mod intake;
 mod key_value;
 mod queues;
 mod registry;
+mod replays;
 mod rules;
 mod schedules;
 mod schemas;
@@ -33,6 +34,7 @@ pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
 pub use queues::{Ending, Messages, QueueRef, Queues};
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
+pub use replays::{ReplayRef, Replays};
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schedules::{ScheduleRef, Schedules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
@@ -101,6 +103,7 @@ pub trait Host:
     + DeadLetters
     + Queues
     + Messages
+    + Replays
     + Rules
     + Registry
     + Granting
@@ -121,6 +124,7 @@ impl<H> Host for H where
         + DeadLetters
         + Queues
         + Messages
+        + Replays
         + Rules
         + Registry
         + Granting

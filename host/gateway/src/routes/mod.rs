@@ -5,6 +5,7 @@
 //! route that is, it is refused while the host takes nothing new.
 
 mod operation;
+mod problems;
 mod table;
 
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use axum::Router;
 use wharf_event::Code;
 
 pub use operation::Operation;
-pub use table::{PROBLEMS_OF_ALL, ROUTES};
+pub use problems::PROBLEMS_OF_ALL;
+pub use table::ROUTES;
 
 use crate::bodies;
 use crate::gateway::Gateway;

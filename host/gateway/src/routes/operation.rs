@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, rules,
-    schedules, schemas, tenants, usage, webhooks,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, replays,
+    rules, schedules, schemas, tenants, usage, webhooks,
 };
 
 /// What a route does.
@@ -77,6 +77,16 @@ pub enum Operation {
     PutRule,
     /// Removes a rule.
     RemoveRule,
+    /// Lists replays.
+    ListReplays,
+    /// Shows one replay.
+    ShowReplay,
+    /// Begins a replay.
+    BeginReplay,
+    /// Cancels a replay.
+    CancelReplay,
+    /// Lets go of a replay.
+    RemoveReplay,
     /// Lists schedules.
     ListSchedules,
     /// Shows one schedule.
@@ -222,6 +232,11 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowRule => on(verb, rules::show::<H>),
         Operation::PutRule => on(verb, rules::put::<H>),
         Operation::RemoveRule => on(verb, rules::remove::<H>),
+        Operation::ListReplays => on(verb, replays::list::<H>),
+        Operation::ShowReplay => on(verb, replays::show::<H>),
+        Operation::BeginReplay => on(verb, replays::begin::<H>),
+        Operation::CancelReplay => on(verb, replays::cancel::<H>),
+        Operation::RemoveReplay => on(verb, replays::remove::<H>),
         Operation::ListSchedules => on(verb, schedules::list::<H>),
         Operation::ShowSchedule => on(verb, schedules::show::<H>),
         Operation::PutSchedule => on(verb, schedules::put::<H>),

@@ -2,7 +2,10 @@
 
 use wharf_event::Code;
 
-use super::{Operation, Route, Verb};
+use super::{
+    Operation, Route, Verb,
+    problems::{OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_RECEIPTS, OF_SENDING},
+};
 
 const fn get(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
     Route { verb: Verb::Get, path, operation, problems }
@@ -20,49 +23,13 @@ const fn delete(path: &'static str, operation: Operation, problems: &'static [Co
     Route { verb: Verb::Delete, path, operation, problems }
 }
 
-/// The codes that any route may answer.
-pub const PROBLEMS_OF_ALL: &[Code] = &[
-    Code::RequestMalformed,
-    Code::RequestHeadTooLarge,
-    Code::RouteUnknown,
-    Code::MethodNotAllowed,
-    Code::HostForeign,
-    Code::OriginForeign,
-    Code::Overloaded,
-    Code::NotReady,
-    Code::ShuttingDown,
-    Code::LogFailed,
-    Code::Internal,
-];
-
-const OF_INTAKE: &[Code] = &[
-    Code::EventJson,
-    Code::EventAttribute,
-    Code::EventSpecversion,
-    Code::EventHeader,
-    Code::EventTooLarge,
-    Code::BatchInvalid,
-    Code::BatchTooLarge,
-    Code::ContentTypeUnsupported,
-    Code::QueryInvalid,
-    Code::TenantUnknown,
-    Code::BusUnknown,
-    Code::TargetsTooMany,
-    Code::DedupFull,
-    Code::SchemaViolation,
-    Code::TenantSuspended,
-    Code::QuotaBacklog,
-    Code::QuotaReceive,
-    Code::QuotaCpu,
-    Code::QuotaBytes,
-    Code::QuotaCalls,
-];
-
 const TENANT: &str = "/v1/tenants/{tenant}";
 
 const BUS: &str = "/v1/tenants/{tenant}/buses/{bus}";
 
 const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
+
+const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
 const SCHEDULE: &str = "/v1/tenants/{tenant}/schedules/{schedule}";
 
@@ -76,68 +43,6 @@ const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
 const QUEUE: &str = "/v1/tenants/{tenant}/queues/{queue}";
 
 const MESSAGES: &str = "/v1/tenants/{tenant}/queues/{queue}/messages";
-
-const OF_SENDING: &[Code] = &[
-    Code::EventJson,
-    Code::EventAttribute,
-    Code::EventSpecversion,
-    Code::EventHeader,
-    Code::EventTooLarge,
-    Code::BatchInvalid,
-    Code::BatchTooLarge,
-    Code::ContentTypeUnsupported,
-    Code::QueryInvalid,
-    Code::TenantUnknown,
-    Code::QueueUnknown,
-    Code::DedupFull,
-    Code::DiskFull,
-    Code::TenantSuspended,
-    Code::QuotaBacklog,
-    Code::QuotaReceive,
-    Code::QuotaCpu,
-    Code::QuotaBytes,
-    Code::QuotaCalls,
-];
-
-const OF_RECEIPTS: &[Code] =
-    &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::BatchTooLarge, Code::TenantUnknown, Code::QueueUnknown];
-
-const OF_CHANNELS: &[Code] = &[
-    Code::QueryInvalid,
-    Code::ContentTypeUnsupported,
-    Code::TenantUnknown,
-    Code::PluginUnknown,
-    Code::PluginInvalid,
-    Code::PluginOfFile,
-    Code::PluginInUse,
-    Code::ReleaseUnknown,
-    Code::ReleaseUnready,
-    Code::SignatureMissing,
-    Code::SignatureWrong,
-    Code::SigningKeyUnknown,
-    Code::SigningKeyRevoked,
-    Code::ChannelUnknown,
-    Code::ChannelInvalid,
-];
-
-const OF_PROMOTION: &[Code] = &[
-    Code::QueryInvalid,
-    Code::ContentTypeUnsupported,
-    Code::TenantUnknown,
-    Code::PluginUnknown,
-    Code::PluginInvalid,
-    Code::PluginOfFile,
-    Code::PluginInUse,
-    Code::ReleaseUnknown,
-    Code::ReleaseUnready,
-    Code::GrantNeeded,
-    Code::SignatureMissing,
-    Code::SignatureWrong,
-    Code::SigningKeyUnknown,
-    Code::SigningKeyRevoked,
-    Code::ChannelUnknown,
-    Code::ChannelInvalid,
-];
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
@@ -285,6 +190,29 @@ pub const ROUTES: &[Route] = &[
         Operation::TestPattern,
         &[Code::QueryInvalid, Code::EventJson, Code::EventTooLarge, Code::TenantUnknown, Code::PatternInvalid],
     ),
+    get("/v1/tenants/{tenant}/replays", Operation::ListReplays, &[Code::TenantUnknown]),
+    get(REPLAY, Operation::ShowReplay, &[Code::TenantUnknown, Code::ReplayUnknown]),
+    put(
+        REPLAY,
+        Operation::BeginReplay,
+        &[
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::BusUnknown,
+            Code::RuleUnknown,
+            Code::PatternInvalid,
+            Code::ReplayInvalid,
+            Code::ReplayExists,
+            Code::ReplaysTooMany,
+            Code::DiskFull,
+        ],
+    ),
+    post(
+        "/v1/tenants/{tenant}/replays/{replay}/cancel",
+        Operation::CancelReplay,
+        &[Code::TenantUnknown, Code::ReplayUnknown],
+    ),
+    delete(REPLAY, Operation::RemoveReplay, &[Code::TenantUnknown, Code::ReplayUnknown, Code::ReplayRunning]),
     get("/v1/tenants/{tenant}/schedules", Operation::ListSchedules, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(SCHEDULE, Operation::ShowSchedule, &[Code::TenantUnknown, Code::ScheduleUnknown]),
     put(

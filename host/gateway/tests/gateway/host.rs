@@ -11,15 +11,15 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, RuleName, ScheduleName,
-    SchemaName, TenantName,
+    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, ReplayName, RuleName,
+    ScheduleName, SchemaName, TenantName,
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
     KeyView, LetterFilter, LetterGroupView, LetterGroupsView, PluginDetail, QueueView, QuotaView, QuotasView,
-    RedriveView, ReleaseView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef,
-    TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
+    RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView, StatsView,
+    TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
@@ -34,6 +34,8 @@ pub struct FakeHost {
     pub redriven: Arc<Mutex<Vec<Redrive>>>,
     /// The rules that were put on the bus `default`.
     pub rules: Arc<Mutex<BTreeMap<RuleName, RuleView>>>,
+    /// The replays that were begun.
+    pub replays: Arc<Mutex<BTreeMap<ReplayName, ReplayView>>>,
     /// The schedules that were put.
     pub schedules: Arc<Mutex<BTreeMap<ScheduleName, ScheduleView>>>,
     /// The schemas that were put.

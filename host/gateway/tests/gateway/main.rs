@@ -21,6 +21,7 @@ mod receiving;
 mod refusals;
 mod registry;
 mod registry_host;
+mod replays;
 mod rules;
 mod rules_host;
 mod schedules;

@@ -192,6 +192,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{*key}", "a"),
         ("{queue}", "failed"),
         ("{rule}", "orders"),
+        ("{replay}", "again"),
         ("{schedule}", "nightly"),
         ("{plugin}", "triage"),
         ("{channel}", "next"),

@@ -19,6 +19,7 @@ mod queues;
 mod quotas;
 mod registry;
 mod registry_view;
+mod replays;
 mod rule_view;
 mod rules;
 mod schedules;

@@ -14,6 +14,7 @@ use super::{
     dlq::DlqCommand,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     queue::QueueCommand,
+    replay::ReplayCommand,
     rules::RulesCommand,
     schedule::ScheduleCommand,
     schema::SchemaCommand,
@@ -111,6 +112,15 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Bring events of the archive again, at a rate
+    #[command(
+        after_help = "Example:\n  wharf replay start again --type com.example.order. --start 2026-11-01T00:00:00Z --rate 500"
+    )]
+    Replay {
+        /// What to do.
+        #[command(subcommand)]
+        command: ReplayCommand,
     },
     /// Publish events at given times
     #[command(

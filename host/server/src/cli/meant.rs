@@ -2,9 +2,9 @@
 //!
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
-use wharf_event::{BucketName, Code, QueueName, ScheduleName, SchemaName, WebhookName};
+use wharf_event::{BucketName, Code, QueueName, ReplayName, ScheduleName, SchemaName, WebhookName};
 use wharf_gateway::view::{
-    BucketView, MessageQueueView, QueueView, RuleView, ScheduleView, SchemaView, TenantsView, WebhookView,
+    BucketView, MessageQueueView, QueueView, ReplayView, RuleView, ScheduleView, SchemaView, TenantsView, WebhookView,
 };
 
 use super::{
@@ -28,6 +28,7 @@ pub struct Written {
     dead_letters: Option<QueueName>,
     rule: Option<Named>,
     schema: Option<SchemaName>,
+    replay: Option<ReplayName>,
     schedule: Option<ScheduleName>,
     webhook: Option<WebhookName>,
 }
@@ -48,6 +49,7 @@ impl Written {
             } => Self { dead_letters: Some(queue.clone()), ..Self::default() },
             Command::Queue { command } => Self { queue: command.named().cloned(), ..Self::default() },
             Command::Schema { command } => Self { schema: command.named().cloned(), ..Self::default() },
+            Command::Replay { command } => Self { replay: command.named().cloned(), ..Self::default() },
             Command::Schedule { command } => Self { schedule: command.named().cloned(), ..Self::default() },
             Command::Webhook { command } => Self { webhook: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
@@ -83,6 +85,11 @@ impl Written {
                 let session = Session::open(global).await.ok()?;
                 let schemas: Vec<SchemaView> = session.client.get(&session.own().at("schemas")).await.ok()?;
                 (self.schema.as_ref()?.to_string(), schemas.iter().map(|it| it.schema.to_string()).collect())
+            }
+            Code::ReplayUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let replays: Vec<ReplayView> = session.client.get(&session.own().at("replays")).await.ok()?;
+                (self.replay.as_ref()?.to_string(), replays.iter().map(|it| it.replay.to_string()).collect())
             }
             Code::ScheduleUnknown => {
                 let session = Session::open(global).await.ok()?;

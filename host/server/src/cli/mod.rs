@@ -33,6 +33,7 @@ mod pace;
 mod pages;
 mod plugin;
 mod queue;
+mod replay;
 mod resume;
 mod rules;
 mod run;

@@ -40,6 +40,7 @@ mod quotas;
 mod reading;
 mod refusals;
 mod registry;
+mod replays;
 mod restarts;
 mod retention;
 mod rules;

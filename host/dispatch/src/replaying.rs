@@ -1,0 +1,388 @@
+//! The task that brings what replays are for: it reads the archive and asks the partition to owe its events again.
+//!
+//! Invariant: what it remembers is nothing that matters: a request names how the replay stood, and comes to nothing where that is different, so
+//! each event comes once whatever ends the host in between, and a replay that somebody ended brings nothing more. One replay brings its events one
+//! request after the other, in the order of the log.
+//!
+//! A replay leaves room for what comes in now: it waits while half of what may wait of its tenant does.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinSet,
+};
+use wharf_delivery::{
+    AcceptEvent, AcceptRequest, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, StatsRow, TableError, keys,
+    limits::TARGETS_PER_EVENT_MAX,
+};
+use wharf_event::{Event, Position, ReplayName, TenantName};
+
+use crate::{
+    dispatcher::Dispatcher,
+    limits::{
+        REPLAY_BATCH_EVENTS, REPLAY_LOOK_AGAIN, REPLAY_NOTED_EVERY, REPLAY_PAUSE, REPLAY_SLACK, REPLAY_TICK,
+        REPLAYS_PAUSE,
+    },
+    partition::{AskError, chain},
+    replay_pages::{Found, Page, REPLAY_ATTRIBUTE, ReplayWish, Sought, read},
+    replays::{Replay, standing},
+    surroundings::blocking,
+    watched as watch,
+};
+
+type Named = (TenantName, ReplayName);
+
+/// What those who ask for replays tell the task.
+#[derive(Default)]
+pub(crate) struct Replays {
+    /// One begins.
+    pub(crate) begun: Notify,
+    /// Held while one is begun.
+    pub(crate) beginning: Mutex<()>,
+}
+
+/// The task.
+pub(crate) struct Replaying {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Why a replay brings nothing more now.
+enum Ended {
+    /// It is over, or the host stops, or the log is gone.
+    Over,
+    /// The state cannot be read.
+    State(TableError),
+    /// It cannot go on, and why.
+    Failed(String),
+}
+
+impl Replaying {
+    /// Brings what replays are for until the host stops.
+    pub(crate) async fn run(mut self) {
+        let (mut brought, mut names): (JoinSet<Named>, HashSet<Named>) = (JoinSet::new(), HashSet::new());
+        loop {
+            let all = standing(&self.dispatcher.attempts.shared.read().state, None);
+            let all = match all {
+                Ok(all) => all,
+                Err(error) => return unreadable(&self.dispatcher, &error),
+            };
+            for (tenant, name, state) in all {
+                let named = (tenant, name);
+                if state.phase == ReplayPhase::Running && names.insert(named.clone()) {
+                    brought.spawn(bring(self.dispatcher.clone(), named, self.stopping.clone()));
+                }
+            }
+            let stopped = self.stopping.wait_for(|stopping| *stopping);
+            tokio::select! {
+                biased;
+                _ = stopped => return,
+                () = self.dispatcher.attempts.replays.begun.notified() => {}
+                Some(ended) = brought.join_next() => match ended {
+                    Ok(named) => drop(names.remove(&named)),
+                    // The task of a replay failed, which is a mistake of the host; the others go on, and a restart tries it again.
+                    Err(error) => tracing::error!("a replay stands still until the next start: {error}"),
+                }
+            }
+            if self.dispatcher.failure().is_some() {
+                return;
+            }
+            // One that ended is not begun again in haste.
+            tokio::time::sleep(REPLAYS_PAUSE).await;
+        }
+    }
+}
+
+/// Without the state nobody can say what is to be replayed, so nothing more may be acknowledged.
+fn unreadable(dispatcher: &Dispatcher, error: &TableError) {
+    let error = format!("the state cannot be read: {}", chain(error));
+    tracing::error!("nothing is replayed any more, and nothing more is acknowledged: {error}");
+    dispatcher.attempts.shared.fail(error);
+}
+
+/// Brings what one replay is for, to its end.
+async fn bring(dispatcher: Dispatcher, named: Named, stopping: watch::Receiver<bool>) -> Named {
+    let run = Run::begin(&dispatcher, &named, stopping);
+    match run {
+        Ok(mut run) => match run.go_on().await {
+            Ended::Over => {}
+            Ended::State(error) => unreadable(&dispatcher, &error),
+            Ended::Failed(reason) => {
+                let (tenant, replay) = &named;
+                tracing::warn!(%tenant, %replay, "the replay cannot go on: {reason}");
+                let failed = ReplayState { phase: ReplayPhase::Failed, reason, ..run.was.clone() };
+                // Where it is refused, somebody else ended it; where it fails, the next start finds out once more.
+                drop(run.ask(failed, None).await);
+            }
+        },
+        Err(Ended::State(error)) => unreadable(&dispatcher, &error),
+        Err(_) => {}
+    }
+    named
+}
+
+/// A replay as it goes on.
+struct Run<'a> {
+    dispatcher: &'a Dispatcher,
+    tenant: &'a TenantName,
+    name: &'a ReplayName,
+    stopping: watch::Receiver<bool>,
+    wish: ReplayWish,
+    sought: Option<Sought>,
+    /// How it stands by the last record.
+    was: ReplayState,
+    /// What was found and not brought.
+    found: VecDeque<Found>,
+    /// Where it is read on: never before what the last record says.
+    cursor: Position,
+    pace: Pace,
+    noted_at: Duration,
+}
+
+impl<'a> Run<'a> {
+    fn begin(
+        dispatcher: &'a Dispatcher,
+        (tenant, name): &'a Named,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Self, Ended> {
+        let was = ReplayState::get(&dispatcher.attempts.shared.read().state, tenant, name).map_err(Ended::State)?;
+        let was = was.filter(|was| was.phase == ReplayPhase::Running).ok_or(Ended::Over)?;
+        let replay = Replay::of(name.clone(), was.clone()).map_err(|error| {
+            tracing::error!("{}", chain(&error));
+            Ended::Over
+        })?;
+        let now = dispatcher.attempts.surroundings.clock.monotonic();
+        let sought = Sought::of(tenant, &replay.wish);
+        let (cursor, pace) = (was.cursor, Pace::new(replay.wish.per_s, now));
+        let (wish, found) = (replay.wish, VecDeque::new());
+        Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, noted_at: now })
+    }
+
+    async fn go_on(&mut self) -> Ended {
+        loop {
+            if *self.stopping.borrow() {
+                return Ended::Over;
+            }
+            if let Err(ended) = self.step().await {
+                return ended;
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.dispatcher.attempts.surroundings.clock.monotonic()
+    }
+
+    /// Reads on, waits, or brings some.
+    async fn step(&mut self) -> Result<(), Ended> {
+        if self.found.is_empty() {
+            return self.read_on().await;
+        }
+        let count = self.pace.take(self.now(), self.found.len().min(REPLAY_BATCH_EVENTS));
+        if count == 0 {
+            self.pause(self.pace.wait(self.now())).await;
+            return Ok(());
+        }
+        self.bring(count).await
+    }
+
+    /// Waits, but not for longer than the host runs.
+    async fn pause(&mut self, time: Duration) {
+        let stopped = self.stopping.wait_for(|stopping| *stopping);
+        tokio::select! {
+            biased;
+            _ = stopped => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    async fn read_on(&mut self) -> Result<(), Ended> {
+        let until = self.was.until;
+        if self.cursor >= until {
+            let done = ReplayState { cursor: until, phase: ReplayPhase::Done, ..self.was.clone() };
+            self.noted(done).await?;
+            return Err(Ended::Over);
+        }
+        let Some(sought) = self.sought.clone() else {
+            return Err(Ended::Failed("what it is to bring cannot be read".into()));
+        };
+        let (archive, cursor) = (self.dispatcher.archive().clone(), self.cursor);
+        let threads = self.dispatcher.attempts.surroundings.threads.as_ref();
+        let page = blocking(threads, move || read(&archive, &sought, cursor, until)).await.ok_or(Ended::Over)?;
+        let Page { found, cursor, missing } =
+            page.map_err(|error| Ended::Failed(format!("the archive cannot be read: {}", chain(&error))))?;
+        if missing > 0 {
+            let (tenant, replay) = (self.tenant, self.name);
+            tracing::warn!(%tenant, %replay, frames = missing, "part of what is replayed is past retention by now");
+        }
+        (self.found, self.cursor) = (found.into(), cursor);
+        if self.found.is_empty() && self.cursor < until && self.now() >= self.noted_at + REPLAY_NOTED_EVERY {
+            self.noted(ReplayState { cursor, ..self.was.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes how it stands, without events.
+    async fn noted(&mut self, state: ReplayState) -> Result<(), Ended> {
+        loop {
+            match self.ask(state.clone(), None).await {
+                Ok(()) => return Ok(()),
+                Err(AskError::Refused(Refused::Gone)) => return Err(Ended::Over),
+                Err(AskError::Refused(_)) => self.pause(REPLAY_PAUSE).await,
+                Err(_) => return Err(Ended::Over),
+            }
+            if *self.stopping.borrow() {
+                return Err(Ended::Over);
+            }
+        }
+    }
+
+    /// Lets the first `count` events that were found be owed again, or waits where there is no room for them.
+    async fn bring(&mut self, count: usize) -> Result<(), Ended> {
+        let rules = self.dispatcher.rules();
+        if !rules.has_tenant(self.tenant) {
+            // It is being deleted, and its replays with it.
+            return Err(Ended::Over);
+        }
+        let settings = rules.settings(self.tenant);
+        if settings.suspended || self.is_crowded(settings.quotas.backlog())? {
+            self.pace.give_back(count);
+            self.pause(REPLAY_PAUSE).await;
+            return Ok(());
+        }
+        let bus = self.wish.onto().cloned().ok_or_else(|| Ended::Failed("it names no bus".into()))?;
+        let mut events = Vec::with_capacity(count);
+        for found in self.found.iter().take(count) {
+            let Some(event) = self.marked(&found.event) else { continue };
+            let targets = rules.targets(self.tenant, &bus, &event);
+            let mut targets = targets.map_err(|error| Ended::Failed(error.to_string()))?;
+            targets.retain(|target| self.wish.means(target));
+            if targets.len() > TARGETS_PER_EVENT_MAX {
+                let (tenant, replay, targets) = (self.tenant, self.name, targets.len());
+                tracing::warn!(%tenant, %replay, id = event.id(), targets, "an event is not replayed: it has too many targets");
+            } else if !targets.is_empty() {
+                events.push(AcceptEvent { event, targets });
+            }
+        }
+        let last = self.found.get(count - 1).filter(|_| count < self.found.len());
+        let cursor = last.map_or(self.cursor, |last| last.behind);
+        let replayed = self.was.replayed.saturating_add(events.len() as u64);
+        let state = ReplayState { cursor, replayed, ..self.was.clone() };
+        if events.is_empty() {
+            self.noted(state).await?;
+            self.found.drain(..count);
+            return Ok(());
+        }
+        let (tenant, rules_version) = (self.tenant.clone(), rules.version_of(self.tenant));
+        let (since_k, backlogs) = (rules.since_k(&tenant), rules.backlogs(&tenant, &events));
+        let quotas = settings.quotas;
+        let accept = AcceptRequest { tenant, bus, rules_version, since_k, quotas, backlogs, events, delayed: None };
+        let pause = match self.ask(state, Some(accept)).await {
+            Ok(()) => {
+                self.found.drain(..count);
+                return Ok(());
+            }
+            Err(AskError::Refused(Refused::Gone)) => return Err(Ended::Over),
+            Err(AskError::Refused(Refused::StaleRules)) => REPLAY_LOOK_AGAIN,
+            Err(AskError::Refused(_)) => REPLAY_PAUSE,
+            Err(AskError::TooLarge { .. }) => {
+                return Err(Ended::Failed("some of its events together are larger than a frame of the log".into()));
+            }
+            Err(_) => return Err(Ended::Over),
+        };
+        self.pace.give_back(count);
+        self.pause(pause).await;
+        Ok(())
+    }
+
+    /// Whether so much of the tenant waits already that a replay leaves the room to what comes in now.
+    fn is_crowded(&self, backlog: u32) -> Result<bool, Ended> {
+        let stats = StatsRow::get(&self.dispatcher.attempts.shared.read().state, &keys::tenant(self.tenant));
+        let pending = stats.map_err(Ended::State)?.unwrap_or_default().pending;
+        Ok(pending >= u64::from(backlog / 2).max(1))
+    }
+
+    /// The event with the replay's mark; absent where it has no room for that.
+    fn marked(&self, event: &Event) -> Option<Event> {
+        let marked = event.clone().with_extension(REPLAY_ATTRIBUTE, self.name.as_str());
+        if let Err(error) = &marked {
+            let (tenant, replay) = (self.tenant, self.name);
+            tracing::warn!(%tenant, %replay, id = event.id(), "an event is not replayed: {}", chain(error));
+        }
+        marked.ok()
+    }
+
+    /// Asks for it to come to stand so.
+    async fn ask(&mut self, state: ReplayState, events: Option<AcceptRequest>) -> Result<(), AskError> {
+        let (tenant, replay, was) = (self.tenant.clone(), self.name.clone(), Some(self.was.clone()));
+        let request = ReplayRequest { tenant, replay, was, state: Some(state.clone()), events };
+        self.dispatcher.attempts.partition.ask(Request::Replay(Box::new(request))).await?;
+        (self.was, self.noted_at) = (state, self.now());
+        Ok(())
+    }
+}
+
+/// How fast events may come: one at a time at its time, some at a time where that is behind.
+struct Pace {
+    /// Time from one event to the next.
+    each: Duration,
+    /// When the next one may come.
+    next: Duration,
+}
+
+impl Pace {
+    fn new(per_s: u32, now: Duration) -> Self {
+        Self { each: Duration::from_secs(1) / per_s.max(1), next: now }
+    }
+
+    /// How many may come now, `most` at most; they are counted.
+    fn take(&mut self, now: Duration, most: usize) -> usize {
+        // What a pause kept back does not come all at once.
+        self.next = self.next.max(now.saturating_sub(REPLAY_SLACK.max(self.each)));
+        let mut count: u32 = 0;
+        while self.next <= now && (count as usize) < most {
+            self.next += self.each;
+            count += 1;
+        }
+        count as usize
+    }
+
+    /// They did not come.
+    fn give_back(&mut self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.next = self.next.saturating_sub(self.each.saturating_mul(count));
+    }
+
+    /// How long to wait: a moment more where events are close, so that a request has some.
+    fn wait(&self, now: Duration) -> Duration {
+        self.next.saturating_sub(now).max(REPLAY_TICK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn events_come_at_their_rate_and_what_a_pause_kept_back_comes_in_part() {
+        let mut pace = Pace::new(1_000, Duration::ZERO);
+        assert_eq!(pace.take(Duration::ZERO, 100), 1);
+        assert_eq!(pace.take(MS / 2, 100), 0);
+        assert_eq!(pace.wait(MS / 2), REPLAY_TICK);
+        assert_eq!(pace.take(10 * MS, 100), 10);
+        let late = Duration::from_secs(60);
+        let caught_up = pace.take(late, 100_000);
+        assert_eq!(caught_up as u128, REPLAY_SLACK.as_millis() + 1);
+        pace.give_back(caught_up);
+        assert_eq!(pace.take(late, 7), 7);
+        let mut slow = Pace::new(1, Duration::ZERO);
+        assert_eq!((slow.take(Duration::ZERO, 9), slow.take(late, 9)), (1, 2));
+        assert_eq!(slow.wait(late), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,103 @@
+//! The codes that routes of one kind have in common, for the table.
+
+use wharf_event::Code;
+
+/// The codes that any route may answer.
+pub const PROBLEMS_OF_ALL: &[Code] = &[
+    Code::RequestMalformed,
+    Code::RequestHeadTooLarge,
+    Code::RouteUnknown,
+    Code::MethodNotAllowed,
+    Code::HostForeign,
+    Code::OriginForeign,
+    Code::Overloaded,
+    Code::NotReady,
+    Code::ShuttingDown,
+    Code::LogFailed,
+    Code::Internal,
+];
+
+pub(super) const OF_INTAKE: &[Code] = &[
+    Code::EventJson,
+    Code::EventAttribute,
+    Code::EventSpecversion,
+    Code::EventHeader,
+    Code::EventTooLarge,
+    Code::BatchInvalid,
+    Code::BatchTooLarge,
+    Code::ContentTypeUnsupported,
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::BusUnknown,
+    Code::TargetsTooMany,
+    Code::DedupFull,
+    Code::SchemaViolation,
+    Code::TenantSuspended,
+    Code::QuotaBacklog,
+    Code::QuotaReceive,
+    Code::QuotaCpu,
+    Code::QuotaBytes,
+    Code::QuotaCalls,
+];
+
+pub(super) const OF_SENDING: &[Code] = &[
+    Code::EventJson,
+    Code::EventAttribute,
+    Code::EventSpecversion,
+    Code::EventHeader,
+    Code::EventTooLarge,
+    Code::BatchInvalid,
+    Code::BatchTooLarge,
+    Code::ContentTypeUnsupported,
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::QueueUnknown,
+    Code::DedupFull,
+    Code::DiskFull,
+    Code::TenantSuspended,
+    Code::QuotaBacklog,
+    Code::QuotaReceive,
+    Code::QuotaCpu,
+    Code::QuotaBytes,
+    Code::QuotaCalls,
+];
+
+pub(super) const OF_RECEIPTS: &[Code] =
+    &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::BatchTooLarge, Code::TenantUnknown, Code::QueueUnknown];
+
+pub(super) const OF_CHANNELS: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PluginUnknown,
+    Code::PluginInvalid,
+    Code::PluginOfFile,
+    Code::PluginInUse,
+    Code::ReleaseUnknown,
+    Code::ReleaseUnready,
+    Code::SignatureMissing,
+    Code::SignatureWrong,
+    Code::SigningKeyUnknown,
+    Code::SigningKeyRevoked,
+    Code::ChannelUnknown,
+    Code::ChannelInvalid,
+];
+
+pub(super) const OF_PROMOTION: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PluginUnknown,
+    Code::PluginInvalid,
+    Code::PluginOfFile,
+    Code::PluginInUse,
+    Code::ReleaseUnknown,
+    Code::ReleaseUnready,
+    Code::GrantNeeded,
+    Code::SignatureMissing,
+    Code::SignatureWrong,
+    Code::SigningKeyUnknown,
+    Code::SigningKeyRevoked,
+    Code::ChannelUnknown,
+    Code::ChannelInvalid,
+];
