@@ -159,6 +159,15 @@ const SCHEDULES: [&str; 7] = [
     "schedule next at(2100-01-01T00:00:00)",
 ];
 
+/// What is said of replays, from the first to the end: of a time at which nothing came.
+const REPLAYS: [&str; 5] = [
+    "replay start made --to-bus default --rule probe --target probe --start 2100-01-01T00:00:00Z --end 2101-01-01T00:00:00Z --type a --pattern {\"type\":[\"a\"]} --rate 7",
+    "replay ls",
+    "replay cancel made",
+    "replay show made",
+    "replay rm made",
+];
+
 /// What is said of rules, from the first to the end.
 const RULES: [&str; 5] = [
     "rules add made --pattern {\"type\":[\"made\"]} --target probe",
@@ -311,6 +320,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
     let fixed = RULES
         .into_iter()
         .chain(SCHEDULES)
+        .chain(REPLAYS)
         .chain(TENANTS)
         .chain(WEBHOOKS)
         .chain(QUEUES)
@@ -321,7 +331,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
 
 /// The command of a line: its first word, or two where the first is a group.
 fn named(line: &str) -> String {
-    let groups = ["plugin ", "grant ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue "];
+    let groups = ["plugin ", "grant ", "replay ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue "];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
