@@ -338,6 +338,8 @@ pub enum InputDocument {
         /// The template.
         template: String,
     },
+    /// The whole event, with the topic and the subscription that it came by.
+    Envelope,
 }
 
 #[cfg(test)]
@@ -379,6 +381,7 @@ mod tests {
             r#"{"path":"$.data"}"#,
             r#"{"constant":"1.50"}"#,
             r#"{"transformer":{"paths":{"n":"$.data.n"},"template":"<n>"}}"#,
+            r#""envelope""#,
         ] {
             let text = format!(r#"{{"plugin":"p","retry":{retry},"dead_letter":"p","input":{input}}}"#);
             let target: TargetDocument = serde_json::from_str(&text).unwrap();

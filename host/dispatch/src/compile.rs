@@ -6,9 +6,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use wharf_delivery::{Document, ObjectKind, ObjectName, RuleDocument, TargetDocument};
+use wharf_delivery::{Document, InputDocument, ObjectKind, ObjectName, RuleDocument, TargetDocument};
 use wharf_event::{
-    BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName, WebhookName,
+    BusName, ChannelName, Code, Digest, PluginName, QueueName, RuleName, Target, TenantName, TopicName, WebhookName,
 };
 use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
@@ -16,7 +16,7 @@ use wharf_pattern::{Pattern, PatternErrors};
 use crate::{
     handler::Handler,
     inputs::Inputs,
-    limits::{RULES_PER_BUS_MAX, WAYS_PER_TENANT_MAX},
+    limits::{RULES_PER_BUS_MAX, SUBSCRIPTIONS_PER_TOPIC_MAX, WAYS_PER_TENANT_MAX},
     orders::Orders,
     plugins::{Plugin, Shelf},
     queues::{QueueError, QueueInForce},
@@ -179,6 +179,12 @@ pub enum RuleError {
     /// A rule of that name listens on another bus.
     #[error("a rule of that name listens on the bus `{0}`")]
     OtherBus(BusName),
+    /// A name of a subscription is for a rule of a bus, or the other way round.
+    #[error("a subscription `TOPIC/NAME` is for its own topic, and `{0}` is no such bus")]
+    Apart(BusName),
+    /// The topic is full.
+    #[error("the topic `{0}` has {SUBSCRIPTIONS_PER_TOPIC_MAX} subscriptions already")]
+    Subscriptions(TopicName),
     /// The bus or the tenant is full.
     #[error(
         "the bus has {RULES_PER_BUS_MAX} rules already, or the tenant's rules have {WAYS_PER_TENANT_MAX} combinations of `$or`"
@@ -216,6 +222,7 @@ impl RuleError {
             Self::OfFile => Code::RuleOfFile,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany => Code::RulesTooMany,
+            Self::Subscriptions(_) => Code::SubscriptionsTooMany,
             Self::Document(_)
             | Self::Bus(_)
             | Self::Plugin(_)
@@ -224,6 +231,7 @@ impl RuleError {
             | Self::Queue(_)
             | Self::ToBus(_)
             | Self::Changed(_)
+            | Self::Apart(_)
             | Self::Targets
             | Self::Transform(_) => Code::RuleInvalid,
         }
@@ -397,6 +405,10 @@ impl Tenant {
     /// Puts a rule in the place of the one that has its name.
     fn put(&mut self, name: &RuleName, from: &RuleDocument, origin: Origin) -> Result<(), RuleError> {
         let RuleDocument { bus, pattern, transforms, targets, enabled } = from;
+        let topic = bus.topic();
+        if name.subscription().map(|(topic, _)| topic) != topic {
+            return Err(RuleError::Apart(bus.clone()));
+        }
         if let Some(before) = self.rules.get(name)
             && before.origin == Origin::Object
             && before.bus != *bus
@@ -410,7 +422,9 @@ impl Tenant {
         }
         for (n, target) in targets.iter().enumerate() {
             self.takes(target)?;
-            if let Some(queue) = target.to.queue().filter(|_| target.input.is_some() || !transforms.is_empty()) {
+            // An envelope is put around a message as it is received.
+            let is_changed = target.input.as_ref().is_some_and(|input| *input != InputDocument::Envelope);
+            if let Some(queue) = target.to.queue().filter(|_| is_changed || !transforms.is_empty()) {
                 return Err(RuleError::Changed(queue.clone()));
             }
             if targets.iter().take(n).any(|other| other.to == target.to) {
@@ -440,7 +454,12 @@ impl Tenant {
             number: on.next,
         };
         let rule = Arc::new(rule);
-        on.add(&rule, RULES_PER_BUS_MAX)?;
+        match topic {
+            Some(topic) if on.numbered.size() >= SUBSCRIPTIONS_PER_TOPIC_MAX => {
+                return Err(RuleError::Subscriptions(topic));
+            }
+            _ => on.add(&rule, RULES_PER_BUS_MAX)?,
+        }
         self.rules.insert_mut(name.clone(), rule);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! What targets get in place of an event's payload, read once for each rule, and made inside the attempt: after the rule's
 //! transforms, before the handler. Invariant: a target without an input gets the event as it is.
 
-use wharf_delivery::{Failure, InputDocument, TargetDocument, Verdict};
+use wharf_delivery::{DeliveryRow, Failure, InputDocument, TargetDocument, Verdict};
 use wharf_event::{Event, Target};
-use wharf_input::{Input, InputErrors, Occasion};
+use wharf_input::{Input, InputErrors, Occasion, Unmade};
 
 use crate::{clock::rfc3339, compile::RuleError, rules::RuleSet, schedule::Waiting};
 
@@ -16,6 +16,7 @@ pub fn compile_input(document: &InputDocument) -> Result<Input, InputErrors> {
         InputDocument::Path(path) => Input::path(path),
         InputDocument::Constant(text) => Input::constant(text),
         InputDocument::Transformer { paths, template } => Input::template(paths, template),
+        InputDocument::Envelope => Ok(Input::envelope()),
     }
 }
 
@@ -41,13 +42,23 @@ impl Inputs {
 
 /// The event as the target of a delivery gets it, or how the attempt ends without it.
 pub(crate) fn made(waiting: &Waiting, rules: &RuleSet, event: Event) -> Result<Event, Verdict> {
-    let row = &waiting.row;
-    let Some(input) = rules.input(&row.tenant, &row.target) else { return Ok(event) };
+    let failed = |unmade: Unmade| Verdict::Failed(Failure::new(unmade.code(), unmade.to_string()));
+    applied(&waiting.row, rules, &event).map(|made| made.unwrap_or(event)).map_err(failed)
+}
+
+/// A message as whoever receives it gets it. Where it has no room for its envelope, or its subscription is gone, it is the event.
+pub(crate) fn message(row: &DeliveryRow, rules: &RuleSet, event: Event) -> Event {
+    applied(row, rules, &event).ok().flatten().unwrap_or(event)
+}
+
+/// The event with the input of a delivery's target, if it has one.
+fn applied(row: &DeliveryRow, rules: &RuleSet, event: &Event) -> Result<Option<Event>, Unmade> {
+    let Some(input) = rules.input(&row.tenant, &row.target) else { return Ok(None) };
     let occasion = Occasion {
         tenant: row.tenant.as_str(),
         bus: row.bus.as_str(),
         rule: row.target.rule.as_str(),
         accepted: &rfc3339(row.since_ms),
     };
-    input.apply(&event, &occasion).map_err(|unmade| Verdict::Failed(Failure::new(unmade.code(), unmade.to_string())))
+    input.apply(event, &occasion).map(Some)
 }

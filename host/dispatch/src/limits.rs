@@ -80,6 +80,12 @@ pub const TENANTS_MAX: usize = 10_000;
 /// Event buses of a tenant beyond which none is made while the host runs.
 pub const BUSES_PER_TENANT_MAX: usize = 100;
 
+/// Topics of a tenant beyond which none is made while the host runs.
+pub const TOPICS_PER_TENANT_MAX: usize = 1_000;
+
+/// Subscriptions of one topic.
+pub const SUBSCRIPTIONS_PER_TOPIC_MAX: usize = 10_000;
+
 /// Schemas of a tenant beyond which none is made while the host runs.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 1_000;
 

@@ -16,6 +16,7 @@ use wharf_state::State;
 
 use crate::{
     dispatcher::{AcceptError, Dispatcher},
+    inputs,
     limits::{LOOK_FOR_MESSAGES, RECEIVED_BYTES_MAX},
     orders::of_message,
     partition::{AskError, chain},
@@ -258,13 +259,14 @@ impl Dispatcher {
         let Moved { leases, left, .. } = self.moved(tenant, queue, of.settings.terms(), op).await?;
         let positions: Vec<_> = leases.iter().map(|lease| lease.row.event_at(lease.receipt.delivery)).collect();
         let events = self.events(positions).await?;
-        let (mut messages, mut back) = (Vec::new(), Vec::new());
+        let (rules, mut messages, mut back) = (self.rules(), Vec::new(), Vec::new());
         for (Lease { receipt, row, until_ms }, event) in leases.into_iter().zip(events) {
             let Some(event) = event else {
                 back.push(receipt);
                 continue;
             };
             let receives = row.attempts.saturating_add(1);
+            let event = inputs::message(&row, &rules, event);
             messages.push(Message { receipt, event, row, receives, until_ms });
         }
         if !back.is_empty() {
@@ -345,7 +347,12 @@ impl Dispatcher {
         let rows = self.read(|state| page(state, tenant, queue, after, limit)).await?.map_err(unreadable)?;
         let positions: Vec<_> = rows.iter().map(|(id, row)| row.event_at(*id)).collect();
         let events = self.events(positions).await?;
-        Ok(rows.into_iter().zip(events).map(|((id, row), event)| Peeked { id, row, event }).collect())
+        let rules = self.rules();
+        let peeked = |((id, row), event): ((DeliveryId, DeliveryRow), Option<Event>)| {
+            let event = event.map(|event| inputs::message(&row, &rules, event));
+            Peeked { id, row, event }
+        };
+        Ok(rows.into_iter().zip(events).map(peeked).collect())
     }
 
     /// Events of the log, as many as an answer has room for.

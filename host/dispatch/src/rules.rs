@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -13,7 +14,9 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
-use wharf_event::{BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, WebhookName};
+use wharf_event::{
+    BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, TopicName, WebhookName,
+};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
@@ -230,10 +233,24 @@ impl RuleSet {
         self.tenants.get(tenant).map_or(0, |tenant| tenant.resumed_ms)
     }
 
-    /// The buses of a tenant by name, each with where it was made and how long it keeps its events.
+    /// The buses of a tenant by name, its topics aside, each with where it was made and how long it keeps its events.
     pub fn buses(&self, tenant: &TenantName) -> impl Iterator<Item = (&BusName, Origin, RetentionDocument)> {
         let of = self.tenants.get(tenant);
-        of.into_iter().flat_map(|of| &of.buses).map(|(name, bus)| (name, bus.origin, bus.retention))
+        let all = of.into_iter().flat_map(|of| &of.buses).filter(|(name, _)| name.is_plain());
+        all.map(|(name, bus)| (name, bus.origin, bus.retention))
+    }
+
+    /// The topics of a tenant by name, each with where it was made, how long it keeps its events, and how many subscriptions it has.
+    pub fn topics(&self, tenant: &TenantName) -> impl Iterator<Item = (TopicName, Origin, RetentionDocument, usize)> {
+        let of = self.tenants.get(tenant);
+        let all = of.into_iter().flat_map(|of| &of.buses);
+        all.filter_map(|(name, bus)| Some((name.topic()?, bus.origin, bus.retention, bus.numbered.size())))
+    }
+
+    /// What publishes to a bus or a topic and stays when it goes: that keeps it.
+    #[must_use]
+    pub fn publisher(&self, tenant: &TenantName, bus: &BusName) -> Option<String> {
+        self.tenants.get(tenant)?.publisher(bus)
     }
 
     /// Every bus of every tenant, with how long it keeps its events.
@@ -274,8 +291,18 @@ impl RuleSet {
     ) -> Result<impl Iterator<Item = &'a Rule> + use<'a>, Unknown> {
         let of = self.of(tenant)?;
         on(of, tenant, bus)?;
-        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let rules = of.rules.range::<RuleName, _>((from, std::ops::Bound::Unbounded));
+        // Subscriptions of a topic are next to each other: their names begin with its name and `/`, which no other rule's does.
+        let prefix = bus.topic().map(|topic| format!("{topic}/"));
+        let least = prefix.as_ref().and_then(|prefix| format!("{prefix}0").parse::<RuleName>().ok());
+        let from = match (after.cloned(), least) {
+            (Some(after), least) if least.as_ref().is_none_or(|least| *least <= after) => Bound::Excluded(after),
+            (_, Some(least)) => Bound::Included(least),
+            (_, None) => Bound::Unbounded,
+        };
+        let rules = of.rules.range((from, Bound::Unbounded));
+        let rules = rules.take_while(move |(name, _)| {
+            prefix.as_ref().is_none_or(|prefix| name.as_str().starts_with(prefix.as_str()))
+        });
         Ok(rules.map(|(_, rule)| rule.as_ref()).filter(move |rule| rule.bus == *bus))
     }
 
@@ -407,7 +434,7 @@ impl RuleSet {
     pub(crate) fn main_bus(&self, tenant: &TenantName) -> Option<BusName> {
         let buses = &self.tenants.get(tenant)?.buses;
         let named = buses.keys().find(|bus| bus.as_str() == MAIN_BUS);
-        named.or_else(|| buses.keys().next()).cloned()
+        named.or_else(|| buses.keys().find(|bus| bus.is_plain())).cloned()
     }
 
     /// What holds for a tenant and for one of its targets beside others; the defaults where there is no such.

@@ -10,7 +10,7 @@ use wharf_delivery::{ObjectName, RetentionDocument, TenantLife, TenantObject, Te
 use wharf_event::{BusName, Code, RuleName, ScheduleName, SchemaName, TenantName};
 
 use crate::{
-    limits::{BUSES_PER_TENANT_MAX, TENANTS_MAX},
+    limits::{BUSES_PER_TENANT_MAX, TENANTS_MAX, TOPICS_PER_TENANT_MAX},
     rules::{Bus, Departed, Origin, Rule, RuleSet, Tenant},
 };
 
@@ -52,6 +52,12 @@ pub enum BusError {
     /// The tenant has enough of them.
     #[error("the tenant has {BUSES_PER_TENANT_MAX} event buses already")]
     TooMany,
+    /// Something publishes to the topic, or it has subscriptions.
+    #[error("{0}")]
+    Topic(String),
+    /// The tenant has enough topics.
+    #[error("the tenant has {TOPICS_PER_TENANT_MAX} topics already")]
+    TooManyTopics,
 }
 
 impl TenantError {
@@ -76,6 +82,8 @@ impl BusError {
             Self::OfFile => Code::BusOfFile,
             Self::Rule(_) | Self::Schedule(_) | Self::Schema(_) => Code::BusInUse,
             Self::TooMany => Code::BusesTooMany,
+            Self::Topic(_) => Code::TopicInUse,
+            Self::TooManyTopics => Code::TopicsTooMany,
         }
     }
 }
@@ -157,15 +165,40 @@ impl Tenant {
             self.buses.remove(&name);
             return Ok(());
         }
-        if before.is_none() && self.buses.len() >= BUSES_PER_TENANT_MAX {
-            return Err(BusError::TooMany);
+        if before.is_none() {
+            self.has_room_for_bus(&name)?;
         }
         let bus = self.buses.entry(name).or_insert_with(|| Arc::new(Bus::made(Origin::Object, None)));
         Arc::make_mut(bus).retention = retention.unwrap_or_default();
         Ok(())
     }
 
+    fn has_room_for_bus(&self, name: &BusName) -> Result<(), BusError> {
+        let of_its_kind = self.buses.keys().filter(|bus| bus.is_plain() == name.is_plain()).count();
+        match name.is_plain() {
+            true if of_its_kind >= BUSES_PER_TENANT_MAX => Err(BusError::TooMany),
+            false if of_its_kind >= TOPICS_PER_TENANT_MAX => Err(BusError::TooManyTopics),
+            _ => Ok(()),
+        }
+    }
+
+    /// What publishes to a bus or a topic, be it a rule of any or a schedule.
+    pub(crate) fn publisher(&self, name: &BusName) -> Option<String> {
+        let publishes = |rule: &Rule| rule.bus != *name && rule.targets.iter().any(|it| it.to.bus() == Some(name));
+        if let Some(rule) = self.rules.values().find(|rule| publishes(rule)) {
+            let kind = if rule.name.is_plain() { "rule" } else { "subscription" };
+            return Some(format!("the {kind} `{}` publishes to it", rule.name));
+        }
+        let schedule = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name);
+        schedule.map(|(schedule, _)| format!("the schedule `{schedule}` publishes to it"))
+    }
+
     fn unused_bus(&self, name: &BusName) -> Result<(), BusError> {
+        if !name.is_plain() {
+            let subscription = self.rules.values().find(|rule| rule.bus == *name);
+            let subscription = subscription.map(|rule| format!("it has the subscription `{}`", rule.name));
+            return subscription.or_else(|| self.publisher(name)).map_or(Ok(()), |why| Err(BusError::Topic(why)));
+        }
         let names = |rule: &Rule| rule.bus == *name || rule.targets.iter().any(|target| target.to.bus() == Some(name));
         if let Some(rule) = self.rules.values().find(|rule| names(rule)) {
             return Err(BusError::Rule(rule.name.clone()));

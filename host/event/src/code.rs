@@ -74,6 +74,11 @@ codes! {
     HostForeign "host-foreign" 403 "The request is addressed to a host that is not this one";
     OriginForeign "origin-foreign" 403 "The request comes from a web page of another origin";
     QueryInvalid "query-invalid" 400 "A parameter of the request cannot be used";
+    TopicUnknown "topic-unknown" 404 "The tenant has no such topic";
+    TopicInUse "topic-in-use" 409 "A rule or a schedule publishes to the topic";
+    TopicsTooMany "topics-too-many" 409 "The tenant has as many topics as it can hold";
+    SubscriptionUnknown "subscription-unknown" 404 "The topic has no such subscription";
+    SubscriptionsTooMany "subscriptions-too-many" 409 "The topic has as many subscriptions as it can hold";
     EventUnknown "event-unknown" 404 "There is no such event";
     BucketUnknown "bucket-unknown" 404 "There is no such bucket";
     KeyUnknown "key-unknown" 404 "The bucket has no such key";

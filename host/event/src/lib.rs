@@ -43,7 +43,7 @@ pub use json::batch_from_json;
 pub use media::is_json;
 pub use names::{
     BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, ReplayName, RuleName, ScheduleName,
-    SchemaName, SigningKeyName, TenantName, TopicName, WebhookName,
+    SchemaName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
 };
 pub use ordering::OrderingKey;
 pub use plugin_at::PluginAt;

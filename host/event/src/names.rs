@@ -1,6 +1,6 @@
 //! The names that people give to tenants, buses, rules, plugins, buckets and queues: one newtype each, from one macro.
 //! Invariant: a name that exists matches `[a-z0-9][a-z0-9._-]{0,62}`, so it is safe in a URL path, a file name and a log
-//! line. (What stands in the place of a bus for a queue or a topic has `queue/` or `topic/` before it.) There is no `From<String>`: parsing is the only way in.
+//! line. (What stands in the place of a bus for a queue or a topic has `queue/` or `topic/` before it, and a subscription among rules has its topic's name and `/`.) There is no `From<String>`: parsing is the only way in.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -59,7 +59,7 @@ fn check(text: &str) -> Result<(), NameReason> {
 }
 
 macro_rules! name_type {
-    ($($(#[$doc:meta])* $name:ident = $kind:literal $(behind $($prefix:ident)|+)?;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident = $kind:literal $(behind $($prefix:ident)|+)? $(below $of:ident)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -78,6 +78,7 @@ macro_rules! name_type {
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let own = text;
                 $(let own = [$($prefix),+].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(own);)?
+                $(let own = own.split_once('/').filter(|(of, _)| of.parse::<$of>().is_ok()).map_or(own, |(_, own)| own);)?
                 match check(own) {
                     Ok(()) => Ok(Self(text.into())),
                     Err(reason) => {
@@ -139,8 +140,10 @@ name_type! {
     BusName = "bus" behind QUEUE | TOPIC;
     /// A topic of a tenant.
     TopicName = "topic";
-    /// A rule of a bus: an event pattern and what it leads to.
-    RuleName = "rule";
+    /// A rule of a bus: an event pattern and what it leads to; or a subscription of a topic, `TOPIC/NAME`.
+    RuleName = "rule" below TopicName;
+    /// A subscription of a topic, among those of its topic.
+    SubscriptionName = "subscription";
     /// A plugin: a package that a tenant uploaded.
     PluginName = "plugin";
     /// A channel of a plugin: a name for one of its releases.
@@ -187,6 +190,27 @@ impl BusName {
     }
 
     /// Whether it is a bus that has this name among buses, no topic and no queue's.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains('/')
+    }
+}
+
+impl RuleName {
+    /// The rule that a subscription is.
+    #[must_use]
+    pub fn of_subscription(topic: &TopicName, subscription: &SubscriptionName) -> Self {
+        Self(format!("{topic}/{subscription}").into())
+    }
+
+    /// The subscription that it is, with its topic, if it is one.
+    #[must_use]
+    pub fn subscription(&self) -> Option<(TopicName, SubscriptionName)> {
+        let (topic, name) = self.0.split_once('/')?;
+        Some((TopicName(topic.into()), SubscriptionName(name.into())))
+    }
+
+    /// Whether it is a rule of a bus, and no subscription.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.0.contains('/')
@@ -249,6 +273,18 @@ mod tests {
             let got = text.parse::<TenantName>().map(|_| ()).map_err(|error| error.reason);
             assert_eq!(got, *wanted, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_subscription_among_rules_has_its_topic_before_it() {
+        let (topic, subscription) = ("orders".parse().unwrap(), "billing".parse().unwrap());
+        let rule = RuleName::of_subscription(&topic, &subscription);
+        assert_eq!(("orders/billing".parse(), rule.subscription()), (Ok(rule.clone()), Some((topic, subscription))));
+        assert!(!rule.is_plain() && "orders".parse::<RuleName>().unwrap().is_plain());
+        for none in ["orders/", "/billing", "a/b/c", "A/b", "a/B"] {
+            assert!(none.parse::<RuleName>().is_err(), "{none}");
+        }
+        assert!("a/b".parse::<PluginName>().is_err());
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub mod serve;
 pub mod starting;
 mod steps;
 mod tenants;
+mod topics;
 mod traffic;
 mod unparsed;
 mod usage;
@@ -53,7 +54,8 @@ pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, EventQuery, EventRef, Expected, Granting, Host,
     Intake, KeyValue, Measures, Messages, PlainIdentity, PluginPut, PluginRef, Put, QueueRef, Queues, Redrive, Refusal,
     Registry, ReleaseRef, ReplayRef, Replays, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef,
-    Schemas, Signing, SigningKeyRef, Tenants, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
+    Schemas, Signing, SigningKeyRef, SubscriptionRef, Tenants, TopicRef, Topics, UploadNote, Usage, UsageBy,
+    UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

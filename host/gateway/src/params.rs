@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
     BucketName, BusName, ChannelName, Code, PluginName, QueueName, ReplayName, RuleName, ScheduleName, SchemaName,
-    SigningKeyName, TenantName, WebhookName,
+    SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -54,7 +54,11 @@ impl Params {
     }
 
     pub(crate) fn bus(&self) -> Result<BusName, Problem> {
-        self.name("bus", Code::BusUnknown)
+        let bus: BusName = self.name("bus", Code::BusUnknown)?;
+        match bus.is_plain() {
+            true => Ok(bus),
+            false => Err(Problem::new(Code::BusUnknown, format!("`{bus}` is no event bus by itself"))),
+        }
     }
 
     /// The bus of a path under which there need not be one yet.
@@ -81,7 +85,19 @@ impl Params {
     }
 
     pub(crate) fn rule(&self, unknown: Code) -> Result<RuleName, Problem> {
-        self.name("rule", unknown)
+        let rule: RuleName = self.name("rule", unknown)?;
+        match rule.is_plain() {
+            true => Ok(rule),
+            false => Err(Problem::new(unknown, format!("`{rule}` is a subscription, and no rule of a bus"))),
+        }
+    }
+
+    pub(crate) fn topic(&self, unknown: Code) -> Result<TopicName, Problem> {
+        self.name("topic", unknown)
+    }
+
+    pub(crate) fn subscription(&self, unknown: Code) -> Result<SubscriptionName, Problem> {
+        self.name("subscription", unknown)
     }
 
     pub(crate) fn replay(&self, unknown: Code) -> Result<ReplayName, Problem> {

@@ -50,7 +50,8 @@ pub(crate) async fn to_default_bus<H: Host>(
     receive(gateway, tenant, bus, Parcel { headers, query, body }).await
 }
 
-async fn receive<H: Host>(
+/// Receives events on a bus, or on a topic.
+pub(crate) async fn receive<H: Host>(
     gateway: Gateway<H>,
     tenant: TenantName,
     bus: BusName,

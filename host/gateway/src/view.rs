@@ -17,6 +17,7 @@ mod rules;
 mod schedules;
 mod schemas;
 mod tenants;
+mod topics;
 mod trace;
 mod usage;
 mod webhooks;
@@ -49,6 +50,7 @@ pub use rules::{
 pub use schedules::ScheduleView;
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
+pub use topics::{SubscriptionView, TopicView};
 pub use trace::{TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite};
 pub use usage::{UsageItem, UsageView};
 pub use webhooks::{DisabledView, SecretView, WebhookRotation, WebhookView};

@@ -25,6 +25,7 @@ enum Kind {
     Path(Path),
     Constant(String),
     Template(Template),
+    Envelope,
 }
 
 /// What a template can say beside the event.
@@ -75,6 +76,12 @@ impl Input {
         Template::parse(paths, template).map(|template| Self(Kind::Template(template)))
     }
 
+    /// The whole event, with the topic and the subscription that it came by.
+    #[must_use]
+    pub const fn envelope() -> Self {
+        Self(Kind::Envelope)
+    }
+
     /// The event with this input in place of its payload.
     ///
     /// # Errors
@@ -86,6 +93,7 @@ impl Input {
                 texts.values(event, &[path])?.pop().flatten().map(|value| Payload::Json(value.into_owned()))
             }
             Kind::Constant(text) => Some(Payload::Json(text.clone())),
+            Kind::Envelope => Some(Payload::Json(envelope(event, occasion))),
             Kind::Template(template) => Some(filled(template, event, occasion)?),
         };
         let payload = payload.map(|payload| match payload {
@@ -99,6 +107,15 @@ impl Input {
 enum Payload {
     Json(String),
     Text(String),
+}
+
+/// What a subscription that is not raw gets: the event as it was published, and by what it came.
+fn envelope(event: &Event, Occasion { bus, rule, accepted, .. }: &Occasion<'_>) -> String {
+    let topic = bus.strip_prefix("topic/").unwrap_or(bus);
+    let subscription = rule.rsplit_once('/').map_or(*rule, |(_, subscription)| subscription);
+    let [topic, subscription, accepted] = [topic, subscription, accepted].map(|text| Value::from(text).to_string());
+    let event = String::from_utf8_lossy(&event.to_json()).into_owned();
+    format!(r#"{{"topic":{topic},"subscription":{subscription},"accepted":{accepted},"event":{event}}}"#)
 }
 
 fn filled(template: &Template, event: &Event, occasion: &Occasion<'_>) -> Result<Payload, Unmade> {

@@ -17,6 +17,7 @@ mod schedules;
 mod schemas;
 mod signing;
 mod tenants;
+mod topics;
 mod usage;
 mod webhooks;
 
@@ -40,6 +41,7 @@ pub use schedules::{ScheduleRef, Schedules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
 pub use signing::{Signing, SigningKeyRef};
 pub use tenants::{BusRef, Put, Tenants};
+pub use topics::{SubscriptionRef, TopicRef, Topics};
 pub use usage::{Usage, UsageBy, UsageQuery};
 pub use webhooks::{WebhookRef, Webhooks};
 
@@ -111,6 +113,7 @@ pub trait Host:
     + Schemas
     + Schedules
     + Tenants
+    + Topics
     + Usage
     + Webhooks
     + Measures
@@ -132,6 +135,7 @@ impl<H> Host for H where
         + Schemas
         + Schedules
         + Tenants
+        + Topics
         + Usage
         + Webhooks
         + Measures

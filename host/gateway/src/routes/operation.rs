@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
     dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, replays,
-    rules, schedules, schemas, tenants, usage, webhooks,
+    rules, schedules, schemas, tenants, topics, usage, webhooks,
 };
 
 /// What a route does.
@@ -177,6 +177,24 @@ pub enum Operation {
     ExtendMessages,
     /// Empties a queue.
     PurgeQueue,
+    /// Lists topics.
+    ListTopics,
+    /// Shows one topic.
+    ShowTopic,
+    /// Makes a topic, or changes it.
+    PutTopic,
+    /// Removes a topic with its subscriptions.
+    RemoveTopic,
+    /// Receives events on a topic.
+    Publish,
+    /// Lists the subscriptions of a topic.
+    ListSubscriptions,
+    /// Shows one subscription.
+    ShowSubscription,
+    /// Puts a subscription.
+    Subscribe,
+    /// Removes a subscription.
+    Unsubscribe,
     /// Describes what a tenant's buses receive.
     AsyncApi,
     /// Says that the process lives.
@@ -282,6 +300,15 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ReleaseMessages => on(verb, queues::release::<H>),
         Operation::ExtendMessages => on(verb, queues::extend::<H>),
         Operation::PurgeQueue => on(verb, queues::purge::<H>),
+        Operation::ListTopics => on(verb, topics::list::<H>),
+        Operation::ShowTopic => on(verb, topics::show::<H>),
+        Operation::PutTopic => on(verb, topics::put::<H>),
+        Operation::RemoveTopic => on(verb, topics::remove::<H>),
+        Operation::Publish => on(verb, topics::publish::<H>),
+        Operation::ListSubscriptions => on(verb, topics::subscriptions::<H>),
+        Operation::ShowSubscription => on(verb, topics::subscription::<H>),
+        Operation::Subscribe => on(verb, topics::subscribe::<H>),
+        Operation::Unsubscribe => on(verb, topics::unsubscribe::<H>),
         Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),

@@ -40,6 +40,28 @@ pub(super) const OF_INTAKE: &[Code] = &[
     Code::QuotaCalls,
 ];
 
+pub(super) const OF_PUBLISHING: &[Code] = &[
+    Code::EventJson,
+    Code::EventAttribute,
+    Code::EventSpecversion,
+    Code::EventHeader,
+    Code::EventTooLarge,
+    Code::BatchInvalid,
+    Code::BatchTooLarge,
+    Code::ContentTypeUnsupported,
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::TopicUnknown,
+    Code::TargetsTooMany,
+    Code::DedupFull,
+    Code::TenantSuspended,
+    Code::QuotaBacklog,
+    Code::QuotaReceive,
+    Code::QuotaCpu,
+    Code::QuotaBytes,
+    Code::QuotaCalls,
+];
+
 pub(super) const OF_SENDING: &[Code] = &[
     Code::EventJson,
     Code::EventAttribute,

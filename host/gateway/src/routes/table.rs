@@ -4,7 +4,7 @@ use wharf_event::Code;
 
 use super::{
     Operation, Route, Verb,
-    problems::{OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_RECEIPTS, OF_SENDING},
+    problems::{OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_SENDING},
 };
 
 const fn get(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
@@ -41,6 +41,12 @@ const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
 const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
 
 const QUEUE: &str = "/v1/tenants/{tenant}/queues/{queue}";
+
+const TOPIC: &str = "/v1/tenants/{tenant}/topics/{topic}";
+
+const SUBSCRIPTIONS: &str = "/v1/tenants/{tenant}/topics/{topic}/subscriptions";
+
+const SUBSCRIPTION: &str = "/v1/tenants/{tenant}/topics/{topic}/subscriptions/{subscription}";
 
 const MESSAGES: &str = "/v1/tenants/{tenant}/queues/{queue}/messages";
 
@@ -484,6 +490,71 @@ pub const ROUTES: &[Route] = &[
         "/v1/tenants/{tenant}/queues/{queue}/purge",
         Operation::PurgeQueue,
         &[Code::TenantUnknown, Code::QueueUnknown],
+    ),
+    get("/v1/tenants/{tenant}/topics", Operation::ListTopics, &[Code::TenantUnknown]),
+    get(TOPIC, Operation::ShowTopic, &[Code::TenantUnknown, Code::TopicUnknown]),
+    put(
+        TOPIC,
+        Operation::PutTopic,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::BusInvalid,
+            Code::BusOfFile,
+            Code::TopicsTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        TOPIC,
+        Operation::RemoveTopic,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::TopicUnknown,
+            Code::BusOfFile,
+            Code::TopicInUse,
+            Code::VersionConflict,
+        ],
+    ),
+    post("/v1/tenants/{tenant}/topics/{topic}/publish", Operation::Publish, OF_PUBLISHING),
+    get(SUBSCRIPTIONS, Operation::ListSubscriptions, &[Code::QueryInvalid, Code::TenantUnknown, Code::TopicUnknown]),
+    get(
+        SUBSCRIPTION,
+        Operation::ShowSubscription,
+        &[Code::TenantUnknown, Code::TopicUnknown, Code::SubscriptionUnknown],
+    ),
+    put(
+        SUBSCRIPTION,
+        Operation::Subscribe,
+        &[
+            Code::QueryInvalid,
+            Code::ContentTypeUnsupported,
+            Code::TenantUnknown,
+            Code::TopicUnknown,
+            Code::RuleInvalid,
+            Code::PatternInvalid,
+            Code::InputInvalid,
+            Code::RuleOfFile,
+            Code::RulesTooMany,
+            Code::SubscriptionsTooMany,
+            Code::VersionConflict,
+            Code::DiskFull,
+        ],
+    ),
+    delete(
+        SUBSCRIPTION,
+        Operation::Unsubscribe,
+        &[
+            Code::QueryInvalid,
+            Code::TenantUnknown,
+            Code::TopicUnknown,
+            Code::SubscriptionUnknown,
+            Code::RuleOfFile,
+            Code::VersionConflict,
+        ],
     ),
     get("/v1/tenants/{tenant}/asyncapi.json", Operation::AsyncApi, &[Code::TenantUnknown]),
     get("/livez", Operation::Live, &[]),

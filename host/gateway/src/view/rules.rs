@@ -77,6 +77,9 @@ pub struct TargetView {
     /// Or a template, filled with parts of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_transformer: Option<TransformerView>,
+    /// Or an envelope, which is told of subscriptions only, and of all targets of one: it is not raw.
+    #[serde(skip)]
+    pub envelope: bool,
 }
 
 impl fmt::Display for TargetView {

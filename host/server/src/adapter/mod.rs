@@ -29,6 +29,7 @@ mod search;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod trace;
 mod usage;
 mod view;
@@ -42,6 +43,7 @@ pub mod shown {
         registry_view::{breaker, grants, limits},
         rule_view::of_file as rule,
         tenants::{retention, settings},
+        topics::subscription,
     };
 }
 
@@ -101,6 +103,9 @@ impl HostAdapter {
 fn unknown(error: &Unknown) -> Refusal {
     let code = match error {
         Unknown::Tenant(_) => Code::TenantUnknown,
+        Unknown::Bus(_, bus) if let Some(topic) = bus.topic() => {
+            return Refusal::new(Code::TopicUnknown, format!("there is no topic `{topic}`"));
+        }
         Unknown::Bus(..) => Code::BusUnknown,
     };
     Refusal::new(code, error.to_string())

@@ -70,8 +70,9 @@ fn view(
 }
 
 fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &TargetDocument) -> TargetView {
+    let envelope = *input == Some(InputDocument::Envelope);
     let (input_path, input, input_transformer) = match input.clone() {
-        None => (None, None, None),
+        None | Some(InputDocument::Envelope) => (None, None, None),
         Some(InputDocument::Path(path)) => (Some(path), None, None),
         Some(InputDocument::Constant(text)) => (None, Some(text), None),
         Some(InputDocument::Transformer { paths, template }) => (None, None, Some(TransformerView { paths, template })),
@@ -89,6 +90,7 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &
         input_path,
         input,
         input_transformer,
+        envelope,
     }
 }
 

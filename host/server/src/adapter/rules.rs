@@ -162,13 +162,19 @@ fn found(set: &RuleSet, of: &RuleRef) -> Result<Origin, Refusal> {
 }
 
 fn rule_unknown(of: &RuleRef) -> Refusal {
-    Refusal::new(Code::RuleUnknown, format!("event bus `{}` has no rule `{}`", of.bus, of.rule))
+    match of.rule.subscription() {
+        Some((topic, name)) => {
+            Refusal::new(Code::SubscriptionUnknown, format!("topic `{topic}` has no subscription `{name}`"))
+        }
+        None => Refusal::new(Code::RuleUnknown, format!("event bus `{}` has no rule `{}`", of.bus, of.rule)),
+    }
 }
 
 /// Reads the document that a rule is to be.
 fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
     let plugins = set.plugins(&of.tenant).cloned().collect();
-    let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).collect();
+    let topics = set.topics(&of.tenant).map(|(topic, ..)| BusName::of_topic(&topic));
+    let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).chain(topics).collect();
     let webhooks = set.webhooks(&of.tenant).map(|(webhook, _)| webhook.clone()).collect();
     let queues = set.queues(&of.tenant).map(|(queue, _)| queue.clone()).collect();
     let (rule, bus) = (&of.rule, &of.bus);
@@ -212,6 +218,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
         RuleError::OfFile => Code::RuleOfFile,
         RuleError::OtherBus(_) => Code::RuleElsewhere,
         RuleError::TooMany => Code::RulesTooMany,
+        RuleError::Subscriptions(_) => Code::SubscriptionsTooMany,
         RuleError::Pattern(errors) => return wrong_pattern(errors),
         _ => Code::RuleInvalid,
     };

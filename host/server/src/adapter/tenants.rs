@@ -157,7 +157,7 @@ impl HostAdapter {
         Ok(found.map(|object| object.version))
     }
 
-    async fn bus_version(
+    pub(super) async fn bus_version(
         &self,
         tenant: &TenantName,
         bus: &BusName,

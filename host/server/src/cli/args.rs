@@ -20,6 +20,7 @@ use super::{
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
+    topic::TopicCommand,
     trace::TraceArgs,
     usage::UsageArgs,
     webhook::WebhookCommand,
@@ -198,6 +199,15 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: QueueCommand,
+    },
+    /// Topics: what is published to many who subscribe
+    #[command(
+        after_help = "Example:\n  wharf topic create orders\n  wharf topic subscribe orders billing --queue invoices\n  wharf topic publish orders order.placed -d '{\"total\": 12}'"
+    )]
+    Topic {
+        /// What to do.
+        #[command(subcommand)]
+        command: TopicCommand,
     },
     /// Read dead-letter queues and send their letters again
     #[command(after_help = "Example:\n  wharf dlq redrive flaky --all")]

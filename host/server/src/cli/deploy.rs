@@ -12,6 +12,7 @@ mod plan;
 mod queues;
 mod show;
 mod there;
+mod topics;
 mod webhooks;
 
 use std::{

@@ -2,9 +2,10 @@
 //!
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
-use wharf_event::{BucketName, Code, QueueName, ReplayName, ScheduleName, SchemaName, WebhookName};
+use wharf_event::{BucketName, Code, QueueName, ReplayName, ScheduleName, SchemaName, TopicName, WebhookName};
 use wharf_gateway::view::{
-    BucketView, MessageQueueView, QueueView, ReplayView, RuleView, ScheduleView, SchemaView, TenantsView, WebhookView,
+    BucketView, MessageQueueView, QueueView, ReplayView, RuleView, ScheduleView, SchemaView, TenantsView, TopicView,
+    WebhookView,
 };
 
 use super::{
@@ -31,6 +32,7 @@ pub struct Written {
     replay: Option<ReplayName>,
     schedule: Option<ScheduleName>,
     webhook: Option<WebhookName>,
+    topic: Option<TopicName>,
 }
 
 impl Written {
@@ -52,6 +54,7 @@ impl Written {
             Command::Replay { command } => Self { replay: command.named().cloned(), ..Self::default() },
             Command::Schedule { command } => Self { schedule: command.named().cloned(), ..Self::default() },
             Command::Webhook { command } => Self { webhook: command.named().cloned(), ..Self::default() },
+            Command::Topic { command } => Self { topic: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
         }
@@ -101,6 +104,11 @@ impl Written {
                 let session = Session::open(global).await.ok()?;
                 let webhooks: Vec<WebhookView> = session.client.get(&session.own().at("webhooks")).await.ok()?;
                 (self.webhook.as_ref()?.to_string(), webhooks.iter().map(|it| it.webhook.to_string()).collect())
+            }
+            Code::TopicUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let topics: Vec<TopicView> = session.client.get(&session.own().at("topics")).await.ok()?;
+                (self.topic.as_ref()?.to_string(), topics.iter().map(|it| it.topic.to_string()).collect())
             }
             Code::RuleUnknown => {
                 let Named { rule, bus } = self.rule.as_ref()?;

@@ -46,6 +46,7 @@ mod stats;
 mod tail;
 mod tenant;
 mod top;
+mod topic;
 mod trace;
 mod tree;
 mod tree_lines;

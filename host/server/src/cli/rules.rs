@@ -9,7 +9,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, WebhookName};
+use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, TopicName, WebhookName};
 
 use super::{
     args::Global,
@@ -19,6 +19,7 @@ use super::{
 };
 
 pub use explain::{ask, unmatched};
+pub use manage::Target;
 
 /// `wharf rules`.
 #[derive(Debug, Subcommand)]
@@ -116,6 +117,9 @@ pub struct AddArgs {
     /// Another bus that the events are published to; may be repeated
     #[arg(long = "to-bus", value_name = "BUS", requires = "pattern", group = "to")]
     buses: Vec<BusName>,
+    /// A topic that the events are published to; may be repeated
+    #[arg(long = "to-topic", value_name = "TOPIC", requires = "pattern", group = "to")]
+    topics: Vec<TopicName>,
     /// A plugin that changes or drops an event on its way to the targets; may be repeated
     #[arg(long = "transform", value_name = "PLUGIN", requires = "pattern")]
     transforms: Vec<PluginName>,

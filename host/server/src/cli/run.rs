@@ -18,7 +18,7 @@ use super::{
     schedule::ScheduleCommand,
     schema, send,
     signing::{self, KeyCommand},
-    stats, tail, tenant, top, trace, usage, webhook,
+    stats, tail, tenant, top, topic, trace, usage, webhook,
 };
 use crate::{compiler, dev, serve};
 
@@ -127,6 +127,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Schema { command } => schema::run(command, global, &mut out).await,
         Command::Webhook { command } => webhook::run(command, global, &mut out).await,
         Command::Queue { command } => queue::run(command, global, &mut out).await,
+        Command::Topic { command } => topic::run(command, global, &mut out).await,
         Command::Dlq { command } => dlq::run(command, global, &mut out).await,
         Command::Explain { code } => explain::run(code.as_deref(), &mut out),
         // These were run before; they are no clients.

@@ -20,6 +20,7 @@ use super::{
     quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
     retry::RETRY,
     size::size_text,
+    topics::TOPIC,
     webhooks::WEBHOOK,
 };
 
@@ -206,6 +207,7 @@ static TENANT: &[Key] = &[
     key("rules", "Which events go to which plugins.", named("rule", None, RULE), Otherwise::Nothing),
     key("webhooks", "Addresses outside that events are sent to.", named("webhook", None, WEBHOOK), Otherwise::Nothing),
     key("queues", "Queues that clients receive messages of.", named("queue", None, QUEUE), Otherwise::Nothing),
+    key("topics", "What is published to many who subscribe.", named("topic", None, TOPIC), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     key("schedules", "What is published at which times.", named("schedule", None, SCHEDULE), Otherwise::Nothing),
     SUSPENDED,
@@ -290,7 +292,7 @@ pub(super) static BUS: &[Key] = &[key(
     Otherwise::Nothing,
 )];
 
-static RETENTION: &[Key] = &[
+pub(super) static RETENTION: &[Key] = &[
     key(
         "age",
         "Events older than this may go.",
@@ -361,7 +363,7 @@ pub(super) static RULE: &[Key] = &[
     key("targets", "Who gets the events.", Shape::Tables("target", TARGET), Otherwise::Required),
 ];
 
-static TARGET: &[Key] = &[
+pub(super) static TARGET: &[Key] = &[
     key("plugin", "The plugin that handles the events.", Shape::Name, Otherwise::Nothing),
     key("webhook", "The webhook that sends the events, in place of a plugin.", Shape::Name, Otherwise::Nothing),
     key(
@@ -371,6 +373,7 @@ static TARGET: &[Key] = &[
         Otherwise::Nothing,
     ),
     key("bus", "Another bus that the events are published to, in place of a plugin.", Shape::Name, Otherwise::Nothing),
+    key("topic", "The topic that the events are published to, in place of a plugin.", Shape::Name, Otherwise::Nothing),
     key("retry", "How often a delivery is tried.", Shape::Table(RETRY), Otherwise::Unless(&["queue"])),
     key(
         "dead_letter",

@@ -28,6 +28,7 @@ mod tenant;
 mod tenant_json;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod webhooks;
 
 pub use duration::{duration_text, parse_duration};
@@ -42,4 +43,5 @@ pub use rule_json::{Beside, read_rule};
 pub use schedule_json::read_schedule;
 pub use schema::schema_text;
 pub use size::size_text;
-pub use tenant_json::{read_bus, read_queue, read_tenant_settings, read_webhook};
+pub use tenant_json::{read_bus, read_queue, read_tenant_settings, read_topic, read_webhook};
+pub use topics::EVERYTHING;

@@ -17,9 +17,10 @@ use wharf_pattern::{Pattern, PatternError};
 
 use super::{
     json_table::{Members, ROOT, Reading, Wrong, below},
-    keys::RULE,
+    keys::{Key, RULE},
     table::{Sink, Table},
     tenant::{self, Known},
+    topics::{self, SUBSCRIPTION},
 };
 
 /// What a rule is read beside.
@@ -39,20 +40,29 @@ pub struct Beside<'a> {
     pub queues: &'a BTreeSet<QueueName>,
 }
 
-/// Reads a rule.
+/// Reads a rule, or where the bus is a topic a subscription.
 ///
 /// # Errors
 /// Every mistake.
 pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong> {
-    let members = Reading::members(json, "a rule", Code::RuleInvalid)?;
+    let subscription = beside.rule.subscription();
+    let what = if subscription.is_some() { "a subscription" } else { "a rule" };
+    let members = Reading::members(json, what, Code::RuleInvalid)?;
     let mut reading = Reading::new(Code::RuleInvalid);
     let table = root(&mut reading, members, beside.bus);
     let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
-        let table = Table::new(&table, RULE, format!("rule `{}`", beside.rule), ROOT, &sink);
+        let (keys, what): (&[Key], _) = match &subscription {
+            Some((_, name)) => (SUBSCRIPTION, format!("subscription `{name}`")),
+            None => (RULE, format!("rule `{}`", beside.rule)),
+        };
+        let table = Table::new(&table, keys, what, ROOT, &sink);
         let Beside { buses, plugins, webhooks, queues, .. } = beside;
         let known = Known { buses, plugins, webhooks, queues, of_file: false };
-        tenant::read_rule(table, known, &mut uses, &sink)
+        match &subscription {
+            Some((topic, _)) => topics::read_one(&table, topic, known, &mut uses, &sink),
+            None => tenant::read_rule(table, known, &mut uses, &sink),
+        }
     };
     // What the reader says of the pattern is known in full.
     reading.take(sink.into_list(), Some(Code::PatternInvalid));
@@ -69,7 +79,8 @@ pub fn read_rule(json: &[u8], beside: Beside<'_>) -> Result<RuleDocument, Wrong>
 
 fn root<'a>(reading: &mut Reading, members: Members<'a>, bus: &'a BusName) -> DeTable<'a> {
     let mut table = DeTable::new();
-    if !members.contains_key("bus") {
+    // A subscription has no such member.
+    if bus.is_plain() && !members.contains_key("bus") {
         table.insert(Spanned::new(ROOT, "bus".into()), Spanned::new(ROOT, DeValue::String(bus.as_str().into())));
     }
     for (name, raw) in members {

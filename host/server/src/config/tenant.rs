@@ -12,7 +12,7 @@ use wharf_delivery::{
 use wharf_egress::Granted;
 use wharf_event::{
     BusName, Code, GrantBounds, Grants, PluginAt, PluginName, QueueName, RuleName, ScheduleName, SignaturePolicy,
-    Target, WebhookName,
+    Target, TopicName, WebhookName,
 };
 use wharf_pattern::Pattern;
 
@@ -25,7 +25,7 @@ use super::{
     read::{PluginConfig, TenantConfig, Use},
     retry, schedules, schemas,
     table::{Found, Sink, Table},
-    webhooks,
+    topics, webhooks,
 };
 
 pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantConfig {
@@ -50,18 +50,26 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     let webhooks = table.named::<WebhookName>("webhooks").into_iter().map(|(name, _)| name).collect();
     tenant.queues = queues::read(&table);
     let queues = table.named::<QueueName>("queues").into_iter().map(|(name, _)| name).collect();
+    let buses = tenant.buses.clone();
+    let topics = topics::read(&table, &mut tenant);
     for (name, rule) in table.named::<RuleName>("rules") {
+        if !name.is_plain() {
+            let message = format!("`{name}` is no rule of a bus: a name has no `/`");
+            sink.report(rule.span.clone(), message, "choose another name, or make a subscription of a topic of it");
+            continue;
+        }
         let mut uses = Vec::new();
         let known =
             Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, queues: &queues, of_file: true };
         tenant.rules.extend(read_rule(rule, known, &mut uses, sink).map(|rule| (name, rule)));
         tenant.uses.extend(uses);
     }
-    tenant.schemas = schemas::read(&table, &tenant.buses, sink);
+    let known = Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, queues: &queues, of_file: true };
+    let subscriptions = topics::read_subscriptions(topics, known, &mut tenant.uses, sink);
+    tenant.rules.extend(subscriptions);
+    tenant.schemas = schemas::read(&table, &buses, sink);
     for (name, schedule) in table.named::<ScheduleName>("schedules") {
-        tenant
-            .schedules
-            .extend(schedules::read(&name, &schedule, &tenant.buses, sink).map(|schedule| (name, schedule)));
+        tenant.schedules.extend(schedules::read(&name, &schedule, &buses, sink).map(|schedule| (name, schedule)));
     }
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
@@ -249,14 +257,28 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
 /// Reads a rule; `uses` gets the plugins that it names.
 pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
     let bus = table.parsed::<BusName>("bus");
-    if let Some(bus) = bus.as_ref().filter(|bus| !known.buses.contains(&bus.value)) {
-        let (message, buses) =
-            (format!("there is no event bus `{}`", bus.value), known.buses.iter().map(BusName::as_str));
+    let is_there = |bus: &BusName| bus.is_plain() && known.buses.contains(bus);
+    if let Some(bus) = bus.as_ref().filter(|bus| !is_there(&bus.value)) {
+        let buses = known.buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
+        let message = format!("there is no event bus `{}`", bus.value);
         let help = format!("add a table `buses.{}` to the tenant", bus.value);
         sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
     }
     let pattern = read_pattern(&table, sink);
-    let transforms = read_transforms(&table, known, uses, sink);
+    let (transforms, targets) = read_sent(&table, known, uses, sink);
+    let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
+    let enabled = table.boolean("enabled").unwrap_or(true);
+    Some(RuleDocument { bus, pattern: pattern?, transforms, targets, enabled })
+}
+
+/// Reads what becomes of events that match, of a rule or a subscription: the transforms and the targets.
+pub(super) fn read_sent(
+    table: &Table<'_>,
+    known: Known<'_>,
+    uses: &mut Vec<Use>,
+    sink: &Sink,
+) -> (Vec<PluginName>, Vec<TargetDocument>) {
+    let transforms = read_transforms(table, known, uses, sink);
     let mut named = BTreeMap::new();
     let tables = table.tables("targets").into_iter();
     let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
@@ -278,12 +300,11 @@ pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>,
         }
         Some(_) => {}
     }
-    let bus = bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?;
-    let enabled = table.boolean("enabled").unwrap_or(true);
-    Some(RuleDocument { bus, pattern: pattern?, transforms, targets, enabled })
+    (transforms, targets)
 }
 
-fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<PatternText> {
+/// Reads the pattern of a rule or a subscription.
+pub(super) fn read_pattern(table: &Table<'_>, sink: &Sink) -> Option<PatternText> {
     let Some(value) = table.value("pattern") else {
         table.missing("pattern", "add one, such as pattern = { type = [\"order.created\"] }");
         return None;
@@ -361,11 +382,18 @@ fn read_target(
     let webhook = table.parsed::<WebhookName>("webhook");
     let queue = table.parsed::<QueueName>("queue");
     let bus = table.parsed::<BusName>("bus");
+    if let Some(Found { value, span }) = bus.as_ref().filter(|bus| !bus.value.is_plain()) {
+        sink.report(span.clone(), format!("`{value}` is no event bus by itself"), "name a topic under `topic`");
+    }
+    let topic = table.parsed::<TopicName>("topic");
+    let bus = topic.map(|Found { value, span }| Found { value: BusName::of_topic(&value), span }).or(bus);
     let plugin = at.as_ref().map(|at| Found { value: at.value.plugin.clone(), span: at.span.clone() });
-    let kinds = ["plugin", "webhook", "queue", "bus"].into_iter();
+    let kinds = ["plugin", "webhook", "queue", "bus", "topic"].into_iter();
     let kinds: Vec<_> = kinds.filter_map(|kind| Some((kind, table.value_span(kind)?))).collect();
     match kinds.as_slice() {
-        [] => table.missing("plugin", "name one of the tenant's plugins, or a `webhook`, a `queue`, a `bus`"),
+        [] => {
+            table.missing("plugin", "name one of the tenant's plugins, or a `webhook`, a `queue`, a `bus`, a `topic`")
+        }
         [(one, _), (other, span), ..] => {
             let message = format!("{} has a `{one}` and a `{other}`", table.what());
             sink.report(span.clone(), message, "make two targets of it");

@@ -2,7 +2,7 @@
 
 use wharf_delivery::{QueueDocument, RetentionDocument, TenantSettings, WebhookDocument};
 use wharf_egress::Granted;
-use wharf_event::{BusName, Code, QueueName, TenantName, WebhookName};
+use wharf_event::{BusName, Code, QueueName, TenantName, TopicName, WebhookName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong},
@@ -10,6 +10,7 @@ use super::{
     queues::{self, QUEUE},
     table::{Sink, Table},
     tenant,
+    topics::MADE_TOPIC,
     webhooks::{self, WEBHOOK},
 };
 
@@ -27,6 +28,16 @@ pub fn read_tenant_settings(json: &[u8], tenant: &TenantName) -> Result<TenantSe
 /// Every mistake.
 pub fn read_bus(json: &[u8], bus: &BusName) -> Result<RetentionDocument, Wrong> {
     read(json, Code::BusInvalid, (BUS, format!("bus `{bus}`")), |table| {
+        table.table("retention").map(tenant::read_retention).unwrap_or_default()
+    })
+}
+
+/// Reads how long a topic keeps its events.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_topic(json: &[u8], topic: &TopicName) -> Result<RetentionDocument, Wrong> {
+    read(json, Code::BusInvalid, (MADE_TOPIC, format!("topic `{topic}`")), |table| {
         table.table("retention").map(tenant::read_retention).unwrap_or_default()
     })
 }
@@ -146,6 +157,11 @@ mod tests {
         assert_eq!((wrong.code, pointers), (Code::TenantInvalid, vec!["/buses", "/suspended"]));
         let wrong = read_bus(br#"{"retention": {"age": "soon"}}"#, &bus).unwrap_err();
         assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::BusInvalid, "/retention/age"));
+        let topic = "orders".parse().unwrap();
+        let wrong = read_topic(br#"{"retention": {"age": "soon"}, "subscriptions": {}}"#, &topic).unwrap_err();
+        let mut pointers: Vec<_> = wrong.mistakes.iter().map(|mistake| mistake.pointer.as_str()).collect();
+        pointers.sort_unstable();
+        assert_eq!((wrong.code, pointers), (Code::BusInvalid, vec!["/retention/age", "/subscriptions"]));
         assert_eq!(read_bus(b"7", &bus).unwrap_err().code, Code::BusInvalid);
     }
 }

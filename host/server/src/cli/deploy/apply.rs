@@ -6,8 +6,8 @@
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView, TenantView,
-    WebhookView,
+    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView,
+    SubscriptionView, TenantView, TopicView, WebhookView,
 };
 use wharf_oci::{Found, OciError, Reference, Registry};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
@@ -92,6 +92,17 @@ impl Doing<'_> {
             Work::Queue { queue, body, seen: version } => {
                 self.put::<MessageQueueView>(&of.at("queues").at(queue), body, seen(version)).await
             }
+            Work::Topic { topic, body, seen: version } => {
+                self.put::<TopicView>(&of.at("topics").at(topic), body, seen(version)).await
+            }
+            Work::Subscription { topic, subscription, body, seen: version } => {
+                let at = of.at("topics").at(topic).at("subscriptions").at(subscription);
+                self.put::<SubscriptionView>(&at, body, seen(version)).await
+            }
+            Work::RemoveSubscription { topic, subscription } => {
+                self.remove(&of.at("topics").at(topic).at("subscriptions").at(subscription)).await
+            }
+            Work::RemoveTopic(topic) => self.remove(&of.at("topics").at(topic)).await,
             Work::RemoveQueue(queue) => self.remove(&of.at("queues").at(queue)).await,
             Work::RemoveSchema(schema) => self.remove(&of.at("schemas").at(schema)).await,
             Work::RemoveBus(bus) => self.remove(&of.at("buses").at(bus)).await,

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::{RuleDocument, SchemaDocument};
-use wharf_event::{Code, PluginName, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Code, PluginName, RuleName, SchemaName, TenantName};
+use wharf_gateway::Refusal;
 use wharf_gateway::view::{
-    BreakerView, GrantsView, LimitView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, TargetView,
+    BreakerView, GrantsView, LimitView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, SubscriptionView,
+    TargetView, TopicView,
 };
 use wharf_schema::{Mode, Schema, compatibility};
 
@@ -77,7 +79,11 @@ pub fn tenant(
         of.whole(wanted)?;
     }
     for bus in &wanted.buses {
-        of.bus(bus, wanted.retention.get(bus).copied())?;
+        let retention = wanted.retention.get(bus).copied();
+        match bus.topic() {
+            Some(topic) => of.topic(&topic, retention)?,
+            None => of.bus(bus, retention)?,
+        }
     }
     for (name, schema) in &wanted.schemas {
         of.schema(name, schema)?;
@@ -92,7 +98,7 @@ pub fn tenant(
         of.queue(name, queue)?;
     }
     for (name, rule) in &wanted.rules {
-        of.rule(name, rule)?;
+        if name.is_plain() { of.rule(name, rule)? } else { of.subscription(name, rule)? }
     }
     if wanted.whole {
         of.rest(wanted, prune);
@@ -238,10 +244,7 @@ impl Comparison<'_> {
     }
 
     fn rule(&mut self, name: &RuleName, wanted: &RuleDocument) -> Result<(), CommandError> {
-        let shown = shown::rule(name, wanted).map_err(|refusal| {
-            let (status, code) = (refusal.code.status(), refusal.code.to_string());
-            ClientError::Refused(Reply { status, code, detail: refusal.detail, retry_after_s: None })
-        })?;
+        let shown = shown::rule(name, wanted).map_err(unshown)?;
         let RuleView { bus, pattern, transforms, targets, enabled, .. } = &shown;
         let body = RuleBody { pattern, transforms, targets, enabled: *enabled };
         let put = |body: &RuleBody<'_>, seen| {
@@ -291,9 +294,20 @@ impl Comparison<'_> {
             webhooks.map(|it| (Kind::Webhook, it.webhook.to_string(), Work::RemoveWebhook(it.webhook.clone())));
         let queues = there.queues.values().filter(|it| of_api(it.origin) && !wanted.queues.contains_key(&it.queue));
         let queues = queues.map(|it| (Kind::Queue, it.queue.to_string(), Work::RemoveQueue(it.queue.clone())));
+        let is_wanted =
+            |it: &SubscriptionView| wanted.rules.contains_key(&RuleName::of_subscription(&it.topic, &it.subscription));
+        let subscriptions = there.subscriptions.values().filter(|it| of_api(it.origin) && !is_wanted(it));
+        let subscriptions = subscriptions.map(|SubscriptionView { topic, subscription, .. }| {
+            let work = Work::RemoveSubscription { topic: topic.clone(), subscription: subscription.clone() };
+            (Kind::Subscription, format!("{topic}/{subscription}"), work)
+        });
+        let is_wanted = |it: &TopicView| wanted.buses.contains(&BusName::of_topic(&it.topic));
+        let topics = there.topics.values().filter(|it| of_api(it.origin) && !is_wanted(it));
+        let topics = topics.map(|it| (Kind::Topic, it.topic.to_string(), Work::RemoveTopic(it.topic.clone())));
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
         let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
-        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(queues).chain(buses) {
+        let places = queues.chain(buses).chain(subscriptions).chain(topics);
+        for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(places) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);
             } else {
@@ -311,6 +325,12 @@ fn breaks(there: &SchemaView, wanted: &SchemaDocument) -> Option<String> {
     let found = compatibility(&old, &new, Mode::Backward);
     let told: Vec<_> = found.iter().map(|it| format!("/schema{}: {}", it.pointer, it.why)).collect();
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What is wanted cannot be shown as a host would, which is told as one would refuse it.
+pub(super) fn unshown(refusal: Refusal) -> ClientError {
+    let (status, code) = (refusal.code.status(), refusal.code.to_string());
+    ClientError::Refused(Reply { status, code, detail: refusal.detail, retry_after_s: None })
 }
 
 /// A document as it is put.

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 use wharf_event::{
-    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, SchemaName, TenantName, WebhookName,
+    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, SchemaName, SubscriptionName, TenantName,
+    TopicName, WebhookName,
 };
 use wharf_gateway::view::PluginDetail;
 
@@ -59,8 +60,12 @@ pub enum Kind {
     Webhook,
     /// A queue.
     Queue,
+    /// A topic.
+    Topic,
     /// A rule.
     Rule,
+    /// A subscription of a topic, named `TOPIC/NAME`.
+    Subscription,
 }
 
 impl Kind {
@@ -75,7 +80,9 @@ impl Kind {
             Self::Traffic => "traffic",
             Self::Webhook => "webhook",
             Self::Queue => "queue",
+            Self::Topic => "topic",
             Self::Rule => "rule",
+            Self::Subscription => "subscription",
         }
     }
 }
@@ -176,6 +183,26 @@ pub enum Work {
         /// Its version before.
         seen: Option<Position>,
     },
+    /// A topic is put.
+    Topic {
+        /// Which.
+        topic: TopicName,
+        /// How long it keeps its events, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
+    /// A subscription is put.
+    Subscription {
+        /// Of which topic.
+        topic: TopicName,
+        /// Which.
+        subscription: SubscriptionName,
+        /// Its document, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
     /// A rule is put.
     Rule {
         /// On which bus.
@@ -187,6 +214,15 @@ pub enum Work {
         /// Its version before.
         seen: Option<Position>,
     },
+    /// A subscription is removed.
+    RemoveSubscription {
+        /// Of which topic.
+        topic: TopicName,
+        /// Which.
+        subscription: SubscriptionName,
+    },
+    /// A topic is removed.
+    RemoveTopic(TopicName),
     /// A rule is removed.
     RemoveRule {
         /// Of which bus.
@@ -212,16 +248,16 @@ impl Work {
     fn phase(&self) -> u8 {
         match self {
             Self::Tenant { .. } => 0,
-            Self::Bus { .. } => 1,
+            Self::Bus { .. } | Self::Topic { .. } => 1,
             Self::Settings { seen: None, .. } => 2,
             Self::Release { .. } => 3,
             Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { .. } => 4,
             Self::Settings { .. } | Self::Promote { .. } => 5,
-            Self::Rule { .. } => 6,
-            Self::RemoveRule { .. } => 7,
+            Self::Rule { .. } | Self::Subscription { .. } => 6,
+            Self::RemoveRule { .. } | Self::RemoveSubscription { .. } => 7,
             Self::RemovePlugin(_) => 8,
             Self::RemoveSchema(_) | Self::RemoveWebhook(_) | Self::RemoveQueue(_) => 9,
-            Self::RemoveBus(_) => 10,
+            Self::RemoveBus(_) | Self::RemoveTopic(_) => 10,
         }
     }
 }

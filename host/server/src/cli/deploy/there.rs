@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use wharf_event::{BusName, PluginName, QueueName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_event::{BusName, PluginName, QueueName, RuleName, SchemaName, TenantName, TopicName, WebhookName};
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, WebhookView,
+    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, SubscriptionView,
+    TopicView, WebhookView,
 };
 
 use super::super::{error::CommandError, pages, tenant::Whole};
@@ -40,6 +41,10 @@ pub struct There {
     pub queues: BTreeMap<QueueName, MessageQueueView>,
     /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
+    /// All topics.
+    pub topics: BTreeMap<TopicName, TopicView>,
+    /// All subscriptions, by the rules that they are.
+    pub subscriptions: BTreeMap<RuleName, SubscriptionView>,
 }
 
 /// Reads it.
@@ -92,6 +97,15 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         let rules = all(client, page, |rule: &RuleView| rule.rule.to_string()).await?;
         there.rules.extend(rules.into_iter().map(|rule| (rule.rule.clone(), rule)));
         there.buses.insert(view.bus.clone(), view);
+    }
+    let topics: Vec<TopicView> = client.get(&of.clone().at("topics")).await?;
+    for view in topics {
+        let subscriptions = of.clone().at("topics").at(&view.topic).at("subscriptions");
+        let page = |rows, after: Option<String>| subscriptions.clone().ask("limit", rows).ask_some("after", after);
+        let subscriptions = all(client, page, |it: &SubscriptionView| it.subscription.to_string()).await?;
+        let named = |it: SubscriptionView| (RuleName::of_subscription(&it.topic, &it.subscription), it);
+        there.subscriptions.extend(subscriptions.into_iter().map(named));
+        there.topics.insert(view.topic.clone(), view);
     }
     Ok(there)
 }

@@ -1,7 +1,7 @@
 //! `wharf rules ls|add|rm|enable|disable`: the rules of a bus, read and changed while events flow.
 
 use serde::Serialize;
-use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, WebhookName};
+use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, TopicName, WebhookName};
 use wharf_gateway::view::RuleView;
 use wharf_pattern::Pattern;
 
@@ -33,13 +33,20 @@ struct Draft<'a> {
     enabled: bool,
 }
 
+/// Who gets the events, as it is said on a command line.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Target<'a> {
+pub enum Target<'a> {
+    /// A plugin, or a channel of one.
     Plugin(&'a PluginAt),
+    /// A webhook.
     Webhook(&'a WebhookName),
+    /// A queue.
     Queue(&'a QueueName),
+    /// Another bus.
     Bus(&'a BusName),
+    /// A topic.
+    Topic(&'a TopicName),
 }
 
 #[derive(Serialize)]
@@ -93,7 +100,7 @@ fn document(args: &AddArgs) -> Result<Vec<u8>, CommandError> {
     Pattern::from_json(&pattern)?;
     let plugins = args.targets.iter().map(Target::Plugin);
     let others = args.webhooks.iter().map(Target::Webhook).chain(args.queues.iter().map(Target::Queue));
-    let buses = args.buses.iter().map(Target::Bus);
+    let buses = args.buses.iter().map(Target::Bus).chain(args.topics.iter().map(Target::Topic));
     let draft = Draft {
         pattern: &String::from_utf8_lossy(&pattern),
         transforms: &args.transforms,
