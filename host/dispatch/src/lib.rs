@@ -63,6 +63,7 @@ mod surroundings;
 mod tenants;
 mod tending;
 mod timers;
+mod topics;
 mod transform;
 mod trials;
 mod turns;

@@ -14,9 +14,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
 };
-use wharf_event::{
-    BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, TopicName, WebhookName,
-};
+use wharf_event::{BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, WebhookName};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
@@ -238,19 +236,6 @@ impl RuleSet {
         let of = self.tenants.get(tenant);
         let all = of.into_iter().flat_map(|of| &of.buses).filter(|(name, _)| name.is_plain());
         all.map(|(name, bus)| (name, bus.origin, bus.retention))
-    }
-
-    /// The topics of a tenant by name, each with where it was made, how long it keeps its events, and how many subscriptions it has.
-    pub fn topics(&self, tenant: &TenantName) -> impl Iterator<Item = (TopicName, Origin, RetentionDocument, usize)> {
-        let of = self.tenants.get(tenant);
-        let all = of.into_iter().flat_map(|of| &of.buses);
-        all.filter_map(|(name, bus)| Some((name.topic()?, bus.origin, bus.retention, bus.numbered.size())))
-    }
-
-    /// What publishes to a bus or a topic and stays when it goes: that keeps it.
-    #[must_use]
-    pub fn publisher(&self, tenant: &TenantName, bus: &BusName) -> Option<String> {
-        self.tenants.get(tenant)?.publisher(bus)
     }
 
     /// Every bus of every tenant, with how long it keeps its events.

@@ -182,22 +182,9 @@ impl Tenant {
         }
     }
 
-    /// What publishes to a bus or a topic, be it a rule of any or a schedule.
-    pub(crate) fn publisher(&self, name: &BusName) -> Option<String> {
-        let publishes = |rule: &Rule| rule.bus != *name && rule.targets.iter().any(|it| it.to.bus() == Some(name));
-        if let Some(rule) = self.rules.values().find(|rule| publishes(rule)) {
-            let kind = if rule.name.is_plain() { "rule" } else { "subscription" };
-            return Some(format!("the {kind} `{}` publishes to it", rule.name));
-        }
-        let schedule = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name);
-        schedule.map(|(schedule, _)| format!("the schedule `{schedule}` publishes to it"))
-    }
-
     fn unused_bus(&self, name: &BusName) -> Result<(), BusError> {
         if !name.is_plain() {
-            let subscription = self.rules.values().find(|rule| rule.bus == *name);
-            let subscription = subscription.map(|rule| format!("it has the subscription `{}`", rule.name));
-            return subscription.or_else(|| self.publisher(name)).map_or(Ok(()), |why| Err(BusError::Topic(why)));
+            return self.unused_topic(name);
         }
         let names = |rule: &Rule| rule.bus == *name || rule.targets.iter().any(|target| target.to.bus() == Some(name));
         if let Some(rule) = self.rules.values().find(|rule| names(rule)) {

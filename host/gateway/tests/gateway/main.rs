@@ -28,4 +28,5 @@ mod schedules;
 mod schemas;
 mod server;
 mod tenants;
+mod topics;
 mod webhooks;

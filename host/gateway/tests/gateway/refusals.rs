@@ -202,6 +202,8 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{id}", "1-0.0"),
         ("{signer}", "ci"),
         ("{webhook}", "filed"),
+        ("{topic}", "made"),
+        ("{subscription}", "billing"),
     ];
     variables.into_iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
 }

@@ -169,3 +169,16 @@ fn an_input_that_no_event_can_have_is_not_made() {
     let error = payload(&deeper, &deep).unwrap_err();
     assert!(matches!(&error, Unmade::Event(_)) && error.to_string().contains("recursion limit"), "{error}");
 }
+
+#[test]
+fn an_envelope_has_the_event_as_it_came_with_its_topic_and_subscription() {
+    let occasion = wharf_input::Occasion { bus: "topic/orders", rule: "orders/billing", ..crate::OCCASION };
+    let event = crate::event(r#"{"n": 1.50}"#);
+    let out = Input::envelope().apply(&event, &occasion).unwrap();
+    let wanted = format!(
+        r#"{{"topic":"orders","subscription":"billing","accepted":"2026-11-27T01:02:03.004Z","event":{}}}"#,
+        String::from_utf8(event.to_json().to_vec()).unwrap()
+    );
+    assert_eq!(std::str::from_utf8(out.data().unwrap().bytes()).unwrap(), wanted);
+    assert_eq!((out.id(), out.kind(), out.source()), (event.id(), event.kind(), event.source()));
+}

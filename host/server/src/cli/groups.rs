@@ -113,7 +113,7 @@ mod tests {
         "queue peek q --after 1-0.0 --limit 5",
         "queue purge q",
         "rules add r --pattern {} --queue q",
-        "rules add r --pattern {} --to-topic t",
+        "rules add r --pattern {} --to-topic t --to-bus b --target p",
         "topic ls",
         "topic create t --age 30d --size 1GiB --replace",
         "topic rm t",

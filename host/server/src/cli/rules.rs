@@ -8,7 +8,7 @@ mod trial;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, TopicName, WebhookName};
 
 use super::{
@@ -99,6 +99,7 @@ pub struct ListArgs {
 
 /// `wharf rules add`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("to").multiple(true)))]
 pub struct AddArgs {
     #[command(flatten)]
     named: Named,

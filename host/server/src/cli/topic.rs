@@ -7,7 +7,7 @@ mod subscriptions;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use wharf_event::{BusName, PluginAt, PluginName, QueueName, SubscriptionName, TopicName, WebhookName};
 
 use super::{
@@ -97,6 +97,7 @@ pub struct PublishArgs {
 
 /// What a subscription is to be.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("to").multiple(true)))]
 pub struct SubscribeArgs {
     #[command(flatten)]
     of: Subscribed,

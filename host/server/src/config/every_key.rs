@@ -26,6 +26,10 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 [tenants.acme.webhooks.w]
 url = "https://example.com/hook"
 [tenants.acme.queues.j]
+[tenants.acme.topics.n.subscriptions.x]
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
+[tenants.acme.topics.m.subscriptions.y]
+targets = [{ plugin = "p" }]
 [tenants.acme.schemas.s]
 file = "s.json"
 [tenants.acme.schedules.c]
@@ -41,6 +45,7 @@ const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
 const WEBHOOK: &str = "/tenants/acme/webhooks/w";
 const QUEUE: &str = "/tenants/acme/queues/j";
+const SUBSCRIPTION: &str = "/tenants/acme/rules/n~1x";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
 const SCHEDULE: &str = "/tenants/acme/schedules/c";
 const SETTINGS: &str = "/tenants/acme/settings";
@@ -69,8 +74,9 @@ fn cases() -> Vec<Case> {
     cases.splice(limits..limits, breaker_cases());
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
+    let subscriptions = topic_cases(&cases);
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
-    cases.splice(before..before, webhook_cases().into_iter().chain(queue_cases()));
+    cases.splice(before..before, webhook_cases().into_iter().chain(queue_cases()).chain(subscriptions));
     let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
     cases.splice(behind..behind, schedule_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
@@ -213,6 +219,36 @@ fn queue_cases() -> [Case; 8] {
     ]
 }
 
+/// Those of topics: what is said of a subscription is said as of a rule.
+fn topic_cases(cases: &[Case]) -> Vec<Case> {
+    let retention = "/tenants/acme/retention/topic~1n";
+    let of = |name: &str| format!("tenants.*.topics.*.{name}");
+    let rule = |name: &str, good, bad: &'static str, at: &str, read| {
+        (of(&format!("subscriptions.*.{name}")), good, format!("{SUBSCRIPTION}/{at}"), read, bad)
+    };
+    let envelope = (
+        of("subscriptions.*.raw"),
+        "false",
+        "/tenants/acme/rules/m~1y/targets/0/input".to_owned(),
+        json!("envelope"),
+        "'no'",
+    );
+    let mut all = vec![
+        (of("retention.age"), "'2d'", format!("{retention}/age_ms"), json!(172_800_000), "'2 days'"),
+        (of("retention.size"), "'1MiB'", format!("{retention}/size_bytes"), json!(1 << 20), "'1MB'"),
+        rule("pattern", "{ id = ['1'] }", "{ id = '1' }", "pattern/id/0", json!("1")),
+        rule("transforms", "['q']", "[7]", "transforms/0", json!("q")),
+        rule("enabled", "false", "'no'", "enabled", json!(false)),
+        envelope,
+    ];
+    let targets = cases.iter().filter(|case| case.0.starts_with("tenants.*.rules.*.targets[]"));
+    all.extend(targets.map(|(path, good, pointer, read, bad)| {
+        let path = path.replace(".rules.*.", ".topics.*.subscriptions.*.");
+        (path, *good, pointer.replace(RULE, SUBSCRIPTION), read.clone(), *bad)
+    }));
+    all
+}
+
 /// Those of rules, and what is behind them.
 fn rule_cases() -> Vec<Case> {
     let seventeen = r#"["p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p","p"]"#;
@@ -227,6 +263,7 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.rules.*.targets[].webhook", "'w'", (RULE, "targets/3/webhook"), json!("w"), "['w']"),
         case("tenants.*.rules.*.targets[].queue", "'j'", (RULE, "targets/3/queue"), json!("j"), "['j']"),
         case("tenants.*.rules.*.targets[].bus", "'audit'", (RULE, "targets/3/bus"), json!("audit"), "['audit']"),
+        case("tenants.*.rules.*.targets[].topic", "'n'", (RULE, "targets/3/bus"), json!("topic/n"), "['n']"),
         case(
             "tenants.*.rules.*.targets[].retry.backoff",
             "'fixed'",
@@ -363,6 +400,10 @@ fn set(document: &mut toml::Value, path: &str, value: toml::Value) {
 fn with(path: &str, value: &str) -> String {
     let concrete = [
         ("tenants.*", "tenants.acme"),
+        // What has an input has no envelope.
+        ("topics.*.subscriptions.*.raw", "topics.m.subscriptions.y.raw"),
+        ("topics.*.subscriptions.*", "topics.n.subscriptions.x"),
+        ("topics.*", "topics.n"),
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
         ("rules.*", "rules.r"),
@@ -373,6 +414,7 @@ fn with(path: &str, value: &str) -> String {
         ("[].webhook", "[3].webhook"),
         ("[].queue", "[3].queue"),
         ("[].bus", "[3].bus"),
+        ("[].topic", "[3].topic"),
         ("queues.*", "queues.j"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),
@@ -434,7 +476,7 @@ fn what_is_shown_reads_as_the_same_configuration_when_it_is_written_out() {
         // A retention that nobody wrote is that of the default; written out it is said.
         for dumped in [&mut explicit, &mut original] {
             let retention = json!({"age_ms": 7 * 86_400_000_u64, "size_bytes": 10_u64 << 30});
-            for bus in ["audit", "default"] {
+            for bus in ["audit", "default", "topic/m", "topic/n"] {
                 let said = &mut dumped["tenants"]["acme"]["retention"][bus];
                 if said.is_null() {
                     *said = retention.clone();

@@ -52,6 +52,7 @@ mod shapes;
 mod signatures;
 mod starting;
 mod tenants;
+mod topics;
 mod trace;
 mod transforms;
 mod usage;

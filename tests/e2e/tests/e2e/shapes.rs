@@ -273,6 +273,21 @@ const QUEUES: [&str; 17] = [
     "queue purge jobs",
 ];
 
+/// `wharf topic …`: a topic that is made, subscribed to, and gone. The queue `jobs` is there.
+const TOPICS: [&str; 11] = [
+    "topic ls",
+    "topic create orders --age 30d",
+    "topic create orders --replace",
+    "topic subscribe orders jobs --queue jobs --envelope",
+    "topic subscribe orders audit --to-bus default --pattern {\"type\":[\"none\"]}",
+    "topic subscriptions orders",
+    "topic ls",
+    "topic show orders",
+    "topic publish orders job -d {}",
+    "topic unsubscribe orders jobs",
+    "topic rm orders",
+];
+
 /// `wharf schema …`.
 fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     site.write("old.json", r#"{"required": ["a"]}"#);
@@ -324,6 +339,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(TENANTS)
         .chain(WEBHOOKS)
         .chain(QUEUES)
+        .chain(TOPICS)
         .chain(["queue rm jobs"])
         .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
@@ -331,7 +347,8 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
 
 /// The command of a line: its first word, or two where the first is a group.
 fn named(line: &str) -> String {
-    let groups = ["plugin ", "grant ", "replay ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue "];
+    let groups =
+        ["plugin ", "grant ", "replay ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue ", "topic "];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }

@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use crate::host::{Host, Site, wharf};
 
 /// A request that came: its headers, and its body.
-struct Came {
+pub struct Came {
     headers: HashMap<String, String>,
-    body: Value,
+    pub body: Value,
 }
 
 /// A receiver that answers with these statuses, the last one again and again. What came is given on.
-fn receiver(statuses: &'static [u16]) -> (u16, Receiver<Came>) {
+pub fn receiver(statuses: &'static [u16]) -> (u16, Receiver<Came>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (came, coming) = channel();
