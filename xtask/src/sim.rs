@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::guests::cargo;
 
 /// The known bugs.
-const MUTATIONS: [&str; 7] = ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt"];
+const MUTATIONS: [&str; 8] = ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay"];
 
 /// Within how many histories each known bug is found.
 const FOUND_WITHIN: u64 = 2_000;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{DeliveryId, Table, ValueWrite};
+use crate::{DeliveryId, ReplayState, Table, ValueWrite};
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Bug {
     Erase = 4,
     /// A receipt is good for a lease that came later.
     Receipt = 5,
+    /// What a replay brings first does not move its cursor.
+    Replay = 6,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
@@ -45,6 +47,15 @@ pub fn leases_twice(id: DeliveryId) -> bool {
 /// Whether a table of a tenant that is deleted is passed over.
 pub(crate) fn passes_over(table: Table) -> bool {
     has(Bug::Erase) && table == Table::Values
+}
+
+/// Loses the cursor of what a replay brings first.
+pub(crate) fn lose_a_cursor(state: Option<ReplayState>, was: Option<&ReplayState>) -> Option<ReplayState> {
+    let lost = was.filter(|was| has(Bug::Replay) && was.replayed == 0);
+    state.map(|state| match lost {
+        Some(was) if state.replayed > 0 => ReplayState { cursor: was.cursor, ..state },
+        _ => state,
+    })
 }
 
 /// Loses the last of three writes or more.

@@ -158,6 +158,8 @@ pub(crate) fn decide<T: Tables>(
             Err(refused) => return Ok(Err(refused)),
         };
     }
+    #[cfg(feature = "mutations")]
+    let state = crate::mutation::lose_a_cursor(state, was.as_ref());
     decision.records.push(Record::Replay { tenant, replay, state });
     Ok(Ok(decision))
 }

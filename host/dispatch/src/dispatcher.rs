@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
+    AcceptEvent, Accepted, Answer, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
@@ -243,16 +243,7 @@ impl Dispatcher {
             for event in &events {
                 matched.push(AcceptEvent { event: event.clone(), targets: rules.targets(tenant, bus, event)? });
             }
-            let request = AcceptRequest {
-                tenant: tenant.clone(),
-                bus: bus.clone(),
-                rules_version: rules.version_of(tenant),
-                since_k: rules.since_k(tenant),
-                quotas: rules.settings(tenant).quotas,
-                backlogs: rules.backlogs(tenant, &matched),
-                events: matched,
-                delayed: None,
-            };
+            let request = rules.accepting(tenant, bus.clone(), matched);
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
                     let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();

@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::future::join_all;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Expected, FireRequest, Object, ObjectKind, ObjectName, ObjectWish, Refused, Request,
-    ScheduleDocument, ScheduleState, Table, TableError, Tables as _, keys,
+    AcceptEvent, Expected, FireRequest, Object, ObjectKind, ObjectName, ObjectWish, Refused, Request, ScheduleDocument,
+    ScheduleState, Table, TableError, Tables as _, keys,
 };
 use wharf_event::{Event, ScheduleName, TenantName};
 
@@ -222,9 +222,7 @@ async fn go(
         // A bus that schedules publish to is not removed.
         let targets = rules.targets(tenant, &bus, &event).ok()?;
         let events = vec![AcceptEvent { event, targets }];
-        let (tenant, since_k) = (tenant.clone(), rules.since_k(tenant));
-        let (quotas, backlogs) = (rules.settings(&tenant).quotas, rules.backlogs(&tenant, &events));
-        Some(AcceptRequest { tenant, bus, rules_version, since_k, quotas, backlogs, events, delayed: None })
+        Some(rules.accepting(tenant, bus, events))
     });
     let mut asked = dispatcher.attempts.partition.ask(Request::Fire(Box::new(fire(accept)))).await;
     if let Err(AskError::Refused(refused @ Refused::TooManyTargets { .. })) = &asked {

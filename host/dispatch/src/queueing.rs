@@ -142,18 +142,9 @@ impl Dispatcher {
             if rules.queue(tenant, queue).is_none() {
                 return Err(QueueUseError::Unknown(queue.clone()));
             }
-            let request = AcceptRequest {
-                tenant: tenant.clone(),
-                bus: BusName::of_queue(queue),
-                rules_version: rules.version_of(tenant),
-                since_k: rules.since_k(tenant),
-                quotas: rules.settings(tenant).quotas,
-                backlogs: rules.backlogs(tenant, &events),
-                events: events.clone(),
-                delayed: delay_ms
-                    .filter(|delay_ms| *delay_ms > 0 || of.settings.delay_ms > 0)
-                    .map(|delay_ms| (queue.clone(), delay_ms)),
-            };
+            let request = rules.accepting(tenant, BusName::of_queue(queue), events.clone());
+            let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || of.settings.delay_ms > 0);
+            let request = AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request };
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
                     let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();

@@ -272,15 +272,8 @@ impl<'a> Run<'a> {
         let cursor = last.map_or(self.cursor, |last| last.behind);
         let replayed = self.was.replayed.saturating_add(events.len() as u64);
         let state = ReplayState { cursor, replayed, ..self.was.clone() };
-        if events.is_empty() {
-            self.noted(state).await?;
-            self.found.drain(..count);
-            return Ok(());
-        }
-        let (tenant, rules_version) = (self.tenant.clone(), rules.version_of(self.tenant));
-        let (since_k, backlogs) = (rules.since_k(&tenant), rules.backlogs(&tenant, &events));
-        let quotas = settings.quotas;
-        let accept = AcceptRequest { tenant, bus, rules_version, since_k, quotas, backlogs, events, delayed: None };
+        // Also where nobody is owed anything: that is so by these rules.
+        let accept = rules.accepting(self.tenant, bus, events);
         let pause = match self.ask(state, Some(accept)).await {
             Ok(()) => {
                 self.found.drain(..count);

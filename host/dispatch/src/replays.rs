@@ -6,7 +6,7 @@
 use std::ops::Bound;
 
 use wharf_delivery::{Refused, ReplayPhase, ReplayRequest, ReplayState, Request, Table, TableError, Tables, keys};
-use wharf_event::{Position, ReplayName, TenantName};
+use wharf_event::{BusName, Position, ReplayName, TenantName};
 
 use crate::{
     archive::ArchiveError,
@@ -20,6 +20,9 @@ use crate::{
 /// Why nothing became of what was asked of a replay.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
+    /// No such tenant.
+    #[error("there is no tenant `{0}`")]
+    NoTenant(TenantName),
     /// No such replay.
     #[error("tenant `{0}` has no replay `{1}`")]
     Unknown(TenantName, ReplayName),
@@ -129,6 +132,7 @@ impl Dispatcher {
             None => own_k.max(archive.first_k()),
         };
         let begun_at = Position { k: first_k.min(until.k), i: 0 };
+        let bus = wish.onto().cloned().ok_or_else(|| AskError::Failed("a replay names no bus".into()))?;
         let kept = Kept { wish, begun_ms: self.now_ms(), begun_at };
         let document = serde_json::to_vec(&kept).map_err(|error| AskError::Failed(error.to_string()))?;
         let state = ReplayState {
@@ -139,7 +143,7 @@ impl Dispatcher {
             phase: ReplayPhase::Running,
             reason: String::new(),
         };
-        self.restated(tenant, name, (None, Some(state.clone()))).await?;
+        self.begun((tenant, &bus), name, &state).await?;
         self.attempts.replays.begun.notify_one();
         Ok((Replay::of(name.clone(), state)?, true))
     }
@@ -200,6 +204,32 @@ impl Dispatcher {
         let state = state.map_err(|error| AskError::Failed(chain(&error)))?;
         let state = state.ok_or_else(|| ReplayError::Unknown(tenant.clone(), name.clone()))?;
         Ok(Replay::of(name.clone(), state)?)
+    }
+
+    /// A tenant that is being deleted begins nothing: its rules are others by then.
+    async fn begun(
+        &self,
+        (tenant, bus): (&TenantName, &BusName),
+        name: &ReplayName,
+        state: &ReplayState,
+    ) -> Result<(), ReplayError> {
+        let mut turn = None;
+        loop {
+            let rules = self.rules();
+            if !rules.has_tenant(tenant) {
+                return Err(ReplayError::NoTenant(tenant.clone()));
+            }
+            let nothing = rules.accepting(tenant, bus.clone(), Vec::new());
+            let (of, replay, state) = (tenant.clone(), name.clone(), Some(state.clone()));
+            let request = ReplayRequest { tenant: of, replay, was: None, state, events: Some(nothing) };
+            match self.attempts.partition.ask(Request::Replay(Box::new(request))).await {
+                Ok(_) => return Ok(()),
+                Err(AskError::Refused(Refused::StaleRules)) if turn.is_none() => {
+                    turn = Some(self.attempts.configuring.read().await);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     async fn restated(

@@ -12,7 +12,8 @@ use std::{
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
-    AcceptEvent, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef, TenantSettings,
+    AcceptEvent, AcceptRequest, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef,
+    TenantSettings,
 };
 use wharf_event::{BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, WebhookName};
 use wharf_input::Input;
@@ -396,8 +397,22 @@ impl RuleSet {
         target.plugin().map_or(LimitsDocument::default(), |plugin| self.limits(tenant, plugin))
     }
 
+    /// The wish that these events, which it matched, are accepted.
+    pub(crate) fn accepting(&self, tenant: &TenantName, bus: BusName, events: Vec<AcceptEvent>) -> AcceptRequest {
+        AcceptRequest {
+            tenant: tenant.clone(),
+            bus,
+            rules_version: self.version_of(tenant),
+            since_k: self.since_k(tenant),
+            quotas: self.settings(tenant).quotas,
+            backlogs: self.backlogs(tenant, &events),
+            events,
+            delayed: None,
+        }
+    }
+
     /// Deliveries that may wait of those among the targets for which that is said.
-    pub(crate) fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<Target, u32> {
+    fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<Target, u32> {
         let targets = events.iter().flat_map(|event| &event.targets).map(|target| &target.to);
         targets.filter_map(|target| Some((target.clone(), self.limits_of(tenant, target).backlog?))).collect()
     }

@@ -17,6 +17,7 @@ use crate::{
     observed::{Acked, ChangeTold, Observed, ReadValue, Sent},
     plan::Plan,
     queue::Receiver,
+    replays,
     rng::Rng,
     rules,
     script::{COUNTERS, RAISED, VALUES},
@@ -92,7 +93,11 @@ impl Client {
                 continue;
             }
             match self.rng.below(100) {
-                0..=59 => self.send_new().await,
+                0..=4 => {
+                    let (tenant, _) = self.place();
+                    replays::act(&self.world, &self.dispatcher, &mut self.rng, tenant).await;
+                }
+                5..=59 => self.send_new().await,
                 60..=74 => self.send_again().await,
                 75..=82 => self.send_at_the_same_time().await,
                 83..=88 => self.redrive().await,

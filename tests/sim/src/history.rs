@@ -54,6 +54,10 @@ pub struct Figures {
     pub fired: u64,
     /// Messages that clients received of queues.
     pub messages: u64,
+    /// Replays that came to their end.
+    pub replays: u64,
+    /// Events that replays brought.
+    pub replayed: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,
     /// Those of them with whom that began in one life and ended in another.
@@ -75,6 +79,8 @@ impl Figures {
         self.erased += other.erased;
         self.fired += other.fired;
         self.messages += other.messages;
+        self.replays += other.replays;
+        self.replayed += other.replayed;
         self.deleted += other.deleted;
         self.resumed += other.resumed;
     }

@@ -15,6 +15,7 @@ pub mod mutation;
 mod observed;
 mod plan;
 mod queue;
+mod replays;
 mod rests;
 mod rng;
 mod rules;

@@ -26,7 +26,7 @@ use crate::{
     client::{Client, World},
     observed::{LifeSeen, Observed},
     plan::{Ending, LifePlan, Moment},
-    queue,
+    queue, replays,
     rng::Rng,
     rules::{self, TENANTS},
     script::Scripted,
@@ -241,6 +241,7 @@ async fn settled(world: &World, dispatcher: &Dispatcher, observed: &Observed) ->
             return None;
         }
         let still = pending(dispatcher).await == 0 && dispatcher.rules().deleting().is_empty();
+        let still = still && !replays::go_on(dispatcher).await;
         quiet = if still { quiet + 1 } else { 0 };
     }
     let clean = dispatcher.stop(STOP_WAIT).await;

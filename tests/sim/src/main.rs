@@ -100,7 +100,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received\n",
+         schedules, {} messages of queues received, {} replays to their end with {} events\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -118,6 +118,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.resumed,
         figures.fired,
         figures.messages,
+        figures.replays,
+        figures.replayed,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -157,6 +159,8 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "carried": figures.carried,
         "tenants_deleted": figures.deleted,
         "erasing_records": figures.erased,
+        "replays": figures.replays,
+        "replayed": figures.replayed,
         "deleted_over_a_restart": figures.resumed,
         "schedules_fired": figures.fired,
         "failed": failed,

@@ -22,12 +22,14 @@ pub enum Mutation {
     Erase,
     /// A receipt is good for a lease that came later.
     Receipt,
+    /// What a replay brings first does not move its cursor.
+    Replay,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase, Self::Receipt];
+    pub const ALL: [Self; 8] =
+        [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase, Self::Receipt, Self::Replay];
 
     /// Its name on the command line.
     #[must_use]
@@ -40,6 +42,7 @@ impl Mutation {
             Self::Settle => "settle",
             Self::Erase => "erase",
             Self::Receipt => "receipt",
+            Self::Replay => "replay",
         }
     }
 
@@ -58,8 +61,10 @@ impl Mutation {
             Self::Erase => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Erase),
             #[cfg(feature = "mutations")]
             Self::Receipt => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Receipt),
+            #[cfg(feature = "mutations")]
+            Self::Replay => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Replay),
             #[cfg(not(feature = "mutations"))]
-            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt => false,
+            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt | Self::Replay => false,
         }
     }
 }

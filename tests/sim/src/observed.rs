@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, Verdict, WriteRequest};
-use wharf_dispatch::Item;
+use wharf_dispatch::{Item, ReplayWish};
 use wharf_event::{Event, Position};
 
 use crate::{queue::QueuesSeen, rests::Rests};
@@ -164,6 +164,8 @@ pub struct Seen {
     pub redriven: Vec<(String, u64)>,
     /// What clients did with queues.
     pub queues: QueuesSeen,
+    /// Replays that somebody wished to begin, each with its tenant.
+    pub replays: Vec<(String, ReplayWish)>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
     /// Wrong things that were met on the way.

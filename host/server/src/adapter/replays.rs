@@ -128,6 +128,7 @@ fn invalid(member: &str, detail: impl std::fmt::Display) -> Refusal {
 
 fn refused(error: &ReplayError) -> Refusal {
     let code = match error {
+        ReplayError::NoTenant(_) => Code::TenantUnknown,
         ReplayError::Unknown(..) => Code::ReplayUnknown,
         ReplayError::Exists(_) => Code::ReplayExists,
         ReplayError::Running(_) => Code::ReplayRunning,

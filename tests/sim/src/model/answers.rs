@@ -3,7 +3,7 @@
 use wharf_delivery::Record;
 use wharf_event::{Event, Position};
 
-use super::{Wrong, life_of, log::Log, schedules::is_tick, settles::panics};
+use super::{Wrong, life_of, log::Log, replays::is_marked, schedules::is_tick, settles::panics};
 use crate::{client::World, observed::Seen, plan::StateFile, rules};
 
 /// The type of the event by which the host tells it.
@@ -41,7 +41,7 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
                     && sent.event == *taken.event
             });
             let told = || notice(seen, world, (tenant, bus), taken.event, taken.at);
-            wrong.unless(was_sent || told() || is_tick(taken.event), || {
+            wrong.unless(was_sent || told() || is_tick(taken.event) || is_marked(taken.event), || {
                 format!("the event at {} was never sent like that", taken.at)
             });
         }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wharf_delivery::{DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, Record, TargetRef, limits::HOPS_MAX};
+use wharf_delivery::{
+    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, Record, ReplayState, TargetRef, limits::HOPS_MAX,
+};
 use wharf_dispatch::Item;
 use wharf_event::{AttributeValue, Event, Position};
 
@@ -14,6 +16,7 @@ use super::{
     objects::Objects,
     place,
     queue::Messages,
+    replays::{self, Replays},
     schedules::Schedules,
     settles,
     tenants::{Tenants, Turned},
@@ -67,6 +70,7 @@ pub(super) struct Log<'a> {
     pub(super) objects: Objects,
     pub(super) charged: Charged,
     pub(super) schedules: Schedules,
+    pub(super) replays: Replays<'a>,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) messages: Messages<'a>,
@@ -114,20 +118,11 @@ impl<'a> Log<'a> {
         wrong.unless(time_ms >= self.last_ms, || format!("frame time fell to {time_ms} at {at}"));
         self.last_ms = time_ms;
         match &item.record {
-            Record::Configure { document } => {
-                let mut book = RuleBook::read(document);
-                book.at = at;
-                for (tenant, kind, name, _, document) in self.objects.now() {
-                    if self.tenants.has(tenant) {
-                        put(&mut book, tenant, kind, name, Some(document));
-                    }
-                }
-                self.books.push(book);
-                self.configured.insert(at.k, document);
-            }
+            Record::Configure { document } => self.configure(document, at),
             Record::Accept { tenant, bus, event, targets } => {
                 self.tenants.accepts(tenant.as_str(), at, wrong);
                 self.schedules.accepts(tenant.as_str(), event, at);
+                self.replays.comes((tenant.as_str(), bus.as_str()), event, targets, (at, time_ms));
                 let identity = (tenant.to_string(), bus.to_string(), event.source().to_owned(), event.id().to_owned());
                 self.remember(identity, Taken { at, steady_ms: time_ms - self.jumps_ms, event }, world, wrong);
                 self.stats.entry(tenant.to_string()).or_default().events += 1;
@@ -175,9 +170,36 @@ impl<'a> Log<'a> {
                 let (time, stands) = ((at, time_ms), state.as_ref());
                 self.schedules.turn((tenant.as_str(), schedule.as_str()), stands, time, world, wrong);
             }
-            Record::Replay { .. } => wrong.say("a replay stands otherwise, and no history starts one"),
+            Record::Replay { tenant, replay, state } => {
+                self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), seen, wrong);
+            }
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
+    }
+
+    /// A configuration comes into force, beside the control objects of tenants that are there.
+    fn configure(&mut self, document: &'a Bytes, at: Position) {
+        let mut book = RuleBook::read(document);
+        book.at = at;
+        for (tenant, kind, name, _, document) in self.objects.now() {
+            if self.tenants.has(tenant) {
+                put(&mut book, tenant, kind, name, Some(document));
+            }
+        }
+        self.books.push(book);
+        self.configured.insert(at.k, document);
+    }
+
+    fn replay(
+        &mut self,
+        named: (&str, &str),
+        state: Option<&ReplayState>,
+        time: (Position, u64),
+        seen: &Seen,
+        wrong: &mut Wrong,
+    ) {
+        let (book, since_k) = (self.books.last(), self.tenants.since_k(named.0));
+        self.replays.turn(named, state, time, (book, since_k, self.cleaned_below_k), seen, wrong);
     }
 
     /// Control objects change. What a tenant that is closed had is not in force any more, whatever there is of it.
@@ -214,7 +236,7 @@ impl<'a> Log<'a> {
         if let Some(last) = before.last() {
             let apart_ms = taken.steady_ms.saturating_sub(last.steady_ms);
             let of_another = last.at.k <= self.tenants.since_k(&identity.0);
-            wrong.unless(of_another || apart_ms > world.plan.window_ms, || {
+            wrong.unless(of_another || replays::is_marked(taken.event) || apart_ms > world.plan.window_ms, || {
                 format!("{identity:?} was taken at {} and again at {}, {apart_ms} ms later", last.at, taken.at)
             });
         }
@@ -241,7 +263,11 @@ impl<'a> Log<'a> {
             None => Vec::new(),
         };
         let said: Vec<_> = targets.iter().map(|target| (target.rule.as_str(), target.to.name())).collect();
-        wrong.unless(owed == said, || format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}"));
+        // Whom a replay means is judged with it.
+        let of_replay = replays::is_marked(event) && event_at == record_at;
+        wrong.unless(of_replay || owed == said, || {
+            format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}")
+        });
         self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
         for (n, target) in (0..).zip(targets) {
             if target.to.queue().is_some() {

@@ -14,7 +14,8 @@
 //!    touched; while one rests nothing of it begins (`tenants`);
 //! 7. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
 //! 8. a message of a queue is one client's at a time, ends by the receipt of a lease that lasts, and leaves for a reason (`queue`);
-//! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`).
+//! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`);
+//! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`).
 
 mod answers;
 mod book;
@@ -22,6 +23,7 @@ mod delivery;
 mod log;
 mod objects;
 mod queue;
+mod replays;
 mod runs;
 mod schedules;
 mod settles;
@@ -31,7 +33,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::Record;
+use wharf_delivery::{Record, ReplayPhase};
 use wharf_event::Position;
 
 use crate::{
@@ -73,6 +75,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     tables::check(dump, &log, &mut wrong);
     queue::check(seen, &log, dump, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
+    log.replays.check(dump, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0
@@ -106,6 +109,10 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         erased: of(|record| matches!(record, Record::Erase { .. })),
         fired: of(|record| matches!(record, Record::Accept { event, .. } if schedules::is_tick(event))),
         messages: seen.queues.received.len() as u64,
+        replays: of(
+            |record| matches!(record, Record::Replay { state: Some(state), .. } if state.phase == ReplayPhase::Done),
+        ),
+        replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
     }

@@ -99,6 +99,7 @@ pub(super) fn take<'a>(
     for (n, one) in (1..).zip(published) {
         let event_at = Log::event_place(at, n);
         log.arise((tenant.as_str(), bus), &one.event, &one.targets, event_at, at, time_ms, world, wrong);
+        log.replays.published((tenant.as_str(), bus), &one.event, (event_at, time_ms));
         let given: Vec<String> = one.given_up.iter().map(ToString::to_string).collect();
         let targets = u16::try_from(one.targets.len()).unwrap_or(u16::MAX);
         log.given_up(tenant.as_str(), &one.event, event_at, (targets, &given), wrong);
