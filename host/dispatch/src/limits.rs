@@ -191,7 +191,7 @@ pub const REPLAY_PAGE_FRAMES: usize = 512;
 pub const REPLAY_PAGE_READ_BYTES: u64 = 8 << 20;
 
 /// The least time between two requests of a replay that keeps its rate.
-pub const REPLAY_TICK: Duration = Duration::from_millis(5);
+pub const REPLAY_TICK: Duration = Duration::from_millis(10);
 
 /// How much of what it kept back a replay brings faster than its rate.
 pub const REPLAY_SLACK: Duration = Duration::from_millis(250);

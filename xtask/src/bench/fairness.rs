@@ -220,9 +220,20 @@ pub(super) fn post(
     event: impl Fn(u64) -> String + Sync,
     interrupt: &Interrupt,
 ) -> Result<Duration> {
+    post_by(|| Api::new(url), events, rate, event, interrupt)
+}
+
+/// The same by these clients.
+pub(super) fn post_by(
+    api: impl Fn() -> Api + Sync,
+    events: u64,
+    rate: u32,
+    event: impl Fn(u64) -> String + Sync,
+    interrupt: &Interrupt,
+) -> Result<Duration> {
     let start = Instant::now();
     let client = |first: u64| -> Result<Duration> {
-        let (api, mut latest) = (Api::new(url), Duration::ZERO);
+        let (api, mut latest) = (api(), Duration::ZERO);
         for n in (first..events).step_by(usize::try_from(CLIENTS)?) {
             interrupt.check()?;
             let due = Duration::from_nanos(n * 1_000_000_000 / u64::from(rate));

@@ -21,6 +21,7 @@ mod pattern;
 mod peer;
 mod queue;
 mod redis;
+mod replay;
 mod rules;
 mod schedule;
 mod starts;
@@ -69,6 +70,8 @@ pub enum Bench {
     Bound(bound::Args),
     /// Clients that forget, are late or ask twice, on an ordered queue.
     Queue(queue::Args),
+    /// A million events replayed to one plugin at a rate, and the latency of what comes in meanwhile.
+    Replay(replay::Args),
     /// Schedules over kills, a clock that jumps, and changes of daylight saving: each due time fires once.
     Schedule(schedule::Args),
     /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
@@ -97,6 +100,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Tenants(args) => tenants::run(args),
         Bench::Bound(args) => bound::run(args),
         Bench::Queue(args) => queue::run(args),
+        Bench::Replay(args) => replay::run(args),
         Bench::Schedule(args) => schedule::run(args),
         Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),

@@ -1,0 +1,320 @@
+//! `cargo xtask bench replay`: a million events of the archive replayed to one plugin at a rate, beside live traffic.
+//!
+//! Method: on one host a tenant sends its events, which nobody is owed; then it gets a rule for a counting plugin, and replays them to it. Single events
+//! for counting plugins of other tenants are posted at a fixed rate, each at its own time, in windows with a tenant each: some before the replay
+//! begins, some while it goes on. The latency is from receipt to settlement, as the host measures it for each tenant.
+//!
+//! Invariant: it fails when an event was not counted once, when the archive has the replayed events in another order or without their mark, when the
+//! replay is slower or faster than its rate, in all or in a second, and when live p99 grew more than it may. `--break` shows that it can: the replay is
+//! asked for at twice the rate.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fairness::{order, post_by};
+use super::machine::Machine;
+use super::median::median;
+use super::{Output, folder, say};
+use crate::guests;
+use crate::host::api::Batch;
+use crate::host::binary::{self, Profile};
+use crate::host::{Api, Host, Stage};
+use crate::interrupt::Interrupt;
+use crate::poll;
+
+/// The tenant whose events are replayed, and the replay.
+const PAST: &str = "past";
+const NAME: &str = "again";
+
+/// Events of a batch, and of a page.
+const BATCH: u64 = 1_000;
+
+/// How much the whole replay may be off its rate, and one look.
+const RATE_OFF_MAX: f64 = 0.02;
+const LOOK_OFF_MAX: f64 = 0.25;
+
+/// How often it is looked how far the replay has come.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long the last events may take.
+const DRAIN_S_MAX: Duration = Duration::from_secs(120);
+
+/// What a live event may be late by before its window is called overloaded.
+const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// By how much live p99 may grow.
+const RATIO_MAX: f64 = 1.5;
+
+/// Options of `cargo xtask bench replay`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Events that are replayed.
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..))]
+    events: u64,
+    /// Events a second that the replay brings.
+    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    rate: u32,
+    /// Live events a second.
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    live: u32,
+    /// How long a window of live events is.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Windows without the replay, and as many with it.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    windows: u32,
+    /// Ask for twice the rate, to see that it fails.
+    #[arg(long = "break")]
+    breaks: bool,
+    /// Run this binary instead of one that is built first.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<std::path::PathBuf>,
+    /// How to print the numbers.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// What the replay came to.
+#[derive(Serialize)]
+struct Replayed {
+    events: u64,
+    /// Events a second, from its beginning to its end.
+    per_s: f64,
+    /// The slowest and the fastest look while it went on.
+    slowest_per_s: f64,
+    fastest_per_s: f64,
+    counted: u64,
+    /// Places at which the archive has another event than the next one, or one without the mark.
+    out_of_order: u64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    rate: u32,
+    live: u32,
+    p99_before_ms: f64,
+    p99_beside_ms: f64,
+    ratio: f64,
+    before_ms: Vec<f64>,
+    beside_ms: Vec<f64>,
+    replayed: Replayed,
+    ok: bool,
+    machine: Machine,
+}
+
+/// Builds what is needed, measures, prints. It fails when a line of it does not hold.
+pub fn run(args: &Args) -> Result<()> {
+    let mut guests = guests::build()?;
+    guests.retain(|guest| guest.name == "counter");
+    let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
+    let (folder, interrupt) = (folder()?, Interrupt::catch()?);
+    let stage = Stage::lay_out(&folder, "replay-", &config(args.windows), &guests)?;
+    let host = Host::start(&binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
+    let bench = Bench { url: host.ready().url.clone(), args, interrupt: &interrupt };
+    bench.send()?;
+    let before_ms = bench.windows("before")?;
+    let begun = bench.begin()?;
+    let (beside_ms, looks) = std::thread::scope(|scope| {
+        let looks = scope.spawn(|| bench.watch(begun));
+        let beside_ms = bench.windows("beside")?;
+        anyhow::Ok((beside_ms, looks.join().ok().context("who watched the replay ended in a panic")??))
+    })?;
+    let replayed = bench.replayed(&looks)?;
+    host.kill()?;
+    let (p99_before_ms, p99_beside_ms) = (median(before_ms.iter().copied()), median(beside_ms.iter().copied()));
+    let ratio = (p99_beside_ms / p99_before_ms * 100.0).round() / 100.0;
+    let machine = Machine::here(&folder);
+    let (rate, live) = (args.rate, args.live);
+    let mut report =
+        Report { rate, live, p99_before_ms, p99_beside_ms, ratio, before_ms, beside_ms, replayed, ok: false, machine };
+    let broken = report.broken(args.events);
+    report.ok = broken.is_empty();
+    let text = match args.output {
+        Output::Text => report.text(),
+        Output::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    ensure!(report.ok, "the replay is not as it has to be: {}", broken.join(", "));
+    Ok(())
+}
+
+/// The tenant whose events are replayed, and one for each window.
+fn config(windows: u32) -> String {
+    let plugin = |tenant: &str| {
+        format!("[tenants.{tenant}.plugins.counter]\ncomponent = \"counter.wasm\"\ngrants = {{ kv = [\"counter\"] }}\n")
+    };
+    let live = |tenant: String| {
+        let rule = "pattern = { type = [\"order.placed\"] }\ntargets = [{ plugin = \"counter\" }]\n";
+        format!("{}[tenants.{tenant}.rules.orders]\n{rule}", plugin(&tenant))
+    };
+    let of_windows = (0..windows).flat_map(|n| ["before", "beside"].map(|when| live(format!("{when}-{n}"))));
+    plugin(PAST) + &of_windows.collect::<String>()
+}
+
+struct Bench<'a> {
+    url: String,
+    args: &'a Args,
+    interrupt: &'a Interrupt,
+}
+
+impl Bench<'_> {
+    fn past(&self) -> Api {
+        Api::of(&self.url, PAST)
+    }
+
+    /// Sends what will be replayed. Nobody is owed it.
+    fn send(&self) -> Result<()> {
+        let (api, events, began) = (self.past(), self.args.events, Instant::now());
+        for from in (0..events).step_by(usize::try_from(BATCH)?) {
+            self.interrupt.check()?;
+            let batch: Vec<_> = (from..events.min(from + BATCH)).map(order).collect();
+            match api.post_batch(format!("[{}]", batch.join(",")).as_bytes())? {
+                Batch::Accepted(_) => {}
+                // Whoever remembers as many ids as it can has to forget some.
+                Batch::Busy => bail!("the host was busy while the archive was filled: allow fewer --events"),
+            }
+        }
+        say(&format!("{events} events are in the archive after {:.0} s", began.elapsed().as_secs_f64()));
+        let rule = json!({"pattern": {"type": ["order.placed"]}, "targets": [{"plugin": "counter"}]});
+        api.put("/buses/default/rules/counts", "application/json", rule.to_string().as_bytes())
+    }
+
+    /// The p99 of live events, window after window.
+    fn windows(&self, when: &str) -> Result<Vec<f64>> {
+        let Args { live, seconds, windows, .. } = *self.args;
+        let events = u64::from(live) * u64::from(seconds);
+        (0..windows)
+            .map(|n| {
+                let client = || Api::of(&self.url, &format!("{when}-{n}"));
+                let late = post_by(client, events, live, order, self.interrupt)?;
+                ensure!(
+                    late < LATE_MAX,
+                    "live events were posted {late:?} late: this machine does not keep {live} a second"
+                );
+                let api = client();
+                self.until_counted(&api, events)?;
+                let p99 = api.stats()?.p99_ms.context("the host measured no latency")?;
+                say(&format!("live p99 {when} {n}: {p99:.2} ms"));
+                Ok(p99)
+            })
+            .collect()
+    }
+
+    fn until_counted(&self, api: &Api, events: u64) -> Result<()> {
+        poll::until("all events to be counted", DRAIN_S_MAX, self.interrupt, || {
+            Ok((counted(api)? == events).then_some(()))
+        })
+    }
+
+    fn begin(&self) -> Result<Instant> {
+        let rate = if self.args.breaks { self.args.rate * 2 } else { self.args.rate };
+        let wish = json!({"rule": "counts", "events_per_s": rate});
+        self.past().put(&format!("/replays/{NAME}"), "application/json", wish.to_string().as_bytes())?;
+        Ok(Instant::now())
+    }
+
+    /// How far the replay had come at which time, to its end.
+    fn watch(&self, begun: Instant) -> Result<Vec<(Duration, u64)>> {
+        let (api, mut looks) = (self.past(), vec![(Duration::ZERO, 0)]);
+        loop {
+            poll::pause(if looks.len() > 1 { LOOK_EVERY } else { LOOK_EVERY / 2 });
+            self.interrupt.check()?;
+            let replay = api.read(&format!("/replays/{NAME}"))?;
+            let replayed = replay.get("replayed").and_then(Value::as_u64).context("the replay has no count")?;
+            looks.push((begun.elapsed(), replayed));
+            match replay.get("phase").and_then(Value::as_str) {
+                Some("running") => {}
+                Some("done") => return Ok(looks),
+                _ => bail!("the replay ended otherwise than done: {replay}"),
+            }
+        }
+    }
+
+    /// What came of it, when all of it is counted.
+    fn replayed(&self, looks: &[(Duration, u64)]) -> Result<Replayed> {
+        let api = self.past();
+        poll::until("what was replayed to be settled", DRAIN_S_MAX, self.interrupt, || {
+            Ok((api.pending()? == 0).then_some(()))
+        })?;
+        // The last look is late by what was left of its pause.
+        let whole = looks.len().saturating_sub(1);
+        let per_s: Vec<f64> = looks.windows(2).take(whole.saturating_sub(1)).filter_map(between).collect();
+        let (at, last) = looks.get(whole.saturating_sub(1)).copied().context("nobody looked")?;
+        Ok(Replayed {
+            events: looks.last().map_or(0, |(_, replayed)| *replayed),
+            per_s: (last as f64 / at.as_secs_f64()).round(),
+            slowest_per_s: per_s.iter().copied().fold(f64::INFINITY, f64::min).round(),
+            fastest_per_s: per_s.iter().copied().fold(0.0, f64::max).round(),
+            counted: counted(&api)?,
+            out_of_order: self.out_of_order(&api)?,
+        })
+    }
+
+    /// Reads the archive from its end, in which the replayed events lie first.
+    fn out_of_order(&self, api: &Api) -> Result<u64> {
+        let (mut before, mut left, mut wrong) = (String::new(), self.args.events, 0);
+        while left > 0 {
+            self.interrupt.check()?;
+            let page = api.read(&format!("/events?limit={BATCH}{before}"))?;
+            let page = page.as_array().context("no page of events")?;
+            let Some(last) = page.last() else { return Ok(wrong + left) };
+            before = format!("&before={}", last.get("position").and_then(Value::as_str).context("no position")?);
+            for row in page.iter().take(usize::try_from(left)?) {
+                left -= 1;
+                let of = |pointer: &str| row.pointer(pointer);
+                let is_next = of("/event/data/order").and_then(Value::as_u64) == Some(left);
+                let is_marked = of("/event/wharfreplay").and_then(Value::as_str) == Some(NAME);
+                wrong += u64::from(!(is_next && is_marked));
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+/// Events a second between two looks.
+fn between(looks: &[(Duration, u64)]) -> Option<f64> {
+    let [(from, before), (to, after)] = looks else { return None };
+    Some((after - before) as f64 / (*to - *from).as_secs_f64())
+}
+
+fn counted(api: &Api) -> Result<u64> {
+    let counted: i64 = api.counters()?.values().flat_map(|keys| keys.values()).sum();
+    Ok(u64::try_from(counted)?)
+}
+
+impl Report {
+    fn broken(&self, events: u64) -> Vec<&'static str> {
+        let (rate, of) = (f64::from(self.rate), &self.replayed);
+        let all = [
+            (of.events != events, "another number of events was replayed"),
+            (of.counted != events, "an event was not counted once"),
+            (of.out_of_order > 0, "the archive has them in another order, or without the mark"),
+            ((of.per_s / rate - 1.0).abs() > RATE_OFF_MAX, "the rate is another one"),
+            (of.fastest_per_s / rate > 1.0 + LOOK_OFF_MAX, "it was faster than its rate for a while"),
+            (self.ratio > RATIO_MAX, "live p99 grew too much"),
+        ];
+        all.into_iter().filter(|(broken, _)| *broken).map(|(_, what)| what).collect()
+    }
+
+    fn text(&self) -> String {
+        let Self { rate, live, p99_before_ms, p99_beside_ms, ratio, before_ms, beside_ms, replayed, machine, .. } =
+            self;
+        let Replayed { events, per_s, slowest_per_s, fastest_per_s, counted, out_of_order } = replayed;
+        let windows: String =
+            before_ms.iter().zip(beside_ms).map(|(before, beside)| format!("{before:>10.2}{beside:>10.2}\n")).collect();
+        format!(
+            "machine   {}\nsettings  {events} events replayed at {rate} events/s, beside {live} live events/s\n\n\
+             replayed  {per_s:.0} events/s, {slowest_per_s:.0} to {fastest_per_s:.0} at any look; {counted} counted; {out_of_order} out of \
+             order or unmarked\n\n{:>10}{:>10}   ms, live p99 of each window\n{windows}\n\
+             p99       {p99_before_ms:.2} ms before, {p99_beside_ms:.2} ms beside; {ratio:.2} times\n",
+            machine.line(),
+            "before",
+            "beside",
+        )
+    }
+}
