@@ -9,7 +9,7 @@ use crate::{
     apply::{Arising, change_stats, insert_deliveries},
     behind::Lines,
     dedup::Fingerprint,
-    keys,
+    fan, keys,
     limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX},
     rates::Rate,
     sequencer::{Answer, Decision, Refused, Sequencer},
@@ -121,7 +121,7 @@ pub(crate) fn again<T: Tables>(
         // As a start reads it of the log: who sends the event once more is told of its last place.
         let fingerprint = Fingerprint::of(&tenant, &bus, event.source(), event.id());
         sequencer.dedup.insert(fingerprint, position, now_ms);
-        lines.place(&mut targets)?;
+        lines.place(fan::first_mut(&mut targets))?;
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id: event.id().to_owned(), position, duplicate: false }));
         records.push(Record::Accept { tenant: tenant.clone(), bus: bus.clone(), event, targets });
@@ -181,7 +181,7 @@ fn decide_admitted(
         }
         let position = Position { k: base.k, i: base.i.saturating_add((records.len() as u32) << 8) };
         sequencer.dedup.insert(fingerprint, position, now_ms);
-        lines.place(&mut targets)?;
+        lines.place(fan::first_mut(&mut targets))?;
         sequencer.pending += targets.len() as u64;
         answers.push(Ok(Accepted { id, position, duplicate: false }));
         records.push(Record::Accept { tenant: request.tenant.clone(), bus: request.bus.clone(), event, targets });
@@ -210,7 +210,8 @@ pub(crate) fn apply(
     time_ms: u64,
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
-    let arising = Arising { tenant, bus, event, position, time_ms }.deliveries(targets);
+    let arising = Arising { tenant, bus, event, position, time_ms }.deliveries(fan::first(targets));
+    fan::begin(tenant, bus, targets, (position, time_ms), tables);
     let due = insert_deliveries(arising, tables)?;
     change_stats(tenant, tables, |stats| {
         stats.events += 1;

@@ -3,8 +3,8 @@
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, erase, fire, keys,
-    moves, redrive, replay,
+    DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, erase, fan, fire,
+    keys, moves, redrive, replay,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -83,6 +83,9 @@ pub fn apply<T: Tables>(
         Record::Queue { tenant, queue, moves } => {
             moves::apply((tenant, queue), moves, (position, time_ms, history), tables)
         }
+        Record::Fanned { tenant, event, next, targets } => {
+            fan::apply((tenant, *event), *next, targets, history, tables)
+        }
         Record::Ordered { tenant, to, key, delivery, place } => {
             behind::apply((tenant, to, key), *delivery, *place, (time_ms, history), tables)
         }
@@ -101,7 +104,7 @@ pub(crate) struct Arising<'a> {
 }
 
 impl Arising<'_> {
-    /// The rows of an event's deliveries, numbered in the order of its targets.
+    /// The rows of deliveries of an event, numbered in the order of its targets.
     pub(crate) fn deliveries(&self, targets: &[TargetRef]) -> Vec<Due> {
         let due = |(n, target): (u16, &TargetRef)| Due {
             id: DeliveryId { event: self.position, n },

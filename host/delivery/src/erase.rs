@@ -15,7 +15,7 @@ use bytes::Bytes;
 use wharf_event::{Position, TenantName};
 
 use crate::{
-    DeliveryId, DeliveryRow, ObjectKind, ObjectName, Record, ValueRow,
+    DeliveryId, DeliveryRow, FanOut, ObjectKind, ObjectName, Record, ValueRow,
     apply::change_stats,
     codec::{DecodeError, Reader, Writer},
     keys,
@@ -51,7 +51,8 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
 /// the rows that they belong to.
-const OF_TENANTS: [Table; 11] = [
+const OF_TENANTS: [Table; 12] = [
+    Table::FanOuts,
     Table::Deliveries,
     Table::Behind,
     Table::DeadLetters,
@@ -154,6 +155,9 @@ impl Page {
     /// Adds a row, and what belongs to it.
     fn take(&mut self, table: Table, key: Bytes, row: &Bytes) -> Result<(), TableError> {
         self.deliveries += u64::from(table == Table::Behind && !row.is_empty());
+        if table == Table::FanOuts {
+            self.deliveries += FanOut::of_row(row)?.left();
+        }
         if table == Table::Deliveries {
             self.deliveries += 1;
             let row = DeliveryRow::decode(row)?;
@@ -180,6 +184,11 @@ pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl T
                 let waited = u64::from(was.is_some_and(|row| !row.is_empty()));
                 sizes::waits_no_more(&tenant, &target, waited, tables)?;
                 deliveries += waited;
+            }
+            // What did not arise yet counts as waiting.
+            (Table::FanOuts, _) => {
+                let was = tables.replace(*table, key, None)?;
+                deliveries += was.map(|row| FanOut::of_row(&row)).transpose()?.map_or(0, |of| of.left());
             }
             // Its counters go with the last page.
             (Table::Stats, _) => gone = true,

@@ -3,7 +3,9 @@
 //! docs/design/records.md describes the bytes. Names hold no zero byte, so a zero separates them; what may hold anything
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
-use wharf_event::{BucketName, OrderingKey, PluginName, QueueName, ReplayName, ScheduleName, Target, TenantName};
+use wharf_event::{
+    BucketName, OrderingKey, PluginName, Position, QueueName, ReplayName, ScheduleName, Target, TenantName,
+};
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
 
@@ -162,6 +164,23 @@ pub fn lane_of(key: &[u8]) -> Option<(TenantName, Target)> {
     let mut parts = key.splitn(3, |&byte| byte == 0);
     let mut name = || std::str::from_utf8(parts.next()?).ok();
     Some((name()?.parse().ok()?, name()?.parse().ok()?))
+}
+
+/// `tenant 0 position`: how far an event came that is owed to very many.
+#[must_use]
+pub fn fan_out(tenant: &TenantName, event: Position) -> Vec<u8> {
+    let position = event.to_bytes();
+    let mut bytes = join(&[tenant.as_str().as_bytes()], position.len());
+    bytes.extend_from_slice(&position);
+    bytes
+}
+
+/// Tenant and event of such a key.
+#[must_use]
+pub fn fan_out_parts(key: &[u8]) -> Option<(TenantName, Position)> {
+    let mut parts = key.splitn(2, |&byte| byte == 0);
+    let tenant = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    Some((tenant, Position::from_bytes(parts.next()?)?))
 }
 
 /// `tenant 0 replay 0`.

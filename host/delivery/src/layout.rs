@@ -82,6 +82,10 @@ impl Record {
                 w.str(tenant.as_str()).str(queue.as_str());
                 moves::put(moves, &mut w);
             }
+            Record::Fanned { tenant, event, next, targets } => {
+                w.str(tenant.as_str()).position(*event).u16(*next);
+                put_targets(&mut w, targets);
+            }
             Record::Ordered { tenant, to, key, delivery, place } => {
                 w.str(tenant.as_str()).str(&to.text());
                 behind::put(key, *delivery, *place, &mut w);
@@ -148,6 +152,12 @@ impl Record {
                 let moves = |r: &mut Reader| r.list("moves", moves::take);
                 Record::Queue { tenant: r.parse("tenant")?, queue: r.parse("queue")?, moves: moves(&mut r)? }
             }
+            RecordKind::Fanned => Record::Fanned {
+                tenant: r.parse("tenant")?,
+                event: r.position("event")?,
+                next: r.u16("next")?,
+                targets: take_targets(&mut r)?,
+            },
             RecordKind::Ordered => {
                 let (tenant, to) = (r.parse("tenant")?, r.parse("target")?);
                 let (key, delivery, place) = behind::take(&mut r)?;

@@ -16,6 +16,7 @@ mod dedup;
 mod details;
 mod document;
 mod erase;
+mod fan;
 mod fire;
 mod ids;
 pub mod keys;
@@ -65,6 +66,7 @@ pub use document::{
     TargetDocument, TenantDocument,
 };
 pub use erase::{EraseRequest, ErasedRow};
+pub use fan::{FanOut, FanRequest};
 pub use fire::{FireRequest, ScheduleState};
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use moves::Move;

@@ -12,8 +12,11 @@ pub const VALUE_BYTES_PER_TENANT: u64 = 10 << 30;
 /// Deliveries that may wait before handlers may publish no more to anyone: what is under way has some room above admission.
 pub const PUBLISHING_PENDING_MAX: u64 = 1_200_000;
 
-/// Targets that one event may have.
-pub const TARGETS_PER_EVENT_MAX: usize = 256;
+/// Targets that one event may have. (They are numbered in two bytes.)
+pub const TARGETS_PER_EVENT_MAX: usize = 10_000;
+
+/// Deliveries of one event that one record lets arise; the rest arise by further ones.
+pub const TARGETS_AT_ONCE: usize = 256;
 
 /// Events that one attempt may publish. Their position's low byte numbers them, so this can never exceed 255.
 pub const PUBLISHES_PER_ATTEMPT_MAX: u32 = 100;

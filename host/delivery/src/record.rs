@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, OrderingKey, PluginName, QueueName, ReplayName, ScheduleName, Target,
-    TenantName,
+    BucketName, BusName, Code, Digest, Event, OrderingKey, PluginName, Position, QueueName, ReplayName, ScheduleName,
+    Target, TenantName,
 };
 
 use crate::{
@@ -53,6 +53,8 @@ pub enum RecordKind {
     Fired = 16,
     /// A replay goes on, or ends.
     Replay = 17,
+    /// The next deliveries of an event arose that is owed to very many.
+    Fanned = 18,
     /// A delivery took another place among those of its ordering key.
     Ordered = 19,
 }
@@ -262,6 +264,17 @@ pub enum Record {
         /// What became of which one.
         moves: Vec<(DeliveryId, Move)>,
     },
+    /// The next deliveries of an event arose that is owed to very many.
+    Fanned {
+        /// Whose they are.
+        tenant: TenantName,
+        /// The event, where it was accepted or published.
+        event: Position,
+        /// The number of the first of them.
+        next: u16,
+        /// Who they are owed to.
+        targets: Vec<TargetRef>,
+    },
     /// A delivery took another place among those of its ordering key.
     Ordered {
         /// Whose it is.
@@ -278,7 +291,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -296,6 +309,7 @@ impl RecordKind {
         Self::Fired,
         Self::Replay,
         Self::Queue,
+        Self::Fanned,
         Self::Ordered,
     ];
 
@@ -330,6 +344,7 @@ impl Record {
             Record::Fired { .. } => RecordKind::Fired,
             Record::Replay { .. } => RecordKind::Replay,
             Record::Queue { .. } => RecordKind::Queue,
+            Record::Fanned { .. } => RecordKind::Fanned,
             Record::Ordered { .. } => RecordKind::Ordered,
         }
     }
@@ -352,6 +367,7 @@ impl Record {
             | Record::Forgotten { tenant, .. }
             | Record::Fired { tenant, .. }
             | Record::Replay { tenant, .. }
+            | Record::Fanned { tenant, .. }
             | Record::Queue { tenant, .. }
             | Record::Ordered { tenant, .. } => Some(tenant),
         }

@@ -65,6 +65,7 @@ impl Remains {
             | Record::Redrive { .. }
             | Record::Queue { .. }
             | Record::Ordered { .. }
+            | Record::Fanned { .. }
             | Record::Rules { .. }
             | Record::Cleaned { .. }
             | Record::Follow { .. }

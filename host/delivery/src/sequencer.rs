@@ -9,12 +9,12 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
-    FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record,
+    FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record,
     RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry,
     change,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
-    fire,
+    fan, fire,
     quotas::Hours,
     rates::Rates,
     receive, redrive, replay,
@@ -47,6 +47,8 @@ pub enum Request {
     Fire(Box<FireRequest>),
     /// Start a replay, let it go on, or end it.
     Replay(Box<ReplayRequest>),
+    /// Let the next deliveries of an event arise that is owed to very many.
+    Fan(FanRequest),
     /// Receive messages of a queue, or end what was received.
     Queue(QueueRequest),
     /// Keep what a full segment holds.
@@ -297,6 +299,7 @@ impl Sequencer {
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),
+            Request::Fan(request) => fan::decide(request, tables),
             Request::Replay(request) => replay::decide(self, *request, now_ms, base, tables),
             Request::Seal(facts) => Ok(Ok(Decision { records: vec![Record::Sealed(facts)], answer: Answer::Noted })),
             Request::Follow { by_ms } => {

@@ -8,8 +8,8 @@ use crate::{
     ValueRow, ValueWrite,
     apply::{Arising, History, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
     behind::{self, Lines},
-    keys,
-    limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_PER_EVENT_MAX},
+    fan, keys,
+    limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_AT_ONCE, TARGETS_PER_EVENT_MAX},
     quotas::with_room,
     rates::Rate,
     rows::BucketRow,
@@ -156,7 +156,7 @@ pub(crate) fn decide<T: Tables>(
     for PublishRequest { event, mut targets, queues } in request.published {
         let given_up = if hops(&event) > HOPS_MAX { queues } else { Vec::new() };
         if given_up.is_empty() {
-            lines.place(&mut targets)?;
+            lines.place(fan::first_mut(&mut targets))?;
         }
         published.push(Published { event, targets, given_up });
     }
@@ -212,7 +212,9 @@ fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
         "an event beyond the hop limit comes with the queues of its targets"
     );
     let widest = request.published.iter().map(|one| one.targets.len()).max().unwrap_or(0);
-    if widest > TARGETS_PER_EVENT_MAX {
+    // What is beyond the hop limit is given up at once, all of it.
+    let gone = |one: &&PublishRequest| hops(&one.event) > HOPS_MAX && one.targets.len() > TARGETS_AT_ONCE;
+    if widest > TARGETS_PER_EVENT_MAX || request.published.iter().any(|one| gone(&one)) {
         return Some(Refused::TooManyTargets { targets: widest });
     }
     let arising: usize = request.published.iter().map(|one| one.targets.len()).sum();
@@ -312,9 +314,11 @@ pub(crate) fn apply<T: Tables>(
     }
     for (n, event) in (1..).zip(published) {
         let place = Position { k: position.k, i: position.i + n };
-        let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms }.deliveries(&event.targets);
+        let arising = Arising { tenant, bus, event: &event.event, position: place, time_ms };
+        let arising = arising.deliveries(fan::first(&event.targets));
         if event.given_up.is_empty() {
-            arisen += arising.len() as u64;
+            arisen += event.targets.len() as u64;
+            fan::begin(tenant, bus, &event.targets, (place, time_ms), tables);
             due.extend(insert_deliveries(arising, tables)?);
             continue;
         }

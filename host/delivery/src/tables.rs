@@ -39,6 +39,8 @@ pub enum Table {
     Schedules,
     /// How replays stand, by tenant, replay. Their rows are those of values.
     Replays,
+    /// How far events came that are owed to very many, by tenant, position.
+    FanOuts,
     /// Deliveries with an ordering key by tenant, target, key, delivery id: the first of each key with an empty row, the others with theirs.
     Behind,
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
@@ -48,7 +50,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 17] = [
+    pub const ALL: [Table; 18] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -64,6 +66,7 @@ impl Table {
         Table::Sizes,
         Table::Schedules,
         Table::Replays,
+        Table::FanOuts,
         Table::Behind,
         Table::Hidden,
     ];
@@ -87,6 +90,7 @@ impl Table {
             Table::Sizes => 13,
             Table::Schedules => 15,
             Table::Replays => 16,
+            Table::FanOuts => 17,
             Table::Behind => 14,
             Table::Hidden => 18,
         }
@@ -117,6 +121,7 @@ impl Table {
             Table::Sizes => "sizes",
             Table::Schedules => "schedules",
             Table::Replays => "replays",
+            Table::FanOuts => "fan-outs",
             Table::Behind => "behind",
             Table::Hidden => "hidden",
         }

@@ -1,6 +1,6 @@
 //! The archive: the log, read by position.
 
-use wharf_delivery::{DecodeError, Record, RecordKind};
+use wharf_delivery::{DecodeError, Record, RecordKind, TargetRef};
 use wharf_event::{Event, Position};
 use wharf_log::{AnyDisk, LogError, LogReader, RecordOut, SegmentInfo};
 
@@ -103,6 +103,21 @@ impl Archive {
             Some(event)
         };
         positions.iter().map(&mut read).collect()
+    }
+
+    /// Who the event at `position` is owed to, as it was decided when it arose.
+    ///
+    /// # Errors
+    /// When there is no event, or it cannot be read.
+    pub(crate) fn targets(&self, position: Position) -> Result<Vec<TargetRef>, ArchiveError> {
+        let published_n = (position.i & 0xff) as usize;
+        match (self.record(position)?.record, published_n.checked_sub(1)) {
+            (Record::Accept { targets, .. }, None) => Ok(targets),
+            (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => {
+                Ok(published.swap_remove(n).targets)
+            }
+            _ => Err(ArchiveError::NoEvent(position)),
+        }
     }
 
     /// The event at `position`.

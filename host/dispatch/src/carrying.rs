@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use wharf_delivery::{
     CarriedEvent, CarryRequest, DeliveryRow, Held, Remains, Table, TableError, Tables, ValueRow,
-    limits::CARRIED_EVENTS_MAX,
+    limits::{CARRIED_EVENTS_MAX, TARGETS_AT_ONCE},
 };
 use wharf_event::TenantName;
 
@@ -49,17 +49,17 @@ impl Pages {
     /// Adds what the state still needs of one record.
     pub(crate) fn add(&mut self, remains: Remains, tables: &impl Tables) -> Result<(), TableError> {
         let Remains { tenant, events, held } = remains;
-        for mut event in events {
+        for event in events {
             let mut needed = Vec::with_capacity(event.deliveries.len());
-            for (id, target) in event.deliveries {
-                let waits = DeliveryRow::waits(tables, &tenant, &target, id)?;
+            for (id, target) in &event.deliveries {
+                let waits = DeliveryRow::waits(tables, &tenant, target, *id)?;
                 if waits || tables.get(Table::Letters, &id.to_key())?.is_some() {
-                    needed.push((id, target));
+                    needed.push((*id, target.clone()));
                 }
             }
-            event.deliveries = needed;
-            if !event.deliveries.is_empty() {
-                self.add_event(&tenant, event);
+            // Of one that is owed to very many the event is written as often as its deliveries need.
+            for deliveries in needed.chunks(TARGETS_AT_ONCE) {
+                self.add_event(&tenant, CarriedEvent { deliveries: deliveries.to_vec(), ..event.clone() });
             }
         }
         for one in held {

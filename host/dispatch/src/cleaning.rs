@@ -9,8 +9,8 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use wharf_delivery::{
-    Answer, CarryRequest, ForgetRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables, Usage,
-    UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
+    Answer, CarryRequest, FanOut, ForgetRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables,
+    Usage, UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
 };
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
@@ -82,6 +82,10 @@ impl Cleaner {
         let past = retention::past(&facts, &kept, self.attempts.clock.now_ms(), self.dedup_window_ms);
         let Some(last) = past.checked_sub(1).and_then(|last| facts.get(last)) else { return Ok(0) };
         let (mut next_k, last_k) = (self.first_k(), last.last_k);
+        if self.fans_out(last_k)? {
+            // Who is still to be owed an event stands in its record only.
+            return Ok(0);
+        }
         while next_k <= last_k {
             if *self.stopping.borrow() {
                 return Ok(0);
@@ -95,6 +99,19 @@ impl Cleaner {
         self.ask(CarryRequest::Cleaned { below_k }).await?;
         self.cleaned_below_k = below_k;
         Ok(past)
+    }
+
+    /// Whether an event up to a frame is owed to some to whom it did not come yet. No more such events arise there.
+    fn fans_out(&self, last_k: u64) -> Result<bool, TableError> {
+        let mut after = None;
+        loop {
+            let page = FanOut::page(&self.attempts.shared.read().state, after.as_deref(), SUMS_PAGE)?;
+            let Some((last, ..)) = page.last() else { return Ok(false) };
+            after = Some(last.clone());
+            if page.iter().any(|(_, _, event, _)| event.k <= last_k) {
+                return Ok(true);
+            }
+        }
     }
 
     /// The facts of all full segments; counts those that were not counted yet.

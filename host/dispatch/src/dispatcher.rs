@@ -23,6 +23,7 @@ use crate::{
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
+    fanning::Fanning,
     figures::{self, Figures, StateFigures},
     firing::Firing,
     health::{Health, News},
@@ -199,6 +200,8 @@ impl Dispatcher {
             let tending = Tending { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(tending.run()));
             drop(tokio::spawn(Firing::new(self.clone(), self.stopping.subscribe()).run()));
+            let fanning = Fanning { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(fanning.run()));
             let replaying = Replaying { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(replaying.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));

@@ -20,6 +20,7 @@ pub mod doctor;
 mod draft;
 mod erasing;
 mod fair;
+mod fanning;
 mod figures;
 mod firing;
 mod forwarding;

@@ -232,6 +232,15 @@ pub const CARRIED_BATCH_FRAMES: u64 = 1_024;
 /// How long cleaning waits while the state has no room for more changes.
 pub const CARRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Events that are owed to very many, of which one look reads how far they came.
+pub const FANNED_PAGE: usize = 64;
+
+/// Records by which one of them goes on before the next has its turn.
+pub const FANNED_STEPS: usize = 8;
+
+/// The longest pause after which it is looked whether one is left.
+pub const FAN_AGAIN: Duration = Duration::from_secs(5);
+
 /// Deliveries that one request of cleaning carries, each with up to two rows.
 pub const CARRIED_DELIVERIES_MAX: usize = 300;
 

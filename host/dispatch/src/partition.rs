@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    Answer, CarriedEvent, CarryRequest, Due, ObjectWish, PublishRequest, RedriveWhich, Refused, Request, SettleRequest,
-    TargetRef, WriteOp, WriteRequest,
-    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE},
+    AcceptRequest, Answer, CarriedEvent, CarryRequest, Due, ObjectWish, PublishRequest, RedriveWhich, Refused, Request,
+    SettleRequest, TargetRef, WriteOp, WriteRequest,
+    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE, TARGETS_AT_ONCE},
 };
 use wharf_event::Event;
 use wharf_state::Snapshot;
@@ -74,11 +74,14 @@ pub(crate) struct Partition {
     messages: UnboundedSender<Message>,
     room: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    /// It rings when an event is in the log that is owed to more than arise with it.
+    wide: Arc<Notify>,
 }
 
 impl Partition {
     pub(crate) fn new(messages: UnboundedSender<Message>, clock: Arc<dyn Clock>) -> Self {
-        Self { messages, room: Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize)), clock }
+        let room = Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize));
+        Self { messages, room, clock, wide: Arc::default() }
     }
 
     /// Asks from outside, and gives the answer when it is durable. Such requests wait for room first.
@@ -108,10 +111,19 @@ impl Partition {
         room: Option<OwnedSemaphorePermit>,
         slot: Option<Arc<Slot>>,
     ) -> Result<Answer, AskError> {
-        let (answer, answered) = oneshot::channel();
+        let ((answer, answered), is_wide) = (oneshot::channel(), is_wide(&request));
         let job = Job { request, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
-        answered.await.map_err(|_| AskError::Stopping)?
+        let answer = answered.await.map_err(|_| AskError::Stopping)?;
+        if is_wide {
+            self.wide.notify_one();
+        }
+        answer
+    }
+
+    /// What rings when an event is in the log that is owed to more than arise with it.
+    pub(crate) fn wide(&self) -> Arc<Notify> {
+        Arc::clone(&self.wide)
     }
 
     pub(crate) fn follow_clock(&self) {
@@ -122,6 +134,18 @@ impl Partition {
     pub(crate) fn stop(&self) {
         // The thread may have ended by itself; then there is nothing to stop.
         let _ = self.messages.send(Message::Stop);
+    }
+}
+
+/// Whether a request brings an event that is owed to more than arise with it.
+fn is_wide(request: &Request) -> bool {
+    let accepts = |accept: &AcceptRequest| accept.events.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE);
+    match request {
+        Request::Accept(accept) => accepts(accept),
+        Request::Fire(fire) => fire.event.as_ref().is_some_and(accepts),
+        Request::Replay(replay) => replay.events.as_ref().is_some_and(accepts),
+        Request::Settle(settle) => settle.published.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE),
+        _ => false,
     }
 }
 
@@ -162,6 +186,7 @@ pub(crate) fn size(request: &Request) -> usize {
             let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
             delayed + accept.events.iter().map(|one| event(&one.event, &one.targets)).sum::<usize>()
         }
+        Request::Fan(fan) => fan.targets.iter().map(|target| target.room() + LENGTHS).sum::<usize>() + RECORD,
         Request::Queue(of) => of.op.most() * (MOVE + ORDERED) + RECORD,
         Request::Settle(settle) => {
             let write = |write: &WriteRequest| {

@@ -56,12 +56,12 @@ fn a_firing_for_which_there_is_no_room_leaves_the_schedule_where_it_is() {
     p.quotas = Quotas { backlog: Some(1), ..Quotas::default() };
     let fires = p.fire("s", state(None, Some(due_ms)), Some(2));
     assert!(matches!(asked(&mut p, fires).unwrap_err(), Refused::Quota(_)));
-    let wide = p.fire("s", state(None, Some(due_ms)), Some(300));
+    let wide = p.fire("s", state(None, Some(due_ms)), Some(10_001));
     assert!(matches!(asked(&mut p, wide).unwrap_err(), Refused::Quota(_) | Refused::TooManyTargets { .. }));
     assert_eq!((p.stands("s"), p.stats().events), (state(Some(due_ms), None), 0));
     p.quotas = Quotas::default();
-    let wide = p.fire("s", state(None, Some(due_ms)), Some(300));
-    assert_eq!(asked(&mut p, wide).unwrap_err(), Refused::TooManyTargets { targets: 300 });
+    let wide = p.fire("s", state(None, Some(due_ms)), Some(10_001));
+    assert_eq!(asked(&mut p, wide).unwrap_err(), Refused::TooManyTargets { targets: 10_001 });
     assert_eq!(p.stands("s"), state(Some(due_ms), None));
 }
 

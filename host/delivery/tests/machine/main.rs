@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod fan;
 mod fire;
 mod forward;
 mod property;

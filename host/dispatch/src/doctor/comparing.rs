@@ -128,6 +128,10 @@ fn printed(table: Table, key: &[u8]) -> String {
         },
         Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes => text(key),
         Table::Schedules | Table::Replays => text(key),
+        Table::FanOuts => match keys::fan_out_parts(key) {
+            Some((tenant, event)) => format!("{tenant}/{event}"),
+            None => text(key),
+        },
         Table::Behind => match keys::delivery_of(key) {
             Some(id) => format!("{}{id}", text(key.get(..key.len() - DeliveryId::KEY_LEN).unwrap_or_default())),
             None => text(key),

@@ -200,6 +200,10 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(state) => format!("replay {replay} came to {} with {} events", state.cursor, state.replayed),
             None => format!("replay {replay} is kept no more"),
         }),
+        Record::Fanned { event, next, targets, .. } => {
+            let behind = usize::from(*next) + targets.len();
+            Some(format!("event {event} came to be owed to its targets {next} to {}", behind.saturating_sub(1)))
+        }
         Record::Queue { queue, moves, .. } => {
             let left = moves.iter().filter(|(_, to)| to.leaves()).count();
             Some(format!("{} messages of queue {queue} moved, {left} of them left it", moves.len()))

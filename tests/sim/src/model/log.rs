@@ -173,6 +173,7 @@ impl<'a> Log<'a> {
             Record::Replay { tenant, replay, state } => {
                 self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), seen, wrong);
             }
+            Record::Fanned { .. } => wrong.say("an event comes to be owed to more, and none is owed to so many"),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }

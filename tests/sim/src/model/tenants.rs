@@ -217,7 +217,7 @@ impl Log<'_> {
             // Sizes go with what they count.
             Table::Replays => of().and_then(|_| Some(self.replays.erase(tenant, &name(1)?))),
             Table::Schedules => of().map(|_| self.schedules.erase(tenant)),
-            Table::Rules | Table::Segments | Table::Sizes => Some(false),
+            Table::Rules | Table::Segments | Table::Sizes | Table::FanOuts => Some(false),
         }
     }
 
