@@ -22,6 +22,7 @@ mod dead_letters;
 mod demo;
 mod deploy;
 mod doctor;
+mod fanning;
 mod formats;
 mod full_disk;
 mod grants;

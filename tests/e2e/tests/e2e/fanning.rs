@@ -1,0 +1,75 @@
+//! Goal: an event of a topic with very many subscriptions reaches each of them once, however often the host is killed meanwhile.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::host::{Host, Site};
+
+const TOPIC: &str = "/v1/tenants/acme/topics/orders";
+
+/// A site with the topic `orders`, to which so many subscribe, all with the queue `jobs`.
+fn site(subscriptions: usize) -> Site {
+    let mut config = String::from("default_tenant = \"acme\"\n[tenants.acme.queues.jobs]\n");
+    for n in 0..subscriptions {
+        // Writing to a string cannot fail.
+        let _ = writeln!(config, "[tenants.acme.topics.orders.subscriptions.s{n}]\ntargets = [{{ queue = \"jobs\" }}]");
+    }
+    Site::new(&config)
+}
+
+fn publish(host: &Host, id: &str) -> (u16, Value) {
+    let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": "order.placed"});
+    host.post(&format!("{TOPIC}/publish"), "application/cloudevents+json", event.to_string())
+}
+
+fn depth(host: &Host) -> u64 {
+    host.get("/v1/tenants/acme/queues/jobs").1["depth"].as_u64().unwrap()
+}
+
+/// Receives and ends all messages, and gives the rules that they came by, sorted.
+fn received(host: &Host) -> Vec<String> {
+    let mut rules = Vec::new();
+    loop {
+        let wish = r#"{"max": 1000, "wait": "1s"}"#;
+        let (status, answer) = host.post("/v1/tenants/acme/queues/jobs/receive", "application/json", wish);
+        assert_eq!(status, 200, "{answer}");
+        let messages = answer["messages"].as_array().unwrap().clone();
+        if messages.is_empty() {
+            rules.sort();
+            return rules;
+        }
+        rules.extend(messages.iter().map(|message| message["rule"].as_str().unwrap().to_owned()));
+        let receipts: Vec<_> = messages.iter().map(|message| message["receipt"].clone()).collect();
+        let body = json!({"receipts": receipts}).to_string();
+        assert_eq!(host.post("/v1/tenants/acme/queues/jobs/ack", "application/json", body).0, 200);
+    }
+}
+
+#[test]
+fn each_of_very_many_subscriptions_gets_an_event_once_whenever_the_host_is_killed() {
+    const SUBSCRIPTIONS: usize = 2_000;
+    let site = site(SUBSCRIPTIONS);
+    let host = site.start("serve");
+    assert_eq!(host.get(TOPIC).1["subscriptions"], SUBSCRIPTIONS);
+    assert_eq!(publish(&host, "a").0, 202);
+    // All of them count as owed from the beginning, whatever arose.
+    assert_eq!(host.stats("acme")["deliveries"], SUBSCRIPTIONS);
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(host.stats("acme")["pending"], SUBSCRIPTIONS);
+    assert_eq!(publish(&host, "a").1["duplicate"], true);
+    host.stats_until("acme", |_| depth(&host) == SUBSCRIPTIONS as u64);
+    host.kill();
+    let host = site.start("serve");
+    let mut wanted: Vec<_> = (0..SUBSCRIPTIONS).map(|n| format!("orders/s{n}")).collect();
+    wanted.sort();
+    assert_eq!(received(&host), wanted);
+    let stats = host.stats("acme");
+    assert_eq!((&stats["pending"], &stats["deliveries"]), (&json!(0), &json!(SUBSCRIPTIONS)));
+    assert_eq!(host.stop(), Some(0));
+    // Out of the log alone it is the same.
+    std::fs::remove_file(site.folder.path().join("data/state.redb")).unwrap();
+    let host = site.start("serve");
+    assert_eq!((depth(&host), &host.stats("acme")["deliveries"]), (0, &json!(SUBSCRIPTIONS)));
+}
