@@ -15,6 +15,7 @@
 
 mod check;
 mod cut;
+mod fan;
 mod home;
 mod mutation;
 mod queue;

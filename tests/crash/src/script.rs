@@ -8,17 +8,20 @@ use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
     Details, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish, Outcome,
     PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table,
-    Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of,
+    Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
 use crate::{
-    queue, replay,
+    fan, queue, replay,
     runner::{BrokenOff, Runner},
 };
 
 /// Rows of a page when a tenant's go: so few that there are several.
 const ERASED_ROWS: usize = 5;
+
+/// Pages that are so small.
+const ERASED_SMALL: usize = 6;
 
 pub fn tenant() -> TenantName {
     name("acme")
@@ -137,6 +140,7 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
     queue::end(run, kept)?;
     replay::end(run)?;
+    fan::widen(run)?;
     erase(run)
 }
 
@@ -149,7 +153,9 @@ fn erase(run: &mut Runner) -> Result<(), BrokenOff> {
     let closed_at = objects.first().copied().and_then(ObjectFate::version).unwrap_or(Position::ZERO);
     let mut behind = None;
     for page in 0.. {
-        let request = EraseRequest { tenant: tenant(), closed_at, rows_max: ERASED_ROWS, behind: behind.take() };
+        // What an event is owed to very many goes in larger ones.
+        let rows_max = if page < ERASED_SMALL { ERASED_ROWS } else { ERASED_ROWS_MAX };
+        let request = EraseRequest { tenant: tenant(), closed_at, rows_max, behind: behind.take() };
         let answers = run.ask(vec![Request::Erase(request)])?;
         match &answers[..] {
             [Answer::Erased { behind: last, left: true }] => behind.clone_from(last),

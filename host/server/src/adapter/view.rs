@@ -20,10 +20,14 @@ pub(super) struct Placed<'a> {
     pub(super) parent: Option<Position>,
 }
 
+/// What a target of an event takes beside its names.
+const TARGET_BYTES: usize = 40;
+
 impl Placed<'_> {
     /// About so many bytes has the view.
     pub(super) fn bytes(view: &EventView) -> usize {
-        let names = view.deliveries.iter().map(|target| target.rule.as_str().len() + target.to.text_len());
+        let names =
+            view.deliveries.iter().map(|target| TARGET_BYTES + target.rule.as_str().len() + target.to.text_len());
         view.event.get().len() + names.sum::<usize>()
     }
 
