@@ -119,6 +119,9 @@ pub struct LimitsDocument {
     /// Events that it may publish a second, where it is not only for its tenant to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish_per_s: Option<u32>,
+    /// Attempts of it that may begin in a second; as many as there are where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_per_s: Option<u32>,
     /// What an attempt may have the host do. (Not written where it is the default, as it was before it could be set: the bytes
     /// of such a document stay the same.)
     #[serde(default, skip_serializing_if = "HostLimits::are_default")]
@@ -136,6 +139,7 @@ impl Default for LimitsDocument {
             quarantine: OnQuarantine::default(),
             backlog: None,
             publish_per_s: None,
+            attempts_per_s: None,
             host: HostLimits::default(),
         }
     }
@@ -273,6 +277,8 @@ pub struct TargetDocument {
     pub input: Option<InputDocument>,
     /// Where an event says what it has in common with those that it comes behind, as an input's path.
     pub order_by: Option<String>,
+    /// Attempts of those that have one value there that may begin in a second; as many as there are where nothing is said.
+    pub key_per_s: Option<u32>,
 }
 
 /// A target as it is written: `{"plugin": "triage", ...}`, `{"webhook": "crm", ...}`, `{"queue": "jobs", ...}`, `{"bus": "audit", ...}`; a topic is the bus `topic/NAME`.
@@ -297,13 +303,15 @@ struct TargetForm {
     input: Option<InputDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_per_s: Option<u32>,
 }
 
 impl From<TargetDocument> for TargetForm {
-    fn from(TargetDocument { to, channel, retry, dead_letter, input, order_by }: TargetDocument) -> Self {
+    fn from(TargetDocument { to, channel, retry, dead_letter, input, order_by, key_per_s }: TargetDocument) -> Self {
         let (plugin, webhook, queue) = (to.plugin().cloned(), to.webhook().cloned(), to.queue().cloned());
         let bus = to.bus().cloned();
-        Self { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by }
+        Self { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by, key_per_s }
     }
 }
 
@@ -311,7 +319,7 @@ impl TryFrom<TargetForm> for TargetDocument {
     type Error = &'static str;
 
     fn try_from(form: TargetForm) -> Result<Self, Self::Error> {
-        let TargetForm { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by } = form;
+        let TargetForm { plugin, webhook, queue, bus, channel, retry, dead_letter, input, order_by, key_per_s } = form;
         let to = match (plugin, webhook, queue, bus) {
             (Some(plugin), None, None, None) => Target::Plugin(plugin),
             (None, Some(webhook), None, None) => Target::Webhook(webhook),
@@ -319,7 +327,7 @@ impl TryFrom<TargetForm> for TargetDocument {
             (None, None, None, Some(bus)) => Target::Bus(bus),
             _ => return Err("a target is one of `plugin`, `webhook`, `queue` and `bus`"),
         };
-        Ok(Self { to, channel, retry, dead_letter, input, order_by })
+        Ok(Self { to, channel, retry, dead_letter, input, order_by, key_per_s })
     }
 }
 

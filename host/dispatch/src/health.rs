@@ -7,7 +7,6 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use wharf_event::{Code, Event, TenantName, WebhookName};
@@ -52,8 +51,6 @@ struct One {
     failing_since_ms: Option<u64>,
     /// What was asked for last, until it shows.
     asked: Option<Asked>,
-    /// When the next attempt may begin, by the monotonic clock.
-    next: Duration,
     /// Until when its receiver asks to be left alone, in milliseconds since 1970.
     alone_until_ms: u64,
 }
@@ -136,15 +133,6 @@ impl Health {
     /// It is on again, or what was asked for did not come about: everything begins anew.
     pub(crate) fn forget(&self, key: &WebhookKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-
-    /// How long an attempt has to wait until it may begin, where so many may in a second; its turn is taken.
-    pub(crate) fn wait(&self, key: &WebhookKey, per_s: u32, now: Duration) -> Duration {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = all.entry(key.clone()).or_default();
-        let begins = one.next.max(now);
-        one.next = begins + Duration::from_secs(1) / per_s.max(1);
-        begins - now
     }
 }
 
@@ -237,13 +225,5 @@ mod tests {
         health.done(&key());
         assert!(!health.is_ending(&key()));
         assert_eq!(health.note(&key(), &webhook(Some(7), true), failed(), 9_000), None, "it is off");
-    }
-
-    #[test]
-    fn attempts_begin_as_far_apart_as_they_have_to() {
-        let (health, ms) = (Health::default(), Duration::from_millis);
-        assert_eq!([0, 0, 0].map(|now| health.wait(&key(), 10, ms(now))), [ms(0), ms(100), ms(200)]);
-        assert_eq!(health.wait(&key(), 10, ms(250)), ms(50));
-        assert_eq!(health.wait(&key(), 10, ms(5_000)), ms(0), "what was not used is not saved up");
     }
 }

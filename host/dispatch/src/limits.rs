@@ -169,6 +169,12 @@ pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
 /// clock that is wrong.
 pub const CLOCK_GAP_MAX: Duration = Duration::from_hours(30 * 24);
 
+/// Deliveries that are set aside until their key may have an attempt; others wait in their lanes. As many paces are remembered at least.
+pub const ASIDE_MAX: usize = 16_384;
+
+/// How much of what the scheduler's own pauses kept back begins faster than its rate.
+pub const RATE_SLACK: Duration = Duration::from_millis(10);
+
 /// Replays of one tenant that are kept, those that are over among them.
 pub const REPLAYS_MAX: usize = 100;
 

@@ -27,6 +27,7 @@ use crate::{
         REPLAY_BATCH_EVENTS, REPLAY_LOOK_AGAIN, REPLAY_NOTED_EVERY, REPLAY_PAUSE, REPLAY_SLACK, REPLAY_TICK,
         REPLAYS_PAUSE,
     },
+    pace::Pace,
     partition::{AskError, chain},
     replay_pages::{Found, Page, REPLAY_ATTRIBUTE, ReplayWish, Sought, read},
     replays::{Replay, standing},
@@ -157,7 +158,7 @@ impl<'a> Run<'a> {
         })?;
         let now = dispatcher.attempts.surroundings.clock.monotonic();
         let sought = Sought::of(tenant, &replay.wish);
-        let (cursor, pace) = (was.cursor, Pace::new(replay.wish.per_s, now));
+        let (cursor, pace) = (was.cursor, Pace::new(replay.wish.per_s, REPLAY_SLACK, now));
         let (wish, found) = (replay.wish, VecDeque::new());
         Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, noted_at: now })
     }
@@ -184,7 +185,8 @@ impl<'a> Run<'a> {
         }
         let count = self.pace.take(self.now(), self.found.len().min(REPLAY_BATCH_EVENTS));
         if count == 0 {
-            self.pause(self.pace.wait(self.now())).await;
+            // A moment more where events are close, so that a request has some.
+            self.pause(self.pace.wait(self.now()).max(REPLAY_TICK)).await;
             return Ok(());
         }
         self.bring(count).await
@@ -316,66 +318,5 @@ impl<'a> Run<'a> {
         self.dispatcher.attempts.partition.ask(Request::Replay(Box::new(request))).await?;
         (self.was, self.noted_at) = (state, self.now());
         Ok(())
-    }
-}
-
-/// How fast events may come: one at a time at its time, some at a time where that is behind.
-struct Pace {
-    /// Time from one event to the next.
-    each: Duration,
-    /// When the next one may come.
-    next: Duration,
-}
-
-impl Pace {
-    fn new(per_s: u32, now: Duration) -> Self {
-        Self { each: Duration::from_secs(1) / per_s.max(1), next: now }
-    }
-
-    /// How many may come now, `most` at most; they are counted.
-    fn take(&mut self, now: Duration, most: usize) -> usize {
-        // What a pause kept back does not come all at once.
-        self.next = self.next.max(now.saturating_sub(REPLAY_SLACK.max(self.each)));
-        let mut count: u32 = 0;
-        while self.next <= now && (count as usize) < most {
-            self.next += self.each;
-            count += 1;
-        }
-        count as usize
-    }
-
-    /// They did not come.
-    fn give_back(&mut self, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.next = self.next.saturating_sub(self.each.saturating_mul(count));
-    }
-
-    /// How long to wait: a moment more where events are close, so that a request has some.
-    fn wait(&self, now: Duration) -> Duration {
-        self.next.saturating_sub(now).max(REPLAY_TICK)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    #[test]
-    fn events_come_at_their_rate_and_what_a_pause_kept_back_comes_in_part() {
-        let mut pace = Pace::new(1_000, Duration::ZERO);
-        assert_eq!(pace.take(Duration::ZERO, 100), 1);
-        assert_eq!(pace.take(MS / 2, 100), 0);
-        assert_eq!(pace.wait(MS / 2), REPLAY_TICK);
-        assert_eq!(pace.take(10 * MS, 100), 10);
-        let late = Duration::from_secs(60);
-        let caught_up = pace.take(late, 100_000);
-        assert_eq!(caught_up as u128, REPLAY_SLACK.as_millis() + 1);
-        pace.give_back(caught_up);
-        assert_eq!(pace.take(late, 7), 7);
-        let mut slow = Pace::new(1, Duration::ZERO);
-        assert_eq!((slow.take(Duration::ZERO, 9), slow.take(late, 9)), (1, 2));
-        assert_eq!(slow.wait(late), Duration::from_secs(1));
     }
 }

@@ -437,6 +437,19 @@ impl RuleSet {
         named.or_else(|| buses.keys().find(|bus| bus.is_plain())).cloned()
     }
 
+    /// Attempts of a target that may begin in a second, if that is said.
+    pub(crate) fn rate(&self, (tenant, target): &LaneKey) -> Option<u32> {
+        match target.webhook() {
+            Some(name) => self.webhook(tenant, name)?.settings.per_s,
+            None => self.limits_of(tenant, target).attempts_per_s,
+        }
+    }
+
+    /// Attempts of one key of a rule's target that may begin in a second, if that is said.
+    pub(crate) fn key_rate(&self, tenant: &TenantName, target: &TargetRef) -> Option<u32> {
+        self.resolve(tenant, target)?.key_per_s
+    }
+
     /// What holds for a tenant and for one of its targets beside others; the defaults where there is no such.
     pub(crate) fn shares(&self, tenant: &TenantName, target: &Target) -> (Share, Share) {
         let of = self.tenants.get(tenant);

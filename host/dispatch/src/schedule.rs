@@ -28,6 +28,7 @@ use crate::{
         TIMERS_PAGE,
     },
     partition::{Arisen, chain},
+    rates::Rates,
     rules::RuleSet,
     sending,
     timers::{Taken, Timers},
@@ -78,8 +79,9 @@ pub(crate) struct Scheduler {
     let_through: watch::Receiver<u64>,
     lanes: BTreeMap<LaneKey, Lane>,
     timers: Timers,
-    /// Lanes of webhooks that are held back until a time, and the first of these times, in milliseconds since 1970.
-    off: (BTreeSet<LaneKey>, Option<u64>),
+    /// Lanes that are held back until a time, in milliseconds since 1970.
+    off: BTreeSet<(u64, LaneKey)>,
+    rates: Rates,
     /// Deliveries in the memory of all lanes.
     ready: usize,
     held_bytes: usize,
@@ -106,7 +108,8 @@ impl Scheduler {
             stopping,
             lanes: BTreeMap::new(),
             timers: Timers::unread(),
-            off: (BTreeSet::new(), None),
+            off: BTreeSet::new(),
+            rates: Rates::default(),
             ready: 0,
             held_bytes: 0,
         }
@@ -259,23 +262,7 @@ impl Scheduler {
             self.attempts.places().holds_tenant(&key.0, Code::TenantSuspended);
             return Ok(());
         }
-        if self.attempts.is_held(rules, &key) {
-            self.attempts.places().holds(&key, Code::ReleaseQuarantined);
-            return Ok(());
-        }
-        if self.attempts.is_off(rules, &key) {
-            self.fill(&key)?;
-            if !self.has_too_old(&key, rules) {
-                self.attempts.places().holds(&key, Code::WebhookDisabled);
-                return Ok(());
-            }
-        } else if let Some((until_ms, why)) = self.attempts.rests_until(&key) {
-            self.look_again(&key, until_ms);
-            self.attempts.places().holds(&key, why);
-            return Ok(());
-        }
-        if self.attempts.breakers.holds(&key, rules.guarded(&key).as_ref()) {
-            self.attempts.places().holds(&key, Code::HeldBreaker);
+        if self.is_held_back(&key, rules)? {
             return Ok(());
         }
         let (of_tenant, of_target) = rules.shares(&key.0, &key.1);
@@ -296,6 +283,12 @@ impl Scheduler {
             }
             return Ok(());
         };
+        let now = self.attempts.surroundings.clock.monotonic();
+        let wait = self.rates.key(&key, &waiting, rules, now);
+        if !wait.is_zero() {
+            self.set_aside(&key, waiting, wait);
+            return Ok(());
+        }
         self.ready -= 1;
         if waiting.id.event.k <= rules.since_k(&key.0) {
             // It was another tenant's, who had the same name.
@@ -305,6 +298,7 @@ impl Scheduler {
             }
             return Ok(());
         }
+        self.rates.begins(&key, &waiting, rules, now);
         self.held_bytes -= waiting.event.as_ref().map_or(0, Event::size);
         let memory_mib = of_target.memory_mib;
         {
@@ -323,6 +317,57 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Whether something holds a lane back that is not its places; it is looked at again when that may be over.
+    fn is_held_back(&mut self, key: &LaneKey, rules: &RuleSet) -> Result<bool, TableError> {
+        if self.attempts.is_held(rules, key) {
+            self.attempts.places().holds(key, Code::ReleaseQuarantined);
+            return Ok(true);
+        }
+        if self.attempts.is_off(rules, key) {
+            self.fill(key)?;
+            if !self.has_too_old(key, rules) {
+                self.attempts.places().holds(key, Code::WebhookDisabled);
+                return Ok(true);
+            }
+        } else if let Some((until_ms, why)) = self.attempts.rests_until(key) {
+            self.look_again(key, until_ms);
+            self.attempts.places().holds(key, why);
+            return Ok(true);
+        }
+        if self.attempts.breakers.holds(key, rules.guarded(key).as_ref()) {
+            self.attempts.places().holds(key, Code::HeldBreaker);
+            return Ok(true);
+        }
+        let wait = self.rates.lane(key, rules, self.attempts.surroundings.clock.monotonic());
+        if !wait.is_zero() {
+            self.look_again(key, self.after_ms(wait));
+            self.attempts.places().holds(key, Code::HeldRate);
+        }
+        Ok(!wait.is_zero())
+    }
+
+    /// The time at which a wait is over, in milliseconds since 1970. (What is looked at again is so behind its time.)
+    fn after_ms(&self, wait: Duration) -> u64 {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.attempts.clock.now_ms().saturating_add(wait_ms)
+    }
+
+    /// Sets a delivery aside that has to wait for the rate of its key, or all of its lane where there is no room for that.
+    fn set_aside(&mut self, key: &LaneKey, waiting: Waiting, wait: Duration) {
+        let until_ms = self.after_ms(wait).saturating_add(1);
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if self.rates.is_full() {
+            lane.take_back(waiting);
+            self.look_again(key, until_ms);
+            self.attempts.places().holds(key, Code::HeldRate);
+            return;
+        }
+        if !lane.has_more() {
+            self.attempts.places().rests(key);
+        }
+        self.rates.set_aside(until_ms, waiting);
+    }
+
     /// Whether the next delivery of a webhook that is off is too old to wait on. If not, it is looked at again when it is.
     fn has_too_old(&mut self, key: &LaneKey, rules: &RuleSet) -> bool {
         let Some(next) = self.lanes.get(key).and_then(|lane| lane.ready.front()) else { return false };
@@ -334,16 +379,20 @@ impl Scheduler {
 
     /// A lane gets its turn again behind a time.
     fn look_again(&mut self, key: &LaneKey, at_ms: u64) {
-        let (lanes, first_ms) = &mut self.off;
-        lanes.insert(key.clone());
-        *first_ms = Some(first_ms.map_or(at_ms, |first_ms| first_ms.min(at_ms)));
+        self.off.insert((at_ms, key.clone()));
     }
 
-    /// Lets lanes have a turn that were held back until a time that has passed.
+    /// Lets lanes have a turn that were held back until a time that has passed, and deliveries that waited for the rate of their key.
     fn age(&mut self, now_ms: u64) {
-        if self.off.1.is_some_and(|first_ms| first_ms < now_ms) {
-            let (lanes, _) = std::mem::take(&mut self.off);
-            lanes.iter().for_each(|key| self.attempts.places().wants(key));
+        while self.off.first().is_some_and(|(at_ms, _)| *at_ms < now_ms) {
+            if let Some((_, key)) = self.off.pop_first() {
+                self.attempts.places().wants(&key);
+            }
+        }
+        while let Some(waiting) = self.rates.due(now_ms) {
+            let key = (waiting.row.tenant.clone(), waiting.row.target.to.clone());
+            self.lanes.entry(key.clone()).or_default().take_back(waiting);
+            self.attempts.places().wants(&key);
         }
     }
 
@@ -396,7 +445,8 @@ impl Scheduler {
 
     /// Lets go of everything that waits in a lane: its tenant is deleted.
     fn clear(&mut self, key: &LaneKey) {
-        let gone = self.lanes.get_mut(key).map(Lane::clear).unwrap_or_default();
+        let mut gone = self.lanes.get_mut(key).map(Lane::clear).unwrap_or_default();
+        gone.extend(self.rates.clear(key));
         self.ready -= gone.len();
         gone.iter().for_each(|waiting| self.let_go(waiting));
         self.attempts.breakers.forget(key);
@@ -416,8 +466,8 @@ impl Scheduler {
         if self.timers.is_spent() {
             return Duration::ZERO;
         }
-        let old_ms = self.off.1.map(|old_ms| old_ms.saturating_add(1));
-        let next_ms = [self.timers.next_ms(), old_ms].into_iter().flatten().min();
+        let off_ms = self.off.first().map(|(at_ms, _)| at_ms.saturating_add(1));
+        let next_ms = [self.timers.next_ms(), off_ms, self.rates.next_ms()].into_iter().flatten().min();
         let due = next_ms.map(|due_ms| Duration::from_millis(due_ms.saturating_sub(self.attempts.clock.now_ms())));
         [due, self.attempts.breakers.next()].into_iter().flatten().min().unwrap_or(PAUSE_MAX).min(PAUSE_MAX)
     }

@@ -43,11 +43,6 @@ pub(crate) async fn send(
     };
     *spent = details.used.is_some().then(|| Arc::new(details.clone()));
     let key = (waiting.row.tenant.clone(), name.clone());
-    if let Some(per_s) = webhook.settings.per_s {
-        let clock = &attempts.surroundings.clock;
-        tokio::time::sleep(attempts.health.wait(&key, per_s, clock.monotonic())).await;
-        is_on(attempts, waiting, &Arc::clone(&attempts.rules.borrow()))?;
-    }
     // What leaves the host follows from frames: all of them that were sequenced so far have to be durable.
     if attempts.shared.read_durable(|_| ()).await.is_none() {
         return Err(Stuck::Log(AskError::Stopping));

@@ -211,6 +211,7 @@ codes! {
     HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";
     HeldMemory "held-memory" 500 "The tenant's attempts have the memory that they may have, and others wait";
     ReceivesSpent "receives-spent" 500 "The message was received as often as it may be";
+    HeldRate "held-rate" 500 "As many attempts of the target began as may in a second, and others wait";
     HeldBreaker "held-breaker" 500 "Attempts of the target fail, so none is made for a while";
     HeldPlaces "held-places" 500 "The tenant has its share of the host's places, and further attempts wait";
 }

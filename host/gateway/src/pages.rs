@@ -186,6 +186,7 @@ pages! {
     HeldTenant "held-tenant",
     HeldMemory "held-memory",
     ReceivesSpent "receives-spent",
+    HeldRate "held-rate",
     HeldBreaker "held-breaker",
     HeldPlaces "held-places",
 }

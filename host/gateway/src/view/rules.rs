@@ -68,6 +68,9 @@ pub struct TargetView {
     /// What events have in common that come to it one after the other, if they do: what this path leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_by: Option<String>,
+    /// Attempts of those that may begin in a second, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_per_s: Option<u32>,
     /// What it gets in place of an event's payload, if it does not get the event as it is: what this path leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_path: Option<String>,

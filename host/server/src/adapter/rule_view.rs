@@ -69,7 +69,9 @@ fn view(
     })
 }
 
-fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &TargetDocument) -> TargetView {
+fn target(
+    TargetDocument { to, channel, retry, dead_letter, input, order_by, key_per_s }: &TargetDocument,
+) -> TargetView {
     let envelope = *input == Some(InputDocument::Envelope);
     let (input_path, input, input_transformer) = match input.clone() {
         None | Some(InputDocument::Envelope) => (None, None, None),
@@ -87,6 +89,7 @@ fn target(TargetDocument { to, channel, retry, dead_letter, input, order_by }: &
         retry: (!is_queue).then(|| policy(retry)),
         dead_letter: (!is_queue).then(|| dead_letter.clone()),
         order_by: order_by.clone(),
+        key_per_s: *key_per_s,
         input_path,
         input,
         input_transformer,

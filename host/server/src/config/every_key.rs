@@ -22,12 +22,12 @@ component = "s.wasm"
 component = "o.wasm"
 [tenants.acme.rules.r]
 pattern = { type = ["t"] }
-targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.webhooks.w]
 url = "https://example.com/hook"
 [tenants.acme.queues.j]
 [tenants.acme.topics.n.subscriptions.x]
-targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", retry = { on = [{ code = "handler-trap" }] } }]
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.topics.m.subscriptions.y]
 targets = [{ plugin = "p" }]
 [tenants.acme.schemas.s]
@@ -140,6 +140,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.plugins.*.limits.concurrency", "7", (PLUGIN, "limits/concurrency"), json!(7), "257"),
         case("tenants.*.plugins.*.limits.backlog", "7", (PLUGIN, "limits/backlog"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.publish_per_s", "7", (PLUGIN, "limits/publish_per_s"), json!(7), "0"),
+        case("tenants.*.plugins.*.limits.attempts_per_s", "7", (PLUGIN, "limits/attempts_per_s"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.weight", "7", (PLUGIN, "limits/weight"), json!(7), "10001"),
         case(
             "tenants.*.plugins.*.limits.quarantine",
@@ -290,6 +291,7 @@ fn rule_cases() -> Vec<Case> {
             json!("$.data.a"),
             "7",
         ),
+        case("tenants.*.rules.*.targets[].key_per_s", "7", (RULE, "targets/2/key_per_s"), json!(7), "0"),
         case(
             "tenants.*.rules.*.targets[].input_path",
             "'$.data'",
@@ -411,6 +413,8 @@ fn with(path: &str, value: &str) -> String {
         // An outcome needs a code, a status or a reason.
         ("[].retry.on[]", "[2].retry.on[0]"),
         ("[].input_transformer", "[1].input_transformer"),
+        // Keys are needed where they have a rate.
+        ("[].key_per_s", "[2].key_per_s"),
         ("[].webhook", "[3].webhook"),
         ("[].queue", "[3].queue"),
         ("[].bus", "[3].bus"),

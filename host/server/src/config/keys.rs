@@ -17,7 +17,9 @@ use super::{
     duration::duration_text,
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
     queues::QUEUE,
-    quotas::{BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PUBLISH_PER_S, RECEIVE_PER_S},
+    quotas::{
+        BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S, RECEIVE_PER_S,
+    },
     retry::RETRY,
     size::size_text,
     topics::TOPIC,
@@ -385,6 +387,12 @@ pub(super) static TARGET: &[Key] = &[
         "order_by",
         "Events with one value at this path, such as `$.subject` or `$.data.customer`, come to it one after the other.",
         Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
+        "key_per_s",
+        "Attempts of events with one value at `order_by` that may begin in a second; as many as there are if it is not said.",
+        Shape::Integer(1..=PER_S_MAX),
         Otherwise::Nothing,
     ),
     key(

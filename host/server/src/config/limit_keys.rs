@@ -56,6 +56,12 @@ pub(super) static LIMITS: &[Key] = &[
         Shape::Integer(1..=PER_S_MAX),
         Otherwise::Nothing,
     ),
+    key(
+        "attempts_per_s",
+        "Attempts of the plugin that may begin in a second; as many as there are if it is not said.",
+        Shape::Integer(1..=PER_S_MAX),
+        Otherwise::Nothing,
+    ),
     limit(
         "weight",
         "The plugin's share beside other plugins of its tenant, in proportion to theirs.",

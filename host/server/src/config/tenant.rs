@@ -230,6 +230,7 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
         quarantine: table.parsed("quarantine").map_or(defaults.quarantine, |found| found.value),
         backlog: table.integer("backlog"),
         publish_per_s: table.integer("publish_per_s"),
+        attempts_per_s: table.integer("attempts_per_s"),
         host: read_host_limits(&table),
     }
 }
@@ -360,7 +361,7 @@ fn read_transforms(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sin
 
 /// Reports what a target says though it is a queue.
 fn check_plain(target: &Table<'_>, sink: &Sink) {
-    for key in ["retry", "dead_letter", "order_by", "input_path", "input", "input_transformer"] {
+    for key in ["retry", "dead_letter", "order_by", "key_per_s", "input_path", "input", "input_transformer"] {
         let Some(span) = target.value_span(key) else { continue };
         let message = format!("`{key}` of {} holds nothing for a queue", target.what());
         sink.report(
@@ -369,6 +370,17 @@ fn check_plain(target: &Table<'_>, sink: &Sink) {
             "leave it out: what holds for messages is said of the queue, which keeps events as they came",
         );
     }
+}
+
+/// How fast events of one key come to a target; a mistake where it has no keys.
+fn read_key_rate(target: &Table<'_>, sink: &Sink) -> Option<u32> {
+    let per_s = target.integer("key_per_s")?;
+    if let (None, Some(span)) = (target.value_span("order_by"), target.value_span("key_per_s")) {
+        let message = format!("{} has a `key_per_s` and no keys", target.what());
+        sink.report(span, message, "say by `order_by` what its events have in common, such as '$.data.customer'");
+        return None;
+    }
+    Some(per_s)
 }
 
 /// Reads a target. `named` has the rule's targets before it, each with its place.
@@ -426,7 +438,8 @@ fn read_target(
     let retry = table.table("retry").map(|retry| retry::read(retry, sink)).unwrap_or_default();
     let dead_letter = table.parsed::<QueueName>("dead_letter");
     let (input, order_by) = (input::read(&table, sink), input::read_order(&table, sink));
+    let key_per_s = read_key_rate(&table, sink);
     let to = to?.value;
     let dead_letter = dead_letter.map_or_else(|| QueueName::from(&to), |queue| queue.value);
-    Some(TargetDocument { to, channel: channel.map(|it| it.value), retry, dead_letter, input, order_by })
+    Some(TargetDocument { to, channel: channel.map(|it| it.value), retry, dead_letter, input, order_by, key_per_s })
 }

@@ -38,6 +38,7 @@ mod patterns;
 mod progress;
 mod queues;
 mod quotas;
+mod rates;
 mod reading;
 mod refusals;
 mod registry;
