@@ -112,7 +112,13 @@ impl Client {
     }
 
     fn event(&mut self, id: &str) -> Option<Event> {
-        let kind = if self.rng.chance(1) { rules::LOOP } else { self.rng.pick(&rules::SENT).copied()? };
+        let kind = if rules::is_wide(self.world.seed) && self.rng.chance(10) {
+            rules::WIDE
+        } else if self.rng.chance(1) {
+            rules::LOOP
+        } else {
+            self.rng.pick(&rules::SENT).copied()?
+        };
         let filler = "x".repeat(self.rng.below(self.world.plan.payload_bytes_max) as usize);
         let data = format!("{{\"n\":{},\"filler\":\"{filler}\"}}", self.rng.bits());
         let event = EventBuilder::new(id, format!("client/{}", self.name), kind).data(Bytes::from(data));

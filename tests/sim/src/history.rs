@@ -58,6 +58,8 @@ pub struct Figures {
     pub replays: u64,
     /// Events that replays brought.
     pub replayed: u64,
+    /// Records by which events that are owed to very many came further.
+    pub fanned: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,
     /// Those of them with whom that began in one life and ended in another.
@@ -81,6 +83,7 @@ impl Figures {
         self.messages += other.messages;
         self.replays += other.replays;
         self.replayed += other.replayed;
+        self.fanned += other.fanned;
         self.deleted += other.deleted;
         self.resumed += other.resumed;
     }

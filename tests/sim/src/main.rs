@@ -100,7 +100,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received, {} replays to their end with {} events\n",
+         schedules, {} messages of queues received, {} replays to their end with {} events, {} records by which one came to very many\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -120,6 +120,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.messages,
         figures.replays,
         figures.replayed,
+        figures.fanned,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -161,6 +162,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "erasing_records": figures.erased,
         "replays": figures.replays,
         "replayed": figures.replayed,
+        "fanned": figures.fanned,
         "deleted_over_a_restart": figures.resumed,
         "schedules_fired": figures.fired,
         "failed": failed,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_delivery::{
     Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument,
+    limits::TARGETS_AT_ONCE,
 };
 use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName};
 
@@ -64,6 +65,18 @@ pub const QUEUE: &str = "jobs";
 
 /// What stands in the place of a bus for what is sent straight to it.
 pub const QUEUE_BUS: &str = "queue/jobs";
+
+/// The type of events that very many rules bring to the queue, in some histories.
+pub const WIDE: &str = "wide";
+
+/// So many rules: more than two records let deliveries arise.
+const WIDE_RULES: usize = 2 * TARGETS_AT_ONCE + 2;
+
+/// Whether a history has such events.
+#[must_use]
+pub fn is_wide(seed: u64) -> bool {
+    Rng::of(&[seed, of_text(WIDE)]).chance(15)
+}
 
 /// What holds for the queues of a history.
 #[derive(Clone, Copy, Debug)]
@@ -258,6 +271,10 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
                 }
                 rules.insert(rule.to_owned(), of_rule);
             }
+        }
+        if is_wide(seed) && queues.is_some() {
+            let of_rule = || json!({"bus": "side", "pattern": {"type": [WIDE]}, "targets": [target(seed, QUEUE)]});
+            rules.extend((0..WIDE_RULES).map(|n| (format!("w-{n:03}"), of_rule())));
         }
         let schedules = if has() { json!({TICK: schedule(seed)}) } else { json!({}) };
         let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules});

@@ -13,6 +13,7 @@ use super::{
     Wrong,
     book::RuleBook,
     delivery::{Delivery, Moment, Standing, Turn},
+    fans::Fans,
     objects::Objects,
     place,
     queue::Messages,
@@ -71,6 +72,7 @@ pub(super) struct Log<'a> {
     pub(super) charged: Charged,
     pub(super) schedules: Schedules,
     pub(super) replays: Replays<'a>,
+    pub(super) fans: Fans<'a>,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) messages: Messages<'a>,
@@ -173,7 +175,12 @@ impl<'a> Log<'a> {
             Record::Replay { tenant, replay, state } => {
                 self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), seen, wrong);
             }
-            Record::Fanned { .. } => wrong.say("an event comes to be owed to more, and none is owed to so many"),
+            Record::Fanned { tenant, event, next, targets } => {
+                let step = self.fans.goes_on((tenant.as_str(), *event), (*next, targets), wrong);
+                if let Some((of, arose, before)) = step {
+                    self.owe((tenant.as_str(), of, *event), (before, targets), arose, world, wrong);
+                }
+            }
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }
@@ -270,7 +277,21 @@ impl<'a> Log<'a> {
             format!("the event at {event_at} is owed to {said:?} and should be to {owed:?}")
         });
         self.stats.entry(tenant.to_owned()).or_default().deliveries += targets.len() as u64;
-        for (n, target) in (0..).zip(targets) {
+        let arose = (record_at, time_ms);
+        let first = self.fans.begin((tenant, event, event_at), targets, arose);
+        self.owe((tenant, event, event_at), (0, first), arose, world, wrong);
+    }
+
+    /// Deliveries arise of an event, from the target of this number on.
+    fn owe(
+        &mut self,
+        (tenant, event, event_at): (&'a str, &'a Event, Position),
+        (before, targets): (usize, &'a [TargetRef]),
+        (record_at, time_ms): (Position, u64),
+        world: &World,
+        wrong: &mut Wrong,
+    ) {
+        for (n, target) in (u16::try_from(before).unwrap_or(u16::MAX)..).zip(targets) {
             if target.to.queue().is_some() {
                 let id = DeliveryId { event: event_at, n };
                 let ordered = rules::queueing(world.seed).ordered;

@@ -15,11 +15,13 @@
 //! 7. values, counters, dead letters and figures are exact in the end, and the log alone gives them again (`tables`);
 //! 8. a message of a queue is one client's at a time, ends by the receipt of a lease that lasts, and leaves for a reason (`queue`);
 //! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`);
-//! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`).
+//! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`);
+//! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`).
 
 mod answers;
 mod book;
 mod delivery;
+mod fans;
 mod log;
 mod objects;
 mod queue;
@@ -76,6 +78,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     queue::check(seen, &log, dump, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.replays.check(dump, &mut wrong);
+    log.fans.check(&mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0
@@ -112,6 +115,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         replays: of(
             |record| matches!(record, Record::Replay { state: Some(state), .. } if state.phase == ReplayPhase::Done),
         ),
+        fanned: of(|record| matches!(record, Record::Fanned { .. })),
         replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,
