@@ -31,7 +31,7 @@ use crate::{
     limits::{HOST_FAULTS_MAX, PROCESSORS},
     meters::{Meters, Totals},
     notices::{Herald, Notice},
-    partition::{AskError, Message, Partition, chain},
+    partition::{AskError, Message, Partition, chain, weigh},
     pauses::Pauses,
     places::Places,
     plugins::Shelf,
@@ -242,9 +242,11 @@ impl Dispatcher {
             if rules.settings(tenant).suspended {
                 return Err(AcceptError::Suspended(tenant.clone()));
             }
-            let mut matched = Vec::with_capacity(events.len());
+            let (mut matched, mut bytes) = (Vec::with_capacity(events.len()), 0);
             for event in &events {
-                matched.push(AcceptEvent { event: event.clone(), targets: rules.targets(tenant, bus, event)? });
+                let targets = rules.targets(tenant, bus, event)?;
+                weigh(&mut bytes, event, &targets)?;
+                matched.push(AcceptEvent { event: event.clone(), targets });
             }
             let request = rules.accepting(tenant, bus.clone(), matched);
             match self.attempts.partition.ask(Request::Accept(request)).await {

@@ -149,6 +149,15 @@ fn is_wide(request: &Request) -> bool {
     }
 }
 
+/// Adds an event and whom it is owed to to the bytes of a request that is being put together.
+///
+/// # Errors
+/// When they are more than a request may have: what will be refused need not be held first, and one event may be owed to thousands.
+pub(crate) fn weigh(bytes: &mut usize, event: &Event, targets: &[TargetRef]) -> Result<(), AskError> {
+    *bytes += event.size() + targets.iter().map(TargetRef::room).sum::<usize>();
+    if *bytes > REQUEST_BYTES_MAX { Err(AskError::TooLarge { bytes: *bytes }) } else { Ok(()) }
+}
+
 /// Bytes that a request will take in a frame at most.
 pub(crate) fn size(request: &Request) -> usize {
     /// Every field of a record that is not counted below, and its entry in the frame's directory.

@@ -19,7 +19,7 @@ use wharf_delivery::{
     AcceptEvent, AcceptRequest, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, StatsRow, TableError, keys,
     limits::TARGETS_PER_EVENT_MAX,
 };
-use wharf_event::{Event, Position, ReplayName, TenantName};
+use wharf_event::{BusName, Event, Position, ReplayName, TenantName};
 
 use crate::{
     dispatcher::Dispatcher,
@@ -31,6 +31,7 @@ use crate::{
     partition::{AskError, chain},
     replay_pages::{Found, Page, REPLAY_ATTRIBUTE, ReplayWish, Sought, read},
     replays::{Replay, standing},
+    rules::RuleSet,
     surroundings::blocking,
     watched as watch,
 };
@@ -257,19 +258,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let bus = self.wish.onto().cloned().ok_or_else(|| Ended::Failed("it names no bus".into()))?;
-        let mut events = Vec::with_capacity(count);
-        for found in self.found.iter().take(count) {
-            let Some(event) = self.marked(&found.event) else { continue };
-            let targets = rules.targets(self.tenant, &bus, &event);
-            let mut targets = targets.map_err(|error| Ended::Failed(error.to_string()))?;
-            targets.retain(|target| self.wish.means(target));
-            if targets.len() > TARGETS_PER_EVENT_MAX {
-                let (tenant, replay, targets) = (self.tenant, self.name, targets.len());
-                tracing::warn!(%tenant, %replay, id = event.id(), targets, "an event is not replayed: it has too many targets");
-            } else if !targets.is_empty() {
-                events.push(AcceptEvent { event, targets });
-            }
-        }
+        let (events, count) = self.owed(&rules, &bus, count)?;
         let last = self.found.get(count - 1).filter(|_| count < self.found.len());
         let cursor = last.map_or(self.cursor, |last| last.behind);
         let replayed = self.was.replayed.saturating_add(events.len() as u64);
@@ -292,6 +281,33 @@ impl<'a> Run<'a> {
         self.pace.give_back(count);
         self.pause(pause).await;
         Ok(())
+    }
+
+    /// Whom the first `count` events that were found are owed to by these rules, or fewer of them where they are very many; and of how many that
+    /// is said.
+    fn owed(&mut self, rules: &RuleSet, bus: &BusName, count: usize) -> Result<(Vec<AcceptEvent>, usize), Ended> {
+        let (mut events, mut owed, mut looked) = (Vec::with_capacity(count), 0, 0);
+        for found in self.found.iter().take(count) {
+            looked += 1;
+            let Some(event) = self.marked(&found.event) else { continue };
+            let targets = rules.targets(self.tenant, bus, &event);
+            let mut targets = targets.map_err(|error| Ended::Failed(error.to_string()))?;
+            targets.retain(|target| self.wish.means(target));
+            if targets.len() > TARGETS_PER_EVENT_MAX {
+                let (tenant, replay, targets) = (self.tenant, self.name, targets.len());
+                tracing::warn!(%tenant, %replay, id = event.id(), targets, "an event is not replayed: it has too many targets");
+                continue;
+            }
+            owed += targets.len();
+            if !targets.is_empty() {
+                events.push(AcceptEvent { event, targets });
+            }
+            if owed > TARGETS_PER_EVENT_MAX {
+                break;
+            }
+        }
+        self.pace.give_back(count - looked);
+        Ok((events, looked))
     }
 
     /// Whether so much of the tenant waits already that a replay leaves the room to what comes in now.

@@ -13,7 +13,7 @@ use crate::{
     attempt::Attempts,
     breaker::Sign,
     meters::Settling,
-    partition::AskError,
+    partition::{AskError, weigh},
     schedule::{Slot, Waiting},
 };
 
@@ -166,13 +166,15 @@ pub(crate) async fn settle(
     let mut turn = None;
     loop {
         let rules = Arc::clone(&attempts.rules.borrow());
+        let mut bytes = 0;
         let matched = |event: &Event| {
             // A bus that is gone has no rules any more: what is published there is kept and owed to nobody.
             let targets = rules.targets(&row.tenant, published_on(&row.bus, &row.target), event).unwrap_or_default();
+            weigh(&mut bytes, event, &targets)?;
             let queue = |target: &TargetRef| rules.dead_letter(&row.tenant, target);
             let beyond = hops(event) > HOPS_MAX;
             let queues = if beyond { targets.iter().map(queue).collect() } else { Vec::new() };
-            PublishRequest { event: event.clone(), targets, queues }
+            Ok(PublishRequest { event: event.clone(), targets, queues })
         };
         let request = SettleRequest {
             delivery: *id,
@@ -182,7 +184,7 @@ pub(crate) async fn settle(
             outcome: with.outcome.clone(),
             reads: with.reads.clone(),
             rules_version: rules.version_of(&row.tenant),
-            published: with.published.iter().map(matched).collect(),
+            published: with.published.iter().map(matched).collect::<Result<_, AskError>>()?,
             writes: with.writes.clone(),
             quotas: rules.settings(&row.tenant).quotas,
             publish_per_s: rules.limits_of(&row.tenant, &row.target.to).publish_per_s,
