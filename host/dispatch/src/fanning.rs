@@ -48,21 +48,21 @@ impl Fanning {
                 biased;
                 _ = stopped => return,
                 () = wide.notified() => {}
-                // What failed may go better.
+                // What failed may go better, and who brought an event may have gone before it was told.
                 () = tokio::time::sleep(FAN_AGAIN) => {}
             }
         }
     }
 
-    /// Brings every event to its end.
+    /// Brings every event to its end, but for those that come no further now.
     async fn all(&self) -> Result<(), Stuck> {
-        let mut after = None;
+        let (mut after, mut moved) = (None, false);
         loop {
             let page = self.dispatcher.read(|state| FanOut::page(state, after.as_deref(), FANNED_PAGE)).await?;
             let page = page.map_err(|error| AskError::Failed(chain(&error)))?;
             let Some((last, ..)) = page.last() else {
-                // Behind the last one the first comes again, until there is none.
-                if after.take().is_none() {
+                // Behind the last one the first comes again, as long as that is of use.
+                if after.take().is_none() || !std::mem::take(&mut moved) {
                     return Ok(());
                 }
                 continue;
@@ -70,15 +70,22 @@ impl Fanning {
             after = Some(last.clone());
             for (_, tenant, event, stands) in page {
                 // What is left of a tenant that is deleted goes with it.
-                if !self.dispatcher.rules().is_departed(&tenant) {
-                    self.some(&tenant, event, &stands).await?;
+                if self.dispatcher.rules().is_departed(&tenant) {
+                    continue;
+                }
+                match self.some(&tenant, event, &stands).await {
+                    Ok(has_moved) => moved |= has_moved,
+                    Err(Stuck::Archive(error)) => {
+                        tracing::warn!(%tenant, %event, "who else the event is owed to cannot be read: {}", chain(&error));
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
     }
 
-    /// Some steps of one event.
-    async fn some(&self, tenant: &TenantName, event: Position, stands: &FanOut) -> Result<(), Stuck> {
+    /// Some steps of one event: whether it came further.
+    async fn some(&self, tenant: &TenantName, event: Position, stands: &FanOut) -> Result<bool, Stuck> {
         let archive = self.dispatcher.attempts.archive.clone();
         let threads = self.dispatcher.attempts.surroundings.threads.as_ref();
         let targets: Vec<TargetRef> =
@@ -93,11 +100,11 @@ impl Fanning {
             match self.dispatcher.attempts.partition.ask(Request::Fan(request)).await {
                 Ok(_) => {}
                 // Its tenant was deleted meanwhile.
-                Err(AskError::Refused(Refused::Gone)) => return Ok(()),
+                Err(AskError::Refused(Refused::Gone)) => return Ok(next > stands.next),
                 Err(error) => return Err(error.into()),
             }
             next = next.saturating_add(u16::try_from(step.len()).unwrap_or(u16::MAX));
         }
-        Ok(())
+        Ok(next > stands.next)
     }
 }

@@ -57,7 +57,10 @@ impl Params {
         let bus: BusName = self.name("bus", Code::BusUnknown)?;
         match bus.is_plain() {
             true => Ok(bus),
-            false => Err(Problem::new(Code::BusUnknown, format!("`{bus}` is no event bus by itself"))),
+            false => Err(Problem::new(
+                Code::BusUnknown,
+                format!("`{bus}` is no event bus by itself: topics and queues have paths of their own"),
+            )),
         }
     }
 
