@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use wharf_event::{BucketName, BusName, Position, TenantName};
+use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 
 use super::{
     deploy::DeployArgs,
@@ -418,6 +418,9 @@ pub struct SendArgs {
     /// The bus that it goes to
     #[arg(long, default_value = "default")]
     pub bus: BusName,
+    /// The topic that it is published to, in place of a bus
+    #[arg(long, conflicts_with = "bus")]
+    pub topic: Option<TopicName>,
     /// Stop once the event is durable
     #[arg(long, conflicts_with = "batch")]
     pub no_wait: bool,

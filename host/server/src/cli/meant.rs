@@ -49,6 +49,7 @@ impl Written {
                     | DlqCommand::Show { queue, .. }
                     | DlqCommand::Redrive { queue, .. },
             } => Self { dead_letters: Some(queue.clone()), ..Self::default() },
+            Command::Send(args) => Self { topic: args.topic.clone(), ..Self::default() },
             Command::Queue { command } => Self { queue: command.named().cloned(), ..Self::default() },
             Command::Schema { command } => Self { schema: command.named().cloned(), ..Self::default() },
             Command::Replay { command } => Self { replay: command.named().cloned(), ..Self::default() },

@@ -85,12 +85,14 @@ fn what_is_published_reaches_each_who_subscribes_as_it_asked_for_it() {
     let names = done(&host, &["topic", "subscriptions", "orders", "--after", "crm", "--limit", "3"]);
     let names: Vec<_> = names.as_array().unwrap().iter().map(|it| it["subscription"].clone()).collect();
     assert_eq!(names, ["further", "jobs", "none"]);
+    let sent = done(&host, &["send", "other", "--topic", "orders", "--id", "b"]);
+    assert_eq!((&sent["rules"], sent["tree"].is_object()), (&json!([]), true), "{sent}");
     // A host that was killed has all of it.
     host.kill();
     let host = site.start("serve");
     assert_eq!(done(&host, &["topic", "show", "orders"])["subscriptions"], 7);
     done(&host, &["topic", "publish", "orders", "other", "-d", "7"]);
-    assert_eq!(host.stats_until("acme", |stats| stats["pending"] == 3)["events"], 2);
+    assert_eq!(host.stats_until("acme", |stats| stats["pending"] == 6)["events"], 3);
 }
 
 #[test]
