@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::guests::cargo;
 
 /// The known bugs.
-const MUTATIONS: [&str; 8] = ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay"];
+const MUTATIONS: [&str; 9] = ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan"];
 
 /// Within how many histories each known bug is found.
 const FOUND_WITHIN: u64 = 2_000;

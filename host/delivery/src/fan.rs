@@ -178,7 +178,10 @@ pub(crate) fn apply(
         event: None,
     };
     let arising = (next..).zip(targets).map(due).collect();
-    stands.next = next.saturating_add(u16::try_from(targets.len()).unwrap_or(u16::MAX));
+    let step = u16::try_from(targets.len()).unwrap_or(u16::MAX);
+    #[cfg(feature = "mutations")]
+    let step = crate::mutation::step(step);
+    stands.next = next.saturating_add(step);
     let (key, row) = (keys::fan_out(tenant, event), (stands.left() > 0).then(|| stands.encode()));
     match row {
         Some(row) => tables.put(Table::FanOuts, &key, row),

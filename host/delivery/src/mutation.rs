@@ -22,6 +22,8 @@ pub enum Bug {
     Receipt = 5,
     /// What a replay brings first does not move its cursor.
     Replay = 6,
+    /// An event that is owed to very many passes one of them over.
+    Fan = 7,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
@@ -56,6 +58,11 @@ pub(crate) fn lose_a_cursor(state: Option<ReplayState>, was: Option<&ReplayState
         Some(was) if state.replayed > 0 => ReplayState { cursor: was.cursor, ..state },
         _ => state,
     })
+}
+
+/// How many of an event's targets a step comes further, if it is so many.
+pub(crate) fn step(targets: u16) -> u16 {
+    targets.saturating_add(u16::from(has(Bug::Fan)))
 }
 
 /// Loses the last of three writes or more.

@@ -24,12 +24,23 @@ pub enum Mutation {
     Receipt,
     /// What a replay brings first does not move its cursor.
     Replay,
+    /// An event that is owed to very many passes one of them over.
+    Fan,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Fsync, Self::Dedup, Self::Order, Self::Lease, Self::Settle, Self::Erase, Self::Receipt, Self::Replay];
+    pub const ALL: [Self; 9] = [
+        Self::Fsync,
+        Self::Dedup,
+        Self::Order,
+        Self::Lease,
+        Self::Settle,
+        Self::Erase,
+        Self::Receipt,
+        Self::Replay,
+        Self::Fan,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -43,6 +54,7 @@ impl Mutation {
             Self::Erase => "erase",
             Self::Receipt => "receipt",
             Self::Replay => "replay",
+            Self::Fan => "fan",
         }
     }
 
@@ -63,8 +75,10 @@ impl Mutation {
             Self::Receipt => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Receipt),
             #[cfg(feature = "mutations")]
             Self::Replay => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Replay),
+            #[cfg(feature = "mutations")]
+            Self::Fan => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Fan),
             #[cfg(not(feature = "mutations"))]
-            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt | Self::Replay => false,
+            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt | Self::Replay | Self::Fan => false,
         }
     }
 }
