@@ -1,4 +1,4 @@
-//! The contract in Rust, made from `wit/`: the world of handlers here, that of transforms below it with the same types.
+//! The contract in Rust, made from `wit/`: the world of handlers here, the others below it with the same types.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 wasmtime::component::bindgen!({
@@ -18,6 +18,16 @@ pub mod transform {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "event-transform",
+        exports: { default: async },
+        with: { "wharf:plugin/types": super::wharf::plugin::types },
+    });
+}
+
+/// The world of batch handlers: what it imports is that of handlers, so only its export is made here.
+pub mod batch {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package wharf:host; world batch { export wharf:plugin/batch-handler@0.1.0; }",
         exports: { default: async },
         with: { "wharf:plugin/types": super::wharf::plugin::types },
     });

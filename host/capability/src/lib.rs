@@ -19,7 +19,9 @@ mod spent;
 
 pub use attempt::{Attempt, AttemptContext, Budget};
 pub use bindings::{
-    EventHandler, EventHandlerPre, exports,
+    EventHandler, EventHandlerPre,
+    batch::{Batch, BatchPre, exports::wharf::plugin::batch_handler as batch_exports},
+    exports,
     transform::{EventTransform, EventTransformPre},
     wharf,
 };

@@ -113,7 +113,7 @@ pub(crate) fn again<T: Tables>(
         return Ok(Err(Refused::TooManyTargets { targets: event.targets.len() }));
     }
     let AcceptRequest { tenant, bus, events, .. } = request;
-    let mut lines = Lines::new(&tenant, None, tables);
+    let mut lines = Lines::new(&tenant, &[], tables);
     let mut records = Vec::with_capacity(events.len());
     let mut answers = Vec::with_capacity(events.len());
     for AcceptEvent { event, mut targets } in events {
@@ -165,7 +165,7 @@ fn decide_admitted(
     if let Err(spent) = sequencer.rates.take(&request.tenant, &[rate], request.events.len(), now_ms) {
         return Ok(Err(Refused::Quota(spent)));
     }
-    let mut lines = Lines::new(&request.tenant, None, tables);
+    let mut lines = Lines::new(&request.tenant, &[], tables);
     let mut records = Vec::with_capacity(request.events.len());
     let mut answers = Vec::with_capacity(request.events.len());
     for AcceptEvent { event, mut targets } in request.events {

@@ -33,13 +33,13 @@ pub enum LinePlace {
 pub(crate) struct Lines<'a, T> {
     tenant: &'a TenantName,
     tables: &'a T,
-    /// A delivery that leaves by the same request.
-    leaving: Option<DeliveryId>,
+    /// Deliveries that leave by the same request.
+    leaving: &'a [DeliveryId],
     begun: HashSet<(Target, OrderingKey)>,
 }
 
 impl<'a, T: Tables> Lines<'a, T> {
-    pub(crate) fn new(tenant: &'a TenantName, leaving: Option<DeliveryId>, tables: &'a T) -> Self {
+    pub(crate) fn new(tenant: &'a TenantName, leaving: &'a [DeliveryId], tables: &'a T) -> Self {
         Self { tenant, tables, leaving, begun: HashSet::new() }
     }
 
@@ -54,15 +54,15 @@ impl<'a, T: Tables> Lines<'a, T> {
     }
 }
 
-/// The first delivery of a key but for one that leaves.
+/// The first delivery of a key but for those that leave, of which a key has one at most.
 fn first(
     tables: &impl Tables,
     (tenant, to, key): (&TenantName, &Target, &OrderingKey),
-    leaving: Option<DeliveryId>,
+    leaving: &[DeliveryId],
 ) -> Result<Option<DeliveryId>, TableError> {
     let line = tables.scan(Table::Behind, &keys::line(tenant, to, key), Bound::Unbounded, 2)?;
     let ids = line.iter().map(|(place, _)| keys::delivery_of(place).ok_or_else(|| damaged("key")));
-    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().find(|id| Some(*id) != leaving))
+    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().find(|id| !leaving.contains(id)))
 }
 
 /// The record by which the next delivery of a key takes the place of one that leaves; none where there is none.
@@ -73,7 +73,7 @@ pub(crate) fn next(
     tables: &impl Tables,
 ) -> Result<Option<Record>, TableError> {
     let Some(key) = target.key() else { return Ok(None) };
-    let next = first(tables, (tenant, &target.to, key), Some(leaving))?;
+    let next = first(tables, (tenant, &target.to, key), &[leaving])?;
     Ok(next.map(|id| ordered(tenant, target, key, id, LinePlace::First)))
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn back(
 ) -> Result<Option<Record>, TableError> {
     let Some(key) = target.key() else { return Ok(None) };
     let is_first = begun.insert((target.to.clone(), key.clone()));
-    let is_first = is_first && first(tables, (tenant, &target.to, key), None)?.is_none();
+    let is_first = is_first && first(tables, (tenant, &target.to, key), &[])?.is_none();
     Ok(Some(ordered(tenant, target, key, id, if is_first { LinePlace::First } else { LinePlace::Behind })))
 }
 

@@ -12,6 +12,7 @@ mod carry;
 mod change;
 mod codec;
 mod configure;
+mod consume;
 mod dedup;
 mod details;
 mod document;
@@ -60,6 +61,7 @@ pub use change::{
 };
 pub use codec::DecodeError;
 pub use configure::ConfigureRequest;
+pub use consume::{ConsumeRequest, Consumed};
 pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
     Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
@@ -73,7 +75,7 @@ pub use moves::Move;
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
 };
-pub use queue::QueueDocument;
+pub use queue::{ConsumerDocument, QueueDocument};
 pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use receipt::{Receipt, ReceiptError};
 pub use receive::{Lease, Moved, QueueOp, QueueRequest, Terms};

@@ -1,7 +1,7 @@
 //! A queue as the log keeps it: what holds for messages that clients receive.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::QueueName;
+use wharf_event::{PluginName, QueueName};
 
 use crate::Terms;
 
@@ -30,6 +30,21 @@ pub struct QueueDocument {
     /// Nobody receives anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// The plugin that consumes it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<ConsumerDocument>,
+}
+
+/// A plugin that consumes a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerDocument {
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// Messages of one call at most.
+    pub batch: u32,
+    /// How long a call waits for more messages after the first, in milliseconds.
+    pub window_ms: u64,
 }
 
 impl QueueDocument {

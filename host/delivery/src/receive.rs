@@ -152,6 +152,19 @@ impl Heads {
         Ok(self.0.entry(key).or_insert(Head { last: None, leased: 0 }))
     }
 
+    /// So many messages that somebody had left, or came back.
+    pub(crate) fn ended(
+        &mut self,
+        of: (&TenantName, &QueueName),
+        target: &Target,
+        count: u64,
+        tables: &impl Tables,
+    ) -> Result<(), TableError> {
+        let head = self.of(of, target, tables)?;
+        head.leased = head.leased.saturating_sub(count);
+        Ok(())
+    }
+
     /// Whoever has the name next begins anew.
     pub(crate) fn forget(&mut self, tenant: &TenantName) {
         self.0.retain(|(of, _), _| of != tenant);
@@ -319,17 +332,8 @@ impl<T: Tables> Deciding<'_, T> {
     }
 
     /// The message that a receipt is for, as long as its lease lasts.
-    fn leased(&self, Receipt { delivery, lease }: Receipt) -> Result<Option<DeliveryRow>, TableError> {
-        let (tenant, target) = self.lane;
-        let row = DeliveryRow::read(self.tables, &keys::delivery(tenant, target, true, delivery))?;
-        let Some(row) = row.filter(|row| row.leased && row.due_ms > self.now_ms) else { return Ok(None) };
-        let Some((table, key)) = row.clock(delivery) else { return Ok(None) };
-        #[cfg(feature = "mutations")]
-        if crate::mutation::has(crate::mutation::Bug::Receipt) {
-            return Ok(Some(row));
-        }
-        let by = self.tables.get(table, &key)?;
-        Ok(by.is_some_and(|by| by == lease.to_bytes().as_slice()).then_some(row))
+    fn leased(&self, receipt: Receipt) -> Result<Option<DeliveryRow>, TableError> {
+        leased_by(self.lane, receipt, self.now_ms, self.tables)
     }
 
     fn tend(
@@ -372,6 +376,24 @@ impl<T: Tables> Deciding<'_, T> {
         self.moves.push((id, to));
         Ok(())
     }
+}
+
+/// The message that a receipt is for, as long as its lease lasts.
+pub(crate) fn leased_by(
+    (tenant, target): (&TenantName, &Target),
+    Receipt { delivery, lease }: Receipt,
+    now_ms: u64,
+    tables: &impl Tables,
+) -> Result<Option<DeliveryRow>, TableError> {
+    let row = DeliveryRow::read(tables, &keys::delivery(tenant, target, true, delivery))?;
+    let Some(row) = row.filter(|row| row.leased && row.due_ms > now_ms) else { return Ok(None) };
+    let Some((table, key)) = row.clock(delivery) else { return Ok(None) };
+    #[cfg(feature = "mutations")]
+    if crate::mutation::has(crate::mutation::Bug::Receipt) {
+        return Ok(Some(row));
+    }
+    let by = tables.get(table, &key)?;
+    Ok(by.is_some_and(|by| by == lease.to_bytes().as_slice()).then_some(row))
 }
 
 fn id_of(table: Table, key: &[u8]) -> Result<DeliveryId, TableError> {

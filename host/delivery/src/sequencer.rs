@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId, EraseRequest,
-    FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record,
-    RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry,
-    change,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, ConsumeRequest, DeliveryId,
+    EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent,
+    ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow,
+    accept, carry, change, consume,
     dedup::{Dedup, Fingerprint},
     erase::{self, ErasedRow},
     fan, fire,
@@ -51,6 +51,8 @@ pub enum Request {
     Fan(FanRequest),
     /// Receive messages of a queue, or end what was received.
     Queue(QueueRequest),
+    /// End messages that a plugin received, with what it did.
+    Consume(Box<ConsumeRequest>),
     /// Keep what a full segment holds.
     Seal(SegmentFacts),
     /// Frame time follows a step of the wall clock, so many milliseconds.
@@ -152,6 +154,12 @@ pub enum Refused {
         crate::limits::LEASED_PER_QUEUE_MAX
     )]
     TooManyLeased,
+    /// Messages that a plugin received are not its own any more.
+    #[error("the leases of {} messages are over", deliveries.len())]
+    LeaseOver {
+        /// Which ones.
+        deliveries: Vec<DeliveryId>,
+    },
     /// There is no such dead-letter queue.
     #[error("there is no such dead-letter queue")]
     UnknownQueue,
@@ -176,6 +184,7 @@ impl Refused {
             Refused::Conflict { .. } => Code::Conflict,
             Refused::Gone | Refused::UnknownDeadLetter { .. } => Code::DeadLetterUnknown,
             Refused::TooManyLeased => Code::QueueInFlight,
+            Refused::LeaseOver { .. } => Code::ReceiptStale,
             Refused::UnknownQueue => Code::QueueUnknown,
             Refused::ObjectChanged { .. } => Code::VersionConflict,
         }
@@ -298,6 +307,7 @@ impl Sequencer {
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
+            Request::Consume(request) => consume::decide(self, *request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),
             Request::Fan(request) => fan::decide(request, tables),
             Request::Replay(request) => replay::decide(self, *request, now_ms, base, tables),

@@ -123,6 +123,20 @@ pub(crate) fn decide<T: Tables>(
     if !its_turn {
         return Ok(Err(Refused::Gone));
     }
+    let leaving = [request.delivery];
+    let leaving: &[_] = if matches!(request.outcome, Outcome::Retry { .. }) { &[] } else { &leaving };
+    settled(sequencer, row, request, leaving, (now_ms, base), tables)
+}
+
+/// Decides the end of an attempt that is known to be under way. `leaving` are all deliveries that end by the same request.
+pub(crate) fn settled<T: Tables>(
+    sequencer: &mut Sequencer,
+    row: DeliveryRow,
+    request: SettleRequest,
+    leaving: &[DeliveryId],
+    (now_ms, base): (u64, Position),
+    tables: &T,
+) -> Result<Result<Decision, Refused>, TableError> {
     let stale = stale_reads(&row.tenant, &request.reads, tables)?;
     if !stale.is_empty() {
         return Ok(Err(Refused::Conflict { keys: stale }));
@@ -151,7 +165,7 @@ pub(crate) fn decide<T: Tables>(
         return Ok(Err(Refused::Quota(spent)));
     }
     let ended = u64::from(!matches!(request.outcome, Outcome::Retry { .. }));
-    let mut lines = Lines::new(&row.tenant, Some(request.delivery).filter(|_| ended > 0), tables);
+    let mut lines = Lines::new(&row.tenant, leaving, tables);
     let mut published = Vec::with_capacity(request.published.len());
     for PublishRequest { event, mut targets, queues } in request.published {
         let given_up = if hops(&event) > HOPS_MAX { queues } else { Vec::new() };
@@ -334,7 +348,8 @@ pub(crate) fn apply<T: Tables>(
     }
     change_stats(tenant, tables, |stats| {
         let dead = u64::from(matches!(outcome, Outcome::DeadLetter { .. }));
-        stats.attempts += u64::from(attempt.was_made());
+        // Messages of a queue were counted as they were received.
+        stats.attempts += u64::from(attempt.was_made() && target.to.queue().is_none());
         stats.retries += retried;
         stats.dead_letters += dead + refused;
         stats.published += published.len() as u64;
@@ -380,7 +395,7 @@ fn end_attempt(
     if !matches!(outcome, Outcome::Retry { .. }) {
         sizes::waits_no_more(&row.tenant, &row.target.to, 1, tables)?;
     }
-    row.attempts = attempt.number;
+    (row.attempts, row.leased) = (attempt.number, false);
     match outcome {
         Outcome::Ack | Outcome::Filtered { .. } => Ok(None),
         Outcome::Retry { at_ms, .. } => {

@@ -36,6 +36,7 @@ use crate::{
     replaying::Replays,
     rules::RuleSet,
     schedule::{Slot, Waiting},
+    seats::Seats,
     sending,
     settling::{Settlement, settle},
     shared::Shared,
@@ -73,6 +74,8 @@ pub(crate) struct Attempts {
     pub(crate) shelf: Shelf,
     /// For those who wait for messages of queues.
     pub(crate) bells: Bells,
+    /// For those who consume queues.
+    pub(crate) seats: Seats,
     /// Lanes for whose events there is no room.
     pub(crate) pauses: Pauses,
     pub(crate) replays: Replays,
@@ -330,7 +333,7 @@ fn within_age(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, stuck: St
 }
 
 /// Holds the keys that changed and those held before, which are let go first: so keys are always taken in one order.
-async fn queue_for(
+pub(crate) async fn queue_for(
     attempts: &Attempts,
     tenant: &TenantName,
     held: Option<(Held, Vec<ReadKey>)>,

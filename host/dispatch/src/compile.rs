@@ -14,6 +14,7 @@ use wharf_input::InputErrors;
 use wharf_pattern::{Pattern, PatternErrors};
 
 use crate::{
+    consuming::Idle,
     handler::Handler,
     inputs::Inputs,
     limits::{RULES_PER_BUS_MAX, SUBSCRIPTIONS_PER_TOPIC_MAX, WAYS_PER_TENANT_MAX},
@@ -152,6 +153,11 @@ pub enum RuleError {
     /// A target names a plugin that there is not.
     #[error("there is no plugin `{0}` that handles events")]
     Plugin(PluginName),
+    /// A target names a plugin that handles batches.
+    #[error(
+        "the plugin `{0}` handles batches of a queue: send the events to a queue, and let the plugin be its consumer"
+    )]
+    Batches(PluginName),
     /// A target names a webhook that there is not.
     #[error("there is no webhook `{0}`")]
     Webhook(WebhookName),
@@ -220,6 +226,7 @@ impl RuleError {
             Self::Pattern(_) => Code::PatternInvalid,
             Self::Input(..) | Self::Order(..) => Code::InputInvalid,
             Self::OfFile => Code::RuleOfFile,
+            Self::Batches(_) => Code::HandlerKind,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany => Code::RulesTooMany,
             Self::Subscriptions(_) => Code::SubscriptionsTooMany,
@@ -275,6 +282,15 @@ impl RuleSet {
                     let (tenant, schedule) = (name.clone(), schedule.to_string());
                     RulesError::Schedule { tenant, schedule, source }
                 })?;
+            }
+            for (queue, from) in &from.queues {
+                // One that is not of the file may come to be.
+                let by = from.consumer.as_ref().map(|by| &by.plugin);
+                if let Some(plugin) = by.filter(|by| tenant.plugins.get(*by).is_some_and(|it| !it.takes_batches())) {
+                    let (tenant, queue) = (name.clone(), queue.to_string());
+                    let source = QueueError::Consumer(Idle::NoBatches(plugin.clone()));
+                    return Err(RulesError::Queue { tenant, queue, source });
+                }
             }
             tenant.settings = Arc::new(from.settings.clone());
             for (rule, from) in &from.rules {
@@ -481,6 +497,9 @@ impl Tenant {
         match &target.to {
             Target::Plugin(name) => {
                 let plugin = self.plugins.get(name).ok_or_else(|| RuleError::Plugin(name.clone()))?;
+                if plugin.takes_batches() {
+                    return Err(RuleError::Batches(name.clone()));
+                }
                 match target.channel.as_ref().filter(|channel| !plugin.has_channel(channel)) {
                     Some(none) => Err(RuleError::Channel(name.clone(), none.clone())),
                     None => Ok(()),

@@ -23,6 +23,7 @@ use crate::{
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
+    consuming::Consuming,
     fanning::Fanning,
     figures::{self, Figures, StateFigures},
     firing::Firing,
@@ -40,6 +41,7 @@ use crate::{
     replaying::{Replaying, Replays},
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
+    seats::Seats,
     surroundings::{Home, Surroundings},
     tending::Tending,
     trials::Trials,
@@ -106,6 +108,7 @@ struct Tasks {
 /// Tasks that begin with the first attempt.
 struct Waiting {
     scheduler: Scheduler,
+    guests: tokio::runtime::Handle,
     cleaner: Cleaner,
     notices: mpsc::UnboundedReceiver<Notice>,
     news: mpsc::UnboundedReceiver<News>,
@@ -126,6 +129,7 @@ impl Dispatcher {
         let (committer, recovered) = Committer::open(home, options.dedup_window_ms, surroundings.clone())?;
         let (sender, messages) = mpsc::unbounded_channel::<Message>();
         let (arisen, arising) = mpsc::unbounded_channel();
+        let (seats, asked) = Seats::new();
         let (noticed, notices) = mpsc::unbounded_channel();
         let (newly, news) = mpsc::unbounded_channel();
         let attempts = Arc::new(Attempts {
@@ -142,6 +146,7 @@ impl Dispatcher {
             health: Health::default(),
             news: newly,
             bells: Bells::default(),
+            seats,
             pauses: Pauses::default(),
             replays: Replays::default(),
             shelf: Shelf::default(),
@@ -167,9 +172,9 @@ impl Dispatcher {
             cleaned_below_k: 0,
             forgotten_before: 0,
         };
-        let scheduler = Scheduler::new(Arc::clone(&attempts), guests, arising, stopped);
-        let tasks =
-            Tasks { writer: Some(end), scheduler: None, waiting: Some(Waiting { scheduler, cleaner, notices, news }) };
+        let scheduler = Scheduler::new(Arc::clone(&attempts), guests.clone(), (arising, asked), stopped);
+        let waiting = Some(Waiting { scheduler, guests, cleaner, notices, news });
+        let tasks = Tasks { writer: Some(end), scheduler: None, waiting };
         Ok(Self {
             attempts,
             stopping,
@@ -188,7 +193,7 @@ impl Dispatcher {
     /// Starts the attempts of everything that waits, and of what comes.
     pub fn begin(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Waiting { scheduler, cleaner, notices, news }) = tasks.waiting.take() {
+        if let Some(Waiting { scheduler, guests, cleaner, notices, news }) = tasks.waiting.take() {
             // It ends by itself when the host stops.
             drop(tokio::spawn(cleaner.run()));
             let judge = Judge { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
@@ -204,6 +209,8 @@ impl Dispatcher {
             drop(tokio::spawn(fanning.run()));
             let replaying = Replaying { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(replaying.run()));
+            let consuming = Consuming { dispatcher: self.clone(), guests, stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(consuming.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
             let this = self.clone();
             drop(tokio::spawn(async move {

@@ -1,10 +1,12 @@
 //! The port to what runs when a delivery is attempted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use wharf_event::{Digest, GrantBounds};
-use wharf_runtime::{Invocation, Release, Report, Runtime};
+use wharf_capability::Effects;
+use wharf_delivery::{Details, Failure, Verdict};
+use wharf_event::{Code, Digest, GrantBounds};
+use wharf_runtime::{BatchInvocation, BatchRelease, BatchReport, Ending, Invocation, Release, Report, Runtime};
 
 /// Something that handles events.
 pub trait Handler: Send + Sync + 'static {
@@ -14,6 +16,16 @@ pub trait Handler: Send + Sync + 'static {
     /// What it says that it needs: it gets no more of that. A kind that it does not say it gets as it is granted.
     fn needs(&self) -> GrantBounds {
         GrantBounds::default()
+    }
+
+    /// Whether it consumes a queue, many events in one call.
+    fn takes_batches(&self) -> bool {
+        false
+    }
+
+    /// Handles events of a queue.
+    fn handle_batch(&self, _: BatchInvocation) -> BoxFuture<'_, BatchReport> {
+        async { BatchReport::unstarted(unfit("it handles one event at a time, and no batches")) }.boxed()
     }
 
     /// Handles one event. It returns when the handler does, or when a limit ends it.
@@ -53,4 +65,54 @@ impl Handler for Sandboxed {
     fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
         self.runtime.invoke(&self.release, invocation).boxed()
     }
+}
+
+/// A release that handles batches, in the runtime that prepared it.
+pub struct SandboxedBatch {
+    runtime: Arc<Runtime>,
+    release: BatchRelease,
+    needs: GrantBounds,
+}
+
+impl SandboxedBatch {
+    /// Calls `release` in fresh instances of `runtime`.
+    #[must_use]
+    pub fn new(runtime: Arc<Runtime>, release: BatchRelease) -> Self {
+        Self { runtime, release, needs: GrantBounds::default() }
+    }
+
+    /// The same, which says that it needs this.
+    #[must_use]
+    pub fn needing(self, needs: GrantBounds) -> Self {
+        Self { needs, ..self }
+    }
+}
+
+impl Handler for SandboxedBatch {
+    fn digest(&self) -> Digest {
+        *self.release.digest()
+    }
+
+    fn needs(&self) -> GrantBounds {
+        self.needs.clone()
+    }
+
+    fn takes_batches(&self) -> bool {
+        true
+    }
+
+    fn handle_batch(&self, invocation: BatchInvocation) -> BoxFuture<'_, BatchReport> {
+        self.runtime.invoke_batch(&self.release, invocation).boxed()
+    }
+
+    /// No rule has it for a target; a delivery of before it was one of these fails.
+    fn handle(&self, _: Invocation) -> BoxFuture<'_, Report> {
+        let ending = Ending::Verdict(Verdict::Failed(unfit("it handles batches of a queue, and no event of a rule")));
+        let (duration, details) = (Duration::ZERO, Details::default());
+        async move { Report { ending, effects: Effects::default(), duration, details } }.boxed()
+    }
+}
+
+fn unfit(reason: &str) -> Failure {
+    Failure::new(Code::HandlerKind, reason)
 }

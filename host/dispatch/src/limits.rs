@@ -285,3 +285,19 @@ pub const BREAKER_WINDOW_PARTS: usize = 10;
 
 /// Plugins with their releases whose attempts are counted apart; those beyond are counted together.
 pub const ATTEMPT_SERIES_MAX: usize = 500;
+
+/// How long a consumer waits where its queue cannot be consumed now.
+pub const CONSUMER_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a consumer lets messages come together before it looks again whether a call is full.
+pub const GATHERING_PAUSE: Duration = Duration::from_millis(5);
+
+/// Milliseconds that the lease of a batch outlasts its call at least: what is beside the call has this time.
+pub const CONSUMER_SLACK_MS: u64 = 30_000;
+
+/// Calls of one batch at most: behind each, the events that failed are settled, and the others are handed over again. What is left is
+/// given back.
+pub const BATCH_CALLS_MAX: u32 = 3;
+
+/// A message that comes again is in a batch of so much fewer: one that breaks its call soon breaks no other's.
+pub const BATCH_SHRINKS_BY: u32 = 10;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    AcceptRequest, Answer, CarriedEvent, CarryRequest, Due, ObjectWish, PublishRequest, RedriveWhich, Refused, Request,
-    SettleRequest, TargetRef, WriteOp, WriteRequest,
+    AcceptRequest, Answer, CarriedEvent, CarryRequest, ConsumeRequest, Consumed, Due, ObjectWish, Outcome,
+    PublishRequest, RedriveWhich, Refused, Request, SettleRequest, TargetRef, WriteOp, WriteRequest,
     limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE, TARGETS_AT_ONCE},
 };
 use wharf_event::Event;
@@ -105,6 +105,16 @@ impl Partition {
         self.send(request, None, Some(Arc::clone(slot))).await
     }
 
+    /// Ends messages that a plugin received. As with a settle it waits for no room.
+    pub(crate) async fn consume(&self, request: ConsumeRequest) -> Result<Answer, AskError> {
+        let request = Request::Consume(Box::new(request));
+        let bytes = size(&request);
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(AskError::TooLarge { bytes });
+        }
+        self.send(request, None, None).await
+    }
+
     async fn send(
         &self,
         request: Request,
@@ -145,6 +155,7 @@ fn is_wide(request: &Request) -> bool {
         Request::Fire(fire) => fire.event.as_ref().is_some_and(accepts),
         Request::Replay(replay) => replay.events.as_ref().is_some_and(accepts),
         Request::Settle(settle) => settle.published.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE),
+        Request::Consume(consume) => consume.published.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE),
         _ => false,
     }
 }
@@ -172,6 +183,17 @@ pub(crate) fn size(request: &Request) -> usize {
         let target = |target: &TargetRef| target.room() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
     };
+    let write = |write: &WriteRequest| {
+        let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };
+        write.bucket.as_str().len() + write.key.len() + value + LENGTHS
+    };
+    let published = |one: &PublishRequest| {
+        let queues = one.queues.iter().map(|queue| queue.as_str().len() + LENGTHS);
+        event(&one.event, &one.targets) + queues.sum::<usize>()
+    };
+    let effects = |events: &[PublishRequest], writes: &[WriteRequest]| {
+        events.iter().map(published).sum::<usize>() + writes.iter().map(write).sum::<usize>()
+    };
     match request {
         Request::Configure(configure) => configure.document.len() + RECORD,
         Request::Change(change) => {
@@ -198,22 +220,19 @@ pub(crate) fn size(request: &Request) -> usize {
         Request::Fan(fan) => fan.targets.iter().map(|target| target.room() + LENGTHS).sum::<usize>() + RECORD,
         Request::Queue(of) => of.op.most() * (MOVE + ORDERED) + RECORD,
         Request::Settle(settle) => {
-            let write = |write: &WriteRequest| {
-                let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };
-                write.bucket.as_str().len() + write.key.len() + value + LENGTHS
-            };
-            let published = |one: &PublishRequest| {
-                let queues = one.queues.iter().map(|queue| queue.as_str().len() + LENGTHS);
-                event(&one.event, &one.targets) + queues.sum::<usize>()
-            };
-            let published = settle.published.iter().map(published).sum::<usize>();
             let details = settle.attempt.details.as_ref().map_or(0, |details| details.bytes());
-            details
-                + published
-                + settle.writes.iter().map(write).sum::<usize>()
-                + ERROR_TEXT_BYTES_MAX
-                + ORDERED
-                + RECORD
+            details + effects(&settle.published, &settle.writes) + ERROR_TEXT_BYTES_MAX + ORDERED + RECORD
+        }
+        Request::Consume(consume) => {
+            let ended = |one: &Consumed| {
+                let details = one.attempt.details.as_ref().map_or(0, |details| details.bytes());
+                let reason = match &one.outcome {
+                    Outcome::Retry { reason, .. } | Outcome::DeadLetter { reason, .. } => reason.len(),
+                    Outcome::Ack | Outcome::Filtered { .. } => 0,
+                };
+                details + reason + ORDERED + RECORD
+            };
+            consume.ended.iter().map(ended).sum::<usize>() + effects(&consume.published, &consume.writes)
         }
         Request::Redrive(redrive) => {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };

@@ -107,6 +107,10 @@ impl Plugin {
             let grants = Arc::new(handler.needs().of_plugin(name).within(&from.grants));
             handlers.insert(release, (handler, grants));
         }
+        let batches = handlers.values().filter(|(handler, _): &&(Arc<dyn Handler>, _)| handler.takes_batches()).count();
+        if batches > 0 && batches < handlers.len() {
+            return Err(PluginError::Batches);
+        }
         Ok(Self {
             config: Arc::new(from.config.clone()),
             limits: from.limits,
@@ -134,6 +138,15 @@ impl Plugin {
             _ => false,
         };
         serving && self.config == other.config && self.limits == other.limits && self.breaker == other.breaker
+    }
+
+    /// Whether it consumes queues, and is no target of rules.
+    #[must_use]
+    pub fn takes_batches(&self) -> bool {
+        match &self.serving {
+            Serving::One(handler, _) => handler.takes_batches(),
+            Serving::Channels { handlers, .. } => handlers.values().any(|(handler, _)| handler.takes_batches()),
+        }
     }
 
     /// Whether it has a channel.

@@ -216,7 +216,12 @@ impl Dispatcher {
     }
 
     /// Whether there seems to be a message for somebody, and when the next one comes, as far as that is known, in milliseconds.
-    fn looked(&self, tenant: &TenantName, queue: &QueueName, terms: &Terms) -> Result<(bool, Option<u64>), AskError> {
+    pub(crate) fn looked(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        terms: &Terms,
+    ) -> Result<(bool, Option<u64>), AskError> {
         let sequenced = self.attempts.shared.read();
         let (state, target) = (&sequenced.state, Target::Queue(queue.clone()));
         let looked = || {
@@ -238,7 +243,7 @@ impl Dispatcher {
     }
 
     /// Messages for somebody, and how many left the queue meanwhile.
-    async fn received(
+    pub(crate) async fn received(
         &self,
         tenant: &TenantName,
         queue: &QueueName,

@@ -10,6 +10,7 @@ use wharf_delivery::{ObjectName, QueueDocument};
 use wharf_event::{Code, Event, OrderingKey, QueueName, RuleName, Target, TenantName};
 
 use crate::{
+    consuming::Idle,
     limits::QUEUES_PER_TENANT_MAX,
     orders::of_message,
     rules::{Origin, RuleSet, Tenant},
@@ -36,6 +37,9 @@ pub enum QueueError {
     /// A rule sends to it.
     #[error("rule `{0}` sends to it")]
     InUse(RuleName),
+    /// Its consumer cannot consume it.
+    #[error("its consumer: {0}")]
+    Consumer(Idle),
     /// The tenant has enough of them.
     #[error("the tenant has {QUEUES_PER_TENANT_MAX} queues already")]
     TooMany,
@@ -49,6 +53,7 @@ impl QueueError {
             Self::Document(_) => Code::QueueInvalid,
             Self::OfFile => Code::QueueOfFile,
             Self::InUse(_) => Code::QueueInUse,
+            Self::Consumer(_) => Code::HandlerKind,
             Self::TooMany => Code::QueuesTooMany,
         }
     }

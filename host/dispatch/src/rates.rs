@@ -74,11 +74,16 @@ impl Rates {
         }
     }
 
-    /// An attempt begins.
-    pub(crate) fn begins(&mut self, key: &LaneKey, waiting: &Waiting, rules: &RuleSet, now: Duration) {
+    /// A call of a lane begins.
+    pub(crate) fn called(&mut self, key: &LaneKey, rules: &RuleSet, now: Duration) {
         if let Some(per_s) = rules.rate(key) {
             self.lanes.begins(key.clone(), per_s, now);
         }
+    }
+
+    /// An attempt begins.
+    pub(crate) fn begins(&mut self, key: &LaneKey, waiting: &Waiting, rules: &RuleSet, now: Duration) {
+        self.called(key, rules, now);
         if let (Some(of), Some(per_s)) = (waiting.row.target.key(), rules.key_rate(&key.0, &waiting.row.target)) {
             self.keys.begins((key.clone(), of.clone()), per_s, now);
         }

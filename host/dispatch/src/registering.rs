@@ -30,6 +30,11 @@ pub enum PluginError {
     /// A release beside the stable one is no handler.
     #[error("its release {0} is a transform and the stable one a handler, which cannot share the events of one rule")]
     Kind(Digest),
+    /// One release consumes queues, another one handles single events.
+    #[error(
+        "one of its releases handles batches of a queue and another one single events, which nothing can choose between"
+    )]
+    Batches,
     /// A transform has one release at a time.
     #[error("it is a transform, which has one release at a time: promote the other one")]
     TransformChannels,
@@ -44,7 +49,7 @@ impl PluginError {
     pub fn code(&self) -> Code {
         match self {
             Self::Document(_) => Code::PluginInvalid,
-            Self::Kind(_) | Self::TransformChannels => Code::ChannelInvalid,
+            Self::Kind(_) | Self::Batches | Self::TransformChannels => Code::ChannelInvalid,
             Self::OfFile => Code::PluginOfFile,
             Self::Release(_) => Code::ReleaseUnready,
             Self::InUse(_) => Code::PluginInUse,
@@ -76,7 +81,8 @@ impl Tenant {
         match &handler {
             Some(after) => self.unused(|rule| {
                 let mut here = rule.targets.iter().filter(|target| target.to.plugin() == Some(&name));
-                here.any(|target| target.channel.as_ref().is_some_and(|channel| !after.has_channel(channel)))
+                after.takes_batches() && here.clone().next().is_some()
+                    || here.any(|target| target.channel.as_ref().is_some_and(|channel| !after.has_channel(channel)))
             })?,
             None if was_handler.is_some() => self.unused(targeted)?,
             None => {}

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{DeliveryId, DeliveryRow, Due, Failure, TableError, Used};
 use wharf_event::{Code, Event, Position};
 
@@ -30,6 +30,7 @@ use crate::{
     partition::{Arisen, chain},
     rates::Rates,
     rules::RuleSet,
+    seats::{Asker, Askers},
     sending,
     timers::{Taken, Timers},
     watched as watch,
@@ -70,6 +71,8 @@ pub(crate) struct Scheduler {
     attempts: Arc<Attempts>,
     guests: tokio::runtime::Handle,
     arisen: mpsc::UnboundedReceiver<Arisen>,
+    /// Calls of batches that want a place, and those that wait for one.
+    asked: (mpsc::UnboundedReceiver<Asker>, Askers),
     done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     read: (mpsc::UnboundedSender<ReadAhead>, mpsc::UnboundedReceiver<ReadAhead>),
     stopping: watch::Receiver<bool>,
@@ -91,7 +94,7 @@ impl Scheduler {
     pub(crate) fn new(
         attempts: Arc<Attempts>,
         guests: tokio::runtime::Handle,
-        arisen: mpsc::UnboundedReceiver<Arisen>,
+        (arisen, asked): (mpsc::UnboundedReceiver<Arisen>, mpsc::UnboundedReceiver<Asker>),
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (rules, lifted) = (attempts.rules.subscribe(), attempts.quarantine.lifted());
@@ -103,6 +106,7 @@ impl Scheduler {
             lifted,
             let_through,
             arisen,
+            asked: (asked, Askers::default()),
             done: mpsc::unbounded_channel(),
             read: mpsc::unbounded_channel(),
             stopping,
@@ -136,6 +140,7 @@ impl Scheduler {
                     Some(arisen) => self.take(arisen),
                     None => return,
                 },
+                Some(asker) = self.asked.0.recv() => self.seat(asker),
                 Some(done) = self.done.1.recv() => self.ended(done),
                 Some(read) = self.read.1.recv() => self.hold(read),
                 changed = self.stopping.changed() => if changed.is_err() {
@@ -160,6 +165,9 @@ impl Scheduler {
     fn take_all(&mut self) {
         while let Ok(arisen) = self.arisen.try_recv() {
             self.take(arisen);
+        }
+        while let Ok(asker) = self.asked.0.try_recv() {
+            self.seat(asker);
         }
         while let Ok(done) = self.done.1.try_recv() {
             self.ended(done);
@@ -269,6 +277,11 @@ impl Scheduler {
         if !self.attempts.places().admits(&key, of_tenant, of_target) {
             return Ok(());
         }
+        if let Some(give) = self.asked.1.pop(&key) {
+            self.rates.called(&key, rules, self.attempts.surroundings.clock.monotonic());
+            self.give(give, &key, of_target.memory_mib);
+            return Ok(());
+        }
         self.fill(&key)?;
         let Some(lane) = self.lanes.get_mut(&key) else {
             self.attempts.places().rests(&key);
@@ -368,6 +381,28 @@ impl Scheduler {
         self.rates.set_aside(until_ms, waiting);
     }
 
+    /// Somebody wants a place for a call that is of no delivery here.
+    fn seat(&mut self, asker: Asker) {
+        let key = asker.0.clone();
+        self.asked.1.push(asker);
+        self.attempts.places().wants(&key);
+    }
+
+    /// Gives such a place.
+    fn give(&mut self, give: oneshot::Sender<Arc<Slot>>, key: &LaneKey, memory_mib: u32) {
+        {
+            let mut places = self.attempts.places();
+            places.begins(key, memory_mib);
+            if !self.asked.1.has(key) && !self.lanes.get(key).is_some_and(Lane::has_more) {
+                places.rests(key);
+            }
+        }
+        let (done, call) = (self.done.0.clone(), self.attempts.breakers.begin(key));
+        let slot = Slot { done, lane: key.clone(), memory_mib, timer: None, freed: AtomicBool::new(false), call };
+        // Who has gone meanwhile leaves it free.
+        drop(give.send(Arc::new(slot)));
+    }
+
     /// Whether the next delivery of a webhook that is off is too old to wait on. If not, it is looked at again when it is.
     fn has_too_old(&mut self, key: &LaneKey, rules: &RuleSet) -> bool {
         let Some(next) = self.lanes.get(key).and_then(|lane| lane.ready.front()) else { return false };
@@ -429,7 +464,7 @@ impl Scheduler {
             (None, Some(timer)) => self.timers.ended(&timer),
             (None, None) => {}
         }
-        if lane.has_more() {
+        if lane.has_more() || self.asked.1.has(&key) {
             self.attempts.places().wants(&key);
         }
     }
@@ -450,6 +485,7 @@ impl Scheduler {
         self.ready -= gone.len();
         gone.iter().for_each(|waiting| self.let_go(waiting));
         self.attempts.breakers.forget(key);
+        self.asked.1.clear(key);
         self.attempts.places().rests(key);
     }
 

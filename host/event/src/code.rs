@@ -86,6 +86,7 @@ codes! {
     QueueInvalid "queue-invalid" 422 "The queue cannot be put to use";
     QueueOfFile "queue-of-file" 409 "The queue stands in the configuration file";
     QueueInUse "queue-in-use" 409 "A rule has the queue for a target";
+    HandlerKind "handler-kind" 422 "The plugin does not handle events in the way that is asked of it";
     QueuesTooMany "queues-too-many" 409 "The tenant has as many queues as it can hold";
     QueuePaused "queue-paused" 409 "The queue is paused";
     QueueInFlight "queue-in-flight" 429 "Clients have as many messages of the queue as they may";
@@ -196,6 +197,7 @@ codes! {
     Conflict "conflict" 500 "What the attempt had read was changed meanwhile";
     RetriesSpent "retries-spent" 500 "The retry policy is spent";
     HopLimit "hop-limit" 500 "The chain of published events is longer than allowed";
+    BatchOutcomes "batch-outcomes" 500 "A batch handler gave another number of outcomes than it got events";
     TransformOutput "transform-output" 500 "A transform gave an event that breaks the rules";
     TargetInput "target-input" 500 "The target's input cannot be made of the event";
     WebhookGone "webhook-gone" 500 "The webhook's receiver wants nothing more";

@@ -189,6 +189,8 @@ pages! {
     HeldRate "held-rate",
     HeldBreaker "held-breaker",
     HeldPlaces "held-places",
+    HandlerKind "handler-kind",
+    BatchOutcomes "batch-outcomes",
 }
 
 #[cfg(test)]

@@ -35,8 +35,8 @@ pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
 pub use queues::{
-    MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView, ReceiptsWish,
-    ReceiveWish, ReceivedView,
+    ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,
+    ReceiptsWish, ReceiveWish, ReceivedView,
 };
 pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
 pub use registry::{

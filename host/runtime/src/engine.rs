@@ -120,6 +120,7 @@ impl Runtime {
         let release = Prepared::unloaded(kind, digest);
         match &release {
             Prepared::Handler(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
+            Prepared::Batch(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
             Prepared::Transform(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
         }
         Ok(release)

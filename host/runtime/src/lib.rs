@@ -1,5 +1,6 @@
 //! Running plugins: components become releases, and each attempt is a call in a fresh instance with every limit on.
 
+mod batch;
 mod broken;
 mod cache;
 mod checked;
@@ -18,6 +19,7 @@ mod settings;
 mod slot;
 mod transform;
 
+pub use batch::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 pub use cache::{ArtifactCache, CacheCounts, CacheError};
 pub use checked::{Artifact, check_cache};
 pub use compiling::{Compile, compile};
@@ -26,7 +28,7 @@ pub use invoke::{Ending, Invocation, Report};
 pub use loader::ComponentFiles;
 pub use measure::Parts;
 pub use probe::Probe;
-pub use release::{Prepared, Release, TransformRelease};
+pub use release::{BatchRelease, Prepared, Release, TransformRelease};
 pub use residency::LoadedFigures;
 pub use settings::Reset;
 pub use transform::{TransformReport, Transformed};

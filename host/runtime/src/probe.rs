@@ -69,14 +69,19 @@ impl Runtime {
             values: Arc::new(NoValues),
             time: "1970-01-01T00:00:00Z".to_owned(),
         };
-        let (handler, transform) = match &release {
-            Prepared::Handler(release) => (Some(self.code(&release.slot).await?), None),
-            Prepared::Transform(release) => (None, Some(self.code(&release.slot).await?)),
-        };
+        let (mut handler, mut batch, mut transform) = (None, None, None);
+        match &release {
+            Prepared::Handler(release) => handler = Some(self.code(&release.slot).await?),
+            Prepared::Batch(release) => batch = Some(self.code(&release.slot).await?),
+            Prepared::Transform(release) => transform = Some(self.code(&release.slot).await?),
+        }
         let meter = CpuMeter::default();
         let mut store = self.store(context, limits, meter.clone());
         let begin = async {
             if let Some(code) = &handler {
+                code.instantiate_async(&mut store).await?;
+            }
+            if let Some(code) = &batch {
                 code.instantiate_async(&mut store).await?;
             }
             if let Some(code) = &transform {

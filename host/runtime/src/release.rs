@@ -4,16 +4,18 @@
 
 use std::sync::Arc;
 
-use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre};
+use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre};
 use wharf_event::Digest;
 use wharf_inspect::Kind;
 
 use crate::slot::Slot;
 
-/// A release of either kind, as the component's exports say.
+/// A release of any kind, as the component's exports say.
 pub enum Prepared {
     /// It handles events.
     Handler(Release),
+    /// It handles events of a queue, many in one call.
+    Batch(BatchRelease),
     /// It changes events on their way to handlers.
     Transform(TransformRelease),
 }
@@ -23,6 +25,7 @@ impl Prepared {
     pub(crate) fn unloaded(kind: Kind, digest: Digest) -> Self {
         match kind {
             Kind::Handler => Self::Handler(Release { slot: Slot::empty(digest) }),
+            Kind::Batch => Self::Batch(BatchRelease { slot: Slot::empty(digest) }),
             Kind::Transform => Self::Transform(TransformRelease { slot: Slot::empty(digest) }),
         }
     }
@@ -32,6 +35,7 @@ impl Prepared {
     pub fn digest(&self) -> &Digest {
         match self {
             Self::Handler(release) => release.digest(),
+            Self::Batch(release) => release.digest(),
             Self::Transform(release) => release.digest(),
         }
     }
@@ -44,6 +48,20 @@ pub struct Release {
 }
 
 impl Release {
+    /// SHA-256 of the component.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        self.slot.digest()
+    }
+}
+
+/// The same of a plugin that handles batches.
+#[derive(Clone)]
+pub struct BatchRelease {
+    pub(crate) slot: Arc<Slot<BatchPre<Attempt>>>,
+}
+
+impl BatchRelease {
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {

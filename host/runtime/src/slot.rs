@@ -13,7 +13,7 @@ use std::{
 };
 
 use wasmtime::component::InstancePre;
-use wharf_capability::{Attempt, EventHandlerPre, EventTransformPre};
+use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre};
 use wharf_delivery::Failure;
 use wharf_event::Digest;
 
@@ -26,6 +26,12 @@ pub(crate) trait Linked: Send + Sync + Sized + 'static {
 }
 
 impl Linked for EventHandlerPre<Attempt> {
+    fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self> {
+        Self::new(instance)
+    }
+}
+
+impl Linked for BatchPre<Attempt> {
     fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self> {
         Self::new(instance)
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
-use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedTransform, Transforms};
+use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedBatch, SandboxedTransform, Transforms};
 use wharf_event::{Code, Digest, Grants, PluginName};
 use wharf_inspect::needs;
 use wharf_oci::Reference;
@@ -201,6 +201,9 @@ impl<'a> Loading<'a> {
         match prepared {
             Prepared::Handler(release) => {
                 self.releases.insert(digest, Arc::new(Sandboxed::new(runtime, release)));
+            }
+            Prepared::Batch(release) => {
+                self.releases.insert(digest, Arc::new(SandboxedBatch::new(runtime, release)));
             }
             Prepared::Transform(release) => {
                 self.transforms.insert(digest, Arc::new(SandboxedTransform::new(runtime, release)));

@@ -34,6 +34,8 @@ const ELF_OS_OF_ENGINE: u8 = 200;
 pub enum Kind {
     /// `event-handler`.
     Handler,
+    /// `event-batch-handler`.
+    Batch,
     /// `event-transform`.
     Transform,
 }
@@ -44,6 +46,7 @@ impl Kind {
     pub const fn world(self) -> &'static str {
         match self {
             Self::Handler => "wharf:plugin/event-handler",
+            Self::Batch => "wharf:plugin/event-batch-handler",
             Self::Transform => "wharf:plugin/event-transform",
         }
     }
@@ -52,7 +55,7 @@ impl Kind {
     #[must_use]
     pub fn of_world(world: &str) -> Option<Self> {
         let name = world.split_once('@').map_or(world, |(name, _)| name);
-        [Self::Handler, Self::Transform].into_iter().find(|kind| kind.world() == name)
+        [Self::Handler, Self::Batch, Self::Transform].into_iter().find(|kind| kind.world() == name)
     }
 }
 
@@ -125,15 +128,21 @@ impl Read {
             exports.iter().filter_map(|name| InterfaceName::parse(name)).any(is_it)
         };
         let world = |problem| Err(ComponentError::World { problem });
-        match (has("handler"), has("transformer")) {
-            (true, false) => Ok(Kind::Handler),
-            (false, true) => Ok(Kind::Transform),
-            (true, true) => world("it exports a handler and a transformer; make two components of it".to_owned()),
-            (false, false) => {
+        match (has("handler"), has("batch-handler"), has("transformer")) {
+            (true, false, false) => Ok(Kind::Handler),
+            (false, true, false) => Ok(Kind::Batch),
+            (false, false, true) => Ok(Kind::Transform),
+            (true, false, true) => {
+                world("it exports a handler and a transformer; make two components of it".to_owned())
+            }
+            (_, true, _) => {
+                world("it exports a batch-handler and something else; make two components of it".to_owned())
+            }
+            (false, false, false) => {
                 let names: Vec<_> = exports.iter().map(String::as_str).collect();
                 let found = if names.is_empty() { "nothing".to_owned() } else { listed(&names) };
                 world(format!(
-                    "it exports {found}, and neither {PACKAGE}/handler@{SERIES}.0 nor {PACKAGE}/transformer@{SERIES}.0"
+                    "it exports {found}, and none of {PACKAGE}/handler@{SERIES}.0, {PACKAGE}/batch-handler@{SERIES}.0 and {PACKAGE}/transformer@{SERIES}.0"
                 ))
             }
         }
@@ -229,8 +238,10 @@ mod tests {
 
     #[test]
     fn a_component_is_a_handler_or_a_transform_and_not_both() {
-        let both = ["wharf:plugin/handler@0.1.0", "wharf:plugin/transformer@0.1.0"];
-        for (exports, said) in [(&both[..], "make two components of it"), (&[][..], "it exports nothing")] {
+        let all = ["wharf:plugin/batch-handler@0.1.0", "wharf:plugin/handler@0.1.0", "wharf:plugin/transformer@0.1.0"];
+        let two = "make two components of it";
+        assert_eq!(check(&component("wharf:plugin/types@0.1.0", TYPE, &all[..1])), Ok(Kind::Batch));
+        for (exports, said) in [(&all[1..], two), (&all[..2], two), (&all[..], two), (&[][..], "it exports nothing")] {
             let error = check(&component("wharf:plugin/types@0.1.0", TYPE, exports)).unwrap_err();
             assert_eq!(error.code(), Code::ComponentWorld);
             assert!(error.to_string().contains(said), "{error}");

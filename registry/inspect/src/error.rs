@@ -61,8 +61,10 @@ pub enum ComponentError {
         /// An interface that says so.
         interface: String,
     },
-    /// Exports neither a handler nor a transform, or both.
-    #[error("the component is not of the world wharf:plugin/event-handler or event-transform: {problem}")]
+    /// Exports no handler of any kind and no transform, or two of them.
+    #[error(
+        "the component is not of the world wharf:plugin/event-handler, event-batch-handler or event-transform: {problem}"
+    )]
     World {
         /// What is missing.
         problem: String,

@@ -24,6 +24,21 @@
 //! # fn main() {}
 //! ```
 //!
+//! A batch handler consumes a queue: it gets many events in one call and says of each how it ended. What it published and
+//! stored is kept only if all of them succeeded; if some failed, the others are handed over again without them.
+//!
+//! ```no_run
+//! use wharf::{Context, Failure, Item, Outcomes};
+//!
+//! #[wharf::batch_handler]
+//! fn sum(batch: Vec<Item<i64>>, cx: &Context) -> Outcomes {
+//!     cx.kv().add("sum", batch.iter().map(|item| item.event.data).sum())?;
+//!     let positive = |item: &Item<i64>| item.event.data > 0;
+//!     Ok(batch.iter().map(|item| positive(item).then_some(()).ok_or_else(|| Failure::reject("not positive"))).collect())
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! A transform is one function too. It stands in a rule before the target, gets the event and gives the one that goes on, or
 //! `None` to leave it out. It is pure: the event is all that it sees, so there is no [`Context`].
 //!
@@ -58,8 +73,14 @@ pub mod bindings;
 #[allow(missing_docs, unsafe_code)]
 #[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #[doc(hidden)]
+pub mod batch_bindings;
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
 pub mod transform_bindings;
 
+mod batch;
 mod bucket;
 mod config;
 mod context;
@@ -75,6 +96,7 @@ mod payload;
 pub mod run;
 mod transformed;
 
+pub use batch::{Item, Outcomes};
 pub use bucket::{Bucket, KvError};
 pub use config::ConfigError;
 pub use context::Context;
@@ -86,7 +108,7 @@ pub use log::Level;
 pub use needs::needs_bytes;
 pub use payload::Payload;
 pub use transformed::{IntoPayload, Transformed, Unchanged};
-pub use wharf_macros::{handler, transform};
+pub use wharf_macros::{batch_handler, handler, transform};
 #[doc(hidden)]
 pub use wit_bindgen;
 

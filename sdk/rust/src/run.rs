@@ -1,16 +1,20 @@
-//! One attempt, from the contract's call to the author's function and back: what `#[wharf::handler]` and `#[wharf::transform]`
-//! call.
+//! One attempt, from the contract's call to the author's function and back: what `#[wharf::handler]`,
+//! `#[wharf::batch_handler]` and `#[wharf::transform]` call.
 //!
 //! Invariant: an event whose payload does not fit is rejected without calling the function, since no retry can mend it.
 //!
 //! It is public for the macros only; authors need nothing of it.
 
+pub use crate::batch_bindings::export_batch_handler;
+pub use crate::batch_bindings::exports::wharf::plugin::batch_handler::{Guest as BatchGuest, Item as ReceivedItem};
 pub use crate::bindings::export_handler;
 pub use crate::bindings::exports::wharf::plugin::handler::{Delivery, Event as Received, Failure as Refusal, Guest};
 pub use crate::transform_bindings::export_transform;
 pub use crate::transform_bindings::exports::wharf::plugin::transformer::Guest as TransformGuest;
 
-use crate::{Context, Event, Failure, IntoPayload, Outcome, Payload, Transformed, failure, log, transformed};
+use crate::{
+    Context, Event, Failure, IntoPayload, Item, Outcome, Outcomes, Payload, Transformed, failure, log, transformed,
+};
 
 /// Decodes the event, calls the handler and says how it ended.
 ///
@@ -31,6 +35,37 @@ pub fn attempt<T: Payload>(
         Err(unfit) => Err(Failure::reject(unfit)),
     };
     outcome.map_err(failure::to_contract)
+}
+
+/// Decodes the events, calls the batch handler with those that fit, and says how each ended. The context is that of the first.
+///
+/// # Errors
+///
+/// The failure of all of them, if the handler gives one.
+pub fn batch<T: Payload>(
+    batch: Vec<ReceivedItem>,
+    handler: fn(Vec<Item<T>>, &Context) -> Outcomes,
+) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+    if cfg!(target_arch = "wasm32") {
+        log::panics_to_host();
+    }
+    let first = batch.first().map(|item| item.delivery.clone());
+    let (mut fit, mut unfit) = (Vec::with_capacity(batch.len()), Vec::new());
+    for (at, ReceivedItem { event, delivery }) in batch.into_iter().enumerate() {
+        match Event::from_contract(event) {
+            Ok(event) => fit.push(Item::new(event, delivery)),
+            Err(error) => unfit.push((at, Failure::reject(error))),
+        }
+    }
+    let Some(first) = first.filter(|_| !fit.is_empty()) else {
+        return Ok(unfit.into_iter().map(|(_, failure)| Err(failure::to_contract(failure))).collect());
+    };
+    let mut outcomes = handler(fit, &Context::new(first)).map_err(failure::to_contract)?;
+    for (at, failure) in unfit {
+        // Behind a list that is too short it is the host's to say so.
+        outcomes.insert(at.min(outcomes.len()), Err(failure));
+    }
+    Ok(outcomes.into_iter().map(|outcome| outcome.map_err(failure::to_contract)).collect())
 }
 
 /// Decodes the event, calls the transform and encodes what it gives. A panic is a trap without a word, since a transform has
@@ -87,6 +122,28 @@ mod tests {
         assert!(attempt(received("4"), first(), even).is_ok());
         let Err(Refusal::Retry(wish)) = attempt(received("5"), first(), even) else { panic!("no retry") };
         assert_eq!(wish.reason, "5 is odd in attempt 1");
+    }
+
+    fn all_even(batch: Vec<Item<u32>>, _: &Context) -> Outcomes {
+        let outcome = |item: &Item<u32>| match item.event.data {
+            n if n % 2 == 0 => Ok(()),
+            n => Err(Failure::retry(format!("{n} is odd in attempt {}", item.attempt()))),
+        };
+        Ok(batch.iter().map(outcome).collect())
+    }
+
+    #[test]
+    fn a_batch_has_an_outcome_for_each_event_also_for_those_that_do_not_fit() {
+        let item = |data| ReceivedItem { event: received(data), delivery: first() };
+        let outcomes = batch(["4", "\"four\"", "5", "6"].map(item).into(), all_even).unwrap();
+        let told = outcomes.iter().map(|outcome| match outcome {
+            Ok(()) => "ok",
+            Err(Refusal::Retry(_)) => "retry",
+            Err(Refusal::Reject(_)) => "reject",
+        });
+        assert_eq!(told.collect::<Vec<_>>(), ["ok", "reject", "retry", "ok"]);
+        assert_eq!(batch(vec![item("\"x\"")], all_even).unwrap().len(), 1);
+        assert!(batch(vec![item("1")], |_: Vec<Item<u32>>, _| Err(Failure::retry("no"))).is_err());
     }
 
     fn halve(event: Event<u32>) -> Transformed<u32> {

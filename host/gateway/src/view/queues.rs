@@ -1,9 +1,9 @@
-//! Queues and their messages as JSON. Invariant: from `visibility` to `paused` a queue is shown as it is put, and its counts are those of
+//! Queues and their messages as JSON. Invariant: from `visibility` to `consumer` a queue is shown as it is put, and its counts are those of
 //! the moment at which it was looked at.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use wharf_event::{BusName, Code, Position, QueueName, RuleName};
+use wharf_event::{BusName, Code, PluginName, Position, QueueName, RuleName};
 
 use super::RuleOrigin;
 
@@ -35,6 +35,12 @@ pub struct MessageQueueView {
     pub ordered: bool,
     /// Whether nobody receives anything.
     pub paused: bool,
+    /// The plugin that consumes it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<ConsumerView>,
+    /// Why its consumer receives nothing; absent where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer_waits: Option<String>,
     /// Messages that it holds, whoever has them.
     pub depth: u64,
     /// Those that somebody has.
@@ -42,6 +48,17 @@ pub struct MessageQueueView {
     /// Since when the oldest is there, in RFC 3339; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_since: Option<String>,
+}
+
+/// A plugin that consumes a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerView {
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// Messages of one call at most.
+    pub batch: u32,
+    /// How long a call waits for more messages after the first.
+    pub window: String,
 }
 
 /// The wish to receive messages.

@@ -10,15 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeliveryId, DeliveryRow, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, QueueOp, Receipt,
+    ConsumerDocument, DeliveryId, DeliveryRow, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, QueueOp, Receipt,
 };
-use wharf_dispatch::{Message, Origin, Peeked, QueueCounts, QueueInForce, QueueUseError, Receiving, rfc3339};
+use wharf_dispatch::{Message, Origin, Peeked, QueueCounts, QueueInForce, QueueUseError, Receiving, RuleSet, rfc3339};
 use wharf_event::{Code, Event, Position, QueueName, TenantName};
 use wharf_gateway::{
     Ending, Expected, Intake as _, Messages, Put, QueueRef, Queues, Refusal,
     view::{
-        Accepted, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,
-        ReceiptsWish, ReceiveWish, ReceivedView, event_json,
+        Accepted, ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult,
+        ReceiptsView, ReceiptsWish, ReceiveWish, ReceivedView, event_json,
     },
 };
 
@@ -46,7 +46,7 @@ impl Queues for HostAdapter {
         let mut views = Vec::new();
         for (queue, of) in set.queues(tenant) {
             match self.dispatcher.counts(tenant, queue).await {
-                Ok(counts) => views.push(view(queue, of, None, counts)),
+                Ok(counts) => views.push(view(queue, of, None, counts, waits(&set, tenant, queue))),
                 // It went meanwhile.
                 Err(QueueUseError::Unknown(_)) => {}
                 Err(error) => return Err(not_used(&error)),
@@ -71,7 +71,11 @@ impl Queues for HostAdapter {
     ) -> Result<Put<MessageQueueView>, Refusal> {
         self.known(&of.tenant)?;
         let settings = read_queue(&document, &of.queue).map_err(rules::wrong)?;
-        let created = self.dispatcher.rules().queue(&of.tenant, &of.queue).is_none();
+        let set = self.dispatcher.rules();
+        if let Some(by) = &settings.consumer {
+            set.may_consume(&of.tenant, by).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+        }
+        let created = set.queue(&of.tenant, &of.queue).is_none();
         let named = (ObjectKind::Queue, ObjectName::from(&of.queue));
         let put = self.put_object(&of.tenant, named, &settings, rules::taken(expected)).await;
         let fate = put.map_err(|error| not_changed(&error))?;
@@ -187,7 +191,7 @@ impl HostAdapter {
         let set = self.dispatcher.rules();
         let queue = set.queue(&of.tenant, &of.queue).ok_or_else(|| unknown(&of.queue))?;
         let counts = self.dispatcher.counts(&of.tenant, &of.queue).await.map_err(|error| not_used(&error))?;
-        Ok(view(&of.queue, queue, version, counts))
+        Ok(view(&of.queue, queue, version, counts, waits(&set, &of.tenant, &of.queue)))
     }
 }
 
@@ -218,11 +222,21 @@ fn not_used(error: &QueueUseError) -> Refusal {
     }
 }
 
+/// Why the consumer of a queue receives nothing.
+fn waits(set: &RuleSet, tenant: &TenantName, queue: &QueueName) -> Option<String> {
+    set.consumer_waits(tenant, queue).map(|idle| idle.to_string())
+}
+
+fn consumer_view(of: &ConsumerDocument) -> ConsumerView {
+    ConsumerView { plugin: of.plugin.clone(), batch: of.batch, window: duration_text(of.window_ms) }
+}
+
 fn view(
     name: &QueueName,
     QueueInForce { settings, origin }: &QueueInForce,
     version: Option<Position>,
     counts: QueueCounts,
+    waits: Option<String>,
 ) -> MessageQueueView {
     MessageQueueView {
         queue: name.clone(),
@@ -236,6 +250,8 @@ fn view(
         content_deduplication: settings.content_deduplication,
         ordered: settings.ordered,
         paused: settings.paused,
+        consumer: settings.consumer.as_ref().map(consumer_view),
+        consumer_waits: waits,
         depth: counts.depth,
         in_flight: counts.in_flight,
         oldest_since: counts.oldest_ms.map(rfc3339),

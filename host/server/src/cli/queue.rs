@@ -8,7 +8,7 @@ mod messages;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use wharf_event::QueueName;
+use wharf_event::{PluginName, QueueName};
 
 use super::{
     args::{EventArgs, Global},
@@ -101,6 +101,15 @@ pub struct CreateArgs {
     /// Let messages with one `partitionkey` come one after the other
     #[arg(long, conflicts_with = "file")]
     ordered: bool,
+    /// The plugin that consumes it, many messages in one call
+    #[arg(long, value_name = "PLUGIN", conflicts_with = "file")]
+    consumer: Option<PluginName>,
+    /// Messages of one call of the consumer at most [default: 100]
+    #[arg(long, value_name = "N", requires = "consumer")]
+    batch: Option<u32>,
+    /// How long such a call waits for more messages after the first [default: 500ms]
+    #[arg(long, value_name = "DURATION", requires = "consumer")]
+    window: Option<String>,
     /// A file with all of that as JSON; `-` reads stdin
     #[arg(short, long)]
     file: Option<PathBuf>,

@@ -26,6 +26,7 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 [tenants.acme.webhooks.w]
 url = "https://example.com/hook"
 [tenants.acme.queues.j]
+consumer = { plugin = "p" }
 [tenants.acme.topics.n.subscriptions.x]
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.topics.m.subscriptions.y]
@@ -204,7 +205,7 @@ fn webhook_cases() -> [Case; 8] {
     ]
 }
 
-fn queue_cases() -> [Case; 8] {
+fn queue_cases() -> [Case; 11] {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.queues.*.{name}"), good, format!("{QUEUE}/{at}"), read, bad)
     };
@@ -217,6 +218,9 @@ fn queue_cases() -> [Case; 8] {
         case("content_deduplication", "true", "content_deduplication", json!(true), "'yes'"),
         case("ordered", "true", "ordered", json!(true), "'yes'"),
         case("paused", "true", "paused", json!(true), "'yes'"),
+        case("consumer.plugin", "'q'", "consumer/plugin", json!("q"), "7"),
+        case("consumer.batch", "7", "consumer/batch", json!(7), "1001"),
+        case("consumer.window", "'7s'", "consumer/window_ms", json!(7_000), "'6m'"),
     ]
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde_json::json;
-use wharf_delivery::QueueDocument;
-use wharf_event::QueueName;
+use wharf_delivery::{ConsumerDocument, QueueDocument};
+use wharf_event::{PluginName, QueueName};
 
 use super::{
     duration::duration_text,
@@ -21,7 +21,13 @@ pub const DELAY_MS: RangeInclusive<u64> = 0..=15 * 60_000;
 /// How old a message may become, in milliseconds.
 const RETENTION_MS: RangeInclusive<u64> = 1_000..=14 * 86_400_000;
 
+/// Messages of one call of a consumer, and how long it waits for more after the first, in milliseconds.
+const BATCH: RangeInclusive<u32> = 1..=1_000;
+const WINDOW_MS: RangeInclusive<u64> = 0..=5 * 60_000;
+
 /// What holds where nothing is said.
+const BATCH_DEFAULT: u32 = 100;
+const WINDOW_MS_DEFAULT: u64 = 500;
 const VISIBILITY_MS_DEFAULT: u64 = 30_000;
 const DELAY_MS_DEFAULT: u64 = 0;
 const RETENTION_MS_DEFAULT: u64 = 4 * 86_400_000;
@@ -70,6 +76,23 @@ pub(super) static QUEUE: &[Key] = &[
         Otherwise::Default(|| json!(false)),
     ),
     key("paused", "Whether nobody receives anything.", Shape::Boolean, Otherwise::Default(|| json!(false))),
+    key(
+        "consumer",
+        "The plugin that consumes it, many messages in one call.",
+        Shape::Table(CONSUMER),
+        Otherwise::Nothing,
+    ),
+];
+
+static CONSUMER: &[Key] = &[
+    key("plugin", "A plugin of the world event-batch-handler.", Shape::Name, Otherwise::Required),
+    key("batch", "Messages of one call at most.", Shape::Integer(BATCH), Otherwise::Default(|| json!(BATCH_DEFAULT))),
+    key(
+        "window",
+        "How long a call waits for more messages after the first: at most 5m.",
+        Shape::Duration,
+        Otherwise::Default(|| json!(duration_text(WINDOW_MS_DEFAULT))),
+    ),
 ];
 
 /// Reads all of them.
@@ -95,5 +118,18 @@ pub(super) fn read_one(table: &Table<'_>, name: &QueueName) -> QueueDocument {
         content_deduplication: table.boolean("content_deduplication").unwrap_or(false),
         ordered: table.boolean("ordered").unwrap_or(false),
         paused: table.boolean("paused").unwrap_or(false),
+        consumer: table.table("consumer").and_then(|table| read_consumer(&table)),
     }
+}
+
+fn read_consumer(table: &Table<'_>) -> Option<ConsumerDocument> {
+    if table.value("plugin").is_none() {
+        table.missing("plugin", "name the plugin that consumes the queue: plugin = \"sums\"");
+    }
+    let (batch, window_ms) = (table.integer("batch"), table.duration_between("window", WINDOW_MS));
+    Some(ConsumerDocument {
+        plugin: table.parsed::<PluginName>("plugin")?.value,
+        batch: batch.unwrap_or(BATCH_DEFAULT),
+        window_ms: window_ms.unwrap_or(WINDOW_MS_DEFAULT),
+    })
 }

@@ -23,6 +23,7 @@ fn each_guest_is_what_it_was_written_to_be() {
         ("counter", Kind::Handler, &[Kv, Logging], &[Publish]),
         ("probe", Kind::Handler, &[Publish, Kv], &[]),
         ("hoarder", Kind::Handler, &[], &[Publish, Kv]),
+        ("batch-probe", Kind::Batch, &[Publish, Kv], &[]),
         ("transform-probe", Kind::Transform, &[], &Capability::ALL),
     ];
     for (name, kind, needs, not) in cases {

@@ -1,5 +1,5 @@
-//! Writes `sdk/rust/src/bindings.rs` and `sdk/rust/src/transform_bindings.rs` from `wit/`: `cargo run -p wharf-bindgen`, in
-//! `sdk/rust`. With `--check` it writes nothing and fails when a file is not what it would write.
+//! Writes `bindings.rs`, `batch_bindings.rs` and `transform_bindings.rs` of `sdk/rust/src` from `wit/`: `cargo run -p wharf-bindgen`,
+//! in `sdk/rust`. With `--check` it writes nothing and fails when a file is not what it would write.
 //!
 //! Invariant: a file is a function of `wit/` and of the generator's version in `Cargo.lock`, so it is compared byte for byte.
 //!
@@ -12,8 +12,19 @@ use anyhow::{Context, Result, bail};
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-/// The types that both worlds share: the second file takes them from the first.
-const TYPES: (&str, &str) = ("wharf:plugin/types@0.1.0", "::wharf::bindings::wharf::plugin::types");
+/// Interfaces that worlds share: the later files take them from the first.
+const SHARED: [(&str, &str); 10] = [
+    ("wharf:plugin/types@0.1.0", "::wharf::bindings::wharf::plugin::types"),
+    ("wharf:plugin/publisher@0.1.0", "::wharf::bindings::wharf::plugin::publisher"),
+    ("wharf:plugin/counters@0.1.0", "::wharf::bindings::wharf::plugin::counters"),
+    ("wasi:keyvalue/store@0.2.0-draft", "::wharf::bindings::wasi::keyvalue::store"),
+    ("wasi:keyvalue/atomics@0.2.0-draft", "::wharf::bindings::wasi::keyvalue::atomics"),
+    ("wasi:config/store@0.2.0-rc.1", "::wharf::bindings::wasi::config::store"),
+    ("wasi:logging/logging@0.1.0-draft", "::wharf::bindings::wasi::logging::logging"),
+    ("wasi:clocks/wall-clock@0.2.0", "::wharf::bindings::wasi::clocks::wall_clock"),
+    ("wasi:clocks/monotonic-clock@0.2.0", "::wharf::bindings::wasi::clocks::monotonic_clock"),
+    ("wasi:random/random@0.2.0", "::wharf::bindings::wasi::random::random"),
+];
 
 /// The file of one world of the contract.
 struct Bindings {
@@ -23,18 +34,26 @@ struct Bindings {
     export_macro: &'static str,
     /// Its first lines end with this sentence.
     says: &'static str,
-    /// The shared types are those of the first file.
-    shares_types: bool,
+    /// So many of the shared interfaces are those of the first file.
+    shares: usize,
 }
 
-const ALL: [Bindings; 2] = [
+const ALL: [Bindings; 3] = [
     Bindings {
         world: "event-handler",
         path: "../src/bindings.rs",
         module: "wharf::bindings",
         export_macro: "export_handler",
         says: "what is imported from the host and what a handler exports",
-        shares_types: false,
+        shares: 0,
+    },
+    Bindings {
+        world: "event-batch-handler",
+        path: "../src/batch_bindings.rs",
+        module: "wharf::batch_bindings",
+        export_macro: "export_batch_handler",
+        says: "what a batch handler exports",
+        shares: SHARED.len(),
     },
     Bindings {
         world: "event-transform",
@@ -42,7 +61,7 @@ const ALL: [Bindings; 2] = [
         module: "wharf::transform_bindings",
         export_macro: "export_transform",
         says: "what a transform exports",
-        shares_types: true,
+        shares: 1,
     },
 ];
 
@@ -91,8 +110,8 @@ fn generate(bindings: &Bindings) -> Result<String> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(&wit).with_context(|| format!("reading {}", wit.display()))?;
     let world = resolve.select_world(&[package], Some(bindings.world))?;
-    let (types, ours) = TYPES;
-    let shared = (types.to_owned(), wit_bindgen_rust::WithOption::Path(ours.to_owned()));
+    let shared = SHARED.iter().take(bindings.shares);
+    let with = |(name, ours): &(&str, &str)| (name.to_string(), wit_bindgen_rust::WithOption::Path(ours.to_string()));
     let mut generator = wit_bindgen_rust::Opts {
         format: true,
         generate_all: true,
@@ -100,7 +119,7 @@ fn generate(bindings: &Bindings) -> Result<String> {
         export_macro_name: Some(bindings.export_macro.to_owned()),
         default_bindings_module: Some(bindings.module.to_owned()),
         runtime_path: Some("::wharf::wit_bindgen::rt".to_owned()),
-        with: if bindings.shares_types { vec![shared] } else { Vec::new() },
+        with: shared.map(with).collect(),
         ..Default::default()
     }
     .build();

@@ -1,9 +1,11 @@
-//! The attribute macros of the crate `wharf`. Use them from there: `#[wharf::handler]`, `#[wharf::transform]`.
+//! The attribute macros of the crate `wharf`. Use them from there: `#[wharf::handler]`, `#[wharf::batch_handler]`,
+//! `#[wharf::transform]`.
 //!
 //! Invariant: the author's function stays as it is; the export is added beside it.
 //!
 //! It does not know the contract: names and versions are in the crate `wharf`, to which the export points.
 
+mod batch;
 mod handler;
 mod transform;
 
@@ -26,6 +28,27 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     handler::expand(attribute.into(), item.into()).into()
+}
+
+/// Makes a function the batch handler that this component exports: it consumes a queue.
+///
+/// The function takes the events and the context and returns `Outcomes`: an outcome for each event, in their order, or a
+/// `Failure` of all of them. What it published and stored is kept only if every event ended `Ok`; if some failed, the others
+/// are handed over again at once. An event whose payload does not fit is rejected, and the function does not see it. A
+/// component has one batch handler, and no handler beside it.
+///
+/// ```ignore
+/// #[wharf::batch_handler]
+/// fn sum(batch: Vec<wharf::Item<i64>>, cx: &wharf::Context) -> wharf::Outcomes {
+///     cx.kv().add("sum", batch.iter().map(|item| item.event.data).sum())?;
+///     Ok(batch.iter().map(|_| Ok(())).collect())
+/// }
+/// ```
+///
+/// On other targets than `wasm32` nothing is exported, so that `cargo test` can run the plugin's tests.
+#[proc_macro_attribute]
+pub fn batch_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    batch::expand(attribute.into(), item.into()).into()
 }
 
 /// Makes a function the transform that this component exports.

@@ -92,6 +92,7 @@ impl Guest {
         };
         match runtime.prepare(&wasm)? {
             Prepared::Handler(release) => handled(runtime, &release, &context, &mut cost).await?,
+            Prepared::Batch(_) => anyhow::bail!("{} handles batches, which is not measured here", self.name),
             Prepared::Transform(release) => cost.fresh = transformed(runtime, &release, &context).await?,
         }
         Ok(cost)

@@ -12,6 +12,7 @@
 mod artifacts;
 mod attempts;
 mod bad_uploads;
+mod batches;
 mod breakers;
 mod buses;
 mod channels;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wharf_delivery::QueueDocument;
 use wharf_event::{Code, QueueName};
-use wharf_gateway::view::{MessageQueueView, RuleOrigin};
+use wharf_gateway::view::{ConsumerView, MessageQueueView, RuleOrigin};
 
 use super::{
     super::error::CommandError,
@@ -24,6 +24,8 @@ struct Body<'a> {
     content_deduplication: bool,
     ordered: bool,
     paused: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<ConsumerView>,
 }
 
 impl<'a> From<&'a QueueDocument> for Body<'a> {
@@ -37,6 +39,11 @@ impl<'a> From<&'a QueueDocument> for Body<'a> {
             content_deduplication: from.content_deduplication,
             ordered: from.ordered,
             paused: from.paused,
+            consumer: from.consumer.as_ref().map(|of| ConsumerView {
+                plugin: of.plugin.clone(),
+                batch: of.batch,
+                window: duration_text(of.window_ms),
+            }),
         }
     }
 }
@@ -74,6 +81,7 @@ fn between(there: &MessageQueueView, wanted: &Body<'_>) -> Vec<&'static str> {
         ("max_receives", there.max_receives == wanted.max_receives),
         ("dead_letter", there.dead_letter == *wanted.dead_letter),
         ("content_deduplication", there.content_deduplication == wanted.content_deduplication),
+        ("consumer", there.consumer == wanted.consumer),
         ("ordered", there.ordered == wanted.ordered),
         (if wanted.paused { "paused" } else { "resumed" }, there.paused == wanted.paused),
     ];

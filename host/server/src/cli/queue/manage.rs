@@ -18,7 +18,7 @@ use super::{
 use crate::client::Resource;
 
 /// What a queue is shown with beyond what it is put as.
-const SHOWN: [&str; 5] = ["queue", "origin", "depth", "in_flight", "oldest_since"];
+const SHOWN: [&str; 6] = ["queue", "origin", "consumer_waits", "depth", "in_flight", "oldest_since"];
 
 /// What replacing a queue does.
 const THERE: &str = "--replace lets the one that is there be as this one says; its messages stay";
@@ -47,11 +47,29 @@ impl CreateArgs {
             ("dead_letter", self.dead_letter.as_ref().map(|it| json!(it))),
             ("ordered", self.ordered.then_some(json!(true))),
             ("content_deduplication", self.content_deduplication.then_some(json!(true))),
+            ("consumer", self.consumer()),
         ] {
             body.extend(value.map(|value| (name.to_owned(), value)));
         }
         Ok(Value::from(body).to_string().into_bytes())
     }
+}
+
+impl CreateArgs {
+    fn consumer(&self) -> Option<Value> {
+        let mut consumer = Map::new();
+        consumer.insert("plugin".to_owned(), json!(self.consumer.as_ref()?));
+        consumer.extend(self.batch.map(|batch| ("batch".to_owned(), json!(batch))));
+        consumer.extend(self.window.as_ref().map(|window| ("window".to_owned(), json!(window))));
+        Some(consumer.into())
+    }
+}
+
+/// The consumer in words, and why it waits.
+fn consumer(queue: &MessageQueueView) -> String {
+    let Some(of) = &queue.consumer else { return "none: clients receive".to_owned() };
+    let waits = queue.consumer_waits.as_ref().map(|why| format!("; {}: {}", bad("waits"), clipped(why)));
+    format!("{}, {} at a time, window {}{}", of.plugin, of.batch, clipped(&of.window), waits.unwrap_or_default())
 }
 
 pub(super) async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
@@ -99,6 +117,7 @@ pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output)
         ("dead letters", queue.dead_letter.to_string()),
         ("order", order.to_owned()),
         ("known again by", known.to_owned()),
+        ("consumer", consumer(&queue)),
     ] {
         out.line(&format!("{}  {value}", faint(&format!("{name:<14}"))))?;
     }

@@ -1,0 +1,115 @@
+//! From the author's function over many events to the function with its export.
+//!
+//! Invariant: on a mistake the author's function is kept beside the error, so that one mistake gives one message.
+//!
+//! It does not check types: a wrong one is the compiler's to report, at the function's name.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Error, ItemFn, Result, spanned::Spanned};
+
+/// Expands `#[wharf::batch_handler(attribute)] item`.
+pub fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let kept = item.clone();
+    match syn::parse2(item).and_then(|function| checked(attribute, function)) {
+        Ok(function) => export(&function),
+        Err(error) => {
+            let error = error.to_compile_error();
+            quote! { #kept #error }
+        }
+    }
+}
+
+/// The function, if it has the form of a batch handler.
+fn checked(attribute: TokenStream, function: ItemFn) -> Result<ItemFn> {
+    let signature = &function.sig;
+    let wrong = |at: &dyn ToTokens, what: &str| Err(Error::new_spanned(at.to_token_stream(), what));
+    if !attribute.is_empty() {
+        return wrong(&attribute, "`#[wharf::batch_handler]` takes no arguments");
+    }
+    if let Some(asynchronous) = &signature.asyncness {
+        return wrong(asynchronous, "a batch handler is not `async`: an attempt is one call");
+    }
+    if !signature.generics.params.is_empty() {
+        return wrong(&signature.generics, "a batch handler has no generic parameters: its payload is one type");
+    }
+    if signature.inputs.len() != 2 {
+        return wrong(
+            signature,
+            "a batch handler takes the events and the context: `(batch: Vec<Item<T>>, cx: &Context) -> Outcomes`",
+        );
+    }
+    Ok(function)
+}
+
+/// The function, and beside it the type that exports it.
+fn export(function: &ItemFn) -> TokenStream {
+    let name = &function.sig.ident;
+    // A wrong type is reported where the author can see what is meant.
+    let call = quote_spanned! { function.sig.span() => ::wharf::run::batch(batch, #name) };
+    quote! {
+        #function
+
+        // Not within a `const _`: two handlers in one component are then two definitions of one name.
+        #[doc(hidden)]
+        #[allow(dead_code)]
+        struct __WharfHandler;
+
+        const _: () = {
+            impl ::wharf::run::BatchGuest for __WharfHandler {
+                fn handle_batch(
+                    batch: ::std::vec::Vec<::wharf::run::ReceivedItem>,
+                ) -> ::core::result::Result<
+                    ::std::vec::Vec<::core::result::Result<(), ::wharf::run::Refusal>>,
+                    ::wharf::run::Refusal,
+                > {
+                    #call
+                }
+            }
+
+            // Where nothing is exported the author's function is used all the same.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = { let _ = #name; };
+
+            // The export is an `unsafe` attribute by nature; it is this macro's and not the author's.
+            #[cfg(target_arch = "wasm32")]
+            #[allow(unsafe_code)]
+            mod export {
+                use super::__WharfHandler;
+                ::wharf::run::export_batch_handler!(__WharfHandler with_types_in ::wharf::batch_bindings);
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(attribute: &str, item: &str) -> String {
+        expand(attribute.parse().unwrap(), item.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_batch_handler_is_kept_and_exported() {
+        let text = expanded("", "fn sum(batch: Vec<Item<u32>>, cx: &Context) -> Outcomes { Ok(Vec::new()) }");
+        assert!(text.starts_with("fn sum (batch : Vec < Item < u32 >> , cx : & Context) -> Outcomes"), "{text}");
+        assert!(text.contains(":: wharf :: run :: batch (batch , sum)"), "{text}");
+        assert!(text.contains("export_batch_handler !"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_batch_handler_is_refused_in_words_and_kept() {
+        for (attribute, item, said) in [
+            ("size = 3", "fn a(batch: Vec<Item>, cx: &Context) -> Outcomes { Ok(Vec::new()) }", "takes no arguments"),
+            ("", "async fn a(batch: Vec<Item>, cx: &Context) -> Outcomes { Ok(Vec::new()) }", "not `async`"),
+            ("", "fn a<T>(batch: Vec<Item<T>>, cx: &Context) -> Outcomes { Ok(Vec::new()) }", "no generic parameters"),
+            ("", "fn a(batch: Vec<Item>) -> Outcomes { Ok(Vec::new()) }", "takes the events and the context"),
+            ("", "struct A;", "expected `fn`"),
+        ] {
+            let text = expanded(attribute, item);
+            assert!(text.contains("compile_error") && text.contains(said), "{item}: {text}");
+            assert!(!text.contains("export_batch_handler"), "{item}: {text}");
+        }
+    }
+}
