@@ -28,6 +28,8 @@ fn view(queue: &QueueName, origin: RuleOrigin, version: usize) -> MessageQueueVi
         content_deduplication: false,
         ordered: false,
         paused: false,
+        consumer: None,
+        consumer_waits: None,
         depth: 7,
         in_flight: 1,
         oldest_since: Some(TIME.to_owned()),
