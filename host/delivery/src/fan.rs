@@ -140,7 +140,7 @@ pub(crate) fn decide<T: Tables>(request: FanRequest, tables: &T) -> Result<Resul
     if !stands.as_ref().is_some_and(fits) {
         return Ok(Err(Refused::Gone));
     }
-    Lines::new(&tenant, None, tables).place(&mut targets)?;
+    Lines::new(&tenant, &[], tables).place(&mut targets)?;
     let records = vec![Record::Fanned { tenant, event, next, targets }];
     Ok(Ok(Decision { records, answer: Answer::Noted }))
 }

@@ -61,8 +61,9 @@ fn bad_events_go_to_the_dead_letters_and_the_good_ones_of_their_batches_count_on
     assert_eq!(
         told,
         [
+            // The call that it broke was of 177 too, which was looked at in its second.
             r#""133" "retries-spent" 4"#,
-            r#""177" "handler-reject" 1"#,
+            r#""177" "handler-reject" 2"#,
             r#""220" "retries-spent" 4"#,
             r#""7" "handler-reject" 1"#,
             r#""70" "handler-reject" 1"#
