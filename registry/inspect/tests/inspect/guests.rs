@@ -19,7 +19,7 @@ pub fn guest(name: &str) -> Vec<u8> {
 #[test]
 fn each_guest_is_what_it_was_written_to_be() {
     use Capability::{Kv, Logging, Publish};
-    let cases: [(&str, Kind, &[Capability], &[Capability]); 4] = [
+    let cases: [(&str, Kind, &[Capability], &[Capability]); 5] = [
         ("counter", Kind::Handler, &[Kv, Logging], &[Publish]),
         ("probe", Kind::Handler, &[Publish, Kv], &[]),
         ("hoarder", Kind::Handler, &[], &[Publish, Kv]),

@@ -85,7 +85,7 @@ fn a_batch_that_succeeds_is_one_call_with_all_its_effects() {
     let (_, received) = host.post("/v1/tenants/acme/queues/told/receive", "application/json", r#"{"wait": "20s"}"#);
     let event = &received["messages"][0]["event"];
     assert_eq!((&event["data"], &event["source"]), (&json!(50), &json!("plugin/sums")));
-    assert_eq!(event["causationid"].is_string(), true, "{event}");
+    assert!(event["causationid"].is_string(), "{event}");
 }
 
 #[test]
