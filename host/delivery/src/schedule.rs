@@ -1,9 +1,11 @@
-//! A schedule as the log keeps it: when it is due, and what it publishes then. What its expression means, `wharf-schedule` knows.
+//! A schedule as the log keeps it: when it is due, and what it publishes or sends to its targets then. What its expression means, `wharf-schedule` knows.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use wharf_event::{BusName, CatchUp};
+
+use crate::TargetDocument;
 
 /// A schedule, with every default filled in but for those of its event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +32,11 @@ pub struct ScheduleDocument {
     pub after: AfterLast,
     /// Whether it fires.
     pub enabled: bool,
-    /// The bus that its events are published to.
+    /// The bus that its events are published to; where it has targets, what stands in the place of one (`schedule/NAME`).
     pub bus: BusName,
+    /// Who its events are owed to straight away, no rule asked; empty where they are published to a bus.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetDocument>,
     /// Their type.
     #[serde(rename = "type")]
     pub kind: String,

@@ -396,6 +396,9 @@ impl RuleSet {
 impl Tenant {
     fn change_rule(&mut self, name: &ObjectName, document: Option<&Bytes>) -> Result<(), RuleError> {
         let name: RuleName = name.as_str().parse().map_err(|_| RuleError::Document("its name is none".to_owned()))?;
+        if name.schedule().is_some() {
+            return Err(RuleError::Document("its name is none".to_owned()));
+        }
         let Some(document) = document else { return self.remove(&name) };
         let document: RuleDocument =
             serde_json::from_slice(document).map_err(|error| RuleError::Document(error.to_string()))?;
@@ -403,7 +406,7 @@ impl Tenant {
     }
 
     /// Removes a rule that was made while the host ran.
-    fn remove(&mut self, name: &RuleName) -> Result<(), RuleError> {
+    pub(crate) fn remove(&mut self, name: &RuleName) -> Result<(), RuleError> {
         let Some(rule) = self.rules.get(name).cloned() else { return Ok(()) };
         if rule.origin == Origin::File {
             return Err(RuleError::OfFile);
@@ -422,7 +425,7 @@ impl Tenant {
     fn put(&mut self, name: &RuleName, from: &RuleDocument, origin: Origin) -> Result<(), RuleError> {
         let RuleDocument { bus, pattern, transforms, targets, enabled } = from;
         let topic = bus.topic();
-        if name.subscription().map(|(topic, _)| topic) != topic {
+        if name.subscription().map(|(topic, _)| topic) != topic || name.schedule().is_some() {
             return Err(RuleError::Apart(bus.clone()));
         }
         if let Some(before) = self.rules.get(name)
@@ -436,21 +439,7 @@ impl Tenant {
         if let Some(none) = transforms.iter().find(|plugin| !self.transforms.contains_key(*plugin)) {
             return Err(RuleError::Transform(none.clone()));
         }
-        for (n, target) in targets.iter().enumerate() {
-            self.takes(target)?;
-            // An envelope is put around a message as it is received.
-            let is_changed = target.input.as_ref().is_some_and(|input| *input != InputDocument::Envelope);
-            if let Some(queue) = target.to.queue().filter(|_| is_changed || !transforms.is_empty()) {
-                return Err(RuleError::Changed(queue.clone()));
-            }
-            if targets.iter().take(n).any(|other| other.to == target.to) {
-                return Err(RuleError::Targets);
-            }
-        }
-        if targets.is_empty() {
-            return Err(RuleError::Targets);
-        }
-        let (inputs, orders) = (Inputs::new(targets)?, Orders::new(targets)?);
+        let (inputs, orders) = self.aimed(targets, transforms)?;
         self.remove(name)?;
         if *enabled {
             self.has_room_for(&pattern, WAYS_PER_TENANT_MAX)?;
@@ -490,6 +479,29 @@ impl Tenant {
             Target::Queue(queue) => self.queues.contains_key(queue),
             Target::Bus(bus) => self.buses.contains_key(bus),
         }
+    }
+
+    /// Checks who is to get events, and gives what they get and what they order by.
+    pub(crate) fn aimed(
+        &self,
+        targets: &[TargetDocument],
+        transforms: &[PluginName],
+    ) -> Result<(Inputs, Orders), RuleError> {
+        for (n, target) in targets.iter().enumerate() {
+            self.takes(target)?;
+            // An envelope is put around a message as it is received.
+            let is_changed = target.input.as_ref().is_some_and(|input| *input != InputDocument::Envelope);
+            if let Some(queue) = target.to.queue().filter(|_| is_changed || !transforms.is_empty()) {
+                return Err(RuleError::Changed(queue.clone()));
+            }
+            if targets.iter().take(n).any(|other| other.to == target.to) {
+                return Err(RuleError::Targets);
+            }
+        }
+        if targets.is_empty() {
+            return Err(RuleError::Targets);
+        }
+        Ok((Inputs::new(targets)?, Orders::new(targets)?))
     }
 
     /// Whether a rule can have this target.

@@ -218,11 +218,12 @@ async fn go(
     let rules_version = rules.version_of(tenant);
     let fire = |event| FireRequest { tenant: tenant.clone(), schedule: name.clone(), rules_version, was, state, event };
     let accept = event.and_then(|event| {
-        let bus = rules.schedules(tenant).get(name)?.document.bus.clone();
+        let schedules = rules.schedules(tenant);
+        let schedule = schedules.get(name)?;
         // A bus that schedules publish to is not removed.
-        let targets = rules.targets(tenant, &bus, &event).ok()?;
+        let targets = rules.fired(tenant, schedule, &event).ok()?;
         let events = vec![AcceptEvent { event, targets }];
-        Some(rules.accepting(tenant, bus, events))
+        Some(rules.accepting(tenant, schedule.document.bus.clone(), events))
     });
     let mut asked = dispatcher.attempts.partition.ask(Request::Fire(Box::new(fire(accept)))).await;
     if let Err(AskError::Refused(refused @ Refused::TooManyTargets { .. })) = &asked {

@@ -49,7 +49,11 @@ impl RuleSet {
             self.change(name, |of| of.gone = gone);
         }
         for (name, from) in rules {
-            self.change(name, |of| from.rules.iter().for_each(|(rule, from)| of.gone.went(rule, &from.targets)));
+            self.change(name, |of| {
+                from.rules.iter().for_each(|(rule, from)| of.gone.went(rule, &from.targets));
+                let schedules = from.schedules.iter();
+                schedules.for_each(|(name, from)| of.gone.went(&RuleName::of_schedule(name), &from.targets));
+            });
         }
         self
     }

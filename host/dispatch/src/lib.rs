@@ -3,6 +3,7 @@
 //! Requests flow one way: intake or attempt -> partition (decide, append, answer) -> scheduler -> attempt -> partition.
 //! Nothing derived from a frame leaves before that frame is durable.
 
+mod aiming;
 mod archive;
 mod attempt;
 mod batches;

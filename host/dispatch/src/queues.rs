@@ -35,7 +35,7 @@ pub enum QueueError {
     #[error("it stands in the configuration file")]
     OfFile,
     /// A rule sends to it.
-    #[error("rule `{0}` sends to it")]
+    #[error("{} `{}` sends to it", .0.told().0, .0.told().1)]
     InUse(RuleName),
     /// Its consumer cannot consume it.
     #[error("its consumer: {0}")]

@@ -39,7 +39,7 @@ pub enum PluginError {
     #[error("it is a transform, which has one release at a time: promote the other one")]
     TransformChannels,
     /// A rule needs it as it is.
-    #[error("the rule `{0}` names it")]
+    #[error("the {} `{}` names it", .0.told().0, .0.told().1)]
     InUse(RuleName),
 }
 

@@ -319,14 +319,7 @@ impl RuleSet {
             numbers.filter_map(|number| numbered.get(number).map(Arc::as_ref)).collect()
         });
         matched.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let refs = |rule: &Rule| -> Vec<TargetRef> {
-            let target = |target: &TargetDocument| {
-                let key = rule.orders.key(&target.to, event).or_else(|| of.message_key(&target.to, event));
-                TargetRef { rule: rule.name.clone(), to: target.to.clone(), order: key.map(|key| (key, false)) }
-            };
-            rule.targets.iter().map(target).collect()
-        };
-        Ok(matched.into_iter().flat_map(refs).collect())
+        Ok(matched.into_iter().flat_map(|rule| of.owed(rule, event)).collect())
     }
 
     /// What each enabled rule of a bus says to an event: why it matches, or why not.
@@ -468,6 +461,17 @@ impl RuleSet {
             memory_mib: of.memory_mib(),
         };
         (of.map_or_else(|| of_tenant(&TenantSettings::default()), |of| of_tenant(&of.settings)), of_target)
+    }
+}
+
+impl Tenant {
+    /// Who an event is owed to by a rule that is for it.
+    pub(crate) fn owed(&self, rule: &Rule, event: &Event) -> Vec<TargetRef> {
+        let target = |target: &TargetDocument| {
+            let key = rule.orders.key(&target.to, event).or_else(|| self.message_key(&target.to, event));
+            TargetRef { rule: rule.name.clone(), to: target.to.clone(), order: key.map(|key| (key, false)) }
+        };
+        rule.targets.iter().map(target).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use wharf_schedule::{Timing, TimingError, TimingText, delay_ms};
 
 use crate::{
     clock::rfc3339,
+    compile::RuleError,
     limits::{SCHEDULE_DATA_BYTES_MAX, SCHEDULES_PER_TENANT_MAX},
     rules::{Origin, RuleSet, Tenant},
 };
@@ -51,6 +52,9 @@ pub enum ScheduleError {
     /// Its payload is too large.
     #[error("its payload has more than {SCHEDULE_DATA_BYTES_MAX} bytes")]
     TooLarge,
+    /// A target that it cannot have.
+    #[error(transparent)]
+    Target(#[from] RuleError),
     /// It publishes to a bus that there is not.
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
@@ -67,7 +71,7 @@ impl ScheduleError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Document(_) | Self::Timing(_) | Self::Event(_) | Self::TooLarge | Self::Bus(_) => {
+            Self::Document(_) | Self::Timing(_) | Self::Event(_) | Self::TooLarge | Self::Target(_) | Self::Bus(_) => {
                 Code::ScheduleInvalid
             }
             Self::OfFile => Code::ScheduleOfFile,
@@ -188,6 +192,7 @@ impl Tenant {
         let Some(document) = document else {
             if self.schedules.contains_key(&name) {
                 Arc::make_mut(&mut self.schedules).remove_mut(&name);
+                self.aim_nowhere(&name)?;
             }
             return Ok(());
         };
@@ -202,7 +207,8 @@ impl Tenant {
         document: &ScheduleDocument,
         origin: Origin,
     ) -> Result<(), ScheduleError> {
-        if !self.buses.contains_key(&document.bus) {
+        let aimed = (!document.targets.is_empty()).then(|| BusName::of_schedule(name));
+        if aimed.as_ref().map_or(!self.buses.contains_key(&document.bus), |aimed| *aimed != document.bus) {
             return Err(ScheduleError::Bus(document.bus.clone()));
         }
         let is_new = !self.schedules.contains_key(name);
@@ -210,6 +216,7 @@ impl Tenant {
             return Err(ScheduleError::TooMany);
         }
         let schedule = Schedule::new(name, document, origin)?;
+        self.aim(&schedule)?;
         Arc::make_mut(&mut self.schedules).insert_mut(name.clone(), Arc::new(schedule));
         Ok(())
     }
@@ -246,6 +253,7 @@ mod tests {
             after: AfterLast::Keep,
             enabled: true,
             bus: "default".parse().unwrap(),
+            targets: Vec::new(),
             kind: "tick".to_owned(),
             source: None,
             subject: None,

@@ -41,7 +41,7 @@ pub enum BusError {
     #[error("it stands in the configuration file")]
     OfFile,
     /// A rule listens on it.
-    #[error("the rule `{0}` listens on it")]
+    #[error("the {} `{}` has to do with it", .0.told().0, .0.told().1)]
     Rule(RuleName),
     /// A schedule publishes to it.
     #[error("the schedule `{0}` publishes to it")]

@@ -31,8 +31,8 @@ impl Tenant {
     pub(crate) fn publisher(&self, name: &BusName) -> Option<String> {
         let publishes = |rule: &Rule| rule.bus != *name && rule.targets.iter().any(|it| it.to.bus() == Some(name));
         if let Some(rule) = self.rules.values().find(|rule| publishes(rule)) {
-            let kind = if rule.name.is_plain() { "rule" } else { "subscription" };
-            return Some(format!("the {kind} `{}` publishes to it", rule.name));
+            let (kind, named) = rule.name.told();
+            return Some(format!("the {kind} `{named}` publishes to it"));
         }
         let schedule = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name);
         schedule.map(|(schedule, _)| format!("the schedule `{schedule}` publishes to it"))

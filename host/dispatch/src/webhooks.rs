@@ -43,7 +43,7 @@ pub enum WebhookError {
     #[error("it stands in the configuration file")]
     OfFile,
     /// A rule sends to it.
-    #[error("rule `{0}` sends to it")]
+    #[error("{} `{}` sends to it", .0.told().0, .0.told().1)]
     InUse(RuleName),
     /// The tenant has enough of them.
     #[error("the tenant has {WEBHOOKS_PER_TENANT_MAX} webhooks already")]

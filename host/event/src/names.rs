@@ -1,6 +1,6 @@
 //! The names that people give to tenants, buses, rules, plugins, buckets and queues: one newtype each, from one macro.
 //! Invariant: a name that exists matches `[a-z0-9][a-z0-9._-]{0,62}`, so it is safe in a URL path, a file name and a log
-//! line. (What stands in the place of a bus for a queue or a topic has `queue/` or `topic/` before it, and a subscription among rules has its topic's name and `/`.) There is no `From<String>`: parsing is the only way in.
+//! line. (What stands in the place of a bus for a queue or a topic has `queue/` or `topic/` before it, and a subscription among rules has its topic's name and `/`. What a schedule stands as among both is `schedule/NAME` and `@NAME`.) There is no `From<String>`: parsing is the only way in.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -78,7 +78,7 @@ macro_rules! name_type {
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let own = text;
                 $(let own = [$($prefix),+].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(own);)?
-                $(let own = own.split_once('/').filter(|(of, _)| of.parse::<$of>().is_ok()).map_or(own, |(_, own)| own);)?
+                $(let own = text.split_once('/').filter(|(of, _)| of.parse::<$of>().is_ok()).map_or(own, |(_, own)| own);)?
                 match check(own) {
                     Ok(()) => Ok(Self(text.into())),
                     Err(reason) => {
@@ -133,15 +133,22 @@ const QUEUE: &str = "queue/";
 /// What stands before the name of a topic in the name of the bus that it is.
 const TOPIC: &str = "topic/";
 
+/// What stands before the name of a schedule in what stands in the place of a bus for its events, if it has targets.
+const SCHEDULE: &str = "schedule/";
+
+/// What stands before the name of a schedule in the name of the rule that its targets are.
+const SCHEDULED: &str = "@";
+
 name_type! {
     /// Who owns plugins, rules and data.
     TenantName = "tenant";
-    /// An event bus of a tenant; or what stands in its place: a topic, `topic/NAME`, or for what was sent straight to a queue, `queue/NAME`.
-    BusName = "bus" behind QUEUE | TOPIC;
+    /// An event bus of a tenant; or what stands in its place: a topic, `topic/NAME`, for what was sent straight to a queue, `queue/NAME`, or for what a
+    /// schedule sends straight to its targets, `schedule/NAME`.
+    BusName = "bus" behind QUEUE | TOPIC | SCHEDULE;
     /// A topic of a tenant.
     TopicName = "topic";
-    /// A rule of a bus: an event pattern and what it leads to; or a subscription of a topic, `TOPIC/NAME`.
-    RuleName = "rule" below TopicName;
+    /// A rule of a bus: an event pattern and what it leads to; a subscription of a topic, `TOPIC/NAME`; or the targets of a schedule, `@NAME`.
+    RuleName = "rule" behind SCHEDULED below TopicName;
     /// A subscription of a topic, among those of its topic.
     SubscriptionName = "subscription";
     /// A plugin: a package that a tenant uploaded.
@@ -189,7 +196,13 @@ impl BusName {
         self.0.strip_prefix(TOPIC).map(|topic| TopicName(topic.into()))
     }
 
-    /// Whether it is a bus that has this name among buses, no topic and no queue's.
+    /// What stands in the place of a bus for what a schedule sends straight to its targets.
+    #[must_use]
+    pub fn of_schedule(schedule: &ScheduleName) -> Self {
+        Self(format!("{SCHEDULE}{schedule}").into())
+    }
+
+    /// Whether it has this name among buses, and is no topic, and neither a queue's nor a schedule's own.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.0.contains('/')
@@ -210,10 +223,32 @@ impl RuleName {
         Some((TopicName(topic.into()), SubscriptionName(name.into())))
     }
 
-    /// Whether it is a rule of a bus, and no subscription.
+    /// The rule that the targets of a schedule are.
+    #[must_use]
+    pub fn of_schedule(schedule: &ScheduleName) -> Self {
+        Self(format!("{SCHEDULED}{schedule}").into())
+    }
+
+    /// The schedule whose targets it is, if it is that.
+    #[must_use]
+    pub fn schedule(&self) -> Option<ScheduleName> {
+        self.0.strip_prefix(SCHEDULED).map(|schedule| ScheduleName(schedule.into()))
+    }
+
+    /// Whether it is a rule of a bus: no subscription, and not what the targets of a schedule are.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        !self.0.contains('/')
+        !self.0.contains('/') && !self.0.starts_with(SCHEDULED)
+    }
+
+    /// The word for what has this name among those of its kind, and that name.
+    #[must_use]
+    pub fn told(&self) -> (&'static str, &str) {
+        match self.0.strip_prefix(SCHEDULED) {
+            Some(schedule) => ("schedule", schedule),
+            None if self.is_plain() => ("rule", &self.0),
+            None => ("subscription", &self.0),
+        }
     }
 }
 
@@ -285,6 +320,23 @@ mod tests {
             assert!(none.parse::<RuleName>().is_err(), "{none}");
         }
         assert!("a/b".parse::<PluginName>().is_err());
+    }
+
+    #[test]
+    fn the_targets_of_a_schedule_have_a_name_that_no_rule_and_no_subscription_has() {
+        let schedule = "nightly".parse().unwrap();
+        let (rule, bus) = (RuleName::of_schedule(&schedule), BusName::of_schedule(&schedule));
+        assert_eq!(
+            ("@nightly".parse(), rule.schedule(), rule.subscription()),
+            (Ok(rule.clone()), Some(schedule), None)
+        );
+        assert_eq!(("schedule/nightly".parse(), bus.topic(), bus.queue()), (Ok(bus.clone()), None, None));
+        assert!(!rule.is_plain() && !bus.is_plain());
+        assert_eq!(rule.told(), ("schedule", "nightly"));
+        for none in ["@", "@a/b", "a/@b", "@@a", "a@"] {
+            assert!(none.parse::<RuleName>().is_err(), "{none}");
+        }
+        assert!("schedule/".parse::<BusName>().is_err() && "@a".parse::<PluginName>().is_err());
     }
 
     #[test]

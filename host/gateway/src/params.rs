@@ -91,7 +91,7 @@ impl Params {
         let rule: RuleName = self.name("rule", unknown)?;
         match rule.is_plain() {
             true => Ok(rule),
-            false => Err(Problem::new(unknown, format!("`{rule}` is a subscription, and no rule of a bus"))),
+            false => Err(Problem::new(unknown, format!("`{rule}` is a {}'s own, and no rule of a bus", rule.told().0))),
         }
     }
 

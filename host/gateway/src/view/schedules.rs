@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{BusName, CatchUp, Position, ScheduleName};
 
-use super::RuleOrigin;
+use super::{RuleOrigin, TargetView};
 
 /// A schedule. From `expression` on it is what one is put as.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,8 +41,12 @@ pub struct ScheduleView {
     pub after: Option<String>,
     /// Whether it fires.
     pub enabled: bool,
-    /// The bus that its events are published to.
-    pub bus: BusName,
+    /// The bus that its events are published to; none if it has targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<BusName>,
+    /// Who gets its events straight away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetView>,
     /// Their type.
     #[serde(rename = "type")]
     pub kind: String,

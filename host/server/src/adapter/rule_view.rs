@@ -25,27 +25,29 @@ pub(super) fn of_api(rule: &RuleName, document: &RuleDocument, version: Position
 
 /// About so many bytes has the view.
 pub(super) fn bytes(rule: &RuleView) -> usize {
-    let targets = rule.targets.iter().map(|target| {
-        let paths =
-            target.input_transformer.iter().flat_map(|input| &input.paths).map(|(name, path)| name.len() + path.len());
-        let template = target.input_transformer.as_ref().map(|input| &input.template);
-        let texts =
-            [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
-        let on = target.retry.iter().flat_map(|retry| &retry.on).map(|outcome| {
-            let texts = [&outcome.code, &outcome.status, &outcome.reason].into_iter().flatten().map(String::len);
-            OUTCOME_BYTES + texts.sum::<usize>()
-        });
-        let channel = |at: &PluginAt| at.channel.as_ref().map_or(0, |channel| channel.as_str().len());
-        let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
-        let webhook = target.webhook.as_ref().map_or(0, |webhook| webhook.as_str().len());
-        let queue = [&target.queue, &target.dead_letter].into_iter().flatten().map(|queue| queue.as_str().len());
-        let bus = target.bus.as_ref().map_or(0, |bus| bus.as_str().len());
-        let topic = target.topic.as_ref().map_or(0, |topic| topic.as_str().len());
-        let names = plugin + webhook + queue.sum::<usize>() + bus + topic;
-        on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
-    });
+    let targets = rule.targets.iter().map(target_bytes);
     let transforms = rule.transforms.iter().map(|transform| transform.as_str().len());
     rule.pattern.get().len() + rule.rule.as_str().len() + targets.sum::<usize>() + transforms.sum::<usize>()
+}
+
+/// About so many bytes has a target of one.
+pub(super) fn target_bytes(target: &TargetView) -> usize {
+    let paths =
+        target.input_transformer.iter().flat_map(|input| &input.paths).map(|(name, path)| name.len() + path.len());
+    let template = target.input_transformer.as_ref().map(|input| &input.template);
+    let texts = [target.input_path.as_ref(), target.input.as_ref(), template].into_iter().flatten().map(String::len);
+    let on = target.retry.iter().flat_map(|retry| &retry.on).map(|outcome| {
+        let texts = [&outcome.code, &outcome.status, &outcome.reason].into_iter().flatten().map(String::len);
+        OUTCOME_BYTES + texts.sum::<usize>()
+    });
+    let channel = |at: &PluginAt| at.channel.as_ref().map_or(0, |channel| channel.as_str().len());
+    let plugin = target.plugin.as_ref().map_or(0, |at| channel(at) + at.plugin.as_str().len());
+    let webhook = target.webhook.as_ref().map_or(0, |webhook| webhook.as_str().len());
+    let queue = [&target.queue, &target.dead_letter].into_iter().flatten().map(|queue| queue.as_str().len());
+    let bus = target.bus.as_ref().map_or(0, |bus| bus.as_str().len());
+    let topic = target.topic.as_ref().map_or(0, |topic| topic.as_str().len());
+    let names = plugin + webhook + queue.sum::<usize>() + bus + topic;
+    on.sum::<usize>() + names + texts.chain(paths).sum::<usize>()
 }
 
 fn view(
@@ -69,7 +71,8 @@ fn view(
     })
 }
 
-fn target(
+/// Who gets the events, with what is said of it.
+pub(super) fn target(
     TargetDocument { to, channel, retry, dead_letter, input, order_by, key_per_s }: &TargetDocument,
 ) -> TargetView {
     let envelope = *input == Some(InputDocument::Envelope);

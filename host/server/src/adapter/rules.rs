@@ -72,7 +72,7 @@ impl Rules for HostAdapter {
     async fn put_rule(&self, of: RuleRef, document: Bytes, expected: Expected) -> Result<RulePut, Refusal> {
         let set = self.dispatcher.rules();
         set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
-        let document = read(&set, &of, &document)?;
+        let document = read_beside(&set, &of, |beside| read_rule(&document, beside))?;
         let stored = serde_json::to_vec(&document).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         let fate = self.change(&of, Some(stored.into()), expected, Some(&document)).await?;
         let (version, created) = match fate {
@@ -170,8 +170,12 @@ fn rule_unknown(of: &RuleRef) -> Refusal {
     }
 }
 
-/// Reads the document that a rule is to be.
-fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Refusal> {
+/// Reads a document beside what a tenant has.
+pub(super) fn read_beside<T>(
+    set: &RuleSet,
+    of: &RuleRef,
+    read: impl FnOnce(Beside<'_>) -> Result<T, Wrong>,
+) -> Result<T, Refusal> {
     let plugins = set.plugins(&of.tenant).cloned().collect();
     let topics = set.topics(&of.tenant).map(|(topic, ..)| BusName::of_topic(&topic));
     let buses = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).chain(topics).collect();
@@ -179,7 +183,7 @@ fn read(set: &RuleSet, of: &RuleRef, document: &[u8]) -> Result<RuleDocument, Re
     let queues = set.queues(&of.tenant).map(|(queue, _)| queue.clone()).collect();
     let (rule, bus) = (&of.rule, &of.bus);
     let beside = Beside { rule, bus, buses: &buses, plugins: &plugins, webhooks: &webhooks, queues: &queues };
-    read_rule(document, beside).map_err(wrong)
+    read(beside).map_err(wrong)
 }
 
 /// A document with mistakes.

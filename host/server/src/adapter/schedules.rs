@@ -3,19 +3,17 @@
 //! Invariant: a schedule of the configuration file is read here and never changed. One that is put with another timing, or enabled again, runs
 //! since then: what was due before is none of its.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use wharf_delivery::{Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, ScheduleDocument, ScheduleState};
 use wharf_dispatch::{ChangeError, Origin, RuleSet, RulesError, Schedule, rfc3339};
-use wharf_event::{BusName, Code, Position, ScheduleName, TenantName};
+use wharf_event::{BusName, Code, Position, RuleName, ScheduleName, TenantName};
 use wharf_gateway::{
-    Expected, Put, Refusal, ScheduleRef, Schedules,
+    Expected, Put, Refusal, RuleRef, ScheduleRef, Schedules,
     view::{RuleOrigin, ScheduleView},
 };
 
-use super::{HostAdapter, not_asked, page::Room, rules, unknown, was_read};
+use super::{HostAdapter, not_asked, page::Room, rule_view, rules, unknown, was_read};
 use crate::config::{duration_text, read_schedule};
 
 /// Schedules that are read of the state at a time.
@@ -65,8 +63,9 @@ impl Schedules for HostAdapter {
     ) -> Result<Put<ScheduleView>, Refusal> {
         self.known(&of.tenant)?;
         let set = self.dispatcher.rules();
-        let buses: BTreeSet<BusName> = set.buses(&of.tenant).map(|(bus, ..)| bus.clone()).collect();
-        let document = read_schedule(&document, &of.schedule, &buses).map_err(rules::wrong)?;
+        let (rule, bus) = (RuleName::of_schedule(&of.schedule), BusName::of_schedule(&of.schedule));
+        let aimed = RuleRef { tenant: of.tenant.clone(), bus, rule };
+        let document = rules::read_beside(&set, &aimed, |beside| read_schedule(&document, &of.schedule, beside))?;
         let name = ObjectName::from(&of.schedule);
         let of_state = |state: &_| Object::get(state, &of.tenant, ObjectKind::Schedule, &name);
         let held = was_read(self.dispatcher.read(of_state).await)?;
@@ -160,7 +159,8 @@ fn view(
 ) -> Result<ScheduleView, Refusal> {
     let ScheduleDocument { expression, timezone, start_ms, end_ms, flexible_window_ms, catch_up, .. } =
         &schedule.document;
-    let ScheduleDocument { after, enabled, bus, kind, source, subject, data, since_ms, .. } = &schedule.document;
+    let ScheduleDocument { after, enabled, bus, targets, kind, source, subject, data, since_ms, .. } =
+        &schedule.document;
     let stands = state.filter(|state| schedule.stands(state));
     // One that was not looked at yet is due as it will be when it was.
     let next_ms = match stands {
@@ -183,7 +183,8 @@ fn view(
         catch_up: *catch_up,
         after: of_api.then(|| after.to_string()),
         enabled: *enabled,
-        bus: bus.clone(),
+        bus: bus.is_plain().then(|| bus.clone()),
+        targets: targets.iter().map(rule_view::target).collect(),
         kind: kind.clone(),
         source: source.clone(),
         subject: subject.clone(),
@@ -195,8 +196,10 @@ fn view(
 fn bytes(view: &ScheduleView) -> usize {
     let texts = [view.source.as_ref(), view.subject.as_ref()].into_iter().flatten().map(String::len);
     let data = view.data.as_ref().map_or(0, |data| data.get().len());
-    let names = view.schedule.as_str().len() + view.bus.as_str().len() + view.timezone.len();
-    texts.sum::<usize>() + data + names + view.expression.len() + view.kind.len()
+    let names =
+        view.schedule.as_str().len() + view.bus.as_ref().map_or(0, |bus| bus.as_str().len()) + view.timezone.len();
+    let targets = view.targets.iter().map(rule_view::target_bytes).sum::<usize>();
+    texts.sum::<usize>() + data + names + targets + view.expression.len() + view.kind.len()
 }
 
 fn none(of: &ScheduleRef) -> Refusal {

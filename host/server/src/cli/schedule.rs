@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use wharf_event::{BusName, CatchUp, ScheduleName};
+use wharf_event::{BusName, CatchUp, PluginAt, QueueName, ScheduleName, TopicName, WebhookName};
 
 use super::{
     args::Global,
@@ -30,10 +30,11 @@ pub enum ScheduleCommand {
     /// Show a schedule and when it is due next
     #[command(after_help = "Example:\n  wharf schedule show nightly")]
     Show(Named),
-    /// Make a schedule: an event is published each time that it is due
+    /// Make a schedule: an event is published, or sent to targets, each time that it is due
     #[command(
         after_help = "Example:\n  wharf schedule put nightly 'cron(0 3 * * ? *)' --timezone Europe/Berlin --type com.example.nightly\n  \
-        wharf schedule put reminder 'at(2026-12-01T09:00:00)' --type com.example.reminder -d '{\"order\": 7}' --after delete\n\n\
+        wharf schedule put reminder 'at(2026-12-01T09:00:00)' --type com.example.reminder -d '{\"order\": 7}' --after delete\n  \
+        wharf schedule put weekly 'cron(0 6 ? * MON *)' --type com.example.weekly --to report\n\n\
         A file has what the schedule's table in wharf.toml would have, as JSON:\n  \
         {\"expression\": \"rate(5 minutes)\", \"type\": \"com.example.tick\", \"catch_up\": \"none\"}\n\n\
         Exit status: 5 there is a schedule of that name, or the configuration file has it."
@@ -97,6 +98,21 @@ pub struct PutArgs {
     /// The bus that they are published to [default: default]
     #[arg(long, requires = "expression")]
     bus: Option<BusName>,
+    /// A plugin that gets its events straight away, in place of a bus; may be repeated
+    #[arg(long = "to", value_name = "PLUGIN", requires = "expression", conflicts_with = "bus")]
+    targets: Vec<PluginAt>,
+    /// A webhook that sends them; may be repeated
+    #[arg(long = "to-webhook", value_name = "WEBHOOK", requires = "expression", conflicts_with = "bus")]
+    webhooks: Vec<WebhookName>,
+    /// A queue that keeps them for clients; may be repeated
+    #[arg(long = "to-queue", value_name = "QUEUE", requires = "expression", conflicts_with = "bus")]
+    queues: Vec<QueueName>,
+    /// A bus that they are published to beside other targets; may be repeated
+    #[arg(long = "to-bus", value_name = "BUS", requires = "expression", conflicts_with = "bus")]
+    buses: Vec<BusName>,
+    /// A topic that they are published to; may be repeated
+    #[arg(long = "to-topic", value_name = "TOPIC", requires = "expression", conflicts_with = "bus")]
+    topics: Vec<TopicName>,
     /// The time zone whose local times the expression names [default: UTC]
     #[arg(long, value_name = "ZONE", requires = "expression")]
     timezone: Option<String>,

@@ -36,6 +36,10 @@ file = "s.json"
 [tenants.acme.schedules.c]
 expression = "rate(1 day)"
 type = "t"
+[tenants.acme.schedules.d]
+expression = "rate(1 day)"
+type = "t"
+targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 "#;
 
 /// A key, a value in TOML, where what was read has it, as what, and a value that is refused.
@@ -49,6 +53,7 @@ const QUEUE: &str = "/tenants/acme/queues/j";
 const SUBSCRIPTION: &str = "/tenants/acme/rules/n~1x";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
 const SCHEDULE: &str = "/tenants/acme/schedules/c";
+const AIMED: &str = "/tenants/acme/schedules/d";
 const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
@@ -79,7 +84,8 @@ fn cases() -> Vec<Case> {
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
     cases.splice(before..before, webhook_cases().into_iter().chain(queue_cases()).chain(subscriptions));
     let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
-    cases.splice(behind..behind, schedule_cases());
+    let schedules = schedule_cases(&cases);
+    cases.splice(behind..behind, schedules);
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
@@ -246,12 +252,17 @@ fn topic_cases(cases: &[Case]) -> Vec<Case> {
         rule("enabled", "false", "'no'", "enabled", json!(false)),
         envelope,
     ];
-    let targets = cases.iter().filter(|case| case.0.starts_with("tenants.*.rules.*.targets[]"));
-    all.extend(targets.map(|(path, good, pointer, read, bad)| {
-        let path = path.replace(".rules.*.", ".topics.*.subscriptions.*.");
-        (path, *good, pointer.replace(RULE, SUBSCRIPTION), read.clone(), *bad)
-    }));
+    all.extend(targets_of(cases, ".topics.*.subscriptions.*.", SUBSCRIPTION));
     all
+}
+
+/// What is said of a target of a rule, said of one of something else.
+fn targets_of(cases: &[Case], path: &str, whose: &str) -> Vec<Case> {
+    let targets = cases.iter().filter(|case| case.0.starts_with("tenants.*.rules.*.targets[]"));
+    let of = |(of_rule, good, pointer, read, bad): &Case| {
+        (of_rule.replace(".rules.*.", path), *good, pointer.replace(RULE, whose), read.clone(), *bad)
+    };
+    targets.map(of).collect()
 }
 
 /// Those of rules, and what is behind them.
@@ -330,12 +341,12 @@ fn rule_cases() -> Vec<Case> {
 }
 
 /// Those of schedules.
-fn schedule_cases() -> Vec<Case> {
+fn schedule_cases(cases: &[Case]) -> Vec<Case> {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.schedules.*.{name}"), good, format!("{SCHEDULE}/{at}"), read, bad)
     };
     let (noon, noon_ms) = ("'2026-12-01T12:00:00Z'", json!(1_796_126_400_000_u64));
-    vec![
+    let mut all = vec![
         case("expression", "'rate(2 days)'", "expression", json!("rate(2 days)"), "7"),
         case("timezone", "'Europe/Berlin'", "timezone", json!("Europe/Berlin"), "7"),
         case("start", noon, "start_ms", noon_ms.clone(), "7"),
@@ -348,7 +359,10 @@ fn schedule_cases() -> Vec<Case> {
         case("source", "'/x'", "source", json!("/x"), "7"),
         case("subject", "'x'", "subject", json!("x"), "7"),
         case("data", "{ n = 1 }", "data", json!("{\"n\":1}"), "7"),
-    ]
+    ];
+    let behind = all.iter().position(|case| case.0.ends_with(".bus")).map_or(0, |at| at + 1);
+    all.splice(behind..behind, targets_of(cases, ".schedules.*.", AIMED));
+    all
 }
 
 /// What was read, as JSON.
@@ -426,6 +440,7 @@ fn with(path: &str, value: &str) -> String {
         ("queues.*", "queues.j"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),
+        ("schedules.*.targets", "schedules.d.targets"),
         ("schedules.*", "schedules.c"),
         ("[]", "[0]"),
     ];

@@ -420,8 +420,21 @@ static INPUT_TRANSFORMER: &[Key] = &[
     key("template", "JSON with `<name>` in it, for a path or what is always there.", Shape::Text, Otherwise::Required),
 ];
 
-static SCHEDULE: &[Key] =
-    &[EXPRESSION, TIMEZONE, START, END, FLEXIBLE_WINDOW, CATCH_UP, FIRES, PUBLISHED_TO, TYPE, SOURCE, SUBJECT, DATA];
+static SCHEDULE: &[Key] = &[
+    EXPRESSION,
+    TIMEZONE,
+    START,
+    END,
+    FLEXIBLE_WINDOW,
+    CATCH_UP,
+    FIRES,
+    PUBLISHED_TO,
+    SENT_TO,
+    TYPE,
+    SOURCE,
+    SUBJECT,
+    DATA,
+];
 
 /// The keys of a schedule that is made by the API.
 pub(super) static MADE_SCHEDULE: &[Key] = &[
@@ -439,6 +452,7 @@ pub(super) static MADE_SCHEDULE: &[Key] = &[
     ),
     FIRES,
     PUBLISHED_TO,
+    SENT_TO,
     TYPE,
     SOURCE,
     SUBJECT,
@@ -479,6 +493,12 @@ const CATCH_UP: Key = key(
 const FIRES: Key = key("enabled", "Whether it fires.", Shape::Boolean, Otherwise::Default(|| json!(true)));
 const PUBLISHED_TO: Key =
     key("bus", "The bus that its events are published to.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS)));
+const SENT_TO: Key = key(
+    "targets",
+    "Who gets its events straight away, in place of a `bus`: no rule sees them.",
+    Shape::Tables("target", TARGET),
+    Otherwise::Nothing,
+);
 const TYPE: Key = key("type", "The `type` of its events.", Shape::Text, Otherwise::Required);
 const SOURCE: Key =
     key("source", "Their `source`; `/wharf/schedules/NAME` if none is given.", Shape::Text, Otherwise::Nothing);

@@ -3,30 +3,32 @@
 //! Invariant: the reader is the file's own, so that keys, bounds and defaults are the same in both; only a place is a JSON pointer here. The
 //! payload is kept as it is spelled.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 use wharf_delivery::ScheduleDocument;
-use wharf_event::{BusName, Code, ScheduleName};
+use wharf_event::{Code, ScheduleName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong, below},
     keys::MADE_SCHEDULE,
+    rule_json::Beside,
     schedules,
     table::{Sink, Table},
+    tenant::Known,
 };
 
-/// Reads a schedule beside the tenant's buses.
+/// Reads a schedule. What it is read beside names the rule and the bus that its targets would be.
 ///
 /// # Errors
 /// Every mistake.
 pub fn read_schedule(
     json: &[u8],
     schedule: &ScheduleName,
-    buses: &BTreeSet<BusName>,
+    Beside { buses, plugins, webhooks, queues, .. }: Beside<'_>,
 ) -> Result<ScheduleDocument, Wrong> {
     let members = Reading::members(json, "a schedule", Code::ScheduleInvalid)?;
     let (mut reading, mut table) = (Reading::new(Code::ScheduleInvalid), DeTable::new());
@@ -41,10 +43,11 @@ pub fn read_schedule(
         };
         table.extend(value.map(|value| (Spanned::new(reading.place(pointer), name.into()), value)));
     }
-    let sink = Sink::default();
+    let (sink, mut uses) = (Sink::default(), Vec::new());
     let read = {
         let table = Table::new(&table, MADE_SCHEDULE, format!("schedule `{schedule}`"), ROOT, &sink);
-        schedules::read(schedule, &table, buses, &sink)
+        let known = Known { buses, plugins, webhooks, queues, of_file: false };
+        schedules::read(schedule, &table, known, &mut uses, &sink)
     };
     reading.take(sink.into_list(), None);
     match (read, reading.end()) {
@@ -57,15 +60,25 @@ pub fn read_schedule(
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr as _;
+
     use expect_test::expect;
     use wharf_delivery::AfterLast;
+    use wharf_event::{BusName, PluginName, QueueName, RuleName, WebhookName};
     use wharf_gateway::Mistake;
 
     use super::*;
 
     fn read(json: &str) -> Result<ScheduleDocument, Wrong> {
-        let buses = ["audit", "default"].iter().map(|name| name.parse().unwrap()).collect();
-        read_schedule(json.as_bytes(), &"nightly".parse().unwrap(), &buses)
+        let schedule = "nightly".parse().unwrap();
+        let (rule, bus) = (RuleName::of_schedule(&schedule), BusName::of_schedule(&schedule));
+        let buses = ["audit", "default", "topic/orders"].iter().map(|name| name.parse().unwrap()).collect();
+        let plugins = [PluginName::from_str("report").unwrap()].into();
+        let webhooks = [WebhookName::from_str("crm").unwrap()].into();
+        let queues = [QueueName::from_str("jobs").unwrap()].into();
+        let (rule, bus, buses) = (&rule, &bus, &buses);
+        let beside = Beside { rule, bus, buses, plugins: &plugins, webhooks: &webhooks, queues: &queues };
+        read_schedule(json.as_bytes(), &schedule, beside)
     }
 
     #[test]
@@ -90,6 +103,12 @@ mod tests {
         let (config, problems) = super::super::read(toml);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(read(json).unwrap(), config.tenants["a"].schedules["nightly"]);
+        let aimed = read(
+            r#"{"expression": "rate(1 hour)", "type": "t", "targets": [{"plugin": "report@next"}, {"topic": "orders"}]}"#,
+        );
+        let aimed = aimed.unwrap();
+        let targets: Vec<_> = aimed.targets.iter().map(|target| target.to.to_string()).collect();
+        assert_eq!((aimed.bus.as_str(), targets), ("schedule/nightly", vec!["report".into(), "topic/orders".into()]));
         let short = read(r#"{"expression": "rate(1 hour)", "type": "t", "after": "delete", "data": null}"#).unwrap();
         assert_eq!(
             (short.after, short.bus.as_str(), short.data.as_deref()),
@@ -113,6 +132,9 @@ mod tests {
             told(r#"{"expression": "rate(1 hour)", "type": "", "timezone": "Europe/Berlin"}"#),
             told(r#"{"expression": "rate(1 hour)", "type": "t", "timezone": "Berlin"}"#),
             told(r#"{"expression": "rate(1 hour)", "type": "t", "start": "tomorrow", "targets": []}"#),
+            told(
+                r#"{"expression": "rate(1 hour)", "type": "t", "bus": "audit", "transforms": [], "targets": [{"plugin": "reprt"}, {"queue": "jobs", "retry": {}}, {"bus": "no", "webhook": "crm"}, {"topic": "order"}, {}]}"#,
+            ),
         ];
         expect![[r#"
              | schedule `nightly` has no `expression`: say when it is due: expression = "rate(5 minutes)"

@@ -1,11 +1,11 @@
-//! A tenant's schedules, be they in the file or by the API: when they are due, and what they publish.
+//! A tenant's schedules, be they in the file or by the API: when they are due, and what they publish, or send to targets of their own.
 
-use std::{collections::BTreeSet, str::FromStr as _};
+use std::str::FromStr as _;
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use toml::de::DeValue;
-use wharf_delivery::{AfterLast, ScheduleDocument};
+use wharf_delivery::{AfterLast, ScheduleDocument, TargetDocument};
 use wharf_dispatch::{Origin, Schedule, ScheduleError};
 use wharf_event::{BusName, CatchUp, Code, ScheduleName};
 use wharf_schedule::{TimingError, limits::WINDOW_MS_MAX};
@@ -14,14 +14,17 @@ use super::{
     duration::parse_duration,
     keys::{DEFAULT_BUS, UTC},
     pattern_json,
+    read::Use,
     table::{Sink, Table},
+    tenant::{self, Known},
 };
 
 /// Reads a schedule, which runs since no time that is known.
 pub(super) fn read(
     name: &ScheduleName,
     table: &Table<'_>,
-    buses: &BTreeSet<BusName>,
+    known: Known<'_>,
+    uses: &mut Vec<Use>,
     sink: &Sink,
 ) -> Option<ScheduleDocument> {
     let expression = table.parsed::<String>("expression");
@@ -33,11 +36,17 @@ pub(super) fn read(
         table.missing("type", "name the `type` of its events: type = \"com.example.nightly\"");
     }
     let bus = table.parsed::<BusName>("bus");
-    if let Some(bus) = bus.as_ref().filter(|bus| !buses.contains(&bus.value)) {
+    let is_there = |bus: &BusName| bus.is_plain() && known.buses.contains(bus);
+    if let Some(bus) = bus.as_ref().filter(|bus| !is_there(&bus.value)) {
         let message = format!("there is no event bus `{}`", bus.value);
         let help = format!("add a table `buses.{}` to the tenant", bus.value);
-        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses.iter().map(BusName::as_str), help);
+        let buses = known.buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
+        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
     }
+    let (targets, bus) = match table.value("targets") {
+        Some(_) => (read_targets(table, known, uses, sink), BusName::of_schedule(name)),
+        None => (Vec::new(), bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?),
+    };
     let text = |key| table.parsed::<String>(key).map(|found| found.value);
     let document = ScheduleDocument {
         timezone: text("timezone").unwrap_or_else(|| UTC.to_owned()),
@@ -47,7 +56,8 @@ pub(super) fn read(
         catch_up: table.parsed::<CatchUp>("catch_up").map(|found| found.value).unwrap_or_default(),
         after: table.parsed::<AfterLast>("after").map(|found| found.value).unwrap_or_default(),
         enabled: table.boolean("enabled").unwrap_or(true),
-        bus: bus.map(|bus| bus.value).or_else(|| DEFAULT_BUS.parse().ok())?,
+        bus,
+        targets,
         source: text("source"),
         subject: text("subject"),
         data: data(table, sink),
@@ -56,6 +66,19 @@ pub(super) fn read(
         kind: kind?.value,
     };
     checked(name, table, document, sink)
+}
+
+/// Reads who the events are owed to, as of a rule. Then no bus has to do with them.
+fn read_targets(table: &Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Vec<TargetDocument> {
+    if let Some(span) = table.value_span("bus") {
+        let message = format!("{} has a `bus` and `targets`", table.what());
+        sink.report(
+            span,
+            message,
+            "leave one of the two out: its targets get the events, and no rule of a bus sees them",
+        );
+    }
+    tenant::read_targets(table, known, uses, sink)
 }
 
 /// The document if it can be put to use, with its zone as IANA spells it.

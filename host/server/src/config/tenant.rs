@@ -65,12 +65,15 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
         tenant.uses.extend(uses);
     }
     let known = Known { buses: &tenant.buses, plugins: &plugins, webhooks: &webhooks, queues: &queues, of_file: true };
-    let subscriptions = topics::read_subscriptions(topics, known, &mut tenant.uses, sink);
-    tenant.rules.extend(subscriptions);
+    let mut uses = Vec::new();
+    let subscriptions = topics::read_subscriptions(topics, known, &mut uses, sink);
     tenant.schemas = schemas::read(&table, &buses, sink);
     for (name, schedule) in table.named::<ScheduleName>("schedules") {
-        tenant.schedules.extend(schedules::read(&name, &schedule, &buses, sink).map(|schedule| (name, schedule)));
+        let read = schedules::read(&name, &schedule, known, &mut uses, sink);
+        tenant.schedules.extend(read.map(|schedule| (name, schedule)));
     }
+    tenant.rules.extend(subscriptions);
+    tenant.uses.extend(uses);
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
     tenant.settings_said.extend(said);
@@ -78,14 +81,14 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     tenant
 }
 
-/// What rules may name, what has mistakes of its own included: those are told where they are.
+/// What rules and schedules may name, what has mistakes of its own included: those are told where they are.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) buses: &'a BTreeSet<BusName>,
     pub(super) plugins: &'a BTreeSet<PluginName>,
     pub(super) webhooks: &'a BTreeSet<WebhookName>,
     pub(super) queues: &'a BTreeSet<QueueName>,
-    /// Whether rule and plugins stand in the configuration file.
+    /// Whether they and the plugins stand in the configuration file.
     pub(super) of_file: bool,
 }
 
@@ -280,15 +283,26 @@ pub(super) fn read_sent(
     sink: &Sink,
 ) -> (Vec<PluginName>, Vec<TargetDocument>) {
     let transforms = read_transforms(table, known, uses, sink);
-    let mut named = BTreeMap::new();
-    let tables = table.tables("targets").into_iter();
-    let targets: Vec<_> = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
+    let targets = read_targets(table, known, uses, sink);
     let is_queue = |target: &TargetDocument| target.to.queue().is_some();
     if !transforms.is_empty() && targets.iter().any(is_queue) {
         let span = table.value_span("transforms").unwrap_or(table.span.clone());
         let message = format!("{} has a queue for a target, which keeps events as they came", table.what());
         sink.report(span, message, "leave `transforms` out, or make a rule of its own for the queue");
     }
+    (transforms, targets)
+}
+
+/// Reads who gets events; `uses` gets the plugins among them.
+pub(super) fn read_targets(
+    table: &Table<'_>,
+    known: Known<'_>,
+    uses: &mut Vec<Use>,
+    sink: &Sink,
+) -> Vec<TargetDocument> {
+    let mut named = BTreeMap::new();
+    let tables = table.tables("targets").into_iter();
+    let targets = tables.filter_map(|target| read_target(target, known, &mut named, sink)).collect();
     let help = "say who gets the events: targets = [{ plugin = \"…\" }]";
     uses.extend(named.into_iter().filter_map(|(target, span)| {
         let Target::Plugin(plugin) = target else { return None };
@@ -301,7 +315,7 @@ pub(super) fn read_sent(
         }
         Some(_) => {}
     }
-    (transforms, targets)
+    targets
 }
 
 /// Reads the pattern of a rule or a subscription.

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod aimed;
 mod artifacts;
 mod attempts;
 mod bad_uploads;

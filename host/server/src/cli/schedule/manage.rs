@@ -11,6 +11,7 @@ use super::{
         input, object,
         output::Output,
         pages,
+        rules::Target,
         session::Session,
         words::good,
     },
@@ -38,6 +39,8 @@ struct Draft<'a> {
     subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bus: Option<&'a BusName>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<Target<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timezone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +100,8 @@ pub async fn show(named: &Named, session: &Session, out: &mut Output) -> Result<
     let version = view.version.map(|version| version.to_string());
     let window = Some(view.flexible_window.as_str()).filter(|window| *window != "0ms");
     let next = next_of(&view);
+    let targets: Vec<_> = view.targets.iter().map(ToString::to_string).collect();
+    let targets = Some(targets.join(", ")).filter(|targets| !targets.is_empty());
     let rows = [
         some("next", Some(&next)),
         some("last", view.last.as_deref()),
@@ -107,7 +112,8 @@ pub async fn show(named: &Named, session: &Session, out: &mut Output) -> Result<
         some("flexible window", window),
         some("catch up", Some(view.catch_up.as_str())),
         some("after", view.after.as_deref()),
-        some("bus", Some(view.bus.as_str())),
+        some("bus", view.bus.as_ref().map(BusName::as_str)),
+        some("targets", targets.as_deref()),
         some("type", Some(&view.kind)),
         some("source", view.source.as_deref()),
         some("subject", view.subject.as_deref()),
@@ -132,6 +138,9 @@ fn document(args: &PutArgs) -> Result<Vec<u8>, CommandError> {
     }
     let data = args.data.as_deref().map(input::said).transpose()?;
     let data = data.map(|data| serde_json::from_slice(&data)).transpose().map_err(CommandError::PayloadNotJson)?;
+    let plugins = args.targets.iter().map(Target::Plugin);
+    let others = args.webhooks.iter().map(Target::Webhook).chain(args.queues.iter().map(Target::Queue));
+    let buses = args.buses.iter().map(Target::Bus).chain(args.topics.iter().map(Target::Topic));
     let draft = Draft {
         expression: args.expression.as_deref(),
         kind: args.kind.as_deref(),
@@ -139,6 +148,7 @@ fn document(args: &PutArgs) -> Result<Vec<u8>, CommandError> {
         source: args.source.as_deref(),
         subject: args.subject.as_deref(),
         bus: args.bus.as_ref(),
+        targets: plugins.chain(others).chain(buses).collect(),
         timezone: args.timezone.as_deref(),
         start: args.start.map(|time| time.to_string()),
         end: args.end.map(|time| time.to_string()),
