@@ -146,6 +146,9 @@ mod tests {
         );
         assert_eq!(both.rules(&acme(), &"default".parse().unwrap(), None).unwrap().count(), 1);
         assert_eq!(both.buses(&acme()).count(), 1);
+        let kept = both.retentions();
+        let of = |bus: &str| kept.get(&(acme(), bus.parse().unwrap())).copied();
+        assert!(of("default").is_some() && of("schedule/made") == of("default") && of("schedule/none").is_none());
         let gone = put(&both, "made", None).unwrap();
         assert!(gone.rule(&acme(), &was.rule).is_none() && both.rule(&acme(), &was.rule).is_some());
     }

@@ -239,10 +239,14 @@ impl RuleSet {
         all.map(|(name, bus)| (name, bus.origin, bus.retention))
     }
 
-    /// Every bus of every tenant, with how long it keeps its events.
+    /// Every bus of every tenant, with how long it keeps its events. What schedules send straight to their targets is kept as on the main bus.
     pub(crate) fn retentions(&self) -> HashMap<(TenantName, BusName), RetentionDocument> {
         let of = |(tenant, of): (&TenantName, &Arc<Tenant>)| -> Vec<_> {
-            of.buses.iter().map(|(bus, it)| ((tenant.clone(), bus.clone()), it.retention)).collect()
+            let main = self.main_bus(tenant).and_then(|bus| of.buses.get(&bus));
+            let kept = main.map_or_else(RetentionDocument::default, |bus| bus.retention);
+            let aimed = of.schedules.values().filter(|schedule| !schedule.document.targets.is_empty());
+            let aimed = aimed.map(|schedule| ((tenant.clone(), schedule.document.bus.clone()), kept));
+            of.buses.iter().map(|(bus, it)| ((tenant.clone(), bus.clone()), it.retention)).chain(aimed).collect()
         };
         self.tenants.iter().flat_map(of).collect()
     }

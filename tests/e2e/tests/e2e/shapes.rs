@@ -149,12 +149,15 @@ fn command(name: &str) -> String {
 }
 
 /// What is said of schedules, from the first to the end.
-const SCHEDULES: [&str; 7] = [
+const SCHEDULES: [&str; 10] = [
     "schedule put nightly at(2100-01-01T00:00:00) --type nightly --subject s --source /n -d {} --end 2101-01-01T00:00:00Z",
     "schedule ls",
     "schedule pause nightly",
     "schedule show nightly",
     "schedule resume nightly",
+    "schedule put weekly at(2100-01-01T00:00:00) --type weekly --to probe",
+    "schedule ls",
+    "schedule rm weekly",
     "schedule rm nightly",
     "schedule next at(2100-01-01T00:00:00)",
 ];
