@@ -107,7 +107,8 @@ impl Walk<'_> {
     fn unwritten(&mut self, key: String, otherwise: &Otherwise, table: Option<&DeTable<'_>>) {
         let value = match otherwise {
             Otherwise::Required | Otherwise::Nothing | Otherwise::Unless(_) => return,
-            Otherwise::Default(default) => default(),
+            Otherwise::Instead(other, _) if table.is_some_and(|table| find(table, other).is_some()) => return,
+            Otherwise::Default(default) | Otherwise::Instead(_, default) => default(),
             Otherwise::Beside(other) => {
                 let value =
                     table.and_then(|table| find(table, other)).and_then(|it| pattern_json::to_json(it.get_ref()));

@@ -102,6 +102,8 @@ pub enum Otherwise {
     Nothing,
     /// This, as it would be written.
     Default(fn() -> Value),
+    /// This, where a key does not stand beside it.
+    Instead(&'static str, fn() -> Value),
     /// What the key beside it holds.
     Beside(&'static str),
     /// Of a table, what holds without its keys; but nothing where one of these stands beside it.
@@ -491,8 +493,12 @@ const CATCH_UP: Key = key(
     Otherwise::Default(|| json!(CatchUp::default())),
 );
 const FIRES: Key = key("enabled", "Whether it fires.", Shape::Boolean, Otherwise::Default(|| json!(true)));
-const PUBLISHED_TO: Key =
-    key("bus", "The bus that its events are published to.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS)));
+const PUBLISHED_TO: Key = key(
+    "bus",
+    "The bus that its events are published to.",
+    Shape::Name,
+    Otherwise::Instead("targets", || json!(DEFAULT_BUS)),
+);
 const SENT_TO: Key = key(
     "targets",
     "Who gets its events straight away, in place of a `bus`: no rule sees them.",

@@ -150,7 +150,16 @@ mod tests {
             /timezone | there is no time zone `Berlin`: they are those of IANA, as Europe/Berlin or UTC: name one such as `Europe/Berlin`
 
             /start | `tomorrow` is no time: write it as 2026-12-01T09:00:00Z: correct `start` of schedule `nightly`
-            /targets | schedule `nightly` has no key `targets`: its keys are `expression`, `timezone`, `start`, `end`, `flexible_window`, `catch_up`, `after`, `enabled`, `bus`, `type`, `source`, `subject`, `data`
+            /targets | schedule `nightly` has no target: say who gets the events: targets = [{ plugin = "…" }]
+
+            /bus | schedule `nightly` has a `bus` and `targets`: leave one of the two out: its targets get the events, and no rule of a bus sees them
+            /targets/0/plugin | there is no plugin `reprt`: did you mean `report`? or add a table `plugins.reprt`
+            /targets/1/retry | `retry` of a target of schedule `nightly` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
+            /targets/2/bus | a target of schedule `nightly` has a `webhook` and a `bus`: make two targets of it
+            /targets/2/bus | there is no event bus `no`: add a table `buses.no`
+            /targets/3/topic | there is no topic `order`: did you mean `orders`? or add a table `topics.order`
+            /targets/4 | a target of schedule `nightly` has no `plugin`: name one of the tenant's plugins, or a `webhook`, a `queue`, a `bus`, a `topic`
+            /transforms | schedule `nightly` has no key `transforms`: its keys are `expression`, `timezone`, `start`, `end`, `flexible_window`, `catch_up`, `after`, `enabled`, `bus`, `targets`, `type`, `source`, `subject`, `data`
         "#]].assert_eq(&said.join("\n"));
     }
 }

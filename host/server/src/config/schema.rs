@@ -36,7 +36,7 @@ fn property(key: &Key) -> Value {
     let mut property = shape(&key.shape);
     if let Value::Object(members) = &mut property {
         members.insert("description".into(), json!(key.about));
-        if let Otherwise::Default(default) = key.otherwise {
+        if let Otherwise::Default(default) | Otherwise::Instead(_, default) = key.otherwise {
             members.insert("default".into(), default());
         }
     }
