@@ -9,12 +9,12 @@ use crate::{
     Attempt, CarriedRow, Details, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef, Used,
     ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
-    erase, fire, moves, replay,
+    edit, erase, fire, moves, replay,
     rows::Row as _,
 };
 
-/// The layout of the rows that a carry record holds: that of the tables (docs/design/records.md).
-const ROWS_LAYOUT: u16 = 2;
+/// The layout of the rows that a carry or an edit record holds: that of the tables (docs/design/records.md).
+pub(crate) const ROWS_LAYOUT: u16 = 2;
 
 /// Room that a record without events and large values does with, in bytes.
 const RECORD_ROOM_BYTES: usize = 256;
@@ -86,6 +86,7 @@ impl Record {
                 w.str(tenant.as_str()).position(*event).u16(*next);
                 put_targets(&mut w, targets);
             }
+            Record::Edited { .. } => edit::put(self, &mut w),
             Record::Ordered { tenant, to, key, delivery, place } => {
                 w.str(tenant.as_str()).str(&to.text());
                 behind::put(key, *delivery, *place, &mut w);
@@ -158,6 +159,7 @@ impl Record {
                 next: r.u16("next")?,
                 targets: take_targets(&mut r)?,
             },
+            RecordKind::Edited => edit::take(&mut r)?,
             RecordKind::Ordered => {
                 let (tenant, to) = (r.parse("tenant")?, r.parse("target")?);
                 let (key, delivery, place) = behind::take(&mut r)?;

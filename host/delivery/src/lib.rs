@@ -16,6 +16,7 @@ mod consume;
 mod dedup;
 mod details;
 mod document;
+mod edit;
 mod erase;
 mod fan;
 mod fire;
@@ -67,6 +68,7 @@ pub use document::{
     Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
     TargetDocument, TenantDocument,
 };
+pub use edit::{EDITED_ATTRIBUTE, EditRequest};
 pub use erase::{EraseRequest, ErasedRow};
 pub use fan::{FanOut, FanRequest};
 pub use fire::{FireRequest, ScheduleState};

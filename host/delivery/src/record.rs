@@ -57,6 +57,8 @@ pub enum RecordKind {
     Fanned = 18,
     /// A delivery took another place among those of its ordering key.
     Ordered = 19,
+    /// A dead letter got another event.
+    Edited = 20,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -288,10 +290,23 @@ pub enum Record {
         /// Its place.
         place: LinePlace,
     },
+    /// A dead letter got another event, which stands here. The event that came in stays where it is.
+    Edited {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The queue that it is in.
+        queue: QueueName,
+        /// Which one.
+        delivery: DeliveryId,
+        /// Its event from now on.
+        event: Event,
+        /// Its row from now on.
+        letter: Bytes,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -311,6 +326,7 @@ impl RecordKind {
         Self::Queue,
         Self::Fanned,
         Self::Ordered,
+        Self::Edited,
     ];
 
     /// The kind of that number.
@@ -346,6 +362,7 @@ impl Record {
             Record::Queue { .. } => RecordKind::Queue,
             Record::Fanned { .. } => RecordKind::Fanned,
             Record::Ordered { .. } => RecordKind::Ordered,
+            Record::Edited { .. } => RecordKind::Edited,
         }
     }
 
@@ -361,6 +378,7 @@ impl Record {
             Record::Accept { tenant, .. }
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
+            | Record::Edited { tenant, .. }
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }
             | Record::Erase { tenant, .. }

@@ -44,6 +44,12 @@ impl Remains {
                     written.map(|write| held(Table::Values, keys::value(tenant, &write.bucket, &write.key), position));
                 Self { tenant: tenant.clone(), events: events.collect(), held: values.collect() }
             }
+            Record::Edited { tenant, delivery, event, letter, .. } => {
+                let target = DeadLetterRow::decode(letter)?.delivery.target;
+                let event =
+                    CarriedEvent { from: position, event: event.clone(), deliveries: vec![(*delivery, target)] };
+                Self { tenant: tenant.clone(), events: vec![event], held: Vec::new() }
+            }
             Record::Carry { tenant, events, rows } => carried(tenant, events, rows, position)?,
             Record::Change { tenant, changes } => {
                 let put = changes.iter().filter(|change| change.document.is_some());

@@ -9,10 +9,11 @@ use wharf_event::{Code, Position, TenantName};
 
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, ConsumeRequest, DeliveryId,
-    EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest, QuotaSpent,
-    ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest, Settled, StatsRow,
-    accept, carry, change, consume,
+    EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest,
+    QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest,
+    Settled, StatsRow, accept, carry, change, consume,
     dedup::{Dedup, Fingerprint},
+    edit,
     erase::{self, ErasedRow},
     fan, fire,
     quotas::Hours,
@@ -39,6 +40,8 @@ pub enum Request {
     Settle(Box<SettleRequest>),
     /// Try dead letters again.
     Redrive(RedriveRequest),
+    /// Give a dead letter another event.
+    Edit(Box<EditRequest>),
     /// Write again what is still needed of old segments.
     Carry(CarryRequest),
     /// Let go of what a tenant used long ago.
@@ -304,6 +307,7 @@ impl Sequencer {
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, now_ms, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
+            Request::Edit(request) => edit::decide(*request, base, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),

@@ -129,11 +129,11 @@ impl Archive {
     }
 }
 
-/// The event of a record that stands at `position`: what was received, or the one of those published that is meant.
+/// The event of a record that stands at `position`: what was received, what a letter got in its place, or the one of those published that is meant.
 fn event_of(record: Record, position: Position) -> Option<Event> {
     let published_n = (position.i & 0xff) as usize;
     match (record, published_n.checked_sub(1)) {
-        (Record::Accept { event, .. }, None) => Some(event),
+        (Record::Accept { event, .. } | Record::Edited { event, .. }, None) => Some(event),
         (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => Some(published.swap_remove(n).event),
         (Record::Carry { mut events, .. }, Some(n)) if n < events.len() => Some(events.swap_remove(n)),
         _ => None,

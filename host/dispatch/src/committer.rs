@@ -99,7 +99,7 @@ impl Committer {
     /// Whether `request` is refused before anything is decided, since there is room for what waits only.
     #[must_use]
     pub fn refuses(&self, request: &Request) -> bool {
-        self.room.short_of().is_some() && (is_new(request) || matches!(request, Request::Redrive(_)))
+        self.room.short_of().is_some() && (is_new(request) || matches!(request, Request::Redrive(_) | Request::Edit(_)))
     }
 
     /// Makes room in the log for a frame with `request`, and gives the bytes of requests that this frame may hold. Absent when

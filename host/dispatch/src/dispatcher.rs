@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{
-    AcceptEvent, Accepted, Answer, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
+    AcceptEvent, Accepted, Answer, EditRequest, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
@@ -280,6 +280,14 @@ impl Dispatcher {
             Answer::Redriven(redriven) => Ok(redriven),
             _ => Err(AskError::Stopping),
         }
+    }
+
+    /// Gives a dead letter another event.
+    ///
+    /// # Errors
+    /// When there is no such letter (any more), the disk has no room for new work, or the log failed.
+    pub async fn edit(&self, request: EditRequest) -> Result<(), AskError> {
+        self.attempts.partition.ask(Request::Edit(Box::new(request))).await.map(drop)
     }
 
     /// Reads the state; what was read is durable when this returns.

@@ -238,6 +238,8 @@ pub(crate) fn size(request: &Request) -> usize {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
             ids * (LENGTHS + ORDERED) + RECORD
         }
+        // The letter's row has what its last attempt said.
+        Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
         Request::Forget(_) | Request::Follow { .. } => RECORD,

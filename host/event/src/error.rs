@@ -153,6 +153,9 @@ pub enum AttributeReason {
     /// An integer that does not fit 32 bits.
     #[error("must be an integer from -2147483648 to 2147483647, or a string")]
     Integer,
+    /// An edit of the event leaves it as it is.
+    #[error("cannot be changed: it says which event this is, or is the host's own")]
+    Fixed,
     /// Not an RFC 3339 timestamp.
     #[error("must be an RFC 3339 timestamp, such as 2026-01-31T23:59:59Z")]
     Time,

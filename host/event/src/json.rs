@@ -29,13 +29,18 @@ impl Event {
     /// # Errors
     /// When it is no JSON object, has a member twice, or breaks a rule or limit.
     pub fn from_json(bytes: &Bytes) -> Result<Self, EventError> {
-        let members: Members =
-            serde_json::from_slice(bytes).map_err(|error| EventError::Json { message: error.to_string() })?;
-        if members.count > MEMBERS_MAX {
-            return Err(EventError::TooManyExtensions { count: members.count });
-        }
-        read_event(bytes, members.first)
+        read_event(bytes, members(bytes)?)
     }
+}
+
+/// The members of a JSON object in order, duplicates included.
+pub(crate) fn members(bytes: &Bytes) -> Result<Vec<(String, &RawValue)>, EventError> {
+    let members: Members =
+        serde_json::from_slice(bytes).map_err(|error| EventError::Json { message: error.to_string() })?;
+    if members.count > MEMBERS_MAX {
+        return Err(EventError::TooManyExtensions { count: members.count });
+    }
+    Ok(members.first)
 }
 
 /// Reads a batch. The outer error is the whole batch's; one bad event does not spoil the others.

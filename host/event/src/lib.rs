@@ -9,6 +9,7 @@ mod catch_up;
 mod code;
 mod codec;
 mod digest;
+mod edited;
 mod envelope;
 mod error;
 mod event;

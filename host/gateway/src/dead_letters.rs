@@ -1,4 +1,4 @@
-//! A tenant's dead-letter queues: read, and sent again.
+//! A tenant's dead-letter queues: read, edited, and sent again.
 //!
 //! Invariant: a redrive says exactly what it means, one of `{"all": true}`, `{"ids": […]}`, `{"since": "…"}` and `{"where": {…}}`;
 //! anything else moves nothing.
@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use serde::Deserialize;
+use wharf_event::limits::EVENT_BYTES_MAX;
 use wharf_event::{Code, RuleName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
-use crate::limits::{REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
+use crate::limits::{ENVELOPE_BYTES_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
 use crate::params::{Asked, Params, rows};
 use crate::port::{Host, Redrive};
 use crate::problem::{Failure, Problem};
@@ -88,6 +89,21 @@ pub(crate) async fn groups<H: Host>(
 pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
     let (tenant, queue) = (params.tenant()?, params.queue()?);
     Ok(answer::json(&gateway.host.letter(&tenant, &queue, params.text("id")).await?))
+}
+
+/// `PUT /v1/tenants/{tenant}/dlq/{queue}/{id}/event`
+pub(crate) async fn edit<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Sent,
+) -> Result<Response, Failure> {
+    let (tenant, queue) = (params.tenant()?, params.queue()?);
+    body::must_be_json(&headers)?;
+    let bytes = EVENT_BYTES_MAX + ENVELOPE_BYTES_MAX;
+    let bound = Bound { bytes, code: Code::EventTooLarge, within: gateway.body_timeout };
+    let changes = body::read(&headers, body, bound).await?;
+    Ok(answer::json(&gateway.host.edit(&tenant, &queue, params.text("id"), changes).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/dlq/{queue}/redrive`

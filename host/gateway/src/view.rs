@@ -392,6 +392,12 @@ pub struct DeadLetterView {
     pub attempts: u32,
     /// When it was given up, in RFC 3339.
     pub time: String,
+    /// When its event was edited last, in RFC 3339; absent where it is the one that came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<String>,
+    /// The event as it came in, where it was edited and one letter is asked for, as long as the archive has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<EventView>,
     /// Its attempts, those of before a redrive included, oldest first; only where one letter is asked for, and as far as the log has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<AttemptView>,

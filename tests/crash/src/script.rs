@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
-    Details, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish, Outcome,
-    PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest, Table,
-    Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
+    Details, EditRequest, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish,
+    Outcome, PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest,
+    Table, Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
@@ -97,6 +97,13 @@ fn give_up() -> Outcome {
     Outcome::DeadLetter { queue: name("dead"), code: Code::HandlerReject, reason: "as scripted".into() }
 }
 
+/// A letter gets an event of another size.
+fn edit(run: &mut Runner, letter: (Position, u16), bytes: usize) -> Result<(), BrokenOff> {
+    let (tenant, queue, delivery) = (tenant(), name("dead"), DeliveryId { event: letter.0, n: letter.1 });
+    let event = event("edited", bytes);
+    run.ask(vec![Request::Edit(Box::new(EditRequest { tenant, queue, delivery, event }))]).map(drop)
+}
+
 fn publish(id: &str) -> PublishRequest {
     PublishRequest { event: event(id, 20), targets: targets(1), queues: Vec::new() }
 }
@@ -170,8 +177,16 @@ fn configure(run: &mut Runner) -> Result<(), BrokenOff> {
     run.ask(vec![Request::Configure(ConfigureRequest { document: Bytes::from_static(b"{}") })]).map(drop)
 }
 
-/// Events, every outcome, a checkpoint while others commit. Gives the position of the event that stays owed, and a message that somebody has.
-fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
+/// Events of the first life whose letters the second goes on with.
+struct Owed {
+    /// Its first delivery is redriven.
+    c: Position,
+    /// Its second delivery stays a letter.
+    b: Position,
+}
+
+/// Events, every outcome, a checkpoint while others commit. Gives the events that stay owed, and a message that somebody has.
+fn first_life(run: &mut Runner) -> Result<(Owed, DeliveryId), BrokenOff> {
     let got = positions(&run.ask(vec![accept(run.rules_version, vec![(event("a", 40), 2), (event("b", 700), 2)])])?);
     let [a, b] = got[..] else { return Err(BrokenOff("two events have two positions".into())) };
     let mut publishing = ack(a, 0, 1, &[("n", WriteOp::Add(5)), ("gone", WriteOp::Set(Bytes::from_static(b"soon")))]);
@@ -186,6 +201,7 @@ fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     );
     run.write()?;
     run.ask(vec![settling(settle(b, 1, 1, give_up()))])?;
+    edit(run, (b, 1), 70)?;
     let child = published.first().map(|p| Position { k: p.k, i: p.i + 1 }).unwrap_or(Position::ZERO);
     run.ask(vec![settling(ack(child, 0, 1, &[("n", WriteOp::Add(2)), ("gone", WriteOp::Delete)]))])?;
     forward(run)?;
@@ -197,9 +213,10 @@ fn first_life(run: &mut Runner) -> Result<(Position, DeliveryId), BrokenOff> {
     }
     let c = got.first().copied().unwrap_or(Position::ZERO);
     run.ask(vec![settling(settle(c, 0, 1, give_up()))])?;
+    edit(run, (c, 0), 20)?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
     replay::begin(run)?;
-    Ok((c, queue::begin(run)?))
+    Ok((Owed { c, b }, queue::begin(run)?))
 }
 
 /// An event is owed to another bus, and published there.
@@ -217,7 +234,7 @@ fn forward(run: &mut Runner) -> Result<(), BrokenOff> {
 }
 
 /// Redriving, a jump of the clock, cleaning and trimming.
-fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
+fn second_life(run: &mut Runner, Owed { c, b }: Owed) -> Result<(), BrokenOff> {
     let letter = RedriveWhich::Ids(vec![DeliveryId { event: c, n: 0 }]);
     run.ask(vec![Request::Redrive(RedriveRequest { tenant: tenant(), queue: name("dead"), which: letter })])?;
     run.freeze()?;
@@ -233,6 +250,8 @@ fn second_life(run: &mut Runner, c: Position) -> Result<(), BrokenOff> {
     }
     run.ask(vec![accept(run.rules_version, vec![(event("e", 60), 1)])])?;
     run.ask(vec![change(&[("new", Some("nn"))])])?;
+    // What made it a letter goes, and the edit stays.
+    edit(run, (b, 1), 90)?;
     clean(run)?;
     run.freeze()?;
     run.ask(vec![accept(run.rules_version, vec![(event("f", 60), 1)])])?;

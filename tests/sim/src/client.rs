@@ -14,6 +14,7 @@ use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
 use wharf_event::{BucketName, BusName, Event, EventBuilder, QueueName, RuleName, TenantName};
 
 use crate::{
+    edits,
     observed::{Acked, ChangeTold, Observed, ReadValue, Sent},
     plan::Plan,
     queue::Receiver,
@@ -100,7 +101,11 @@ impl Client {
                 5..=59 => self.send_new().await,
                 60..=74 => self.send_again().await,
                 75..=82 => self.send_at_the_same_time().await,
-                83..=88 => self.redrive().await,
+                83..=86 => self.redrive().await,
+                87..=88 => {
+                    let (tenant, _) = self.place();
+                    edits::act(&self.world, &self.dispatcher, &mut self.rng, tenant).await;
+                }
                 89..=91 => {
                     let variant = self.rng.below(rules::VARIANTS);
                     self.world.configure(&self.dispatcher, variant).await;

@@ -8,6 +8,7 @@
 //! It does not run guests, HTTP or the real disk: the end-to-end tests and `cargo xtask crash` do.
 
 mod client;
+mod edits;
 pub mod history;
 mod life;
 mod model;

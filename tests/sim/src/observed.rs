@@ -162,6 +162,8 @@ pub struct Seen {
     pub rests: Rests,
     /// Redrives that were answered: how many letters were moved.
     pub redriven: Vec<(String, u64)>,
+    /// Edits of letters that somebody wished: the event from then on, and whether it was said to be so.
+    pub edits: Vec<((DeliveryId, Event), bool)>,
     /// What clients did with queues.
     pub queues: QueuesSeen,
     /// Replays that somebody wished to begin, each with its tenant.

@@ -256,7 +256,7 @@ impl Partition {
         let (_, _, kind, bytes) = self.log.iter().find(|(position, ..)| *position == base)?;
         let n = (place.i & 0xff) as usize;
         match Record::decode(*kind, bytes).unwrap() {
-            Record::Accept { event, .. } => Some(event),
+            Record::Accept { event, .. } | Record::Edited { event, .. } => Some(event),
             Record::Settle { published, .. } => Some(published[n - 1].event.clone()),
             Record::Carry { events, .. } => Some(events[n - 1].clone()),
             _ => None,

@@ -1,15 +1,18 @@
 //! Whatever is asked in whatever order, the log alone gives the same tables, also after its older half was cleaned and
 //! dropped any number of times; every event that is owed is still there; and the counters are exact.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use wharf_delivery::{
-    DeliveryId, DeliveryRow, Expected, ForgetRequest, ObjectFate, Outcome, RedriveRequest, RedriveWhich, Request,
-    ScheduleState, Table, Tables as _, Usage, Used, ValueRow, WriteOp, hour_of, keys, sizes,
+    DeadLetterRow, DeliveryId, DeliveryRow, EditRequest, Expected, ForgetRequest, ObjectFate, Outcome, RedriveRequest,
+    RedriveWhich, Request, ScheduleState, Table, Tables as _, Usage, Used, ValueRow, WriteOp, hour_of, keys, sizes,
 };
-use wharf_event::Code;
+use wharf_event::{Code, QueueName};
 
 use crate::bench::{Partition, event, publish, settled, tenant, used, write};
 
@@ -20,6 +23,7 @@ enum Step {
     Retry { pick: usize },
     Dead { pick: usize },
     Redrive,
+    Edit { pick: usize },
     Change { name: u8, document: Option<u8> },
     Clean,
     Erase { rows_max: usize },
@@ -36,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(|pick| Step::Retry { pick }),
         2 => any::<usize>().prop_map(|pick| Step::Dead { pick }),
         1 => Just(Step::Redrive),
+        1 => any::<usize>().prop_map(|pick| Step::Edit { pick }),
         1 => (0..3u8, any::<Option<u8>>()).prop_map(|(name, document)| Step::Change { name, document }),
         2 => Just(Step::Clean),
         1 => (2..20usize).prop_map(|rows_max| Step::Erase { rows_max }),
@@ -119,6 +124,20 @@ proptest! {
                 Step::Redrive => {
                     let queue = "failed".parse().unwrap();
                     p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which: RedriveWhich::After(None) })).1
+                }
+                Step::Edit { pick } => {
+                    let queue: QueueName = "failed".parse().unwrap();
+                    let letters = p.tables.scan(Table::DeadLetters, &keys::queue(&tenant(), &queue), Bound::Unbounded, 100).unwrap();
+                    if !letters.is_empty() {
+                        let delivery = keys::delivery_of(&letters[pick % letters.len()].0).unwrap();
+                        let edited = event(&format!("edited-{pick}"));
+                        let edit = EditRequest { tenant: tenant(), queue: queue.clone(), delivery, event: edited.clone() };
+                        p.ask(Request::Edit(Box::new(edit))).0.unwrap();
+                        let letter = p.tables.get(Table::DeadLetters, &keys::dead_letter(&tenant(), &queue, delivery)).unwrap();
+                        let letter = DeadLetterRow::from_bytes(&letter.unwrap()).unwrap();
+                        prop_assert_eq!(p.event_at(letter.delivery.event_at(delivery)), Some(edited));
+                    }
+                    continue
                 }
                 Step::Clean => { p.clean(); continue }
                 Step::Erase { rows_max } => {

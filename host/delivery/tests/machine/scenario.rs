@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, Expected, Hourly, Object,
-    ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
-    Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX, sizes,
+    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, EDITED_ATTRIBUTE, EditRequest,
+    Expected, Hourly, Object, ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest,
+    RedriveWhich, Redriven, Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys,
+    limits::TARGETS_PER_EVENT_MAX, sizes,
 };
-use wharf_event::{AttributeValue, Code, Position};
+use wharf_event::{AttributeValue, Code, Position, QueueName};
 
 use crate::bench::{Partition, event, publish, settled, targets_of, tenant, write};
 
@@ -204,6 +205,35 @@ fn dead_letters_keep_their_reason_and_come_back_with_a_fresh_policy() {
     let nowhere =
         RedriveRequest { tenant: tenant(), queue: "other".parse().unwrap(), which: RedriveWhich::After(None) };
     assert_eq!(p.ask(Request::Redrive(nowhere)).0.unwrap_err(), Refused::UnknownQueue);
+}
+
+#[test]
+fn an_edited_letter_comes_back_with_its_new_event_where_everything_else_is_as_it_was() {
+    let mut p = Partition::new();
+    let ids: Vec<_> = ["a", "b"].iter().map(|id| p.accept(id, 1).1[0].id).collect();
+    for id in &ids {
+        p.settle(settled(*id, 1, dead("no"))).0.unwrap();
+    }
+    let queue: QueueName = "failed".parse().unwrap();
+    let edit = |delivery, queue: &QueueName, id| {
+        let event = event(id).with_extension(EDITED_ATTRIBUTE, "now").unwrap();
+        Request::Edit(Box::new(EditRequest { tenant: tenant(), queue: queue.clone(), delivery, event }))
+    };
+    let (stats, lay) = (p.stats(), depth(&p));
+    for id in ["first", "second"] {
+        assert!(matches!(p.ask(edit(ids[0], &queue, id)).0, Ok(Answer::Noted)));
+    }
+    assert_eq!((p.stats(), depth(&p)), (stats, lay), "nothing is counted");
+    let redrive = |id| RedriveRequest { tenant: tenant(), queue: queue.clone(), which: RedriveWhich::Ids(vec![id]) };
+    let due = p.ask(Request::Redrive(redrive(ids[0]))).1;
+    assert_eq!(due[0].id, ids[0]);
+    let event = p.event_at(due[0].row.event_at(ids[0])).unwrap();
+    assert_eq!((event.id(), event.extension(EDITED_ATTRIBUTE)), ("second", Some(&"now".into())));
+    assert_eq!(p.event_at(ids[0].event).unwrap().id(), "a", "what came in is where it was");
+    let refused = p.ask(edit(ids[0], &queue, "late")).0.unwrap_err();
+    assert_eq!(refused, Refused::UnknownDeadLetter { id: ids[0] });
+    let nowhere = "other".parse().unwrap();
+    assert_eq!(p.ask(edit(ids[1], &nowhere, "lost")).0.unwrap_err(), Refused::UnknownQueue);
 }
 
 #[test]

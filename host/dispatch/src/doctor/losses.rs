@@ -140,6 +140,10 @@ impl Losses {
                     self.refer(delivery.event, by, findings);
                 }
             }
+            Record::Edited { queue, delivery, .. } => {
+                let by = || format!("record {position}: edited in {queue}, delivery {delivery}");
+                self.refer(delivery.event, by, findings);
+            }
             _ => {}
         }
     }
@@ -160,7 +164,7 @@ fn events_of(record: &Record, position: Position) -> Vec<LostEvent> {
         kind: Some(event.kind().to_owned()),
     };
     match record {
-        Record::Accept { event, .. } => vec![lost(0, event)],
+        Record::Accept { event, .. } | Record::Edited { event, .. } => vec![lost(0, event)],
         Record::Settle { published, .. } => (1..).zip(published).map(|(n, one)| lost(n, &one.event)).collect(),
         Record::Carry { events, .. } => (1..).zip(events).map(|(n, event)| lost(n, event)).collect(),
         _ => Vec::new(),
@@ -179,6 +183,7 @@ fn detail_of(record: &Record) -> Option<String> {
             writes.len()
         )),
         Record::Redrive { queue, deliveries, .. } => Some(format!("{} dead letters of {queue}", deliveries.len())),
+        Record::Edited { queue, delivery, .. } => Some(format!("dead letter {delivery} of {queue} got another event")),
         Record::Configure { .. } | Record::Rules { .. } => Some("a rule set".to_owned()),
         Record::Carry { events, rows, .. } => {
             Some(format!("{} events and {} rows of older segments", events.len(), rows.len()))

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
 use wharf_event::{QueueName, TenantName};
 
 use super::Refusal;
@@ -18,7 +19,7 @@ pub enum Redrive {
     Ids(Vec<String>),
 }
 
-/// Reads a tenant's dead-letter queues and sends letters again.
+/// Reads a tenant's dead-letter queues, edits letters and sends them again.
 pub trait DeadLetters: Clone + Send + Sync + 'static {
     /// Every dead-letter queue of the tenant, by name.
     fn queues(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
@@ -48,6 +49,15 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
         tenant: &TenantName,
         queue: &QueueName,
         id: &str,
+    ) -> impl Future<Output = Result<DeadLetterView, Refusal>> + Send;
+
+    /// Changes the event of a letter by a JSON object with members of it, and gives the letter as it is from now on.
+    fn edit(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        id: &str,
+        changes: Bytes,
     ) -> impl Future<Output = Result<DeadLetterView, Refusal>> + Send;
 
     /// Makes letters due again, with their attempts counted from zero; in a dry run, counts them. Of ids all of them, or none if one

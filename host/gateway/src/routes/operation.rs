@@ -65,6 +65,8 @@ pub enum Operation {
     ListLetters,
     /// Shows one letter.
     ShowLetter,
+    /// Changes the event of one letter.
+    EditLetter,
     /// Sends letters again.
     Redrive,
     /// Says whether a pattern matches an event.
@@ -244,6 +246,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::GroupLetters => on(verb, dead_letters::groups::<H>),
         Operation::ListLetters => on(verb, dead_letters::list::<H>),
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
+        Operation::EditLetter => on(verb, dead_letters::edit::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
         Operation::TestPattern => on(verb, rules::test::<H>),
         Operation::ListRules => on(verb, rules::list::<H>),

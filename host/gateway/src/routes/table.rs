@@ -142,6 +142,21 @@ pub const ROUTES: &[Route] = &[
         Operation::ShowLetter,
         &[Code::TenantUnknown, Code::QueueUnknown, Code::DeadLetterUnknown],
     ),
+    put(
+        "/v1/tenants/{tenant}/dlq/{queue}/{id}/event",
+        Operation::EditLetter,
+        &[
+            Code::ContentTypeUnsupported,
+            Code::EventJson,
+            Code::EventAttribute,
+            Code::EventTooLarge,
+            Code::TenantUnknown,
+            Code::QueueUnknown,
+            Code::DeadLetterUnknown,
+            Code::EventUnknown,
+            Code::DiskFull,
+        ],
+    ),
     post(
         "/v1/tenants/{tenant}/dlq/{queue}/redrive",
         Operation::Redrive,

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
@@ -315,8 +316,23 @@ impl DeadLetters for FakeHost {
             error: "line 50 always fails".to_owned(),
             attempts: 3,
             time: TIME.to_owned(),
+            edited: None,
+            original: None,
             history: Vec::new(),
         })
+    }
+
+    async fn edit(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        id: &str,
+        changes: Bytes,
+    ) -> Result<DeadLetterView, Refusal> {
+        let letter = self.letter(tenant, queue, id).await?;
+        let event = Event::from_json(&Bytes::copy_from_slice(letter.event.event.get().as_bytes())).unwrap();
+        event.edited(&changes).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+        Ok(DeadLetterView { edited: Some(TIME.to_owned()), ..letter })
     }
 
     async fn redrive(

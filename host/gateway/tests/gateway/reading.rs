@@ -11,7 +11,7 @@ use wharf_gateway::view::{
     ValueView,
 };
 
-use crate::client::{Answer, HUNG, exchange, get, post};
+use crate::client::{Answer, HUNG, exchange, get, post, put};
 use crate::host::{KEYS, position};
 use crate::receiving::structured;
 use crate::server::Server;
@@ -156,6 +156,8 @@ async fn dead_letters_are_shown_and_sent_again() {
     assert_eq!(of_one.len(), 0, "the filter came through");
 
     let dry = "{\"all\":true,\"dry_run\":true}";
+    let edit = put("/v1/tenants/acme/dlq/failed/1-0.0/event", "{\"data\":[1]}").send(server.addr).await;
+    assert!(edit.json::<DeadLetterView>(200).edited.is_some());
     let dry = post("/v1/tenants/acme/dlq/failed/redrive", "application/json", dry).send(server.addr).await;
     assert_eq!(dry.json::<RedriveView>(200), RedriveView { redriven: 0, matching: Some(1) });
     let bodies = [

@@ -168,6 +168,7 @@ async fn what_there_is_not_is_404_whatever_its_name() {
         (get("/v1/tenants/acme/kv/stats/no/such/key"), Code::KeyUnknown),
         (get("/v1/tenants/acme/dlq/nothing"), Code::QueueUnknown),
         (get("/v1/tenants/acme/dlq/failed/9-0.0"), Code::DeadLetterUnknown),
+        (put("/v1/tenants/acme/dlq/failed/9-0.0/event", "{\"data\":1}"), Code::DeadLetterUnknown),
         (post("/v1/tenants/acme/dlq/nothing/redrive", "application/json", "{\"all\":true}"), Code::QueueUnknown),
         (get("/errors/no-such-code"), Code::RouteUnknown),
         (get("/"), Code::RouteUnknown),

@@ -1,11 +1,12 @@
-//! Port: reading dead-letter queues and sending letters again.
+//! Port: reading dead-letter queues, editing letters and sending them again.
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeadLetterRow, DeliveryId, DeliveryRow, RedriveRequest, RedriveWhich, Redriven, Table, Tables as _, keys,
+    DeadLetterRow, DeliveryId, DeliveryRow, EDITED_ATTRIBUTE, EditRequest, RedriveRequest, RedriveWhich, Redriven,
+    Table, Tables as _, keys,
 };
 use wharf_dispatch::{Archive, rfc3339};
-use wharf_event::{Code, QueueName, TenantName};
+use wharf_event::{AttributeValue, Code, Event, EventError, QueueName, TenantName};
 use wharf_gateway::{
     DeadLetters, EventRef, Redrive, Refusal,
     limits::REDRIVE_IDS_MAX,
@@ -73,13 +74,42 @@ impl DeadLetters for HostAdapter {
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, text: &str) -> Result<DeadLetterView, Refusal> {
         self.queue_known(tenant, queue).await?;
-        let key = keys::dead_letter(tenant, queue, id(text)?);
-        let row = was_read(self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await)?;
-        let row = row.ok_or_else(|| no_letter(queue, text))?;
-        let (archive, queue) = (self.dispatcher.archive().clone(), queue.clone());
-        let mut letter = blocking(move || letter(&archive, &queue, &key, &row)).await?;
+        let (key, row) = self.row(tenant, queue, id(text)?).await?;
+        let (archive, queue, id) = (self.dispatcher.archive().clone(), queue.clone(), id(text)?);
+        let mut letter = blocking(move || {
+            let mut letter = letter(&archive, &queue, &key, &row)?;
+            letter.original = letter.edited.as_ref().and_then(|_| received(&archive, id).ok());
+            Ok(letter)
+        })
+        .await?;
         letter.history = self.history(tenant, &letter.id).await?;
         Ok(letter)
+    }
+
+    async fn edit(
+        &self,
+        tenant: &TenantName,
+        queue: &QueueName,
+        text: &str,
+        changes: Bytes,
+    ) -> Result<DeadLetterView, Refusal> {
+        self.queue_known(tenant, queue).await?;
+        let (_, row) = self.row(tenant, queue, id(text)?).await?;
+        let row = DeadLetterRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
+        let (archive, delivery, place) =
+            (self.dispatcher.archive().clone(), id(text)?, row.delivery.event_at(id(text)?));
+        let edited_ms = self.dispatcher.now_ms();
+        let event = blocking(move || {
+            let event = archive.event(place).map_err(|error| not_in_archive(&error))?;
+            let marked = |event: Event| event.with_extension(EDITED_ATTRIBUTE, rfc3339(edited_ms));
+            let refused = |error: EventError| Refusal::new(error.code(), error.to_string());
+            event.edited(&changes).and_then(marked).map_err(refused)
+        })
+        .await?;
+        let view = placed(delivery, &row.delivery, &event)?;
+        let request = EditRequest { tenant: tenant.clone(), queue: queue.clone(), delivery, event };
+        self.dispatcher.edit(request).await.map_err(|error| not_asked(&error))?;
+        Ok(shown((queue, delivery), &row, (view, Some(rfc3339(edited_ms)))))
     }
 
     async fn redrive(
@@ -103,6 +133,13 @@ impl DeadLetters for HostAdapter {
 }
 
 impl HostAdapter {
+    /// A letter's key and row.
+    async fn row(&self, tenant: &TenantName, queue: &QueueName, id: DeliveryId) -> Result<(Vec<u8>, Bytes), Refusal> {
+        let key = keys::dead_letter(tenant, queue, id);
+        let row = was_read(self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await)?;
+        Ok((key, row.ok_or_else(|| no_letter(queue, &id.to_string()))?))
+    }
+
     async fn ask(&self, tenant: &TenantName, queue: &QueueName, which: RedriveWhich) -> Result<Redriven, Refusal> {
         let request = RedriveRequest { tenant: tenant.clone(), queue: queue.clone(), which };
         self.dispatcher.redrive(request).await.map_err(|error| not_asked(&error))
@@ -164,9 +201,7 @@ impl HostAdapter {
                 ids.sort_unstable();
                 ids.dedup();
                 for id in &ids {
-                    let key = keys::dead_letter(tenant, queue, *id);
-                    let row = self.dispatcher.read(|state| state.get(Table::DeadLetters, &key)).await;
-                    was_read(row)?.ok_or_else(|| no_letter(queue, &id.to_string()))?;
+                    self.row(tenant, queue, *id).await?;
                 }
                 Ok(ids.len() as u64)
             }
@@ -255,7 +290,16 @@ fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Resu
     let row = DeadLetterRow::from_bytes(row).map_err(|error| unreadable(&error))?;
     let id = keys::delivery_of(key).ok_or_else(|| Refusal::new(Code::Internal, "a dead letter has no id"))?;
     let event = event(archive, id, &row.delivery)?;
-    Ok(DeadLetterView {
+    Ok(shown((queue, id), &row, event))
+}
+
+/// A letter with its event, and when that was edited.
+fn shown(
+    (queue, id): (&QueueName, DeliveryId),
+    row: &DeadLetterRow,
+    (event, edited): (EventView, Option<String>),
+) -> DeadLetterView {
+    DeadLetterView {
         id: id.to_string(),
         queue: queue.clone(),
         rule: row.delivery.target.rule.clone(),
@@ -266,26 +310,40 @@ fn letter(archive: &Archive, queue: &QueueName, key: &[u8], row: &Bytes) -> Resu
         reason: row.code.title().to_owned(),
         attempts: row.delivery.attempts,
         time: rfc3339(row.at_ms),
+        edited,
+        original: None,
         history: Vec::new(),
-    })
+    }
 }
 
-/// A letter's event as it came in; where the log let go of that, the event itself as it was carried.
-fn event(archive: &Archive, id: DeliveryId, row: &DeliveryRow) -> Result<EventView, Refusal> {
+/// A letter's event as it came in; where the log let go of that, or it was edited, the event itself as it is now. And when it was edited.
+fn event(archive: &Archive, id: DeliveryId, row: &DeliveryRow) -> Result<(EventView, Option<String>), Refusal> {
     if row.place.is_none() {
-        let item = archive.record(id.event).map_err(|error| not_in_archive(&error))?;
-        let events = view::events(&item);
-        let placed = events.iter().find(|placed| placed.position == id.event);
-        return placed
-            .ok_or_else(|| Refusal::new(Code::EventUnknown, "the letter's event is not in the archive"))?
-            .view();
+        return Ok((received(archive, id)?, None));
     }
     let event = archive.event(row.event_at(id)).map_err(|error| not_in_archive(&error))?;
+    let edited = match event.extension(EDITED_ATTRIBUTE) {
+        Some(AttributeValue::String(time)) => Some(time.clone()),
+        _ => None,
+    };
+    Ok((placed(id, row, &event)?, edited))
+}
+
+/// The event of a delivery as it came in.
+fn received(archive: &Archive, id: DeliveryId) -> Result<EventView, Refusal> {
+    let item = archive.record(id.event).map_err(|error| not_in_archive(&error))?;
+    let events = view::events(&item);
+    let placed = events.iter().find(|placed| placed.position == id.event);
+    placed.ok_or_else(|| Refusal::new(Code::EventUnknown, "the letter's event is not in the archive"))?.view()
+}
+
+/// An event that does not lie where it came in.
+fn placed(id: DeliveryId, row: &DeliveryRow, event: &Event) -> Result<EventView, Refusal> {
     let placed = Placed {
         position: id.event,
         time_ms: row.since_ms,
         bus: &row.bus,
-        event: &event,
+        event,
         targets: &[],
         given_up: &[],
         parent: None,

@@ -1,7 +1,8 @@
-//! `wharf dlq`: dead-letter queues, read and sent again.
+//! `wharf dlq`: dead-letter queues, read, edited and sent again.
 //!
 //! Invariant: a redrive says which letters, by their ids, by a filter, or all of them; there is no default. Letters are never deleted.
 
+mod edit;
 mod redrive;
 
 use clap::{Args, Subcommand};
@@ -63,6 +64,9 @@ pub enum DlqCommand {
         /// The letter's id
         id: String,
     },
+    /// Change the payload of a letter before it is sent again; the archive keeps the event as it came in
+    #[command(after_help = "Example:\n  wharf dlq edit flaky 1042-256.0 -d '{\"amount\": 12}'")]
+    Edit(edit::EditArgs),
     /// Send letters again, their attempts counted from zero: some by id, those that a filter leaves, or all
     #[command(
         after_help = "Example:\n  wharf dlq redrive flaky --code handler-trap --since 2h --dry-run\n  wharf dlq redrive flaky --all --rate 10/s"
@@ -221,6 +225,14 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 show(&letter).iter().try_for_each(|line| out.line(line))?;
             }
         }
+        DlqCommand::Edit(args) => {
+            let letter = edit::edit(&session.client, dlq, &args).await?;
+            if out.is_json() {
+                out.document(&letter)?;
+            } else {
+                out.line(&format!("edited {}", printable(&letter.id)))?;
+            }
+        }
         DlqCommand::Redrive { queue, ids, all, filter, dry_run, rate } => {
             let (of, filter) = (dlq.at(queue), filter.filter());
             let done = match rate {
@@ -294,7 +306,13 @@ fn show(letter: &DeadLetterView) -> Vec<String> {
     };
     lines.extend(letter.history.iter().map(tried));
     lines.push(String::new());
+    lines.extend(letter.edited.iter().map(|time| fact("edited", time)));
     lines.extend(about(&letter.event));
+    if let Some(original) = &letter.original {
+        lines.push(String::new());
+        lines.push(fact("as it came in", ""));
+        lines.extend(about(original));
+    }
     lines
 }
 

@@ -53,6 +53,7 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
             "ID     TIME                      TYPE  TARGET  ATTEMPTS  REASON\n\
              1-0.0  2026-01-31T12:00:01.000Z  a.b   r → p   3         retries-spent: 3 attempts\n",
         ),
+        ("dlq edit q 1-0.0 -d [1]", "PUT dlq/q/1-0.0/event", letter(), "edited 1-0.0\n"),
         ("dlq redrive q --all", "POST dlq/q/redrive", json!({"redriven": 7}), "redriven 7\n"),
         (
             "events ls --type a. --before 9-0",

@@ -24,6 +24,7 @@ mod dead_letters;
 mod demo;
 mod deploy;
 mod doctor;
+mod editing;
 mod fanning;
 mod formats;
 mod full_disk;

@@ -32,7 +32,7 @@ fn start(site: &Site) -> Host {
 }
 
 /// Sends events of 900 KB that nobody handles until the log's first segment is gone.
-fn until_trimmed(site: &Site, host: &Host, round: &str) {
+pub fn until_trimmed(site: &Site, host: &Host, round: &str) {
     let began = Instant::now();
     let padding = "x".repeat(900_000);
     for n in 0.. {

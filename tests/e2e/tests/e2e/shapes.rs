@@ -356,6 +356,15 @@ fn named(line: &str) -> String {
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
 
+/// A letter, shown, edited, and sent again.
+fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
+    say("dlq redrive", "dlq redrive dead --code retries-spent --dry-run", "");
+    say("dlq show", &format!("dlq show dead {letter}"), "");
+    say("dlq edit", &format!("dlq edit dead {letter} -d [1]"), "");
+    say("dlq show", &format!("dlq show dead {letter}"), "");
+    say("dlq redrive", &format!("dlq redrive dead {letter}"), "");
+}
+
 #[test]
 fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     let site = with_schema();
@@ -392,9 +401,6 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         ("dlq ls", "dlq ls"),
         ("dlq ls QUEUE", "dlq ls dead"),
         ("dlq groups", "dlq groups dead"),
-        ("dlq redrive", "dlq redrive dead --code retries-spent --dry-run"),
-        ("dlq show", &format!("dlq show dead {letter}")),
-        ("dlq redrive", &format!("dlq redrive dead {letter}")),
         ("explain", "explain"),
         ("explain CODE", "explain event-json"),
         ("config show", "config show"),
@@ -402,6 +408,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     ] {
         say(name, line, "");
     }
+    letters(&mut say, &letter);
     ["probe", "impure-transform"].iter().for_each(|of| say("inspect", &format!("inspect {}", guest(of).display()), ""));
     signed(&site, &mut say);
     say("rules explain", "rules explain -e -", &event);

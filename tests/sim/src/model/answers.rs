@@ -3,7 +3,7 @@
 use wharf_delivery::Record;
 use wharf_event::{Event, Position};
 
-use super::{Wrong, life_of, log::Log, replays::is_marked, schedules::is_tick, settles::panics};
+use super::{Wrong, edits, life_of, log::Log, replays::is_marked, schedules::is_tick, settles::panics};
 use crate::{client::World, observed::Seen, plan::StateFile, rules};
 
 /// The type of the event by which the host tells it.
@@ -52,6 +52,7 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
         wrong.unless(found.is_some() && found == document, || format!("rule set {variant} is not in frame {version}"));
     }
     redrives(seen, log, wrong);
+    edits::answered(seen, log, wrong);
     for read in &seen.values {
         let Some((version, value)) = &read.found else { continue };
         let key = (read.tenant.clone(), read.bucket.clone(), read.key.clone());

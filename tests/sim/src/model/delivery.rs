@@ -43,13 +43,29 @@ pub(super) struct Delivery<'a> {
     pub(super) tenant: &'a str,
     pub(super) rule: &'a str,
     pub(super) plugin: &'a str,
+    /// The event that it has now.
     pub(super) event: &'a Event,
+    /// The events that it had: that which came in, and those of edits, by when.
+    pub(super) edits: Vec<(Position, &'a Event)>,
     pub(super) arose: Position,
     pub(super) arose_ms: u64,
     pub(super) moments: Vec<Moment>,
 }
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
+    /// What an attempt at that frame time is about: the event that the delivery had when it arose, or was redriven last.
+    pub(super) fn had(&self, frame_ms: u64) -> impl Iterator<Item = &'a Event> {
+        let again = self.moments.iter().filter(|moment| moment.turn == Turn::Redriven);
+        let mut begins = vec![(self.arose, self.arose_ms)];
+        begins.extend(again.map(|moment| (moment.at, moment.time_ms)));
+        let ends = begins.iter().skip(1).map(|(_, time_ms)| *time_ms).chain([u64::MAX]);
+        let may = begins.iter().zip(ends).filter(move |((_, from_ms), to_ms)| (*from_ms..=*to_ms).contains(&frame_ms));
+        // The first of them is the one that came in, which a settle may have published behind its record.
+        let had = |at: &Position| self.edits.iter().enumerate().rfind(|(n, (edited, _))| *n == 0 || edited < at);
+        let events: Vec<_> = may.filter_map(|((at, _), _)| had(at).map(|(_, (_, event))| *event)).collect();
+        events.into_iter()
+    }
+
     /// Where it stands after all that was told.
     pub(super) fn standing(&self) -> Standing {
         self.standing_at(u64::MAX)

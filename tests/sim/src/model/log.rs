@@ -13,6 +13,7 @@ use super::{
     Wrong,
     book::RuleBook,
     delivery::{Delivery, Moment, Standing, Turn},
+    edits,
     fans::Fans,
     objects::Objects,
     place,
@@ -67,6 +68,7 @@ pub(super) struct Log<'a> {
     /// Rule sets by version, and the document of each.
     pub(super) configured: BTreeMap<u64, &'a Bytes>,
     pub(super) redrives: Vec<(String, u64)>,
+    pub(super) edited: Vec<(DeliveryId, Position)>,
     pub(super) books: Vec<RuleBook>,
     pub(super) objects: Objects,
     pub(super) charged: Charged,
@@ -145,6 +147,7 @@ impl<'a> Log<'a> {
                 self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
                 self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
             }
+            Record::Edited { .. } => edits::take(self, item, seen, wrong),
             Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
             Record::Queue { tenant, moves, .. } => {
                 let was_gone = self.books.iter().any(|book| !book.has_queue(tenant.as_str()));
@@ -303,6 +306,7 @@ impl<'a> Log<'a> {
                 rule: target.rule.as_str(),
                 plugin: target.to.name(),
                 event,
+                edits: vec![(event_at, event)],
                 arose: record_at,
                 arose_ms: time_ms,
                 moments: Vec::new(),

@@ -16,11 +16,13 @@
 //! 8. a message of a queue is one client's at a time, ends by the receipt of a lease that lasts, and leaves for a reason (`queue`);
 //! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`);
 //! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`);
-//! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`).
+//! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`);
+//! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`).
 
 mod answers;
 mod book;
 mod delivery;
+mod edits;
 mod fans;
 mod log;
 mod objects;
