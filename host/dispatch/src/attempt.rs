@@ -33,6 +33,7 @@ use crate::{
     places::Places,
     plugins::{Picked, Plugin, Shelf},
     quarantine::{Quarantine, Whose, refused},
+    replay_pages::REPLAY_ATTRIBUTE,
     replaying::Replays,
     rules::RuleSet,
     schedule::{Slot, Waiting},
@@ -152,6 +153,9 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
             (Some(place), None) => read(attempts, waiting, place).await?,
         },
     };
+    if received.extension(REPLAY_ATTRIBUTE).is_some() {
+        slot.replays();
+    }
     let rules = Arc::clone(&attempts.rules.borrow());
     let TargetRef { rule, to, .. } = &waiting.row.target;
     let target = rules.resolve(&waiting.row.tenant, &waiting.row.target);

@@ -33,6 +33,7 @@ use crate::{
     meters::{Meters, Totals},
     notices::{Herald, Notice},
     partition::{AskError, Message, Partition, chain, weigh},
+    patience::Patience,
     pauses::Pauses,
     places::Places,
     plugins::Shelf,
@@ -157,7 +158,9 @@ impl Dispatcher {
             notices: noticed,
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
-        let writer = Writer { committer, messages, reports: sender, arisen, held, askers, left: 0, committing };
+        let patience = Patience::default();
+        let writer =
+            Writer { committer, messages, reports: sender, arisen, held, patience, askers, left: 0, committing };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

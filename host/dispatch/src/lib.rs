@@ -43,6 +43,7 @@ mod orders;
 mod outgoing;
 mod pace;
 mod partition;
+mod patience;
 mod pauses;
 mod places;
 mod plugins;

@@ -175,6 +175,12 @@ pub const ASIDE_MAX: usize = 16_384;
 /// How much of what the scheduler's own pauses kept back begins faster than its rate.
 pub const RATE_SLACK: Duration = Duration::from_millis(10);
 
+/// How long a request waits for company that nobody waits for.
+pub const PATIENCE: Duration = Duration::from_millis(10);
+
+/// Requests that wait for it.
+pub const PATIENT_MAX: usize = 64;
+
 /// Replays of one tenant that are kept, those that are over among them.
 pub const REPLAYS_MAX: usize = 100;
 

@@ -49,6 +49,8 @@ pub(crate) struct Job {
     /// The attempt's, which another may have as soon as this settlement is sequenced.
     pub(crate) slot: Option<Arc<Slot>>,
     pub(crate) _room: Option<OwnedSemaphorePermit>,
+    /// Nobody waits for it, so it may wait for others.
+    pub(crate) is_patient: bool,
 }
 
 pub(crate) enum Message {
@@ -122,7 +124,9 @@ impl Partition {
         slot: Option<Arc<Slot>>,
     ) -> Result<Answer, AskError> {
         let ((answer, answered), is_wide) = (oneshot::channel(), is_wide(&request));
-        let job = Job { request, asked: self.clock.monotonic(), answer, slot, _room: room };
+        let of_replay = slot.as_ref().is_some_and(|slot| slot.is_of_replay());
+        let is_patient = of_replay || matches!(request, Request::Replay(_));
+        let job = Job { request, is_patient, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         let answer = answered.await.map_err(|_| AskError::Stopping)?;
         if is_wide {

@@ -325,7 +325,15 @@ impl Scheduler {
         // The scheduler hears of the end even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
         let call = self.attempts.breakers.begin(&key);
-        let slot = Arc::new(Slot { done, lane: key, memory_mib, timer, freed: AtomicBool::new(false), call });
+        let slot = Arc::new(Slot {
+            done,
+            lane: key,
+            memory_mib,
+            timer,
+            freed: AtomicBool::new(false),
+            is_of_replay: AtomicBool::new(false),
+            call,
+        });
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
         Ok(())
     }
@@ -546,6 +554,8 @@ pub(crate) struct Slot {
     memory_mib: u32,
     timer: Option<Taken>,
     freed: AtomicBool,
+    /// Whether its event was replayed.
+    is_of_replay: AtomicBool,
     /// For its target's breaker, which hears of it when this is dropped.
     call: Option<Call>,
 }
@@ -553,6 +563,16 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn free(&self) {
         self.end(None);
+    }
+
+    /// Its event was replayed: nobody waits for its settlement.
+    pub(crate) fn replays(&self) {
+        self.is_of_replay.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its event was replayed.
+    pub(crate) fn is_of_replay(&self) -> bool {
+        self.is_of_replay.load(Ordering::Relaxed)
     }
 
     /// What it says of its target, now that this is durable.

@@ -29,6 +29,7 @@ use crate::{
     draft::{Answered, Committed},
     limits::{GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, SYNC_ASIDE_FROM},
     partition::{Arisen, AskError, Job, Message, size},
+    patience::Patience,
     schedule::Slot,
     surroundings::blocking,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Writer {
     pub(crate) arisen: UnboundedSender<Arisen>,
     /// Messages that have to wait for their turn.
     pub(crate) held: VecDeque<Message>,
+    /// Requests that wait for others.
+    pub(crate) patience: Patience,
     /// Who waits for the frame that is being gathered.
     pub(crate) askers: Vec<Asker>,
     /// Bytes of requests that it still may hold.
@@ -115,12 +118,20 @@ impl Writer {
 
     /// The next message; the inner one is absent when none came for a while, the outer one when none will.
     async fn next(&mut self) -> Option<Option<Message>> {
-        if let Some(held) = self.held.pop_front() {
-            return Some(Some(held));
-        }
-        match timeout(MARK_AFTER, self.messages.recv()).await {
-            Ok(message) => message.map(Some),
-            Err(_) => Some(None),
+        loop {
+            if let Some(held) = self.held.pop_front() {
+                return Some(Some(held));
+            }
+            match timeout(self.patience.pause(), self.messages.recv()).await {
+                Ok(Some(Message::Ask(job))) if self.patience.takes(&job) => self.patience.push(job),
+                Ok(message) if self.patience.is_empty() => return message.map(Some),
+                Err(_) if self.patience.is_empty() => return Some(None),
+                // Those that came before go first.
+                came => {
+                    self.patience.release(&mut self.held);
+                    self.held.extend(came.ok().flatten());
+                }
+            }
         }
     }
 
@@ -300,6 +311,7 @@ impl Writer {
             "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
         );
         self.committer.shared().fail(error.to_owned());
+        self.patience.release(&mut self.held);
         for asker in std::mem::take(&mut self.committing).into_iter().chain(std::mem::take(&mut self.askers)) {
             answered(asker.answer, Err(AskError::Failed(error.to_owned())));
         }
@@ -343,7 +355,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     fn of(job: Job) -> (Request, Self) {
-        let Job { request, asked, answer, slot, _room } = job;
+        let Job { request, asked, answer, slot, _room, is_patient: _ } = job;
         (request, Self { asked, answer, slot, _room })
     }
 }
