@@ -406,7 +406,15 @@ impl Scheduler {
             }
         }
         let (done, call) = (self.done.0.clone(), self.attempts.breakers.begin(key));
-        let slot = Slot { done, lane: key.clone(), memory_mib, timer: None, freed: AtomicBool::new(false), call };
+        let slot = Slot {
+            done,
+            lane: key.clone(),
+            memory_mib,
+            timer: None,
+            freed: AtomicBool::new(false),
+            is_of_replay: AtomicBool::new(false),
+            call,
+        };
         // Who has gone meanwhile leaves it free.
         drop(give.send(Arc::new(slot)));
     }
