@@ -321,6 +321,12 @@ impl Scheduler {
                 places.rests(&key);
             }
         }
+        self.run_attempt(key, waiting, memory_mib);
+        Ok(())
+    }
+
+    /// Runs an attempt that has its place.
+    fn run_attempt(&self, key: LaneKey, waiting: Waiting, memory_mib: u32) {
         let (attempts, done) = (Arc::clone(&self.attempts), self.done.0.clone());
         // The scheduler hears of the end even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
@@ -335,7 +341,6 @@ impl Scheduler {
             call,
         });
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
-        Ok(())
     }
 
     /// Whether something holds a lane back that is not its places; it is looked at again when that may be over.
