@@ -29,7 +29,7 @@ use crate::{
     plugins::Picked,
     quarantine::{Whose, refused},
     queueing::Message,
-    schedule::Slot,
+    slot::Slot,
     turns::Caller,
     values::AttemptValues,
 };

@@ -13,8 +13,9 @@ use wharf_event::{Code, Event, EventError};
 use crate::{
     attempt::{Attempts, Stuck, stuck},
     rules::RuleSet,
-    schedule::{Slot, Waiting},
+    schedule::Waiting,
     settling::{Settlement, settle},
+    slot::Slot,
     transform::{self, Passed},
 };
 

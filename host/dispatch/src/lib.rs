@@ -67,6 +67,7 @@ mod seats;
 mod sending;
 mod settling;
 mod shared;
+mod slot;
 mod surroundings;
 mod tenants;
 mod tending;

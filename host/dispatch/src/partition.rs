@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     committer::Unwritten,
     limits::{FRAME_GATHER_BYTES, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
-    schedule::Slot,
+    slot::Slot,
 };
 
 /// Why a request got no answer of the machine.

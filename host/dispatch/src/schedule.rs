@@ -6,22 +6,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
-use wharf_delivery::{DeliveryId, DeliveryRow, Due, Failure, TableError, Used};
+use wharf_delivery::{DeliveryId, DeliveryRow, Due, TableError, Used};
 use wharf_event::{Code, Event, Position};
 
 use crate::{
     attempt,
     attempt::Attempts,
-    breaker::Sign,
-    breakers::Call,
     lane::{Lane, LaneKey, lanes},
     limits::{
         HELD_EVENT_BYTES, LANE_PART, LANE_READY_MAX, LANE_READY_MIN, PAUSE_MAX, READ_AHEAD_BYTES, READY_MAX,
@@ -32,20 +27,10 @@ use crate::{
     rules::RuleSet,
     seats::{Asker, Askers},
     sending,
-    timers::{Taken, Timers},
+    slot::{Done, Slot},
+    timers::Timers,
     watched as watch,
 };
-
-/// An attempt that ended.
-struct Done {
-    lane: LaneKey,
-    /// The memory that it might have used.
-    memory_mib: u32,
-    /// Its timer, if it had one.
-    timer: Option<Taken>,
-    /// Its delivery, if that was not tried.
-    back: Option<Box<Waiting>>,
-}
 
 /// A delivery that waits for its attempt.
 pub(crate) struct Waiting {
@@ -331,15 +316,7 @@ impl Scheduler {
         // The scheduler hears of the end even if the attempt panics, or is never polled.
         let timer = waiting.row.timed.then(|| (waiting.row.timer(waiting.id).into(), waiting.row.attempts));
         let call = self.attempts.breakers.begin(&key);
-        let slot = Arc::new(Slot {
-            done,
-            lane: key,
-            memory_mib,
-            timer,
-            freed: AtomicBool::new(false),
-            is_of_replay: AtomicBool::new(false),
-            call,
-        });
+        let slot = Arc::new(Slot::new(done, key, memory_mib, timer, call));
         self.guests.spawn(async move { attempt::run(&attempts, waiting, &slot).await });
     }
 
@@ -411,15 +388,7 @@ impl Scheduler {
             }
         }
         let (done, call) = (self.done.0.clone(), self.attempts.breakers.begin(key));
-        let slot = Slot {
-            done,
-            lane: key.clone(),
-            memory_mib,
-            timer: None,
-            freed: AtomicBool::new(false),
-            is_of_replay: AtomicBool::new(false),
-            call,
-        };
+        let slot = Slot::new(done, key.clone(), memory_mib, None, call);
         // Who has gone meanwhile leaves it free.
         drop(give.send(Arc::new(slot)));
     }
@@ -556,61 +525,5 @@ impl Scheduler {
             self.attempts.places().wants(&key);
         }
         Ok(())
-    }
-}
-
-/// An attempt's place among those that run. The scheduler hears once that it is free: when the settlement is sequenced, since
-/// the next attempt sees it then, and at the latest when the attempt ends in whatever way.
-pub(crate) struct Slot {
-    done: mpsc::UnboundedSender<Done>,
-    lane: LaneKey,
-    memory_mib: u32,
-    timer: Option<Taken>,
-    freed: AtomicBool,
-    /// Whether its event was replayed.
-    is_of_replay: AtomicBool,
-    /// For its target's breaker, which hears of it when this is dropped.
-    call: Option<Call>,
-}
-
-impl Slot {
-    pub(crate) fn free(&self) {
-        self.end(None);
-    }
-
-    /// Its event was replayed: nobody waits for its settlement.
-    pub(crate) fn replays(&self) {
-        self.is_of_replay.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether its event was replayed.
-    pub(crate) fn is_of_replay(&self) -> bool {
-        self.is_of_replay.load(Ordering::Relaxed)
-    }
-
-    /// What it says of its target, now that this is durable.
-    pub(crate) fn tell(&self, sign: Sign, failure: Option<&Failure>) {
-        if let Some(call) = &self.call {
-            call.tell(sign, failure);
-        }
-    }
-
-    /// It is free, and the delivery was not tried: it goes back to where it came from.
-    pub(crate) fn give_back(&self, waiting: Waiting) {
-        self.end(Some(Box::new(waiting)));
-    }
-
-    fn end(&self, back: Option<Box<Waiting>>) {
-        if !self.freed.swap(true, Ordering::AcqRel) {
-            let Self { done, lane, memory_mib, timer, .. } = self;
-            // Without a scheduler nobody needs to know.
-            let _ = done.send(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.free();
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{lane::LaneKey, schedule::Slot};
+use crate::{lane::LaneKey, slot::Slot};
 
 /// A wish for a place.
 pub(crate) type Asker = (LaneKey, oneshot::Sender<Arc<Slot>>);

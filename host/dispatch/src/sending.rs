@@ -17,8 +17,9 @@ use crate::{
     outgoing::{NoAnswer, OutgoingAnswer, OutgoingRequest},
     partition::AskError,
     rules::RuleSet,
-    schedule::{Slot, Waiting},
+    schedule::Waiting,
     settling::{Settlement, settle},
+    slot::Slot,
     transform::{self, Passed},
     webhooks::WebhookInForce,
 };

@@ -14,7 +14,8 @@ use crate::{
     breaker::Sign,
     meters::Settling,
     partition::{AskError, weigh},
-    schedule::{Slot, Waiting},
+    schedule::Waiting,
+    slot::Slot,
 };
 
 /// What an attempt settles with.

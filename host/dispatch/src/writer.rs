@@ -30,7 +30,7 @@ use crate::{
     limits::{GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, SYNC_ASIDE_FROM},
     partition::{Arisen, AskError, Job, Message, size},
     patience::Patience,
-    schedule::Slot,
+    slot::Slot,
     surroundings::blocking,
 };
 

@@ -315,7 +315,7 @@ pub fn opened_dump(world: &World, disk: &FaultyDisk, before_ms: u64) -> Result<D
 }
 
 /// Reads what the log has beyond what was read before.
-fn collect(dispatcher: &Dispatcher, observed: &Observed) {
+pub(crate) fn collect(dispatcher: &Dispatcher, observed: &Observed) {
     if observed.is_frozen() {
         return;
     }

@@ -11,6 +11,7 @@ use wharf_event::{Event, QueueName, TenantName};
 
 use crate::{
     client::World,
+    life::collect,
     rng::Rng,
     rules::{QUEUE, TENANTS},
     tides::TIDES,
@@ -114,6 +115,8 @@ pub async fn drain(world: &World, dispatcher: &Dispatcher) {
                 break;
             }
             end(world, dispatcher, tenant, Wish::Ack, receipts).await;
+            // Cleaning goes on meanwhile.
+            collect(dispatcher, &world.observed);
         }
     }
 }

@@ -1,0 +1,89 @@
+//! The place of an attempt among those that run, and how the scheduler hears that it is free.
+//!
+//! Invariant: it hears of each once, also where an attempt panics or is never polled.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+use wharf_delivery::Failure;
+
+use crate::{breaker::Sign, breakers::Call, lane::LaneKey, schedule::Waiting, timers::Taken};
+
+/// An attempt that ended.
+pub(crate) struct Done {
+    pub(crate) lane: LaneKey,
+    /// The memory that it might have used.
+    pub(crate) memory_mib: u32,
+    /// Its timer, if it had one.
+    pub(crate) timer: Option<Taken>,
+    /// Its delivery, if that was not tried.
+    pub(crate) back: Option<Box<Waiting>>,
+}
+
+/// An attempt's place among those that run. The scheduler hears once that it is free: when the settlement is sequenced, since
+/// the next attempt sees it then, and at the latest when the attempt ends in whatever way.
+pub(crate) struct Slot {
+    done: mpsc::UnboundedSender<Done>,
+    lane: LaneKey,
+    memory_mib: u32,
+    timer: Option<Taken>,
+    freed: AtomicBool,
+    /// Whether its event was replayed.
+    is_of_replay: AtomicBool,
+    /// For its target's breaker, which hears of it when this is dropped.
+    call: Option<Call>,
+}
+
+impl Slot {
+    /// The place of an attempt that begins.
+    pub(crate) fn new(
+        done: mpsc::UnboundedSender<Done>,
+        lane: LaneKey,
+        memory_mib: u32,
+        timer: Option<Taken>,
+        call: Option<Call>,
+    ) -> Self {
+        let [freed, is_of_replay] = [(); 2].map(|()| AtomicBool::new(false));
+        Self { done, lane, memory_mib, timer, freed, is_of_replay, call }
+    }
+
+    pub(crate) fn free(&self) {
+        self.end(None);
+    }
+
+    /// Its event was replayed: nobody waits for its settlement.
+    pub(crate) fn replays(&self) {
+        self.is_of_replay.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its event was replayed.
+    pub(crate) fn is_of_replay(&self) -> bool {
+        self.is_of_replay.load(Ordering::Relaxed)
+    }
+
+    /// What it says of its target, now that this is durable.
+    pub(crate) fn tell(&self, sign: Sign, failure: Option<&Failure>) {
+        if let Some(call) = &self.call {
+            call.tell(sign, failure);
+        }
+    }
+
+    /// It is free, and the delivery was not tried: it goes back to where it came from.
+    pub(crate) fn give_back(&self, waiting: Waiting) {
+        self.end(Some(Box::new(waiting)));
+    }
+
+    fn end(&self, back: Option<Box<Waiting>>) {
+        if !self.freed.swap(true, Ordering::AcqRel) {
+            let Self { done, lane, memory_mib, timer, .. } = self;
+            // Without a scheduler nobody needs to know.
+            let _ = done.send(Done { lane: lane.clone(), memory_mib: *memory_mib, timer: timer.clone(), back });
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.free();
+    }
+}
