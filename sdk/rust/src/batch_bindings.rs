@@ -20,25 +20,25 @@
 //   * export-macro-name: export_batch_handler
 //   * pub-export-macro
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::clocks::monotonic_clock as __with_name8;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::clocks::wall_clock as __with_name7;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::config::store as __with_name5;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::keyvalue::atomics as __with_name4;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::keyvalue::store as __with_name2;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::logging::logging as __with_name6;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wasi::random::random as __with_name9;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wharf::plugin::counters as __with_name3;
+use ::wharf::bindings::wharf::plugin::types as __with_name0;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use ::wharf::bindings::wharf::plugin::publisher as __with_name1;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use ::wharf::bindings::wharf::plugin::types as __with_name0;
+use ::wharf::bindings::wasi::keyvalue::store as __with_name2;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wharf::plugin::counters as __with_name3;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::keyvalue::atomics as __with_name4;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::config::store as __with_name5;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::logging::logging as __with_name6;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::clocks::wall_clock as __with_name7;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::clocks::monotonic_clock as __with_name8;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use ::wharf::bindings::wasi::random::random as __with_name9;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod exports {

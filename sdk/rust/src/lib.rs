@@ -73,6 +73,7 @@ pub mod bindings;
 #[allow(missing_docs, unsafe_code)]
 #[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #[doc(hidden)]
+#[rustfmt::skip]
 pub mod batch_bindings;
 // As the one above.
 #[allow(missing_docs, unsafe_code)]
