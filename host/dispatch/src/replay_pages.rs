@@ -17,10 +17,10 @@ use crate::{
 pub const REPLAY_ATTRIBUTE: &str = "wharfreplay";
 
 /// What a replay is to bring, and to whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayWish {
-    /// The bus whose events are replayed; always there in one that was checked.
-    pub bus: Option<BusName>,
+    /// The bus whose events are replayed.
+    pub bus: BusName,
     /// The bus that they are replayed on; absent = the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_bus: Option<BusName>,
@@ -49,8 +49,8 @@ pub struct ReplayWish {
 impl ReplayWish {
     /// The bus that events are replayed on.
     #[must_use]
-    pub fn onto(&self) -> Option<&BusName> {
-        self.to_bus.as_ref().or(self.bus.as_ref())
+    pub fn onto(&self) -> &BusName {
+        self.to_bus.as_ref().unwrap_or(&self.bus)
     }
 
     /// Whether it means a target of a rule.
@@ -72,12 +72,12 @@ pub(crate) struct Sought {
 }
 
 impl Sought {
-    /// Reads a wish; absent where its pattern is none, or it names no bus.
+    /// Reads a wish; absent where its pattern is none.
     pub(crate) fn of(tenant: &TenantName, wish: &ReplayWish) -> Option<Self> {
         let pattern = wish.pattern.as_ref().map(|text| Pattern::from_json(text.as_bytes()));
         Some(Self {
             tenant: tenant.clone(),
-            bus: wish.bus.clone()?,
+            bus: wish.bus.clone(),
             start_ms: wish.start_ms.unwrap_or(0),
             end_ms: wish.end_ms.unwrap_or(u64::MAX),
             type_prefix: wish.type_prefix.clone().unwrap_or_default(),

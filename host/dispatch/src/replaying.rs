@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
             self.pause(REPLAY_PAUSE).await;
             return Ok(());
         }
-        let bus = self.wish.onto().cloned().ok_or_else(|| Ended::Failed("it names no bus".into()))?;
+        let bus = self.wish.onto().clone();
         let (events, count) = self.owed(&rules, &bus, count)?;
         let last = self.found.get(count - 1).filter(|_| count < self.found.len());
         let cursor = last.map_or(self.cursor, |last| last.behind);

@@ -132,7 +132,7 @@ impl Dispatcher {
             None => own_k.max(archive.first_k()),
         };
         let begun_at = Position { k: first_k.min(until.k), i: 0 };
-        let bus = wish.onto().cloned().ok_or_else(|| AskError::Failed("a replay names no bus".into()))?;
+        let bus = wish.onto().clone();
         let kept = Kept { wish, begun_ms: self.now_ms(), begun_at };
         let document = serde_json::to_vec(&kept).map_err(|error| AskError::Failed(error.to_string()))?;
         let state = ReplayState {

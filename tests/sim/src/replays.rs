@@ -23,7 +23,7 @@ pub async fn act(world: &World, dispatcher: &Dispatcher, rng: &mut Rng, tenant: 
         |what: &str, told: String| world.observed.note(|| format!("{what} replay {tenant} {name}: {told}"), |_| {});
     match rng.below(10) {
         0..=5 => {
-            let wish = wish(dispatcher, rng);
+            let Some(wish) = wish(dispatcher, rng) else { return };
             world.observed.note(
                 || format!("begin replay {tenant} {name}: {wish:?}"),
                 |seen| seen.replays.push((tenant.to_owned(), wish.clone())),
@@ -35,15 +35,15 @@ pub async fn act(world: &World, dispatcher: &Dispatcher, rng: &mut Rng, tenant: 
     }
 }
 
-fn wish(dispatcher: &Dispatcher, rng: &mut Rng) -> ReplayWish {
+fn wish(dispatcher: &Dispatcher, rng: &mut Rng) -> Option<ReplayWish> {
     let mut bus = || rng.pick(&rules::BUSES).and_then(|bus| bus.parse().ok());
     let (from, to) = (bus(), bus());
     let now_ms = dispatcher.now_ms();
     let mut time_ms = |chance| rng.chance(chance).then(|| now_ms.saturating_sub(rng.below(20_000)));
     let (start_ms, end_ms) = (time_ms(15), time_ms(10));
     let target = rng.chance(20).then(|| rng.pick(&rules::PLUGINS).and_then(|plugin| plugin.parse().ok())).flatten();
-    ReplayWish {
-        bus: from,
+    Some(ReplayWish {
+        bus: from?,
         to_bus: to.filter(|_| rng.chance(30)),
         rule: rng.chance(10).then(|| "a-orders".parse().ok()).flatten(),
         target,
@@ -52,7 +52,7 @@ fn wish(dispatcher: &Dispatcher, rng: &mut Rng) -> ReplayWish {
         type_prefix: rng.pick(&["", "", "order.", "p", "pub.a"]).map(|prefix| (*prefix).to_owned()),
         pattern: rng.chance(20).then(|| "{\"subject\": [{\"exists\": false}]}".to_owned()),
         per_s: u32::try_from(rng.between(1, 300)).unwrap_or(1),
-    }
+    })
 }
 
 /// Whether a replay of anybody goes on.

@@ -85,7 +85,7 @@ fn checked(set: &RuleSet, tenant: &TenantName, wish: ReplayWishView) -> Result<R
         return Err(invalid("events_per_s", format!("from 1 to {PER_S_MAX}")));
     }
     let to_bus = to_bus.filter(|onto| *onto != bus);
-    Ok(ReplayWish { bus: Some(bus), to_bus, rule, target, start_ms, end_ms, type_prefix, pattern, per_s })
+    Ok(ReplayWish { bus, to_bus, rule, target, start_ms, end_ms, type_prefix, pattern, per_s })
 }
 
 fn is_there(set: &RuleSet, tenant: &TenantName, bus: &BusName) -> Result<(), Refusal> {
@@ -162,7 +162,7 @@ fn view(replay: Replay) -> Result<ReplayView, Refusal> {
         until: state.until,
         begun: rfc3339(begun_ms),
         wish: ReplayWishView {
-            bus,
+            bus: Some(bus),
             to_bus,
             rule,
             target: target.map(|target| target.to_string()),

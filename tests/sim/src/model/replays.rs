@@ -116,9 +116,7 @@ impl<'a> Replays<'a> {
         (book, _, cleaned_below_k): Then<'_>,
         wrong: &mut Wrong,
     ) {
-        let text = |of: Option<String>| of.unwrap_or_default();
-        let bus = text(wish.bus.as_ref().map(ToString::to_string));
-        let onto = text(wish.onto().map(ToString::to_string));
+        let (bus, onto) = (wish.bus.to_string(), wish.onto().to_string());
         let archive = self.archive.get(&(tenant.to_owned(), bus)).map(Vec::as_slice).unwrap_or_default();
         let from = archive.partition_point(|(at, ..)| *at < was.cursor);
         let between = archive.get(from..).unwrap_or_default().iter().take_while(|(at, ..)| *at < is.cursor);
