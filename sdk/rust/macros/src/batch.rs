@@ -1,45 +1,21 @@
 //! From the author's function over many events to the function with its export.
-//!
-//! Invariant: on a mistake the author's function is kept beside the error, so that one mistake gives one message.
-//!
-//! It does not check types: a wrong one is the compiler's to report, at the function's name.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Error, ItemFn, Result, spanned::Spanned};
+use quote::{quote, quote_spanned};
+use syn::{ItemFn, spanned::Spanned};
+
+use crate::form::Form;
+
+const FORM: Form = Form {
+    attribute: "wharf::batch_handler",
+    kind: "a batch handler",
+    inputs: 2,
+    takes: "the events and the context: `(batch: Vec<Item<T>>, cx: &Context) -> Outcomes`",
+};
 
 /// Expands `#[wharf::batch_handler(attribute)] item`.
 pub fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let kept = item.clone();
-    match syn::parse2(item).and_then(|function| checked(attribute, function)) {
-        Ok(function) => export(&function),
-        Err(error) => {
-            let error = error.to_compile_error();
-            quote! { #kept #error }
-        }
-    }
-}
-
-/// The function, if it has the form of a batch handler.
-fn checked(attribute: TokenStream, function: ItemFn) -> Result<ItemFn> {
-    let signature = &function.sig;
-    let wrong = |at: &dyn ToTokens, what: &str| Err(Error::new_spanned(at.to_token_stream(), what));
-    if !attribute.is_empty() {
-        return wrong(&attribute, "`#[wharf::batch_handler]` takes no arguments");
-    }
-    if let Some(asynchronous) = &signature.asyncness {
-        return wrong(asynchronous, "a batch handler is not `async`: an attempt is one call");
-    }
-    if !signature.generics.params.is_empty() {
-        return wrong(&signature.generics, "a batch handler has no generic parameters: its payload is one type");
-    }
-    if signature.inputs.len() != 2 {
-        return wrong(
-            signature,
-            "a batch handler takes the events and the context: `(batch: Vec<Item<T>>, cx: &Context) -> Outcomes`",
-        );
-    }
-    Ok(function)
+    FORM.expand(&attribute, item, export)
 }
 
 /// The function, and beside it the type that exports it.

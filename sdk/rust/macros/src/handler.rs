@@ -1,45 +1,21 @@
 //! From the author's function to the function with its export.
-//!
-//! Invariant: on a mistake the author's function is kept beside the error, so that one mistake gives one message.
-//!
-//! It does not check types: a wrong one is the compiler's to report, at the function's name.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Error, ItemFn, Result, spanned::Spanned};
+use quote::{quote, quote_spanned};
+use syn::{ItemFn, spanned::Spanned};
+
+use crate::form::Form;
+
+const FORM: Form = Form {
+    attribute: "wharf::handler",
+    kind: "a handler",
+    inputs: 2,
+    takes: "the event and the context: `(event: Event<T>, cx: &Context) -> Outcome`",
+};
 
 /// Expands `#[wharf::handler(attribute)] item`.
 pub fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let kept = item.clone();
-    match syn::parse2(item).and_then(|function| checked(attribute, function)) {
-        Ok(function) => export(&function),
-        Err(error) => {
-            let error = error.to_compile_error();
-            quote! { #kept #error }
-        }
-    }
-}
-
-/// The function, if it has the form of a handler.
-fn checked(attribute: TokenStream, function: ItemFn) -> Result<ItemFn> {
-    let signature = &function.sig;
-    let wrong = |at: &dyn ToTokens, what: &str| Err(Error::new_spanned(at.to_token_stream(), what));
-    if !attribute.is_empty() {
-        return wrong(&attribute, "`#[wharf::handler]` takes no arguments");
-    }
-    if let Some(asynchronous) = &signature.asyncness {
-        return wrong(asynchronous, "a handler is not `async`: an attempt is one call");
-    }
-    if !signature.generics.params.is_empty() {
-        return wrong(&signature.generics, "a handler has no generic parameters: its payload is one type");
-    }
-    if signature.inputs.len() != 2 {
-        return wrong(
-            signature,
-            "a handler takes the event and the context: `(event: Event<T>, cx: &Context) -> Outcome`",
-        );
-    }
-    Ok(function)
+    FORM.expand(&attribute, item, export)
 }
 
 /// The function, and beside it the type that exports it.

@@ -6,6 +6,7 @@
 //! It does not know the contract: names and versions are in the crate `wharf`, to which the export points.
 
 mod batch;
+mod form;
 mod handler;
 mod transform;
 
