@@ -202,8 +202,8 @@ pub const REPLAY_PAGE_FRAMES: usize = 512;
 /// Bytes of records after which no other frame is looked through at that time.
 pub const REPLAY_PAGE_READ_BYTES: u64 = 8 << 20;
 
-/// The least time between two requests of a replay that keeps its rate.
-pub const REPLAY_TICK: Duration = Duration::from_millis(10);
+/// The least time between two requests of a replay that keeps its rate: few events at a time keep what comes in now waiting less.
+pub const REPLAY_TICK: Duration = Duration::from_millis(1);
 
 /// How much of what it kept back a replay brings faster than its rate.
 pub const REPLAY_SLACK: Duration = Duration::from_millis(250);

@@ -1,7 +1,8 @@
 //! Requests that may wait for company: what a replay brings, and what settles it. Nobody waits for those, and each frame that they had for themselves would keep
 //! what comes in now waiting for its sync.
 //!
-//! Invariant: one waits no longer than [`PATIENCE`], and never longer than until something else is asked for: then they go first, in one frame with that.
+//! Invariant: one waits no longer than [`PATIENCE`], and never longer than until something else is asked for: then they go in one frame with that, behind it
+//! where it is a request.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -126,7 +126,11 @@ impl Writer {
                 Ok(Some(Message::Ask(job))) if self.patience.takes(&job) => self.patience.push(job),
                 Ok(message) if self.patience.is_empty() => return message.map(Some),
                 Err(_) if self.patience.is_empty() => return Some(None),
-                // Those that came before go first.
+                // Somebody waits for this one: those that nobody waits for go behind it, in its frame.
+                Ok(Some(asked @ Message::Ask(_))) => {
+                    self.held.push_back(asked);
+                    self.patience.release(&mut self.held);
+                }
                 came => {
                     self.patience.release(&mut self.held);
                     self.held.extend(came.ok().flatten());
