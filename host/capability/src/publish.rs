@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use wharf_delivery::{HOPS_ATTRIBUTE, hops};
-use wharf_event::{AttributeValue, Event, EventBuilder, EventError, Grants};
+use wharf_event::{AttributeValue, Event, EventBuilder, EventError, Grants, is_mark};
 
 use crate::{
     Attempt, AttemptContext,
     bindings::wharf::plugin::publisher::{Draft, Host, PublishError},
 };
 
-/// Extension attributes that the host alone sets.
+/// Extension attributes that the host alone sets, beside its marks.
 const RESERVED: [&str; 3] = ["correlationid", "causationid", HOPS_ATTRIBUTE];
 
 impl Host for Attempt {
@@ -51,7 +51,7 @@ fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, 
         event = event.subject(subject);
     }
     for attribute in draft.extensions {
-        if !RESERVED.contains(&attribute.name.as_str()) {
+        if !RESERVED.contains(&attribute.name.as_str()) && !is_mark(&attribute.name) {
             event = event.extension(attribute.name, AttributeValue::String(attribute.value));
         }
     }

@@ -17,9 +17,6 @@ use crate::{
     tables::{Table, TableError, Tables},
 };
 
-/// The extension attribute of an edited event: when it was edited last, in RFC 3339.
-pub const EDITED_ATTRIBUTE: &str = "wharfedited";
-
 /// The wish that a dead letter has another event.
 #[derive(Clone, Debug)]
 pub struct EditRequest {

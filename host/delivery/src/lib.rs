@@ -68,7 +68,7 @@ pub use document::{
     Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
     TargetDocument, TenantDocument,
 };
-pub use edit::{EDITED_ATTRIBUTE, EditRequest};
+pub use edit::EditRequest;
 pub use erase::{EraseRequest, ErasedRow};
 pub use fan::{FanOut, FanRequest};
 pub use fire::{FireRequest, ScheduleState};

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
-use wharf_event::{ChannelName, Code, Event, PluginName, Position, TenantName};
+use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -33,7 +33,6 @@ use crate::{
     places::Places,
     plugins::{Picked, Plugin, Shelf},
     quarantine::{Quarantine, Whose, refused},
-    replay_pages::REPLAY_ATTRIBUTE,
     replaying::Replays,
     rules::RuleSet,
     schedule::Waiting,

@@ -110,7 +110,7 @@ pub use queueing::{Message, Peeked, QueueCounts, QueueUseError, Receiving};
 pub use queues::{QueueError, QueueInForce};
 pub use recover::{OpenError, Recovered};
 pub use registering::PluginError;
-pub use replay_pages::{REPLAY_ATTRIBUTE, ReplayWish};
+pub use replay_pages::ReplayWish;
 pub use replays::{Replay, ReplayError};
 pub use rules::{Origin, Rule, RuleSet, Unknown};
 pub use schedules::{Schedule, ScheduleError, ScheduleMap};

@@ -5,16 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 use wharf_delivery::{Published, Record, TargetRef, published_on};
-use wharf_event::{BusName, Event, Position, RuleName, Target, TenantName};
+use wharf_event::{BusName, Event, Position, REPLAY_ATTRIBUTE, RuleName, Target, TenantName};
 use wharf_pattern::{Pattern, Subject};
 
 use crate::{
     archive::{Archive, ArchiveError, Item},
     limits::{REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENTS, REPLAY_PAGE_FRAMES, REPLAY_PAGE_READ_BYTES},
 };
-
-/// The mark of an event that was replayed: an extension attribute with the replay's name.
-pub const REPLAY_ATTRIBUTE: &str = "wharfreplay";
 
 /// What a replay is to bring, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,10 +16,10 @@ use tokio::{
     task::JoinSet,
 };
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, StatsRow, TableError, keys,
-    limits::TARGETS_PER_EVENT_MAX,
+    AcceptEvent, AcceptRequest, QuotaSpent, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, StatsRow,
+    TableError, keys, limits::TARGETS_PER_EVENT_MAX,
 };
-use wharf_event::{BusName, Event, Position, ReplayName, TenantName};
+use wharf_event::{BusName, Event, Position, REPLAY_ATTRIBUTE, ReplayName, TenantName};
 
 use crate::{
     dispatcher::Dispatcher,
@@ -29,7 +29,7 @@ use crate::{
     },
     pace::Pace,
     partition::{AskError, chain},
-    replay_pages::{Found, Page, REPLAY_ATTRIBUTE, ReplayWish, Sought, read},
+    replay_pages::{Found, Page, ReplayWish, Sought, read},
     replays::{Replay, standing},
     rules::RuleSet,
     surroundings::blocking,
@@ -127,6 +127,25 @@ async fn bring(dispatcher: Dispatcher, named: Named, stopping: watch::Receiver<b
     named
 }
 
+/// Why events can never be brought, where they are as few as can be asked for: one that is owed to more than may ever wait, or that is larger than
+/// the log takes.
+fn never(events: &[AcceptEvent], refused: &AskError) -> Option<Ended> {
+    let [AcceptEvent { event, targets }] = events else { return None };
+    let id = event.id();
+    match refused {
+        AskError::Refused(Refused::Quota(QuotaSpent::Backlog { of, most, .. })) => {
+            let owed = targets.iter().filter(|target| of.as_ref().is_none_or(|of| *of == target.to)).count() as u64;
+            let why = format!("event `{id}` is owed to {owed} targets, and {most} deliveries may wait of the tenant");
+            (owed > *most).then_some(Ended::Failed(why))
+        }
+        AskError::TooLarge { .. } => Some(Ended::Failed(format!(
+            "event `{id}` and its {} targets are larger than a frame of the log",
+            targets.len()
+        ))),
+        _ => None,
+    }
+}
+
 /// A replay as it goes on.
 struct Run<'a> {
     dispatcher: &'a Dispatcher,
@@ -142,6 +161,8 @@ struct Run<'a> {
     /// Where it is read on: never before what the last record says.
     cursor: Position,
     pace: Pace,
+    /// Events that a request may bring: fewer where there was no room for them together.
+    most: usize,
     noted_at: Duration,
 }
 
@@ -161,7 +182,8 @@ impl<'a> Run<'a> {
         let sought = Sought::of(tenant, &replay.wish);
         let (cursor, pace) = (was.cursor, Pace::new(replay.wish.per_s, REPLAY_SLACK, now));
         let (wish, found) = (replay.wish, VecDeque::new());
-        Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, noted_at: now })
+        let most = REPLAY_BATCH_EVENTS;
+        Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, most, noted_at: now })
     }
 
     async fn go_on(&mut self) -> Ended {
@@ -184,7 +206,7 @@ impl<'a> Run<'a> {
         if self.found.is_empty() {
             return self.read_on().await;
         }
-        let count = self.pace.take(self.now(), self.found.len().min(REPLAY_BATCH_EVENTS));
+        let count = self.pace.take(self.now(), self.found.len().min(self.most));
         if count == 0 {
             // A moment more where events are close, so that a request has some.
             self.pause(self.pace.wait(self.now()).max(REPLAY_TICK)).await;
@@ -265,16 +287,18 @@ impl<'a> Run<'a> {
         let state = ReplayState { cursor, replayed, ..self.was.clone() };
         // Also where nobody is owed anything: that is so by these rules.
         let accept = rules.accepting(self.tenant, bus, events);
-        let pause = match self.ask(state, Some(accept)).await {
+        let pause = match self.ask(state, Some(accept.clone())).await {
             Ok(()) => {
                 self.found.drain(..count);
+                self.most = self.most.saturating_mul(2).min(REPLAY_BATCH_EVENTS);
                 return Ok(());
             }
             Err(AskError::Refused(Refused::Gone)) => return Err(Ended::Over),
             Err(AskError::Refused(Refused::StaleRules)) => REPLAY_LOOK_AGAIN,
-            Err(AskError::Refused(_)) => REPLAY_PAUSE,
-            Err(AskError::TooLarge { .. }) => {
-                return Err(Ended::Failed("some of its events together are larger than a frame of the log".into()));
+            Err(error @ (AskError::Refused(_) | AskError::TooLarge { .. })) => {
+                never(&accept.events, &error).map_or(Ok(()), Err)?;
+                self.most = (accept.events.len() / 2).max(1);
+                REPLAY_PAUSE
             }
             Err(_) => return Err(Ended::Over),
         };

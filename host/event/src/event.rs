@@ -18,8 +18,8 @@ use crate::{
 /// The payload may be a slice of a larger buffer (a batch, a log frame), which lives as long as the event does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    attributes: Arc<Attributes>,
-    data: Option<Data>,
+    pub(crate) attributes: Arc<Attributes>,
+    pub(crate) data: Option<Data>,
 }
 
 /// All attributes but `specversion`, which is always 1.0.

@@ -17,6 +17,7 @@ mod grants;
 mod http;
 mod json;
 pub mod limits;
+mod marks;
 mod media;
 mod names;
 mod ordering;
@@ -41,6 +42,7 @@ pub use event::{Data, Event};
 pub use grants::{BucketAccess, EventTypes, GrantBounds, GrantError, Grants};
 pub use http::Mode;
 pub use json::batch_from_json;
+pub use marks::{EDITED_ATTRIBUTE, REPLAY_ATTRIBUTE, SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED, is_mark};
 pub use media::is_json;
 pub use names::{
     BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, ReplayName, RuleName, ScheduleName,

@@ -3,9 +3,9 @@
 use std::{ops::Bound, time::Duration};
 
 use tokio::time::timeout;
-use wharf_delivery::{DeadLetterRow, EDITED_ATTRIBUTE, EditRequest, Table, Tables as _, keys};
+use wharf_delivery::{DeadLetterRow, EditRequest, Table, Tables as _, keys};
 use wharf_dispatch::Dispatcher;
-use wharf_event::{QueueName, TenantName};
+use wharf_event::{EDITED_ATTRIBUTE, QueueName, TenantName};
 
 use crate::{client::World, rng::Rng, rules};
 

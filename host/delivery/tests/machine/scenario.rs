@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, EDITED_ATTRIBUTE, EditRequest,
-    Expected, Hourly, Object, ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest,
-    RedriveWhich, Redriven, Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys,
-    limits::TARGETS_PER_EVENT_MAX, sizes,
+    AcceptEvent, AcceptRequest, Answer, BucketRow, DeadLetterRow, DeliveryId, Details, EditRequest, Expected, Hourly,
+    Object, ObjectFate, ObjectKind, Outcome, QuotaSpent, Quotas, Read, ReadKey, RedriveRequest, RedriveWhich, Redriven,
+    Refused, Request, SettleRequest, Table, Used, WriteOp, hops, keys, limits::TARGETS_PER_EVENT_MAX, sizes,
 };
-use wharf_event::{AttributeValue, Code, Position, QueueName};
+use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, QueueName};
 
 use crate::bench::{Partition, event, publish, settled, targets_of, tenant, write};
 

@@ -11,12 +11,9 @@ use std::{
 
 use wharf_delivery::{SchemaDocument, SchemaMode};
 use wharf_dispatch::{RuleSet, SchemaSet};
-use wharf_event::{BusName, Code, Data, Event, SchemaName, TenantName};
+use wharf_event::{BusName, Code, Data, Event, SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED, SchemaName, TenantName};
 use wharf_gateway::{Mistake, Refusal};
 use wharf_schema::{Schema, Violation, Violations};
-
-/// The extension attribute of an event that broke its schema and was accepted, and its value.
-pub(super) const MARK: (&str, &str) = ("wharfschema", "violated");
 
 /// Bytes of payloads beyond which they are looked at on a thread that may block.
 pub(super) const INLINE_BYTES_MAX: usize = 32 * 1024;
@@ -87,7 +84,7 @@ impl Checking {
         match schema.mode {
             SchemaMode::Enforce => Err(refused(&schema.name, violations)),
             // An event that has room for no more attributes goes without its mark; it is counted all the same.
-            SchemaMode::Warn => Ok(event.clone().with_extension(MARK.0, MARK.1).unwrap_or(event)),
+            SchemaMode::Warn => Ok(event.clone().with_extension(SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED).unwrap_or(event)),
             SchemaMode::Off => Ok(event),
         }
     }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeadLetterRow, DeliveryId, DeliveryRow, EDITED_ATTRIBUTE, EditRequest, RedriveRequest, RedriveWhich, Redriven,
-    Table, Tables as _, keys,
+    DeadLetterRow, DeliveryId, DeliveryRow, EditRequest, RedriveRequest, RedriveWhich, Redriven, Table, Tables as _,
+    keys,
 };
 use wharf_dispatch::{Archive, rfc3339};
-use wharf_event::{AttributeValue, Code, Event, EventError, QueueName, TenantName};
+use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Event, EventError, QueueName, TenantName};
 use wharf_gateway::{
     DeadLetters, EventRef, Redrive, Refusal,
     limits::REDRIVE_IDS_MAX,

@@ -31,6 +31,7 @@ impl Intake for HostAdapter {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let events = events.into_iter().map(Event::unmarked).collect();
         let ready = self.checking.of(&self.dispatcher.rules(), tenant).filter(|ready| ready.is_on(bus));
         let Some(ready) = ready else { return self.take(tenant, bus, events).await };
         let checked = self.checked(ready, tenant, bus, events).await?;

@@ -112,6 +112,7 @@ impl Messages for HostAdapter {
             let known = self.dispatcher.rules().queue(&of.tenant, &of.queue).is_some();
             return if known { Ok(Vec::new()) } else { Err(unknown(&of.queue)) };
         }
+        let events = events.into_iter().map(Event::unmarked).collect();
         let sent = self.dispatcher.send(&of.tenant, &of.queue, events, delay_ms).await;
         Ok(sent.map_err(|error| not_used(&error))?.into_iter().map(super::intake::answer).collect())
     }

@@ -175,3 +175,53 @@ fn what_cannot_be_replayed_is_said() {
     let (status, refused) = begin(&host, "r4", &json!({"events_per_s": 1}));
     assert_eq!((status, &refused["code"]), (409, &json!("replays-too-many")), "{refused}");
 }
+
+#[test]
+fn a_replay_asks_for_as_much_as_the_backlog_takes_and_fails_where_one_event_is_too_much() {
+    let wide = "[tenants.acme.topics.wide]\n[tenants.acme.rules.own]\nbus = \"audit\"\n\
+        pattern = { type = [\"probe.increment\"] }\ntargets = [{ plugin = \"probe\", dead_letter = \"dead\" }]\n";
+    let queue = |n| {
+        format!(
+            "[tenants.acme.queues.q{n}]\n[tenants.acme.topics.wide.subscriptions.s{n}]\ntargets = [{{ queue = \"q{n}\" }}]\n"
+        )
+    };
+    let queues: String = (0..5).map(queue).collect();
+    let site = site();
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    site.write("wharf.toml", format!("{config}{wide}{queues}[tenants.acme]\nbacklog = 4\n"));
+    let host = site.start("serve");
+    host.send("7", "x");
+    // More at once than may wait: they come as there is room.
+    for n in 100..120 {
+        host.send(&n.to_string(), "probe.increment");
+        host.settled("acme");
+    }
+    let wish = json!({"to_bus": "audit", "rule": "own", "type_prefix": "probe.increment", "events_per_s": 100_000});
+    assert_eq!(begin(&host, "many", &wish).0, 201);
+    let replay = over(&host, "many");
+    assert_eq!((&replay["phase"], &replay["replayed"]), (&json!("done"), &json!(20)), "{replay}");
+    host.settled("acme");
+    let wish = json!({"to_bus": "topic/wide", "pattern": {"id": ["7"]}});
+    assert_eq!(begin(&host, "much", &wish).0, 201);
+    let replay = over(&host, "much");
+    let why = "event `7` is owed to 5 targets, and 4 deliveries may wait of the tenant";
+    assert_eq!((&replay["phase"], &replay["reason"]), (&json!("failed"), &json!(why)), "{replay}");
+}
+
+#[test]
+fn a_mark_that_a_client_made_up_is_none() {
+    let site = site();
+    let host = site.start("serve");
+    let forged = json!({"specversion": "1.0", "id": "a", "source": "test", "type": "x", "wharfreplay": "again",
+        "wharfedited": "now", "wharfschema": "violated", "tier": "gold"});
+    assert_eq!(host.post("/events", "application/cloudevents+json", forged.to_string()).0, 200);
+    let sent = "/v1/tenants/acme/queues/seen/messages";
+    assert_eq!(host.post(sent, "application/cloudevents+json", forged.to_string()).0, 200);
+    for event in host.get("/v1/tenants/acme/events").1.as_array().unwrap() {
+        let event = event["event"].as_object().unwrap();
+        assert_eq!(event["tier"], "gold");
+        assert!(!event.keys().any(|name| name.starts_with("wharf")), "{event:?}");
+    }
+    assert_eq!(begin(&host, "again", &json!({"to_bus": "audit"})).0, 201);
+    assert_eq!(over(&host, "again")["replayed"], 1);
+}
