@@ -189,6 +189,31 @@ pub fn behind(
     Ok((waits.map(read).collect::<Result<_, TableError>>()?, last))
 }
 
+/// Deliveries of one key, the oldest first, of those behind `after` at most so many: each with its place.
+///
+/// # Errors
+/// When the table cannot be read or a row is damaged.
+pub fn line(
+    tables: &impl Tables,
+    (tenant, target, key): (&TenantName, &Target, &OrderingKey),
+    after: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Vec<(DeliveryId, DeliveryRow, LinePlace)>, TableError> {
+    let after = after.map(|after| keys::behind(tenant, target, key, after));
+    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut line = Vec::new();
+    for (place, row) in tables.scan(Table::Behind, &keys::line(tenant, target, key), from, limit)? {
+        let id = keys::delivery_of(&place).ok_or_else(|| damaged("key"))?;
+        if row.is_empty() {
+            let first = DeliveryRow::find(tables, tenant, target, id)?;
+            line.push((id, first.ok_or_else(|| damaged("the first of a key"))?, LinePlace::First));
+        } else {
+            line.push((id, DeliveryRow::decode_of(Table::Behind, &row)?, LinePlace::Behind));
+        }
+    }
+    Ok(line)
+}
+
 pub(crate) fn put(key: &OrderingKey, delivery: DeliveryId, place: LinePlace, w: &mut Writer) {
     w.str(key.as_str()).delivery(delivery).u8(u8::from(place == LinePlace::Behind));
 }

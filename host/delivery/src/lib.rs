@@ -54,7 +54,7 @@ mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
 pub use apply::{Due, History, apply};
-pub use behind::{BehindPage, LinePlace, behind};
+pub use behind::{BehindPage, LinePlace, behind, line};
 pub use breaker::BreakerDocument;
 pub use carry::{CarriedEvent, CarriedRow, CarryRequest, Held};
 pub use change::{

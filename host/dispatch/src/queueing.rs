@@ -7,11 +7,11 @@ use std::{ops::Bound, time::Duration};
 
 use tokio::sync::oneshot;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Accepted, Answer, DeliveryId, DeliveryRow, Lease, Moved, QueueOp, QueueRequest,
-    Receipt, Refused, Request, Table, TableError, Tables, TargetRef, Terms, behind, keys, limits::QUEUE_MOVES_MAX,
-    sizes,
+    AcceptEvent, AcceptRequest, Accepted, Answer, DeliveryId, DeliveryRow, Lease, LinePlace, Moved, QueueOp,
+    QueueRequest, Receipt, Refused, Request, Table, TableError, Tables, TargetRef, Terms, behind, keys,
+    limits::QUEUE_MOVES_MAX, line, sizes,
 };
-use wharf_event::{BusName, Digest, Event, EventError, Position, QueueName, Target, TenantName};
+use wharf_event::{BusName, Digest, Event, EventError, OrderingKey, Position, QueueName, Target, TenantName};
 use wharf_state::State;
 
 use crate::{
@@ -83,6 +83,8 @@ pub struct Peeked {
     pub id: DeliveryId,
     /// How it stands.
     pub row: DeliveryRow,
+    /// Whether it waits behind another of its ordering key.
+    pub is_behind: bool,
     /// The event; absent where it cannot be read.
     pub event: Option<Event>,
 }
@@ -328,7 +330,8 @@ impl Dispatcher {
         }
     }
 
-    /// Messages of a queue in log order, those behind `after` only; nobody receives them by that.
+    /// Messages of a queue in log order, those behind `after` only; nobody receives them by that. Those that wait behind others of their ordering
+    /// key are told only with that `key`.
     ///
     /// # Errors
     /// When there is no such queue, or the log failed.
@@ -336,17 +339,23 @@ impl Dispatcher {
         &self,
         tenant: &TenantName,
         queue: &QueueName,
+        key: Option<OrderingKey>,
         after: Option<DeliveryId>,
         limit: usize,
     ) -> Result<Vec<Peeked>, QueueUseError> {
         self.queue(tenant, queue)?;
-        let rows = self.read(|state| page(state, tenant, queue, after, limit)).await?.map_err(unreadable)?;
-        let positions: Vec<_> = rows.iter().map(|(id, row)| row.event_at(*id)).collect();
+        let placed = |(id, row)| (id, row, LinePlace::First);
+        let rows = self.read(|state| match &key {
+            Some(key) => line(state, (tenant, &Target::Queue(queue.clone()), key), after, limit),
+            None => page(state, tenant, queue, after, limit).map(|page| page.into_iter().map(placed).collect()),
+        });
+        let rows = rows.await?.map_err(unreadable)?;
+        let positions: Vec<_> = rows.iter().map(|(id, row, _)| row.event_at(*id)).collect();
         let events = self.events(positions).await?;
         let rules = self.rules();
-        let peeked = |((id, row), event): ((DeliveryId, DeliveryRow), Option<Event>)| {
+        let peeked = |((id, row, place), event): ((DeliveryId, DeliveryRow, LinePlace), Option<Event>)| {
             let event = event.map(|event| inputs::message(&row, &rules, event));
-            Peeked { id, row, event }
+            Peeked { id, row, is_behind: place == LinePlace::Behind, event }
         };
         Ok(rows.into_iter().zip(events).map(peeked).collect())
     }

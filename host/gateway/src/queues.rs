@@ -6,7 +6,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 use wharf_event::Code;
 
@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::incoming::{MessageQuery, Parcel};
 use crate::limits::{RECEIPTS_MAX, REDRIVE_BYTES_MAX};
 use crate::object;
-use crate::params::{Asked, PageQuery, Params, rows};
+use crate::params::{Asked, Params, rows};
 use crate::port::{Ending, Host, Put, QueueRef};
 use crate::problem::{Failure, Problem};
 use crate::receive::take;
@@ -82,14 +82,26 @@ pub(crate) async fn send<H: Host>(
     .await
 }
 
+/// The query of a page of messages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeekQuery {
+    /// Only those with this ordering key.
+    key: Option<String>,
+    /// Only those behind this one.
+    after: Option<String>,
+    /// Rows at most.
+    limit: Option<u32>,
+}
+
 /// `GET /v1/tenants/{tenant}/queues/{queue}/messages`
 pub(crate) async fn peek<H: Host>(
     State(gateway): State<Gateway<H>>,
     params: Params,
-    Asked(query): Asked<PageQuery>,
+    Asked(PeekQuery { key, after, limit }): Asked<PeekQuery>,
 ) -> Result<Response, Failure> {
-    let (of, limit) = (named(&params)?, rows(query.limit)?);
-    Ok(answer::json(&gateway.host.peek(of, query.after, limit).await?))
+    let (of, limit) = (named(&params)?, rows(limit)?);
+    Ok(answer::json(&gateway.host.peek(of, key, after, limit).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/queues/{queue}/receive`

@@ -285,6 +285,30 @@ pub enum FeedItem {
         /// When, in RFC 3339.
         time: String,
     },
+    /// A message of a queue was received, given back or ended.
+    Moved {
+        /// The delivery's id.
+        delivery: String,
+        /// The event that is the message.
+        event: Position,
+        /// The queue.
+        #[serde(flatten)]
+        to: Target,
+        /// What became of it.
+        #[serde(flatten)]
+        step: TraceStep,
+    },
+    /// A dead letter got another event.
+    Edited {
+        /// The delivery's id.
+        delivery: String,
+        /// The event that it delivered before.
+        event: Position,
+        /// The dead-letter queue that it lies in.
+        queue: QueueName,
+        /// When, in RFC 3339.
+        time: String,
+    },
 }
 
 /// A tenant's totals.

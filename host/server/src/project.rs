@@ -9,8 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wharf_delivery::{QueueDocument, RetentionDocument, RuleDocument, SchemaDocument, TenantSettings, WebhookDocument};
-use wharf_event::{BusName, Code, Digest, PluginName, QueueName, RuleName, SchemaName, TenantName, WebhookName};
+use wharf_delivery::{
+    QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument,
+};
+use wharf_event::{
+    BusName, Code, Digest, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+};
 use wharf_inspect::{Kind, limits::COMPONENT_BYTES_MAX};
 use wharf_oci::{Found, OciError, Reference, Registry};
 
@@ -49,6 +53,8 @@ pub struct Wanted {
     pub queues: BTreeMap<QueueName, QueueDocument>,
     /// Its rules.
     pub rules: BTreeMap<RuleName, RuleDocument>,
+    /// Its schedules.
+    pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// Its schemas.
     pub schemas: BTreeMap<SchemaName, SchemaDocument>,
 }
@@ -153,8 +159,21 @@ impl Reading {
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
         let (schemas, _) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
-        let TenantConfig { settings, settings_said, buses, retention, rules, webhooks, queues, .. } = tenant.clone();
-        Wanted { whole: true, settings, settings_said, buses, retention, plugins, webhooks, queues, rules, schemas }
+        let TenantConfig { settings, settings_said, buses, retention, rules, webhooks, queues, schedules, .. } =
+            tenant.clone();
+        Wanted {
+            whole: true,
+            settings,
+            settings_said,
+            buses,
+            retention,
+            plugins,
+            webhooks,
+            queues,
+            rules,
+            schedules,
+            schemas,
+        }
     }
 
     async fn component(&mut self, plugin: &PluginConfig) -> Option<(Component, Option<Kind>)> {

@@ -68,6 +68,9 @@ impl History {
                 }
             }
             FeedItem::Redriven { event } => self.violations.push(format!("nobody asked to redrive {event}")),
+            FeedItem::Moved(_) | FeedItem::Edited(_) => {
+                self.violations.push("nobody has queues or edits letters".into())
+            }
         }
     }
 

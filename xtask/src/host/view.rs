@@ -106,6 +106,10 @@ pub enum FeedItem {
         /// The event that it delivers.
         event: String,
     },
+    /// A message of a queue was received, given back or ended.
+    Moved(serde::de::IgnoredAny),
+    /// A dead letter got another event.
+    Edited(serde::de::IgnoredAny),
 }
 
 /// An attempt that was settled.

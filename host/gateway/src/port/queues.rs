@@ -77,10 +77,12 @@ pub trait Messages: Clone + Send + Sync + 'static {
         wish: ReceiptsWish,
     ) -> impl Future<Output = Result<ReceiptsView, Refusal>> + Send;
 
-    /// Messages, the oldest first, those after the id `after` only, at most `limit`; nobody receives them. Only an empty page is the end.
+    /// Messages, the oldest first, those after the id `after` only, at most `limit`; nobody receives them. Only an empty page is the end. Of an
+    /// ordered queue these are the first of each key, or with a `key` those of that key, who wait behind others too.
     fn peek(
         &self,
         of: QueueRef,
+        key: Option<String>,
         after: Option<String>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<PeekedView>, Refusal>> + Send;

@@ -150,6 +150,8 @@ pub enum MessageState {
     Delayed,
     /// Somebody has it.
     Leased,
+    /// Another one of its key comes first.
+    Behind,
 }
 
 impl MessageState {
@@ -160,6 +162,7 @@ impl MessageState {
             Self::Ready => "ready",
             Self::Delayed => "delayed",
             Self::Leased => "leased",
+            Self::Behind => "behind",
         }
     }
 }

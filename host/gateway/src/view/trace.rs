@@ -108,6 +108,13 @@ pub enum TraceStep {
         /// Where the letter lies.
         queue: QueueName,
     },
+    /// It got another event while it lay in its dead-letter queue.
+    Edited {
+        /// When, in RFC 3339.
+        time: String,
+        /// The queue.
+        queue: QueueName,
+    },
     /// It was sent again out of its dead-letter queue.
     Redriven {
         /// When, in RFC 3339.
@@ -142,6 +149,7 @@ impl TraceStep {
             | Self::Expired { time }
             | Self::Purged { time }
             | Self::GivenUp { time, .. }
+            | Self::Edited { time, .. }
             | Self::Redriven { time, .. } => time,
         }
     }

@@ -121,10 +121,16 @@ impl Messages for FakeHost {
         Ok(ReceiptsView { results: wish.receipts.into_iter().map(result).collect() })
     }
 
-    async fn peek(&self, of: QueueRef, after: Option<String>, limit: u32) -> Result<Vec<PeekedView>, Refusal> {
+    async fn peek(
+        &self,
+        of: QueueRef,
+        key: Option<String>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<PeekedView>, Refusal> {
         known(&of)?;
         let message = PeekedView {
-            id: format!("{after:?} {limit}"),
+            id: format!("{key:?} {after:?} {limit}"),
             state: MessageState::Leased,
             until: Some(TIME.to_owned()),
             receives: 1,
@@ -186,8 +192,9 @@ async fn messages_are_sent_as_events_are_and_what_is_asked_of_them_reaches_the_h
         let ended: ReceiptsView = post(format!("{ALL}/made/{verb}"), JSON, body).send(server.addr).await.json(200);
         assert_eq!((ended.results[1].receipt.as_str(), ended.results[1].detail.as_deref()), ("b", Some(saw)));
     }
-    let peeked: Vec<PeekedView> = get(format!("{ALL}/made/messages?after=x&limit=3")).send(server.addr).await.json(200);
-    assert_eq!((peeked[0].id.as_str(), peeked[0].state), ("Some(\"x\") 3", MessageState::Leased));
+    let peeked: Vec<PeekedView> =
+        get(format!("{ALL}/made/messages?key=&after=x&limit=3")).send(server.addr).await.json(200);
+    assert_eq!((peeked[0].id.as_str(), peeked[0].state), ("Some(\"\") Some(\"x\") 3", MessageState::Leased));
     let purged: PurgedView = post(format!("{ALL}/made/purge"), JSON, "").send(server.addr).await.json(200);
     assert_eq!(purged.purged, 7);
 }

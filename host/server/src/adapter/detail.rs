@@ -173,7 +173,7 @@ pub(super) fn reached(
 }
 
 /// What is read of the state, on a thread that may block.
-fn waited<T>(read: impl Future<Output = Result<Result<T, TableError>, AskError>>) -> Result<T, Refusal> {
+pub(super) fn waited<T>(read: impl Future<Output = Result<Result<T, TableError>, AskError>>) -> Result<T, Refusal> {
     was_read(tokio::runtime::Handle::current().block_on(read))
 }
 

@@ -41,7 +41,7 @@ pub use webhooks::furnish;
 pub mod shown {
     pub use super::{
         registry_view::{breaker, grants, limits},
-        rule_view::of_file as rule,
+        rule_view::{of_file as rule, target},
         tenants::{retention, settings},
         topics::subscription,
     };

@@ -13,7 +13,7 @@ use wharf_delivery::{
     ConsumerDocument, DeliveryId, DeliveryRow, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, QueueOp, Receipt,
 };
 use wharf_dispatch::{Message, Origin, Peeked, QueueCounts, QueueInForce, QueueUseError, Receiving, RuleSet, rfc3339};
-use wharf_event::{Code, Event, Position, QueueName, TenantName};
+use wharf_event::{Code, Event, OrderingKey, Position, QueueName, TenantName};
 use wharf_gateway::{
     Ending, Expected, Intake as _, Messages, Put, QueueRef, Queues, Refusal,
     view::{
@@ -168,10 +168,17 @@ impl Messages for HostAdapter {
         Ok(ReceiptsView { results: results.collect() })
     }
 
-    async fn peek(&self, of: QueueRef, after: Option<String>, limit: u32) -> Result<Vec<PeekedView>, Refusal> {
+    async fn peek(
+        &self,
+        of: QueueRef,
+        key: Option<String>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<PeekedView>, Refusal> {
         let after = after.map(|after| after.parse::<DeliveryId>()).transpose();
         let after = after.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`after`: {error}")))?;
-        let peeked = self.dispatcher.peek(&of.tenant, &of.queue, after, limit as usize).await;
+        let key = key.map(|key| OrderingKey::of(&key));
+        let peeked = self.dispatcher.peek(&of.tenant, &of.queue, key, after, limit as usize).await;
         let peeked = peeked.map_err(|error| not_used(&error))?;
         let set = self.dispatcher.rules();
         let delay_ms = set.queue(&of.tenant, &of.queue).map_or(0, |of| of.settings.delay_ms);
@@ -272,9 +279,13 @@ fn message(Message { receipt, event, row, receives, until_ms }: &Message) -> Res
     })
 }
 
-fn peeked_view(Peeked { id, row, event }: &Peeked, delay_ms: u64, now_ms: u64) -> Result<PeekedView, Refusal> {
+fn peeked_view(
+    Peeked { id, row, is_behind, event }: &Peeked,
+    delay_ms: u64,
+    now_ms: u64,
+) -> Result<PeekedView, Refusal> {
     let over = row.bus.queue().is_none();
-    let (state, until_ms) = state_of(row, delay_ms, now_ms);
+    let (state, until_ms) = if *is_behind { (MessageState::Behind, None) } else { state_of(row, delay_ms, now_ms) };
     Ok(PeekedView {
         id: id.to_string(),
         state,

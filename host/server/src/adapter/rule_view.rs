@@ -72,7 +72,7 @@ fn view(
 }
 
 /// Who gets the events, with what is said of it.
-pub(super) fn target(
+pub fn target(
     TargetDocument { to, channel, retry, dead_letter, input, order_by, key_per_s }: &TargetDocument,
 ) -> TargetView {
     let envelope = *input == Some(InputDocument::Envelope);

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wharf_delivery::{DeliveryId, DeliveryRow, Move, Record, ValueWrite};
+use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Record, ValueWrite, keys};
 use wharf_dispatch::{Dispatcher, Item, rfc3339};
-use wharf_event::{Code, Position, TenantName};
+use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, TenantName};
 use wharf_gateway::{
     Refusal,
     limits::{TRACED_STEPS_MAX, TRACED_WRITES_MAX},
@@ -16,7 +16,7 @@ use wharf_gateway::{
 };
 
 use super::{
-    detail::{Told, deliveries, follow, held, no_event, open, reached},
+    detail::{Told, deliveries, follow, held, no_event, open, reached, waited},
     not_in_archive,
     page::Room,
     search::Asked,
@@ -32,6 +32,8 @@ struct Found {
     deliveries: BTreeMap<u16, Told>,
     steps: BTreeMap<u16, Vec<TraceStep>>,
     open: BTreeMap<u16, DeliveryRow>,
+    /// What the last edit of a delivery that was heard of left in its event.
+    edited: BTreeMap<u16, AttributeValue>,
 }
 
 struct Walk<'a> {
@@ -92,7 +94,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let open = open(self.dispatcher, self.tenant, position, placed.targets)?;
-        let mut found = Found { event, deliveries: deliveries(placed), steps: BTreeMap::new(), open };
+        let mut found =
+            Found { event, deliveries: deliveries(placed), steps: BTreeMap::new(), open, edited: BTreeMap::new() };
         for (n, told) in &found.deliveries {
             if let Some(queue) = &told.queue {
                 let (time, code) = (rfc3339(placed.time_ms), Code::HopLimit);
@@ -109,7 +112,7 @@ impl Walk<'_> {
     fn weigh(&mut self, event: Position, n: u16) -> Result<(), Refusal> {
         let Some(found) = self.found.get(&event) else { return Ok(()) };
         let Some(told) = found.deliveries.get(&n) else { return Ok(()) };
-        if reached(self.dispatcher, self.tenant, event, n, told, &found.open)? {
+        if reached(self.dispatcher, self.tenant, event, n, told, &found.open)? && self.has_edits(found, told, n)? {
             self.left.remove(&(event, n));
         } else {
             self.left.insert((event, n));
@@ -117,10 +120,28 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Whether the last edit of a letter was heard of. A letter whose event lies elsewhere was edited, or its event was written again.
+    fn has_edits(&self, found: &Found, told: &Told, n: u16) -> Result<bool, Refusal> {
+        let Some(queue) = &told.queue else { return Ok(true) };
+        let id = DeliveryId { event: found.event.position, n };
+        let letter = waited(
+            self.dispatcher.read(|state| DeadLetterRow::get(state, &keys::dead_letter(self.tenant, queue, id))),
+        )?;
+        let Some(place) = letter.and_then(|letter| letter.delivery.place) else { return Ok(true) };
+        // What cannot be read any more is no reason to look further.
+        let event = self.dispatcher.archive().event(place).ok();
+        Ok(event.is_none_or(|event| event.extension(EDITED_ATTRIBUTE) == found.edited.get(&n)))
+    }
+
     fn hear(&mut self, item: &Item) -> Result<(), Refusal> {
         for event in about(item) {
             let Some(found) = self.found.get_mut(&event) else { continue };
-            let numbers = follow(item, event, &mut found.deliveries);
+            let mut numbers = follow(item, event, &mut found.deliveries);
+            if let Record::Edited { delivery, event, .. } = &item.record {
+                let mark = event.extension(EDITED_ATTRIBUTE).cloned();
+                found.edited.extend(mark.map(|mark| (delivery.n, mark)));
+                numbers.push(delivery.n);
+            }
             for n in &numbers {
                 let n = *n;
                 let Some(step) = found.step(item, DeliveryId { event, n }) else { continue };
@@ -142,7 +163,7 @@ impl Walk<'_> {
 /// The events whose deliveries a record is about.
 fn about(item: &Item) -> BTreeSet<Position> {
     match &item.record {
-        Record::Settle { delivery, .. } => BTreeSet::from([delivery.event]),
+        Record::Settle { delivery, .. } | Record::Edited { delivery, .. } => BTreeSet::from([delivery.event]),
         Record::Redrive { deliveries, .. } => deliveries.iter().map(|id| id.event).collect(),
         Record::Queue { moves, .. } => moves.iter().map(|(id, _)| id.event).collect(),
         _ => BTreeSet::new(),
@@ -162,6 +183,7 @@ impl Found {
                 Some(TraceStep::Attempt { from, attempt: Box::new(attempt), writes })
             }
             Record::Redrive { queue, .. } => Some(TraceStep::Redriven { time, queue: queue.clone() }),
+            Record::Edited { queue, .. } => Some(TraceStep::Edited { time, queue: queue.clone() }),
             Record::Queue { moves, .. } => moves.iter().find(|(id, _)| *id == of).map(|(_, to)| moved(to, time)),
             _ => None,
         }
@@ -183,7 +205,8 @@ fn write(of: &ValueWrite) -> TracedWrite {
     TracedWrite { bucket: of.bucket.clone(), key: of.key.clone(), bytes }
 }
 
-fn moved(to: &Move, time: String) -> TraceStep {
+/// What became of a message, as a step.
+pub(super) fn moved(to: &Move, time: String) -> TraceStep {
     match to {
         Move::Lease(until_ms) => TraceStep::Received { time, until: rfc3339(*until_ms) },
         Move::Extend(until_ms) => TraceStep::Extended { time, until: rfc3339(*until_ms) },

@@ -1,8 +1,8 @@
 //! Records of the log as the API shows them.
 
-use wharf_delivery::{Attempt, DeliveryId, LogLine, Outcome, Published, Record, TargetRef, published_on};
+use wharf_delivery::{Attempt, DeliveryId, LogLine, Move, Outcome, Published, Record, TargetRef, published_on};
 use wharf_dispatch::{Item, rfc3339};
-use wharf_event::{BusName, Code, Event, Position, QueueName, TenantName};
+use wharf_event::{BusName, Code, Event, Position, QueueName, Target, TenantName};
 use wharf_gateway::{
     Refusal,
     view::{self, AttemptView, EventView, FeedItem, LogLineView},
@@ -154,6 +154,21 @@ pub(super) fn feed(
             };
             deliveries.iter().filter_map(item).collect()
         }
+        Record::Queue { queue, moves, .. } => {
+            let moved = |(id, to): &(DeliveryId, Move)| FeedItem::Moved {
+                delivery: id.to_string(),
+                event: id.event,
+                to: Target::Queue(queue.clone()),
+                step: super::trace::moved(to, rfc3339(item.time_ms)),
+            };
+            moves.iter().map(moved).collect()
+        }
+        Record::Edited { queue, delivery, .. } => vec![FeedItem::Edited {
+            delivery: delivery.to_string(),
+            event: delivery.event,
+            queue: queue.clone(),
+            time: rfc3339(item.time_ms),
+        }],
         _ => Vec::new(),
     })
 }

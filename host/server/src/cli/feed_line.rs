@@ -2,7 +2,7 @@
 //!
 //! Invariant: one item is one line, whatever text of others is in it.
 
-use wharf_gateway::view::{AttemptView, EventView, FeedItem, Outcome};
+use wharf_gateway::view::{AttemptView, EventView, FeedItem, Outcome, TraceStep};
 
 use super::attributes::Attributes;
 use super::words::{bad, clipped, counted, faint, good, lasted, later, strong, time_of_day};
@@ -25,6 +25,35 @@ pub fn line(item: &FeedItem, kind: Option<&str>) -> String {
             let about = format!("{event}  {}{rule} → {to}  from queue {queue}", known(kind));
             format!("{}  {}  {about}", faint(&time_of_day(time)), later(&column("redriven")))
         }
+        FeedItem::Moved { event, to, step, .. } => {
+            let (word, more) = moved(step);
+            let about = format!("{event}  {}{to}", known(kind));
+            format!("{}  {word}  {about}{more}", faint(&time_of_day(step.ended())))
+        }
+        FeedItem::Edited { event, queue, time, .. } => {
+            let about = format!("{event}  {}in queue {queue}", known(kind));
+            format!("{}  {}  {about}", faint(&time_of_day(time)), later(&column("edited")))
+        }
+    }
+}
+
+/// What became of a message, and what there is to say about that.
+fn moved(step: &TraceStep) -> (String, String) {
+    let until = |word: &str, until: &str| (later(&column(word)), format!("  until {}", time_of_day(until)));
+    let plain = |word: &str| (column(word), String::new());
+    match step {
+        // An event is received by the host, a message by a client.
+        TraceStep::Received { until: at, .. } => until("leased", at),
+        TraceStep::Extended { until: at, .. } => until("extended", at),
+        TraceStep::Released { until: at, .. } => until("released", at),
+        TraceStep::Returned { .. } => plain("returned"),
+        TraceStep::Acked { .. } => (good(&column("acked")), String::new()),
+        TraceStep::Expired { .. } => (bad(&column("expired")), String::new()),
+        TraceStep::Purged { .. } => (bad(&column("purged")), String::new()),
+        TraceStep::GivenUp { code, reason, queue, .. } => {
+            (bad(&column("dead-letter")), format!("  in queue {queue}  {code}: {}", clipped(reason)))
+        }
+        TraceStep::Attempt { .. } | TraceStep::Edited { .. } | TraceStep::Redriven { .. } => plain("moved"),
     }
 }
 

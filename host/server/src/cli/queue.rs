@@ -187,6 +187,9 @@ pub struct ExtendArgs {
 pub struct PeekArgs {
     #[command(flatten)]
     named: Named,
+    /// Only messages of an ordered queue with this `partitionkey`, those behind others too; '' for those without one
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// Only messages behind the one of this id
     #[arg(long, value_name = "ID")]
     after: Option<String>,

@@ -1,7 +1,7 @@
 //! Where a feed is followed again after its connection broke.
 //!
 //! Invariant: over any number of reconnections every item is new exactly once. A feed begins with the item at the position
-//! that was asked for; items of a redrive have no position of their own and are told apart by their count.
+//! that was asked for; items of a redrive, of a queue and of an edit have no position of their own and are told apart by their count.
 
 use wharf_event::Position;
 use wharf_gateway::view::FeedItem;
@@ -11,7 +11,7 @@ use wharf_gateway::view::FeedItem;
 pub struct Resume {
     from: Option<Position>,
     last: Option<Position>,
-    redriven_since: usize,
+    unplaced_since: usize,
     to_skip: usize,
 }
 
@@ -23,7 +23,7 @@ impl Resume {
 
     /// Where to follow from, now that there is a new connection to be made.
     pub fn connect(&mut self) -> Option<Position> {
-        self.to_skip = self.redriven_since;
+        self.to_skip = self.unplaced_since;
         self.last.or(self.from)
     }
 
@@ -32,19 +32,17 @@ impl Resume {
         let position = match item {
             FeedItem::Received { event } => event.position,
             FeedItem::Settled { attempt, .. } => attempt.position,
-            FeedItem::Redriven { .. } if self.to_skip > 0 => {
-                self.to_skip -= 1;
-                return false;
-            }
-            FeedItem::Redriven { .. } => {
-                self.redriven_since += 1;
-                return true;
+            FeedItem::Redriven { .. } | FeedItem::Moved { .. } | FeedItem::Edited { .. } => {
+                let is_new = self.to_skip == 0;
+                self.to_skip = self.to_skip.saturating_sub(1);
+                self.unplaced_since += usize::from(is_new);
+                return is_new;
             }
         };
         if self.last.is_some_and(|last| position <= last) {
             return false;
         }
-        (self.last, self.redriven_since, self.to_skip) = (Some(position), 0, 0);
+        (self.last, self.unplaced_since, self.to_skip) = (Some(position), 0, 0);
         true
     }
 }

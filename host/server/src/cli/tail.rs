@@ -110,7 +110,10 @@ async fn ask(session: &Session, item: &FeedItem, types: &mut Types) -> Result<()
 fn about(item: &FeedItem) -> Position {
     match item {
         FeedItem::Received { event } => event.position,
-        FeedItem::Settled { event, .. } | FeedItem::Redriven { event, .. } => *event,
+        FeedItem::Settled { event, .. }
+        | FeedItem::Redriven { event, .. }
+        | FeedItem::Moved { event, .. }
+        | FeedItem::Edited { event, .. } => *event,
     }
 }
 
@@ -119,7 +122,7 @@ fn is_wanted(args: &TailArgs, item: &FeedItem, kind: Option<&str>) -> bool {
     let kind = args.kind.as_deref().is_none_or(|prefix| {
         let published = match item {
             FeedItem::Settled { published, .. } => published.as_slice(),
-            FeedItem::Received { .. } | FeedItem::Redriven { .. } => &[],
+            _ => &[],
         };
         kind.is_some_and(|kind| kind.starts_with(prefix))
             || published.iter().any(|event| Attributes::of(&event.event).kind.starts_with(prefix))
@@ -149,7 +152,7 @@ impl Types {
         match item {
             FeedItem::Received { event } => self.remember(event),
             FeedItem::Settled { published, .. } => published.iter().for_each(|event| self.remember(event)),
-            FeedItem::Redriven { .. } => {}
+            FeedItem::Redriven { .. } | FeedItem::Moved { .. } | FeedItem::Edited { .. } => {}
         }
     }
 

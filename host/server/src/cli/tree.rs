@@ -154,6 +154,8 @@ impl Tree {
                 }
                 None
             }
+            // A queue keeps its messages for as long as it takes, and `wharf trace` tells of them; an edit sends nothing again.
+            FeedItem::Moved { .. } | FeedItem::Edited { .. } => None,
         }
     }
 

@@ -235,6 +235,7 @@ impl Drawing<'_> {
                 let why = format!("in queue {queue}  {code}: {}", clipped(reason));
                 (at(Ink::Bad), format!("{}  {why}", bad("dead-letter")))
             }
+            TraceStep::Edited { queue, .. } => (at(Ink::Plain), format!("{}  in queue {queue}", strong("edited"))),
             TraceStep::Redriven { queue, .. } => {
                 (at(Ink::Plain), format!("{}  out of queue {queue}", strong("redriven")))
             }

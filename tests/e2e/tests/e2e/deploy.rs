@@ -336,3 +336,48 @@ fn what_a_plugin_says_of_its_quarantine_is_deployed_and_goes_when_the_file_says_
     assert_eq!(document(&site, &host, &["--yes"]).0, 0);
     assert_eq!(shown()["quarantine"], "wait");
 }
+
+#[test]
+fn schedules_and_a_queue_that_a_new_plugin_consumes_are_deployed_and_go_with_prune() {
+    let site = site();
+    site.write("sums.wasm", std::fs::read(guest("batch-probe")).unwrap());
+    let more = r#"
+[tenants.acme.plugins.sums]
+component = "sums.wasm"
+grants = { kv = ["sums"], publish = ["probe.*"] }
+[tenants.acme.queues.jobs]
+consumer = { plugin = "sums", batch = 10 }
+[tenants.acme.topics.orders]
+[tenants.acme.schedules.nightly]
+expression = "cron(0 3 * * ? *)"
+timezone = "Europe/Berlin"
+end = "2199-01-01T00:00:00Z"
+type = "nightly"
+data = '["full", 1.50]'
+[tenants.acme.schedules.jobs]
+expression = "rate(1 hour)"
+type = "hourly"
+targets = [{ queue = "jobs" }, { topic = "orders" }, { plugin = "probe", retry = { attempts = 3 } }]
+"#;
+    site.write("project.toml", format!("{PROJECT}{more}"));
+    let host = site.start("serve");
+    let (exit, done) = document(&site, &host, &["--yes"]);
+    assert_eq!((exit, applied(&done).len()), (0, 16), "{done}");
+    assert_eq!(host.get("/v1/tenants/acme/queues/jobs").1.get("consumer_waits"), None, "its consumer is ready");
+    let nightly = || host.get("/v1/tenants/acme/schedules/nightly").1;
+    assert_eq!((&nightly()["data"], &nightly()["origin"]), (&json!(["full", 1.5]), &json!("api")));
+    assert_eq!(deploy(&site, &host, &[]).1, "= nothing changes: 16 objects are as the file says\n");
+
+    site.write("project.toml", format!("{PROJECT}{more}").replace("Europe/Berlin", "Asia/Tokyo"));
+    let (exit, said, _) = deploy(&site, &host, &["--yes"]);
+    assert_eq!((exit, lines(&said)[1]), (0, "~ schedule nightly (timezone)"), "{said}");
+    assert_eq!(nightly()["timezone"], "Asia/Tokyo");
+
+    site.write("project.toml", PROJECT);
+    let (_, said, _) = deploy(&site, &host, &["--dry-run"]);
+    assert!(lines(&said).contains(&"? schedule nightly is not in the file and stays; --prune removes it"), "{said}");
+    let (exit, done) = document(&site, &host, &["--yes", "--prune"]);
+    let gone = ["schedule jobs", "schedule nightly", "queue jobs", "plugin sums", "topic orders"];
+    assert_eq!((exit, applied(&done)), (0, gone.map(String::from).into()), "{done}");
+    assert_eq!(host.stop(), Some(0));
+}

@@ -53,6 +53,13 @@ fn redrive(host: &Host) {
     host.stats_until("acme", |stats| stats["pending"] == 0);
 }
 
+/// What a trace tells of the delivery.
+fn steps(host: &Host) -> Vec<String> {
+    let trace = host.get("/v1/tenants/acme/events/large/trace").1;
+    let steps = trace["events"][0]["deliveries"][0]["steps"].as_array().unwrap();
+    steps.iter().map(|step| step["step"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn an_edited_letter_is_delivered_with_its_id_and_its_history_and_the_archive_keeps_what_came_in() {
     let site = site("");
@@ -67,6 +74,8 @@ fn an_edited_letter_is_delivered_with_its_id_and_its_history_and_the_archive_kee
     assert_eq!((&event["data"], &event["id"], &event["wharfedited"]), (&json!({"n": 1.5}), &json!("large"), edited));
     assert_eq!(shown["original"]["event"]["data"].as_str().map(str::len), Some(600 * 1024));
     assert!(run(&host, &["show", "dead", &id]).1.contains("as it came in"));
+
+    assert_eq!(steps(&host), ["attempt", "edited"], "a trace goes on to the last edit");
 
     // What is shown can be sent back with another payload: the second edit is of the first.
     let mut whole = event.clone();
@@ -83,6 +92,7 @@ fn an_edited_letter_is_delivered_with_its_id_and_its_history_and_the_archive_kee
     assert_eq!((&delivery["id"], delivery["attempts"].as_array().unwrap().len()), (&json!(id), 2), "{delivery}");
     let (status, gone) = edit(&host, &letter, r#"{"data": 1}"#);
     assert_eq!((status, &gone["code"]), (404, &json!("dead-letter-unknown")));
+    assert_eq!(steps(&host), ["attempt", "edited", "edited", "redriven", "attempt"]);
 }
 
 #[test]

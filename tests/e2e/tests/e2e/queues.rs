@@ -287,6 +287,21 @@ fn messages_of_an_ordered_queue_come_one_after_the_other_in_each_key_and_side_by
     };
     let first = receive(&host, "{}");
     assert_eq!((ids(&first), counts(&host)), (vec!["a1".to_owned(), "b1".to_owned()], (5, 2)));
+    // Who waits behind others is seen by its key.
+    let peek = |query: &str| host.get(&format!("{JOBS}/messages{query}")).1.as_array().unwrap().clone();
+    let seen = |query: &str| -> Vec<String> {
+        let of = |it: &Value| format!("{} {}", it["event"]["id"].as_str().unwrap(), it["state"].as_str().unwrap());
+        peek(query).iter().map(of).collect()
+    };
+    assert_eq!(seen(""), ["a1 leased", "b1 leased"]);
+    assert_eq!(
+        (seen("?key=a"), seen("?key=")),
+        (["a1 leased", "a2 behind", "a3 behind"].map(String::from).into(), vec![])
+    );
+    let second = peek("?key=a&limit=2")[1]["id"].as_str().unwrap().to_owned();
+    assert_eq!(seen(&format!("?key=a&after={second}")), ["a3 behind"]);
+    let (exit, said, _) = run(&site, &host, "queue peek jobs --key b");
+    assert_eq!((exit, said.lines().count()), (0, 3), "{said}");
     assert_eq!(end(&host, "release", &first[0]["receipt"], &json!({})), None);
     assert_eq!(ids(&receive(&host, "{}")), ["a1"], "nothing passes what was given back");
     assert_eq!(ack(&host, &first[1]), None);

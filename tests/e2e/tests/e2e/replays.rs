@@ -214,9 +214,9 @@ fn a_mark_that_a_client_made_up_is_none() {
     let host = site.start("serve");
     let forged = json!({"specversion": "1.0", "id": "a", "source": "test", "type": "x", "wharfreplay": "again",
         "wharfedited": "now", "wharfschema": "violated", "tier": "gold"});
-    assert_eq!(host.post("/events", "application/cloudevents+json", forged.to_string()).0, 200);
+    assert_eq!(host.post("/events", "application/cloudevents+json", forged.to_string()).0, 202);
     let sent = "/v1/tenants/acme/queues/seen/messages";
-    assert_eq!(host.post(sent, "application/cloudevents+json", forged.to_string()).0, 200);
+    assert_eq!(host.post(sent, "application/cloudevents+json", forged.to_string()).0, 202);
     for event in host.get("/v1/tenants/acme/events").1.as_array().unwrap() {
         let event = event["event"].as_object().unwrap();
         assert_eq!(event["tier"], "gold");

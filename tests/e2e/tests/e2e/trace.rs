@@ -1,5 +1,10 @@
 //! Goal: a trace tells the whole of what came of an event, as much as `events show` does of each event in it, and says what it leaves out.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
 use serde_json::{Value, json};
 
 use crate::host::{Host, Site, wharf};
@@ -97,4 +102,27 @@ targets = [{ plugin = "probe", retry = { attempts = 2, first = "1ms" }, dead_let
     }
     assert!(!shown.contains('\u{1b}'), "{shown}");
     assert_eq!(shown.lines().count(), 6, "{shown}");
+    let mut tail = wharf();
+    tail.args(["--url", &host.url, "tail", "--from", "1-0"]).stdout(Stdio::piped());
+    let mut tail = tail.spawn().unwrap();
+    let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let told: Vec<String> = lines.map(Result::unwrap).find_map(gathered(" acked ")).unwrap();
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let words: Vec<_> = told.iter().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!((words[0], words.len()), ("received", 5), "{told:?}");
+    for word in ["retry", "dead-letter", "leased"] {
+        assert!(words.contains(&word), "{word}: {told:?}");
+    }
+    assert!(told[4].contains("probe.panic  queue/jobs"), "{told:?}");
+}
+
+/// Gathers lines up to the first that has this text.
+fn gathered(last: &str) -> impl FnMut(String) -> Option<Vec<String>> {
+    let mut lines = Vec::new();
+    move |line| {
+        let is_last = line.contains(last);
+        lines.push(line);
+        is_last.then(|| std::mem::take(&mut lines))
+    }
 }

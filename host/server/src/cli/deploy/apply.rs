@@ -6,7 +6,7 @@
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, SchemaView,
+    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, ScheduleView, SchemaView,
     SubscriptionView, TenantView, TopicView, WebhookView,
 };
 use wharf_oci::{Found, OciError, Reference, Registry};
@@ -89,7 +89,7 @@ impl Doing<'_> {
                 self.put::<WebhookView>(&of.at("webhooks").at(webhook), body, seen(version)).await
             }
             Work::RemoveWebhook(webhook) => self.remove(&of.at("webhooks").at(webhook)).await,
-            Work::Queue { queue, body, seen: version } => {
+            Work::Queue { queue, body, seen: version, .. } => {
                 self.put::<MessageQueueView>(&of.at("queues").at(queue), body, seen(version)).await
             }
             Work::Topic { topic, body, seen: version } => {
@@ -99,6 +99,10 @@ impl Doing<'_> {
                 let at = of.at("topics").at(topic).at("subscriptions").at(subscription);
                 self.put::<SubscriptionView>(&at, body, seen(version)).await
             }
+            Work::Schedule { schedule, body, seen: version } => {
+                self.put::<ScheduleView>(&of.at("schedules").at(schedule), body, seen(version)).await
+            }
+            Work::RemoveSchedule(schedule) => self.remove(&of.at("schedules").at(schedule)).await,
             Work::RemoveSubscription { topic, subscription } => {
                 self.remove(&of.at("topics").at(topic).at("subscriptions").at(subscription)).await
             }

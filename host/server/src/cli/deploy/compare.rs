@@ -100,6 +100,9 @@ pub fn tenant(
     for (name, rule) in &wanted.rules {
         if name.is_plain() { of.rule(name, rule)? } else { of.subscription(name, rule)? }
     }
+    for (name, schedule) in &wanted.schedules {
+        of.schedule(name, schedule)?;
+    }
     if wanted.whole {
         of.rest(wanted, prune);
     }
@@ -294,6 +297,10 @@ impl Comparison<'_> {
             webhooks.map(|it| (Kind::Webhook, it.webhook.to_string(), Work::RemoveWebhook(it.webhook.clone())));
         let queues = there.queues.values().filter(|it| of_api(it.origin) && !wanted.queues.contains_key(&it.queue));
         let queues = queues.map(|it| (Kind::Queue, it.queue.to_string(), Work::RemoveQueue(it.queue.clone())));
+        let schedules =
+            there.schedules.values().filter(|it| of_api(it.origin) && !wanted.schedules.contains_key(&it.schedule));
+        let schedules =
+            schedules.map(|it| (Kind::Schedule, it.schedule.to_string(), Work::RemoveSchedule(it.schedule.clone())));
         let is_wanted =
             |it: &SubscriptionView| wanted.rules.contains_key(&RuleName::of_subscription(&it.topic, &it.subscription));
         let subscriptions = there.subscriptions.values().filter(|it| of_api(it.origin) && !is_wanted(it));
@@ -306,7 +313,7 @@ impl Comparison<'_> {
         let topics = topics.map(|it| (Kind::Topic, it.topic.to_string(), Work::RemoveTopic(it.topic.clone())));
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
         let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
-        let places = queues.chain(buses).chain(subscriptions).chain(topics);
+        let places = schedules.chain(queues).chain(buses).chain(subscriptions).chain(topics);
         for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(places) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);

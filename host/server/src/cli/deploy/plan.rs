@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 use wharf_event::{
-    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, SchemaName, SubscriptionName, TenantName,
-    TopicName, WebhookName,
+    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, ScheduleName, SchemaName, SubscriptionName,
+    TenantName, TopicName, WebhookName,
 };
 use wharf_gateway::view::PluginDetail;
 
@@ -64,6 +64,8 @@ pub enum Kind {
     Topic,
     /// A rule.
     Rule,
+    /// A schedule.
+    Schedule,
     /// A subscription of a topic, named `TOPIC/NAME`.
     Subscription,
 }
@@ -82,6 +84,7 @@ impl Kind {
             Self::Queue => "queue",
             Self::Topic => "topic",
             Self::Rule => "rule",
+            Self::Schedule => "schedule",
             Self::Subscription => "subscription",
         }
     }
@@ -182,6 +185,17 @@ pub enum Work {
         body: Vec<u8>,
         /// Its version before.
         seen: Option<Position>,
+        /// Whether a plugin consumes it, which has to be ready.
+        consumed: bool,
+    },
+    /// A schedule is put.
+    Schedule {
+        /// Which.
+        schedule: ScheduleName,
+        /// What it says, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
     },
     /// A topic is put.
     Topic {
@@ -230,6 +244,8 @@ pub enum Work {
         /// Which.
         rule: RuleName,
     },
+    /// A schedule is removed.
+    RemoveSchedule(ScheduleName),
     /// A plugin is removed with its releases.
     RemovePlugin(PluginName),
     /// A schema is removed.
@@ -251,13 +267,15 @@ impl Work {
             Self::Bus { .. } | Self::Topic { .. } => 1,
             Self::Settings { seen: None, .. } => 2,
             Self::Release { .. } => 3,
-            Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { .. } => 4,
+            Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { consumed: false, .. } => 4,
             Self::Settings { .. } | Self::Promote { .. } => 5,
-            Self::Rule { .. } | Self::Subscription { .. } => 6,
-            Self::RemoveRule { .. } | Self::RemoveSubscription { .. } => 7,
-            Self::RemovePlugin(_) => 8,
-            Self::RemoveSchema(_) | Self::RemoveWebhook(_) | Self::RemoveQueue(_) => 9,
-            Self::RemoveBus(_) | Self::RemoveTopic(_) => 10,
+            Self::Queue { .. } => 6,
+            Self::Rule { .. } | Self::Subscription { .. } | Self::Schedule { .. } => 7,
+            Self::RemoveRule { .. } | Self::RemoveSubscription { .. } | Self::RemoveSchedule(_) => 8,
+            Self::RemoveQueue(_) => 9,
+            Self::RemovePlugin(_) => 10,
+            Self::RemoveSchema(_) | Self::RemoveWebhook(_) => 11,
+            Self::RemoveBus(_) | Self::RemoveTopic(_) => 12,
         }
     }
 }

@@ -52,10 +52,11 @@ impl Comparison<'_> {
     /// Compares one queue.
     pub(super) fn queue(&mut self, name: &QueueName, wanted: &QueueDocument) -> Result<(), CommandError> {
         let body = Body::from(wanted);
+        let consumed = wanted.consumer.is_some();
         let Some(there) = self.there.queues.get(name) else {
             let most = wanted.max_receives.map(|most| format!(", received {most} times at most")).unwrap_or_default();
             let detail = format!("visibility {}{most}", body.visibility);
-            let work = Work::Queue { queue: name.clone(), body: json(&body)?, seen: None };
+            let work = Work::Queue { queue: name.clone(), body: json(&body)?, seen: None, consumed };
             self.step(Kind::Queue, name, Action::Add, detail, work);
             return Ok(());
         };
@@ -65,7 +66,7 @@ impl Comparison<'_> {
         } else if there.origin == RuleOrigin::File {
             self.of_file(Kind::Queue, name, Code::QueueOfFile, &parts.join(", "));
         } else {
-            let work = Work::Queue { queue: name.clone(), body: json(&body)?, seen: there.version };
+            let work = Work::Queue { queue: name.clone(), body: json(&body)?, seen: there.version, consumed };
             self.step(Kind::Queue, name, Action::Change, parts.join(", "), work);
         }
         Ok(())

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use wharf_event::{BusName, PluginName, QueueName, RuleName, SchemaName, TenantName, TopicName, WebhookName};
+use wharf_event::{
+    BusName, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, TopicName, WebhookName,
+};
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, SchemaView, SubscriptionView,
-    TopicView, WebhookView,
+    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, ScheduleView, SchemaView,
+    SubscriptionView, TopicView, WebhookView,
 };
 
 use super::super::{error::CommandError, pages, tenant::Whole};
@@ -39,6 +41,8 @@ pub struct There {
     pub webhooks: BTreeMap<WebhookName, WebhookView>,
     /// All queues, those that are wanted with their versions.
     pub queues: BTreeMap<QueueName, MessageQueueView>,
+    /// All schedules.
+    pub schedules: BTreeMap<ScheduleName, ScheduleView>,
     /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
     /// All topics.
@@ -90,6 +94,10 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         };
         there.queues.extend(whole.map(|queue| (queue.queue.clone(), queue)));
     }
+    let schedules = of.clone().at("schedules");
+    let page = |rows, after: Option<String>| schedules.clone().ask("limit", rows).ask_some("after", after);
+    let schedules = all(client, page, |view: &ScheduleView| view.schedule.to_string()).await?;
+    there.schedules.extend(schedules.into_iter().map(|view| (view.schedule.clone(), view)));
     let buses: Vec<BusView> = client.get(&of.clone().at("buses")).await?;
     for view in buses {
         let rules = of.clone().at("buses").at(&view.bus).at("rules");

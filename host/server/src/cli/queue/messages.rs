@@ -139,8 +139,9 @@ fn all_good(results: &ReceiptsView) -> Result<(), CommandError> {
 }
 
 pub(super) async fn peek(args: PeekArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let PeekArgs { named, after, limit } = args;
+    let PeekArgs { named, key, after, limit } = args;
     let of = at(session, &named.queue).at("messages");
+    let of = of.ask_some("key", key);
     let page = |rows, after: Option<String>| of.clone().ask("limit", rows).ask_some("after", after);
     let messages = pages::gather(&session.client, limit, after, page, |it: &PeekedView| it.id.clone()).await?;
     if out.is_json() {
