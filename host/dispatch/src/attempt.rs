@@ -387,6 +387,7 @@ async fn invoke(
     let (of_tenant, of_target) = rules.shares(tenant, target);
     let weights = (of_tenant.weight, of_target.weight);
     let caller = Caller { tenant: tenant.clone(), target: target.clone(), weights };
-    let call = attempts.turns.take(caller, async { handler.handle(invocation).await }.boxed());
+    let called = Arc::clone(handler);
+    let call = attempts.turns.take(caller, async move { called.handle(invocation).await }.boxed());
     attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)
 }

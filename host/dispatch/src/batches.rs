@@ -231,7 +231,8 @@ impl Batches {
         let whose = Whose { tenant: &self.tenant, plugin: &by.plugin, release };
         let (of_tenant, of_target) = rules.shares(&self.tenant, &target);
         let caller = Caller { tenant: self.tenant.clone(), target, weights: (of_tenant.weight, of_target.weight) };
-        let call = attempts.turns.take(caller, async { picked.handler.handle_batch(invocation).await }.boxed());
+        let called = Arc::clone(&picked.handler);
+        let call = attempts.turns.take(caller, async move { called.handle_batch(invocation).await }.boxed());
         attempts.quarantine.guard(whose, || attempts.surroundings.clock.monotonic(), call).await
     }
 

@@ -27,6 +27,7 @@ use crate::{
     fanning::Fanning,
     figures::{self, Figures, StateFigures},
     firing::Firing,
+    guests::Guests,
     health::{Health, News},
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
@@ -125,8 +126,9 @@ impl Dispatcher {
         home: &dyn Home,
         options: Options,
         surroundings: Surroundings,
-        guests: tokio::runtime::Handle,
+        guests: impl Into<Guests>,
     ) -> Result<Self, OpenError> {
+        let Guests { front, behind } = guests.into();
         let (committer, recovered) = Committer::open(home, options.dedup_window_ms, surroundings.clone())?;
         let (sender, messages) = mpsc::unbounded_channel::<Message>();
         let (arisen, arising) = mpsc::unbounded_channel();
@@ -154,7 +156,7 @@ impl Dispatcher {
             breakers: Breakers::new(Arc::clone(&surroundings.clock), noticed.clone()),
             quarantine: Quarantine::new(options.host_faults_max, noticed.clone()),
             places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
-            turns: Turns::new(options.processors, Arc::clone(&surroundings.clock)),
+            turns: Turns::new(options.processors, Arc::clone(&surroundings.clock), behind),
             notices: noticed,
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
@@ -175,8 +177,8 @@ impl Dispatcher {
             cleaned_below_k: 0,
             forgotten_before: 0,
         };
-        let scheduler = Scheduler::new(Arc::clone(&attempts), guests.clone(), (arising, asked), stopped);
-        let waiting = Some(Waiting { scheduler, guests, cleaner, notices, news });
+        let scheduler = Scheduler::new(Arc::clone(&attempts), front.clone(), (arising, asked), stopped);
+        let waiting = Some(Waiting { scheduler, guests: front, cleaner, notices, news });
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting };
         Ok(Self {
             attempts,

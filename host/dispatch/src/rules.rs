@@ -347,12 +347,12 @@ impl RuleSet {
     }
 
     /// What changes an event on its way to the targets of a rule, in this order.
-    pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> impl Iterator<Item = &Step> {
+    pub(crate) fn transforms(&self, tenant: &TenantName, rule: &RuleName) -> impl Iterator<Item = &Arc<Step>> {
         let of = self.tenants.get(tenant);
         let rule = of.and_then(|of| of.rules.get(rule));
         let named = rule.into_iter().flat_map(|rule| &rule.transforms);
         // Rules are only made and kept while their transforms are there.
-        named.filter_map(move |plugin| of?.transforms.get(plugin).map(Arc::as_ref))
+        named.filter_map(move |plugin| of?.transforms.get(plugin))
     }
 
     /// A plugin of a tenant that handles events.

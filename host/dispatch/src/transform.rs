@@ -129,7 +129,7 @@ pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet
 async fn call(
     attempts: &Attempts,
     waiting: &Waiting,
-    (rules, step): (&RuleSet, &Step),
+    (rules, step): (&RuleSet, &Arc<Step>),
     (received, event): (&Event, &Event),
 ) -> TransformReport {
     let values = AttemptValues {
@@ -155,7 +155,8 @@ async fn call(
     let (of_tenant, of_target) = rules.shares(tenant, &waiting.row.target.to);
     let weights = (of_tenant.weight, of_target.weight);
     let caller = Caller { tenant: tenant.clone(), target: waiting.row.target.to.clone(), weights };
-    let call = attempts.turns.take(caller, step.call(context).boxed());
+    let called = Arc::clone(step);
+    let call = attempts.turns.take(caller, async move { called.call(context).await }.boxed());
     let called = attempts.quarantine.guard(whose, || clock.monotonic(), call).await;
     called.unwrap_or_else(|failure| TransformReport {
         made: Transformed::Failed(failure),

@@ -5,24 +5,32 @@
 //! millisecond at most (`EPOCH_MS`), or until it waits for something. The next turn is the tenant's that has used least for its weight,
 //! and of its targets that one's (`fair.rs`); within a target they go by who came first.
 //!
+//! A tenant that uses more than its share while others use some (`shares.rs`) has its turns behind: on threads that the kernel lets step
+//! back for any other, with as many turns of their own. So whoever uses little waits for no turn of theirs, and they have what is left.
+//!
 //! Invariant: a call that can go on has its turn or is in line for it; one that waits for something has none and holds nobody up. A
-//! turn that nobody uses any more, since the call was dropped or its host's code panicked, goes to the next.
+//! turn that nobody uses any more, since the call was dropped or its host's code panicked, goes to the next. No turn in front is ever held by a thread
+//! behind; what both lock is locked for moments.
+
+mod in_turn;
+mod line;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    pin::Pin,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Wake, Waker},
+    task::{Wake, Waker},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use wharf_event::{Target, TenantName};
 
-use crate::{clock::Clock, fair::Fair};
-
-/// Tenants that have no turn and are remembered all the same, and targets of each: making them again costs more than a short call.
-const REMEMBERED_MAX: usize = 64;
+use self::{
+    in_turn::{InTurn, Turn},
+    line::Line,
+};
+use crate::{clock::Clock, shares::Shares};
 
 /// Whose call it is, and what that weighs.
 #[derive(Clone, Debug)]
@@ -55,36 +63,43 @@ struct Standing {
     task: Option<Waker>,
 }
 
-/// One call. It is the waker of what it polls.
+/// Where a call is polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Front,
+    Behind,
+}
+
+/// Whether a call may be polled.
+enum Begins {
+    Now,
+    /// It will be woken when it may.
+    Later,
+    /// On the other side.
+    Behind,
+}
+
+/// One call on one side. It is the waker of what it polls.
 struct Call {
     turns: Arc<Turns>,
     caller: Caller,
-    /// Locked only while the line is.
+    side: Side,
+    /// Locked only while the lines are.
     standing: Mutex<Standing>,
 }
 
-#[derive(Default)]
-struct OfTenant {
-    targets: Fair<Target>,
-    queues: HashMap<Target, VecDeque<Arc<Call>>>,
-    /// Calls that have a turn.
-    turns: u32,
-    queued: usize,
-}
-
-struct Line {
-    processors: usize,
-    /// Those that nobody uses.
-    free: usize,
-    tenants: Fair<TenantName>,
-    of: HashMap<TenantName, OfTenant>,
+struct Lines {
+    front: Line,
+    behind: Line,
+    shares: Shares,
     used: HashMap<TenantName, Duration>,
 }
 
 /// The processors, and who is in line for them.
 pub(crate) struct Turns {
     clock: Arc<dyn Clock>,
-    line: Mutex<Line>,
+    lines: Mutex<Lines>,
+    behind: Handle,
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -92,140 +107,69 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Turns {
-    /// So many guests run at a time.
-    pub(crate) fn new(processors: usize, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (processors, tenants) = (processors.max(1), Fair::default());
-        let line = Line { processors, free: processors, tenants, of: HashMap::new(), used: HashMap::new() };
-        Arc::new(Self { clock, line: Mutex::new(line) })
+    /// So many guests run at a time on either side; those that step back run on `behind`.
+    pub(crate) fn new(processors: usize, clock: Arc<dyn Clock>, behind: Handle) -> Arc<Self> {
+        let line = || Line::new(processors.max(1));
+        let shares = Shares::new(processors.max(1));
+        let lines = Lines { front: line(), behind: line(), shares, used: HashMap::new() };
+        Arc::new(Self { clock, lines: Mutex::new(lines), behind })
     }
 
     /// Lets `future` be polled when it is its turn.
-    pub(crate) fn take<'a, T>(self: &Arc<Self>, caller: Caller, future: BoxFuture<'a, T>) -> InTurn<'a, T> {
-        let standing = Mutex::new(Standing { stage: Stage::Idle, task: None });
-        let call = Arc::new(Call { turns: Arc::clone(self), caller, standing });
-        InTurn { future, waker: Waker::from(Arc::clone(&call)), call }
+    pub(crate) fn take<T>(self: &Arc<Self>, caller: Caller, future: BoxFuture<'static, T>) -> InTurn<T> {
+        let call = Call::new(Arc::clone(self), caller, Side::Front);
+        InTurn::new(Turn::new(call, future), self.behind.clone())
     }
 
     /// How long a tenant's guests have used processors since the start, and how many of its calls are in line now.
     pub(crate) fn of(&self, tenant: &TenantName) -> (Duration, usize) {
-        let line = locked(&self.line);
-        let used = line.used.get(tenant).copied().unwrap_or_default();
-        (used, line.of.get(tenant).map_or(0, |of| of.queued))
+        let Lines { front, behind, used, .. } = &*locked(&self.lines);
+        (used.get(tenant).copied().unwrap_or_default(), front.queued(tenant) + behind.queued(tenant))
     }
 
     /// Each tenant whose guests have used any, in the order of names.
     pub(crate) fn tenants(&self) -> Vec<TenantName> {
-        let mut tenants: Vec<_> = locked(&self.line).used.keys().cloned().collect();
+        let mut tenants: Vec<_> = locked(&self.lines).used.keys().cloned().collect();
         tenants.sort_unstable();
         tenants
     }
 }
 
-impl Line {
-    /// Gives a turn to a call that can go on, or puts it in line. True when it has one.
-    fn enter(&mut self, call: &Arc<Call>) -> bool {
-        let Caller { tenant, target, weights } = &call.caller;
-        if !self.of.contains_key(tenant) {
-            self.of.insert(tenant.clone(), OfTenant::default());
+impl Lines {
+    fn at(&mut self, side: Side) -> &mut Line {
+        match side {
+            Side::Front => &mut self.front,
+            Side::Behind => &mut self.behind,
         }
-        let Some(of) = self.of.get_mut(tenant) else { return false };
-        // Where a processor is free nobody is in line.
-        if self.free > 0 {
-            self.free -= 1;
-            of.turns += 1;
-            of.targets.serve(target, weights.1);
-            self.tenants.serve(tenant, weights.0);
-            locked(&call.standing).stage = Stage::Granted;
-            return true;
-        }
-        if !of.queues.contains_key(target) {
-            of.queues.insert(target.clone(), VecDeque::new());
-        }
-        of.queues.get_mut(target).into_iter().for_each(|queue| queue.push_back(Arc::clone(call)));
-        of.queued += 1;
-        of.targets.wait(target, weights.1);
-        self.tenants.wait(tenant, weights.0);
-        locked(&call.standing).stage = Stage::Queued;
-        false
     }
 
-    /// Gives a free processor to whoever is next; gives its call.
-    fn grant(&mut self) -> Option<Arc<Call>> {
-        while self.free > 0 {
-            let tenant = self.tenants.next()?;
-            let call = self.of.get_mut(&tenant).and_then(OfTenant::pop);
-            if self.of.get(&tenant).is_none_or(|of| of.queued == 0) {
-                self.tenants.rest(&tenant);
-            }
-            let Some(call) = call else { continue };
-            let mut standing = locked(&call.standing);
-            if standing.stage == Stage::Queued {
-                standing.stage = Stage::Granted;
-                drop(standing);
-                self.free -= 1;
-                if let Some(of) = self.of.get_mut(&tenant) {
-                    of.turns += 1;
-                }
-                return Some(call);
-            }
-            drop(standing);
-            self.tidy(&tenant);
-        }
-        None
-    }
-
-    /// Takes a turn back. Gives the call whose turn it is now.
-    fn release(&mut self, caller: &Caller, used: Duration) -> Option<Arc<Call>> {
-        let Caller { tenant, target, weights } = caller;
-        let ns = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
-        self.tenants.charge(tenant, weights.0, ns);
-        match self.used.get_mut(tenant) {
+    /// What was used counts on both sides, so that nobody has more for being on both.
+    fn charge(&mut self, caller: &Caller, used: Duration, now: Duration) {
+        let used_ns = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        self.front.charge(caller, used_ns);
+        self.behind.charge(caller, used_ns);
+        self.shares.charge(&caller.tenant, caller.weights.0, used, now);
+        match self.used.get_mut(&caller.tenant) {
             Some(all) => *all += used,
-            None => _ = self.used.insert(tenant.clone(), used),
+            None => _ = self.used.insert(caller.tenant.clone(), used),
         }
-        if let Some(of) = self.of.get_mut(tenant) {
-            of.targets.charge(target, weights.1, ns);
-            of.turns -= 1;
-        }
-        self.free += 1;
-        let next = self.grant();
-        if self.free == self.processors {
-            self.tenants.idle();
-        }
-        self.tidy(tenant);
-        next
-    }
-
-    /// Forgets a tenant of which nobody has a turn or is in line, unless there is room to remember it. What it used is still counted.
-    fn tidy(&mut self, tenant: &TenantName) {
-        let many = self.of.len() > REMEMBERED_MAX;
-        if self
-            .of
-            .get(tenant)
-            .is_some_and(|of| of.turns == 0 && of.queued == 0 && (many || of.queues.len() > REMEMBERED_MAX))
-        {
-            self.of.remove(tenant);
-        }
-    }
-}
-
-impl OfTenant {
-    fn pop(&mut self) -> Option<Arc<Call>> {
-        let target = self.targets.next()?;
-        let queue = self.queues.get_mut(&target)?;
-        let call = queue.pop_front();
-        self.queued -= usize::from(call.is_some());
-        if queue.is_empty() {
-            self.targets.rest(&target);
-        }
-        call
     }
 }
 
 impl Call {
-    /// Whether it may be polled now. If not, it will be woken when it may.
-    fn begins(self: &Arc<Self>, task: &Waker) -> bool {
-        let mut line = locked(&self.turns.line);
+    fn new(turns: Arc<Turns>, caller: Caller, side: Side) -> Arc<Self> {
+        let standing = Mutex::new(Standing { stage: Stage::Idle, task: None });
+        Arc::new(Self { turns, caller, side, standing })
+    }
+
+    /// The same call on the other side.
+    fn behind(&self) -> Arc<Self> {
+        Self::new(Arc::clone(&self.turns), self.caller.clone(), Side::Behind)
+    }
+
+    /// Whether it may be polled now.
+    fn begins(self: &Arc<Self>, task: &Waker) -> Begins {
+        let mut lines = locked(&self.turns.lines);
         let stage = {
             let mut standing = locked(&self.standing);
             match &mut standing.task {
@@ -234,17 +178,24 @@ impl Call {
             }
             standing.stage
         };
-        let begins = stage == Stage::Granted || stage == Stage::Idle && line.enter(self);
-        if begins {
-            locked(&self.standing).stage = Stage::Running;
+        let may = matches!(stage, Stage::Granted | Stage::Idle);
+        if may && self.side == Side::Front && lines.shares.is_over(&self.caller.tenant, self.turns.clock.monotonic()) {
+            drop(lines);
+            self.ends();
+            return Begins::Behind;
         }
-        begins
+        if may && (stage == Stage::Granted || lines.at(self.side).enter(self)) {
+            locked(&self.standing).stage = Stage::Running;
+            return Begins::Now;
+        }
+        Begins::Later
     }
 
     /// A poll is over, with or without an end of the call.
     fn pauses(self: &Arc<Self>, used: Duration, over: bool) {
+        let now = self.turns.clock.monotonic();
         let next = {
-            let mut line = locked(&self.turns.line);
+            let mut lines = locked(&self.turns.lines);
             let woken = {
                 let mut standing = locked(&self.standing);
                 let woken = standing.stage == Stage::Woken && !over;
@@ -252,11 +203,27 @@ impl Call {
                 woken
             };
             // It is in line again before the next one is chosen, lest whoever yields be always overtaken.
-            if woken && line.free == 0 {
-                line.enter(self);
+            if woken && lines.at(self.side).free == 0 {
+                lines.at(self.side).enter(self);
             }
-            let next = line.release(&self.caller, used);
+            lines.charge(&self.caller, used, now);
+            let line = lines.at(self.side);
+            let next = line.release(&self.caller);
             if woken && next.is_none() && line.enter(self) { Some(Arc::clone(self)) } else { next }
+        };
+        wake(next);
+    }
+
+    /// It is polled no more, here at least. One that is in line is passed over when its turn comes.
+    fn ends(&self) {
+        let next = {
+            let mut lines = locked(&self.turns.lines);
+            let stage = {
+                let mut standing = locked(&self.standing);
+                standing.task = None;
+                std::mem::replace(&mut standing.stage, Stage::Over)
+            };
+            if stage == Stage::Granted { lines.at(self.side).release(&self.caller) } else { None }
         };
         wake(next);
     }
@@ -273,10 +240,10 @@ fn wake(call: Option<Arc<Call>>) {
 impl Wake for Call {
     fn wake(self: Arc<Self>) {
         let granted = {
-            let mut line = locked(&self.turns.line);
+            let mut lines = locked(&self.turns.lines);
             let stage = locked(&self.standing).stage;
             match stage {
-                Stage::Idle => line.enter(&self),
+                Stage::Idle => lines.at(self.side).enter(&self),
                 Stage::Running => {
                     locked(&self.standing).stage = Stage::Woken;
                     false
@@ -287,58 +254,6 @@ impl Wake for Call {
         if granted {
             wake(Some(self));
         }
-    }
-}
-
-/// A call that is polled when it is its turn.
-pub(crate) struct InTurn<'a, T> {
-    future: BoxFuture<'a, T>,
-    waker: Waker,
-    call: Arc<Call>,
-}
-
-/// A poll: it is over when this is dropped, also by a panic.
-struct Polling<'a> {
-    call: &'a Arc<Call>,
-    began: Duration,
-    over: bool,
-}
-
-impl Drop for Polling<'_> {
-    fn drop(&mut self) {
-        let used = self.call.turns.clock.monotonic().saturating_sub(self.began);
-        self.call.pauses(used, self.over);
-    }
-}
-
-impl<T> Future for InTurn<'_, T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Self { future, waker, call } = &mut *self;
-        if !call.begins(cx.waker()) {
-            return Poll::Pending;
-        }
-        let mut polling = Polling { call, began: call.turns.clock.monotonic(), over: true };
-        let polled = future.as_mut().poll(&mut Context::from_waker(waker));
-        polling.over = polled.is_ready();
-        polled
-    }
-}
-
-impl<T> Drop for InTurn<'_, T> {
-    fn drop(&mut self) {
-        let next = {
-            let mut line = locked(&self.call.turns.line);
-            let stage = {
-                let mut standing = locked(&self.call.standing);
-                standing.task = None;
-                std::mem::replace(&mut standing.stage, Stage::Over)
-            };
-            // One that is in line is passed over when its turn comes.
-            if stage == Stage::Granted { line.release(&self.call.caller, Duration::ZERO) } else { None }
-        };
-        wake(next);
     }
 }
 

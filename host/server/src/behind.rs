@@ -1,16 +1,12 @@
 //! Work of the host's own that no event waits for, on a thread that steps back behind those that events need.
 //!
-//! Invariant: the thread ends with its work, since a thread that stepped back cannot step forward again. It does not step back all the way:
-//! what it holds for a moment (a lock of the allocator's, the kernel's over this process's memory) others wait for, however busy the
-//! machine is.
+//! Invariant: the thread ends with its work, since a thread that stepped back cannot step forward again. How far says `pace.rs`.
 
 use std::{io, thread};
 
-use rustix::process::nice;
 use tokio::sync::oneshot;
 
-/// How far it steps back: beside a thread that did not it has about a tenth of a core.
-const NICENESS: i32 = 10;
+use crate::pace::{BEHIND, step_back};
 
 /// Does work that takes long.
 ///
@@ -19,8 +15,7 @@ const NICENESS: i32 = 10;
 pub async fn behind<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (done, waits) = oneshot::channel();
     let stepped_back = move || {
-        // On Linux that is said of this thread alone. Where it may not be said the work is done all the same.
-        let _ = nice(NICENESS);
+        step_back(BEHIND);
         // Whoever wanted it may be gone.
         let _ = done.send(work());
     };
@@ -38,7 +33,7 @@ mod tests {
     async fn only_the_thread_of_the_work_steps_back_and_a_panic_is_an_error() {
         let niceness = || getpriority_process(None).unwrap();
         let before = niceness();
-        assert_eq!(behind(niceness).await.unwrap(), (before + NICENESS).min(19));
+        assert_eq!(behind(niceness).await.unwrap(), (before + BEHIND).min(19));
         assert_eq!(niceness(), before);
         assert!(behind(|| panic!("as it is meant")).await.is_err());
     }

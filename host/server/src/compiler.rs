@@ -20,10 +20,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use rustix::{
-    process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit},
+    process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
     thread::{UnshareFlags, unshare_unsafe},
 };
 use wharf_runtime::{Compile, ComponentError, limits::COMPONENT_BYTES_MAX};
+
+use crate::pace::{LAST, step_back};
 
 /// Seconds of CPU time that compiling one component may take, over all cores.
 const CPU_S_MAX: u64 = 120;
@@ -39,9 +41,6 @@ const FILES_MAX: u64 = 16;
 
 /// Bytes of what the child says when it fails, as far as it is told.
 const SAID_BYTES_MAX: u64 = 4 << 10;
-
-/// How far the child steps back behind everything else: as far as there is.
-const NICENESS: i32 = 19;
 
 /// What tells the child how many threads compile.
 const THREADS: &str = "RAYON_NUM_THREADS";
@@ -197,7 +196,7 @@ pub fn run() -> Result<()> {
     // The thread that waits for it is there as long as the host is.
     set_parent_process_death_signal(Some(Signal::KILL)).context("it cannot be tied to its host")?;
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
-    step_back();
+    step_back(LAST);
     let limits = [
         (Resource::Cpu, CPU_S_MAX),
         (Resource::As, MEMORY_BYTES_MAX),
@@ -214,16 +213,6 @@ pub fn run() -> Result<()> {
     stdout.write_all(&[network])?;
     stdout.write_all(&artifact)?;
     Ok(stdout.flush()?)
-}
-
-/// Lets everything else go first: events are to be handled meanwhile. Where nobody wants the processor compiling takes no longer.
-fn step_back() {
-    let _ = nice(NICENESS);
-    // A thread that is only nice is let finish its slice of some milliseconds when another one wakes up; one of this class is not.
-    let none = libc::sched_param { sched_priority: 0 };
-    // SAFETY: it reads `none`, which outlives the call, and changes only how this thread is scheduled, and those that it starts.
-    #[allow(unsafe_code, reason = "this has no safe door")]
-    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
 }
 
 /// Takes this process out of the machine's network; false when the kernel does not let it.

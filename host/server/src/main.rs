@@ -20,6 +20,7 @@ mod load;
 mod logging;
 mod nearest;
 mod outside;
+mod pace;
 mod prices;
 mod progress;
 mod project;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::runtime;
-use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Options, Recovered, RuleSet, Surroundings};
+use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Guests, Options, Recovered, RuleSet, Surroundings};
 use wharf_event::Code;
 use wharf_gateway::Bodies;
 use wharf_runtime::{ArtifactCache, Runtime};
@@ -22,6 +22,7 @@ use crate::{
     heap,
     load::{self, Loaded},
     outside::Outside,
+    pace,
     prices::PriceList,
     progress::Progress,
     registry::{Components, Registry},
@@ -85,6 +86,8 @@ fn processors() -> usize {
 pub struct Threads {
     io: runtime::Runtime,
     guests: runtime::Runtime,
+    /// Guests of tenants that use more than their share.
+    behind: runtime::Runtime,
 }
 
 impl Threads {
@@ -105,7 +108,13 @@ impl Threads {
             .thread_name("wharf-guest")
             .enable_time()
             .build()?;
-        Ok(Self { io, guests })
+        let behind = runtime::Builder::new_multi_thread()
+            .worker_threads(processors())
+            .thread_name("wharf-over")
+            .on_thread_start(|| pace::step_back(pace::BEHIND))
+            .enable_time()
+            .build()?;
+        Ok(Self { io, guests, behind })
     }
 
     /// Builds a host, runs `with` it to its end, and ends the threads, guests first.
@@ -117,9 +126,11 @@ impl Threads {
         settings: Settings,
         with: impl FnOnce(Host) -> F,
     ) -> Result<bool> {
-        let Self { io, guests } = self;
-        let ran = io.block_on(async { with(Host::build(settings, guests.handle().clone()).await?).await });
+        let Self { io, guests, behind } = self;
+        let handles = Guests { front: guests.handle().clone(), behind: behind.handle().clone() };
+        let ran = io.block_on(async { with(Host::build(settings, handles).await?).await });
         guests.shutdown_timeout(THREADS_STOP);
+        behind.shutdown_timeout(THREADS_STOP);
         io.shutdown_timeout(THREADS_STOP);
         ran
     }
@@ -130,7 +141,7 @@ impl Host {
     ///
     /// # Errors
     /// When anything that it needs is not to be had; nothing serves then.
-    pub async fn build(settings: Settings, guests: runtime::Handle) -> Result<Self> {
+    pub async fn build(settings: Settings, guests: Guests) -> Result<Self> {
         must_be_loopback(settings.listen)?;
         files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
@@ -172,7 +183,7 @@ impl Host {
         runtime.recompile_from(Box::new(Components::new(components_folder()?)));
         runtime.bound_loaded(host.loaded_code_bytes, files::releases_max());
         let kept = Components::new(components_folder()?);
-        let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept, guests);
+        let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept, guests.front);
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;

@@ -1,6 +1,9 @@
 //! Goal: processors go by weight and nobody holds them up. Method: guests that burn a clock which is set, on one thread; and many on four.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    task::Poll,
+};
 
 use futures_util::FutureExt as _;
 
@@ -24,6 +27,12 @@ fn caller(tenant: &str, plugin: &str, weights: (u32, u32)) -> Caller {
     Caller { tenant: tenant.parse().unwrap(), target: plugin.parse().unwrap(), weights }
 }
 
+/// The processors that nobody uses, in front and behind.
+fn free(turns: &Turns) -> (usize, usize) {
+    let lines = locked(&turns.lines);
+    (lines.front.free, lines.behind.free)
+}
+
 /// A guest that uses a millisecond at a time, so often.
 async fn burn(clock: Arc<Set>, times: usize, told: impl Fn()) {
     for _ in 0..times {
@@ -44,7 +53,7 @@ async fn burn(clock: Arc<Set>, times: usize, told: impl Fn()) {
 /// plugin, the weights, and how many calls it makes at a time.
 async fn polls(of: &[(&str, &str, (u32, u32), usize)], ms: u64) -> Vec<u64> {
     let clock = Arc::new(Set::default());
-    let turns = Turns::new(1, Arc::<Set>::clone(&clock));
+    let turns = Turns::new(1, Arc::<Set>::clone(&clock), Handle::current());
     let counts: Arc<Vec<AtomicU64>> = Arc::new(of.iter().map(|_| AtomicU64::new(0)).collect());
     let mut tasks = tokio::task::JoinSet::new();
     for (n, (tenant, plugin, weights, calls)) in of.iter().enumerate() {
@@ -78,7 +87,7 @@ async fn weights_say_how_much_each_has_tenants_first_and_then_their_plugins() {
 
 #[tokio::test]
 async fn a_call_that_waits_holds_nobody_up_and_has_its_turn_when_it_can_go_on() {
-    let turns = Turns::new(1, Arc::new(Set::default()));
+    let turns = Turns::new(1, Arc::new(Set::default()), Handle::current());
     let (wake, woken) = tokio::sync::oneshot::channel::<()>();
     let waits = async move { woken.await.is_ok() };
     let waits = tokio::spawn(turns.take(caller("a", "p", (1, 1)), waits.boxed()));
@@ -86,13 +95,13 @@ async fn a_call_that_waits_holds_nobody_up_and_has_its_turn_when_it_can_go_on() 
     turns.take(caller("b", "p", (1, 1)), async {}.boxed()).await;
     wake.send(()).unwrap();
     assert!(waits.await.unwrap());
-    assert_eq!(locked(&turns.line).free, 1);
+    assert_eq!(locked(&turns.lines).front.free, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn as_many_run_at_a_time_as_there_are_processors_and_every_turn_comes_back() {
+async fn as_many_run_at_a_time_on_either_side_as_there_are_processors_and_every_turn_comes_back() {
     let clock = Arc::new(Set::default());
-    let turns = Turns::new(2, Arc::<Set>::clone(&clock));
+    let turns = Turns::new(2, Arc::<Set>::clone(&clock), Handle::current());
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..200_usize {
@@ -118,8 +127,65 @@ async fn as_many_run_at_a_time_as_there_are_processors_and_every_turn_comes_back
     }
     // Those that were to be dropped may have been faster.
     assert!((120..=160).contains(&ended), "{ended}");
-    assert!(most.load(Ordering::SeqCst) <= 2);
-    let line = locked(&turns.line);
-    assert_eq!((line.free, line.of.values().map(|of| of.queued).sum::<usize>()), (2, 0));
-    assert!(line.of.values().all(|of| of.turns == 0));
+    assert!(most.load(Ordering::SeqCst) <= 2 * 2);
+    let lines = locked(&turns.lines);
+    for line in [&lines.front, &lines.behind] {
+        assert_eq!((line.free, line.of.values().map(|of| of.queued).sum::<usize>()), (2, 0));
+        assert!(line.of.values().all(|of| of.turns == 0));
+    }
+}
+
+#[test]
+fn whoever_uses_little_waits_for_no_turn_of_those_that_use_more_than_their_share() {
+    let behind = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let clock = Arc::new(Set::default());
+    let turns = Turns::new(1, Arc::<Set>::clone(&clock), behind.handle().clone());
+    let quiet = || turns.take(caller("quiet", "p", (100, 100)), async {}.boxed());
+    assert_eq!(quiet().now_or_never(), Some(()));
+    // The other one uses all that is left for longer than a burst, and then never yields again.
+    let (held, holds) = std::sync::mpsc::channel::<()>();
+    let (over, is_over) = std::sync::mpsc::channel();
+    let burns = Arc::clone(&clock);
+    let wild = async move {
+        burn(burns, 500, || {}).await;
+        over.send(()).unwrap();
+        holds.recv().is_err()
+    };
+    let front = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let wild = front.spawn(turns.take(caller("wild", "p", (100, 100)), wild.boxed()));
+    front.block_on(async {
+        while is_over.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(free(&turns), (1, 0));
+    assert_eq!(quiet().now_or_never(), Some(()));
+    drop(held);
+    assert!(front.block_on(wild).unwrap());
+    assert_eq!(free(&turns), (1, 1));
+}
+
+#[test]
+fn what_ends_in_a_panic_or_is_dropped_behind_leaves_its_turn() {
+    let behind = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let clock = Arc::new(Set::default());
+    let turns = Turns::new(1, Arc::<Set>::clone(&clock), behind.handle().clone());
+    assert_eq!(turns.take(caller("quiet", "p", (100, 100)), async {}.boxed()).now_or_never(), Some(()));
+    let front = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let wild = |end: fn()| {
+        let burns = Arc::clone(&clock);
+        let call = async move {
+            burn(burns, 100, || {}).await;
+            end();
+            std::future::pending::<()>().await;
+        };
+        turns.take(caller("wild", "p", (100, 100)), call.boxed())
+    };
+    let failed = front.block_on(async { tokio::spawn(wild(|| panic!("as asked"))).await });
+    assert!(failed.unwrap_err().is_panic());
+    let mut dropped = wild(|| {});
+    assert!((&mut dropped).now_or_never().is_none());
+    drop(dropped);
+    drop(behind);
+    assert_eq!(free(&turns), (1, 1));
 }
