@@ -7,7 +7,7 @@ mod redrive;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use wharf_dispatch::{Clock as _, SystemClock, rfc3339};
+use wharf_dispatch::{Clock as _, SystemClock};
 use wharf_event::{Code, QueueName, RuleName, Target};
 use wharf_gateway::view::{
     AttemptView, DeadLetterView, LetterFilter, LetterGroupView, LetterGroupsView, QueueView, RedriveView,
@@ -19,15 +19,12 @@ use super::{
     error::{CommandError, Exit, talk},
     events::{about, fact},
     output::Output,
-    pages,
+    pages, said,
     session::Session,
     tree_lines::outcome,
     words::{clipped, faint, printable},
 };
-use crate::{
-    client::{Client, ClientError, Resource},
-    config::parse_duration,
-};
+use crate::client::{Client, ClientError, Resource};
 
 /// `wharf dlq`.
 #[derive(Debug, Subcommand)]
@@ -87,7 +84,7 @@ pub enum DlqCommand {
         #[arg(long)]
         dry_run: bool,
         /// So many a second and no faster, as long as this runs
-        #[arg(long, value_name = "N/s", value_parser = rate, conflicts_with = "dry_run")]
+        #[arg(long, value_name = "N/s", value_parser = said::rate, conflicts_with = "dry_run")]
         rate: Option<u32>,
     },
 }
@@ -131,19 +128,11 @@ impl FilterArgs {
             rule: self.rule,
             target: self.target.map(|target| target.to_string()),
             code: self.code,
-            since: self.since.map(|text| time(text, now_ms)),
-            until: self.until.map(|text| time(text, now_ms)),
+            since: self.since.map(|text| said::time(text, now_ms)),
+            until: self.until.map(|text| said::time(text, now_ms)),
             type_prefix: self.kind,
             pattern: self.pattern,
         }
-    }
-}
-
-/// Letters a second.
-fn rate(text: &str) -> Result<u32, String> {
-    match text.strip_suffix("/s").unwrap_or(text).parse() {
-        Ok(0) | Err(_) => Err("write it as 10/s, from 1/s on".to_owned()),
-        Ok(rate) => Ok(rate),
     }
 }
 
@@ -165,14 +154,6 @@ impl Redrive {
         let filter = (!filter.is_empty()).then_some(filter);
         let ids = (!all && filter.is_none()).then_some(ids);
         Self { all: all.then_some(true), ids, filter, dry_run }
-    }
-}
-
-/// A length of time before now as a time; anything else is one already, as far as can be told here.
-fn time(text: String, now_ms: u64) -> String {
-    match parse_duration(&text) {
-        Ok(ago) => rfc3339(now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))),
-        Err(_) => text,
     }
 }
 
@@ -329,17 +310,8 @@ mod tests {
             said(&Redrive::of(vec!["1-0.0".to_owned()], false, none(), true)),
             r#"{"ids":["1-0.0"],"dry_run":true}"#
         );
-        assert_eq!(time("2h".to_owned(), 7_200_000), "1970-01-01T00:00:00.000Z");
         let filter = FilterArgs { since: Some("2026-01-02T03:04:05Z".to_owned()), ..FilterArgs::default() }.filter();
         let said = said(&Redrive::of(vec![], false, filter, false));
         assert_eq!(said, r#"{"where":{"since":"2026-01-02T03:04:05Z"}}"#);
-    }
-
-    #[test]
-    fn a_rate_is_letters_a_second() {
-        assert_eq!([rate("10/s"), rate("7")], [Ok(10), Ok(7)]);
-        for text in ["0/s", "10/m", "", "/s", "-1"] {
-            assert!(rate(text).is_err(), "{text}");
-        }
     }
 }

@@ -37,6 +37,7 @@ mod replay;
 mod resume;
 mod rules;
 mod run;
+mod said;
 mod schedule;
 mod schema;
 mod send;

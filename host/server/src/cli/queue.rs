@@ -55,7 +55,7 @@ pub enum QueueCommand {
     #[command(after_help = "Example:\n  wharf queue ack jobs 1042-256.0@1050-0")]
     Ack(Receipts),
     /// Give messages back, to be received again
-    #[command(after_help = "Example:\n  wharf queue release jobs 1042-256.0@1050-0 --delay 1m")]
+    #[command(visible_alias = "nack", after_help = "Example:\n  wharf queue release jobs 1042-256.0@1050-0 --delay 1m")]
     Release(ReleaseArgs),
     /// Keep messages longer
     #[command(after_help = "Example:\n  wharf queue extend jobs 1042-256.0@1050-0 --visibility 5m")]

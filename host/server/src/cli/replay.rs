@@ -14,6 +14,7 @@ use super::{
     error::{CommandError, Exit, talk},
     input, object,
     output::Output,
+    said,
     session::Session,
     words::{bad, counted, good, printable},
 };
@@ -33,7 +34,7 @@ pub enum ReplayCommand {
     Show(ShowArgs),
     /// Begin a replay of what the archive has now
     #[command(
-        after_help = "Example:\n  wharf replay start again --type com.example.order. --start 2026-11-01T00:00:00Z --rate 500\n  \
+        after_help = "Example:\n  wharf replay start again --type com.example.order. --start 2026-11-01T00:00:00Z --rate 500/s\n  \
         wharf replay start to-audit --bus orders --to-bus audit --pattern '{\"data\": {\"total\": [{\"numeric\": [\">\", 100]}]}}' --wait\n\n\
         Each event comes once, in the order in which it came in, with the attribute `wharfreplay`, to whom the bus's rules owe it now. The \
         same command again is the same replay.\n\n\
@@ -82,11 +83,11 @@ pub struct StartArgs {
     /// Only this target is owed them: a plugin, webhook/NAME, queue/NAME, bus/NAME, topic/NAME
     #[arg(long)]
     target: Option<Target>,
-    /// Only events that came then or later
-    #[arg(long, value_name = "TIME")]
+    /// Only events that came then or later; `2h` is as long ago, and another time with each command
+    #[arg(long, value_name = "TIME", value_parser = said::when)]
     start: Option<Timestamp>,
     /// Only events that came before then
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = said::when)]
     end: Option<Timestamp>,
     /// Only events whose type begins so
     #[arg(long = "type", value_name = "PREFIX")]
@@ -95,7 +96,7 @@ pub struct StartArgs {
     #[arg(long, value_name = "JSON")]
     pattern: Option<String>,
     /// Events a second at most [default: 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N/s", value_parser = said::rate)]
     rate: Option<u32>,
     /// Wait until it is over
     #[arg(long)]

@@ -99,19 +99,43 @@ pub struct PutArgs {
     #[arg(long, requires = "expression")]
     bus: Option<BusName>,
     /// A plugin that gets its events straight away, in place of a bus; may be repeated
-    #[arg(long = "to", value_name = "PLUGIN", requires = "expression", conflicts_with = "bus")]
+    #[arg(
+        long = "to",
+        visible_alias = "target",
+        value_name = "PLUGIN",
+        requires = "expression",
+        conflicts_with = "bus"
+    )]
     targets: Vec<PluginAt>,
     /// A webhook that sends them; may be repeated
-    #[arg(long = "to-webhook", value_name = "WEBHOOK", requires = "expression", conflicts_with = "bus")]
+    #[arg(
+        long = "to-webhook",
+        visible_alias = "webhook",
+        value_name = "WEBHOOK",
+        requires = "expression",
+        conflicts_with = "bus"
+    )]
     webhooks: Vec<WebhookName>,
     /// A queue that keeps them for clients; may be repeated
-    #[arg(long = "to-queue", value_name = "QUEUE", requires = "expression", conflicts_with = "bus")]
+    #[arg(
+        long = "to-queue",
+        visible_alias = "queue",
+        value_name = "QUEUE",
+        requires = "expression",
+        conflicts_with = "bus"
+    )]
     queues: Vec<QueueName>,
     /// A bus that they are published to beside other targets; may be repeated
     #[arg(long = "to-bus", value_name = "BUS", requires = "expression", conflicts_with = "bus")]
     buses: Vec<BusName>,
     /// A topic that they are published to; may be repeated
-    #[arg(long = "to-topic", value_name = "TOPIC", requires = "expression", conflicts_with = "bus")]
+    #[arg(
+        long = "to-topic",
+        visible_alias = "topic",
+        value_name = "TOPIC",
+        requires = "expression",
+        conflicts_with = "bus"
+    )]
     topics: Vec<TopicName>,
     /// The time zone whose local times the expression names [default: UTC]
     #[arg(long, value_name = "ZONE", requires = "expression")]

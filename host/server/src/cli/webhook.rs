@@ -43,6 +43,7 @@ pub enum WebhookCommand {
     },
     /// Make a webhook, or change where it leads; a new one gets a secret, which is printed this once
     #[command(
+        visible_alias = "create",
         after_help = "Example:\n  wharf webhook put orders https://example.com/hook\n  wharf rules add orders --pattern '{\"type\": [\"order.placed\"]}' --webhook orders"
     )]
     Put(PutArgs),

@@ -172,7 +172,7 @@ mod tests {
                 /targets/1/x~1y | `null` says nothing here: leave the member out
                  | rule `orders` has no `pattern`: add one, such as pattern = { type = ["order.created"] }
                 /patern | rule `orders` has no key `patern`: did you mean `pattern`? its keys are `bus`, `pattern`, `transforms`, `enabled`, `targets`
-                /targets/0/plugin | there is no plugin `triag`: did you mean `triage`? or add a table `plugins.triag`
+                /targets/0/plugin | there is no plugin `triag`: did you mean `triage`? or make it first: wharf deploy FILE.wasm --plugin triag
                 /targets/0/retry/attempts | `attempts` of `retry` of a target of rule `orders` is out of range: give 1 to 1000
                 /targets/0/retry/first | `first` of `retry` of a target of rule `orders` is of type integer: give a string
                 /transforms | `transforms` of rule `orders` is of type string: give a list of strings"#]],
@@ -234,7 +234,7 @@ mod tests {
                 rule-invalid
                 /targets/0/dead_letter | `dead_letter` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
                 /targets/0/input | `input` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
-                /targets/0/queue | there is no queue `job`: did you mean `jobs`? or add a table `queues.job`
+                /targets/0/queue | there is no queue `job`: did you mean `jobs`? or make it first: wharf queue create job
                 /targets/0/retry | `retry` of a target of rule `orders` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
                 /transforms | rule `orders` has a queue for a target, which keeps events as they came: leave `transforms` out, or make a rule of its own for the queue"#]],
         );

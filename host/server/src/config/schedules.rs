@@ -36,12 +36,8 @@ pub(super) fn read(
         table.missing("type", "name the `type` of its events: type = \"com.example.nightly\"");
     }
     let bus = table.parsed::<BusName>("bus");
-    let is_there = |bus: &BusName| bus.is_plain() && known.buses.contains(bus);
-    if let Some(bus) = bus.as_ref().filter(|bus| !is_there(&bus.value)) {
-        let message = format!("there is no event bus `{}`", bus.value);
-        let help = format!("add a table `buses.{}` to the tenant", bus.value);
-        let buses = known.buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
-        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
+    if let Some(bus) = &bus {
+        known.check_own_bus(bus, sink);
     }
     let (targets, bus) = match table.value("targets") {
         Some(_) => (read_targets(table, known, uses, sink), BusName::of_schedule(name)),

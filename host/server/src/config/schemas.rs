@@ -33,10 +33,14 @@ fn read_one(name: &SchemaName, table: &Table<'_>, buses: &BTreeSet<BusName>, sin
         table.missing("file", "name the file of a JSON Schema: file = \"order.schema.json\"");
     }
     let bus = table.parsed::<BusName>("bus");
-    if let Some(bus) = bus.as_ref().filter(|bus| !buses.contains(&bus.value)) {
+    if let Some(bus) = bus.as_ref().filter(|bus| !bus.value.is_plain() || !buses.contains(&bus.value)) {
         let message = format!("there is no event bus `{}`", bus.value);
-        let help = format!("add a table `buses.{}` to the tenant", bus.value);
-        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses.iter().map(BusName::as_str), help);
+        let help = match bus.value.is_plain() {
+            true => format!("add a table `buses.{}` to the tenant", bus.value),
+            false => "schemas are of event buses: what comes to topics and queues is held against none".to_owned(),
+        };
+        let buses = buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
+        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
     }
     let kind = table.parsed_by("type", |text| match text.len() {
         0 => Err("no event has an empty `type`"),

@@ -93,10 +93,41 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// What to do about something that there is not.
+    pub(super) fn make(self, plural: &str, name: &str) -> String {
+        if self.of_file {
+            return format!("add a table `{plural}.{name}`");
+        }
+        let command = match plural {
+            "webhooks" => format!("wharf webhook put {name} URL"),
+            "plugins" => format!("wharf deploy FILE.wasm --plugin {name}"),
+            "buses" => format!("wharf bus create {name}"),
+            "topics" => format!("wharf topic create {name}"),
+            _ => format!("wharf queue create {name}"),
+        };
+        format!("make it first: {command}")
+    }
+
+    /// The event bus of a rule or a schedule, if there is that; what there is not is reported.
+    pub(super) fn check_own_bus(self, Found { value, span }: &Found<BusName>, sink: &Sink) {
+        if value.is_plain() && self.buses.contains(value) {
+            return;
+        }
+        let message = format!("there is no event bus `{value}`");
+        let help = match value.topic() {
+            Some(topic) => format!(
+                "a topic is a target, targets = [{{ topic = \"{topic}\" }}], and has subscriptions in place of rules"
+            ),
+            None => self.make("buses", value.as_str()),
+        };
+        let buses = self.buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
+        sink.report_unknown(span.clone(), message, value.as_str(), buses, help);
+    }
+
     /// Reports a webhook that there is not.
     fn check_webhook(self, Found { value, span }: &Found<WebhookName>, sink: &Sink) {
         if !self.webhooks.contains(value) {
-            let (message, help) = (format!("there is no webhook `{value}`"), format!("add a table `webhooks.{value}`"));
+            let (message, help) = (format!("there is no webhook `{value}`"), self.make("webhooks", value.as_str()));
             let names = self.webhooks.iter().map(WebhookName::as_str);
             sink.report_unknown(span.clone(), message, value.as_str(), names, help);
         }
@@ -105,7 +136,7 @@ impl Known<'_> {
     /// Reports a queue that there is not.
     fn check_queue(self, Found { value, span }: &Found<QueueName>, sink: &Sink) {
         if !self.queues.contains(value) {
-            let (message, help) = (format!("there is no queue `{value}`"), format!("add a table `queues.{value}`"));
+            let (message, help) = (format!("there is no queue `{value}`"), self.make("queues", value.as_str()));
             let names = self.queues.iter().map(QueueName::as_str);
             sink.report_unknown(span.clone(), message, value.as_str(), names, help);
         }
@@ -119,7 +150,7 @@ impl Known<'_> {
         let target = Target::Bus(value.clone());
         let (kind, plural) = if value.is_plain() { ("event bus", "buses") } else { ("topic", "topics") };
         let message = format!("there is no {kind} `{}`", target.name());
-        let help = format!("add a table `{plural}.{}`", target.name());
+        let help = self.make(plural, target.name());
         let others = self.buses.iter().filter(|bus| bus.is_plain() == value.is_plain());
         let names: Vec<_> = others.map(|bus| bus.as_str().strip_prefix("topic/").unwrap_or(bus.as_str())).collect();
         sink.report_unknown(span.clone(), message, target.name(), names, help);
@@ -129,7 +160,7 @@ impl Known<'_> {
     fn check_plugin(self, plugin: &Found<PluginName>, sink: &Sink) {
         let Found { value, span } = plugin;
         if !self.plugins.contains(value) {
-            let (message, help) = (format!("there is no plugin `{value}`"), format!("add a table `plugins.{value}`"));
+            let (message, help) = (format!("there is no plugin `{value}`"), self.make("plugins", value.as_str()));
             let names = self.plugins.iter().map(PluginName::as_str);
             sink.report_unknown(span.clone(), message, value.as_str(), names, help);
         }
@@ -261,12 +292,8 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
 /// Reads a rule; `uses` gets the plugins that it names.
 pub(super) fn read_rule(table: Table<'_>, known: Known<'_>, uses: &mut Vec<Use>, sink: &Sink) -> Option<RuleDocument> {
     let bus = table.parsed::<BusName>("bus");
-    let is_there = |bus: &BusName| bus.is_plain() && known.buses.contains(bus);
-    if let Some(bus) = bus.as_ref().filter(|bus| !is_there(&bus.value)) {
-        let buses = known.buses.iter().filter(|bus| bus.is_plain()).map(BusName::as_str);
-        let message = format!("there is no event bus `{}`", bus.value);
-        let help = format!("add a table `buses.{}` to the tenant", bus.value);
-        sink.report_unknown(bus.span.clone(), message, bus.value.as_str(), buses, help);
+    if let Some(bus) = &bus {
+        known.check_own_bus(bus, sink);
     }
     let pattern = read_pattern(&table, sink);
     let (transforms, targets) = read_sent(&table, known, uses, sink);
