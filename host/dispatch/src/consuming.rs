@@ -106,7 +106,7 @@ impl Consuming {
     /// Lets each queue that has a consumer have its task, until the host stops.
     pub(crate) async fn run(mut self) {
         let mut rules = self.dispatcher.attempts.rules.subscribe();
-        let mut wanted: HashMap<(TenantName, QueueName), Arc<()>> = HashMap::new();
+        let mut wanted: HashMap<(TenantName, QueueName), (Arc<()>, watch::Sender<()>)> = HashMap::new();
         loop {
             let set = self.dispatcher.rules();
             // A task whose mark is gone ends behind the batch that it is at.
@@ -118,9 +118,10 @@ impl Consuming {
                     let mark = Arc::new(());
                     let (dispatcher, guests) = (self.dispatcher.clone(), self.guests.clone());
                     let (wanted, stopping) = (Arc::downgrade(&mark), self.stopping.clone());
-                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, stopping };
+                    let (end, ended) = watch::channel(());
+                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, ended, stopping };
                     drop(tokio::spawn(consumer.run()));
-                    mark
+                    (mark, end)
                 });
             }
             tokio::select! {
@@ -140,6 +141,8 @@ struct Consumer {
     queue: QueueName,
     /// Gone when the queue has no consumer any more.
     wanted: Weak<()>,
+    /// Closed with that: who waits for a place then waits no more.
+    ended: watch::Receiver<()>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -238,12 +241,13 @@ impl Consumer {
         Ok(count)
     }
 
-    /// What comes of something, unless the host stops before.
+    /// What comes of something, unless the host stops before, or the queue has no consumer any more.
     async fn or_stop<T>(&self, of: impl Future<Output = T>) -> Option<T> {
-        let mut stopping = self.stopping.clone();
+        let (mut stopping, mut ended) = (self.stopping.clone(), self.ended.clone());
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
+            _ = ended.changed() => None,
             done = of => Some(done),
         }
     }

@@ -37,7 +37,9 @@ pub(crate) struct Askers(HashMap<LaneKey, VecDeque<oneshot::Sender<Arc<Slot>>>>)
 
 impl Askers {
     pub(crate) fn push(&mut self, (key, give): Asker) {
-        self.0.entry(key).or_default().push_back(give);
+        let waiting = self.0.entry(key).or_default();
+        waiting.retain(|give| !give.is_closed());
+        waiting.push_back(give);
     }
 
     /// Whether somebody waits.
