@@ -26,6 +26,8 @@ pub struct EditRequest {
     pub queue: QueueName,
     /// Which one.
     pub delivery: DeliveryId,
+    /// Where the event lies that was edited, if it has to be the letter's still: what another edit made in between is not lost.
+    pub edits: Option<Position>,
     /// Its event from now on.
     pub event: Event,
 }
@@ -35,13 +37,16 @@ pub(crate) fn decide(
     base: Position,
     tables: &impl Tables,
 ) -> Result<Result<Decision, Refused>, TableError> {
-    let EditRequest { tenant, queue, delivery, event } = request;
+    let EditRequest { tenant, queue, delivery, edits, event } = request;
     if DeadLetterRow::depth(tables, &tenant, &queue)?.is_none() {
         return Ok(Err(Refused::UnknownQueue));
     }
     let Some(mut letter) = DeadLetterRow::read(tables, &keys::dead_letter(&tenant, &queue, delivery))? else {
         return Ok(Err(Refused::UnknownDeadLetter { id: delivery }));
     };
+    if edits.is_some_and(|place| place != letter.delivery.event_at(delivery)) {
+        return Ok(Err(Refused::Gone));
+    }
     letter.delivery.place = Some(base);
     let record = Record::Edited { tenant, queue, delivery, event, letter: letter.encode().into() };
     Ok(Ok(Decision { records: vec![record], answer: Answer::Noted }))

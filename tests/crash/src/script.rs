@@ -101,7 +101,7 @@ fn give_up() -> Outcome {
 fn edit(run: &mut Runner, letter: (Position, u16), bytes: usize) -> Result<(), BrokenOff> {
     let (tenant, queue, delivery) = (tenant(), name("dead"), DeliveryId { event: letter.0, n: letter.1 });
     let event = event("edited", bytes);
-    run.ask(vec![Request::Edit(Box::new(EditRequest { tenant, queue, delivery, event }))]).map(drop)
+    run.ask(vec![Request::Edit(Box::new(EditRequest { tenant, queue, delivery, edits: None, event }))]).map(drop)
 }
 
 fn publish(id: &str) -> PublishRequest {

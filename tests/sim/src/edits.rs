@@ -26,7 +26,8 @@ pub async fn act(world: &World, dispatcher: &Dispatcher, rng: &mut Rng, tenant: 
     let Some((key, row)) = rng.pick(&letters) else { return };
     let (Some(delivery), Ok(row)) = (keys::delivery_of(key), DeadLetterRow::from_bytes(row)) else { return };
     let mark = format!("{}", rng.bits());
-    let Ok(event) = dispatcher.archive().event(row.delivery.event_at(delivery)) else { return };
+    let place = row.delivery.event_at(delivery);
+    let Ok(event) = dispatcher.archive().event(place) else { return };
     let Ok(event) = event.with_extension(EDITED_ATTRIBUTE, mark.clone()) else { return };
     // Somebody may send it again meanwhile.
     tokio::time::sleep(Duration::from_millis(rng.below(3))).await;
@@ -34,7 +35,7 @@ pub async fn act(world: &World, dispatcher: &Dispatcher, rng: &mut Rng, tenant: 
     world
         .observed
         .note(|| format!("edit {delivery} of {tenant} {queue}: {mark}"), |seen| seen.edits.push((wish, false)));
-    let request = EditRequest { tenant: of, queue: queue.clone(), delivery, event: event.clone() };
+    let request = EditRequest { tenant: of, queue: queue.clone(), delivery, edits: Some(place), event: event.clone() };
     let told = timeout(PATIENCE, dispatcher.edit(request)).await;
     let is_done = matches!(told, Ok(Ok(())));
     world.observed.note(

@@ -131,7 +131,7 @@ proptest! {
                     if !letters.is_empty() {
                         let delivery = keys::delivery_of(&letters[pick % letters.len()].0).unwrap();
                         let edited = event(&format!("edited-{pick}"));
-                        let edit = EditRequest { tenant: tenant(), queue: queue.clone(), delivery, event: edited.clone() };
+                        let edit = EditRequest { tenant: tenant(), queue: queue.clone(), delivery, edits: None, event: edited.clone() };
                         p.ask(Request::Edit(Box::new(edit))).0.unwrap();
                         let letter = p.tables.get(Table::DeadLetters, &keys::dead_letter(&tenant(), &queue, delivery)).unwrap();
                         let letter = DeadLetterRow::from_bytes(&letter.unwrap()).unwrap();

@@ -216,13 +216,17 @@ fn an_edited_letter_comes_back_with_its_new_event_where_everything_else_is_as_it
     let queue: QueueName = "failed".parse().unwrap();
     let edit = |delivery, queue: &QueueName, id| {
         let event = event(id).with_extension(EDITED_ATTRIBUTE, "now").unwrap();
-        Request::Edit(Box::new(EditRequest { tenant: tenant(), queue: queue.clone(), delivery, event }))
+        Request::Edit(Box::new(EditRequest { tenant: tenant(), queue: queue.clone(), delivery, edits: None, event }))
     };
     let (stats, lay) = (p.stats(), depth(&p));
     for id in ["first", "second"] {
         assert!(matches!(p.ask(edit(ids[0], &queue, id)).0, Ok(Answer::Noted)));
     }
     assert_eq!((p.stats(), depth(&p)), (stats, lay), "nothing is counted");
+    let (queue_of, late) = (queue.clone(), event("late"));
+    let stale =
+        EditRequest { tenant: tenant(), queue: queue_of, delivery: ids[0], edits: Some(ids[0].event), event: late };
+    assert_eq!(p.ask(Request::Edit(Box::new(stale))).0.unwrap_err(), Refused::Gone, "it has another event since");
     let redrive = |id| RedriveRequest { tenant: tenant(), queue: queue.clone(), which: RedriveWhich::Ids(vec![id]) };
     let due = p.ask(Request::Redrive(redrive(ids[0]))).1;
     assert_eq!(due[0].id, ids[0]);

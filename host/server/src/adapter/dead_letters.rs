@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeadLetterRow, DeliveryId, DeliveryRow, EditRequest, RedriveRequest, RedriveWhich, Redriven, Table, Tables as _,
-    keys,
+    DeadLetterRow, DeliveryId, DeliveryRow, EditRequest, RedriveRequest, RedriveWhich, Redriven, Refused, Table,
+    Tables as _, keys,
 };
-use wharf_dispatch::{Archive, rfc3339};
+use wharf_dispatch::{Archive, AskError, rfc3339};
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Event, EventError, QueueName, TenantName};
 use wharf_gateway::{
     DeadLetters, EventRef, Redrive, Refusal,
@@ -94,22 +94,29 @@ impl DeadLetters for HostAdapter {
         changes: Bytes,
     ) -> Result<DeadLetterView, Refusal> {
         self.queue_known(tenant, queue).await?;
-        let (_, row) = self.row(tenant, queue, id(text)?).await?;
-        let row = DeadLetterRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
-        let (archive, delivery, place) =
-            (self.dispatcher.archive().clone(), id(text)?, row.delivery.event_at(id(text)?));
-        let edited_ms = self.dispatcher.now_ms();
-        let event = blocking(move || {
-            let event = archive.event(place).map_err(|error| not_in_archive(&error))?;
-            let marked = |event: Event| event.with_extension(EDITED_ATTRIBUTE, rfc3339(edited_ms));
-            let refused = |error: EventError| Refusal::new(error.code(), error.to_string());
-            event.edited(&changes).and_then(marked).map_err(refused)
-        })
-        .await?;
-        let view = placed(delivery, &row.delivery, &event)?;
-        let request = EditRequest { tenant: tenant.clone(), queue: queue.clone(), delivery, event };
-        self.dispatcher.edit(request).await.map_err(|error| not_asked(&error))?;
-        Ok(shown((queue, delivery), &row, (view, Some(rfc3339(edited_ms)))))
+        loop {
+            let (delivery, changes) = (id(text)?, changes.clone());
+            let (_, row) = self.row(tenant, queue, delivery).await?;
+            let row = DeadLetterRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
+            let (archive, place) = (self.dispatcher.archive().clone(), row.delivery.event_at(delivery));
+            let edited_ms = self.dispatcher.now_ms();
+            let event = blocking(move || {
+                let event = archive.event(place).map_err(|error| not_in_archive(&error))?;
+                let marked = |event: Event| event.with_extension(EDITED_ATTRIBUTE, rfc3339(edited_ms));
+                let refused = |error: EventError| Refusal::new(error.code(), error.to_string());
+                event.edited(&changes).and_then(marked).map_err(refused)
+            })
+            .await?;
+            let view = placed(delivery, &row.delivery, &event)?;
+            let (tenant, queue) = (tenant.clone(), queue.clone());
+            let request = EditRequest { tenant, queue: queue.clone(), delivery, edits: Some(place), event };
+            match self.dispatcher.edit(request).await {
+                Ok(()) => return Ok(shown((&queue, delivery), &row, (view, Some(rfc3339(edited_ms))))),
+                // It has another event since, or the same at another place.
+                Err(AskError::Refused(Refused::Gone)) => {}
+                Err(error) => return Err(not_asked(&error)),
+            }
+        }
     }
 
     async fn redrive(
