@@ -114,6 +114,7 @@ pub use queues::{QueueError, QueueInForce};
 pub use recover::{OpenError, Recovered};
 pub use registering::PluginError;
 pub use replay_pages::ReplayWish;
+pub use replaying::replays_wait;
 pub use replays::{Replay, ReplayError};
 pub use rules::{Origin, Rule, RuleSet, Unknown};
 pub use schedules::{Schedule, ScheduleError, ScheduleMap};

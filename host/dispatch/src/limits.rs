@@ -199,6 +199,9 @@ pub const REPLAY_PAGE_BYTES: usize = 2 << 20;
 /// Frames that are looked through at a time.
 pub const REPLAY_PAGE_FRAMES: usize = 512;
 
+/// Replays of all tenants that read the archive at a time.
+pub const REPLAY_READERS: usize = 2;
+
 /// Bytes of records after which no other frame is looked through at that time.
 pub const REPLAY_PAGE_READ_BYTES: u64 = 8 << 20;
 

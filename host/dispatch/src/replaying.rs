@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, Notify},
+    sync::{Mutex, Notify, Semaphore},
     task::JoinSet,
 };
 use wharf_delivery::{
@@ -24,8 +24,8 @@ use wharf_event::{BusName, Event, Position, REPLAY_ATTRIBUTE, ReplayName, Tenant
 use crate::{
     dispatcher::Dispatcher,
     limits::{
-        REPLAY_BATCH_EVENTS, REPLAY_LOOK_AGAIN, REPLAY_NOTED_EVERY, REPLAY_PAUSE, REPLAY_SLACK, REPLAY_TICK,
-        REPLAYS_PAUSE,
+        REPLAY_BATCH_EVENTS, REPLAY_LOOK_AGAIN, REPLAY_NOTED_EVERY, REPLAY_PAUSE, REPLAY_READERS, REPLAY_SLACK,
+        REPLAY_TICK, REPLAYS_PAUSE,
     },
     pace::Pace,
     partition::{AskError, chain},
@@ -38,13 +38,27 @@ use crate::{
 
 type Named = (TenantName, ReplayName);
 
-/// What those who ask for replays tell the task.
-#[derive(Default)]
+/// What those who ask for replays tell the task, and what its replays share.
 pub(crate) struct Replays {
     /// One begins.
     pub(crate) begun: Notify,
     /// Held while one is begun.
     pub(crate) beginning: Mutex<()>,
+    /// Turns to read the archive: however many replays go on, no more of them read at a time.
+    reading: Semaphore,
+}
+
+impl Default for Replays {
+    fn default() -> Self {
+        let (begun, beginning) = (Notify::new(), Mutex::new(()));
+        Self { begun, beginning, reading: Semaphore::new(REPLAY_READERS) }
+    }
+}
+
+/// Whether so many deliveries of a tenant wait that its replays leave the room to what comes in now.
+#[must_use]
+pub fn replays_wait(pending: u64, backlog: u32) -> bool {
+    pending >= u64::from(backlog / 2).max(1)
 }
 
 /// The task.
@@ -237,7 +251,10 @@ impl<'a> Run<'a> {
         };
         let (archive, cursor) = (self.dispatcher.archive().clone(), self.cursor);
         let threads = self.dispatcher.attempts.surroundings.threads.as_ref();
+        let turn = self.dispatcher.attempts.replays.reading.acquire().await;
+        let began = self.now();
         let page = blocking(threads, move || read(&archive, &sought, cursor, until)).await.ok_or(Ended::Over)?;
+        drop(turn);
         let Page { found, cursor, missing } =
             page.map_err(|error| Ended::Failed(format!("the archive cannot be read: {}", chain(&error))))?;
         if missing > 0 {
@@ -245,6 +262,10 @@ impl<'a> Run<'a> {
             tracing::warn!(%tenant, %replay, frames = missing, "part of what is replayed is past retention by now");
         }
         (self.found, self.cursor) = (found.into(), cursor);
+        if self.found.is_empty() {
+            // What looks through much and finds nothing leaves as much time to others as it takes.
+            self.pause(self.now().saturating_sub(began)).await;
+        }
         if self.found.is_empty() && self.cursor < until && self.now() >= self.noted_at + REPLAY_NOTED_EVERY {
             self.noted(ReplayState { cursor, ..self.was.clone() }).await?;
         }
@@ -285,9 +306,10 @@ impl<'a> Run<'a> {
         let cursor = last.map_or(self.cursor, |last| last.behind);
         let replayed = self.was.replayed.saturating_add(events.len() as u64);
         let state = ReplayState { cursor, replayed, ..self.was.clone() };
+        let (asked, alone) = (events.len(), (events.len() == 1).then(|| events.clone()));
         // Also where nobody is owed anything: that is so by these rules.
         let accept = rules.accepting(self.tenant, bus, events);
-        let pause = match self.ask(state, Some(accept.clone())).await {
+        let pause = match self.ask(state, Some(accept)).await {
             Ok(()) => {
                 self.found.drain(..count);
                 self.most = self.most.saturating_mul(2).min(REPLAY_BATCH_EVENTS);
@@ -296,8 +318,8 @@ impl<'a> Run<'a> {
             Err(AskError::Refused(Refused::Gone)) => return Err(Ended::Over),
             Err(AskError::Refused(Refused::StaleRules)) => REPLAY_LOOK_AGAIN,
             Err(error @ (AskError::Refused(_) | AskError::TooLarge { .. })) => {
-                never(&accept.events, &error).map_or(Ok(()), Err)?;
-                self.most = (accept.events.len() / 2).max(1);
+                never(&alone.unwrap_or_default(), &error).map_or(Ok(()), Err)?;
+                self.most = (asked / 2).max(1);
                 REPLAY_PAUSE
             }
             Err(_) => return Err(Ended::Over),
@@ -338,7 +360,7 @@ impl<'a> Run<'a> {
     fn is_crowded(&self, backlog: u32) -> Result<bool, Ended> {
         let stats = StatsRow::get(&self.dispatcher.attempts.shared.read().state, &keys::tenant(self.tenant));
         let pending = stats.map_err(Ended::State)?.unwrap_or_default().pending;
-        Ok(pending >= u64::from(backlog / 2).max(1))
+        Ok(replays_wait(pending, backlog))
     }
 
     /// The event with the replay's mark; absent where it has no room for that.

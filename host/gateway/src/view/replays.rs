@@ -44,7 +44,7 @@ pub struct ReplayView {
     pub replay: ReplayName,
     /// `running`, `done`, `cancelled` or `failed`.
     pub phase: String,
-    /// Why it failed.
+    /// Why it failed, or why one that is running brings nothing now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Events that were owed again.

@@ -3,8 +3,8 @@
 //! Invariant: a wish is checked against what is there when it is begun; what goes meanwhile ends the replay, and its reason says so.
 
 use serde_json::value::RawValue;
-use wharf_delivery::ReplayPhase;
-use wharf_dispatch::{Replay, ReplayError, ReplayWish, Rule, RuleSet, rfc3339};
+use wharf_delivery::{ReplayPhase, StatsRow, keys};
+use wharf_dispatch::{Replay, ReplayError, ReplayWish, Rule, RuleSet, replays_wait, rfc3339};
 use wharf_event::{BusName, Code, RuleName, Target, TenantName};
 use wharf_gateway::{
     Put, Refusal, ReplayRef, Replays,
@@ -12,7 +12,7 @@ use wharf_gateway::{
 };
 use wharf_pattern::Pattern;
 
-use super::{HostAdapter, not_asked, not_in_archive, rules, unknown};
+use super::{HostAdapter, not_asked, not_in_archive, rules, unknown, was_read};
 
 /// Events a second, where nothing is said.
 const PER_S: u32 = 1_000;
@@ -30,12 +30,14 @@ impl Replays for HostAdapter {
     async fn replays(&self, tenant: &TenantName) -> Result<Vec<ReplayView>, Refusal> {
         self.known(tenant)?;
         let all = self.dispatcher.replays(tenant).await.map_err(|error| not_asked(&error))?;
-        all.into_iter().map(view).collect()
+        let waits = self.replays_wait(tenant).await?;
+        all.into_iter().map(|replay| view(replay, &waits)).collect()
     }
 
     async fn replay(&self, of: ReplayRef) -> Result<ReplayView, Refusal> {
         self.known(&of.tenant)?;
-        view(self.dispatcher.replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?)
+        let replay = self.dispatcher.replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?;
+        view(replay, &self.replays_wait(&of.tenant).await?)
     }
 
     async fn begin_replay(&self, of: ReplayRef, wish: ReplayWishView) -> Result<Put<ReplayView>, Refusal> {
@@ -43,17 +45,31 @@ impl Replays for HostAdapter {
         let wish = checked(&self.dispatcher.rules(), &of.tenant, wish)?;
         let begun = self.dispatcher.begin_replay(&of.tenant, &of.replay, wish).await;
         let (replay, created) = begun.map_err(|error| refused(&error))?;
-        Ok(Put { now: view(replay)?, created })
+        Ok(Put { now: view(replay, &None)?, created })
     }
 
     async fn cancel_replay(&self, of: ReplayRef) -> Result<ReplayView, Refusal> {
         self.known(&of.tenant)?;
-        view(self.dispatcher.cancel_replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?)
+        view(self.dispatcher.cancel_replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?, &None)
     }
 
     async fn remove_replay(&self, of: ReplayRef) -> Result<(), Refusal> {
         self.known(&of.tenant)?;
         self.dispatcher.remove_replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))
+    }
+}
+
+impl HostAdapter {
+    /// Why the replays of a tenant wait that go on, if they do.
+    async fn replays_wait(&self, tenant: &TenantName) -> Result<Option<String>, Refusal> {
+        let settings = self.dispatcher.rules().settings(tenant);
+        if settings.suspended {
+            return Ok(Some("it waits: the tenant is suspended".to_owned()));
+        }
+        let stats = self.dispatcher.read(|state| StatsRow::get(state, &keys::tenant(tenant))).await;
+        let (pending, most) = (was_read(stats)?.unwrap_or_default().pending, settings.quotas.backlog());
+        let why = || format!("it waits until less than half of the {most} deliveries wait that may: {pending} do");
+        Ok(replays_wait(pending, most).then(why))
     }
 }
 
@@ -139,7 +155,8 @@ fn refused(error: &ReplayError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-fn view(replay: Replay) -> Result<ReplayView, Refusal> {
+/// A replay as the API shows it; `waits` is why one that goes on brings nothing now.
+fn view(replay: Replay, waits: &Option<String>) -> Result<ReplayView, Refusal> {
     let Replay { name, wish, begun_ms, begun_at, state } = replay;
     let ReplayWish { bus, to_bus, rule, target, start_ms, end_ms, type_prefix, pattern, per_s } = wish;
     let pattern = pattern.map(RawValue::from_string).transpose();
@@ -155,7 +172,10 @@ fn view(replay: Replay) -> Result<ReplayView, Refusal> {
     Ok(ReplayView {
         replay: name,
         phase: phase.to_owned(),
-        reason: Some(state.reason).filter(|reason| !reason.is_empty()),
+        reason: match state.phase {
+            ReplayPhase::Running => waits.clone(),
+            _ => Some(state.reason).filter(|reason| !reason.is_empty()),
+        },
         replayed: state.replayed,
         progress,
         position: state.cursor,
