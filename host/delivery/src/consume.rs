@@ -2,7 +2,10 @@
 //!
 //! Invariant: all of them or none. Each lease is checked first; if one is over nothing is settled, and the request says which. What the call
 //! published and stored stands in the record of its last message, behind those of the others: where events that it published come
-//! behind others is decided as if all its messages had left, and so they have by then.
+//! behind others is decided as if all its messages had left, and so they have by then. Each record of a call that ran names the plugin, which
+//! the target does not, so that it is charged.
+
+use std::sync::Arc;
 
 use wharf_event::{BusName, Position, QueueName, Target, TenantName};
 
@@ -52,6 +55,13 @@ pub struct Consumed {
     pub outcome: Outcome,
 }
 
+/// Names the plugin that is charged with what an attempt used.
+fn charge(attempt: &mut Attempt, consumer: &Target) {
+    if let Some(details) = attempt.details.as_mut().filter(|details| details.used.is_some()) {
+        Arc::make_mut(details).consumer = consumer.plugin().cloned();
+    }
+}
+
 pub(crate) fn decide<T: Tables>(
     sequencer: &mut Sequencer,
     request: ConsumeRequest,
@@ -70,6 +80,7 @@ pub(crate) fn decide<T: Tables>(
     if !over.is_empty() {
         return Ok(Err(Refused::LeaseOver { deliveries: over }));
     }
+    rows.iter_mut().for_each(|(_, one)| charge(&mut one.attempt, &request.consumer));
     let leaving: Vec<_> = rows.iter().map(|(_, one)| one.receipt.delivery).collect();
     let (count, mut records) = (rows.len() as u64, Vec::with_capacity(rows.len()));
     let settle = |one: Consumed, attempt: Attempt| SettleRequest {

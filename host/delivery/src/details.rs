@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use wharf_event::Code;
+use wharf_event::{Code, PluginName};
 
 use crate::{
     Used,
@@ -27,6 +27,8 @@ pub struct Details {
     /// What it is charged with: more than the above where conflicts made it run again. Absent where no guest ran, and for attempts
     /// of before this was kept.
     pub used: Option<Used>,
+    /// Who is charged with it where that is not the target: the plugin that consumes the queue whose message it was.
+    pub consumer: Option<PluginName>,
 }
 
 /// How much a line matters.
@@ -156,7 +158,7 @@ impl Details {
         let dropped = r.u32("lines dropped")?;
         let lines = VecDeque::from(r.list("lines", take_line)?);
         let bytes = lines.iter().map(|line| line.context.len() + line.message.len()).sum();
-        Ok(Self { cpu_us, memory_bytes, limits, log: LogTail { lines, bytes, dropped }, used: None })
+        Ok(Self { cpu_us, memory_bytes, limits, log: LogTail { lines, bytes, dropped }, used: None, consumer: None })
     }
 }
 

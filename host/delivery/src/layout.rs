@@ -38,12 +38,7 @@ impl Record {
                 put_attempt(&mut w, attempt);
                 put_outcome(&mut w, outcome);
                 put_effects(&mut w, published, writes);
-                if let Some(details) = &attempt.details {
-                    details.put(&mut w);
-                }
-                if let Some(used) = attempt.used() {
-                    used.put(&mut w);
-                }
+                put_told(&mut w, attempt);
             }
             Record::Redrive { tenant, queue, deliveries } => {
                 w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
@@ -110,12 +105,10 @@ impl Record {
                 targets: take_targets(&mut r)?,
             },
             RecordKind::Settle => take_settle(&mut r)?,
-            RecordKind::Settled | RecordKind::Metered => {
+            RecordKind::Settled | RecordKind::Metered | RecordKind::Consumed => {
                 let mut settled = take_settle(&mut r)?;
                 if let Record::Settle { attempt, .. } = &mut settled {
-                    let mut details = Details::take(&mut r)?;
-                    details.used = (kind == RecordKind::Metered).then(|| Used::take(&mut r)).transpose()?;
-                    attempt.details = Some(Arc::new(details));
+                    attempt.details = Some(Arc::new(take_told(kind, &mut r)?));
                 }
                 settled
             }
@@ -224,6 +217,24 @@ fn put_effects(w: &mut Writer, published: &[Published], writes: &[ValueWrite]) {
             None => w.u8(0),
         };
     }
+}
+
+/// What an attempt tells beyond its end: the kind of its record says how much that is.
+fn put_told(w: &mut Writer, attempt: &Attempt) {
+    let Some(details) = &attempt.details else { return };
+    details.put(w);
+    let Some(used) = &details.used else { return };
+    used.put(w);
+    if let Some(consumer) = &details.consumer {
+        w.str(consumer.as_str());
+    }
+}
+
+fn take_told(kind: RecordKind, r: &mut Reader) -> Result<Details, DecodeError> {
+    let mut details = Details::take(r)?;
+    details.used = (kind != RecordKind::Settled).then(|| Used::take(r)).transpose()?;
+    details.consumer = (kind == RecordKind::Consumed).then(|| r.parse("consumer")).transpose()?;
+    Ok(details)
 }
 
 fn put_attempt(w: &mut Writer, attempt: &Attempt) {

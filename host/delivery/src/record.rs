@@ -59,6 +59,8 @@ pub enum RecordKind {
     Ordered = 19,
     /// A dead letter got another event.
     Edited = 20,
+    /// An attempt was settled, what it used and said, what is charged for it, and to which plugin, since its target is a queue.
+    Consumed = 21,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -138,6 +140,12 @@ impl Attempt {
     #[must_use]
     pub fn used(&self) -> Option<&Used> {
         self.details.as_ref()?.used.as_ref()
+    }
+
+    /// The plugin that had it, where its target is none: that which consumes the queue.
+    #[must_use]
+    pub fn consumer(&self) -> Option<&PluginName> {
+        self.details.as_ref()?.consumer.as_ref()
     }
 }
 
@@ -306,7 +314,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -327,6 +335,7 @@ impl RecordKind {
         Self::Fanned,
         Self::Ordered,
         Self::Edited,
+        Self::Consumed,
     ];
 
     /// The kind of that number.
@@ -345,6 +354,7 @@ impl Record {
             Record::Accept { .. } => RecordKind::Accept,
             Record::Settle { attempt: Attempt { details: None, .. }, .. } => RecordKind::Settle,
             Record::Settle { attempt, .. } => match attempt.used() {
+                Some(_) if attempt.consumer().is_some() => RecordKind::Consumed,
                 Some(_) => RecordKind::Metered,
                 None => RecordKind::Settled,
             },

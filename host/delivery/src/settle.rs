@@ -343,7 +343,7 @@ pub(crate) fn apply<T: Tables>(
         }
     }
     values::apply(tenant, writes, position, tables)?;
-    if let (Some(used), Some(plugin)) = (attempt.used(), target.to.plugin()) {
+    if let (Some(used), Some(plugin)) = (attempt.used(), attempt.consumer().or(target.to.plugin())) {
         usage::apply((tenant, plugin), used, time_ms, tables)?;
     }
     change_stats(tenant, tables, |stats| {

@@ -279,8 +279,13 @@ mod tests {
     #[test]
     fn a_settle_has_the_kind_of_what_it_tells_and_each_kind_reads_back() {
         let (told, metered) = (Details::default(), Details { used: Some(used()), ..Details::default() });
-        let cases =
-            [(None, RecordKind::Settle), (Some(told), RecordKind::Settled), (Some(metered), RecordKind::Metered)];
+        let consumed = Details { consumer: Some("sums".parse().unwrap()), ..metered.clone() };
+        let cases = [
+            (None, RecordKind::Settle),
+            (Some(told), RecordKind::Settled),
+            (Some(metered), RecordKind::Metered),
+            (Some(consumed), RecordKind::Consumed),
+        ];
         for (details, kind) in cases {
             let record = settle(details.clone());
             assert_eq!(record.kind(), kind);
@@ -297,6 +302,9 @@ mod tests {
         let number = |n: u8| [n, 0, 0, 0, 0, 0, 0, 0];
         let sums = [[2, 1, 0, 0, 0, 0, 0, 0], number(3), number(4), number(5), number(6)].concat();
         assert!(metered.ends_with(&sums));
+        let consumer = Some("sums".parse().unwrap());
+        let consumed = settle(Some(Details { used: Some(used()), consumer, ..Details::default() })).encode();
+        assert_eq!(consumed, [&metered[..], b"\x04\0\0\0sums"].concat());
         let row = UsageRow { attempts: 7, used: used(), place: Some(Position { k: 8, i: 256 }) };
         let place = [&[1][..], &number(8), &[0, 1, 0, 0]].concat();
         assert_eq!(row.encode(), [&number(7)[..], &sums, &place].concat());

@@ -44,6 +44,8 @@ pub(crate) struct Batches {
     pub(crate) visibility_ms: u64,
     /// The place of all its calls, one after the other.
     pub(crate) slot: Arc<Slot>,
+    /// What calls used that are settled with no message yet: the next one that is settled is charged with it.
+    pub(crate) debt: Used,
 }
 
 /// What a call came to.
@@ -66,7 +68,7 @@ struct Spent {
 
 impl Batches {
     /// Hands over all of them; gives how long to wait until the next lease.
-    pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<Duration, AskError> {
+    pub(crate) async fn run(&mut self, messages: Vec<Message>) -> Result<Duration, AskError> {
         let mut by_size: BTreeMap<usize, Vec<Message>> = BTreeMap::new();
         for message in messages {
             by_size.entry(self.size_of(message.receives)).or_default().push(message);
@@ -92,7 +94,7 @@ impl Batches {
     }
 
     /// Lets one batch be handled, in calls without those that failed. False where nothing more is to be tried for now.
-    async fn hand_over(&self, mut batch: Vec<Message>) -> Result<bool, AskError> {
+    async fn hand_over(&mut self, mut batch: Vec<Message>) -> Result<bool, AskError> {
         for _ in 0..BATCH_CALLS_MAX {
             batch = self.kept_longer(batch).await?;
             let Some(first) = batch.first() else { return Ok(true) };
@@ -136,10 +138,9 @@ impl Batches {
     }
 
     /// Calls the plugin as often as others change what it reads, and settles what succeeded as a whole.
-    async fn call(&self, picked: &Picked, batch: &[Message]) -> Result<Called, AskError> {
+    async fn call(&mut self, picked: &Picked, batch: &[Message]) -> Result<Called, AskError> {
         let attempts = &self.dispatcher.attempts;
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
-        let mut void = Used::default();
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
             let BatchReport { ending, effects, duration, mut details } =
@@ -148,8 +149,8 @@ impl Batches {
                     Err(failure) => BatchReport::unstarted(failure),
                 };
             let used = details.used.unwrap_or_default();
-            details.charge(Some(&void).filter(|void| **void != Used::default()));
-            void.add(&used);
+            details.charge(Some(&self.debt).filter(|debt| **debt != Used::default()));
+            self.debt.add(&used);
             let spent = Spent { duration, details };
             let keys = match ending {
                 BatchEnding::Contended(key) => vec![key],
@@ -173,6 +174,7 @@ impl Batches {
                     let request = ConsumeRequest { writes, reads, ..request };
                     match self.settle(request, &published).await {
                         Ok(()) => {
+                            self.debt = Used::default();
                             self.count(picked, batch, None, &spent);
                             return Ok(Called::Kept);
                         }
@@ -192,7 +194,8 @@ impl Batches {
             held = Some(queue_for(attempts, &self.tenant, held, keys).await);
         }
         let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
-        let spent = Spent { duration: Duration::ZERO, details: Details { used: Some(void), ..Details::default() } };
+        let spent =
+            Spent { duration: Duration::ZERO, details: Details { used: Some(self.debt), ..Details::default() } };
         Ok(Called::Failed(everyone(&Failure::new(Code::Conflict, reason)), spent))
     }
 
@@ -306,7 +309,7 @@ impl Batches {
     }
 
     /// Settles messages as failed, without effects.
-    async fn fail(&self, picked: &Picked, failed: Vec<(Message, Failure)>, spent: &Spent) -> Result<(), AskError> {
+    async fn fail(&mut self, picked: &Picked, failed: Vec<(Message, Failure)>, spent: &Spent) -> Result<(), AskError> {
         let mut failed = failed;
         while !failed.is_empty() {
             let outcomes = failed.iter().map(|(message, failure)| (message, self.outcome(message, failure)));
@@ -314,6 +317,7 @@ impl Batches {
             let ended = self.ended(picked, outcomes.clone().into_iter(), spent);
             match self.settle(self.request(ended, &None), &[]).await {
                 Ok(()) => {
+                    self.debt = Used::default();
                     for ((message, failure), (_, outcome)) in failed.iter().zip(&outcomes) {
                         self.tell(message, failure, outcome);
                         self.count(picked, std::slice::from_ref(message), Some((failure, outcome)), spent);
@@ -420,7 +424,14 @@ fn share(of: &Details, at: u64, shares: u64) -> Details {
         host_calls: part(used.host_calls),
     });
     let log = if at == 0 { of.log.clone() } else { wharf_delivery::LogTail::default() };
-    Details { cpu_us: part(of.cpu_us), memory_bytes: of.memory_bytes, limits: of.limits.clone(), log, used }
+    Details {
+        cpu_us: part(of.cpu_us),
+        memory_bytes: of.memory_bytes,
+        limits: of.limits.clone(),
+        log,
+        used,
+        consumer: None,
+    }
 }
 
 #[cfg(test)]

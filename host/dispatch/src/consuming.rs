@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_delivery::{ConsumerDocument, QueueDocument, Table, TableError, Tables as _, keys};
+use wharf_delivery::{ConsumerDocument, QueueDocument, Table, TableError, Tables as _, Used, keys};
 use wharf_event::{QueueName, Target, TenantName};
 
 use crate::{
@@ -119,7 +119,8 @@ impl Consuming {
                     let (dispatcher, guests) = (self.dispatcher.clone(), self.guests.clone());
                     let (wanted, stopping) = (Arc::downgrade(&mark), self.stopping.clone());
                     let (end, ended) = watch::channel(());
-                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, ended, stopping };
+                    let debt = Used::default();
+                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, ended, stopping, debt };
                     drop(tokio::spawn(consumer.run()));
                     (mark, end)
                 });
@@ -144,6 +145,8 @@ struct Consumer {
     /// Closed with that: who waits for a place then waits no more.
     ended: watch::Receiver<()>,
     stopping: watch::Receiver<bool>,
+    /// What calls used that were settled with no message yet.
+    debt: Used,
 }
 
 impl Consumer {
@@ -200,9 +203,13 @@ impl Consumer {
             return Ok(GATHERING_PAUSE);
         }
         let (dispatcher, tenant, queue) = (self.dispatcher.clone(), self.tenant.clone(), self.queue.clone());
-        let batches = Batches { dispatcher, tenant, queue, ready, visibility_ms, slot };
-        match self.guests.spawn(async move { batches.run(messages).await }).await {
-            Ok(ended) => Ok(ended?),
+        let debt = std::mem::take(&mut self.debt);
+        let mut batches = Batches { dispatcher, tenant, queue, ready, visibility_ms, slot, debt };
+        match self.guests.spawn(async move { (batches.run(messages).await, batches.debt) }).await {
+            Ok((ended, debt)) => {
+                self.debt = debt;
+                Ok(ended?)
+            }
             // It panicked, and that is told of; its messages come back by their time.
             Err(_) => Ok(CONSUMER_PAUSE),
         }

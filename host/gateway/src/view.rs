@@ -195,6 +195,9 @@ pub struct AttemptView {
     /// Lines before those, which are not kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub log_lines_dropped: u32,
+    /// The plugin that had the message, where its target is the queue that it consumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<PluginName>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]

@@ -1,27 +1,32 @@
-//! What the script does to a queue: messages that wait, are delayed, leased, given back, given up, emptied, and one that stays.
+//! What the script does to a queue: messages that wait, are delayed, leased, given back, given up, emptied, consumed by a plugin, and one that
+//! stays.
 
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, DeliveryId, Moved, QueueOp, QueueRequest, Receipt, RedriveRequest,
-    RedriveWhich, Request, TargetRef, Terms,
+    AcceptEvent, AcceptRequest, Answer, Attempt, ConsumeRequest, Consumed, DeliveryId, Moved, Outcome, PublishRequest,
+    QueueOp, QueueRequest, Quotas, Receipt, RedriveRequest, RedriveWhich, Request, TargetRef, Terms, WriteOp,
+    WriteRequest,
 };
-use wharf_event::OrderingKey;
+use wharf_event::{Code, Digest, OrderingKey};
 
 use crate::{
     runner::{BrokenOff, Runner},
-    script::{accept, event, name, tenant},
+    script::{accept, event, name, tenant, told},
 };
 
 /// The group of two of the messages.
 const GROUP: &str = "g";
 
+/// Who has a message of that name, which is of the group if it begins with its name.
+fn to(id: &str) -> TargetRef {
+    let group = if id.starts_with("g-") { Some("other") } else { id.starts_with(GROUP).then_some(GROUP) };
+    let order = group.map(|group| (OrderingKey::of(group), false));
+    TargetRef { order, ..TargetRef::new(name("jobs"), name("queue/jobs")) }
+}
+
 /// Sends messages of these names, delayed by so much; those of a group begin with its name.
 fn send(run: &mut Runner, names: &[&str], delay_ms: Option<u64>) -> Result<(), BrokenOff> {
     let Request::Accept(request) = accept(run.rules_version, Vec::new()) else {
         return Err(BrokenOff("it accepts nothing".into()));
-    };
-    let to = |id: &str| {
-        let order = id.starts_with(GROUP).then(|| (OrderingKey::of(GROUP), false));
-        TargetRef { order, ..TargetRef::new(name("jobs"), name("queue/jobs")) }
     };
     let message = |id: &&str| AcceptEvent { event: event(id, 50), targets: vec![to(id)] };
     let delayed = delay_ms.map(|delay_ms| (name("jobs"), delay_ms));
@@ -54,8 +59,53 @@ pub fn begin(run: &mut Runner) -> Result<DeliveryId, BrokenOff> {
     let release = QueueOp::Release { receipts: vec![two], delay_ms: 5_000 };
     run.ask(vec![asked(QueueOp::Ack(vec![one]), None), asked(release, None)])?;
     run.write()?;
+    consume(run)?;
     moved(run, QueueOp::Extend { receipts: vec![three], visibility_ms: 40_000 }, None)?;
     Ok(three.delivery)
+}
+
+/// A plugin ends four messages in two calls, each of which is one frame: the first succeeds, with effects, and of the second one event is given up.
+/// What it publishes is the next of a group whose first leaves by that frame.
+fn consume(run: &mut Runner) -> Result<(), BrokenOff> {
+    send(run, &["g-one", "two", "three", "four"], None)?;
+    let had = moved(run, QueueOp::Receive { count: 4, visibility_ms: 30_000 }, None)?;
+    let (good, bad) = had.split_at(had.len().min(2));
+    let published = PublishRequest { event: event("g-next", 30), targets: vec![to("g-next")], queues: Vec::new() };
+    let write = WriteRequest { bucket: name("kv"), key: "consumed".into(), op: WriteOp::Add(2) };
+    let ended = good.iter().map(|receipt| consumed(*receipt, Outcome::Ack)).collect();
+    let call = ConsumeRequest { published: vec![published], writes: vec![write], ..consuming(run, ended) };
+    let reject = Outcome::DeadLetter { queue: name("dead"), code: Code::HandlerReject, reason: "as scripted".into() };
+    let outcomes = [reject, Outcome::Ack];
+    let ended = bad.iter().zip(outcomes).map(|(receipt, outcome)| consumed(*receipt, outcome)).collect();
+    run.ask(vec![Request::Consume(Box::new(call))])?;
+    let failed = consuming(run, ended);
+    run.ask(vec![Request::Consume(Box::new(failed))])?;
+    // What it published came behind nobody.
+    match moved(run, QueueOp::Receive { count: 4, visibility_ms: 30_000 }, None)?[..] {
+        [next] => moved(run, QueueOp::Ack(vec![next]), None).map(drop),
+        ref other => Err(BrokenOff(format!("{other:?} were received"))),
+    }
+}
+
+fn consumed(receipt: Receipt, outcome: Outcome) -> Consumed {
+    let attempt = Attempt { number: 1, release: Some(Digest::of(b"release")), duration_us: 7, details: Some(told(1)) };
+    Consumed { receipt, attempt, outcome }
+}
+
+fn consuming(run: &Runner, ended: Vec<Consumed>) -> ConsumeRequest {
+    ConsumeRequest {
+        tenant: tenant(),
+        queue: name("jobs"),
+        consumer: name("sums"),
+        ended,
+        bus: Some(name("default")),
+        reads: Vec::new(),
+        rules_version: run.rules_version,
+        published: Vec::new(),
+        writes: Vec::new(),
+        quotas: Quotas::default(),
+        publish_per_s: None,
+    }
 }
 
 /// In another life, after a jump of the clock: all have come back. What was kept is given up, and the next of its group takes its place; it comes

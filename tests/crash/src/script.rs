@@ -63,7 +63,7 @@ pub fn accept(rules_version: u64, events: Vec<(Event, usize)>) -> Request {
 }
 
 /// What an attempt is charged with.
-fn told(number: u32) -> Arc<Details> {
+pub fn told(number: u32) -> Arc<Details> {
     let used = Used { cpu_ns: u64::from(number), bytes_in: 40, ..Used::default() };
     Arc::new(Details { used: Some(used), ..Details::default() })
 }

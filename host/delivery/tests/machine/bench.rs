@@ -250,6 +250,14 @@ impl Partition {
         self.trimmed_below = below_k;
     }
 
+    /// Whether a settle published an event at that place.
+    pub fn published_at(&self, place: Position) -> bool {
+        let base = Position { k: place.k, i: place.i & !0xff };
+        let Some((_, _, kind, bytes)) = self.log.iter().find(|(position, ..)| *position == base) else { return false };
+        let record = Record::decode(*kind, bytes).unwrap();
+        matches!(record, Record::Settle { published, .. } if published.len() >= (place.i & 0xff) as usize)
+    }
+
     /// The event that a delivery's row names, as the log has it.
     pub fn event_at(&self, place: Position) -> Option<Event> {
         let base = Position { k: place.k, i: place.i & !0xff };

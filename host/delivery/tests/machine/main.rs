@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod consume;
 mod fan;
 mod fire;
 mod forward;

@@ -13,7 +13,7 @@ use wharf_event::{OrderingKey, Target};
 
 use crate::bench::{Partition, tenant};
 
-fn target() -> Target {
+pub fn target() -> Target {
     "queue/jobs".parse().unwrap()
 }
 
@@ -22,11 +22,11 @@ fn terms() -> Terms {
 }
 
 /// Sends one message, and gives its id.
-fn send(p: &mut Partition, id: &str, delay_ms: Option<u64>) -> DeliveryId {
+pub fn send(p: &mut Partition, id: &str, delay_ms: Option<u64>) -> DeliveryId {
     send_ordered(p, id, None, delay_ms)
 }
 
-fn send_ordered(p: &mut Partition, id: &str, key: Option<&str>, delay_ms: Option<u64>) -> DeliveryId {
+pub fn send_ordered(p: &mut Partition, id: &str, key: Option<&str>, delay_ms: Option<u64>) -> DeliveryId {
     let mut request = p.accepting(id, 0);
     let order = key.map(|key| (OrderingKey::of(key), false));
     request.events[0].targets = vec![TargetRef { order, ..TargetRef::new("jobs".parse().unwrap(), target()) }];
@@ -46,7 +46,7 @@ fn ask(p: &mut Partition, op: QueueOp) -> Result<(Moved, Vec<Due>), Refused> {
     })
 }
 
-fn receive(p: &mut Partition, count: usize) -> Vec<(DeliveryId, Receipt)> {
+pub fn receive(p: &mut Partition, count: usize) -> Vec<(DeliveryId, Receipt)> {
     let (moved, _) = ask(p, QueueOp::Receive { count, visibility_ms: 30 }).unwrap();
     moved.leases.iter().map(|lease| (lease.receipt.delivery, lease.receipt)).collect()
 }
@@ -59,11 +59,11 @@ fn good(p: &mut Partition, op: QueueOp) -> Vec<bool> {
     ask(p, op).unwrap().0.good
 }
 
-fn depth(p: &Partition) -> u64 {
+pub fn depth(p: &Partition) -> u64 {
     sizes::backlog(&p.tables, &tenant(), &target()).unwrap()
 }
 
-fn dead(p: &Partition) -> u64 {
+pub fn dead(p: &Partition) -> u64 {
     DeadLetterRow::depth(&p.tables, &tenant(), &"failed".parse().unwrap()).unwrap().unwrap_or(0)
 }
 

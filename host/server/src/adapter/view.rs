@@ -115,6 +115,7 @@ pub(super) fn attempt(
         limits: details.map(|details| details.limits.clone()).unwrap_or_default(),
         log: details.map(|details| details.log.lines().map(line).collect()).unwrap_or_default(),
         log_lines_dropped: details.map_or(0, |details| details.log.dropped()),
+        consumer: attempt.consumer().cloned(),
     }
 }
 

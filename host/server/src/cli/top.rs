@@ -98,7 +98,10 @@ impl Counted {
                 let of = match to {
                     Target::Plugin(plugin) => self.plugins.entry(plugin.clone()).or_default(),
                     Target::Webhook(webhook) => self.webhooks.entry(webhook.clone()).or_default(),
-                    _ => return,
+                    _ => match &attempt.consumer {
+                        Some(plugin) => self.plugins.entry(plugin.clone()).or_default(),
+                        None => return,
+                    },
                 };
                 of.release = attempt.release.or(of.release);
                 of.published += published.len() as u64;

@@ -125,6 +125,7 @@ pub fn outcome(attempt: &AttemptView) -> String {
     if !attempt.published.is_empty() {
         facts.push(format!("{} published", attempt.published.len()));
     }
+    facts.extend(attempt.consumer.as_ref().map(|plugin| format!("by {plugin}")));
     let facts = faint(&facts.join("  "));
     match &attempt.outcome {
         Outcome::Ack => format!("{}  {facts}", good("ack")),

@@ -3,9 +3,14 @@
 //!
 //! Method: the guest `batch-probe` adds to its counters before it says which events fail.
 
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest};
+use crate::host::{Host, Site, guest, wharf};
 
 const JOBS: &str = "/v1/tenants/acme/queues/jobs";
 
@@ -30,6 +35,14 @@ fn send(host: &Host, count: u64, kind: impl Fn(u64) -> &'static str) {
     let path = format!("{JOBS}/messages");
     let (status, sent) = host.post(&path, "application/cloudevents-batch+json", Value::from(batch).to_string());
     assert_eq!(status, 200, "{sent}");
+}
+
+/// What the plugin is charged with; nothing where it did nothing.
+fn charged(host: &Host) -> Value {
+    let (status, usage) = host.get("/v1/tenants/acme/usage");
+    assert_eq!(status, 200, "{usage}");
+    assert!(usage["items"].as_array().unwrap().iter().all(|of| of["plugin"] == "sums"), "{usage}");
+    usage["items"].get(0).cloned().unwrap_or_default()
 }
 
 fn number(host: &Host, key: &str) -> u64 {
@@ -109,6 +122,8 @@ fn a_host_that_is_killed_in_the_middle_counts_each_message_once_all_the_same() {
     send(&host, 1_000, |_| "job");
     for _ in 0..3 {
         let before = number(&host, "events");
+        // Each call that is kept counts with its attempts, and no other: what the host was killed in the middle of left neither.
+        assert_eq!(before, charged(&host)["attempts"], "{}", charged(&host));
         host.stats_until("acme", |_| number(&host, "events") > before.min(900));
         host.kill();
         host = site.start("serve");
@@ -121,6 +136,43 @@ fn a_host_that_is_killed_in_the_middle_counts_each_message_once_all_the_same() {
     let seen = |n: u64| number(&host, &format!("seen/{n}"));
     assert!((0..1_000).all(|n| seen(n) <= 1));
     assert_eq!((0..1_000).map(seen).sum::<u64>(), number(&host, "events"));
+    assert_eq!(charged(&host)["attempts"], number(&host, "events"));
+}
+
+#[test]
+fn what_calls_use_is_charged_to_their_plugin_seen_at_the_top_and_there_after_a_crash() {
+    let site = site("batch = 10, window = \"5s\"");
+    let mut host = site.start("serve");
+    assert_eq!(charged(&host), Value::Null);
+    let mut top = wharf();
+    top.args(["--url", &host.url, "-o", "json", "top", "--interval", "100ms"]).stdout(Stdio::piped());
+    let mut top = top.spawn().unwrap();
+    let mut looks = BufReader::new(top.stdout.take().unwrap()).lines();
+    looks.next().unwrap().unwrap();
+    // The first call is charged to the one that failed in it, the second to the others.
+    send(&host, 10, |n| if n == 3 { "probe.reject" } else { "job" });
+    host.settled("acme");
+    let mut seen = 0;
+    while seen < 10 {
+        let look: Value = serde_json::from_str(&looks.next().unwrap().unwrap()).unwrap();
+        seen += look["plugins"][0]["attempts"].as_u64().unwrap_or(0);
+    }
+    top.kill().unwrap();
+    top.wait().unwrap();
+    assert_eq!(seen, 10);
+
+    let told = charged(&host);
+    // Each call has 3 counters and one for each of its events.
+    assert_eq!((&told["attempts"], &told["host_calls"]), (&json!(10), &json!(3 + 10 + 3 + 9)), "{told}");
+    for figure in ["cpu_us", "bytes_in", "bytes_out"] {
+        assert!(told[figure].as_u64().unwrap() > 0, "{told}");
+    }
+    let (_, event) = host.get("/v1/tenants/acme/events/3");
+    let attempt = &event["deliveries"][0]["attempts"][0];
+    assert_eq!((&attempt["consumer"], &attempt["outcome"]), (&json!("sums"), &json!("dead-letter")), "{event}");
+    host.kill();
+    host = site.start("serve");
+    assert_eq!(charged(&host), told);
 }
 
 #[test]
