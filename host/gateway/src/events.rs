@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use wharf_event::{Code, Position};
+use wharf_event::{Code, Event, Position};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -124,9 +124,14 @@ pub(crate) async fn explain<H: Host>(
     body: Sent,
 ) -> Result<Response, Failure> {
     let (tenant, bus) = (params.tenant()?, params.bus()?);
-    let parcel = Parcel { headers, query, body };
+    let event = one(&gateway, Parcel { headers, query, body }).await?;
+    Ok(answer::json(&gateway.host.explain(&tenant, &bus, event).await?))
+}
+
+/// The one event that is asked about.
+pub(crate) async fn one<H: Host>(gateway: &Gateway<H>, parcel: Parcel) -> Result<Event, Failure> {
     match parcel.open(gateway.body_timeout, || gateway.host.plain_identity()).await? {
-        Incoming::One(event) => Ok(answer::json(&gateway.host.explain(&tenant, &bus, event).await?)),
+        Incoming::One(event) => Ok(event),
         Incoming::Many(_) => {
             Err(Problem::new(Code::ContentTypeUnsupported, "explain takes one event, not a batch of them").into())
         }

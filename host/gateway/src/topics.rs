@@ -12,6 +12,7 @@ use crate::answer;
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::condition;
+use crate::events::one;
 use crate::gateway::Gateway;
 use crate::incoming::{Parcel, PlainQuery};
 use crate::limits::RULE_BYTES_MAX;
@@ -117,6 +118,19 @@ pub(crate) async fn unsubscribe<H: Host>(
     let of = subscribed(&params, Code::SubscriptionUnknown)?;
     gateway.host.remove_subscription(of, condition::of_change(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /v1/tenants/{tenant}/topics/{topic}/subscriptions/{subscription}/explain`
+pub(crate) async fn explain<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PlainQuery>,
+    headers: HeaderMap,
+    body: Sent,
+) -> Result<Response, Failure> {
+    let of = subscribed(&params, Code::SubscriptionUnknown)?;
+    let event = one(&gateway, Parcel { headers, query, body }).await?;
+    Ok(answer::json(&gateway.host.explain_subscription(of, event).await?))
 }
 
 /// The topic that the path names; `unknown` is the code of a name that no topic can have.

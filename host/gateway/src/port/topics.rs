@@ -3,10 +3,10 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use wharf_event::{SubscriptionName, TenantName, TopicName};
+use wharf_event::{Event, SubscriptionName, TenantName, TopicName};
 
 use super::{Expected, Put, Refusal};
-use crate::view::{SubscriptionView, TopicView};
+use crate::view::{RuleVerdict, SubscriptionView, TopicView};
 
 /// One topic by its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,13 @@ pub trait Topics: Clone + Send + Sync + 'static {
         document: Bytes,
         expected: Expected,
     ) -> impl Future<Output = Result<Put<SubscriptionView>, Refusal>> + Send;
+
+    /// What a subscription says to an event, which is not published.
+    fn explain_subscription(
+        &self,
+        of: SubscriptionRef,
+        event: Event,
+    ) -> impl Future<Output = Result<RuleVerdict, Refusal>> + Send;
 
     /// Removes a subscription.
     fn remove_subscription(

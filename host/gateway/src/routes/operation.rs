@@ -197,6 +197,8 @@ pub enum Operation {
     Subscribe,
     /// Removes a subscription.
     Unsubscribe,
+    /// Says what a subscription says to an event.
+    ExplainSubscription,
     /// Describes what a tenant's buses receive.
     AsyncApi,
     /// Says that the process lives.
@@ -312,6 +314,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowSubscription => on(verb, topics::subscription::<H>),
         Operation::Subscribe => on(verb, topics::subscribe::<H>),
         Operation::Unsubscribe => on(verb, topics::unsubscribe::<H>),
+        Operation::ExplainSubscription => on(verb, topics::explain::<H>),
         Operation::AsyncApi => on(verb, schemas::asyncapi::<H>),
         Operation::Live => on(verb, probes::live),
         Operation::Ready => on(verb, probes::ready::<H>),

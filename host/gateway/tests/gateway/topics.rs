@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use wharf_event::{Code, SubscriptionName, TenantName, TopicName};
-use wharf_gateway::view::{RetentionView, RuleOrigin, SubscriptionView, TopicView};
-use wharf_gateway::{Expected, Put, Refusal, SubscriptionRef, TopicRef, Topics};
+use wharf_event::{BusName, Code, Event, SubscriptionName, TenantName, TopicName};
+use wharf_gateway::view::{RetentionView, RuleOrigin, RuleVerdict, SubscriptionView, TopicView};
+use wharf_gateway::{Archive as _, Expected, Put, Refusal, SubscriptionRef, TopicRef, Topics};
 
 use crate::client::{delete, get, post, put};
 use crate::host::{FakeHost, position, tenant_is_known};
@@ -107,6 +107,13 @@ impl Topics for FakeHost {
         Ok(Put { now: subscribed(&of, raw), created })
     }
 
+    async fn explain_subscription(&self, of: SubscriptionRef, event: Event) -> Result<RuleVerdict, Refusal> {
+        is_there(&of)?;
+        self.explain(&of.of.tenant, &BusName::of_topic(&of.of.topic), event)
+            .await
+            .map(|mut verdicts| verdicts.remove(0))
+    }
+
     async fn remove_subscription(&self, of: SubscriptionRef, _: Expected) -> Result<(), Refusal> {
         is_there(&of)
     }
@@ -114,6 +121,7 @@ impl Topics for FakeHost {
 
 const ALL: &str = "/v1/tenants/acme/topics";
 const STRUCTURED: &str = "application/cloudevents+json";
+const BATCH: &str = "application/cloudevents-batch+json";
 
 #[tokio::test]
 async fn topics_and_subscriptions_are_read_put_and_removed_with_their_versions_in_the_etag() {
@@ -136,6 +144,8 @@ async fn topics_and_subscriptions_are_read_put_and_removed_with_their_versions_i
     assert!(!made.json::<SubscriptionView>(201).raw);
     assert_eq!(made.header("location"), Some(format!("{of}/new").as_str()));
     assert_eq!(put(format!("{of}/billing"), "{}").send(server.addr).await.status, 200);
+    let asked = post(format!("{of}/billing/explain"), STRUCTURED, structured("1", "1"));
+    assert!(!asked.send(server.addr).await.json::<RuleVerdict>(200).matched);
     assert_eq!(delete(format!("{of}/billing")).send(server.addr).await.status, 204);
 }
 
@@ -159,6 +169,8 @@ async fn what_cannot_be_done_with_a_topic_has_its_code() {
         (get(format!("{of}?after=A")), Code::QueryInvalid),
         (get(format!("{of}/none")), Code::SubscriptionUnknown),
         (get(format!("{of}/NONE")), Code::SubscriptionUnknown),
+        (post(format!("{of}/none/explain"), STRUCTURED, structured("1", "1")), Code::SubscriptionUnknown),
+        (post(format!("{of}/billing/explain"), BATCH, "[]"), Code::ContentTypeUnsupported),
         (put(format!("{of}/NONE"), "{}"), Code::RuleInvalid),
         (put(format!("{of}/new"), "no"), Code::RuleInvalid),
         (delete(format!("{of}/none")), Code::SubscriptionUnknown),

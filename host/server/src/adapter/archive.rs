@@ -7,10 +7,7 @@ use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     EventQuery, EventRef, Refusal,
-    view::{
-        EventDetail, EventView, LoadView, PatternVerdict, PluginLoadView, RuleVerdict, StatsView, TraceView,
-        WebhookLoadView,
-    },
+    view::{EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceView, WebhookLoadView},
 };
 
 use super::{
@@ -72,27 +69,7 @@ impl wharf_gateway::Archive for HostAdapter {
     async fn explain(&self, tenant: &TenantName, bus: &BusName, event: Event) -> Result<Vec<RuleVerdict>, Refusal> {
         let rules = self.dispatcher.rules();
         let verdicts = rules.explain(tenant, bus, &event).map_err(|error| unknown(&error))?;
-        let verdict = |(rule, verdict): (&wharf_dispatch::Rule, wharf_pattern::Verdict)| {
-            let plugins = rule.targets.iter().filter_map(|target| target.to.plugin().cloned()).collect();
-            let webhooks = rule.targets.iter().filter_map(|target| target.to.webhook().cloned()).collect();
-            let queues = rule.targets.iter().filter_map(|target| target.to.queue().cloned()).collect();
-            let to = rule.targets.iter().filter_map(|target| target.to.bus());
-            let buses = to.clone().filter(|bus| bus.is_plain()).cloned().collect();
-            let topics = to.filter_map(BusName::topic).collect();
-            let PatternVerdict { matched, evidence, mismatch } = rules::verdict(verdict);
-            RuleVerdict {
-                rule: rule.name.clone(),
-                matched,
-                evidence,
-                mismatch,
-                plugins,
-                webhooks,
-                queues,
-                buses,
-                topics,
-            }
-        };
-        Ok(verdicts.into_iter().map(verdict).collect())
+        Ok(verdicts.into_iter().map(|(rule, verdict)| rules::told(rule, verdict)).collect())
     }
 
     async fn stats(&self, tenant: &TenantName) -> Result<StatsView, Refusal> {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use wharf_delivery::{
     Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RuleDocument,
 };
-use wharf_dispatch::{ChangeError, Origin, RuleError, RuleSet, RulesError};
-use wharf_event::{BusName, Code, RuleName, TenantName};
+use wharf_dispatch::{ChangeError, Origin, Rule, RuleError, RuleSet, RulesError};
+use wharf_event::{BusName, Code, RuleName, Target, TenantName};
 use wharf_gateway::{
     Expected, Mistake, Refusal, RulePut, RuleRef, Rules,
-    view::{FieldView, PatternVerdict, RuleView},
+    view::{FieldView, PatternVerdict, RuleVerdict, RuleView},
 };
 use wharf_pattern::{
     Evidence, Mismatch, PatternError, PatternErrors, Verdict,
@@ -252,6 +252,24 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
     });
     let mistakes = pointer.map(|pointer| Mistake { pointer, detail: source.to_string() });
     Refusal::new(code, source.to_string()).errors(mistakes.into_iter().collect())
+}
+
+/// What a rule says to an event, with who would get it.
+pub(super) fn told(rule: &Rule, verdict: wharf_pattern::Verdict) -> RuleVerdict {
+    let targets = || rule.targets.iter().map(|target| &target.to);
+    let buses = || targets().filter_map(Target::bus);
+    let PatternVerdict { matched, evidence, mismatch } = self::verdict(verdict);
+    RuleVerdict {
+        rule: rule.name.clone(),
+        matched,
+        evidence,
+        mismatch,
+        plugins: targets().filter_map(|to| to.plugin().cloned()).collect(),
+        webhooks: targets().filter_map(|to| to.webhook().cloned()).collect(),
+        queues: targets().filter_map(|to| to.queue().cloned()).collect(),
+        buses: buses().filter(|bus| bus.is_plain()).cloned().collect(),
+        topics: buses().filter_map(BusName::topic).collect(),
+    }
 }
 
 /// The same as the API shows it.

@@ -7,11 +7,12 @@
 use bytes::Bytes;
 use wharf_delivery::{Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument};
 use wharf_dispatch::{Origin, RuleSet, Unknown};
-use wharf_event::{BusName, Code, Position, RuleName, SubscriptionName, TenantName, TopicName};
+use wharf_event::{BusName, Code, Event, Position, RuleName, SubscriptionName, TenantName, TopicName};
 use wharf_gateway::{
     Expected, Put, Refusal, RulePut, RuleRef, Rules as _, SubscriptionRef, TopicRef, Topics,
-    view::{RuleOrigin, RuleView, SubscriptionView, TopicView},
+    view::{RuleOrigin, RuleVerdict, RuleView, SubscriptionView, TopicView},
 };
+use wharf_pattern::Subject;
 
 use super::{
     HostAdapter, rules,
@@ -110,6 +111,17 @@ impl Topics for HostAdapter {
     ) -> Result<Put<SubscriptionView>, Refusal> {
         let RulePut { rule, created } = self.put_rule(rule_of(of), document, expected).await?;
         Ok(Put { now: shown(rule)?, created })
+    }
+
+    async fn explain_subscription(&self, of: SubscriptionRef, event: Event) -> Result<RuleVerdict, Refusal> {
+        let set = self.dispatcher.rules();
+        found(&set, &of.of)?;
+        let named = RuleName::of_subscription(&of.of.topic, &of.subscription);
+        let rule = set.rule(&of.of.tenant, &named).ok_or_else(|| {
+            let detail = format!("topic `{}` has no subscription `{}`", of.of.topic, of.subscription);
+            Refusal::new(Code::SubscriptionUnknown, detail)
+        })?;
+        Ok(rules::told(rule, rule.pattern.judge(&Subject::of(&event))))
     }
 
     async fn remove_subscription(&self, of: SubscriptionRef, expected: Expected) -> Result<(), Refusal> {

@@ -64,7 +64,8 @@ impl Output {
 fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
-    table.add_rows(rows);
+    // Colours would count as columns.
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| anstream::adapter::strip_str(&cell).to_string())));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -80,6 +81,8 @@ mod tests {
     fn a_table_is_columns_and_nothing_else() {
         let rows = vec![["k".to_owned(), "1".to_owned()], ["longer".to_owned(), "22".to_owned()]];
         assert_eq!(table(["KEY", "VALUE"], rows), "KEY     VALUE\nk       1\nlonger  22");
+        let rows = vec![["\u{1b}[32mon\u{1b}[0m".to_owned(), "1".to_owned()]];
+        assert_eq!(table(["STATE", "N"], rows), "STATE  N\non     1");
         assert_eq!(table(["KEY", "VALUE"], vec![]), "KEY  VALUE");
     }
 }

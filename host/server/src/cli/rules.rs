@@ -18,7 +18,7 @@ use super::{
     session::Session,
 };
 
-pub use explain::{ask, unmatched};
+pub use explain::{ask, tell, unmatched};
 pub use manage::Target;
 
 /// `wharf rules`.
@@ -27,6 +27,9 @@ pub enum RulesCommand {
     /// List the rules of a bus, those of the configuration file among them
     #[command(visible_alias = "list", after_help = "Example:\n  wharf rules ls --bus audit")]
     Ls(ListArgs),
+    /// Show one rule: its pattern, and who gets what it matches
+    #[command(after_help = "Example:\n  wharf rules show orders")]
+    Show(Named),
     /// Make a rule while events flow; it holds for every event that is accepted from then on
     #[command(
         after_help = "Example:\n  wharf rules add orders --pattern '{\"type\": [\"order.created\"]}' --target triage\n\n\
@@ -139,7 +142,7 @@ impl RulesCommand {
     /// The rule that it is about, which the host may not know.
     pub fn named(&self) -> Option<&Named> {
         match self {
-            Self::Rm(named) | Self::Enable(named) | Self::Disable(named) => Some(named),
+            Self::Show(named) | Self::Rm(named) | Self::Enable(named) | Self::Disable(named) => Some(named),
             _ => None,
         }
     }
@@ -151,6 +154,7 @@ pub async fn run(command: RulesCommand, global: &Global, out: &mut Output) -> Re
         RulesCommand::Explain { rule, event, bus } => explain::run(rule, &event, &bus, global, out).await,
         RulesCommand::Test { pattern, events } => trial::run(&pattern, &events, out),
         RulesCommand::Ls(args) => manage::list(args, &Session::open(global).await?, out).await,
+        RulesCommand::Show(named) => manage::show(&named, &Session::open(global).await?, out).await,
         RulesCommand::Add(args) => manage::add(&args, &Session::open(global).await?, out).await,
         RulesCommand::Rm(named) => manage::remove(&named, &Session::open(global).await?, out).await,
         RulesCommand::Enable(named) => manage::switch(&named, true, &Session::open(global).await?, out).await,

@@ -49,6 +49,9 @@ pub enum TopicCommand {
     /// Remove a subscription; its deliveries that have not ended go to their dead-letter queues, and messages stay in their queues
     #[command(after_help = "Example:\n  wharf topic unsubscribe orders billing")]
     Unsubscribe(Subscribed),
+    /// Say whether a subscription matches an event and by which values, or the first field that failed
+    #[command(after_help = "Example:\n  wharf topic explain orders billing -e event.json")]
+    Explain(ExplainArgs),
     /// List the subscriptions of a topic
     #[command(after_help = "Example:\n  wharf topic subscriptions orders --limit 10")]
     Subscriptions(ListArgs),
@@ -136,6 +139,16 @@ pub struct SubscribeArgs {
     replace: bool,
 }
 
+/// What is asked of a subscription.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    of: Subscribed,
+    /// A CloudEvent in JSON; `-` reads stdin
+    #[arg(short, long, value_name = "FILE")]
+    event: PathBuf,
+}
+
 /// What is listed.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -158,6 +171,7 @@ impl TopicCommand {
             Self::Publish(args) => &args.named.topic,
             Self::Subscribe(args) => &args.of.named.topic,
             Self::Unsubscribe(of) => &of.named.topic,
+            Self::Explain(args) => &args.of.named.topic,
             Self::Subscriptions(args) => &args.named.topic,
         })
     }
@@ -176,6 +190,7 @@ pub async fn run(command: TopicCommand, global: &Global, out: &mut Output) -> Re
         TopicCommand::Rm(Named { topic }) => manage::remove(&topic, &session, out).await,
         TopicCommand::Publish(args) => manage::publish(&args, &session, out).await,
         TopicCommand::Subscribe(args) => subscriptions::put(&args, &session, out).await,
+        TopicCommand::Explain(args) => subscriptions::explain(&args, &session, out).await,
         TopicCommand::Unsubscribe(of) => subscriptions::remove(&of, &session, out).await,
         TopicCommand::Subscriptions(args) => subscriptions::list(args, &session, out).await,
     }

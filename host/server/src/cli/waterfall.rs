@@ -11,7 +11,7 @@ use wharf_gateway::view::{
 use super::{
     attributes::Attributes,
     tree_lines::outcome,
-    words::{bad, clipped, faint, good, lasted, later, strong, time_of_day},
+    words::{bad, clipped, counted, faint, good, lasted, later, strong, time_of_day},
 };
 
 /// Columns of the bars at least and at most.
@@ -181,7 +181,8 @@ impl Drawing<'_> {
     fn came_of(&mut self, attempt: &AttemptView, writes: &[TracedWrite], ended_us: i64, indent: &str) {
         let mark = || vec![Stretch { from_us: ended_us, until_us: ended_us, ink: Ink::Plain }];
         for write in writes.iter().take(WRITES_SHOWN) {
-            let what = write.bytes.map_or_else(|| "removed".to_owned(), |bytes| format!("{bytes} bytes"));
+            let bytes = |bytes| counted(usize::try_from(bytes).unwrap_or(usize::MAX), "byte", "bytes");
+            let what = write.bytes.map_or_else(|| "removed".to_owned(), bytes);
             let tree = format!("{indent}∙ kv {}/{}", write.bucket, clipped(&write.key));
             self.row(tree, mark(), faint(&what));
         }

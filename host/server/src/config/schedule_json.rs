@@ -140,7 +140,7 @@ mod tests {
              | schedule `nightly` has no `expression`: say when it is due: expression = "rate(5 minutes)"
              | schedule `nightly` has no `type`: name the `type` of its events: type = "com.example.nightly"
 
-            /bus | there is no event bus `audi`: did you mean `audit`? or make it first: wharf bus create audi
+            /bus | there is no event bus `audi`: did you mean `audit`? or make it first: wharf bus add audi
             /catch_up | of the times that were missed fire `none`, the `last` one, or `all`: correct `catch_up` of schedule `nightly`
             /expression | cron(...) has six fields, minutes, hours, day of month, month, day of week and year, and 5 are given: cron(0 9 ? * MON-FRI *) is nine o'clock from Monday to Friday: `wharf schedule next` says when an expression is due
             /flexible_window | a flexible window has a day at most: correct `flexible_window` of schedule `nightly`
@@ -156,7 +156,7 @@ mod tests {
             /targets/0/plugin | there is no plugin `reprt`: did you mean `report`? or make it first: wharf deploy FILE.wasm --plugin reprt
             /targets/1/retry | `retry` of a target of schedule `nightly` holds nothing for a queue: leave it out: what holds for messages is said of the queue, which keeps events as they came
             /targets/2/bus | a target of schedule `nightly` has a `webhook` and a `bus`: make two targets of it
-            /targets/2/bus | there is no event bus `no`: make it first: wharf bus create no
+            /targets/2/bus | there is no event bus `no`: make it first: wharf bus add no
             /targets/3/topic | there is no topic `order`: did you mean `orders`? or make it first: wharf topic create order
             /targets/4 | a target of schedule `nightly` has no `plugin`: name one of the tenant's plugins, or a `webhook`, a `queue`, a `bus`, a `topic`
             /transforms | schedule `nightly` has no key `transforms`: its keys are `expression`, `timezone`, `start`, `end`, `flexible_window`, `catch_up`, `after`, `enabled`, `bus`, `targets`, `type`, `source`, `subject`, `data`

@@ -101,7 +101,7 @@ impl Known<'_> {
         let command = match plural {
             "webhooks" => format!("wharf webhook put {name} URL"),
             "plugins" => format!("wharf deploy FILE.wasm --plugin {name}"),
-            "buses" => format!("wharf bus create {name}"),
+            "buses" => format!("wharf bus add {name}"),
             "topics" => format!("wharf topic create {name}"),
             _ => format!("wharf queue create {name}"),
         };

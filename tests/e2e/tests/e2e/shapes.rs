@@ -172,11 +172,12 @@ const REPLAYS: [&str; 5] = [
 ];
 
 /// What is said of rules, from the first to the end.
-const RULES: [&str; 5] = [
+const RULES: [&str; 6] = [
     "rules add made --pattern {\"type\":[\"made\"]} --target probe",
     "rules disable made",
     "rules enable made",
     "rules ls",
+    "rules show made",
     "rules rm made",
 ];
 
@@ -277,12 +278,13 @@ const QUEUES: [&str; 17] = [
 ];
 
 /// `wharf topic …`: a topic that is made, subscribed to, and gone. The queue `jobs` is there.
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 12] = [
     "topic ls",
     "topic create orders --age 30d",
     "topic create orders --replace",
     "topic subscribe orders jobs --queue jobs --envelope",
     "topic subscribe orders audit --to-bus default --pattern {\"type\":[\"none\"]}",
+    "topic explain orders audit -e event.json",
     "topic subscriptions orders",
     "topic ls",
     "topic show orders",
@@ -419,6 +421,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         say("rules test", "rules test {\"type\":[\"probe.increment\"]} --events -", events);
     }
     let registry = OciRegistry::start();
+    site.write("event.json", &event);
     for line in changing(&site, &registry) {
         say(&named(&line), &line, "");
     }

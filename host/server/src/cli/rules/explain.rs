@@ -39,10 +39,13 @@ pub async fn run(
         out.document(&verdicts)?;
         return Ok(Exit::Success);
     }
-    for line in matched(&verdicts).into_iter().chain(unmatched(&verdicts)) {
-        out.line(&line)?;
-    }
+    tell(&verdicts, out)?;
     Ok(Exit::Success)
+}
+
+/// Says what rules say, those that match first.
+pub fn tell(verdicts: &[RuleVerdict], out: &mut Output) -> Result<(), CommandError> {
+    matched(verdicts).into_iter().chain(unmatched(verdicts)).try_for_each(|line| out.line(&line))
 }
 
 /// What every rule of the bus says to the event.

@@ -1,4 +1,4 @@
-//! `wharf rules ls|add|rm|enable|disable`: the rules of a bus, read and changed while events flow.
+//! `wharf rules ls|show|add|rm|enable|disable`: the rules of a bus, read and changed while events flow.
 
 use serde::Serialize;
 use wharf_event::{BusName, PluginAt, PluginName, QueueName, RuleName, TopicName, WebhookName};
@@ -12,7 +12,7 @@ use super::{
         output::Output,
         pages,
         session::Session,
-        words::{clipped, good},
+        words::{clipped, faint, good, printable},
     },
     AddArgs, ListArgs, Named,
 };
@@ -108,6 +108,30 @@ fn document(args: &AddArgs) -> Result<Vec<u8>, CommandError> {
         enabled: !args.disabled,
     };
     serde_json::to_vec(&draft).map_err(|error| ClientError::NotUnderstood(error).into())
+}
+
+/// Shows a rule.
+pub async fn show(named: &Named, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let rule: RuleView = session.client.get(&rules(session, &named.bus).at(&named.rule)).await?;
+    if out.is_json() {
+        out.document(&rule)?;
+        return Ok(Exit::Success);
+    }
+    let mut facts = vec![
+        ("rule", rule.rule.to_string()),
+        ("bus", rule.bus.to_string()),
+        ("from", object::origin(rule.origin).to_owned()),
+        ("state", if rule.enabled { "enabled" } else { "disabled" }.to_owned()),
+        ("pattern", rule.pattern.get().to_owned()),
+    ];
+    facts.extend(rule.transforms.iter().map(|plugin| ("transform", plugin.to_string())));
+    for target in &rule.targets {
+        facts.push(("target", serde_json::to_string(target).map_err(ClientError::NotUnderstood)?));
+    }
+    for (name, value) in facts {
+        out.line(&format!("{}  {}", faint(&format!("{name:<9}")), printable(&value)))?;
+    }
+    Ok(Exit::Success)
 }
 
 /// Removes a rule.

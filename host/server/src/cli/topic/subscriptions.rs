@@ -2,20 +2,21 @@
 
 use serde::Serialize;
 use wharf_event::{PluginName, SubscriptionName, TopicName};
-use wharf_gateway::view::SubscriptionView;
+use wharf_gateway::view::{RuleVerdict, SubscriptionView};
 use wharf_pattern::Pattern;
 
 use super::{
     super::{
+        draft,
         error::{CommandError, Exit},
         input, object,
         output::Output,
         pages,
-        rules::Target,
+        rules::{self, Target},
         session::Session,
         words::{clipped, good},
     },
-    ListArgs, SubscribeArgs, Subscribed,
+    ExplainArgs, ListArgs, SubscribeArgs, Subscribed,
     manage::at,
 };
 use crate::client::{ClientError, Resource};
@@ -42,6 +43,19 @@ struct Removed<'a> {
 
 fn one(session: &Session, of: &Subscribed) -> Resource {
     at(session, &of.named.topic).at("subscriptions").at(&of.subscription)
+}
+
+/// Says whether the event in a file would match, and where it does not.
+pub(super) async fn explain(args: &ExplainArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let event = draft::read(&args.event)?;
+    let at = one(session, &args.of).at("explain");
+    let verdict: RuleVerdict = session.client.post(&at, "application/cloudevents+json", event.to_json()).await?;
+    if out.is_json() {
+        out.document(&verdict)?;
+    } else {
+        rules::tell(&[verdict], out)?;
+    }
+    Ok(Exit::Success)
 }
 
 pub(super) async fn put(args: &SubscribeArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
