@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use wharf_delivery::{
     Changed, Expected, Object, ObjectKind, ObjectName, ObjectWish, RedriveRequest, RedriveWhich, Table, Tables as _,
-    ValueRow, keys,
+    ValueRow, WebhookObject, keys,
 };
-use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms};
+use wharf_dispatch::{Dispatcher, Releases, RuleSet, Transforms, WebhookInForce};
 use wharf_event::{BucketName, BusName, Event, EventBuilder, QueueName, RuleName, TenantName};
 
 use crate::{
@@ -57,7 +57,28 @@ impl World {
             || format!("configure {variant}: {told:?}"),
             |seen| seen.configured.extend(told.as_ref().ok().map(|version| (*version, variant))),
         );
+        if told.is_ok() {
+            self.give_secrets(dispatcher).await;
+        }
         told.is_ok()
+    }
+
+    /// Gives the webhooks of the configuration a secret, as whoever puts one into force does: without one nothing is sent.
+    async fn give_secrets(&self, dispatcher: &Dispatcher) {
+        for tenant in rules::TENANTS {
+            let (Ok(tenant), Ok(hook)) = (tenant.parse(), rules::HOOK.parse()) else { continue };
+            let lacks = |webhook: &Arc<WebhookInForce>| webhook.object.secrets.is_empty();
+            if !dispatcher.rules().webhook(&tenant, &hook).is_some_and(lacks) {
+                continue;
+            }
+            let edit = |object: &mut WebhookObject| {
+                if object.secrets.is_empty() {
+                    object.rotate(rules::SECRET.to_owned(), 1, 0);
+                }
+            };
+            let told = dispatcher.edit_webhook(&tenant, &hook, None, edit).await;
+            self.observed.note(|| format!("a secret for {tenant}: {}", told.is_ok()), |_| {});
+        }
     }
 }
 

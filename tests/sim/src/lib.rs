@@ -14,6 +14,7 @@ mod life;
 mod model;
 pub mod mutation;
 mod observed;
+mod outside;
 mod plan;
 mod queue;
 mod replays;

@@ -18,13 +18,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wharf_delivery::{StatsRow, Table, Tables as _, keys};
-use wharf_dispatch::{Callable, Dispatcher, Handler, Options, Transform, chain};
+use wharf_dispatch::{Callable, Dispatcher, Handler, Options, Surroundings, Transform, chain};
 use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 
 use crate::{
     client::{Client, World},
     observed::{LifeSeen, Observed},
+    outside::Outside,
     plan::{Ending, LifePlan, Moment},
     queue, replays,
     rng::Rng,
@@ -110,7 +111,10 @@ impl Life<'_> {
         };
         let home = SimHome { disk: self.disk.clone(), segment_sizes: self.world.plan.segment_sizes };
         let seed = Rng::of(&[self.world.seed, self.number as u64, 0x11FE]).bits();
+        let outside = Outside::new(self.world.seed, observed.clone());
+        let outgoing = Arc::new(outside.clone());
         let from = surroundings(Arc::clone(&clock), seed, self.world.plan.delay_ms_max);
+        let from = Surroundings { outgoing, ..from };
         let (host_faults_max, erased_rows_max) = (self.world.plan.host_faults_max, self.world.plan.erased_rows_max);
         let options =
             Options { dedup_window_ms: self.window_ms, host_faults_max, erased_rows_max, ..Options::default() };
@@ -122,6 +126,7 @@ impl Life<'_> {
                 return ended(Some(why), None);
             }
         };
+        outside.serve(Some(dispatcher.clone()));
         let recovered = dispatcher.recovered();
         let began_ms = dispatcher.now_ms();
         observed.note(
@@ -140,6 +145,7 @@ impl Life<'_> {
             dump = self.go_on(&dispatcher, &observed) => dump,
         };
         observed.freeze();
+        outside.serve(None);
         ended(None, dump)
     }
 

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_delivery::{
-    Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument,
+    Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, WebhookObject,
     limits::TARGETS_AT_ONCE,
 };
-use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName};
+use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName, WebhookName};
 
 use crate::{
     plan::Plan,
@@ -44,7 +44,7 @@ pub const LOOP: &str = "loop";
 pub const PUBLISHED: [&str; 3] = ["pub.a", "pub.b", "pub.unheard"];
 
 /// What each rule listens for, and whom it calls.
-const RULES: [(&str, &str, &[&str], &[&str]); 10] = [
+const RULES: [(&str, &str, &[&str], &[&str]); 11] = [
     ("a-orders", "default", &["order.new", "order.paid", "pub.a"], &["count", "keep"]),
     ("b-pings", "default", &["ping"], &["serial"]),
     ("c-swaps", "default", &["swap", "order.paid"], &["swap"]),
@@ -55,7 +55,22 @@ const RULES: [(&str, &str, &[&str], &[&str]); 10] = [
     ("h-side", "side", &["swap", "chain"], &["swap", "chain"]),
     ("i-jobs", "default", &["ping", "pub.b"], &[QUEUE]),
     ("j-aside", "default", &["order.new", "swap", "loop"], &[ASIDE]),
+    ("k-hooks", "default", &["order.paid", "ping", "pub.a"], &[HOOK]),
 ];
+
+/// The webhook of each tenant.
+pub const HOOK: &str = "hook";
+
+/// What requests to it are signed with.
+pub const SECRET: &str = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0yNC1i";
+
+/// The webhook as a document has it: no receiver fails for so long that it is disabled.
+fn webhook(seed: u64) -> Value {
+    json!({
+        "url": "https://receiver.example/hook", "mode": "structured", "timeout_ms": 10_000,
+        "concurrency": policy(seed, HOOK).concurrency, "disable_after_ms": 90 * 86_400_000_u64,
+    })
+}
 
 /// The bus of each that is a target too.
 pub const ASIDE: &str = "side";
@@ -256,11 +271,17 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             .map(|plugin| (plugin, of_plugin(seed, plugin)))
             .collect();
         let queues = has().then(|| json!({QUEUE: of_queue(seed)}));
+        let webhooks = if has() { json!({HOOK: webhook(seed)}) } else { json!({}) };
         let mut rules = serde_json::Map::new();
         for (rule, bus, types, targets) in RULES {
             let targets: Vec<Value> = targets
                 .iter()
-                .filter(|of| plugins.contains_key(**of) || **of == ASIDE || (**of == QUEUE && queues.is_some()))
+                .filter(|of| {
+                    plugins.contains_key(**of)
+                        || **of == ASIDE
+                        || (**of == QUEUE && queues.is_some())
+                        || (**of == HOOK && webhooks.get(HOOK).is_some())
+                })
                 .map(|plugin| target(seed, plugin))
                 .collect();
             if has() && !targets.is_empty() {
@@ -277,7 +298,8 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             rules.extend((0..WIDE_RULES).map(|n| (format!("w-{n:03}"), of_rule())));
         }
         let schedules = if has() { json!({TICK: schedule(seed)}) } else { json!({}) };
-        let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules});
+        let mut of_tenant =
+            json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules, "webhooks": webhooks});
         if let (Some(queues), Some(of_tenant)) = (queues, of_tenant.as_object_mut()) {
             of_tenant.insert("queues".to_owned(), queues);
         }
@@ -321,7 +343,14 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         let name = ObjectName::from(&QUEUE.parse::<QueueName>().ok()?);
         Some((ObjectKind::Queue, name, serde_json::to_vec(&document).ok()?))
     };
-    let all = jobs().into_iter().chain(
+    let hook = || -> Option<_> {
+        let settings = Some(serde_json::from_value(webhook(seed)).ok()?);
+        let mut object = WebhookObject { settings, ..WebhookObject::default() };
+        object.rotate(SECRET.to_owned(), 1, 0);
+        let name = ObjectName::from(&HOOK.parse::<WebhookName>().ok()?);
+        Some((ObjectKind::Webhook, name, serde_json::to_vec(&object).ok()?))
+    };
+    let all = jobs().into_iter().chain(hook()).chain(
         BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule)),
     );
     all.chain(tick()).map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
@@ -356,6 +385,7 @@ fn target(seed: u64, plugin: &str) -> Value {
     let kind = match plugin {
         QUEUE => "queue",
         ASIDE => "bus",
+        HOOK => "webhook",
         _ => "plugin",
     };
     json!({kind: plugin, "dead_letter": queue(plugin), "retry": {

@@ -10,7 +10,7 @@ use crate::rules::ASIDE;
 /// What a rule listens for: its bus, types, and plugins.
 type Listens = (String, Vec<String>, Vec<String>);
 
-/// A rule set: by tenant and rule, what it listens for; and the plugins that there are.
+/// A rule set: by tenant and rule, what it listens for; and the plugins and webhooks that there are.
 #[derive(Clone, Default)]
 pub(super) struct RuleBook {
     /// The record that it came into force with.
@@ -29,7 +29,8 @@ impl RuleBook {
         let mut book = Self::default();
         for (tenant, of) in document.get("tenants").and_then(Value::as_object).into_iter().flatten() {
             let plugins = of.get("plugins").and_then(Value::as_object).into_iter().flatten();
-            book.plugins.insert(tenant.clone(), plugins.map(|(plugin, _)| plugin.clone()).collect());
+            let webhooks = of.get("webhooks").and_then(Value::as_object).into_iter().flatten();
+            book.plugins.insert(tenant.clone(), plugins.chain(webhooks).map(|(plugin, _)| plugin.clone()).collect());
             if of.pointer("/queues/jobs").is_some() {
                 book.queues.insert(tenant.clone());
             }
@@ -49,7 +50,14 @@ impl RuleBook {
         let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
         let plugins = targets
             .filter_map(|target| {
-                target.get("plugin").or(target.get("queue")).or(target.get("bus"))?.as_str().map(str::to_owned)
+                let webhook = target.get("webhook");
+                target
+                    .get("plugin")
+                    .or(target.get("queue"))
+                    .or(target.get("bus"))
+                    .or(webhook)?
+                    .as_str()
+                    .map(str::to_owned)
             })
             .collect();
         if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {

@@ -415,7 +415,13 @@ fn put(book: &mut RuleBook, tenant: &str, kind: ObjectKind, name: &str, document
         }
         (ObjectKind::Rule, None) => book.remove(tenant, name),
         (ObjectKind::Plugin, Some(_)) => book.put_plugin(tenant, name),
+        // Of one of the configuration only what is kept of it is here.
+        (ObjectKind::Webhook, Some(document)) if has_settings(document) => book.put_plugin(tenant, name),
         (ObjectKind::Queue, Some(_)) => book.put_queue(tenant),
         _ => {}
     }
+}
+
+fn has_settings(webhook: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(webhook).is_ok_and(|webhook| webhook.get("settings").is_some())
 }

@@ -71,11 +71,14 @@ pub(super) fn take<'a>(
             }
         }
         None if target.to.bus().is_some() => settled.by_the_host(log),
+        None if target.to.webhook().is_some() && !settled.without_a_run(log, &of_life) => {
+            settled.by_a_run(log, &of_life)
+        }
         None if settled.without_a_run(log, &of_life) => Ok(()),
         None => Err(format!("it tells of no run, and there was one to tell of: {outcome:?}")),
     };
     if let Err(why) = judged {
-        wrong.say(format!("the settle of {id} at {at}: {why}"));
+        wrong.say(format!("the settle of {id} at {at}: {why} {outcome:?}"));
     }
     usage::take(log, item, (&of_life, since_ms, joined_ms_max), world, wrong);
     let (number, turn_of) = (attempt.number, |turn| Moment { at, time_ms, turn });
@@ -348,8 +351,10 @@ impl Settled<'_> {
         let (least_ms, most_ms) = failure.retry_after_ms.map_or(own_ms, |ms| (ms, ms));
         let (from_ms, to_ms) = (began_ms + least_ms, self.joined_ms_max + most_ms);
         let spent = attempt.number >= attempts;
-        let never =
-            failure.code == Code::HandlerReject || (failure.code == Code::HandlerTrap && policy.said == Said::NoTraps);
+        let is_5xx = failure.status.is_some_and(|status| (500..600).contains(&status));
+        let never = failure.code == Code::HandlerReject
+            || (failure.code == Code::HandlerTrap && policy.said == Said::NoTraps)
+            || (is_5xx && matches!(policy.said, Said::Thrice(_)));
         let may_be_old = to_ms.saturating_sub(self.since_ms) > policy.age_ms;
         let follows = match outcome {
             Outcome::Retry { at_ms, code, .. } => {
