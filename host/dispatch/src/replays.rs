@@ -121,7 +121,8 @@ impl Dispatcher {
         if all.len() >= REPLAYS_MAX {
             return Err(ReplayError::TooMany(REPLAYS_MAX));
         }
-        let (archive, own_k) = (self.archive().clone(), self.rules().since_k(tenant) + 1);
+        let since_k = self.rules().since_k(tenant);
+        let (archive, own_k) = (self.archive().clone(), since_k + 1);
         let until = Position { k: archive.last_k() + 1, i: 0 };
         let first_k = match wish.start_ms {
             Some(start_ms) => {
@@ -143,7 +144,7 @@ impl Dispatcher {
             phase: ReplayPhase::Running,
             reason: String::new(),
         };
-        self.begun((tenant, &bus), name, &state).await?;
+        self.begun((tenant, since_k, &bus), name, &state).await?;
         self.attempts.replays.begun.notify_one();
         Ok((Replay::of(name.clone(), state)?, true))
     }
@@ -206,17 +207,18 @@ impl Dispatcher {
         Ok(Replay::of(name.clone(), state)?)
     }
 
-    /// A tenant that is being deleted begins nothing: its rules are others by then.
+    /// A tenant that is being deleted begins nothing: its rules are others by then. Nor does another one that has its name meanwhile: what the
+    /// archive has of the first is none of its.
     async fn begun(
         &self,
-        (tenant, bus): (&TenantName, &BusName),
+        (tenant, since_k, bus): (&TenantName, u64, &BusName),
         name: &ReplayName,
         state: &ReplayState,
     ) -> Result<(), ReplayError> {
         let mut turn = None;
         loop {
             let rules = self.rules();
-            if !rules.has_tenant(tenant) {
+            if !rules.has_tenant(tenant) || rules.since_k(tenant) != since_k {
                 return Err(ReplayError::NoTenant(tenant.clone()));
             }
             let nothing = rules.accepting(tenant, bus.clone(), Vec::new());

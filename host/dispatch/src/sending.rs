@@ -84,8 +84,12 @@ fn is_on(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet) -> Result<(), 
     }
     // No later attempt could be early enough, so it is given up.
     let webhook = row.target.to.webhook().and_then(|name| rules.webhook(&row.tenant, name));
-    let why = webhook.and_then(|webhook| webhook.object.disabled.as_ref()).map(|off| off.reason.as_str());
-    let reason = format!("the webhook is disabled: {}", why.unwrap_or("it is about to be"));
+    let why = match webhook.map(|webhook| (webhook.object.disabled.as_ref(), webhook.secrets.is_empty())) {
+        Some((Some(off), _)) => off.reason.as_str(),
+        Some((None, true)) => "it has no secret to sign with",
+        _ => "it is about to be",
+    };
+    let reason = format!("the webhook is disabled: {why}");
     let failure = Failure { retry_after_ms: Some(u64::MAX), ..Failure::new(Code::WebhookDisabled, reason) };
     Err(Stuck::Failed(failure))
 }

@@ -58,6 +58,8 @@ pub struct Figures {
     pub replays: u64,
     /// Events that replays brought.
     pub replayed: u64,
+    /// Requests that webhooks sent.
+    pub requests: u64,
     /// Records by which events that are owed to very many came further.
     pub fanned: u64,
     /// Tenants that were deleted to the end.
@@ -83,6 +85,7 @@ impl Figures {
         self.messages += other.messages;
         self.replays += other.replays;
         self.replayed += other.replayed;
+        self.requests += other.requests;
         self.fanned += other.fanned;
         self.deleted += other.deleted;
         self.resumed += other.resumed;

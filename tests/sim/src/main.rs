@@ -99,7 +99,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let figures = swept.figures;
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
-         ({} in contention), {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
+         ({} in contention), {} requests of webhooks, {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
          schedules, {} messages of queues received, {} replays to their end with {} events, {} records by which one came to very many\n",
         swept.run,
         args.seed,
@@ -108,8 +108,9 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.frames,
         figures.acknowledged,
         figures.duplicates,
-        figures.runs,
+        figures.runs - figures.requests,
         figures.conflicts,
+        figures.requests,
         figures.settles,
         figures.changes,
         figures.carried,
@@ -154,7 +155,8 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "messages": figures.messages,
         "acknowledged": figures.acknowledged,
         "duplicates": figures.duplicates,
-        "runs": figures.runs,
+        "runs": figures.runs - figures.requests,
+        "requests": figures.requests,
         "in_contention": figures.conflicts,
         "settles": figures.settles,
         "carried": figures.carried,

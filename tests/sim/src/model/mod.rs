@@ -17,7 +17,9 @@
 //! 9. a settle is charged with what the runs of its attempt used, once, and the sums of that are exact (`usage`);
 //! 10. a replay brings each event of the archive that it is for once, in order, marked (`replays`);
 //! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`);
-//! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`).
+//! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`);
+//! 13. a webhook's requests are attempts as a handler's runs are, carry the event, and none leaves before the event is durable (`settles`, `runs`,
+//!     and the receiver outside).
 
 mod answers;
 mod book;
@@ -45,6 +47,7 @@ use crate::{
     history::Figures,
     life::Dump,
     observed::{Ran, Seen},
+    rules,
 };
 
 /// Sentences about one history that are kept.
@@ -117,6 +120,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         replays: of(
             |record| matches!(record, Record::Replay { state: Some(state), .. } if state.phase == ReplayPhase::Done),
         ),
+        requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
         fanned: of(|record| matches!(record, Record::Fanned { .. })),
         replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
         deleted: tenants::deleted(seen).len() as u64,
