@@ -62,22 +62,10 @@ pub(super) fn take<'a>(
     let panics = panics(seen, life, tenant.as_str(), target.to.name());
     let joined_ms_max = joined_ms_max(item, seen, world);
     let settled = Settled { item, since_ms, world, panics, joined_ms_max };
-    let judged = match attempt.release {
-        Some(release) => {
-            wrong.unless(release == rules::release(target.to.name()), || format!("{id}: another release ran at {at}"));
-            match outcome {
-                Outcome::Filtered { .. } => settled.filtered(log),
-                _ => settled.by_a_run(log, &of_life).or_else(|why| settled.by_the_sieve(log).map_err(|()| why)),
-            }
-        }
-        None if target.to.bus().is_some() => settled.by_the_host(log),
-        None if target.to.webhook().is_some() && !settled.without_a_run(log, &of_life) => {
-            settled.by_a_run(log, &of_life)
-        }
-        None if settled.without_a_run(log, &of_life) => Ok(()),
-        None => Err(format!("it tells of no run, and there was one to tell of: {outcome:?}")),
-    };
-    if let Err(why) = judged {
+    wrong.unless(attempt.release.is_none_or(|release| release == rules::release(target.to.name())), || {
+        format!("{id}: another release ran at {at}")
+    });
+    if let Err(why) = settled.judged(log, &of_life) {
         wrong.say(format!("the settle of {id} at {at}: {why} {outcome:?}"));
     }
     usage::take(log, item, (&of_life, since_ms, joined_ms_max), world, wrong);
@@ -164,6 +152,19 @@ struct Settled<'a> {
 }
 
 impl Settled<'_> {
+    /// It follows from a run of that life, or from what else may end an attempt of its target.
+    fn judged(&self, log: &Log<'_>, runs: &[&Run]) -> Result<(), String> {
+        let Record::Settle { target, attempt, outcome, .. } = &self.item.record else { return Ok(()) };
+        match (attempt.release, outcome) {
+            (Some(_), Outcome::Filtered { .. }) => self.filtered(log),
+            (Some(_), _) => self.by_a_run(log, runs).or_else(|why| self.by_the_sieve(log).map_err(|()| why)),
+            (None, _) if target.to.bus().is_some() => self.by_the_host(log),
+            (None, _) if self.without_a_run(log, runs) => Ok(()),
+            (None, _) if target.to.webhook().is_some() => self.by_a_run(log, runs),
+            (None, outcome) => Err(format!("it tells of no run, and there was one to tell of: {outcome:?}")),
+        }
+    }
+
     /// Some run of that attempt ended so, with exactly these effects, and read what was current.
     fn by_a_run(&self, log: &Log<'_>, runs: &[&Run]) -> Result<(), String> {
         let mut why = "there is no run that ended".to_owned();
