@@ -179,6 +179,12 @@ codes! {
     FolderDamaged "folder-damaged" 500 "The data folder is damaged";
     FolderVersion "folder-version" 500 "The data folder was written by another version of Wharf";
     FolderUnknown "folder-unknown" 404 "There is no data folder here";
+    FolderOccupied "folder-occupied" 409 "The folder that is to be restored into holds something";
+    BackupUnknown "backup-unknown" 404 "There is no backup here that this release can read";
+    BackupForeign "backup-foreign" 409 "The backup is of another log";
+    BackupLocked "backup-locked" 409 "Another command uses the backup";
+    BackupRange "backup-range" 422 "The backup cannot give a state of that time";
+    BackupDamaged "backup-damaged" 500 "The backup is damaged or cannot be used";
     BindNotLoopback "bind-not-loopback" 400 "The address to listen on is not a loopback address";
     Internal "internal" 500 "Wharf failed in a way that it should not";
     HandlerRetry "handler-retry" 500 "The handler asked to be tried again";

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use crate::disk::Disk;
 use crate::error::{DiskOp, LogError};
 use crate::limits::{SECTOR_BYTES, SEGMENTS_OPEN_MAX};
-use crate::scan::{Chain, Depth, Window, sector_of, walk};
+use crate::scan::{Chain, Depth, Until, Window, sector_of, walk};
 use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo, segment_name};
 
 /// An open segment with the sectors at which its frames begin, and where the last one ends.
@@ -152,7 +152,7 @@ impl<D: Disk> Shared<D> {
             }
         }
         let Some(file) = self.open_segment(&head)? else { return Ok(None) };
-        let walk = walk(&mut Window::new(&file, head), Chain::before(&head), Depth::Fronts, Some(last_k))?;
+        let walk = walk(&mut Window::new(&file, head), Chain::before(&head), Depth::Fronts, Until::Frame(last_k))?;
         if walk.chain.next_k <= last_k {
             return Err(LogError::Damaged { segment: head.name(), offset: walk.end(), k: walk.chain.next_k });
         }

@@ -8,6 +8,7 @@
 //! record means, does not gather frames (the caller's group commit does), and does not decide what may be trimmed.
 
 mod catalog;
+mod copied;
 mod disk;
 mod error;
 mod finding;
@@ -25,6 +26,7 @@ mod unsynced;
 mod verify;
 mod writer;
 
+pub use copied::{Copied, Segment, segments};
 pub use disk::{AnyDisk, AnyFile, Disk, DiskFile, any_disk};
 pub use error::{DiskOp, LogError, is_full_disk};
 pub use finding::{Fault, Finding, Seen, SeenFrame, SeenRecord, Standing, Verified};

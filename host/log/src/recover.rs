@@ -12,7 +12,7 @@ use crate::disk::{Disk, DiskFile, read_full};
 use crate::error::{DiskOp, LogError};
 use crate::frame::Owner;
 use crate::limits::SECTOR_BYTES;
-use crate::scan::{Chain, Depth, Walk, Window, sector_of, torn_end, walk};
+use crate::scan::{Chain, Depth, Until, Walk, Window, sector_of, torn_end, walk};
 use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, parse_name, segment_name};
 use crate::spare::{Spare, write_zeros};
 use crate::writer::LogOptions;
@@ -44,7 +44,7 @@ pub(crate) fn recover<D: Disk>(disk: &D, options: &LogOptions) -> Result<Recover
     for (at, head) in heads.iter().enumerate().skip(start) {
         let file = open(disk, head)?;
         let from = follow(head, chain)?;
-        let found = walk(&mut Window::new(&file, *head), from, Depth::Bodies, None)?;
+        let found = walk(&mut Window::new(&file, *head), from, Depth::Bodies, Until::End)?;
         chain = Some(found.chain);
         let Some(next) = heads.get(at + 1) else {
             return finish(heads, file, found, options.checkpoint_k);
@@ -124,7 +124,7 @@ fn open<D: Disk>(disk: &D, head: &SegmentHead) -> Result<D::File, LogError> {
     Ok(file)
 }
 
-fn read_head<D: Disk>(disk: &D, first_k: u64, partition: u32) -> Result<SegmentHead, LogError> {
+pub(crate) fn read_head<D: Disk>(disk: &D, first_k: u64, partition: u32) -> Result<SegmentHead, LogError> {
     let name = segment_name(first_k);
     let file = disk.open(&name).map_err(LogError::io(DiskOp::Open, &name))?;
     let mut block = [0; HEADER_BLOCK_BYTES as usize];

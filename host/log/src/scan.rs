@@ -119,17 +119,31 @@ impl<'a, F: DiskFile> Window<'a, F> {
     }
 }
 
-/// Walks from the segment's start to the last good frame, or to frame `last_k` if that is known.
+/// Where a walk ends if all frames up to there are good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// Behind the last one.
+    End,
+    /// Behind this frame.
+    Frame(u64),
+    /// Before the first that is later: milliseconds since 1970.
+    Time(u64),
+}
+
+/// Walks from the segment's start to the last good frame, or as far as it is to.
 pub(crate) fn walk<F: DiskFile>(
     window: &mut Window<'_, F>,
     mut chain: Chain,
     depth: Depth,
-    last_k: Option<u64>,
+    until: Until,
 ) -> Result<Walk, LogError> {
     let mut offset = HEADER_BLOCK_BYTES;
     let mut sectors = vec![sector_of(offset)];
-    while last_k.is_none_or(|last_k| chain.next_k <= last_k) {
+    while !matches!(until, Until::Frame(last_k) if chain.next_k > last_k) {
         let Some((frame, entries)) = window.front(offset)? else { break };
+        if matches!(until, Until::Time(time_ms) if frame.time_ms > time_ms) {
+            break;
+        }
         if !chain.accepts(&frame) || (depth == Depth::Bodies && !window.bodies_hold(offset, &frame, &entries)?) {
             break;
         }

@@ -15,6 +15,7 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions},
 };
 use rustix::fs::{FlockOperation, flock};
+use wharf_backup::{Source, Target};
 use wharf_event::{Code, Digest};
 
 const LOCK: &str = "lock";
@@ -139,6 +140,29 @@ impl DataFolder {
         };
         let lock = locked(lock.map_err(failed)?, path)?;
         Ok(Self { dir, _lock: lock })
+    }
+
+    /// The folders that a backup has, of a data folder that a host may be using: nothing is locked, and nothing made.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn backed_up(path: &Path) -> Result<Source, FolderError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FolderError::Missing { path: path.to_owned() },
+            _ => FolderError::Unusable { path: path.to_owned(), source },
+        };
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
+        Ok(Source { log: dir.open_dir(LOG).map_err(failed)?, components: dir.open_dir(COMPONENTS).map_err(failed)? })
+    }
+
+    /// The folders that a backup is restored into: a new data folder's.
+    ///
+    /// # Errors
+    /// When they cannot be made or opened.
+    pub fn restored(&self) -> io::Result<Target> {
+        self.dir.create_dir(LOG)?;
+        sync(&self.dir)?;
+        Ok(Target { log: self.dir.open_dir(LOG)?, components: self.components()? })
     }
 
     /// The folder of compiled artifacts.

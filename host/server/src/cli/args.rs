@@ -10,11 +10,13 @@ use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 
 use super::{
+    backup::BackupArgs,
     deploy::DeployArgs,
     dlq::DlqCommand,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     queue::QueueCommand,
     replay::ReplayCommand,
+    restore::RestoreArgs,
     rules::RulesCommand,
     schedule::ScheduleCommand,
     schema::SchemaCommand,
@@ -220,6 +222,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  wharf doctor --data /var/lib/wharf --repair\n\n\
         Exit status: 0 nothing is damaged, or all of it is repaired now; 10 something is left to be done.")]
     Doctor(DoctorArgs),
+    /// Copy a data folder's log and components, while a host uses them, or what is new of them
+    #[command(after_help = "Example:\n  wharf backup /backup/wharf --data /var/lib/wharf --keep 30d")]
+    Backup(BackupArgs),
+    /// Make a data folder of a backup, as it was at any moment
+    #[command(
+        after_help = "Example:\n  wharf restore /backup/wharf --data /var/lib/wharf --until 2026-11-27T09:30:00Z"
+    )]
+    Restore(RestoreArgs),
     /// Look at a log that no host uses
     #[command(after_help = "Example:\n  wharf log verify --data /var/lib/wharf")]
     Log {

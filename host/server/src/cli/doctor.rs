@@ -14,7 +14,7 @@ use super::{
     events::fact,
     limits::PROGRESS_BYTES,
     output::Output,
-    words::{bad, clipped, counted, faint, good, help_style, later, printable, strong},
+    words::{bad, clipped, counted, faint, good, help_style, later, printable, sized, strong},
 };
 use crate::{failure::Failure, folder::DataFolder};
 
@@ -182,15 +182,6 @@ fn verdict(report: &Report) -> String {
         parts.push(later(&format!("{harmless} harmless")));
     }
     if parts.is_empty() { good("everything is as it was written") } else { parts.join(", ") }
-}
-
-fn sized(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    match bytes {
-        0..10_000 => format!("{bytes} bytes"),
-        10_000..MIB => format!("{} KiB", bytes >> 10),
-        _ => format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB),
-    }
 }
 
 #[cfg(test)]

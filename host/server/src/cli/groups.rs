@@ -17,7 +17,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["deploy", "schedule", "tenant", "bus", "plugin", "webhook", "queue", "topic", "grant", "promote", "rollback"],
     ),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
-    ("Repair", &["dlq", "replay", "doctor", "log"]),
+    ("Repair", &["dlq", "replay", "doctor", "log", "backup", "restore"]),
     ("Set up", &["completions", "man"]),
 ];
 

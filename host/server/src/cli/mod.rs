@@ -5,6 +5,7 @@
 
 mod args;
 mod attributes;
+mod backup;
 mod batch;
 mod check;
 mod completions;
@@ -34,6 +35,7 @@ mod pages;
 mod plugin;
 mod queue;
 mod replay;
+mod restore;
 mod resume;
 mod rules;
 mod run;

@@ -9,12 +9,12 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    check, completions, config, deploy, dlq, doctor,
+    backup, check, completions, config, deploy, dlq, doctor,
     error::{CommandError, Exit, report},
     events, explain, groups, inspect, keys, kv, match_lines,
     meant::Written,
     output::Output,
-    plugin, queue, replay, rules, schedule,
+    plugin, queue, replay, restore, rules, schedule,
     schedule::ScheduleCommand,
     schema, send,
     signing::{self, KeyCommand},
@@ -46,6 +46,8 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => dev::run(args, json),
         Command::Compile => compiler::run().map(|()| Exit::Success.into()),
         Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Backup(args) => backup::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Restore(args) => restore::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Config { command } => {
             config::run(&command, below(&known, &matches, &["config", "show"]), &mut Output::new(global.output))
                 .map(Into::into)
@@ -135,6 +137,8 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Dev(_)
         | Command::Compile
         | Command::Doctor(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Log { .. }
         | Command::Config { .. }
         | Command::Match

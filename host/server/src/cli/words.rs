@@ -119,6 +119,16 @@ pub fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// Bytes, as people read them.
+pub fn sized(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..MIB => format!("{} KiB", bytes >> 10),
+        _ => format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@
 mod aimed;
 mod artifacts;
 mod attempts;
+mod backups;
 mod bad_uploads;
 mod batches;
 mod breakers;

@@ -433,6 +433,9 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     for (name, arguments) in [("doctor", &["doctor"][..]), ("log verify", &["log", "verify"])] {
         shapes.insert(name.to_owned(), shape(&site.examine(arguments).1));
     }
+    shapes.insert("backup".to_owned(), shape(&site.examine(&["backup", "backup"]).1));
+    std::fs::rename(site.folder.path().join("data"), site.folder.path().join("moved")).unwrap();
+    shapes.insert("restore".to_owned(), shape(&site.examine(&["restore", "backup"]).1));
     let host = site.start("dev");
     shapes.insert("dev".to_owned(), shape(&host.ready));
 
