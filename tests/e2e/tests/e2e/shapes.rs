@@ -367,6 +367,16 @@ fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
     say("dlq redrive", &format!("dlq redrive dead {letter}"), "");
 }
 
+/// Commands on the data folder that no host uses now. What follows goes on in one that was restored.
+fn folders(site: &Site, shapes: &mut Map<String, Value>) {
+    for (name, arguments) in [("doctor", &["doctor"][..]), ("log verify", &["log", "verify"])] {
+        shapes.insert(name.to_owned(), shape(&site.examine(arguments).1));
+    }
+    shapes.insert("backup".to_owned(), shape(&site.examine(&["backup", "backup"]).1));
+    std::fs::rename(site.folder.path().join("data"), site.folder.path().join("moved")).unwrap();
+    shapes.insert("restore".to_owned(), shape(&site.examine(&["restore", "backup"]).1));
+}
+
 #[test]
 fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     let site = with_schema();
@@ -430,12 +440,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     shapes.insert("tail".to_owned(), tailed(&site, &host));
     shapes.insert("top".to_owned(), looked(&site, &host));
     assert_eq!(host.stop(), Some(0));
-    for (name, arguments) in [("doctor", &["doctor"][..]), ("log verify", &["log", "verify"])] {
-        shapes.insert(name.to_owned(), shape(&site.examine(arguments).1));
-    }
-    shapes.insert("backup".to_owned(), shape(&site.examine(&["backup", "backup"]).1));
-    std::fs::rename(site.folder.path().join("data"), site.folder.path().join("moved")).unwrap();
-    shapes.insert("restore".to_owned(), shape(&site.examine(&["restore", "backup"]).1));
+    folders(&site, &mut shapes);
     let host = site.start("dev");
     shapes.insert("dev".to_owned(), shape(&host.ready));
 
