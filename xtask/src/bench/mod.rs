@@ -5,6 +5,7 @@
 //!
 //! A benchmark is no test: it judges nothing, and its numbers are worth something only beside the machine that it names.
 
+mod backup;
 mod bound;
 mod canary;
 mod compiling;
@@ -76,6 +77,8 @@ pub enum Bench {
     Schedule(schedule::Args),
     /// Events sent to receivers that are slow, break off, send elsewhere, want nothing or are down.
     Webhook(webhook::Args),
+    /// The rate at full load, without and with one backup after another beside it.
+    Backup(backup::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
     Pattern(pattern::Args),
 }
@@ -106,6 +109,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Invoke(args) => invoke::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Neighbour(args) => neighbour::run(args),
+        Bench::Backup(args) => backup::run(args),
         Bench::Pattern(args) => pattern::run(args),
     }
 }

@@ -20,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::poll;
 
 /// What the host runs. The plugin has the defaults of any plugin: a fresh instance for every event, 32 at a time.
-const CONFIG: &str = r#"
+pub(super) const CONFIG: &str = r#"
 [tenants.demo.buses.default]
 
 [tenants.demo.plugins.counter]
@@ -59,7 +59,7 @@ pub fn run(binary: &Path, folder: &Path, guest: &Guest, batches: &[Vec<u8>], int
 }
 
 /// Sends the batches from all clients, each the next that nobody has sent. Gives the number of events.
-fn send(url: &str, batches: &[Vec<u8>], interrupt: &Interrupt) -> Result<u64> {
+pub(super) fn send(url: &str, batches: &[Vec<u8>], interrupt: &Interrupt) -> Result<u64> {
     let next = AtomicUsize::new(0);
     let client = || -> Result<usize> {
         let (api, mut sent) = (Api::new(url), 0);
