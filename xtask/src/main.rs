@@ -14,6 +14,7 @@ mod guests;
 mod host;
 mod hostile;
 mod interrupt;
+mod languages;
 mod oci;
 mod payloads;
 mod poll;
@@ -45,6 +46,8 @@ enum Command {
     Hostile(hostile::Args),
     /// Run the fuzz targets, each for some time.
     Fuzz(fuzz::Args),
+    /// Run one behaviour suite over plugins of every language, with an SDK and without.
+    Languages(languages::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
     Strangers(strangers::Args),
     /// Let components go around between wharf, wkg and a real OCI registry. Fetches the latter two; wkg is compiled once.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Hostile(args) => hostile::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Languages(args) => languages::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),
         Command::Bench(which) => bench::run(&which),

@@ -67,10 +67,10 @@ def publish_again(event, cx, answer):
     answer(name)
 
 
-def refusal(type):
+def refusal(type, **extensions):
     def attempt(event, cx, answer):
         try:
-            cx.publish(type)
+            cx.publish(type, extensions=extensions)
         except PublishDenied:
             answer("denied")
         except InvalidEvent:
@@ -218,7 +218,7 @@ scenarios = {
     "publish": publish,
     "publish-again": publish_again,
     "publish-denied": refusal("elsewhere.event"),
-    "publish-invalid": refusal(""),
+    "publish-invalid": refusal("probe.published", **{"Not A Name": "x"}),
     "publish-flood": publish_flood,
     "half": half,
     "kv-set-get": kv_set_get,

@@ -72,7 +72,7 @@ fn written(folder: &Path, to: &Path) -> Result<Vec<Guest>> {
 }
 
 /// Runs cargo on the plugins' workspace.
-fn compile(toolchain: &Toolchain, plugins: &Path, target: &Path) -> Result<()> {
+pub(super) fn compile(toolchain: &Toolchain, plugins: &Path, target: &Path) -> Result<()> {
     let mut command = cargo::cargo();
     command.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(target);
     // Cargo reads `.cargo/config.toml` from where it runs.
@@ -87,7 +87,7 @@ fn compile(toolchain: &Toolchain, plugins: &Path, target: &Path) -> Result<()> {
 }
 
 /// Makes `to` the component that is at `from`.
-fn lay(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn lay(from: &Path, to: &Path) -> Result<()> {
     let component = std::fs::read(from).with_context(|| format!("reading {}", from.display()))?;
     if !component.starts_with(&COMPONENT_HEAD) {
         bail!("{} is not a component: is the linker in plugins/.cargo/config.toml wasm-component-ld?", from.display());

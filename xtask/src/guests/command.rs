@@ -10,10 +10,14 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::build::{Guest, build};
+use super::languages::{self, Lang};
 
 /// Options of `cargo xtask guests`.
 #[derive(clap::Args)]
 pub struct Args {
+    /// Build the guests of tests/languages in this language instead; its tools are installed below target/.
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
     /// How to print the list of guests.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -29,7 +33,7 @@ enum Output {
 
 /// Builds the guests and prints where they are.
 pub fn run(args: &Args) -> Result<()> {
-    let guests = build()?;
+    let guests = args.lang.map_or_else(build, languages::build_or_say)?;
     let text = match args.output {
         Output::Text => as_lines(&guests),
         Output::Json => as_json(&guests)?,

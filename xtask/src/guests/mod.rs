@@ -7,14 +7,19 @@
 
 pub mod apt;
 mod build;
+mod cached;
 pub mod cargo;
 mod command;
 mod debian;
+pub mod languages;
 mod linkers;
 pub mod process;
+pub mod python;
+mod rust_bare;
 mod rustup;
 mod steps;
 mod toolchain;
 
 pub use build::{Guest, build};
 pub use command::{Args, run};
+pub use languages::Lang;

@@ -231,6 +231,21 @@ impl Api {
         self.get(path)
     }
 
+    /// What is at a path of the tenant, if there is anything.
+    pub fn find(&self, path: &str) -> Result<Option<serde_json::Value>> {
+        let mut response = self.agent.get(format!("{}{path}", self.base)).call()?;
+        if response.status() == StatusCode::NOT_FOUND {
+            // The connection is used again only when the answer was read.
+            response.body_mut().read_to_string()?;
+            return Ok(None);
+        }
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+        if response.status() != StatusCode::OK {
+            bail!("GET {path}: {}: {body}", response.status());
+        }
+        Ok(Some(serde_json::from_str(&body).with_context(|| format!("GET {path}: not JSON"))?))
+    }
+
     /// Posts a JSON document to a path of the tenant, and gives the answer.
     pub fn act(&self, path: &str, body: &serde_json::Value) -> Result<serde_json::Value> {
         let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");

@@ -1,0 +1,89 @@
+//! The guests of `tests/languages`, by language: each built with the ordinary tools of its language.
+//!
+//! Invariant: a language whose tools cannot be had here is told in one line and left out; whatever else goes wrong is an error.
+//!
+//! How a language is built is in a file of its own.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::build::Guest;
+use super::{cargo, python, rust_bare, steps};
+
+/// A language that plugins are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// Rust, with the crate `wharf` and with wit-bindgen alone.
+    Rust,
+    /// Python, by componentize-py.
+    Python,
+}
+
+/// What became of the guests of a language.
+pub enum Built {
+    /// They are there.
+    Guests(Vec<Guest>),
+    /// They cannot be built on this machine, for this reason.
+    Missing(String),
+}
+
+/// The folders that a build reads and writes.
+pub struct Place {
+    /// This repository.
+    pub repository: PathBuf,
+    /// Where cargo builds; tools and caches lie there too.
+    pub target: PathBuf,
+}
+
+impl Lang {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rust, Self::Python];
+
+    /// Its name, which is that of its row.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+        }
+    }
+
+    /// Whether a row of the suite is of this language.
+    pub fn has_row(self, row: &str) -> bool {
+        row.strip_suffix("-bare").unwrap_or(row) == self.name()
+    }
+}
+
+/// Builds the guests of a language.
+pub fn build(lang: Lang) -> Result<Built> {
+    let repository = cargo::repository();
+    let place = Place { target: cargo::workspace(&repository)?.target, repository };
+    std::fs::create_dir_all(place.target.join("guests"))?;
+    match lang {
+        Lang::Rust => rust_bare::build(&place),
+        Lang::Python => python::build(&place),
+    }
+}
+
+/// Builds the guests of a language; what is missing for that is said on stderr, and then there are none.
+pub fn build_or_say(lang: Lang) -> Result<Vec<Guest>> {
+    match build(lang)? {
+        Built::Guests(guests) => Ok(guests),
+        Built::Missing(why) => {
+            steps::say(&format!("{}: left out: {why}", lang.name()));
+            Ok(Vec::new())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_has_two_rows() {
+        assert!(Lang::Python.has_row("python") && Lang::Python.has_row("python-bare"));
+        assert!(!Lang::Python.has_row("rust") && !Lang::Rust.has_row("rust-barely"));
+    }
+}
