@@ -26,7 +26,7 @@ pub fn build(place: &Place) -> Result<Built> {
     };
     let (sdk, wit) = (place.repository.join("sdk/python/src"), place.repository.join("wit"));
     let sources = |row: &str| place.repository.join("tests/languages").join(row);
-    let version = PACKAGES.join(" ");
+    let version = format!("{} --stub-wasi", PACKAGES.join(" "));
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
         let module = sources("python").join(format!("{probe}.py"));
@@ -45,7 +45,7 @@ pub fn build(place: &Place) -> Result<Built> {
         let inputs = [bare.clone(), wit.clone()];
         guests.push(cached::guest(place, &format!("languages-python-bare-{probe}"), &inputs, &version, |to| {
             let mut command = Command::new(tools.join("componentize-py"));
-            command.arg("-q").arg("-d").arg(&wit).args(["-w", world, "componentize", probe]);
+            command.arg("-q").arg("-d").arg(&wit).args(["-w", world, "componentize", "--stub-wasi", probe]);
             command.arg("-p").arg(&bare).arg("-o").arg(to);
             process::output(&mut command).map(drop)
         })?);

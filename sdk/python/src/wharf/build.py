@@ -27,6 +27,10 @@ WIT = Path(__file__).parent / "wit"
 _WORLDS = {"handler": "event-handler", "batch_handler": "event-batch-handler", "transform": "event-transform"}
 _CLASSES = {"handler": "Handler", "batch_handler": "BatchHandler", "transform": "Transformer"}
 
+#: With --stub-wasi a component has nothing of WASI that its plugin did not ask for; but the clock and the random numbers of the contract
+#: would be stubbed too. So they go through componentize-py under another name of the same length.
+_SPARED = ("clocks", "random")
+
 #: What of a world is a capability, by the kind of need that stands for it.
 _CAPABILITIES = {
     "publish": ["publisher"],
@@ -47,13 +51,15 @@ def build(module: Path, output: Path) -> None:
         shutil.copytree(WIT, wit)
         contract = wit / "plugin.wit"
         contract.write_text(narrowed(contract.read_text(encoding="utf-8")), encoding="utf-8")
+        for file in wit.rglob("*.wit"):
+            file.write_text(renamed(file.read_text(encoding="utf-8")), encoding="utf-8")
         entry = f"import {module.stem}\nfrom wharf._component import {_CLASSES[one.kind]}\n"
         (work / "wharf_entry.py").write_text(entry, encoding="utf-8")
         made = work / "component.wasm"
         _componentize(["-d", str(wit), "-w", _WORLDS[one.kind]], [str(work), str(module.parent)], made)
         sections = b"".join(custom_section(name, said) for name, said in _said(one))
         half = output.with_suffix(".half")
-        half.write_bytes(made.read_bytes() + sections)
+        half.write_bytes(renamed_back(made.read_bytes()) + sections)
         os.replace(half, output)
 
 
@@ -64,6 +70,20 @@ def narrowed(contract: str) -> str:
             for name in imports:
                 contract = re.sub(rf"^    import {re.escape(name)};\n", "", contract, flags=re.MULTILINE)
     return contract
+
+
+def renamed(wit: str) -> str:
+    """The contract as componentize-py gets it."""
+    for name in _SPARED:
+        wit = wit.replace(f"wasi:{name}", f"wazi:{name}")
+    return wit
+
+
+def renamed_back(component: bytes) -> bytes:
+    """The component that imports what the contract says. The names are of one length, so all else stays where it is."""
+    for name in _SPARED:
+        component = component.replace(f"wazi:{name}".encode(), f"wasi:{name}".encode())
+    return component
 
 
 def custom_section(name: str, content: str) -> bytes:
@@ -113,8 +133,7 @@ def _componentize(world: list[str], paths: list[str], output: Path) -> None:
     if tool is None:
         raise BuildError("componentize-py is not installed: pip install 'wharf[build]'")
     package = Path(__file__).parent.parent
-    # Not with --stub-wasi: it would stub the clock and the random numbers of the contract too. What WASI has beside it is inert.
-    arguments = [tool, "-q", *world, "componentize", "wharf_entry", "-o", str(output)]
+    arguments = [tool, "-q", *world, "componentize", "--stub-wasi", "wharf_entry", "-o", str(output)]
     for path in [*paths, str(package)]:
         arguments += ["-p", path]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)

@@ -1,0 +1,32 @@
+// What the builder writes around the component that the tools make, and the contract and the types that the package carries.
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { customSection, narrowed, renamed, renamedBack } from "../dist/build.js";
+
+const contract = process.env.WHARF_WIT ?? new URL("../../../wit/", import.meta.url).pathname;
+
+test("a custom section is written as WebAssembly has it", () => {
+  const written = Buffer.from(customSection("ab", "x".repeat(200)));
+  assert.deepEqual(written, Buffer.concat([Buffer.from([0, 0xcb, 0x01, 2]), Buffer.from(`ab${"x".repeat(200)}`)]));
+});
+
+test("an import that is left out is not in the contract", () => {
+  const wit = "world w {\n    import publisher;\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n";
+  assert.equal(narrowed(wit, new Set(["publisher"])), "world w {\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n");
+});
+
+test("what is spared from the stubs has its name in the end", () => {
+  const names = "wasi:clocks/wall-clock@0.2.0 wasi:random/random@0.2.0 wasi:config/store w wa wazi:random";
+  assert.equal(renamed(names).match(/wazi:/g).length, 3);
+  assert.equal(Buffer.from(renamedBack(Buffer.from(renamed(names)))).toString(), names.replace("wazi", "wasi"));
+});
+
+test("the package carries the contract as it is", () => {
+  const [here, there] = [new URL("../wit/", import.meta.url).pathname, contract];
+  const files = (folder) => readdirSync(folder, { recursive: true }).filter((file) => file.endsWith(".wit")).sort();
+  assert.deepEqual(files(here), files(there));
+  for (const file of files(there)) assert.deepEqual(readFileSync(join(here, file)), readFileSync(join(there, file)), `cp -r ../../wit/. wit/ (${file})`);
+});
