@@ -42,12 +42,6 @@ const INTERFACES: [name: string, wit: string, need?: "publish" | "kv"][] = [
   ["random", "wasi:random/random@0.2.0"],
 ];
 
-/**
- * With WASI stubbed a component has nothing of it that its plugin did not ask for; but the clock and the random numbers of the contract
- * would be stubbed too. So they go through the tool under another name of the same length.
- */
-const SPARED = ["clocks", "random"];
-
 /** Why there is no component, for the author to read. */
 export class BuildError extends Error {}
 
@@ -62,12 +56,12 @@ export async function build(module: string, output: string, engine: Engine = "qu
     const left = new Set(INTERFACES.filter((one) => !imports.includes(one)).map(([, name]) => name.replace(/^wharf:plugin\/(.*)@.*$/, "$1")));
     for (const file of readdirSync(wit, { recursive: true }).filter((file: string) => file.endsWith(".wit"))) {
       const path = join(wit, file);
-      writeFileSync(path, renamed(narrowed(readFileSync(path, "utf8"), left)));
+      writeFileSync(path, narrowed(readFileSync(path, "utf8"), left));
     }
     const source = await bundled(entry(module, plugin, imports, engine), work);
-    const component = await componentized(renamed(source), wit, WORLDS[plugin.kind], engine, work);
+    const component = await componentized(source, wit, WORLDS[plugin.kind], engine, work);
     const half = `${output}.half`;
-    writeFileSync(half, joined([renamedBack(component), ...sections(plugin)]));
+    writeFileSync(half, joined([component, ...sections(plugin)]));
     renameSync(half, output);
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -77,22 +71,6 @@ export async function build(module: string, output: string, engine: Engine = "qu
 /** The contract without the imports that are left out. */
 export function narrowed(wit: string, left: Set<string>): string {
   return wit.replace(/^ {4}import ([^;]+);\n/gm, (line, name: string) => (left.has(name) ? "" : line));
-}
-
-/** The names that the tool gets. */
-export function renamed(text: string): string {
-  return SPARED.reduce((text, name) => text.replaceAll(`wasi:${name}`, `wazi:${name}`), text);
-}
-
-/** The component that imports what the contract says. The names are of one length, so all else stays where it is. */
-export function renamedBack(component: Uint8Array): Uint8Array {
-  const bytes = Uint8Array.from(component);
-  for (const name of SPARED.map((name) => encodeText(`wazi:${name}`))) {
-    for (let at = bytes.indexOf(name[0] as number); at !== -1; at = bytes.indexOf(name[0] as number, at + 1)) {
-      if (name.every((byte, n) => bytes[at + n] === byte)) bytes[at + 2] = "s".charCodeAt(0);
-    }
-  }
-  return bytes;
 }
 
 /** A custom section, as it stands at the end of a component (WebAssembly, "Custom Section": id 0, size, name, bytes). */
@@ -169,7 +147,10 @@ async function bundled(entry: string, work: string): Promise<string> {
 async function componentized(source: string, wit: string, world: string, engine: Engine, work: string): Promise<Uint8Array> {
   if (engine === "quickjs") {
     const { componentize } = await tool("componentize-qjs");
-    const done = await componentize({ jsSource: source, witPath: wit, world, sync: true, stubWasi: true, optSize: true });
+    // A transform is pure, so it gets nothing of WASI. Elsewhere the engine's own imports are inert in the host; stubbed, the clock and the
+    // random numbers of the contract would be stubbed with them.
+    const stubWasi = world === WORLDS.transform;
+    const done = await componentize({ jsSource: source, witPath: wit, world, sync: true, optSize: true, stubWasi });
     return done.component;
   }
   const { componentize } = await tool("@bytecodealliance/componentize-js");

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { customSection, narrowed, renamed, renamedBack } from "../dist/build.js";
+import { customSection, narrowed } from "../dist/build.js";
 
 const contract = process.env.WHARF_WIT ?? new URL("../../../wit/", import.meta.url).pathname;
 
@@ -16,12 +16,6 @@ test("a custom section is written as WebAssembly has it", () => {
 test("an import that is left out is not in the contract", () => {
   const wit = "world w {\n    import publisher;\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n";
   assert.equal(narrowed(wit, new Set(["publisher"])), "world w {\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n");
-});
-
-test("what is spared from the stubs has its name in the end", () => {
-  const names = "wasi:clocks/wall-clock@0.2.0 wasi:random/random@0.2.0 wasi:config/store w wa wazi:random";
-  assert.equal(renamed(names).match(/wazi:/g).length, 3);
-  assert.equal(Buffer.from(renamedBack(Buffer.from(renamed(names)))).toString(), names.replace("wazi", "wasi"));
 });
 
 test("the package carries the contract as it is", () => {

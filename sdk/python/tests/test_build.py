@@ -24,7 +24,7 @@ def test_the_component_imports_what_was_said_and_no_capability_beyond(monkeypatc
 
 def test_what_is_spared_from_the_stubs_has_its_name_in_the_end() -> None:
     wit = "import wasi:clocks/wall-clock@0.2.0; import wasi:random/random@0.2.0; import wasi:config/store@0.2.0-rc.1;"
-    assert build.renamed(wit).count("wazi:") == 2
+    assert build.renamed(wit).count("wazi:") == 3
     assert build.renamed_back(build.renamed(wit).encode()) == wit.encode()
 
 

@@ -5,7 +5,7 @@ import json
 from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import counters, publisher
-from wit_world.imports import wasi_keyvalue_store as store
+from wit_world.imports import keyvalue as store
 from wit_world.imports.types import Failure_Reject, Failure_Retry, RetryRequest
 
 

@@ -4,9 +4,8 @@ import json
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import atomics, counters, logging, publisher, random, wall_clock
-from wit_world.imports import wasi_config_store as config
-from wit_world.imports import wasi_keyvalue_store as store
+from wit_world.imports import atomics, config, counters, logging, publisher, random, wall_clock
+from wit_world.imports import keyvalue as store
 from wit_world.imports.types import Attribute, Failure_Reject, Failure_Retry, RetryRequest
 
 counter = 0

@@ -17,6 +17,7 @@ pub mod process;
 pub mod python;
 mod rust_bare;
 mod rustup;
+mod spared;
 mod steps;
 mod toolchain;
 

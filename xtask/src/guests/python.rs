@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::languages::{Built, Place};
 use super::steps::Steps;
-use super::{cached, process};
+use super::{cached, process, spared};
 
 /// What is installed: the first makes components, the others are for the tests of the SDK and its package.
 const PACKAGES: [&str; 4] = ["componentize-py==0.25.1", "pytest==9.2.0", "mypy==2.4.1", "flit_core==4.2.0"];
@@ -17,6 +17,9 @@ const PACKAGES: [&str; 4] = ["componentize-py==0.25.1", "pytest==9.2.0", "mypy==
 /// The three probes, each with the world that it is for.
 const PROBES: [(&str, &str); 3] =
     [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
+
+/// Two interfaces of the contract are called `store`; these are the names of their modules.
+const MODULES: [&str; 2] = ["wazi:keyvalue/store@0.2.0-draft=keyvalue", "wazi:config/store@0.2.0-rc.1=config"];
 
 /// Builds both rows.
 pub fn build(place: &Place) -> Result<Built> {
@@ -27,6 +30,7 @@ pub fn build(place: &Place) -> Result<Built> {
     let (sdk, wit) = (place.repository.join("sdk/python/src"), place.repository.join("wit"));
     let sources = |row: &str| place.repository.join("tests/languages").join(row);
     let version = format!("{} --stub-wasi", PACKAGES.join(" "));
+    let spared = spared::contract(place)?;
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
         let module = sources("python").join(format!("{probe}.py"));
@@ -42,12 +46,17 @@ pub fn build(place: &Place) -> Result<Built> {
             },
         )?);
         let bare = sources("python-bare");
+        let spared = &spared;
         let inputs = [bare.clone(), wit.clone()];
         guests.push(cached::guest(place, &format!("languages-python-bare-{probe}"), &inputs, &version, |to| {
             let mut command = Command::new(tools.join("componentize-py"));
-            command.arg("-q").arg("-d").arg(&wit).args(["-w", world, "componentize", "--stub-wasi", probe]);
-            command.arg("-p").arg(&bare).arg("-o").arg(to);
-            process::output(&mut command).map(drop)
+            command.arg("-q").arg("-d").arg(spared).args(["-w", world]);
+            if probe != "transform" {
+                command.args(MODULES.iter().flat_map(|name| ["--import-interface-name", name]));
+            }
+            command.args(["componentize", "--stub-wasi", probe]).arg("-p").arg(&bare).arg("-o").arg(to);
+            process::output(&mut command)?;
+            spared::rename_back(to)
         })?);
     }
     Ok(Built::Guests(guests))

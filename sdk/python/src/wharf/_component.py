@@ -6,6 +6,7 @@ Invariant: this module is imported inside of a component only. What the componen
 from __future__ import annotations
 
 import importlib
+import linecache
 import logging
 import sys
 from typing import Any
@@ -31,7 +32,7 @@ def _imported(name: str) -> Any:
 
 
 _publisher, _counters, _atomics = _imported("publisher"), _imported("counters"), _imported("atomics")
-_store, _config = _imported("wasi_keyvalue_store"), _imported("wasi_config_store")
+_store, _config = _imported("keyvalue"), _imported("config")
 _logging, _clock, _random = _imported("logging"), _imported("wall_clock"), _imported("random")
 
 
@@ -127,6 +128,19 @@ class _LogLines(logging.Handler):
 _HOST = _Host()
 if _logging is not None:
     logging.basicConfig(handlers=[_LogLines()], level=logging.DEBUG, format="%(message)s")
+
+
+def _remember_sources() -> None:
+    """Tracebacks show the author's lines. They are read while the component is made, since there are no files in it."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.partition(".")[0] not in sys.stdlib_module_names:
+            linecache.getlines(file)
+    linecache.checkcache = lambda filename=None: None
+    linecache.updatecache = lambda filename, module_globals=None: []
+
+
+_remember_sources()
 
 
 def _begin() -> None:

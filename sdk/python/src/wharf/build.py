@@ -27,9 +27,12 @@ WIT = Path(__file__).parent / "wit"
 _WORLDS = {"handler": "event-handler", "batch_handler": "event-batch-handler", "transform": "event-transform"}
 _CLASSES = {"handler": "Handler", "batch_handler": "BatchHandler", "transform": "Transformer"}
 
-#: With --stub-wasi a component has nothing of WASI that its plugin did not ask for; but the clock and the random numbers of the contract
-#: would be stubbed too. So they go through componentize-py under another name of the same length.
-_SPARED = ("clocks", "random")
+#: With --stub-wasi a component has nothing of WASI that its plugin did not ask for; but componentize-py takes every interface of that
+#: namespace for its own, those of the contract among them. So they go through it under another name of the same length.
+_NAMESPACE, _SPARED = "wasi:", "wazi:"
+
+#: Two interfaces of the contract are called `store`; these are the names of their modules.
+_MODULES = ("wazi:keyvalue/store@0.2.0-draft=keyvalue", "wazi:config/store@0.2.0-rc.1=config")
 
 #: What of a world is a capability, by the kind of need that stands for it.
 _CAPABILITIES = {
@@ -56,7 +59,10 @@ def build(module: Path, output: Path) -> None:
         entry = f"import {module.stem}\nfrom wharf._component import {_CLASSES[one.kind]}\n"
         (work / "wharf_entry.py").write_text(entry, encoding="utf-8")
         made = work / "component.wasm"
-        _componentize(["-d", str(wit), "-w", _WORLDS[one.kind]], [str(work), str(module.parent)], made)
+        world = ["-d", str(wit), "-w", _WORLDS[one.kind]]
+        if one.kind != "transform":
+            world += [option for name in _MODULES for option in ("--import-interface-name", name)]
+        _componentize(world, [str(work), str(module.parent)], made)
         sections = b"".join(custom_section(name, said) for name, said in _said(one))
         half = output.with_suffix(".half")
         half.write_bytes(renamed_back(made.read_bytes()) + sections)
@@ -74,16 +80,12 @@ def narrowed(contract: str) -> str:
 
 def renamed(wit: str) -> str:
     """The contract as componentize-py gets it."""
-    for name in _SPARED:
-        wit = wit.replace(f"wasi:{name}", f"wazi:{name}")
-    return wit
+    return wit.replace(_NAMESPACE, _SPARED)
 
 
 def renamed_back(component: bytes) -> bytes:
     """The component that imports what the contract says. The names are of one length, so all else stays where it is."""
-    for name in _SPARED:
-        component = component.replace(f"wazi:{name}".encode(), f"wasi:{name}".encode())
-    return component
+    return component.replace(_SPARED.encode(), _NAMESPACE.encode())
 
 
 def custom_section(name: str, content: str) -> bytes:
