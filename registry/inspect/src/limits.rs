@@ -3,8 +3,8 @@
 /// Bytes of a component.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
-/// Linear memories that its modules define, used or not. The engine's pool has room for so many in each instance.
-pub const MEMORIES_MAX: u32 = 2;
+/// Linear memories that its modules define, used or not. A component in JavaScript whose WASI is stubbed has 3. The engine's pool has room for so many in each instance.
+pub const MEMORIES_MAX: u32 = 3;
 
 /// Tables that its modules define.
 pub const TABLES_MAX: u32 = 8;

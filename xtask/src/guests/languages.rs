@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::build::Guest;
-use super::{cargo, python, rust_bare, steps};
+use super::{cargo, js, python, rust_bare, steps};
 
 /// A language that plugins are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub enum Lang {
     Rust,
     /// Python, by componentize-py.
     Python,
+    /// TypeScript and JavaScript, by componentize-qjs.
+    Js,
 }
 
 /// What became of the guests of a language.
@@ -39,13 +41,14 @@ pub struct Place {
 
 impl Lang {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rust, Self::Python];
+    pub const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Js];
 
     /// Its name, which is that of its row.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::Python => "python",
+            Self::Js => "js",
         }
     }
 
@@ -63,6 +66,7 @@ pub fn build(lang: Lang) -> Result<Built> {
     match lang {
         Lang::Rust => rust_bare::build(&place),
         Lang::Python => python::build(&place),
+        Lang::Js => js::build(&place),
     }
 }
 

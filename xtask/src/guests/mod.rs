@@ -11,6 +11,7 @@ mod cached;
 pub mod cargo;
 mod command;
 mod debian;
+pub mod js;
 pub mod languages;
 mod linkers;
 pub mod process;

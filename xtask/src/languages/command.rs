@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::row;
 use super::scenario::{self, ROWS};
@@ -54,8 +54,11 @@ pub fn run(args: &Args) -> Result<()> {
             continue;
         }
         eprintln!("languages: {name}");
-        let chosen = scenarios.iter().filter(|it| it.name.contains(&args.only));
-        let cells = row::run(&binary, &guests, name, chosen).with_context(|| format!("the row {name}"))?;
+        let chosen: Vec<_> = scenarios.iter().filter(|it| it.name.contains(&args.only)).collect();
+        let cells = row::run(&binary, &guests, name, &chosen).unwrap_or_else(|error| {
+            let cell = format!("fail: {error:#}");
+            chosen.iter().map(|it| (it.name.clone(), cell.clone())).collect()
+        });
         table.insert(name, cells);
     }
     if args.output.is_some() {

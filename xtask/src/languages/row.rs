@@ -38,12 +38,7 @@ fn there(guests: &Path, row: &str) -> Vec<(World, Guest)> {
 }
 
 /// Runs scenarios, and gives each one's cell.
-pub fn run<'s>(
-    binary: &Path,
-    guests: &Path,
-    row: &str,
-    scenarios: impl Iterator<Item = &'s Scenario>,
-) -> Result<BTreeMap<String, String>> {
+pub fn run(binary: &Path, guests: &Path, row: &str, scenarios: &[&Scenario]) -> Result<BTreeMap<String, String>> {
     let (worlds, components): (Vec<_>, Vec<_>) = there(guests, row).into_iter().unzip();
     let stage = Stage::lay_out(&std::env::temp_dir(), "languages-", &site::config(row, &worlds), &components)?;
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
