@@ -61,7 +61,7 @@ function publishing(what, event, data, attempt) {
         if (what === "publish-denied") publish("elsewhere.event");
         else publish("probe.published", { extensions: [{ name: "Not A Name", value: "x" }] });
       } catch (error) {
-        answer(event, error.tag);
+        answer(event, error.payload.tag);
         break;
       }
       answer(event, "taken");
@@ -129,7 +129,7 @@ function buckets(what, event, data) {
       try {
         store.open("vault").set(event.id, utf8.encode("x"));
       } catch (error) {
-        return answer(event, error.tag === "access-denied" ? "denied" : "taken");
+        return answer(event, error.payload.tag === "access-denied" ? "denied" : "taken");
       }
       return answer(event, "taken");
   }
