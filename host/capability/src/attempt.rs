@@ -9,6 +9,7 @@ use wharf_event::{Code, Event, Grants, PluginName, TenantName};
 
 use crate::{
     effects::Effects,
+    http::{HttpOut, Way},
     inert,
     keyvalue::CommittedValues,
     limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
@@ -35,6 +36,8 @@ pub struct AttemptContext {
     pub grants: Arc<Grants>,
     /// The committed key-value state.
     pub values: Arc<dyn CommittedValues>,
+    /// The way out of the host.
+    pub http: Arc<dyn HttpOut>,
     /// The `time` of the events that it publishes, RFC 3339.
     pub time: String,
 }
@@ -106,6 +109,9 @@ pub struct Attempt {
     pub(crate) random: RandomBudget,
     /// Made when the guest first asks for something of WASI, which most never do.
     wasi: Option<WasiCtx>,
+    /// Made when the guest first asks for something of HTTP.
+    pub(crate) http: Option<Box<Way>>,
+    pub(crate) limits: LimitsDocument,
     budget: Budget,
 }
 
@@ -118,7 +124,7 @@ impl Attempt {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
         let (effects, random) = (Effects::new(limits.host), RandomBudget::new(random_kib));
-        Self { context, effects, log, table, random, wasi: None, budget: Budget::new(limits) }
+        Self { context, effects, log, table, random, wasi: None, http: None, limits, budget: Budget::new(limits) }
     }
 
     /// The limiter for the store.
@@ -135,7 +141,7 @@ impl Attempt {
     /// What it did and read, and what it used and said (but for its time, which is not known here).
     #[must_use]
     pub fn finish(self) -> (Effects, Details) {
-        let Self { effects, log, table, wasi, budget, .. } = self;
+        let Self { effects, log, table, wasi, budget, http, .. } = self;
         // A stream says the rest of its last line when it goes.
         drop((table, wasi));
         let log = log.take_tail();
@@ -145,6 +151,9 @@ impl Attempt {
         let mut details = Details { memory_bytes, log, used: Some(used), ..Details::default() };
         if budget.memory_refused || budget.tables_refused {
             details.met(Code::LimitMemory);
+        }
+        if let Some(way) = http {
+            way.tell(&mut details);
         }
         (effects, details)
     }

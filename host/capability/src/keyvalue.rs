@@ -135,7 +135,7 @@ impl Attempt {
     /// Says in the log how a bucket is granted, since the guest's error has no room for it.
     fn denied<T>(&mut self, bucket: BucketName, why: &str) -> Answer<T> {
         let line = format!("bucket `{bucket}` {why}; ");
-        let more = Grants { publish: Vec::new(), kv: vec![BucketAccess::whole(bucket)] };
+        let more = Grants { kv: vec![BucketAccess::whole(bucket)], ..Grants::default() };
         let line = line + &self.context.grants_line(&more);
         self.log.line(Level::Warn, "wharf", &line)?;
         Ok(Err(Error::AccessDenied))

@@ -8,6 +8,7 @@ mod bindings;
 mod config;
 mod denied;
 mod effects;
+mod http;
 mod inert;
 mod keyvalue;
 pub mod limits;
@@ -26,6 +27,7 @@ pub use bindings::{
     wharf,
 };
 pub use effects::Effects;
+pub use http::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
 pub use publish::inherited;

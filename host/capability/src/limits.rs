@@ -46,6 +46,24 @@ pub const CALL_KIB_SETTABLE_MAX: u32 = 64 << 10;
 /// Handles and resources of the host that one attempt may hold at most.
 pub const HANDLES_SETTABLE_MAX: u32 = 65_536;
 
+/// Requests that one attempt may send at most.
+pub const HTTP_CALLS_SETTABLE_MAX: u32 = 1_000;
+
+/// KiB that one attempt may send and get by HTTP at most.
+pub const HTTP_KIB_SETTABLE_MAX: u32 = 64 << 10;
+
+/// Milliseconds that one request may take at most, the attempt's own time aside.
+pub const HTTP_MS_SETTABLE_MAX: u32 = 900_000;
+
+/// Requests of one attempt that are under way at a time: each may hold a whole answer.
+pub const HTTP_OPEN_MAX: usize = 8;
+
+/// Bytes of the fields of a request.
+pub const HTTP_HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Bytes of a request's body that are taken from the guest at a time.
+pub const HTTP_BODY_CHUNK_BYTES: usize = 64 << 10;
+
 /// Tables of one attempt.
 pub const TABLES_MAX: usize = 32;
 

@@ -32,7 +32,7 @@ impl Attempt {
     fn drafted(&self, draft: Draft) -> Result<Event, PublishError> {
         if !self.context.grants.may_publish(&draft.type_) {
             let line = match draft.type_.parse() {
-                Ok(types) => self.context.grants_line(&Grants { publish: vec![types], kv: Vec::new() }),
+                Ok(types) => self.context.grants_line(&Grants { publish: vec![types], ..Grants::default() }),
                 Err(error) => format!("{error}"),
             };
             return Err(PublishError::Denied(format!("publishing `{}` is not granted; {line}", draft.type_)));

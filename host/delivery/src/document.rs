@@ -182,6 +182,12 @@ pub struct HostLimits {
     pub kv_writes: u32,
     /// KiB that it may write.
     pub kv_write_kib: u32,
+    /// Requests that it may send by HTTP.
+    pub http_calls: u32,
+    /// KiB that it may send and get by HTTP.
+    pub http_kib: u32,
+    /// Milliseconds that one request may take.
+    pub http_ms: u32,
 }
 
 impl HostLimits {
@@ -205,6 +211,9 @@ impl Default for HostLimits {
             kv_reads: 10_000,
             kv_writes: 1_000,
             kv_write_kib: 4 << 10,
+            http_calls: 32,
+            http_kib: 4 << 10,
+            http_ms: 10_000,
         }
     }
 }

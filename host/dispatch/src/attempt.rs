@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, Effects};
+use wharf_capability::{AttemptContext, Effects, HttpOut};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
 use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -80,6 +80,8 @@ pub(crate) struct Attempts {
     /// Lanes for whose events there is no room.
     pub(crate) pauses: Pauses,
     pub(crate) replays: Replays,
+    /// For the requests of guests.
+    pub(crate) calls: Arc<dyn HttpOut>,
 }
 
 impl Attempts {
@@ -373,6 +375,7 @@ async fn invoke(
         config: Arc::clone(&plugin.config),
         grants,
         values: Arc::new(values),
+        http: Arc::clone(&attempts.calls),
         time: rfc3339(attempts.clock.now_ms()),
     };
     let invocation = Invocation {

@@ -220,6 +220,7 @@ impl Batches {
             config: Arc::clone(&plugin.config),
             grants,
             values: Arc::new(AttemptValues { shared, contention, holds }),
+            http: Arc::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
         };
         let item = |message: &Message| BatchItem {

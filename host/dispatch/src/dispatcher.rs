@@ -20,6 +20,7 @@ use crate::{
     attempt::Attempts,
     bells::Bells,
     breakers::{BreakerFigures, Breakers},
+    calling::Calls,
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
@@ -158,6 +159,7 @@ impl Dispatcher {
             places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
             turns: Turns::new(options.processors, Arc::clone(&surroundings.clock), behind),
             notices: noticed,
+            calls: Arc::new(Calls::new(committer.shared(), Arc::clone(&surroundings.outgoing))),
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
         let patience = Patience::default();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
+use wharf_capability::{HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, NoHttp};
 use wharf_event::{Code, TenantName};
 
 /// A request that leaves the host: a `POST`.
@@ -55,6 +56,11 @@ pub struct NoAnswer {
 pub trait Outgoing: Send + Sync + 'static {
     /// Sends a request and waits for its answer.
     fn send(&self, request: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>>;
+
+    /// Sends a guest's request, and gives it up when the answer is not waited for any more.
+    fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
+        NoHttp.call(request)
+    }
 }
 
 /// Where there is no outside: every request fails.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
-use wharf_capability::AttemptContext;
+use wharf_capability::{AttemptContext, NoHttp};
 use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
@@ -147,6 +147,7 @@ async fn call(
         config: Arc::default(),
         grants: Arc::default(),
         values: Arc::new(values),
+        http: Arc::new(NoHttp),
         time: rfc3339(attempts.clock.now_ms()),
     };
     let (tenant, plugin) = (&waiting.row.tenant, &step.name);
@@ -229,6 +230,7 @@ mod tests {
             config: Arc::default(),
             grants: Arc::default(),
             values: Arc::new(NoValues),
+            http: Arc::new(NoHttp),
             time: String::new(),
         };
         let calls = (0..20).map(|_| step.call(context()));

@@ -1,4 +1,4 @@
-//! HTTP out of the host, for whatever a tenant names: webhooks now, the plugins' own calls later.
+//! HTTP out of the host, for whatever a tenant names: webhooks, and the plugins' own requests.
 //!
 //! Invariant: a connection is made to an address that was checked, and to no other. The check is on the address itself, behind
 //! resolution, so neither a name, nor a spelling, nor a second answer of a DNS server leads around it. It follows no redirect, reads no
@@ -12,6 +12,7 @@ mod dns;
 mod egress;
 mod error;
 mod granted;
+mod guard;
 pub mod limits;
 mod place;
 mod pool;
@@ -21,4 +22,5 @@ pub use address::{Why, refused};
 pub use egress::{Answer, Egress, Outgoing, Settings};
 pub use error::EgressError;
 pub use granted::{Granted, NotNetwork};
+pub use guard::{Guard, Held, Leave};
 pub use place::{NotPlace, Place};

@@ -46,3 +46,15 @@ pub const DNS_ANSWER_BYTES_MAX: usize = 4_096;
 
 /// Names that lead from one to the next until there is an address.
 pub const DNS_ALIASES_MAX: usize = 16;
+
+/// Requests of one owner that are under way at a time.
+pub const OPEN_PER_OWNER_MAX: usize = 64;
+
+/// Failures of one owner at one place, none of them followed by an answer, behind which nothing is sent there for a while.
+pub const FAILURES_MAX: u32 = 5;
+
+/// How long nothing is sent then.
+pub const REST: Duration = Duration::from_secs(10);
+
+/// Places whose failures are counted.
+pub const PLACES_WATCHED_MAX: usize = 4_096;

@@ -21,10 +21,10 @@ pub enum NeedsError {
     #[error("it has more than {NEEDS_BYTES_MAX} bytes")]
     TooLong,
     /// It names too much.
-    #[error("it names more than {NEEDS_MAX} event types or buckets")]
+    #[error("it names more than {NEEDS_MAX} event types, buckets or requests")]
     TooMany,
     /// It is not the JSON that it should be.
-    #[error("it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS]}}`: {0}")]
+    #[error("it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS], \"http\": [REQUESTS]}}`: {0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -36,6 +36,9 @@ pub struct Asks {
     pub publish: bool,
     /// It imports key-value buckets.
     pub kv: bool,
+    /// It imports what sends requests. (Not written where it does not, as before it could.)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http: bool,
     /// What it says of that.
     #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
     pub said: GrantBounds,
@@ -62,6 +65,7 @@ impl Missing {
     pub fn told(&self) -> Vec<String> {
         let unsaid = self.unsaid.iter().map(|kind| match *kind {
             "publish" => "publish (which types it does not say)".to_owned(),
+            "http" => "http (which requests it does not say)".to_owned(),
             kind => format!("{kind} (which buckets it does not say)"),
         });
         self.said.told().into_iter().chain(unsaid).collect()
@@ -84,13 +88,13 @@ impl Asks {
     /// What of it these grants do not meet.
     #[must_use]
     pub fn missing(&self, granted: &Grants) -> Missing {
-        self.beyond(granted, [!granted.publish.is_empty(), !granted.kv.is_empty()])
+        self.beyond(granted, [!granted.publish.is_empty(), !granted.kv.is_empty(), !granted.http.is_empty()])
     }
 
     /// What of it another release does not ask for.
     #[must_use]
     pub fn since(&self, before: &Self) -> Missing {
-        self.beyond(&before.said.said(), [before.publish, before.kv])
+        self.beyond(&before.said.said(), [before.publish, before.kv, before.http])
     }
 
     /// All of it.
@@ -99,10 +103,11 @@ impl Asks {
         self.missing(&Grants::default())
     }
 
-    fn beyond(&self, there: &Grants, [publishes, stores]: [bool; 2]) -> Missing {
+    fn beyond(&self, there: &Grants, [publishes, stores, sends]: [bool; 3]) -> Missing {
         let kinds = [
             ("publish", self.publish && self.said.publish.is_none() && !publishes),
             ("kv", self.kv && self.said.kv.is_none() && !stores),
+            ("http", self.http && self.said.http.is_none() && !sends),
         ];
         let unsaid = kinds.into_iter().filter(|(_, is_missing)| *is_missing).map(|(kind, _)| kind).collect();
         Missing { said: there.missing(&self.said.said()), unsaid }
@@ -120,13 +125,14 @@ pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
     let mut needs = GrantBounds::default();
     for said in serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>() {
         let said: GrantBounds = serde_json::from_value(said?.into())?;
-        let [publishes, stores] =
-            [needs.publish.is_some() || said.publish.is_some(), needs.kv.is_some() || said.kv.is_some()];
-        let Grants { publish, kv } = needs.said().with(&said.said());
-        needs = GrantBounds { publish: publishes.then_some(publish), kv: stores.then_some(kv) };
+        let Grants { publish, kv, http } = needs.said().with(&said.said());
+        needs = GrantBounds {
+            publish: (needs.publish.is_some() || said.publish.is_some()).then_some(publish),
+            kv: (needs.kv.is_some() || said.kv.is_some()).then_some(kv),
+            http: (needs.http.is_some() || said.http.is_some()).then_some(http),
+        };
     }
-    let Grants { publish, kv } = needs.said();
-    if publish.len() + kv.len() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }
+    if needs.said().each().count() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }
 }
 
 #[cfg(test)]
@@ -134,7 +140,7 @@ mod tests {
     use super::*;
 
     fn asks(publish: bool, kv: bool, said: &str) -> Asks {
-        Asks { publish, kv, said: needs_from_json(said.as_bytes()).unwrap() }
+        Asks { publish, kv, http: false, said: needs_from_json(said.as_bytes()).unwrap() }
     }
 
     fn grants(text: &str) -> Grants {
@@ -151,6 +157,9 @@ mod tests {
         assert_eq!(coarse.missing(&grants(r#"{"kv": ["b"]}"#)).unsaid, ["publish"]);
         assert!(coarse.missing(&grants(r#"{"kv": ["b:read"], "publish": ["a"]}"#)).is_empty());
         assert!(asks(false, false, "").is_nothing());
+        let sends = Asks { http: true, ..asks(true, false, "") };
+        assert_eq!(sends.since(&asks(true, false, "")).told(), ["http (which requests it does not say)"]);
+        assert!(sends.missing(&grants(r#"{"http": ["https://a.example"], "publish": ["a"]}"#)).is_empty());
     }
 
     #[test]

@@ -214,6 +214,12 @@ codes! {
     AddressDenied "address-denied" 500 "The address is not public, and the operator did not grant it";
     WebhookStatus "webhook-status" 500 "The webhook's receiver answered that it did not take the event";
     WebhookRedirect "webhook-redirect" 500 "The webhook's receiver sent somewhere else, which is not followed";
+    HttpDenied "http-denied" 500 "No grant of the plugin allows the request";
+    HttpInvalid "http-invalid" 500 "The plugin's request cannot be sent as it is";
+    HttpTimeout "http-timeout" 500 "The plugin's request got no answer in time";
+    HttpUnreachable "http-unreachable" 500 "The host of the plugin's request cannot be reached, or broke off";
+    HttpRest "http-rest" 500 "Requests to the host fail, so none is sent for a while";
+    LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";
     HeldTenant "held-tenant" 500 "As many attempts of the tenant run as may, and others wait";

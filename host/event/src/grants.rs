@@ -1,4 +1,5 @@
-//! What plugins may use beyond computing, and how that is compared: event types that they publish, buckets that they open.
+//! What plugins may use beyond computing, and how that is compared: event types that they publish, buckets that they open, requests that
+//! they send.
 //!
 //! Invariant: a grant that exists has one text, and parsing is the only way in. What one grant covers follows from it alone: two
 //! together never cover what neither does.
@@ -8,6 +9,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
+    http_access::{HttpAccess, HttpAsked},
     limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
     names::{BucketName, NameError, PluginName},
 };
@@ -133,10 +135,10 @@ macro_rules! as_text {
     )+};
 }
 
-as_text! { EventTypes BucketAccess }
+as_text! { EventTypes BucketAccess HttpAccess }
 
 /// A grant of one kind.
-trait Covers: Clone + PartialEq {
+pub(crate) trait Covers: Clone + PartialEq {
     /// Whether whatever the other one allows is allowed by this one.
     fn covers(&self, other: &Self) -> bool;
 }
@@ -190,6 +192,9 @@ pub struct Grants {
     pub publish: Vec<EventTypes>,
     /// Buckets that it may open.
     pub kv: Vec<BucketAccess>,
+    /// Requests that it may send. (Not written where there is none, as before there was this kind.)
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpAccess>,
 }
 
 impl Grants {
@@ -211,28 +216,50 @@ impl Grants {
         self.kv.iter().any(|access| access.bucket == *bucket && access.writes)
     }
 
+    /// What allows a request; nothing where it is not allowed. Of several the one that reaches further.
+    #[must_use]
+    pub fn may_send(&self, asked: HttpAsked<'_>) -> Option<&HttpAccess> {
+        self.http.iter().filter(|access| access.allows(asked)).max_by_key(|access| access.is_private())
+    }
+
     /// Whether it allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.publish.is_empty() && self.kv.is_empty()
+        self.publish.is_empty() && self.kv.is_empty() && self.http.is_empty()
     }
 
     /// What of `wanted` this does not allow.
     #[must_use]
     pub fn missing(&self, wanted: &Self) -> Self {
-        Self { publish: missing(&self.publish, &wanted.publish), kv: missing(&self.kv, &wanted.kv) }
+        Self {
+            publish: missing(&self.publish, &wanted.publish),
+            kv: missing(&self.kv, &wanted.kv),
+            http: missing(&self.http, &wanted.http),
+        }
     }
 
     /// This and more, nothing twice.
     #[must_use]
     pub fn with(&self, more: &Self) -> Self {
-        Self { publish: joined(&self.publish, &more.publish), kv: joined(&self.kv, &more.kv) }
+        Self {
+            publish: joined(&self.publish, &more.publish),
+            kv: joined(&self.kv, &more.kv),
+            http: joined(&self.http, &more.http),
+        }
     }
 
     /// This without whatever `less` covers.
     #[must_use]
     pub fn without(&self, less: &Self) -> Self {
-        Self { publish: missing(&less.publish, &self.publish), kv: missing(&less.kv, &self.kv) }
+        less.missing(self)
+    }
+
+    /// Each grant alone.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        let publish = self.publish.iter().map(|one| Self { publish: vec![one.clone()], ..Self::default() });
+        let kv = self.kv.iter().map(|one| Self { kv: vec![one.clone()], ..Self::default() });
+        let http = self.http.iter().map(|one| Self { http: vec![one.clone()], ..Self::default() });
+        publish.chain(kv).chain(http)
     }
 
     /// Each of them in words.
@@ -241,22 +268,20 @@ impl Grants {
         let publish = self.publish.iter().map(|types| format!("publish {types}"));
         let access = |writes| if writes { "write" } else { "read" };
         let kv = self.kv.iter().map(|kv| format!("kv {} ({})", kv.bucket, access(kv.writes)));
-        publish.chain(kv).collect()
+        publish.chain(kv).chain(self.http.iter().map(|access| format!("http {access}"))).collect()
     }
 }
 
 /// As `wharf.toml` has it: `{ publish = ["order.*"], kv = ["orders"] }`.
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |all: Vec<String>| all.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ");
-        let publish = list(self.publish.iter().map(ToString::to_string).collect());
-        let kv = list(self.kv.iter().map(ToString::to_string).collect());
-        match (publish.is_empty(), kv.is_empty()) {
-            (true, true) => f.write_str("{}"),
-            (false, true) => write!(f, "{{ publish = [{publish}] }}"),
-            (true, false) => write!(f, "{{ kv = [{kv}] }}"),
-            (false, false) => write!(f, "{{ publish = [{publish}], kv = [{kv}] }}"),
+        fn list<T: fmt::Display>(kind: &str, all: &[T]) -> Option<String> {
+            let texts: Vec<_> = all.iter().map(|it| format!("{:?}", it.to_string())).collect();
+            (!all.is_empty()).then(|| format!("{kind} = [{}]", texts.join(", ")))
         }
+        let kinds = [list("publish", &self.publish), list("kv", &self.kv), list("http", &self.http)];
+        let kinds: Vec<_> = kinds.into_iter().flatten().collect();
+        if kinds.is_empty() { f.write_str("{}") } else { write!(f, "{{ {} }}", kinds.join(", ")) }
     }
 }
 
@@ -270,23 +295,28 @@ pub struct GrantBounds {
     /// Buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv: Option<Vec<BucketAccess>>,
+    /// Requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Vec<HttpAccess>>,
 }
 
 impl GrantBounds {
     /// Whether nothing is bounded.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.publish.is_none() && self.kv.is_none()
+        self.publish.is_none() && self.kv.is_none() && self.http.is_none()
     }
 
     /// What of these grants lies within.
     #[must_use]
     pub fn within(&self, grants: &Grants) -> Grants {
-        let publish = self.publish.as_ref().map(|bound| common(&grants.publish, bound));
-        let kv = self.kv.as_ref().map(|bound| common(&grants.kv, bound));
+        fn bounded<T: Covers>(granted: &[T], bound: Option<&Vec<T>>) -> Vec<T> {
+            bound.map_or_else(|| granted.to_vec(), |bound| common(granted, bound))
+        }
         Grants {
-            publish: publish.unwrap_or_else(|| grants.publish.clone()),
-            kv: kv.unwrap_or_else(|| grants.kv.clone()),
+            publish: bounded(&grants.publish, self.publish.as_ref()),
+            kv: bounded(&grants.kv, self.kv.as_ref()),
+            http: bounded(&grants.http, self.http.as_ref()),
         }
     }
 
@@ -296,6 +326,7 @@ impl GrantBounds {
         Grants {
             publish: self.publish.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.publish)),
             kv: self.kv.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.kv)),
+            http: self.http.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.http)),
         }
     }
 
@@ -312,7 +343,11 @@ impl GrantBounds {
     /// All that is said.
     #[must_use]
     pub fn said(&self) -> Grants {
-        Grants { publish: self.publish.clone().unwrap_or_default(), kv: self.kv.clone().unwrap_or_default() }
+        Grants {
+            publish: self.publish.clone().unwrap_or_default(),
+            kv: self.kv.clone().unwrap_or_default(),
+            http: self.http.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -322,7 +357,7 @@ mod tests {
 
     fn grants(publish: &[&str], kv: &[&str]) -> Grants {
         let publish = publish.iter().map(|text| text.parse().unwrap()).collect();
-        Grants { publish, kv: kv.iter().map(|text| text.parse().unwrap()).collect() }
+        Grants { publish, kv: kv.iter().map(|text| text.parse().unwrap()).collect(), http: Vec::new() }
     }
 
     #[test]
@@ -356,6 +391,9 @@ mod tests {
         assert_eq!(granted.told(), ["publish order.*", "publish paid", "kv orders (write)", "kv prices (read)"]);
         assert_eq!(granted.to_string(), r#"{ publish = ["order.*", "paid"], kv = ["orders", "prices:read"] }"#);
         assert_eq!(Grants::default().to_string(), "{}");
+        let sends: Grants = serde_json::from_str(r#"{"http": ["GET https://a.example"], "kv": ["b"]}"#).unwrap();
+        assert_eq!(sends.to_string(), r#"{ kv = ["b"], http = ["GET https://a.example"] }"#);
+        assert_eq!(sends.told(), ["kv b (write)", "http GET https://a.example"]);
     }
 
     #[test]

@@ -1,14 +1,19 @@
-//! The way out of the host: what dispatch sends goes by `wharf-egress`, on the threads that serve I/O.
+//! The way out of the host: webhooks, and what plugins send, go by `wharf-egress`, on the threads that serve I/O.
 //!
 //! Invariant: a request reaches what its tenant names of the networks that the operator grants at that moment, and else public addresses only.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::USER_AGENT};
-use tokio::runtime::Handle;
-use wharf_dispatch::{NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain};
-use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
+use tokio::{runtime::Handle, task::JoinHandle};
+use wharf_dispatch::{
+    HttpAnswer, HttpFailed, HttpRequest, NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
+};
+use wharf_egress::{Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings};
 use wharf_event::Code;
 
 use crate::config::EgressConfig;
@@ -20,6 +25,7 @@ const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 pub struct Outside {
     io: Handle,
     ways: RwLock<Arc<Ways>>,
+    guard: Guard,
 }
 
 /// What the operator says of it, and what follows from that. Without the certificates of the machine nothing is sent.
@@ -33,7 +39,7 @@ impl Ways {
         let egress = Egress::new(Settings { dns: config.dns.clone() });
         let egress = egress.map_err(|error| format!("the certificates of this machine cannot be read: {error}"));
         if let Err(error) = &egress {
-            tracing::warn!("no webhook is sent: {error}");
+            tracing::warn!("nothing is sent: {error}");
         }
         Self { config, egress }
     }
@@ -42,7 +48,7 @@ impl Ways {
 impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig) -> Arc<Self> {
-        Arc::new(Self { io, ways: RwLock::new(Arc::new(Ways::new(config))) })
+        Arc::new(Self { io, ways: RwLock::new(Arc::new(Ways::new(config))), guard: Guard::default() })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -72,6 +78,26 @@ impl Port for Outside {
             sent.await.unwrap_or_else(|_| Err(failed()))
         }
         .boxed()
+    }
+
+    fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
+        let (ways, guard) = (self.ways(), self.guard.clone());
+        let called = Abandoned(self.io.spawn(async move { ways.call(request, &guard).await }));
+        async move {
+            let mut called = called;
+            let failed = || HttpFailed::new(Code::Internal, "the host failed while it sent");
+            (&mut called.0).await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
+    }
+}
+
+/// A request that ends when nobody waits for its answer any more.
+struct Abandoned<T>(JoinHandle<T>);
+
+impl<T> Drop for Abandoned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -108,6 +134,67 @@ impl Ways {
             body: answer.body,
             is_cut: answer.is_cut,
         })
+    }
+}
+
+impl Ways {
+    /// Sends a guest's request.
+    async fn call(&self, request: HttpRequest, guard: &Guard) -> Result<HttpAnswer, HttpFailed> {
+        let HttpRequest { tenant, plugin, policy, method, url, mut headers, body, private, timeout, answer_bytes_max } =
+            request;
+        let failed = |code, reason: String| HttpFailed::new(code, reason);
+        let place: Place = url.parse().map_err(|error: NotPlace| failed(Code::HttpInvalid, error.to_string()))?;
+        let (host, port) = (place.host().to_owned(), place.port());
+        let egress = self.egress.as_ref().map_err(|error| failed(Code::HttpUnreachable, error.clone()))?;
+        let leave = guard.enter(&tenant.as_str().into(), &format!("{host}:{port}"));
+        let leave = leave.map_err(|held| {
+            let code = if held == Held::Busy { Code::LimitHttp } else { Code::HttpRest };
+            failed(code, held.to_string())
+        })?;
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        let outgoing = Outgoing {
+            owner: policy,
+            place: Arc::new(place),
+            method: method.clone(),
+            headers,
+            body,
+            granted: if private { self.config.networks.clone() } else { Granted::default() },
+            timeout,
+            keep_bytes: answer_bytes_max,
+        };
+        let began = Instant::now();
+        let sent = egress.send(outgoing).await;
+        let took = began.elapsed();
+        let status = sent.as_ref().ok().map(|answer| answer.status.as_u16());
+        tracing::debug!(
+            %tenant, %plugin, http.request.method = %method, server.address = host, server.port = port,
+            http.response.status_code = status, http.client.request.duration = took.as_secs_f64(), "a plugin's request"
+        );
+        match sent {
+            Ok(answer) if answer.is_cut => {
+                leave.ended(true);
+                let reason = format!("its answer has more than {answer_bytes_max} bytes");
+                Err(HttpFailed { bytes_in: answer_bytes_max as u64, ..failed(Code::LimitHttp, reason) })
+            }
+            Ok(answer) => {
+                leave.ended(true);
+                Ok(HttpAnswer { status: answer.status, headers: answer.headers, body: answer.body, took })
+            }
+            Err(error) => {
+                // An address that is refused says nothing of how anybody is.
+                let is_place = !matches!(error, EgressError::Refused { .. } | EgressError::Request(_));
+                let code = match &error {
+                    EgressError::Refused { .. } => Code::AddressDenied,
+                    EgressError::Timeout(_) => Code::HttpTimeout,
+                    EgressError::Request(_) => Code::HttpInvalid,
+                    _ => Code::HttpUnreachable,
+                };
+                if is_place {
+                    leave.ended(false);
+                }
+                Err(failed(code, chain(&error)))
+            }
+        }
     }
 }
 

@@ -74,7 +74,8 @@ impl Description {
     pub fn asks(&self) -> Asks {
         let needs = self.needs();
         let has = |capability| needs.contains(&capability);
-        Asks { publish: has(Capability::Publish), kv: has(Capability::Kv), said: self.said.clone() }
+        let [publish, kv, http] = [Capability::Publish, Capability::Kv, Capability::Http].map(has);
+        Asks { publish, kv, http, said: self.said.clone() }
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Capability {
     Publish,
     /// Read and write key-value buckets.
     Kv,
+    /// Send requests by HTTP.
+    Http,
     /// Read its own configuration.
     Config,
     /// Write to its own log.
@@ -24,7 +26,8 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Publish, Self::Kv, Self::Config, Self::Logging, Self::Clocks, Self::Random];
+    pub const ALL: [Self; 7] =
+        [Self::Publish, Self::Kv, Self::Http, Self::Config, Self::Logging, Self::Clocks, Self::Random];
 
     /// Its name, as in `grants`.
     #[must_use]
@@ -32,6 +35,7 @@ impl Capability {
         match self {
             Self::Publish => "publish",
             Self::Kv => "kv",
+            Self::Http => "http",
             Self::Config => "config",
             Self::Logging => "logging",
             Self::Clocks => "clocks",
@@ -45,6 +49,7 @@ impl Capability {
         match self {
             Self::Publish => "publish events",
             Self::Kv => "key-value buckets",
+            Self::Http => "requests by HTTP",
             Self::Config => "its own configuration",
             Self::Logging => "its own log",
             Self::Clocks => "the time",
@@ -55,7 +60,7 @@ impl Capability {
     /// Whether a plugin has it only if it is granted. The others reach nothing that is not the plugin's own.
     #[must_use]
     pub const fn is_granted(self) -> bool {
-        matches!(self, Self::Publish | Self::Kv)
+        matches!(self, Self::Publish | Self::Kv | Self::Http)
     }
 }
 
@@ -82,10 +87,11 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 10] = [
+pub const OFFERS: [Offer; 11] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
+    offer("wasi:http", "0.2", &["types", "outgoing-handler"], Offered::Capability(Capability::Http)),
     offer("wasi:config", "0.2.0-rc.1", &["store"], Offered::Capability(Capability::Config)),
     offer("wasi:logging", "0.1.0-draft", &["logging"], Offered::Capability(Capability::Logging)),
     offer("wasi:clocks", "0.2", &["wall-clock", "monotonic-clock"], Offered::Capability(Capability::Clocks)),
@@ -161,6 +167,8 @@ mod tests {
             ("wasi:clocks/wall-clock@0.2.9", "clocks"),
             ("wasi:clocks/timezone@0.2.9", "unknown"),
             ("wasi:cli/stderr@0.2.0", "inert"),
+            ("wasi:http/outgoing-handler@0.2.6", "http"),
+            ("wasi:http/incoming-handler@0.2.6", "unknown"),
             ("wasi:sockets/tcp@0.2.6", "unknown"),
             ("wall-clock", "unknown"),
         ];

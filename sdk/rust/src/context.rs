@@ -16,6 +16,7 @@ use crate::bindings::wharf::plugin::types::Delivery;
 use crate::bucket::{Bucket, OpenBuckets};
 use crate::config::{self, ConfigError};
 use crate::draft::{Draft, PublishError};
+use crate::http::Http;
 use crate::log::{self, Level};
 
 /// The bucket that is the plugin's own.
@@ -74,6 +75,21 @@ impl Context {
     /// The bucket of that name. It is opened at its first use, so that is where a missing grant shows.
     pub fn bucket(&self, name: impl Into<String>) -> Bucket<'_> {
         Bucket::new(name.into(), &self.buckets)
+    }
+
+    /// The way to send requests by HTTP, each of which needs a grant.
+    ///
+    /// ```no_run
+    /// # fn handler(cx: &wharf::Context) -> wharf::Outcome {
+    /// let answer = cx.http().post("https://api.example.com/v1/notes").json(&"hello").send()?;
+    /// if !answer.is_ok() {
+    ///     return Err(wharf::Failure::retry(answer));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http(&self) -> Http {
+        Http::new()
     }
 
     /// The value of one key of the plugin's `config` table.

@@ -56,7 +56,7 @@
 //!
 //! The crate's target is `wasm32-unknown-unknown` with the linker `wasm-component-ld`: there nothing is ambient, so a component
 //! imports exactly what its handler uses, and that list is what it can do. [`Context`] has all there is: publishing, key-value
-//! buckets, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
+//! buckets, HTTP, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
 //!
 //! A plugin also compiles on any other target, so `cargo test` runs the tests of its pure functions as they are. It does not
 //! offer a host there: only a host makes a [`Context`].
@@ -90,6 +90,7 @@ mod event;
 mod failure;
 #[cfg(all(feature = "heap", target_arch = "wasm32"))]
 mod heap;
+mod http;
 mod log;
 mod needs;
 mod payload;
@@ -104,6 +105,7 @@ pub use context::Context;
 pub use draft::{Draft, PublishError};
 pub use event::Event;
 pub use failure::{Failure, Outcome};
+pub use http::{Http, HttpError, Request, Response};
 pub use log::Level;
 #[doc(hidden)]
 pub use needs::needs_bytes;

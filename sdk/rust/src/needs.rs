@@ -3,7 +3,7 @@
 //! Invariant: what is said is JSON that the host understands; a text that would not be is an error of the compiler. Saying it allows nothing:
 //! the tenant grants it.
 
-/// Says which event types a plugin publishes and which buckets it opens, so that whoever grants it need not guess. The host gives it no
+/// Says which event types a plugin publishes, which buckets it opens and which requests it sends, so that whoever grants it need not guess. The host gives it no
 /// more than that, whatever is granted.
 ///
 /// A type ends in `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read. What is left out is not
@@ -13,28 +13,28 @@
 /// wharf::needs! {
 ///     publish = ["order.*"],
 ///     kv = ["orders", "prices:read"],
+///     http = ["POST https://api.example.com/v1/*"],
 /// }
 /// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! needs {
-    (publish = $publish:tt, kv = $kv:tt $(,)?) => {
-        $crate::needs! { @put ::core::concat!(
-            "{\"publish\":", $crate::needs!(@list $publish), ",\"kv\":", $crate::needs!(@list $kv), "}"
-        ) }
+    ($($kind:ident = $list:tt),+ $(,)?) => {
+        $($crate::needs! { @kind $kind })+
+        $crate::needs! { @put $($kind = $list),+ }
     };
-    (publish = $publish:tt $(,)?) => {
-        $crate::needs! { @put ::core::concat!("{\"publish\":", $crate::needs!(@list $publish), "}") }
-    };
-    (kv = $kv:tt $(,)?) => {
-        $crate::needs! { @put ::core::concat!("{\"kv\":", $crate::needs!(@list $kv), "}") }
-    };
+    (@kind publish) => {};
+    (@kind kv) => {};
+    (@kind http) => {};
     (@list [$($first:literal $(, $more:literal)*)? $(,)?]) => {
         ::core::concat!("[" $(, "\"", $first, "\"" $(, ",\"", $more, "\"")*)?, "]")
     };
-    (@put $text:expr) => {
+    (@put $first:ident = $list:tt $(, $kind:ident = $more:tt)*) => {
         const _: () = {
-            const TEXT: &str = $text;
+            const TEXT: &str = ::core::concat!(
+                "{\"", ::core::stringify!($first), "\":", $crate::needs!(@list $list)
+                $(, ",\"", ::core::stringify!($kind), "\":", $crate::needs!(@list $more))*, "}"
+            );
             #[used]
             #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "wharf:needs"))]
             static NEEDS: [u8; TEXT.len()] = $crate::needs_bytes(TEXT);
@@ -50,8 +50,8 @@ pub const fn needs_bytes<const N: usize>(text: &str) -> [u8; N] {
     let (mut rest, mut copy, mut at) = (text.as_bytes(), [0; N], 0);
     while let Some((byte, more)) = rest.split_first() {
         assert!(
-            byte.is_ascii_graphic() && *byte != b'\\',
-            "a name has no spaces, no backslashes, nothing beyond ASCII"
+            (byte.is_ascii_graphic() || *byte == b' ') && *byte != b'\\',
+            "a name has no backslashes and nothing beyond ASCII"
         );
         copy[at] = *byte;
         (rest, at) = (more, at + 1);
@@ -76,4 +76,6 @@ mod tests {
     needs! { publish = ["order.*"], kv = ["orders", "prices:read"] }
     needs! { publish = [] }
     needs! { kv = ["orders"], }
+    needs! { http = ["POST https://api.example.com/v1/*"] }
+    needs! { publish = ["paid"], http = ["https://api.example.com"] }
 }

@@ -4,7 +4,7 @@
 //! texts of the configuration file.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BucketAccess, Digest, EventTypes, GrantBounds, Grants, PluginName, Position};
+use wharf_event::{BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position};
 
 /// What a plugin is granted, and which of its releases wait for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,4 +49,7 @@ pub struct Approval {
     pub publish: Vec<EventTypes>,
     /// Buckets.
     pub kv: Vec<BucketAccess>,
+    /// Requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpAccess>,
 }

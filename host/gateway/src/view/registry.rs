@@ -99,6 +99,9 @@ pub struct GrantsView {
     pub publish: Vec<String>,
     /// Buckets that it may open.
     pub kv: Vec<String>,
+    /// Requests that it may send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<String>,
 }
 
 /// One change of a plugin's channels.

@@ -139,6 +139,7 @@ impl HostAdapter {
         }
         let options = unsaid.iter().map(|kind| match *kind {
             "publish" => " --publish 'TYPE.*'",
+            "http" => " --http 'https://HOST/*'",
             _ => " --kv BUCKET",
         });
         let (kinds, options) = (unsaid.join(" and "), options.collect::<String>());
@@ -179,8 +180,8 @@ impl HostAdapter {
     /// What a plugin is granted if this comes about.
     async fn regrant(&self, of: &PluginRef, object: &PluginObject, wish: &Wish) -> Result<Grants, Refusal> {
         match wish {
-            Wish::Approve(Approval { release, publish, kv }) => {
-                let named = Grants { publish: publish.clone(), kv: kv.clone() };
+            Wish::Approve(Approval { release, publish, kv, http }) => {
+                let named = Grants { publish: publish.clone(), kv: kv.clone(), http: http.clone() };
                 let asked = match (release, named.is_empty()) {
                     (None, false) => Grants::default(),
                     (release, _) => self.asked(of, object, *release, &named).await?,
@@ -191,14 +192,9 @@ impl HostAdapter {
             }
             Wish::Revoke(less) => {
                 let held = &object.grants;
-                let one = |publish, kv| Grants { publish, kv };
-                let types = less.publish.iter().map(|types| one(vec![types.clone()], Vec::new()));
-                let each = types.chain(less.kv.iter().map(|kv| one(Vec::new(), vec![kv.clone()])));
                 // Somebody believes that it goes, and it would stay: a grant allows it that is more than it.
                 let stays = |less: &Grants| held.without(less) == *held && held.missing(less).is_empty();
-                if let Some(stays) =
-                    each.into_iter().find(stays).or((held.without(less) == *held).then(|| less.clone()))
-                {
+                if let Some(stays) = less.each().find(stays).or((held.without(less) == *held).then(|| less.clone())) {
                     let detail = format!("{stays} covers no grant of plugin `{}`, which has {held}", of.plugin);
                     return Err(Refusal::new(Code::QueryInvalid, detail));
                 }

@@ -64,7 +64,8 @@ pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &Plu
 /// What a plugin may use.
 pub fn grants(of: &Grants) -> GrantsView {
     let publish = of.publish.iter().map(ToString::to_string).collect();
-    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect() }
+    let http = of.http.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http }
 }
 
 /// All limits by their names in the configuration file.

@@ -58,7 +58,7 @@ const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
 /// The limits on what an attempt may have the host do: all are integers below a million.
-const HOST_LIMITS: [&str; 12] = [
+const HOST_LIMITS: [&str; 15] = [
     "table_elements",
     "call_kib",
     "handles",
@@ -71,11 +71,18 @@ const HOST_LIMITS: [&str; 12] = [
     "kv_reads",
     "kv_writes",
     "kv_write_kib",
+    "http_calls",
+    "http_kib",
+    "http_ms",
 ];
 
 fn cases() -> Vec<Case> {
     let mut cases = own_cases();
     cases.extend(rule_cases());
+    for (behind, more) in [("plugins.*.config", grant_cases()), ("tenants.*.suspended", ceiling_cases())] {
+        let at = cases.iter().position(|case| case.0.ends_with(behind)).map_or(0, |at| at + 1);
+        cases.splice(at..at, more);
+    }
     let limits = cases.iter().rposition(|case| case.0.contains("plugins.*.limits.")).map_or(0, |at| at + 1);
     cases.splice(limits..limits, breaker_cases());
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
@@ -94,6 +101,30 @@ fn cases() -> Vec<Case> {
     cases.splice(after..after, HOST_LIMITS.map(case));
     cases.extend(quota_cases());
     cases
+}
+
+/// What a plugin may be granted.
+fn grant_cases() -> Vec<Case> {
+    vec![
+        case("tenants.*.plugins.*.grants.publish", "['a.*']", (PLUGIN, "grants/publish/0"), json!("a.*"), "['*.a']"),
+        case("tenants.*.plugins.*.grants.kv", "['b']", (PLUGIN, "grants/kv/0"), json!("b"), "['No']"),
+        case(
+            "tenants.*.plugins.*.grants.http",
+            "['GET https://a.test']",
+            (PLUGIN, "grants/http/0"),
+            json!("GET https://a.test"),
+            "['a.test']",
+        ),
+    ]
+}
+
+/// The most that may be.
+fn ceiling_cases() -> Vec<Case> {
+    vec![
+        case("tenants.*.ceiling.publish", "['a.*']", (SETTINGS, "ceiling/publish/0"), json!("a.*"), "['*.a']"),
+        case("tenants.*.ceiling.kv", "['b:read']", (SETTINGS, "ceiling/kv/0"), json!("b:read"), "['b:write']"),
+        case("tenants.*.ceiling.http", "['https://*']", (SETTINGS, "ceiling/http/0"), json!("https://*"), "['a.test']"),
+    ]
 }
 
 fn case(path: &str, good: &'static str, (whose, at): (&str, &str), read: Value, bad: &'static str) -> Case {
@@ -139,8 +170,6 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
         case("tenants.*.plugins.*.config", "{ n = 3 }", (PLUGIN, "config"), json!({"n": "3"}), "{ n = [] }"),
-        case("tenants.*.plugins.*.grants.publish", "['a.*']", (PLUGIN, "grants/publish/0"), json!("a.*"), "['*.a']"),
-        case("tenants.*.plugins.*.grants.kv", "['b']", (PLUGIN, "grants/kv/0"), json!("b"), "['No']"),
         case("tenants.*.plugins.*.limits.wall_ms", "7", (PLUGIN, "limits/wall_ms"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
         case("tenants.*.plugins.*.limits.memory_mib", "7", (PLUGIN, "limits/memory_mib"), json!(7), "100000"),
@@ -334,8 +363,6 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
         case("tenants.*.schemas.*.mode", "'warn'", (SCHEMA, "mode"), json!("warn"), "'on'"),
         case("tenants.*.suspended", "true", (SETTINGS, "suspended"), json!(true), "'yes'"),
-        case("tenants.*.ceiling.publish", "['a.*']", (SETTINGS, "ceiling/publish/0"), json!("a.*"), "['*.a']"),
-        case("tenants.*.ceiling.kv", "['b:read']", (SETTINGS, "ceiling/kv/0"), json!("b:read"), "['b:write']"),
         case("tenants.*.signatures", "'require'", (SETTINGS, "signatures"), json!("require"), "'some'"),
     ]
 }

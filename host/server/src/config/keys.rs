@@ -58,6 +58,8 @@ pub enum Shape {
     Buckets,
     /// Event types, each whole or with a `*` at its end.
     Types,
+    /// Requests, each methods, a scheme, a host and a path.
+    Requests,
     /// Networks, each an address or an address with the length of its prefix.
     Networks,
     /// Addresses with a port.
@@ -229,6 +231,7 @@ static TENANT: &[Key] = &[
 static CEILING: &[Key] = &[
     key("publish", "Event types; a `*` at the end stands for anything.", Shape::Types, Otherwise::Nothing),
     key("kv", "Key-value buckets; with `:read` behind its name one is only read.", Shape::Buckets, Otherwise::Nothing),
+    key("http", "Requests; as in `grants` of a plugin.", Shape::Requests, Otherwise::Nothing),
 ];
 
 /// The keys of a tenant that is made by the API.
@@ -350,6 +353,12 @@ static GRANTS: &[Key] = &[
         "kv",
         "Key-value buckets that it may open; with `:read` behind its name one is only read.",
         Shape::Buckets,
+        Otherwise::Default(|| json!([])),
+    ),
+    key(
+        "http",
+        "Requests that it may send, such as `POST https://api.example.com/v1/*`; with ` private` at the end also to addresses that are not public, as far as `egress.networks` lets them be reached.",
+        Shape::Requests,
         Otherwise::Default(|| json!([])),
     ),
 ];

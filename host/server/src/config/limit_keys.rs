@@ -114,4 +114,13 @@ pub(super) static LIMITS: &[Key] = &[
     limit("kv_write_kib", "KiB that an attempt may write.", most::KV_WRITE_KIB_SETTABLE_MAX, || {
         json!(host().kv_write_kib)
     }),
+    limit("http_calls", "Requests that an attempt may send by HTTP.", most::HTTP_CALLS_SETTABLE_MAX, || {
+        json!(host().http_calls)
+    }),
+    limit("http_kib", "KiB that an attempt may send and get by HTTP.", most::HTTP_KIB_SETTABLE_MAX, || {
+        json!(host().http_kib)
+    }),
+    limit("http_ms", "Milliseconds that one request of an attempt may take.", most::HTTP_MS_SETTABLE_MAX, || {
+        json!(host().http_ms)
+    }),
 ];

@@ -59,6 +59,9 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Names(max) => json!({ "type": "array", "items": name(), "maxItems": max }),
         Shape::Types => json!({ "type": "array", "items": { "type": "string", "pattern": r"^([^*]+\*?|\*)$" } }),
+        Shape::Requests => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": r"^([A-Z]+(,[A-Z]+)* )?https?://[^\s/]+(/\S*)?( private)?$" }, "examples": [["POST https://api.example.com/v1/*"]] })
+        }
         Shape::Networks => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" }, "examples": [["10.1.0.0/16"]] })
         }

@@ -216,7 +216,7 @@ fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
 }
 
 fn read_grants(table: Table<'_>) -> Grants {
-    Grants { publish: table.list("publish"), kv: table.list("kv") }
+    Grants { publish: table.list("publish"), kv: table.list("kv"), http: table.list("http") }
 }
 
 /// What holds for a tenant as a whole.
@@ -238,7 +238,8 @@ pub(super) fn read_whole(table: &Table<'_>) -> TenantSettings {
 fn read_ceiling(table: Table<'_>) -> GrantBounds {
     // A list that is there and empty lets nothing be granted.
     let publish = table.value("publish").map(|_| table.list("publish"));
-    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")) }
+    let http = table.value("http").map(|_| table.list("http"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http }
 }
 
 /// Reports what a plugin of the file is granted beyond its tenant's ceiling.
@@ -286,6 +287,9 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
         kv_reads: read("kv_reads", defaults.kv_reads),
         kv_writes: read("kv_writes", defaults.kv_writes),
         kv_write_kib: read("kv_write_kib", defaults.kv_write_kib),
+        http_calls: read("http_calls", defaults.http_calls),
+        http_kib: read("http_kib", defaults.http_kib),
+        http_ms: read("http_ms", defaults.http_ms),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use wharf_capability::{AttemptContext, CommittedValues, KeyPage, ReadFailed};
+use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, ReadFailed};
 use wharf_delivery::{LimitsDocument, ReadKey, Verdict};
 use wharf_event::{BucketName, Event, EventBuilder, Grants, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Parts, Prepared, Release, Runtime, TransformRelease, Transformed};
@@ -99,7 +99,7 @@ impl Guest {
     }
 
     fn context(&self, event: &Event) -> Result<AttemptContext> {
-        let grants = Grants { publish: vec!["*".parse()?], kv: vec![self.name.parse()?] };
+        let grants = Grants { publish: vec!["*".parse()?], kv: vec![self.name.parse()?], ..Grants::default() };
         Ok(AttemptContext {
             tenant: "bench".parse()?,
             plugin: self.name.parse()?,
@@ -109,6 +109,7 @@ impl Guest {
             config: Arc::new(BTreeMap::new()),
             grants: Arc::new(grants),
             values: Arc::new(NoValues),
+            http: Arc::new(NoHttp),
             time: "2026-01-01T00:00:00Z".to_owned(),
         })
     }

@@ -26,6 +26,7 @@ mod demo;
 mod deploy;
 mod doctor;
 mod editing;
+mod egress;
 mod fanning;
 mod formats;
 mod full_disk;

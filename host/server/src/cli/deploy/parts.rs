@@ -36,7 +36,12 @@ pub fn between_settings(there: &PluginDetail, wanted: &SettingsBody) -> Vec<Stri
 
 fn grants(there: &GrantsView, wanted: &GrantsView) -> Vec<String> {
     let mut said = Vec::new();
-    for (what, old, new) in [("publish", &there.publish, &wanted.publish), ("kv", &there.kv, &wanted.kv)] {
+    let kinds = [
+        ("publish", &there.publish, &wanted.publish),
+        ("kv", &there.kv, &wanted.kv),
+        ("http", &there.http, &wanted.http),
+    ];
+    for (what, old, new) in kinds {
         let (olds, news): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
         said.extend(news.difference(&olds).map(|name| format!("grants {what} {}", clipped(name))));
         said.extend(olds.difference(&news).map(|name| format!("revokes {what} {}", clipped(name))));

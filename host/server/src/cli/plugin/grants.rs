@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use wharf_event::{BucketAccess, EventTypes, Grants, PluginName};
+use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName};
 use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
 
 use super::{
@@ -25,7 +25,8 @@ pub enum GrantCommand {
     Ls(Named),
     /// Grant what the newest release asks for that waits, or what is named
     #[command(after_help = "Example:\n  wharf grant approve triage\n  \
-        wharf grant approve triage --publish 'triage.*' --kv triage --kv prices:read")]
+        wharf grant approve triage --publish 'triage.*' --kv triage --kv prices:read \
+        --http 'POST https://api.example.com/v1/*'")]
     Approve(ApproveArgs),
     /// Take grants back; it holds for every attempt that begins from then on
     #[command(after_help = "Example:\n  wharf grant revoke triage --kv prices")]
@@ -45,6 +46,9 @@ pub struct ApproveArgs {
     /// A bucket that it may open; with `:read` behind its name it is only read
     #[arg(long, value_name = "BUCKET")]
     kv: Vec<BucketAccess>,
+    /// Requests that it may send, such as 'POST https://api.example.com/v1/*'
+    #[arg(long, value_name = "REQUESTS")]
+    http: Vec<HttpAccess>,
 }
 
 /// `wharf grant revoke`.
@@ -53,11 +57,14 @@ pub struct RevokeArgs {
     /// The plugin
     plugin: PluginName,
     /// Event types: every grant goes that is within
-    #[arg(long, value_name = "TYPES", required_unless_present = "kv")]
+    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http"])]
     publish: Vec<EventTypes>,
     /// A bucket
-    #[arg(long, value_name = "BUCKET", required_unless_present = "publish")]
+    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http"])]
     kv: Vec<BucketAccess>,
+    /// Requests: every grant goes that is within
+    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv"])]
+    http: Vec<HttpAccess>,
 }
 
 /// Does what was said of grants.
@@ -65,20 +72,20 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
     let session = Session::open(global).await?;
     let detail: GrantsDetail = match command {
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
-        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv }) => {
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http }) => {
             let release = match release {
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
-                None if !publish.is_empty() || !kv.is_empty() => None,
+                None if !publish.is_empty() || !kv.is_empty() || !http.is_empty() => None,
                 // The one that waits now: what comes while this is asked for is nothing that anybody looked at.
                 None => {
                     let held: GrantsDetail = session.client.get(&of(&session, &plugin)).await?;
                     held.waiting.first().map(|waiting| waiting.release)
                 }
             };
-            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv }).await?
+            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv, http }).await?
         }
-        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv }) => {
-            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv }).await?
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http }).await?
         }
     };
     show(&detail, out)

@@ -56,7 +56,8 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
     for (key, value) in &detail.config {
         out.line(&format!("config    {key} = {value}"))?;
     }
-    for (what, names) in [("publish", &detail.grants.publish), ("kv", &detail.grants.kv)] {
+    let grants = &detail.grants;
+    for (what, names) in [("publish", &grants.publish), ("kv", &grants.kv), ("http", &grants.http)] {
         if !names.is_empty() {
             out.line(&format!("grants    {what} {}", names.join(", ")))?;
         }

@@ -1,0 +1,88 @@
+//! Capability: `wasi:http/outgoing-handler`. The vocabulary is WASI's own; which requests leave, and how, is decided here.
+//!
+//! Invariant: a request leaves only where a grant allows it, and never more calls or bytes than the attempt may have. What is refused is an
+//! error of the guest's, a code in the attempt, and a line of its log with what would allow it. Effects that others had of a request do not go
+//! away when the attempt fails, so each carries a key that is the same in every attempt.
+
+mod check;
+mod port;
+mod sending;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wharf_delivery::{Details, LimitsDocument};
+use wharf_event::Code;
+
+pub use port::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
+
+use crate::{Attempt, AttemptContext, limits::HTTP_HEAD_BYTES_MAX, logging::AttemptLog};
+
+/// Adds it to `linker`.
+pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+}
+
+/// What the requests of an attempt come to.
+#[derive(Debug, Default)]
+struct Tally {
+    calls: u32,
+    /// Those that are under way.
+    open: usize,
+    bytes_out: u64,
+    bytes_in: u64,
+    /// What requests were refused for, each once.
+    met: Vec<Code>,
+    /// How many requests had a key that begins so.
+    keys: HashMap<String, u32>,
+}
+
+/// The way of one attempt to the outside.
+pub(crate) struct Way {
+    gate: Gate,
+    ctx: WasiHttpCtx,
+}
+
+/// What decides about its requests.
+struct Gate {
+    context: Arc<AttemptContext>,
+    limits: LimitsDocument,
+    log: AttemptLog,
+    tally: Arc<Mutex<Tally>>,
+}
+
+fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Way {
+    pub(crate) fn new(context: &AttemptContext, limits: LimitsDocument, log: &AttemptLog) -> Self {
+        let mut ctx = WasiHttpCtx::new();
+        // Its measure counts what fields take in memory, which is more than what they have on the wire.
+        ctx.set_field_size_limit(2 * HTTP_HEAD_BYTES_MAX);
+        let gate = Gate { context: Arc::new(context.clone()), limits, log: log.clone(), tally: Arc::default() };
+        Self { gate, ctx }
+    }
+
+    /// Adds what the requests came to. (Each has a line of the log, which is counted as a call of the host.)
+    pub(crate) fn tell(&self, details: &mut Details) {
+        let tally = locked(&self.gate.tally);
+        tally.met.iter().for_each(|code| details.met(*code));
+        let used = details.used.get_or_insert_default();
+        used.bytes_out += tally.bytes_out;
+        used.bytes_in += tally.bytes_in;
+    }
+}
+
+impl WasiHttpView for Attempt {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let Self { context, limits, log, table, http, .. } = self;
+        let way = http.get_or_insert_with(|| Box::new(Way::new(context, *limits, log)));
+        let Way { gate, ctx } = &mut **way;
+        WasiHttpCtxView { hooks: gate, table, ctx }
+    }
+}

@@ -1,0 +1,86 @@
+//! The port behind outgoing HTTP: a request that was allowed goes in, an answer or the lack of one comes back.
+//!
+//! Invariant: whoever stands behind it checks the address that is connected to, follows no redirect, and keeps to the time and the bytes that
+//! the request says. Both bodies are whole: nothing is half sent when an attempt ends.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use wharf_event::{Code, PluginName, TenantName};
+
+/// A request of a guest.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// Which plugin's.
+    pub plugin: PluginName,
+    /// What allows it: connections are not shared between those that differ in this.
+    pub policy: Arc<str>,
+    /// Its method.
+    pub method: Method,
+    /// Where it goes: an absolute URL.
+    pub url: String,
+    /// Its fields, but for those that say where it goes and how long it is.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// Whether it may reach what is not public, as far as the operator lets it be reached.
+    pub private: bool,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// Bytes of the answer's body at most.
+    pub answer_bytes_max: usize,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why nothing came back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct HttpFailed {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, in words.
+    pub reason: String,
+    /// Bytes of an answer that came all the same.
+    pub bytes_in: u64,
+}
+
+impl HttpFailed {
+    /// Nothing came.
+    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), bytes_in: 0 }
+    }
+}
+
+/// What comes of a request.
+pub type Calling = Pin<Box<dyn Future<Output = Result<HttpAnswer, HttpFailed>> + Send>>;
+
+/// Sends requests out of the host.
+pub trait HttpOut: Send + Sync {
+    /// Sends a request and waits for its answer. It is given up where nobody waits any more.
+    fn call(&self, request: HttpRequest) -> Calling;
+}
+
+/// Where there is no outside: every request fails.
+#[derive(Clone, Copy, Debug)]
+pub struct NoHttp;
+
+impl HttpOut for NoHttp {
+    fn call(&self, _: HttpRequest) -> Calling {
+        Box::pin(async { Err(HttpFailed::new(Code::HttpUnreachable, "nothing leaves this host")) })
+    }
+}

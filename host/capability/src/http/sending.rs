@@ -1,0 +1,233 @@
+//! One request of a guest, from its head to the answer's last byte.
+//!
+//! Invariant: every request that a guest made has one line of the attempt's log, whatever came of it. A request that was refused costs the
+//! attempt nothing but that.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wharf_event::{Code, Digest};
+
+use super::{
+    Gate, Tally,
+    check::{Allowed, Denied, check},
+    locked,
+    port::{HttpAnswer, HttpFailed, HttpRequest},
+};
+use crate::{
+    bindings::wasi::logging::logging::Level,
+    effects::bytes,
+    limits::{HTTP_BODY_CHUNK_BYTES, HTTP_OPEN_MAX},
+    logging::AttemptLog,
+};
+
+/// What comes of a request; what follows an answer is nothing, since its body is whole.
+type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+/// The key by which whoever gets a request twice can tell.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+impl WasiHttpHooks for Gate {
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        HTTP_BODY_CHUNK_BYTES
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        match self.begin(request, options) {
+            Ok(call) => Box::new(call.run()),
+            Err(denied) => {
+                note(&self.log, &self.tally, denied.code, &denied.reason);
+                Box::new(async move { Err(denied.error) })
+            }
+        }
+    }
+}
+
+/// A request that may be sent.
+struct Call {
+    allowed: Allowed,
+    body: WasiBody,
+    request: HttpRequest,
+    /// The delivery that it is made for.
+    delivery: String,
+    out: Arc<dyn super::HttpOut>,
+    /// Bytes that it may send.
+    bytes_max: usize,
+    open: Open,
+    log: AttemptLog,
+}
+
+/// Counts as open while it is there.
+struct Open(Arc<Mutex<Tally>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        locked(&self.0).open -= 1;
+    }
+}
+
+/// Says in the log and in the attempt why a request came to nothing.
+fn note(log: &AttemptLog, tally: &Mutex<Tally>, code: Code, reason: &str) {
+    let met = &mut locked(tally).met;
+    if !met.contains(&code) {
+        met.push(code);
+    }
+    // A log that is full ends the attempt when the guest writes the next line.
+    let _ = log.line(Level::Warn, "http", &format!("{code}: {reason}"));
+}
+
+fn spent(reason: String) -> Denied {
+    Denied { code: Code::LimitHttp, error: Error::ConnectionLimitReached, reason }
+}
+
+impl Gate {
+    fn begin(&self, request: Request<WasiBody>, options: Option<RequestOptions>) -> Result<Call, Denied> {
+        let (head, body) = request.into_parts();
+        let mut allowed = check(&self.context, head.method, &head.uri, head.headers)?;
+        let (host, wall_ms) = (self.limits.host, self.limits.wall_ms);
+        let room = bytes(host.http_kib);
+        {
+            let mut tally = locked(&self.tally);
+            if tally.calls >= host.http_calls {
+                return Err(spent(format!("an attempt may send {} requests", host.http_calls)));
+            }
+            if tally.open >= HTTP_OPEN_MAX {
+                return Err(spent(format!("{HTTP_OPEN_MAX} requests of an attempt may be under way at a time")));
+            }
+            if tally.bytes_out + tally.bytes_in >= room as u64 {
+                return Err(spent(format!("an attempt may send and get {} KiB by HTTP", host.http_kib)));
+            }
+            tally.calls += 1;
+            tally.open += 1;
+        }
+        let open = Open(Arc::clone(&self.tally));
+        // An answer comes whole, so what the guest would wait for its beginning it waits for all of it.
+        let wished = options.unwrap_or_default();
+        let wished = wished.first_byte_timeout.map(|first| first + wished.connect_timeout.unwrap_or_default());
+        let most = Duration::from_millis(host.http_ms.min(wall_ms).into());
+        let request = HttpRequest {
+            tenant: self.context.tenant.clone(),
+            plugin: self.context.plugin.clone(),
+            policy: format!("{} {} {}", self.context.tenant, self.context.plugin, allowed.access).into(),
+            method: allowed.method.clone(),
+            url: allowed.url.clone(),
+            headers: std::mem::take(&mut allowed.headers),
+            body: Bytes::new(),
+            private: allowed.access.is_private(),
+            timeout: wished.map_or(most, |wished| wished.min(most)),
+            answer_bytes_max: room,
+        };
+        let (out, log) = (Arc::clone(&self.context.http), self.log.clone());
+        let delivery = self.context.delivery.to_string().replace('.', "-");
+        Ok(Call { allowed, body, request, delivery, out, bytes_max: room, open, log })
+    }
+}
+
+impl Call {
+    async fn run(self) -> Sent {
+        let Self { allowed: Allowed { method, shown, .. }, body, mut request, delivery, out, bytes_max, open, log } =
+            self;
+        let tally = &open.0;
+        let fail = |error, code, reason: &str| {
+            note(&log, tally, code, &format!("{method} {shown}: {reason}"));
+            Err(error)
+        };
+        // A guest that never ends its request is ended like a server that never answers.
+        request.body = match tokio::time::timeout(request.timeout, whole(body, bytes_max)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(Unread::TooLong)) => {
+                let error = Error::HttpRequestBodySize(Some(bytes_max as u64));
+                return fail(error, Code::LimitHttp, &format!("its body may have {bytes_max} bytes"));
+            }
+            Ok(Err(Unread::Broken(error))) => {
+                let reason = format!("its body broke off: {error}");
+                return fail(error, Code::HttpInvalid, &reason);
+            }
+            Err(_) => {
+                let reason = "its body did not come to an end in time";
+                return fail(Error::ConnectionWriteTimeout, Code::HttpTimeout, reason);
+            }
+        };
+        if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            let key = locked(tally).key(&delivery, &request);
+            request.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        let bytes_out = request.body.len();
+        locked(tally).bytes_out += bytes_out as u64;
+        match out.call(request).await {
+            Ok(HttpAnswer { status, headers, body, took }) => {
+                locked(tally).bytes_in += body.len() as u64;
+                let (status_code, bytes_in, ms) = (status.as_u16(), body.len(), took.as_millis());
+                let line = format!("{method} {shown}: {status_code} in {ms} ms, {bytes_out} bytes out, {bytes_in} in");
+                let _ = log.line(Level::Info, "http", &line);
+                let mut answer = Response::new(Full::new(body).map_err(Error::from).boxed_unsync());
+                (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
+                let after: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
+                Ok((answer, after))
+            }
+            Err(HttpFailed { code, reason, bytes_in }) => {
+                locked(tally).bytes_in += bytes_in;
+                fail(told(code), code, &reason)
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// The same for the same request of the same delivery, in every attempt; of equal ones in one attempt each has its own.
+    fn key(&mut self, delivery: &str, request: &HttpRequest) -> HeaderValue {
+        let head = format!("{} {}\n", request.method, request.url);
+        let digest = Digest::of(&[head.as_bytes(), &request.body].concat()).hex();
+        let of = format!("{delivery}-{}", digest.get(..16).unwrap_or_default());
+        let equal = self.keys.entry(of.clone()).or_default();
+        *equal += 1;
+        HeaderValue::try_from(format!("{of}-{equal}")).unwrap_or(HeaderValue::from_static("none"))
+    }
+}
+
+/// What a guest is told for a code.
+fn told(code: Code) -> Error {
+    match code {
+        Code::AddressDenied => Error::DestinationIpProhibited,
+        Code::HttpTimeout => Error::HttpResponseTimeout,
+        Code::LimitHttp => Error::HttpResponseBodySize(None),
+        Code::HttpRest => Error::DestinationUnavailable,
+        Code::HttpInvalid => Error::HttpRequestUriInvalid,
+        _ => Error::ConnectionTerminated,
+    }
+}
+
+/// Why a body is not there.
+enum Unread {
+    TooLong,
+    Broken(Error),
+}
+
+/// A body to its end.
+async fn whole(mut body: WasiBody, bytes_max: usize) -> Result<Bytes, Unread> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are not sent: few servers read them, and some take them for what they are not.
+        let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
+        if read.len() + data.len() > bytes_max {
+            return Err(Unread::TooLong);
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
