@@ -53,7 +53,7 @@ fn serve(mut stream: TcpStream, came: &std::sync::mpsc::Sender<String>) -> std::
     match head.split(' ').nth(1).unwrap_or_default() {
         "/moved" => write!(stream, "{}", answer("302 Found", "location: /elsewhere\r\n", "")),
         "/large" => write!(stream, "{}", answer("200 OK", "", &"x".repeat(3 << 20))),
-        "/fields" => write!(stream, "{}", answer("200 OK", &format!("x: {}\r\n", "x".repeat(100_000)), "")),
+        "/fields" => write!(stream, "{}", answer("200 OK", &format!("x: {}\r\n", "x".repeat(300_000)), "")),
         // A byte now and then, for ever.
         "/slow" => {
             write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")?;
