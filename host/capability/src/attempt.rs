@@ -40,6 +40,8 @@ pub struct AttemptContext {
     pub http: Arc<dyn HttpOut>,
     /// The `time` of the events that it publishes, RFC 3339.
     pub time: String,
+    /// Where the wall clock stands still that the plugin reads, in milliseconds since 1970: for tests. Absent, it is the machine's.
+    pub clock_ms: Option<u64>,
 }
 
 /// The memory, table and instance budget of an attempt, summed over everything that it creates.
@@ -161,7 +163,7 @@ impl Attempt {
 
 impl WasiView for Attempt {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| inert::wasi(&self.log));
+        let ctx = self.wasi.get_or_insert_with(|| inert::wasi(&self.log, self.context.clock_ms));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

@@ -1,9 +1,11 @@
 //! The ambient parts of WASI, linked for the toolchains that always import them and empty: no arguments, no environment,
 //! no folders, closed stdin. What goes to stdout and stderr becomes lines of the plugin's log.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use wasmtime_wasi::{
-    WasiCtx, WasiCtxBuilder,
+    HostWallClock, WasiCtx, WasiCtxBuilder,
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
@@ -15,13 +17,29 @@ use crate::{
     spent::Spent,
 };
 
-pub(crate) fn wasi(log: &AttemptLog) -> WasiCtx {
-    WasiCtxBuilder::new()
-        .stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
+pub(crate) fn wasi(log: &AttemptLog, clock_ms: Option<u64>) -> WasiCtx {
+    let mut wasi = WasiCtxBuilder::new();
+    if let Some(ms) = clock_ms {
+        wasi.wall_clock(Frozen(Duration::from_millis(ms)));
+    }
+    wasi.stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
         .stderr(Lines { log: log.clone(), level: Level::Warn, context: "stderr" })
         // What an attempt may draw in all is counted in `random.rs`.
         .max_random_size(u64::from(RANDOM_KIB_SETTABLE_MAX) << 10)
         .build()
+}
+
+/// A wall clock that stands still.
+struct Frozen(Duration);
+
+impl HostWallClock for Frozen {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
 }
 
 /// A stream into the plugin's log.

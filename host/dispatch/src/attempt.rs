@@ -377,6 +377,7 @@ async fn invoke(
         values: Arc::new(values),
         http: Arc::clone(&attempts.calls),
         time: rfc3339(attempts.clock.now_ms()),
+        clock_ms: None,
     };
     let invocation = Invocation {
         context,

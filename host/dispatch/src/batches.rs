@@ -222,6 +222,7 @@ impl Batches {
             values: Arc::new(AttemptValues { shared, contention, holds }),
             http: Arc::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
+            clock_ms: None,
         };
         let item = |message: &Message| BatchItem {
             event: message.event.clone(),

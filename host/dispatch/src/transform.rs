@@ -149,6 +149,7 @@ async fn call(
         values: Arc::new(values),
         http: Arc::new(NoHttp),
         time: rfc3339(attempts.clock.now_ms()),
+        clock_ms: None,
     };
     let (tenant, plugin) = (&waiting.row.tenant, &step.name);
     let (whose, clock) = (Whose { tenant, plugin, release: step.release }, &attempts.surroundings.clock);
@@ -232,6 +233,7 @@ mod tests {
             values: Arc::new(NoValues),
             http: Arc::new(NoHttp),
             time: String::new(),
+            clock_ms: None,
         };
         let calls = (0..20).map(|_| step.call(context()));
         let reports = futures_util::future::join_all(calls).await;

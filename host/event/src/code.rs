@@ -149,6 +149,10 @@ codes! {
     SchemaTaken "schema-taken" 409 "Another schema is for the same events";
     SchemasTooMany "schemas-too-many" 409 "The tenant has as many schemas as it can hold";
     ConfigInvalid "config-invalid" 400 "The configuration has mistakes";
+    BuildFailed "build-failed" 400 "A plugin was not built";
+    TemplateUnknown "template-unknown" 404 "There is no such language or template";
+    FolderThere "folder-there" 409 "The folder of a new plugin is there already";
+    FixtureInvalid "fixture-invalid" 400 "A fixture cannot be used";
     ComponentMissing "component-missing" 400 "The component's file is not there";
     ComponentNotWasm "component-not-wasm" 400 "The component's file is not WebAssembly";
     ComponentCoreModule "component-core-module" 400 "The file is a core module, not a component";

@@ -69,6 +69,7 @@ impl Runtime {
             values: Arc::new(NoValues),
             http: Arc::new(NoHttp),
             time: "1970-01-01T00:00:00Z".to_owned(),
+            clock_ms: None,
         };
         let (mut handler, mut batch, mut transform) = (None, None, None);
         match &release {

@@ -1,5 +1,5 @@
 //! `wharf dev`: a host that follows its files. A changed plugin or configuration is swapped in while events flow; one with
-//! mistakes is told about, and what was in force stays.
+//! mistakes is told about, and what was in force stays. Plugins that say how they are built are built when their sources change.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ use crate::{
     cli::HostArgs,
     folder, logging,
     serve::{announce, stopped},
-    unmatched,
+    sources, unmatched,
     wire::{Reloader, Settings, Threads},
 };
 
@@ -33,10 +33,13 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     let _logging = logging::start(args.log_format, &args.log);
     folder::keep_to_owner();
+    let (config, data) = (args.file.config.clone(), args.data.clone());
+    sources::build_at_start(&config, &data);
     let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
+        sources::build_on_change(config, data);
         let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         let drained = host.serve(stopped).await;
         watching.abort();

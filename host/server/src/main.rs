@@ -4,7 +4,9 @@
 //! in `wire`.
 
 mod adapter;
+mod author;
 mod behind;
+mod building;
 mod cli;
 mod client;
 mod compile;
@@ -27,6 +29,7 @@ mod project;
 mod registry;
 mod schema_file;
 mod serve;
+mod sources;
 mod tenant_tables;
 mod unmatched;
 mod wire;

@@ -11,8 +11,11 @@ use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 
 use super::{
     backup::BackupArgs,
+    build::BuildArgs,
     deploy::DeployArgs,
     dlq::DlqCommand,
+    invoke::InvokeArgs,
+    new::NewArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     queue::QueueCommand,
     replay::ReplayCommand,
@@ -22,6 +25,7 @@ use super::{
     schema::SchemaCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
+    test::TestArgs,
     topic::TopicCommand,
     trace::TraceArgs,
     usage::UsageArgs,
@@ -72,8 +76,9 @@ pub enum Command {
     /// Run a host until it is told to stop
     #[command(after_help = "Example:\n  wharf serve --config wharf.toml --data /var/lib/wharf")]
     Serve(ServeArgs),
-    /// Run a host that swaps changed plugins and rules in while events flow
-    #[command(after_help = "Example:\n  wharf dev")]
+    /// Run a host that builds changed plugins, and swaps them and rules in while events flow
+    #[command(after_help = "Example:\n  wharf dev\n\n\
+        A plugin that says beside `component` how it is built (build = \"COMMAND\") is built when a file beside wharf.toml changes.")]
     Dev(HostArgs),
     /// Send an event, follow it, and print what became of it
     #[command(after_help = "Example:\n  wharf send com.example.order.placed -d '{\"total\": 12}'\n\n\
@@ -258,6 +263,31 @@ pub enum Command {
         /// The component
         file: PathBuf,
     },
+    /// Write a plugin that works, with all that it needs of Wharf
+    #[command(
+        after_help = "Example:\n  wharf new orders --lang rust\n  wharf new totals --lang rust --template batch\n\n\
+        Nothing is fetched: the binary carries the SDKs, and writes the language's to vendor/wharf."
+    )]
+    New(NewArgs),
+    /// Build the plugins of a wharf.toml by their own commands, and look at what came
+    #[command(after_help = "Example:\n  wharf build\n\n\
+        A plugin says beside `component` how it is built: build = \"COMMAND\".\n\n\
+        Exit status: 0 each is a component that a host runs, 1 one was not built.")]
+    Build(BuildArgs),
+    /// Call a component once, as a host would, and show what it does
+    #[command(
+        after_help = "Example:\n  wharf invoke triage.wasm -e event.json --kv seed.json --config bug_words=crash --trace\n\n\
+        No host is asked and nothing is kept. All limits are on; it may use what it says that it needs.\n\n\
+        Exit status: 0 it handled the event, 8 it said retry, 9 it said reject, 1 it trapped or met a limit."
+    )]
+    Invoke(Box<InvokeArgs>),
+    /// Call plugins with the events of their fixtures, and compare what they do with what is expected
+    #[command(after_help = "Example:\n  wharf test\n  wharf test triage.wasm --fixtures fixtures --bless\n\n\
+        A fixture is a file of TOML or JSON: `event`, and as far as it matters `seed`, `config`, `now`, `attempt`, `grants`, `limits`, \
+        `expect`. Without a component those of wharf.toml are tested, each with the fixtures in fixtures/PLUGIN, or where there is one \
+        plugin in fixtures. `wharf events show ID --fixture` makes one of an event that there was.\n\n\
+        Exit status: 0 all is as expected, 10 something is not.")]
+    Test(TestArgs),
     /// Keys that sign releases: made here, and registered with a tenant
     #[command(
         after_help = "Example:\n  wharf key generate --out release.pem > release.pub\n  wharf key add ci release.pub"
@@ -502,6 +532,9 @@ pub enum EventsCommand {
         /// Its position, or its id (the newest event with this id)
         #[arg(value_name = "POSITION|ID")]
         event: String,
+        /// Print it as a fixture for `wharf test` instead
+        #[arg(long)]
+        fixture: bool,
     },
 }
 

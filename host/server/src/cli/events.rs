@@ -3,6 +3,8 @@
 //! Invariant: events are listed newest first. What is shown of one is what the archive has now, which may be less than what
 //! is still to come.
 
+use serde_json::{Value, value::RawValue};
+use wharf_event::is_mark;
 use wharf_gateway::view::{EventDetail, EventView};
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
     tree_lines,
     words::{clipped, faint, printable},
 };
+use crate::{author::Form, client::ClientError};
 
 /// Lists or shows.
 pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
@@ -34,9 +37,12 @@ pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> R
                 list(&events, limit, out)?;
             }
         }
-        EventsCommand::Show { event } => {
+        EventsCommand::Show { event, fixture } => {
             let detail: EventDetail = session.client.get(&session.own().at("events").at(event)).await?;
-            if out.is_json() {
+            if fixture {
+                let text = fixture_of(&detail.event.event, out.is_json()).map_err(ClientError::NotUnderstood)?;
+                out.bytes(text.as_bytes())?;
+            } else if out.is_json() {
                 out.document(&detail)?;
             } else {
                 show(&session, &detail, out).await?;
@@ -95,6 +101,14 @@ pub fn about(event: &EventView) -> Vec<String> {
         lines.extend(json_text::lines(&json));
     }
     lines
+}
+
+/// An event as a fixture: what a host adds to each is left out.
+fn fixture_of(event: &RawValue, json: bool) -> Result<String, serde_json::Error> {
+    let mut members: serde_json::Map<String, Value> = serde_json::from_str(event.get())?;
+    members.retain(|name, _| name != "specversion" && !is_mark(name));
+    let form = if json { Form::Json } else { Form::Toml };
+    form.write(&serde_json::json!({ "event": members })).map_err(serde::ser::Error::custom)
 }
 
 /// A name and a value.

@@ -16,6 +16,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Change",
         &["deploy", "schedule", "tenant", "bus", "plugin", "webhook", "queue", "topic", "grant", "promote", "rollback"],
     ),
+    ("Write plugins", &["new", "build", "invoke", "test"]),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
     ("Repair", &["dlq", "replay", "doctor", "log", "backup", "restore"]),
     ("Set up", &["completions", "man"]),

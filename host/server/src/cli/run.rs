@@ -9,16 +9,17 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    backup, check, completions, config, deploy, dlq, doctor,
+    backup, build, check, completions, config, deploy, dlq, doctor,
     error::{CommandError, Exit, report},
-    events, explain, groups, inspect, keys, kv, match_lines,
+    events, explain, groups, inspect, invoke, keys, kv, match_lines,
     meant::Written,
+    new,
     output::Output,
     plugin, queue, replay, restore, rules, schedule,
     schedule::ScheduleCommand,
     schema, send,
     signing::{self, KeyCommand},
-    stats, tail, tenant, top, topic, trace, usage, webhook,
+    stats, tail, tenant, test, top, topic, trace, usage, webhook,
 };
 use crate::{compiler, dev, serve};
 
@@ -54,6 +55,10 @@ pub fn run() -> ExitCode {
         }
         Command::Match => match_lines::run().map(Into::into).map_err(Into::into),
         Command::Inspect { file } => inspect::run(&file, &mut Output::new(global.output)).map(Into::into),
+        Command::Invoke(args) => invoke::run(*args, &mut Output::new(global.output)).map(Into::into),
+        Command::New(args) => new::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Build(args) => build::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Test(args) => test::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Key { command: KeyCommand::Generate { out } } => {
             signing::generate(&out, &mut Output::new(global.output)).map(Into::into)
         }
@@ -144,6 +149,10 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Match
         | Command::Check(_)
         | Command::Inspect { .. }
+        | Command::Invoke(_)
+        | Command::New(_)
+        | Command::Build(_)
+        | Command::Test(_)
         | Command::Key { command: KeyCommand::Generate { .. } }
         | Command::Sign(_)
         | Command::Verify(_)

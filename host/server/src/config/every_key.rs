@@ -169,6 +169,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
+        case("tenants.*.plugins.*.build", "'make'", (PLUGIN, "build"), json!("make"), "5"),
         case("tenants.*.plugins.*.config", "{ n = 3 }", (PLUGIN, "config"), json!({"n": "3"}), "{ n = [] }"),
         case("tenants.*.plugins.*.limits.wall_ms", "7", (PLUGIN, "limits/wall_ms"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
@@ -394,7 +395,7 @@ fn schedule_cases(cases: &[Case]) -> Vec<Case> {
 
 /// What was read, as JSON.
 fn dump(config: &Config) -> Value {
-    let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits, "breaker": plugin.breaker});
+    let plugin = |plugin: &super::PluginConfig| json!({"component": plugin.component, "build": plugin.build, "config": plugin.config, "grants": plugin.grants, "limits": plugin.limits, "breaker": plugin.breaker});
     let tenant = |tenant: &super::TenantConfig| {
         let plugins: serde_json::Map<_, _> =
             tenant.plugins.iter().map(|(name, it)| (name.to_string(), plugin(it))).collect();

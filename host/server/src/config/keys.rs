@@ -321,6 +321,12 @@ static PLUGIN: &[Key] = &[
         Shape::Text,
         Otherwise::Required,
     ),
+    key(
+        "build",
+        "How it is built: a command for `sh -c`, in the folder of this file, that writes the component. `wharf build` runs it; a host does not.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
     CONFIG,
     GRANTED,
     LIMITED,

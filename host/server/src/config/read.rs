@@ -129,6 +129,8 @@ pub struct PluginConfig {
     pub component: String,
     /// Where the file is named, for mistakes found in it.
     pub component_span: Range<usize>,
+    /// The command that builds it.
+    pub build: Option<String>,
     /// Where `config`, `grants` and `breaker` are, if they are there: a transform takes none of them.
     pub handler_keys: Vec<(&'static str, Range<usize>)>,
     /// Its config table.

@@ -180,11 +180,12 @@ fn read_plugin(table: Table<'_>, sink: &Sink) -> Option<PluginConfig> {
     if component.is_none() && table.value("component").is_none() {
         table.missing("component", "name the component's file: component = \"handler.wasm\"");
     }
+    let build = table.parsed::<String>("build").map(|found| found.value);
     let PluginSettings { config, grants, limits, breaker } = read_plugin_settings(&table, sink);
     let handler_keys =
         ["config", "grants", "breaker"].into_iter().filter_map(|key| Some((key, table.value_span(key)?))).collect();
     let Found { value: component, span: component_span } = component?;
-    Some(PluginConfig { component, component_span, handler_keys, config, grants, limits, breaker })
+    Some(PluginConfig { component, component_span, build, handler_keys, config, grants, limits, breaker })
 }
 
 /// What a plugin is given, may use, and may consume.

@@ -111,6 +111,7 @@ impl Guest {
             values: Arc::new(NoValues),
             http: Arc::new(NoHttp),
             time: "2026-01-01T00:00:00Z".to_owned(),
+            clock_ms: None,
         })
     }
 }

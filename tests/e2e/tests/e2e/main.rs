@@ -13,6 +13,7 @@ mod aimed;
 mod artifacts;
 mod attempts;
 mod backups;
+mod authoring;
 mod bad_uploads;
 mod batches;
 mod breakers;

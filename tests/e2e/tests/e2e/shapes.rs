@@ -358,6 +358,26 @@ fn named(line: &str) -> String {
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
 
+/// What an author does without a host.
+fn authored(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
+    let probe = guest("probe").display().to_string();
+    for kind in ["probe.tell", "probe.increment", "probe.reject", "probe.loop"] {
+        site.write("called.json", event.replace("probe.increment", kind));
+        say("invoke", &format!("invoke {probe} -e called.json --publish probe.* --bucket probe --cpu 50ms"), "");
+    }
+    std::fs::create_dir(site.folder.path().join("fixtures")).unwrap();
+    site.write("fixtures/a.toml", "[event]\ntype = \"probe.increment\"\n");
+    site.write("fixtures/b.json", r#"{"event": {"type": "probe.reject"}, "expect": {"outcome": "reject"}}"#);
+    site.write("fixtures/c.toml", "evnt = 1");
+    say("test", "test", "");
+    say("new", "new made --lang rust", "");
+    let build = format!("build = \"cp {probe} built.wasm\"\n");
+    site.write("built.toml", format!("[tenants.acme.plugins.built]\ncomponent = \"built.wasm\"\n{build}"));
+    say("build", "build -c built.toml", "");
+    site.write("called.json", event.replace("probe.increment", "probe.tell"));
+    say("invoke", &format!("invoke {} -e called.json", guest("transform-probe").display()), "");
+}
+
 /// A letter, shown, edited, and sent again.
 fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
     say("dlq redrive", "dlq redrive dead --code retries-spent --dry-run", "");
@@ -422,6 +442,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
     }
     letters(&mut say, &letter);
     ["probe", "impure-transform"].iter().for_each(|of| say("inspect", &format!("inspect {}", guest(of).display()), ""));
+    authored(&site, &mut say, &event);
     signed(&site, &mut say);
     say("rules explain", "rules explain -e -", &event);
     let asked = format!(r#"{{"pattern": {{"type": ["probe.increment"]}}, "event": {event}}}"#);

@@ -1,0 +1,94 @@
+//! Lists what `wharf new` writes: each language's SDK and its templates, of `sdk/`, as they are when the binary is built.
+//!
+//! Invariant: what is built, fetched or only for this repository's own tests is left out. A language is there when its folder has
+//! templates; nothing else has to be said of it.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Folders and files that are no part of an SDK, beside hidden ones.
+const LEFT_OUT: [&str; 14] = [
+    "template",
+    "target",
+    "bindgen",
+    "tests",
+    "test",
+    "node_modules",
+    "dist",
+    "build",
+    "__pycache__",
+    "vendor",
+    "Cargo.lock",
+    "clippy.toml",
+    "rustfmt.toml",
+    "contract",
+];
+
+fn main() -> io::Result<()> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let sdks = here.join("../../sdk").canonicalize()?;
+    println!("cargo:rerun-if-changed={}", sdks.display());
+    let mut text = String::from("&[\n");
+    for language in folders(&sdks)? {
+        let templates = language.join("template");
+        if !templates.is_dir() {
+            continue;
+        }
+        let mut sdk = Vec::new();
+        files(&language, &language, true, &mut sdk)?;
+        text.push_str(&format!("Language {{ name: {:?}, sdk: {}, templates: &[\n", name(&language), listed(&sdk)));
+        for template in folders(&templates)? {
+            let mut all = Vec::new();
+            files(&template, &template, false, &mut all)?;
+            text.push_str(&format!("({:?}, {}),\n", name(&template), listed(&all)));
+        }
+        text.push_str("] },\n");
+    }
+    text.push(']');
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("languages.rs"), text)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn folders(of: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(of)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The files below a folder: their paths within `root`, and where they are.
+fn files(root: &Path, folder: &Path, is_sdk: bool, all: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    let mut entries =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    for path in entries {
+        let name = name(&path);
+        if is_sdk && (name.starts_with('.') || LEFT_OUT.contains(&name.as_str()) || name.ends_with(".egg-info")) {
+            continue;
+        }
+        if path.is_dir() {
+            files(root, &path, is_sdk, all)?;
+        } else if let Ok(within) = path.strip_prefix(root) {
+            all.push((within.to_string_lossy().into_owned(), path));
+        }
+    }
+    Ok(())
+}
+
+fn listed(files: &[(String, PathBuf)]) -> String {
+    let line = |(within, path): &(String, PathBuf)| {
+        format!("({within:?}, include_bytes!({:?})),\n", path.display().to_string())
+    };
+    format!("&[\n{}]", files.iter().map(line).collect::<String>())
+}

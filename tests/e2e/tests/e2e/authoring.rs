@@ -1,0 +1,257 @@
+//! What the author of a plugin does before there is a host: calling a component, testing it.
+//!
+//! Goal: a call without a host ends as it would with one, and says so by its exit status. Method: the guests of the other tests, with
+//! events and state of files.
+
+use serde_json::{Value, json};
+
+use crate::host::{Site, guest, wharf};
+
+/// Runs a command in a site's folder: exit status, stdout, stderr.
+fn run(site: &Site, args: &[&str]) -> (i32, String, String) {
+    let output = wharf().current_dir(site.folder.path()).args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn event(kind: &str, id: &str) -> Value {
+    json!({"specversion": "1.0", "id": id, "source": "s", "type": kind, "subject": "x", "data": {"n": 1}})
+}
+
+/// Calls a guest with an event: exit status, and what programs read.
+fn invoked(site: &Site, name: &str, event: &Value, more: &[&str]) -> (i32, Value) {
+    site.write("event.json", event.to_string());
+    let file = guest(name).display().to_string();
+    let line = [&["invoke", &file, "-e", "event.json", "-o", "json"], more].concat();
+    let (status, said, talk) = run(site, &line);
+    (status, serde_json::from_str(&said).unwrap_or_else(|_| panic!("{line:?}: {talk}")))
+}
+
+const GRANTED: [&str; 4] = ["--publish", "probe.*", "--bucket", "probe"];
+
+#[test]
+fn a_component_is_called_without_a_host_and_tells_what_it_did() {
+    let site = Site::new("");
+    site.write("seed.json", r#"{"default": {"shared": 41}}"#);
+    let (status, told) = invoked(&site, "probe", &event("probe.tell", "7"), &GRANTED);
+    assert_eq!((status, &told["outcome"]), (0, &json!("ok")), "{told}");
+    let published = &told["published"][0];
+    assert_eq!(
+        (&published["type"], &published["id"], &published["causationid"]),
+        (&json!("probe.told"), &json!("1-0.0.1"), &json!("7"))
+    );
+    let set = json!({"bucket": "probe", "key": "told", "change": {"set": {"text": "7 s x  {\"n\":1}"}}});
+    assert_eq!(told["writes"], json!([set]));
+    let more = [&GRANTED[..], &["--kv", "seed.json"]].concat();
+    let (status, told) = invoked(&site, "probe", &event("probe.increment", "7"), &more);
+    assert_eq!((status, &told["writes"][1]["change"]), (0, &json!({"set": {"text": "42"}})), "{told}");
+    assert_eq!(told["writes"][0]["change"], json!({"add": 1}));
+    assert_eq!(
+        told["reads"],
+        json!([{"bucket": "probe", "key": "shared", "found": 1}, {"bucket": "probe", "key": "added", "found": 0}])
+    );
+    assert!(!site.folder.path().join("wharf-data").exists());
+}
+
+#[test]
+fn the_exit_status_is_the_outcome_and_a_failed_attempt_leaves_nothing() {
+    let site = Site::new("");
+    let (status, told) = invoked(&site, "probe", &event("probe.half", "1"), &GRANTED);
+    assert_eq!((status, &told["outcome"], &told["dropped"]), (9, &json!("reject"), &json!(3)), "{told}");
+    assert_eq!((&told["published"], &told["writes"]), (&json!([]), &json!([])));
+    let flaky = |more: &[&str]| invoked(&site, "flaky", &event("t", "gh-20"), more);
+    let (status, told) = flaky(&["--config", "after_ms=70"]);
+    assert_eq!((status, &told["outcomes"][0]["retry_after_ms"]), (8, &json!(70)), "{told}");
+    assert_eq!(flaky(&["--attempt", "2"]).0, 0);
+    let (status, told) = invoked(&site, "probe", &event("probe.panic", "1"), &[]);
+    assert_eq!((status, &told["outcomes"][0]["code"]), (1, &json!("handler-trap")));
+    let (status, told) = invoked(&site, "probe", &event("probe.loop", "1"), &["--cpu", "20ms"]);
+    assert_eq!(
+        (status, &told["outcomes"][0]["code"], &told["limits"]),
+        (1, &json!("limit-cpu"), &json!(["limit-cpu"]))
+    );
+    let (status, told) = invoked(&site, "probe", &event("probe.tell", "1"), &[]);
+    assert!(status != 0 && told.to_string().contains("not granted"), "{told}");
+}
+
+#[test]
+fn batches_and_transforms_are_called_too() {
+    let site = Site::new("");
+    let batch = json!([event("a", "1"), event("probe.retry", "2"), event("probe.reject", "3")]);
+    let (status, told) = invoked(&site, "batch-probe", &batch, &["--bucket", "batch-probe"]);
+    let outcomes: Vec<_> = told["outcomes"].as_array().unwrap().iter().map(|it| &it["outcome"]).collect();
+    assert_eq!((status, outcomes), (8, vec![&json!("ok"), &json!("retry"), &json!("reject")]), "{told}");
+    let (status, told) = invoked(&site, "batch-probe", &event("a", "1"), &["--bucket", "batch-probe"]);
+    assert_eq!((status, told["writes"].as_array().unwrap().len()), (0, 4), "{told}");
+    let (status, told) = invoked(&site, "transform-probe", &event("probe.tell", "1"), &[]);
+    assert_eq!((status, &told["event"]["subject"]), (0, &json!("changed")), "{told}");
+    assert_eq!(invoked(&site, "transform-probe", &event("probe.drop", "1"), &[]).1["outcome"], "filtered");
+    let file = guest("probe").display().to_string();
+    site.write("event.json", batch.to_string());
+    let (status, _, talk) = run(&site, &["invoke", &file, "-e", "event.json"]);
+    assert!(status != 0 && talk.contains("error[handler-kind]") && talk.contains("there are 3"), "{talk}");
+}
+
+#[test]
+fn a_call_reads_well_and_what_is_no_event_is_told() {
+    let site = Site::new("");
+    let file = guest("probe").display().to_string();
+    site.write("event.json", event("probe.increment", "1").to_string());
+    let line = [&["invoke", &file, "-e", "event.json", "--trace"], &GRANTED[..]].concat();
+    let (status, said, _) = run(&site, &line);
+    let lines: Vec<_> = said.lines().collect();
+    let begins = ["ok", "add      probe/added  +1", "set      probe/shared  1", "read     probe/shared  absent"];
+    assert_eq!(status, 0);
+    assert_eq!(lines[..4], begins, "{said}");
+    assert!(lines.last().unwrap().starts_with("used     "), "{said}");
+    site.write("event.json", "{}");
+    let (status, _, talk) = run(&site, &line);
+    assert!(status == 1 && talk.contains("error[event-") && talk.contains("event.json: "), "{talk}");
+    let (status, _, talk) = run(&site, &["invoke", "nowhere.wasm", "-e", "event.json"]);
+    assert!(status == 1 && talk.contains("error[event-"), "{talk}");
+}
+
+/// A site with the probe and fixtures of it.
+fn with_fixtures() -> Site {
+    let site = Site::probe("", "attempts = 1");
+    std::fs::create_dir(site.folder.path().join("fixtures")).unwrap();
+    site.write(
+        "fixtures/counts.toml",
+        "# Counted from 41.\nattempt = 2\n\n[event]\ntype = \"probe.increment\"\n\n[seed.default]\nshared = 41\n\n\
+         [expect]\noutcome = \"ok\"\n\n[[expect.writes]]\nadd = 1\nbucket = \"probe\"\nkey = \"added\"\n\n\
+         [[expect.writes]]\nbucket = \"probe\"\nkey = \"shared\"\nset = \"42\"\n",
+    );
+    site.write(
+        "fixtures/rejects.json",
+        json!({"event": {"type": "probe.reject"}, "expect": {"outcome": "reject"}}).to_string(),
+    );
+    site
+}
+
+#[test]
+fn fixtures_are_tried_compared_and_blessed() {
+    let site = with_fixtures();
+    let read = |name: &str| std::fs::read_to_string(site.folder.path().join(name)).unwrap();
+    let (status, said, talk) = run(&site, &["test"]);
+    assert!(status == 0 && said.ends_with("2 fixtures passed\n"), "{said}{talk}");
+    let before = read("fixtures/counts.toml");
+    site.write("fixtures/counts.toml", before.replace("\"42\"", "\"43\""));
+    site.write("fixtures/new.toml", "[event]\ntype = \"probe.half\"\n");
+    site.write("fixtures/odd.toml", "event = { type = \"a\" }\nevnt = 1\n");
+    let (status, said, _) = run(&site, &["test", "--junit", "report.xml"]);
+    assert_eq!(status, 10, "{said}");
+    for part in [
+        "    - set = \"43\"\n    + set = \"42\"\n",
+        "it expects nothing yet",
+        "unknown field `evnt`",
+        "1 fixture passed, 3 failed",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let report = read("report.xml");
+    assert!(report.contains(r#"tests="4" failures="3""#) && report.contains("- set = &quot;43&quot;"), "{report}");
+    std::fs::remove_file(site.folder.path().join("fixtures/odd.toml")).unwrap();
+    assert_eq!(run(&site, &["test", "--bless"]).0, 0);
+    assert_eq!(read("fixtures/counts.toml"), before);
+    let new = "[event]\ntype = \"probe.half\"\n\n[expect]\noutcome = \"reject\"\nreason = \"half done\"\n";
+    assert_eq!(read("fixtures/new.toml"), new);
+    let (status, said, _) = run(&site, &["test", "-o", "json"]);
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &report["passed"], &report["failed"]), (0, &json!(3), &json!(0)), "{said}");
+    let empty = Site::probe("", "attempts = 1");
+    let (status, _, talk) = run(&empty, &["test"]);
+    assert!(status == 1 && talk.contains("error[fixture-invalid]"), "{talk}");
+}
+
+#[test]
+fn a_fixture_is_made_of_an_event_that_there_was_and_passes_once_it_is_blessed() {
+    let site = with_fixtures();
+    let host = site.start("serve");
+    let sent = wharf()
+        .args(["send", "probe.tell", "--id", "kept", "-d", "{\"a\": null}"])
+        .env("WHARF_URL", &host.url)
+        .output();
+    assert!(sent.unwrap().status.success());
+    let shown = wharf().args(["events", "show", "kept", "--fixture"]).env("WHARF_URL", &host.url).output().unwrap();
+    let fixture = String::from_utf8(shown.stdout).unwrap();
+    assert!(fixture.starts_with("[event]\n") && fixture.contains("data_json = "), "{fixture}");
+    site.write("fixtures/kept.toml", fixture);
+    assert_eq!(run(&site, &["test", "--bless"]).0, 0);
+    let (status, said, talk) = run(&site, &["test"]);
+    assert!(status == 0 && said.ends_with("3 fixtures passed\n"), "{said}{talk}");
+    let kept = std::fs::read_to_string(site.folder.path().join("fixtures/kept.toml")).unwrap();
+    assert!(kept.contains("type = \"probe.told\"") && kept.contains("kept cli"), "{kept}");
+}
+
+#[test]
+fn a_new_plugin_is_written_and_nothing_is_written_over() {
+    let site = Site::new("");
+    let (status, said, talk) = run(&site, &["new", "orders", "--lang", "rust", "-o", "json"]);
+    let made: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{talk}"));
+    assert_eq!((status, &made["template"]), (0, &json!("event")));
+    let folder = site.folder.path().join("orders");
+    for file in
+        ["Cargo.toml", ".cargo/config.toml", "src/lib.rs", "vendor/wharf/src/lib.rs", "vendor/wharf/macros/Cargo.toml"]
+    {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let config = std::fs::read_to_string(folder.join("wharf.toml")).unwrap();
+    assert!(config.contains("[tenants.dev.plugins.orders]") && !config.contains("{{"), "{config}");
+    let (status, _, talk) = run(&site, &["new", "orders", "--lang", "rust"]);
+    assert!(status == 5 && talk.contains("error[folder-there]"), "{talk}");
+    let (status, _, talk) = run(&site, &["new", "x", "--lang", "rusty"]);
+    assert!(status == 3 && talk.contains("error[template-unknown]") && talk.contains("did you mean `rust`?"), "{talk}");
+    let (status, _, talk) = run(&site, &["new", "x", "--lang", "rust", "--template", "common"]);
+    assert!(status == 3 && talk.contains("batch, event, schedule, transform"), "{talk}");
+    assert!(!site.folder.path().join("x").exists());
+}
+
+#[test]
+fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
+    let config =
+        |command: &str| format!("[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"{command}\"\n");
+    let copy = format!("echo building; mkdir -p out && cp {} out/made.wasm", guest("flaky").display());
+    let site = Site::new(&config(&copy));
+    let (status, said, talk) = run(&site, &["build", "-o", "json"]);
+    let built: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{talk}"));
+    assert_eq!((status, &built[0]["world"]), (0, &json!("wharf:plugin/event-handler")), "{said}");
+    assert!(talk.contains("building\n"), "{talk}");
+    assert_eq!(run(&site, &["build", "made"]).0, 0);
+    for (command, parts) in [
+        ("echo wrong >&2; exit 3", ["wrong\n", "error[build-failed]"]),
+        ("no-such-compiler --release", ["`no-such-compiler` is not installed here", "error[build-failed]"]),
+        ("true; rm -f out/made.wasm", ["error[component-missing]", "made was built, but"]),
+        ("echo no > out/made.wasm", ["error[component-not-wasm]", "made: "]),
+    ] {
+        site.write("wharf.toml", config(command));
+        let (status, _, talk) = run(&site, &["build"]);
+        assert!(status == 1 && parts.iter().all(|part| talk.contains(part)), "{command}: {talk}");
+    }
+    let (status, _, talk) = run(&site, &["build", "other"]);
+    assert!(status == 1 && talk.contains("no plugin `other` here says how it is built"), "{talk}");
+}
+
+#[test]
+fn dev_builds_what_changed_and_keeps_the_last_that_was_good() {
+    let copy = "if grep -q broken source.txt; then cat source.txt >&2; exit 1; fi; mkdir -p out; cp $(cat source.txt) out/new.wasm; \
+                mv out/new.wasm out/made.wasm";
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"\"\"{copy}\"\"\"\n\
+         [tenants.acme.rules.all]\npattern = {{ type = [{{ exists = true }}] }}\n\
+         targets = [{{ plugin = \"made\", retry = {{ attempts = 1 }}, dead_letter = \"dead\" }}]\n"
+    ));
+    site.write("source.txt", guest("flaky").display().to_string());
+    let host = site.start("dev");
+    let send = |id: &str, kind: &str| {
+        let sent = wharf().args(["send", kind, "--id", id, "-d", "{}"]).env("WHARF_URL", &host.url).output().unwrap();
+        sent.status.code().unwrap()
+    };
+    assert_eq!(send("first", "probe.reject"), 0);
+    // Bad sources change nothing; good ones do.
+    site.write("source.txt", "broken here");
+    host.wait_for_log("not built, what was in force stays");
+    assert_eq!(send("second", "probe.reject"), 0);
+    site.write("source.txt", guest("probe").display().to_string());
+    host.wait_for_log("reloaded made");
+    assert_eq!(send("third", "probe.reject"), 9);
+}
