@@ -21,6 +21,7 @@ mod poll;
 mod sim;
 mod strangers;
 mod tally;
+mod templates;
 mod test;
 
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ enum Command {
     Strangers(strangers::Args),
     /// Let components go around between wharf, wkg and a real OCI registry. Fetches the latter two; wkg is compiled once.
     Oci(oci::Args),
+    /// Build and test what `wharf new` writes, as its author would do it first.
+    Templates(templates::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Languages(args) => languages::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),
+        Command::Templates(args) => templates::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {

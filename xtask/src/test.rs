@@ -17,6 +17,7 @@ use crate::faketime;
 use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
 use crate::sim;
+use crate::templates;
 
 /// Rounds of the crash test.
 const CRASH_ROUNDS: u32 = 10;
@@ -56,6 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
     let faketime = step("faketime", "cargo xtask test", || faketime::library(&suite.target))?;
     suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {
+        step("templates", "cargo xtask templates", || templates::tried(&binary, &suite.target))?;
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
         let histories = format!("cargo xtask sim --histories {HISTORIES}, and the same with each --mutate");

@@ -20,7 +20,7 @@ mod rust_bare;
 mod rustup;
 mod spared;
 mod steps;
-mod toolchain;
+pub mod toolchain;
 
 pub use build::{Guest, build};
 pub use command::{Args, run};
