@@ -12,8 +12,8 @@
 mod aimed;
 mod artifacts;
 mod attempts;
-mod backups;
 mod authoring;
+mod backups;
 mod bad_uploads;
 mod batches;
 mod breakers;
