@@ -74,7 +74,10 @@ impl Form {
             return Err(FixtureError::Behind(other.to_owned()));
         }
         let written = self.write(&json!({ EXPECT: expect }))?;
-        Ok(format!("{}\n\n{}", before.join("\n").trim_end(), written))
+        let blessed = format!("{}\n\n{written}", before.join("\n").trim_end());
+        // What was expected in another spelling would be there twice.
+        self.read(&blessed)?;
+        Ok(blessed)
     }
 }
 
@@ -145,6 +148,7 @@ mod tests {
         assert_eq!(Form::Toml.blessed(&blessed, &expect).unwrap(), blessed);
         let behind = Form::Toml.blessed("[expect]\n[event]\n", &expect).unwrap_err();
         assert!(behind.to_string().contains("`[event]` stands behind it"), "{behind}");
+        assert!(Form::Toml.blessed("expect.outcome = \"ok\"\n[event]\n", &expect).is_err());
     }
 
     #[test]
