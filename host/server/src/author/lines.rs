@@ -84,7 +84,7 @@ fn outcome(it: &Outcome) -> String {
 fn published(what: &str, event: &Event) -> Result<Vec<String>, serde_json::Error> {
     let subject = event.subject().map(|subject| format!("  {}", clipped(subject))).unwrap_or_default();
     let head = format!("{what:<8} {}{subject}", strong(&clipped(event.kind())));
-    let attributes = crate::cli::Attributes::of(&*event_json(event)?);
+    let attributes = crate::cli::Attributes::of(&event_json(event)?);
     let data =
         attributes.data.map(|(name, json)| format!("         {} {}", faint(&printable(&name)), printable(&json)));
     Ok(std::iter::once(head).chain(data).collect())

@@ -161,7 +161,7 @@ mod tests {
             [Some(b"7".to_vec()), Some(vec![255]), Some(br#"{"n":[1]}"#.to_vec()), Some(b"7".to_vec()), None]
         );
         assert_eq!(seed.keys(&tenant, &bucket, Some("a"), 2).unwrap().keys, ["b", "c"]);
-        assert_eq!(seed.keys(&tenant, &"y".parse().unwrap(), None, 2).unwrap().keys, [String::new(); 0]);
+        assert!(seed.keys(&tenant, &"y".parse().unwrap(), None, 2).unwrap().keys.is_empty());
         let last = Seen { bucket, key: Some("e".to_owned()), found: 0 };
         assert_eq!((seed.seen().len(), &seed.seen()[4]), (7, &last));
     }
