@@ -34,12 +34,12 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     let _logging = logging::start(args.log_format, &args.log);
     folder::keep_to_owner();
     let (config, data) = (args.file.config.clone(), args.data.clone());
-    sources::build_at_start(&config, &data);
+    let before = sources::build_at_start(&config, &data);
     let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
         let stopped = stopped();
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
-        sources::build_on_change(config, data);
+        sources::build_on_change(config, data, before);
         let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         let drained = host.serve(stopped).await;
         watching.abort();

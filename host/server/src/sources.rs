@@ -29,12 +29,21 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// Every source with its time and size, and the folders that they are in.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Sources {
+pub struct Sources {
     files: BTreeMap<PathBuf, (Option<SystemTime>, u64)>,
     folders: Vec<PathBuf>,
 }
 
 impl Sources {
+    /// Those of a configuration. Where nothing is built it has none, and only the configuration's folder is looked at.
+    fn now(config: &Path, data: &Path) -> Self {
+        let folder = folder(config);
+        match buildable(config) {
+            Ok(plugins) if plugins.is_empty() => Self { files: BTreeMap::new(), folders: vec![folder] },
+            _ => Self::of(&folder, &outputs(config, data)),
+        }
+    }
+
     fn of(folder: &Path, left_out: &[PathBuf]) -> Self {
         let mut sources = Self::default();
         let mut left = vec![folder.to_owned()];
@@ -66,40 +75,37 @@ impl Sources {
     }
 }
 
-/// Builds what was never built, or is older than its sources; what fails is told.
-pub fn build_at_start(config: &Path, data: &Path) {
-    let Ok(plugins) = buildable(config) else { return };
-    for of in plugins {
+/// Builds what was never built, or is older than its sources; what fails is told. Gives the sources as they were before.
+pub fn build_at_start(config: &Path, data: &Path) -> Sources {
+    let sources = Sources::now(config, data);
+    // With a mistake in the configuration nobody knows what to build; the host tells of it.
+    for of in buildable(config).unwrap_or_default() {
         let built = fs::metadata(&of.component).and_then(|about| about.modified()).ok();
-        let sources = Sources::of(&folder(config), &outputs(config, data));
         if built.is_none_or(|built| sources.newest().is_some_and(|newest| newest > built)) {
             build(&of);
         }
     }
+    sources
 }
 
-/// Builds whenever a source changes, on a thread of its own, until this process ends. The host swaps what comes of it.
-pub fn build_on_change(config: PathBuf, data: PathBuf) {
-    let follow = move || follow(&config, &data);
+/// Builds whenever a source changes from what it was `before`, on a thread of its own, until this process ends. The host swaps what
+/// comes of it.
+pub fn build_on_change(config: PathBuf, data: PathBuf, before: Sources) {
+    let follow = move || follow(&config, &data, before);
     if let Err(error) = thread::Builder::new().name("wharf-build".to_owned()).spawn(follow) {
         tracing::error!("plugins are not built: no thread can be started: {error}");
     }
 }
 
-fn follow(config: &Path, data: &Path) {
-    let folder = folder(config);
+fn follow(config: &Path, data: &Path, mut before: Sources) {
     let (changed, changes) = mpsc::channel::<()>();
-    let mut before = Sources::of(&folder, &outputs(config, data));
     loop {
-        // A new watcher each time: there may be new folders.
+        // A new watcher each time, since there may be new folders, and it is there before the sources are looked at: whatever changes is
+        // seen by one of both.
         let watching = watcher(&before.folders, &changed);
-        if changes.recv().is_err() {
-            return;
-        }
-        while changes.recv_timeout(SETTLE).is_ok() {}
         let mut tries = 2;
         loop {
-            let now = Sources::of(&folder, &outputs(config, data));
+            let now = Sources::now(config, data);
             if now == before {
                 break;
             }
@@ -109,15 +115,13 @@ fn follow(config: &Path, data: &Path) {
                 break;
             }
             tries -= 1;
-            // With a mistake in the configuration nobody knows what to build; the host tells of it.
             buildable(config).unwrap_or_default().iter().for_each(build);
         }
-        drop(watching);
-        while changes.try_recv().is_ok() {}
-        // What changed between the last look and here.
-        if Sources::of(&folder, &outputs(config, data)) != before {
-            let _ = changed.send(());
+        if changes.recv().is_err() {
+            return;
         }
+        while changes.recv_timeout(SETTLE).is_ok() {}
+        drop(watching);
     }
 }
 
