@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
 use wharf_runtime::{
-    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, Prepared, Runtime, RuntimeError, describe,
+    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoHttp, Prepared, Runtime, RuntimeError,
+    describe,
 };
 
 use super::{ended::Ended, seed::Seed};
@@ -129,6 +130,8 @@ impl Stage {
             config: Arc::new(call.config),
             grants: Arc::new(self.said.within(&call.grants)),
             values: Arc::clone(&call.seed) as _,
+            // Nobody outside is reached, whatever is granted.
+            http: Arc::new(NoHttp),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
         };

@@ -124,7 +124,7 @@ fn called(args: InvokeArgs) -> Result<Ended> {
         events,
         seed: Arc::new(seed),
         config: args.config.into_iter().collect::<BTreeMap<_, _>>(),
-        grants: stage.asked().with(&Grants { publish: args.publish, kv: args.bucket }),
+        grants: stage.asked().with(&Grants { publish: args.publish, kv: args.bucket, ..Grants::default() }),
         limits,
         attempt: args.attempt,
         max_attempts: args.attempts,
