@@ -80,7 +80,7 @@ mod tests {
         let told = |expected, came| lines(expected, came).iter().map(Line::told).collect::<Vec<_>>();
         assert_eq!(told("a\nb\nc", "a\nx\nc\nd"), ["  a", "- b", "+ x", "  c", "+ d"]);
         assert_eq!(told("", "a"), ["+ a"]);
-        assert_eq!(told("a\na\nb", "a\nb"), ["- a", "  a", "  b"]);
+        assert_eq!(told("a\na\nb", "a\nb"), ["  a", "- a", "  b"]);
         let long = "x\n".repeat(LINES_MAX + 1);
         assert_eq!(lines(&long, "x").len(), LINES_MAX + 2);
     }
