@@ -1,0 +1,110 @@
+//! The contract `wit/` as C and as Go: the bindings that the SDKs have committed, and those of the examples without an SDK.
+//!
+//! Invariant: committed bindings are exactly what `bindings` writes, compared byte for byte.
+//!
+//! Authors do not use them: the SDKs do, so that a new version of the contract need not be a new API.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use wit_bindgen_core::wit_parser::{Resolve, WorldId};
+use wit_bindgen_core::{Files, WorldGenerator};
+
+/// The worlds of the contract, by what the SDKs call them.
+const WORLDS: [(&str, &str); 3] =
+    [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
+
+/// Files by their path in a folder.
+pub type Written = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Reads one world of a contract.
+pub fn load(wit: &Path, world: &str) -> Result<(Resolve, WorldId)> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(wit).with_context(|| format!("reading {}", wit.display()))?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    Ok((resolve, world))
+}
+
+/// The bindings of one world as the generator gives them.
+pub fn bare(language: &str, wit: &Path, world: &str) -> Result<Written> {
+    let generator: Box<dyn WorldGenerator> = match language {
+        "c" => wit_bindgen_c::Opts::default().build(),
+        "go" => wit_bindgen_go::Opts::default().build(),
+        other => bail!("{other}: bindings are written for c and go"),
+    };
+    generate(generator, wit, world)
+}
+
+fn generate(mut generator: Box<dyn WorldGenerator>, wit: &Path, world: &str) -> Result<Written> {
+    let (mut resolve, world) = load(wit, world)?;
+    let mut files = Files::default();
+    generator.generate(&mut resolve, world, &mut files)?;
+    Ok(files.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect())
+}
+
+/// What is committed below `sdk`.
+fn committed() -> Result<Written> {
+    let wit = sdk().join("../wit");
+    let mut all = Written::new();
+    for (name, world) in WORLDS {
+        // One name for all worlds: the SDK's sources are the same for each, compiled with another folder of bindings.
+        let options = wit_bindgen_c::Opts { rename_world: Some("contract".to_owned()), ..Default::default() };
+        for (file, bytes) in generate(options.build(), &wit, world)? {
+            all.insert(Path::new("c/contract").join(name).join(file), bytes);
+        }
+    }
+    Ok(all)
+}
+
+/// Writes files into a folder.
+pub fn write(files: &Written, folder: &Path) -> Result<()> {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+        }
+        fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The command `bindings`.
+pub fn write_all() -> Result<()> {
+    write(&committed()?, &sdk())
+}
+
+/// The command `bindings --check`.
+pub fn check_all() -> Result<()> {
+    for (name, bytes) in committed()? {
+        let path = sdk().join(name);
+        let there = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(
+            there == bytes,
+            "{} is not what wit/ gives: run `cargo run -- bindings` in sdk/componentize",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+fn sdk() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_bindings_are_what_the_contract_gives() {
+        check_all().unwrap();
+    }
+
+    #[test]
+    fn bindings_are_for_languages_that_the_generator_knows() {
+        let error = bare("cobol", Path::new("wit"), "event-handler").unwrap_err().to_string();
+        assert_eq!(error, "cobol: bindings are written for c and go");
+    }
+}

@@ -1,0 +1,43 @@
+//! `wharf-componentize`: what C and Go authors need beside their compiler. It writes the bindings that `sdk/c` and `sdk/go` have
+//! committed, and makes a component of the module that a compiler made.
+//!
+//! Invariant: what it writes is a function of `wit/`, of its arguments, and of the versions in `Cargo.lock`.
+//!
+//! It is a workspace of its own, since its crates are of other versions than the host's. It compiles nothing.
+
+mod bindings;
+mod component;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+wharf-componentize bindings [--check]                   write sdk/c's and sdk/go's bindings, or compare them
+wharf-componentize bare c|go WIT WORLD FOLDER           write the bindings of one world as the generator gives them
+wharf-componentize component [--world WIT WORLD] [--section NAME=TEXT]... MODULE COMPONENT";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["bindings"] => bindings::write_all(),
+        ["bindings", "--check"] => bindings::check_all(),
+        ["bare", language, wit, world, folder] => {
+            bindings::write(&bindings::bare(language, Path::new(wit), world)?, Path::new(folder))
+        }
+        ["component", rest @ ..] => component::run(rest),
+        _ => bail!("usage:\n{USAGE}"),
+    }
+}
