@@ -26,7 +26,9 @@ func (c *Context) DeliveryID() string { return c.delivery.ID }
 func (c *Context) Rule() string { return c.delivery.Rule }
 
 // Deadline is how long this attempt may take, counted from its start.
-func (c *Context) Deadline() time.Duration { return time.Duration(c.delivery.DeadlineMs) * time.Millisecond }
+func (c *Context) Deadline() time.Duration {
+	return time.Duration(c.delivery.DeadlineMs) * time.Millisecond
+}
 
 // Draft is an event to be published on the bus of the handled event. Only Type has to be there.
 type Draft struct {

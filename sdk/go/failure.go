@@ -23,7 +23,9 @@ func (f *Failure) Error() string { return f.reason }
 func (f *Failure) Rejects() bool { return f.rejects }
 
 // After is how long a retry is to wait at least, if it says so.
-func (f *Failure) After() (wait time.Duration, isSaid bool) { return f.after, !f.rejects && f.after >= 0 }
+func (f *Failure) After() (wait time.Duration, isSaid bool) {
+	return f.after, !f.rejects && f.after >= 0
+}
 
 // Reject means that this event can never succeed here: it goes to the dead-letter queue now.
 func Reject(format string, arguments ...any) error {

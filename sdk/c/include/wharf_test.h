@@ -1,5 +1,5 @@
 /* A host in memory, so that a handler's test is a plain program: link src/test_host.c, src/outcome.c, src/json.c and src/swap.c
- * with the handler, by any C compiler, and run it. `make -C sdk/c test-library` makes a library of them.
+ * with the handler, by any C compiler, and run it. The pkg-config file wharf-test has them.
  *
  * As with the real host, what an attempt published and stored is kept only if it ended with wharf_ok().
  */

@@ -1,4 +1,4 @@
-/* The SDK's own tests, and what a test of a handler looks like: `make test`, or build it with any C compiler. */
+/* The SDK's own tests, and what a test of a handler looks like: build it with any C compiler. */
 #include "../include/wharf_test.h"
 
 #include <stdio.h>

@@ -375,7 +375,11 @@ static bool run(const char *what)
         return delivery->attempt == 1 ? retry(id) : answer(id);
     }
     if (strcmp(what, "publish-denied") == 0 || strcmp(what, "publish-invalid") == 0) {
-        draft.type = strcmp(what, "publish-denied") == 0 ? *T("elsewhere.event") : *T("");
+        static wharf_plugin_publisher_attribute_t wrong = {{(uint8_t *)"Not A Name", 10}, {(uint8_t *)"x", 1}};
+        if (strcmp(what, "publish-denied") == 0)
+            draft.type = *T("elsewhere.event");
+        else
+            draft.extensions = (wharf_plugin_publisher_list_attribute_t){&wrong, 1};
         text said = publish(draft);
         bool refused = said.len < 8 && said.len > 5;
         return answer(refused ? said : *T("taken"));

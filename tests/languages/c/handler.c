@@ -121,21 +121,21 @@ static wharf_outcome publish_again(void)
     return delivery->attempt == 1 ? wharf_retry("%.*s", WHARF_S(id)) : answer(id);
 }
 
-static wharf_outcome refused(const char *type)
+static wharf_outcome refused(wharf_draft draft)
 {
-    wharf_draft draft = {.type = wharf_text(type)};
     wharf_status status = wharf_publish(&draft, NULL);
     return answer(wharf_text(status == WHARF_DENIED ? "denied" : status == WHARF_INVALID ? "invalid" : "taken"));
 }
 
 static wharf_outcome publish_denied(void)
 {
-    return refused("elsewhere.event");
+    return refused((wharf_draft){.type = wharf_text("elsewhere.event")});
 }
 
 static wharf_outcome publish_invalid(void)
 {
-    return refused("");
+    wharf_attribute wrong = {wharf_text("Not A Name"), wharf_text("x")};
+    return refused((wharf_draft){.type = wharf_text("probe.published"), .extensions = &wrong, .extensions_len = 1});
 }
 
 static wharf_outcome publish_flood(void)

@@ -92,11 +92,11 @@ func NewArea() *Area { return new(Area) }
 func (a *Area) At(offset uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(a), offset) }
 
 // U8, U32, U64, Text, Texts and Bytes read at a place.
-func (a *Area) U8(offset uintptr) uint8      { return *(*uint8)(a.At(offset)) }
-func (a *Area) U32(offset uintptr) uint32    { return *(*uint32)(a.At(offset)) }
-func (a *Area) U64(offset uintptr) uint64    { return *(*uint64)(a.At(offset)) }
-func (a *Area) Text(offset uintptr) string   { return (*Text)(a.At(offset)).String() }
-func (a *Area) Bytes(offset uintptr) []byte  { return (*Text)(a.At(offset)).Bytes() }
+func (a *Area) U8(offset uintptr) uint8     { return *(*uint8)(a.At(offset)) }
+func (a *Area) U32(offset uintptr) uint32   { return *(*uint32)(a.At(offset)) }
+func (a *Area) U64(offset uintptr) uint64   { return *(*uint64)(a.At(offset)) }
+func (a *Area) Text(offset uintptr) string  { return (*Text)(a.At(offset)).String() }
+func (a *Area) Bytes(offset uintptr) []byte { return (*Text)(a.At(offset)).Bytes() }
 func (a *Area) Texts(offset uintptr) []string {
 	var texts []string
 	for _, text := range List[Text](*(*Text)(a.At(offset))) {
