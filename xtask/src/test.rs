@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::crash;
 use crate::faketime;
-use crate::guests::{self, cargo};
+use crate::guests::{self, Lang, cargo, languages};
 use crate::host::binary::{self, Profile};
 use crate::sim;
 use crate::templates;
@@ -29,7 +29,8 @@ const HISTORIES: u64 = 200;
 const CLOSING: &str = "test result:";
 
 /// The workspaces beside the root, each with the folder that it is built in.
-const OTHERS: [(&str, &str); 2] = [("sdk/rust", "sdk-native"), ("plugins", "plugins-native")];
+const OTHERS: [(&str, &str); 3] =
+    [("sdk/rust", "sdk-native"), ("sdk/componentize", "componentize"), ("plugins", "plugins-native")];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -50,6 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     suite.cargo("tidy", ".", &["test", "--package", "wharf-tidy"])?;
     if !args.fast {
         suite.tests_of_others()?;
+        tests_of_sdks()?;
     }
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
@@ -64,6 +66,17 @@ pub fn run(args: &Args) -> Result<()> {
         step("sim", &histories, || sim::short(HISTORIES))?;
     }
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The tests of the SDKs for other languages, by the runners of those.
+fn tests_of_sdks() -> Result<()> {
+    for lang in [Lang::C, Lang::Go] {
+        let name = format!("sdk {}", lang.name());
+        if let Some(missing) = step(&name, "cargo xtask test", || languages::test_sdk(lang))? {
+            println!("{name:24} left out: {missing}");
+        }
+    }
     Ok(())
 }
 
@@ -82,7 +95,7 @@ struct Suite {
 
 impl Suite {
     fn formats(&self) -> Result<()> {
-        for folder in [".", "sdk/rust", "plugins"] {
+        for folder in [".", "sdk/rust", "sdk/componentize", "plugins"] {
             self.cargo(&format!("format {folder}"), folder, &["fmt", "--all", "--check", "--", "--color", "never"])?;
         }
         Ok(())

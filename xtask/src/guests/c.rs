@@ -57,12 +57,22 @@ pub fn build(place: &Place) -> Result<Built> {
     Ok(Built::Guests(guests))
 }
 
-/// A call of the compiler for this machine's own tests.
-pub fn native_compiler(place: &Place) -> Result<Command> {
-    let tools = Tools::find(place)?;
-    let mut command = tools.zig();
-    command.arg("cc");
-    Ok(command)
+/// Runs the tests of the SDK and of its template, as native programs. The compiler is the one that Rust links with.
+pub fn test(place: &Place) -> Result<()> {
+    let sdk = place.repository.join("sdk/c");
+    let (sources, template) = (sdk_files(&sdk, "test")?, sdk.join("template/event"));
+    let tests = [
+        vec![sdk.join("tests/test_wharf.c")],
+        vec![template.join("test_handler.c"), template.join("handler.c")],
+    ];
+    let program = place.target.join("sdk-c-test");
+    for test in tests {
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).args(test).args(&sources);
+        process::output(&mut compiler)?;
+        process::output(&mut Command::new(&program))?;
+    }
+    Ok(())
 }
 
 impl<'a> Tools<'a> {

@@ -58,9 +58,24 @@ pub fn build(place: &Place) -> Result<Built> {
     Ok(Built::Guests(guests))
 }
 
-/// A call of Go for this machine's own tests.
-pub fn native_compiler(place: &Place) -> Result<Command> {
-    Ok(Tools::find(place)?.go())
+/// Runs the tests of the SDK and of its template.
+pub fn test(place: &Place) -> Result<Option<String>> {
+    let tools = match Tools::find(place) {
+        Ok(tools) => tools,
+        Err(error) => return Ok(Some(format!("{error:#}"))),
+    };
+    let sdk = place.repository.join("sdk/go");
+    process::output(tools.go().args(["vet", "./..."]).current_dir(&sdk))?;
+    process::output(tools.go().args(["test", "./..."]).current_dir(&sdk))?;
+    let template = place.target.join("sdk-go-template");
+    steps::fresh_folder(&template)?;
+    copy(&sdk.join("template/event"), &template)?;
+    let module = template.join("go.mod");
+    std::fs::write(&module, std::fs::read_to_string(&module)?.replace("{{name}}", "shop"))?;
+    let replaced = format!("-replace=wharf={}", sdk.display());
+    process::output(tools.go().args(["mod", "edit", &replaced]).current_dir(&template))?;
+    process::output(tools.go().args(["test", "."]).current_dir(&template))?;
+    Ok(None)
 }
 
 impl<'a> Tools<'a> {

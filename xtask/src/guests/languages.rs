@@ -78,6 +78,18 @@ pub fn build(lang: Lang) -> Result<Built> {
     }
 }
 
+/// Runs the tests of an SDK that is no workspace of cargo's, by the runner of its language, and gives what is missing for that.
+pub fn test_sdk(lang: Lang) -> Result<Option<String>> {
+    let repository = cargo::repository();
+    let place = Place { target: cargo::workspace(&repository)?.target, repository };
+    match lang {
+        Lang::Go => go::test(&place),
+        Lang::C => c::test(&place).map(|()| None),
+        // Cargo runs Rust's.
+        _ => Ok(None),
+    }
+}
+
 /// Builds the guests of a language; what is missing for that is said on stderr, and then there are none.
 pub fn build_or_say(lang: Lang) -> Result<Vec<Guest>> {
     match build(lang)? {
