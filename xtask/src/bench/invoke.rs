@@ -18,6 +18,7 @@ use super::{Output, folder, print, say};
 use crate::guests::{self, Guest, cargo};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
+use crate::languages::ROWS;
 use crate::payloads;
 use crate::poll;
 
@@ -52,10 +53,17 @@ pub struct Args {
     /// How to print the numbers.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Measure the handlers of `tests/languages` that are built instead, each with a small payload that it stores.
+    #[arg(long)]
+    languages: bool,
 }
 
 /// Builds, measures, prints.
 pub fn run(args: &Args) -> Result<()> {
+    if args.languages {
+        let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
+        return print(measured(&program, &languages()?)?, args.output, &folder()?, text);
+    }
     let guests = guests::build()?;
     say("building the benchmark and the host (release)");
     let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
@@ -80,12 +88,29 @@ fn attempts(program: &Path, guests: &[Guest]) -> Result<Map<String, Value>> {
         };
         given.push(json!({ "name": name, "path": guest.path, "kind": kind, "data": data }));
     }
+    measured(program, &given)
+}
+
+/// The handlers of the suite of languages that `cargo xtask guests --lang` left.
+fn languages() -> Result<Vec<Value>> {
+    let guests = cargo::workspace(&cargo::repository())?.target.join("guests");
+    let mut given = Vec::new();
+    for row in ROWS {
+        let path = guests.join(format!("languages-{row}-handler.wasm"));
+        if path.is_file() {
+            given.push(json!({ "name": row, "path": path, "kind": "probe.echo", "data": r#"{"key":"key-17"}"# }));
+        }
+    }
+    Ok(given)
+}
+
+fn measured(program: &Path, given: &[Value]) -> Result<Map<String, Value>> {
     let mut child = Command::new(program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("starting {}", program.display()))?;
-    child.stdin.take().context("it takes no input")?.write_all(&serde_json::to_vec(&given)?)?;
+    child.stdin.take().context("it takes no input")?.write_all(&serde_json::to_vec(given)?)?;
     let done = child.wait_with_output()?;
     if !done.status.success() {
         bail!("{}: {}", program.display(), done.status);
@@ -154,7 +179,7 @@ fn text(report: &Map<String, Value>, machine: &Machine) -> Option<String> {
             text.push('\n');
         }
     }
-    let idle = report.get("idle")?;
+    let Some(idle) = report.get("idle") else { return Some(text) };
     let kib = |name: &str| idle.get(name)?.as_u64();
     text += &format!(
         "\nidle, KiB resident: {} after compiling five plugins, {} with them from the cache, {} with {} more: {} each\n",

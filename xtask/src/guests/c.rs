@@ -16,8 +16,7 @@ use super::{cached, componentize, process};
 const ZIG: (&str, &str) = ("ziglang", "0.17.0");
 
 /// How a guest is compiled.
-const FLAGS: [&str; 8] =
-    ["cc", "-target", "wasm32-wasi", "-Os", "-s", "-Wall", "-Wextra", "-mexec-model=reactor"];
+const FLAGS: [&str; 8] = ["cc", "-target", "wasm32-wasi", "-Os", "-s", "-Wall", "-Wextra", "-mexec-model=reactor"];
 
 /// The three probes, each with the world that it is for.
 const PROBES: [(&str, &str); 3] =
@@ -61,10 +60,8 @@ pub fn build(place: &Place) -> Result<Built> {
 pub fn test(place: &Place) -> Result<()> {
     let sdk = place.repository.join("sdk/c");
     let (sources, template) = (sdk_files(&sdk, "test")?, sdk.join("template/event"));
-    let tests = [
-        vec![sdk.join("tests/test_wharf.c")],
-        vec![template.join("test_handler.c"), template.join("handler.c")],
-    ];
+    let tests =
+        [vec![sdk.join("tests/test_wharf.c")], vec![template.join("test_handler.c"), template.join("handler.c")]];
     let program = place.target.join("sdk-c-test");
     for test in tests {
         let mut compiler = Command::new("cc");

@@ -41,10 +41,8 @@ pub fn build(place: &Place) -> Result<Built> {
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
         let source = sources.join("go").join(probe);
-        let inputs: Vec<PathBuf> = [sources.join("go"), sdk.clone(), wit.clone()]
-            .into_iter()
-            .chain(componentize::sources(place))
-            .collect();
+        let inputs: Vec<PathBuf> =
+            [sources.join("go"), sdk.clone(), wit.clone()].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-go-{probe}"), &inputs, &version, |to| {
             tools.by_sdk(&source, &wit, to)
         })?);

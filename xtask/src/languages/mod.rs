@@ -15,3 +15,4 @@ mod scenario;
 mod site;
 
 pub use command::{Args, run};
+pub use scenario::ROWS;
