@@ -16,29 +16,43 @@ use wit_bindgen_core::{Files, WorldGenerator};
 const WORLDS: [(&str, &str); 3] =
     [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
 
+/// The contract, in the order in which its packages need each other.
+const CONTRACT: [(&str, &str); 6] = [
+    ("clocks.wit", include_str!("../../../wit/deps/clocks/clocks.wit")),
+    ("config.wit", include_str!("../../../wit/deps/config/store.wit")),
+    ("keyvalue.wit", include_str!("../../../wit/deps/keyvalue/store.wit")),
+    ("logging.wit", include_str!("../../../wit/deps/logging/logging.wit")),
+    ("random.wit", include_str!("../../../wit/deps/random/random.wit")),
+    ("plugin.wit", include_str!("../../../wit/plugin.wit")),
+];
+
 /// Files by their path in a folder.
 pub type Written = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Reads one world of a contract.
-pub fn load(wit: &Path, world: &str) -> Result<(Resolve, WorldId)> {
+/// Reads the contract, and finds one world of it.
+pub fn load(world: &str) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).with_context(|| format!("reading {}", wit.display()))?;
-    let world = resolve.select_world(&[package], Some(world))?;
+    let mut packages = Vec::new();
+    for (path, text) in CONTRACT {
+        packages.push(resolve.push_str(path, text)?);
+    }
+    let plugin = packages.last().context("the contract has no package")?;
+    let world = resolve.select_world(&[*plugin], Some(world))?;
     Ok((resolve, world))
 }
 
 /// The bindings of one world as the generator gives them.
-pub fn bare(language: &str, wit: &Path, world: &str) -> Result<Written> {
+pub fn bare(language: &str, world: &str) -> Result<Written> {
     let generator: Box<dyn WorldGenerator> = match language {
         "c" => wit_bindgen_c::Opts::default().build(),
         "go" => wit_bindgen_go::Opts::default().build(),
         other => bail!("{other}: bindings are written for c and go"),
     };
-    generate(generator, wit, world)
+    generate(generator, world)
 }
 
-fn generate(mut generator: Box<dyn WorldGenerator>, wit: &Path, world: &str) -> Result<Written> {
-    let (mut resolve, world) = load(wit, world)?;
+fn generate(mut generator: Box<dyn WorldGenerator>, world: &str) -> Result<Written> {
+    let (mut resolve, world) = load(world)?;
     let mut files = Files::default();
     generator.generate(&mut resolve, world, &mut files)?;
     Ok(files.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect())
@@ -46,12 +60,11 @@ fn generate(mut generator: Box<dyn WorldGenerator>, wit: &Path, world: &str) -> 
 
 /// What is committed below `sdk`.
 fn committed() -> Result<Written> {
-    let wit = sdk().join("../wit");
     let mut all = Written::new();
     for (name, world) in WORLDS {
         // One name for all worlds: the SDK's sources are the same for each, compiled with another folder of bindings.
         let options = wit_bindgen_c::Opts { rename_world: Some("contract".to_owned()), ..Default::default() };
-        for (file, bytes) in generate(options.build(), &wit, world)? {
+        for (file, bytes) in generate(options.build(), world)? {
             all.insert(Path::new("c/contract").join(name).join(file), bytes);
         }
     }
@@ -104,7 +117,7 @@ mod tests {
 
     #[test]
     fn bindings_are_for_languages_that_the_generator_knows() {
-        let error = bare("cobol", Path::new("wit"), "event-handler").unwrap_err().to_string();
+        let error = bare("cobol", "event-handler").unwrap_err().to_string();
         assert_eq!(error, "cobol: bindings are written for c and go");
     }
 }

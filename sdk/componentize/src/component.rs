@@ -16,8 +16,8 @@ use crate::bindings;
 /// What is asked for.
 #[derive(Default)]
 struct Request<'a> {
-    /// The contract and a world of it, where the module does not say itself what it is.
-    world: Option<(&'a Path, &'a str)>,
+    /// A world of the contract, where the module does not say itself what it is.
+    world: Option<&'a str>,
     /// Custom sections: what the component says of itself.
     sections: Vec<(&'a str, &'a str)>,
 }
@@ -27,8 +27,8 @@ pub fn run(mut arguments: &[&str]) -> Result<()> {
     let mut request = Request::default();
     loop {
         arguments = match arguments {
-            ["--world", wit, world, rest @ ..] => {
-                request.world = Some((Path::new(wit), world));
+            ["--world", world, rest @ ..] => {
+                request.world = Some(world);
                 rest
             }
             ["--section", section, rest @ ..] => {
@@ -43,8 +43,8 @@ pub fn run(mut arguments: &[&str]) -> Result<()> {
 
 fn make(request: &Request<'_>, from: &Path, to: &Path) -> Result<()> {
     let mut module = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
-    if let Some((wit, world)) = request.world {
-        let (resolve, world) = bindings::load(wit, world)?;
+    if let Some(world) = request.world {
+        let (resolve, world) = bindings::load(world)?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     }
     let mut encoder = ComponentEncoder::default();

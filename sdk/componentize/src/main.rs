@@ -15,8 +15,8 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 wharf-componentize bindings [--check]                   write sdk/c's and sdk/go's bindings, or compare them
-wharf-componentize bare c|go WIT WORLD FOLDER           write the bindings of one world as the generator gives them
-wharf-componentize component [--world WIT WORLD] [--section NAME=TEXT]... MODULE COMPONENT";
+wharf-componentize bare c|go WORLD FOLDER               write the bindings of one world as the generator gives them
+wharf-componentize component [--world WORLD] [--section NAME=TEXT]... MODULE COMPONENT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,9 +34,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["bindings"] => bindings::write_all(),
         ["bindings", "--check"] => bindings::check_all(),
-        ["bare", language, wit, world, folder] => {
-            bindings::write(&bindings::bare(language, Path::new(wit), world)?, Path::new(folder))
-        }
+        ["bare", language, world, folder] => bindings::write(&bindings::bare(language, world)?, Path::new(folder)),
         ["component", rest @ ..] => component::run(rest),
         _ => bail!("usage:\n{USAGE}"),
     }

@@ -36,7 +36,7 @@ pub fn build(place: &Place) -> Result<Built> {
         Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
     };
     let version = format!("{} {} {}", ZIG.0, ZIG.1, FLAGS.join(" "));
-    let (sdk, wit) = (place.repository.join("sdk/c"), place.repository.join("wit"));
+    let sdk = place.repository.join("sdk/c");
     let sources = place.repository.join("tests/languages");
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
@@ -47,10 +47,9 @@ pub fn build(place: &Place) -> Result<Built> {
             tools.component(&source, &sdk_files(&sdk, probe)?, to)
         })?);
         let bare = sources.join("c-bare").join(format!("{probe}.c"));
-        let inputs: Vec<PathBuf> =
-            [sources.join("c-bare"), wit.clone()].into_iter().chain(componentize::sources(place)).collect();
+        let inputs: Vec<PathBuf> = [sources.join("c-bare")].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-c-bare-{probe}"), &inputs, &version, |to| {
-            tools.component(&bare, &tools.bindings(&wit, world)?, to)
+            tools.component(&bare, &tools.bindings(world)?, to)
         })?);
     }
     Ok(Built::Guests(guests))
@@ -93,10 +92,10 @@ impl<'a> Tools<'a> {
     }
 
     /// The bindings of a world as the generator gives them.
-    fn bindings(&self, wit: &Path, world: &str) -> Result<Vec<String>> {
+    fn bindings(&self, world: &str) -> Result<Vec<String>> {
         let folder = self.place.target.join("bare-bindings/c").join(world);
         let mut command = Command::new(&self.componentize);
-        process::output(command.args(["bare", "c"]).arg(wit).arg(world).arg(&folder))?;
+        process::output(command.args(["bare", "c", world]).arg(&folder))?;
         let file = |end: &str| folder.join(format!("{}{end}", world.replace('-', "_"))).display().to_string();
         Ok(vec![format!("-I{}", folder.display()), file(".c"), file("_component_type.o")])
     }

@@ -24,9 +24,9 @@ pub fn tool(place: &Place) -> Result<PathBuf> {
     Ok(built.join("debug/wharf-componentize"))
 }
 
-/// What a guest is made of when it is made by the tool: the sources that decide what it writes.
-pub fn sources(place: &Place) -> [PathBuf; 2] {
-    [folder(place).join("src"), folder(place).join("Cargo.lock")]
+/// What a guest is made of when it is made by the tool: what decides what it writes, the contract with it.
+pub fn sources(place: &Place) -> [PathBuf; 3] {
+    [folder(place).join("src"), folder(place).join("Cargo.lock"), place.repository.join("wit")]
 }
 
 /// The Go module that generated bindings use, as the generator's package has it.

@@ -36,21 +36,20 @@ pub fn build(place: &Place) -> Result<Built> {
         Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
     };
     let version = format!("{} {} {}", GO.0, GO.1, FLAGS.join(" "));
-    let (sdk, wit) = (place.repository.join("sdk/go"), place.repository.join("wit"));
+    let sdk = place.repository.join("sdk/go");
     let sources = place.repository.join("tests/languages");
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
         let source = sources.join("go").join(probe);
         let inputs: Vec<PathBuf> =
-            [sources.join("go"), sdk.clone(), wit.clone()].into_iter().chain(componentize::sources(place)).collect();
+            [sources.join("go"), sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-go-{probe}"), &inputs, &version, |to| {
-            tools.by_sdk(&source, &wit, to)
+            tools.by_sdk(&source, to)
         })?);
         let bare = sources.join("go-bare").join(probe);
-        let inputs: Vec<PathBuf> =
-            [sources.join("go-bare"), wit.clone()].into_iter().chain(componentize::sources(place)).collect();
+        let inputs: Vec<PathBuf> = [sources.join("go-bare")].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-go-bare-{probe}"), &inputs, &version, |to| {
-            tools.bare(&bare, &wit, world, to)
+            tools.bare(&bare, world, to)
         })?);
     }
     Ok(Built::Guests(guests))
@@ -91,18 +90,18 @@ impl<'a> Tools<'a> {
     }
 
     /// The SDK's own builder does all that an author's build does.
-    fn by_sdk(&self, source: &Path, wit: &Path, to: &Path) -> Result<()> {
+    fn by_sdk(&self, source: &Path, to: &Path) -> Result<()> {
         let mut command = self.go();
-        command.args(["run", "wharf/cmd/wharf-go", "-wit"]).arg(wit).arg("-o").arg(to).current_dir(source);
+        command.args(["run", "wharf/cmd/wharf-go", "-o"]).arg(to).current_dir(source);
         process::output(command.env("WHARF_COMPONENTIZE", &self.componentize)).map(drop)
     }
 
     /// The generator's bindings and the author's files in one folder, as the generator wants it.
-    fn bare(&self, source: &Path, wit: &Path, world: &str, to: &Path) -> Result<()> {
+    fn bare(&self, source: &Path, world: &str, to: &Path) -> Result<()> {
         let folder = self.place.target.join("bare-bindings/go").join(world);
         steps::fresh_folder(&folder)?;
         let mut command = Command::new(&self.componentize);
-        process::output(command.args(["bare", "go"]).arg(wit).arg(world).arg(&folder))?;
+        process::output(command.args(["bare", "go", world]).arg(&folder))?;
         copy(source, &folder)?;
         let runtime = componentize::go_module(self.place)?.display().to_string();
         let replaced = format!("-replace=go.bytecodealliance.org/pkg={runtime}");
@@ -112,7 +111,7 @@ impl<'a> Tools<'a> {
         command.args(FLAGS).arg("-o").arg(&module).arg(".").current_dir(&folder);
         process::output(command.env("GOOS", "wasip1").env("GOARCH", "wasm"))?;
         let mut command = Command::new(&self.componentize);
-        process::output(command.args(["component", "--world"]).arg(wit).arg(world).arg(&module).arg(to)).map(drop)
+        process::output(command.args(["component", "--world", world]).arg(&module).arg(to)).map(drop)
     }
 }
 

@@ -7,7 +7,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,28 +28,24 @@ type description struct {
 
 func main() {
 	output := flag.String("o", "", "where the component goes (default: the folder's name)")
-	wit := flag.String("wit", "", "the folder of Wharf's contract")
 	flag.Parse()
 	folder := "."
 	if flag.NArg() > 0 {
 		folder = flag.Arg(0)
 	}
-	if err := build(folder, *output, *wit); err != nil {
+	if err := build(folder, *output); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func build(folder, output, wit string) error {
+func build(folder, output string) error {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return err
 	}
 	if output == "" {
 		output = filepath.Base(folder) + ".wasm"
-	}
-	if wit == "" {
-		return errors.New("-wit names the folder of Wharf's contract")
 	}
 	work, err := os.MkdirTemp("", "wharf-go-")
 	if err != nil {
@@ -68,7 +63,7 @@ func build(folder, output, wit string) error {
 	if _, err := run(compile); err != nil {
 		return err
 	}
-	arguments := []string{"component", "--world", wit, worlds[declared.Kind]}
+	arguments := []string{"component", "--world", worlds[declared.Kind]}
 	if declared.Needs != nil {
 		arguments = append(arguments, "--section", "wharf:needs="+string(declared.Needs))
 	}
