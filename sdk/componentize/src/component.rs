@@ -13,11 +13,16 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::bindings;
 
+/// WASI 0.1 that answers by itself, for components that import nothing.
+const PURE: &str = include_str!("pure.wat");
+
 /// What is asked for.
 #[derive(Default)]
 struct Request<'a> {
     /// A world of the contract, where the module does not say itself what it is.
     world: Option<&'a str>,
+    /// Whether what the module asks of WASI is answered within the component: a transform imports nothing.
+    is_pure: bool,
     /// Custom sections: what the component says of itself.
     sections: Vec<(&'a str, &'a str)>,
 }
@@ -29,6 +34,10 @@ pub fn run(mut arguments: &[&str]) -> Result<()> {
         arguments = match arguments {
             ["--world", world, rest @ ..] => {
                 request.world = Some(world);
+                rest
+            }
+            ["--pure", rest @ ..] => {
+                request.is_pure = true;
                 rest
             }
             ["--section", section, rest @ ..] => {
@@ -48,7 +57,8 @@ fn make(request: &Request<'_>, from: &Path, to: &Path) -> Result<()> {
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     }
     let mut encoder = ComponentEncoder::default();
-    encoder.validate(true).module(&module)?.adapter(ADAPTER_NAME, ADAPTER)?;
+    let answers = if request.is_pure { wat::parse_str(PURE)? } else { ADAPTER.to_vec() };
+    encoder.validate(true).module(&module)?.adapter(ADAPTER_NAME, &answers)?;
     let mut component = encoder.encode().with_context(|| format!("{} is no plugin", from.display()))?;
     for (name, text) in &request.sections {
         component.extend(custom_section(name, text));
@@ -88,6 +98,29 @@ mod tests {
         assert_eq!(custom_section("ab", "cd"), [0, 5, 2, b'a', b'b', b'c', b'd']);
         let long = custom_section("n", &"x".repeat(200));
         assert_eq!(long.get(..5).unwrap(), [0, 0xca, 0x01, 1, b'n']);
+    }
+
+    #[test]
+    fn a_pure_component_imports_nothing_whatever_its_module_asks_of_wasi() {
+        let folder = std::env::temp_dir().join(format!("wharf-componentize-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (module, component) = (folder.join("module.wasm"), folder.join("component.wasm"));
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "wharf:plugin/transformer@0.1.0#transform") (param i32) (result i32)
+                (drop (call $now (i32.const 0) (i64.const 0) (i32.const 64))) (i32.const 128))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))"#;
+        fs::write(&module, wat::parse_str(text).unwrap()).unwrap();
+        for (option, imports_a_clock) in [(&["--pure"][..], false), (&[], true)] {
+            let files = [module.to_str().unwrap(), component.to_str().unwrap()];
+            run(&[option, &["--world", "event-transform"], &files].concat()).unwrap();
+            let made = fs::read(&component).unwrap();
+            let has = |name: &[u8]| made.windows(name.len()).any(|at| at == name);
+            assert_eq!(has(b"wasi:clocks"), imports_a_clock);
+            assert!(has(b"wharf:plugin/transformer@0.1.0"));
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 wharf-componentize bindings [--check]                   write sdk/c's and sdk/go's bindings, or compare them
 wharf-componentize bare c|go WORLD FOLDER               write the bindings of one world as the generator gives them
-wharf-componentize component [--world WORLD] [--section NAME=TEXT]... MODULE COMPONENT";
+wharf-componentize component [--world WORLD] [--pure] [--section NAME=TEXT]... MODULE COMPONENT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -355,7 +355,8 @@ static bool run(const char *what)
     wharf_plugin_publisher_draft_t draft = {.type = *T("probe.published")};
     wasi_clocks_wall_clock_datetime_t now;
     volatile int spinning = 1;
-    FORMAT(count, "%d", ++counter);
+    counter++;
+    FORMAT(count, "%d", counter);
     if (strcmp(what, "echo") == 0)
         return answer(payload());
     if (strcmp(what, "attributes") == 0)
@@ -424,10 +425,12 @@ static bool run(const char *what)
     while (strcmp(what, "loop") == 0 && spinning) {
     }
     while (strcmp(what, "memory") == 0) {
-        void *more = malloc(1 << 20);
-        if (more == NULL)
+        /* Kept where the compiler has to believe that somebody looks. */
+        static char *volatile hoard;
+        hoard = malloc(1 << 20);
+        if (hoard == NULL)
             abort();
-        memset(more, 'x', 1 << 20);
+        memset(hoard, 'x', 1 << 20);
     }
     if (strcmp(what, "log") == 0)
         return lines();

@@ -8,7 +8,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::build::Guest;
 use super::languages::{Built, Place};
 use super::{cached, componentize, process};
 

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::build::Guest;
 use super::languages::{Built, Place};
 use super::{cached, componentize, process, steps};
 
@@ -111,7 +110,11 @@ impl<'a> Tools<'a> {
         command.args(FLAGS).arg("-o").arg(&module).arg(".").current_dir(&folder);
         process::output(command.env("GOOS", "wasip1").env("GOARCH", "wasm"))?;
         let mut command = Command::new(&self.componentize);
-        process::output(command.args(["component", "--world", world]).arg(&module).arg(to)).map(drop)
+        command.args(["component", "--world", world]);
+        if world == "event-transform" {
+            command.arg("--pure");
+        }
+        process::output(command.arg(&module).arg(to)).map(drop)
     }
 }
 

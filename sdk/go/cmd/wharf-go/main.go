@@ -64,6 +64,10 @@ func build(folder, output string) error {
 		return err
 	}
 	arguments := []string{"component", "--world", worlds[declared.Kind]}
+	if declared.Kind == "transform" {
+		// What Go's runtime asks of WASI is answered within the component: a transform imports nothing.
+		arguments = append(arguments, "--pure")
+	}
 	if declared.Needs != nil {
 		arguments = append(arguments, "--section", "wharf:needs="+string(declared.Needs))
 	}
