@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::crash;
 use crate::faketime;
-use crate::guests::{self, Lang, cargo, languages};
+use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
 use crate::sim;
 use crate::templates;
@@ -51,7 +51,6 @@ pub fn run(args: &Args) -> Result<()> {
     suite.cargo("tidy", ".", &["test", "--package", "wharf-tidy"])?;
     if !args.fast {
         suite.tests_of_others()?;
-        tests_of_sdks()?;
     }
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
@@ -66,17 +65,6 @@ pub fn run(args: &Args) -> Result<()> {
         step("sim", &histories, || sim::short(HISTORIES))?;
     }
     println!("all of it: {:.1} s", start.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// The tests of the SDKs for other languages, by the runners of those.
-fn tests_of_sdks() -> Result<()> {
-    for lang in [Lang::C, Lang::Go] {
-        let name = format!("sdk {}", lang.name());
-        if let Some(missing) = step(&name, "cargo xtask test", || languages::test_sdk(lang))? {
-            println!("{name:24} left out: {missing}");
-        }
-    }
     Ok(())
 }
 
@@ -116,6 +104,13 @@ impl Suite {
         for (folder, built) in OTHERS {
             let built = self.target.join(built).display().to_string();
             self.cargo(&format!("tests {folder}"), folder, &["test", "--workspace", "--target-dir", &built])?;
+        }
+        for lang in [guests::Lang::C, guests::Lang::Go] {
+            let name = format!("tests sdk/{}", lang.name());
+            let missing = step(&name, "cargo xtask test", || guests::languages::test_sdk(lang))?;
+            if let Some(missing) = missing {
+                println!("{name:24} left out: {missing}");
+            }
         }
         Ok(())
     }
