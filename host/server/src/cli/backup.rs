@@ -4,7 +4,8 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
@@ -40,6 +41,9 @@ pub struct BackupArgs {
     /// How long the backup keeps what the host itself does not keep any more; for ever if this is not said
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     keep: Option<Duration>,
+    /// How much is read of the folder at most, in MiB a second: what a host that uses it is to feel little of
+    #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
 }
 
 /// What is printed.
@@ -65,11 +69,22 @@ pub fn run(args: &BackupArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     let keep_ms = args.keep.map(|keep| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
     let taken = {
-        let mut read = Read::default();
-        back_up(&from, &into, When { now_ms, keep_ms }, &mut |bytes| read.more(bytes)).map_err(refused)?
+        let (mut read, began) = (Read::default(), Instant::now());
+        let mut paced = |bytes| {
+            read.more(bytes);
+            let due = Duration::from_secs_f64(read.bytes as f64 / (f64::from(args.rate) * f64::from(1 << 20)));
+            rest(due.saturating_sub(began.elapsed()));
+        };
+        back_up(&from, &into, When { now_ms, keep_ms }, &mut paced).map_err(refused)?
     };
     tell(&taken, out)?;
     Ok(Exit::Success)
+}
+
+/// Lets time pass.
+#[allow(clippy::disallowed_methods, reason = "this is a command and no host: nothing else has this thread")]
+fn rest(time: Duration) {
+    thread::sleep(time);
 }
 
 /// The folder of the backup, made if it is not there.
