@@ -127,7 +127,8 @@ impl Request {
 
     /// Gives it a body as forms of web pages have it.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         self.body("application/x-www-form-urlencoded", fields.join("&"))
     }
 
