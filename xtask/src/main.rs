@@ -18,6 +18,7 @@ mod languages;
 mod oci;
 mod payloads;
 mod poll;
+mod sdks;
 mod sim;
 mod strangers;
 mod tally;
@@ -49,6 +50,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Run one behaviour suite over plugins of every language, with an SDK and without.
     Languages(languages::Args),
+    /// Test the SDKs for Python and JavaScript and their templates, and make their packages. Nothing is published.
+    Sdks(sdks::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
     Strangers(strangers::Args),
     /// Let components go around between wharf, wkg and a real OCI registry. Fetches the latter two; wkg is compiled once.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Hostile(args) => hostile::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Languages(args) => languages::run(&args),
+        Command::Sdks(args) => sdks::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),
         Command::Templates(args) => templates::run(&args),

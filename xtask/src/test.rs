@@ -16,6 +16,7 @@ use crate::crash;
 use crate::faketime;
 use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
+use crate::sdks;
 use crate::sim;
 use crate::templates;
 
@@ -51,6 +52,8 @@ pub fn run(args: &Args) -> Result<()> {
     suite.cargo("tidy", ".", &["test", "--package", "wharf-tidy"])?;
     if !args.fast {
         suite.tests_of_others()?;
+        step("tests sdk/python", "cargo xtask sdks", sdks::test_python)?;
+        step("tests sdk/js", "cargo xtask sdks", sdks::test_js)?;
     }
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
