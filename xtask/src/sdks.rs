@@ -53,8 +53,12 @@ pub fn test_js() -> Result<()> {
         process::output(&mut command).map(drop)
     };
     node(&["--test", "test/"], &package)?;
+    // Where a project's `node_modules` would be there are the tools' own, with the package among them.
+    let installed = tools.join("node_modules/wharf");
+    if !installed.exists() {
+        std::os::unix::fs::symlink(&package, &installed).context("putting the package among the tools")?;
+    }
     for template in TEMPLATES {
-        // Where a project's `node_modules` would be there are the tools' own, with the package among them.
         let folder = tools.join("template").join(template);
         std::fs::create_dir_all(&folder)?;
         for file in ["plugin.ts", "plugin.test.ts"] {
