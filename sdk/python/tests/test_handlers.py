@@ -75,6 +75,20 @@ def test_an_uncaught_error_names_its_place_and_logs_its_traceback() -> None:
     assert level == "error" and message.startswith("Traceback") and message.endswith("ValueError: three")
 
 
+def test_a_traceback_begins_with_what_the_error_came_of() -> None:
+    @handler()
+    def fails(event: Event[Any], cx: Context) -> None:
+        try:
+            int("x")
+        except ValueError as error:
+            raise RuntimeError("no number") from error
+
+    host = Host()
+    assert host.run(fails).outcome == "retry"
+    first, _, second = host.log[0][1].partition("and then:")
+    assert "ValueError: invalid literal" in first and "int(\"x\")" in first and "RuntimeError: no number" in second
+
+
 def test_a_wait_is_rounded_up_to_whole_milliseconds() -> None:
     assert [RetryAfter(seconds).after_ms for seconds in (0, 0.0011, 1.5, -1)] == [0, 2, 1500, 0]
     assert RetryAfter(timedelta(milliseconds=1.2)).after_ms == 2

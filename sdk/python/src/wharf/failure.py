@@ -54,5 +54,10 @@ def of_error(error: BaseException) -> Failure:
 
 
 def trace_of(error: BaseException) -> str:
-    """The whole traceback, for the attempt's log."""
-    return "".join(traceback.format_exception(error)).rstrip()
+    """The whole traceback, for the attempt's log, with what the error came of first."""
+    # Without columns: to mark them Python would read the source again, and there are no files in a component.
+    places = [(place.filename, place.lineno or 0, place.name, place.line) for place in traceback.extract_tb(error.__traceback__)]
+    lines = ["Traceback (most recent call last):\n", *traceback.StackSummary.from_list(places).format()]
+    said = "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return said if before is None else f"{trace_of(before)}\n\nand then:\n\n{said}"
