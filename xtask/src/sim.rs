@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::guests::cargo;
 
 /// The known bugs.
-const MUTATIONS: [&str; 9] = ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan"];
+const MUTATIONS: [&str; 10] =
+    ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan", "batch"];
 
 /// Within how many histories each known bug is found.
 const FOUND_WITHIN: u64 = 2_000;

@@ -105,6 +105,10 @@ pub(crate) fn decide<T: Tables>(
     let attempt = one.attempt.clone();
     let mut effects = settle(one, attempt);
     (effects.reads, effects.published, effects.writes) = (request.reads, request.published, request.writes);
+    #[cfg(feature = "mutations")]
+    if crate::mutation::has(crate::mutation::Bug::Batch) {
+        effects.reads.clear();
+    }
     // What may be refused is decided first, and put behind the others, which cannot be.
     let behind = match settled(sequencer, last, effects, &leaving, (now_ms, base), tables)? {
         Ok(decision) => decision.records,

@@ -24,6 +24,8 @@ pub enum Bug {
     Replay = 6,
     /// An event that is owed to very many passes one of them over.
     Fan = 7,
+    /// What a call with messages of a queue read may have changed.
+    Batch = 8,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);

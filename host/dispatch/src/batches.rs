@@ -127,9 +127,12 @@ impl Batches {
         Ok(true)
     }
 
-    /// The release that a batch is handled with; none where it is quarantined.
+    /// The release that a batch is handled with; none where it is quarantined, or its tenant rests.
     fn picked(&self, first: &Message) -> Option<Picked> {
         let attempts = &self.dispatcher.attempts;
+        if self.dispatcher.rules().settings(&self.tenant).suspended {
+            return None;
+        }
         [first.receives == 1, false].into_iter().find_map(|is_first| {
             let picked = self.ready.plugin.pick(None, &first.receipt.delivery.to_key(), is_first)?;
             let held = attempts.quarantine.holds(&self.tenant, picked.handler.digest());

@@ -5,7 +5,7 @@
 //! What a call comes to stands in `batches.rs`.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     ops::Bound,
     sync::{Arc, Weak},
     time::Duration,
@@ -106,7 +106,7 @@ impl Consuming {
     /// Lets each queue that has a consumer have its task, until the host stops.
     pub(crate) async fn run(mut self) {
         let mut rules = self.dispatcher.attempts.rules.subscribe();
-        let mut wanted: HashMap<(TenantName, QueueName), (Arc<()>, watch::Sender<()>)> = HashMap::new();
+        let mut wanted: BTreeMap<(TenantName, QueueName), (Arc<()>, watch::Sender<()>)> = BTreeMap::new();
         loop {
             let set = self.dispatcher.rules();
             // A task whose mark is gone ends behind the batch that it is at.

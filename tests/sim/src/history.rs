@@ -38,6 +38,8 @@ pub struct Figures {
     pub duplicates: u64,
     /// Runs of handlers.
     pub runs: u64,
+    /// Calls with batches of a queue.
+    pub calls: u64,
     /// Settled attempts.
     pub settles: u64,
     /// Runs that were made again because of a conflict.
@@ -75,6 +77,7 @@ impl Figures {
         self.acknowledged += other.acknowledged;
         self.duplicates += other.duplicates;
         self.runs += other.runs;
+        self.calls += other.calls;
         self.settles += other.settles;
         self.conflicts += other.conflicts;
         self.carried += other.carried;

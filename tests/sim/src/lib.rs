@@ -7,6 +7,7 @@
 //!
 //! It does not run guests, HTTP or the real disk: the end-to-end tests and `cargo xtask crash` do.
 
+mod batch;
 mod client;
 mod edits;
 pub mod history;

@@ -23,6 +23,7 @@ use wharf_event::TenantName;
 use wharf_faults::{Fault, FaultyDisk, SimHome};
 
 use crate::{
+    batch::Gather,
     client::{Client, World},
     observed::{LifeSeen, Observed},
     outside::Outside,
@@ -350,7 +351,8 @@ pub fn releases(seed: u64, observed: &Observed) -> wharf_dispatch::Releases {
         let handler: Arc<dyn Handler> = Arc::new(Scripted::new(seed, plugin, observed.clone()));
         (handler.digest(), handler)
     });
-    handlers.collect()
+    let gather: Arc<dyn Handler> = Arc::new(Gather::new(seed, observed.clone()));
+    handlers.chain([(gather.digest(), gather)]).collect()
 }
 
 /// The transforms of a history.

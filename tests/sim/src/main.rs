@@ -100,7 +100,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} requests of webhooks, {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received, {} replays to their end with {} events, {} records by which one came to very many\n",
+         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} records by which one came to very many\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -119,6 +119,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.resumed,
         figures.fired,
         figures.messages,
+        figures.calls,
         figures.replays,
         figures.replayed,
         figures.fanned,
@@ -153,6 +154,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "frames": figures.frames,
         "changes": figures.changes,
         "messages": figures.messages,
+        "calls": figures.calls,
         "acknowledged": figures.acknowledged,
         "duplicates": figures.duplicates,
         "runs": figures.runs - figures.requests,

@@ -26,11 +26,13 @@ pub enum Mutation {
     Replay,
     /// An event that is owed to very many passes one of them over.
     Fan,
+    /// What a call with messages of a queue read may have changed.
+    Batch,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fsync,
         Self::Dedup,
         Self::Order,
@@ -40,6 +42,7 @@ impl Mutation {
         Self::Receipt,
         Self::Replay,
         Self::Fan,
+        Self::Batch,
     ];
 
     /// Its name on the command line.
@@ -55,6 +58,7 @@ impl Mutation {
             Self::Receipt => "receipt",
             Self::Replay => "replay",
             Self::Fan => "fan",
+            Self::Batch => "batch",
         }
     }
 
@@ -77,8 +81,17 @@ impl Mutation {
             Self::Replay => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Replay),
             #[cfg(feature = "mutations")]
             Self::Fan => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Fan),
+            #[cfg(feature = "mutations")]
+            Self::Batch => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Batch),
             #[cfg(not(feature = "mutations"))]
-            Self::Order | Self::Lease | Self::Settle | Self::Erase | Self::Receipt | Self::Replay | Self::Fan => false,
+            Self::Order
+            | Self::Lease
+            | Self::Settle
+            | Self::Erase
+            | Self::Receipt
+            | Self::Replay
+            | Self::Fan
+            | Self::Batch => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, V
 use wharf_dispatch::{Item, ReplayWish};
 use wharf_event::{Event, Position};
 
-use crate::{queue::QueuesSeen, rests::Rests};
+use crate::{batch::Call, queue::QueuesSeen, rests::Rests};
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -146,6 +146,8 @@ pub struct Seen {
     pub acked: Vec<Acked>,
     /// What handlers did.
     pub runs: Vec<Run>,
+    /// What was done with batches of queues.
+    pub calls: Vec<Call>,
     /// The lives that came to run.
     pub lives: Vec<LifeSeen>,
     /// The archive, by frame.

@@ -118,13 +118,49 @@ pub fn queueing(seed: u64) -> Queueing {
     }
 }
 
+/// The plugin that consumes the queue, in some histories.
+pub const GATHER: &str = "gather";
+
+/// How it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathering {
+    /// Messages of one call at most.
+    pub batch: u32,
+    /// How long a call waits for more messages, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// How a plugin consumes the queues in the history of a seed, if one does.
+#[must_use]
+pub fn gathering(seed: u64) -> Option<Gathering> {
+    let mut rng = Rng::of(&[seed, of_text(GATHER)]);
+    rng.chance(50).then(|| Gathering {
+        batch: rng.between(1, 12) as u32,
+        window_ms: if rng.chance(50) { 0 } else { rng.below(2_000) },
+    })
+}
+
+/// How long a call may take, in milliseconds.
+const WALL_MS: u64 = 10_000;
+
+/// For how long the plugin that consumes a queue has what it receives, in milliseconds: longer than a call takes, with what is beside it.
+#[must_use]
+pub fn gathered_for_ms(seed: u64) -> u64 {
+    queueing(seed).visibility_ms.max(WALL_MS + 30_000)
+}
+
 /// The queue as a document has it.
 fn of_queue(seed: u64) -> Value {
     let Queueing { visibility_ms, retention_ms, max_receives, ordered } = queueing(seed);
-    json!({
+    let mut document = json!({
         "visibility_ms": visibility_ms, "retention_ms": retention_ms, "max_receives": max_receives,
         "dead_letter": queue(QUEUE), "ordered": ordered,
-    })
+    });
+    if let (Some(Gathering { batch, window_ms }), Some(document)) = (gathering(seed), document.as_object_mut()) {
+        let consumer = json!({"plugin": GATHER, "batch": batch, "window_ms": window_ms});
+        document.insert("consumer".to_owned(), consumer);
+    }
+    document
 }
 
 /// How a target is tried, fixed for a history.
@@ -239,12 +275,26 @@ pub fn ticking(seed: u64) -> Ticking {
     }
 }
 
-/// The schedule as a document has it.
-fn schedule(seed: u64) -> Value {
+/// What stands in the place of a bus, and of a rule, for what a schedule sends straight to its targets.
+pub const TICK_BUS: &str = "schedule/tick";
+pub const TICK_RULE: &str = "@tick";
+
+/// Whom a schedule sends to, in some histories.
+#[must_use]
+pub fn aimed(seed: u64) -> Vec<&'static str> {
+    let mut rng = Rng::of(&[seed, of_text(TICK_RULE)]);
+    let all: [&[&str]; 4] = [&[], &["count"], &["keep", QUEUE], &[QUEUE, ASIDE]];
+    all.get(rng.below(6) as usize).map(|targets| targets.to_vec()).unwrap_or_default()
+}
+
+/// The schedule as a document has it, where those targets are there; without any it is for the rules of a bus.
+fn schedule(seed: u64, has: impl Fn(&str) -> bool) -> Value {
     let Ticking { period_ms, window_ms, catch_up } = ticking(seed);
+    let targets: Vec<_> = aimed(seed).into_iter().filter(|of| has(of)).map(|of| target(seed, of)).collect();
+    let bus = if targets.is_empty() { "side" } else { TICK_BUS };
     json!({
         "expression": format!("rate({} seconds)", period_ms / 1_000), "timezone": "UTC", "flexible_window_ms": window_ms,
-        "catch_up": catch_up, "enabled": true, "bus": "side", "type": TICK,
+        "catch_up": catch_up, "enabled": true, "bus": bus, "type": TICK, "targets": targets,
     })
 }
 
@@ -268,6 +318,7 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             .into_iter()
             .chain([SIEVE])
             .filter(|_| has())
+            .chain(gathering(seed).map(|_| GATHER))
             .map(|plugin| (plugin, of_plugin(seed, plugin)))
             .collect();
         let queues = has().then(|| json!({QUEUE: of_queue(seed)}));
@@ -297,7 +348,8 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             let of_rule = || json!({"bus": "side", "pattern": {"type": [WIDE]}, "targets": [target(seed, QUEUE)]});
             rules.extend((0..WIDE_RULES).map(|n| (format!("w-{n:03}"), of_rule())));
         }
-        let schedules = if has() { json!({TICK: schedule(seed)}) } else { json!({}) };
+        let there = |of: &str| plugins.contains_key(of) || of == ASIDE || (of == QUEUE && queues.is_some());
+        let schedules = if has() { json!({TICK: schedule(seed, there)}) } else { json!({}) };
         let mut of_tenant =
             json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules, "webhooks": webhooks});
         if let (Some(queues), Some(of_tenant)) = (queues, of_tenant.as_object_mut()) {
@@ -326,6 +378,7 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         let name = ObjectName::from(&plugin.parse::<PluginName>().ok()?);
         Some((ObjectKind::Plugin, name, serde_json::to_vec(&document).ok()?))
     };
+    let gather = gathering(seed).map(|_| GATHER);
     let rule = |(rule, bus, types, targets): &(&str, &str, &[&str], &[&str])| {
         let targets: Vec<Value> = targets.iter().map(|plugin| target(seed, plugin)).collect();
         let document = json!({"bus": bus, "pattern": {"type": types}, "targets": targets});
@@ -334,7 +387,7 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         Some((ObjectKind::Rule, name, serde_json::to_vec(&document).ok()?))
     };
     let tick = || -> Option<_> {
-        let document: ScheduleDocument = serde_json::from_value(schedule(seed)).ok()?;
+        let document: ScheduleDocument = serde_json::from_value(schedule(seed, |_| true)).ok()?;
         let name = ObjectName::from(&TICK.parse::<ScheduleName>().ok()?);
         Some((ObjectKind::Schedule, name, serde_json::to_vec(&document).ok()?))
     };
@@ -351,7 +404,11 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
         Some((ObjectKind::Webhook, name, serde_json::to_vec(&object).ok()?))
     };
     let all = jobs().into_iter().chain(hook()).chain(
-        BUSES.iter().filter_map(bus).chain(PLUGINS.iter().filter_map(plugin)).chain(RULES.iter().filter_map(rule)),
+        BUSES
+            .iter()
+            .filter_map(bus)
+            .chain(PLUGINS.iter().chain(gather.iter()).filter_map(plugin))
+            .chain(RULES.iter().filter_map(rule)),
     );
     all.chain(tick()).map(|(kind, name, document)| (kind, name, Bytes::from(document))).collect()
 }
@@ -398,7 +455,7 @@ fn of_plugin(seed: u64, plugin: &str) -> Value {
     json!({
         "release": release(plugin), "config": {}, "grants": {"publish": ["*"], "kv": ["n", "s", "r"]},
         "limits": {
-            "wall_ms": 10_000, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": policy(seed, plugin).concurrency,
+            "wall_ms": WALL_MS, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": policy(seed, plugin).concurrency,
             "quarantine": if waits(seed, plugin) { "wait" } else { "dead-letter" },
         },
     })

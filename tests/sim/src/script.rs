@@ -30,7 +30,7 @@ pub const RAISED: &str = "r";
 
 /// One step of a script.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     Add(u64, i64),
     Set(u64),
     Delete(u64),
@@ -203,12 +203,12 @@ pub fn used(seed: u64, of: u64) -> Used {
 }
 
 /// Frame time as a handler is told it.
-fn frame_ms(time: &str) -> u64 {
+pub(crate) fn frame_ms(time: &str) -> u64 {
     time.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok()).unwrap_or(0)
 }
 
 /// Does one step. The error is a key that another attempt has for itself.
-async fn act(
+pub(crate) async fn act(
     step: Step,
     context: &AttemptContext,
     published: &mut usize,

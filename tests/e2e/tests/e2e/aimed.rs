@@ -179,3 +179,39 @@ fn a_schedule_has_a_bus_or_targets_and_each_mistake_has_its_place() {
         2
     );
 }
+
+/// As many as a tenant may have.
+const MANY: usize = 10_000;
+
+#[test]
+fn ten_thousand_schedules_of_one_second_fire_once_each_over_a_kill_in_the_middle() {
+    let site = Site::new("");
+    let due = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 10).unwrap();
+    let at = due.strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
+    let schedule = |n| {
+        let name = format!("[tenants.acme.schedules.s{n}]\nexpression = \"{at}\"\ntype = \"t\"\n");
+        name + "targets = [{ queue = \"jobs\" }]\n"
+    };
+    let schedules: String = (0..MANY).map(schedule).collect();
+    site.write("wharf.toml", format!("default_tenant = \"acme\"\n[tenants.acme.queues.jobs]\n{schedules}"));
+    let mut host = site.start("serve");
+    let depth = |host: &Host| host.get("/v1/tenants/acme/queues/jobs").1["depth"].as_u64().unwrap();
+    assert_eq!(depth(&host), 0);
+    host.stats_until("acme", |stats| stats["events"] != 0);
+    host.kill();
+    host = site.start("serve");
+    host.stats_until("acme", |_| depth(&host) >= MANY as u64);
+    let mut ids = BTreeSet::new();
+    let receive = json!({"max": 1_000, "visibility": "10m"}).to_string();
+    while ids.len() < MANY {
+        let (status, received) = host.post("/v1/tenants/acme/queues/jobs/receive", "application/json", &receive);
+        let messages = received["messages"].as_array().filter(|messages| status == 200 && !messages.is_empty());
+        for message in messages.unwrap_or_else(|| panic!("{} came, and then {received}", ids.len())) {
+            let id = message["event"]["id"].as_str().unwrap().to_owned();
+            assert!(ids.insert(id), "{message} came twice");
+        }
+    }
+    let of_due = |n| format!("s{n}-{}", due.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    assert!((0..MANY).all(|n| ids.contains(&of_due(n))), "{:?}", ids.first());
+    assert_eq!((depth(&host), &host.stats("acme")["events"]), (MANY as u64, &json!(MANY)));
+}

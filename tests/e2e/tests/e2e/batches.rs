@@ -201,3 +201,34 @@ fn what_handles_batches_is_no_target_of_a_rule_and_what_does_not_consumes_no_que
     let paused = json!({"consumer": {"plugin": "sums"}, "paused": true}).to_string();
     assert_eq!(host.put(JOBS, None, paused).2["consumer_waits"], "the queue is paused");
 }
+
+#[test]
+fn the_example_adds_invoices_up_and_rejects_those_that_are_none() {
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.totals]\ncomponent = {:?}\ngrants = {{ kv = [\"default\"] }}\n\
+         [tenants.acme.queues.jobs]\nordered = true\nmax_receives = 4\n\
+         consumer = {{ plugin = \"totals\", batch = 20, window = \"100ms\" }}\n",
+        guest("invoice-totals")
+    ));
+    let host = site.start("serve");
+    let customer = |n: u64| ["ada", "bob", "eve"][usize::try_from(n % 3).unwrap()];
+    let invoice = |n: u64| {
+        let cents = if n == 17 { -1 } else { i64::try_from(n).unwrap() };
+        let data = if n == 40 { json!("no invoice") } else { json!({"customer": customer(n), "cents": cents}) };
+        json!({"specversion": "1.0", "id": n.to_string(), "source": "shop", "type": "invoice", "data": data,
+            "partitionkey": customer(n)})
+    };
+    let batch: Vec<_> = (0..60).map(invoice).collect();
+    let path = format!("{JOBS}/messages");
+    let (status, sent) = host.post(&path, "application/cloudevents-batch+json", Value::from(batch).to_string());
+    assert_eq!(status, 200, "{sent}");
+    host.settled("acme");
+    for name in ["ada", "bob", "eve"] {
+        let wanted: u64 = (0..60).filter(|n| customer(*n) == name && ![17, 40].contains(n)).sum();
+        assert_eq!(host.value("default", &format!("total/{name}")), Some(wanted.to_string()), "{name}");
+    }
+    let dead = host.dead("jobs");
+    let mut dead: Vec<_> = dead.iter().map(|one| one["event"]["event"]["id"].as_str().unwrap()).collect();
+    dead.sort_unstable();
+    assert_eq!(dead, ["17", "40"]);
+}

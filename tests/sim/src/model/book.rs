@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wharf_event::Position;
 
-use crate::rules::ASIDE;
+use crate::rules::{ASIDE, TICK_RULE};
 
 /// What a rule listens for: its bus, types, and plugins.
 type Listens = (String, Vec<String>, Vec<String>);
@@ -37,8 +37,19 @@ impl RuleBook {
             for (rule, of) in of.get("rules").and_then(Value::as_object).into_iter().flatten() {
                 book.put(tenant, rule, of);
             }
+            book.aim(tenant, of.pointer("/schedules/tick").unwrap_or(&Value::Null));
         }
         book
+    }
+
+    /// The schedule, by its document: whom it sends to is a rule of its own, which listens for nothing but what it sends.
+    pub(super) fn aim(&mut self, tenant: &str, of: &Value) {
+        self.remove(tenant, TICK_RULE);
+        let targets = of.get("targets").and_then(Value::as_array).filter(|targets| !targets.is_empty());
+        if let Some(targets) = targets {
+            let of = json!({"bus": of.get("bus"), "targets": targets, "pattern": {"type": [of.get("type")]}});
+            self.put(tenant, TICK_RULE, &of);
+        }
     }
 
     /// A rule, by its document. One that is off listens for nothing.

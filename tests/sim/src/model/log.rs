@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, Record, ReplayState, TargetRef, limits::HOPS_MAX,
+    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, ReadKey, Record, ReplayState, TargetRef, limits::HOPS_MAX,
 };
 use wharf_dispatch::Item;
 use wharf_event::{AttributeValue, Event, Position};
@@ -12,6 +12,7 @@ use wharf_event::{AttributeValue, Event, Position};
 use super::{
     Wrong,
     book::RuleBook,
+    calls::{self, Calls},
     delivery::{Delivery, Moment, Standing, Turn},
     edits,
     fans::Fans,
@@ -72,6 +73,7 @@ pub(super) struct Log<'a> {
     pub(super) books: Vec<RuleBook>,
     pub(super) objects: Objects,
     pub(super) charged: Charged,
+    pub(super) calls: Calls,
     pub(super) schedules: Schedules,
     pub(super) replays: Replays<'a>,
     pub(super) fans: Fans<'a>,
@@ -132,6 +134,7 @@ impl<'a> Log<'a> {
                 self.stats.entry(tenant.to_string()).or_default().events += 1;
                 self.arise((tenant.as_str(), bus.as_str()), event, targets, at, at, time_ms, world, wrong);
             }
+            Record::Settle { target, .. } if target.to.queue().is_some() => calls::take(self, item, seen, world, wrong),
             Record::Settle { .. } => settles::take(self, item, runs, seen, world, wrong),
             Record::Redrive { tenant, queue, deliveries } => {
                 let letters = self.queues.entry((tenant.to_string(), queue.to_string())).or_default();
@@ -375,6 +378,21 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// The version that a key or listing has now.
+    pub(super) fn version_of(&self, tenant: &str, key: &ReadKey) -> Position {
+        let now = match key {
+            ReadKey::Value(bucket, key) => {
+                let value = self.values.get(&(tenant.to_owned(), bucket.to_string(), key.clone()));
+                value.map(|(version, _)| *version)
+            }
+            ReadKey::Listing(bucket) => {
+                let bucket = self.buckets.get(&(tenant.to_owned(), bucket.to_string()));
+                bucket.map(|(membership, _)| *membership)
+            }
+        };
+        now.unwrap_or(Position::ZERO)
+    }
+
     /// Whether the events of a rule were transformed at some time, and whether they were not.
     pub(super) fn sieving(&self, tenant: &str, rule: &str) -> (bool, bool) {
         let mut sieves = self.books.iter().map(|book| book.sieves(tenant, rule));
@@ -418,6 +436,10 @@ fn put(book: &mut RuleBook, tenant: &str, kind: ObjectKind, name: &str, document
         // Of one of the configuration only what is kept of it is here.
         (ObjectKind::Webhook, Some(document)) if has_settings(document) => book.put_plugin(tenant, name),
         (ObjectKind::Queue, Some(_)) => book.put_queue(tenant),
+        (ObjectKind::Schedule, document) => {
+            let document = document.and_then(|document| serde_json::from_slice(document).ok());
+            book.aim(tenant, &document.unwrap_or_default());
+        }
         _ => {}
     }
 }

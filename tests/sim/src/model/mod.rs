@@ -20,9 +20,11 @@
 //! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`);
 //! 13. a webhook's requests are attempts as a handler's runs are, carry the event, and none leaves before the event is durable (`settles`, `runs`,
 //!     and the receiver outside).
+//! 14. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`).
 
 mod answers;
 mod book;
+mod calls;
 mod delivery;
 mod edits;
 mod fans;
@@ -81,6 +83,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     tenants::check(seen, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
     queue::check(seen, &log, dump, &mut wrong);
+    calls::check(seen, world, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.replays.check(dump, &mut wrong);
     log.fans.check(&mut wrong);
@@ -109,6 +112,7 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         acknowledged: firsts.len() as u64,
         duplicates: seen.acked.iter().filter(|acked| acked.duplicate).count() as u64,
         runs: seen.runs.len() as u64,
+        calls: seen.calls.len() as u64,
         settles: of(|record| matches!(record, Record::Settle { .. })),
         conflicts: seen.runs.iter().filter(|run| matches!(run.ran, Ran::Contended)).count() as u64,
         carried: of(|record| matches!(record, Record::Carry { .. } | Record::Rules { .. })),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wharf_delivery::{DeliveryId, LinePlace, Move, Receipt, Table, TargetRef};
+use wharf_delivery::{DeliveryId, LinePlace, Move, Outcome, Receipt, Table, TargetRef};
 use wharf_event::{AttributeValue, Code, Event, Position};
 
 use super::{Wrong, log::Log};
@@ -43,7 +43,7 @@ struct Message<'a> {
 }
 
 /// A group of messages, and whose.
-type Line = (String, String);
+pub(super) type Line = (String, String);
 
 /// The messages of a group: the first, and those behind it.
 #[derive(Debug, Default)]
@@ -202,7 +202,8 @@ impl<'a> Messages<'a> {
         (seen, world, was_gone): (&Seen, &World, bool),
         wrong: &mut Wrong,
     ) -> (Counted, Vec<(DeliveryId, String)>) {
-        let judge = Judge { queueing: rules::queueing(world.seed), seen, at, time_ms, was_gone };
+        let gathered_for_ms = rules::gathering(world.seed).map(|_| rules::gathered_for_ms(world.seed));
+        let judge = Judge { queueing: rules::queueing(world.seed), gathered_for_ms, seen, at, time_ms, was_gone };
         let (mut counted, mut dead) = (Counted::default(), Vec::new());
         for (id, to) in moves {
             let Some(one) = self.all.get_mut(id).filter(|one| one.tenant == tenant && one.stands == Stands::Waits)
@@ -253,6 +254,46 @@ impl<'a> Messages<'a> {
         (counted, dead)
     }
 
+    /// A plugin that consumes the queue ended one that it has.
+    pub(super) fn consumed(
+        &mut self,
+        tenant: &str,
+        (id, number, outcome): (DeliveryId, u32, &Outcome),
+        (at, time_ms): (Position, u64),
+        seen: &Seen,
+    ) -> Result<(), String> {
+        let waits = |one: &&mut Message<'_>| one.tenant == tenant && one.stands == Stands::Waits;
+        let Some(one) = self.all.get_mut(&id).filter(waits) else { return Err(format!("it is not {tenant}'s")) };
+        let held = one.lease.filter(|_| one.hidden_ms > time_ms);
+        let receipt = held.map(|lease| Receipt { delivery: id, lease });
+        let by_a_client = |receipt| seen.queues.received.iter().any(|(_, of, _)| *of == receipt);
+        let first = one.line.as_ref().and_then(|line| self.lines.get(line)).is_none_or(|line| line.first == Some(id));
+        let right = receipt.is_some_and(|receipt| !by_a_client(receipt)) && one.receives == number && first;
+        let why = format!("attempt {number} at {at} is {outcome:?}, and it was {one:?}, first of its group: {first}");
+        (one.lease, one.is_fresh) = (None, false);
+        match outcome {
+            Outcome::Retry { at_ms, .. } => one.hidden_ms = *at_ms,
+            Outcome::DeadLetter { .. } => one.stands = Stands::Dead,
+            Outcome::Ack | Outcome::Filtered { .. } => one.stands = Stands::Left,
+        }
+        if one.stands != Stands::Waits {
+            self.steps_out(id);
+        }
+        if right { Ok(()) } else { Err(why) }
+    }
+
+    /// Whether it was received with that event at some time.
+    pub(super) fn was_leased(&self, id: DeliveryId, event: &Event) -> bool {
+        let of = |position| Receipt { delivery: id, lease: position };
+        let (first, last) = (of(Position::ZERO), of(Position { k: u64::MAX, i: u32::MAX }));
+        self.leased.range(first..=last).any(|(_, leased)| *leased == event)
+    }
+
+    /// Its group, and whose.
+    pub(super) fn line_of(&self, id: DeliveryId) -> Option<&Line> {
+        self.all.get(&id)?.line.as_ref()
+    }
+
     /// Of those that nobody had yet the oldest come first.
     fn in_order(&self, tenant: &str, moves: &[(DeliveryId, Move)], at: Position, wrong: &mut Wrong) {
         let first = |id: &DeliveryId| self.all.get(id).is_some_and(|one| one.receives == 1 && one.lease == Some(at));
@@ -267,6 +308,8 @@ impl<'a> Messages<'a> {
 /// What a move is judged by.
 struct Judge<'a> {
     queueing: Queueing,
+    /// For how long the plugin that consumes the queue has messages, if one does.
+    gathered_for_ms: Option<u64>,
     seen: &'a Seen,
     at: Position,
     time_ms: u64,
@@ -279,12 +322,17 @@ impl Judge<'_> {
         let held = one.lease.filter(|_| one.hidden_ms > self.time_ms);
         let receipt = held.map(|lease| Receipt { delivery: id, lease });
         let wished = |wish: Wish| receipt.is_some_and(|receipt| self.seen.queues.wished.contains(&(receipt, wish)));
+        // What no client was told of may be the plugin's that consumes the queue.
+        let gathers = receipt.is_some_and(|receipt| {
+            self.gathered_for_ms.is_some() && self.seen.queues.received.iter().all(|(_, of, _)| *of != receipt)
+        });
         let for_ms = |until_ms: u64| until_ms.wrapping_sub(self.time_ms);
         let is_spent = one.receives >= self.queueing.max_receives;
         let holds = match to {
             Move::Lease(until_ms) => {
                 let ms = for_ms(*until_ms);
-                let said = ms == self.queueing.visibility_ms || self.seen.queues.visible_ms.contains(&ms);
+                let of_queue = ms == self.queueing.visibility_ms || self.gathered_for_ms == Some(ms);
+                let said = of_queue || self.seen.queues.visible_ms.contains(&ms);
                 said && one.hidden_ms <= self.time_ms && !is_spent
             }
             Move::Delay(until_ms) if one.lease.is_none() => {
@@ -292,8 +340,9 @@ impl Judge<'_> {
                 id.event.k == self.at.k && self.seen.queues.delayed_ms.contains(&for_ms(*until_ms))
             }
             Move::Delay(until_ms) => wished(Wish::Release(for_ms(*until_ms))) && !is_spent,
+            Move::Extend(until_ms) if gathers && self.gathered_for_ms == Some(for_ms(*until_ms)) => true,
             Move::Extend(until_ms) => wished(Wish::Extend(for_ms(*until_ms))),
-            Move::Return => wished(Wish::Return),
+            Move::Return => gathers || wished(Wish::Return),
             Move::Done => wished(Wish::Ack),
             Move::Expired => held.is_none() && one.since_ms + self.queueing.retention_ms <= self.time_ms,
             Move::Purged | Move::PurgedBehind(_) => self.seen.queues.emptied.iter().any(|tenant| tenant == one.tenant),

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wharf_delivery::{
-    Attempt, DeliveryId, HOPS_ATTRIBUTE, Outcome, Read, ReadKey, Record, Verdict, WriteOp, WriteRequest,
-};
+use wharf_delivery::{Attempt, DeliveryId, HOPS_ATTRIBUTE, Outcome, Read, Record, Verdict, WriteOp, WriteRequest};
 use wharf_dispatch::Item;
 use wharf_event::{Code, Event, Position};
 use wharf_runtime::Transformed;
@@ -38,7 +36,7 @@ pub(super) fn take<'a>(
     world: &World,
     wrong: &mut Wrong,
 ) {
-    let Record::Settle { tenant, bus, delivery: id, target, attempt, outcome, published, writes } = &item.record else {
+    let Record::Settle { tenant, bus, delivery: id, target, attempt, outcome, published, .. } = &item.record else {
         return;
     };
     let (at, time_ms) = (item.position, item.time_ms);
@@ -87,6 +85,13 @@ pub(super) fn take<'a>(
     count(log.stats.entry(tenant.to_string()).or_default(), attempt, outcome, published.len());
     // What the host publishes for a bus that is a target arises there, all else where its cause did.
     let bus = if target.to.bus().is_some() { rules::ASIDE } else { bus.as_str() };
+    keep(log, item, bus, world, wrong);
+}
+
+/// What a settle published arises on that bus, and what it wrote is so from now on.
+pub(super) fn keep<'a>(log: &mut Log<'a>, item: &'a Item, bus: &'a str, world: &World, wrong: &mut Wrong) {
+    let Record::Settle { tenant, published, writes, .. } = &item.record else { return };
+    let (at, time_ms) = (item.position, item.time_ms);
     for (n, one) in (1..).zip(published) {
         let event_at = Log::event_place(at, n);
         log.arise((tenant.as_str(), bus), &one.event, &one.targets, event_at, at, time_ms, world, wrong);
@@ -126,7 +131,7 @@ fn count(stats: &mut Stats, attempt: &Attempt, outcome: &Outcome, published: usi
 
 /// Until when others join the frame of a record. It has the time of its first request; others come while the frame before is being
 /// synced, and the wall clock may make a step then that frame time follows at once. The next frame is younger than all of them.
-fn joined_ms_max(item: &Item, seen: &Seen, world: &World) -> u64 {
+pub(super) fn joined_ms_max(item: &Item, seen: &Seen, world: &World) -> u64 {
     let steps = world.plan.steps.iter().filter_map(|step| u64::try_from(step.by_ms).ok());
     let steps_ms: u64 = steps.filter(|by_ms| *by_ms <= SMALL_STEP_MS_MAX).sum();
     let next = seen.frames.range(item.position.k + 1..).find_map(|(_, items)| items.first());
@@ -259,15 +264,7 @@ impl Settled<'_> {
     fn reads_are_current(&self, log: &Log<'_>, reads: &[Read]) -> Result<(), String> {
         let Record::Settle { tenant, .. } = &self.item.record else { return Ok(()) };
         for Read { key, version } in reads {
-            let now = match key {
-                ReadKey::Value(bucket, key) => {
-                    log.values.get(&(tenant.to_string(), bucket.to_string(), key.clone())).map(|(version, _)| *version)
-                }
-                ReadKey::Listing(bucket) => {
-                    log.buckets.get(&(tenant.to_string(), bucket.to_string())).map(|(membership, _)| *membership)
-                }
-            };
-            let now = now.unwrap_or(Position::ZERO);
+            let now = log.version_of(tenant.as_str(), key);
             if now != *version {
                 return Err(format!("its run read {key:?} at {version}, and {now} was current"));
             }
@@ -289,12 +286,7 @@ impl Settled<'_> {
         if !recorded.iter().map(|one| &one.event).eq(published) {
             return Err(format!("{} events are published, and its run published {}", recorded.len(), published.len()));
         }
-        let of_run = |write: &WriteRequest| {
-            let key: Key = (tenant.to_string(), write.bucket.to_string(), write.key.clone());
-            let before = log.values.get(&key).map(|(_, value)| value);
-            (key, after(before, &write.op))
-        };
-        let expected: BTreeMap<Key, Option<Bytes>> = writes.iter().map(of_run).collect();
+        let expected = come_to(log, tenant.as_str(), writes);
         let of_record = written
             .iter()
             .map(|write| ((tenant.to_string(), write.bucket.to_string(), write.key.clone()), write.value.clone()));
@@ -386,6 +378,16 @@ fn of_outcome(policy: Policy, code: Code, number: u32) -> ((u64, u64), u32) {
         Said::AtOnce if !traps => ((0, 0), policy.attempts),
         Said::Nothing | Said::NoTraps | Said::Thrice(_) | Said::AtOnce => own,
     }
+}
+
+/// What changes come to, as the values are now.
+pub(super) fn come_to(log: &Log<'_>, tenant: &str, writes: &[WriteRequest]) -> BTreeMap<Key, Option<Bytes>> {
+    let of_run = |write: &WriteRequest| {
+        let key: Key = (tenant.to_owned(), write.bucket.to_string(), write.key.clone());
+        let before = log.values.get(&key).map(|(_, value)| value);
+        (key, after(before, &write.op))
+    };
+    writes.iter().map(of_run).collect()
 }
 
 /// A key's value after a change.

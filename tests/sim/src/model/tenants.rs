@@ -16,7 +16,10 @@ use super::{
     life_of,
     log::Log,
 };
-use crate::observed::{Run, Seen};
+use crate::{
+    batch::Call,
+    observed::{Run, Seen},
+};
 
 /// Within how many milliseconds after a tenant was said to rest attempts still begin that had their turn before: their events are
 /// read first, by threads that may be late.
@@ -290,7 +293,17 @@ fn rests(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
         // Runs that are made again belong to an attempt that began before.
         firsts.entry((run.life, run.delivery, run.attempt)).or_insert(run);
     }
+    let mut calls: BTreeMap<_, &Call> = BTreeMap::new();
+    for call in &seen.calls {
+        calls.entry((call.life, call.items.first().map(|(id, attempt, _)| (*id, *attempt)))).or_insert(call);
+    }
     for rest in seen.rests.all() {
+        let begins = |call: &&&Call| call.began > rest.from && rest.until.is_none_or(|until| call.began < until);
+        let late_ms = rest.from_ms + BEGUN_MS_MAX + log.jumps_ms();
+        let mut of_tenant = calls.values().filter(|call| call.tenant == rest.tenant).filter(begins);
+        if let Some(call) = of_tenant.find(|call| call.frame_ms > late_ms) {
+            wrong.say(format!("{} rests since {}, and was called at {}", rest.tenant, rest.from_ms, call.frame_ms));
+        }
         let within = |run: &&&Run| {
             run.tenant == rest.tenant && run.began > rest.from && rest.until.is_none_or(|until| run.began < until)
         };

@@ -112,7 +112,7 @@ impl Due<'_> {
 }
 
 impl Charged {
-    fn add(&mut self, (tenant, plugin): (&str, &str), time_ms: u64, attempt: &Attempt) {
+    pub(super) fn add(&mut self, (tenant, plugin): (&str, &str), time_ms: u64, attempt: &Attempt) {
         let Some(used) = attempt.used() else { return };
         let hour = u32::try_from(time_ms / HOUR_MS).unwrap_or(u32::MAX);
         let (attempts, sums) = self.0.entry((tenant.to_owned(), hour, plugin.to_owned())).or_default();
