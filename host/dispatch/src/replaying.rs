@@ -149,7 +149,8 @@ fn never(events: &[AcceptEvent], refused: &AskError) -> Option<Ended> {
     match refused {
         AskError::Refused(Refused::Quota(QuotaSpent::Backlog { of, most, .. })) => {
             let owed = targets.iter().filter(|target| of.as_ref().is_none_or(|of| *of == target.to)).count() as u64;
-            let why = format!("event `{id}` is owed to {owed} targets, and {most} deliveries may wait of the tenant");
+            let whose = of.as_ref().map_or_else(|| "the tenant".to_owned(), |of| format!("`{of}`"));
+            let why = format!("event `{id}` is owed to {owed} targets, and {most} deliveries may wait of {whose}");
             (owed > *most).then_some(Ended::Failed(why))
         }
         AskError::TooLarge { .. } => Some(Ended::Failed(format!(

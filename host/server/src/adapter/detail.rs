@@ -15,6 +15,9 @@ use wharf_gateway::{
 
 use super::{not_in_archive, search::Asked, view, was_read};
 
+/// Rows that are read of the state at a time: meanwhile nothing is written to it.
+const ROWS_AT_ONCE: usize = 256;
+
 /// One delivery as the log has told it so far.
 pub(super) struct Told {
     pub(super) view: DeliveryView,
@@ -141,13 +144,19 @@ pub(super) fn open(
     event: Position,
     targets: &[TargetRef],
 ) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
-    waited(dispatcher.read(|state| {
-        let row = |(n, target): (u16, &TargetRef)| {
-            let row = DeliveryRow::waiting(state, tenant, target, DeliveryId { event, n });
-            row.map(|row| row.map(|row| (n, row))).transpose()
-        };
-        (0..).zip(targets).filter_map(row).collect()
-    }))
+    let (mut open, mut first) = (BTreeMap::new(), 0_u16);
+    for some in targets.chunks(ROWS_AT_ONCE) {
+        let rows: Vec<_> = waited(dispatcher.read(|state| {
+            let row = |(n, target): (u16, &TargetRef)| {
+                let row = DeliveryRow::waiting(state, tenant, target, DeliveryId { event, n });
+                row.map(|row| row.map(|row| (n, row))).transpose()
+            };
+            (first..).zip(some).filter_map(row).collect()
+        }))?;
+        open.extend(rows);
+        first = first.saturating_add(u16::try_from(some.len()).unwrap_or(u16::MAX));
+    }
+    Ok(open)
 }
 
 /// Whether a delivery is told as far as the state has it.
