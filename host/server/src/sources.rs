@@ -1,12 +1,13 @@
 //! What a plugin is built of: the files beside its configuration, and whether one of them changed. `wharf dev` builds by that.
 //!
 //! Invariant: what builders write is no source, so a build is no reason for another: folders of outputs and of what was fetched, hidden
-//! ones, components and the host's own data are left out. A build that all the same changes what it is built of is tried once more
+//! ones, components, the host's own data and what it logs to are left out. A build that all the same changes what it is built of is tried once more
 //! and then waits for somebody to change something.
 
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -45,7 +46,7 @@ impl Sources {
     }
 
     fn of(folder: &Path, left_out: &[PathBuf]) -> Self {
-        let mut sources = Self::default();
+        let (mut sources, talk) = (Self::default(), talk());
         let mut left = vec![folder.to_owned()];
         while let Some(folder) = left.pop() {
             // A folder that went meanwhile has no files.
@@ -60,7 +61,10 @@ impl Sources {
                     if !NO_SOURCES.contains(&name.as_str()) {
                         left.push(path);
                     }
-                } else if path.extension().is_none_or(|it| it != "wasm") && sources.files.len() < FILES_MAX {
+                } else if path.extension().is_none_or(|it| it != "wasm")
+                    && !talk.contains(&(about.dev(), about.ino()))
+                    && sources.files.len() < FILES_MAX
+                {
                     sources.files.insert(path, (about.modified().ok(), about.len()));
                 }
             }
@@ -131,6 +135,12 @@ fn build(of: &Buildable) {
         Ok(took) => tracing::info!("built {} in {} ms", of.plugin, took.as_millis()),
         Err(failure) => tracing::error!("not built, what was in force stays\n{failure}"),
     }
+}
+
+/// The files that this process writes its talk to, by device and number: builds have theirs written there too.
+fn talk() -> Vec<(u64, u64)> {
+    let about = |stream: &str| fs::metadata(stream).ok().map(|about| (about.dev(), about.ino()));
+    ["/proc/self/fd/1", "/proc/self/fd/2"].into_iter().filter_map(about).collect()
 }
 
 /// The folder of a configuration.
