@@ -39,6 +39,8 @@ pub enum ObjectKind {
     Keys = 7,
     /// A queue: its document is a [`crate::QueueDocument`].
     Queue = 8,
+    /// The secrets of the tenant, all in one document: a [`crate::SecretsObject`].
+    Secrets = 9,
     /// A webhook: its document is a [`crate::WebhookObject`].
     Webhook = 10,
     /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
@@ -46,7 +48,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Rule,
         Self::Schema,
         Self::Release,
@@ -55,6 +57,7 @@ impl ObjectKind {
         Self::Bus,
         Self::Keys,
         Self::Queue,
+        Self::Secrets,
         Self::Webhook,
         Self::Schedule,
     ];
@@ -77,6 +80,7 @@ impl ObjectKind {
             Self::Bus => "bus",
             Self::Keys => "keys",
             Self::Queue => "queue",
+            Self::Secrets => "secrets",
             Self::Webhook => "webhook",
             Self::Schedule => "schedule",
         }

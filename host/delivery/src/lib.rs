@@ -42,6 +42,7 @@ mod rows;
 mod schedule;
 mod schema;
 mod seal;
+mod secrets;
 mod sequencer;
 mod settings;
 mod settle;
@@ -90,6 +91,7 @@ pub use rows::{BucketRow, DeadLetterRow, DeliveryRow, RulesRow, StatsRow, ValueR
 pub use schedule::{AfterLast, NotAfterLast, ScheduleDocument};
 pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion};
 pub use seal::SegmentFacts;
+pub use secrets::{KeptSecret, SecretsObject};
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
 pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, TenantSettings};
 pub use settle::{

@@ -386,7 +386,7 @@ impl RuleSet {
                     RulesError::Schedule { tenant, schedule, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
-                ObjectKind::Release | ObjectKind::Keys | ObjectKind::Tenant => {}
+                ObjectKind::Release | ObjectKind::Keys | ObjectKind::Secrets | ObjectKind::Tenant => {}
             }
         }
         Ok(set)

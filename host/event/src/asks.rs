@@ -125,11 +125,12 @@ pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
     let mut needs = GrantBounds::default();
     for said in serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>() {
         let said: GrantBounds = serde_json::from_value(said?.into())?;
-        let Grants { publish, kv, http } = needs.said().with(&said.said());
+        let Grants { publish, kv, http, secrets } = needs.said().with(&said.said());
         needs = GrantBounds {
             publish: (needs.publish.is_some() || said.publish.is_some()).then_some(publish),
             kv: (needs.kv.is_some() || said.kv.is_some()).then_some(kv),
             http: (needs.http.is_some() || said.http.is_some()).then_some(http),
+            secrets: (needs.secrets.is_some() || said.secrets.is_some()).then_some(secrets),
         };
     }
     if needs.said().each().count() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }

@@ -223,6 +223,10 @@ codes! {
     HttpTimeout "http-timeout" 500 "The plugin's request got no answer in time";
     HttpUnreachable "http-unreachable" 500 "The host of the plugin's request cannot be reached, or broke off";
     HttpRest "http-rest" 500 "Requests to the host fail, so none is sent for a while";
+    SecretUnknown "secret-unknown" 404 "The tenant has no such secret";
+    SecretInvalid "secret-invalid" 422 "The text cannot be kept as a secret";
+    SecretsTooMany "secrets-too-many" 409 "The tenant has as many secrets as it can hold";
+    SecretClosed "secret-closed" 500 "The secret cannot be sealed or opened with the key of this host";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";

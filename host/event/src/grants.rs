@@ -12,6 +12,7 @@ use crate::{
     http_access::{HttpAccess, HttpAsked},
     limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
     names::{BucketName, NameError, PluginName},
+    secret_use::SecretUse,
 };
 
 /// What stands behind the name of a bucket that is only read.
@@ -135,7 +136,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text! { EventTypes BucketAccess HttpAccess }
+as_text! { EventTypes BucketAccess HttpAccess SecretUse }
 
 /// A grant of one kind.
 pub(crate) trait Covers: Clone + PartialEq {
@@ -195,6 +196,9 @@ pub struct Grants {
     /// Requests that it may send. (Not written where there is none, as before there was this kind.)
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpAccess>,
+    /// Fields of its requests that the host puts a secret into.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
 }
 
 impl Grants {
@@ -225,7 +229,7 @@ impl Grants {
     /// Whether it allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.publish.is_empty() && self.kv.is_empty() && self.http.is_empty()
+        self.publish.is_empty() && self.kv.is_empty() && self.http.is_empty() && self.secrets.is_empty()
     }
 
     /// What of `wanted` this does not allow.
@@ -235,6 +239,7 @@ impl Grants {
             publish: missing(&self.publish, &wanted.publish),
             kv: missing(&self.kv, &wanted.kv),
             http: missing(&self.http, &wanted.http),
+            secrets: missing(&self.secrets, &wanted.secrets),
         }
     }
 
@@ -245,6 +250,7 @@ impl Grants {
             publish: joined(&self.publish, &more.publish),
             kv: joined(&self.kv, &more.kv),
             http: joined(&self.http, &more.http),
+            secrets: joined(&self.secrets, &more.secrets),
         }
     }
 
@@ -259,7 +265,8 @@ impl Grants {
         let publish = self.publish.iter().map(|one| Self { publish: vec![one.clone()], ..Self::default() });
         let kv = self.kv.iter().map(|one| Self { kv: vec![one.clone()], ..Self::default() });
         let http = self.http.iter().map(|one| Self { http: vec![one.clone()], ..Self::default() });
-        publish.chain(kv).chain(http)
+        let secrets = self.secrets.iter().map(|one| Self { secrets: vec![one.clone()], ..Self::default() });
+        publish.chain(kv).chain(http).chain(secrets)
     }
 
     /// Each of them in words.
@@ -268,7 +275,9 @@ impl Grants {
         let publish = self.publish.iter().map(|types| format!("publish {types}"));
         let access = |writes| if writes { "write" } else { "read" };
         let kv = self.kv.iter().map(|kv| format!("kv {} ({})", kv.bucket, access(kv.writes)));
-        publish.chain(kv).chain(self.http.iter().map(|access| format!("http {access}"))).collect()
+        let http = self.http.iter().map(|access| format!("http {access}"));
+        let secrets = self.secrets.iter().map(|used| format!("secret {used}"));
+        publish.chain(kv).chain(http).chain(secrets).collect()
     }
 }
 
@@ -279,7 +288,12 @@ impl fmt::Display for Grants {
             let texts: Vec<_> = all.iter().map(|it| format!("{:?}", it.to_string())).collect();
             (!all.is_empty()).then(|| format!("{kind} = [{}]", texts.join(", ")))
         }
-        let kinds = [list("publish", &self.publish), list("kv", &self.kv), list("http", &self.http)];
+        let kinds = [
+            list("publish", &self.publish),
+            list("kv", &self.kv),
+            list("http", &self.http),
+            list("secrets", &self.secrets),
+        ];
         let kinds: Vec<_> = kinds.into_iter().flatten().collect();
         if kinds.is_empty() { f.write_str("{}") } else { write!(f, "{{ {} }}", kinds.join(", ")) }
     }
@@ -298,13 +312,16 @@ pub struct GrantBounds {
     /// Requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Vec<HttpAccess>>,
+    /// Fields with secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<SecretUse>>,
 }
 
 impl GrantBounds {
     /// Whether nothing is bounded.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.publish.is_none() && self.kv.is_none() && self.http.is_none()
+        self.publish.is_none() && self.kv.is_none() && self.http.is_none() && self.secrets.is_none()
     }
 
     /// What of these grants lies within.
@@ -317,6 +334,7 @@ impl GrantBounds {
             publish: bounded(&grants.publish, self.publish.as_ref()),
             kv: bounded(&grants.kv, self.kv.as_ref()),
             http: bounded(&grants.http, self.http.as_ref()),
+            secrets: bounded(&grants.secrets, self.secrets.as_ref()),
         }
     }
 
@@ -327,6 +345,7 @@ impl GrantBounds {
             publish: self.publish.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.publish)),
             kv: self.kv.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.kv)),
             http: self.http.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.http)),
+            secrets: self.secrets.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.secrets)),
         }
     }
 
@@ -347,6 +366,7 @@ impl GrantBounds {
             publish: self.publish.clone().unwrap_or_default(),
             kv: self.kv.clone().unwrap_or_default(),
             http: self.http.clone().unwrap_or_default(),
+            secrets: self.secrets.clone().unwrap_or_default(),
         }
     }
 }
@@ -357,7 +377,7 @@ mod tests {
 
     fn grants(publish: &[&str], kv: &[&str]) -> Grants {
         let publish = publish.iter().map(|text| text.parse().unwrap()).collect();
-        Grants { publish, kv: kv.iter().map(|text| text.parse().unwrap()).collect(), http: Vec::new() }
+        Grants { publish, kv: kv.iter().map(|text| text.parse().unwrap()).collect(), ..Grants::default() }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod percent;
 mod plugin_at;
 mod position;
 mod render;
+mod secret_use;
 mod signing;
 mod target;
 mod webhook;
@@ -48,11 +49,12 @@ pub use marks::{EDITED_ATTRIBUTE, REPLAY_ATTRIBUTE, SCHEMA_ATTRIBUTE, SCHEMA_VIO
 pub use media::is_json;
 pub use names::{
     BucketName, BusName, ChannelName, NameError, NameReason, PluginName, QueueName, ReplayName, RuleName, ScheduleName,
-    SchemaName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
+    SchemaName, SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
 };
 pub use ordering::OrderingKey;
 pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
+pub use secret_use::{SecretUse, SecretUseError};
 pub use signing::{NoPolicy, SignaturePolicy};
 pub use target::Target;
 pub use webhook::{NoWebhookMode, WebhookMode};

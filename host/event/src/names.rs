@@ -169,6 +169,8 @@ name_type! {
     WebhookName = "webhook";
     /// A key that signs a tenant's releases.
     SigningKeyName = "signing key";
+    /// A secret of a tenant, which the host puts into requests of plugins.
+    SecretName = "secret";
 }
 
 impl BusName {

@@ -36,7 +36,8 @@ pub mod routes;
 mod rules;
 mod schedules;
 mod schemas;
-pub mod serve;
+pub mod secrets;
+mod serve;
 pub mod starting;
 mod steps;
 mod tenants;
@@ -54,8 +55,8 @@ pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, EventQuery, EventRef, Expected, Granting, Host,
     Intake, KeyValue, Measures, Messages, PlainIdentity, PluginPut, PluginRef, Put, QueueRef, Queues, Redrive, Refusal,
     Registry, ReleaseRef, ReplayRef, Replays, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef,
-    Schemas, Signing, SigningKeyRef, SubscriptionRef, Tenants, TopicRef, Topics, UploadNote, Usage, UsageBy,
-    UsageQuery, WebhookRef, Webhooks,
+    Schemas, SecretRef, Secrets, Signing, SigningKeyRef, SubscriptionRef, Tenants, TopicRef, Topics, UploadNote, Usage,
+    UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
     BucketName, BusName, ChannelName, Code, PluginName, QueueName, ReplayName, RuleName, ScheduleName, SchemaName,
-    SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
+    SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -127,6 +127,11 @@ impl Params {
         self.name("webhook", unknown)
     }
 
+    pub(crate) fn secret(&self, unknown: Code) -> Result<SecretName, Problem> {
+        self.name("secret", unknown)
+    }
+
+    /// The signing key that the path names.
     pub(crate) fn signing_key(&self, unknown: Code) -> Result<SigningKeyName, Problem> {
         self.name("signer", unknown)
     }

@@ -16,6 +16,7 @@ mod replays;
 mod rules;
 mod schedules;
 mod schemas;
+mod secrets;
 mod tenants;
 mod topics;
 mod trace;
@@ -49,6 +50,7 @@ pub use rules::{
 };
 pub use schedules::ScheduleView;
 pub use schemas::{SchemaVersionView, SchemaView};
+pub use secrets::{KeptSecretView, SecretDraft};
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use topics::{SubscriptionView, TopicView};
 pub use trace::{TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite};

@@ -16,7 +16,9 @@ use wharf_dispatch::{
 use wharf_egress::{Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings};
 use wharf_event::Code;
 
-use crate::config::EgressConfig;
+use wharf_vault::{Key, SealError};
+
+use crate::{config::EgressConfig, filling::fill, secret_key::SecretKey};
 
 /// Who sends, where the tenant says nothing else.
 const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
@@ -26,6 +28,7 @@ pub struct Outside {
     io: Handle,
     ways: RwLock<Arc<Ways>>,
     guard: Guard,
+    key: SecretKey,
 }
 
 /// What the operator says of it, and what follows from that. Without the certificates of the machine nothing is sent.
@@ -47,8 +50,8 @@ impl Ways {
 
 impl Outside {
     /// The way out of this machine.
-    pub fn new(io: Handle, config: EgressConfig) -> Arc<Self> {
-        Arc::new(Self { io, ways: RwLock::new(Arc::new(Ways::new(config))), guard: Guard::default() })
+    pub fn new(io: Handle, config: EgressConfig, key: SecretKey) -> Arc<Self> {
+        Arc::new(Self { io, ways: RwLock::new(Arc::new(Ways::new(config))), guard: Guard::default(), key })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -61,6 +64,11 @@ impl Outside {
     /// Networks that tenants may have reached though they are not public.
     pub fn granted(&self) -> Granted {
         self.ways().config.networks.clone()
+    }
+
+    /// The key that secrets are sealed under, made where there is none.
+    pub fn key(&self) -> Result<&Key, SealError> {
+        self.key.made()
     }
 
     fn ways(&self) -> Arc<Ways> {
@@ -81,8 +89,17 @@ impl Port for Outside {
     }
 
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
-        let (ways, guard) = (self.ways(), self.guard.clone());
-        let called = Abandoned(self.io.spawn(async move { ways.call(request, &guard).await }));
+        let (ways, guard, mut request) = (self.ways(), self.guard.clone(), request);
+        let filled = match fill(&mut request, self.key.get()) {
+            Ok(filled) => filled,
+            Err(failed) => return async move { Err(failed) }.boxed(),
+        };
+        let called = Abandoned(self.io.spawn(async move {
+            let mut answer = ways.call(request, &guard).await?;
+            filled.redact_fields(&mut answer.headers);
+            answer.body = filled.redact(answer.body);
+            Ok(answer)
+        }));
         async move {
             let mut called = called;
             let failed = || HttpFailed::new(Code::Internal, "the host failed while it sent");
@@ -140,8 +157,19 @@ impl Ways {
 impl Ways {
     /// Sends a guest's request.
     async fn call(&self, request: HttpRequest, guard: &Guard) -> Result<HttpAnswer, HttpFailed> {
-        let HttpRequest { tenant, plugin, policy, method, url, mut headers, body, private, timeout, answer_bytes_max } =
-            request;
+        let HttpRequest {
+            tenant,
+            plugin,
+            policy,
+            method,
+            url,
+            mut headers,
+            body,
+            private,
+            timeout,
+            answer_bytes_max,
+            secrets: _,
+        } = request;
         let failed = |code, reason: String| HttpFailed::new(code, reason);
         let place: Place = url.parse().map_err(|error: NotPlace| failed(Code::HttpInvalid, error.to_string()))?;
         let (host, port) = (place.host().to_owned(), place.port());

@@ -26,6 +26,7 @@ use crate::{
     prices::PriceList,
     progress::Progress,
     registry::{Components, Registry},
+    secret_key::SecretKey,
 };
 
 /// How long threads may take to end once the host has drained. What still blocks then is left behind: the process ends.
@@ -169,7 +170,8 @@ impl Host {
             ..Options::default()
         };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
-        let outside = Outside::new(runtime::Handle::current(), egress);
+        let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
+        let outside = Outside::new(runtime::Handle::current(), egress, key);
         let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         surroundings.outgoing = Arc::<Outside>::clone(&outside);
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, Method, Uri, header, uri::Scheme};
 use wasmtime_wasi_http::Error;
-use wharf_event::{Code, Grants, HttpAccess, HttpAsked};
+use wharf_event::{Code, Grants, HttpAccess, HttpAsked, SecretUse};
 
 use crate::{AttemptContext, limits::HTTP_HEAD_BYTES_MAX};
 
@@ -27,6 +27,8 @@ pub(super) struct Allowed {
     pub(super) headers: HeaderMap,
     /// The grant that allows it.
     pub(super) access: HttpAccess,
+    /// Secrets that belong into it.
+    pub(super) secrets: Vec<SecretUse>,
 }
 
 fn invalid(reason: &str) -> Denied {
@@ -79,9 +81,10 @@ pub(super) fn check(
         let size = u32::try_from(bytes).ok();
         return Err(Denied { code: Code::LimitHttp, error: Error::HttpRequestHeaderSectionSize(size), reason });
     }
+    let secrets = context.grants.secrets.iter().filter(|used| used.is_for(asked)).cloned().collect();
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
     let url = format!("{shown}{query}");
-    Ok(Allowed { method, url, shown, headers: passed(context, headers), access: access.clone() })
+    Ok(Allowed { method, url, shown, headers: passed(context, headers), access: access.clone(), secrets })
 }
 
 /// The fields that are sent: the guest's but for those that are the host's, and the trace where the guest says none.

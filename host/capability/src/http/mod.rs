@@ -9,13 +9,13 @@ mod port;
 mod sending;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use wharf_delivery::{Details, LimitsDocument};
+use wharf_delivery::{Details, LimitsDocument, LogLevel};
 use wharf_event::Code;
 
 pub use port::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
@@ -31,8 +31,8 @@ pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 #[derive(Debug, Default)]
 struct Tally {
     calls: u32,
-    /// Those that are under way.
-    open: usize,
+    /// Those that are under way, by their numbers.
+    open: BTreeMap<u32, String>,
     bytes_out: u64,
     bytes_in: u64,
     /// What requests were refused for, each once.
@@ -72,6 +72,10 @@ impl Way {
     pub(crate) fn tell(&self, details: &mut Details) {
         let tally = locked(&self.gate.tally);
         tally.met.iter().for_each(|code| details.met(*code));
+        for shown in tally.open.values() {
+            let line = format!("{shown}: the attempt ended before its answer; it may have arrived");
+            details.log.push(LogLevel::Warn, "http", &line);
+        }
         let used = details.used.get_or_insert_default();
         used.bytes_out += tally.bytes_out;
         used.bytes_in += tally.bytes_in;

@@ -7,7 +7,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use wharf_event::{Code, PluginName, TenantName};
+use wharf_event::{Code, PluginName, SecretUse, TenantName};
 
 /// A request of a guest.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// What the host puts into its fields: each with the secret as it is kept, sealed. Only the first half is known where it begins.
+    pub secrets: Vec<(SecretUse, String)>,
     /// Whether it may reach what is not public, as far as the operator lets it be reached.
     pub private: bool,
     /// How long all of it may take.

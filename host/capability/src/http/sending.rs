@@ -11,6 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use wharf_event::{Code, Digest};
 
@@ -72,12 +73,12 @@ struct Call {
     log: AttemptLog,
 }
 
-/// Counts as open while it is there.
-struct Open(Arc<Mutex<Tally>>);
+/// Counts as open while it is there, under its number.
+struct Open(Arc<Mutex<Tally>>, u32);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        locked(&self.0).open -= 1;
+        locked(&self.0).open.remove(&self.1);
     }
 }
 
@@ -101,21 +102,23 @@ impl Gate {
         let mut allowed = check(&self.context, head.method, &head.uri, head.headers)?;
         let (host, wall_ms) = (self.limits.host, self.limits.wall_ms);
         let room = bytes(host.http_kib);
-        {
+        let number = {
             let mut tally = locked(&self.tally);
             if tally.calls >= host.http_calls {
                 return Err(spent(format!("an attempt may send {} requests", host.http_calls)));
             }
-            if tally.open >= HTTP_OPEN_MAX {
+            if tally.open.len() >= HTTP_OPEN_MAX {
                 return Err(spent(format!("{HTTP_OPEN_MAX} requests of an attempt may be under way at a time")));
             }
             if tally.bytes_out + tally.bytes_in >= room as u64 {
                 return Err(spent(format!("an attempt may send and get {} KiB by HTTP", host.http_kib)));
             }
             tally.calls += 1;
-            tally.open += 1;
-        }
-        let open = Open(Arc::clone(&self.tally));
+            let number = tally.calls;
+            tally.open.insert(number, format!("{} {}", allowed.method, allowed.shown));
+            number
+        };
+        let open = Open(Arc::clone(&self.tally), number);
         // An answer comes whole, so what the guest would wait for its beginning it waits for all of it.
         let wished = options.unwrap_or_default();
         let wished = wished.first_byte_timeout.map(|first| first + wished.connect_timeout.unwrap_or_default());
@@ -128,6 +131,7 @@ impl Gate {
             url: allowed.url.clone(),
             headers: std::mem::take(&mut allowed.headers),
             body: Bytes::new(),
+            secrets: allowed.secrets.drain(..).map(|used| (used, String::new())).collect(),
             private: allowed.access.is_private(),
             timeout: wished.map_or(most, |wished| wished.min(most)),
             answer_bytes_max: room,
@@ -147,6 +151,7 @@ impl Call {
             note(&log, tally, code, &format!("{method} {shown}: {reason}"));
             Err(error)
         };
+        let began = Instant::now();
         // A guest that never ends its request is ended like a server that never answers.
         request.body = match tokio::time::timeout(request.timeout, whole(body, bytes_max)).await {
             Ok(Ok(body)) => body,
@@ -163,6 +168,7 @@ impl Call {
                 return fail(Error::ConnectionWriteTimeout, Code::HttpTimeout, reason);
             }
         };
+        request.timeout = request.timeout.saturating_sub(began.elapsed());
         if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
             let key = locked(tally).key(&delivery, &request);
             request.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
@@ -208,6 +214,7 @@ fn told(code: Code) -> Error {
         Code::LimitHttp => Error::HttpResponseBodySize(None),
         Code::HttpRest => Error::DestinationUnavailable,
         Code::HttpInvalid => Error::HttpRequestUriInvalid,
+        Code::SecretUnknown | Code::SecretClosed => Error::ConfigurationError,
         _ => Error::ConnectionTerminated,
     }
 }

@@ -15,6 +15,7 @@ mod replays;
 mod rules;
 mod schedules;
 mod schemas;
+mod secrets;
 mod signing;
 mod tenants;
 mod topics;
@@ -39,6 +40,7 @@ pub use replays::{ReplayRef, Replays};
 pub use rules::{RulePut, RuleRef, Rules};
 pub use schedules::{ScheduleRef, Schedules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
+pub use secrets::{SecretRef, Secrets};
 pub use signing::{Signing, SigningKeyRef};
 pub use tenants::{BusRef, Put, Tenants};
 pub use topics::{SubscriptionRef, TopicRef, Topics};
@@ -110,6 +112,7 @@ pub trait Host:
     + Registry
     + Granting
     + Signing
+    + Secrets
     + Schemas
     + Schedules
     + Tenants
@@ -132,6 +135,7 @@ impl<H> Host for H where
         + Registry
         + Granting
         + Signing
+        + Secrets
         + Schemas
         + Schedules
         + Tenants

@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
     dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, replays,
-    rules, schedules, schemas, tenants, topics, usage, webhooks,
+    rules, schedules, schemas, secrets, tenants, topics, usage, webhooks,
 };
 
 /// What a route does.
@@ -119,6 +119,12 @@ pub enum Operation {
     RevokeGrants,
     /// Lists the keys that sign releases.
     ListSigningKeys,
+    /// Lists secrets.
+    ListSecrets,
+    /// Keeps a secret.
+    PutSecret,
+    /// Removes a secret.
+    RemoveSecret,
     /// Registers one.
     AddSigningKey,
     /// Revokes one.
@@ -274,6 +280,9 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowGrants => on(verb, grants::show::<H>),
         Operation::ApproveGrants => on(verb, grants::approve::<H>),
         Operation::RevokeGrants => on(verb, grants::revoke::<H>),
+        Operation::ListSecrets => on(verb, secrets::list::<H>),
+        Operation::PutSecret => on(verb, secrets::put::<H>),
+        Operation::RemoveSecret => on(verb, secrets::remove::<H>),
         Operation::ListSigningKeys => on(verb, keys::list::<H>),
         Operation::AddSigningKey => on(verb, keys::put::<H>),
         Operation::RevokeSigningKey => on(verb, keys::revoke::<H>),

@@ -123,3 +123,15 @@ pub(super) const OF_PROMOTION: &[Code] = &[
     Code::ChannelUnknown,
     Code::ChannelInvalid,
 ];
+
+pub(super) const OF_SECRET: &[Code] = &[
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::SecretInvalid,
+    Code::SecretsTooMany,
+    Code::SecretClosed,
+    Code::DiskFull,
+];
+
+pub(super) const OF_SIGNING_KEY: &[Code] =
+    &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::TenantUnknown, Code::SigningKeyInvalid, Code::DiskFull];

@@ -4,7 +4,9 @@ use wharf_event::Code;
 
 use super::{
     Operation, Route, Verb,
-    problems::{OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_SENDING},
+    problems::{
+        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
+    },
 };
 
 const fn get(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
@@ -31,6 +33,8 @@ const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
 const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
+const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
+const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
 const SCHEDULE: &str = "/v1/tenants/{tenant}/schedules/{schedule}";
 
 const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
@@ -354,23 +358,12 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
+    get("/v1/tenants/{tenant}/secrets", Operation::ListSecrets, &[Code::TenantUnknown]),
+    put(SECRET, Operation::PutSecret, OF_SECRET),
+    delete(SECRET, Operation::RemoveSecret, &[Code::TenantUnknown, Code::SecretUnknown, Code::DiskFull]),
     get("/v1/tenants/{tenant}/keys", Operation::ListSigningKeys, &[Code::TenantUnknown]),
-    put(
-        "/v1/tenants/{tenant}/keys/{signer}",
-        Operation::AddSigningKey,
-        &[
-            Code::QueryInvalid,
-            Code::ContentTypeUnsupported,
-            Code::TenantUnknown,
-            Code::SigningKeyInvalid,
-            Code::DiskFull,
-        ],
-    ),
-    delete(
-        "/v1/tenants/{tenant}/keys/{signer}",
-        Operation::RevokeSigningKey,
-        &[Code::TenantUnknown, Code::SignerUnknown, Code::DiskFull],
-    ),
+    put(SIGNER, Operation::AddSigningKey, OF_SIGNING_KEY),
+    delete(SIGNER, Operation::RevokeSigningKey, &[Code::TenantUnknown, Code::SignerUnknown, Code::DiskFull]),
     get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::TenantUnknown]),
     get(SCHEMA, Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),
     put(

@@ -4,7 +4,7 @@
 //! texts of the configuration file.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position};
+use wharf_event::{BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position, SecretUse};
 
 /// What a plugin is granted, and which of its releases wait for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,4 +52,7 @@ pub struct Approval {
     /// Requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpAccess>,
+    /// Fields with secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretUse>,
 }

@@ -102,6 +102,9 @@ pub struct GrantsView {
     /// Requests that it may send.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<String>,
+    /// Fields of them that the host puts a secret into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// One change of a plugin's channels.

@@ -26,6 +26,7 @@ mod rules;
 mod rules_host;
 mod schedules;
 mod schemas;
+mod secrets;
 mod server;
 mod tenants;
 mod topics;

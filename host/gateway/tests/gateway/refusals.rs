@@ -202,6 +202,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{number}", "1"),
         ("{id}", "1-0.0"),
         ("{signer}", "ci"),
+        ("{secret}", "stripe"),
         ("{webhook}", "filed"),
         ("{topic}", "made"),
         ("{subscription}", "billing"),
@@ -250,6 +251,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
                 Verb::Put if path.contains("/keys/") => put(path, "{\"key\":\"x\"}"),
+                Verb::Put if path.contains("/secrets/") => put(path, "{\"value\":\"x\"}"),
                 Verb::Put => put(path, "{}"),
                 Verb::Delete => delete(path),
             };

@@ -180,8 +180,9 @@ impl HostAdapter {
     /// What a plugin is granted if this comes about.
     async fn regrant(&self, of: &PluginRef, object: &PluginObject, wish: &Wish) -> Result<Grants, Refusal> {
         match wish {
-            Wish::Approve(Approval { release, publish, kv, http }) => {
-                let named = Grants { publish: publish.clone(), kv: kv.clone(), http: http.clone() };
+            Wish::Approve(Approval { release, publish, kv, http, secrets }) => {
+                let named =
+                    Grants { publish: publish.clone(), kv: kv.clone(), http: http.clone(), secrets: secrets.clone() };
                 let asked = match (release, named.is_empty()) {
                     (None, false) => Grants::default(),
                     (release, _) => self.asked(of, object, *release, &named).await?,

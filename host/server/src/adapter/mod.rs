@@ -26,6 +26,7 @@ mod schedules;
 mod schema_object;
 mod schemas;
 mod search;
+mod secrets;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -65,7 +65,8 @@ pub(super) fn detail(plugin: PluginView, version: Option<Position>, object: &Plu
 pub fn grants(of: &Grants) -> GrantsView {
     let publish = of.publish.iter().map(ToString::to_string).collect();
     let http = of.http.iter().map(ToString::to_string).collect();
-    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http }
+    let secrets = of.secrets.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets }
 }
 
 /// All limits by their names in the configuration file.

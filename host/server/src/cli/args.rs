@@ -23,6 +23,7 @@ use super::{
     rules::RulesCommand,
     schedule::ScheduleCommand,
     schema::SchemaCommand,
+    secret::SecretCommand,
     signing::{KeyCommand, SignArgs, VerifyArgs},
     tenant::{BusCommand, TenantCommand},
     test::TestArgs,
@@ -166,6 +167,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: GrantCommand,
+    },
+    /// Secrets that the host puts into requests of plugins: kept, replaced, removed, and never shown
+    #[command(after_help = "Example:\n  wharf secret set stripe < key.txt")]
+    Secret {
+        /// What to do.
+        #[command(subcommand)]
+        command: SecretCommand,
     },
     /// Make a host as a wharf.toml says: show what is different, ask, and change it
     #[command(

@@ -45,6 +45,7 @@ mod run;
 mod said;
 mod schedule;
 mod schema;
+mod secret;
 mod send;
 mod session;
 mod signing;

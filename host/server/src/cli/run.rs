@@ -17,7 +17,7 @@ use super::{
     output::Output,
     plugin, queue, replay, restore, rules, schedule,
     schedule::ScheduleCommand,
-    schema, send,
+    schema, secret, send,
     signing::{self, KeyCommand},
     stats, tail, tenant, test, top, topic, trace, usage, webhook,
 };
@@ -128,6 +128,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Plugin { command } => plugin::run(command, global, &mut out).await,
         Command::Key { command: KeyCommand::Registered(command) } => keys::run(command, global, &mut out).await,
         Command::Grant { command } => plugin::grant(command, global, &mut out).await,
+        Command::Secret { command } => secret::run(command, global, &mut out).await,
         Command::Deploy(args) => deploy::run(args, global, &mut out).await,
         Command::Promote(args) => plugin::promote(args, global, &mut out).await,
         Command::Rollback(args) => plugin::roll_back(args, global, &mut out).await,

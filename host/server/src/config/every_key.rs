@@ -171,6 +171,13 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
         case("tenants.*.plugins.*.build", "'make'", (PLUGIN, "build"), json!("make"), "5"),
         case("tenants.*.plugins.*.config", "{ n = 3 }", (PLUGIN, "config"), json!({"n": "3"}), "{ n = [] }"),
+        case(
+            "tenants.*.plugins.*.grants.secrets",
+            "['https://a.test x: {secret:s}']",
+            (PLUGIN, "grants/secrets/0"),
+            json!("https://a.test x: {secret:s}"),
+            "['https://a.test x: y']",
+        ),
         case("tenants.*.plugins.*.limits.wall_ms", "7", (PLUGIN, "limits/wall_ms"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.cpu_ms", "7", (PLUGIN, "limits/cpu_ms"), json!(7), "900001"),
         case("tenants.*.plugins.*.limits.memory_mib", "7", (PLUGIN, "limits/memory_mib"), json!(7), "100000"),
@@ -364,6 +371,13 @@ fn rule_cases() -> Vec<Case> {
         case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
         case("tenants.*.schemas.*.mode", "'warn'", (SCHEMA, "mode"), json!("warn"), "'on'"),
         case("tenants.*.suspended", "true", (SETTINGS, "suspended"), json!(true), "'yes'"),
+        case(
+            "tenants.*.ceiling.secrets",
+            "['https://* x: {secret:s}']",
+            (SETTINGS, "ceiling/secrets/0"),
+            json!("https://* x: {secret:s}"),
+            "['s']",
+        ),
         case("tenants.*.signatures", "'require'", (SETTINGS, "signatures"), json!("require"), "'some'"),
     ]
 }

@@ -60,6 +60,8 @@ pub enum Shape {
     Types,
     /// Requests, each methods, a scheme, a host and a path.
     Requests,
+    /// Fields of requests, each a URL, a name, and a text with a secret in it.
+    Fields,
     /// Networks, each an address or an address with the length of its prefix.
     Networks,
     /// Addresses with a port.
@@ -232,6 +234,7 @@ static CEILING: &[Key] = &[
     key("publish", "Event types; a `*` at the end stands for anything.", Shape::Types, Otherwise::Nothing),
     key("kv", "Key-value buckets; with `:read` behind its name one is only read.", Shape::Buckets, Otherwise::Nothing),
     key("http", "Requests; as in `grants` of a plugin.", Shape::Requests, Otherwise::Nothing),
+    key("secrets", "Fields with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
 ];
 
 /// The keys of a tenant that is made by the API.
@@ -365,6 +368,12 @@ static GRANTS: &[Key] = &[
         "http",
         "Requests that it may send, such as `POST https://api.example.com/v1/*`; with ` private` at the end also to addresses that are not public, as far as `egress.networks` lets them be reached.",
         Shape::Requests,
+        Otherwise::Default(|| json!([])),
+    ),
+    key(
+        "secrets",
+        "Fields of its requests that the host puts a secret into, such as `https://api.example.com authorization: Bearer {secret:NAME}`.",
+        Shape::Fields,
         Otherwise::Default(|| json!([])),
     ),
 ];

@@ -62,6 +62,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::Requests => {
             json!({ "type": "array", "items": { "type": "string", "pattern": r"^([A-Z]+(,[A-Z]+)* )?https?://[^\s/]+(/\S*)?( private)?$" }, "examples": [["POST https://api.example.com/v1/*"]] })
         }
+        Shape::Fields => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": r"^https?://\S+ [A-Za-z0-9_-]+: .*\{secret:[a-z0-9][a-z0-9._-]*\}.*$" } })
+        }
         Shape::Networks => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" }, "examples": [["10.1.0.0/16"]] })
         }

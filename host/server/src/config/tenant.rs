@@ -217,7 +217,12 @@ fn read_settings(table: &Table<'_>, sink: &Sink) -> BTreeMap<String, String> {
 }
 
 fn read_grants(table: Table<'_>) -> Grants {
-    Grants { publish: table.list("publish"), kv: table.list("kv"), http: table.list("http") }
+    Grants {
+        publish: table.list("publish"),
+        kv: table.list("kv"),
+        http: table.list("http"),
+        secrets: table.list("secrets"),
+    }
 }
 
 /// What holds for a tenant as a whole.
@@ -240,7 +245,8 @@ fn read_ceiling(table: Table<'_>) -> GrantBounds {
     // A list that is there and empty lets nothing be granted.
     let publish = table.value("publish").map(|_| table.list("publish"));
     let http = table.value("http").map(|_| table.list("http"));
-    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http }
+    let secrets = table.value("secrets").map(|_| table.list("secrets"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets }
 }
 
 /// Reports what a plugin of the file is granted beyond its tenant's ceiling.

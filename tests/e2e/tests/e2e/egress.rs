@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::host::{Host, Site, guest, wharf};
 
 /// A server whose answer is what it was asked, as text; a path tells it to do otherwise. What came is given on.
-fn server() -> (u16, Receiver<String>) {
+pub fn server() -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (came, coming) = channel();
@@ -63,8 +63,22 @@ fn serve(mut stream: TcpStream, came: &std::sync::mpsc::Sender<String>) -> std::
             }
         }
         "/broken" => Ok(()),
+        path if path.ends_with("/Messages.json") => write!(stream, "{}", twilio(&text)),
         _ => write!(stream, "{}", answer("200 OK", "", &text)),
     }
+}
+
+/// What Twilio answers, as it documents it.
+fn twilio(text: &str) -> String {
+    let (status, body) = if !text.contains("authorization: Basic QUMxOnRva2Vu\r\n") {
+        ("401 Unauthorized", json!({"code": 20003, "message": "Authenticate", "status": 401}))
+    } else if text.contains("To=%2B15005550001&") {
+        ("400 Bad Request", json!({"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}))
+    } else {
+        ("201 Created", json!({"sid": "SM1", "status": "queued", "direction": "outbound-api"}))
+    };
+    let body = body.to_string();
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// A site whose plugin `caller` is granted this, within these limits.
@@ -81,7 +95,7 @@ fn site(grants: &str, limits: &str) -> Site {
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Sends an event with requests to be sent, and gives its attempts when all is done.
-fn calls(host: &Host, id: &str, kind: &str, calls: &Value) -> Vec<Value> {
+pub fn calls(host: &Host, id: &str, kind: &str, calls: &Value) -> Vec<Value> {
     let event = json!({
         "specversion": "1.0", "id": id, "source": "test", "type": kind, "traceparent": TRACE, "data": calls
     });
@@ -93,13 +107,13 @@ fn calls(host: &Host, id: &str, kind: &str, calls: &Value) -> Vec<Value> {
 }
 
 /// What came of the requests of the only event whose attempt ended well.
-fn came(host: &Host) -> Vec<Value> {
+pub fn came(host: &Host) -> Vec<Value> {
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=called");
     assert_eq!(events.as_array().unwrap().len(), 1, "{events}");
     events[0]["event"]["data"].as_array().unwrap().clone()
 }
 
-fn lines(attempt: &Value) -> String {
+pub fn lines(attempt: &Value) -> String {
     attempt["log"].as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned() + "\n").collect()
 }
 
@@ -299,6 +313,19 @@ fn egress_of_an_attempt_has_an_end_in_time_in_calls_and_in_bytes() {
     let attempts = calls(&host, "two", "fail", &json!(many));
     assert!(lines(&attempts[0]).contains("an attempt may send 9 requests"), "{}", lines(&attempts[0]));
     drop(server);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn egress_that_is_under_way_when_its_attempt_ends_is_told() {
+    let (port, server) = server();
+    let site = site(&format!("\"http://127.0.0.1:{port} private\""), "wall_ms = 300, http_ms = 60000");
+    let host = site.start("serve");
+    let attempts = calls(&host, "one", "call", &json!([{"url": format!("http://127.0.0.1:{port}/slow")}]));
+    assert_eq!(attempts[0]["limits"], json!(["limit-wall"]));
+    let said = lines(&attempts[0]);
+    assert!(said.contains("/slow: the attempt ended before its answer"), "{said}");
+    server.recv().unwrap();
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -56,6 +56,7 @@ mod sandbox;
 mod schedules;
 mod schema_versions;
 mod schemas;
+mod secrets;
 mod shapes;
 mod signatures;
 mod starting;

@@ -40,6 +40,7 @@ fn grants(there: &GrantsView, wanted: &GrantsView) -> Vec<String> {
         ("publish", &there.publish, &wanted.publish),
         ("kv", &there.kv, &wanted.kv),
         ("http", &there.http, &wanted.http),
+        ("secrets", &there.secrets, &wanted.secrets),
     ];
     for (what, old, new) in kinds {
         let (olds, news): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());

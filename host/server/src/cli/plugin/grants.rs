@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName};
+use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName, SecretUse};
 use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
 
 use super::{
@@ -49,6 +49,9 @@ pub struct ApproveArgs {
     /// Requests that it may send, such as 'POST https://api.example.com/v1/*'
     #[arg(long, value_name = "REQUESTS")]
     http: Vec<HttpAccess>,
+    /// A field of requests that the host puts a secret into, such as 'https://api.example.com authorization: Bearer {secret:NAME}'
+    #[arg(long = "secret", value_name = "FIELD")]
+    secrets: Vec<SecretUse>,
 }
 
 /// `wharf grant revoke`.
@@ -57,14 +60,17 @@ pub struct RevokeArgs {
     /// The plugin
     plugin: PluginName,
     /// Event types: every grant goes that is within
-    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http"])]
+    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets"])]
     publish: Vec<EventTypes>,
     /// A bucket
-    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http"])]
+    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets"])]
     kv: Vec<BucketAccess>,
     /// Requests: every grant goes that is within
-    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv"])]
+    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets"])]
     http: Vec<HttpAccess>,
+    /// Fields with a secret
+    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http"])]
+    secrets: Vec<SecretUse>,
 }
 
 /// Does what was said of grants.
@@ -72,20 +78,21 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
     let session = Session::open(global).await?;
     let detail: GrantsDetail = match command {
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
-        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http }) => {
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets }) => {
             let release = match release {
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
-                None if !publish.is_empty() || !kv.is_empty() || !http.is_empty() => None,
+                None if !publish.is_empty() || !kv.is_empty() || !http.is_empty() || !secrets.is_empty() => None,
                 // The one that waits now: what comes while this is asked for is nothing that anybody looked at.
                 None => {
                     let held: GrantsDetail = session.client.get(&of(&session, &plugin)).await?;
                     held.waiting.first().map(|waiting| waiting.release)
                 }
             };
-            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv, http }).await?
+            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv, http, secrets })
+                .await?
         }
-        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http }) => {
-            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http }).await?
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets }).await?
         }
     };
     show(&detail, out)

@@ -57,7 +57,9 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
         out.line(&format!("config    {key} = {value}"))?;
     }
     let grants = &detail.grants;
-    for (what, names) in [("publish", &grants.publish), ("kv", &grants.kv), ("http", &grants.http)] {
+    for (what, names) in
+        [("publish", &grants.publish), ("kv", &grants.kv), ("http", &grants.http), ("secrets", &grants.secrets)]
+    {
         if !names.is_empty() {
             out.line(&format!("grants    {what} {}", names.join(", ")))?;
         }

@@ -1,0 +1,147 @@
+//! Where a secret goes: into one field of the requests to some hosts, as one text such as
+//! `https://api.example.com authorization: Bearer {secret:example}`.
+//!
+//! Invariant: the value is put in by the host, behind all that a guest sees, and only where the request goes to one of these hosts.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    grants::Covers,
+    http_access::{HttpAccess, HttpAccessError, HttpAsked},
+    limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
+    names::{NameError, SecretName},
+};
+
+/// What stands for the value.
+const PLACE: &str = "{secret:";
+
+/// Fields that say where a request goes, or how long it is: the host's alone.
+const TAKEN: [&str; 6] = ["host", "content-length", "connection", "transfer-encoding", "upgrade", "te"];
+
+/// A field of requests that has a secret in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretUse {
+    access: HttpAccess,
+    /// In lower case.
+    field: String,
+    before: String,
+    secret: SecretName,
+    after: String,
+}
+
+/// A text that says no place of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretUseError {
+    /// It is not built like one.
+    #[error("`{0}` says no field: it is written `https://api.example.com authorization: Bearer {{secret:NAME}}`")]
+    Text(String),
+    /// The field is none that can be set.
+    #[error("`{0}` is no field that can be set")]
+    Field(String),
+    /// The host is none.
+    #[error(transparent)]
+    Access(#[from] HttpAccessError),
+    /// The secret has no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl SecretUse {
+    /// The name of the field, in lower case.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The secret.
+    #[must_use]
+    pub fn secret(&self) -> &SecretName {
+        &self.secret
+    }
+
+    /// What stands before and behind the value.
+    #[must_use]
+    pub fn around(&self) -> (&str, &str) {
+        (&self.before, &self.after)
+    }
+
+    /// Whether a request gets it.
+    #[must_use]
+    pub fn is_for(&self, asked: HttpAsked<'_>) -> bool {
+        self.access.allows(asked)
+    }
+}
+
+impl Covers for SecretUse {
+    fn covers(&self, other: &Self) -> bool {
+        let same = (&self.field, &self.before, &self.secret, &self.after)
+            == (&other.field, &other.before, &other.secret, &other.after);
+        same && self.access.covers(&other.access)
+    }
+}
+
+impl FromStr for SecretUse {
+    type Err = SecretUseError;
+
+    fn from_str(text: &str) -> Result<Self, SecretUseError> {
+        let no = || SecretUseError::Text(text.chars().take(ERROR_VALUE_CHARS_MAX).collect());
+        if text.len() > GRANT_BYTES_MAX {
+            return Err(HttpAccessError::TooLong.into());
+        }
+        let (url, rest) = text.split_once(' ').ok_or_else(no)?;
+        let (field, template) = rest.split_once(": ").ok_or_else(no)?;
+        let (before, rest) = template.split_once(PLACE).ok_or_else(no)?;
+        let (secret, after) = rest.split_once('}').ok_or_else(no)?;
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let field = field.to_ascii_lowercase();
+        if field.is_empty() || !field.bytes().all(letter) || TAKEN.contains(&field.as_str()) {
+            return Err(SecretUseError::Field(field));
+        }
+        let plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains(PLACE);
+        if !plain(before) || !plain(after) {
+            return Err(no());
+        }
+        let (before, after) = (before.to_owned(), after.to_owned());
+        Ok(Self { access: url.parse()?, field, before, secret: secret.parse()?, after })
+    }
+}
+
+impl fmt::Display for SecretUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access, field, before, secret, after } = self;
+        write!(f, "{access} {field}: {before}{PLACE}{secret}}}{after}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_to_its_hosts_and_no_others() {
+        let used: SecretUse = "https://api.example.com Authorization: Bearer {secret:example}".parse().unwrap();
+        assert_eq!(used.to_string(), "https://api.example.com authorization: Bearer {secret:example}");
+        assert_eq!(
+            (used.field(), used.around(), used.secret().as_str()),
+            ("authorization", ("Bearer ", ""), "example")
+        );
+        let asked = |host, is_tls| HttpAsked { method: "GET", is_tls, host, port: 443, path: "/x" };
+        assert!(used.is_for(asked("api.example.com", true)));
+        assert!(!used.is_for(asked("example.com", true)) && !used.is_for(asked("api.example.com", false)));
+        for text in [
+            "",
+            "https://a.example",
+            "https://a.example x: y",
+            "https://a.example : {secret:a}",
+            "https://a.example x: {secret:}",
+            "https://a.example x: {secret:a",
+            "https://a.example host: {secret:a}",
+            "https://a.example x y: {secret:a}",
+            "a.example x: {secret:a}",
+            "https://a.example x: {secret:a}{secret:b}",
+            "https://a.example x: \n{secret:a}",
+        ] {
+            assert!(text.parse::<SecretUse>().is_err(), "{text}");
+        }
+    }
+}

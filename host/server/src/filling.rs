@@ -1,0 +1,111 @@
+//! Secrets put into requests on their way out, and taken out of answers on their way in.
+//!
+//! Invariant: a value is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
+//! in a field or in the body, as long as it is whole and as it was.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use wharf_dispatch::{HttpFailed, HttpRequest};
+use wharf_event::{Code, SecretName, TenantName};
+use wharf_vault::{Key, SealError, Sealer as _, Value};
+
+/// Bytes of a secret at most.
+pub const SECRET_BYTES_MAX: usize = 4_096;
+
+/// Secrets of a tenant.
+pub const SECRETS_PER_TENANT_MAX: usize = 64;
+
+/// Shorter values are not looked for in answers: they would be found by chance.
+const SOUGHT_BYTES_MIN: usize = 8;
+
+/// What a secret is sealed for.
+#[must_use]
+pub fn place(tenant: &TenantName, secret: &SecretName) -> String {
+    format!("{tenant}/{secret}")
+}
+
+/// Values that a request carries, by the names of their secrets.
+#[derive(Default)]
+pub struct Filled(Vec<(SecretName, Value)>);
+
+/// Opens the secrets of a request and puts them into its fields, in the place of what the guest may have put there.
+pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<Filled, HttpFailed> {
+    let mut filled = Filled::default();
+    if request.secrets.is_empty() {
+        return Ok(filled);
+    }
+    let closed = |name: &SecretName, why: String| {
+        HttpFailed::new(Code::SecretClosed, format!("secret `{name}` cannot be put in: {why}"))
+    };
+    for (used, sealed) in &request.secrets {
+        let name = used.secret();
+        let opened = key.clone().and_then(|key| key.open(&place(&request.tenant, name), sealed));
+        let value = opened.map_err(|error| closed(name, error.to_string()))?;
+        let (before, after) = used.around();
+        let whole = Value::new([before.as_bytes(), value.reveal(), after.as_bytes()].concat());
+        let field = HeaderName::try_from(used.field()).map_err(|error| closed(name, error.to_string()))?;
+        let mut text = HeaderValue::from_bytes(whole.reveal())
+            .map_err(|_| closed(name, "it cannot stand in a field".to_owned()))?;
+        text.set_sensitive(true);
+        request.headers.insert(field, text);
+        filled.0.push((name.clone(), value));
+    }
+    Ok(filled)
+}
+
+impl Filled {
+    /// A body without the values.
+    #[must_use]
+    pub fn redact(&self, body: bytes::Bytes) -> bytes::Bytes {
+        self.sought().fold(body, |body, (name, value)| match replaced(&body, value.reveal(), name) {
+            Some(other) => other.into(),
+            None => body,
+        })
+    }
+
+    /// Fields without the values.
+    pub fn redact_fields(&self, fields: &mut HeaderMap) {
+        for (name, value) in self.sought() {
+            for field in fields.values_mut() {
+                if let Some(other) = replaced(field.as_bytes(), value.reveal(), name) {
+                    *field = HeaderValue::from_bytes(&other).unwrap_or(HeaderValue::from_static("[secret]"));
+                }
+            }
+        }
+    }
+
+    fn sought(&self) -> impl Iterator<Item = &(SecretName, Value)> {
+        self.0.iter().filter(|(_, value)| value.reveal().len() >= SOUGHT_BYTES_MIN)
+    }
+}
+
+/// Bytes in which the name stands in the place of the value; absent where the value is not in them.
+fn replaced(bytes: &[u8], value: &[u8], name: &SecretName) -> Option<Vec<u8>> {
+    let finder = memchr::memmem::Finder::new(value);
+    let mut found = finder.find_iter(bytes).peekable();
+    found.peek()?;
+    let (mut kept, mut from) = (Vec::with_capacity(bytes.len()), 0);
+    for at in found {
+        kept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
+        kept.extend_from_slice(format!("[secret:{name}]").as_bytes());
+        from = at + value.len();
+    }
+    kept.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_an_answer_repeats_is_taken_out_of_it() {
+        let name: SecretName = "stripe".parse().unwrap();
+        let filled = Filled(vec![(name, Value::new(b"sk_live_123".to_vec()))]);
+        let body = filled.redact(bytes::Bytes::from_static(b"a sk_live_123 b sk_live_123"));
+        assert_eq!(&body[..], b"a [secret:stripe] b [secret:stripe]");
+        assert_eq!(&filled.redact(bytes::Bytes::from_static(b"sk_live_12"))[..], b"sk_live_12");
+        let mut fields = HeaderMap::from_iter([("x".parse().unwrap(), HeaderValue::from_static("is sk_live_123"))]);
+        filled.redact_fields(&mut fields);
+        assert_eq!(fields["x"], "is [secret:stripe]");
+    }
+}

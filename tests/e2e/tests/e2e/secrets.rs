@@ -1,0 +1,163 @@
+//! Goal: a secret reaches the host that it is granted for, in its field, and can be found nowhere else: not by the guest, not in what people are
+//! shown, not in the host's files. Under another key it does not open.
+
+use std::{io::Write as _, path::Path, process::Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{
+    egress::{calls, came, lines, server},
+    host::{Host, Site, guest, wharf},
+};
+
+const VALUE: &str = "sk_live_Zq81NoBodyElseHasThis";
+
+/// A site whose plugin reaches two servers, of which one is to get the secret.
+fn site(port: u16, other: u16) -> Site {
+    Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.0/8\"]\n[tenants.acme.plugins.caller]\n\
+         component = \"{}\"\n[tenants.acme.plugins.caller.grants]\npublish = [\"called\"]\n\
+         http = [\"http://127.0.0.1:{port} private\", \"http://127.0.0.1:{other} private\"]\n\
+         secrets = [\"http://127.0.0.1:{port} Authorization: Bearer {{secret:stripe}}\"]\n\
+         [tenants.acme.rules.calls]\npattern = {{ type = [\"call\", \"fail\"] }}\n\
+         targets = [{{ plugin = \"caller\", retry = {{ attempts = 1 }} }}]\n",
+        guest("caller").display()
+    ))
+}
+
+/// What `wharf secret` says and how it ends, with this on its stdin.
+fn secret(host: &Host, words: &[&str], stdin: &str) -> (i32, String) {
+    let mut command = wharf();
+    command.args(["--url", &host.url, "-o", "json", "secret"]).args(words);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that reads nothing may have ended.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains(VALUE), "{said}");
+    (output.status.code().unwrap(), said)
+}
+
+/// Whether bytes are in a file of a folder, and where.
+fn found(folder: &Path, bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(self::found(&entry.path(), bytes));
+        } else if entry.file_name() != "ballast"
+            && std::fs::read(entry.path()).unwrap().windows(bytes.len()).any(|window| window == bytes)
+        {
+            found.push(entry.path().display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
+    let ((port, server), (other, another)) = (server(), server());
+    let site = site(port, other);
+    let host = site.start_with("serve", &["--log", "trace"]);
+    let call = |port| json!([{"url": format!("http://127.0.0.1:{port}/x"), "headers": [["authorization", "mine"]]}]);
+
+    // Without it nothing is sent.
+    let attempts = calls(&host, "none", "fail", &call(port));
+    assert_eq!(attempts[0]["limits"], json!(["secret-unknown"]));
+    assert!(lines(&attempts[0]).contains("wharf secret set stripe"), "{}", lines(&attempts[0]));
+    assert!(server.try_recv().is_err());
+
+    assert_eq!(secret(&host, &["set", "stripe"], "two\nlines\n").0, 1);
+    assert_eq!(secret(&host, &["set", "stripe"], "another value\n").0, 0);
+    let (exit, kept) = secret(&host, &["set", "stripe"], &format!("{VALUE}\n"));
+    assert_eq!((exit, serde_json::from_str::<Value>(&kept).unwrap()["version"].as_u64()), (0, Some(2)));
+    let attempts = calls(&host, "one", "call", &call(port));
+    let heard = server.recv().unwrap();
+    assert!(heard.contains(&format!("authorization: Bearer {VALUE}\r\n")) && !heard.contains("mine"), "{heard}");
+    // The server repeats all that it heard; the guest sees none of it.
+    let answer = came(&host)[0]["status"][1].as_str().unwrap().to_owned();
+    assert!(answer.contains("authorization: Bearer [secret:stripe]"), "{answer}");
+    // It goes to nobody else.
+    calls(&host, "two", "fail", &call(other));
+    assert!(another.recv().unwrap().contains("authorization: mine\r\n"));
+
+    let mut shown = attempts.iter().map(Value::to_string).collect::<String>();
+    for path in ["events", "usage", "plugins/caller", "plugins/caller/grants", "secrets", "stats", "kv"] {
+        shown += &host.get(&format!("/v1/tenants/acme/{path}")).1.to_string();
+    }
+    shown += &host.get("/metrics").1.to_string();
+    let tail = wharf().args(["--url", &host.url, "-o", "json", "events", "ls"]).output().unwrap();
+    shown += &String::from_utf8_lossy(&tail.stdout);
+    assert!(!shown.contains(VALUE) && shown.contains("stripe"), "{shown}");
+    calls(&host, "mark", "fail", &json!([{"url": "http://marker.test/"}]));
+    assert_eq!(host.lines_before(VALUE, "marker.test"), 0);
+    host.kill();
+    let folder = site.folder.path().join("data");
+    assert_eq!(found(&folder, VALUE.as_bytes()), Vec::<String>::new());
+
+    let host = site.start("serve");
+    calls(&host, "three", "fail", &call(port));
+    assert!(server.recv().unwrap().contains(VALUE), "a crash forgets none");
+    assert_eq!(found(&folder, VALUE.as_bytes()), Vec::<String>::new());
+    for n in 1..64 {
+        assert_eq!(host.put(&format!("/v1/tenants/acme/secrets/s{n}"), None, r#"{"value": "x"}"#).0, 201);
+    }
+    let full = host.put("/v1/tenants/acme/secrets/more", None, r#"{"value": "x"}"#);
+    assert_eq!((full.0, &full.2["code"]), (409, &json!("secrets-too-many")));
+    assert_eq!(secret(&host, &["rm", "stripe"], "").0, 0);
+    assert_eq!(secret(&host, &["rm", "stripe"], "").0, 3);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_secret_does_not_open_under_another_key() {
+    let (port, server) = server();
+    let site = site(port, port);
+    let with = |key: &str| {
+        let mut command = site.command("serve");
+        command.env("WHARF_SECRET_KEY", key);
+        command
+    };
+    let host = site.start_command(with("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    assert_eq!(secret(&host, &["set", "stripe"], VALUE).0, 0);
+    assert_eq!(host.stop(), Some(0));
+    let host = site.start_command(with("AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    let call = json!([{"url": format!("http://127.0.0.1:{port}/x")}]);
+    let attempts = calls(&host, "one", "fail", &call);
+    assert_eq!(attempts[0]["limits"], json!(["secret-closed"]));
+    assert!(server.try_recv().is_err());
+    assert_eq!(host.stop(), Some(0));
+    let output = with("no key").output().unwrap();
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("WHARF_SECRET_KEY"));
+}
+
+/// Base64 of `AC1:token`, as Twilio wants it in `Authorization`.
+const TWILIO: &str = "QUMxOnRva2Vu";
+
+#[test]
+fn a_plugin_sends_by_twilio_with_a_secret_that_it_never_has() {
+    let (port, server) = server();
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.plugins.sms]\n\
+         component = \"{}\"\nconfig = {{ account = \"AC1\", from = \"+4930\", api = \"http://127.0.0.1:{port}\" }}\n\
+         [tenants.acme.plugins.sms.grants]\npublish = [\"sms.sent\"]\n\
+         http = [\"POST http://127.0.0.1:{port}/2010-04-01/* private\"]\n\
+         secrets = [\"http://127.0.0.1:{port} authorization: Basic {{secret:twilio}}\"]\n\
+         [tenants.acme.rules.sms]\npattern = {{ type = [\"sms.wanted\"] }}\n\
+         targets = [{{ plugin = \"sms\", retry = {{ attempts = 1 }} }}]\n",
+        guest("twilio-sms").display()
+    ));
+    let host = site.start("serve");
+    assert_eq!(secret(&host, &["set", "twilio"], TWILIO).0, 0);
+    let attempts = calls(&host, "one", "sms.wanted", &json!({"to": "+49 171", "body": "hällo & bye"}));
+    assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
+    let heard = server.recv().unwrap();
+    assert!(heard.starts_with("POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n"), "{heard}");
+    assert!(heard.ends_with("To=%2B49+171&From=%2B4930&Body=h%C3%A4llo+%26+bye"), "{heard}");
+    let (_, sent) = host.get("/v1/tenants/acme/events?type_prefix=sms.sent");
+    assert_eq!(sent[0]["event"]["data"], json!({"to": "+49 171", "sid": "SM1", "status": "queued"}));
+    // What is no number is rejected at once.
+    let attempts = calls(&host, "two", "sms.wanted", &json!({"to": "+15005550001", "body": "x"}));
+    let said = attempts[0].to_string();
+    assert!(said.contains("handler-reject") && said.contains("Twilio says 400, 21211"), "{said}");
+    assert_eq!(host.stop(), Some(0));
+}
