@@ -79,6 +79,7 @@ const HOST_LIMITS: [&str; 15] = [
 fn cases() -> Vec<Case> {
     let mut cases = own_cases();
     cases.extend(rule_cases());
+    cases.extend(schema_cases());
     for (behind, more) in [("plugins.*.config", grant_cases()), ("tenants.*.suspended", ceiling_cases())] {
         let at = cases.iter().position(|case| case.0.ends_with(behind)).map_or(0, |at| at + 1);
         cases.splice(at..at, more);
@@ -366,6 +367,12 @@ fn rule_cases() -> Vec<Case> {
             json!("[<wharf.rule-name>]"),
             "[]",
         ),
+    ]
+}
+
+/// Those of schemas, and what else a tenant has.
+fn schema_cases() -> Vec<Case> {
+    vec![
         case("tenants.*.schemas.*.file", "'x.json'", (SCHEMA, "file"), json!("x.json"), "5"),
         case("tenants.*.schemas.*.bus", "'audit'", (SCHEMA, "bus"), json!("audit"), "'NO'"),
         case("tenants.*.schemas.*.type", "'t.x'", (SCHEMA, "type"), json!("t.x"), "7"),
