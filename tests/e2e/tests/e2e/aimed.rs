@@ -211,7 +211,7 @@ fn ten_thousand_schedules_of_one_second_fire_once_each_over_a_kill_in_the_middle
             assert!(ids.insert(id), "{message} came twice");
         }
     }
-    let of_due = |n| format!("s{n}-{}", due.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let of_due = |n| format!("s{n}-{}", due.strftime("%Y-%m-%dT%H:%M:%S.000Z"));
     assert!((0..MANY).all(|n| ids.contains(&of_due(n))), "{:?}", ids.first());
     assert_eq!((depth(&host), &host.stats("acme")["events"]), (MANY as u64, &json!(MANY)));
 }

@@ -205,7 +205,7 @@ fn what_handles_batches_is_no_target_of_a_rule_and_what_does_not_consumes_no_que
 #[test]
 fn the_example_adds_invoices_up_and_rejects_those_that_are_none() {
     let site = Site::new(&format!(
-        "default_tenant = \"acme\"\n[tenants.acme.plugins.totals]\ncomponent = {:?}\ngrants = {{ kv = [\"default\"] }}\n\
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.totals]\ncomponent = {:?}\ngrants = {{ kv = [\"totals\"] }}\n\
          [tenants.acme.queues.jobs]\nordered = true\nmax_receives = 4\n\
          consumer = {{ plugin = \"totals\", batch = 20, window = \"100ms\" }}\n",
         guest("invoice-totals")
@@ -225,7 +225,7 @@ fn the_example_adds_invoices_up_and_rejects_those_that_are_none() {
     host.settled("acme");
     for name in ["ada", "bob", "eve"] {
         let wanted: u64 = (0..60).filter(|n| customer(*n) == name && ![17, 40].contains(n)).sum();
-        assert_eq!(host.value("default", &format!("total/{name}")), Some(wanted.to_string()), "{name}");
+        assert_eq!(host.value("totals", &format!("total/{name}")), Some(wanted.to_string()), "{name}");
     }
     let dead = host.dead("jobs");
     let mut dead: Vec<_> = dead.iter().map(|one| one["event"]["event"]["id"].as_str().unwrap()).collect();
