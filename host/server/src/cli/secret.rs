@@ -15,6 +15,7 @@ use super::{
     args::Global,
     error::{CommandError, Exit},
     input::unreadable,
+    object,
     output::Output,
     session::Session,
     words::good,
@@ -76,7 +77,7 @@ pub async fn run(command: SecretCommand, global: &Global, out: &mut Output) -> R
                 out.table(["SECRET", "VERSION", "SINCE"], all.iter().map(row).collect())?;
             }
         }
-        SecretCommand::Rm { name } => session.client.delete(&secrets.at(&name)).await?,
+        SecretCommand::Rm { name } => return object::remove(&session, &secrets.at(&name), &name, out).await,
     }
     Ok(Exit::Success)
 }

@@ -85,7 +85,7 @@ fn inspect_tells_what_a_component_is_and_what_it_may_do() {
     assert_eq!(json(&inspect("transform-probe").1)["world"], "wharf:plugin/event-transform");
     let (status, said, talk) = inspect("impure-transform");
     assert_eq!((status, &json(&said)["unfit"]["code"]), (10, &"component-impure".into()));
-    assert_eq!((&json(&said)["wasi"], &json(&said)["needs"]), (&"0.2.6".into(), &serde_json::json!(["random"])));
+    assert_eq!((&json(&said)["wasi"], &json(&said)["needs"]), (&"0.2.12".into(), &serde_json::json!(["random"])));
     assert!(talk.contains("error[component-impure]"), "{talk}");
     site.write("text.wasm", "no component");
     let (status, said, talk) = run(&site, "inspect text.wasm");

@@ -335,8 +335,12 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
     }
 }
 
+/// `wharf secret …`.
+const SECRETS: [&str; 3] = ["secret set stripe --file value.txt", "secret ls", "secret rm stripe"];
+
 /// Lines that change something.
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
+    site.write("value.txt", "sk_123");
     let fixed = RULES
         .into_iter()
         .chain(SCHEDULES)
@@ -346,14 +350,26 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(QUEUES)
         .chain(TOPICS)
         .chain(["queue rm jobs"])
+        .chain(SECRETS)
         .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
 }
 
 /// The command of a line: its first word, or two where the first is a group.
 fn named(line: &str) -> String {
-    let groups =
-        ["plugin ", "grant ", "replay ", "rules ", "schedule ", "tenant ", "bus ", "webhook ", "queue ", "topic "];
+    let groups = [
+        "plugin ",
+        "grant ",
+        "replay ",
+        "rules ",
+        "schedule ",
+        "tenant ",
+        "bus ",
+        "webhook ",
+        "queue ",
+        "topic ",
+        "secret ",
+    ];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")
 }
