@@ -161,7 +161,7 @@ fn a_slip_in_a_name_is_understood() {
     let host = Host::start();
     for (line, said) in [
         ("explain event-jsn", "did you mean `event-json`?"),
-        ("expln", "a similar subcommand exists: 'explain'"),
+        ("rollbak", "a similar subcommand exists: 'rollback'"),
         ("tail --outcom ack", "a similar argument exists: '--outcome'"),
         ("tail --outcome dead-lettr", "a similar value exists: 'dead-letter'"),
     ] {
