@@ -67,7 +67,7 @@ struct Run {
     per_s: f64,
     /// Backups that ended within it.
     backups: u32,
-    /// Bytes of their segments.
+    /// What they copied of segments, in MiB.
     mib: f64,
 }
 
