@@ -45,6 +45,18 @@ pub struct ConsumerDocument {
     pub batch: u32,
     /// How long a call waits for more messages after the first, in milliseconds.
     pub window_ms: u64,
+    /// Calls at a time, at most.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub concurrency: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_one(of: &u32) -> bool {
+    *of == 1
 }
 
 impl QueueDocument {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a message is received only once the place for its call is there, so that its lease is not spent in a line. Whose messages
 //! they are is decided as for any client: what the task has is leased to it, and comes back by its time whatever becomes of the host.
-//! What a call comes to stands in `batches.rs`.
+//! What a call comes to stands in `batches.rs`; as many are made at a time as the queue's consumer may have.
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::{JoinError, JoinSet};
 use wharf_delivery::{ConsumerDocument, QueueDocument, Table, TableError, Tables as _, Used, keys};
 use wharf_event::{QueueName, Target, TenantName};
 
@@ -109,7 +110,7 @@ impl Consuming {
         let mut wanted: BTreeMap<(TenantName, QueueName), (Arc<()>, watch::Sender<()>)> = BTreeMap::new();
         loop {
             let set = self.dispatcher.rules();
-            // A task whose mark is gone ends behind the batch that it is at.
+            // A task whose mark is gone ends behind the batches that it is at.
             wanted
                 .retain(|(tenant, queue), _| set.queue(tenant, queue).is_some_and(|of| of.settings.consumer.is_some()));
             for (tenant, queue) in set.consumed() {
@@ -119,8 +120,8 @@ impl Consuming {
                     let (dispatcher, guests) = (self.dispatcher.clone(), self.guests.clone());
                     let (wanted, stopping) = (Arc::downgrade(&mark), self.stopping.clone());
                     let (end, ended) = watch::channel(());
-                    let debt = Used::default();
-                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, ended, stopping, debt };
+                    let (calls, debt) = (JoinSet::new(), Used::default());
+                    let consumer = Consumer { dispatcher, guests, tenant, queue, wanted, ended, stopping, calls, debt };
                     drop(tokio::spawn(consumer.run()));
                     (mark, end)
                 });
@@ -145,42 +146,51 @@ struct Consumer {
     /// Closed with that: who waits for a place then waits no more.
     ended: watch::Receiver<()>,
     stopping: watch::Receiver<bool>,
+    /// The batches that are at it.
+    calls: JoinSet<Called>,
     /// What calls used that were settled with no message yet.
     debt: Used,
 }
+
+/// What a batch came to: how long to wait until the next, and what its calls used that is settled with no message.
+type Called = (Result<Duration, AskError>, Used);
 
 impl Consumer {
     async fn run(mut self) {
         while self.wanted.strong_count() > 0 && !*self.stopping.borrow() {
             let pause = match self.round().await {
                 Ok(pause) => pause,
-                Err(QueueUseError::Accept(_) | QueueUseError::Unknown(_)) if *self.stopping.borrow() => return,
+                Err(QueueUseError::Accept(_) | QueueUseError::Unknown(_)) if *self.stopping.borrow() => break,
                 Err(error) => {
                     let (tenant, queue) = (&self.tenant, &self.queue);
                     tracing::warn!(%tenant, %queue, "a queue is consumed later: {}", chain(&error));
                     CONSUMER_PAUSE
                 }
             };
-            tokio::select! {
-                biased;
-                _ = self.stopping.wait_for(|stopping| *stopping) => return,
-                () = tokio::time::sleep(pause) => {}
-            }
+            let _ = tokio::time::timeout(pause, self.stopping.wait_for(|stopping| *stopping)).await;
         }
+        while self.calls.join_next().await.is_some() {}
     }
 
     /// One lease of messages, and how long to wait until the next.
     async fn round(&mut self) -> Result<Duration, QueueUseError> {
         let rules = self.dispatcher.rules();
         let Some(Ok(ready)) = rules.consumer(&self.tenant, &self.queue) else { return Ok(CONSUMER_PAUSE) };
+        let pause = self.came_to(ready.by.concurrency as usize).await?;
+        if !pause.is_zero() {
+            return Ok(pause);
+        }
         let looked = self.dispatcher.looked(&self.tenant, &self.queue, &ready.settings.terms())?;
         let bell = self.dispatcher.attempts.bells.of(&self.tenant, &self.queue);
         if let (false, back_ms) = looked {
             let back = back_ms.map(|back_ms| Duration::from_millis(back_ms.saturating_sub(self.dispatcher.now_ms())));
             let look = back.unwrap_or(LOOK_FOR_MESSAGES).min(LOOK_FOR_MESSAGES);
             // What wakes it in vain costs a look.
-            let _ = tokio::time::timeout(look, self.or_stop(bell.notified())).await;
-            return Ok(Duration::ZERO);
+            let rung = tokio::time::timeout(look, self.or_stop(bell.notified()));
+            tokio::select! {
+                _ = rung => return Ok(Duration::ZERO),
+                Some(ended) = self.calls.join_next() => return Ok(self.end(ended)?),
+            }
         }
         self.gather(&ready.by, &bell).await?;
         let place = (self.tenant.clone(), Target::Plugin(ready.by.plugin.clone()));
@@ -205,14 +215,31 @@ impl Consumer {
         let (dispatcher, tenant, queue) = (self.dispatcher.clone(), self.tenant.clone(), self.queue.clone());
         let debt = std::mem::take(&mut self.debt);
         let mut batches = Batches { dispatcher, tenant, queue, ready, visibility_ms, slot, debt };
-        match self.guests.spawn(async move { (batches.run(messages).await, batches.debt) }).await {
-            Ok((ended, debt)) => {
-                self.debt = debt;
-                Ok(ended?)
+        self.calls.spawn_on(async move { (batches.run(messages).await, batches.debt) }, &self.guests);
+        Ok(Duration::ZERO)
+    }
+
+    /// Takes what batches came to that have ended, and waits for one while there are as many as there may be. The longest of their pauses.
+    async fn came_to(&mut self, most: usize) -> Result<Duration, AskError> {
+        let mut longest = Duration::ZERO;
+        loop {
+            let ended = match self.calls.try_join_next() {
+                None if self.calls.len() >= most => self.calls.join_next().await,
+                ended => ended,
+            };
+            match ended {
+                None => return Ok(longest),
+                Some(ended) => longest = longest.max(self.end(ended)?),
             }
-            // It panicked, and that is told of; its messages come back by their time.
-            Err(_) => Ok(CONSUMER_PAUSE),
         }
+    }
+
+    /// What one batch came to.
+    fn end(&mut self, ended: Result<Called, JoinError>) -> Result<Duration, AskError> {
+        // Where it panicked that is told of; its messages come back by their time.
+        let Ok((pause, debt)) = ended else { return Ok(CONSUMER_PAUSE) };
+        self.debt.add(&debt);
+        pause
     }
 
     /// Waits until a call is full, or the window is over.
@@ -249,13 +276,15 @@ impl Consumer {
     }
 
     /// What comes of something, unless the host stops before, or the queue has no consumer any more.
-    async fn or_stop<T>(&self, of: impl Future<Output = T>) -> Option<T> {
+    fn or_stop<T, F: Future<Output = T>>(&self, of: F) -> impl Future<Output = Option<T>> + use<T, F> {
         let (mut stopping, mut ended) = (self.stopping.clone(), self.ended.clone());
-        tokio::select! {
-            biased;
-            _ = stopping.wait_for(|stopping| *stopping) => None,
-            _ = ended.changed() => None,
-            done = of => Some(done),
+        async move {
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => None,
+                _ = ended.changed() => None,
+                done = of => Some(done),
+            }
         }
     }
 }

@@ -169,7 +169,7 @@ pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(300);
 /// clock that is wrong.
 pub const CLOCK_GAP_MAX: Duration = Duration::from_hours(30 * 24);
 
-/// Deliveries that are set aside until their key may have an attempt; others wait in their lanes. As many paces are remembered at least.
+/// Deliveries that are set aside until their key may have an attempt, of all tenants; others wait in their lanes. As many paces are remembered at least.
 pub const ASIDE_MAX: usize = 16_384;
 
 /// How much of what the scheduler's own pauses kept back begins faster than its rate.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use wharf_delivery::DeliveryId;
-use wharf_event::OrderingKey;
+use wharf_event::{OrderingKey, TenantName};
 
 use crate::{
     lane::LaneKey,
@@ -27,6 +27,8 @@ pub(crate) struct Rates {
     keys: Paces<(LaneKey, OrderingKey)>,
     /// By when each may begin, in milliseconds since 1970.
     aside: BTreeMap<(u64, DeliveryId), Waiting>,
+    /// How many of those each tenant has; only who has some is there.
+    of_tenants: HashMap<TenantName, usize>,
 }
 
 /// A pace of each of many.
@@ -89,14 +91,27 @@ impl Rates {
         }
     }
 
-    /// Whether no more can be set aside.
-    pub(crate) fn is_full(&self) -> bool {
-        self.aside.len() >= ASIDE_MAX
+    /// Whether no more of a tenant can be set aside: it leaves as much room as it takes.
+    pub(crate) fn is_full(&self, tenant: &TenantName) -> bool {
+        self.aside.len() + self.of_tenants.get(tenant).copied().unwrap_or(0) >= ASIDE_MAX
     }
 
     /// Sets a delivery aside until its key may have an attempt.
     pub(crate) fn set_aside(&mut self, until_ms: u64, waiting: Waiting) {
-        self.aside.insert((until_ms, waiting.id), waiting);
+        *self.of_tenants.entry(waiting.row.tenant.clone()).or_default() += 1;
+        if let Some(before) = self.aside.insert((until_ms, waiting.id), waiting) {
+            self.left(&before);
+        }
+    }
+
+    /// One is aside no more.
+    fn left(&mut self, waiting: &Waiting) {
+        if let Some(count) = self.of_tenants.get_mut(&waiting.row.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_tenants.remove(&waiting.row.tenant);
+            }
+        }
     }
 
     /// When the first of those is due.
@@ -106,20 +121,26 @@ impl Rates {
 
     /// Takes one whose time has come.
     pub(crate) fn due(&mut self, now_ms: u64) -> Option<Waiting> {
-        let first = self.aside.first_entry().filter(|first| first.key().0 <= now_ms)?;
-        Some(first.remove())
+        let first = self.aside.first_entry().filter(|first| first.key().0 <= now_ms)?.remove();
+        self.left(&first);
+        Some(first)
     }
 
     /// Takes all of a lane that is let go.
     pub(crate) fn clear(&mut self, (tenant, target): &LaneKey) -> Vec<Waiting> {
         let of = |waiting: &Waiting| waiting.row.tenant == *tenant && waiting.row.target.to == *target;
         let ids: Vec<_> = self.aside.iter().filter(|(_, waiting)| of(waiting)).map(|(id, _)| *id).collect();
-        ids.iter().filter_map(|id| self.aside.remove(id)).collect()
+        let gone: Vec<_> = ids.iter().filter_map(|id| self.aside.remove(id)).collect();
+        gone.iter().for_each(|waiting| self.left(waiting));
+        gone
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use wharf_delivery::{DeliveryRow, TargetRef, Used};
+    use wharf_event::{Position, Target};
+
     use super::*;
 
     #[test]
@@ -132,5 +153,37 @@ mod tests {
         paces.most = 1;
         paces.begins("b", 1, ms(5_000));
         assert_eq!((paces.all.len(), paces.most), (1, ASIDE_MAX));
+    }
+
+    fn waiting(tenant: &TenantName, n: u64) -> Waiting {
+        let target = TargetRef::new("r".parse().unwrap(), Target::Plugin("p".parse().unwrap()));
+        let row = DeliveryRow {
+            tenant: tenant.clone(),
+            bus: "default".parse().unwrap(),
+            target,
+            attempts: 0,
+            due_ms: 0,
+            since_ms: 0,
+            timed: false,
+            leased: false,
+            place: None,
+        };
+        let id = DeliveryId { event: Position::new(n, 0), n: 0 };
+        Waiting { id, row, event: None, asked: None, void: Used::default() }
+    }
+
+    #[test]
+    fn who_sets_many_aside_leaves_as_much_room_to_others() {
+        let (mut rates, [a, b]) = (Rates::default(), ["a", "b"].map(|name| name.parse::<TenantName>().unwrap()));
+        let mut n = 0;
+        while !rates.is_full(&a) {
+            n += 1;
+            rates.set_aside(n, waiting(&a, n));
+        }
+        assert_eq!((n, rates.is_full(&b)), (ASIDE_MAX as u64 / 2, false));
+        assert_eq!(rates.due(n).map(|one| one.id.event), Some(Position::new(1, 0)));
+        assert!(!rates.is_full(&a), "one is aside no more");
+        assert_eq!(rates.clear(&(a.clone(), Target::Plugin("p".parse().unwrap()))).len() as u64, n - 1);
+        assert!(rates.of_tenants.is_empty() && rates.aside.is_empty());
     }
 }

@@ -359,7 +359,7 @@ impl Scheduler {
     fn set_aside(&mut self, key: &LaneKey, waiting: Waiting, wait: Duration) {
         let until_ms = self.after_ms(wait).saturating_add(1);
         let Some(lane) = self.lanes.get_mut(key) else { return };
-        if self.rates.is_full() {
+        if self.rates.is_full(&key.0) {
             lane.take_back(waiting);
             self.look_again(key, until_ms);
             self.attempts.places().holds(key, Code::HeldRate);

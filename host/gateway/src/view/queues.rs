@@ -59,6 +59,8 @@ pub struct ConsumerView {
     pub batch: u32,
     /// How long a call waits for more messages after the first.
     pub window: String,
+    /// Calls at a time, at most.
+    pub concurrency: u32,
 }
 
 /// The wish to receive messages.

@@ -236,7 +236,13 @@ fn waits(set: &RuleSet, tenant: &TenantName, queue: &QueueName) -> Option<String
 }
 
 fn consumer_view(of: &ConsumerDocument) -> ConsumerView {
-    ConsumerView { plugin: of.plugin.clone(), batch: of.batch, window: duration_text(of.window_ms) }
+    let ConsumerDocument { plugin, batch, window_ms, concurrency } = of;
+    ConsumerView {
+        plugin: plugin.clone(),
+        batch: *batch,
+        window: duration_text(*window_ms),
+        concurrency: *concurrency,
+    }
 }
 
 fn view(

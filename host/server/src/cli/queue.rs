@@ -110,6 +110,9 @@ pub struct CreateArgs {
     /// How long such a call waits for more messages after the first [default: 500ms]
     #[arg(long, value_name = "DURATION", requires = "consumer")]
     window: Option<String>,
+    /// Calls of the consumer at a time, at most [default: 1]
+    #[arg(long, value_name = "N", requires = "consumer")]
+    concurrency: Option<u32>,
     /// A file with all of that as JSON; `-` reads stdin
     #[arg(short, long)]
     file: Option<PathBuf>,

@@ -265,6 +265,7 @@ fn queue_cases() -> [Case; 11] {
         case("consumer.plugin", "'q'", "consumer/plugin", json!("q"), "7"),
         case("consumer.batch", "7", "consumer/batch", json!(7), "1001"),
         case("consumer.window", "'7s'", "consumer/window_ms", json!(7_000), "7"),
+        case("consumer.concurrency", "7", "consumer/concurrency", json!(7), "257"),
     ]
 }
 

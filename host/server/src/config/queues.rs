@@ -25,9 +25,13 @@ const RETENTION_MS: RangeInclusive<u64> = 1_000..=14 * 86_400_000;
 const BATCH: RangeInclusive<u32> = 1..=1_000;
 const WINDOW_MS: RangeInclusive<u64> = 0..=5 * 60_000;
 
+/// Calls of a consumer at a time: as many as there may be attempts of a plugin.
+const CONCURRENCY: RangeInclusive<u32> = 1..=256;
+
 /// What holds where nothing is said.
 const BATCH_DEFAULT: u32 = 100;
 const WINDOW_MS_DEFAULT: u64 = 500;
+const CONCURRENCY_DEFAULT: u32 = 1;
 const VISIBILITY_MS_DEFAULT: u64 = 30_000;
 const DELAY_MS_DEFAULT: u64 = 0;
 const RETENTION_MS_DEFAULT: u64 = 4 * 86_400_000;
@@ -93,6 +97,12 @@ static CONSUMER: &[Key] = &[
         Shape::Duration,
         Otherwise::Default(|| json!(duration_text(WINDOW_MS_DEFAULT))),
     ),
+    key(
+        "concurrency",
+        "Calls at a time, at most; and never more than the plugin's own `concurrency`.",
+        Shape::Integer(CONCURRENCY),
+        Otherwise::Default(|| json!(CONCURRENCY_DEFAULT)),
+    ),
 ];
 
 /// Reads all of them.
@@ -131,5 +141,6 @@ fn read_consumer(table: &Table<'_>) -> Option<ConsumerDocument> {
         plugin: table.parsed::<PluginName>("plugin")?.value,
         batch: batch.unwrap_or(BATCH_DEFAULT),
         window_ms: window_ms.unwrap_or(WINDOW_MS_DEFAULT),
+        concurrency: table.integer("concurrency").unwrap_or(CONCURRENCY_DEFAULT),
     })
 }

@@ -16,8 +16,14 @@ const JOBS: &str = "/v1/tenants/acme/queues/jobs";
 
 /// A site with the queue `jobs`, which `batch-probe` consumes; what it publishes waits in the queue `told`.
 fn site(consumer: &str) -> Site {
+    limited("", consumer)
+}
+
+/// The same, whose plugin has these limits.
+fn limited(limits: &str, consumer: &str) -> Site {
     Site::new(&format!(
         "default_tenant = \"acme\"\n[tenants.acme.plugins.sums]\ncomponent = {:?}\n\
+         limits = {{ {limits} }}\n\
          grants = {{ kv = [\"sums\"], publish = [\"probe.*\"] }}\n\
          [tenants.acme.queues.told]\n[tenants.acme.queues.jobs]\nmax_receives = 4\n\
          consumer = {{ plugin = \"sums\", {consumer} }}\n\
@@ -99,6 +105,17 @@ fn a_batch_that_succeeds_is_one_call_with_all_its_effects() {
     let event = &received["messages"][0]["event"];
     assert_eq!((&event["data"], &event["source"]), (&json!(50), &json!("plugin/sums")));
     assert!(event["causationid"].is_string(), "{event}");
+}
+
+#[test]
+fn a_call_that_takes_long_keeps_no_other_waiting_where_two_may_be_made_at_a_time() {
+    let site = limited("cpu_ms = 8000", "batch = 1, window = \"0ms\", concurrency = 2");
+    let host = site.start("serve");
+    send(&host, 20, |n| if n == 0 { "probe.loop" } else { "job" });
+    host.stats_until("acme", |_| number(&host, "events") == 19);
+    let (_, queue) = host.get(JOBS);
+    assert_eq!((&queue["depth"], &queue["in_flight"]), (&json!(0), &json!(1)), "the first is still at it: {queue}");
+    assert_eq!(queue["consumer"]["concurrency"], 2);
 }
 
 #[test]
@@ -196,7 +213,7 @@ fn what_handles_batches_is_no_target_of_a_rule_and_what_does_not_consumes_no_que
         assert_eq!((status, &said["code"]), (422, &json!("handler-kind")), "{said}");
     }
     let (status, _, queue) = host.put(JOBS, None, json!({"consumer": {"plugin": "sums"}}).to_string());
-    let consumer = json!({"plugin": "sums", "batch": 100, "window": "500ms"});
+    let consumer = json!({"plugin": "sums", "batch": 100, "window": "500ms", "concurrency": 1});
     assert_eq!((status, &queue["consumer"]), (201, &consumer), "{queue}");
     let paused = json!({"consumer": {"plugin": "sums"}, "paused": true}).to_string();
     assert_eq!(host.put(JOBS, None, paused).2["consumer_waits"], "the queue is paused");

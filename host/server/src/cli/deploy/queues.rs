@@ -43,6 +43,7 @@ impl<'a> From<&'a QueueDocument> for Body<'a> {
                 plugin: of.plugin.clone(),
                 batch: of.batch,
                 window: duration_text(of.window_ms),
+                concurrency: of.concurrency,
             }),
         }
     }

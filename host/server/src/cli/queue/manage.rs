@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use wharf_dispatch::{Clock as _, SystemClock};
 use wharf_event::QueueName;
-use wharf_gateway::view::MessageQueueView;
+use wharf_gateway::view::{ConsumerView, MessageQueueView};
 
 use super::{
     super::{
@@ -61,6 +61,7 @@ impl CreateArgs {
         consumer.insert("plugin".to_owned(), json!(self.consumer.as_ref()?));
         consumer.extend(self.batch.map(|batch| ("batch".to_owned(), json!(batch))));
         consumer.extend(self.window.as_ref().map(|window| ("window".to_owned(), json!(window))));
+        consumer.extend(self.concurrency.map(|calls| ("concurrency".to_owned(), json!(calls))));
         Some(consumer.into())
     }
 }
@@ -69,7 +70,9 @@ impl CreateArgs {
 fn consumer(queue: &MessageQueueView) -> String {
     let Some(of) = &queue.consumer else { return "none: clients receive".to_owned() };
     let waits = queue.consumer_waits.as_ref().map(|why| format!("; {}: {}", bad("waits"), clipped(why)));
-    format!("{}, {} at a time, window {}{}", of.plugin, of.batch, clipped(&of.window), waits.unwrap_or_default())
+    let calls = if of.concurrency == 1 { String::new() } else { format!(", {} calls at a time", of.concurrency) };
+    let ConsumerView { plugin, batch, window, .. } = of;
+    format!("{plugin}, {batch} in a call{calls}, window {}{}", clipped(window), waits.unwrap_or_default())
 }
 
 pub(super) async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
