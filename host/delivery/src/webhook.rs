@@ -55,8 +55,14 @@ pub struct WebhookObject {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSecret {
-    /// The secret, as Standard Webhooks writes it.
+    /// The secret, sealed. (Hosts of before kept it as Standard Webhooks writes it, in the clear.)
     pub secret: String,
+    /// How it signs: `v1` or `v1a`. Absent only where the secret is in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// What others verify with, if that is another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
     /// When it came, in milliseconds since 1970.
     pub since_ms: u64,
     /// Until when it signs, in milliseconds since 1970; absent for the newest.
@@ -89,13 +95,13 @@ impl WebhookObject {
         self.secrets.iter().filter(move |secret| secret.until_ms.is_none_or(|until_ms| now_ms < until_ms))
     }
 
-    /// Gives it another secret. The one that it had signs on for `overlap_ms`; older ones go.
-    pub fn rotate(&mut self, secret: String, now_ms: u64, overlap_ms: u64) {
+    /// Gives it another secret. The one that it had signs on for `overlap_ms` from then on; older ones go.
+    pub fn rotate(&mut self, secret: WebhookSecret, overlap_ms: u64) {
         self.secrets.truncate(1);
         for before in &mut self.secrets {
-            before.until_ms = Some(now_ms.saturating_add(overlap_ms));
+            before.until_ms = Some(secret.since_ms.saturating_add(overlap_ms));
         }
-        self.secrets.insert(0, WebhookSecret { secret, since_ms: now_ms, until_ms: None });
+        self.secrets.insert(0, secret);
     }
 }
 
@@ -109,16 +115,23 @@ mod tests {
         let signing = |webhook: &WebhookObject, now_ms| -> Vec<String> {
             webhook.secrets_at(now_ms).map(|it| it.secret.clone()).collect()
         };
-        webhook.rotate("one".to_owned(), 1_000, 500);
+        let secret = |text: &str, since_ms| WebhookSecret {
+            secret: text.to_owned(),
+            scheme: None,
+            public: None,
+            since_ms,
+            until_ms: None,
+        };
+        webhook.rotate(secret("one", 1_000), 500);
         assert_eq!(signing(&webhook, 1_000_000), ["one"]);
-        webhook.rotate("two".to_owned(), 2_000, 500);
+        webhook.rotate(secret("two", 2_000), 500);
         assert_eq!(
             (signing(&webhook, 2_499), signing(&webhook, 2_500)),
             (vec!["two".into(), "one".into()], vec!["two".into()])
         );
-        webhook.rotate("three".to_owned(), 2_100, 500);
+        webhook.rotate(secret("three", 2_100), 500);
         assert_eq!(signing(&webhook, 2_200), ["three", "two"], "never more than two");
-        webhook.rotate("four".to_owned(), 2_300, 0);
+        webhook.rotate(secret("four", 2_300), 0);
         assert_eq!(signing(&webhook, 2_300), ["four"], "one that is known to others is gone at once");
         assert!(!format!("{webhook:?}").contains("four"));
     }

@@ -8,19 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, NoHttp};
-use wharf_event::{Code, TenantName};
+use wharf_event::{Code, TenantName, WebhookName};
+use wharf_webhook::Message;
 
-/// A request that leaves the host: a `POST`.
+/// A request that leaves the host: a `POST`. Whoever sends it signs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingRequest {
     /// Whose it is.
     pub tenant: TenantName,
+    /// The webhook that it is of.
+    pub webhook: WebhookName,
     /// Where it goes.
     pub url: String,
-    /// Names and values of its fields, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: Bytes,
+    /// What it says, not signed yet.
+    pub message: Message,
+    /// What it is to be signed with, as the log has it: the newest first.
+    pub secrets: Vec<String>,
     /// Networks that it may reach though they are not public, as far as the operator grants them.
     pub networks: Vec<String>,
     /// How long all of it may take.

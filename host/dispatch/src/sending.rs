@@ -1,4 +1,4 @@
-//! One attempt of a webhook: the event made, signed and sent, and the delivery settled by what the receiver says.
+//! One attempt of a webhook: the event made a request and sent, and the delivery settled by what the receiver says.
 //!
 //! Invariant: nothing is sent before the frames that it follows from are durable, of a delivery that another attempt settled, or while the
 //! webhook is off. What was sent may have arrived though the
@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use wharf_delivery::{Details, Failure, LogLevel, Verdict, clipped};
 use wharf_event::{Code, Event, WebhookName};
-use wharf_webhook::{Meaning, Unsigned, meaning};
+use wharf_webhook::{Meaning, Message, meaning};
 
 use crate::{
     attempt::{Attempts, SoFar, Stuck, stuck},
@@ -49,7 +49,7 @@ pub(crate) async fn send(
         return Err(Stuck::Log(AskError::Stopping));
     }
     let begun = attempts.surroundings.clock.monotonic();
-    let answer = attempts.surroundings.outgoing.send(request(attempts, waiting, webhook, &event)).await;
+    let answer = attempts.surroundings.outgoing.send(request(attempts, waiting, (name, webhook), &event)).await;
     let took = attempts.surroundings.clock.monotonic().saturating_sub(begun);
     let (sent, verdict) = judged(&answer, attempts.clock.now_ms());
     tell(&mut details, &answer);
@@ -84,7 +84,7 @@ fn is_on(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet) -> Result<(), 
     }
     // No later attempt could be early enough, so it is given up.
     let webhook = row.target.to.webhook().and_then(|name| rules.webhook(&row.tenant, name));
-    let why = match webhook.map(|webhook| (webhook.object.disabled.as_ref(), webhook.secrets.is_empty())) {
+    let why = match webhook.map(|webhook| (webhook.object.disabled.as_ref(), webhook.object.secrets.is_empty())) {
         Some((Some(off), _)) => off.reason.as_str(),
         Some((None, true)) => "it has no secret to sign with",
         _ => "it is about to be",
@@ -106,18 +106,22 @@ pub(crate) fn old_at(rules: &RuleSet, waiting: &Waiting) -> Option<u64> {
     Some(since_ms.saturating_add(rules.resolve(&row.tenant, &row.target)?.retry.age_ms))
 }
 
-fn request(attempts: &Attempts, waiting: &Waiting, webhook: &WebhookInForce, event: &Event) -> OutgoingRequest {
+fn request(
+    attempts: &Attempts,
+    waiting: &Waiting,
+    (name, webhook): (&WebhookName, &WebhookInForce),
+    event: &Event,
+) -> OutgoingRequest {
     let (settings, now_ms) = (&webhook.settings, attempts.clock.now_ms());
     let at_s = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
-    let message = Unsigned::of(event, settings.mode);
-    let message = message.signed(&waiting.id.to_string().replace('.', "-"), at_s, webhook.secrets_at(now_ms));
-    let mut headers = message.headers;
-    headers.extend(settings.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let mut message = Message::of(event, settings.mode, waiting.id.to_string().replace('.', "-"), at_s);
+    message.headers.extend(settings.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     OutgoingRequest {
         tenant: waiting.row.tenant.clone(),
+        webhook: name.clone(),
         url: settings.url.clone(),
-        headers,
-        body: message.body,
+        message,
+        secrets: webhook.object.secrets_at(now_ms).map(|it| it.secret.clone()).collect(),
         networks: settings.networks.clone(),
         timeout: Duration::from_millis(settings.timeout_ms.into()),
         keep_bytes: WEBHOOK_BODY_BYTES_KEPT,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wharf_delivery::{ObjectName, WebhookDocument, WebhookObject};
 use wharf_event::{Code, RuleName, Target, TenantName, WebhookName};
-use wharf_webhook::{Secret, SecretError};
 
 use crate::{
     attempt::Attempts,
@@ -26,8 +25,6 @@ pub struct WebhookInForce {
     pub origin: Origin,
     /// What is kept of it.
     pub object: Arc<WebhookObject>,
-    /// Its secrets, each with the time until which it signs, in milliseconds since 1970.
-    pub(crate) secrets: Vec<(Secret, Option<u64>)>,
 }
 
 /// A webhook that cannot be put to use.
@@ -36,9 +33,6 @@ pub enum WebhookError {
     /// The document is none of a webhook.
     #[error("{0}")]
     Document(String),
-    /// One of its secrets is none.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
     /// It stands in the configuration file, which is the only place where it changes.
     #[error("it stands in the configuration file")]
     OfFile,
@@ -55,7 +49,7 @@ impl WebhookError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Document(_) | Self::Secret(_) => Code::WebhookInvalid,
+            Self::Document(_) => Code::WebhookInvalid,
             Self::OfFile => Code::WebhookOfFile,
             Self::InUse(_) => Code::WebhookInUse,
             Self::TooMany => Code::WebhooksTooMany,
@@ -67,24 +61,7 @@ impl WebhookInForce {
     /// One whose settings stand in the configuration file, of which nothing is kept yet.
     pub(crate) fn of_file(settings: &WebhookDocument) -> Self {
         let settings = Arc::new(settings.clone());
-        Self { settings, origin: Origin::File, object: Arc::default(), secrets: Vec::new() }
-    }
-
-    fn new(settings: Arc<WebhookDocument>, origin: Origin, object: WebhookObject) -> Result<Self, WebhookError> {
-        let secret = |it: &wharf_delivery::WebhookSecret| Ok::<_, SecretError>((it.secret.parse()?, it.until_ms));
-        let secrets = object.secrets.iter().map(secret).collect::<Result<_, _>>()?;
-        Ok(Self { settings, origin, object: Arc::new(object), secrets })
-    }
-
-    /// All of its secrets, the newest first.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().map(|(secret, _)| secret)
-    }
-
-    /// The secrets that sign at a time, the newest first.
-    pub fn secrets_at(&self, now_ms: u64) -> impl Iterator<Item = &Secret> {
-        let signs = move |until_ms: &Option<u64>| until_ms.is_none_or(|until_ms| now_ms < until_ms);
-        self.secrets.iter().filter(move |(_, until_ms)| signs(until_ms)).map(|(secret, _)| secret)
+        Self { settings, origin: Origin::File, object: Arc::default() }
     }
 }
 
@@ -118,7 +95,7 @@ impl Tenant {
         if before.is_none() && self.webhooks.size() >= WEBHOOKS_PER_TENANT_MAX {
             return Err(WebhookError::TooMany);
         }
-        self.webhooks.insert_mut(name, Arc::new(WebhookInForce::new(settings, origin, object)?));
+        self.webhooks.insert_mut(name, Arc::new(WebhookInForce { settings, origin, object: Arc::new(object) }));
         Ok(())
     }
 }
@@ -147,7 +124,7 @@ impl Attempts {
         let Some(name) = target.webhook() else { return false };
         let is_off = rules
             .webhook(tenant, name)
-            .is_some_and(|webhook| webhook.object.disabled.is_some() || webhook.secrets.is_empty());
+            .is_some_and(|webhook| webhook.object.disabled.is_some() || webhook.object.secrets.is_empty());
         is_off || self.health.is_ending(&(tenant.clone(), name.clone()))
     }
 }
@@ -162,7 +139,7 @@ mod tests {
     use super::*;
     use crate::{compile::RulesError, transform::Transforms};
 
-    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const SECRET: &str = "v1.0000000000000000.c2VhbGVk";
 
     fn tenant() -> TenantName {
         "acme".parse().unwrap()
@@ -202,7 +179,7 @@ mod tests {
         let set = with(&set(), "filed", Some(kept)).unwrap();
         let webhook = set.webhook(&tenant(), &"filed".parse().unwrap()).unwrap();
         assert_eq!((webhook.origin, webhook.settings.url.as_str()), (Origin::File, "https://a.test/"));
-        assert_eq!((webhook.secrets().count(), webhook.object.disabled.is_some()), (1, true));
+        assert_eq!((webhook.object.secrets.len(), webhook.object.disabled.is_some()), (1, true));
         assert_eq!(with(&set, "filed", Some(json!({"settings": settings()}))).err(), Some(WebhookError::OfFile));
         assert_eq!(with(&set, "filed", None).err(), Some(WebhookError::OfFile));
         // What is kept of one that is in no file any more is nobody's.
@@ -211,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn one_goes_when_no_rule_needs_it_and_a_secret_that_is_none_is_told() {
+    fn one_goes_when_no_rule_needs_it_and_a_document_that_is_none_is_told() {
         let made = with(&set(), "made", Some(json!({"settings": settings()}))).unwrap();
         assert_eq!(made.webhooks(&tenant()).count(), 2);
         let mut rule = made.rule(&tenant(), &"r".parse().unwrap()).map(|rule| rule.targets.clone()).unwrap();
@@ -222,7 +199,7 @@ mod tests {
         assert_eq!(with(&used, "made", None).err(), Some(WebhookError::InUse("own".parse().unwrap())));
         let free = used.with(&tenant(), [(ObjectKind::Rule, &named, None)]).unwrap();
         assert_eq!(with(&free, "made", None).unwrap().webhooks(&tenant()).count(), 1);
-        let wrong = json!({"settings": settings(), "secrets": [{"secret": "whsec_", "since_ms": 0}]});
+        let wrong = json!({"settings": settings(), "secrets": [{"secret": SECRET}]});
         assert_eq!(with(&free, "made", Some(wrong)).err().map(|error| error.code()), Some(Code::WebhookInvalid));
     }
 

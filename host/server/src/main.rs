@@ -31,6 +31,7 @@ mod registry;
 mod schema_file;
 mod secret_key;
 mod serve;
+mod signing;
 mod sources;
 mod tenant_tables;
 mod unmatched;

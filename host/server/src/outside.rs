@@ -18,7 +18,7 @@ use wharf_event::Code;
 
 use wharf_vault::{Key, SealError};
 
-use crate::{config::EgressConfig, filling::fill, secret_key::SecretKey};
+use crate::{config::EgressConfig, filling::fill, secret_key::SecretKey, signing::sign};
 
 /// Who sends, where the tenant says nothing else.
 const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
@@ -78,7 +78,10 @@ impl Outside {
 
 impl Port for Outside {
     fn send(&self, request: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>> {
-        let ways = self.ways();
+        let (ways, mut request) = (self.ways(), request);
+        if let Err(failed) = sign(&mut request, self.key.get()) {
+            return async move { Err(failed) }.boxed();
+        }
         // Timers and sockets are those of the I/O threads.
         let sent = self.io.spawn(async move { ways.send(request).await });
         async move {
@@ -120,14 +123,14 @@ impl<T> Drop for Abandoned<T> {
 
 impl Ways {
     async fn send(&self, request: OutgoingRequest) -> Result<OutgoingAnswer, NoAnswer> {
-        let OutgoingRequest { tenant, url, headers, body, networks, timeout, keep_bytes } = request;
+        let OutgoingRequest { tenant, url, message, networks, timeout, keep_bytes, .. } = request;
         // All of this was checked when it was put: what is wrong now is told all the same.
         let unusable =
             |error: &dyn std::fmt::Display| NoAnswer { code: Code::WebhookUnreachable, reason: error.to_string() };
         let place = url.parse().map(Arc::new).map_err(|error| unusable(&error))?;
         let asked = Granted::parse(networks.iter().map(String::as_str)).map_err(|error| unusable(&error))?;
         let mut fields = HeaderMap::new();
-        for (name, value) in headers {
+        for (name, value) in message.headers {
             let name = HeaderName::try_from(name).map_err(|error| unusable(&error))?;
             fields.insert(name, HeaderValue::try_from(value).map_err(|error| unusable(&error))?);
         }
@@ -137,7 +140,7 @@ impl Ways {
             place,
             method: Method::POST,
             headers: fields,
-            body,
+            body: message.body,
             granted: asked.within(&self.config.networks),
             timeout,
             keep_bytes,

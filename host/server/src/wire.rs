@@ -190,7 +190,7 @@ impl Host {
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;
         entrance.waits_for("rules are put into force");
-        configure(&dispatcher, rules).await?;
+        configure(&dispatcher, rules, &outside).await?;
         heap::give_back();
         let recovered = dispatcher.recovered();
         let adapter =
@@ -291,7 +291,7 @@ impl Reloader {
         let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
         self.outside.set(loaded.egress);
-        configure(&self.dispatcher, loaded.rules).await?;
+        configure(&self.dispatcher, loaded.rules, &self.outside).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
         self.prices.set(loaded.host.prices);
@@ -323,7 +323,7 @@ fn must_be_loopback(listen: SocketAddr) -> Result<()> {
 }
 
 /// Puts rules into force, and gives secrets to the webhooks that have none.
-async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
+async fn configure(dispatcher: &Dispatcher, rules: RuleSet, outside: &Outside) -> Result<()> {
     let configured: Result<()> = dispatcher.configure(rules).await.map(drop).map_err(|error| match &error {
         ConfigureError::Rules(source) => {
             let help = match source.code() {
@@ -337,7 +337,7 @@ async fn configure(dispatcher: &Dispatcher, rules: RuleSet) -> Result<()> {
         ConfigureError::Ask(_) => error.into(),
     });
     configured?;
-    Ok(adapter::furnish(dispatcher).await?)
+    adapter::furnish(dispatcher, outside).await
 }
 
 /// Compiling takes all cores and up to seconds, so it has a thread of its own.

@@ -12,6 +12,6 @@ mod percent;
 mod secret;
 
 pub use answer::{Meaning, meaning};
-pub use message::{Message, Unsigned};
+pub use message::Message;
 pub use secret::{PUBLIC_PREFIX, Scheme, Secret, SecretError};
 pub use wharf_event::WebhookMode as Mode;

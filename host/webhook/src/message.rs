@@ -14,28 +14,47 @@ const STRUCTURED: &str = "application/cloudevents+json";
 /// A request to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// The id that receivers know it again by.
+    id: String,
+    /// The attempt's time, in seconds since 1970.
+    at_s: i64,
     /// Names and values of its fields, names in lower case.
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Bytes,
 }
 
-/// A request that is not signed yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsigned {
+impl Message {
+    /// The request of an event, with what a receiver tells attempts apart by: an id that is the same in every attempt, and the attempt's time
+    /// in seconds since 1970. It is not signed yet.
+    #[must_use]
+    pub fn of(event: &Event, mode: Mode, id: String, at_s: i64) -> Self {
+        let Payload { mut headers, body } = match mode {
+            Mode::Structured => Payload::structured(event),
+            Mode::Binary => Payload::binary(event).unwrap_or_else(|| Payload::structured(event)),
+        };
+        headers.push(("webhook-id".to_owned(), id.clone()));
+        headers.push(("webhook-timestamp".to_owned(), at_s.to_string()));
+        Self { id, at_s, headers, body: Bytes::from(body) }
+    }
+
+    /// Signs it by each secret, so that a secret can be changed while both are in use.
+    pub fn sign<'a>(&mut self, secrets: impl IntoIterator<Item = &'a Secret>) {
+        let body = String::from_utf8_lossy(&self.body);
+        let signatures: Vec<_> = secrets.into_iter().map(|secret| secret.sign(&self.id, self.at_s, &body)).collect();
+        if !signatures.is_empty() {
+            self.headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
+        }
+    }
+}
+
+/// What a request says of its event.
+struct Payload {
     headers: Vec<(String, String)>,
     body: String,
 }
 
-impl Unsigned {
-    /// The request of an event.
-    #[must_use]
-    pub fn of(event: &Event, mode: Mode) -> Self {
-        match mode {
-            Mode::Structured => Self::structured(event),
-            Mode::Binary => Self::binary(event).unwrap_or_else(|| Self::structured(event)),
-        }
-    }
+impl Payload {
 
     fn structured(event: &Event) -> Self {
         let headers = vec![("content-type".to_owned(), STRUCTURED.to_owned())];
@@ -64,19 +83,5 @@ impl Unsigned {
         });
         headers.extend(media_type.map(|it| ("content-type".to_owned(), it.to_owned())));
         Some(Self { headers, body: body.to_owned() })
-    }
-
-    /// What a receiver can check: an id that is the same in every attempt, the attempt's time in seconds since 1970, and a signature by each
-    /// secret, so that a secret can be changed while both are in use.
-    #[must_use]
-    pub fn signed<'a>(self, id: &str, at_s: i64, secrets: impl IntoIterator<Item = &'a Secret>) -> Message {
-        let signatures: Vec<_> = secrets.into_iter().map(|secret| secret.sign(id, at_s, &self.body)).collect();
-        let Self { mut headers, body } = self;
-        headers.push(("webhook-id".to_owned(), id.to_owned()));
-        headers.push(("webhook-timestamp".to_owned(), at_s.to_string()));
-        if !signatures.is_empty() {
-            headers.push(("webhook-signature".to_owned(), signatures.join(" ")));
-        }
-        Message { headers, body: Bytes::from(body) }
     }
 }

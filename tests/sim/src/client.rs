@@ -73,7 +73,7 @@ impl World {
             }
             let edit = |object: &mut WebhookObject| {
                 if object.secrets.is_empty() {
-                    object.rotate(rules::SECRET.to_owned(), 1, 0);
+                    object.rotate(rules::secret(), 0);
                 }
             };
             let told = dispatcher.edit_webhook(&tenant, &hook, None, edit).await;

@@ -99,7 +99,7 @@ impl Outside {
         let host = self.host.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (Some(host), Some(delivery)) = (host, delivery(&request)) else { return Err(nobody()) };
         let (frame_ms, durable_k) = (host.now_ms(), host.archive().last_k());
-        let Ok(event) = Event::from_json(&request.body) else {
+        let Ok(event) = Event::from_json(&request.message.body) else {
             self.wrong(format!("what was sent for {delivery} is no event"));
             return Err(nobody());
         };
@@ -166,7 +166,7 @@ impl Outgoing for Outside {
 
 /// The delivery that a request says that it is of.
 fn delivery(request: &OutgoingRequest) -> Option<DeliveryId> {
-    let (_, id) = request.headers.iter().find(|(name, _)| name == "webhook-id")?;
+    let (_, id) = request.message.headers.iter().find(|(name, _)| name == "webhook-id")?;
     let (event, n) = id.rsplit_once('-')?;
     format!("{event}.{n}").parse().ok()
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_delivery::{
     Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, WebhookObject,
+    WebhookSecret,
     limits::TARGETS_AT_ONCE,
 };
 use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName, WebhookName};
@@ -61,8 +62,12 @@ const RULES: [(&str, &str, &[&str], &[&str]); 11] = [
 /// The webhook of each tenant.
 pub const HOOK: &str = "hook";
 
-/// What requests to it are signed with.
-pub const SECRET: &str = "whsec_c2ltdWxhdGVkLXNlY3JldC1vZi0yNC1i";
+/// A secret of a webhook; nobody opens it here.
+#[must_use]
+pub fn secret() -> WebhookSecret {
+    let secret = "v1.0000000000000000.c2VhbGVk".to_owned();
+    WebhookSecret { secret, scheme: Some("v1".to_owned()), public: None, since_ms: 1, until_ms: None }
+}
 
 /// The webhook as a document has it: no receiver fails for so long that it is disabled.
 fn webhook(seed: u64) -> Value {
@@ -404,7 +409,7 @@ pub fn furniture(seed: u64, plan: &Plan) -> Vec<(ObjectKind, ObjectName, Bytes)>
     let hook = || -> Option<_> {
         let settings = Some(serde_json::from_value(webhook(seed)).ok()?);
         let mut object = WebhookObject { settings, ..WebhookObject::default() };
-        object.rotate(SECRET.to_owned(), 1, 0);
+        object.rotate(secret(), 0);
         let name = ObjectName::from(&HOOK.parse::<WebhookName>().ok()?);
         Some((ObjectKind::Webhook, name, serde_json::to_vec(&object).ok()?))
     };

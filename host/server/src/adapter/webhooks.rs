@@ -6,13 +6,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wharf_delivery::{Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, WebhookDisabled, WebhookObject};
+use wharf_delivery::{
+    Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, WebhookDisabled, WebhookObject, WebhookSecret,
+};
 use wharf_dispatch::{Dispatcher, Origin, WebhookEditError, WebhookInForce, rfc3339};
 use wharf_event::{Code, Position, TenantName, WebhookName};
 use wharf_gateway::{
     Expected, Put, Refusal, WebhookRef, Webhooks,
     view::{DisabledView, SecretView, WebhookRotation, WebhookView},
 };
+use wharf_vault::SealError;
 use wharf_webhook::{Scheme, Secret, SecretError, limits::SHARED_BYTES_MADE};
 
 use super::{
@@ -20,7 +23,11 @@ use super::{
     tenants::{made, must_hold, not_changed},
     was_read,
 };
-use crate::config::{duration_text, parse_duration, read_webhook};
+use crate::{
+    config::{duration_text, parse_duration, read_webhook},
+    outside::Outside,
+    signing::{kept, resealed},
+};
 
 /// How long a secret signs on beside its successor, where nothing is said, and at most.
 const OVERLAP: Duration = Duration::from_hours(24);
@@ -64,7 +71,7 @@ impl Webhooks for HostAdapter {
             object.settings = Some(settings.clone());
             let secret = object.secrets.is_empty().then(|| new_secret(Scheme::V1)).transpose()?;
             if let Some(secret) = &secret {
-                object.rotate(secret.reveal().to_string(), self.dispatcher.now_ms(), 0);
+                object.rotate(self.sealed(&of, secret)?, 0);
             }
             let held =
                 held.map_or(wharf_delivery::Expected::Absent, |it| wharf_delivery::Expected::Version(it.version));
@@ -104,8 +111,8 @@ impl Webhooks for HostAdapter {
             return Err(invalid("/overlap", format!("at most {} days", OVERLAP_MAX.as_secs() / 86_400)));
         }
         let overlap_ms = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
-        let now_ms = self.dispatcher.now_ms();
-        let edit = |object: &mut WebhookObject| object.rotate(secret.reveal().to_string(), now_ms, overlap_ms);
+        let sealed = self.sealed(&of, &secret)?;
+        let edit = |object: &mut WebhookObject| object.rotate(sealed.clone(), overlap_ms);
         let edited = self.dispatcher.edit_webhook(&of.tenant, &of.webhook, None, edit).await;
         let (_, version) = edited.map_err(|error| not_edited(&error))?;
         Ok(WebhookView { secret: Some(secret.reveal().to_string()), ..self.now(&of, Some(version))? })
@@ -122,6 +129,13 @@ impl Webhooks for HostAdapter {
 }
 
 impl HostAdapter {
+    /// A secret as it is kept, from now on.
+    fn sealed(&self, of: &WebhookRef, secret: &Secret) -> Result<WebhookSecret, Refusal> {
+        let now_ms = self.dispatcher.now_ms();
+        let sealed = self.outside.key().and_then(|key| kept(key, (&of.tenant, &of.webhook), secret, now_ms));
+        sealed.map_err(|error| Refusal::new(Code::SecretClosed, error.to_string()))
+    }
+
     async fn held_webhook(&self, of: &WebhookRef) -> Result<Option<Object>, Refusal> {
         let name = ObjectName::from(&of.webhook);
         was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Webhook, &name)).await)
@@ -134,23 +148,40 @@ impl HostAdapter {
     }
 }
 
-/// Gives a secret to each webhook of the configuration file that has none: none sends without a signature.
+/// Gives a secret to each webhook of the configuration file that has none, since none sends without a signature, and seals those that a host of
+/// before kept in the clear.
 ///
 /// # Errors
-/// When the log failed.
-pub async fn furnish(dispatcher: &Dispatcher) -> Result<(), WebhookEditError> {
+/// When the log failed, or nothing can be sealed.
+pub async fn furnish(dispatcher: &Dispatcher, outside: &Outside) -> anyhow::Result<()> {
     let set = dispatcher.rules();
     for tenant in set.tenants() {
-        for (name, _) in set.webhooks(&tenant).filter(|(_, webhook)| webhook.object.secrets.is_empty()) {
-            let (secret, now_ms) = (Secret::signing(&rand::random()), dispatcher.now_ms());
-            let edit = |object: &mut WebhookObject| {
-                if object.secrets.is_empty() {
-                    object.rotate(secret.reveal().to_string(), now_ms, 0);
-                }
-            };
-            dispatcher.edit_webhook(&tenant, name, None, edit).await?;
-            let public = secret.public().unwrap_or_default();
-            tracing::info!(%tenant, webhook = %name, "the webhook has a secret, and receivers verify with {public}");
+        for (name, webhook) in set.webhooks(&tenant) {
+            let of = (&tenant, name);
+            if webhook.object.secrets.is_empty() {
+                let secret = Secret::signing(&rand::random());
+                let sealed = kept(outside.key()?, of, &secret, dispatcher.now_ms())?;
+                let edit = |object: &mut WebhookObject| {
+                    if object.secrets.is_empty() {
+                        object.rotate(sealed.clone(), 0);
+                    }
+                };
+                dispatcher.edit_webhook(&tenant, name, None, edit).await?;
+                let public = secret.public().unwrap_or_default();
+                tracing::info!(%tenant, webhook = %name, "the webhook has a secret, and receivers verify with {public}");
+            } else if webhook.object.secrets.iter().any(|it| it.scheme.is_none()) {
+                let key = outside.key()?;
+                let both = webhook.object.secrets.iter().map(|it| Ok((it.clone(), resealed(key, of, it)?)));
+                let both = both.collect::<Result<Vec<_>, SealError>>()?;
+                let edit = |object: &mut WebhookObject| {
+                    for it in &mut object.secrets {
+                        let sealed = both.iter().find(|(before, _)| before == it).and_then(|(_, sealed)| sealed.clone());
+                        *it = sealed.unwrap_or_else(|| it.clone());
+                    }
+                };
+                dispatcher.edit_webhook(&tenant, name, None, edit).await?;
+                tracing::info!(%tenant, webhook = %name, "the webhook's secrets, which a host of before kept in the clear, are sealed");
+            }
         }
     }
     Ok(())
@@ -204,11 +235,11 @@ fn read(object: &Object) -> Result<WebhookObject, Refusal> {
 
 fn view(name: &WebhookName, webhook: &WebhookInForce, version: Option<Position>) -> WebhookView {
     let (settings, object) = (&webhook.settings, &webhook.object);
-    let secret = |(kept, secret): (&wharf_delivery::WebhookSecret, &Secret)| SecretView {
-        scheme: secret.scheme().as_str().to_owned(),
+    let secret = |kept: &WebhookSecret| SecretView {
+        scheme: kept.scheme.clone().unwrap_or_default(),
         since: rfc3339(kept.since_ms),
         until: kept.until_ms.map(rfc3339),
-        public: secret.public(),
+        public: kept.public.clone(),
     };
     WebhookView {
         webhook: name.clone(),
@@ -229,7 +260,7 @@ fn view(name: &WebhookName, webhook: &WebhookInForce, version: Option<Position>)
             reason: off.reason,
         }),
         failing_since: object.failing_since_ms.map(rfc3339),
-        secrets: object.secrets.iter().zip(webhook.secrets()).map(secret).collect(),
+        secrets: object.secrets.iter().map(secret).collect(),
         secret: None,
     }
 }

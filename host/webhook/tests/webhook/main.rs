@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use wharf_event::Event;
-use wharf_webhook::{Message, Mode, Secret, Unsigned};
+use wharf_webhook::{Message, Mode, Secret};
 
 /// The signature of a message by `standardwebhooks` needs a time near now: that is looked at by programs of others (tests/strangers). Here
 /// it is made a second time from what was sent.
@@ -53,7 +53,8 @@ proptest! {
         let event = event(&subject, media_type, &payload);
         let mode = if binary { Mode::Binary } else { Mode::Structured };
         let secrets = [Secret::signing(&[3; 32]), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap()];
-        let message = Unsigned::of(&event, mode).signed("del_1", 1_700_000_000, &secrets);
+        let mut message = Message::of(&event, mode, "del_1".to_owned(), 1_700_000_000);
+        message.sign(&secrets);
         let back = if value(&message, "content-type").as_deref() == Some("application/cloudevents+json") {
             Event::from_json(&message.body).unwrap()
         } else {
@@ -73,10 +74,10 @@ proptest! {
 #[test]
 fn each_secret_signs_and_another_one_does_not() {
     let [old, new, other] = [[1; 32], [2; 32], [3; 32]].map(|seed| Secret::signing(&seed));
-    let message = Unsigned::of(&event("s", "application/json", b"{}"), Mode::Binary);
-    let message = message.signed("del_1", 1_700_000_000, [&old, &new]);
+    let unsigned = Message::of(&event("s", "application/json", b"{}"), Mode::Binary, "del_1".to_owned(), 1_700_000_000);
+    let mut message = unsigned.clone();
+    message.sign([&old, &new]);
     assert!(is_signed(&message, &old) && is_signed(&message, &new) && !is_signed(&message, &other));
-    let none = Unsigned::of(&event("s", "application/json", b"{}"), Mode::Binary).signed("del_1", 0, []);
-    assert_eq!(value(&none, "webhook-signature"), None);
+    assert_eq!(value(&unsigned, "webhook-signature"), None);
     assert_eq!(value(&none, "webhook-id").as_deref(), Some("del_1"));
 }

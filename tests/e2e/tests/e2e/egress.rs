@@ -82,7 +82,7 @@ fn twilio(text: &str) -> String {
 }
 
 /// A site whose plugin `caller` is granted this, within these limits.
-fn site(grants: &str, limits: &str) -> Site {
+pub fn site(grants: &str, limits: &str) -> Site {
     Site::new(&format!(
         "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.0/8\"]\n[tenants.acme.plugins.caller]\n\
          component = \"{}\"\ngrants = {{ publish = [\"called\"], http = [{grants}] }}\nlimits = {{ {limits} }}\n\

@@ -65,4 +65,5 @@ mod topics;
 mod trace;
 mod transforms;
 mod usage;
+mod ways_out;
 mod webhooks;
