@@ -76,18 +76,30 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     let attempts =
         by.and_then(|rule| rule.attempts).map_or(standing.policy.attempts, |n| n.min(standing.policy.attempts));
     if standing.attempt >= attempts {
-        let last = format!("{} attempts spent; the last: {}: {}", standing.attempt, failure.code, failure.reason);
+        let (n, code, reason) = (standing.attempt, failure.code, &failure.reason);
+        let spent = if n == 1 { "1 attempt".to_owned() } else { format!("{n} attempts") };
+        let last = format!("{spent} spent{THE_LAST}{code}: {reason}");
         return dead_letter(Code::RetriesSpent, last);
     }
     let pause_ms = failure.retry_after_ms.unwrap_or_else(|| pause_ms(standing, by));
     let at_ms = standing.now_ms.saturating_add(pause_ms);
     if at_ms.saturating_sub(standing.since_ms) > standing.policy.age_ms {
         let age_s = standing.policy.age_ms / 1_000;
-        let last =
-            format!("the next attempt would be later than {age_s} s; the last: {}: {}", failure.code, failure.reason);
+        let (code, reason) = (failure.code, &failure.reason);
+        let last = format!("the next attempt would be later than {age_s} s{THE_LAST}{code}: {reason}");
         return dead_letter(Code::RetriesSpent, last);
     }
     Outcome::Retry { at_ms, code: failure.code, reason: clipped(failure.reason.clone()) }
+}
+
+/// What comes before the failure of the last attempt, in the words that say that all of them are spent.
+const THE_LAST: &str = "; the last: ";
+
+/// What the last attempt of a delivery ended with that was given up so.
+#[must_use]
+pub fn cause(code: Code, reason: &str) -> Code {
+    let last = || reason.split_once(THE_LAST)?.1.split_once(": ")?.0.parse().ok();
+    (code == Code::RetriesSpent).then(last).flatten().unwrap_or(code)
 }
 
 /// The pause before the next attempt, by the policy and what it says of such an outcome.
@@ -228,5 +240,31 @@ mod tests {
             let told = format!("{failure:?} {attempt}");
             assert_eq!(settle(&policy, failure, attempt, 7), expected, "{told}");
         }
+    }
+
+    #[test]
+    fn what_was_given_up_says_what_its_last_attempt_ended_with() {
+        let queue: QueueName = "q".parse().unwrap();
+        let policy = RetryPolicy { attempts: 2, age_ms: 10_000, ..RetryPolicy::default() };
+        let standing = |attempt, now_ms| Standing {
+            attempt,
+            since_ms: 0,
+            now_ms,
+            policy: &policy,
+            queue: &queue,
+            on_quarantine: OnQuarantine::Wait,
+            random: 0,
+        };
+        let failed = |code| Verdict::Failed(Failure::new(code, "it said; the last: no: really"));
+        for (code, attempt, now_ms) in
+            [(Code::HandlerTrap, 2, 0), (Code::WebhookStatus, 1, 20_000), (Code::HandlerReject, 1, 0)]
+        {
+            let Outcome::DeadLetter { code: given_up, reason, .. } = disposition(&failed(code), standing(attempt, now_ms))
+            else {
+                panic!("{code} is no dead letter")
+            };
+            assert_eq!(cause(given_up, &reason), code, "{reason}");
+        }
+        assert_eq!(cause(Code::RetriesSpent, "otherwise"), Code::RetriesSpent);
     }
 }

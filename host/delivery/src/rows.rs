@@ -309,6 +309,14 @@ pub struct DeadLetterRow {
     pub at_ms: u64,
 }
 
+impl DeadLetterRow {
+    /// What its last attempt ended with.
+    #[must_use]
+    pub fn cause(&self) -> Code {
+        crate::retry::cause(self.code, &self.reason)
+    }
+}
+
 impl Row for DeadLetterRow {
     const TABLE: Table = Table::DeadLetters;
     fn put(&self, w: &mut Writer) {

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use wharf_event::{Code, WebhookMode};
 
+use crate::BreakerDocument;
+
 /// Where a webhook leads, and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,9 @@ pub struct WebhookDocument {
     pub networks: Vec<String>,
     /// How long nothing but failures may come until it is disabled, in milliseconds.
     pub disable_after_ms: u64,
+    /// Its circuit breaker, where that is another one than the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerDocument>,
 }
 
 /// The document of a control object: a webhook, or what is kept of one whose settings stand in the configuration file.

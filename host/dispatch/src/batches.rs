@@ -158,7 +158,7 @@ impl Batches {
             let keys = match ending {
                 BatchEnding::Contended(key) => vec![key],
                 BatchEnding::Failed(failure) => {
-                    self.slot.tell(Sign::of(failure.code), Some(&failure));
+                    self.slot.tell(Sign::of(&failure), Some(&failure));
                     return Ok(Called::Failed(everyone(&failure), spent));
                 }
                 BatchEnding::Verdicts(verdicts) => {

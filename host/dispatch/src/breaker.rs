@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wharf_delivery::BreakerDocument;
+use wharf_delivery::{BreakerDocument, Failure};
 use wharf_event::Code;
 
 use crate::limits::BREAKER_WINDOW_PARTS;
@@ -23,12 +23,14 @@ pub(crate) enum Sign {
 
 impl Sign {
     /// What an attempt that failed so says of a target that was called.
-    pub(crate) fn of(code: Code) -> Self {
-        match code {
-            Code::HandlerRetry | Code::HandlerTrap => Self::Bad,
-            code if code.is_limit() => Self::Bad,
+    pub(crate) fn of(failure: &Failure) -> Self {
+        match (failure.code, failure.status) {
             // Whoever rejects an event has looked at it.
-            Code::HandlerReject => Self::Good,
+            (Code::HandlerReject, _) | (Code::WebhookStatus, Some(400 | 409 | 413 | 415 | 422)) => Self::Good,
+            (Code::HandlerRetry | Code::HandlerTrap, _) => Self::Bad,
+            (Code::WebhookStatus | Code::WebhookRedirect | Code::WebhookGone, _) => Self::Bad,
+            (Code::WebhookTimeout | Code::WebhookUnreachable | Code::AddressDenied, _) => Self::Bad,
+            (code, _) if code.is_limit() => Self::Bad,
             _ => Self::None,
         }
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use wharf_delivery::{BreakerDocument, Failure};
+use wharf_delivery::{BreakerDocument, Failure, WebhookDocument};
 use wharf_event::{Code, Target, TenantName};
 
 use crate::{
@@ -31,7 +31,24 @@ use crate::{
 pub(crate) struct Guarded {
     pub(crate) by: BreakerDocument,
     /// Nothing of it changed as long as this is as it was.
-    pub(crate) of: Arc<Plugin>,
+    pub(crate) of: Of,
+}
+
+/// A target as it is.
+#[derive(Clone)]
+pub(crate) enum Of {
+    Plugin(Arc<Plugin>),
+    Webhook(Arc<WebhookDocument>),
+}
+
+impl Of {
+    fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plugin(one), Self::Plugin(other)) => Arc::ptr_eq(one, other) || one.is_as(other),
+            (Self::Webhook(one), Self::Webhook(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => false,
+        }
+    }
 }
 
 /// What a host says of a breaker.
@@ -57,7 +74,7 @@ pub struct BreakerFigures {
 
 struct One {
     breaker: Breaker,
-    of: Arc<Plugin>,
+    of: Of,
     last: Option<(Code, String)>,
 }
 
@@ -123,7 +140,7 @@ impl Breakers {
             return false;
         }
         let now = self.clock.monotonic();
-        let same = |one: &One| guarded.is_some_and(|it| Arc::ptr_eq(&it.of, &one.of) || it.of.is_as(&one.of));
+        let same = |one: &One| guarded.is_some_and(|it| it.of.is_as(&one.of));
         if let Some(one) = all.of.get(key).filter(|one| !same(one)) {
             let (open_for, until) = (one.breaker.open_for(now), one.breaker.until());
             all.of.remove(key);
@@ -135,7 +152,7 @@ impl Breakers {
             }
         }
         let Some(guarded) = guarded else { return false };
-        let new = || One { breaker: Breaker::new(guarded.by), of: Arc::clone(&guarded.of), last: None };
+        let new = || One { breaker: Breaker::new(guarded.by), of: guarded.of.clone(), last: None };
         all.of.entry(key.clone()).or_insert_with(new).breaker.holds(now)
     }
 

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use wharf_event::{Code, Event, TenantName, WebhookName};
+use wharf_event::{Code, Event, RuleName, TenantName, WebhookName};
 
 use crate::{limits::WEBHOOK_FAILING_PARTS, webhooks::WebhookInForce};
 
@@ -43,6 +43,8 @@ pub(crate) enum Due {
 pub(crate) struct News {
     pub(crate) webhook: WebhookKey,
     pub(crate) due: Due,
+    /// The rule, or the subscription, that it was sent for.
+    pub(crate) rule: RuleName,
     pub(crate) sample: Event,
 }
 

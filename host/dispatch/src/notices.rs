@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use wharf_delivery::Refused;
-use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, Target, TenantName, WebhookName};
+use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, RuleName, Target, TenantName, WebhookName};
 
 use crate::{
     clock::rfc3339,
@@ -38,6 +38,8 @@ pub(crate) enum Notice {
         /// What the last attempt ended with.
         code: Code,
         reason: String,
+        /// The rule, or the subscription of a topic, that the last event was sent for.
+        rule: RuleName,
         /// The last event that was not taken.
         sample: Box<Event>,
     },
@@ -88,15 +90,14 @@ impl Notice {
     /// The event that tells it, which came about at a time in milliseconds since 1970.
     fn event(&self, deliveries: &str, at_ms: u64) -> Result<Event, EventError> {
         let (kind, plugin, release, data) = match self {
-            Self::WebhookDisabled { webhook, since_ms, code, reason, sample, .. } => {
-                return of_webhook(
-                    webhook,
-                    at_ms,
-                    &json!({
-                        "webhook": webhook, "failing_since": rfc3339(*since_ms), "code": code, "reason": reason,
-                        "deliveries": "wait", "sample": shown(sample),
-                    }),
-                );
+            Self::WebhookDisabled { webhook, since_ms, code, reason, rule, sample, .. } => {
+                let (sent_for, name) = rule.told();
+                let topic = rule.subscription().map(|(topic, _)| topic);
+                let data = json!({
+                    "webhook": webhook, "failing_since": rfc3339(*since_ms), "code": code, "reason": reason,
+                    "deliveries": "wait", "topic": topic, sent_for: name, "sample": shown(sample),
+                });
+                return of_webhook(webhook, at_ms, &data);
             }
             Self::Opened { target, row, calls, failed, last, open_ms, .. } => {
                 let (code, reason) = last.clone().map_or((None, None), |(code, reason)| (Some(code), Some(reason)));

@@ -20,7 +20,7 @@ use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
 use crate::{
-    breakers::Guarded,
+    breakers::{Guarded, Of},
     gone::Gone,
     inputs::Inputs,
     lane::LaneKey,
@@ -416,9 +416,19 @@ impl RuleSet {
 
     /// What a lane's breaker goes by; absent where its target has none.
     pub(crate) fn guarded(&self, (tenant, target): &LaneKey) -> Option<Guarded> {
-        let of = self.tenants.get(tenant)?.plugins.get(target.plugin()?)?;
-        let by = of.breaker.filter(|by| by.enabled)?;
-        Some(Guarded { by, of: Arc::clone(of) })
+        let (by, of) = match target {
+            Target::Plugin(name) => {
+                let plugin = self.tenants.get(tenant)?.plugins.get(name)?;
+                (plugin.breaker?, Of::Plugin(Arc::clone(plugin)))
+            }
+            // One that is off has nothing to be guarded from, and begins anew when it is on again.
+            Target::Webhook(name) => {
+                let webhook = self.webhook(tenant, name).filter(|webhook| webhook.object.disabled.is_none())?;
+                (webhook.settings.breaker.unwrap_or_default(), Of::Webhook(Arc::clone(&webhook.settings)))
+            }
+            _ => return None,
+        };
+        by.enabled.then_some(Guarded { by, of })
     }
 
     /// What becomes of a plugin's deliveries while its release is quarantined.

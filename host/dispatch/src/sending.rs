@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use wharf_delivery::{Details, Failure, LogLevel, Verdict, clipped};
-use wharf_event::{Code, Event, WebhookName};
+use wharf_event::{Code, Event, RuleName, WebhookName};
 use wharf_webhook::{Meaning, Message, meaning};
 
 use crate::{
@@ -54,13 +54,18 @@ pub(crate) async fn send(
     let (sent, verdict) = judged(&answer, attempts.clock.now_ms());
     tell(&mut details, &answer);
     // Before it settles: no other attempt begins once the webhook is to be disabled, or left alone.
-    noted(attempts, key, (sent, &verdict), event);
+    noted(attempts, (key, &waiting.row.target.rule), (sent, &verdict), event);
     let settlement = Settlement::sent(attempts, waiting, &verdict, (transforming + took, Arc::new(details)));
     settle(attempts, waiting, &settlement, slot).await.map_err(stuck)
 }
 
 /// Takes in how an attempt went, by what the webhook is now: it may have been changed since the attempt began.
-fn noted(attempts: &Attempts, key: WebhookKey, (sent, verdict): (Sent, &Verdict), sample: Event) {
+fn noted(
+    attempts: &Attempts,
+    (key, rule): (WebhookKey, &RuleName),
+    (sent, verdict): (Sent, &Verdict),
+    sample: Event,
+) {
     let now_ms = attempts.clock.now_ms();
     if let Verdict::Failed(Failure { retry_after_ms: Some(wait_ms), .. }) = verdict {
         attempts.health.leave_alone(&key, now_ms.saturating_add(*wait_ms));
@@ -69,7 +74,7 @@ fn noted(attempts: &Attempts, key: WebhookKey, (sent, verdict): (Sent, &Verdict)
     let Some(webhook) = rules.webhook(&key.0, &key.1) else { return };
     if let Some(due) = attempts.health.note(&key, webhook, sent, now_ms) {
         // A host that stops does nothing about it any more.
-        let _ = attempts.news.send(News { webhook: key, due, sample });
+        let _ = attempts.news.send(News { webhook: key, due, rule: rule.clone(), sample });
     }
 }
 

@@ -130,7 +130,7 @@ impl Settlement {
         match &self.failed {
             _ if !self.called => Sign::None,
             None => Sign::Good,
-            Some(failure) => Sign::of(failure.code),
+            Some(failure) => Sign::of(failure),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Warden {
                 _ = stopped => return,
                 news = self.news.recv() => news,
             };
-            let Some(News { webhook: (tenant, name), due, sample }) = news else { return };
+            let Some(News { webhook: (tenant, name), due, rule, sample }) = news else { return };
             if let Err(error) = self.act(&tenant, &name, &due).await {
                 tracing::warn!(%tenant, webhook = %name, "a webhook stays as it is: {}", chain(&error));
                 // So it is asked for again, and what waits for it is tried.
@@ -65,8 +65,8 @@ impl Warden {
             self.dispatcher.attempts.health.done(&(tenant.clone(), name.clone()));
             let Due::Disable { since_ms, code, reason } = due else { continue };
             tracing::warn!(%tenant, webhook = %name, %code, "a webhook is disabled: {reason}");
-            let notice =
-                Notice::WebhookDisabled { tenant, webhook: name, since_ms, code, reason, sample: Box::new(sample) };
+            let sample = Box::new(sample);
+            let notice = Notice::WebhookDisabled { tenant, webhook: name, since_ms, code, reason, rule, sample };
             // A host that stops tells nobody any more.
             let _ = self.dispatcher.attempts.notices.send(notice);
         }

@@ -413,7 +413,9 @@ pub struct DeadLetterView {
     pub event: EventView,
     /// Why it was given up.
     pub code: Code,
-    /// The same in words.
+    /// What the last attempt ended with.
+    pub cause: Code,
+    /// Why it was given up, in words.
     pub reason: String,
     /// What the last attempt said.
     pub error: String,

@@ -18,7 +18,7 @@ impl Timing {
         }
         match catch_up {
             CatchUp::None => self.next_after(early_ms),
-            CatchUp::Last => self.last_until(now_ms, due_ms),
+            CatchUp::Last => self.last_until(early_ms, due_ms),
             CatchUp::All => {
                 let bound_ms = self.period_ms().map_or(CATCH_UP_MS_MAX, |period_ms| {
                     CATCH_UP_MS_MAX.min(period_ms.saturating_mul(CATCH_UP_TIMES_MAX))

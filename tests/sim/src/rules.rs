@@ -69,11 +69,13 @@ pub fn secret() -> WebhookSecret {
     WebhookSecret { secret, scheme: Some("v1".to_owned()), public: None, since_ms: 1, until_ms: None }
 }
 
-/// The webhook as a document has it: no receiver fails for so long that it is disabled.
+/// The webhook as a document has it: no receiver fails for so long that it is disabled, and no breaker stands between, of which the model knows
+/// nothing.
 fn webhook(seed: u64) -> Value {
     json!({
         "url": "https://receiver.example/hook", "mode": "structured", "timeout_ms": 10_000,
         "concurrency": policy(seed, HOOK).concurrency, "disable_after_ms": 90 * 86_400_000_u64,
+        "breaker": {"enabled": false},
     })
 }
 

@@ -95,13 +95,28 @@ fn a_call_that_began_before_it_opened_says_nothing_of_it_any_more() {
 
 #[test]
 fn what_counts_is_what_the_target_did() {
-    for code in [Code::HandlerTrap, Code::HandlerRetry, Code::LimitWall, Code::LimitMemory] {
-        assert_eq!(Sign::of(code), Sign::Bad, "{code}");
+    let failed = |code| Failure::new(code, "");
+    let bad = [
+        Code::HandlerTrap,
+        Code::HandlerRetry,
+        Code::LimitWall,
+        Code::LimitMemory,
+        Code::WebhookTimeout,
+        Code::WebhookUnreachable,
+        Code::WebhookRedirect,
+        Code::AddressDenied,
+    ];
+    for code in bad {
+        assert_eq!(Sign::of(&failed(code)), Sign::Bad, "{code}");
+    }
+    for (status, sign) in [(500, Sign::Bad), (404, Sign::Bad), (429, Sign::Bad), (422, Sign::Good), (400, Sign::Good)] {
+        let answered = Failure { status: Some(status), ..failed(Code::WebhookStatus) };
+        assert_eq!(Sign::of(&answered), sign, "{status}");
     }
     for code in
         [Code::Conflict, Code::Overloaded, Code::Internal, Code::ReleaseUnready, Code::QuotaKv, Code::TargetInput]
     {
-        assert_eq!(Sign::of(code), Sign::None, "{code}");
+        assert_eq!(Sign::of(&failed(code)), Sign::None, "{code}");
     }
-    assert_eq!(Sign::of(Code::HandlerReject), Sign::Good);
+    assert_eq!(Sign::of(&failed(Code::HandlerReject)), Sign::Good);
 }

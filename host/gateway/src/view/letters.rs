@@ -15,7 +15,7 @@ pub struct LetterFilter {
     /// Who it is owed to: a plugin's name, or `webhook/crm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Why it was given up.
+    /// Why it was given up, or what its last attempt ended with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     /// Given up at that time or later, in RFC 3339.
@@ -39,7 +39,7 @@ impl LetterFilter {
     }
 }
 
-/// The letters of a queue, counted by who they are owed to and why they were given up.
+/// The letters of a queue, counted by who they are owed to, why they were given up, and what the last attempt ended with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterGroupsView {
     /// The groups, that of most letters first.
@@ -48,7 +48,7 @@ pub struct LetterGroupsView {
     pub others: u64,
 }
 
-/// The letters of one target and code.
+/// The letters of one target and error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterGroupView {
     /// Who they are owed to.
@@ -56,6 +56,8 @@ pub struct LetterGroupView {
     pub to: Target,
     /// Why they were given up.
     pub code: Code,
+    /// What their last attempts ended with.
+    pub cause: Code,
     /// The same in words.
     pub reason: String,
     /// How many there are.

@@ -32,6 +32,11 @@ pub struct WebhookView {
     pub networks: Vec<String>,
     /// How long nothing but failures may come until it is disabled.
     pub disable_after: String,
+    /// Its circuit breaker.
+    pub breaker: super::BreakerView,
+    /// Where that stands; absent where nothing was sent since the host started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker_state: Option<super::BreakerStanding>,
     /// Whether it sends.
     pub enabled: bool,
     /// Why it does not.

@@ -294,8 +294,9 @@ impl DeadLetters for FakeHost {
         filter: LetterFilter,
     ) -> Result<LetterGroupsView, Refusal> {
         let letter = self.letter(tenant, queue, "1-0.0").await?;
-        let DeadLetterView { to, code, reason, time, id, error, .. } = letter;
-        let group = LetterGroupView { to, code, reason, count: 1, first: time.clone(), last: time, sample: id, error };
+        let DeadLetterView { to, code, cause, reason, time, id, error, .. } = letter;
+        let first = time.clone();
+        let group = LetterGroupView { to, code, cause, reason, count: 1, first, last: time, sample: id, error };
         // The filter is told, so that a test can see it.
         let others = filter.since.is_some().into();
         Ok(LetterGroupsView { groups: vec![group], others })
@@ -312,6 +313,7 @@ impl DeadLetters for FakeHost {
             to: "stats".parse().unwrap(),
             event,
             code: Code::RetriesSpent,
+            cause: Code::HandlerTrap,
             reason: "3 attempts of 3".to_owned(),
             error: "line 50 always fails".to_owned(),
             attempts: 3,

@@ -313,6 +313,7 @@ fn shown(
         to: row.delivery.target.to.clone(),
         event,
         code: row.code,
+        cause: row.cause(),
         error: row.reason.clone(),
         reason: row.code.title().to_owned(),
         attempts: row.delivery.attempts,

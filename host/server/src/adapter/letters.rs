@@ -1,4 +1,4 @@
-//! Dead letters that a filter leaves, page by page, and their count by target and code.
+//! Dead letters that a filter leaves, page by page, and their count by target and error.
 //!
 //! Invariant: each letter that lies in its queue from the beginning of a walk to its end is met once, and one page of them is in memory. What comes
 //! back meanwhile has the key that it had, which is behind the walk. Conditions on the row are asked before those that have to read the event.
@@ -72,7 +72,7 @@ impl Chosen {
         let target = &row.delivery.target;
         self.rule.as_ref().is_none_or(|rule| target.rule == *rule)
             && self.target.as_ref().is_none_or(|to| target.to == *to)
-            && self.code.is_none_or(|code| row.code == code)
+            && self.code.is_none_or(|code| row.code == code || row.cause() == code)
             && self.since_ms.is_none_or(|since_ms| row.at_ms >= since_ms)
             && self.until_ms.is_none_or(|until_ms| row.at_ms < until_ms)
     }
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
         while let Some(letters) = self.next(rows).await? {
             for Letter { id, row, .. } in letters {
                 let is_full = groups.len() >= LETTER_GROUPS_MAX;
-                match groups.entry((row.delivery.target.to.clone(), row.code.as_str())) {
+                match groups.entry((row.delivery.target.to.clone(), row.code.as_str(), row.cause().as_str())) {
                     Entry::Occupied(mut group) => group.get_mut().take(id, row),
                     Entry::Vacant(_) if is_full => others += 1,
                     Entry::Vacant(place) => drop(place.insert(Group::of(id, row))),
@@ -193,6 +193,7 @@ impl Group {
         LetterGroupView {
             to: row.delivery.target.to,
             code: row.code,
+            cause: row.cause(),
             reason: row.code.title().to_owned(),
             count: self.count,
             first: rfc3339(self.first_ms),

@@ -8,10 +8,10 @@ use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use wharf_catalog::{ChannelError, Channels, PluginObject};
 use wharf_delivery::{Changed, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::{AskError, ChangeError, EditError};
-use wharf_event::{Code, Digest, Grants, PluginName, Position, TenantName};
+use wharf_event::{Code, Digest, Grants, PluginName, Position, Target, TenantName};
 use wharf_gateway::{
     ChannelWish, Expected, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote,
-    view::{PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
+    view::{BreakerStanding, PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
 };
 
 use super::{HostAdapter, channel_wish::Wish, not_asked, registry_view as view, rules, was_read};
@@ -254,10 +254,14 @@ impl HostAdapter {
 
     /// The same with where its breaker stands.
     fn with_breaker(&self, of: &PluginRef, shown: PluginDetail) -> PluginDetail {
-        let figures = self.dispatcher.breakers(Some(&of.tenant));
-        let figures = figures.into_iter().find(|it| it.target.plugin() == Some(&of.plugin));
-        let now_ms = self.dispatcher.now_ms();
-        PluginDetail { breaker_state: figures.map(|it| view::breaker_standing(it, now_ms)), ..shown }
+        let breaker_state = self.breaker_standing(&of.tenant, &Target::Plugin(of.plugin.clone()));
+        PluginDetail { breaker_state, ..shown }
+    }
+
+    /// Where a target's breaker stands; absent where it was not called yet.
+    pub(super) fn breaker_standing(&self, tenant: &TenantName, target: &Target) -> Option<BreakerStanding> {
+        let figures = self.dispatcher.breakers(Some(tenant)).into_iter().find(|it| it.target == *target)?;
+        Some(view::breaker_standing(figures, self.dispatcher.now_ms()))
     }
 
     /// A plugin, if it is what a request takes it to be.

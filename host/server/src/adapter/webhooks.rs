@@ -10,7 +10,7 @@ use wharf_delivery::{
     Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, WebhookDisabled, WebhookObject, WebhookSecret,
 };
 use wharf_dispatch::{Dispatcher, Origin, WebhookEditError, WebhookInForce, rfc3339};
-use wharf_event::{Code, Position, TenantName, WebhookName};
+use wharf_event::{Code, Position, Target, TenantName, WebhookName};
 use wharf_gateway::{
     Expected, Put, Refusal, WebhookRef, Webhooks,
     view::{DisabledView, SecretView, WebhookRotation, WebhookView},
@@ -19,7 +19,7 @@ use wharf_vault::SealError;
 use wharf_webhook::{Scheme, Secret, SecretError, limits::SHARED_BYTES_MADE};
 
 use super::{
-    HostAdapter, rules,
+    HostAdapter, registry_view, rules,
     tenants::{made, must_hold, not_changed},
     was_read,
 };
@@ -144,7 +144,8 @@ impl HostAdapter {
     fn now(&self, of: &WebhookRef, version: Option<Position>) -> Result<WebhookView, Refusal> {
         let set = self.dispatcher.rules();
         let webhook = set.webhook(&of.tenant, &of.webhook).ok_or_else(|| unknown(&of.webhook))?;
-        Ok(view(&of.webhook, webhook, version))
+        let standing = self.breaker_standing(&of.tenant, &Target::Webhook(of.webhook.clone()));
+        Ok(WebhookView { breaker_state: standing, ..view(&of.webhook, webhook, version) })
     }
 }
 
@@ -253,6 +254,8 @@ fn view(name: &WebhookName, webhook: &WebhookInForce, version: Option<Position>)
         attempts_per_s: settings.per_s,
         networks: settings.networks.clone(),
         disable_after: duration_text(settings.disable_after_ms),
+        breaker: registry_view::breaker(&settings.breaker.unwrap_or_default()),
+        breaker_state: None,
         enabled: object.disabled.is_none(),
         disabled: object.disabled.clone().map(|off| DisabledView {
             since: rfc3339(off.at_ms),

@@ -104,7 +104,7 @@ pub struct FilterArgs {
     /// Only those that are owed to this target: a plugin, `webhook/NAME`
     #[arg(long, requires = "queue")]
     target: Option<Target>,
-    /// Only those that were given up with this code
+    /// Only those that were given up with this code, or whose last attempt ended with it
     #[arg(long, requires = "queue")]
     code: Option<Code>,
     /// Only those that were given up in this time (`2h`), or since that time (RFC 3339)
@@ -243,7 +243,8 @@ fn counted(of: &LetterGroupsView, out: &mut Output) -> Result<(), CommandError> 
     let row = |group: &LetterGroupView| {
         let [first, last] = [&group.first, &group.last].map(|time| printable(time).into_owned());
         let error = clipped(&group.error);
-        let (target, code) = (group.to.to_string(), group.code.to_string());
+        // What came of the last attempt says more than that there were no more.
+        let (target, code) = (group.to.to_string(), group.cause.to_string());
         [group.count.to_string(), target, code, first, last, printable(&group.sample).into_owned(), error]
     };
     out.table(["LETTERS", "TARGET", "CODE", "FIRST", "LAST", "SAMPLE", "ERROR"], of.groups.iter().map(row).collect())?;

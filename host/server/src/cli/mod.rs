@@ -49,6 +49,7 @@ mod secret;
 mod send;
 mod session;
 mod signing;
+mod standing;
 mod stats;
 mod tail;
 mod tenant;

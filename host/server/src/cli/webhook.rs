@@ -19,7 +19,8 @@ use super::{
     object,
     output::Output,
     session::Session,
-    words::{bad, clipped, faint, good},
+    standing::breaker_lines,
+    words::{bad, clipped, faint, good, printable},
 };
 use crate::{
     client::{ClientError, Condition, Resource},
@@ -245,10 +246,16 @@ fn show(webhook: &WebhookView, out: &mut Output) -> Result<Exit, CommandError> {
         out.line(&line("networks", &clipped(&webhook.networks.join(", "))))?;
     }
     out.line(&line("disabled after", &clipped(&webhook.disable_after)))?;
+    for (n, said) in webhook.breaker_state.iter().flat_map(breaker_lines).enumerate() {
+        out.line(&line(if n == 0 { "breaker" } else { "" }, &said))?;
+    }
     for SecretView { scheme, since, until, public } in &webhook.secrets {
         let until = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-        let public = public.as_ref().map(|public| format!("  {public}")).unwrap_or_default();
-        out.line(&line("secret", &clipped(&format!("{scheme} since {since}{until}{public}"))))?;
+        out.line(&line("secret", &clipped(&format!("{scheme} since {since}{until}"))))?;
+        if let Some(public) = public {
+            // It is to be copied, so it is whole.
+            out.line(&line("public key", &printable(public)))?;
+        }
     }
     Ok(Exit::Success)
 }
@@ -261,7 +268,16 @@ fn tell(word: &str, webhook: &WebhookView, out: &mut Output) -> Result<Exit, Com
     out.line(&format!("{}  {} {}", good(word), webhook.webhook, clipped(&webhook.url)))?;
     if let Some(secret) = &webhook.secret {
         out.line(&format!("secret    {secret}"))?;
-        out.line(&faint("it is not told again: give it to the receiver now"))?;
+        match webhook.secrets.first().and_then(|newest| newest.public.as_ref()) {
+            Some(public) => {
+                out.line(&format!("public    {}", printable(public)))?;
+                out.line(&faint("give the public key to the receiver; the secret one is not told again, and nobody else needs it"))?;
+            }
+            None => out.line(&faint("it is not told again: give it to the receiver now"))?,
+        }
+        if let Some(SecretView { until: Some(until), .. }) = webhook.secrets.get(1) {
+            out.line(&faint(&format!("the one before signs until {}, and any older one no more", clipped(until))))?;
+        }
     }
     Ok(Exit::Success)
 }

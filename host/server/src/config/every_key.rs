@@ -85,7 +85,7 @@ fn cases() -> Vec<Case> {
         cases.splice(at..at, more);
     }
     let limits = cases.iter().rposition(|case| case.0.contains("plugins.*.limits.")).map_or(0, |at| at + 1);
-    cases.splice(limits..limits, breaker_cases());
+    cases.splice(limits..limits, breaker_cases("plugins", PLUGIN).into_iter().chain(breaker_cases("webhooks", WEBHOOK)));
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
     let subscriptions = topic_cases(&cases);
@@ -197,10 +197,10 @@ fn own_cases() -> Vec<Case> {
     ]
 }
 
-/// Those of a plugin's circuit breaker.
-fn breaker_cases() -> [Case; 7] {
+/// Those of the circuit breaker of a plugin or a webhook.
+fn breaker_cases(of: &str, base: &'static str) -> [Case; 7] {
     let case = |name: &str, good, at: &str, read, bad| {
-        case(&format!("tenants.*.plugins.*.breaker.{name}"), good, (PLUGIN, &format!("breaker/{at}")), read, bad)
+        case(&format!("tenants.*.{of}.*.breaker.{name}"), good, (base, &format!("breaker/{at}")), read, bad)
     };
     [
         case("enabled", "false", "enabled", json!(false), "'no'"),

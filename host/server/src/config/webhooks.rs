@@ -9,6 +9,7 @@ use wharf_event::{WebhookMode, WebhookName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
 
 use super::{
+    breaker::{self, BREAKER},
     duration::duration_text,
     keys::{Key, Otherwise, Shape, key},
     table::{Found, Sink, Table},
@@ -78,6 +79,12 @@ pub(super) static WEBHOOK: &[Key] = &[
         Shape::Duration,
         Otherwise::Default(|| json!(duration_text(DISABLE_AFTER_MS_DEFAULT))),
     ),
+    key(
+        "breaker",
+        "When its deliveries wait because attempts fail. It has one unless this says otherwise.",
+        Shape::Table(BREAKER),
+        Otherwise::Nothing,
+    ),
 ];
 
 /// Reads all of them.
@@ -106,6 +113,7 @@ pub(super) fn read_one(table: &Table<'_>, operator: &Granted, sink: &Sink) -> Op
         per_s: table.integer("attempts_per_s"),
         networks: read_networks(table, operator, sink),
         disable_after_ms: table.duration_between("disable_after", DISABLE_AFTER_MS).unwrap_or(DISABLE_AFTER_MS_DEFAULT),
+        breaker: table.table("breaker").map(|table| breaker::read(&table, sink)),
         url: url?.value,
     })
 }

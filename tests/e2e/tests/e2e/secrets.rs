@@ -39,7 +39,7 @@ fn secret(host: &Host, words: &[&str], stdin: &str) -> (i32, String) {
 }
 
 /// Whether bytes are in a file of a folder, and where.
-fn found(folder: &Path, bytes: &[u8]) -> Vec<String> {
+pub fn found(folder: &Path, bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {

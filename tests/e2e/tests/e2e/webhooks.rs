@@ -13,7 +13,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, wharf};
+use crate::{
+    host::{Host, Site, wharf},
+    secrets::found,
+};
 
 /// A request that came: its headers, and its body.
 pub struct Came {
@@ -116,11 +119,8 @@ fn an_event_arrives_signed_under_one_id_and_what_the_receiver_said_is_kept() {
     let versions: Vec<_> = signature.split(' ').map(|one| one.split(',').next().unwrap()).collect();
     assert_eq!(versions, ["v1", "v1a"], "the newest first, after a crash too");
     assert_eq!(host.stop(), Some(0));
-    for file in
-        std::fs::read_dir(site.folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|it| it.is_file())
-    {
-        assert!(!std::fs::read_to_string(file).unwrap().contains(secret), "no secret is in a file of the site");
-    }
+    let found = found(site.folder.path(), secret.as_bytes());
+    assert!(found.is_empty(), "no secret is in a file of the site, its data folder included: {found:?}");
 }
 
 #[test]
@@ -162,7 +162,8 @@ fn one_that_wants_nothing_is_disabled_and_told_of_and_what_waits_is_sent_when_it
 fn one_that_only_fails_is_disabled_in_the_end_and_what_waits_too_long_is_given_up() {
     let (port, came) = receiver(&[500]);
     let retry = r#"first = "10ms", max = "20ms", attempts = 1000, age = "4s""#;
-    let site = site(port, "disable_after = \"1s\"", retry);
+    let often = "disable_after = \"1s\"\nbreaker = { open = \"100ms\", open_max = \"100ms\" }";
+    let site = site(port, often, retry);
     let host = site.start("serve");
     host.send("one", "order");
     // Whoever hears nothing blocks nobody.

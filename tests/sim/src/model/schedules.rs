@@ -156,9 +156,9 @@ fn passed_over(
     let late_ms = |due_ms: u64| time_ms.saturating_sub(window_ms).saturating_sub(due_ms);
     let last_ms = to_ms - period_ms;
     let may = match catch_up {
-        // The first was missed, so the last one takes the place of all.
+        // All of them were missed, and the last one that was takes their place.
         CatchUp::Last => {
-            late_ms(from_ms) >= LATE_MS && to_ms + FRAME_MS + period_ms > time_ms.saturating_sub(window_ms)
+            late_ms(last_ms) >= LATE_MS && to_ms + FRAME_MS + period_ms + LATE_MS > time_ms.saturating_sub(window_ms)
         }
         CatchUp::None => late_ms(last_ms) >= LATE_MS,
         CatchUp::All => late_ms(last_ms) + FRAME_MS >= ALL_MS.min(period_ms * ALL_TIMES),

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use wharf_delivery::WebhookDocument;
 use wharf_event::{Code, WebhookName};
-use wharf_gateway::view::{RuleOrigin, WebhookView};
+use wharf_gateway::view::{BreakerView, RuleOrigin, WebhookView};
 
 use super::{
     super::{error::CommandError, words::printable},
     compare::{Comparison, json},
     plan::{Action, Kind, Work},
 };
-use crate::config::duration_text;
+use crate::{adapter::shown, config::duration_text};
 
 /// A webhook as it is put.
 #[derive(Serialize)]
@@ -28,6 +28,7 @@ struct Body<'a> {
     attempts_per_s: Option<u32>,
     networks: &'a [String],
     disable_after: String,
+    breaker: BreakerView,
 }
 
 impl<'a> From<&'a WebhookDocument> for Body<'a> {
@@ -41,6 +42,7 @@ impl<'a> From<&'a WebhookDocument> for Body<'a> {
             attempts_per_s: from.per_s,
             networks: &from.networks,
             disable_after: duration_text(from.disable_after_ms),
+            breaker: shown::breaker(&from.breaker.unwrap_or_default()),
         }
     }
 }
@@ -79,6 +81,7 @@ fn between(there: &WebhookView, wanted: &Body<'_>) -> Vec<&'static str> {
         ("attempts_per_s", there.attempts_per_s == wanted.attempts_per_s),
         ("networks", there.networks == wanted.networks),
         ("disable_after", there.disable_after == wanted.disable_after),
+        ("breaker", there.breaker == wanted.breaker),
     ];
     parts.into_iter().filter(|(_, same)| !same).map(|(part, _)| part).collect()
 }

@@ -65,26 +65,11 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
         }
     }
     if let Some(standing) = &detail.breaker_state {
-        breaker(standing, out)?;
+        for (n, line) in breaker_lines(standing).into_iter().enumerate() {
+            out.line(&format!("{:<10}{line}", if n == 0 { "breaker" } else { "" }))?;
+        }
     }
     Ok(Exit::Success)
-}
-
-fn breaker(standing: &BreakerStanding, out: &mut Output) -> Result<(), CommandError> {
-    let BreakerStanding { state, failures, openings, since, probe_at, code, reason } = standing;
-    let since = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
-    let probe = probe_at.as_ref().map_or_else(String::new, |at| format!(", a delivery is tried at {at}"));
-    let state = match state {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half-open",
-    };
-    out.line(&format!("breaker   {}{since}{probe}", strong(state)))?;
-    out.line(&format!("          opened {openings} times, {failures} failures in a row"))?;
-    if let (Some(code), Some(reason)) = (code, reason) {
-        out.line(&format!("          last {code}: {}", clipped(reason)))?;
-    }
-    Ok(())
 }
 
 pub(super) fn history(detail: &PluginDetail, out: &mut Output) -> Result<Exit, CommandError> {
