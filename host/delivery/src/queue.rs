@@ -30,6 +30,9 @@ pub struct QueueDocument {
     /// Nobody receives anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Deliveries to it that may wait, where that is bounded by more than its tenant's backlog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
     /// The plugin that consumes it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<ConsumerDocument>,

@@ -259,7 +259,8 @@ mod tests {
         for (code, attempt, now_ms) in
             [(Code::HandlerTrap, 2, 0), (Code::WebhookStatus, 1, 20_000), (Code::HandlerReject, 1, 0)]
         {
-            let Outcome::DeadLetter { code: given_up, reason, .. } = disposition(&failed(code), standing(attempt, now_ms))
+            let Outcome::DeadLetter { code: given_up, reason, .. } =
+                disposition(&failed(code), standing(attempt, now_ms))
             else {
                 panic!("{code} is no dead letter")
             };

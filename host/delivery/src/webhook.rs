@@ -33,6 +33,9 @@ pub struct WebhookDocument {
     pub networks: Vec<String>,
     /// How long nothing but failures may come until it is disabled, in milliseconds.
     pub disable_after_ms: u64,
+    /// Deliveries to it that may wait, where that is bounded by more than its tenant's backlog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
     /// Its circuit breaker, where that is another one than the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerDocument>,

@@ -157,6 +157,8 @@ mod tests {
             timeout_ms: 1,
             concurrency: 1,
             per_s: None,
+            backlog: None,
+            breaker: None,
             networks: Vec::new(),
             disable_after_ms: 1_000,
         };

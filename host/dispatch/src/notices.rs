@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use wharf_delivery::Refused;
-use wharf_event::{Code, Digest, Event, EventBuilder, EventError, PluginName, RuleName, Target, TenantName, WebhookName};
+use wharf_event::{
+    Code, Digest, Event, EventBuilder, EventError, PluginName, RuleName, Target, TenantName, WebhookName,
+};
 
 use crate::{
     clock::rfc3339,

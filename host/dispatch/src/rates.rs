@@ -168,7 +168,7 @@ mod tests {
             leased: false,
             place: None,
         };
-        let id = DeliveryId { event: Position::new(n, 0), n: 0 };
+        let id = DeliveryId { event: Position { k: n, i: 0 }, n: 0 };
         Waiting { id, row, event: None, asked: None, void: Used::default() }
     }
 
@@ -181,7 +181,7 @@ mod tests {
             rates.set_aside(n, waiting(&a, n));
         }
         assert_eq!((n, rates.is_full(&b)), (ASIDE_MAX as u64 / 2, false));
-        assert_eq!(rates.due(n).map(|one| one.id.event), Some(Position::new(1, 0)));
+        assert_eq!(rates.due(n).map(|one| one.id.event), Some(Position { k: 1, i: 0 }));
         assert!(!rates.is_full(&a), "one is aside no more");
         assert_eq!(rates.clear(&(a.clone(), Target::Plugin("p".parse().unwrap()))).len() as u64, n - 1);
         assert!(rates.of_tenants.is_empty() && rates.aside.is_empty());

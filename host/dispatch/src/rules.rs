@@ -411,7 +411,16 @@ impl RuleSet {
     /// Deliveries that may wait of those among the targets for which that is said.
     fn backlogs(&self, tenant: &TenantName, events: &[AcceptEvent]) -> BTreeMap<Target, u32> {
         let targets = events.iter().flat_map(|event| &event.targets).map(|target| &target.to);
-        targets.filter_map(|target| Some((target.clone(), self.limits_of(tenant, target).backlog?))).collect()
+        targets.filter_map(|target| Some((target.clone(), self.backlog(tenant, target)?))).collect()
+    }
+
+    /// Deliveries to a target that may wait, if that is said.
+    fn backlog(&self, tenant: &TenantName, target: &Target) -> Option<u32> {
+        match target {
+            Target::Queue(name) => self.queue(tenant, name)?.settings.backlog,
+            Target::Webhook(name) => self.webhook(tenant, name)?.settings.backlog,
+            _ => self.limits_of(tenant, target).backlog,
+        }
     }
 
     /// What a lane's breaker goes by; absent where its target has none.

@@ -60,12 +60,7 @@ pub(crate) async fn send(
 }
 
 /// Takes in how an attempt went, by what the webhook is now: it may have been changed since the attempt began.
-fn noted(
-    attempts: &Attempts,
-    (key, rule): (WebhookKey, &RuleName),
-    (sent, verdict): (Sent, &Verdict),
-    sample: Event,
-) {
+fn noted(attempts: &Attempts, (key, rule): (WebhookKey, &RuleName), (sent, verdict): (Sent, &Verdict), sample: Event) {
     let now_ms = attempts.clock.now_ms();
     if let Verdict::Failed(Failure { retry_after_ms: Some(wait_ms), .. }) = verdict {
         attempts.health.leave_alone(&key, now_ms.saturating_add(*wait_ms));

@@ -158,6 +158,9 @@ pub struct DeliveryView {
     pub to: Target,
     /// Where it stands.
     pub state: DeliveryState,
+    /// What holds its target back, where it waits for that and not for its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Code>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }

@@ -85,7 +85,7 @@ mod tests {
 
     fn request(secrets: Vec<String>) -> OutgoingRequest {
         let event = json!({"specversion": "1.0", "id": "1", "source": "/a", "type": "t"}).to_string();
-        let event = Event::from_json(event.as_bytes()).unwrap();
+        let event = Event::from_json(&event.into()).unwrap();
         let (tenant, webhook) = names();
         OutgoingRequest {
             tenant,

@@ -55,7 +55,6 @@ struct Payload {
 }
 
 impl Payload {
-
     fn structured(event: &Event) -> Self {
         let headers = vec![("content-type".to_owned(), STRUCTURED.to_owned())];
         // JSON is UTF-8: nothing is lost.

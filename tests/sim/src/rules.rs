@@ -10,8 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_delivery::{
     Document, ObjectKind, ObjectName, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, WebhookObject,
-    WebhookSecret,
-    limits::TARGETS_AT_ONCE,
+    WebhookSecret, limits::TARGETS_AT_ONCE,
 };
 use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName, WebhookName};
 

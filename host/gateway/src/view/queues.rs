@@ -26,6 +26,9 @@ pub struct MessageQueueView {
     /// How often a message may be received; absent = as often as it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_receives: Option<u32>,
+    /// Messages that may wait, where that is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
     /// The queue of dead letters that it goes to then.
     pub dead_letter: QueueName,
     /// Whether what is sent twice is told by what it says.

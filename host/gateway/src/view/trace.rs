@@ -38,6 +38,9 @@ pub struct TracedDelivery {
     pub to: Target,
     /// Where it stands.
     pub state: DeliveryState,
+    /// What holds its target back, where it waits for that and not for its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Code>,
     /// What happened to it, oldest first.
     pub steps: Vec<TraceStep>,
 }

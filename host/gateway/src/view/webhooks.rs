@@ -28,6 +28,9 @@ pub struct WebhookView {
     /// Attempts that may begin in a second, where that is bounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_per_s: Option<u32>,
+    /// Deliveries to it that may wait, where that is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
     /// Networks that it may reach though they are not public.
     pub networks: Vec<String>,
     /// How long nothing but failures may come until it is disabled.

@@ -174,6 +174,7 @@ impl Archive for FakeHost {
             rule: "all".parse().unwrap(),
             to: "stats".parse().unwrap(),
             state: DeliveryState::DeadLettered,
+            held_by: None,
             attempts: Vec::new(),
         };
         Ok(EventDetail { event: self.views().swap_remove(place), deliveries: vec![delivery] })

@@ -24,6 +24,7 @@ fn view(queue: &QueueName, origin: RuleOrigin, version: usize) -> MessageQueueVi
         delay: "0ms".to_owned(),
         retention: "4d".to_owned(),
         max_receives: None,
+        backlog: None,
         dead_letter: queue.clone(),
         content_deduplication: false,
         ordered: false,

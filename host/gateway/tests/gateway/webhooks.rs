@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 use wharf_event::{Code, TenantName, WebhookName};
-use wharf_gateway::view::{RuleOrigin, SecretView, WebhookRotation, WebhookView};
+use wharf_gateway::view::{BreakerView, RuleOrigin, SecretView, WebhookRotation, WebhookView};
 use wharf_gateway::{Expected, Put, Refusal, WebhookRef, Webhooks};
 
 use crate::client::{delete, get, post, put};
@@ -22,8 +22,19 @@ fn view(webhook: &WebhookName, origin: RuleOrigin, version: usize) -> WebhookVie
         timeout: "15s".to_owned(),
         concurrency: 8,
         attempts_per_s: None,
+        backlog: None,
         networks: Vec::new(),
         disable_after: "5d".to_owned(),
+        breaker: BreakerView {
+            enabled: true,
+            failures: 10,
+            share: 50,
+            calls: 20,
+            within: "1m".to_owned(),
+            open: "10s".to_owned(),
+            open_max: "10m".to_owned(),
+        },
+        breaker_state: None,
         enabled: true,
         disabled: None,
         failing_since: None,

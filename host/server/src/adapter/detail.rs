@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Outcome, Record, TableError, TargetRef, keys};
-use wharf_dispatch::{Archive, AskError, Dispatcher, Item};
+use wharf_dispatch::{Archive, AskError, Dispatcher, Item, LoadFigures};
 use wharf_event::{Code, Position, QueueName, TenantName};
 use wharf_gateway::{
     Refusal,
@@ -46,7 +46,7 @@ pub(super) fn detail(
     let mut deliveries = deliveries(&placed);
     let open = open(dispatcher, tenant, position, placed.targets)?;
     search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
-    held(&open, &mut deliveries, dispatcher.now_ms());
+    held(&open, &mut deliveries, &dispatcher.load(tenant), dispatcher.now_ms());
     let deliveries = deliveries.into_values().map(|told| told.view).collect();
     Ok(EventDetail { event: placed.view()?, deliveries })
 }
@@ -62,12 +62,21 @@ pub(super) fn deliveries(placed: &view::Placed<'_>) -> BTreeMap<u16, Told> {
     (0..).zip(placed.targets).map(told).collect()
 }
 
-/// Whether somebody has a message now is for the state to say: its time may be over.
-pub(super) fn held(open: &BTreeMap<u16, DeliveryRow>, deliveries: &mut BTreeMap<u16, Told>, now_ms: u64) {
-    for (n, row) in open.iter().filter(|(_, row)| row.target.to.queue().is_some()) {
-        if let Some(told) = deliveries.get_mut(n) {
+/// Whether somebody has a message now is for the state to say: its time may be over. And what holds those back whose time has come.
+pub(super) fn held(
+    open: &BTreeMap<u16, DeliveryRow>,
+    deliveries: &mut BTreeMap<u16, Told>,
+    load: &LoadFigures,
+    now_ms: u64,
+) {
+    for (n, row) in open {
+        let Some(told) = deliveries.get_mut(n) else { continue };
+        if row.target.to.queue().is_some() {
             let is_held = row.leased && row.due_ms > now_ms;
             told.view.state = if is_held { DeliveryState::Running } else { DeliveryState::Waiting };
+        } else if row.due_ms <= now_ms {
+            let of_target = load.targets.iter().find(|of| of.target == row.target.to).and_then(|of| of.held_by);
+            told.view.held_by = of_target.or(load.held_by);
         }
     }
 }
@@ -113,6 +122,7 @@ impl Told {
             rule: target.rule.clone(),
             to: target.to.clone(),
             state: if queue.is_some() { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
+            held_by: None,
             attempts: Vec::new(),
         };
         Self { view, since_ms: placed.time_ms, attempts: 0, queue }

@@ -191,9 +191,9 @@ impl Group {
     fn view(self) -> LetterGroupView {
         let (id, row) = self.last;
         LetterGroupView {
-            to: row.delivery.target.to,
             code: row.code,
             cause: row.cause(),
+            to: row.delivery.target.to,
             reason: row.code.title().to_owned(),
             count: self.count,
             first: rfc3339(self.first_ms),

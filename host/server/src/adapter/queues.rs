@@ -237,12 +237,7 @@ fn waits(set: &RuleSet, tenant: &TenantName, queue: &QueueName) -> Option<String
 
 fn consumer_view(of: &ConsumerDocument) -> ConsumerView {
     let ConsumerDocument { plugin, batch, window_ms, concurrency } = of;
-    ConsumerView {
-        plugin: plugin.clone(),
-        batch: *batch,
-        window: duration_text(*window_ms),
-        concurrency: *concurrency,
-    }
+    ConsumerView { plugin: plugin.clone(), batch: *batch, window: duration_text(*window_ms), concurrency: *concurrency }
 }
 
 fn view(
@@ -260,6 +255,7 @@ fn view(
         delay: duration_text(settings.delay_ms),
         retention: duration_text(settings.retention_ms),
         max_receives: settings.max_receives,
+        backlog: settings.backlog,
         dead_letter: settings.dead_letter.clone(),
         content_deduplication: settings.content_deduplication,
         ordered: settings.ordered,

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Record, ValueWrite, keys};
-use wharf_dispatch::{Dispatcher, Item, rfc3339};
+use wharf_dispatch::{Dispatcher, Item, LoadFigures, rfc3339};
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, TenantName};
 use wharf_gateway::{
     Refusal,
     limits::{TRACED_STEPS_MAX, TRACED_WRITES_MAX},
-    view::{AttemptView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
+    view::{AttemptView, DeliveryView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
 };
 
 use super::{
@@ -80,9 +80,9 @@ pub(super) fn trace(
         }
         k += 1;
     }
-    let now_ms = dispatcher.now_ms();
+    let (load, now_ms) = (dispatcher.load(tenant), dispatcher.now_ms());
     let truncated = walk.truncated;
-    Ok(TraceView { events: walk.found.into_values().map(|found| found.told(now_ms)).collect(), truncated })
+    Ok(TraceView { events: walk.found.into_values().map(|found| found.told(&load, now_ms)).collect(), truncated })
 }
 
 impl Walk<'_> {
@@ -189,12 +189,13 @@ impl Found {
         }
     }
 
-    fn told(mut self, now_ms: u64) -> TracedEvent {
-        held(&self.open, &mut self.deliveries, now_ms);
+    fn told(mut self, load: &LoadFigures, now_ms: u64) -> TracedEvent {
+        held(&self.open, &mut self.deliveries, load, now_ms);
         let mut steps = self.steps;
         let delivery = |(n, told): (u16, Told)| {
             let steps = steps.remove(&n).unwrap_or_default();
-            TracedDelivery { id: told.view.id, rule: told.view.rule, to: told.view.to, state: told.view.state, steps }
+            let DeliveryView { id, rule, to, state, held_by, .. } = told.view;
+            TracedDelivery { id, rule, to, state, held_by, steps }
         };
         TracedEvent { event: self.event, deliveries: self.deliveries.into_iter().map(delivery).collect() }
     }

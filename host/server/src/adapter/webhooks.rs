@@ -176,7 +176,8 @@ pub async fn furnish(dispatcher: &Dispatcher, outside: &Outside) -> anyhow::Resu
                 let both = both.collect::<Result<Vec<_>, SealError>>()?;
                 let edit = |object: &mut WebhookObject| {
                     for it in &mut object.secrets {
-                        let sealed = both.iter().find(|(before, _)| before == it).and_then(|(_, sealed)| sealed.clone());
+                        let sealed =
+                            both.iter().find(|(before, _)| before == it).and_then(|(_, sealed)| sealed.clone());
                         *it = sealed.unwrap_or_else(|| it.clone());
                     }
                 };
@@ -252,6 +253,7 @@ fn view(name: &WebhookName, webhook: &WebhookInForce, version: Option<Position>)
         timeout: duration_text(settings.timeout_ms.into()),
         concurrency: settings.concurrency,
         attempts_per_s: settings.per_s,
+        backlog: settings.backlog,
         networks: settings.networks.clone(),
         disable_after: duration_text(settings.disable_after_ms),
         breaker: registry_view::breaker(&settings.breaker.unwrap_or_default()),

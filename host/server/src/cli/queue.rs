@@ -92,6 +92,9 @@ pub struct CreateArgs {
     /// How often a message may be received until it goes to the dead letters
     #[arg(long, value_name = "N", conflicts_with = "file")]
     max_receives: Option<u32>,
+    /// Messages that may wait; one more is refused [default: as many as the tenant's backlog lets]
+    #[arg(long, value_name = "N", conflicts_with = "file")]
+    backlog: Option<u32>,
     /// The queue of dead letters that it goes to [default: named like the queue]
     #[arg(long, value_name = "QUEUE", conflicts_with = "file")]
     dead_letter: Option<QueueName>,

@@ -15,10 +15,8 @@ pub(super) fn breaker_lines(standing: &BreakerStanding) -> Vec<String> {
         BreakerState::HalfOpen => "half-open",
     };
     let times = if *openings == 1 { "once".to_owned() } else { format!("{openings} times") };
-    let mut lines = vec![
-        format!("{}{since}{probe}", strong(state)),
-        format!("opened {times}, {failures} failures in a row"),
-    ];
+    let mut lines =
+        vec![format!("{}{since}{probe}", strong(state)), format!("opened {times}, {failures} failures in a row")];
     if let (Some(code), Some(reason)) = (code, reason) {
         lines.push(format!("last {code}: {}", clipped(reason)));
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::DeliveryId;
-use wharf_event::{BusName, Position, QueueName, RuleName, Target};
+use wharf_event::{BusName, Code, Position, QueueName, RuleName, Target};
 use wharf_gateway::view::{AttemptView, DeliveryState, EventDetail, EventView, FeedItem, Outcome};
 
 use super::limits::TREE_EVENTS_MAX;
@@ -55,6 +55,8 @@ pub struct Branch {
     pub ended: Option<usize>,
     /// The dead-letter queue that it went to without an attempt, beyond the hop limit.
     pub given_up: Option<QueueName>,
+    /// What holds its target back, if it waits for that.
+    pub held_by: Option<Code>,
 }
 
 impl Branch {
@@ -172,6 +174,7 @@ impl Tree {
                 self.turn += 1;
                 led_to.extend(attempt.published.iter().copied().filter(|published| *published > position));
             }
+            branch.held_by = known.held_by;
             match known.state {
                 DeliveryState::Waiting | DeliveryState::Running => branch.standing = Standing::begun(&branch.to),
                 // What clients did with a message is no attempt.
@@ -200,6 +203,7 @@ impl Tree {
             attempts: Vec::new(),
             ended: target.given_up.as_ref().map(|_| self.turn),
             given_up: target.given_up.clone(),
+            held_by: None,
         };
         let branches = (0..).zip(&event.deliveries).map(branch).collect();
         self.events.insert(event.position, Node { event: event.clone(), branches });

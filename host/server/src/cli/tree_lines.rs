@@ -72,7 +72,10 @@ impl Printer<'_> {
                 Standing::Acked => good("ack"),
                 Standing::DeadLettered => bad("dead-letter"),
                 Standing::Dropped => later("dropped"),
-                Standing::Open | Standing::Filtered => faint("waits for its first attempt"),
+                Standing::Open | Standing::Filtered => match branch.held_by {
+                    Some(code) => later(&format!("waits: {code}")),
+                    None => faint("waits for its first attempt"),
+                },
             },
         };
         self.lines.push(format!("{indent}{tee}{}  {first}", target(branch)));

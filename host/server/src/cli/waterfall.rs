@@ -173,7 +173,8 @@ impl Drawing<'_> {
         if open {
             let wait = Stretch { from_us: ended_us, until_us: self.last_us, ink: Ink::Wait };
             let tree = if name.is_empty() { format!("{indent}…") } else { name };
-            self.row(tree, vec![wait], faint(standing(of.state)));
+            let why = of.held_by.map(|code| format!(": {code}")).unwrap_or_default();
+            self.row(tree, vec![wait], faint(&format!("{}{why}", standing(of.state))));
         }
     }
 

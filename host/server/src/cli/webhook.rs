@@ -105,6 +105,9 @@ pub struct PutArgs {
     /// Attempts that may begin in a second
     #[arg(long, conflicts_with = "file")]
     attempts_per_s: Option<u32>,
+    /// Deliveries to it that may wait; an event more is refused [default: as many as the tenant's backlog lets]
+    #[arg(long, value_name = "N", conflicts_with = "file")]
+    backlog: Option<u32>,
     /// A network that it may reach though it is not public; may be said several times
     #[arg(long = "network", value_name = "NETWORK", conflicts_with = "file")]
     networks: Vec<String>,
@@ -181,6 +184,7 @@ impl PutArgs {
             ("timeout", self.timeout.as_ref().map(|it| json!(it))),
             ("concurrency", self.concurrency.map(|it| json!(it))),
             ("attempts_per_s", self.attempts_per_s.map(|it| json!(it))),
+            ("backlog", self.backlog.map(|it| json!(it))),
             ("networks", (!self.networks.is_empty()).then(|| json!(self.networks))),
             ("disable_after", self.disable_after.as_ref().map(|it| json!(it))),
         ] {
@@ -271,7 +275,9 @@ fn tell(word: &str, webhook: &WebhookView, out: &mut Output) -> Result<Exit, Com
         match webhook.secrets.first().and_then(|newest| newest.public.as_ref()) {
             Some(public) => {
                 out.line(&format!("public    {}", printable(public)))?;
-                out.line(&faint("give the public key to the receiver; the secret one is not told again, and nobody else needs it"))?;
+                out.line(&faint(
+                    "give the public key to the receiver; the secret one is not told again, and nobody else needs it",
+                ))?;
             }
             None => out.line(&faint("it is not told again: give it to the receiver now"))?,
         }

@@ -85,12 +85,13 @@ fn cases() -> Vec<Case> {
         cases.splice(at..at, more);
     }
     let limits = cases.iter().rposition(|case| case.0.contains("plugins.*.limits.")).map_or(0, |at| at + 1);
-    cases.splice(limits..limits, breaker_cases("plugins", PLUGIN).into_iter().chain(breaker_cases("webhooks", WEBHOOK)));
+    cases.splice(limits..limits, breaker_cases("plugins", PLUGIN));
     let retries = cases.iter().position(|case| case.0.ends_with("retry.age")).map_or(0, |at| at + 1);
     cases.splice(retries..retries, outcome_cases());
     let subscriptions = topic_cases(&cases);
     let before = cases.iter().position(|case| case.0.starts_with("tenants.*.schemas")).unwrap_or(0);
-    cases.splice(before..before, webhook_cases().into_iter().chain(queue_cases()).chain(subscriptions));
+    let webhooks = webhook_cases().into_iter().chain(breaker_cases("webhooks", WEBHOOK));
+    cases.splice(before..before, webhooks.chain(queue_cases()).chain(subscriptions));
     let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
     let schedules = schedule_cases(&cases);
     cases.splice(behind..behind, schedules);
@@ -233,7 +234,7 @@ fn outcome_cases() -> [Case; 9] {
     ]
 }
 
-fn webhook_cases() -> [Case; 8] {
+fn webhook_cases() -> [Case; 9] {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.webhooks.*.{name}"), good, format!("{WEBHOOK}/{at}"), read, bad)
     };
@@ -244,12 +245,13 @@ fn webhook_cases() -> [Case; 8] {
         case("timeout", "'7s'", "timeout_ms", json!(7_000), "7"),
         case("concurrency", "7", "concurrency", json!(7), "0"),
         case("attempts_per_s", "7", "per_s", json!(7), "0"),
+        case("backlog", "7", "backlog", json!(7), "0"),
         case("networks", "['10.7.0.0/16']", "networks/0", json!("10.7.0.0/16"), "['ten']"),
         case("disable_after", "'7d'", "disable_after_ms", json!(604_800_000), "'a week'"),
     ]
 }
 
-fn queue_cases() -> [Case; 11] {
+fn queue_cases() -> [Case; 13] {
     let case = |name: &str, good, at: &str, read, bad| {
         (format!("tenants.*.queues.*.{name}"), good, format!("{QUEUE}/{at}"), read, bad)
     };
@@ -261,6 +263,7 @@ fn queue_cases() -> [Case; 11] {
         case("dead_letter", "'d'", "dead_letter", json!("d"), "'D'"),
         case("content_deduplication", "true", "content_deduplication", json!(true), "'yes'"),
         case("ordered", "true", "ordered", json!(true), "'yes'"),
+        case("backlog", "7", "backlog", json!(7), "0"),
         case("paused", "true", "paused", json!(true), "'yes'"),
         case("consumer.plugin", "'q'", "consumer/plugin", json!("q"), "7"),
         case("consumer.batch", "7", "consumer/batch", json!(7), "1001"),

@@ -9,6 +9,7 @@ use wharf_event::{PluginName, QueueName};
 use super::{
     duration::duration_text,
     keys::{Key, Otherwise, Shape, key},
+    quotas::BACKLOG_MAX,
     table::Table,
 };
 
@@ -79,6 +80,12 @@ pub(super) static QUEUE: &[Key] = &[
         Shape::Boolean,
         Otherwise::Default(|| json!(false)),
     ),
+    key(
+        "backlog",
+        "Messages that may wait; as many as the tenant's `backlog` lets if it is not said.",
+        Shape::Integer(1..=BACKLOG_MAX),
+        Otherwise::Nothing,
+    ),
     key("paused", "Whether nobody receives anything.", Shape::Boolean, Otherwise::Default(|| json!(false))),
     key(
         "consumer",
@@ -127,6 +134,7 @@ pub(super) fn read_one(table: &Table<'_>, name: &QueueName) -> QueueDocument {
         dead_letter: table.parsed("dead_letter").map_or_else(|| name.clone(), |found| found.value),
         content_deduplication: table.boolean("content_deduplication").unwrap_or(false),
         ordered: table.boolean("ordered").unwrap_or(false),
+        backlog: table.integer("backlog"),
         paused: table.boolean("paused").unwrap_or(false),
         consumer: table.table("consumer").and_then(|table| read_consumer(&table)),
     }

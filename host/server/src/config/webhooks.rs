@@ -12,6 +12,7 @@ use super::{
     breaker::{self, BREAKER},
     duration::duration_text,
     keys::{Key, Otherwise, Shape, key},
+    quotas::BACKLOG_MAX,
     table::{Found, Sink, Table},
 };
 
@@ -68,6 +69,12 @@ pub(super) static WEBHOOK: &[Key] = &[
     ),
     key("attempts_per_s", "Attempts that may begin in a second.", Shape::Integer(1..=10_000), Otherwise::Nothing),
     key(
+        "backlog",
+        "Deliveries to it that may wait; as many as the tenant's `backlog` lets if it is not said.",
+        Shape::Integer(1..=BACKLOG_MAX),
+        Otherwise::Nothing,
+    ),
+    key(
         "networks",
         "Networks that it may reach though they are not public; the operator has to grant them (`egress.networks`).",
         Shape::Networks,
@@ -111,6 +118,7 @@ pub(super) fn read_one(table: &Table<'_>, operator: &Granted, sink: &Sink) -> Op
             .unwrap_or(u32::MAX),
         concurrency: table.integer("concurrency").unwrap_or(CONCURRENCY_DEFAULT),
         per_s: table.integer("attempts_per_s"),
+        backlog: table.integer("backlog"),
         networks: read_networks(table, operator, sink),
         disable_after_ms: table.duration_between("disable_after", DISABLE_AFTER_MS).unwrap_or(DISABLE_AFTER_MS_DEFAULT),
         breaker: table.table("breaker").map(|table| breaker::read(&table, sink)),

@@ -79,5 +79,5 @@ fn each_secret_signs_and_another_one_does_not() {
     message.sign([&old, &new]);
     assert!(is_signed(&message, &old) && is_signed(&message, &new) && !is_signed(&message, &other));
     assert_eq!(value(&unsigned, "webhook-signature"), None);
-    assert_eq!(value(&none, "webhook-id").as_deref(), Some("del_1"));
+    assert_eq!(value(&unsigned, "webhook-id").as_deref(), Some("del_1"));
 }

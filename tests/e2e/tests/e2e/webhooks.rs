@@ -138,8 +138,8 @@ fn one_that_wants_nothing_is_disabled_and_told_of_and_what_waits_is_sent_when_it
     };
     let data = &alert["data"];
     assert_eq!(
-        (&data["webhook"], &data["code"], &data["sample"]["id"]),
-        (&json!("crm"), &json!("webhook-gone"), &json!("one"))
+        (&data["webhook"], &data["code"], &data["sample"]["id"], &data["rule"], &data["topic"]),
+        (&json!("crm"), &json!("webhook-gone"), &json!("one"), &json!("orders"), &Value::Null)
     );
     assert_eq!(
         (&webhook(&host)["enabled"], &webhook(&host)["disabled"]["code"]),
@@ -337,4 +337,52 @@ fn a_webhook_is_seen_at_the_top_while_it_sends_and_a_mistyped_one_is_told() {
     let mistyped = wharf().args(["--url", &host.url, "webhook", "show", "crn"]).output().unwrap();
     let told = String::from_utf8(mistyped.stderr).unwrap();
     assert!(mistyped.status.code() == Some(3) && told.contains("did you mean `crm`?"), "{told}");
+}
+
+#[test]
+fn a_receiver_that_is_down_is_given_a_rest_and_what_waits_burns_no_attempts() {
+    let (port, came) = receiver(&[500, 500, 500, 200]);
+    let site = site(port, "breaker = { failures = 3, open = \"2s\" }", SOON);
+    let host = site.start("serve");
+    host.send("one", "order");
+    let standing = |host: &Host| webhook(host)["breaker_state"].clone();
+    host.stats_until("acme", |_| standing(&host)["state"] == "open");
+    let two = host.send("two", "order");
+    let detail = |host: &Host| host.get(&format!("/v1/tenants/acme/events/{}", two["position"].as_str().unwrap())).1;
+    host.stats_until("acme", |_| detail(&host)["deliveries"][0]["held_by"] == "held-breaker");
+    assert_eq!(detail(&host)["deliveries"][0]["attempts"], json!([]));
+    assert_eq!((&standing(&host)["openings"], &standing(&host)["code"]), (&json!(1), &json!("webhook-status")));
+    assert_eq!(host.settled("acme")["deliveries"], 2);
+    assert_eq!(detail(&host)["deliveries"][0]["attempts"].as_array().map(Vec::len), Some(1));
+    assert_eq!(standing(&host)["state"], "closed");
+    assert_eq!(came.try_iter().count(), 5, "three failures, the probe, and the one that waited");
+    let (_, told) = host.get("/v1/tenants/acme/events?type_prefix=dev.wharf.target.");
+    let kinds: Vec<_> = told.as_array().unwrap().iter().map(|event| event["event"]["type"].clone()).collect();
+    assert!(kinds.contains(&json!("dev.wharf.target.open")), "{told}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn as_many_deliveries_wait_for_a_webhook_and_a_queue_as_may_and_others_go_on() {
+    let (port, came) = receiver(&[500]);
+    let site = site(
+        port,
+        "backlog = 2\nbreaker = { failures = 1, open = \"1h\", open_max = \"1h\" }\n[tenants.acme.queues.jobs]\nbacklog = 1\n\
+         [tenants.acme.rules.jobs]\npattern = { type = [\"job\"] }\ntargets = [{ queue = \"jobs\" }]",
+        SOON,
+    );
+    let host = site.start("serve");
+    let send = |kind: &str, id: &str| {
+        let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": kind}).to_string();
+        let (status, answer) = host.post("/events", "application/cloudevents+json", event);
+        (status, answer["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = (429, "quota-backlog".to_owned());
+    assert_eq!([send("order", "1").0, send("order", "2").0], [202, 202]);
+    assert_eq!(send("order", "3"), refused);
+    assert_eq!(send("job", "4").0, 202);
+    assert_eq!(send("job", "5"), refused);
+    assert_eq!(send("nobody", "6").0, 202, "who is owed nothing waits for nobody");
+    came.recv().unwrap();
+    host.kill();
 }

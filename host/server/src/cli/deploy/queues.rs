@@ -20,6 +20,8 @@ struct Body<'a> {
     retention: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_receives: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<u32>,
     dead_letter: &'a QueueName,
     content_deduplication: bool,
     ordered: bool,
@@ -35,6 +37,7 @@ impl<'a> From<&'a QueueDocument> for Body<'a> {
             delay: duration_text(from.delay_ms),
             retention: duration_text(from.retention_ms),
             max_receives: from.max_receives,
+            backlog: from.backlog,
             dead_letter: &from.dead_letter,
             content_deduplication: from.content_deduplication,
             ordered: from.ordered,
@@ -81,6 +84,7 @@ fn between(there: &MessageQueueView, wanted: &Body<'_>) -> Vec<&'static str> {
         ("delay", there.delay == wanted.delay),
         ("retention", there.retention == wanted.retention),
         ("max_receives", there.max_receives == wanted.max_receives),
+        ("backlog", there.backlog == wanted.backlog),
         ("dead_letter", there.dead_letter == *wanted.dead_letter),
         ("content_deduplication", there.content_deduplication == wanted.content_deduplication),
         ("consumer", there.consumer == wanted.consumer),

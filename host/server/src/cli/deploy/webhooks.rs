@@ -26,6 +26,8 @@ struct Body<'a> {
     concurrency: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_per_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<u32>,
     networks: &'a [String],
     disable_after: String,
     breaker: BreakerView,
@@ -40,6 +42,7 @@ impl<'a> From<&'a WebhookDocument> for Body<'a> {
             timeout: duration_text(from.timeout_ms.into()),
             concurrency: from.concurrency,
             attempts_per_s: from.per_s,
+            backlog: from.backlog,
             networks: &from.networks,
             disable_after: duration_text(from.disable_after_ms),
             breaker: shown::breaker(&from.breaker.unwrap_or_default()),
@@ -79,6 +82,7 @@ fn between(there: &WebhookView, wanted: &Body<'_>) -> Vec<&'static str> {
         ("timeout", there.timeout == wanted.timeout),
         ("concurrency", there.concurrency == wanted.concurrency),
         ("attempts_per_s", there.attempts_per_s == wanted.attempts_per_s),
+        ("backlog", there.backlog == wanted.backlog),
         ("networks", there.networks == wanted.networks),
         ("disable_after", there.disable_after == wanted.disable_after),
         ("breaker", there.breaker == wanted.breaker),

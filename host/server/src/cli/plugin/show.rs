@@ -1,14 +1,13 @@
 //! Plugins and releases as people read them.
 
-use wharf_gateway::view::{
-    BreakerStanding, BreakerState, HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView,
-};
+use wharf_gateway::view::{HistoryView, PluginDetail, PluginView, ReleaseState, ReleaseView};
 
 use super::super::{
     error::{CommandError, Exit},
     object,
     output::Output,
-    words::{bad, clipped, good, later, strong},
+    standing::breaker_lines,
+    words::{bad, good, later, strong},
 };
 
 pub(super) fn list(all: &[PluginView], out: &mut Output) -> Result<Exit, CommandError> {

@@ -44,6 +44,7 @@ impl CreateArgs {
             ("delay", self.delay.as_ref().map(|it| json!(it))),
             ("retention", self.retention.as_ref().map(|it| json!(it))),
             ("max_receives", self.max_receives.map(|it| json!(it))),
+            ("backlog", self.backlog.map(|it| json!(it))),
             ("dead_letter", self.dead_letter.as_ref().map(|it| json!(it))),
             ("ordered", self.ordered.then_some(json!(true))),
             ("content_deduplication", self.content_deduplication.then_some(json!(true))),
