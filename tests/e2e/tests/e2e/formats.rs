@@ -14,18 +14,17 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(name)
 }
 
+/// Puts what is in an archive of tests/data into a folder.
+pub fn unpack(name: &str, to: &Path) {
+    let status = Command::new("tar").arg("-xzf").arg(data(name)).arg("-C").arg(to).status().unwrap();
+    assert!(status.success());
+}
+
 /// A site with one of the folders in an archive, and the configuration that it was made with.
 fn unpacked(format: u32, folder: &str) -> Site {
     let site = Site::new("");
     let to = site.folder.path();
-    let status = Command::new("tar")
-        .arg("-xzf")
-        .arg(data(&format!("folder-format-{format}.tar.gz")))
-        .arg("-C")
-        .arg(to)
-        .status()
-        .unwrap();
-    assert!(status.success());
+    unpack(&format!("folder-format-{format}.tar.gz"), to);
     std::fs::rename(to.join(folder), to.join("data")).unwrap();
     let config = std::fs::read_to_string(to.join("wharf.toml")).unwrap();
     let placed = |line: &str| match line.strip_prefix("component = \"").and_then(|rest| rest.strip_suffix(".wasm\"")) {

@@ -14,6 +14,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    formats::unpack,
     host::{Host, Site, wharf},
     secrets::found,
 };
@@ -385,4 +386,26 @@ fn as_many_deliveries_wait_for_a_webhook_and_a_queue_as_may_and_others_go_on() {
     assert_eq!(send("nobody", "6").0, 202, "who is owed nothing waits for nobody");
     came.recv().unwrap();
     host.kill();
+}
+
+#[test]
+fn a_secret_that_a_host_of_before_kept_in_the_clear_is_sealed_and_signs_on() {
+    let (port, came) = receiver(&[200]);
+    let site = site(port, "", "first = \"10ms\", max = \"10ms\", attempts = 2");
+    unpack("webhook-secrets.tar.gz", site.folder.path());
+    let host = site.start("serve");
+    let secrets = webhook(&host)["secrets"].clone();
+    let public = json!("whpk_G02b3Zwmvsdl4g60FDV0r5Q1NiPg3/R7EUrtaOx8hgo=");
+    assert_eq!((&secrets[0]["public"], &secrets[0]["scheme"], &secrets[1]), (&public, &json!("v1a"), &Value::Null));
+    host.send("one", "order");
+    assert!(came.recv().unwrap().headers["webhook-signature"].starts_with("v1a,"));
+    assert_eq!(host.settled("acme")["dead_letters"], 0);
+    assert_eq!(host.stop(), Some(0));
+    // It is sealed under the key that the host made for that: without it nothing leaves.
+    std::fs::remove_file(site.folder.path().join("data/secret.key")).unwrap();
+    let host = site.start("serve");
+    host.send("two", "order");
+    assert_eq!(host.settled("acme")["dead_letters"], 1);
+    assert!(host.dead("crm")[0]["error"].as_str().unwrap().contains("secret-closed"));
+    assert!(came.try_recv().is_err());
 }
