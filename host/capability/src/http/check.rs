@@ -50,7 +50,9 @@ pub(super) fn check(
     let bare = authority.host();
     let host = bare.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(bare).to_ascii_lowercase();
     let port = match (authority.port(), is_tls) {
-        (Some(port), _) => port.as_u16(),
+        // A sign is no digit, whatever numbers are read of.
+        (Some(port), _) if port.as_str().bytes().all(|byte| byte.is_ascii_digit()) => port.as_u16(),
+        (Some(_), _) => 0,
         (None, _) if authority.as_str().ends_with(':') || authority.as_str().len() != bare.len() => 0,
         (None, true) => 443,
         (None, false) => 80,

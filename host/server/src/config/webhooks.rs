@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde_json::json;
-use wharf_delivery::WebhookDocument;
+use wharf_delivery::{BreakerDocument, WebhookDocument};
 use wharf_egress::{Granted, Place};
 use wharf_event::{WebhookMode, WebhookName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
@@ -121,7 +121,11 @@ pub(super) fn read_one(table: &Table<'_>, operator: &Granted, sink: &Sink) -> Op
         backlog: table.integer("backlog"),
         networks: read_networks(table, operator, sink),
         disable_after_ms: table.duration_between("disable_after", DISABLE_AFTER_MS).unwrap_or(DISABLE_AFTER_MS_DEFAULT),
-        breaker: table.table("breaker").map(|table| breaker::read(&table, sink)),
+        // The default is the default, whoever says it.
+        breaker: table
+            .table("breaker")
+            .map(|table| breaker::read(&table, sink))
+            .filter(|said| *said != BreakerDocument::default()),
         url: url?.value,
     })
 }

