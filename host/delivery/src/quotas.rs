@@ -121,7 +121,7 @@ pub enum QuotaSpent {
         most: u64,
     },
     /// What attempts use in an hour.
-    #[error("the tenant's plugins used their {most} {} of this hour; the next begins in {after_ms} ms", what.unit())]
+    #[error("the tenant's plugins used their {most} {} of this hour; the next begins in {}", what.unit(), told(*after_ms))]
     Hour {
         /// What.
         what: Hourly,
@@ -130,6 +130,14 @@ pub enum QuotaSpent {
         /// When the next hour begins.
         after_ms: u64,
     },
+}
+
+/// A time to wait, in whole seconds, or from two minutes on in minutes; never shorter than it is.
+fn told(ms: u64) -> String {
+    match ms.div_ceil(1_000) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
 }
 
 impl Hourly {

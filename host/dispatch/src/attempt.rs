@@ -274,7 +274,7 @@ async fn handle(
         }
         held = Some(queue_for(attempts, &waiting.row.tenant, held, keys).await);
     }
-    let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
+    let reason = format!("what it read changed under each of {} runs", CONFLICT_RUNS_MAX + 1);
     Err(Stuck::Failed(Failure::new(Code::Conflict, reason)))
 }
 

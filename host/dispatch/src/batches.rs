@@ -196,7 +196,7 @@ impl Batches {
             attempts.meters.conflict(&self.tenant);
             held = Some(queue_for(attempts, &self.tenant, held, keys).await);
         }
-        let reason = format!("what it read changed under each of {CONFLICT_RUNS_MAX} runs");
+        let reason = format!("what it read changed under each of {} runs", CONFLICT_RUNS_MAX + 1);
         let spent =
             Spent { duration: Duration::ZERO, details: Details { used: Some(self.debt), ..Details::default() } };
         Ok(Called::Failed(everyone(&Failure::new(Code::Conflict, reason)), spent))

@@ -110,7 +110,7 @@ pub enum RulesError {
         source: ScheduleError,
     },
     /// A bus that is a control object.
-    #[error("tenant {tenant}, bus {bus}: {source}")]
+    #[error("tenant {tenant}, {}: {source}", bus_told(bus))]
     Bus {
         /// Whose bus.
         tenant: TenantName,
@@ -180,7 +180,7 @@ pub enum RuleError {
     #[error("there is no transform `{0}`")]
     Transform(PluginName),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// A rule of that name listens on another bus.
     #[error("a rule of that name listens on the bus `{0}`")]
@@ -191,11 +191,20 @@ pub enum RuleError {
     /// The topic is full.
     #[error("the topic `{0}` has {SUBSCRIPTIONS_PER_TOPIC_MAX} subscriptions already")]
     Subscriptions(TopicName),
-    /// The bus or the tenant is full.
-    #[error(
-        "the bus has {RULES_PER_BUS_MAX} rules already, or the tenant's rules have {WAYS_PER_TENANT_MAX} combinations of `$or`"
-    )]
+    /// The bus is full.
+    #[error("the bus has {RULES_PER_BUS_MAX} rules already")]
     TooMany,
+    /// The rules of the tenant would have too many combinations.
+    #[error("with it the tenant's rules would have more than {WAYS_PER_TENANT_MAX} combinations of `$or`, over all its buses")]
+    Combinations,
+}
+
+/// A bus as people know it: a topic is one only within.
+fn bus_told(bus: &str) -> String {
+    match bus.parse::<BusName>().ok().and_then(|bus| bus.topic()) {
+        Some(topic) => format!("topic {topic}"),
+        None => format!("bus {bus}"),
+    }
 }
 
 impl RulesError {
@@ -228,7 +237,7 @@ impl RuleError {
             Self::OfFile => Code::RuleOfFile,
             Self::Batches(_) => Code::HandlerKind,
             Self::OtherBus(_) => Code::RuleElsewhere,
-            Self::TooMany => Code::RulesTooMany,
+            Self::TooMany | Self::Combinations => Code::RulesTooMany,
             Self::Subscriptions(_) => Code::SubscriptionsTooMany,
             Self::Document(_)
             | Self::Bus(_)
@@ -529,7 +538,7 @@ impl Tenant {
     /// Whether its rules have so few combinations that those of one more may come.
     fn has_room_for(&self, pattern: &Pattern, ways_max: usize) -> Result<(), RuleError> {
         let ways: usize = self.buses.values().map(|bus| bus.matcher.ways()).sum();
-        if ways + pattern.ways() > ways_max { Err(RuleError::TooMany) } else { Ok(()) }
+        if ways + pattern.ways() > ways_max { Err(RuleError::Combinations) } else { Ok(()) }
     }
 }
 
@@ -540,7 +549,7 @@ impl Bus {
             return Err(RuleError::TooMany);
         }
         if rule.enabled {
-            self.matcher.insert(rule.number, &rule.pattern).map_err(|_| RuleError::TooMany)?;
+            self.matcher.insert(rule.number, &rule.pattern).map_err(|_| RuleError::Combinations)?;
         }
         self.numbered.insert_mut(rule.number, Arc::clone(rule));
         self.next += 1;
@@ -578,7 +587,7 @@ mod tests {
             tenant.buses.insert(bus.parse().unwrap(), Arc::new(made));
         }
         assert_eq!(tenant.has_room_for(&pattern, 18), Ok(()));
-        assert_eq!(tenant.has_room_for(&pattern, 17), Err(RuleError::TooMany));
+        assert_eq!(tenant.has_room_for(&pattern, 17), Err(RuleError::Combinations));
     }
 
     #[test]
@@ -588,7 +597,7 @@ mod tests {
             bus.add(&rule(number, number != 1), 3).unwrap();
         }
         assert_eq!(bus.add(&rule(3, true), 3), Err(RuleError::TooMany));
-        assert_eq!(RuleError::TooMany.code(), Code::RulesTooMany);
+        assert_eq!([RuleError::TooMany, RuleError::Combinations].map(|it| it.code()), [Code::RulesTooMany; 2]);
         assert_eq!((bus.matcher.len(), bus.numbered.size()), (2, 3));
     }
 }

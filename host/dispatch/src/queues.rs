@@ -32,7 +32,9 @@ pub enum QueueError {
     #[error("{0}")]
     Document(String),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error(
+        "it stands in the configuration file: change it there, and start the host again; no command pauses or changes a queue of the file"
+    )]
     OfFile,
     /// A rule sends to it.
     #[error("{} `{}` sends to it", .0.told().0, .0.told().1)]

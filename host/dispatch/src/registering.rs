@@ -22,7 +22,7 @@ pub enum PluginError {
     #[error("{0}")]
     Document(String),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// A release that its channels name is not ready.
     #[error("its release {0} is not ready")]

@@ -59,7 +59,7 @@ pub enum ScheduleError {
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// The tenant has enough of them.
     #[error("the tenant has {SCHEDULES_PER_TENANT_MAX} schedules already")]

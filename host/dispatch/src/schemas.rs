@@ -46,7 +46,7 @@ pub enum SchemaError {
     #[error("there is no event bus `{0}`")]
     Bus(BusName),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// Those events have a schema.
     #[error("schema `{0}` is for events of that type on that bus already")]

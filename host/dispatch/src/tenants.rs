@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_delivery::{ObjectName, RetentionDocument, TenantLife, TenantObject, TenantSettings};
-use wharf_event::{BusName, Code, RuleName, ScheduleName, SchemaName, TenantName};
+use wharf_event::{BusName, Code, RuleName, SchemaName, TenantName};
 
 use crate::{
     limits::{BUSES_PER_TENANT_MAX, TENANTS_MAX, TOPICS_PER_TENANT_MAX},
-    rules::{Bus, Departed, Origin, Rule, RuleSet, Tenant},
+    rules::{Bus, Departed, Origin, RuleSet, Tenant},
 };
 
 /// A tenant that cannot be made, or changed.
@@ -21,7 +21,7 @@ pub enum TenantError {
     #[error("{0}")]
     Document(String),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// One of that name is being deleted.
     #[error("it is being deleted")]
@@ -38,14 +38,14 @@ pub enum BusError {
     #[error("{0}")]
     Document(String),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// A rule listens on it.
-    #[error("the {} `{}` has to do with it", .0.told().0, .0.told().1)]
-    Rule(RuleName),
-    /// A schedule publishes to it.
-    #[error("the schedule `{0}` publishes to it")]
-    Schedule(ScheduleName),
+    #[error("the {} `{}` listens on it", .0.told().0, .0.told().1)]
+    Listener(RuleName),
+    /// A rule or a schedule publishes to it.
+    #[error("{0}")]
+    Publisher(String),
     /// A schema is for its events.
     #[error("the schema `{0}` is for its events")]
     Schema(SchemaName),
@@ -80,7 +80,7 @@ impl BusError {
         match self {
             Self::Document(_) => Code::BusInvalid,
             Self::OfFile => Code::BusOfFile,
-            Self::Rule(_) | Self::Schedule(_) | Self::Schema(_) => Code::BusInUse,
+            Self::Listener(_) | Self::Publisher(_) | Self::Schema(_) => Code::BusInUse,
             Self::TooMany => Code::BusesTooMany,
             Self::Topic(_) => Code::TopicInUse,
             Self::TooManyTopics => Code::TopicsTooMany,
@@ -186,12 +186,11 @@ impl Tenant {
         if !name.is_plain() {
             return self.unused_topic(name);
         }
-        let names = |rule: &Rule| rule.bus == *name || rule.targets.iter().any(|target| target.to.bus() == Some(name));
-        if let Some(rule) = self.rules.values().find(|rule| names(rule)) {
-            return Err(BusError::Rule(rule.name.clone()));
+        if let Some(rule) = self.rules.values().find(|rule| rule.bus == *name) {
+            return Err(BusError::Listener(rule.name.clone()));
         }
-        if let Some((schedule, _)) = self.schedules.iter().find(|(_, schedule)| schedule.document.bus == *name) {
-            return Err(BusError::Schedule(schedule.clone()));
+        if let Some(publisher) = self.publisher(name) {
+            return Err(BusError::Publisher(publisher));
         }
         match self.schemas.iter().find(|(_, schema)| schema.document.bus == *name) {
             Some((schema, _)) => Err(BusError::Schema(schema.clone())),

@@ -34,7 +34,7 @@ pub enum WebhookError {
     #[error("{0}")]
     Document(String),
     /// It stands in the configuration file, which is the only place where it changes.
-    #[error("it stands in the configuration file")]
+    #[error("it stands in the configuration file: change it there, and start the host again")]
     OfFile,
     /// A rule sends to it.
     #[error("{} `{}` sends to it", .0.told().0, .0.told().1)]

@@ -170,7 +170,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(asked)| Self(asked))
-            .map_err(|error| Problem::new(Code::QueryInvalid, error.body_text()))
+            .map_err(|error| Problem::new(Code::QueryInvalid, mistake(&error.body_text())))
+    }
+}
+
+/// What is wrong with a query, in words of this API. It names the parameter and, where that is unknown, those that there are.
+fn mistake(text: &str) -> String {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let (of, what) = match text.split_once(": ") {
+        Some((of, what)) if is_name(of) => (Some(of), what),
+        _ => (None, text),
+    };
+    let unknown = what.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, "));
+    if let Some((name, rest)) = unknown {
+        let known = rest.strip_prefix("expected one of ").or_else(|| rest.strip_prefix("expected "));
+        return match known {
+            Some(known) => format!("there is no parameter `{name}`: there are {}", known.replace("` or `", "` and `")),
+            None => format!("there is no parameter `{name}`, and no other"),
+        };
+    }
+    if let Some(name) = what.strip_prefix("missing field ") {
+        return format!("the parameter {name} is missing");
+    }
+    if let Some(name) = what.strip_prefix("duplicate field ") {
+        return format!("the parameter {name} is there more than once");
+    }
+    match of {
+        Some(of) => format!("the parameter `{of}`: {what}"),
+        None => format!("the query: {what}"),
     }
 }
 
@@ -181,5 +209,33 @@ pub(crate) fn rows(limit: Option<u32>) -> Result<u32, Problem> {
         rows => {
             Err(Problem::new(Code::QueryInvalid, format!("limit is {rows}; it must be between 1 and {PAGE_ROWS_MAX}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Needed {
+        #[serde(rename = "name")]
+        _name: String,
+    }
+
+    fn said<T: DeserializeOwned>(query: &str) -> String {
+        let uri = format!("/x?{query}").parse().unwrap();
+        Query::<T>::try_from_uri(&uri).map(drop).map_err(|error| mistake(&error.body_text())).unwrap_err()
+    }
+
+    #[test]
+    fn a_mistake_of_a_query_names_the_parameter_in_words_of_this_api() {
+        assert_eq!(said::<PageQuery>("limmit=1"), "there is no parameter `limmit`: there are `after` and `limit`");
+        assert_eq!(said::<Needed>("nam=1"), "there is no parameter `nam`: there are `name`");
+        assert_eq!(said::<PageQuery>("limit=x"), "the parameter `limit`: invalid digit found in string");
+        assert_eq!(said::<PageQuery>("limit=1&limit=2"), "the parameter `limit` is there more than once");
+        assert_eq!(said::<Needed>(""), "the parameter `name` is missing");
+        let name = said::<PageQuery<RuleName>>("after=A");
+        assert!(name.starts_with("the parameter `after`: `A` is not a rule name"), "{name}");
     }
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 use wharf_event::Code;
@@ -112,7 +112,13 @@ pub(crate) async fn receive<H: Host>(
     body: Sent,
 ) -> Result<Response, Failure> {
     let of = named(&params)?;
-    let wish = asked(&gateway, &headers, body).await?;
+    let bound = Bound { bytes: REDRIVE_BYTES_MAX, code: Code::BatchTooLarge, within: gateway.body_timeout };
+    if headers.contains_key(header::CONTENT_TYPE) {
+        body::must_be_json(&headers)?;
+    }
+    let body = body::read(&headers, body, bound).await?;
+    // Nothing has to be said, so nothing is as good as an empty object.
+    let wish = if body.is_empty() { read(b"{}")? } else { body::must_be_json(&headers).and_then(|()| read(&body))? };
     Ok(answer::json(&gateway.host.receive(of, wish).await?))
 }
 

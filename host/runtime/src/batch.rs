@@ -115,7 +115,8 @@ fn handed(item: BatchItem, wall_ms: u32) -> Item {
 /// The verdicts on so many events, if the guest gave as many outcomes.
 fn verdicts(outcomes: Vec<Result<(), types::Failure>>, count: usize) -> BatchEnding {
     if outcomes.len() != count {
-        let reason = format!("it gave {} outcomes for {count} events", outcomes.len());
+        let counted = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let reason = format!("it gave {} for {}", counted(outcomes.len(), "outcome"), counted(count, "event"));
         return BatchEnding::Failed(Failure::new(Code::BatchOutcomes, reason));
     }
     let verdict = |outcome: Result<(), types::Failure>| match outcome {

@@ -139,12 +139,24 @@ fn check_draft(document: &Document) -> Result<(), SchemaErrors> {
     };
     let told = of_draft.iter_errors(&document.root).take(MISTAKES_MAX).map(|error| SchemaError {
         pointer: error.instance_path().to_string(),
-        reason: SchemaReason::Invalid { message: cut(error.masked_with("the value").to_string()) },
+        reason: SchemaReason::Invalid { message: of_draft_told(&error) },
     });
     let mut told: Vec<_> = told.collect();
     // Its parts say the same of what is no schema at all.
     told.dedup();
     SchemaErrors::check(told)
+}
+
+/// What the schema of a draft says to a part of a schema. Of a `type` it says which there are.
+fn of_draft_told(error: &ValidationError<'_>) -> String {
+    let is_type = error.instance_path().to_string().ends_with("/type");
+    match error.kind() {
+        ValidationErrorKind::AnyOf { .. } if is_type => {
+            "a type is \"array\", \"boolean\", \"integer\", \"null\", \"number\", \"object\" or \"string\", or a list of them, each once"
+                .to_owned()
+        }
+        _ => cut(error.masked_with("the value").to_string()),
+    }
 }
 
 pub(crate) fn compile(root: &Value, draft: Draft) -> Result<Validator, SchemaErrors> {

@@ -12,7 +12,8 @@ use std::{
 };
 
 use wharf_event::Code;
-use wharf_runtime::{Prepared, Runtime, limits::COMPONENT_BYTES_MAX};
+use wharf_inspect::needs;
+use wharf_runtime::{ComponentError, Prepared, Runtime, limits::COMPONENT_BYTES_MAX};
 
 use crate::progress::Progress;
 
@@ -59,10 +60,12 @@ fn compile(file: &Path, runtime: &Runtime) -> Result<Compiled, Unfit> {
         let help = "build it, or correct the path; it is relative to the configuration's folder";
         (Code::ComponentMissing, error.to_string(), help.to_owned())
     })?;
-    let prepared = runtime.prepare_idle(&wasm).map_err(|error| {
+    let unfit = |error: ComponentError| {
         let code = error.code();
         (code, error.to_string(), format!("`wharf explain {code}` says what to do"))
-    })?;
+    };
+    let prepared = runtime.prepare_idle(&wasm).map_err(unfit)?;
+    needs(&wasm).map_err(unfit)?;
     Ok(Compiled { wasm, prepared })
 }
 

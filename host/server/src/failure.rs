@@ -26,9 +26,26 @@ impl Failure {
         Self { code, message: chain(error), help: None }
     }
 
+    /// A failure whose page says what to do.
+    pub fn of_text(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
     /// A configuration that cannot be put into force. Its mistakes bring their codes and advice along.
     pub fn load(error: &LoadError) -> Self {
         Self::of(Code::ConfigInvalid, error)
+    }
+
+    /// What is wrong; of a configuration all its mistakes, as people read them.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.message.trim_end()
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(&self) -> String {
+        self.help.clone().unwrap_or_else(|| format!("`wharf explain {}` says what to do", self.code))
     }
 
     /// The stable code.
@@ -44,11 +61,7 @@ impl fmt::Display for Failure {
             // Mistakes of a configuration, each with its own code.
             return f.write_str(self.message.trim_end());
         }
-        write!(f, "error[{}]: {}", self.code, self.message)?;
-        match &self.help {
-            Some(help) => write!(f, "\nhelp: {help}"),
-            None => write!(f, "\nhelp: `wharf explain {}` says what to do", self.code),
-        }
+        write!(f, "error[{}]: {}\nhelp: {}", self.code, self.message, self.help())
     }
 }
 

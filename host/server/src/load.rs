@@ -163,7 +163,7 @@ impl<'a> Loading<'a> {
     /// Says what a plugin will be denied, as far as its component tells, with the line that grants it. It runs all the same: it may never
     /// come to that.
     fn tell_needs(&self, plugin: &PluginName, granted: &Grants, release: &Digest) {
-        // What is not understood there is told by whoever inspects it.
+        // What is not understood there was refused before.
         let Some(Ok(needs)) = self.components.get(release).map(|wasm| needs(wasm)) else { return };
         let missing = granted.missing(&needs.of_plugin(plugin).said());
         if !missing.is_empty() {

@@ -71,6 +71,11 @@ impl Outside {
         self.key.made()
     }
 
+    /// The name of that key, where there is one.
+    pub fn key_name(&self) -> Option<&str> {
+        self.key.get().ok().map(Key::name)
+    }
+
     fn ways(&self) -> Arc<Ways> {
         Arc::clone(&self.ways.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -123,7 +123,8 @@ pub async fn component(folder: &Path, named: &str) -> Result<(Component, Option<
         let help = "build it, or correct the path; in a configuration it is relative to the file's folder";
         (Code::ComponentMissing, error.to_string(), help.to_owned())
     })?;
-    let kind = wharf_inspect::check(&wasm).map_err(|error| unfit(error.code(), error.to_string()))?;
+    let kind = wharf_inspect::check(&wasm).and_then(|kind| wharf_inspect::needs(&wasm).map(|_| kind));
+    let kind = kind.map_err(|error| unfit(error.code(), error.to_string()))?;
     let (release, bytes) = (Digest::of(&wasm), wasm.len() as u64);
     Ok((Component { source: Source::File(file), release, bytes }, Some(kind)))
 }

@@ -9,10 +9,12 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use anyhow::{Context as _, Result};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use wharf_event::Code;
 use wharf_vault::{Key, SealError};
 use zeroize::Zeroizing;
+
+use crate::failure::Failure;
 
 /// The variable with the key itself.
 const KEY: &str = "WHARF_SECRET_KEY";
@@ -33,28 +35,32 @@ pub struct SecretKey {
     folder: Dir,
 }
 
+fn unusable(message: String) -> Failure {
+    Failure::of_text(Code::SecretClosed, message)
+}
+
 impl SecretKey {
     /// What there is now.
     ///
     /// # Errors
     /// When what should be a key is none, or cannot be read.
-    pub fn find(folder: Dir) -> Result<Self> {
+    pub fn find(folder: Dir) -> Result<Self, Failure> {
         let text = if let Some(text) = std::env::var_os(KEY) {
             Some((Zeroizing::new(String::from_utf8_lossy(text.as_bytes()).into_owned()), format!("the variable {KEY}")))
         } else if let Some(file) = std::env::var_os(KEY_FILE) {
             let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("{KEY_FILE} names a file that cannot be read"))?;
+                .map_err(|error| unusable(format!("{KEY_FILE} names a file that cannot be read: {error}")))?;
             Some((Zeroizing::new(text), format!("the file of {KEY_FILE}")))
         } else {
             match folder.read_to_string(OWN_FILE) {
                 Ok(text) => Some((Zeroizing::new(text), format!("{OWN_FILE} in the data folder"))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error).context(format!("{OWN_FILE} in the data folder cannot be read")),
+                Err(error) => return Err(unusable(format!("{OWN_FILE} in the data folder cannot be read: {error}"))),
             }
         };
         let key = OnceLock::new();
         if let Some((text, place)) = text {
-            let read: Key = text.parse().with_context(|| format!("{place} has no key"))?;
+            let read: Key = text.parse().map_err(|error| unusable(format!("{place} has no key: {error}")))?;
             let _ = key.set(read);
         }
         Ok(Self { key, making: Mutex::default(), folder })

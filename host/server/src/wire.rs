@@ -198,6 +198,7 @@ impl Host {
         let adapter = adapter.priced_by(prices.clone());
         dispatcher.begin();
         compiler.look();
+        adapter.tell_closed_secrets().await;
         entrance.open(adapter.clone());
         Ok(Self {
             runtime,

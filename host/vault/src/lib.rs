@@ -10,4 +10,4 @@ mod key;
 mod seal;
 
 pub use key::{Key, KeyError};
-pub use seal::{SealError, Sealer, Value};
+pub use seal::{SealError, Sealer, Value, sealed_under};

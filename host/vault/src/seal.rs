@@ -78,6 +78,14 @@ pub trait Sealer: Send + Sync {
     fn open(&self, place: &str, sealed: &str) -> Result<Value, SealError>;
 }
 
+/// The name of the key that sealed a text; absent where it is none.
+#[must_use]
+pub fn sealed_under(sealed: &str) -> Option<&str> {
+    let mut parts = sealed.splitn(3, '.');
+    let (VERSION, name) = (parts.next()?, parts.next()?) else { return None };
+    parts.next().map(|_| name)
+}
+
 impl Key {
     fn cipher(&self) -> Result<LessSafeKey, SealError> {
         Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, self.bytes.as_slice()).map_err(|_| SealError::Machine)?))
@@ -130,6 +138,7 @@ mod tests {
         let [one, two] = [key.seal("acme/stripe", &value).unwrap(), key.seal("acme/stripe", &value).unwrap()];
         assert!(one != two && !one.contains("sk_live"), "{one}");
         assert_eq!(key.open("acme/stripe", &one), Ok(value.clone()));
+        assert_eq!((sealed_under(&one), sealed_under("v1.x"), sealed_under("")), (Some(key.name()), None, None));
         assert_eq!(key.open("acme/other", &one), Err(SealError::Closed));
         assert!(matches!(other.open("acme/stripe", &one), Err(SealError::OtherKey { .. })));
         for at in 0..one.len() {

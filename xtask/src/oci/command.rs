@@ -117,7 +117,8 @@ impl Tour<'_> {
     fn refused(&self, words: &[&str], code: &str) -> Result<()> {
         let Output { status, stdout, stderr } = self.asked(words)?;
         let said = String::from_utf8_lossy(&stderr);
-        let is_told = said.starts_with(&format!("error[{code}]: "));
+        let told = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let is_told = told.into_iter().any(|line| line["error"]["code"] == code);
         ensure!(!status.success() && is_told, "wharf {words:?}: {status}: {}{said}", String::from_utf8_lossy(&stdout));
         Ok(())
     }

@@ -180,6 +180,10 @@ async fn messages_are_sent_as_events_are_and_what_is_asked_of_them_reaches_the_h
     assert!(matches!(&sent[1], Admission::Refused(it) if it.code == Code::EventJson), "{sent:?}");
     let wish = r#"{"max":3,"wait":"1s","visibility":"2s"}"#;
     let received: Value = post(format!("{ALL}/made/receive"), JSON, wish).send(server.addr).await.json(200);
+    for content_type in ["", JSON] {
+        let plain: Value = post(format!("{ALL}/made/receive"), content_type, "").send(server.addr).await.json(200);
+        assert_eq!(plain["messages"][0]["receipt"], "{}", "nothing has to be said");
+    }
     assert_eq!(
         (&received["messages"][0]["receipt"], &received["messages"][0]["event"]["data"]),
         (&json!(wish), &json!(7))
@@ -219,6 +223,7 @@ async fn what_cannot_be_done_with_a_queue_has_its_code() {
         (get(format!("{ALL}/made/messages?limit=0")), Code::QueryInvalid),
         (post(format!("{ALL}/made/receive"), JSON, r#"{"most": 1}"#), Code::QueryInvalid),
         (post(format!("{ALL}/made/receive"), "text/plain", "{}"), Code::ContentTypeUnsupported),
+        (post(format!("{ALL}/made/receive"), "", "{}"), Code::ContentTypeUnsupported),
         (post(format!("{ALL}/made/receive"), JSON, r#"{"max": 0}"#), Code::QueuePaused),
         (post(format!("{ALL}/none/receive"), JSON, "{}"), Code::QueueUnknown),
         (post(format!("{ALL}/made/ack"), JSON, "{}"), Code::QueryInvalid),

@@ -63,7 +63,7 @@ fn mistakes_are_told_where_they_are() {
         expect![[r#"
         /properties/x/minimum: the value is not of type "number"
         /required: the value is not of type "array"
-        /type: the value is not valid under any of the schemas listed in the 'anyOf' keyword
+        /type: a type is "array", "boolean", "integer", "null", "number", "object" or "string", or a list of them, each once
     "#]],
     );
     check(

@@ -63,7 +63,8 @@ impl Intake for HostAdapter {
             }
             None if let Some(bytes) = self.dispatcher.short_of() => {
                 let detail = format!(
-                    "the disk has only its reserve left: {bytes} bytes more have to become free before new events are taken; reads and settlements go on"
+                    "the disk has only its reserve left: {} MiB more have to become free before new events are taken; reads and settlements go on",
+                    bytes.div_ceil(1 << 20)
                 );
                 Err(Refusal::new(Code::DiskFull, detail).retry_after_s(DISK_FULL_RETRY_S))
             }

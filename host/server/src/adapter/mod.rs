@@ -112,6 +112,9 @@ fn unknown(error: &Unknown) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
+/// What is to be done where what was kept does not come back.
+const EXAMINE: &str = "the host's log says where; stop the host, and `wharf doctor --data FOLDER` names all that is damaged";
+
 /// Seconds after which whoever met a full backlog may try again.
 const BACKLOG_RETRY_S: u32 = 1;
 
@@ -153,7 +156,7 @@ fn was_read<T>(read: Result<Result<T, TableError>, AskError>) -> Result<T, Refus
 
 fn unreadable(error: &TableError) -> Refusal {
     tracing::error!("the state cannot be read: {error}");
-    Refusal::new(Code::Internal, "the state cannot be read")
+    Refusal::new(Code::Internal, format!("the state cannot be read: {EXAMINE}"))
 }
 
 fn not_in_archive(error: &ArchiveError) -> Refusal {
@@ -161,7 +164,7 @@ fn not_in_archive(error: &ArchiveError) -> Refusal {
         ArchiveError::NoEvent(_) => Refusal::new(Code::EventUnknown, error.to_string()),
         ArchiveError::Log(_) | ArchiveError::Record { .. } => {
             tracing::error!("the archive cannot be read: {error}");
-            Refusal::new(Code::Internal, "the archive cannot be read")
+            Refusal::new(Code::Internal, format!("the archive cannot be read: {EXAMINE}"))
         }
     }
 }

@@ -10,10 +10,13 @@ use wharf_gateway::{
     Put, Refusal, SecretRef,
     view::{KeptSecretView, SecretDraft},
 };
-use wharf_vault::{Sealer as _, Value};
+use wharf_vault::{Sealer as _, Value, sealed_under};
 
 use super::{HostAdapter, registry::damaged, tenants::not_changed, was_read};
 use crate::filling::{SECRET_BYTES_MAX, SECRETS_PER_TENANT_MAX, place};
+
+/// Secrets that do not open and are told by name.
+const CLOSED_TOLD_MAX: usize = 20;
 
 impl wharf_gateway::Secrets for HostAdapter {
     async fn secrets(&self, tenant: &TenantName) -> Result<Vec<KeptSecretView>, Refusal> {
@@ -80,6 +83,36 @@ impl HostAdapter {
             Err(error) if error.is_conflict() => Ok(false),
             Err(error) => Err(not_changed(&error)),
         }
+    }
+}
+
+impl HostAdapter {
+    /// Says which secrets do not open here, since this host has another key than the one that sealed them, or none.
+    pub async fn tell_closed_secrets(&self) {
+        let (mut closed, mut others) = (Vec::new(), 0_u32);
+        for tenant in self.dispatcher.rules().tenants() {
+            // What cannot be read is told where it is asked for.
+            let Ok((object, _)) = self.kept_secrets(&tenant).await else { continue };
+            let is_closed = |kept: &KeptSecret| sealed_under(&kept.sealed) != self.outside.key_name();
+            for (name, _) in object.secrets.iter().filter(|(_, kept)| is_closed(kept)) {
+                if closed.len() < CLOSED_TOLD_MAX {
+                    closed.push(place(&tenant, name));
+                } else {
+                    others += 1;
+                }
+            }
+        }
+        if closed.is_empty() {
+            return;
+        }
+        let others = if others > 0 { format!(" and {others} others") } else { String::new() };
+        let has = self.outside.key_name().map_or_else(|| "no key".to_owned(), |name| format!("key {name}"));
+        tracing::warn!(
+            code = Code::SecretClosed.as_str(),
+            "secrets that do not open: {}{others}. They were sealed under another key, and this host has {has}: requests that need them fail. \
+             Start it with the key that it had, or set them again: `wharf secret set`",
+            closed.join(", ")
+        );
     }
 }
 

@@ -82,7 +82,9 @@ impl Tenants for HostAdapter {
             expected => rules::taken(expected),
         };
         if self.dispatcher.rules().origin(&tenant) == Some(Origin::File) {
-            let detail = format!("tenant `{tenant}` stands in the configuration file: remove it there");
+            let detail = format!(
+                "tenant `{tenant}` stands in the configuration file: remove it there, and start the host again"
+            );
             return Err(Refusal::new(Code::TenantOfFile, detail));
         }
         let deleted = tenant.clone();

@@ -62,7 +62,10 @@ impl Topics for HostAdapter {
             let set = self.dispatcher.rules();
             let (_, origin, ..) = found(&set, &of)?;
             if origin == Origin::File {
-                let detail = format!("topic `{}` stands in the configuration file: remove it there", of.topic);
+                let detail = format!(
+                    "topic `{}` stands in the configuration file: remove it there, and start the host again",
+                    of.topic
+                );
                 return Err(Refusal::new(Code::BusOfFile, detail));
             }
             if let Some(publisher) = set.publisher(&of.tenant, &bus) {

@@ -59,7 +59,10 @@ impl Webhooks for HostAdapter {
             let set = self.dispatcher.rules();
             let there = set.webhook(&of.tenant, &of.webhook);
             if there.is_some_and(|webhook| webhook.origin == Origin::File) {
-                let detail = format!("webhook `{}` stands in the configuration file: change it there", of.webhook);
+                let detail = format!(
+                    "webhook `{}` stands in the configuration file: change it there, and start the host again",
+                    of.webhook
+                );
                 return Err(Refusal::new(Code::WebhookOfFile, detail));
             }
             let (held, created) = (self.held_webhook(&of).await?, there.is_none());

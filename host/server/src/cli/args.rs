@@ -51,7 +51,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// How stdout looks: text for people, json for programs
+    /// How stdout looks: text for people, json for programs; with json an error is a line of JSON on stderr
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
     pub output: Format,
     /// The host's address
@@ -180,7 +180,8 @@ pub enum Command {
         after_help = "Example:\n  wharf deploy --dry-run\n  wharf deploy --yes\n  wharf deploy triage.wasm --plugin triage\n\n\
         It takes the wharf.toml that `wharf dev` takes. What is as the file says is left alone; what the file does not name stays, unless \
         --prune says otherwise.\n\n\
-        Exit status: 0 the host is as the file says, or would be; 2 there is nobody to ask; 10 the file has mistakes, or something is in the way."
+        Exit status: 0 the host is as the file says, or would be; 2 there is nobody to ask; 3 a registry has no such component, 4 it denies it, 7 it or \
+        the host does not answer; 5 somebody else changed something meanwhile; 10 the file has mistakes, or something is in the way."
     )]
     Deploy(DeployArgs),
     /// Give a release of a plugin all traffic, or try it on a part
@@ -266,7 +267,8 @@ pub enum Command {
     Check(FileArgs),
     /// Show what a component is and what it can do
     #[command(after_help = "Example:\n  wharf inspect triage.wasm\n\n\
-        Exit status: 0 this host can run it, 10 it is of another world, or imports what there is not.")]
+        Exit status: 0 this host can run it; 1 the file cannot be read or is no component, 6 it is larger than 64 MiB, 10 it is of another \
+        world, or imports what there is not.")]
     Inspect {
         /// The component
         file: PathBuf,

@@ -5,7 +5,7 @@
 mod edit;
 mod redrive;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use wharf_dispatch::{Clock as _, SystemClock};
 use wharf_event::{Code, QueueName, RuleName, Target};
@@ -66,13 +66,14 @@ pub enum DlqCommand {
     Edit(edit::EditArgs),
     /// Send letters again, their attempts counted from zero: some by id, those that a filter leaves, or all
     #[command(
+        group(ArgGroup::new("which").multiple(true).required(true).arg("ids").args(WAYS)),
         after_help = "Example:\n  wharf dlq redrive flaky --code handler-trap --since 2h --dry-run\n  wharf dlq redrive flaky --all --rate 10/s"
     )]
     Redrive {
         /// The queue
         queue: QueueName,
         /// The letters' ids
-        #[arg(value_name = "ID", required_unless_present_any = WAYS, conflicts_with_all = WAYS)]
+        #[arg(value_name = "ID", conflicts_with_all = WAYS)]
         ids: Vec<String>,
         /// All letters that are in the queue now
         #[arg(long, conflicts_with_all = FILTERS)]
@@ -108,10 +109,10 @@ pub struct FilterArgs {
     #[arg(long, requires = "queue")]
     code: Option<Code>,
     /// Only those that were given up in this time (`2h`), or since that time (RFC 3339)
-    #[arg(long, value_name = "TIME", requires = "queue")]
+    #[arg(long, value_name = "TIME", value_parser = said::moment, requires = "queue")]
     since: Option<String>,
     /// Only those that were given up longer ago than this (`2h`), or before that time (RFC 3339)
-    #[arg(long, value_name = "TIME", requires = "queue")]
+    #[arg(long, value_name = "TIME", value_parser = said::moment, requires = "queue")]
     until: Option<String>,
     /// Only those of events whose type begins so
     #[arg(long = "type", value_name = "PREFIX", requires = "queue")]

@@ -1,7 +1,7 @@
-//! Why a command ended badly, how that is told, and with which exit status.
+//! Why a command ended badly, and with which exit status.
 //!
-//! Invariant: every failure is told once, on stderr, as `error[code]: detail` (without a code where nothing of the registry
-//! fits) and a `help:` line that says what to do next. A closed stdout is no failure: whoever read it has enough.
+//! Invariant: a failure has a code where one of the registry fits, and says what to do next; `report.rs` tells it. A closed stdout is no
+//! failure: whoever read it has enough.
 
 use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -12,10 +12,7 @@ use wharf_pattern::{PatternErrors, RulesError};
 use wharf_schedule::TimingError;
 use wharf_schema::SchemaErrors;
 
-use super::{
-    deploy::DeployFailure,
-    words::{error_style, help_style, printable},
-};
+use super::deploy::DeployFailure;
 use crate::{client::ClientError, failure::Failure};
 
 /// The exit statuses, which are the same for all commands.
@@ -55,6 +52,14 @@ impl Exit {
             Ok(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS) => Self::Quota,
             Ok(StatusCode::SERVICE_UNAVAILABLE) => Self::Unavailable,
             _ => Self::Failure,
+        }
+    }
+
+    /// The exit status of a component that is none that can be deployed: what a registry has to do with it is told as everywhere.
+    pub fn of_unfit(code: Code) -> Self {
+        match code {
+            Code::OciUnknown | Code::OciDenied | Code::OciUnavailable => Self::of_status(code.status()),
+            _ => Self::CheckFailed,
         }
     }
 
@@ -130,6 +135,14 @@ pub enum CommandError {
     #[error("{} cannot be read", .path.display())]
     Unreadable {
         /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A component cannot be read.
+    #[error("component {} cannot be read", .path.display())]
+    Component {
+        /// Its file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -238,7 +251,7 @@ fn tenants_said(tenants: &[TenantName]) -> String {
 
 impl CommandError {
     /// The stable code, as text since a newer host may know more of them.
-    fn code(&self) -> Option<&str> {
+    pub(super) fn code(&self) -> Option<&str> {
         match self {
             Self::Client(ClientError::Refused(reply)) | Self::There { refusal: ClientError::Refused(reply), .. } => {
                 Some(&reply.code)
@@ -246,6 +259,8 @@ impl CommandError {
             Self::Event(error) => Some(error.code().as_str()),
             Self::PayloadNotJson(_) => Some(Code::EventJson.as_str()),
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
+            Self::Component { .. } => Some(Code::ComponentMissing.as_str()),
+            Self::ReleaseMeant { several: false, .. } => Some(Code::ReleaseUnknown.as_str()),
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
             Self::Timing(_) => Some(Code::ScheduleInvalid.as_str()),
             Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
@@ -257,7 +272,7 @@ impl CommandError {
         }
     }
 
-    fn help(&self) -> Option<String> {
+    pub(super) fn help(&self) -> Option<String> {
         Some(match self {
             Self::Client(ClientError::Unreachable { .. }) => {
                 "is the host running? start it with `wharf serve` or `wharf dev`, or name another with --url".to_owned()
@@ -284,6 +299,7 @@ impl CommandError {
             Self::TenantNotInFile { .. } => "without --tenant and WHARF_TENANT all tenants of the file are deployed".to_owned(),
             Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
+            Self::Component { .. } => "build it, or correct the path".to_owned(),
             Self::There { help, .. } => (*help).to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
             Self::RuleUnknown { meant: None, .. } => {
@@ -297,7 +313,7 @@ impl CommandError {
         })
     }
 
-    fn exit(&self) -> Exit {
+    pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Client(ClientError::Refused(reply)) => Exit::of_status(reply.status),
             Self::Client(ClientError::Unreachable { .. } | ClientError::Broken(_) | ClientError::Timeout(_)) => {
@@ -313,7 +329,7 @@ impl CommandError {
             Self::There { .. } => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
-            Self::Load(_) => Exit::CheckFailed,
+            Self::Load(failure) => Exit::of_unfit(failure.code()),
             Self::Oci(error) => Exit::of_status(error.code().status()),
             Self::CodeUnknown { .. }
             | Self::NoExample(_)
@@ -326,31 +342,6 @@ impl CommandError {
             _ => Exit::Failure,
         }
     }
-}
-
-/// Tells why a command ended badly, and gives its exit status.
-pub fn report(error: &anyhow::Error) -> Exit {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        talk(&failure.to_string());
-        return Exit::of_status(failure.code().status());
-    }
-    let Some(own) = error.downcast_ref::<CommandError>() else {
-        talk(&format!("{}: {}", error_style("error"), printable(&chain(error.as_ref()))));
-        return Exit::Failure;
-    };
-    let exit = own.exit();
-    if let CommandError::Load(failure) = own {
-        talk(&failure.to_string());
-        return exit;
-    }
-    if exit != Exit::Success {
-        let what = own.code().map_or_else(|| "error".to_owned(), |code| format!("error[{}]", printable(code)));
-        talk(&format!("{}: {}", error_style(&what), printable(&chain(own))));
-        if let Some(help) = own.help() {
-            talk(&format!("{}: {help}", help_style("help")));
-        }
-    }
-    exit
 }
 
 /// An error with its causes, each said once.

@@ -5,15 +5,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 use wharf_event::{Code, Digest};
 use wharf_inspect::{Capability, Description, Import, Made, Offered, describe, limits::COMPONENT_BYTES_MAX};
 
 use super::{
-    error::{Exit, talk},
+    error::{CommandError, Exit},
     events::fact,
     output::Output,
+    report,
     words::printable,
 };
 use crate::{compile::read_bounded, failure::Failure};
@@ -94,7 +95,7 @@ impl Allowance {
 /// When the file cannot be read or is no component.
 pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
     let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
+        .map_err(|source| CommandError::Component { path: file.to_owned(), source })?;
     let described = describe(&wasm).map_err(|error| Failure::of(error.code(), &error))?;
     let unfit = described.world.as_ref().err().map(|error| Unfit { code: error.code(), message: error.to_string() });
     let inspected = inspected(file, described, unfit);
@@ -114,8 +115,8 @@ pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
     Ok(match &inspected.unfit {
         None => Exit::Success,
         Some(Unfit { code, message }) => {
-            talk(&Failure::new(*code, message, format!("`wharf explain {code}` says what to do")).to_string());
-            Exit::CheckFailed
+            let failure = Failure::of_text(*code, message.as_str());
+            report::tell(&failure, Exit::CheckFailed, out.is_json())
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and one module for each command.
 //!
-//! Invariant: stdout is data and stderr is talk; with `-o json` stdout is one JSON document, or one a line for streams.
+//! Invariant: stdout is data and stderr is talk; with `-o json` stdout is one JSON document, or one a line for streams, and a failure is one
+//! line of JSON on stderr.
 //! Commands other than `serve` and `dev` are clients of the HTTP API and know nothing of a host's inside.
 
 mod args;
@@ -17,6 +18,8 @@ mod doctor;
 mod draft;
 mod error;
 mod events;
+#[cfg(test)]
+mod examples;
 mod explain;
 mod feed_line;
 mod follow;
@@ -38,6 +41,7 @@ mod pages;
 mod plugin;
 mod queue;
 mod replay;
+mod report;
 mod restore;
 mod resume;
 mod rules;

@@ -199,8 +199,24 @@ fn told(view: &ReplayView, waited: bool, out: &mut Output) -> Result<Exit, Comma
     } else {
         let reason = view.reason.as_ref().map_or_else(String::new, |reason| format!(": {}", printable(reason)));
         out.line(&format!("{}  {}, {}, {}{reason}", phase(view), view.replay, percent(view), counted_events(view)))?;
+        if view.phase == "done" && view.replayed == 0 {
+            talk(&owed_to_none(view));
+        }
     }
     Ok(if waited && view.phase != "done" { Exit::Failure } else { Exit::Success })
+}
+
+/// Why nothing came of a replay: whose events were looked through, and who was not owed any.
+fn owed_to_none(of: &ReplayView) -> String {
+    let ReplayWishView { bus, to_bus, rule, target, .. } = &of.wish;
+    let bus = bus.as_ref().map_or("default", BusName::as_str);
+    let onto = to_bus.as_ref().map_or(bus, BusName::as_str);
+    let whom = target.as_ref().map_or_else(|| "anybody".to_owned(), |target| format!("`{}`", printable(target)));
+    let owe = match rule {
+        Some(rule) => format!("the rule `{rule}` of bus `{onto}` owes none"),
+        None => format!("the rules of bus `{onto}` owe none"),
+    };
+    format!("of the events of bus `{bus}` that it asks for, {owe} to {whom}: `wharf rules explain -e FILE` says why")
 }
 
 fn phase(of: &ReplayView) -> String {

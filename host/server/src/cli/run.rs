@@ -10,12 +10,14 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 use super::{
     args::{Cli, Command, Format, Global},
     backup, build, check, completions, config, deploy, dlq, doctor,
-    error::{CommandError, Exit, report},
+    error::{CommandError, Exit},
     events, explain, groups, inspect, invoke, keys, kv, match_lines,
     meant::Written,
     new,
     output::Output,
-    plugin, queue, replay, restore, rules, schedule,
+    plugin, queue, replay,
+    report::{is_json_wanted, misused, report},
+    restore, rules, schedule,
     schedule::ScheduleCommand,
     schema, secret, send,
     signing::{self, KeyCommand},
@@ -35,10 +37,14 @@ pub fn run() -> ExitCode {
             let _ = write!(anstream::stderr(), "{}", groups::command().render_help().ansi());
             return Exit::Usage.into();
         }
+        Err(error) if error.use_stderr() => {
+            let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+            return misused(&error, is_json_wanted(words)).into();
+        }
         Err(error) => {
-            // Help goes to stdout, a usage error to stderr; that nobody reads it changes nothing.
+            // Help goes to stdout; that nobody reads it changes nothing.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+            return Exit::Success.into();
         }
     };
     let json = global.output == Format::Json;
@@ -77,7 +83,7 @@ pub fn run() -> ExitCode {
             runtime().and_then(|runtime| runtime.block_on(ask(client, &global))).map(Into::into).map_err(Into::into)
         }
     };
-    done.unwrap_or_else(|error| report(&error).into())
+    done.unwrap_or_else(|error| report(&error, json).into())
 }
 
 /// A command below `known`, and what was said to it, if it was the one that was given.

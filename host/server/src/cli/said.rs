@@ -27,6 +27,11 @@ pub fn when(text: &str) -> Result<Timestamp, String> {
     time.parse().map_err(|_| format!("`{text}` is no time: write it as 2026-12-01T09:00:00Z, or as 2h for as long ago"))
 }
 
+/// A time as the API takes it: what [`when`] understands, but as it is said.
+pub fn moment(text: &str) -> Result<String, String> {
+    when(text).map(|_| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +50,10 @@ mod tests {
         assert_eq!(time("2h".to_owned(), now_ms), "2025-12-31T22:00:00.000Z");
         assert_eq!(time("2026-01-01T00:00:00Z".to_owned(), now_ms), "2026-01-01T00:00:00Z");
         assert!(when("2026-01-01T00:00:00Z").is_ok() && when("2h").is_ok() && when("yesterday").is_err());
+        assert_eq!(moment("2h"), Ok("2h".to_owned()));
+        assert_eq!(
+            moment("1x").unwrap_err(),
+            "`1x` is no time: write it as 2026-12-01T09:00:00Z, or as 2h for as long ago"
+        );
     }
 }

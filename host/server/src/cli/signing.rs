@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use rand::{TryRng as _, rngs::SysRng};
 use serde::Serialize;
@@ -21,9 +21,10 @@ use wharf_signature::{
 };
 
 use super::{
-    error::{Exit, talk},
+    error::{CommandError, Exit},
     keys::KeysCommand,
     output::Output,
+    report,
 };
 use crate::{compile::read_bounded, failure::Failure};
 
@@ -173,10 +174,7 @@ pub fn verify(args: &VerifyArgs, out: &mut Output) -> Result<Exit> {
     }
     Ok(match error {
         None => Exit::Success,
-        Some(error) => {
-            talk(&refused(error).to_string());
-            Exit::CheckFailed
-        }
+        Some(error) => report::tell(&refused(error), Exit::CheckFailed, out.is_json()),
     })
 }
 
@@ -191,8 +189,11 @@ fn refused(error: SignatureError) -> Failure {
 /// The digest that a release of this file has.
 fn digest(file: &Path) -> Result<Digest> {
     let bytes = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
-    ensure!(bytes.len() <= COMPONENT_BYTES_MAX, "{} is larger than a component may be", file.display());
+        .map_err(|source| CommandError::Component { path: file.to_owned(), source })?;
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        let message = format!("{} is larger than {} MiB", file.display(), COMPONENT_BYTES_MAX >> 20);
+        return Err(Failure::of_text(Code::ComponentTooLarge, message).into());
+    }
     Ok(Digest::of(&bytes))
 }
 

@@ -17,6 +17,9 @@ use super::{
     session::Session,
 };
 
+/// How to say who gets what is published.
+const WHOM: [&str; 6] = ["targets", "webhooks", "queues", "buses", "topics", "file"];
+
 /// Commands about topics.
 #[derive(Debug, Subcommand)]
 pub enum TopicCommand {
@@ -101,6 +104,7 @@ pub struct PublishArgs {
 /// What a subscription is to be.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("to").multiple(true)))]
+#[command(group(ArgGroup::new("whom").multiple(true).required(true).args(WHOM)))]
 pub struct SubscribeArgs {
     #[command(flatten)]
     of: Subscribed,
@@ -108,7 +112,7 @@ pub struct SubscribeArgs {
     #[arg(long, value_name = "JSON", requires = "to")]
     pattern: Option<String>,
     /// A plugin that gets the events; may be repeated
-    #[arg(long = "target", value_name = "PLUGIN", group = "to", required_unless_present_any = ["to", "file"])]
+    #[arg(long = "target", value_name = "PLUGIN", group = "to")]
     targets: Vec<PluginAt>,
     /// A webhook that sends the events; may be repeated
     #[arg(long = "webhook", value_name = "WEBHOOK", group = "to")]

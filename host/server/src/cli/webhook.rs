@@ -14,7 +14,7 @@ use wharf_gateway::{
 
 use super::{
     args::Global,
-    error::{CommandError, Exit},
+    error::{CommandError, Exit, talk},
     input::unreadable,
     object,
     output::Output,
@@ -147,7 +147,13 @@ pub async fn run(command: WebhookCommand, global: &Global, out: &mut Output) -> 
         WebhookCommand::Show { name } => show(&session.client.get(&all.at(&name)).await?, out),
         WebhookCommand::Put(args) => {
             let body = args.body()?;
-            tell("in force", &session.client.put(&all.at(&args.name), body, Condition::None).await?, out)
+            let webhook: WebhookView = session.client.put(&all.at(&args.name), body, Condition::None).await?;
+            if webhook.disabled.is_none() {
+                return tell("in force", &webhook, out);
+            }
+            let told = tell("kept, and disabled as before", &webhook, out)?;
+            talk(&format!("`wharf webhook enable {}` enables it", webhook.webhook));
+            Ok(told)
         }
         WebhookCommand::Rm { name } => object::remove(&session, &all.at(&name), &name, out).await,
         WebhookCommand::Rotate(args) => {

@@ -234,7 +234,7 @@ fn tail_ends_with_the_reason_where_the_log_of_the_host_failed() {
     let host = Host::start().breaks_after("GET feed", &received(1)).refuses("GET feed?from=1-0", 503, "log-failed");
     let ran = host.run("tail -o json");
     assert_eq!((ran.exit, ran.stdout), (7, received(1)));
-    assert!(ran.stderr.contains("error[log-failed]"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("{\"error\":{\"code\":\"log-failed\","), "{}", ran.stderr);
 }
 
 #[test]

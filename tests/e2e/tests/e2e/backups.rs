@@ -7,13 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::host::{Host, Site, try_send};
+use crate::host::{Host, Site, told, try_send};
 
 /// `wharf` in a site's folder: exit status, the document that it printed, and what it said.
 fn wharf(site: &Site, arguments: &[&str]) -> (i32, Value, String) {
     let output =
         crate::host::wharf().current_dir(site.folder.path()).args(arguments).args(["-o", "json"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = told(output.stderr);
     (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
 }
 

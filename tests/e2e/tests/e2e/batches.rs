@@ -129,7 +129,7 @@ fn one_outcome_too_few_fails_the_call_and_says_so() {
     let dead = host.dead("jobs");
     assert_eq!((dead.len(), &dead[0]["code"]), (1, &json!("retries-spent")));
     let reason = dead[0]["error"].as_str().unwrap();
-    assert!(reason.contains("batch-outcomes: it gave 0 outcomes for 1 events"), "{reason}");
+    assert!(reason.contains("batch-outcomes: it gave 0 outcomes for 1 event"), "{reason}");
 }
 
 #[test]

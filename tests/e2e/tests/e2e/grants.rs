@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest, wharf};
+use crate::host::{Host, Site, guest, told, wharf};
 
 const GRANTS: &str = "/v1/tenants/acme/plugins/made/grants";
 
@@ -12,7 +12,7 @@ const GRANTS: &str = "/v1/tenants/acme/plugins/made/grants";
 fn run(host: &Host, words: &[&str]) -> (i32, Value, String) {
     let output = wharf().args(["-o", "json"]).args(words).env("WHARF_URL", &host.url).output().unwrap();
     let printed = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code().unwrap(), printed, String::from_utf8(output.stderr).unwrap())
+    (output.status.code().unwrap(), printed, told(output.stderr))
 }
 
 /// Uploads the probe, which says that it needs this, and gives what is known of the release.

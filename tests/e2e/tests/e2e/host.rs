@@ -30,6 +30,23 @@ pub fn guest(name: &str) -> PathBuf {
     built("WHARF_GUESTS", "target/guests").join(format!("{name}.wasm"))
 }
 
+/// What a program said on stderr. A failure that was told as JSON stands there as people are told it.
+pub fn told(stderr: Vec<u8>) -> String {
+    let line = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(said) if said["error"].is_object() => {
+            let error = &said["error"];
+            let (code, message) = (error["code"].as_str(), error["message"].as_str().unwrap());
+            let code = code.map_or_else(String::new, |code| format!("[{code}]"));
+            let help = error["help"].as_str().map_or_else(String::new, |help| format!("help: {help}\n"));
+            // All mistakes of a configuration have codes of their own.
+            let before = if message.starts_with("error[") { String::new() } else { format!("error{code}: ") };
+            format!("{before}{message}\n{help}")
+        }
+        _ => format!("{line}\n"),
+    };
+    String::from_utf8(stderr).unwrap().lines().map(line).collect()
+}
+
 /// A folder with a configuration and a data folder.
 pub struct Site {
     pub folder: tempfile::TempDir,
@@ -125,13 +142,13 @@ grants = {{ publish = ["probe.*"], kv = ["probe"] }}
         command.current_dir(self.folder.path()).args(["-o", "json"]).args(arguments).args(["--data", "data"]);
         let output = command.output().unwrap();
         let found = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (output.status.code().unwrap(), found, String::from_utf8(output.stderr).unwrap())
+        (output.status.code().unwrap(), found, told(output.stderr))
     }
 
     /// Starts a host that must not start, and gives what it said and its exit status.
     pub fn refuse(&self, subcommand: &str) -> (i32, String) {
         let output = self.command(subcommand).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        (output.status.code().unwrap(), told(output.stderr))
     }
 }
 

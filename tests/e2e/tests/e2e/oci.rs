@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    host::{Host, Site, guest, wharf},
+    host::{Host, Site, guest, told, wharf},
     oci_registry::OciRegistry,
 };
 
@@ -16,7 +16,7 @@ fn run(site: &Site, host: Option<&Host>, words: &[&str]) -> (i32, Value, String)
     command.current_dir(site.folder.path()).args(["-o", "json"]).args(words).env("DOCKER_CONFIG", site.folder.path());
     let output = command.envs(host.map(|host| ("WHARF_URL", &host.url))).output().unwrap();
     let printed = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code().unwrap(), printed, String::from_utf8(output.stderr).unwrap())
+    (output.status.code().unwrap(), printed, told(output.stderr))
 }
 
 fn site() -> Site {
@@ -144,7 +144,7 @@ fn what_a_registry_does_not_give_is_told_by_its_code_and_changes_nothing() {
     site.write("project.toml", project);
     let (exit, told, _) = run(&site, Some(&host), &["deploy", "-c", "project.toml", "--yes"]);
     let mistake = &told["mistakes"][0];
-    assert_eq!((exit, &mistake["code"], &mistake["line"]), (10, &json!("oci-denied"), &json!(2)), "{told}");
+    assert_eq!((exit, &mistake["code"], &mistake["line"]), (4, &json!("oci-denied"), &json!(2)), "{told}");
     // me:secret, as `docker login` writes it. Nothing that is told has it.
     let login = json!({"auths": {&registry.address: {"auth": "bWU6c2VjcmV0"}}});
     site.write("config.json", login.to_string());
@@ -153,7 +153,7 @@ fn what_a_registry_does_not_give_is_told_by_its_code_and_changes_nothing() {
     assert!(!format!("{done}{said}").contains("secret"));
     site.write("config.json", json!({"credHelpers": {&registry.address: "that-is-not-there"}}).to_string());
     let (exit, _, said) = run(&site, Some(&host), &["deploy", &tag, "--plugin", "probe", "--yes"]);
-    assert!(exit == 10 && said.starts_with("error[oci-denied]: "), "{said}");
+    assert!(exit == 4 && said.starts_with("error[oci-denied]: "), "{said}");
     assert_eq!(host.stop(), Some(0));
 }
 

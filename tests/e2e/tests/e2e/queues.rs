@@ -242,6 +242,9 @@ fn messages_wait_their_delay_are_looked_at_by_pages_and_purged_and_nothing_comes
     }
     let (_, side) = host.get("/v1/tenants/acme/queues/side");
     assert_eq!((&side["depth"], &side["visibility"], &side["paused"]), (&json!(1), &json!("20ms"), &json!(false)));
+    let (exit, said, talk) = run(&site, &host, "queue rm side");
+    assert_eq!((exit, said.as_str()), (0, "removed  side\n"), "{talk}");
+    assert!(talk.starts_with("1 message goes to the dead letters") && talk.contains("wharf dlq ls side"), "{talk}");
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -34,6 +34,15 @@ fn a_bad_component_is_refused_by_its_own_code() {
             "{code}: {said}"
         );
     }
+    // A section of its own says what it needs, in words that are none.
+    let mut needs = std::fs::read(guest("flaky")).unwrap();
+    needs.extend([&[0, 16, 11][..], b"wharf:needs", b"nope"].concat());
+    site.write("bad.wasm", needs);
+    let (status, said) = site.refuse("serve");
+    assert!(status != 0 && said.contains("error[component-needs]"), "{said}");
+    let output = wharf().current_dir(site.folder.path()).arg("check").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(10) && said.contains("error[component-needs]"), "{said}");
     assert!(!site.folder.path().join("data").exists(), "no data folder is made for what cannot run");
     site.write("wharf.toml", config.replace(&probe, "nowhere.wasm"));
     assert!(site.refuse("serve").1.contains("error[component-missing]"));

@@ -164,6 +164,9 @@ fn what_cannot_be_replayed_is_said() {
     let past = json!({"start": "2100-01-01T00:00:00Z"});
     assert_eq!(begin(&host, "none", &past).0, 201);
     assert_eq!(over(&host, "none")["replayed"], 0);
+    let shown = wharf().args(["--url", &host.url, "-t", "acme", "replay", "show", "none"]).output().unwrap();
+    let talk = String::from_utf8(shown.stderr).unwrap();
+    assert!(talk.contains("the rules of bus `default` owe none to anybody"), "{talk}");
     // Four may go on at a time.
     assert_eq!(begin(&host, "none", &json!({})).1["code"], "replay-exists");
     for n in 0..300 {

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, wharf};
+use crate::host::{Host, Site, told, wharf};
 
 /// Runs `wharf schedule next …` where no host is: exit status, what it printed, stderr.
 fn next(words: &[&str]) -> (i32, Value, String) {
     let mut command = wharf();
     let output =
         command.args(["schedule", "next", "-o", "json", "--url", "http://127.0.0.1:9"]).args(words).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr = told(output.stderr);
     (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default(), stderr)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     egress::{calls, came, lines, server},
-    host::{Host, Site, guest, wharf},
+    host::{Host, Site, guest, told, wharf},
 };
 
 const VALUE: &str = "sk_live_Zq81NoBodyElseHasThis";
@@ -121,13 +121,25 @@ fn a_secret_does_not_open_under_another_key() {
     assert_eq!(secret(&host, &["set", "stripe"], VALUE).0, 0);
     assert_eq!(host.stop(), Some(0));
     let host = site.start_command(with("AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    let warned = host.wait_for_log("secrets that do not open");
+    for part in ["acme/stripe", "secret-closed", "wharf secret set"] {
+        assert!(warned.contains(part), "{warned}");
+    }
     let call = json!([{"url": format!("http://127.0.0.1:{port}/x")}]);
     let attempts = calls(&host, "one", "fail", &call);
     assert_eq!(attempts[0]["limits"], json!(["secret-closed"]));
     assert!(server.try_recv().is_err());
     assert_eq!(host.stop(), Some(0));
     let output = with("no key").output().unwrap();
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("WHARF_SECRET_KEY"));
+    let said = told(output.stderr);
+    assert!(!output.status.success() && said.contains("error[secret-closed]: the variable WHARF_SECRET_KEY"), "{said}");
+    // Without any key it is told too, and nothing but a key can stand in its place.
+    let host = site.start("serve");
+    assert!(host.wait_for_log("secrets that do not open").contains("this host has no key"));
+    assert_eq!(host.stop(), Some(0));
+    std::fs::create_dir(site.folder.path().join("data/secret.key")).unwrap();
+    let (status, said) = site.refuse("serve");
+    assert!(status == 1 && said.contains("error[secret-closed]: secret.key in the data folder cannot be read"), "{said}");
 }
 
 /// Base64 of `AC1:token`, as Twilio wants it in `Authorization`.

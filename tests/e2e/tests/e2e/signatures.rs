@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest, wharf};
+use crate::host::{Host, Site, guest, told, wharf};
 
 const TENANT: &str = "/v1/tenants/north";
 
@@ -14,7 +14,7 @@ fn run(site: &Site, host: &Host, line: &str) -> (i32, Value, String) {
     command.args(["-o", "json", "-t", "north"]).args(line.split(' ')).env("WHARF_URL", &host.url);
     let output = command.current_dir(site.folder.path()).output().unwrap();
     let printed = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code().unwrap(), printed, String::from_utf8(output.stderr).unwrap())
+    (output.status.code().unwrap(), printed, told(output.stderr))
 }
 
 /// The exit status of a command that is refused, and the code that it told.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    host::{Host, Site, wharf},
+    host::{Host, Site, told, wharf},
     webhooks::receiver,
 };
 
@@ -25,7 +25,7 @@ fn run(host: &Host, words: &[&str]) -> (i32, Value, String) {
     let mut command = wharf();
     let output = command.args(["--url", &host.url, "-t", "acme", "-o", "json"]).args(words).output().unwrap();
     let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code().unwrap(), said, String::from_utf8(output.stderr).unwrap())
+    (output.status.code().unwrap(), said, told(output.stderr))
 }
 
 fn done(host: &Host, words: &[&str]) -> Value {

@@ -70,7 +70,10 @@ pub fn mistakes(mistakes: &Problems, out: &mut Output) -> Result<Exit, CommandEr
     } else {
         talk(mistakes.to_string().trim_end());
     }
-    Ok(Exit::CheckFailed)
+    // Where a registry is in the way of all of them, it is nothing that the file could mend.
+    let mut exits = mistakes.list.iter().map(|mistake| Exit::of_unfit(mistake.code));
+    let first = exits.next().unwrap_or(Exit::CheckFailed);
+    Ok(if exits.all(|exit| exit == first) { first } else { Exit::CheckFailed })
 }
 
 /// The plan, of which nothing is done.

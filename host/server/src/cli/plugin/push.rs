@@ -13,7 +13,6 @@ use wharf_oci::{Interfaces, Reference, Registry};
 
 use super::super::{
     error::{CommandError, Exit},
-    input::unreadable,
     output::Output,
     words::good,
 };
@@ -52,7 +51,8 @@ pub async fn run(PushArgs { file, to }: &PushArgs, out: &mut Output) -> Result<E
 
 /// Pushes the component of a file.
 pub async fn push(file: &Path, to: &Reference) -> Result<PushedView, CommandError> {
-    let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|source| unreadable(file, source))?;
+    let wasm = read_bounded(file, COMPONENT_BYTES_MAX as u64 + 1)
+        .map_err(|source| CommandError::Component { path: file.to_owned(), source })?;
     let described = wharf_inspect::describe(&wasm).and_then(|it| it.world.clone().map(|_| it));
     let described = described.map_err(|error| CommandError::Load(Failure::of(error.code(), &error)))?;
     let imports = described.imports.into_iter().map(|import| import.interface).collect();

@@ -14,7 +14,7 @@ use std::{
 
 use clap::Args;
 use wharf_event::{Code, Digest};
-use wharf_gateway::view::ReleaseView;
+use wharf_gateway::view::{ReleaseFailure, ReleaseView};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
 use wharf_signature::limits::TEXT_BYTES_MAX;
 
@@ -23,6 +23,7 @@ use super::{
         error::{CommandError, Exit, talk},
         input::unreadable,
         output::Output,
+        report,
         session::Session,
         signing::signature_file,
         words::{bad, good, later},
@@ -32,6 +33,7 @@ use super::{
 use crate::{
     client::{Client, ClientError, Resource},
     compile::read_bounded,
+    failure::Failure,
     progress::Progress,
 };
 
@@ -58,7 +60,8 @@ pub struct UploadArgs {
 
 pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
     let UploadArgs { named: Named { plugin }, file, version, message, signature } = args;
-    let wasm = read_bounded(&file, COMPONENT_BYTES_MAX as u64 + 1).map_err(|source| unreadable(&file, source))?;
+    let wasm = read_bounded(&file, COMPONENT_BYTES_MAX as u64 + 1)
+        .map_err(|source| CommandError::Component { path: file.clone(), source })?;
     let signatures = match signature {
         Some(given) => signatures(&given).map_err(|source| unreadable(&given, source))?,
         None => signatures_beside(&file).map_err(|(beside, source)| unreadable(&beside, source))?,
@@ -77,13 +80,16 @@ pub(super) async fn run(args: UploadArgs, session: &Session, out: &mut Output) -
                 talk(&format!("`wharf grant approve {plugin} {short}` grants it; until then it cannot be promoted"));
             }
             None => out.line(&format!("{}  {plugin} {release}", good("ready")))?,
-            Some(failure) => {
-                out.line(&format!("{}  {plugin} {release}: {}", bad("failed"), failure.detail))?;
-                talk(&format!("`wharf explain {}` says what to do", failure.code));
-            }
+            Some(_) => out.line(&format!("{}  {plugin} {release}", bad("failed")))?,
         }
     }
-    Ok(if view.failure.is_none() { Exit::Success } else { Exit::CheckFailed })
+    Ok(match view.failure {
+        None => Exit::Success,
+        Some(ReleaseFailure { code, detail, .. }) => {
+            let failure = Failure::of_text(code, detail);
+            report::tell(&failure, Exit::CheckFailed, out.is_json())
+        }
+    })
 }
 
 /// What goes with a component: its version and what is said about it, for people, and signatures, one a line.

@@ -7,11 +7,11 @@ use wharf_gateway::view::{ConsumerView, MessageQueueView};
 
 use super::{
     super::{
-        error::{CommandError, Exit},
+        error::{CommandError, Exit, talk},
         input, object,
         output::Output,
         session::Session,
-        words::{bad, clipped, faint, good, lasted},
+        words::{bad, clipped, counted, faint, good, lasted},
     },
     CreateArgs,
 };
@@ -129,7 +129,18 @@ pub(super) async fn show(queue: &QueueName, session: &Session, out: &mut Output)
 }
 
 pub(super) async fn remove(queue: &QueueName, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    object::remove(session, &at(session, queue), queue, out).await
+    let at = at(session, queue);
+    // What is in it is only told: nobody has to be able to see it.
+    let held = session.client.get::<MessageQueueView>(&at).await.map_or(0, |held| held.depth);
+    let removed = object::remove(session, &at, queue, out).await?;
+    if held > 0 && !out.is_json() {
+        let messages = counted(usize::try_from(held).unwrap_or(usize::MAX), "message goes", "messages go");
+        talk(&format!(
+            "{messages} to the dead letters within a minute: `wharf dlq ls {queue}` lists them, and `wharf dlq redrive {queue} --all` brings them \
+             back once there is a queue of that name again"
+        ));
+    }
+    Ok(removed)
 }
 
 /// Pauses or resumes. All else of the queue stays, also what this program does not know.

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use wharf_event::{Data, Event};
+use wharf_event::{Code, Data, Event};
 use wharf_schema::{
     Change, Draft, Incompatibility, Mode, Schema, SchemaError, SchemaErrors, Violation, Violations, compatibility,
     diff as difference,
@@ -19,10 +19,12 @@ use super::{
         input,
         limits::REFUSALS_LISTED_MAX,
         output::Output,
+        report,
         words::{bad, counted, faint, good, printable},
     },
     ValidateArgs,
 };
+use crate::failure::Failure;
 
 #[derive(Serialize)]
 struct Checked {
@@ -75,7 +77,12 @@ pub fn check(path: &Path, out: &mut Output) -> Result<Exit, CommandError> {
             }
         }
     }
-    Ok(if checked.ok { Exit::Success } else { Exit::CheckFailed })
+    if checked.ok {
+        return Ok(Exit::Success);
+    }
+    let many = counted(checked.mistakes.len(), "mistake", "mistakes");
+    let failure = Failure::of_text(Code::SchemaInvalid, format!("{} has {many}", path.display()));
+    Ok(report::tell(&failure, Exit::CheckFailed, out.is_json()))
 }
 
 /// What came of a file of events.
