@@ -195,7 +195,9 @@ pub enum RuleError {
     #[error("the bus has {RULES_PER_BUS_MAX} rules already")]
     TooMany,
     /// The rules of the tenant would have too many combinations.
-    #[error("with it the tenant's rules would have more than {WAYS_PER_TENANT_MAX} combinations of `$or`, over all its buses")]
+    #[error(
+        "with it the tenant's rules would have more than {WAYS_PER_TENANT_MAX} combinations of `$or`, over all its buses"
+    )]
     Combinations,
 }
 

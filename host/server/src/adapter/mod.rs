@@ -113,7 +113,8 @@ fn unknown(error: &Unknown) -> Refusal {
 }
 
 /// What is to be done where what was kept does not come back.
-const EXAMINE: &str = "the host's log says where; stop the host, and `wharf doctor --data FOLDER` names all that is damaged";
+const EXAMINE: &str =
+    "the host's log says where; stop the host, and `wharf doctor --data FOLDER` names all that is damaged";
 
 /// Seconds after which whoever met a full backlog may try again.
 const BACKLOG_RETRY_S: u32 = 1;

@@ -240,8 +240,10 @@ impl HostAdapter {
         match self.of_file(of)? {
             None => Ok(()),
             Some(_) => {
-                let detail =
-                    format!("plugin `{}` stands in the configuration file: change it there, and start the host again", of.plugin);
+                let detail = format!(
+                    "plugin `{}` stands in the configuration file: change it there, and start the host again",
+                    of.plugin
+                );
                 Err(Refusal::new(Code::PluginOfFile, detail))
             }
         }

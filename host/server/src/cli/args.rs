@@ -263,7 +263,7 @@ pub enum Command {
     },
     /// Check a configuration and its components without running them
     #[command(after_help = "Example:\n  wharf check --config wharf.toml\n\n\
-        Exit status: 0 a host can run it, 10 it has mistakes.")]
+        Exit status: 0 a host can run it, 1 the file cannot be read, 10 it has mistakes.")]
     Check(FileArgs),
     /// Show what a component is and what it can do
     #[command(after_help = "Example:\n  wharf inspect triage.wasm\n\n\

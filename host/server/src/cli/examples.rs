@@ -65,7 +65,8 @@ fn of_wharf(lines: impl IntoIterator<Item = String>) -> Vec<Vec<String>> {
         }
     }
     for words in &mut found {
-        let set = words.iter().take_while(|word| word.split_once('=').is_some_and(|(name, _)| !name.contains('-'))).count();
+        let set =
+            words.iter().take_while(|word| word.split_once('=').is_some_and(|(name, _)| !name.contains('-'))).count();
         words.drain(..set);
     }
     found.retain(|words| words.first().is_some_and(|word| word == "wharf") && words.len() > 1);
@@ -132,7 +133,10 @@ fn every_example_of_a_page_or_a_help_can_be_said() {
 #[test]
 fn an_example_is_read_as_a_shell_reads_it() {
     let read = |line: &str| of_wharf([line.to_owned()]).into_iter().map(|words| words.join("|")).collect::<Vec<_>>();
-    assert_eq!(read("K=v wharf rules add a --pattern '{\"a\": [1]}' # why"), ["wharf|rules|add|a|--pattern|{\"a\": [1]}"]);
+    assert_eq!(
+        read("K=v wharf rules add a --pattern '{\"a\": [1]}' # why"),
+        ["wharf|rules|add|a|--pattern|{\"a\": [1]}"]
+    );
     assert_eq!(read("wharf serve & wharf serve"), ["wharf|serve", "wharf|serve"]);
     assert_eq!(read("printf x | wharf secret set a < key > /dev/null"), ["wharf|secret|set|a"]);
     assert_eq!(read("wharf events show <id>"), ["wharf|events|show|x"]);

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn json_is_wanted_where_a_command_line_says_so() {
         let wanted = |line: &str| is_json_wanted(line.split(' ').map(ToOwned::to_owned));
-        for line in ["-o json stats", "stats -o json", "stats --output json", "stats --output=json", "-ojson nonsense"] {
+        for line in ["-o json stats", "stats -o json", "stats --output json", "stats --output=json", "-ojson nonsense"]
+        {
             assert!(wanted(line), "{line}");
         }
         for line in ["stats", "stats -o text", "stats json", "send x -- -o json"] {

@@ -91,7 +91,10 @@ fn inspect_tells_what_a_component_is_and_what_it_may_do() {
     let (status, said, talk) = run(&site, "inspect text.wasm");
     assert!(status == 1 && said.is_empty() && talk.contains("error[component-not-wasm]"), "{talk}");
     let (status, _, talk) = run(&site, "inspect nowhere.wasm");
-    assert!(status == 1 && talk.starts_with("error[component-missing]: component nowhere.wasm cannot be read"), "{talk}");
+    assert!(
+        status == 1 && talk.starts_with("error[component-missing]: component nowhere.wasm cannot be read"),
+        "{talk}"
+    );
 }
 
 #[test]
@@ -113,13 +116,20 @@ fn for_programs_an_error_is_one_line_of_json_on_stderr() {
         let (exit, said, talk) = run(&site, line);
         assert_eq!((exit, said.as_str(), talk.lines().count()), (status, "", 1), "{line}: {said}{talk}");
         let told = &json(&talk)["error"];
-        assert_eq!((told["code"].as_str().unwrap_or_default(), &told["status"]), (code, &status.into()), "{line}: {talk}");
+        assert_eq!(
+            (told["code"].as_str().unwrap_or_default(), &told["status"]),
+            (code, &status.into()),
+            "{line}: {talk}"
+        );
         let words = [&told["message"], &told["help"]].map(|text| text.as_str().unwrap());
         assert!(words.iter().all(|text| !text.is_empty() && !text.starts_with("error: ")), "{line}: {talk}");
     }
     // What was found stays a document; that it is a failure is told beside it.
     let (exit, said, talk) = run(&site, "-o json schema check strin.json");
-    assert_eq!((exit, &json(&said)["ok"], &json(&talk)["error"]["code"]), (10, &false.into(), &"schema-invalid".into()));
+    assert_eq!(
+        (exit, &json(&said)["ok"], &json(&talk)["error"]["code"]),
+        (10, &false.into(), &"schema-invalid".into())
+    );
     assert!(said.contains("a type is"), "{said}");
     let (exit, _, talk) = run(&site, "schema check strin.json");
     assert!(exit == 10 && talk.starts_with("error[schema-invalid]: strin.json has 1 mistake\nhelp: "), "{talk}");
@@ -129,7 +139,10 @@ fn for_programs_an_error_is_one_line_of_json_on_stderr() {
 fn what_is_missing_on_a_command_line_is_told_in_all_its_ways() {
     let site = Site::new("");
     let (exit, _, talk) = run(&site, "topic subscribe news one");
-    assert!(exit == 2 && ["--target <PLUGIN>", "--queue <QUEUE>", "--file <FILE>"].iter().all(|it| talk.contains(it)), "{talk}");
+    assert!(
+        exit == 2 && ["--target <PLUGIN>", "--queue <QUEUE>", "--file <FILE>"].iter().all(|it| talk.contains(it)),
+        "{talk}"
+    );
     let (exit, _, talk) = run(&site, "dlq redrive jobs");
     assert!(exit == 2 && ["ID", "--all", "--since <TIME>"].iter().all(|it| talk.contains(it)), "{talk}");
     let (exit, _, talk) = run(&site, "dlq redrive jobs --since 1x");

@@ -145,6 +145,14 @@ fn what_a_registry_does_not_give_is_told_by_its_code_and_changes_nothing() {
     let (exit, told, _) = run(&site, Some(&host), &["deploy", "-c", "project.toml", "--yes"]);
     let mistake = &told["mistakes"][0];
     assert_eq!((exit, &mistake["code"], &mistake["line"]), (4, &json!("oci-denied"), &json!(2)), "{told}");
+    // One that is away is what a push to it would say too.
+    for words in [
+        &["deploy", "oci://127.0.0.1:9/team/probe:1", "--plugin", "probe", "--yes"][..],
+        &["plugin", "push", "probe.wasm", "oci://127.0.0.1:9/team/probe:1"],
+    ] {
+        let (exit, _, said) = run(&site, Some(&host), words);
+        assert!(exit == 7 && said.starts_with("error[oci-unavailable]: "), "{exit} {said}");
+    }
     // me:secret, as `docker login` writes it. Nothing that is told has it.
     let login = json!({"auths": {&registry.address: {"auth": "bWU6c2VjcmV0"}}});
     site.write("config.json", login.to_string());

@@ -139,7 +139,10 @@ fn a_secret_does_not_open_under_another_key() {
     assert_eq!(host.stop(), Some(0));
     std::fs::create_dir(site.folder.path().join("data/secret.key")).unwrap();
     let (status, said) = site.refuse("serve");
-    assert!(status == 1 && said.contains("error[secret-closed]: secret.key in the data folder cannot be read"), "{said}");
+    assert!(
+        status == 1 && said.contains("error[secret-closed]: secret.key in the data folder cannot be read"),
+        "{said}"
+    );
 }
 
 /// Base64 of `AC1:token`, as Twilio wants it in `Authorization`.
