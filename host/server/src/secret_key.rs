@@ -60,7 +60,7 @@ impl SecretKey {
         };
         let key = OnceLock::new();
         if let Some((text, place)) = text {
-            let read: Key = text.parse().map_err(|error| unusable(format!("{place} has no key: {error}")))?;
+            let read: Key = text.parse::<Key>().map_err(|error| unusable(format!("{place} has no key: {error}")))?;
             let _ = key.set(read);
         }
         Ok(Self { key, making: Mutex::default(), folder })

@@ -139,6 +139,9 @@ pub enum CommandError {
         /// Why.
         source: io::Error,
     },
+    /// There is a file where a key was to be written.
+    #[error("{} is there already, and a key is never written over anything", .0.display())]
+    KeyThere(PathBuf),
     /// A component cannot be read.
     #[error("component {} cannot be read", .path.display())]
     Component {
@@ -326,7 +329,7 @@ impl CommandError {
             | Self::WholeEvent(_)
             | Self::StdinTwice
             | Self::PayloadNotJson(_) => Exit::Usage,
-            Self::There { .. } => Exit::Conflict,
+            Self::There { .. } | Self::KeyThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
             Self::Load(failure) => Exit::of_unfit(failure.code()),

@@ -21,7 +21,7 @@ use wharf_signature::{
 };
 
 use super::{
-    error::{CommandError, Exit},
+    error::{CommandError, Exit, talk},
     keys::KeysCommand,
     output::Output,
     report,
@@ -110,8 +110,7 @@ pub fn generate(file: &Path, out: &mut Output) -> Result<Exit> {
     let made = made.and_then(|mut made| made.write_all(pem.as_bytes()).and_then(|()| made.sync_all()));
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            talk(&format!("error: {} is there already, and a key is never written over anything", file.display()));
-            return Ok(Exit::Conflict);
+            return Err(CommandError::KeyThere(file.to_owned()).into());
         }
         made => made.with_context(|| format!("{} cannot be written", file.display()))?,
     }
