@@ -23,7 +23,7 @@ const LEFT_OUT: [&str; 14] = [
     "Cargo.lock",
     "clippy.toml",
     "rustfmt.toml",
-    "contract",
+    "tools",
 ];
 
 fn main() -> io::Result<()> {

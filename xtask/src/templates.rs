@@ -1,67 +1,135 @@
 //! `cargo xtask templates`: what `wharf new` writes is built and tested as its author would do it first.
 //!
 //! Invariant: each template passes `wharf build`, `wharf test`, `wharf check` and the tests of its language, unchanged. All of one language
-//! share a folder of outputs, so what they have in common is built once.
-//!
-//! Languages whose toolchains are not here yet are not tried.
+//! share a folder of outputs or of what was installed, so what they have in common is made once. A language whose tools cannot be had here
+//! is told in one line and left out.
 
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::guests::{cargo, process, toolchain};
+use crate::guests::languages::{Place, missing_tools};
+use crate::guests::{Lang, cargo, go, process, toolchain};
 use crate::host::binary::{self, Profile};
-
-/// The templates of Rust.
-const RUST: [&str; 4] = ["event", "transform", "batch", "schedule"];
 
 /// Options of `cargo xtask templates`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only those of this language.
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+}
 
 /// Builds the host and tries all templates.
-pub fn run(_: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let target = cargo::workspace(&cargo::repository())?.target;
-    let made = tried(&binary::build(Profile::Dev)?, &target)?;
+    let wharf = binary::build(Profile::Dev)?;
+    let languages = args.lang.map_or_else(|| Lang::ALL.to_vec(), |lang| vec![lang]);
+    let mut made = 0;
+    for lang in languages {
+        made += tried_of(lang, &wharf, &target)?;
+    }
     println!("{made} templates build and pass their tests");
     Ok(())
 }
 
-/// Tries all templates with this binary, and gives how many there are.
+/// Tries the templates of all languages with this binary, and gives how many there are.
 pub fn tried(wharf: &Path, target: &Path) -> Result<usize> {
-    let toolchain = toolchain::ensure()?;
-    let outputs = target.join("templates");
-    std::fs::create_dir_all(&outputs).with_context(|| format!("making {}", outputs.display()))?;
-    let site = tempfile::tempdir().context("making a folder")?;
-    for template in RUST {
-        let folder = written(wharf, site.path(), template)?;
-        symlink(&outputs, folder.join("target")).context("sharing the outputs")?;
-        let mut steps: Vec<Command> = Vec::new();
-        for command in ["build", "test", "check"] {
-            let mut step = Command::new(wharf);
-            step.arg(command);
-            steps.push(step);
-        }
-        let mut native = cargo::cargo();
-        native.arg("test");
-        steps.push(native);
-        for step in &mut steps {
-            step.current_dir(&folder).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
-            if let Some(rustc) = toolchain.rustc.as_ref().filter(|_| step.get_args().any(|it| it == "build")) {
-                step.env("RUSTC", rustc);
-            }
-            process::run(step).with_context(|| format!("the template {template}"))?;
-        }
-    }
-    Ok(RUST.len())
+    Lang::ALL.into_iter().map(|lang| tried_of(lang, wharf, target)).sum()
 }
 
-fn written(wharf: &Path, site: &Path, template: &str) -> Result<PathBuf> {
+fn tried_of(lang: Lang, wharf: &Path, target: &Path) -> Result<usize> {
+    let place = Place { repository: cargo::repository(), target: target.to_owned() };
+    if let Some(why) = missing_tools(lang, &place)? {
+        println!("templates of {}: left out: {why}", lang.name());
+        return Ok(0);
+    }
+    let site = tempfile::tempdir().context("making a folder")?;
+    let environment = environment(lang, &place)?;
+    let mut first: Option<PathBuf> = None;
+    let templates = templates(lang, &place)?;
+    for template in &templates {
+        let folder = written(wharf, site.path(), lang, template)?;
+        share(lang, &folder, first.as_deref(), target)?;
+        for (n, mut step) in steps(lang, wharf).into_iter().enumerate() {
+            step.current_dir(&folder).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+            // Rust's variable is for the build of the component, which is the first step; its tests are native.
+            if lang != Lang::Rust || n == 0 {
+                step.envs(environment.iter().map(|(name, value)| (name, value)));
+            }
+            process::run(&mut step).with_context(|| format!("the template {template} of {}", lang.name()))?;
+        }
+        first.get_or_insert(folder);
+    }
+    Ok(templates.len())
+}
+
+/// The templates of a language, by their folders.
+fn templates(lang: Lang, place: &Place) -> Result<Vec<String>> {
+    let folder = place.repository.join("sdk").join(lang.name()).join("template");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        let entry = entry?;
+        if entry.path().join("wharf.toml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn written(wharf: &Path, site: &Path, lang: Lang, template: &str) -> Result<PathBuf> {
     let name = format!("my-{template}");
     let mut new = Command::new(wharf);
-    new.args(["new", &name, "--lang", "rust", "--template", template]).current_dir(site);
+    new.args(["new", &name, "--lang", lang.name(), "--template", template]).current_dir(site);
     process::run(&mut new)?;
     Ok(site.join(name))
+}
+
+/// Lets a template have what another of its language made or installed.
+fn share(lang: Lang, folder: &Path, first: Option<&Path>, target: &Path) -> Result<()> {
+    let (name, shared) = match (lang, first) {
+        (Lang::Rust, _) => ("target", target.join("templates")),
+        (Lang::Python | Lang::C, Some(first)) => (".venv", first.join(".venv")),
+        (Lang::Js, Some(first)) => ("node_modules", first.join("node_modules")),
+        _ => return Ok(()),
+    };
+    std::fs::create_dir_all(&shared).with_context(|| format!("making {}", shared.display()))?;
+    symlink(&shared, folder.join(name)).with_context(|| format!("sharing {}", shared.display()))
+}
+
+/// What an author does: the three commands of Wharf, and the tests of the language.
+fn steps(lang: Lang, wharf: &Path) -> Vec<Command> {
+    let own: &[&str] = match lang {
+        Lang::Rust => &["cargo", "test"],
+        Lang::Python => &[".venv/bin/pytest", "--quiet"],
+        Lang::Js => &["npm", "test", "--silent"],
+        Lang::Go => &["go", "test", "."],
+        Lang::C => &["make", "--silent", "test"],
+    };
+    let mut steps = Vec::new();
+    for command in ["build", "test", "check"] {
+        let mut step = Command::new(wharf);
+        step.arg(command);
+        steps.push(step);
+    }
+    let mut test = Command::new(own.first().copied().unwrap_or_default());
+    test.args(own.get(1..).unwrap_or_default());
+    steps.push(test);
+    steps
+}
+
+/// Where the tools of a language are, for those that are not found by themselves.
+fn environment(lang: Lang, place: &Place) -> Result<Vec<(String, OsString)>> {
+    match lang {
+        Lang::Rust => {
+            let rustc = toolchain::ensure()?.rustc;
+            Ok(rustc.map(|rustc| ("RUSTC".to_owned(), rustc.into_os_string())).into_iter().collect())
+        }
+        Lang::Go => go::environment(place),
+        _ => Ok(Vec::new()),
+    }
 }

@@ -21,6 +21,9 @@ use crate::{
 /// What a shell says where it does not find a program.
 const NOT_FOUND: i32 = 127;
 
+/// By which variable a command finds the program that runs it, on `PATH` or not.
+const PROGRAM: &str = "WHARF";
+
 /// A plugin that can be built.
 #[derive(Clone, Debug)]
 pub struct Buildable {
@@ -70,17 +73,31 @@ impl Buildable {
     fn run(&self) -> io::Result<ExitStatus> {
         let mut shell = Command::new("sh");
         shell.args(["-c", &self.command]).current_dir(&self.folder).stdin(Stdio::null()).stdout(io::stderr());
+        if let Ok(this) = std::env::current_exe() {
+            shell.env(PROGRAM, this);
+        }
         shell.status()
     }
 
     fn failed(&self, status: ExitStatus) -> Failure {
         let Self { plugin, command, .. } = self;
         if status.code() == Some(NOT_FOUND) {
-            let program = command.split_whitespace().next().unwrap_or_default();
             let help = "install what has it, or name another command beside `component`";
-            return Failure::new(Code::BuildFailed, format!("{plugin}: `{program}` is not installed here"), help);
+            let program = command.split_whitespace().next().unwrap_or_default();
+            let message = if is_there(program) {
+                format!("{plugin}: a program of `{command}` is not installed here; the shell named it above")
+            } else {
+                format!("{plugin}: `{program}` is not installed here")
+            };
+            return Failure::new(Code::BuildFailed, message, help);
         }
         let help = "what it said stands above; it ran in the folder of wharf.toml";
         Failure::new(Code::BuildFailed, format!("{plugin}: `{command}` failed with {status}"), help)
     }
+}
+
+/// Whether a shell finds a program of this name.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    program == "test" || std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -326,6 +326,18 @@ wharf_bytes wharf_quoted(wharf_bytes text)
     return (wharf_bytes){begin, (size_t)(to - begin)};
 }
 
+/* The fewest digits that are read back as the same number. */
+static wharf_bytes shortest(double it)
+{
+    /* JSON has no word for what is no number. */
+    if (it - it != 0)
+        return wharf_text("null");
+    wharf_bytes text = wharf_format("%.15g", it);
+    for (int digits = 16; digits <= 17 && strtod(text.ptr, NULL) != it; digits++)
+        text = wharf_format("%.*g", digits, it);
+    return text;
+}
+
 static wharf_bytes shown(wharf_kind kind, const void *from)
 {
     const wharf_bytes *bytes = from;
@@ -333,9 +345,7 @@ static wharf_bytes shown(wharf_kind kind, const void *from)
     case WHARF_INTEGER:
         return wharf_format("%lld", (long long)*(const int64_t *)from);
     case WHARF_NUMBER:
-        /* JSON has no word for what is no number. */
-        return *(const double *)from - *(const double *)from != 0 ? wharf_text("null")
-                                                                 : wharf_format("%.17g", *(const double *)from);
+        return shortest(*(const double *)from);
     case WHARF_BOOLEAN:
         return wharf_text(*(const bool *)from ? "true" : "false");
     case WHARF_TEXT:

@@ -129,6 +129,11 @@ static void values_of_json_go_through(void)
     IS(WHARF_ENCODE(order_fields, &it), "{\"number\":0,\"cents\":-5,\"note\":\"a\xc3\xbc \\\"b\\\" \xf0\x9f\xa6\x80 \\u000a\"}");
     double number = 0;
     OK(wharf_decode_value(wharf_text("-2.5e1"), WHARF_NUMBER, &number).end == WHARF_END_OK && number == -25);
+    static const wharf_field one[] = {{"n", WHARF_NUMBER, 0, false}};
+    number = 9.9;
+    OK(wharf_equal(WHARF_ENCODE(one, &number), wharf_text("{\"n\":9.9}")));
+    number = 0.1 + 0.2;
+    OK(wharf_equal(WHARF_ENCODE(one, &number), wharf_text("{\"n\":0.30000000000000004}")));
     bool truth = true;
     OK(wharf_decode_value(wharf_text(" false "), WHARF_BOOLEAN, &truth).end == WHARF_END_OK && !truth);
     wharf_bytes raw;

@@ -1,12 +1,11 @@
-//! `wharf-componentize`: what C and Go authors need beside their compiler. It writes the bindings that `sdk/c` and `sdk/go` have
-//! committed, and makes a component of the module that a compiler made.
+//! `wharf-componentize`: the contract as C and Go. It writes the bindings that `sdk/c` has committed, and those of one world as the generator
+//! gives them. Components are made by `wharf componentize`.
 //!
 //! Invariant: what it writes is a function of `wit/`, of its arguments, and of the versions in `Cargo.lock`.
 //!
 //! It is a workspace of its own, since its crates are of other versions than the host's. It compiles nothing.
 
 mod bindings;
-mod component;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,8 +14,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 wharf-componentize bindings [--check]                   write sdk/c's and sdk/go's bindings, or compare them
-wharf-componentize bare c|go WORLD FOLDER               write the bindings of one world as the generator gives them
-wharf-componentize component [--world WORLD] [--pure] [--section NAME=TEXT]... MODULE COMPONENT";
+wharf-componentize bare c|go WORLD FOLDER               write the bindings of one world as the generator gives them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,7 +33,6 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bindings"] => bindings::write_all(),
         ["bindings", "--check"] => bindings::check_all(),
         ["bare", language, world, folder] => bindings::write(&bindings::bare(language, world)?, Path::new(folder)),
-        ["component", rest @ ..] => component::run(rest),
         _ => bail!("usage:\n{USAGE}"),
     }
 }

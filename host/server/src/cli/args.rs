@@ -12,6 +12,7 @@ use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 use super::{
     backup::BackupArgs,
     build::BuildArgs,
+    componentize::ComponentizeArgs,
     deploy::DeployArgs,
     dlq::DlqCommand,
     invoke::InvokeArgs,
@@ -275,7 +276,7 @@ pub enum Command {
     },
     /// Write a plugin that works, with all that it needs of Wharf
     #[command(
-        after_help = "Example:\n  wharf new orders --lang rust\n  wharf new totals --lang rust --template batch\n\n\
+        after_help = "Example:\n  wharf new orders --lang rust\n  wharf new totals --lang python --template batch\n\n\
         Nothing is fetched: the binary carries the SDKs, and writes the language's to vendor/wharf."
     )]
     New(NewArgs),
@@ -284,6 +285,9 @@ pub enum Command {
         A plugin says beside `component` how it is built: build = \"COMMAND\".\n\n\
         Exit status: 0 each is a component that a host runs, 1 one was not built.")]
     Build(BuildArgs),
+    /// Make a component of the module that a compiler of C or Go made
+    #[command(after_help = "Example:\n  wharf componentize totals.core --to totals.wasm --world event-handler")]
+    Componentize(ComponentizeArgs),
     /// Call a component once, as a host would, and show what it does
     #[command(
         after_help = "Example:\n  wharf invoke triage.wasm -e event.json --kv seed.json --config bug_words=crash --trace\n\n\

@@ -19,7 +19,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "rollback",
         ],
     ),
-    ("Write plugins", &["new", "build", "invoke", "test"]),
+    ("Write plugins", &["new", "build", "componentize", "invoke", "test"]),
     ("Prepare", &["inspect", "check", "config", "key", "sign", "verify"]),
     ("Repair", &["dlq", "replay", "doctor", "log", "backup", "restore"]),
     ("Set up", &["completions", "man"]),

@@ -11,6 +11,7 @@ mod batch;
 mod build;
 mod check;
 mod completions;
+mod componentize;
 mod config;
 mod deploy;
 mod dlq;

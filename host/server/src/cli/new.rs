@@ -46,7 +46,7 @@ const ALSO: [(&str, &str); 5] =
 pub struct NewArgs {
     /// The plugin's name, and that of its folder
     name: PluginName,
-    /// The language
+    /// The language: rust, python, js or ts, go, c
     #[arg(short, long)]
     lang: String,
     /// What it is: event, transform, batch, http or schedule, as far as the language has it
@@ -88,7 +88,7 @@ pub fn run(args: &NewArgs, out: &mut Output) -> anyhow::Result<Exit> {
         files.push((filled(path, &args.name), filled_bytes(bytes, &args.name)));
     }
     for (path, bytes) in language.sdk {
-        files.push((format!("{VENDOR}/{path}"), without_generator(path, bytes)));
+        files.push((format!("{VENDOR}/{path}"), vendored(language.name, path, bytes)));
     }
     for (path, bytes) in &files {
         write(&folder.join(path), bytes).map_err(|error| {
@@ -136,10 +136,16 @@ fn filled_bytes(bytes: &[u8], name: &PluginName) -> Vec<u8> {
     }
 }
 
-/// The Rust SDK's workspace without the generator of its bindings, which plugins have no use for.
-fn without_generator(path: &str, bytes: &[u8]) -> Vec<u8> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if path == "Cargo.toml" => text.replace("\"bindgen\", ", "").into_bytes(),
+/// A file of an SDK as a plugin has it. Rust's workspace is without the generator of its bindings, which plugins have no use for; JavaScript's
+/// package is its sources, since it is not compiled here.
+fn vendored(language: &str, path: &str, bytes: &[u8]) -> Vec<u8> {
+    match (language, path, std::str::from_utf8(bytes)) {
+        ("rust", "Cargo.toml", Ok(text)) => text.replace("\"bindgen\", ", "").into_bytes(),
+        ("js", "package.json", Ok(text)) => {
+            let compiled = |line: &str| line.replace("./dist/", "./src/").replace(".d.ts", ".ts").replace(".js\"", ".ts\"");
+            let line = |line: &str| if line.contains("./dist/") { compiled(line) } else { line.to_owned() };
+            text.lines().map(|it| line(it) + "\n").collect::<String>().into_bytes()
+        }
         _ => bytes.to_vec(),
     }
 }
@@ -172,5 +178,19 @@ mod tests {
             }
         }
         assert_eq!(filled("{{name}} {{crate}}", &name), "order-totals order_totals");
+    }
+
+    #[test]
+    fn a_package_that_is_not_compiled_names_its_sources() {
+        let package = br#"{
+  "version": "0.1.0",
+  "exports": { ".": { "types": "./dist/index.d.ts", "default": "./dist/index.js" } },
+  "bin": { "wharf-js": "./bin/wharf-js.mjs" }
+}
+"#;
+        let text = String::from_utf8(vendored("js", "package.json", package)).unwrap();
+        assert!(text.contains(r#"{ "types": "./src/index.ts", "default": "./src/index.ts" }"#), "{text}");
+        assert!(text.contains(r#""wharf-js": "./bin/wharf-js.mjs""#) && text.ends_with("}\n"), "{text}");
+        assert_eq!(vendored("js", "src/index.ts", package), package);
     }
 }

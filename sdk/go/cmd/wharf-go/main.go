@@ -1,7 +1,7 @@
 // Command wharf-go makes a component of a Go program with handlers: `go run wharf/cmd/wharf-go -o charge.wasm [FOLDER]`.
 //
-// It runs the program natively to ask what it declares, compiles it by the ordinary compiler, and lets wharf-componentize (a program on
-// PATH, or what WHARF_COMPONENTIZE names) make a component of that. It downloads nothing.
+// It runs the program natively to ask what it declares, compiles it by the ordinary compiler, and lets `wharf componentize` make a component
+// of that, by the program that WHARF names, or else by the one on PATH. It downloads nothing.
 package main
 
 import (
@@ -63,7 +63,7 @@ func build(folder, output string) error {
 	if _, err := run(compile); err != nil {
 		return err
 	}
-	arguments := []string{"component", "--world", worlds[declared.Kind]}
+	arguments := []string{"componentize", module, "--to", output, "--world", worlds[declared.Kind]}
 	if declared.Kind == "transform" {
 		// What Go's runtime asks of WASI is answered within the component: a transform imports nothing.
 		arguments = append(arguments, "--pure")
@@ -78,11 +78,11 @@ func build(folder, output string) error {
 		}
 		arguments = append(arguments, "--section", "wharf:handler="+string(on))
 	}
-	componentize := os.Getenv("WHARF_COMPONENTIZE")
-	if componentize == "" {
-		componentize = "wharf-componentize"
+	wharf := os.Getenv("WHARF")
+	if wharf == "" {
+		wharf = "wharf"
 	}
-	if _, err := run(exec.Command(componentize, append(arguments, module, output)...)); err != nil {
+	if _, err := run(exec.Command(wharf, arguments...)); err != nil {
 		return err
 	}
 	fmt.Println(output)

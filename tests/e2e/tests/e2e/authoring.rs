@@ -207,6 +207,77 @@ fn a_new_plugin_is_written_and_nothing_is_written_over() {
 }
 
 #[test]
+fn every_language_has_its_templates_and_its_sdk_beside_them() {
+    let site = Site::new("");
+    for (lang, template, files) in [
+        ("python", "event", ["requirements.txt", "plugin.py", "vendor/wharf/pyproject.toml"]),
+        ("js", "batch", ["package.json", "plugin.ts", "vendor/wharf/bin/wharf-js.mjs"]),
+        ("ts", "transform", ["package.json", "plugin.ts", "vendor/wharf/src/index.ts"]),
+        ("go", "event", ["go.mod", "vendor/modules.txt", "vendor/wharf/cmd/wharf-go/main.go"]),
+        ("c", "event", ["Makefile", "handler.c", "vendor/wharf/contract/handler/contract_component_type.o"]),
+    ] {
+        let name = format!("{lang}-{template}");
+        let (status, said, talk) = run(&site, &["new", &name, "--lang", lang, "--template", template]);
+        assert_eq!(status, 0, "{said}{talk}");
+        let folder = site.folder.path().join(&name);
+        for file in files.into_iter().chain(["README.md", ".gitignore", "wharf.toml"]) {
+            assert!(folder.join(file).is_file(), "{name}: {file}");
+        }
+        assert!(folder.join("fixtures").read_dir().unwrap().count() > 1, "{name}");
+        assert!(!folder.join("vendor/wharf/template").exists() && !folder.join("vendor/wharf/tests").exists(), "{name}");
+    }
+}
+
+/// A module that lets every event go no further, as a compiler would make it: two functions, a memory, three exports.
+pub fn core_transform() -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let section = |number: u8, body: &[u8]| [&[number, u8::try_from(body.len()).unwrap()], body].concat();
+    let exports = [
+        [text("memory"), vec![2, 0]].concat(),
+        [text("wharf:plugin/transformer@0.1.0#transform"), vec![0, 0]].concat(),
+        [text("cabi_realloc"), vec![0, 1]].concat(),
+    ]
+    .concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, b"\x02\x60\x01\x7f\x01\x7f\x60\x04\x7f\x7f\x7f\x7f\x01\x7f"),
+        section(3, b"\x02\x00\x01"),
+        section(5, b"\x01\x00\x01"),
+        section(7, &[vec![3], exports].concat()),
+        // The first gives the address 128, where there is nothing but zeros: no event. The second gives 1024.
+        section(10, b"\x02\x05\x00\x41\x80\x01\x0b\x05\x00\x41\x80\x08\x0b"),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_component_is_made_of_a_compilers_module_or_it_is_said_why_not() {
+    let site = Site::new("");
+    site.write("made.core", core_transform());
+    let make = ["componentize", "made.core", "--to", "made.wasm", "--world", "event-transform"];
+    let (status, said, talk) = run(&site, &[&make[..], &["--pure", "--section", "note=mine"]].concat());
+    assert_eq!(status, 0, "{said}{talk}");
+    let (status, said, _) = run(&site, &["inspect", "made.wasm", "-o", "json"]);
+    let inspected: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &inspected["world"]), (0, &json!("wharf:plugin/event-transform")), "{said}");
+    site.write("event.json", event("x", "1").to_string());
+    let (status, said, talk) = run(&site, &["invoke", "made.wasm", "-e", "event.json", "-o", "json"]);
+    let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{talk}"));
+    assert_eq!((status, &told["outcome"]), (0, &json!("filtered")), "{said}");
+    site.write("empty.core", b"\0asm\x01\0\0\0");
+    let before = std::fs::read(site.folder.path().join("made.wasm")).unwrap();
+    for (file, world, said) in [
+        ("empty.core", "event-transform", "error[build-failed]: empty.core: the module makes no plugin"),
+        ("made.core", "event-poem", "there is no world `event-poem`"),
+        ("none.core", "event-transform", "error[component-missing]"),
+    ] {
+        let (status, _, talk) = run(&site, &["componentize", file, "--to", "made.wasm", "--world", world]);
+        assert!(status == 1 && talk.contains(said), "{file}: {talk}");
+    }
+    assert_eq!(std::fs::read(site.folder.path().join("made.wasm")).unwrap(), before);
+}
+
+#[test]
 fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
     let config =
         |command: &str| format!("[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"{command}\"\n");
@@ -220,6 +291,8 @@ fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
     for (command, parts) in [
         ("echo wrong >&2; exit 3", ["wrong\n", "error[build-failed]"]),
         ("no-such-compiler --release", ["`no-such-compiler` is not installed here", "error[build-failed]"]),
+        ("test -e none || no-such-tool", ["no-such-tool", "a program of `test -e none || no-such-tool` is not installed here"]),
+        ("test -x $WHARF && exit 7", ["failed with exit status: 7", "error[build-failed]"]),
         ("true; rm -f out/made.wasm", ["error[component-missing]", "made was built, but"]),
         ("echo no > out/made.wasm", ["error[component-not-wasm]", "made: "]),
     ] {

@@ -13,6 +13,7 @@ use expect_test::expect_file;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    authoring::core_transform,
     host::{Host, Site, guest, wharf},
     oci_registry::OciRegistry,
 };
@@ -390,6 +391,8 @@ fn authored(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     let build = format!("build = \"cp {probe} built.wasm\"\n");
     site.write("built.toml", format!("[tenants.acme.plugins.built]\ncomponent = \"built.wasm\"\n{build}"));
     say("build", "build -c built.toml", "");
+    site.write("made.core", core_transform());
+    say("componentize", "componentize made.core --to made.wasm --world event-transform", "");
     site.write("called.json", event.replace("probe.increment", "probe.tell"));
     say("invoke", &format!("invoke {} -e called.json", guest("transform-probe").display()), "");
 }

@@ -1,0 +1,27 @@
+//! The contract `wit/`, read when a module does not say itself of which world it is.
+
+use wit_parser::{Resolve, WorldId};
+
+use crate::error::EncodeError;
+
+/// The contract's texts, in the order in which its packages need each other.
+const CONTRACT: [(&str, &str); 6] = [
+    ("clocks.wit", include_str!("../../../wit/deps/clocks/clocks.wit")),
+    ("config.wit", include_str!("../../../wit/deps/config/store.wit")),
+    ("keyvalue.wit", include_str!("../../../wit/deps/keyvalue/store.wit")),
+    ("logging.wit", include_str!("../../../wit/deps/logging/logging.wit")),
+    ("random.wit", include_str!("../../../wit/deps/random/random.wit")),
+    ("plugin.wit", include_str!("../../../wit/plugin.wit")),
+];
+
+/// One world of the contract, by its name without the package.
+pub(crate) fn world(name: &str) -> Result<(Resolve, WorldId), EncodeError> {
+    let unknown = || EncodeError::World { world: name.chars().take(100).collect() };
+    let mut resolve = Resolve::default();
+    let mut plugin = None;
+    for (path, text) in CONTRACT {
+        plugin = Some(resolve.push_str(path, text).map_err(EncodeError::module)?);
+    }
+    let world = resolve.select_world(&[plugin.ok_or_else(unknown)?], Some(name)).map_err(|_| unknown())?;
+    Ok((resolve, world))
+}

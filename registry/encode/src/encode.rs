@@ -1,0 +1,79 @@
+//! A module with its WASI 0.1 behind it, as one component.
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
+};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+use crate::{contract, error::EncodeError, section::custom_section};
+
+/// WASI 0.1 that answers by itself, for components that import nothing.
+const PURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pure.wasm"));
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request<'a> {
+    /// A world of the contract, where the module does not say itself what it is.
+    pub world: Option<&'a str>,
+    /// Whether what the module asks of WASI is answered within the component: a transform imports nothing.
+    pub is_pure: bool,
+    /// Custom sections by name and text: what the component says of itself.
+    pub sections: Vec<(&'a str, &'a str)>,
+}
+
+/// Makes a component of a core module.
+///
+/// # Errors
+/// When there is no such world, or the module is none of it.
+pub fn component(module: &[u8], request: &Request<'_>) -> Result<Vec<u8>, EncodeError> {
+    let mut module = module.to_owned();
+    if let Some(world) = request.world {
+        let (resolve, world) = contract::world(world)?;
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(EncodeError::module)?;
+    }
+    let adapter = if request.is_pure { PURE } else { ADAPTER };
+    let encoder = ComponentEncoder::default().validate(true).module(&module).map_err(EncodeError::module)?;
+    let mut encoder = encoder.adapter(ADAPTER_NAME, adapter).map_err(EncodeError::module)?;
+    let mut component = encoder.encode().map_err(EncodeError::module)?;
+    for (name, text) in &request.sections {
+        component.extend(custom_section(name, text));
+    }
+    Ok(component)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRANSFORM: &str = r#"(module
+        (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "wharf:plugin/transformer@0.1.0#transform") (param i32) (result i32)
+            (drop (call $now (i32.const 0) (i64.const 0) (i32.const 64))) (i32.const 128))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))"#;
+
+    #[test]
+    fn a_pure_component_imports_nothing_whatever_its_module_asks_of_wasi() {
+        let module = wat::parse_str(TRANSFORM).unwrap();
+        for (is_pure, imports_a_clock) in [(true, false), (false, true)] {
+            let sections = vec![("wharf:handler", "{}")];
+            let request = Request { world: Some("event-transform"), is_pure, sections };
+            let made = component(&module, &request).unwrap();
+            let has = |name: &[u8]| made.windows(name.len()).any(|at| at == name);
+            assert_eq!(has(b"wasi:clocks"), imports_a_clock);
+            assert!(has(b"wharf:plugin/transformer@0.1.0") && made.ends_with(b"\x0dwharf:handler{}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_plugin_is_said_to_be_none() {
+        let module = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
+        let of = |world| component(&module, &Request { world: Some(world), ..Default::default() }).unwrap_err();
+        assert_eq!(of("event-poem"), EncodeError::World { world: "event-poem".to_owned() });
+        let said = of("event-handler").to_string();
+        assert!(said.contains("wharf:plugin/handler@0.1.0"), "{said}");
+        for bytes in [&b""[..], b"\0asm", b"no module"] {
+            assert!(matches!(component(bytes, &Request::default()), Err(EncodeError::Module { .. })));
+        }
+    }
+}
