@@ -1,11 +1,14 @@
 //! What a plugin is built of: the files beside its configuration, and whether one of them changed. `wharf dev` builds by that.
 //!
 //! Invariant: what builders write is no source, so a build is no reason for another: folders of outputs and of what was fetched, hidden
-//! ones, components, the host's own data and what it logs to are left out. A build that all the same changes what it is built of is tried once more
-//! and then waits for somebody to change something.
+//! ones, components, the host's own data and what it logs to are left out, and so are lock files that a build wrote. A build that all the same
+//! changes what it is built of is tried once more and then waits for somebody to change something.
+//!
+//! A plugin whose component lies in a folder of its own (`triage/target/…/triage.wasm`) is built when something in that folder changes; what
+//! lies in no plugin's own folder is taken for everybody's.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -22,17 +25,21 @@ use crate::building::{Buildable, buildable};
 const NO_SOURCES: [&str; 9] =
     ["target", "node_modules", "dist", "build", "out", "bin", "__pycache__", "wharf-data", "fixtures"];
 
+/// Files that package managers write while they build. Whoever changes one has the next build take it, and none begun for it meanwhile.
+const LOCKS: [&str; 4] = ["Cargo.lock", "package-lock.json", "go.sum", "uv.lock"];
+
 /// Files that are looked at; whoever has more is built by hand.
 const FILES_MAX: usize = 20_000;
 
 /// Quiet time after a change: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// Every source with its time and size, and the folders that they are in.
+/// Every source with its time and size, the folders that they are in, and by which commands components are made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     files: BTreeMap<PathBuf, (Option<SystemTime>, u64)>,
     folders: Vec<PathBuf>,
+    commands: BTreeMap<PathBuf, String>,
 }
 
 impl Sources {
@@ -40,8 +47,12 @@ impl Sources {
     fn now(config: &Path, data: &Path) -> Self {
         let folder = folder(config);
         match buildable(config) {
-            Ok(plugins) if plugins.is_empty() => Self { files: BTreeMap::new(), folders: vec![folder] },
-            _ => Self::of(&folder, &outputs(config, data)),
+            Ok(plugins) if plugins.is_empty() => Self { folders: vec![folder], ..Self::default() },
+            Ok(plugins) => {
+                let commands = plugins.into_iter().map(|of| (of.component, of.command)).collect();
+                Self { commands, ..Self::of(&folder, &outputs(config, data)) }
+            }
+            Err(_) => Self::of(&folder, &outputs(config, data)),
         }
     }
 
@@ -73,22 +84,64 @@ impl Sources {
         sources
     }
 
-    /// When the last of them changed.
-    fn newest(&self) -> Option<SystemTime> {
-        self.files.values().filter_map(|(modified, _)| *modified).max()
+    /// When the last of those changed that a plugin is made of.
+    fn newest(&self, of: &Buildable, roots: &[PathBuf]) -> Option<SystemTime> {
+        let ours = self.files.iter().filter(|(path, _)| concerns(path, of, roots));
+        ours.filter_map(|(_, (modified, _))| *modified).max()
     }
+
+    /// The plugins that have to be built, given what there was before.
+    fn due<'a>(&self, before: &Self, plugins: &'a [Buildable]) -> Vec<&'a Buildable> {
+        let names: BTreeSet<_> = self.files.keys().chain(before.files.keys()).collect();
+        let changed: Vec<_> = names.into_iter().filter(|path| self.files.get(*path) != before.files.get(*path)).collect();
+        let roots: Vec<_> = plugins.iter().map(root).collect();
+        let is_due = |of: &&Buildable| {
+            before.commands.get(&of.component) != Some(&of.command)
+                || changed.iter().any(|path| concerns(path, of, &roots))
+        };
+        plugins.iter().filter(is_due).collect()
+    }
+
+    /// Takes lock files as a build left them.
+    fn forgive(&mut self, after: Self) {
+        let is_lock = |path: &PathBuf| path.file_name().is_some_and(|name| LOCKS.iter().any(|lock| name == *lock));
+        self.files.retain(|path, _| !is_lock(path));
+        self.files.extend(after.files.into_iter().filter(|(path, _)| is_lock(path)));
+    }
+}
+
+/// Whether a plugin is made of a file: it lies in the plugin's folder, or in none of any plugin.
+fn concerns(path: &Path, of: &Buildable, roots: &[PathBuf]) -> bool {
+    path.starts_with(root(of)) || !roots.iter().any(|root| path.starts_with(root))
+}
+
+/// The folder of a plugin: that of its component, as far as it is no folder of outputs.
+fn root(of: &Buildable) -> PathBuf {
+    let mut root = canonical(&of.folder);
+    let component = canonical(&of.component);
+    let within = component.strip_prefix(&root).ok().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    for part in within.iter().map(|part| part.to_string_lossy().into_owned()) {
+        if part.starts_with('.') || NO_SOURCES.contains(&part.as_str()) {
+            break;
+        }
+        root.push(part);
+    }
+    root
 }
 
 /// Builds what was never built, or is older than its sources; what fails is told. Gives the sources as they were before.
 pub fn build_at_start(config: &Path, data: &Path) -> Sources {
-    let sources = Sources::now(config, data);
+    let mut sources = Sources::now(config, data);
     // With a mistake in the configuration nobody knows what to build; the host tells of it.
-    for of in buildable(config).unwrap_or_default() {
+    let plugins = buildable(config).unwrap_or_default();
+    let roots: Vec<_> = plugins.iter().map(root).collect();
+    for of in &plugins {
         let built = fs::metadata(&of.component).and_then(|about| about.modified()).ok();
-        if built.is_none_or(|built| sources.newest().is_some_and(|newest| newest > built)) {
-            build(&of);
+        if built.is_none_or(|built| sources.newest(of, &roots).is_some_and(|newest| newest > built)) {
+            build(of);
         }
     }
+    sources.forgive(Sources::now(config, data));
     sources
 }
 
@@ -109,17 +162,25 @@ fn follow(config: &Path, data: &Path, mut before: Sources) {
         let watching = watcher(&before.folders, &changed);
         let mut tries = 2;
         loop {
-            let now = Sources::now(config, data);
+            let (mut now, plugins) = (Sources::now(config, data), buildable(config));
+            if plugins.is_err() {
+                // A configuration with mistakes has the commands of the one before.
+                now.commands.clone_from(&before.commands);
+            }
             if now == before {
                 break;
             }
-            before = now;
-            if tries == 0 {
+            let plugins = plugins.unwrap_or_default();
+            let due = now.due(&before, &plugins);
+            if tries == 0 && !due.is_empty() {
                 tracing::warn!("a build changes what it is built of; it is not repeated until something else changes");
+                before = now;
                 break;
             }
-            tries -= 1;
-            buildable(config).unwrap_or_default().iter().for_each(build);
+            tries -= i32::from(!due.is_empty());
+            due.into_iter().for_each(build);
+            before = now;
+            before.forgive(Sources::now(config, data));
         }
         if changes.recv().is_err() {
             return;
@@ -200,6 +261,54 @@ mod tests {
         write("src/new/mod.rs");
         let after = sources();
         assert_ne!(after, before);
-        assert!(after.newest() >= before.newest() && after.folders.contains(&at("src/new")));
+        assert!(after.folders.contains(&at("src/new")));
+    }
+
+    fn plugin(folder: &Path, component: &str, command: &str) -> Buildable {
+        let plugin = "p".parse().unwrap();
+        Buildable { plugin, folder: folder.to_owned(), component: folder.join(component), command: command.to_owned() }
+    }
+
+    fn sources(files: &[(&Path, u64)], plugins: &[Buildable]) -> Sources {
+        let files = files.iter().map(|(path, size)| ((*path).to_owned(), (None, *size))).collect();
+        let commands = plugins.iter().map(|of| (of.component.clone(), of.command.clone())).collect();
+        Sources { files, folders: Vec::new(), commands }
+    }
+
+    #[test]
+    fn a_plugin_is_due_by_its_own_folder_by_what_is_nobodys_and_by_its_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().canonicalize().unwrap().join(path);
+        let both = |second: &str| {
+            let root = at("");
+            vec![plugin(&root, "one/target/x/one.wasm", "make one"), plugin(&root, "two/two.wasm", second)]
+        };
+        let names = |due: Vec<&Buildable>| due.iter().map(|of| of.command.clone()).collect::<Vec<_>>();
+        let (one, two, shared) = (at("one/src/lib.rs"), at("two/plugin.py"), at("shared/order.json"));
+        let before = sources(&[(&one, 1), (&two, 1), (&shared, 1)], &both("make two"));
+        for (changed, command, due) in [
+            (&one, "make two", &["make one"][..]),
+            (&two, "make two", &["make two"]),
+            (&shared, "make two", &["make one", "make two"]),
+            (&at("none"), "make 2", &["make 2"]),
+        ] {
+            let size = |path: &PathBuf| if path == changed { 2 } else { 1 };
+            let plugins = both(command);
+            let now = sources(&[(&one, size(&one)), (&two, size(&two)), (&shared, size(&shared))], &plugins);
+            assert_eq!(names(now.due(&before, &plugins)), due, "{}", changed.display());
+        }
+        // A plugin whose component lies beside its sources and the configuration is made of everything there.
+        let alone = vec![plugin(&at(""), "orders.wasm", "make")];
+        assert_eq!(names(sources(&[(&one, 2)], &alone).due(&sources(&[(&one, 1)], &alone), &alone)), ["make"]);
+        let added = both("make two");
+        assert_eq!(names(before.due(&sources(&[(&one, 1), (&two, 1), (&shared, 1)], &added[..1]), &added)), ["make two"]);
+    }
+
+    #[test]
+    fn a_lock_file_that_a_build_wrote_is_no_reason_for_another() {
+        let (lock, source) = (PathBuf::from("/p/Cargo.lock"), PathBuf::from("/p/src/lib.rs"));
+        let mut before = sources(&[(&source, 1)], &[]);
+        before.forgive(sources(&[(&source, 2), (&lock, 9)], &[]));
+        assert_eq!(before, sources(&[(&source, 1), (&lock, 9)], &[]));
     }
 }
