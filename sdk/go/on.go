@@ -25,9 +25,43 @@ type route struct {
 
 // description is what wharf-go asks a program for: what kind of component it is, and what that says of itself.
 type description struct {
-	Kind  string   `json:"kind"`
-	On    []string `json:"on"`
-	Needs *Needs   `json:"needs,omitempty"`
+	Kind    string   `json:"kind"`
+	On      []string `json:"on"`
+	OrderBy string   `json:"order_by,omitempty"`
+	Retry   *Retries `json:"retry,omitempty"`
+	Needs   *Needs   `json:"needs,omitempty"`
+}
+
+// Option says how deliveries to the component's handlers are made.
+type Option func(*description)
+
+// Retries is how often a handler wants to be tried, as in a rule's target; times are texts such as "2s" and "5m". What is left out the host
+// decides.
+type Retries struct {
+	Attempts uint32 `json:"attempts,omitempty"`
+	First    string `json:"first,omitempty"`
+	Max      string `json:"max,omitempty"`
+	Age      string `json:"age,omitempty"`
+}
+
+// OrderBy says what events are ordered by: a path into the event, such as `$.data.customer`.
+func OrderBy(path string) Option {
+	return func(said *description) {
+		if said.OrderBy != "" && said.OrderBy != path {
+			panic("a component's events are ordered by one path: " + said.OrderBy + " or " + path)
+		}
+		said.OrderBy = path
+	}
+}
+
+// WithRetries says how often a delivery is tried.
+func WithRetries(retries Retries) Option {
+	return func(said *description) {
+		if said.Retry != nil && *said.Retry != retries {
+			panic("a component's deliveries are retried in one way")
+		}
+		said.Retry = &retries
+	}
 }
 
 // Needs says which event types a plugin publishes and which buckets it opens, so that whoever grants it need not guess. A type ends in
@@ -45,9 +79,13 @@ func Declare(needs Needs) {
 }
 
 // On makes a function the handler of events whose type is pattern, or begins with what is before its `*`. Call it in an init function,
-// as often as there are handlers: the first whose pattern fits an event gets it.
-func On[T any](pattern string, handler func(*Context, Event[T]) error) {
+// as often as there are handlers: the first whose pattern fits an event gets it. `wharf deploy FILE.wasm` makes the plugin's rule of all of them; what
+// an option says holds for all of them too.
+func On[T any](pattern string, handler func(*Context, Event[T]) error, options ...Option) {
 	declare("handler", pattern)
+	for _, option := range options {
+		option(&said)
+	}
 	handlers = append(handlers, route{pattern, func(event host.Event, delivery host.Delivery) *host.Failure {
 		return toContract(Attempt(handler, event, delivery))
 	}})

@@ -166,6 +166,7 @@ codes! {
     ComponentImport "component-import" 400 "The component imports what there is not";
     ComponentProbe "component-probe" 400 "No instance of the component can be made within its limits";
     ComponentNeeds "component-needs" 400 "What the component says that it needs is not understood";
+    ComponentHandler "component-handler" 400 "What the component says of its handler is not understood";
     SignatureMissing "signature-missing" 403 "The release is not signed, and it has to be";
     SignatureWrong "signature-wrong" 403 "A signature of the release is wrong";
     SignatureInvalid "signature-invalid" 400 "The text is no signature";

@@ -34,5 +34,14 @@ pub const NEEDS_BYTES_MAX: usize = 16 * 1024;
 /// Event types and buckets that it names there.
 pub const NEEDS_MAX: usize = 256;
 
+/// What a component says of its handler, over all sections that say it, in bytes.
+pub const DECLARED_BYTES_MAX: usize = 16 * 1024;
+
+/// Event types that it names there.
+pub const DECLARED_TYPES_MAX: usize = 100;
+
+/// Bytes of a path or of a time there.
+pub const DECLARED_TEXT_BYTES_MAX: usize = 1_024;
+
 /// Bytes of an ordering key; what is longer goes by its digest.
 pub const ORDERING_KEY_BYTES_MAX: usize = 128;

@@ -135,6 +135,7 @@ pages! {
     ComponentImport "component-import",
     ComponentProbe "component-probe",
     ComponentNeeds "component-needs",
+    ComponentHandler "component-handler",
     SignatureMissing "signature-missing",
     SignatureWrong "signature-wrong",
     SignatureInvalid "signature-invalid",

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use wharf_event::{Asks, Digest, GrantBounds};
+use wharf_event::{Asks, Declared, Digest, GrantBounds};
 
 use crate::{
     check::{Kind, read},
     error::ComponentError,
     names::WasiLevel,
-    needs::needs,
     offers::{Capability, Offered, find},
     producers::{Made, Producers},
+    said::{declared, needs},
 };
 
 /// A component, as it describes itself.
@@ -29,6 +29,8 @@ pub struct Description {
     pub wasi: Option<WasiLevel>,
     /// What it says that it needs.
     pub said: GrantBounds,
+    /// What it says of its handler.
+    pub declared: Declared,
     /// What it imports.
     pub imports: Vec<Import>,
     /// What it exports.
@@ -90,9 +92,9 @@ pub fn describe(wasm: &[u8]) -> Result<Description, ComponentError> {
     let wasi = WasiLevel::of(read.outline.names());
     let import = |(interface, used): (String, bool)| Import { interface, only_types: !used };
     let imports = read.outline.imports.into_iter().zip(read.used).map(import).collect();
-    let (exports, said) = (read.outline.exports, needs(wasm)?);
+    let (exports, said, declared) = (read.outline.exports, needs(wasm)?, declared(wasm)?);
     let (digest, bytes) = (Digest::of(wasm), wasm.len());
-    Ok(Description { digest, bytes, world, wasi, said, imports, exports, languages, tools })
+    Ok(Description { digest, bytes, world, wasi, said, declared, imports, exports, languages, tools })
 }
 
 #[cfg(test)]

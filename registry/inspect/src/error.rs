@@ -81,6 +81,12 @@ pub enum ComponentError {
         /// What is wrong with it.
         problem: String,
     },
+    /// It says what its handler is for, in a way that is not understood.
+    #[error("the component's section `wharf:handler` is not understood: {problem}")]
+    Handler {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Imports what there is not.
     #[error("{problem}; this host offers {}", offered())]
     Import {
@@ -105,6 +111,7 @@ impl ComponentError {
             ComponentError::World { .. } => Code::ComponentWorld,
             ComponentError::Impure { .. } => Code::ComponentImpure,
             ComponentError::Needs { .. } => Code::ComponentNeeds,
+            ComponentError::Handler { .. } => Code::ComponentHandler,
             ComponentError::Import { .. } => Code::ComponentImport,
         }
     }

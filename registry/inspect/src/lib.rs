@@ -8,16 +8,16 @@ mod describe;
 mod error;
 pub mod limits;
 mod names;
-mod needs;
 mod offers;
 mod outline;
 mod producers;
 mod pure;
+mod said;
 
 pub use check::{Kind, check};
 pub use describe::{Description, Import, describe};
 pub use error::ComponentError;
 pub use names::WasiLevel;
-pub use needs::needs;
 pub use offers::{Capability, OFFERS, Offer, Offered, find, offered};
 pub use producers::Made;
+pub use said::{declared, needs};

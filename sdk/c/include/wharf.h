@@ -249,7 +249,8 @@ wharf_transform wharf_exported_transform;
 /* What a component says of itself travels in it as custom sections: JSON that is written as a C string.
  *
  *     WHARF_NEEDS("{\"publish\":[\"order.*\"],\"kv\":[\"orders\"]}")      what whoever grants it is told
- *     WHARF_DECLARE("{\"on\":[\"order.created\"]}")                       which events it is for
+ *     WHARF_DECLARE("{\"on\":[\"order.created\"]}")                       which events it is for; also `order_by` and `retry`,
+ *                                                                     as in the target of a rule
  */
 #ifdef __wasm__
 #define WHARF_QUOTED_AGAIN(text) #text

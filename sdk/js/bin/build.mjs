@@ -91,13 +91,16 @@ function joined(parts) {
   return bytes;
 }
 
-function sections(plugin) {
+/** The custom sections of what a plugin declares. */
+export function sections(plugin) {
   const said = [];
-  const { needs, on } = plugin;
+  const { needs, on, orderBy, retry } = plugin;
   if (needs !== undefined) {
     said.push(customSection("wharf:needs", JSON.stringify({ publish: needs.publish ?? [], kv: needs.kv ?? [] })));
   }
-  if (on.length > 0) said.push(customSection("wharf:handler", JSON.stringify({ on })));
+  if (on.length > 0 || orderBy !== undefined || retry !== undefined) {
+    said.push(customSection("wharf:handler", JSON.stringify({ on, order_by: orderBy, retry })));
+  }
   return said;
 }
 

@@ -17,10 +17,22 @@ export interface Needs {
   kv?: string[];
 }
 
-/** How a handler is declared. */
+/** How often a handler wants to be tried, as in a rule's target. */
+export interface Retries {
+  attempts?: number;
+  first?: string;
+  max?: string;
+  age?: string;
+}
+
+/** How a handler is declared. `wharf deploy FILE.wasm` makes the plugin's rule of `on`, `orderBy` and `retry`. */
 export interface Options<T> {
-  /** The event types that it handles. */
+  /** The event types that it handles; one that ends in `*` stands for all that begin so. */
   on?: string | string[];
+  /** What its events are ordered by: a path into the event, such as `$.data.customer`. */
+  orderBy?: string;
+  /** How often it is tried; times as `"2s"` or `"5m"`. */
+  retry?: Retries;
   /** What it needs; where nothing is said it may ask for everything. */
   needs?: Needs;
   /** What its payload has to look like; what does not fit is rejected before the function is called. */
@@ -31,6 +43,8 @@ export interface Options<T> {
 export interface Plugin<T = unknown, F = Function> {
   readonly kind: "handler" | "batch-handler" | "transform";
   readonly on: string[];
+  readonly orderBy: string | undefined;
+  readonly retry: Retries | undefined;
   readonly needs: Needs | undefined;
   readonly payload: Shape<T>;
   readonly run: F;
@@ -64,5 +78,5 @@ function declared<T, F extends Function>(kind: Plugin["kind"], options: Options<
   if (typeof run !== "function") throw new TypeError(`a ${kind} is a function: write ${kind}({ … }, (event, cx) => { … })`);
   if (run.constructor.name === "AsyncFunction") throw new TypeError(`a ${kind} is not \`async\`: nothing that it can do has to be waited for`);
   const on = typeof options.on === "string" ? [options.on] : (options.on ?? []);
-  return { kind, on, needs: options.needs, payload: options.payload ?? (any as Shape<T>), run };
+  return { kind, on, orderBy: options.orderBy, retry: options.retry, needs: options.needs, payload: options.payload ?? (any as Shape<T>), run };
 }

@@ -4,13 +4,21 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { customSection, narrowed } from "../bin/build.mjs";
+import { customSection, narrowed, sections } from "../bin/build.mjs";
 
 const contract = process.env.WHARF_WIT ?? new URL("../../../wit/", import.meta.url).pathname;
 
 test("a custom section is written as WebAssembly has it", () => {
   const written = Buffer.from(customSection("ab", "x".repeat(200)));
   assert.deepEqual(written, Buffer.concat([Buffer.from([0, 0xcb, 0x01, 2]), Buffer.from(`ab${"x".repeat(200)}`)]));
+});
+
+test("what a handler declares is in its sections", () => {
+  const said = (options) => sections({ on: [], ...options }).map((section) => Buffer.from(section).subarray(2).toString());
+  assert.deepEqual(said({}), []);
+  assert.deepEqual(said({ on: ["a"], orderBy: "$.data.n", retry: { attempts: 3 } }), [
+    '\rwharf:handler{"on":["a"],"order_by":"$.data.n","retry":{"attempts":3}}',
+  ]);
 });
 
 test("an import that is left out is not in the contract", () => {

@@ -4,11 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from wharf import build, declare
+from wharf import Context, Event, build, declare, handler
 
 
 def test_a_custom_section_is_written_as_webassembly_has_it() -> None:
     assert build.custom_section("ab", "x" * 200) == b"\0\xcb\x01\x02ab" + b"x" * 200
+
+
+def test_what_a_handler_declares_is_in_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    def handle(event: Event[int], cx: Context) -> None: ...
+
+    monkeypatch.setattr(declare, "needed", {})
+    monkeypatch.setattr(declare, "declared", [])
+    handler(on=["a", "b.*"], order_by="$.data.n", retry={"attempts": 3, "first": "2s"})(handle)
+    text = '{"on":["a","b.*"],"order_by":"$.data.n","retry":{"attempts":3,"first":"2s"}}'
+    assert build._said(declare.declared[0]) == [("wharf:handler", text)]
+    handler()(handle)
+    assert build._said(declare.declared[1]) == []
+    with pytest.raises(TypeError, match="not forever"):
+        handler(retry={"forever": 1})
 
 
 def test_the_component_imports_what_was_said_and_no_capability_beyond(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use wharf_event::{Code, Digest};
+use wharf_event::{Code, Declared, Digest};
 use wharf_inspect::{Capability, Description, Import, Made, Offered, describe, limits::COMPONENT_BYTES_MAX};
 
 use super::{
@@ -53,6 +53,7 @@ struct Inspected {
     tools: Vec<Tool>,
     needs: Vec<&'static str>,
     asks: Vec<String>,
+    handler: Declared,
     imports: Vec<Allowance>,
     exports: Vec<String>,
 }
@@ -124,7 +125,7 @@ pub fn run(file: &Path, out: &mut Output) -> Result<Exit> {
 fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspected {
     let needs = described.needs().into_iter().map(Capability::as_str).collect();
     let asks = described.asks().all().told();
-    let Description { digest, bytes, world, wasi, imports, exports, languages, tools, .. } = described;
+    let Description { digest, bytes, world, wasi, declared, imports, exports, languages, tools, .. } = described;
     let tool = |Made { name, version }| Tool { name, version };
     Inspected {
         file: file.display().to_string(),
@@ -137,6 +138,7 @@ fn inspected(file: &Path, described: Description, unfit: Option<Unfit>) -> Inspe
         tools: tools.into_iter().map(tool).collect(),
         needs,
         asks,
+        handler: declared,
         imports: imports.into_iter().map(Allowance::of).collect(),
         exports,
     }
@@ -163,11 +165,27 @@ fn lines(inspected: &Inspected) -> Vec<String> {
         ("wasi", inspected.wasi.clone().unwrap_or_else(|| "none".to_owned())),
         ("needs", if inspected.needs.is_empty() { "nothing".to_owned() } else { inspected.needs.join(", ") }),
         ("asks for", if inspected.asks.is_empty() { "nothing".to_owned() } else { inspected.asks.join(", ") }),
+        ("handles", handles(&inspected.handler)),
         ("language", inspected.language.clone().unwrap_or_else(unknown)),
         ("made by", if tools.is_empty() { unknown() } else { tools.join(", ") }),
         ("exports", if inspected.exports.is_empty() { "nothing".to_owned() } else { inspected.exports.join(", ") }),
     ];
     facts.iter().map(|(name, value)| fact(name, value)).collect()
+}
+
+/// What it says of its handler, in one line.
+pub(super) fn handles(declared: &Declared) -> String {
+    if declared.is_nothing() {
+        return "what a rule says".to_owned();
+    }
+    let mut said: Vec<String> = declared.on.iter().map(ToString::to_string).collect();
+    said.extend(declared.order_by.as_ref().map(|path| format!("ordered by {path}")));
+    let retry = declared.retry.clone().unwrap_or_default();
+    said.extend(retry.attempts.map(|attempts| format!("{attempts} attempts")));
+    for (name, time) in [("first pause", retry.first), ("longest pause", retry.max), ("age", retry.age)] {
+        said.extend(time.map(|time| format!("{name} {time}")));
+    }
+    printable(&said.join(", ")).into_owned()
 }
 
 #[cfg(test)]

@@ -21,9 +21,18 @@ var worlds = map[string]string{"handler": "event-handler", "batch": "event-batch
 const describing = "package main\n\nimport \"wharf\"\n\nfunc init() { wharf.Describe() }\n"
 
 type description struct {
-	Kind  string          `json:"kind"`
-	On    []string        `json:"on"`
-	Needs json.RawMessage `json:"needs"`
+	Kind    string          `json:"kind"`
+	On      []string        `json:"on"`
+	OrderBy string          `json:"order_by"`
+	Retry   json.RawMessage `json:"retry"`
+	Needs   json.RawMessage `json:"needs"`
+}
+
+// section is what the component says of its handlers.
+type section struct {
+	On      []string        `json:"on"`
+	OrderBy string          `json:"order_by,omitempty"`
+	Retry   json.RawMessage `json:"retry,omitempty"`
 }
 
 func main() {
@@ -72,11 +81,11 @@ func build(folder, output string) error {
 		arguments = append(arguments, "--section", "wharf:needs="+string(declared.Needs))
 	}
 	if len(declared.On) > 0 {
-		on, err := json.Marshal(map[string][]string{"on": declared.On})
+		said, err := json.Marshal(section{declared.On, declared.OrderBy, declared.Retry})
 		if err != nil {
 			return err
 		}
-		arguments = append(arguments, "--section", "wharf:handler="+string(on))
+		arguments = append(arguments, "--section", "wharf:handler="+string(said))
 	}
 	wharf := os.Getenv("WHARF")
 	if wharf == "" {

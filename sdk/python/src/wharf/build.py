@@ -106,8 +106,10 @@ def _said(one: declare.Declared) -> list[tuple[str, str]]:
     said = []
     if declare.needed:
         said.append(("wharf:needs", json.dumps(declare.needed, separators=(",", ":"))))
-    if one.on:
-        said.append(("wharf:handler", json.dumps({"on": list(one.on)}, separators=(",", ":"))))
+    all_of_it = {"on": list(one.on), "order_by": one.order_by, "retry": one.retry and dict(one.retry)}
+    handler = {name: value for name, value in all_of_it.items() if value}
+    if handler:
+        said.append(("wharf:handler", json.dumps(handler, separators=(",", ":"))))
     return said
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,6 +30,9 @@ class Declared:
     payload: Any
     #: The event types that it handles; empty where the configuration's rule alone says it.
     on: tuple[str, ...] = ()
+    #: What its events are ordered by, and how often it is tried, where it says so.
+    order_by: str | None = None
+    retry: Mapping[str, int | str] | None = None
 
 
 #: What the modules of this program declared, for the builder.
@@ -43,9 +46,18 @@ _FORMS = {
 }
 
 
-def handler(on: str | Sequence[str] | None = None) -> Callable[[F], F]:
-    """Makes a function the handler that this component exports, for events of these types."""
-    return _declare("handler", on)
+def handler(
+    on: str | Sequence[str] | None = None, *, order_by: str | None = None, retry: Mapping[str, int | str] | None = None
+) -> Callable[[F], F]:
+    """Makes a function the handler that this component exports, for events of these types.
+
+    A type that ends in `*` stands for all that begin so. `order_by` is a path into the event, and `retry` has `attempts`, `first`, `max` and
+    `age`, both as in a rule's target. `wharf deploy FILE.wasm` makes the plugin's rule of what is said here.
+    """
+    unknown = set(retry or ()) - {"attempts", "first", "max", "age"}
+    if unknown:
+        raise TypeError(f"`retry` has attempts, first, max and age, and not {', '.join(sorted(unknown))}")
+    return _declare("handler", on, order_by, retry)
 
 
 def batch_handler(on: str | Sequence[str] | None = None) -> Callable[[F], F]:
@@ -66,13 +78,18 @@ def needs(*, publish: Sequence[str] = (), kv: Sequence[str] = ()) -> None:
     needed.update(publish=list(publish), kv=list(kv))
 
 
-def _declare(kind: str, on: str | Sequence[str] | None) -> Callable[[F], F]:
+def _declare(
+    kind: str,
+    on: str | Sequence[str] | None,
+    order_by: str | None = None,
+    retry: Mapping[str, int | str] | None = None,
+) -> Callable[[F], F]:
     if callable(on):
         raise TypeError(f"write @{kind}() with parentheses")
     types = (on,) if isinstance(on, str) else tuple(on or ())
 
     def mark(function: F) -> F:
-        one = Declared(kind, function, _payload_of(kind, function), types)
+        one = Declared(kind, function, _payload_of(kind, function), types, order_by, retry)
         setattr(function, MARK, one)
         declared.append(one)
         return function

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{ItemFn, spanned::Spanned};
 
-use crate::form::Form;
+use crate::{declared, form::Form};
 
 const FORM: Form = Form {
     attribute: "wharf::handler",
@@ -15,7 +15,9 @@ const FORM: Form = Form {
 
 /// Expands `#[wharf::handler(attribute)] item`.
 pub fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    FORM.expand(&attribute, item, export)
+    let section = declared::section(attribute).unwrap_or_else(|error| error.to_compile_error());
+    let function = FORM.expand(&TokenStream::new(), item, export);
+    quote! { #function #section }
 }
 
 /// The function, and beside it the type that exports it.
@@ -76,9 +78,18 @@ mod tests {
     }
 
     #[test]
+    fn what_its_attribute_says_stands_beside_it() {
+        let function = "fn a(event: Event, cx: &Context) -> Outcome { Ok(()) }";
+        let text = expanded("on = \"order.created\"", function);
+        assert!(text.contains("export_handler !") && text.contains("wharf:handler"), "{text}");
+        assert!(!expanded("", function).contains("wharf:handler"));
+        let text = expanded("retries = 3", function);
+        assert!(text.contains("compile_error") && text.contains("export_handler !"), "{text}");
+    }
+
+    #[test]
     fn what_cannot_be_a_handler_is_refused_in_words_and_kept() {
         for (attribute, item, said) in [
-            ("retries = 3", "fn a(event: Event, cx: &Context) -> Outcome { Ok(()) }", "takes no arguments"),
             ("", "async fn a(event: Event, cx: &Context) -> Outcome { Ok(()) }", "not `async`"),
             ("", "fn a<T>(event: Event<T>, cx: &Context) -> Outcome { Ok(()) }", "no generic parameters"),
             ("", "fn a(event: Event) -> Outcome { Ok(()) }", "takes the event and the context"),

@@ -6,6 +6,7 @@
 //! It does not know the contract: names and versions are in the crate `wharf`, to which the export points.
 
 mod batch;
+mod declared;
 mod form;
 mod handler;
 mod transform;
@@ -16,6 +17,17 @@ use proc_macro::TokenStream;
 ///
 /// The function takes the event and the context and returns an `Outcome`. Its payload type is any that implements
 /// `serde::Deserialize`, or `Vec<u8>` for the bytes. A component has one handler.
+///
+/// What the attribute says travels in the component, and `wharf deploy FILE.wasm` makes the plugin's rule of it; a rule of a `wharf.toml` goes by
+/// its own words. `on` has event types, of which one that ends in `*` stands for all that begin so; `order_by` is a path into the event, and `retry` the policy, both as in a
+/// rule's target. All of it may be left out.
+///
+/// ```ignore
+/// #[wharf::handler(on = ["order.created", "refund.*"], order_by = "$.data.customer", retry(attempts = 5, first = "2s"))]
+/// fn charge(event: wharf::Event<Order>, cx: &wharf::Context) -> wharf::Outcome {
+///     Ok(())
+/// }
+/// ```
 ///
 /// ```ignore
 /// #[wharf::handler]

@@ -12,7 +12,7 @@ struct Order {
 // What it says here is all that it can be granted; wharf.toml grants it.
 wharf::needs! { publish = ["order.charged"], kv = ["default"] }
 
-#[wharf::handler]
+#[wharf::handler(on = "order.created")]
 fn charge(event: Event<Order>, cx: &Context) -> Outcome {
     let order = event.data;
     if !is_chargeable(&order) {
