@@ -13,7 +13,7 @@ use wharf_delivery::{
     QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument,
 };
 use wharf_event::{
-    BusName, Code, Digest, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+    BusName, Code, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
 };
 use wharf_inspect::{Kind, limits::COMPONENT_BYTES_MAX};
 use wharf_oci::{Found, OciError, Reference, Registry};
@@ -66,6 +66,8 @@ pub struct WantedPlugin {
     pub component: Component,
     /// Its settings; none = whatever they are.
     pub settings: Option<PluginSettings>,
+    /// What it is granted beside what it has, where its settings are not wanted.
+    pub grants: Grants,
 }
 
 /// A component, not read yet.
@@ -155,7 +157,7 @@ impl Reading {
             let PluginConfig { config, grants, limits, breaker, .. } = plugin.clone();
             kinds.extend(kind.map(|kind| (name.clone(), kind)));
             let settings = Some(PluginSettings { config, grants, limits, breaker });
-            plugins.insert(name.clone(), WantedPlugin { component, settings });
+            plugins.insert(name.clone(), WantedPlugin { component, settings, grants: Grants::default() });
         }
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);

@@ -269,8 +269,8 @@ mod tests {
         Buildable { plugin, folder: folder.to_owned(), component: folder.join(component), command: command.to_owned() }
     }
 
-    fn sources(files: &[(&Path, u64)], plugins: &[Buildable]) -> Sources {
-        let files = files.iter().map(|(path, size)| ((*path).to_owned(), (None, *size))).collect();
+    fn sources(files: &[(&PathBuf, u64)], plugins: &[Buildable]) -> Sources {
+        let files = files.iter().map(|(path, size)| ((*path).clone(), (None, *size))).collect();
         let commands = plugins.iter().map(|of| (of.component.clone(), of.command.clone())).collect();
         Sources { files, folders: Vec::new(), commands }
     }

@@ -12,6 +12,7 @@ mod plan;
 mod queues;
 mod schedules;
 mod show;
+mod single;
 mod there;
 mod topics;
 mod webhooks;
@@ -31,13 +32,12 @@ use super::{
     error::{CommandError, Exit, talk},
     output::Output,
     plugin,
-    session::Session,
 };
 use crate::{
     client::Client,
     failure::Failure,
     load::LoadError,
-    project::{self, Project, Wanted, WantedPlugin},
+    project::{self, Project},
 };
 
 pub use failure::DeployFailure;
@@ -45,12 +45,15 @@ pub use failure::DeployFailure;
 /// `wharf deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
-    /// Not a project, but one component: it becomes a release of the plugin and gets all its traffic
-    #[arg(value_name = "FILE.wasm|oci://...", requires = "plugin")]
+    /// Not a project, but one component: it becomes a release of its plugin and gets all its traffic, by the rule that its handler declares
+    #[arg(value_name = "FILE.wasm|oci://...")]
     component: Option<String>,
-    /// The plugin whose release the component is to be
+    /// The plugin whose release the component is to be [default: the file's name]
     #[arg(long, requires = "component")]
     plugin: Option<PluginName>,
+    /// Grant the plugin what the component says that it needs
+    #[arg(long, requires = "component")]
+    grant: bool,
     /// Put the component of the file into an OCI registry too, before it is deployed: oci://registry/name:tag
     #[arg(long, value_name = "REFERENCE", requires = "component")]
     push: Option<Reference>,
@@ -72,8 +75,8 @@ pub struct DeployArgs {
 
 /// Makes a host as the file says.
 pub async fn run(args: DeployArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
-    let project = match args.component.as_deref().zip(args.plugin.clone()) {
-        Some((named, plugin)) => of_component(named, plugin, global).await?,
+    let project = match args.component.as_deref() {
+        Some(named) => single::project(named, args.plugin.clone(), args.grant, global).await?,
         None => match of_file(&args.file.config, global).await? {
             Ok(project) => project,
             Err(mistakes) => return show::mistakes(&mistakes, out),
@@ -116,17 +119,6 @@ async fn of_file(path: &Path, global: &Global) -> Result<Result<Project, crate::
         project.tenants = [(tenant.clone(), wanted)].into();
     }
     Ok(Ok(project))
-}
-
-/// One release of one plugin, and nothing else.
-async fn of_component(named: &str, plugin: PluginName, global: &Global) -> Result<Project, CommandError> {
-    let component = project::component(Path::new(""), named).await.map_err(|(code, message, help)| {
-        CommandError::Load(Failure::new(code, format!("component {named}: {message}"), help))
-    })?;
-    let component = component.0;
-    let Session { tenant, .. } = Session::open(global).await?;
-    let plugins = [(plugin, WantedPlugin { component, settings: None })].into();
-    Ok(Project { tenants: [(tenant, Wanted { plugins, ..Wanted::default() })].into() })
 }
 
 /// Whether the plan is to be applied, by the word of whoever sits at the terminal.

@@ -174,7 +174,7 @@ fn lines(inspected: &Inspected) -> Vec<String> {
 }
 
 /// What it says of its handler, in one line.
-pub(super) fn handles(declared: &Declared) -> String {
+fn handles(declared: &Declared) -> String {
     if declared.is_nothing() {
         return "what a rule says".to_owned();
     }

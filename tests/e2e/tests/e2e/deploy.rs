@@ -381,3 +381,80 @@ targets = [{ queue = "jobs" }, { topic = "orders" }, { plugin = "probe", retry =
     assert_eq!((exit, applied(&done)), (0, gone.map(String::from).into()), "{done}");
     assert_eq!(host.stop(), Some(0));
 }
+
+/// A component that says more of itself: a custom section at its end.
+fn saying(mut wasm: Vec<u8>, section: &str, text: &str) -> Vec<u8> {
+    let content = [&[u8::try_from(section.len()).unwrap()], section.as_bytes(), text.as_bytes()].concat();
+    let len = content.len();
+    // Two bytes of LEB128 take up to 16 KiB.
+    wasm.extend([0, u8::try_from(len & 0x7f).unwrap() | 0x80, u8::try_from(len >> 7).unwrap()]);
+    wasm.extend(content);
+    wasm
+}
+
+#[test]
+fn one_component_brings_the_rule_that_its_handler_declares() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n");
+    let host = site.start("serve");
+    let probe = saying(
+        std::fs::read(guest("probe")).unwrap(),
+        "wharf:needs",
+        r#"{"publish": ["probe.*"], "kv": ["default"], "http": []}"#,
+    );
+    let declared = |text: &str| saying(probe.clone(), "wharf:handler", text);
+    site.write("pro_be.wasm", declared(r#"{"on": ["probe.tell", "order.*"], "order_by": "$.source", "retry": {"attempts": 2}}"#));
+    let (exit, said, talk) = deploy(&site, &host, &["pro_be.wasm", "--dry-run"]);
+    assert_eq!(exit, 0, "{talk}");
+    let rule = "+ rule pro-be ({\"type\":[\"probe.tell\",{\"prefix\":\"order.\"}]} to pro-be)";
+    assert!(lines(&said).contains(&rule) && !said.contains("grants"), "{said}");
+    assert_eq!(host.get("/v1/tenants/acme/plugins/pro-be").0, 404, "nothing is changed by showing");
+
+    // Nothing is granted without a word.
+    let (exit, _, talk) = deploy(&site, &host, &["pro_be.wasm", "--yes"]);
+    assert!(exit == 5 && talk.contains("error[grant-needed]") && talk.contains("publish probe.*"), "{talk}");
+    let (exit, done) = document(&site, &host, &["pro_be.wasm", "--yes", "--grant"]);
+    assert_eq!(exit, 0, "{done}");
+    assert_eq!(applied(&done), ["release pro-be", "plugin pro-be", "traffic pro-be", "rule pro-be"], "{done}");
+    host.send("1", "probe.tell");
+    assert_eq!(host.settled("acme")["dead_letters"], json!(0));
+    let rule = host.get("/v1/tenants/acme/buses/default/rules/pro-be").1;
+    assert_eq!((&rule["targets"][0]["retry"]["attempts"], &rule["targets"][0]["order_by"]), (&json!(2), &json!("$.source")));
+    let (exit, said, _) = deploy(&site, &host, &["pro_be.wasm", "--grant"]);
+    assert_eq!((exit, said.as_str()), (0, "= nothing changes: 3 objects are as the file says\n"));
+
+    // Another declaration is another rule of the same name.
+    site.write("pro_be.wasm", declared(r#"{"on": ["probe.tell"]}"#));
+    let (exit, done) = document(&site, &host, &["pro_be.wasm", "--yes"]);
+    assert_eq!((exit, applied(&done)), (0, vec!["release pro-be".into(), "traffic pro-be".into(), "rule pro-be".into()]), "{done}");
+    assert_eq!(host.get("/v1/tenants/acme/buses/default/rules/pro-be").1["pattern"], json!({"type": ["probe.tell"]}));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_declaration_makes_no_second_rule_and_none_that_could_not_stand_in_a_file() {
+    let site = site();
+    let host = site.start("serve");
+    assert_eq!(document(&site, &host, &["--yes"]).0, 0);
+    let plain = std::fs::read(guest("probe")).unwrap();
+    site.write("other.wasm", saying(plain.clone(), "wharf:handler", r#"{"on": ["probe.tell"]}"#));
+    // The rules of the project bring it its events already.
+    let rules = host.get("/v1/tenants/acme/buses/default/rules").1;
+    let (exit, done) = document(&site, &host, &["other.wasm", "--plugin", "probe", "--dry-run"]);
+    let kinds: Vec<_> = done["changes"].as_array().unwrap().iter().map(|it| it["kind"].clone()).collect();
+    let has_rule = rules.as_array().unwrap().iter().any(|it| it["rule"] == "probe");
+    assert!(has_rule && exit == 0 && kinds == [json!("release"), json!("traffic")], "{done}");
+    assert!(done["notes"][0].as_str().unwrap().contains("brings it events already"), "{done}");
+    for (text, said) in [
+        (r#"{"on": ["a"], "retry": {"first": "soon"}}"#, "/targets/0/retry/first"),
+        (r#"{"on": ["a"], "order_by": "data"}"#, "/targets/0/order_by"),
+        (r#"{"when": "now"}"#, "unknown field `when`"),
+    ] {
+        site.write("wrong.wasm", saying(plain.clone(), "wharf:handler", text));
+        let (exit, _, talk) = deploy(&site, &host, &["wrong.wasm", "--yes"]);
+        assert!(exit != 0 && talk.contains("error[component-handler]") && talk.contains(said), "{text}: {talk}");
+    }
+    site.write("NO NAME.wasm", plain);
+    let (exit, _, talk) = deploy(&site, &host, &["NO NAME.wasm", "--yes"]);
+    assert!(exit != 0 && talk.contains("say it: --plugin NAME"), "{talk}");
+    assert_eq!(host.stop(), Some(0));
+}

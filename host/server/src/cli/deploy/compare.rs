@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wharf_delivery::{RuleDocument, SchemaDocument};
-use wharf_event::{BusName, Code, PluginName, RuleName, SchemaName, TenantName};
+use wharf_event::{BusName, Code, Grants, PluginName, RuleName, SchemaName, TenantName};
 use wharf_gateway::Refusal;
 use wharf_gateway::view::{
     BreakerView, GrantsView, LimitView, PluginDetail, ReleaseState, RuleOrigin, RuleView, SchemaView, SubscriptionView,
@@ -17,7 +17,10 @@ use wharf_gateway::view::{
 use wharf_schema::{Mode, Schema, compatibility};
 
 use super::{
-    super::{error::CommandError, words::printable},
+    super::{
+        error::CommandError,
+        words::{clipped, printable},
+    },
     parts, places,
     plan::{Action, Kind, Object, Plan, Step, Trouble, Work},
     there::There,
@@ -47,6 +50,26 @@ impl From<&PluginSettings> for SettingsBody {
             limits: shown::limits(limits),
             breaker: breaker.as_ref().map(shown::breaker),
         }
+    }
+}
+
+impl SettingsBody {
+    /// What a plugin has, and these grants beside.
+    fn granted(there: &PluginDetail, more: &Grants) -> Self {
+        let PluginDetail { config, grants, limits, breaker, .. } = there.clone();
+        let beside = |mut there: Vec<String>, more: Vec<String>| {
+            let new: Vec<_> = more.into_iter().filter(|it| !there.contains(it)).collect();
+            there.extend(new);
+            there
+        };
+        let more = shown::grants(more);
+        let grants = GrantsView {
+            publish: beside(grants.publish, more.publish),
+            kv: beside(grants.kv, more.kv),
+            http: beside(grants.http, more.http),
+            secrets: beside(grants.secrets, more.secrets),
+        };
+        Self { config, grants, limits, breaker }
     }
 }
 
@@ -98,7 +121,11 @@ pub fn tenant(
         of.queue(name, queue)?;
     }
     for (name, rule) in &wanted.rules {
-        if name.is_plain() { of.rule(name, rule)? } else { of.subscription(name, rule)? }
+        if !name.is_plain() {
+            of.subscription(name, rule)?;
+        } else if wanted.whole || !of.has_target_elsewhere(name, wanted) {
+            of.rule(name, rule, wanted.whole)?;
+        }
     }
     for (name, schedule) in &wanted.schedules {
         of.schedule(name, schedule)?;
@@ -144,7 +171,15 @@ impl Comparison<'_> {
 
     fn plugin(&mut self, name: &PluginName, wanted: &WantedPlugin) -> Result<(), CommandError> {
         let there = self.there.details.get(name);
-        let settings = wanted.settings.as_ref().map(SettingsBody::from);
+        let settings = match (&wanted.settings, there) {
+            (Some(settings), _) => Some(SettingsBody::from(settings)),
+            (None, _) if wanted.grants.is_empty() => None,
+            (None, Some(there)) => Some(SettingsBody::granted(there, &wanted.grants)),
+            (None, None) => {
+                let grants = wanted.grants.clone();
+                Some(SettingsBody::from(&PluginSettings { grants, ..PluginSettings::default() }))
+            }
+        };
         if there.is_some_and(|there| there.plugin.origin == RuleOrigin::File) {
             self.plugin_of_file(name, wanted, settings.as_ref());
             return Ok(());
@@ -246,7 +281,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn rule(&mut self, name: &RuleName, wanted: &RuleDocument) -> Result<(), CommandError> {
+    /// Of a rule that no file says its pattern is told too.
+    fn rule(&mut self, name: &RuleName, wanted: &RuleDocument, of_file: bool) -> Result<(), CommandError> {
         let shown = shown::rule(name, wanted).map_err(unshown)?;
         let RuleView { bus, pattern, transforms, targets, enabled, .. } = &shown;
         let body = RuleBody { pattern, transforms, targets, enabled: *enabled };
@@ -255,7 +291,8 @@ impl Comparison<'_> {
         };
         let Some(there) = self.there.rules.get(name) else {
             let work = put(&body, None)?;
-            self.step(Kind::Rule, name, Action::Add, parts::of_rule(&body), work);
+            let pattern = if of_file { String::new() } else { format!("{} ", clipped(pattern.get())) };
+            self.step(Kind::Rule, name, Action::Add, pattern + &parts::of_rule(&body), work);
             return Ok(());
         };
         if there.bus != *bus {
@@ -277,6 +314,17 @@ impl Comparison<'_> {
             self.step(Kind::Rule, name, Action::Change, parts, work);
         }
         Ok(())
+    }
+
+    /// Whether a rule of another name brings events to the one plugin that is deployed: then it needs none of its own, by which each event would
+    /// come twice.
+    fn has_target_elsewhere(&mut self, name: &RuleName, wanted: &Wanted) -> bool {
+        let calls = |target: &TargetView| target.plugin.as_ref().is_some_and(|it| wanted.plugins.contains_key(&it.plugin));
+        let mut rules = self.there.rules.values().filter(|rule| rule.rule != *name);
+        let Some(rule) = rules.find(|rule| rule.targets.iter().any(calls)) else { return false };
+        let note = format!("rule {} brings it events already, so none is made of what its handler declares", rule.rule);
+        self.plan.notes.push(note);
+        true
     }
 
     /// What the API has made and the file does not name.

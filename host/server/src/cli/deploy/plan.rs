@@ -305,6 +305,8 @@ pub struct Plan {
     pub unlisted: Vec<Object>,
     /// Why it cannot be done.
     pub troubles: Vec<Trouble>,
+    /// What else one may want to know of it.
+    pub notes: Vec<String>,
 }
 
 impl Plan {

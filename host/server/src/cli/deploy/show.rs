@@ -28,6 +28,7 @@ struct Document<'a> {
     unlisted: &'a [Object],
     troubles: &'a [Trouble],
     mistakes: Vec<ProblemView<'a>>,
+    notes: &'a [String],
     failure: Option<Failed>,
     pushed: Option<PushedView>,
 }
@@ -89,7 +90,13 @@ pub fn only(plan: &Plan, out: &mut Output) -> Result<Exit, CommandError> {
 }
 
 fn rest(plan: &Plan) -> Document<'_> {
-    Document { unchanged: plan.unchanged, unlisted: &plan.unlisted, troubles: &plan.troubles, ..Document::default() }
+    Document {
+        unchanged: plan.unchanged,
+        unlisted: &plan.unlisted,
+        troubles: &plan.troubles,
+        notes: &plan.notes,
+        ..Document::default()
+    }
 }
 
 fn troubles(all: &[Trouble]) {
@@ -130,6 +137,9 @@ pub fn plan(plan: &Plan, out: &mut Output) -> Result<(), CommandError> {
             out.line(&faint(&said))?;
         }
     }
+    for note in &plan.notes {
+        out.line(&faint(&format!("  {}", printable(note))))?;
+    }
     let same = counted(plan.unchanged, "object is", "objects are");
     match plan.steps.is_empty() {
         // What is in the way is told instead.
@@ -144,6 +154,7 @@ pub struct Done {
     changes: Vec<Change>,
     unchanged: usize,
     unlisted: Vec<Object>,
+    notes: Vec<String>,
     applied: usize,
     pushed: Option<PushedView>,
 }
@@ -152,7 +163,7 @@ impl Done {
     /// Nothing so far.
     pub fn new(plan: &Plan, steps: &[Step], pushed: Option<PushedView>) -> Self {
         let (changes, unlisted) = (steps.iter().map(Change::from).collect(), plan.unlisted.clone());
-        Self { changes, unchanged: plan.unchanged, unlisted, applied: 0, pushed }
+        Self { changes, unchanged: plan.unchanged, unlisted, notes: plan.notes.clone(), applied: 0, pushed }
     }
 
     /// The next step is done.
@@ -190,8 +201,9 @@ impl Done {
     }
 
     fn document(self, failure: Option<Failed>, out: &mut Output) -> Result<(), CommandError> {
-        let Self { changes, unchanged, unlisted, pushed, .. } = self;
+        let Self { changes, unchanged, unlisted, notes, pushed, .. } = self;
         let ok = failure.is_none();
-        out.document(&Document { ok, changes, unchanged, unlisted: &unlisted, failure, pushed, ..Document::default() })
+        let (unlisted, notes) = (&unlisted[..], &notes[..]);
+        out.document(&Document { ok, changes, unchanged, unlisted, notes, failure, pushed, ..Document::default() })
     }
 }
