@@ -8,17 +8,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders and files that are no part of an SDK, beside hidden ones.
-const LEFT_OUT: [&str; 14] = [
+/// Folders that tools leave behind, in templates too.
+const LEFT_BY_TOOLS: [&str; 3] = ["__pycache__", "node_modules", "target"];
+
+/// Folders and files that are no part of an SDK, beside those and hidden ones.
+const LEFT_OUT: [&str; 11] = [
     "template",
-    "target",
     "bindgen",
     "tests",
     "test",
-    "node_modules",
     "dist",
     "build",
-    "__pycache__",
     "vendor",
     "Cargo.lock",
     "clippy.toml",
@@ -75,6 +75,9 @@ fn files(root: &Path, folder: &Path, is_sdk: bool, all: &mut Vec<(String, PathBu
     entries.sort();
     for path in entries {
         let name = name(&path);
+        if LEFT_BY_TOOLS.contains(&name.as_str()) {
+            continue;
+        }
         if is_sdk && (name.starts_with('.') || LEFT_OUT.contains(&name.as_str()) || name.ends_with(".egg-info")) {
             continue;
         }

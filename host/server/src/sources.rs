@@ -93,7 +93,8 @@ impl Sources {
     /// The plugins that have to be built, given what there was before.
     fn due<'a>(&self, before: &Self, plugins: &'a [Buildable]) -> Vec<&'a Buildable> {
         let names: BTreeSet<_> = self.files.keys().chain(before.files.keys()).collect();
-        let changed: Vec<_> = names.into_iter().filter(|path| self.files.get(*path) != before.files.get(*path)).collect();
+        let changed: Vec<_> =
+            names.into_iter().filter(|path| self.files.get(*path) != before.files.get(*path)).collect();
         let roots: Vec<_> = plugins.iter().map(root).collect();
         let is_due = |of: &&Buildable| {
             before.commands.get(&of.component) != Some(&of.command)
@@ -301,7 +302,10 @@ mod tests {
         let alone = vec![plugin(&at(""), "orders.wasm", "make")];
         assert_eq!(names(sources(&[(&one, 2)], &alone).due(&sources(&[(&one, 1)], &alone), &alone)), ["make"]);
         let added = both("make two");
-        assert_eq!(names(before.due(&sources(&[(&one, 1), (&two, 1), (&shared, 1)], &added[..1]), &added)), ["make two"]);
+        assert_eq!(
+            names(before.due(&sources(&[(&one, 1), (&two, 1), (&shared, 1)], &added[..1]), &added)),
+            ["make two"]
+        );
     }
 
     #[test]

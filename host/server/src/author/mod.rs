@@ -4,6 +4,7 @@
 //! Invariant: a call goes through the very runtime and capabilities of a host; only the committed values and the clock are given.
 //! Nobody outside is reached, and nothing is written but the fixtures that are blessed.
 
+mod conform;
 mod diff;
 mod ended;
 mod expectation;
@@ -15,6 +16,7 @@ mod seed;
 mod stage;
 mod tested;
 
+pub use conform::{Finding, conform};
 pub use ended::{Ended, View, Word};
 pub use fixture::{Usual, files};
 pub use form::Form;

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
+use wharf_inspect::Kind;
 use wharf_runtime::{
     AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoHttp, Prepared, Runtime, RuntimeError,
     describe,
@@ -104,6 +105,15 @@ impl Stage {
     /// Which plugin it is.
     pub fn plugin(&self) -> &PluginName {
         &self.plugin
+    }
+
+    /// Of which world it is.
+    pub fn kind(&self) -> Kind {
+        match self.release {
+            Prepared::Handler(_) => Kind::Handler,
+            Prepared::Batch(_) => Kind::Batch,
+            Prepared::Transform(_) => Kind::Transform,
+        }
     }
 
     /// What it says that it needs.

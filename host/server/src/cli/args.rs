@@ -3,9 +3,9 @@
 //! Invariant: every command has a one-line description and one example. Names and positions are validated here, so a
 //! mistake in them is a usage error (exit status 2) before anything is sent. Nothing here does anything.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 
@@ -13,6 +13,7 @@ use super::{
     backup::BackupArgs,
     build::BuildArgs,
     componentize::ComponentizeArgs,
+    conformance::ConformanceArgs,
     deploy::DeployArgs,
     dlq::DlqCommand,
     invoke::InvokeArgs,
@@ -33,7 +34,9 @@ use super::{
     usage::UsageArgs,
     webhook::WebhookCommand,
 };
-use crate::{config::parse_duration, logging::LogFormat};
+use crate::config::parse_duration;
+
+pub use super::host_args::{DataArgs, DoctorArgs, FileArgs, HostArgs, ServeArgs};
 
 /// A host for event handlers: events come in over HTTP, are durable once acknowledged, and run through sandboxed
 /// WebAssembly plugins.
@@ -302,6 +305,11 @@ pub enum Command {
         plugin in fixtures. `wharf events show ID --fixture` makes one of an event that there was.\n\n\
         Exit status: 0 all is as expected, 10 something is not.")]
     Test(TestArgs),
+    /// Call a component with odd events, and see whether it keeps the contract
+    #[command(
+        after_help = "Example:\n  wharf conformance triage.wasm\n\nExit status: 0 every call ended by the component's own word, 10 one did not."
+    )]
+    Conformance(ConformanceArgs),
     /// Keys that sign releases: made here, and registered with a tenant
     #[command(
         after_help = "Example:\n  wharf key generate --out release.pem > release.pub\n  wharf key add ci release.pub"
@@ -342,71 +350,6 @@ pub enum Command {
         /// The code, as in `error[code]`; all of them are listed if it is left out
         code: Option<String>,
     },
-}
-
-/// Which configuration.
-#[derive(Debug, Args)]
-pub struct FileArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", env = "WHARF_CONFIG", default_value = "wharf.toml")]
-    pub config: PathBuf,
-}
-
-/// What every host is told: all of `wharf dev`.
-#[derive(Debug, Args)]
-pub struct HostArgs {
-    /// Which configuration
-    #[command(flatten)]
-    pub file: FileArgs,
-    /// The folder that holds everything that must survive
-    #[arg(long, value_name = "FOLDER", env = "WHARF_DATA", default_value = "./wharf-data")]
-    pub data: PathBuf,
-    /// Where HTTP is served; a loopback address
-    #[arg(long, value_name = "ADDRESS", env = "WHARF_LISTEN", default_value = "127.0.0.1:7070")]
-    pub listen: SocketAddr,
-    /// How long an event's (source, id) is remembered
-    #[arg(long, value_name = "DURATION", env = "WHARF_DEDUP_WINDOW", default_value = "5m", value_parser = parse_duration)]
-    pub dedup_window: Duration,
-    /// How the host's own log looks, on stderr
-    #[arg(long, value_name = "FORMAT", env = "WHARF_LOG_FORMAT", default_value = "auto")]
-    pub log_format: LogFormat,
-    /// What of it is written, as in info,plugin=debug
-    #[arg(long, value_name = "FILTER", env = "WHARF_LOG", default_value = "info", value_parser = log_filter)]
-    pub log: String,
-}
-
-/// `wharf serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// What every host is told
-    #[command(flatten)]
-    pub host: HostArgs,
-    /// How long running attempts may take once the host is told to stop
-    #[arg(long, value_name = "DURATION", env = "WHARF_DRAIN", default_value = "20s", value_parser = parse_duration)]
-    pub drain: Duration,
-    /// Believe the machine's clock however far it is from the time of the last record; else one that is behind it, or more than 30
-    /// days ahead at start, is followed when it has kept that for ten minutes
-    #[arg(long, env = "WHARF_FOLLOW_CLOCK", value_parser = FalseyValueParser::new())]
-    pub follow_clock: bool,
-}
-
-/// Which data folder.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// The folder that the host keeps everything in
-    #[arg(long, value_name = "FOLDER", env = "WHARF_DATA", default_value = "./wharf-data")]
-    pub data: PathBuf,
-}
-
-/// `wharf doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Which folder
-    #[command(flatten)]
-    pub data: DataArgs,
-    /// Set a damaged state or component aside and remove damaged artifacts; the next start makes them again
-    #[arg(long)]
-    pub repair: bool,
 }
 
 /// `wharf log`.
@@ -590,9 +533,4 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
         Ok(interval) if interval.is_zero() => Err("an interval is longer than nothing".to_owned()),
         parsed => parsed,
     }
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    let parsed = tracing_subscriber::EnvFilter::try_new(text);
-    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -142,7 +142,8 @@ fn vendored(language: &str, path: &str, bytes: &[u8]) -> Vec<u8> {
     match (language, path, std::str::from_utf8(bytes)) {
         ("rust", "Cargo.toml", Ok(text)) => text.replace("\"bindgen\", ", "").into_bytes(),
         ("js", "package.json", Ok(text)) => {
-            let compiled = |line: &str| line.replace("./dist/", "./src/").replace(".d.ts", ".ts").replace(".js\"", ".ts\"");
+            let compiled =
+                |line: &str| line.replace("./dist/", "./src/").replace(".d.ts", ".ts").replace(".js\"", ".ts\"");
             let line = |line: &str| if line.contains("./dist/") { compiled(line) } else { line.to_owned() };
             text.lines().map(|it| line(it) + "\n").collect::<String>().into_bytes()
         }

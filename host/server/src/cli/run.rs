@@ -9,7 +9,7 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    backup, build, check, completions, componentize, config, deploy, dlq, doctor,
+    backup, build, check, completions, componentize, config, conformance, deploy, dlq, doctor,
     error::{CommandError, Exit},
     events, explain, groups, inspect, invoke, keys, kv, match_lines,
     meant::Written,
@@ -65,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::New(args) => new::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Build(args) => build::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Componentize(args) => componentize::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Conformance(args) => conformance::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Test(args) => test::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Key { command: KeyCommand::Generate { out } } => {
             signing::generate(&out, &mut Output::new(global.output)).map(Into::into)
@@ -161,6 +162,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::New(_)
         | Command::Build(_)
         | Command::Componentize(_)
+        | Command::Conformance(_)
         | Command::Test(_)
         | Command::Key { command: KeyCommand::Generate { .. } }
         | Command::Sign(_)

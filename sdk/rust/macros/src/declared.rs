@@ -6,8 +6,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Error, Expr, ExprArray, ExprLit, Lit, LitStr, Meta, MetaNameValue, Result, Token,
-    parse::Parser,
+    Error, Expr, ExprArray, ExprLit, Lit, LitStr, Meta, MetaNameValue, Result, Token, parse::Parser,
     punctuated::Punctuated,
 };
 
@@ -74,7 +73,9 @@ fn each(members: impl Iterator<Item = Result<(String, String)>>) -> Result<Strin
 
 /// A string literal as JSON.
 fn text(value: &Expr) -> Result<String> {
-    let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value else { return wrong(value, "a text is expected here") };
+    let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value else {
+        return wrong(value, "a text is expected here");
+    };
     let said = LitStr::value(literal);
     if said.is_empty() || said.contains(|c: char| c.is_control() || c == '"' || c == '\\') {
         return wrong(literal, "it is not empty and has no quotes, backslashes and control characters");

@@ -224,14 +224,29 @@ fn every_language_has_its_templates_and_its_sdk_beside_them() {
             assert!(folder.join(file).is_file(), "{name}: {file}");
         }
         assert!(folder.join("fixtures").read_dir().unwrap().count() > 1, "{name}");
-        assert!(!folder.join("vendor/wharf/template").exists() && !folder.join("vendor/wharf/tests").exists(), "{name}");
+        assert!(
+            !folder.join("vendor/wharf/template").exists() && !folder.join("vendor/wharf/tests").exists(),
+            "{name}"
+        );
     }
 }
 
-/// A module that lets every event go no further, as a compiler would make it: two functions, a memory, three exports.
+/// A module that lets every event go no further, as a compiler would make it. Its function gives the address 128, where there is nothing
+/// but zeros: no event.
 pub fn core_transform() -> Vec<u8> {
+    core_module(b"\x41\x80\x01")
+}
+
+/// One that traps.
+fn core_trap() -> Vec<u8> {
+    core_module(b"\x00")
+}
+
+/// A transform with this for its body: two functions, a memory, three exports.
+fn core_module(body: &[u8]) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let section = |number: u8, body: &[u8]| [&[number, u8::try_from(body.len()).unwrap()], body].concat();
+    let function = |body: &[u8]| [&[u8::try_from(body.len() + 2).unwrap(), 0], body, b"\x0b"].concat();
     let exports = [
         [text("memory"), vec![2, 0]].concat(),
         [text("wharf:plugin/transformer@0.1.0#transform"), vec![0, 0]].concat(),
@@ -244,8 +259,8 @@ pub fn core_transform() -> Vec<u8> {
         section(3, b"\x02\x00\x01"),
         section(5, b"\x01\x00\x01"),
         section(7, &[vec![3], exports].concat()),
-        // The first gives the address 128, where there is nothing but zeros: no event. The second gives 1024.
-        section(10, b"\x02\x05\x00\x41\x80\x01\x0b\x05\x00\x41\x80\x08\x0b"),
+        // The second gives memory at 1024 for whatever is asked.
+        section(10, &[vec![2], function(body), function(b"\x41\x80\x08")].concat()),
     ]
     .concat()
 }
@@ -278,6 +293,29 @@ fn a_component_is_made_of_a_compilers_module_or_it_is_said_why_not() {
 }
 
 #[test]
+fn a_component_keeps_the_contract_or_it_is_said_where_not() {
+    let site = Site::new("");
+    let conformance = |name: &str| {
+        let file = guest(name).display().to_string();
+        let (status, said, talk) = run(&site, &["conformance", &file, "-o", "json"]);
+        (status, serde_json::from_str::<Value>(&said).unwrap_or_else(|_| panic!("{talk}")))
+    };
+    for name in ["probe", "batch-probe", "transform-probe", "event-stats"] {
+        let (status, report) = conformance(name);
+        assert_eq!((status, &report["failed"]), (0, &json!(0)), "{name}: {report}");
+        assert!(report["passed"].as_u64() >= Some(14), "{name}: {report}");
+    }
+    // One that traps on every event.
+    site.write("bad.core", core_trap());
+    let make = ["componentize", "bad.core", "--to", "bad.wasm", "--world", "event-transform"];
+    assert_eq!(run(&site, &make).0, 0);
+    let (status, said, talk) = run(&site, &["conformance", "bad.wasm"]);
+    assert!(status == 10 && said.contains("fail  no payload  trap") && talk.contains("wharf explain"), "{said}{talk}");
+    let (status, _, talk) = run(&site, &["conformance", "none.wasm"]);
+    assert!(status == 1 && talk.contains("error[component-missing]"), "{talk}");
+}
+
+#[test]
 fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
     let config =
         |command: &str| format!("[tenants.acme.plugins.made]\ncomponent = \"out/made.wasm\"\nbuild = \"{command}\"\n");
@@ -291,7 +329,10 @@ fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
     for (command, parts) in [
         ("echo wrong >&2; exit 3", ["wrong\n", "error[build-failed]"]),
         ("no-such-compiler --release", ["`no-such-compiler` is not installed here", "error[build-failed]"]),
-        ("test -e none || no-such-tool", ["no-such-tool", "a program of `test -e none || no-such-tool` is not installed here"]),
+        (
+            "test -e none || no-such-tool",
+            ["no-such-tool", "a program of `test -e none || no-such-tool` is not installed here"],
+        ),
         ("test -x $WHARF && exit 7", ["failed with exit status: 7", "error[build-failed]"]),
         ("true; rm -f out/made.wasm", ["error[component-missing]", "made was built, but"]),
         ("echo no > out/made.wasm", ["error[component-not-wasm]", "made: "]),
@@ -327,4 +368,16 @@ fn dev_builds_what_changed_and_keeps_the_last_that_was_good() {
     site.write("source.txt", guest("probe").display().to_string());
     host.wait_for_log("reloaded made");
     assert_eq!(send("third", "probe.reject"), 9);
+    // Another command alone is a reason to build, and a lock file that it writes is none to build again.
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    let build = format!(
+        "build = \"date +%N > Cargo.lock; cp {} out/new.wasm; mv out/new.wasm out/made.wasm\"\n",
+        guest("flaky").display()
+    );
+    let (before, after) = (config.find("build = ").unwrap(), config.find("[tenants.acme.rules.all]").unwrap());
+    site.write("wharf.toml", format!("{}{build}{}", &config[..before], &config[after..]));
+    host.wait_for_log("reloaded made");
+    assert_eq!(send("fourth", "probe.reject"), 0);
+    site.write("wharf.toml", config);
+    assert_eq!(host.lines_before("building made", "reloaded made"), 1);
 }

@@ -402,7 +402,10 @@ fn one_component_brings_the_rule_that_its_handler_declares() {
         r#"{"publish": ["probe.*"], "kv": ["default"], "http": []}"#,
     );
     let declared = |text: &str| saying(probe.clone(), "wharf:handler", text);
-    site.write("pro_be.wasm", declared(r#"{"on": ["probe.tell", "order.*"], "order_by": "$.source", "retry": {"attempts": 2}}"#));
+    site.write(
+        "pro_be.wasm",
+        declared(r#"{"on": ["probe.tell", "order.*"], "order_by": "$.source", "retry": {"attempts": 2}}"#),
+    );
     let (exit, said, talk) = deploy(&site, &host, &["pro_be.wasm", "--dry-run"]);
     assert_eq!(exit, 0, "{talk}");
     let rule = "+ rule pro-be ({\"type\":[\"probe.tell\",{\"prefix\":\"order.\"}]} to pro-be)";
@@ -418,14 +421,21 @@ fn one_component_brings_the_rule_that_its_handler_declares() {
     host.send("1", "probe.tell");
     assert_eq!(host.settled("acme")["dead_letters"], json!(0));
     let rule = host.get("/v1/tenants/acme/buses/default/rules/pro-be").1;
-    assert_eq!((&rule["targets"][0]["retry"]["attempts"], &rule["targets"][0]["order_by"]), (&json!(2), &json!("$.source")));
+    assert_eq!(
+        (&rule["targets"][0]["retry"]["attempts"], &rule["targets"][0]["order_by"]),
+        (&json!(2), &json!("$.source"))
+    );
     let (exit, said, _) = deploy(&site, &host, &["pro_be.wasm", "--grant"]);
     assert_eq!((exit, said.as_str()), (0, "= nothing changes: 3 objects are as the file says\n"));
 
     // Another declaration is another rule of the same name.
     site.write("pro_be.wasm", declared(r#"{"on": ["probe.tell"]}"#));
     let (exit, done) = document(&site, &host, &["pro_be.wasm", "--yes"]);
-    assert_eq!((exit, applied(&done)), (0, vec!["release pro-be".into(), "traffic pro-be".into(), "rule pro-be".into()]), "{done}");
+    assert_eq!(
+        (exit, applied(&done)),
+        (0, vec!["release pro-be".into(), "traffic pro-be".into(), "rule pro-be".into()]),
+        "{done}"
+    );
     assert_eq!(host.get("/v1/tenants/acme/buses/default/rules/pro-be").1["pattern"], json!({"type": ["probe.tell"]}));
     assert_eq!(host.stop(), Some(0));
 }

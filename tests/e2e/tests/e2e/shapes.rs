@@ -387,6 +387,7 @@ fn authored(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     site.write("fixtures/b.json", r#"{"event": {"type": "probe.reject"}, "expect": {"outcome": "reject"}}"#);
     site.write("fixtures/c.toml", "evnt = 1");
     say("test", "test", "");
+    say("conformance", &format!("conformance {probe}"), "");
     say("new", "new made --lang rust", "");
     let build = format!("build = \"cp {probe} built.wasm\"\n");
     site.write("built.toml", format!("[tenants.acme.plugins.built]\ncomponent = \"built.wasm\"\n{build}"));

@@ -319,7 +319,8 @@ impl Comparison<'_> {
     /// Whether a rule of another name brings events to the one plugin that is deployed: then it needs none of its own, by which each event would
     /// come twice.
     fn has_target_elsewhere(&mut self, name: &RuleName, wanted: &Wanted) -> bool {
-        let calls = |target: &TargetView| target.plugin.as_ref().is_some_and(|it| wanted.plugins.contains_key(&it.plugin));
+        let calls =
+            |target: &TargetView| target.plugin.as_ref().is_some_and(|it| wanted.plugins.contains_key(&it.plugin));
         let mut rules = self.there.rules.values().filter(|rule| rule.rule != *name);
         let Some(rule) = rules.find(|rule| rule.targets.iter().any(calls)) else { return false };
         let note = format!("rule {} brings it events already, so none is made of what its handler declares", rule.rule);

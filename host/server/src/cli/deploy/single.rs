@@ -17,6 +17,7 @@ use super::super::{
     session::Session,
 };
 use crate::{
+    author::plugin_name,
     compile::read_bounded,
     config::{self, Beside, DEFAULT_BUS},
     failure::Failure,
@@ -76,10 +77,8 @@ pub async fn project(
 
 /// The plugin that a file is named after: `order_totals.wasm` is a release of `order-totals`.
 fn name_of(named: &str) -> Result<PluginName, Failure> {
-    let stem = Path::new(named).file_stem().unwrap_or_default().to_string_lossy();
-    let name = stem.to_lowercase().replace('_', "-");
-    let is_file = !named.contains("://");
-    name.parse().ok().filter(|_| is_file).ok_or_else(|| {
+    let name = plugin_name(Path::new(named)).ok().filter(|_| !named.contains("://"));
+    name.ok_or_else(|| {
         let message = format!("{named} does not say which plugin it is a release of");
         Failure::new(Code::PluginInvalid, message, "say it: --plugin NAME")
     })
