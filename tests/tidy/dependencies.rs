@@ -21,6 +21,7 @@ const HEAD: &str = "| crate | may depend on |";
 const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
     ("wasmparser", &["wharf-inspect"]),
+    ("wit-component", &["wharf-encode"]),
     ("ed25519", &["wharf-signature", "wharf-webhook"]),
     ("oci-client", &["wharf-oci"]),
     ("rustls", &["wharf-oci", "wharf-egress"]),
@@ -38,7 +39,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 11] = [
+const WITHOUT_TOKIO: [&str; 12] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",
@@ -47,6 +48,7 @@ const WITHOUT_TOKIO: [&str; 11] = [
     "wharf-delivery",
     "wharf-log",
     "wharf-state",
+    "wharf-encode",
     "wharf-inspect",
     "wharf-signature",
     "wharf-webhook",

@@ -88,7 +88,7 @@ impl Declared {
         let DeclaredRetry { first, max, age, .. } = self.retry.clone().unwrap_or_default();
         let texts = [("order_by", &self.order_by), ("first", &first), ("max", &max), ("age", &age)];
         let long = texts.iter().find(|(_, text)| text.as_ref().is_some_and(|it| it.len() > DECLARED_TEXT_BYTES_MAX));
-        long.map_or(Ok(()), |(name, _)| Err(DeclaredError::Text(*name)))?;
+        long.map_or(Ok(()), |(name, _)| Err(DeclaredError::Text(name)))?;
         Ok(self)
     }
 }

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bindings::wasi::keyvalue::{atomics, store};
-use crate::bindings::wharf::plugin::counters;
+use crate::bindings::wasi::keyvalue::store;
+use crate::port::Handle;
 
 /// A bucket of keys and values.
 ///
@@ -71,7 +71,7 @@ fn named(bucket: &str) -> String {
 
 /// The buckets that this attempt has opened, by name.
 #[derive(Default)]
-pub(crate) struct OpenBuckets(RefCell<BTreeMap<String, Rc<store::Bucket>>>);
+pub(crate) struct OpenBuckets(RefCell<BTreeMap<String, Rc<Handle>>>);
 
 impl<'cx> Bucket<'cx> {
     pub(crate) fn new(name: String, open: &'cx OpenBuckets) -> Self {
@@ -160,7 +160,7 @@ impl<'cx> Bucket<'cx> {
     ///
     /// Also when the value is no decimal integer, or the sum is too large.
     pub fn increment(&self, key: &str, delta: u64) -> Result<u64, KvError> {
-        atomics::increment(&*self.handle()?, key, delta).map_err(|error| self.error(error))
+        self.handle()?.increment(key, delta).map_err(|error| self.error(error))
     }
 
     /// Adds `delta` to the decimal integer under `key` (absent = 0) when the attempt commits. It never conflicts, since nobody
@@ -170,15 +170,15 @@ impl<'cx> Bucket<'cx> {
     ///
     /// As for [`get`](Self::get).
     pub fn add(&self, key: &str, delta: i64) -> Result<(), KvError> {
-        counters::add(&*self.handle()?, key, delta).map_err(|error| self.error(error))
+        self.handle()?.add(key, delta).map_err(|error| self.error(error))
     }
 
     /// The host's bucket, opened now if this attempt has not opened it yet.
-    fn handle(&self) -> Result<Rc<store::Bucket>, KvError> {
+    fn handle(&self) -> Result<Rc<Handle>, KvError> {
         if let Some(known) = self.open.0.borrow().get(&self.name) {
             return Ok(Rc::clone(known));
         }
-        let opened = Rc::new(store::open(&self.name).map_err(|error| self.error(error))?);
+        let opened = Rc::new(Handle::open(&self.name).map_err(|error| self.error(error))?);
         self.open.0.borrow_mut().insert(self.name.clone(), Rc::clone(&opened));
         Ok(opened)
     }

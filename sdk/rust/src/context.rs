@@ -8,16 +8,13 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::bindings::wasi::clocks::wall_clock;
-use crate::bindings::wasi::config::store;
-use crate::bindings::wasi::random::random;
-use crate::bindings::wharf::plugin::publisher;
 use crate::bindings::wharf::plugin::types::Delivery;
 use crate::bucket::{Bucket, OpenBuckets};
 use crate::config::{self, ConfigError};
 use crate::draft::{Draft, PublishError};
 use crate::http::Http;
 use crate::log::{self, Level};
+use crate::port;
 
 /// The bucket that is the plugin's own.
 const OWN_BUCKET: &str = "default";
@@ -64,7 +61,7 @@ impl Context {
     ///
     /// When the event's type is not granted, the attempt has published all it may, or the draft is against CloudEvents.
     pub fn publish(&self, draft: Draft) -> Result<String, PublishError> {
-        publisher::publish(&draft.into_contract()).map_err(PublishError::from)
+        port::publish(&draft.into_contract()).map_err(PublishError::from)
     }
 
     /// The plugin's own bucket.
@@ -94,7 +91,7 @@ impl Context {
 
     /// The value of one key of the plugin's `config` table.
     pub fn config(&self, key: &str) -> Option<String> {
-        store::get(key).unwrap_or_else(|error| {
+        port::config(key).unwrap_or_else(|error| {
             self.warn(format_args!("config `{key}` could not be read: {error}"));
             None
         })
@@ -151,18 +148,18 @@ impl Context {
 
     /// The time of day. (`SystemTime::now` does not work in a plugin.)
     pub fn now(&self) -> SystemTime {
-        let now = wall_clock::now();
+        let now = port::now();
         UNIX_EPOCH + Duration::new(now.seconds, now.nanoseconds)
     }
 
     /// A random number that is fit for cryptography.
     pub fn random_u64(&self) -> u64 {
-        random::get_random_u64()
+        port::get_random_u64()
     }
 
     /// So many random bytes that are fit for cryptography.
     pub fn random_bytes(&self, length: usize) -> Vec<u8> {
-        random::get_random_bytes(u64::try_from(length).unwrap_or(u64::MAX))
+        port::get_random_bytes(u64::try_from(length).unwrap_or(u64::MAX))
     }
 }
 

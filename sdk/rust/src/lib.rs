@@ -58,8 +58,8 @@
 //! imports exactly what its handler uses, and that list is what it can do. [`Context`] has all there is: publishing, key-value
 //! buckets, HTTP, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
 //!
-//! A plugin also compiles on any other target, so `cargo test` runs the tests of its pure functions as they are. It does not
-//! offer a host there: only a host makes a [`Context`].
+//! A plugin also compiles on any other target, so `cargo test` runs its tests: those of pure functions as they are, and those of the handler by
+//! the host in memory of `wharf::testing`.
 
 // The macro and the bindings name this crate by its outside name.
 extern crate self as wharf;
@@ -94,8 +94,11 @@ mod http;
 mod log;
 mod needs;
 mod payload;
+mod port;
 #[doc(hidden)]
 pub mod run;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 mod transformed;
 
 pub use batch::{Item, Outcomes};

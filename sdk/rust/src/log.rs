@@ -5,6 +5,7 @@
 //! It does not filter or format: the host does.
 
 use crate::bindings::wasi::logging::logging;
+use crate::port;
 
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ pub(crate) fn write(level: Level, context: &str, message: &str) {
         Level::Error => logging::Level::Error,
         Level::Critical => logging::Level::Critical,
     };
-    logging::log(level, context, message);
+    port::log(level, context, message);
 }
 
 /// Makes every panic a log line. The trap after it is the target's own way of ending.

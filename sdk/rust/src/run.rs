@@ -30,11 +30,19 @@ pub fn attempt<T: Payload>(
     if cfg!(target_arch = "wasm32") {
         log::panics_to_host();
     }
-    let outcome = match Event::from_contract(event) {
+    attempted(event, delivery, handler).map_err(failure::to_contract)
+}
+
+/// The same with the author's own failure.
+pub(crate) fn attempted<T: Payload>(
+    event: Received,
+    delivery: Delivery,
+    handler: fn(Event<T>, &Context) -> Outcome,
+) -> Outcome {
+    match Event::from_contract(event) {
         Ok(event) => handler(event, &Context::new(delivery)),
         Err(unfit) => Err(Failure::reject(unfit)),
-    };
-    outcome.map_err(failure::to_contract)
+    }
 }
 
 /// Decodes the events, calls the batch handler with those that fit, and says how each ended. The context is that of the first.
@@ -49,6 +57,15 @@ pub fn batch<T: Payload>(
     if cfg!(target_arch = "wasm32") {
         log::panics_to_host();
     }
+    let outcomes = batched(batch, handler).map_err(failure::to_contract)?;
+    Ok(outcomes.into_iter().map(|outcome| outcome.map_err(failure::to_contract)).collect())
+}
+
+/// The same with the author's own failures.
+pub(crate) fn batched<T: Payload>(
+    batch: Vec<ReceivedItem>,
+    handler: fn(Vec<Item<T>>, &Context) -> Outcomes,
+) -> Outcomes {
     let first = batch.first().map(|item| item.delivery.clone());
     let (mut fit, mut unfit) = (Vec::with_capacity(batch.len()), Vec::new());
     for (at, ReceivedItem { event, delivery }) in batch.into_iter().enumerate() {
@@ -58,14 +75,14 @@ pub fn batch<T: Payload>(
         }
     }
     let Some(first) = first.filter(|_| !fit.is_empty()) else {
-        return Ok(unfit.into_iter().map(|(_, failure)| Err(failure::to_contract(failure))).collect());
+        return Ok(unfit.into_iter().map(|(_, failure)| Err(failure)).collect());
     };
-    let mut outcomes = handler(fit, &Context::new(first)).map_err(failure::to_contract)?;
+    let mut outcomes = handler(fit, &Context::new(first))?;
     for (at, failure) in unfit {
         // Behind a list that is too short it is the host's to say so.
         outcomes.insert(at.min(outcomes.len()), Err(failure));
     }
-    Ok(outcomes.into_iter().map(|outcome| outcome.map_err(failure::to_contract)).collect())
+    Ok(outcomes)
 }
 
 /// Decodes the event, calls the transform and encodes what it gives. A panic is a trap without a word, since a transform has
@@ -78,14 +95,21 @@ pub fn transform<T: Payload, U: IntoPayload>(
     event: Received,
     transform: fn(Event<T>) -> Transformed<U>,
 ) -> Result<Option<Received>, Refusal> {
+    transformed(event, transform).map_err(failure::to_contract)
+}
+
+/// The same with the author's own failure.
+pub(crate) fn transformed<T: Payload, U: IntoPayload>(
+    event: Received,
+    transform: fn(Event<T>) -> Transformed<U>,
+) -> Result<Option<Received>, Failure> {
     let received = if U::KEEPS { event.data.clone() } else { None };
-    let transformed = match Event::from_contract(event) {
-        Ok(event) => transform(event),
-        Err(unfit) => Err(Failure::reject(unfit)),
+    let event = match Event::from_contract(event) {
+        Ok(event) => transform(event)?,
+        Err(unfit) => return Err(Failure::reject(unfit)),
     };
-    let Some(event) = transformed.map_err(failure::to_contract)? else { return Ok(None) };
-    let encoded = transformed::to_contract(event, received);
-    encoded.map(Some).map_err(|error| failure::to_contract(Failure::reject(error)))
+    let Some(event) = event else { return Ok(None) };
+    transformed::to_contract(event, received).map(Some).map_err(Failure::reject)
 }
 
 #[cfg(test)]

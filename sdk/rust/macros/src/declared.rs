@@ -120,7 +120,7 @@ mod tests {
             (r#"on = "a\"b""#, "no quotes"),
             (r#"on = "a", on = "b""#, "`on` is said twice"),
             (r#"retry(forever = true)"#, "has `on`, `order_by` and `retry"),
-            (r#"retry(attempts = -1)"#, "has `on`, `order_by` and `retry"),
+            (r#"retry(attempts = -1)"#, "invalid digit"),
         ] {
             let error = section(attribute.parse().unwrap()).unwrap_err().to_string();
             assert!(error.contains(said), "{attribute}: {error}");

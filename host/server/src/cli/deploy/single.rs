@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wharf_delivery::RuleDocument;
 use wharf_event::{BusName, Code, Declared, EventTypes, Grants, PluginName, RuleName};
 use wharf_gateway::Mistake;
@@ -112,13 +112,9 @@ fn rule(plugin: &PluginName, declared: &Declared) -> Result<(RuleName, RuleDocum
 /// The rule as the API takes it.
 fn document(plugin: &PluginName, declared: &Declared) -> Value {
     let types: Vec<Value> = declared.on.iter().map(matcher).collect();
-    let mut target = json!({ "plugin": plugin });
-    if let Some(path) = &declared.order_by {
-        target["order_by"] = json!(path);
-    }
-    if let Some(retry) = &declared.retry {
-        target["retry"] = json!(retry);
-    }
+    let mut target = Map::from_iter([("plugin".to_owned(), json!(plugin))]);
+    target.extend(declared.order_by.as_ref().map(|path| ("order_by".to_owned(), json!(path))));
+    target.extend(declared.retry.as_ref().map(|retry| ("retry".to_owned(), json!(retry))));
     json!({ "pattern": { "type": types }, "targets": [target] })
 }
 
