@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wharf_delivery::{DeliveryId, Details, HostLimits, LimitsDocument};
+use wharf_delivery::{Details, HostLimits, LimitsDocument};
 use wharf_event::{Code, Event, Grants, PluginName, TenantName};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     keyvalue::CommittedValues,
     limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
     logging::AttemptLog,
+    occasion::Occasion,
     random::RandomBudget,
 };
 
@@ -24,8 +25,8 @@ pub struct AttemptContext {
     pub tenant: TenantName,
     /// Which plugin.
     pub plugin: PluginName,
-    /// The delivery that is tried.
-    pub delivery: DeliveryId,
+    /// What it is made for.
+    pub occasion: Occasion,
     /// What the plugin gets: the event as it was received, or what the rule's transforms made of it so far.
     pub event: Event,
     /// The event as it was received: what the attempt publishes descends from it.
@@ -142,22 +143,39 @@ impl Attempt {
 
     /// What it did and read, and what it used and said (but for its time, which is not known here).
     #[must_use]
-    pub fn finish(self) -> (Effects, Details) {
-        let Self { effects, log, table, wasi, budget, http, .. } = self;
+    pub fn finish(mut self) -> (Effects, Details) {
         // A stream says the rest of its last line when it goes.
-        drop((table, wasi));
-        let log = log.take_tail();
+        self.table = ResourceTable::new();
+        self.wasi = None;
+        self.end()
+    }
+
+    /// The same where its instance lives on for another call: what that holds stays.
+    #[must_use]
+    pub fn end(&mut self) -> (Effects, Details) {
+        let effects = std::mem::take(&mut self.effects);
+        let log = self.log.take_tail();
         let mut used = effects.used();
         used.host_calls += u64::from(log.dropped()) + log.lines().len() as u64;
-        let memory_bytes = budget.memory_bytes as u64;
+        let memory_bytes = self.budget.memory_bytes as u64;
         let mut details = Details { memory_bytes, log, used: Some(used), ..Details::default() };
-        if budget.memory_refused || budget.tables_refused {
+        if self.budget.memory_refused || self.budget.tables_refused {
             details.met(Code::LimitMemory);
         }
-        if let Some(way) = http {
+        if let Some(way) = self.http.take() {
             way.tell(&mut details);
         }
         (effects, details)
+    }
+
+    /// Another call of the same plugin in the same instance: all bounds begin anew but those of what it goes on holding. Its streams write
+    /// to the log of this call from now on.
+    pub fn renew(&mut self, context: AttemptContext) {
+        self.log.renew(&context, self.limits.host);
+        self.effects = Effects::new(self.limits.host);
+        self.random = RandomBudget::new(self.limits.host.random_kib);
+        self.http = None;
+        self.context = context;
     }
 }
 

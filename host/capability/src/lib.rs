@@ -14,6 +14,7 @@ mod keyvalue;
 pub mod limits;
 mod link;
 mod logging;
+mod occasion;
 mod publish;
 mod random;
 mod spent;
@@ -27,8 +28,14 @@ pub use bindings::{
     wharf,
 };
 pub use effects::Effects;
-pub use http::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
+pub use http::{
+    Answered, BodyBounds, BodyError, Calling, Cut, Given, Handed, HttpAnswer, HttpBody, HttpFailed, HttpOut,
+    HttpRequest, NoHttp, Passing,
+};
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
+pub use occasion::Occasion;
 pub use publish::inherited;
 pub use spent::Spent;
+/// The world of components that answer requests.
+pub use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};

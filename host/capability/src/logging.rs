@@ -12,6 +12,7 @@ use crate::{
     bindings::wasi::logging::logging::{Host, Level},
     effects::bytes,
     limits::{LOG_DROPPED_FACTOR, LOG_LINE_BYTES_MAX},
+    occasion::Occasion,
     spent::Spent,
 };
 
@@ -23,7 +24,7 @@ pub(crate) struct AttemptLog(Arc<Mutex<Lines>>);
 struct Lines {
     tenant: TenantName,
     plugin: PluginName,
-    delivery: wharf_delivery::DeliveryId,
+    occasion: Occasion,
     event: String,
     lines: u32,
     lines_left: u32,
@@ -35,18 +36,12 @@ struct Lines {
 
 impl AttemptLog {
     pub(crate) fn new(context: &AttemptContext, limits: HostLimits) -> Self {
-        Self(Arc::new(Mutex::new(Lines {
-            tenant: context.tenant.clone(),
-            plugin: context.plugin.clone(),
-            delivery: context.delivery,
-            event: context.received.id().to_owned(),
-            lines: limits.log_lines,
-            lines_left: limits.log_lines,
-            bytes_left: bytes(limits.log_kib),
-            dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
-            last_error: None,
-            tail: LogTail::default(),
-        })))
+        Self(Arc::new(Mutex::new(Lines::new(context, limits))))
+    }
+
+    /// The log of another call from now on, for all ways into it.
+    pub(crate) fn renew(&self, context: &AttemptContext, limits: HostLimits) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Lines::new(context, limits);
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -83,6 +78,21 @@ fn clipped(text: &str) -> &str {
 }
 
 impl Lines {
+    fn new(context: &AttemptContext, limits: HostLimits) -> Self {
+        Self {
+            tenant: context.tenant.clone(),
+            plugin: context.plugin.clone(),
+            occasion: context.occasion.clone(),
+            event: context.received.id().to_owned(),
+            lines: limits.log_lines,
+            lines_left: limits.log_lines,
+            bytes_left: bytes(limits.log_kib),
+            dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
+            last_error: None,
+            tail: LogTail::default(),
+        }
+    }
+
     fn write(&mut self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
         let (context, message) = (clipped(context), clipped(message));
         let bytes = context.len() + message.len();
@@ -105,10 +115,14 @@ impl Lines {
     }
 
     fn emit(&self, level: Level, context: &str, message: &str) {
-        let Self { tenant, plugin, delivery, event, .. } = self;
+        let Self { tenant, plugin, occasion, event, .. } = self;
+        let delivery = occasion.delivery().map(tracing::field::display);
+        let request = occasion.request();
+        // A request is no event: it has an id of its own.
+        let event = delivery.is_some().then_some(event.as_str());
         macro_rules! emit {
             ($level:ident) => {
-                tracing::$level!(target: "plugin", %tenant, %plugin, %delivery, %event, context, "{message}")
+                tracing::$level!(target: "plugin", %tenant, %plugin, delivery, event, request, context, "{message}")
             };
         }
         match level {

@@ -45,7 +45,7 @@ impl Attempt {
 fn built(context: &AttemptContext, index: usize, draft: Draft) -> Result<Event, EventError> {
     let parent = &context.received;
     let source = draft.source.unwrap_or_else(|| format!("plugin/{}", context.plugin));
-    let mut event = EventBuilder::new(format!("{}.{}", context.delivery, index + 1), source, draft.type_);
+    let mut event = EventBuilder::new(format!("{}.{}", context.occasion, index + 1), source, draft.type_);
     event = event.time(context.time.clone());
     if let Some(subject) = draft.subject {
         event = event.subject(subject);

@@ -8,7 +8,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use wharf_event::{
-    BusName, Digest, PluginName, Position, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+    BusName, Digest, PluginName, Position, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName,
+    WebhookName,
 };
 
 use crate::{
@@ -45,10 +46,12 @@ pub enum ObjectKind {
     Webhook = 10,
     /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
     Schedule = 11,
+    /// A route: its document is a [`crate::RouteDocument`].
+    Route = 13,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Rule,
         Self::Schema,
         Self::Release,
@@ -60,6 +63,7 @@ impl ObjectKind {
         Self::Secrets,
         Self::Webhook,
         Self::Schedule,
+        Self::Route,
     ];
 
     /// The number that it has in records and keys; never 0.
@@ -83,6 +87,7 @@ impl ObjectKind {
             Self::Secrets => "secrets",
             Self::Webhook => "webhook",
             Self::Schedule => "schedule",
+            Self::Route => "route",
         }
     }
 
@@ -138,6 +143,12 @@ impl From<&ScheduleName> for ObjectName {
 impl From<&SchemaName> for ObjectName {
     fn from(name: &SchemaName) -> Self {
         Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&RoutePath> for ObjectName {
+    fn from(path: &RoutePath) -> Self {
+        Self(path.as_str().to_owned())
     }
 }
 

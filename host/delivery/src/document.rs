@@ -11,13 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wharf_event::{
-    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, Target,
+    BusName, ChannelName, Digest, Grants, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, Target,
     TenantName, WebhookName,
 };
 
 use crate::{
-    BreakerDocument, OnQuarantine, QueueDocument, RetryPolicy, ScheduleDocument, SchemaDocument, TenantSettings,
-    WebhookDocument, limits::WEIGHT,
+    BreakerDocument, OnQuarantine, QueueDocument, RetryPolicy, RouteDocument, ScheduleDocument, SchemaDocument,
+    TenantSettings, WebhookDocument, limits::WEIGHT,
 };
 
 /// Everything that a host serves.
@@ -55,6 +55,9 @@ pub struct TenantDocument {
     /// Its queues. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub queues: BTreeMap<QueueName, QueueDocument>,
+    /// Its routes. (Not written where there is none, as before there were any.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<RoutePath, RouteDocument>,
     /// What holds for it as a whole. (Not written where nothing is said, as before anything could be.)
     #[serde(default, skip_serializing_if = "TenantSettings::is_default")]
     pub settings: TenantSettings,

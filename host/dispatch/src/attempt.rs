@@ -38,6 +38,7 @@ use crate::{
     schedule::Waiting,
     seats::Seats,
     sending,
+    serving::Crowds,
     settling::{Settlement, settle},
     shared::Shared,
     slot::Slot,
@@ -82,6 +83,8 @@ pub(crate) struct Attempts {
     pub(crate) replays: Replays,
     /// For the requests of guests.
     pub(crate) calls: Arc<dyn HttpOut>,
+    /// Requests of routes.
+    pub(crate) crowds: Crowds,
 }
 
 impl Attempts {
@@ -369,7 +372,7 @@ async fn invoke(
     let context = AttemptContext {
         tenant: row.tenant.clone(),
         plugin: name.clone(),
-        delivery: waiting.id,
+        occasion: waiting.id.into(),
         event: event.clone(),
         received: received.clone(),
         config: Arc::clone(&plugin.config),

@@ -217,7 +217,7 @@ impl Batches {
         let context = AttemptContext {
             tenant: self.tenant.clone(),
             plugin: by.plugin.clone(),
-            delivery: first.receipt.delivery,
+            occasion: first.receipt.delivery.into(),
             event: first.event.clone(),
             received: first.event.clone(),
             config: Arc::clone(&plugin.config),

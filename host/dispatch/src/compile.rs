@@ -15,13 +15,14 @@ use wharf_pattern::{Pattern, PatternErrors};
 
 use crate::{
     consuming::Idle,
-    handler::Handler,
+    handler::{Handler, Takes},
     inputs::Inputs,
     limits::{RULES_PER_BUS_MAX, SUBSCRIPTIONS_PER_TOPIC_MAX, WAYS_PER_TENANT_MAX},
     orders::Orders,
     plugins::{Plugin, Shelf},
     queues::{QueueError, QueueInForce},
     registering::PluginError,
+    routes::RouteError,
     rules::{Bus, Origin, Rule, RuleSet, Tenant, Unknown},
     schedules::ScheduleError,
     schemas::{self, SchemaError},
@@ -109,6 +110,16 @@ pub enum RulesError {
         /// What is wrong with it.
         source: ScheduleError,
     },
+    /// A route.
+    #[error("tenant {tenant}, route {route}: {source}")]
+    Route {
+        /// Whose route.
+        tenant: TenantName,
+        /// Which route.
+        route: String,
+        /// What is wrong with it.
+        source: RouteError,
+    },
     /// A bus that is a control object.
     #[error("tenant {tenant}, {}: {source}", bus_told(bus))]
     Bus {
@@ -158,6 +169,9 @@ pub enum RuleError {
         "the plugin `{0}` handles batches of a queue: send the events to a queue, and let the plugin be its consumer"
     )]
     Batches(PluginName),
+    /// A target names a plugin that answers requests.
+    #[error("the plugin `{0}` answers requests, and handles no events: it is for a route")]
+    Requests(PluginName),
     /// A target names a webhook that there is not.
     #[error("there is no webhook `{0}`")]
     Webhook(WebhookName),
@@ -222,6 +236,7 @@ impl RulesError {
             Self::Schema { source, .. } => source.code(),
             Self::Schedule { source, .. } => source.code(),
             Self::Bus { source, .. } => source.code(),
+            Self::Route { source, .. } => source.code(),
             Self::Webhook { source, .. } => source.code(),
             Self::Queue { source, .. } => source.code(),
             Self::OfTenant { source, .. } => source.code(),
@@ -237,7 +252,7 @@ impl RuleError {
             Self::Pattern(_) => Code::PatternInvalid,
             Self::Input(..) | Self::Order(..) => Code::InputInvalid,
             Self::OfFile => Code::RuleOfFile,
-            Self::Batches(_) => Code::HandlerKind,
+            Self::Batches(_) | Self::Requests(_) => Code::HandlerKind,
             Self::OtherBus(_) => Code::RuleElsewhere,
             Self::TooMany | Self::Combinations => Code::RulesTooMany,
             Self::Subscriptions(_) => Code::SubscriptionsTooMany,
@@ -297,11 +312,19 @@ impl RuleSet {
             for (queue, from) in &from.queues {
                 // One that is not of the file may come to be.
                 let by = from.consumer.as_ref().map(|by| &by.plugin);
-                if let Some(plugin) = by.filter(|by| tenant.plugins.get(*by).is_some_and(|it| !it.takes_batches())) {
+                if let Some(plugin) =
+                    by.filter(|by| tenant.plugins.get(*by).is_some_and(|it| it.takes() != Takes::Batches))
+                {
                     let (tenant, queue) = (name.clone(), queue.to_string());
                     let source = QueueError::Consumer(Idle::NoBatches(plugin.clone()));
                     return Err(RulesError::Queue { tenant, queue, source });
                 }
+            }
+            for (path, from) in &from.routes {
+                tenant.put_route(path, from, Origin::File).map_err(|source| {
+                    let (tenant, route) = (name.clone(), path.to_string());
+                    RulesError::Route { tenant, route, source }
+                })?;
             }
             tenant.settings = Arc::new(from.settings.clone());
             for (rule, from) in &from.rules {
@@ -395,6 +418,10 @@ impl RuleSet {
                 ObjectKind::Schedule => of.change_schedule(name, document).map_err(|source| {
                     let (tenant, schedule) = named();
                     RulesError::Schedule { tenant, schedule, source }
+                })?,
+                ObjectKind::Route => of.change_route(name, document).map_err(|source| {
+                    let (tenant, route) = named();
+                    RulesError::Route { tenant, route, source }
                 })?,
                 // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
                 ObjectKind::Release | ObjectKind::Keys | ObjectKind::Secrets | ObjectKind::Tenant => {}
@@ -520,8 +547,10 @@ impl Tenant {
         match &target.to {
             Target::Plugin(name) => {
                 let plugin = self.plugins.get(name).ok_or_else(|| RuleError::Plugin(name.clone()))?;
-                if plugin.takes_batches() {
-                    return Err(RuleError::Batches(name.clone()));
+                match plugin.takes() {
+                    Takes::Events => {}
+                    Takes::Batches => return Err(RuleError::Batches(name.clone())),
+                    Takes::Requests => return Err(RuleError::Requests(name.clone())),
                 }
                 match target.channel.as_ref().filter(|channel| !plugin.has_channel(channel)) {
                     Some(none) => Err(RuleError::Channel(name.clone(), none.clone())),

@@ -97,6 +97,7 @@ impl Dispatcher {
                 (ObjectKind::Rule, OBJECTS_PAGE),
                 (ObjectKind::Schema, SCHEMAS_PAGE),
                 (ObjectKind::Schedule, OBJECTS_PAGE),
+                (ObjectKind::Route, OBJECTS_PAGE),
             ] {
                 let mut after = None;
                 loop {

@@ -18,6 +18,7 @@ use wharf_event::{QueueName, Target, TenantName};
 use crate::{
     batches::Batches,
     dispatcher::Dispatcher,
+    handler::Takes,
     limits::{CONSUMER_PAUSE, CONSUMER_SLACK_MS, GATHERING_PAUSE, LOOK_FOR_MESSAGES},
     partition::{AskError, chain},
     plugins::Plugin,
@@ -65,7 +66,9 @@ impl RuleSet {
     pub fn may_consume(&self, tenant: &TenantName, by: &ConsumerDocument) -> Result<(), QueueError> {
         match self.plugin(tenant, &by.plugin) {
             None => Err(QueueError::Consumer(Idle::NoPlugin(by.plugin.clone()))),
-            Some(plugin) if !plugin.takes_batches() => Err(QueueError::Consumer(Idle::NoBatches(by.plugin.clone()))),
+            Some(plugin) if plugin.takes() != Takes::Batches => {
+                Err(QueueError::Consumer(Idle::NoBatches(by.plugin.clone())))
+            }
             Some(_) => Ok(()),
         }
     }
@@ -82,7 +85,7 @@ impl RuleSet {
         }
         Some(match self.plugin(tenant, &by.plugin) {
             None => Err(Idle::NoPlugin(by.plugin)),
-            Some(plugin) if !plugin.takes_batches() => Err(Idle::NoBatches(by.plugin)),
+            Some(plugin) if plugin.takes() != Takes::Batches => Err(Idle::NoBatches(by.plugin)),
             Some(plugin) => Ok(Ready { settings, by, plugin }),
         })
     }

@@ -45,6 +45,7 @@ use crate::{
     rules::{RuleSet, Unknown},
     schedule::Scheduler,
     seats::Seats,
+    serving::Crowds,
     surroundings::{Home, Surroundings},
     tending::Tending,
     trials::Trials,
@@ -100,6 +101,8 @@ pub struct Dispatcher {
     tasks: Arc<Mutex<Tasks>>,
     recovered: Recovered,
     pub(crate) erased_rows_max: usize,
+    /// The threads that guests run on.
+    pub(crate) guests: tokio::runtime::Handle,
 }
 
 struct Tasks {
@@ -160,6 +163,7 @@ impl Dispatcher {
             turns: Turns::new(options.processors, Arc::clone(&surroundings.clock), behind),
             notices: noticed,
             calls: Arc::new(Calls::new(committer.shared(), Arc::clone(&surroundings.outgoing))),
+            crowds: Crowds::default(),
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
         let patience = Patience::default();
@@ -180,6 +184,7 @@ impl Dispatcher {
             forgotten_before: 0,
         };
         let scheduler = Scheduler::new(Arc::clone(&attempts), front.clone(), (arising, asked), stopped);
+        let guests = front.clone();
         let waiting = Some(Waiting { scheduler, guests: front, cleaner, notices, news });
         let tasks = Tasks { writer: Some(end), scheduler: None, waiting };
         Ok(Self {
@@ -188,6 +193,7 @@ impl Dispatcher {
             tasks: Arc::new(Mutex::new(tasks)),
             recovered,
             erased_rows_max: options.erased_rows_max,
+            guests,
         })
     }
 

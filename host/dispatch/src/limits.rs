@@ -310,3 +310,12 @@ pub const BATCH_CALLS_MAX: u32 = 3;
 
 /// A message that comes again is in a batch of so much fewer: one that breaks its call soon breaks no other's.
 pub const BATCH_SHRINKS_BY: u32 = 10;
+
+/// Routes of one tenant.
+pub const ROUTES_PER_TENANT_MAX: usize = 1_000;
+
+/// Requests of a tenant's routes that wait or are answered at a time: a quarter of the connections that may be open.
+pub const REQUESTS_PER_TENANT_MAX: usize = 256;
+
+/// How long a request waits for its place. Then it is refused.
+pub const REQUEST_WAIT: Duration = Duration::from_secs(5);

@@ -10,8 +10,14 @@ use std::{
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{BreakerDocument, LimitsDocument, PluginDocument};
 use wharf_event::{ChannelName, Digest, Grants, PluginName};
+use wharf_runtime::IdleSet;
 
-use crate::{handler::Handler, registering::PluginError, rules::Origin, transform::Transform};
+use crate::{
+    handler::{Handler, Takes},
+    registering::PluginError,
+    rules::Origin,
+    transform::Transform,
+};
 
 /// Something that is ready to be called.
 #[derive(Clone)]
@@ -54,6 +60,8 @@ pub struct Plugin {
     pub breaker: Option<BreakerDocument>,
     /// Where it was made.
     pub origin: Origin,
+    /// Instances of it that wait for their next request.
+    pub(crate) idle: Arc<IdleSet>,
     serving: Serving,
 }
 
@@ -82,6 +90,7 @@ impl Plugin {
             limits: from.limits,
             breaker: from.breaker,
             origin: Origin::File,
+            idle: Arc::default(),
             // What the file grants is what it asks for.
             serving: Serving::One(handler, Arc::new(from.grants.clone())),
         }
@@ -107,15 +116,18 @@ impl Plugin {
             let grants = Arc::new(handler.needs().of_plugin(name).within(&from.grants));
             handlers.insert(release, (handler, grants));
         }
-        let batches = handlers.values().filter(|(handler, _): &&(Arc<dyn Handler>, _)| handler.takes_batches()).count();
-        if batches > 0 && batches < handlers.len() {
-            return Err(PluginError::Batches);
+        let mut takes = handlers.values().map(|(handler, _): &(Arc<dyn Handler>, _)| handler.takes());
+        if let Some(first) = takes.next()
+            && takes.any(|other| other != first)
+        {
+            return Err(PluginError::Takes);
         }
         Ok(Self {
             config: Arc::new(from.config.clone()),
             limits: from.limits,
             breaker: from.breaker,
             origin: Origin::Object,
+            idle: Arc::default(),
             serving: Serving::Channels { channels: channels.clone(), handlers },
         })
     }
@@ -140,13 +152,14 @@ impl Plugin {
         serving && self.config == other.config && self.limits == other.limits && self.breaker == other.breaker
     }
 
-    /// Whether it consumes queues, and is no target of rules.
+    /// What it is called with: all of its releases are alike.
     #[must_use]
-    pub fn takes_batches(&self) -> bool {
-        match &self.serving {
-            Serving::One(handler, _) => handler.takes_batches(),
-            Serving::Channels { handlers, .. } => handlers.values().any(|(handler, _)| handler.takes_batches()),
-        }
+    pub fn takes(&self) -> Takes {
+        let first = match &self.serving {
+            Serving::One(handler, _) => Some(handler),
+            Serving::Channels { handlers, .. } => handlers.values().next().map(|(handler, _)| handler),
+        };
+        first.map_or(Takes::Events, |handler| handler.takes())
     }
 
     /// Whether it has a channel.

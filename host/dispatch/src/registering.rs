@@ -10,6 +10,7 @@ use wharf_delivery::ObjectName;
 use wharf_event::{Code, Digest, PluginName, RuleName};
 
 use crate::{
+    handler::Takes,
     plugins::{Callable, Plugin, Shelf},
     rules::{Origin, Rule, Tenant},
     transform::Step,
@@ -30,11 +31,11 @@ pub enum PluginError {
     /// A release beside the stable one is no handler.
     #[error("its release {0} is a transform and the stable one a handler, which cannot share the events of one rule")]
     Kind(Digest),
-    /// One release consumes queues, another one handles single events.
+    /// Its releases are called with different things.
     #[error(
-        "one of its releases handles batches of a queue and another one single events, which nothing can choose between"
+        "of its releases some handle single events, some batches of a queue or requests of routes, which nothing can choose between"
     )]
-    Batches,
+    Takes,
     /// A transform has one release at a time.
     #[error("it is a transform, which has one release at a time: promote the other one")]
     TransformChannels,
@@ -49,7 +50,7 @@ impl PluginError {
     pub fn code(&self) -> Code {
         match self {
             Self::Document(_) => Code::PluginInvalid,
-            Self::Kind(_) | Self::Batches | Self::TransformChannels => Code::ChannelInvalid,
+            Self::Kind(_) | Self::Takes | Self::TransformChannels => Code::ChannelInvalid,
             Self::OfFile => Code::PluginOfFile,
             Self::Release(_) => Code::ReleaseUnready,
             Self::InUse(_) => Code::PluginInUse,
@@ -81,7 +82,7 @@ impl Tenant {
         match &handler {
             Some(after) => self.unused(|rule| {
                 let mut here = rule.targets.iter().filter(|target| target.to.plugin() == Some(&name));
-                after.takes_batches() && here.clone().next().is_some()
+                after.takes() != Takes::Events && here.clone().next().is_some()
                     || here.any(|target| target.channel.as_ref().is_some_and(|channel| !after.has_channel(channel)))
             })?,
             None if was_handler.is_some() => self.unused(targeted)?,

@@ -15,7 +15,9 @@ use wharf_delivery::{
     AcceptEvent, AcceptRequest, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef,
     TenantSettings,
 };
-use wharf_event::{BusName, Digest, Event, PluginName, QueueName, RuleName, Target, TenantName, WebhookName};
+use wharf_event::{
+    BusName, Digest, Event, PluginName, QueueName, RoutePath, RuleName, Target, TenantName, WebhookName,
+};
 use wharf_input::Input;
 use wharf_pattern::{Pattern, RuleMatcher, Scratch, Subject, Verdict};
 
@@ -29,6 +31,7 @@ use crate::{
     places::Share,
     plugins::{Plugin, Shelf},
     queues::QueueInForce,
+    routes::RouteInForce,
     schedules::ScheduleMap,
     schemas::SchemaSet,
     transform::Step,
@@ -125,6 +128,7 @@ pub(crate) struct Tenant {
     pub(crate) webhooks: RedBlackTreeMapSync<WebhookName, Arc<WebhookInForce>>,
     pub(crate) queues: RedBlackTreeMapSync<QueueName, QueueInForce>,
     pub(crate) schedules: Arc<ScheduleMap>,
+    pub(crate) routes: RedBlackTreeMapSync<RoutePath, Arc<RouteInForce>>,
     pub(crate) settings: Arc<TenantSettings>,
     pub(crate) gone: Gone,
 }
@@ -144,6 +148,7 @@ impl Default for Tenant {
             webhooks: RedBlackTreeMapSync::default(),
             queues: RedBlackTreeMapSync::default(),
             schedules: Arc::default(),
+            routes: RedBlackTreeMapSync::default(),
             settings: Arc::default(),
             gone: Gone::default(),
         }

@@ -141,7 +141,7 @@ async fn call(
     let context = AttemptContext {
         tenant: waiting.row.tenant.clone(),
         plugin: step.name.clone(),
-        delivery: waiting.id,
+        occasion: waiting.id.into(),
         event: event.clone(),
         received: received.clone(),
         config: Arc::default(),
@@ -225,7 +225,7 @@ mod tests {
         let context = || AttemptContext {
             tenant: "t".parse().unwrap(),
             plugin: "p".parse().unwrap(),
-            delivery: "1-0.0".parse().unwrap(),
+            occasion: "1-0.0".parse::<wharf_delivery::DeliveryId>().unwrap().into(),
             event: event.clone(),
             received: event.clone(),
             config: Arc::default(),

@@ -237,6 +237,14 @@ codes! {
     HeldRate "held-rate" 500 "As many attempts of the target began as may in a second, and others wait";
     HeldBreaker "held-breaker" 500 "Attempts of the target fail, so none is made for a while";
     HeldPlaces "held-places" 500 "The tenant has its share of the host's places, and further attempts wait";
+    RouteInvalid "route-invalid" 422 "The route cannot be put to use";
+    RouteOfFile "route-of-file" 409 "The route stands in the configuration file";
+    RoutesTooMany "routes-too-many" 409 "The tenant has as many routes as it can hold";
+    RouteIdle "route-idle" 503 "The plugin of the route cannot be called";
+    RouteBusy "route-busy" 503 "The plugin of the route has no room for another request";
+    RouteFailed "route-failed" 502 "The plugin of the route failed before it had answered";
+    RouteTimeout "route-timeout" 504 "The plugin of the route did not answer in time";
+    RequestTooLarge "request-too-large" 413 "The body of the request is larger than the route takes";
 }
 
 impl Code {

@@ -27,6 +27,7 @@ mod percent;
 mod plugin_at;
 mod position;
 mod render;
+mod route_path;
 mod secret_use;
 mod signing;
 mod target;
@@ -56,6 +57,7 @@ pub use names::{
 pub use ordering::OrderingKey;
 pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
+pub use route_path::{RoutePath, RoutePathError};
 pub use secret_use::{SecretUse, SecretUseError};
 pub use signing::{NoPolicy, SignaturePolicy};
 pub use target::Target;

@@ -45,3 +45,6 @@ pub const DECLARED_TEXT_BYTES_MAX: usize = 1_024;
 
 /// Bytes of an ordering key; what is longer goes by its digest.
 pub const ORDERING_KEY_BYTES_MAX: usize = 128;
+
+/// The path of a route, in bytes.
+pub const ROUTE_PATH_BYTES_MAX: usize = 256;

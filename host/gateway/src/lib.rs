@@ -9,6 +9,7 @@ pub mod bodies;
 mod body;
 mod condition;
 mod dead_letters;
+mod endpoints;
 mod events;
 mod gateway;
 mod grants;
@@ -40,6 +41,7 @@ pub mod secrets;
 mod serve;
 pub mod starting;
 mod steps;
+mod tenant_routes;
 mod tenants;
 mod topics;
 mod traffic;
@@ -52,11 +54,11 @@ pub use bodies::Bodies;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, EventQuery, EventRef, Expected, Granting, Host,
-    Intake, KeyValue, Measures, Messages, PlainIdentity, PluginPut, PluginRef, Put, QueueRef, Queues, Redrive, Refusal,
-    Registry, ReleaseRef, ReplayRef, Replays, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef,
-    Schemas, SecretRef, Secrets, Signing, SigningKeyRef, SubscriptionRef, Tenants, TopicRef, Topics, UploadNote, Usage,
-    UsageBy, UsageQuery, WebhookRef, Webhooks,
+    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, Ending, Endpoints, EventQuery, EventRef, Expected,
+    Granting, Host, Intake, KeyValue, Measures, Messages, Pieces, PlainIdentity, PluginPut, PluginRef, Put, QueueRef,
+    Queues, Redrive, Refusal, Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef, Rules, ScheduleRef,
+    Schedules, SchemaPut, SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef, SubscriptionRef,
+    TenantRoutes, Tenants, TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

@@ -59,6 +59,9 @@ pub const UPLOAD_NOTE_CHARS_MAX: usize = 500;
 /// connection.
 pub const DRAIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// How long the rest of a body that nobody took is waited for, piece by piece, before its sender is told why.
+pub const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(500);
+
 /// Rows of a page when the request does not say.
 pub const PAGE_ROWS_DEFAULT: u32 = 50;
 

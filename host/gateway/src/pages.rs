@@ -212,6 +212,14 @@ pages! {
     HeldPlaces "held-places",
     HandlerKind "handler-kind",
     BatchOutcomes "batch-outcomes",
+    RouteInvalid "route-invalid",
+    RouteOfFile "route-of-file",
+    RoutesTooMany "routes-too-many",
+    RouteIdle "route-idle",
+    RouteBusy "route-busy",
+    RouteFailed "route-failed",
+    RouteTimeout "route-timeout",
+    RequestTooLarge "request-too-large",
 }
 
 #[cfg(test)]

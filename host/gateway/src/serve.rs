@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::bodies::Bodies;
+use crate::endpoints::Peer;
 use crate::gateway::{Gateway, begun};
 use crate::guard::HostList;
 use crate::limits;
@@ -196,7 +197,13 @@ impl Connections {
     /// Serves one connection to its end. The permit is its place among the open ones.
     async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let Self { routers, protocol, mut closing, traffic, write_timeout } = self;
-        let service = service_fn(move |request: Request<Incoming>| Box::pin(answer(routers.clone(), request)));
+        let peer = stream.peer_addr().ok().map(Peer);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            Box::pin(answer(routers.clone(), request))
+        });
         traffic.opened();
         let (stream, tail) = Watched::new(Patient::new(stream, write_timeout));
         let mut connection = protocol.serve_connection(TokioIo::new(stream), service);

@@ -17,6 +17,7 @@ mod rules;
 mod schedules;
 mod schemas;
 mod secrets;
+mod tenant_routes;
 mod tenants;
 mod topics;
 mod trace;
@@ -51,6 +52,7 @@ pub use rules::{
 pub use schedules::ScheduleView;
 pub use schemas::{SchemaVersionView, SchemaView};
 pub use secrets::{KeptSecretView, SecretDraft};
+pub use tenant_routes::RouteView;
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use topics::{SubscriptionView, TopicView};
 pub use trace::{TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite};

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Linker};
 use wharf_capability::link;
 use wharf_delivery::Failure;
@@ -11,7 +12,7 @@ use wharf_inspect::{ComponentError, Kind, check};
 use crate::{
     cache::{ArtifactCache, CacheCounts},
     compiling::Compile,
-    limits::EPOCH_MS,
+    limits::{EPOCH_MS, IDLE_INSTANCES_MAX},
     loader::{ComponentFiles, Loader},
     release::Prepared,
     residency::LoadedFigures,
@@ -33,6 +34,8 @@ pub enum RuntimeError {
 /// Makes releases out of components and calls them.
 pub struct Runtime {
     loader: Arc<Loader>,
+    /// Places for instances that wait for their next request.
+    pub(crate) idle: Arc<Semaphore>,
     /// Dropping it stops the ticker.
     _ticking: std::sync::mpsc::Sender<()>,
 }
@@ -61,7 +64,8 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Engine)?;
         let ticking = tick(&engine).map_err(RuntimeError::Ticker)?;
-        Ok(Self { loader: Arc::new(Loader::new(engine, linker)), _ticking: ticking })
+        let idle = Arc::new(Semaphore::new(IDLE_INSTANCES_MAX as usize));
+        Ok(Self { loader: Arc::new(Loader::new(engine, linker)), idle, _ticking: ticking })
     }
 
     /// Keeps compiled artifacts in `cache`, those that were compiled already too.
@@ -122,6 +126,7 @@ impl Runtime {
             Prepared::Handler(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
             Prepared::Batch(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
             Prepared::Transform(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
+            Prepared::Http(release) => drop(release.slot.put(self.loader.made(&digest, wasm)?)),
         }
         Ok(release)
     }

@@ -67,7 +67,7 @@ impl Runtime {
         let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
         let (event, event_bytes) = (to_guest(&context.event), context.event.size());
         let delivery = types::Delivery {
-            id: context.delivery.to_string(),
+            id: context.occasion.to_string(),
             rule,
             attempt,
             max_attempts,
@@ -100,18 +100,24 @@ impl Runtime {
         let count = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
         let mut store = Store::new(self.engine(), Attempt::new(context, limits));
         store.limiter(|attempt| attempt.budget());
-        store.set_hostcall_fuel(count(limits.host.call_kib).saturating_mul(1 << 10));
         store.set_max_component_handles(count(limits.host.handles));
-        store.set_epoch_deadline(1);
-        let budget = Duration::from_millis(u64::from(limits.cpu_ms));
-        store.epoch_deadline_callback(move |_| {
-            if meter.used_in_poll() > budget {
-                return Err(CpuSpent(limits.cpu_ms).into());
-            }
-            Ok(UpdateDeadline::Yield(1))
-        });
+        begin_anew(&mut store, limits, meter);
         store
     }
+}
+
+/// Lets the bounds of one call begin in a store.
+pub(crate) fn begin_anew(store: &mut Store<Attempt>, limits: LimitsDocument, meter: CpuMeter) {
+    let call_kib = usize::try_from(limits.host.call_kib).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(call_kib.saturating_mul(1 << 10));
+    store.set_epoch_deadline(1);
+    let budget = Duration::from_millis(u64::from(limits.cpu_ms));
+    store.epoch_deadline_callback(move |_| {
+        if meter.used_in_poll() > budget {
+            return Err(CpuSpent(limits.cpu_ms).into());
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
 }
 
 /// What a call did, and what it used and said. A limit that ended it is among those that it met.
@@ -122,6 +128,17 @@ pub(crate) fn finish(
     (duration, event_bytes): (Duration, usize),
 ) -> (Effects, Details) {
     let (effects, mut details) = store.into_data().finish();
+    add_up(&mut details, meter, failure, (duration, event_bytes));
+    (effects, details)
+}
+
+/// Adds what is not known inside of the call.
+pub(crate) fn add_up(
+    details: &mut Details,
+    meter: &CpuMeter,
+    failure: Option<&Failure>,
+    (duration, event_bytes): (Duration, usize),
+) {
     let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
     let cpu = meter.used();
     details.cpu_us = whole(cpu.as_micros());
@@ -135,7 +152,6 @@ pub(crate) fn finish(
     {
         details.met(*code);
     }
-    (effects, details)
 }
 
 /// What the plugin itself said, as long as it is kept: it may be megabytes.

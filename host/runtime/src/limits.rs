@@ -33,6 +33,12 @@ pub const ATTEMPTS_AT_A_TIME: u32 = 256;
 /// Bytes of one linear memory that the pool reserves room for; a plugin's own limit lies below it.
 pub const MEMORY_BYTES_MAX: usize = 256 << 20;
 
+/// Instances that wait for their next request, over all plugins. The pool has a slot for each beside those of attempts.
+pub const IDLE_INSTANCES_MAX: u32 = 64;
+
+/// How long an instance waits for its next request.
+pub const IDLE_FOR: Duration = Duration::from_secs(30);
+
 /// Milliseconds between two looks at the CPU budget of running guests.
 pub const EPOCH_MS: u64 = 1;
 
@@ -48,3 +54,12 @@ pub const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
 
 /// Frames of a guest's stack in a trap's reason.
 pub const BACKTRACE_FRAMES: usize = 16;
+
+/// Bytes of an answer's body that are gathered before it leaves, where the guest writes them without waiting for anything else.
+pub const ANSWER_GATHERED_BYTES: usize = 64 << 10;
+
+/// Bytes of the fields of a plugin's answer.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Fields of a plugin's answer.
+pub const ANSWER_FIELDS_MAX: usize = 100;

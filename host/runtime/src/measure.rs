@@ -85,7 +85,7 @@ impl Runtime {
 
 fn arguments(invocation: &Invocation) -> (types::Event, types::Delivery) {
     let delivery = types::Delivery {
-        id: invocation.context.delivery.to_string(),
+        id: invocation.context.occasion.to_string(),
         rule: invocation.rule.clone(),
         attempt: invocation.attempt,
         max_attempts: invocation.max_attempts,

@@ -61,7 +61,7 @@ impl Runtime {
         let context = AttemptContext {
             tenant,
             plugin,
-            delivery: DeliveryId { event: Position::default(), n: 0 },
+            occasion: DeliveryId { event: Position::default(), n: 0 }.into(),
             event: event.clone(),
             received: event,
             config: Arc::new(config),
@@ -71,11 +71,12 @@ impl Runtime {
             time: "1970-01-01T00:00:00Z".to_owned(),
             clock_ms: None,
         };
-        let (mut handler, mut batch, mut transform) = (None, None, None);
+        let (mut handler, mut batch, mut transform, mut http) = (None, None, None, None);
         match &release {
             Prepared::Handler(release) => handler = Some(self.code(&release.slot).await?),
             Prepared::Batch(release) => batch = Some(self.code(&release.slot).await?),
             Prepared::Transform(release) => transform = Some(self.code(&release.slot).await?),
+            Prepared::Http(release) => http = Some(self.code(&release.slot).await?),
         }
         let meter = CpuMeter::default();
         let mut store = self.store(context, limits, meter.clone());
@@ -87,6 +88,9 @@ impl Runtime {
                 code.instantiate_async(&mut store).await?;
             }
             if let Some(code) = &transform {
+                code.instantiate_async(&mut store).await?;
+            }
+            if let Some(code) = &http {
                 code.instantiate_async(&mut store).await?;
             }
             Ok::<_, wasmtime::Error>(())

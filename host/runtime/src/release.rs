@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre};
+use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre, ProxyPre};
 use wharf_event::Digest;
 use wharf_inspect::Kind;
 
@@ -18,6 +18,8 @@ pub enum Prepared {
     Batch(BatchRelease),
     /// It changes events on their way to handlers.
     Transform(TransformRelease),
+    /// It answers requests.
+    Http(HttpRelease),
 }
 
 impl Prepared {
@@ -27,6 +29,7 @@ impl Prepared {
             Kind::Handler => Self::Handler(Release { slot: Slot::empty(digest) }),
             Kind::Batch => Self::Batch(BatchRelease { slot: Slot::empty(digest) }),
             Kind::Transform => Self::Transform(TransformRelease { slot: Slot::empty(digest) }),
+            Kind::Http => Self::Http(HttpRelease { slot: Slot::empty(digest) }),
         }
     }
 
@@ -37,6 +40,7 @@ impl Prepared {
             Self::Handler(release) => release.digest(),
             Self::Batch(release) => release.digest(),
             Self::Transform(release) => release.digest(),
+            Self::Http(release) => release.digest(),
         }
     }
 }
@@ -76,6 +80,20 @@ pub struct TransformRelease {
 }
 
 impl TransformRelease {
+    /// SHA-256 of the component.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        self.slot.digest()
+    }
+}
+
+/// The same of a plugin that answers requests.
+#[derive(Clone)]
+pub struct HttpRelease {
+    pub(crate) slot: Arc<Slot<ProxyPre<Attempt>>>,
+}
+
+impl HttpRelease {
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {

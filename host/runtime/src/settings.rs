@@ -9,8 +9,8 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, ModuleVersionStrateg
 use wharf_capability::limits::TABLE_ELEMENTS_SETTABLE_MAX;
 
 use crate::limits::{
-    ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, KEEP_RESIDENT_BYTES, MEMORIES_PER_COMPONENT,
-    MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES, TABLES_PER_COMPONENT,
+    ATTEMPTS_AT_A_TIME, BACKTRACE_FRAMES, CORE_INSTANCES_PER_COMPONENT, IDLE_INSTANCES_MAX, KEEP_RESIDENT_BYTES,
+    MEMORIES_PER_COMPONENT, MEMORY_BYTES_MAX, STACK_BYTES, TABLE_KEEP_RESIDENT_BYTES, TABLES_PER_COMPONENT,
 };
 
 /// The full version of wasmtime. It names only its major one in artifacts, and code of one patch release may have a defect that the
@@ -45,7 +45,7 @@ fn dirty_pages_are_visible() -> bool {
 
 pub(crate) fn config(reset: Reset) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
-    let slots = ATTEMPTS_AT_A_TIME;
+    let slots = ATTEMPTS_AT_A_TIME + IDLE_INSTANCES_MAX;
     pool.total_component_instances(slots)
         .total_stacks(slots)
         // As many as all attempts together may use: one plugin's appetite never takes another's slot.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use wasmtime::component::InstancePre;
-use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre};
+use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre, ProxyPre};
 use wharf_delivery::Failure;
 use wharf_event::Digest;
 
@@ -38,6 +38,12 @@ impl Linked for BatchPre<Attempt> {
 }
 
 impl Linked for EventTransformPre<Attempt> {
+    fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self> {
+        Self::new(instance)
+    }
+}
+
+impl Linked for ProxyPre<Attempt> {
     fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self> {
         Self::new(instance)
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use wharf_delivery::{Document, PluginDocument, TenantDocument};
-use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedBatch, SandboxedTransform, Transforms};
+use wharf_dispatch::{Releases, RuleSet, Sandboxed, SandboxedBatch, SandboxedHttp, SandboxedTransform, Transforms};
 use wharf_event::{Code, Digest, Grants, PluginName};
 use wharf_inspect::needs;
 use wharf_oci::Reference;
@@ -152,9 +152,19 @@ impl<'a> Loading<'a> {
             let settings = tenant.settings.clone();
             let webhooks = tenant.webhooks.clone();
             let schedules = tenant.schedules.clone();
-            let queues = tenant.queues.clone();
-            let of =
-                TenantDocument { buses, plugins, rules, retention, schemas, schedules, webhooks, queues, settings };
+            let (queues, routes) = (tenant.queues.clone(), tenant.routes.clone());
+            let of = TenantDocument {
+                buses,
+                plugins,
+                rules,
+                retention,
+                schemas,
+                schedules,
+                webhooks,
+                queues,
+                routes,
+                settings,
+            };
             document.tenants.insert(name.clone(), of);
         }
         document
@@ -204,6 +214,9 @@ impl<'a> Loading<'a> {
             }
             Prepared::Batch(release) => {
                 self.releases.insert(digest, Arc::new(SandboxedBatch::new(runtime, release)));
+            }
+            Prepared::Http(release) => {
+                self.releases.insert(digest, Arc::new(SandboxedHttp::new(runtime, release)));
             }
             Prepared::Transform(release) => {
                 self.transforms.insert(digest, Arc::new(SandboxedTransform::new(runtime, release)));

@@ -10,10 +10,12 @@ use std::{
 };
 
 use wharf_delivery::{
-    QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaDocument, TenantSettings, WebhookDocument,
+    QueueDocument, RetentionDocument, RouteDocument, RuleDocument, ScheduleDocument, SchemaDocument, TenantSettings,
+    WebhookDocument,
 };
 use wharf_event::{
-    BusName, Code, Digest, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+    BusName, Code, Digest, Grants, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName,
+    WebhookName,
 };
 use wharf_inspect::{Kind, limits::COMPONENT_BYTES_MAX};
 use wharf_oci::{Found, OciError, Reference, Registry};
@@ -57,6 +59,8 @@ pub struct Wanted {
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// Its schemas.
     pub schemas: BTreeMap<SchemaName, SchemaDocument>,
+    /// Its routes.
+    pub routes: BTreeMap<RoutePath, RouteDocument>,
 }
 
 /// A plugin that is wanted.
@@ -162,8 +166,9 @@ impl Reading {
         let is_transform = |plugin: &PluginName| kinds.get(plugin).map(|kind| *kind == Kind::Transform);
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
         let (schemas, _) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
-        let TenantConfig { settings, settings_said, buses, retention, rules, webhooks, queues, schedules, .. } =
-            tenant.clone();
+        let TenantConfig {
+            settings, settings_said, buses, retention, rules, webhooks, queues, schedules, routes, ..
+        } = tenant.clone();
         Wanted {
             whole: true,
             settings,
@@ -176,6 +181,7 @@ impl Reading {
             rules,
             schedules,
             schemas,
+            routes,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     error::ComponentError,
     limits::{COMPONENT_BYTES_MAX, NAMES_TOLD},
     names::{InterfaceName, of_wasi_3},
-    offers::find,
+    offers::{Capability, Offered, find},
     outline::Outline,
     pure,
 };
@@ -19,6 +19,10 @@ const PACKAGE: &str = "wharf:plugin";
 
 /// The series of its releases that this host runs.
 const SERIES: &str = "0.1";
+
+/// The package of what answers requests, and the series of its releases that this host runs.
+const HTTP: &str = "wasi:http";
+const HTTP_SERIES: &str = "0.2";
 
 /// What files of machine code begin with; in the engine's artifacts the byte at `ELF_OS_AT` says whose they are.
 const ELF: &[u8] = b"\x7fELF";
@@ -38,9 +42,14 @@ pub enum Kind {
     Batch,
     /// `event-transform`.
     Transform,
+    /// `wasi:http/proxy`.
+    Http,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Handler, Self::Batch, Self::Transform, Self::Http];
+
     /// The world's name, without a version.
     #[must_use]
     pub const fn world(self) -> &'static str {
@@ -48,6 +57,7 @@ impl Kind {
             Self::Handler => "wharf:plugin/event-handler",
             Self::Batch => "wharf:plugin/event-batch-handler",
             Self::Transform => "wharf:plugin/event-transform",
+            Self::Http => "wasi:http/proxy",
         }
     }
 
@@ -55,7 +65,7 @@ impl Kind {
     #[must_use]
     pub fn of_world(world: &str) -> Option<Self> {
         let name = world.split_once('@').map_or(world, |(name, _)| name);
-        [Self::Handler, Self::Batch, Self::Transform].into_iter().find(|kind| kind.world() == name)
+        Self::ALL.into_iter().find(|kind| kind.world() == name)
     }
 }
 
@@ -114,6 +124,12 @@ impl Read {
         {
             return Err(ComponentError::Impure { import: import.clone() });
         }
+        // What it did would be nobody's: there is no delivery that it could be settled with.
+        if kind == Kind::Http
+            && let Some(import) = used().find(|import| of_settlement(import))
+        {
+            return Err(ComponentError::Unsettled { import: import.clone() });
+        }
         let unknown: Vec<_> = used().filter(|import| find(import).is_none()).map(String::as_str).collect();
         if unknown.is_empty() {
             return Ok(kind);
@@ -123,12 +139,20 @@ impl Read {
 
     fn world(&self) -> Result<Kind, ComponentError> {
         let exports = &self.outline.exports;
-        let has = |interface: &str| {
-            let is_it = |it: InterfaceName<'_>| it.package == PACKAGE && it.interface == interface && it.is_of(SERIES);
+        let exports_one = |package: &str, interface: &str, series: &str| {
+            let is_it = |it: InterfaceName<'_>| it.package == package && it.interface == interface && it.is_of(series);
             exports.iter().filter_map(|name| InterfaceName::parse(name)).any(is_it)
         };
+        let has = |interface: &str| exports_one(PACKAGE, interface, SERIES);
         let world = |problem| Err(ComponentError::World { problem });
-        match (has("handler"), has("batch-handler"), has("transformer")) {
+        let of_events = (has("handler"), has("batch-handler"), has("transformer"));
+        if exports_one(HTTP, "incoming-handler", HTTP_SERIES) {
+            return match of_events {
+                (false, false, false) => Ok(Kind::Http),
+                _ => world("it answers requests and handles events; make two components of it".to_owned()),
+            };
+        }
+        match of_events {
             (true, false, false) => Ok(Kind::Handler),
             (false, true, false) => Ok(Kind::Batch),
             (false, false, true) => Ok(Kind::Transform),
@@ -142,11 +166,18 @@ impl Read {
                 let names: Vec<_> = exports.iter().map(String::as_str).collect();
                 let found = if names.is_empty() { "nothing".to_owned() } else { listed(&names) };
                 world(format!(
-                    "it exports {found}, and none of {PACKAGE}/handler@{SERIES}.0, {PACKAGE}/batch-handler@{SERIES}.0 and {PACKAGE}/transformer@{SERIES}.0"
+                    "it exports {found}, and none of {PACKAGE}/handler@{SERIES}.0, {PACKAGE}/batch-handler@{SERIES}.0, \
+                     {PACKAGE}/transformer@{SERIES}.0 and {HTTP}/incoming-handler@{HTTP_SERIES}.0"
                 ))
             }
         }
     }
+}
+
+/// Whether it is an import by which a handler does what is settled with its event.
+fn of_settlement(import: &str) -> bool {
+    let gives = find(import).map(|offer| offer.gives);
+    matches!(gives, Some(Offered::Capability(Capability::Publish | Capability::Kv)))
 }
 
 /// The first of these names, and how many there are beside.
@@ -275,6 +306,22 @@ mod tests {
         );
         let error = check(&component("wharf:plugin/types@0.1.0", TYPE, &["wharf:plugin/handler@0.2.0"])).unwrap_err();
         assert!(error.code() == Code::ComponentWorld && error.to_string().contains("handler@0.2.0"), "{error}");
+    }
+
+    #[test]
+    fn what_answers_requests_is_of_its_own_kind_and_has_nothing_to_settle() {
+        let http = "wasi:http/incoming-handler@0.2.0";
+        assert_eq!(check(&component("wasi:http/types@0.2.0", FUNCTION, &[http])), Ok(Kind::Http));
+        assert_eq!(check(&component("wasi:http/outgoing-handler@0.2.9", FUNCTION, &[http])), Ok(Kind::Http));
+        for import in ["wharf:plugin/publisher@0.1.0", "wasi:keyvalue/store@0.2.0-draft"] {
+            let error = check(&component(import, FUNCTION, &[http])).unwrap_err();
+            assert_eq!(error, ComponentError::Unsettled { import: import.to_owned() });
+            assert_eq!(error.code(), Code::ComponentImport);
+        }
+        let both = check(&component("wasi:http/types@0.2.0", FUNCTION, &[http, "wharf:plugin/handler@0.1.0"]));
+        assert!(both.unwrap_err().to_string().contains("make two components of it"));
+        let newer = check(&component("wasi:http/types@0.2.0", TYPE, &["wasi:http/incoming-handler@0.1.0"]));
+        assert_eq!(newer.unwrap_err().code(), Code::ComponentWorld);
     }
 
     #[test]

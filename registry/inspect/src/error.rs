@@ -63,7 +63,8 @@ pub enum ComponentError {
     },
     /// Exports no handler of any kind and no transform, or two of them.
     #[error(
-        "the component is not of the world wharf:plugin/event-handler, event-batch-handler or event-transform: {problem}"
+        "the component is not of the world wharf:plugin/event-handler, event-batch-handler or event-transform, and not of wasi:http/proxy: \
+         {problem}"
     )]
     World {
         /// What is missing.
@@ -73,6 +74,15 @@ pub enum ComponentError {
     #[error("the component is a transform and imports {import}: transforms are pure, the event is all that they see")]
     Impure {
         /// The capability.
+        import: String,
+    },
+    /// It answers requests and imports what only handlers of events have.
+    #[error(
+        "the component answers requests and imports {import}: what it did by that would be settled with no event; let it send an event \
+         to a bus by HTTP, or make a handler of it"
+    )]
+    Unsettled {
+        /// What it imports.
         import: String,
     },
     /// It says what it needs, in a way that is not understood.
@@ -112,7 +122,7 @@ impl ComponentError {
             ComponentError::Impure { .. } => Code::ComponentImpure,
             ComponentError::Needs { .. } => Code::ComponentNeeds,
             ComponentError::Handler { .. } => Code::ComponentHandler,
-            ComponentError::Import { .. } => Code::ComponentImport,
+            ComponentError::Import { .. } | ComponentError::Unsettled { .. } => Code::ComponentImport,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::Effects;
 use wharf_delivery::{DeliveryId, Details, Failure, Read, Used, Verdict, WriteRequest};
-use wharf_dispatch::Handler;
+use wharf_dispatch::{Handler, Takes};
 use wharf_event::{Code, Digest, Event};
 use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport, Ending, Invocation, Report};
 
@@ -121,7 +121,7 @@ impl Gather {
     async fn call(&self, invocation: BatchInvocation) -> BatchReport {
         let number = self.began(&invocation);
         let (context, mut effects, mut published) = (&invocation.context, Effects::default(), 0);
-        let parts = [self.seed, of_text(GATHER), of_text(&context.delivery.to_string()), invocation.items.len() as u64];
+        let parts = [self.seed, of_text(GATHER), of_text(&context.occasion.to_string()), invocation.items.len() as u64];
         let mut rng = Rng::of(&parts);
         for step in steps(&mut rng) {
             if let Err(key) = act(step, context, &mut published, &mut effects).await {
@@ -172,8 +172,8 @@ impl Handler for Gather {
         rules::release(GATHER)
     }
 
-    fn takes_batches(&self) -> bool {
-        true
+    fn takes(&self) -> Takes {
+        Takes::Batches
     }
 
     fn handle_batch(&self, invocation: BatchInvocation) -> BoxFuture<'_, BatchReport> {

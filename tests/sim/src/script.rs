@@ -114,7 +114,8 @@ impl Scripted {
     fn began(&self, invocation: &Invocation) -> usize {
         let context = &invocation.context;
         let (mut number, frame_ms) = (usize::MAX, frame_ms(&context.time));
-        let (delivery, attempt) = (context.delivery, invocation.attempt);
+        let Some(delivery) = context.occasion.delivery() else { return number };
+        let attempt = invocation.attempt;
         let line = || format!("run {} {} {delivery} attempt {attempt} at {frame_ms}", context.tenant, context.plugin);
         self.observed.note(line, |seen| {
             let began = seen.step();
@@ -268,10 +269,10 @@ fn draft(context: &AttemptContext, number: usize, kind: &str) -> Option<Event> {
         Some(AttributeValue::Integer(hops)) => *hops,
         _ => 0,
     };
-    EventBuilder::new(format!("{}.{number}", context.delivery), format!("plugin/{}", context.plugin), kind)
+    EventBuilder::new(format!("{}.{number}", context.occasion), format!("plugin/{}", context.plugin), kind)
         .time(context.time.clone())
         .extension(HOPS_ATTRIBUTE, AttributeValue::Integer(hops + 1))
-        .data(format!("{{\"of\":\"{}\"}}", context.delivery))
+        .data(format!("{{\"of\":\"{}\"}}", context.occasion))
         .build()
         .ok()
 }

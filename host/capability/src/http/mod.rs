@@ -1,4 +1,4 @@
-//! Capability: `wasi:http/outgoing-handler`. The vocabulary is WASI's own; which requests leave, and how, is decided here.
+//! Capability: `wasi:http/outgoing-handler` (and what is called in those who answer requests, in `serving.rs`). The vocabulary is WASI's own; which requests leave, and how, is decided here.
 //!
 //! Invariant: a request leaves only where a grant allows it, and never more calls or bytes than the attempt may have. What is refused is an
 //! error of the guest's, a code in the attempt, and a line of its log with what would allow it. Effects that others had of a request do not go
@@ -7,6 +7,7 @@
 mod check;
 mod port;
 mod sending;
+mod serving;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,6 +20,7 @@ use wharf_delivery::{Details, LimitsDocument, LogLevel};
 use wharf_event::Code;
 
 pub use port::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
+pub use serving::{Answered, BodyBounds, BodyError, Cut, Given, Handed, HttpBody, Passing};
 
 use crate::{Attempt, AttemptContext, limits::HTTP_HEAD_BYTES_MAX, logging::AttemptLog};
 

@@ -64,8 +64,8 @@ struct Call {
     allowed: Allowed,
     body: WasiBody,
     request: HttpRequest,
-    /// The delivery that it is made for.
-    delivery: String,
+    /// What it is made for.
+    occasion: String,
     out: Arc<dyn super::HttpOut>,
     /// Bytes that it may send.
     bytes_max: usize,
@@ -83,7 +83,7 @@ impl Drop for Open {
 }
 
 /// Says in the log and in the attempt why a request came to nothing.
-fn note(log: &AttemptLog, tally: &Mutex<Tally>, code: Code, reason: &str) {
+pub(super) fn note(log: &AttemptLog, tally: &Mutex<Tally>, code: Code, reason: &str) {
     let met = &mut locked(tally).met;
     if !met.contains(&code) {
         met.push(code);
@@ -137,14 +137,14 @@ impl Gate {
             answer_bytes_max: room,
         };
         let (out, log) = (Arc::clone(&self.context.http), self.log.clone());
-        let delivery = self.context.delivery.to_string().replace('.', "-");
-        Ok(Call { allowed, body, request, delivery, out, bytes_max: room, open, log })
+        let occasion = self.context.occasion.to_string().replace('.', "-");
+        Ok(Call { allowed, body, request, occasion, out, bytes_max: room, open, log })
     }
 }
 
 impl Call {
     async fn run(self) -> Sent {
-        let Self { allowed: Allowed { method, shown, .. }, body, mut request, delivery, out, bytes_max, open, log } =
+        let Self { allowed: Allowed { method, shown, .. }, body, mut request, occasion, out, bytes_max, open, log } =
             self;
         let tally = &open.0;
         let fail = |error, code, reason: &str| {
@@ -170,7 +170,7 @@ impl Call {
         };
         request.timeout = request.timeout.saturating_sub(began.elapsed());
         if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-            let key = locked(tally).key(&delivery, &request);
+            let key = locked(tally).key(&occasion, &request);
             request.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
         }
         let bytes_out = request.body.len();
@@ -195,11 +195,11 @@ impl Call {
 }
 
 impl Tally {
-    /// The same for the same request of the same delivery, in every attempt; of equal ones in one attempt each has its own.
-    fn key(&mut self, delivery: &str, request: &HttpRequest) -> HeaderValue {
+    /// The same for the same request of one occasion, in every attempt; of equal ones in one attempt each has its own.
+    fn key(&mut self, occasion: &str, request: &HttpRequest) -> HeaderValue {
         let head = format!("{} {}\n", request.method, request.url);
         let digest = Digest::of(&[head.as_bytes(), &request.body].concat()).hex();
-        let of = format!("{delivery}-{}", digest.get(..16).unwrap_or_default());
+        let of = format!("{occasion}-{}", digest.get(..16).unwrap_or_default());
         let equal = self.keys.entry(of.clone()).or_default();
         *equal += 1;
         HeaderValue::try_from(format!("{of}-{equal}")).unwrap_or(HeaderValue::from_static("none"))

@@ -6,6 +6,7 @@
 
 mod archive;
 mod dead_letters;
+mod endpoints;
 mod grants;
 mod intake;
 mod key_value;
@@ -17,6 +18,7 @@ mod schedules;
 mod schemas;
 mod secrets;
 mod signing;
+mod tenant_routes;
 mod tenants;
 mod topics;
 mod usage;
@@ -31,6 +33,7 @@ use crate::problem::Mistake;
 
 pub use archive::{Archive, EventQuery, EventRef};
 pub use dead_letters::{DeadLetters, Redrive};
+pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
@@ -42,6 +45,7 @@ pub use schedules::{ScheduleRef, Schedules};
 pub use schemas::{Compatibility, SchemaPut, SchemaRef, Schemas};
 pub use secrets::{SecretRef, Secrets};
 pub use signing::{Signing, SigningKeyRef};
+pub use tenant_routes::{RouteRef, TenantRoutes};
 pub use tenants::{BusRef, Put, Tenants};
 pub use topics::{SubscriptionRef, TopicRef, Topics};
 pub use usage::{Usage, UsageBy, UsageQuery};
@@ -119,6 +123,8 @@ pub trait Host:
     + Topics
     + Usage
     + Webhooks
+    + Endpoints
+    + TenantRoutes
     + Measures
 {
 }
@@ -142,6 +148,8 @@ impl<H> Host for H where
         + Topics
         + Usage
         + Webhooks
+        + Endpoints
+        + TenantRoutes
         + Measures
 {
 }

@@ -1,6 +1,6 @@
 //! The one table of routes: the router is made of it, and tests compare the OpenAPI document with it.
 //!
-//! Invariant: there is no route that is not in [`ROUTES`], and none of it lacks a handler (the match below is total). What
+//! Invariant: there is no route that is not in [`ROUTES`] but what plugins answer ([`crate::endpoints`]), and none of it lacks a handler (the match below is total). What
 //! every route may answer because of the request's head alone is in [`PROBLEMS_OF_ALL`]. What is put is new to the host, so whatever
 //! route that is, it is refused while the host takes nothing new.
 
@@ -18,6 +18,7 @@ pub use problems::PROBLEMS_OF_ALL;
 pub use table::ROUTES;
 
 use crate::bodies;
+use crate::endpoints;
 use crate::gateway::Gateway;
 use crate::guard::{self, HostList};
 use crate::port::Host;
@@ -75,9 +76,8 @@ pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
         Verb::Put if route.operation == Operation::Upload => operation::handler::<H>(route).route_layer(ready.clone()),
         Verb::Put => operation::handler::<H>(route).route_layer(bodies.clone()).route_layer(ready.clone()),
     };
-    ROUTES
-        .iter()
-        .fold(Router::new(), |router, route| router.route(route.path, handler(route)))
+    let router = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, handler(route)));
+    endpoints::router(router)
         .fallback(|| async { Problem::new(Code::RouteUnknown, "see /openapi.json for the paths of this host") })
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")

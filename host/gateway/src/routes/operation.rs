@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
     dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, replays,
-    rules, schedules, schemas, secrets, tenants, topics, usage, webhooks,
+    rules, schedules, schemas, secrets, tenant_routes, tenants, topics, usage, webhooks,
 };
 
 /// What a route does.
@@ -149,6 +149,14 @@ pub enum Operation {
     ListSchemaVersions,
     /// Shows one version of a schema.
     ShowSchemaVersion,
+    /// Lists routes.
+    ListRoutes,
+    /// Shows one route.
+    ShowRoute,
+    /// Puts a route.
+    PutRoute,
+    /// Removes a route.
+    RemoveRoute,
     /// Lists webhooks.
     ListWebhooks,
     /// Shows one webhook.
@@ -296,6 +304,10 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::RemoveSchema => on(verb, schemas::remove::<H>),
         Operation::ListSchemaVersions => on(verb, schemas::versions::<H>),
         Operation::ShowSchemaVersion => on(verb, schemas::version::<H>),
+        Operation::ListRoutes => on(verb, tenant_routes::list::<H>),
+        Operation::ShowRoute => on(verb, tenant_routes::show::<H>),
+        Operation::PutRoute => on(verb, tenant_routes::put::<H>),
+        Operation::RemoveRoute => on(verb, tenant_routes::remove::<H>),
         Operation::ListWebhooks => on(verb, webhooks::list::<H>),
         Operation::ShowWebhook => on(verb, webhooks::show::<H>),
         Operation::PutWebhook => on(verb, webhooks::put::<H>),

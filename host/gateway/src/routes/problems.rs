@@ -135,3 +135,17 @@ pub(super) const OF_SECRET: &[Code] = &[
 
 pub(super) const OF_SIGNING_KEY: &[Code] =
     &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::TenantUnknown, Code::SigningKeyInvalid, Code::DiskFull];
+
+pub(super) const OF_ROUTE: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::RouteInvalid,
+    Code::RouteOfFile,
+    Code::RoutesTooMany,
+    Code::VersionConflict,
+    Code::DiskFull,
+];
+
+pub(super) const OF_ROUTE_REMOVAL: &[Code] =
+    &[Code::QueryInvalid, Code::TenantUnknown, Code::RouteOfFile, Code::VersionConflict];

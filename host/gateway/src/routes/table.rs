@@ -5,7 +5,8 @@ use wharf_event::Code;
 use super::{
     Operation, Route, Verb,
     problems::{
-        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
+        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET,
+        OF_SENDING, OF_SIGNING_KEY,
     },
 };
 
@@ -42,6 +43,7 @@ const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
 const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
 const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
 
+const ROUTE: &str = "/v1/tenants/{tenant}/routes/{route}";
 const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
 
 const QUEUE: &str = "/v1/tenants/{tenant}/queues/{queue}";
@@ -397,6 +399,10 @@ pub const ROUTES: &[Route] = &[
         Operation::ShowSchemaVersion,
         &[Code::TenantUnknown, Code::SchemaUnknown],
     ),
+    get("/v1/tenants/{tenant}/routes", Operation::ListRoutes, &[Code::TenantUnknown]),
+    get(ROUTE, Operation::ShowRoute, &[Code::TenantUnknown]),
+    put(ROUTE, Operation::PutRoute, OF_ROUTE),
+    delete(ROUTE, Operation::RemoveRoute, OF_ROUTE_REMOVAL),
     get("/v1/tenants/{tenant}/webhooks", Operation::ListWebhooks, &[Code::TenantUnknown]),
     get(WEBHOOK, Operation::ShowWebhook, &[Code::TenantUnknown, Code::WebhookUnknown]),
     put(

@@ -28,6 +28,7 @@ mod schedules;
 mod schemas;
 mod secrets;
 mod server;
+mod tenant_routes;
 mod tenants;
 mod topics;
 mod webhooks;

@@ -5,6 +5,7 @@ mod channel_wish;
 mod checking;
 mod dead_letters;
 mod detail;
+mod endpoints;
 mod feed;
 mod following;
 mod grants;
@@ -27,6 +28,7 @@ mod schema_object;
 mod schemas;
 mod search;
 mod secrets;
+mod tenant_routes;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -212,6 +212,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
             | RulesError::Bus { .. }
             | RulesError::Webhook { .. }
             | RulesError::Queue { .. }
+            | RulesError::Route { .. }
             | RulesError::OfTenant { .. }),
         ) => {
             return Refusal::new(error.code(), error.to_string());

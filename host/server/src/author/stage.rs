@@ -37,6 +37,9 @@ pub enum StageError {
     /// Several events for what handles one.
     #[error("it handles one event at a time, and there are {0}")]
     OneEvent(usize),
+    /// An event for what answers requests.
+    #[error("it answers requests of routes, and handles no events: `wharf dev` calls it")]
+    Requests,
     /// No event at all.
     #[error("there is no event")]
     NoEvent,
@@ -50,7 +53,7 @@ impl StageError {
     pub fn code(&self) -> Code {
         match self {
             Self::Component(error) => error.code(),
-            Self::OneEvent(_) => Code::HandlerKind,
+            Self::OneEvent(_) | Self::Requests => Code::HandlerKind,
             Self::NoEvent => Code::EventJson,
             Self::Engine(_) | Self::Name(_) | Self::Start(_) => Code::Internal,
         }
@@ -134,7 +137,7 @@ impl Stage {
         let context = AttemptContext {
             tenant,
             plugin: self.plugin.clone(),
-            delivery: delivery(0),
+            occasion: delivery(0).into(),
             event: first.clone(),
             received: first,
             config: Arc::new(call.config),
@@ -147,11 +150,11 @@ impl Stage {
         };
         let Call { events, seed, limits, attempt, max_attempts, .. } = call;
         let rule = RULE.to_owned();
-        Ok(self.tasks.block_on(async {
+        self.tasks.block_on(async {
             match &self.release {
                 Prepared::Handler(release) => {
                     let invocation = Invocation { context, rule, attempt, max_attempts, limits };
-                    Ended::handled(self.runtime.invoke(release, invocation).await, &seed)
+                    Ok(Ended::handled(self.runtime.invoke(release, invocation).await, &seed))
                 }
                 Prepared::Batch(release) => {
                     let item = |(n, event): (usize, Event)| BatchItem {
@@ -164,13 +167,14 @@ impl Stage {
                     let items: Vec<_> = events.into_iter().enumerate().map(item).collect();
                     let count = items.len();
                     let report = self.runtime.invoke_batch(release, BatchInvocation { context, items, limits }).await;
-                    Ended::handled_batch(report, count, &seed)
+                    Ok(Ended::handled_batch(report, count, &seed))
                 }
                 Prepared::Transform(release) => {
-                    Ended::transformed(self.runtime.transform(release, context, limits).await)
+                    Ok(Ended::transformed(self.runtime.transform(release, context, limits).await))
                 }
+                Prepared::Http(_) => Err(StageError::Requests),
             }
-        }))
+        })
     }
 }
 

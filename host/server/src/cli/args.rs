@@ -22,6 +22,7 @@ use super::{
     queue::QueueCommand,
     replay::ReplayCommand,
     restore::RestoreArgs,
+    route::RouteCommand,
     rules::RulesCommand,
     schedule::ScheduleCommand,
     schema::SchemaCommand,
@@ -203,6 +204,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: SchemaCommand,
+    },
+    /// Paths whose requests plugins answer, beneath /t/TENANT: made, changed, removed
+    #[command(after_help = "Example:\n  wharf route put '/hooks/*' hooks --method POST")]
+    Route {
+        /// What to do.
+        #[command(subcommand)]
+        command: RouteCommand,
     },
     /// Addresses outside that events are sent to: made, changed, given other secrets
     #[command(after_help = "Example:\n  wharf webhook put orders https://example.com/hook")]

@@ -10,6 +10,7 @@ mod parts;
 mod places;
 mod plan;
 mod queues;
+mod routes;
 mod schedules;
 mod show;
 mod single;

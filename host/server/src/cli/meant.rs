@@ -2,10 +2,12 @@
 //!
 //! Invariant: it is asked for only after a refusal, and says nothing when the host does not list its names.
 
-use wharf_event::{BucketName, Code, QueueName, ReplayName, ScheduleName, SchemaName, TopicName, WebhookName};
+use wharf_event::{
+    BucketName, Code, QueueName, ReplayName, RoutePath, ScheduleName, SchemaName, TopicName, WebhookName,
+};
 use wharf_gateway::view::{
-    BucketView, MessageQueueView, QueueView, ReplayView, RuleView, ScheduleView, SchemaView, TenantsView, TopicView,
-    WebhookView,
+    BucketView, MessageQueueView, QueueView, ReplayView, RouteView, RuleView, ScheduleView, SchemaView, TenantsView,
+    TopicView, WebhookView,
 };
 
 use super::{
@@ -33,6 +35,7 @@ pub struct Written {
     schedule: Option<ScheduleName>,
     webhook: Option<WebhookName>,
     topic: Option<TopicName>,
+    route: Option<RoutePath>,
 }
 
 impl Written {
@@ -55,6 +58,7 @@ impl Written {
             Command::Replay { command } => Self { replay: command.named().cloned(), ..Self::default() },
             Command::Schedule { command } => Self { schedule: command.named().cloned(), ..Self::default() },
             Command::Webhook { command } => Self { webhook: command.named().cloned(), ..Self::default() },
+            Command::Route { command } => Self { route: command.named().cloned(), ..Self::default() },
             Command::Topic { command } => Self { topic: command.named().cloned(), ..Self::default() },
             Command::Rules { command } => Self { rule: command.named().cloned(), ..Self::default() },
             _ => Self::default(),
@@ -105,6 +109,11 @@ impl Written {
                 let session = Session::open(global).await.ok()?;
                 let webhooks: Vec<WebhookView> = session.client.get(&session.own().at("webhooks")).await.ok()?;
                 (self.webhook.as_ref()?.to_string(), webhooks.iter().map(|it| it.webhook.to_string()).collect())
+            }
+            Code::RouteUnknown => {
+                let session = Session::open(global).await.ok()?;
+                let routes: Vec<RouteView> = session.client.get(&session.own().at("routes")).await.ok()?;
+                (self.route.as_ref()?.to_string(), routes.iter().map(|it| it.route.to_string()).collect())
             }
             Code::TopicUnknown => {
                 let session = Session::open(global).await.ok()?;

@@ -47,6 +47,7 @@ mod replay;
 mod report;
 mod restore;
 mod resume;
+mod route;
 mod rules;
 mod run;
 mod said;

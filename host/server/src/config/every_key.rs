@@ -27,6 +27,8 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 url = "https://example.com/hook"
 [tenants.acme.queues.j]
 consumer = { plugin = "p" }
+[tenants.acme.routes."/r"]
+plugin = "p"
 [tenants.acme.topics.n.subscriptions.x]
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.topics.m.subscriptions.y]
@@ -50,6 +52,7 @@ const PLUGIN: &str = "/tenants/acme/plugins/p";
 const RULE: &str = "/tenants/acme/rules/r";
 const WEBHOOK: &str = "/tenants/acme/webhooks/w";
 const QUEUE: &str = "/tenants/acme/queues/j";
+const ROUTE: &str = "/tenants/acme/routes/~1r";
 const SUBSCRIPTION: &str = "/tenants/acme/rules/n~1x";
 const SCHEMA: &str = "/tenants/acme/schemas/s";
 const SCHEDULE: &str = "/tenants/acme/schedules/c";
@@ -95,6 +98,8 @@ fn cases() -> Vec<Case> {
     let behind = cases.iter().position(|case| case.0.ends_with("schemas.*.mode")).map_or(0, |at| at + 1);
     let schedules = schedule_cases(&cases);
     cases.splice(behind..behind, schedules);
+    let before = cases.iter().position(|case| case.0.ends_with("tenants.*.suspended")).unwrap_or(0);
+    cases.splice(before..before, route_cases());
     let after = cases.iter().position(|case| case.0.ends_with("limits.quarantine")).map_or(0, |at| at + 1);
     let case = |name: &str| {
         let (path, pointer) = (format!("tenants.*.plugins.*.limits.{name}"), format!("{PLUGIN}/limits/host/{name}"));
@@ -248,6 +253,16 @@ fn webhook_cases() -> [Case; 9] {
         case("backlog", "7", "backlog", json!(7), "0"),
         case("networks", "['10.7.0.0/16']", "networks/0", json!("10.7.0.0/16"), "['ten']"),
         case("disable_after", "'7d'", "disable_after_ms", json!(604_800_000), "'a week'"),
+    ]
+}
+
+fn route_cases() -> [Case; 5] {
+    [
+        case("tenants.*.routes.*.plugin", "'q'", (ROUTE, "plugin"), json!("q"), "7"),
+        case("tenants.*.routes.*.methods", "['GET']", (ROUTE, "methods/0"), json!("GET"), "['get']"),
+        case("tenants.*.routes.*.request_size", "'7KiB'", (ROUTE, "request_bytes"), json!(7_168), "'7KB'"),
+        case("tenants.*.routes.*.answer_size", "'7KiB'", (ROUTE, "answer_bytes"), json!(7_168), "'7KB'"),
+        case("tenants.*.routes.*.reuse", "7", (ROUTE, "reuse"), json!(7), "0"),
     ]
 }
 
@@ -428,7 +443,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -491,6 +506,7 @@ fn with(path: &str, value: &str) -> String {
         ("[].bus", "[3].bus"),
         ("[].topic", "[3].topic"),
         ("queues.*", "queues.j"),
+        ("routes.*", "routes./r"),
         ("schemas.*", "schemas.s"),
         ("webhooks.*", "webhooks.w"),
         ("schedules.*.targets", "schedules.d.targets"),

@@ -21,6 +21,7 @@ use super::{
         BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S, RECEIVE_PER_S,
     },
     retry::RETRY,
+    routes::ROUTE,
     size::size_text,
     topics::TOPIC,
     webhooks::WEBHOOK,
@@ -58,6 +59,8 @@ pub enum Shape {
     Buckets,
     /// Event types, each whole or with a `*` at its end.
     Types,
+    /// Methods of HTTP, at most so many.
+    Methods(usize),
     /// Requests, each methods, a scheme, a host and a path.
     Requests,
     /// Fields of requests, each a URL, a name, and a text with a secret in it.
@@ -94,6 +97,8 @@ pub struct Named {
     pub one: &'static str,
     /// The name of the one that is there even if nobody writes it.
     pub always: Option<&'static str>,
+    /// What their names look like, where those are no names of the usual kind.
+    pub names: Option<&'static str>,
     /// The keys of each.
     pub keys: &'static [Key],
 }
@@ -119,8 +124,11 @@ pub(super) const fn key(name: &'static str, about: &'static str, shape: Shape, o
 }
 
 const fn named(one: &'static str, always: Option<&'static str>, keys: &'static [Key]) -> Shape {
-    Shape::Named(Named { one, always, keys })
+    Shape::Named(Named { one, always, names: None, keys })
 }
+
+/// What a path of a route looks like.
+const PATHS: &str = r"^/[A-Za-z0-9._~!$&'()+,;=:@/%-]*\*?$";
 
 /// The bus that every tenant has.
 pub const DEFAULT_BUS: &str = "default";
@@ -218,6 +226,12 @@ static TENANT: &[Key] = &[
     key("topics", "What is published to many who subscribe.", named("topic", None, TOPIC), Otherwise::Nothing),
     key("schemas", "What payloads of which events look like.", named("schema", None, SCHEMA), Otherwise::Nothing),
     key("schedules", "What is published at which times.", named("schedule", None, SCHEDULE), Otherwise::Nothing),
+    key(
+        "routes",
+        "Which plugins answer the requests of which paths: `/a` is for itself, `/a/*` for all below it too.",
+        Shape::Named(Named { one: "route", always: None, names: Some(PATHS), keys: ROUTE }),
+        Otherwise::Nothing,
+    ),
     SUSPENDED,
     BOUNDED,
     SIGNED,

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{
-    BreakerDocument, LimitsDocument, QueueDocument, RetentionDocument, RuleDocument, ScheduleDocument, SchemaMode,
-    TenantSettings, WebhookDocument,
+    BreakerDocument, LimitsDocument, QueueDocument, RetentionDocument, RouteDocument, RuleDocument, ScheduleDocument,
+    SchemaMode, TenantSettings, WebhookDocument,
 };
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
 use wharf_event::{
-    BusName, Grants, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+    BusName, Grants, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
 };
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
@@ -88,6 +88,8 @@ pub struct TenantConfig {
     pub queues: BTreeMap<QueueName, QueueDocument>,
     /// Its schedules.
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
+    /// Its routes.
+    pub routes: BTreeMap<RoutePath, RouteDocument>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.

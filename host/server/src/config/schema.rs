@@ -81,8 +81,12 @@ fn shape(shape: &Shape) -> Value {
         Shape::Table(keys) | Shape::Given(keys) => table(keys),
         Shape::List(_, max, keys) => json!({ "type": "array", "items": table(keys), "maxItems": max }),
         Shape::Tables(_, keys) => json!({ "type": "array", "items": table(keys), "minItems": 1 }),
-        Shape::Named(Named { keys, .. }) => {
-            json!({ "type": "object", "additionalProperties": table(keys), "propertyNames": name() })
+        Shape::Methods(max) => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[A-Z-]{1,32}$" }, "maxItems": max, "examples": [["GET", "POST"]] })
+        }
+        Shape::Named(Named { keys, names, .. }) => {
+            let names = names.map_or_else(name, |pattern| json!({ "type": "string", "pattern": pattern }));
+            json!({ "type": "object", "additionalProperties": table(keys), "propertyNames": names })
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
     plugin_json::PluginSettings,
     queues, quotas,
     read::{PluginConfig, TenantConfig, Use},
-    retry, schedules, schemas,
+    retry, routes, schedules, schemas,
     table::{Found, Sink, Table},
     topics, webhooks,
 };
@@ -72,6 +72,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
         let read = schedules::read(&name, &schedule, known, &mut uses, sink);
         tenant.schedules.extend(read.map(|schedule| (name, schedule)));
     }
+    tenant.routes = routes::read(&table, known, sink);
     tenant.rules.extend(subscriptions);
     tenant.uses.extend(uses);
     tenant.settings = read_whole(&table);
@@ -157,7 +158,7 @@ impl Known<'_> {
     }
 
     /// Reports a plugin that there is not.
-    fn check_plugin(self, plugin: &Found<PluginName>, sink: &Sink) {
+    pub(super) fn check_plugin(self, plugin: &Found<PluginName>, sink: &Sink) {
         let Found { value, span } = plugin;
         if !self.plugins.contains(value) {
             let (message, help) = (format!("there is no plugin `{value}`"), self.make("plugins", value.as_str()));

@@ -1,13 +1,14 @@
 //! Tenants and event buses as JSON, which the API takes: the twins of their tables in `wharf.toml`.
 
-use wharf_delivery::{QueueDocument, RetentionDocument, TenantSettings, WebhookDocument};
+use wharf_delivery::{QueueDocument, RetentionDocument, RouteDocument, TenantSettings, WebhookDocument};
 use wharf_egress::Granted;
-use wharf_event::{BusName, Code, QueueName, TenantName, TopicName, WebhookName};
+use wharf_event::{BusName, Code, QueueName, RoutePath, TenantName, TopicName, WebhookName};
 
 use super::{
     json_table::{ROOT, Reading, Wrong},
     keys::{BUS, Key, WHOLE},
     queues::{self, QUEUE},
+    routes::{self, ROUTE},
     table::{Sink, Table},
     tenant,
     topics::MADE_TOPIC,
@@ -55,12 +56,30 @@ pub fn read_queue(json: &[u8], queue: &QueueName) -> Result<QueueDocument, Wrong
 /// # Errors
 /// Every mistake.
 pub fn read_webhook(json: &[u8], webhook: &WebhookName, operator: &Granted) -> Result<WebhookDocument, Wrong> {
-    let code = Code::WebhookInvalid;
-    let members = Reading::members(json, &format!("what is put as webhook `{webhook}`"), code)?;
+    let what = format!("webhook `{webhook}`");
+    read_whole(json, Code::WebhookInvalid, (WEBHOOK, what), |table, sink| webhooks::read_one(table, operator, sink))
+}
+
+/// Reads who answers the requests of a path. Whether there is the plugin is not looked at.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_route(json: &[u8], path: &RoutePath) -> Result<RouteDocument, Wrong> {
+    let what = format!("route `{path}`");
+    read_whole(json, Code::RouteInvalid, (ROUTE, what), |table, sink| routes::read_one(table, None, sink))
+}
+
+/// Reads what is nothing where it has certain mistakes.
+fn read_whole<T>(
+    json: &[u8],
+    code: Code,
+    (keys, what): (&'static [Key], String),
+    of: impl FnOnce(&Table<'_>, &Sink) -> Option<T>,
+) -> Result<T, Wrong> {
+    let members = Reading::members(json, &format!("what is put as {what}"), code)?;
     let mut reading = Reading::new(code);
     let (table, sink) = (reading.table(members), Sink::default());
-    let table = Table::new(&table, WEBHOOK, format!("webhook `{webhook}`"), ROOT, &sink);
-    let read = webhooks::read_one(&table, operator, &sink);
+    let read = of(&Table::new(&table, keys, what, ROOT, &sink), &sink);
     reading.take(sink.into_list(), None);
     match (read, reading.end()) {
         (Some(document), None) => Ok(document),
@@ -124,6 +143,26 @@ mod tests {
         ] {
             let wrong = read(json).unwrap_err();
             assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::WebhookInvalid, pointer), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_route_is_read_as_its_table_would_be() {
+        let path = "/hooks/*".parse().unwrap();
+        let read = |json: &str| read_route(json.as_bytes(), &path);
+        let route = read(r#"{"plugin": "hooks@next", "methods": ["POST"], "request_size": "1KiB"}"#).unwrap();
+        assert_eq!((route.plugin.as_str(), route.channel.unwrap().as_str()), ("hooks", "next"));
+        assert_eq!((route.request_bytes, route.answer_bytes, route.methods.len()), (1_024, 10 << 20, 1));
+        for (json, pointer) in [
+            ("{}", ""),
+            (r#"{"plugin": "Hooks"}"#, "/plugin"),
+            (r#"{"plugin": "h", "methods": ["CONNECT"]}"#, "/methods/0"),
+            (r#"{"plugin": "h", "request_size": "2GiB"}"#, "/request_size"),
+            (r#"{"plugin": "h", "answer_size": "lots"}"#, "/answer_size"),
+            (r#"{"plugin": "h", "cache": true}"#, "/cache"),
+        ] {
+            let wrong = read(json).unwrap_err();
+            assert_eq!((wrong.code, wrong.mistakes[0].pointer.as_str()), (Code::RouteInvalid, pointer), "{json}");
         }
     }
 

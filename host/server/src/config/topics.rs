@@ -22,7 +22,7 @@ pub(super) static TOPIC: &[Key] = &[
     key(
         "subscriptions",
         "Who gets what is published to it.",
-        Shape::Named(Named { one: "subscription", always: None, keys: SUBSCRIPTION }),
+        Shape::Named(Named { one: "subscription", always: None, names: None, keys: SUBSCRIPTION }),
         Otherwise::Nothing,
     ),
 ];

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use wharf_catalog::{Channels, PluginObject, ReleaseObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
-use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedBatch, SandboxedTransform};
+use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedBatch, SandboxedHttp, SandboxedTransform};
 use wharf_event::{Digest, GrantBounds, TenantName};
 use wharf_inspect::needs;
 use wharf_runtime::{ComponentFiles as _, Kind, Prepared, Runtime};
@@ -160,6 +160,7 @@ fn callable(runtime: &Arc<Runtime>, prepared: Prepared, needs: GrantBounds) -> C
     match prepared {
         Prepared::Handler(release) => Callable::Handler(Arc::new(Sandboxed::new(runtime, release).needing(needs))),
         Prepared::Batch(release) => Callable::Handler(Arc::new(SandboxedBatch::new(runtime, release).needing(needs))),
+        Prepared::Http(release) => Callable::Handler(Arc::new(SandboxedHttp::new(runtime, release).needing(needs))),
         Prepared::Transform(release) => Callable::Transform(Arc::new(SandboxedTransform::new(runtime, release))),
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, ReadFailed};
-use wharf_delivery::{LimitsDocument, ReadKey, Verdict};
+use wharf_delivery::{DeliveryId, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{BucketName, Event, EventBuilder, Grants, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Parts, Prepared, Release, Runtime, TransformRelease, Transformed};
 
@@ -93,6 +93,7 @@ impl Guest {
         match runtime.prepare(&wasm)? {
             Prepared::Handler(release) => handled(runtime, &release, &context, &mut cost).await?,
             Prepared::Batch(_) => anyhow::bail!("{} handles batches, which is not measured here", self.name),
+            Prepared::Http(_) => anyhow::bail!("{} answers requests, which is not measured here", self.name),
             Prepared::Transform(release) => cost.fresh = transformed(runtime, &release, &context).await?,
         }
         Ok(cost)
@@ -103,7 +104,7 @@ impl Guest {
         Ok(AttemptContext {
             tenant: "bench".parse()?,
             plugin: self.name.parse()?,
-            delivery: "1-0.0".parse()?,
+            occasion: "1-0.0".parse::<DeliveryId>()?.into(),
             event: event.clone(),
             received: event.clone(),
             config: Arc::new(BTreeMap::new()),

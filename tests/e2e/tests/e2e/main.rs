@@ -51,6 +51,7 @@ mod registry;
 mod replays;
 mod restarts;
 mod retention;
+mod routes;
 mod rules;
 mod sandbox;
 mod schedules;

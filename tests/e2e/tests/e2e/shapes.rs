@@ -257,6 +257,9 @@ const WEBHOOKS: [&str; 9] = [
     "webhook rm crm",
 ];
 
+/// `wharf route …`.
+const ROUTES: [&str; 4] = ["route put /web/* web --method GET", "route ls", "route show /web/*", "route rm /web/*"];
+
 /// `wharf queue …`: a queue that is empty, then full, then gone. Receipts are told by the host, so here is one that is stale.
 const QUEUES: [&str; 17] = [
     "queue ls",
@@ -348,6 +351,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(REPLAYS)
         .chain(TENANTS)
         .chain(WEBHOOKS)
+        .chain(ROUTES)
         .chain(QUEUES)
         .chain(TOPICS)
         .chain(["queue rm jobs"])
@@ -367,6 +371,7 @@ fn named(line: &str) -> String {
         "tenant ",
         "bus ",
         "webhook ",
+        "route ",
         "queue ",
         "topic ",
         "secret ",

@@ -6,8 +6,8 @@
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RuleView, ScheduleView, SchemaView,
-    SubscriptionView, TenantView, TopicView, WebhookView,
+    BusView, MessageQueueView, PluginDetail, Promotion, ReleaseState, ReleaseView, RouteView, RuleView, ScheduleView,
+    SchemaView, SubscriptionView, TenantView, TopicView, WebhookView,
 };
 use wharf_oci::{Found, OciError, Reference, Registry};
 use wharf_runtime::limits::COMPONENT_BYTES_MAX;
@@ -102,6 +102,10 @@ impl Doing<'_> {
             Work::Schedule { schedule, body, seen: version } => {
                 self.put::<ScheduleView>(&of.at("schedules").at(schedule), body, seen(version)).await
             }
+            Work::Route { route, body, seen: version } => {
+                self.put::<RouteView>(&of.at("routes").at(route), body, seen(version)).await
+            }
+            Work::RemoveRoute(route) => self.remove(&of.at("routes").at(route)).await,
             Work::RemoveSchedule(schedule) => self.remove(&of.at("schedules").at(schedule)).await,
             Work::RemoveSubscription { topic, subscription } => {
                 self.remove(&of.at("topics").at(topic).at("subscriptions").at(subscription)).await

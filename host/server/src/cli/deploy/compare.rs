@@ -130,6 +130,9 @@ pub fn tenant(
     for (name, schedule) in &wanted.schedules {
         of.schedule(name, schedule)?;
     }
+    for (path, route) in &wanted.routes {
+        of.route(path, route)?;
+    }
     if wanted.whole {
         of.rest(wanted, prune);
     }
@@ -362,7 +365,9 @@ impl Comparison<'_> {
         let topics = topics.map(|it| (Kind::Topic, it.topic.to_string(), Work::RemoveTopic(it.topic.clone())));
         let buses = there.buses.values().filter(|it| of_api(it.origin) && !wanted.buses.contains(&it.bus));
         let buses = buses.map(|it| (Kind::Bus, it.bus.to_string(), Work::RemoveBus(it.bus.clone())));
-        let places = schedules.chain(queues).chain(buses).chain(subscriptions).chain(topics);
+        let routes = there.routes.values().filter(|it| of_api(it.origin) && !wanted.routes.contains_key(&it.route));
+        let routes = routes.map(|it| (Kind::Route, it.route.to_string(), Work::RemoveRoute(it.route.clone())));
+        let places = schedules.chain(routes).chain(queues).chain(buses).chain(subscriptions).chain(topics);
         for (kind, name, work) in rules.chain(plugins).chain(schemas).chain(webhooks).chain(places) {
             if prune {
                 self.step(kind, &name, Action::Remove, "not in the file".to_owned(), work);

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 use wharf_event::{
-    BusName, Code, Digest, PluginName, Position, QueueName, RuleName, ScheduleName, SchemaName, SubscriptionName,
-    TenantName, TopicName, WebhookName,
+    BusName, Code, Digest, PluginName, Position, QueueName, RoutePath, RuleName, ScheduleName, SchemaName,
+    SubscriptionName, TenantName, TopicName, WebhookName,
 };
 use wharf_gateway::view::PluginDetail;
 
@@ -66,6 +66,8 @@ pub enum Kind {
     Rule,
     /// A schedule.
     Schedule,
+    /// A route.
+    Route,
     /// A subscription of a topic, named `TOPIC/NAME`.
     Subscription,
 }
@@ -85,6 +87,7 @@ impl Kind {
             Self::Topic => "topic",
             Self::Rule => "rule",
             Self::Schedule => "schedule",
+            Self::Route => "route",
             Self::Subscription => "subscription",
         }
     }
@@ -197,6 +200,15 @@ pub enum Work {
         /// Its version before.
         seen: Option<Position>,
     },
+    /// A route is put.
+    Route {
+        /// Which.
+        route: RoutePath,
+        /// Who answers, in JSON.
+        body: Vec<u8>,
+        /// Its version before.
+        seen: Option<Position>,
+    },
     /// A topic is put.
     Topic {
         /// Which.
@@ -246,6 +258,8 @@ pub enum Work {
     },
     /// A schedule is removed.
     RemoveSchedule(ScheduleName),
+    /// A route is removed.
+    RemoveRoute(RoutePath),
     /// A plugin is removed with its releases.
     RemovePlugin(PluginName),
     /// A schema is removed.
@@ -270,8 +284,11 @@ impl Work {
             Self::Schema { .. } | Self::Webhook { .. } | Self::Queue { consumed: false, .. } => 4,
             Self::Settings { .. } | Self::Promote { .. } => 5,
             Self::Queue { .. } => 6,
-            Self::Rule { .. } | Self::Subscription { .. } | Self::Schedule { .. } => 7,
-            Self::RemoveRule { .. } | Self::RemoveSubscription { .. } | Self::RemoveSchedule(_) => 8,
+            Self::Rule { .. } | Self::Subscription { .. } | Self::Schedule { .. } | Self::Route { .. } => 7,
+            Self::RemoveRule { .. }
+            | Self::RemoveSubscription { .. }
+            | Self::RemoveSchedule(_)
+            | Self::RemoveRoute(_) => 8,
             Self::RemoveQueue(_) => 9,
             Self::RemovePlugin(_) => 10,
             Self::RemoveSchema(_) | Self::RemoveWebhook(_) => 11,

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BusName, PluginName, QueueName, RuleName, ScheduleName, SchemaName, TenantName, TopicName, WebhookName,
+    BusName, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName, TopicName, WebhookName,
 };
 use wharf_gateway::view::{
-    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RuleView, ScheduleView, SchemaView,
+    BusView, MessageQueueView, PluginDetail, PluginView, ReleaseView, RouteView, RuleView, ScheduleView, SchemaView,
     SubscriptionView, TopicView, WebhookView,
 };
 
@@ -43,6 +43,8 @@ pub struct There {
     pub queues: BTreeMap<QueueName, MessageQueueView>,
     /// All schedules.
     pub schedules: BTreeMap<ScheduleName, ScheduleView>,
+    /// All routes, those that are wanted with their versions.
+    pub routes: BTreeMap<RoutePath, RouteView>,
     /// All rules.
     pub rules: BTreeMap<RuleName, RuleView>,
     /// All topics.
@@ -94,6 +96,7 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         };
         there.queues.extend(whole.map(|queue| (queue.queue.clone(), queue)));
     }
+    there.routes = routes(client, of.clone().at("routes"), wanted).await?;
     let schedules = of.clone().at("schedules");
     let page = |rows, after: Option<String>| schedules.clone().ask("limit", rows).ask_some("after", after);
     let schedules = all(client, page, |view: &ScheduleView| view.schedule.to_string()).await?;
@@ -116,6 +119,23 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         there.topics.insert(view.topic.clone(), view);
     }
     Ok(there)
+}
+
+/// The routes, those that are wanted with their versions.
+async fn routes(
+    client: &Client,
+    at: Resource,
+    wanted: &Wanted,
+) -> Result<BTreeMap<RoutePath, RouteView>, CommandError> {
+    let mut routes = BTreeMap::new();
+    for route in client.get::<Vec<RouteView>>(&at).await? {
+        let whole = match wanted.routes.contains_key(&route.route) {
+            true => client.find(&at.clone().at(&route.route)).await?,
+            false => Some(route),
+        };
+        routes.extend(whole.map(|route: RouteView| (route.route.clone(), route)));
+    }
+    Ok(routes)
 }
 
 /// A list to its end.

@@ -1,0 +1,79 @@
+//! Instances that answered a request and wait for the next one, where a route lets them.
+//!
+//! Invariant: a set is one plugin's of one tenant, and goes with its settings: an instance never answers under others than it was made
+//! under, nor for anybody else. One whose call failed is never kept. There are so many in all, and none waits for long.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::Store;
+use wharf_capability::{Attempt, Proxy, ProxyPre};
+use wharf_event::Digest;
+
+use crate::{limits::IDLE_FOR, slot::InUse};
+
+/// An instance that waits.
+pub(crate) struct Idle {
+    pub(crate) store: Store<Attempt>,
+    pub(crate) proxy: Proxy,
+    /// Requests that it has answered.
+    pub(crate) answered: u32,
+    /// It keeps its code in memory.
+    pub(crate) _code: InUse<ProxyPre<Attempt>>,
+    /// Its place among all that wait or are between two requests.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// The instances of one plugin that wait.
+#[derive(Default)]
+pub struct IdleSet(Mutex<Vec<(Digest, Instant, Idle)>>);
+
+impl IdleSet {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Digest, Instant, Idle)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one of a release that waits for the shortest time, if it has answered fewer requests than this.
+    pub(crate) fn take(&self, release: &Digest, most: u32) -> Option<Idle> {
+        let mut waiting = self.waiting();
+        let at = waiting.iter().rposition(|(of, _, idle)| of == release && idle.answered < most)?;
+        Some(waiting.remove(at).2)
+    }
+
+    /// Lets one wait.
+    pub(crate) fn put(self: &Arc<Self>, release: Digest, idle: Idle) {
+        let was_empty = {
+            let mut waiting = self.waiting();
+            waiting.push((release, Instant::now(), idle));
+            waiting.len() == 1
+        };
+        if was_empty {
+            let set = Arc::downgrade(self);
+            // It ends when nothing waits any more, or its plugin has other settings.
+            drop(tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(IDLE_FOR).await;
+                    let Some(set) = set.upgrade() else { return };
+                    if set.is_empty_behind(IDLE_FOR) {
+                        return;
+                    }
+                }
+            }));
+        }
+    }
+
+    /// Lets those go that waited for so long; true where none is left.
+    fn is_empty_behind(&self, time: std::time::Duration) -> bool {
+        let (old, is_empty) = {
+            let mut waiting = self.waiting();
+            let old: Vec<_> = waiting.extract_if(.., |(_, since, _)| since.elapsed() >= time).collect();
+            (old, waiting.is_empty())
+        };
+        // Their memory is given back outside of the lock.
+        drop(old);
+        is_empty
+    }
+}

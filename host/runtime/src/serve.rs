@@ -1,0 +1,187 @@
+//! One request: an instance, fresh unless its route says otherwise, a call, and an answer. Every limit is on, and the wall time is over both bodies.
+//!
+//! What becomes of the answer meanwhile stands in `leaving.rs`.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::Store;
+use wharf_capability::{Attempt, AttemptContext, BodyBounds, Handed, HttpBody, Passing, Proxy};
+use wharf_delivery::{Details, Failure, LimitsDocument};
+
+use crate::{
+    HttpRelease, IdleSet, Runtime,
+    broken::{broken, too_long},
+    cpu::{CpuMeter, Metered},
+    idle::Idle,
+    invoke::{add_up, begin_anew, finish},
+    leaving::Leaving,
+};
+
+/// The answer to a request, or why there is none.
+pub type Answer = Result<Response<HttpBody>, Failure>;
+
+/// A request to be answered.
+pub struct RequestInvocation {
+    /// Who runs, with what. Its event stands for the request.
+    pub context: AttemptContext,
+    /// What it may consume.
+    pub limits: LimitsDocument,
+    /// What the bodies may have.
+    pub bounds: BodyBounds,
+    /// The request. It says whom it is addressed to.
+    pub request: Request<HttpBody>,
+    /// Who waits for the answer.
+    pub answer: oneshot::Sender<Answer>,
+    /// Whether its instance may answer further requests; a fresh one each where nothing is said.
+    pub reuse: Option<Reuse>,
+}
+
+/// That an instance may answer requests one after the other.
+#[derive(Clone)]
+pub struct Reuse {
+    /// Those of the plugin that wait. They are of it alone, and under the same settings.
+    pub idle: Arc<IdleSet>,
+    /// How many one answers.
+    pub most: u32,
+}
+
+/// What came of a request.
+pub struct RequestReport {
+    /// The status of the answer, if one left.
+    pub status: Option<u16>,
+    /// Why the call failed, if it did: before its answer, or behind it.
+    pub failure: Option<Failure>,
+    /// Wall time.
+    pub duration: Duration,
+    /// What it used and said.
+    pub details: Details,
+}
+
+impl RequestReport {
+    /// Of a request for which nothing was called.
+    #[must_use]
+    pub fn unstarted(failure: Failure) -> Self {
+        Self { status: None, failure: Some(failure), duration: Duration::ZERO, details: Details::default() }
+    }
+}
+
+/// An instance that a request is answered in.
+struct Instance {
+    store: Store<Attempt>,
+    /// Made with the first request.
+    proxy: Option<Proxy>,
+    /// Requests that it has answered.
+    answered: u32,
+    /// Its place among those that wait for their next request, if it may have one.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Runtime {
+    /// Lets `release` answer a request: in a fresh instance, or in one that waits for it where that is wished. It returns when the call does,
+    /// or when a limit ends it: the answer may have left before then. Waiting until its code is in memory is none of the call's time.
+    pub async fn serve(&self, release: &HttpRelease, invocation: RequestInvocation) -> RequestReport {
+        let RequestInvocation { context, limits, bounds, request, answer, reuse } = invocation;
+        let code = match self.code(&release.slot).await {
+            Ok(code) => code,
+            Err(failure) => {
+                // Whoever waited may have gone.
+                let _ = answer.send(Err(failure.clone()));
+                return RequestReport::unstarted(failure);
+            }
+        };
+        let bytes_of_head = request.uri().path().len() + bytes_of(request.headers());
+        let (began, meter, passing) = (Instant::now(), CpuMeter::default(), Arc::<Passing>::default());
+        let Instance { mut store, mut proxy, answered, place } =
+            self.instance(release, (context, limits), &meter, reuse.as_ref());
+        // It goes before the store does, and says how the call ended, whatever ends this.
+        let mut leaving = Leaving::new((bounds, request.method()), Arc::clone(&passing), answer);
+        let ended = match store.data_mut().hand_over(request, bounds, &passing) {
+            Err(error) => Ok(Err(error)),
+            Ok(handed) => {
+                let Handed { request, out, answered } = handed;
+                leaving.awaits(answered);
+                let call = async {
+                    let proxy = match &mut proxy {
+                        Some(proxy) => proxy,
+                        none => none.insert(code.instantiate_async(&mut store).await?),
+                    };
+                    proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
+                };
+                let serving = driven(call, &mut leaving);
+                let wall = Duration::from_millis(u64::from(limits.wall_ms));
+                tokio::time::timeout(wall, Metered::new(serving, meter.clone())).await
+            }
+        };
+        let failure = match ended {
+            Ok(Ok(())) => leaving.ends().err(),
+            Ok(Err(error)) => Some(leaving.fails(broken(&error, store.data_mut(), limits))),
+            Err(_) => Some(leaving.fails(too_long(limits))),
+        };
+        let (status, duration) = (leaving.status(), began.elapsed());
+        drop(leaving);
+        let spent = (duration, bytes_of_head);
+        let mut details = match (reuse, proxy, place) {
+            (Some(Reuse { idle, most }), Some(proxy), Some(place)) if failure.is_none() && answered + 1 < most => {
+                let (_, mut details) = store.data_mut().end();
+                add_up(&mut details, &meter, None, spent);
+                idle.put(*release.digest(), Idle { store, proxy, answered: answered + 1, _code: code, place });
+                details
+            }
+            _ => finish(store, &meter, failure.as_ref(), spent).1,
+        };
+        let (bytes_in, bytes_out) = passing.bytes();
+        let used = details.used.get_or_insert_default();
+        used.bytes_in += bytes_in;
+        used.bytes_out += bytes_out;
+        RequestReport { status, failure, duration, details }
+    }
+
+    /// The instance for a request: one that waits for it, or another one, which is made with the call.
+    fn instance(
+        &self,
+        release: &HttpRelease,
+        (context, limits): (AttemptContext, LimitsDocument),
+        meter: &CpuMeter,
+        reuse: Option<&Reuse>,
+    ) -> Instance {
+        let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
+        if let Some(Idle { mut store, proxy, answered, place, .. }) = waits {
+            store.data_mut().renew(context);
+            begin_anew(&mut store, limits, meter.clone());
+            return Instance { store, proxy: Some(proxy), answered, place: Some(place) };
+        }
+        // Without a place it is one that answers once.
+        let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());
+        Instance { store: self.store(context, limits, meter.clone()), proxy: None, answered: 0, place }
+    }
+}
+
+/// Drives a call, and lets its answer leave meanwhile.
+async fn driven<T>(call: impl Future<Output = T>, leaving: &mut Leaving) -> T {
+    let mut call = pin!(call);
+    let polled = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = call.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            // What was taken of the body made room for more, which the guest may wait for.
+            if !leaving.moves(cx) {
+                return Poll::Pending;
+            }
+        }
+    });
+    polled.await
+}
+
+/// What names and values of fields take.
+pub(crate) fn bytes_of(fields: &HeaderMap) -> usize {
+    fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
