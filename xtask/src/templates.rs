@@ -54,7 +54,7 @@ fn tried_of(lang: Lang, wharf: &Path, target: &Path) -> Result<usize> {
     for template in &templates {
         let folder = written(wharf, site.path(), lang, template)?;
         share(lang, &folder, first.as_deref(), target)?;
-        for (n, mut step) in steps(lang, wharf).into_iter().enumerate() {
+        for (n, mut step) in steps(lang, wharf, &folder).into_iter().enumerate() {
             step.current_dir(&folder).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
             // Rust's variable is for the build of the component, which is the first step; its tests are native.
             if lang != Lang::Rust || n == 0 {
@@ -101,8 +101,9 @@ fn share(lang: Lang, folder: &Path, first: Option<&Path>, target: &Path) -> Resu
     symlink(&shared, folder.join(name)).with_context(|| format!("sharing {}", shared.display()))
 }
 
-/// What an author does: the three commands of Wharf, and the tests of the language.
-fn steps(lang: Lang, wharf: &Path) -> Vec<Command> {
+/// What an author does: the three commands of Wharf, and the tests of the language. What answers requests has no fixtures, and so nothing for
+/// `wharf test`.
+fn steps(lang: Lang, wharf: &Path, folder: &Path) -> Vec<Command> {
     let own: &[&str] = match lang {
         Lang::Rust => &["cargo", "test"],
         Lang::Python => &[".venv/bin/pytest", "--quiet"],
@@ -111,7 +112,8 @@ fn steps(lang: Lang, wharf: &Path) -> Vec<Command> {
         Lang::C => &["make", "--silent", "test"],
     };
     let mut steps = Vec::new();
-    for command in ["build", "test", "check"] {
+    let has_fixtures = folder.join("fixtures").is_dir();
+    for command in ["build", "test", "check"].into_iter().filter(|command| has_fixtures || *command != "test") {
         let mut step = Command::new(wharf);
         step.arg(command);
         steps.push(step);
