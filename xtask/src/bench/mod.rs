@@ -11,6 +11,7 @@ mod canary;
 mod compiling;
 mod cpu;
 mod fairness;
+mod http;
 mod invoke;
 mod load;
 mod log;
@@ -79,6 +80,8 @@ pub enum Bench {
     Webhook(webhook::Args),
     /// The rate at full load, without and with one backup after another beside it.
     Backup(backup::Args),
+    /// One request, beside a bare hyper server: an event through a plugin, and a route that a plugin answers.
+    Http(http::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
     Pattern(pattern::Args),
 }
@@ -110,6 +113,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Fairness(args) => fairness::run(args),
         Bench::Neighbour(args) => neighbour::run(args),
         Bench::Backup(args) => backup::run(args),
+        Bench::Http(args) => http::run(args),
         Bench::Pattern(args) => pattern::run(args),
     }
 }
