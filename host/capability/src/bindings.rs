@@ -23,6 +23,15 @@ pub mod transform {
     });
 }
 
+/// Models, which a component imports beside the world that it is of.
+pub mod llm {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package wharf:host; world llm { import wharf:llm/models@0.1.0; }",
+        imports: { default: async | trappable },
+    });
+}
+
 /// The world of batch handlers: what it imports is that of handlers, so only its export is made here.
 pub mod batch {
     wasmtime::component::bindgen!({

@@ -13,7 +13,8 @@ impl AttemptContext {
         let (plugin, all) = (&self.plugin, self.grants.with(more));
         let options = more.publish.iter().map(|types| format!(" --publish '{types}'"));
         let options = options.chain(more.kv.iter().map(|bucket| format!(" --kv {bucket}")));
-        let options: String = options.chain(more.http.iter().map(|access| format!(" --http '{access}'"))).collect();
+        let options = options.chain(more.http.iter().map(|access| format!(" --http '{access}'")));
+        let options: String = options.chain(more.llm.iter().map(|route| format!(" --llm {route}"))).collect();
         format!(
             "in wharf.toml: grants = {all} (or, where the plugin was uploaded: wharf grant approve {plugin}{options}; a \
              release that says what it needs gets no more than that)"

@@ -13,6 +13,7 @@ mod inert;
 mod keyvalue;
 pub mod limits;
 mod link;
+mod llm;
 mod logging;
 mod occasion;
 mod publish;
@@ -34,6 +35,7 @@ pub use http::{
 };
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
+pub use llm::{Asking, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent};
 pub use occasion::Occasion;
 pub use publish::inherited;
 pub use spent::Spent;

@@ -55,6 +55,15 @@ pub const HTTP_KIB_SETTABLE_MAX: u32 = 64 << 10;
 /// Milliseconds that one request may take at most, the attempt's own time aside.
 pub const HTTP_MS_SETTABLE_MAX: u32 = 900_000;
 
+/// Calls of models that one attempt may make at most.
+pub const LLM_CALLS_SETTABLE_MAX: u32 = 100;
+
+/// KiB that one attempt may send to models and get of them at most.
+pub const LLM_KIB_SETTABLE_MAX: u32 = 64 << 10;
+
+/// Milliseconds that one call of a model may take at most, the attempt's own time aside.
+pub const LLM_MS_SETTABLE_MAX: u32 = 900_000;
+
 /// Requests of one attempt that are under way at a time: each may hold a whole answer.
 pub const HTTP_OPEN_MAX: usize = 8;
 

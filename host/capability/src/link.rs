@@ -10,7 +10,7 @@ use wasmtime_wasi::{
     p2::bindings as wasi,
 };
 
-use crate::{Attempt, bindings, http, random};
+use crate::{Attempt, bindings, http, llm, random};
 
 /// Adds everything that this host offers to `linker`.
 ///
@@ -25,7 +25,8 @@ pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     bindings::wasi::config::store::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     bindings::wasi::logging::logging::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     link_wasi(linker)?;
-    http::link(linker)
+    http::link(linker)?;
+    llm::link(linker)
 }
 
 /// Everything of WASI 0.2 but sockets.

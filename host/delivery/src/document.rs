@@ -191,6 +191,12 @@ pub struct HostLimits {
     pub http_kib: u32,
     /// Milliseconds that one request may take.
     pub http_ms: u32,
+    /// Calls of models that it may make.
+    pub llm_calls: u32,
+    /// KiB that it may send to models and get of them.
+    pub llm_kib: u32,
+    /// Milliseconds that one call of a model may take, whatever it takes to have an answer.
+    pub llm_ms: u32,
 }
 
 impl HostLimits {
@@ -217,6 +223,9 @@ impl Default for HostLimits {
             http_calls: 32,
             http_kib: 4 << 10,
             http_ms: 10_000,
+            llm_calls: 16,
+            llm_kib: 4 << 10,
+            llm_ms: 60_000,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, Effects, HttpOut};
+use wharf_capability::{AttemptContext, Effects};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
 use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
@@ -20,6 +20,7 @@ use crate::{
     archive::Archive,
     bells::Bells,
     breakers::Breakers,
+    calling::Calls,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
     forwarding,
@@ -82,7 +83,7 @@ pub(crate) struct Attempts {
     pub(crate) pauses: Pauses,
     pub(crate) replays: Replays,
     /// For the requests of guests.
-    pub(crate) calls: Arc<dyn HttpOut>,
+    pub(crate) calls: Arc<Calls>,
     /// Requests of routes.
     pub(crate) crowds: Crowds,
 }
@@ -378,7 +379,8 @@ async fn invoke(
         config: Arc::clone(&plugin.config),
         grants,
         values: Arc::new(values),
-        http: Arc::clone(&attempts.calls),
+        http: Arc::<Calls>::clone(&attempts.calls),
+        llm: Arc::<Calls>::clone(&attempts.calls),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
     };

@@ -19,6 +19,7 @@ use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 use crate::{
     attempt::{Stuck, queue_for, stuck},
     breaker::Sign,
+    calling::Calls,
     clock::rfc3339,
     consuming::Ready,
     contention::Held,
@@ -223,7 +224,8 @@ impl Batches {
             config: Arc::clone(&plugin.config),
             grants,
             values: Arc::new(AttemptValues { shared, contention, holds }),
-            http: Arc::clone(&attempts.calls),
+            http: Arc::<Calls>::clone(&attempts.calls),
+            llm: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
         };

@@ -129,4 +129,6 @@ pub use tenants::{BusError, TenantError};
 pub use transform::{SandboxedTransform, Transform, Transforms};
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
-pub use wharf_capability::{BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest};
+pub use wharf_capability::{
+    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent,
+};

@@ -3,12 +3,14 @@
 //! Invariant: whoever stands behind it checks the address that it connects to, follows no redirect, and keeps to the time and the bytes that
 //! the request says. Nothing here knows HTTP.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use wharf_capability::{HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, NoHttp};
-use wharf_event::{Code, TenantName, WebhookName};
+use wharf_capability::{
+    HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm,
+};
+use wharf_event::{Code, SecretName, TenantName, WebhookName};
 use wharf_webhook::Message;
 
 /// A request that leaves the host: a `POST`. Whoever sends it signs it.
@@ -63,6 +65,17 @@ pub trait Outgoing: Send + Sync + 'static {
     /// Sends a guest's request, and gives it up when the answer is not waited for any more.
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
         NoHttp.call(request)
+    }
+
+    /// Asks a model for a guest, and gives it up when the answer is not waited for any more. The tenant's secrets go along as they are kept,
+    /// sealed: which of them is needed follows from the route.
+    fn ask(
+        &self,
+        call: LlmCall,
+        secrets: BTreeMap<SecretName, String>,
+    ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
+        drop(secrets);
+        NoLlm.ask(call)
     }
 }
 

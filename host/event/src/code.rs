@@ -228,6 +228,18 @@ codes! {
     SecretInvalid "secret-invalid" 422 "The text cannot be kept as a secret";
     SecretsTooMany "secrets-too-many" 409 "The tenant has as many secrets as it can hold";
     SecretClosed "secret-closed" 500 "The secret cannot be sealed or opened with the key of this host";
+    LlmDenied "llm-denied" 500 "No grant of the plugin names the route to a model";
+    LlmRouteUnknown "llm-route-unknown" 500 "The tenant has no such route to a model";
+    LlmInvalid "llm-invalid" 500 "A model cannot be asked like this";
+    LlmUnsupported "llm-unsupported" 500 "The route's provider cannot do what was asked of it";
+    LlmRateLimited "llm-rate-limited" 500 "The model takes no more calls at this time";
+    LlmOverloaded "llm-overloaded" 500 "The model has too much to do, or cannot be reached";
+    LlmTimeout "llm-timeout" 500 "The model gave no answer in time";
+    LlmContext "llm-context" 500 "It is more than the model can read";
+    LlmFiltered "llm-filtered" 500 "The provider does not let the model answer";
+    LlmUnpriced "llm-unpriced" 500 "Nobody said what the model costs, so it is not called";
+    LlmProvider "llm-provider" 500 "The model's provider refused the call, or its answer is not understood";
+    LimitLlm "limit-llm" 500 "The attempt made more calls of models, or sent and got more, than allowed";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";

@@ -1,5 +1,5 @@
 //! What plugins may use beyond computing, and how that is compared: event types that they publish, buckets that they open, requests that
-//! they send.
+//! they send, models that they ask.
 //!
 //! Invariant: a grant that exists has one text, and parsing is the only way in. What one grant covers follows from it alone: two
 //! together never cover what neither does.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     http_access::{HttpAccess, HttpAsked},
     limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
-    names::{BucketName, NameError, PluginName},
+    names::{BucketName, NameError, PluginName, RouteName},
     secret_use::SecretUse,
 };
 
@@ -159,6 +159,12 @@ impl Covers for BucketAccess {
     }
 }
 
+impl Covers for RouteName {
+    fn covers(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 fn missing<T: Covers>(granted: &[T], wanted: &[T]) -> Vec<T> {
     wanted.iter().filter(|wanted| !granted.iter().any(|granted| granted.covers(wanted))).cloned().collect()
 }
@@ -199,6 +205,9 @@ pub struct Grants {
     /// Fields of its requests that the host puts a secret into.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretUse>,
+    /// Routes by which it may ask models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub llm: Vec<RouteName>,
 }
 
 impl Grants {
@@ -226,10 +235,16 @@ impl Grants {
         self.http.iter().filter(|access| access.allows(asked)).max_by_key(|access| access.is_private())
     }
 
+    /// Whether a model may be asked by a route.
+    #[must_use]
+    pub fn may_ask(&self, route: &str) -> bool {
+        self.llm.iter().any(|granted| granted.as_str() == route)
+    }
+
     /// Whether it allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.publish.is_empty() && self.kv.is_empty() && self.http.is_empty() && self.secrets.is_empty()
+        *self == Self::default()
     }
 
     /// What of `wanted` this does not allow.
@@ -240,6 +255,7 @@ impl Grants {
             kv: missing(&self.kv, &wanted.kv),
             http: missing(&self.http, &wanted.http),
             secrets: missing(&self.secrets, &wanted.secrets),
+            llm: missing(&self.llm, &wanted.llm),
         }
     }
 
@@ -251,6 +267,7 @@ impl Grants {
             kv: joined(&self.kv, &more.kv),
             http: joined(&self.http, &more.http),
             secrets: joined(&self.secrets, &more.secrets),
+            llm: joined(&self.llm, &more.llm),
         }
     }
 
@@ -266,7 +283,8 @@ impl Grants {
         let kv = self.kv.iter().map(|one| Self { kv: vec![one.clone()], ..Self::default() });
         let http = self.http.iter().map(|one| Self { http: vec![one.clone()], ..Self::default() });
         let secrets = self.secrets.iter().map(|one| Self { secrets: vec![one.clone()], ..Self::default() });
-        publish.chain(kv).chain(http).chain(secrets)
+        let llm = self.llm.iter().map(|one| Self { llm: vec![one.clone()], ..Self::default() });
+        publish.chain(kv).chain(http).chain(secrets).chain(llm)
     }
 
     /// Each of them in words.
@@ -277,7 +295,8 @@ impl Grants {
         let kv = self.kv.iter().map(|kv| format!("kv {} ({})", kv.bucket, access(kv.writes)));
         let http = self.http.iter().map(|access| format!("http {access}"));
         let secrets = self.secrets.iter().map(|used| format!("secret {used}"));
-        publish.chain(kv).chain(http).chain(secrets).collect()
+        let llm = self.llm.iter().map(|route| format!("llm {route}"));
+        publish.chain(kv).chain(http).chain(secrets).chain(llm).collect()
     }
 }
 
@@ -293,6 +312,7 @@ impl fmt::Display for Grants {
             list("kv", &self.kv),
             list("http", &self.http),
             list("secrets", &self.secrets),
+            list("llm", &self.llm),
         ];
         let kinds: Vec<_> = kinds.into_iter().flatten().collect();
         if kinds.is_empty() { f.write_str("{}") } else { write!(f, "{{ {} }}", kinds.join(", ")) }
@@ -315,13 +335,16 @@ pub struct GrantBounds {
     /// Fields with secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<SecretUse>>,
+    /// Routes to models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llm: Option<Vec<RouteName>>,
 }
 
 impl GrantBounds {
     /// Whether nothing is bounded.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.publish.is_none() && self.kv.is_none() && self.http.is_none() && self.secrets.is_none()
+        *self == Self::default()
     }
 
     /// What of these grants lies within.
@@ -335,6 +358,7 @@ impl GrantBounds {
             kv: bounded(&grants.kv, self.kv.as_ref()),
             http: bounded(&grants.http, self.http.as_ref()),
             secrets: bounded(&grants.secrets, self.secrets.as_ref()),
+            llm: bounded(&grants.llm, self.llm.as_ref()),
         }
     }
 
@@ -346,6 +370,7 @@ impl GrantBounds {
             kv: self.kv.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.kv)),
             http: self.http.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.http)),
             secrets: self.secrets.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.secrets)),
+            llm: self.llm.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.llm)),
         }
     }
 
@@ -367,6 +392,7 @@ impl GrantBounds {
             kv: self.kv.clone().unwrap_or_default(),
             http: self.http.clone().unwrap_or_default(),
             secrets: self.secrets.clone().unwrap_or_default(),
+            llm: self.llm.clone().unwrap_or_default(),
         }
     }
 }

@@ -171,6 +171,15 @@ name_type! {
     SigningKeyName = "signing key";
     /// A secret of a tenant, which the host puts into requests of plugins.
     SecretName = "secret";
+
+    /// A tenant's way to a model, which a plugin names in its place.
+    RouteName = "route";
+
+    /// A model, as the operator calls it.
+    ModelName = "model";
+
+    /// Somebody who has models, as the operator calls them.
+    ProviderName = "provider";
 }
 
 impl BusName {

@@ -53,6 +53,11 @@ pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<F
 }
 
 impl Filled {
+    /// Notes a value that a request carries in another way, under a name for what stands in its place.
+    pub fn keep(&mut self, name: SecretName, value: Value) {
+        self.0.push((name, value));
+    }
+
     /// A body without the values.
     #[must_use]
     pub fn redact(&self, body: bytes::Bytes) -> bytes::Bytes {

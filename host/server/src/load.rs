@@ -17,6 +17,7 @@ use wharf_runtime::{Prepared, Runtime};
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
     config::{self, Config, EgressConfig, HostConfig, PluginConfig, Problem, Problems},
+    models::Catalog,
     progress::Progress,
     tenant_tables,
 };
@@ -32,6 +33,8 @@ pub struct Loaded {
     pub host: HostConfig,
     /// What leaves the host.
     pub egress: EgressConfig,
+    /// Models for plugins.
+    pub models: Catalog,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
     /// The files that it was made from: the configuration, then the components in the order of their paths.
@@ -101,7 +104,8 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
     files.extend(loading.schema_files);
-    Ok(Loaded { rules, host: config.host, egress: config.egress, components: loading.components, files })
+    let models = Catalog::new(&config);
+    Ok(Loaded { rules, host: config.host, egress: config.egress, models, components: loading.components, files })
 }
 
 /// Every component file once, whoever names it.

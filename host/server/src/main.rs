@@ -21,6 +21,7 @@ mod folder;
 mod heap;
 mod load;
 mod logging;
+mod models;
 mod nearest;
 mod outside;
 mod pace;

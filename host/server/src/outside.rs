@@ -3,6 +3,7 @@
 //! Invariant: a request reaches what its tenant names of the networks that the operator grants at that moment, and else public addresses only.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
@@ -11,14 +12,22 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_dispatch::{
-    HttpAnswer, HttpFailed, HttpRequest, NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
+    HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port, OutgoingAnswer,
+    OutgoingRequest, chain,
 };
 use wharf_egress::{Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings};
-use wharf_event::Code;
+use wharf_event::{Code, SecretName};
+use wharf_llm::Failed;
+use wharf_vault::{Key, SealError};
 
 use wharf_vault::{Key, SealError};
 
-use crate::{config::EgressConfig, filling::fill, secret_key::SecretKey, signing::sign};
+use crate::{
+    config::EgressConfig,
+    models::{self, Auth, Catalog, Sends, authorize},
+    secret_key::SecretKey,
+    signing::sign,
+};
 
 /// Who sends, where the tenant says nothing else.
 const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
@@ -27,8 +36,9 @@ const AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 pub struct Outside {
     io: Handle,
     ways: RwLock<Arc<Ways>>,
+    models: RwLock<Arc<Catalog>>,
     guard: Guard,
-    key: SecretKey,
+    key: Arc<SecretKey>,
 }
 
 /// What the operator says of it, and what follows from that. Without the certificates of the machine nothing is sent.
@@ -50,12 +60,14 @@ impl Ways {
 
 impl Outside {
     /// The way out of this machine.
-    pub fn new(io: Handle, config: EgressConfig, key: SecretKey) -> Arc<Self> {
-        Arc::new(Self { io, ways: RwLock::new(Arc::new(Ways::new(config))), guard: Guard::default(), key })
+    pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
+        let (ways, models) = (RwLock::new(Arc::new(Ways::new(config))), RwLock::new(Arc::new(models)));
+        Arc::new(Self { io, ways, models, guard: Guard::default(), key: Arc::new(key) })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
-    pub fn set(&self, config: EgressConfig) {
+    pub fn set(&self, config: EgressConfig, models: Catalog) {
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
         if self.ways().config != config {
             *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ways::new(config));
         }
@@ -97,21 +109,55 @@ impl Port for Outside {
     }
 
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
-        let (ways, guard, mut request) = (self.ways(), self.guard.clone(), request);
-        let filled = match fill(&mut request, self.key.get()) {
-            Ok(filled) => filled,
-            Err(failed) => return async move { Err(failed) }.boxed(),
-        };
-        let called = Abandoned(self.io.spawn(async move {
-            let mut answer = ways.call(request, &guard).await?;
-            filled.redact_fields(&mut answer.headers);
-            answer.body = filled.redact(answer.body);
-            Ok(answer)
-        }));
+        let calls = self.calls();
+        let called = Abandoned(self.io.spawn(async move { calls.send(request, Auth::Filled).await }));
         async move {
             let mut called = called;
             let failed = || HttpFailed::new(Code::Internal, "the host failed while it sent");
             (&mut called.0).await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
+    }
+
+    fn ask(
+        &self,
+        call: LlmCall,
+        secrets: BTreeMap<SecretName, String>,
+    ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
+        let catalog = Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner));
+        let calls = self.calls();
+        let asked = Abandoned(self.io.spawn(async move { models::ask(&catalog, &calls, call, secrets).await }));
+        async move {
+            let mut asked = asked;
+            let failed =
+                || LlmFailed::of(Code::Internal, Failed::Provider("the host failed while it asked".to_owned()));
+            (&mut asked.0).await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
+    }
+}
+
+impl Outside {
+    fn calls(&self) -> Calls {
+        Calls { ways: self.ways(), guard: self.guard.clone(), key: Arc::clone(&self.key) }
+    }
+}
+
+/// What sends a request with the secrets that belong into it, and gives its answer without them.
+struct Calls {
+    ways: Arc<Ways>,
+    guard: Guard,
+    key: Arc<SecretKey>,
+}
+
+impl Sends for Calls {
+    fn send(&self, mut request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>> {
+        async move {
+            let filled = authorize(&mut request, auth, self.key.get())?;
+            let mut answer = self.ways.call(request, &self.guard).await?;
+            filled.redact_fields(&mut answer.headers);
+            answer.body = filled.redact(answer.body);
+            Ok(answer)
         }
         .boxed()
     }

@@ -22,6 +22,21 @@ const DIGITS_MAX: usize = 9;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(u128);
 
+impl Money {
+    /// What so many cost where a million cost this.
+    #[must_use]
+    pub fn of_million(self, figure: u64) -> Self {
+        // A price is below 10¹⁸, so this is below 2¹²⁸.
+        Self(u128::from(figure).saturating_mul(self.0).saturating_add(500_000) / 1_000_000)
+    }
+
+    /// In 10⁻⁹ of a unit.
+    #[must_use]
+    pub const fn billionths(self) -> u128 {
+        self.0
+    }
+}
+
 /// A text that is no amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

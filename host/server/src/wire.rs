@@ -152,7 +152,7 @@ impl Host {
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };
         let mut entrance = Entrance::bind(settings.listen).await?;
         entrance.waits_for("components are read and compiled");
-        let Loaded { rules, host, egress, components, files } =
+        let Loaded { rules, host, egress, models, components, files } =
             load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
         let folder = match there {
             Some(folder) => folder,
@@ -171,7 +171,7 @@ impl Host {
         };
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
-        let outside = Outside::new(runtime::Handle::current(), egress, key);
+        let outside = Outside::new(runtime::Handle::current(), egress, models, key);
         let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         surroundings.outgoing = Arc::<Outside>::clone(&outside);
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
@@ -291,7 +291,7 @@ impl Reloader {
         self.folder.keep(&loaded.components).context("the components cannot be kept in the data folder")?;
         let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
-        self.outside.set(loaded.egress);
+        self.outside.set(loaded.egress, loaded.models);
         configure(&self.dispatcher, loaded.rules, &self.outside).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());

@@ -14,6 +14,8 @@ pub enum Capability {
     Kv,
     /// Send requests by HTTP.
     Http,
+    /// Ask models.
+    Llm,
     /// Read its own configuration.
     Config,
     /// Write to its own log.
@@ -26,8 +28,8 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Publish, Self::Kv, Self::Http, Self::Config, Self::Logging, Self::Clocks, Self::Random];
+    pub const ALL: [Self; 8] =
+        [Self::Publish, Self::Kv, Self::Http, Self::Llm, Self::Config, Self::Logging, Self::Clocks, Self::Random];
 
     /// Its name, as in `grants`.
     #[must_use]
@@ -36,6 +38,7 @@ impl Capability {
             Self::Publish => "publish",
             Self::Kv => "kv",
             Self::Http => "http",
+            Self::Llm => "llm",
             Self::Config => "config",
             Self::Logging => "logging",
             Self::Clocks => "clocks",
@@ -50,6 +53,7 @@ impl Capability {
             Self::Publish => "publish events",
             Self::Kv => "key-value buckets",
             Self::Http => "requests by HTTP",
+            Self::Llm => "calls of models",
             Self::Config => "its own configuration",
             Self::Logging => "its own log",
             Self::Clocks => "the time",
@@ -60,7 +64,7 @@ impl Capability {
     /// Whether a plugin has it only if it is granted. The others reach nothing that is not the plugin's own.
     #[must_use]
     pub const fn is_granted(self) -> bool {
-        matches!(self, Self::Publish | Self::Kv | Self::Http)
+        matches!(self, Self::Publish | Self::Kv | Self::Http | Self::Llm)
     }
 }
 
@@ -87,11 +91,12 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 11] = [
+pub const OFFERS: [Offer; 12] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
     offer("wasi:http", "0.2", &["types", "outgoing-handler"], Offered::Capability(Capability::Http)),
+    offer("wharf:llm", "0.1", &["models"], Offered::Capability(Capability::Llm)),
     offer("wasi:config", "0.2.0-rc.1", &["store"], Offered::Capability(Capability::Config)),
     offer("wasi:logging", "0.1.0-draft", &["logging"], Offered::Capability(Capability::Logging)),
     offer("wasi:clocks", "0.2", &["wall-clock", "monotonic-clock"], Offered::Capability(Capability::Clocks)),
@@ -169,6 +174,7 @@ mod tests {
             ("wasi:cli/stderr@0.2.0", "inert"),
             ("wasi:http/outgoing-handler@0.2.6", "http"),
             ("wasi:http/incoming-handler@0.2.6", "unknown"),
+            ("wharf:llm/models@0.1.0", "llm"),
             ("wasi:sockets/tcp@0.2.6", "unknown"),
             ("wall-clock", "unknown"),
         ];

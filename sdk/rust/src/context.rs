@@ -13,6 +13,7 @@ use crate::bucket::{Bucket, OpenBuckets};
 use crate::config::{self, ConfigError};
 use crate::draft::{Draft, PublishError};
 use crate::http::Http;
+use crate::llm::Llm;
 use crate::log::{self, Level};
 use crate::port;
 
@@ -87,6 +88,20 @@ impl Context {
     /// ```
     pub fn http(&self) -> Http {
         Http::new()
+    }
+
+    /// A route to a model, which needs a grant.
+    ///
+    /// ```no_run
+    /// # fn handler(cx: &wharf::Context) -> wharf::Outcome {
+    /// let asked = wharf::Conversation::new("Is the sky blue?").system("Say yes or no.").max_tokens(5);
+    /// let reply = cx.llm("triage").converse(&asked)?;
+    /// cx.info(reply.text());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn llm(&self, route: impl Into<String>) -> Llm {
+        Llm::new(route.into())
     }
 
     /// The value of one key of the plugin's `config` table.

@@ -56,7 +56,7 @@
 //!
 //! The crate's target is `wasm32-unknown-unknown` with the linker `wasm-component-ld`: there nothing is ambient, so a component
 //! imports exactly what its handler uses, and that list is what it can do. [`Context`] has all there is: publishing, key-value
-//! buckets, HTTP, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
+//! buckets, HTTP, models, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
 //!
 //! A plugin also compiles on any other target, so `cargo test` runs its tests: those of pure functions as they are, and those of the handler by
 //! the host in memory of `wharf::testing`.
@@ -81,6 +81,13 @@ pub mod batch_bindings;
 #[doc(hidden)]
 pub mod transform_bindings;
 
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod llm_bindings;
+
 mod batch;
 mod bucket;
 mod config;
@@ -91,6 +98,7 @@ mod failure;
 #[cfg(all(feature = "heap", target_arch = "wasm32"))]
 mod heap;
 mod http;
+pub mod llm;
 mod log;
 mod needs;
 mod payload;
@@ -109,6 +117,7 @@ pub use draft::{Draft, PublishError};
 pub use event::Event;
 pub use failure::{Failure, Outcome};
 pub use http::{Http, HttpError, Request, Response};
+pub use llm::{Conversation, Llm, LlmError, Reply};
 pub use log::Level;
 #[doc(hidden)]
 pub use needs::needs_bytes;

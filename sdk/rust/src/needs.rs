@@ -3,7 +3,7 @@
 //! Invariant: what is said is JSON that the host understands; a text that would not be is an error of the compiler. Saying it allows nothing:
 //! the tenant grants it.
 
-/// Says which event types a plugin publishes, which buckets it opens and which requests it sends, so that whoever grants it need not guess. The host gives it no
+/// Says which event types a plugin publishes, which buckets it opens, which requests it sends and by which routes it asks models, so that whoever grants it need not guess. The host gives it no
 /// more than that, whatever is granted.
 ///
 /// A type ends in `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read. What is left out is not
@@ -26,6 +26,7 @@ macro_rules! needs {
     (@kind publish) => {};
     (@kind kv) => {};
     (@kind http) => {};
+    (@kind llm) => {};
     (@list [$($first:literal $(, $more:literal)*)? $(,)?]) => {
         ::core::concat!("[" $(, "\"", $first, "\"" $(, ",\"", $more, "\"")*)?, "]")
     };
@@ -77,5 +78,6 @@ mod tests {
     needs! { publish = [] }
     needs! { kv = ["orders"], }
     needs! { http = ["POST https://api.example.com/v1/*"] }
+    needs! { llm = ["triage"] }
     needs! { publish = ["paid"], http = ["https://api.example.com"] }
 }

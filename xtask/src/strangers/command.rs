@@ -3,6 +3,7 @@
 //! Invariant: the exit status says whether all of them agreed; each has one line on stdout, with its own words above it where it did
 //! not.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use clap::ValueEnum;
 
 use super::attack;
 use super::tools::Tools;
-use crate::guests::{self, cargo};
+use crate::guests::{self, cargo, process};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
 
@@ -81,6 +82,8 @@ enum Stranger {
     Slowhttptest,
     /// Checks the page of metrics.
     Promtool,
+    /// The SDKs of OpenAI and AWS talk to the stand-in for providers of models that the tests use.
+    Models,
 }
 
 /// Any client of the host.
@@ -163,6 +166,7 @@ fn ask(stranger: Stranger, tools: &Tools, client: &Client) -> Result<String> {
         }
         Stranger::Schemathesis => schemathesis(&tools.python()?, &scripts, client),
         Stranger::Slowhttptest => attack::run(&tools.debian("slowhttptest", "slowhttptest")?, client),
+        Stranger::Models => models(&tools.models_python()?.join("python"), &scripts.join("models.py")),
         Stranger::Promtool => promtool(&tools.debian("prometheus", "promtool")?, client),
     }
 }
@@ -176,6 +180,21 @@ fn said(command: &mut Command) -> Result<String> {
         bail!("it ended with {}", done.status);
     }
     Ok(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim_matches(['=', ' ']).to_owned())
+}
+
+/// What the SDKs say of the stand-in, which ends with its stdin.
+fn models(python: &Path, script: &Path) -> Result<String> {
+    let mut build = cargo::cargo();
+    process::run(build.args(["build", "--quiet", "--package", "wharf-models"]))?;
+    let binary = cargo::workspace(&cargo::repository())?.target.join("debug/wharf-models");
+    let mut stand_in = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    let stdout = stand_in.stdout.take().context("the stand-in says nothing")?;
+    BufReader::new(stdout).read_line(&mut line)?;
+    let asked = said(Command::new(python).arg(script).arg(line.trim()).env("NO_PROXY", "127.0.0.1"));
+    drop(stand_in.stdin.take());
+    stand_in.wait()?;
+    asked
 }
 
 fn schemathesis(programs: &Path, scripts: &Path, client: &Client) -> Result<String> {

@@ -18,6 +18,9 @@ const PYTHON: [&str; 2] = ["schemathesis==4.32.5", "cloudevents==2.2.0"];
 const WEBHOOKS_PYTHON: [&str; 2] = ["standardwebhooks==1.1.0", "cryptography==50.0.2"];
 const WEBHOOKS_NPM: [&str; 1] = ["standardwebhooks@1.1.1"];
 
+/// What talks to providers of models.
+const MODELS_PYTHON: [&str; 2] = ["openai==3.57.0", "boto3==1.44.8"];
+
 /// What makes components of Python.
 const COMPONENTIZE_PY: [&str; 1] = ["componentize-py==0.25.1"];
 
@@ -85,6 +88,11 @@ impl Tools {
     /// The folder of the programs of a Python environment that verifies webhooks.
     pub fn webhooks_python(&self) -> Result<PathBuf> {
         self.environment("webhooks-python", &WEBHOOKS_PYTHON)
+    }
+
+    /// The folder of the programs of a Python environment that talks to providers of models.
+    pub fn models_python(&self) -> Result<PathBuf> {
+        self.environment("models-python", &MODELS_PYTHON)
     }
 
     /// The folder of the npm package that verifies webhooks.

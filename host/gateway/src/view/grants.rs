@@ -4,7 +4,9 @@
 //! texts of the configuration file.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position, SecretUse};
+use wharf_event::{
+    BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position, RouteName, SecretUse,
+};
 
 /// What a plugin is granted, and which of its releases wait for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,4 +57,7 @@ pub struct Approval {
     /// Fields with secrets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretUse>,
+    /// Routes to models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub llm: Vec<RouteName>,
 }

@@ -105,6 +105,9 @@ pub struct GrantsView {
     /// Fields of them that the host puts a secret into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Routes by which it may ask models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub llm: Vec<String>,
 }
 
 /// One change of a plugin's channels.

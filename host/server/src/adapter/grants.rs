@@ -140,6 +140,7 @@ impl HostAdapter {
         let options = unsaid.iter().map(|kind| match *kind {
             "publish" => " --publish 'TYPE.*'",
             "http" => " --http 'https://HOST/*'",
+            "llm" => " --llm ROUTE",
             _ => " --kv BUCKET",
         });
         let (kinds, options) = (unsaid.join(" and "), options.collect::<String>());
@@ -180,9 +181,14 @@ impl HostAdapter {
     /// What a plugin is granted if this comes about.
     async fn regrant(&self, of: &PluginRef, object: &PluginObject, wish: &Wish) -> Result<Grants, Refusal> {
         match wish {
-            Wish::Approve(Approval { release, publish, kv, http, secrets }) => {
-                let named =
-                    Grants { publish: publish.clone(), kv: kv.clone(), http: http.clone(), secrets: secrets.clone() };
+            Wish::Approve(Approval { release, publish, kv, http, secrets, llm }) => {
+                let named = Grants {
+                    publish: publish.clone(),
+                    kv: kv.clone(),
+                    http: http.clone(),
+                    secrets: secrets.clone(),
+                    llm: llm.clone(),
+                };
                 let asked = match (release, named.is_empty()) {
                     (None, false) => Grants::default(),
                     (release, _) => self.asked(of, object, *release, &named).await?,

@@ -66,7 +66,8 @@ pub fn grants(of: &Grants) -> GrantsView {
     let publish = of.publish.iter().map(ToString::to_string).collect();
     let http = of.http.iter().map(ToString::to_string).collect();
     let secrets = of.secrets.iter().map(ToString::to_string).collect();
-    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets }
+    let llm = of.llm.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets, llm }
 }
 
 /// All limits by their names in the configuration file.

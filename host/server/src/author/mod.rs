@@ -6,6 +6,7 @@
 
 mod conform;
 mod diff;
+mod echo;
 mod ended;
 mod expectation;
 mod fixture;

@@ -13,7 +13,7 @@ use wharf_runtime::{
     describe,
 };
 
-use super::{ended::Ended, seed::Seed};
+use super::{echo::Echoes, ended::Ended, seed::Seed};
 use crate::compiler::Compiler;
 
 /// The tenant of a plugin that belongs to nobody.
@@ -145,6 +145,7 @@ impl Stage {
             values: Arc::clone(&call.seed) as _,
             // Nobody outside is reached, whatever is granted.
             http: Arc::new(NoHttp),
+            llm: Arc::new(Echoes),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
         };

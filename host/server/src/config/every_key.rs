@@ -5,12 +5,24 @@
 
 use serde_json::{Value, json};
 
+mod llm;
+
 use super::{Config, effective, keys, read, schema::schema};
 
 /// What all cases begin with.
 const BASE: &str = r#"
 [egress]
 networks = ["10.0.0.0/8"]
+[llm.providers.cloud]
+kind = "openai"
+endpoint = "https://a.test/v1"
+[llm.providers.other]
+kind = "echo"
+[llm.models.small]
+provider = "cloud"
+model = "gpt"
+[tenants.acme.llm.routes.triage]
+models = ["echo"]
 [tenants.acme.buses.audit]
 [tenants.acme.plugins.p]
 component = "p.wasm"
@@ -61,7 +73,7 @@ const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
 /// The limits on what an attempt may have the host do: all are integers below a million.
-const HOST_LIMITS: [&str; 15] = [
+const HOST_LIMITS: [&str; 18] = [
     "table_elements",
     "call_kib",
     "handles",
@@ -77,6 +89,9 @@ const HOST_LIMITS: [&str; 15] = [
     "http_calls",
     "http_kib",
     "http_ms",
+    "llm_calls",
+    "llm_kib",
+    "llm_ms",
 ];
 
 fn cases() -> Vec<Case> {
@@ -107,6 +122,7 @@ fn cases() -> Vec<Case> {
     };
     cases.splice(after..after, HOST_LIMITS.map(case));
     cases.extend(quota_cases());
+    llm::add(&mut cases);
     cases
 }
 
@@ -443,7 +459,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -459,7 +475,7 @@ fn dump(config: &Config) -> Value {
     });
     let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices, "body_bytes": config.host.body_bytes, "loaded_code": config.host.loaded_code_bytes});
     let egress = json!({"networks": config.egress.networks.texts().collect::<Vec<_>>(), "dns": config.egress.dns});
-    json!({"default_tenant": config.default_tenant, "host": host, "egress": egress, "tenants": tenants})
+    json!({"default_tenant": config.default_tenant, "host": host, "egress": egress, "llm": llm::dump(&config.llm), "tenants": tenants})
 }
 
 /// Puts a value at a path such as `a.b[0].c`.
@@ -494,6 +510,9 @@ fn with(path: &str, value: &str) -> String {
         ("topics.*", "topics.n"),
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
+        ("providers.*", "providers.cloud"),
+        ("models.*", "models.small"),
+        ("routes.*", "routes.triage"),
         ("rules.*", "rules.r"),
         // A template is needed where its paths are.
         // An outcome needs a code, a status or a reason.

@@ -15,7 +15,9 @@ use wharf_runtime::limits::{ATTEMPTS_AT_A_TIME, LOADED_BYTES};
 use super::{
     breaker::BREAKER,
     duration::duration_text,
+    grant_keys::{CEILING, GRANTS},
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
+    llm::{LLM, ROUTES},
     queues::QUEUE,
     quotas::{
         BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S, RECEIVE_PER_S,
@@ -65,6 +67,8 @@ pub enum Shape {
     Requests,
     /// Fields of requests, each a URL, a name, and a text with a secret in it.
     Fields,
+    /// Names of routes to models.
+    Routes,
     /// Networks, each an address or an address with the length of its prefix.
     Networks,
     /// Addresses with a port.
@@ -144,6 +148,7 @@ pub static ROOT: &[Key] = &[
     key("default_tenant", "The tenant that `POST /events` is for.", Shape::Name, Otherwise::Nothing),
     key("host", "What holds for the whole host.", Shape::Table(HOST), Otherwise::Nothing),
     key("egress", "What leaves the host by the wish of tenants.", Shape::Table(EGRESS), Otherwise::Nothing),
+    key("llm", "Models that plugins may ask.", Shape::Table(LLM), Otherwise::Nothing),
     key("tenants", "Who owns plugins, rules and data.", named("tenant", None, TENANT), Otherwise::Nothing),
 ];
 
@@ -232,6 +237,7 @@ static TENANT: &[Key] = &[
         Shape::Named(Named { one: "route", always: None, names: Some(PATHS), keys: ROUTE }),
         Otherwise::Nothing,
     ),
+    key("llm", "How its plugins reach models.", Shape::Table(ROUTES), Otherwise::Nothing),
     SUSPENDED,
     BOUNDED,
     SIGNED,
@@ -242,13 +248,6 @@ static TENANT: &[Key] = &[
     CPU_PER_HOUR,
     BYTES_PER_HOUR,
     HOST_CALLS_PER_HOUR,
-];
-
-static CEILING: &[Key] = &[
-    key("publish", "Event types; a `*` at the end stands for anything.", Shape::Types, Otherwise::Nothing),
-    key("kv", "Key-value buckets; with `:read` behind its name one is only read.", Shape::Buckets, Otherwise::Nothing),
-    key("http", "Requests; as in `grants` of a plugin.", Shape::Requests, Otherwise::Nothing),
-    key("secrets", "Fields with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
 ];
 
 /// The keys of a tenant that is made by the API.
@@ -364,33 +363,6 @@ const GUARDED: Key = key(
     Shape::Given(BREAKER),
     Otherwise::Nothing,
 );
-
-static GRANTS: &[Key] = &[
-    key(
-        "publish",
-        "Event types that it may publish; a `*` at the end stands for anything.",
-        Shape::Types,
-        Otherwise::Default(|| json!([])),
-    ),
-    key(
-        "kv",
-        "Key-value buckets that it may open; with `:read` behind its name one is only read.",
-        Shape::Buckets,
-        Otherwise::Default(|| json!([])),
-    ),
-    key(
-        "http",
-        "Requests that it may send, such as `POST https://api.example.com/v1/*`; with ` private` at the end also to addresses that are not public, as far as `egress.networks` lets them be reached.",
-        Shape::Requests,
-        Otherwise::Default(|| json!([])),
-    ),
-    key(
-        "secrets",
-        "Fields of its requests that the host puts a secret into, such as `https://api.example.com authorization: Bearer {secret:NAME}`.",
-        Shape::Fields,
-        Otherwise::Default(|| json!([])),
-    ),
-];
 
 pub(super) static RULE: &[Key] = &[
     key("bus", "The bus that the rule listens on.", Shape::Name, Otherwise::Default(|| json!(DEFAULT_BUS))),

@@ -123,4 +123,13 @@ pub(super) static LIMITS: &[Key] = &[
     limit("http_ms", "Milliseconds that one request of an attempt may take.", most::HTTP_MS_SETTABLE_MAX, || {
         json!(host().http_ms)
     }),
+    limit("llm_calls", "Calls of models that an attempt may make.", most::LLM_CALLS_SETTABLE_MAX, || {
+        json!(host().llm_calls)
+    }),
+    limit("llm_kib", "KiB that an attempt may send to models and get of them.", most::LLM_KIB_SETTABLE_MAX, || {
+        json!(host().llm_kib)
+    }),
+    limit("llm_ms", "Milliseconds that one call of a model may take.", most::LLM_MS_SETTABLE_MAX, || {
+        json!(host().llm_ms)
+    }),
 ];

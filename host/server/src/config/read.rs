@@ -10,13 +10,15 @@ use wharf_delivery::{
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
 use wharf_event::{
-    BusName, Grants, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName, WebhookName,
+    BusName, Grants, PluginName, QueueName, RouteName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName,
+    WebhookName,
 };
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
     keys::ROOT,
+    llm::{self, LlmConfig, RouteConfig},
     problem::Problem,
     table::{Sink, Table},
     tenant, webhooks,
@@ -32,6 +34,8 @@ pub struct Config {
     pub host: HostConfig,
     /// What leaves the host.
     pub egress: EgressConfig,
+    /// Models.
+    pub llm: LlmConfig,
     /// The tenants.
     pub tenants: BTreeMap<TenantName, TenantConfig>,
 }
@@ -90,6 +94,8 @@ pub struct TenantConfig {
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// Its routes.
     pub routes: BTreeMap<RoutePath, RouteDocument>,
+    /// Its ways to models.
+    pub models: BTreeMap<RouteName, RouteConfig>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.
@@ -197,8 +203,11 @@ fn read_root(root: Table<'_>, sink: &Sink) -> Config {
     if let Some(egress) = root.table("egress") {
         config.egress = read_egress(&egress, sink);
     }
+    if let Some(models) = root.table("llm") {
+        config.llm = llm::read(&models, sink);
+    }
     for (name, table) in root.named::<TenantName>("tenants") {
-        config.tenants.insert(name, tenant::read(table, &config.egress.networks, sink));
+        config.tenants.insert(name, tenant::read(table, &config.egress.networks, &config.llm, sink));
     }
     if let Some(default) = default_tenant {
         if !config.tenants.contains_key(&default.value) {

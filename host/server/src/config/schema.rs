@@ -65,6 +65,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Fields => {
             json!({ "type": "array", "items": { "type": "string", "pattern": r"^https?://\S+ [A-Za-z0-9_-]+: .*\{secret:[a-z0-9][a-z0-9._-]*\}.*$" } })
         }
+        Shape::Routes => json!({ "type": "array", "items": name() }),
         Shape::Networks => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" }, "examples": [["10.1.0.0/16"]] })
         }

@@ -19,6 +19,7 @@ use wharf_pattern::Pattern;
 use super::{
     breaker, input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
+    llm::{self, LlmConfig},
     pattern_json,
     plugin_json::PluginSettings,
     queues, quotas,
@@ -28,7 +29,7 @@ use super::{
     topics, webhooks,
 };
 
-pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantConfig {
+pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sink: &Sink) -> TenantConfig {
     let mut tenant = TenantConfig::default();
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses") {
@@ -75,6 +76,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, sink: &Sink) -> TenantC
     tenant.routes = routes::read(&table, known, sink);
     tenant.rules.extend(subscriptions);
     tenant.uses.extend(uses);
+    tenant.models = table.table("llm").map(|table| llm::read_routes(&table, models, sink)).unwrap_or_default();
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
     tenant.settings_said.extend(said);
@@ -223,6 +225,7 @@ fn read_grants(table: Table<'_>) -> Grants {
         kv: table.list("kv"),
         http: table.list("http"),
         secrets: table.list("secrets"),
+        llm: table.list("llm"),
     }
 }
 
@@ -247,7 +250,8 @@ fn read_ceiling(table: Table<'_>) -> GrantBounds {
     let publish = table.value("publish").map(|_| table.list("publish"));
     let http = table.value("http").map(|_| table.list("http"));
     let secrets = table.value("secrets").map(|_| table.list("secrets"));
-    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets }
+    let llm = table.value("llm").map(|_| table.list("llm"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets, llm }
 }
 
 /// Reports what a plugin of the file is granted beyond its tenant's ceiling.
@@ -298,6 +302,9 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
         http_calls: read("http_calls", defaults.http_calls),
         http_kib: read("http_kib", defaults.http_kib),
         http_ms: read("http_ms", defaults.http_ms),
+        llm_calls: read("llm_calls", defaults.llm_calls),
+        llm_kib: read("llm_kib", defaults.llm_kib),
+        llm_ms: read("llm_ms", defaults.llm_ms),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes `bindings.rs`, `batch_bindings.rs` and `transform_bindings.rs` of `sdk/rust/src` from `wit/`: `cargo run -p wharf-bindgen`,
+//! Writes `bindings.rs`, `batch_bindings.rs`, `transform_bindings.rs` and `llm_bindings.rs` of `sdk/rust/src` from `wit/`: `cargo run -p wharf-bindgen`,
 //! in `sdk/rust`. With `--check` it writes nothing and fails when a file is not what it would write.
 //!
 //! Invariant: a file is a function of `wit/` and of the generator's version in `Cargo.lock`, so it is compared byte for byte.
@@ -38,7 +38,7 @@ struct Bindings {
     shares: usize,
 }
 
-const ALL: [Bindings; 3] = [
+const ALL: [Bindings; 4] = [
     Bindings {
         world: "event-handler",
         path: "../src/bindings.rs",
@@ -63,7 +63,18 @@ const ALL: [Bindings; 3] = [
         says: "what a transform exports",
         shares: 1,
     },
+    Bindings {
+        world: "llm",
+        path: "../src/llm_bindings.rs",
+        module: "wharf::llm_bindings",
+        export_macro: "export_llm",
+        says: "models, which a plugin imports beside its world",
+        shares: 0,
+    },
 ];
+
+/// Interfaces that no world of the contract imports, since a handler without them starts faster: a world for each.
+const BESIDE: &str = "package wharf:beside; world llm { import wharf:llm/models@0.1.0; }";
 
 fn head(says: &str) -> String {
     format!(
@@ -109,7 +120,13 @@ fn generate(bindings: &Bindings) -> Result<String> {
     let wit = folder("../../../wit");
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(&wit).with_context(|| format!("reading {}", wit.display()))?;
-    let world = resolve.select_world(&[package], Some(bindings.world))?;
+    let world = match resolve.select_world(&[package], Some(bindings.world)) {
+        Ok(world) => world,
+        Err(_) => {
+            let beside = resolve.push_str("beside.wit", BESIDE)?;
+            resolve.select_world(&[beside], Some(bindings.world))?
+        }
+    };
     let shared = SHARED.iter().take(bindings.shares);
     let with = |(name, ours): &(&str, &str)| (name.to_string(), wit_bindgen_rust::WithOption::Path(ours.to_string()));
     let mut generator = wit_bindgen_rust::Opts {

@@ -38,6 +38,7 @@ mod killed;
 mod loading;
 mod looking;
 mod metrics;
+mod models;
 mod oci;
 mod oci_registry;
 mod patterns;

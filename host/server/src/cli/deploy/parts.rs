@@ -41,6 +41,7 @@ fn grants(there: &GrantsView, wanted: &GrantsView) -> Vec<String> {
         ("kv", &there.kv, &wanted.kv),
         ("http", &there.http, &wanted.http),
         ("secrets", &there.secrets, &wanted.secrets),
+        ("llm", &there.llm, &wanted.llm),
     ];
     for (what, old, new) in kinds {
         let (olds, news): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());

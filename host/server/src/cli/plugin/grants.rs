@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName, SecretUse};
+use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName, RouteName, SecretUse};
 use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
 
 use super::{
@@ -52,6 +52,9 @@ pub struct ApproveArgs {
     /// A field of requests that the host puts a secret into, such as 'https://api.example.com authorization: Bearer {secret:NAME}'
     #[arg(long = "secret", value_name = "FIELD")]
     secrets: Vec<SecretUse>,
+    /// A route by which it may ask models
+    #[arg(long, value_name = "ROUTE")]
+    llm: Vec<RouteName>,
 }
 
 /// `wharf grant revoke`.
@@ -60,17 +63,20 @@ pub struct RevokeArgs {
     /// The plugin
     plugin: PluginName,
     /// Event types: every grant goes that is within
-    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets"])]
+    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets", "llm"])]
     publish: Vec<EventTypes>,
     /// A bucket
-    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets"])]
+    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets", "llm"])]
     kv: Vec<BucketAccess>,
     /// Requests: every grant goes that is within
-    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets"])]
+    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets", "llm"])]
     http: Vec<HttpAccess>,
     /// Fields with a secret
-    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http"])]
+    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http", "llm"])]
     secrets: Vec<SecretUse>,
+    /// A route to a model
+    #[arg(long, value_name = "ROUTE", required_unless_present_any = ["publish", "kv", "http", "secrets"])]
+    llm: Vec<RouteName>,
 }
 
 /// Does what was said of grants.
@@ -78,21 +84,23 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
     let session = Session::open(global).await?;
     let detail: GrantsDetail = match command {
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
-        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets }) => {
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets, llm }) => {
+            let named = Grants { publish, kv, http, secrets, llm };
             let release = match release {
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
-                None if !publish.is_empty() || !kv.is_empty() || !http.is_empty() || !secrets.is_empty() => None,
+                None if !named.is_empty() => None,
                 // The one that waits now: what comes while this is asked for is nothing that anybody looked at.
                 None => {
                     let held: GrantsDetail = session.client.get(&of(&session, &plugin)).await?;
                     held.waiting.first().map(|waiting| waiting.release)
                 }
             };
-            say(&session, of(&session, &plugin).at("approve"), &Approval { release, publish, kv, http, secrets })
-                .await?
+            let Grants { publish, kv, http, secrets, llm } = named;
+            let wish = Approval { release, publish, kv, http, secrets, llm };
+            say(&session, of(&session, &plugin).at("approve"), &wish).await?
         }
-        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets }) => {
-            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets }).await?
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets, llm }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets, llm }).await?
         }
     };
     show(&detail, out)

@@ -56,9 +56,13 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
         out.line(&format!("config    {key} = {value}"))?;
     }
     let grants = &detail.grants;
-    for (what, names) in
-        [("publish", &grants.publish), ("kv", &grants.kv), ("http", &grants.http), ("secrets", &grants.secrets)]
-    {
+    for (what, names) in [
+        ("publish", &grants.publish),
+        ("kv", &grants.kv),
+        ("http", &grants.http),
+        ("secrets", &grants.secrets),
+        ("llm", &grants.llm),
+    ] {
         if !names.is_empty() {
             out.line(&format!("grants    {what} {}", names.join(", ")))?;
         }

@@ -1,0 +1,198 @@
+//! Capability: `wharf:llm/models`. Which calls are made is decided here; which model answers is not known here.
+//!
+//! Invariant: a model is asked only by a route that a grant names, and never more often or with more bytes than the attempt may. What is refused
+//! is an error of the guest's, a code in the attempt, and a line of its log. Each call has one line of that log, whatever came of it.
+
+mod contract;
+mod port;
+
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker};
+use wharf_delivery::{Details, LogLevel};
+use wharf_event::{Code, Grants, RouteName};
+use wharf_llm::{Ask, Failed, Told, Usage};
+
+pub use port::{Asking, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
+
+use crate::{
+    Attempt,
+    bindings::{llm::wharf::llm::models, wasi::logging::logging::Level},
+    effects::bytes,
+};
+
+/// Adds it to `linker`.
+pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    models::add_to_linker::<_, HasSelf<Attempt>>(linker, |attempt| attempt)
+}
+
+/// What the calls of an attempt come to.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    calls: u32,
+    bytes_out: u64,
+    bytes_in: u64,
+    /// What calls were refused for, each once.
+    met: Vec<Code>,
+    /// The call that is under way.
+    open: Option<String>,
+}
+
+impl Tally {
+    /// Adds what the calls came to. (Each has a line of the log, which is counted as a call of the host.)
+    pub(crate) fn tell(self, details: &mut Details) {
+        self.met.iter().for_each(|code| details.met(*code));
+        if let Some(shown) = self.open {
+            let line = format!("{shown}: the attempt ended before its answer; it may be paid for all the same");
+            details.log.push(LogLevel::Warn, "llm", &line);
+        }
+        let used = details.used.get_or_insert_default();
+        used.bytes_out += self.bytes_out;
+        used.bytes_in += self.bytes_in;
+    }
+}
+
+impl models::Host for Attempt {
+    async fn converse(
+        &mut self,
+        route: String,
+        conversation: models::Conversation,
+    ) -> wasmtime::Result<Result<models::Reply, models::LlmError>> {
+        let told = self.asked(&route, Ask::Converse(contract::conversation(conversation))).await;
+        Ok(told.and_then(|told| match told {
+            Told::Reply(reply) => Ok(contract::reply(reply)),
+            _ => Err(another()),
+        }))
+    }
+
+    async fn embed(
+        &mut self,
+        route: String,
+        texts: models::Embedding,
+    ) -> wasmtime::Result<Result<models::Vectors, models::LlmError>> {
+        let told = self.asked(&route, Ask::Embed(contract::embedding(texts))).await;
+        Ok(told.and_then(|told| match told {
+            Told::Vectors(vectors) => Ok(contract::vectors(vectors)),
+            _ => Err(another()),
+        }))
+    }
+
+    async fn count_tokens(
+        &mut self,
+        route: String,
+        conversation: models::Conversation,
+    ) -> wasmtime::Result<Result<u64, models::LlmError>> {
+        let told = self.asked(&route, Ask::Count(contract::conversation(conversation))).await;
+        Ok(told.and_then(|told| match told {
+            Told::Count(tokens) => Ok(tokens),
+            _ => Err(another()),
+        }))
+    }
+}
+
+/// An answer to something else.
+fn another() -> models::LlmError {
+    models::LlmError::Provider("the answer is of another kind".to_owned())
+}
+
+impl Attempt {
+    /// Asks, and leaves its trace in the attempt.
+    async fn asked(&mut self, route: &str, ask: Ask) -> Result<Told, models::LlmError> {
+        let operation = ask.operation();
+        let called = match self.call(route, ask) {
+            Ok(call) => {
+                self.llm.open = Some(format!("{route}, {operation}"));
+                let asking = self.context.llm.ask(call);
+                let called = asking.await;
+                self.llm.open = None;
+                called
+            }
+            Err(failed) => Err(failed),
+        };
+        match called {
+            Ok(LlmAnswer { told, spent }) => {
+                self.llm.bytes_in += told.bytes() as u64;
+                let line = format!("{route}, {operation}: {}", shown(&spent));
+                // A log that is full ends the attempt when the guest writes the next line.
+                let _ = self.log.line(Level::Info, "llm", &line);
+                Ok(told)
+            }
+            Err(LlmFailed { why, code, spent }) => {
+                let code = code.unwrap_or(of(&why));
+                if !self.llm.met.contains(&code) {
+                    self.llm.met.push(code);
+                }
+                let behind = if spent.tries > 0 { format!(" ({})", shown(&spent)) } else { String::new() };
+                let short = route.chars().take(64).collect::<String>();
+                let _ = self.log.line(Level::Warn, "llm", &format!("{code}: {short}, {operation}: {why}{behind}"));
+                Err(contract::failed(why))
+            }
+        }
+    }
+
+    /// The call, if it may be made.
+    fn call(&mut self, route: &str, ask: Ask) -> Result<LlmCall, LlmFailed> {
+        let (limits, context) = (self.limits.host, &self.context);
+        if !context.grants.may_ask(route) {
+            let line = route.parse::<RouteName>().ok().map(|route| {
+                let more = Grants { llm: vec![route], ..Grants::default() };
+                format!("; {}", context.grants_line(&more))
+            });
+            let named: String = route.chars().take(64).collect();
+            let why = format!("the route `{named}` is not granted{}", line.unwrap_or_default());
+            return Err(LlmFailed::of(Code::LlmDenied, Failed::Denied(why)));
+        }
+        let name = route.parse::<RouteName>().map_err(|error| Failed::Denied(format!("{error}")))?;
+        if self.llm.calls >= limits.llm_calls {
+            return Err(Failed::Limit(format!("an attempt may make {} calls of models", limits.llm_calls)).into());
+        }
+        self.llm.calls += 1;
+        ask.check().map_err(|invalid| Failed::Invalid(invalid.to_string()))?;
+        let left = (bytes(limits.llm_kib) as u64).saturating_sub(self.llm.bytes_out + self.llm.bytes_in);
+        let size = ask.bytes() as u64;
+        if size >= left {
+            let why = format!("an attempt may send to models and get of them {} KiB", limits.llm_kib);
+            return Err(Failed::Limit(why).into());
+        }
+        self.llm.bytes_out += size;
+        Ok(LlmCall {
+            tenant: context.tenant.clone(),
+            plugin: context.plugin.clone(),
+            delivery: context.delivery.to_string(),
+            number: self.llm.calls,
+            route: name,
+            ask,
+            trace: context.received.extension("traceparent").map(ToString::to_string),
+            timeout: Duration::from_millis(limits.llm_ms.min(self.limits.wall_ms).into()),
+            answer_bytes_max: usize::try_from(left - size).unwrap_or(usize::MAX),
+        })
+    }
+}
+
+/// What a call came to, in words.
+fn shown(spent: &Spent) -> String {
+    let Spent { model, tries, usage: Usage { input_tokens, output_tokens }, cost, currency, took } = spent;
+    let model = model.as_ref().map_or("no model", |model| model.as_str());
+    let again = if *tries > 1 { format!(" at try {tries}") } else { String::new() };
+    let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
+    let (whole, part) = (cost / 1_000_000_000, cost % 1_000_000_000);
+    let ms = took.as_millis();
+    format!("{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}")
+}
+
+/// The code of a reason.
+fn of(why: &Failed) -> Code {
+    match why {
+        Failed::Denied(_) => Code::LlmDenied,
+        Failed::RateLimited(_) => Code::LlmRateLimited,
+        Failed::Overloaded(_) => Code::LlmOverloaded,
+        Failed::Timeout => Code::LlmTimeout,
+        Failed::ContextTooLong(_) => Code::LlmContext,
+        Failed::ContentFiltered(_) | Failed::GuardrailBlocked(_) => Code::LlmFiltered,
+        Failed::Unpriced(_) => Code::LlmUnpriced,
+        Failed::Limit(_) | Failed::BudgetExceeded(_) => Code::LimitLlm,
+        Failed::Invalid(_) => Code::LlmInvalid,
+        Failed::Unsupported(_) => Code::LlmUnsupported,
+        Failed::Provider(_) => Code::LlmProvider,
+    }
+}

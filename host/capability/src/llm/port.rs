@@ -1,0 +1,109 @@
+//! The port behind calls of models: what is asked by a route that was granted goes in, an answer or the lack of one comes back.
+//!
+//! Invariant: whoever stands behind it knows which model of whom a route leads to, has the keys, and keeps to the time and the bytes that the
+//! call says, retries and fallbacks included.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use wharf_event::{Code, ModelName, PluginName, RouteName, TenantName};
+use wharf_llm::{Ask, Failed, Told, Usage};
+
+/// A call of a guest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlmCall {
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// Which plugin's.
+    pub plugin: PluginName,
+    /// The delivery that it is made for.
+    pub delivery: String,
+    /// Which of the attempt's calls it is, from 1.
+    pub number: u32,
+    /// The way to a model.
+    pub route: RouteName,
+    /// What is asked.
+    pub ask: Ask,
+    /// The trace that it belongs to.
+    pub trace: Option<String>,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// Bytes of an answer at most.
+    pub answer_bytes_max: usize,
+}
+
+/// What it came to, whether there was an answer or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// The model that was asked last.
+    pub model: Option<ModelName>,
+    /// How often models were asked.
+    pub tries: u32,
+    /// What they counted, over all of them.
+    pub usage: Usage,
+    /// What that costs, in 10⁻⁹ of the unit.
+    pub cost: u64,
+    /// What it is in.
+    pub currency: Option<Arc<str>>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlmAnswer {
+    /// The answer.
+    pub told: Told,
+    /// What it came to.
+    pub spent: Spent,
+}
+
+/// Why nothing came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LlmFailed {
+    /// Why.
+    pub why: Failed,
+    /// The stable code, where it is another than that of the reason.
+    pub code: Option<Code>,
+    /// What it came to.
+    pub spent: Spent,
+}
+
+impl LlmFailed {
+    /// Nobody was asked.
+    #[must_use]
+    pub fn new(why: Failed) -> Self {
+        Self { why, code: None, spent: Spent::default() }
+    }
+
+    /// The same, with a code of its own.
+    #[must_use]
+    pub fn of(code: Code, why: Failed) -> Self {
+        Self { code: Some(code), ..Self::new(why) }
+    }
+}
+
+impl From<Failed> for LlmFailed {
+    fn from(why: Failed) -> Self {
+        Self::new(why)
+    }
+}
+
+/// What comes of a call.
+pub type Asking = Pin<Box<dyn Future<Output = Result<LlmAnswer, LlmFailed>> + Send>>;
+
+/// Asks models.
+pub trait LlmOut: Send + Sync {
+    /// Asks, and waits for the answer. It is given up where nobody waits any more.
+    fn ask(&self, call: LlmCall) -> Asking;
+}
+
+/// Where there are no models: every call fails.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLlm;
+
+impl LlmOut for NoLlm {
+    fn ask(&self, call: LlmCall) -> Asking {
+        let why = Failed::Denied(format!("there is no route `{}`: this host asks no models", call.route));
+        Box::pin(async { Err(LlmFailed::of(Code::LlmRouteUnknown, why)) })
+    }
+}

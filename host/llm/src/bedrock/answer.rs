@@ -1,0 +1,143 @@
+//! Answers of Bedrock, errors included.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::REDACTED;
+use crate::{
+    ask::{Part, Reasoning, ToolUse},
+    failed::Failed,
+    provider::{Answered, Unanswered, not_understood, said},
+    reply::{Reply, StopReason, Told, Usage, Vectors},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Conversed {
+    output: Output,
+    stop_reason: String,
+    usage: Counted,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    input_tokens: u64,
+    output_tokens: u64,
+    #[serde(default)]
+    cache_read_input_tokens: u64,
+    #[serde(default)]
+    cache_write_input_tokens: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    input_tokens: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Embedded {
+    embedding: Vec<f32>,
+    input_text_token_count: u64,
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
+    serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))
+}
+
+/// An answer to a conversation.
+pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
+    let Conversed { output, stop_reason, usage } = read(body)?;
+    let usage = Usage {
+        // Those of a cache are not among the others.
+        input_tokens: usage.input_tokens + usage.cache_read_input_tokens + usage.cache_write_input_tokens,
+        output_tokens: usage.output_tokens,
+    };
+    let failed = |why| Unanswered { why, usage };
+    let stop = match stop_reason.as_str() {
+        "end_turn" => StopReason::EndTurn,
+        "tool_use" => StopReason::ToolUse,
+        "max_tokens" | "model_context_window_exceeded" => StopReason::MaxTokens,
+        "stop_sequence" => StopReason::StopSequence,
+        "guardrail_intervened" => {
+            let words = output.message.content.iter().filter_map(|part| part.get("text")?.as_str()).collect::<String>();
+            return Err(failed(Failed::GuardrailBlocked(said(&words))));
+        }
+        "content_filtered" => return Err(failed(Failed::ContentFiltered("the answer was held back".to_owned()))),
+        other => return Err(failed(not_understood(&format!("it ended by `{}`", said(other))))),
+    };
+    let content = output.message.content.iter().filter_map(part).collect();
+    Ok(Told::Reply(Reply { content, stop, usage }))
+}
+
+/// A part of an answer; none where it is of a kind that is not asked for.
+fn part(part: &Value) -> Option<Part> {
+    let owned = |at: &str| part.pointer(at).and_then(Value::as_str).map(str::to_owned);
+    if let Some(text) = owned("/text") {
+        return Some(Part::Text(text));
+    }
+    if let (Some(id), Some(name)) = (owned("/toolUse/toolUseId"), owned("/toolUse/name")) {
+        let input = part.pointer("/toolUse/input").map_or_else(|| "{}".to_owned(), Value::to_string);
+        return Some(Part::ToolUse(ToolUse { id, name, input }));
+    }
+    if let Some(text) = owned("/reasoningContent/reasoningText/text") {
+        let signature = owned("/reasoningContent/reasoningText/signature");
+        return Some(Part::Reasoning(Reasoning { text, signature }));
+    }
+    let redacted = owned("/reasoningContent/redactedContent")?;
+    Some(Part::Reasoning(Reasoning { text: String::new(), signature: Some(format!("{REDACTED}{redacted}")) }))
+}
+
+/// A number of tokens.
+pub(super) fn count(body: &[u8]) -> Result<Told, Failed> {
+    Ok(Told::Count(read::<Tokens>(body)?.input_tokens))
+}
+
+/// A vector of Titan's.
+pub(super) fn titan(body: &[u8]) -> Result<Told, Failed> {
+    let Embedded { embedding, input_text_token_count } = read(body)?;
+    let usage = Usage { input_tokens: input_text_token_count, output_tokens: 0 };
+    Ok(Told::Vectors(Vectors { vectors: vec![embedding], usage }))
+}
+
+/// What a status that is no success means: the error's name says it, which stands in the head, or else in the body.
+pub(super) fn failed(answered: Answered<'_>) -> Failed {
+    let body: Value = serde_json::from_slice(answered.body).unwrap_or_default();
+    let said_by = |name: &str| body.get(name).and_then(Value::as_str);
+    let named = answered.error.or_else(|| said_by("__type")).unwrap_or_default();
+    let name = named.split(':').next().unwrap_or_default();
+    let name = name.rsplit('#').next().unwrap_or_default();
+    let text = said_by("message").or_else(|| said_by("Message")).unwrap_or("without a word");
+    let shown = if name.is_empty() { answered.status.to_string() } else { name.to_owned() };
+    let words = said(&format!("{shown}: {text}"));
+    let lower = text.to_lowercase();
+    let is_context = lower.contains("too long") || lower.contains("context window") || lower.contains("context length");
+    match (name, answered.status) {
+        ("ThrottlingException", _) => Failed::RateLimited(answered.retry_after),
+        ("ModelTimeoutException", _) | ("", 408 | 504) => Failed::Timeout,
+        (
+            "ModelNotReadyException"
+            | "ModelErrorException"
+            | "ServiceUnavailableException"
+            | "InternalServerException",
+            _,
+        ) => Failed::Overloaded(words),
+        ("ValidationException", _) if is_context => Failed::ContextTooLong(words),
+        ("ValidationException", _) => Failed::Invalid(words),
+        ("", 429) => Failed::RateLimited(answered.retry_after),
+        (_, 500..) => Failed::Overloaded(words),
+        _ => Failed::Provider(words),
+    }
+}

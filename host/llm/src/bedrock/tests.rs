@@ -1,0 +1,173 @@
+//! Goal: what is asked is written as Bedrock documents it, and each answer means what it says.
+
+use super::*;
+use crate::{
+    ask::{OutputSchema, Tool, ToolResult, ToolUse},
+    reply::{Reply, StopReason, Usage, Vectors},
+};
+
+fn written(model: &str, ask: &Ask) -> (String, Value) {
+    match Bedrock.write(model, ask) {
+        Ok(Step::Send(Request { path, body })) => (path, serde_json::from_slice(&body).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(ask: &Ask, status: u16, error: Option<&str>, body: &Value) -> Result<Told, Unanswered> {
+    let body = body.to_string();
+    Bedrock.read(ask, Answered { status, retry_after: None, error, body: body.as_bytes() })
+}
+
+fn message(role: Role, content: Vec<Part>) -> Message {
+    Message { role, content }
+}
+
+fn conversation() -> Conversation {
+    let wanted = ToolUse { id: "t1".into(), name: "find".into(), input: "{\"n\":1}".into() };
+    let result = ToolResult { id: "t1".into(), content: "gone".into(), is_error: true };
+    let image = Image { media_type: "image/jpeg".into(), data: vec![1, 2, 3] };
+    let (name, media_type) = ("a_b  c.pdf".into(), "application/pdf".into());
+    let document = Document { name, media_type, data: vec![1] };
+    let thought = |text: &str, signature: &str| {
+        Part::Reasoning(Reasoning { text: text.into(), signature: Some(signature.into()) })
+    };
+    Conversation {
+        system: Some("be brief".into()),
+        messages: vec![
+            message(Role::User, vec![Part::Text("hello".into()), Part::Image(image), Part::Document(document)]),
+            message(Role::Assistant, vec![thought("hm", "sig"), thought("", "redacted:AQ=="), Part::ToolUse(wanted)]),
+            message(Role::User, vec![Part::ToolResult(result)]),
+        ],
+        tools: vec![Tool {
+            name: "find".into(),
+            description: String::new(),
+            input_schema: "{\"type\":\"object\"}".into(),
+        }],
+        tool_choice: Some(ToolChoice::Any),
+        output: Some(OutputSchema { name: "out".into(), schema: "{\"type\":\"object\"}".into() }),
+        stop: vec!["END".into()],
+        max_tokens: Some(7),
+        temperature: Some(0.2),
+        options: vec![("top_p".into(), "0.5".into()), ("top_k".into(), "3".into())],
+    }
+}
+
+#[test]
+fn a_conversation_is_written_as_bedrock_has_it() {
+    let (path, body) = written("eu.anthropic.claude-x:0", &Ask::Converse(conversation()));
+    assert_eq!(path, "/model/eu.anthropic.claude-x%3A0/converse");
+    let wanted = json!({
+        "messages": [
+            {"role": "user", "content": [
+                {"text": "hello"},
+                {"image": {"format": "jpeg", "source": {"bytes": "AQID"}}},
+                {"document": {"format": "pdf", "name": "a-b c-pdf", "source": {"bytes": "AQ=="}}},
+            ]},
+            {"role": "assistant", "content": [
+                {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+                {"reasoningContent": {"redactedContent": "AQ=="}},
+                {"toolUse": {"toolUseId": "t1", "name": "find", "input": {"n": 1}}},
+            ]},
+            {"role": "user", "content": [
+                {"toolResult": {"toolUseId": "t1", "content": [{"text": "gone"}], "status": "error"}},
+            ]},
+        ],
+        "system": [{"text": "be brief"}],
+        "toolConfig": {
+            "tools": [{"toolSpec": {"name": "find", "inputSchema": {"json": {"type": "object"}}}}],
+            "toolChoice": {"any": {}},
+        },
+        "inferenceConfig": {"maxTokens": 7, "temperature": 0.2, "stopSequences": ["END"], "topP": 0.5},
+        "additionalModelRequestFields": {"top_k": 3},
+        "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name": "out", "schema": "{\"type\":\"object\"}"}}}},
+    });
+    assert_eq!(body, wanted);
+    let (path, counted) = written("m", &Ask::Count(conversation()));
+    assert_eq!(
+        (path.as_str(), &counted["input"]["converse"]["messages"]),
+        ("/model/m/count-tokens", &wanted["messages"])
+    );
+    assert!(counted["input"]["converse"].get("inferenceConfig").is_none());
+    let embedding = |texts: &[&str]| {
+        Ask::Embed(Embedding { texts: texts.iter().map(ToString::to_string).collect(), dimensions: Some(256) })
+    };
+    let (path, body) = written("amazon.titan-embed-text-v2:0", &embedding(&["a"]));
+    assert_eq!(path, "/model/amazon.titan-embed-text-v2%3A0/invoke");
+    assert_eq!(body, json!({"inputText": "a", "dimensions": 256}));
+    let arn = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x";
+    assert_eq!(
+        written(arn, &Ask::Converse(conversation())).0,
+        "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.x/converse"
+    );
+    for (model, ask) in
+        [("amazon.titan-embed-text-v2:0", embedding(&["a", "b"])), ("cohere.embed-x", embedding(&["a"]))]
+    {
+        assert!(matches!(Bedrock.write(model, &ask), Err(Failed::Unsupported(_))), "{model}");
+    }
+    let forbidden = Conversation { tool_choice: Some(ToolChoice::None), ..conversation() };
+    assert!(matches!(Bedrock.write("m", &Ask::Converse(forbidden)), Err(Failed::Unsupported(_))));
+}
+
+#[test]
+fn an_answer_means_what_it_says() {
+    let ask = Ask::Converse(conversation());
+    let with = |content: Value, stop: &str| {
+        let usage = json!({"inputTokens": 9, "outputTokens": 4, "totalTokens": 16, "cacheReadInputTokens": 3});
+        json!({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": stop, "usage": usage, "metrics": {"latencyMs": 1}})
+    };
+    let usage = Usage { input_tokens: 12, output_tokens: 4 };
+    let content = json!([
+        {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+        {"reasoningContent": {"redactedContent": "AQ=="}},
+        {"text": "hi"},
+        {"toolUse": {"toolUseId": "t1", "name": "find", "input": {"n": 1}}},
+        {"somethingNew": {}},
+    ]);
+    let reasoning = |text: &str, signature: &str| {
+        Part::Reasoning(Reasoning { text: text.into(), signature: Some(signature.into()) })
+    };
+    let parts = vec![
+        reasoning("hm", "sig"),
+        reasoning("", "redacted:AQ=="),
+        Part::Text("hi".into()),
+        Part::ToolUse(ToolUse { id: "t1".into(), name: "find".into(), input: "{\"n\":1}".into() }),
+    ];
+    let reply = Told::Reply(Reply { content: parts, stop: StopReason::ToolUse, usage });
+    assert_eq!(told(&ask, 200, None, &with(content, "tool_use")), Ok(reply));
+    let blocked = told(&ask, 200, None, &with(json!([{"text": "Sorry."}]), "guardrail_intervened")).unwrap_err();
+    assert_eq!(blocked, Unanswered { why: Failed::GuardrailBlocked("Sorry.".into()), usage });
+    let held = told(&ask, 200, None, &with(json!([]), "content_filtered")).unwrap_err();
+    assert!(matches!(held.why, Failed::ContentFiltered(_)) && held.usage == usage);
+    assert!(matches!(told(&ask, 200, None, &json!({})).unwrap_err().why, Failed::Provider(_)));
+    assert_eq!(told(&Ask::Count(conversation()), 200, None, &json!({"inputTokens": 7})), Ok(Told::Count(7)));
+    let body = json!({"embedding": [0.5], "inputTextTokenCount": 2});
+    let usage = Usage { input_tokens: 2, output_tokens: 0 };
+    let vectors = Told::Vectors(Vectors { vectors: vec![vec![0.5]], usage });
+    assert_eq!(told(&Ask::Embed(Embedding::default()), 200, None, &body), Ok(vectors));
+}
+
+#[test]
+fn an_error_leads_to_what_can_be_done_about_it() {
+    let why = |status, error: Option<&str>, body: Value| {
+        told(&Ask::Converse(conversation()), status, error, &body).unwrap_err().why
+    };
+    let text = |text: &str| json!({"message": text});
+    assert_eq!(
+        why(429, Some("ThrottlingException:http://internal.amazon.com/coral/"), text("slow")),
+        Failed::RateLimited(None)
+    );
+    assert!(matches!(why(429, Some("ModelNotReadyException"), text("x")), Failed::Overloaded(_)));
+    assert!(matches!(why(424, Some("ModelErrorException"), text("x")), Failed::Overloaded(_)));
+    assert_eq!(why(408, Some("ModelTimeoutException"), text("x")), Failed::Timeout);
+    assert!(matches!(
+        why(400, Some("ValidationException"), text("Input is too long for requested model.")),
+        Failed::ContextTooLong(_)
+    ));
+    let wrong = Failed::Invalid("ValidationException: no such field".into());
+    assert_eq!(
+        why(400, None, json!({"__type": "com.amazon.coral#ValidationException", "message": "no such field"})),
+        wrong
+    );
+    assert!(matches!(why(403, Some("AccessDeniedException"), text("x")), Failed::Provider(_)));
+    assert_eq!(why(502, None, Value::Null), Failed::Overloaded("502: without a word".into()));
+}

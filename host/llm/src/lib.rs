@@ -1,0 +1,26 @@
+//! Calls of models as values: what a plugin asks, what that is in a provider's protocol, and what the provider's answer means.
+//!
+//! Invariant: nothing is sent here, and nothing waits: a provider writes a request and reads an answer. So each of them is held against its
+//! protocol without a network, and whoever sends decides where to, with which key, and for how long.
+
+mod ask;
+mod bedrock;
+mod check;
+mod echo;
+mod failed;
+pub mod limits;
+mod openai;
+mod provider;
+mod reply;
+mod sigv4;
+
+pub use ask::{Ask, Conversation, Document, Embedding, Image, Message, OutputSchema, Part, Role, Tool, ToolChoice};
+pub use ask::{Reasoning, ToolResult, ToolUse};
+pub use bedrock::Bedrock;
+pub use check::Invalid;
+pub use echo::Echo;
+pub use failed::{Failed, Next};
+pub use openai::OpenAi;
+pub use provider::{Answered, Provider, Request, Step, Unanswered};
+pub use reply::{Reply, StopReason, Told, Usage, Vectors};
+pub use sigv4::{Credentials, Signed, Unsigned};

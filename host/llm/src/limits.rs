@@ -1,0 +1,31 @@
+//! The limits of what a model is asked, each with its unit.
+
+/// Turns of a conversation.
+pub const MESSAGES_MAX: usize = 1_000;
+
+/// Pieces of all its turns.
+pub const PARTS_MAX: usize = 4_000;
+
+/// Tools that a model may ask for.
+pub const TOOLS_MAX: usize = 128;
+
+/// Bytes of the schema of a tool or an answer.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a name of a tool or a schema.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Texts that end an answer.
+pub const STOPS_MAX: usize = 4;
+
+/// Texts that are made vectors in one call.
+pub const TEXTS_MAX: usize = 512;
+
+/// Settings beside those that every provider has.
+pub const OPTIONS_MAX: usize = 16;
+
+/// Bytes of the value of one of them.
+pub const OPTION_BYTES_MAX: usize = 4 << 10;
+
+/// What is kept of a provider's own words on an error, in characters.
+pub const SAID_CHARS_MAX: usize = 300;

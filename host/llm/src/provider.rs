@@ -1,0 +1,81 @@
+//! The seam to those who have models: a request is written, an answer is read.
+
+use std::time::Duration;
+
+use crate::{
+    ask::Ask,
+    failed::Failed,
+    limits::SAID_CHARS_MAX,
+    reply::{Told, Usage},
+};
+
+/// A request to be sent: a `POST` of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Where, behind the provider's endpoint; it begins with a slash, and what needs to be is encoded.
+    pub path: String,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// This is to be sent, and what comes back to be read.
+    Send(Request),
+    /// The answer is known.
+    Done(Told),
+}
+
+/// An answer of a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Its status.
+    pub status: u16,
+    /// What its head says of when to come again, if anything.
+    pub retry_after: Option<Duration>,
+    /// The field in which its head names the error, if it has it (`x-amzn-errortype`).
+    pub error: Option<&'a str>,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// Why a provider's answer is none, and what it counted all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Why.
+    pub why: Failed,
+    /// What is paid for nevertheless.
+    pub usage: Usage,
+}
+
+impl From<Failed> for Unanswered {
+    fn from(why: Failed) -> Self {
+        Self { why, usage: Usage::default() }
+    }
+}
+
+/// Somebody who has models.
+pub trait Provider: Send + Sync {
+    /// Writes what is asked of a model for it.
+    ///
+    /// # Errors
+    /// When it cannot be asked that.
+    fn write(&self, model: &str, ask: &Ask) -> Result<Step, Failed>;
+
+    /// Reads the answer to that.
+    ///
+    /// # Errors
+    /// When it is none, or says so.
+    fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered>;
+}
+
+/// What is told of a provider's own words.
+pub(crate) fn said(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(SAID_CHARS_MAX).collect()
+}
+
+/// What is no answer of that protocol.
+pub(crate) fn not_understood(what: &str) -> Failed {
+    Failed::Provider(format!("the provider's answer is not understood: {what}"))
+}

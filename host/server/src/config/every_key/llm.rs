@@ -1,0 +1,76 @@
+//! The cases of models: providers, models, routes, and what grants them.
+
+use serde_json::{Map, Value, json};
+
+use super::{Case, PLUGIN, SETTINGS, case};
+use crate::config::{LlmConfig, TenantConfig};
+
+const PROVIDER: &str = "/llm/providers/cloud";
+const MODEL: &str = "/llm/models/small";
+const ROUTE: &str = "/tenants/acme/routes/triage";
+
+/// Puts them where their keys are.
+pub(super) fn add(cases: &mut Vec<Case>) {
+    behind(cases, "egress.dns", models());
+    behind(
+        cases,
+        "grants.secrets",
+        vec![case("tenants.*.plugins.*.grants.llm", "['a']", (PLUGIN, "grants/llm/0"), json!("a"), "['No']")],
+    );
+    behind(
+        cases,
+        "ceiling.secrets",
+        vec![case("tenants.*.ceiling.llm", "['a']", (SETTINGS, "ceiling/llm/0"), json!("a"), "['No']")],
+    );
+    let before = cases.iter().position(|case| case.0 == "tenants.*.suspended").unwrap_or(0);
+    cases.splice(before..before, routes_cases());
+}
+
+fn behind(cases: &mut Vec<Case>, end: &str, more: Vec<Case>) {
+    let at = cases.iter().rposition(|case| case.0.ends_with(end)).map_or(0, |at| at + 1);
+    cases.splice(at..at, more);
+}
+
+fn models() -> Vec<Case> {
+    vec![
+        case("llm.providers.*.kind", "'echo'", (PROVIDER, "kind"), json!("Echo"), "'other'"),
+        case("llm.providers.*.endpoint", "'http://b.test/'", (PROVIDER, "endpoint"), json!("http://b.test"), "7"),
+        case("llm.providers.*.region", "'eu-west-1'", (PROVIDER, "region"), json!("eu-west-1"), "'No'"),
+        case("llm.providers.*.secret", "'s'", (PROVIDER, "secret"), json!("s"), "'No'"),
+        case("llm.providers.*.key_env", "'KEY'", (PROVIDER, "key_env"), json!("KEY"), "7"),
+        case("llm.providers.*.tokens_field", "'max_tokens'", (PROVIDER, "tokens_field"), json!("max_tokens"), "'n'"),
+        case("llm.models.*.provider", "'other'", (MODEL, "provider"), json!("other"), "'No'"),
+        case("llm.models.*.model", "'x'", (MODEL, "model"), json!("x"), "7"),
+        case("llm.models.*.input_price", "'0.15'", (MODEL, "input_price"), json!("0.150000"), "7"),
+        case("llm.models.*.output_price", "'0.6'", (MODEL, "output_price"), json!("0.600000"), "7"),
+    ]
+}
+
+fn routes_cases() -> Vec<Case> {
+    let case =
+        |name: &str, good, at, read, bad| case(&format!("tenants.*.llm.routes.*.{name}"), good, (ROUTE, at), read, bad);
+    vec![
+        case("models", "['small']", "models/0", json!("small"), "['No']"),
+        case("max_tokens", "7", "max_tokens", json!(7), "0"),
+        case("tries", "3", "tries", json!(3), "6"),
+        case("timeout", "'7s'", "timeout_ms", json!(7_000), "7"),
+    ]
+}
+
+/// What was read of models.
+pub(super) fn dump(config: &LlmConfig) -> Value {
+    let providers: Map<_, _> = config.providers.iter().map(|(name, it)| {
+        (name.to_string(), json!({"kind": format!("{:?}", it.kind), "endpoint": it.endpoint, "secret": it.secret, "key_env": it.key_env, "tokens_field": it.tokens_field, "region": it.region}))
+    }).collect();
+    let models: Map<_, _> = config.models.iter().map(|(name, it)| {
+        let price = |price: Option<crate::prices::Money>| price.map(|price| price.to_string());
+        (name.to_string(), json!({"provider": it.provider, "model": it.model, "input_price": price(it.input_price), "output_price": price(it.output_price)}))
+    }).collect();
+    json!({"providers": providers, "models": models})
+}
+
+/// What was read of a tenant's routes.
+pub(super) fn routes(tenant: &TenantConfig) -> Value {
+    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms});
+    Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
+}

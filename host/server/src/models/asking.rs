@@ -1,0 +1,264 @@
+//! One call of a plugin: the models of its route, one after the other, until one answers.
+//!
+//! Invariant: every try is paid for in the sum, whether it led to an answer or not; and all of them together end in the time that the call has.
+//! What each error leads to is `wharf-llm`'s to say (`Failed::next`).
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, header};
+use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
+use wharf_event::{Code, Digest, SecretName};
+use wharf_llm::{Answered, Ask, Failed, Next, Step, Told, Unanswered, Usage};
+
+use super::{
+    catalog::{Catalog, Model},
+    key::{self, Auth},
+};
+use crate::{config::RouteConfig, prices::Money};
+
+/// Bytes of an answer of a provider: JSON, which is longer than what it says.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// The field of that key.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What is waited before a second try.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// The longest that is waited for one model, where another may be asked or nobody knows how long it takes.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A tenant's secrets as they are kept.
+pub(super) type Sealed = BTreeMap<SecretName, String>;
+
+/// Sends requests of the host's own.
+pub trait Sends: Send + Sync {
+    /// Sends one, with the key that belongs into it, and gives the answer without keys in it.
+    fn send(&self, request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>>;
+}
+
+/// Why one try came to nothing.
+pub(super) struct Unable {
+    pub(super) code: Option<Code>,
+    pub(super) why: Failed,
+    pub(super) usage: Usage,
+}
+
+impl From<Failed> for Unable {
+    fn from(why: Failed) -> Self {
+        Self { code: None, why, usage: Usage::default() }
+    }
+}
+
+impl From<Unanswered> for Unable {
+    fn from(Unanswered { why, usage }: Unanswered) -> Self {
+        Self { code: None, why, usage }
+    }
+}
+
+/// Asks the models of a route.
+pub async fn ask(
+    catalog: &Catalog,
+    sends: &dyn Sends,
+    mut call: LlmCall,
+    sealed: Sealed,
+) -> Result<LlmAnswer, LlmFailed> {
+    let Some(route) = catalog.route(&call.tenant, &call.route) else {
+        let there = catalog.told(&call.tenant);
+        let why = format!(
+            "tenant `{}` has no route `{}` (`llm.routes` in its table); there are: {there}",
+            call.tenant, call.route
+        );
+        return Err(LlmFailed::of(Code::LlmRouteUnknown, Failed::Denied(why)));
+    };
+    if let Ask::Converse(conversation) = &mut call.ask {
+        let most = conversation.max_tokens.map_or(route.max_tokens, |wished| wished.min(route.max_tokens));
+        conversation.max_tokens = Some(most);
+    }
+    let mut round = Round {
+        catalog,
+        sends,
+        call: &call,
+        sealed: &sealed,
+        began: Instant::now(),
+        spent: Money::default(),
+        told: LlmSpent::default(),
+    };
+    let asked = round.all(route).await;
+    let spent = round.spent();
+    tracing::debug!(
+        tenant = %call.tenant, plugin = %call.plugin, route = %call.route, gen_ai.operation.name = call.ask.operation(),
+        gen_ai.request.model = spent.model.as_ref().map(|model| model.as_str()),
+        gen_ai.usage.input_tokens = spent.usage.input_tokens, gen_ai.usage.output_tokens = spent.usage.output_tokens,
+        gen_ai.client.operation.duration = spent.took.as_secs_f64(),
+        error = asked.as_ref().err().map(|unable| unable.why.to_string()), "a plugin's call of a model"
+    );
+    match asked {
+        Ok(told) if told.bytes() > call.answer_bytes_max => {
+            let why = Failed::Limit(format!(
+                "the answer has {} bytes, and the attempt may get {}",
+                told.bytes(),
+                call.answer_bytes_max
+            ));
+            Err(LlmFailed { why, code: None, spent })
+        }
+        Ok(told) => Ok(LlmAnswer { told, spent }),
+        Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent }),
+    }
+}
+
+/// The tries of one call.
+struct Round<'a> {
+    catalog: &'a Catalog,
+    sends: &'a dyn Sends,
+    call: &'a LlmCall,
+    sealed: &'a Sealed,
+    began: Instant,
+    spent: Money,
+    told: LlmSpent,
+}
+
+impl Round<'_> {
+    async fn all(&mut self, route: &RouteConfig) -> Result<Told, Unable> {
+        let mut last = Unable::from(Failed::Timeout);
+        for name in &route.models {
+            let Some(model) = self.catalog.model(name) else {
+                last = Failed::Provider(format!("there is no model `{name}`")).into();
+                continue;
+            };
+            match self.model(&model, route).await {
+                Err(unable) if unable.why.next() != Next::Stop => {
+                    tracing::debug!(tenant = %self.call.tenant, route = %self.call.route, model = %name, "a model did not answer: {}", unable.why);
+                    last = unable;
+                }
+                ended => return ended,
+            }
+        }
+        Err(last)
+    }
+
+    /// Asks one model as often as the route says.
+    async fn model(&mut self, model: &Model<'_>, route: &RouteConfig) -> Result<Told, Unable> {
+        // Whether it has a price is known before it is asked.
+        model.cost(&self.call.ask, Usage::default())?;
+        let mut wait = WAIT;
+        for last in (0..route.tries).rev().map(|left| left == 0) {
+            let unable = match self.once(model, Duration::from_millis(route.timeout_ms)).await {
+                Ok(told) => return Ok(told),
+                Err(unable) => unable,
+            };
+            let Next::Retry(after) = unable.why.next() else { return Err(unable) };
+            let pause = after.unwrap_or(wait);
+            if last || pause > WAIT_MAX || pause >= self.left() {
+                return Err(unable);
+            }
+            tokio::time::sleep(pause).await;
+            wait = wait.saturating_mul(2);
+        }
+        Err(Failed::Timeout.into())
+    }
+
+    fn left(&self) -> Duration {
+        self.call.timeout.saturating_sub(self.began.elapsed())
+    }
+
+    /// Asks it once. What it counted is in the sum, whatever comes of it.
+    async fn once(&mut self, model: &Model<'_>, most: Duration) -> Result<Told, Unable> {
+        let timeout = most.min(self.left());
+        if timeout.is_zero() {
+            return Err(Failed::Timeout.into());
+        }
+        self.told.tries += 1;
+        self.told.model = Some(model.name.clone());
+        let asked = self.exchange(model, timeout).await;
+        let usage = match &asked {
+            Ok(told) => told.usage(),
+            Err(unable) => unable.usage,
+        };
+        self.told.usage.input_tokens += usage.input_tokens;
+        self.told.usage.output_tokens += usage.output_tokens;
+        self.spent = self.spent + model.cost(&self.call.ask, usage)?;
+        asked
+    }
+
+    async fn exchange(&self, model: &Model<'_>, timeout: Duration) -> Result<Told, Unable> {
+        let (call, speaks) = (self.call, model.speaks());
+        let request = match speaks.write(model.id, &call.ask)? {
+            Step::Done(told) => return Ok(told),
+            Step::Send(request) => request,
+        };
+        let Some(provider) = model.provider else {
+            return Err(Failed::Provider("nobody is there to be asked".to_owned()).into());
+        };
+        let (whose, config) = provider;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(trace) = call.trace.as_ref().and_then(|trace| trace.parse().ok()) {
+            headers.insert("traceparent", trace);
+        }
+        if let Ok(key) = idempotency_key(call, &request.body).parse() {
+            headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        let mut sent = HttpRequest {
+            tenant: call.tenant.clone(),
+            plugin: call.plugin.clone(),
+            policy: format!("{} llm {whose}", call.tenant).into(),
+            method: Method::POST,
+            url: format!("{}{}", config.endpoint, request.path),
+            headers,
+            body: Bytes::from(request.body),
+            secrets: Vec::new(),
+            // The operator says where it is, and which networks the host reaches.
+            private: true,
+            timeout,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
+        let auth = key::put(&mut sent, provider, self.sealed)?;
+        let answer = self.sends.send(sent, auth).await.map_err(unsent)?;
+        let answered = Answered {
+            status: answer.status.as_u16(),
+            retry_after: retry_after(&answer.headers),
+            error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
+            body: &answer.body,
+        };
+        Ok(speaks.read(&call.ask, answered)?)
+    }
+
+    fn spent(&self) -> LlmSpent {
+        let Self { told, spent, catalog, began, .. } = self;
+        LlmSpent {
+            cost: u64::try_from(spent.billionths()).unwrap_or(u64::MAX),
+            currency: catalog.currency.clone(),
+            took: began.elapsed(),
+            ..told.clone()
+        }
+    }
+}
+
+/// The same for the same question at the same place of a delivery, in every attempt: so whoever keeps to it is paid once.
+fn idempotency_key(call: &LlmCall, body: &[u8]) -> String {
+    let digest = Digest::of(body).hex();
+    format!("{}-{}-{}", call.delivery.replace('.', "-"), call.number, digest.get(..16).unwrap_or_default())
+}
+
+/// What a request that came to nothing means.
+fn unsent(failed: HttpFailed) -> Unable {
+    let HttpFailed { code, reason, .. } = failed;
+    match code {
+        Code::HttpTimeout => Failed::Timeout.into(),
+        Code::HttpUnreachable | Code::HttpRest => Failed::Overloaded(reason).into(),
+        Code::LimitHttp => Failed::Provider(reason).into(),
+        code => Unable::coded(code, &reason),
+    }
+}
+
+/// When to come again, as an answer's head says: seconds, or milliseconds where it has those. (A date is not read: the clocks may differ.)
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("retry-after-ms").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+}

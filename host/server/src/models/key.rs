@@ -1,0 +1,113 @@
+//! The key of a provider, put into a request: a tenant's secret, a variable of the host, or what AWS's own programs find.
+//!
+//! Invariant: the value is in the request's fields and nowhere else; an answer that repeats it comes without it.
+
+use std::{env, path::PathBuf};
+
+use wharf_dispatch::HttpRequest;
+use wharf_event::{Code, SecretName, SecretUse};
+use wharf_llm::{Credentials, Failed, Usage};
+use wharf_vault::Value;
+
+use super::asking::{Sealed, Unable};
+use crate::config::{Protocol, ProviderConfig};
+
+/// The service, as signatures name it.
+const SERVICE: &str = "bedrock";
+
+/// What goes beside a request.
+#[derive(Debug)]
+pub enum Auth {
+    /// Nothing more than the secrets that it has.
+    Filled,
+    /// A key of the host.
+    Bearer(Value),
+    /// It is signed.
+    Sign {
+        /// The region.
+        region: String,
+        /// The service.
+        service: &'static str,
+        /// By whom.
+        by: Signer,
+    },
+}
+
+/// Who signs.
+#[derive(Debug)]
+pub enum Signer {
+    /// The host.
+    Own(Credentials),
+    /// A secret of the tenant, as it is kept: credentials, or a key that is sent as it is.
+    Secret(SecretName, String),
+}
+
+/// Finds the key for a request, and puts it in if it is a secret that is sent as it is.
+pub(super) fn put(
+    request: &mut HttpRequest,
+    provider: (&str, &ProviderConfig),
+    sealed: &Sealed,
+) -> Result<Auth, Unable> {
+    let (name, config) = provider;
+    let sign = |by| Auth::Sign { region: config.region.clone(), service: SERVICE, by };
+    if let Some(secret) = &config.secret {
+        let found = sealed.get(secret).cloned().ok_or_else(|| {
+            let why = format!("there is no secret `{secret}`: `wharf secret set {secret}` keeps one");
+            Unable::coded(Code::SecretUnknown, &why)
+        })?;
+        if config.kind == Protocol::Bedrock {
+            return Ok(sign(Signer::Secret(secret.clone(), found)));
+        }
+        let used = used(&request.url, secret).ok_or_else(|| Unable::coded(Code::Internal, "no field for the key"))?;
+        request.secrets.push((used, found));
+        return Ok(Auth::Filled);
+    }
+    if let Some(variable) = &config.key_env {
+        return variable_of(variable).map(|value| Auth::Bearer(Value::new(value.into_bytes()))).ok_or_else(|| {
+            let why = format!("the variable {variable} of the host, with the key of the provider `{name}`, is not set");
+            Unable::coded(Code::SecretUnknown, &why)
+        });
+    }
+    if config.kind != Protocol::Bedrock {
+        return Ok(Auth::Filled);
+    }
+    let own = own().ok_or_else(|| {
+        let why = "there are no credentials for AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and the file of profiles has none";
+        Unable::coded(Code::SecretUnknown, why)
+    })?;
+    Ok(sign(Signer::Own(own)))
+}
+
+/// A variable of the host that says something.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a key is no configuration: it is looked up where it is used, and kept nowhere"
+)]
+fn variable_of(name: &str) -> Option<String> {
+    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The host's own credentials for AWS: its variables, or else its profile. They are looked up for each call, since whoever renews them writes
+/// the file anew.
+fn own() -> Option<Credentials> {
+    if let (Some(access), Some(secret)) = (variable_of("AWS_ACCESS_KEY_ID"), variable_of("AWS_SECRET_ACCESS_KEY")) {
+        return Some(Credentials::new(access, secret, variable_of("AWS_SESSION_TOKEN")));
+    }
+    let file = variable_of("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+    let file = file.or_else(|| Some(PathBuf::from(variable_of("HOME")?).join(".aws/credentials")))?;
+    let profile = variable_of("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+    Credentials::of_profile(&std::fs::read_to_string(file).ok()?, &profile)
+}
+
+/// The field that the key belongs into.
+fn used(url: &str, secret: &SecretName) -> Option<SecretUse> {
+    let at = url.find("://")? + 3;
+    let end = url.get(at..)?.find('/').map_or(url.len(), |end| at + end);
+    format!("{} authorization: Bearer {{secret:{secret}}}", url.get(..end)?).parse().ok()
+}
+
+impl Unable {
+    pub(super) fn coded(code: Code, why: &str) -> Self {
+        Self { code: Some(code), why: Failed::Provider(why.to_owned()), usage: Usage::default() }
+    }
+}

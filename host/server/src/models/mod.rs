@@ -1,0 +1,16 @@
+//! Models for plugins: which route leads to which models of whom, what they cost, and the calls themselves.
+//!
+//! Invariant: a plugin's call reaches what the operator's file says at that moment, with a key that the plugin never sees, and a model without a
+//! price is not called at all.
+
+mod asking;
+mod authorizing;
+mod catalog;
+mod key;
+#[cfg(test)]
+mod tests;
+
+pub use asking::{Sends, ask};
+pub use authorizing::authorize;
+pub use catalog::Catalog;
+pub use key::Auth;

@@ -1,0 +1,202 @@
+//! Goal: a route's models are asked in their order, as often as their errors allow, and whatever they count is paid. Method: a provider that
+//! answers what it is told to.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value as Json, json};
+use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed};
+use wharf_event::Code;
+use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
+
+use super::{Auth, Catalog, Sends, ask};
+use crate::config;
+
+const CONFIG: &str = r#"
+[host.prices]
+currency = "EUR"
+[llm.providers.cloud]
+kind = "openai"
+endpoint = "https://a.test/v1"
+secret = "cloud"
+[llm.providers.near]
+kind = "openai"
+endpoint = "http://10.0.0.1:8000/v1/"
+tokens_field = "max_tokens"
+[llm.models.small]
+provider = "cloud"
+model = "gpt-small"
+input_price = "0.15"
+output_price = "0.60"
+[llm.models.large]
+provider = "near"
+model = "llama"
+input_price = "2"
+output_price = "0"
+[llm.models.free]
+provider = "near"
+model = "llama"
+[tenants.acme.llm.routes.triage]
+models = ["small", "large"]
+max_tokens = 100
+[tenants.acme.llm.routes.dev]
+models = ["echo"]
+[tenants.acme.llm.routes.blind]
+models = ["free", "small"]
+"#;
+
+/// A status, a body and fields; or none of it.
+type Answer = Result<(u16, Json, HeaderMap), HttpFailed>;
+
+/// Answers one by one, and keeps what came.
+struct Script {
+    answers: Mutex<VecDeque<Answer>>,
+    came: Mutex<Vec<HttpRequest>>,
+}
+
+impl Sends for Script {
+    fn send(&self, request: HttpRequest, _: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>> {
+        self.came.lock().unwrap().push(request);
+        let next = self.answers.lock().unwrap().pop_front().expect("it is asked too often");
+        async move {
+            let (status, body, headers) = next?;
+            let body = body.to_string().into();
+            Ok(HttpAnswer { status: StatusCode::from_u16(status).unwrap(), headers, body, took: Duration::ZERO })
+        }
+        .boxed()
+    }
+}
+
+fn fine() -> Answer {
+    let message = json!({"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"});
+    let usage = json!({"prompt_tokens": 1_000, "completion_tokens": 10});
+    Ok((200, json!({"choices": [message], "usage": usage}), HeaderMap::new()))
+}
+
+fn status(status: u16) -> Answer {
+    Ok((status, json!({"error": {"message": "so it is"}}), HeaderMap::new()))
+}
+
+fn call(route: &str) -> LlmCall {
+    let message = Message { role: Role::User, content: vec![Part::Text("one two".into())] };
+    LlmCall {
+        tenant: "acme".parse().unwrap(),
+        plugin: "p".parse().unwrap(),
+        delivery: "1.0.t".into(),
+        number: 1,
+        route: route.parse().unwrap(),
+        ask: Ask::Converse(Conversation {
+            messages: vec![message],
+            max_tokens: Some(1_000),
+            ..Conversation::default()
+        }),
+        trace: None,
+        timeout: Duration::from_secs(5),
+        answer_bytes_max: 1_000,
+    }
+}
+
+async fn asked(call: LlmCall, answers: Vec<Answer>) -> (Result<LlmAnswer, LlmFailed>, Vec<HttpRequest>) {
+    let (config, problems) = config::read(CONFIG);
+    assert_eq!(problems, []);
+    let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
+    let secrets = BTreeMap::from([("cloud".parse().unwrap(), "v1.sealed".to_owned())]);
+    let told = ask(&Catalog::new(&config), &script, call, secrets).await;
+    assert_eq!(script.answers.lock().unwrap().len(), 0, "it is asked too seldom");
+    (told, script.came.into_inner().unwrap())
+}
+
+fn body(request: &HttpRequest) -> Json {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_route_leads_to_a_model_that_the_plugin_does_not_know() {
+    let (told, came) = asked(call("triage"), vec![fine()]).await;
+    let LlmAnswer { told, spent } = told.unwrap();
+    assert!(matches!(told, Told::Reply(reply) if reply.content == [Part::Text("hi".into())]));
+    // 1,000 at 0.15 and 10 at 0.60 a million.
+    assert_eq!((spent.cost, spent.currency.as_deref(), spent.tries), (156_000, Some("EUR"), 1));
+    let request = &came[0];
+    assert_eq!(request.url, "https://a.test/v1/chat/completions");
+    let key = request.headers["idempotency-key"].to_str().unwrap();
+    assert!(key.starts_with("1-0-t-1-") && key.len() == 24, "{key}");
+    let (used, sealed) = &request.secrets[0];
+    assert_eq!(
+        (used.to_string().as_str(), sealed.as_str()),
+        ("https://a.test authorization: Bearer {secret:cloud}", "v1.sealed")
+    );
+    assert_eq!((&body(request)["model"], &body(request)["max_completion_tokens"]), (&json!("gpt-small"), &json!(100)));
+}
+
+#[tokio::test]
+async fn a_model_that_has_too_much_to_do_is_asked_again_and_then_the_next_one() {
+    let (told, came) = asked(call("triage"), vec![status(503), status(429), fine()]).await;
+    let spent = told.unwrap().spent;
+    assert_eq!((spent.tries, spent.model.unwrap().as_str(), spent.cost), (3, "large", 2_000_000));
+    assert_eq!(came[2].url, "http://10.0.0.1:8000/v1/chat/completions");
+    assert_eq!((came[2].secrets.len(), &body(&came[2])["max_tokens"]), (0, &json!(100)));
+    // What says when to come again is believed, if it is not too long.
+    let mut soon = status(429).unwrap();
+    soon.2.insert("retry-after-ms", "1".parse().unwrap());
+    assert_eq!(asked(call("triage"), vec![Ok(soon), fine()]).await.0.unwrap().spent.tries, 2);
+    let mut late = status(429).unwrap();
+    late.2.insert("retry-after", "60".parse().unwrap());
+    assert_eq!(asked(call("triage"), vec![Ok(late), fine()]).await.0.unwrap().spent.model.unwrap().as_str(), "large");
+}
+
+#[tokio::test]
+async fn what_another_model_would_not_mend_ends_the_call() {
+    let (told, _) = asked(call("triage"), vec![status(400)]).await;
+    assert_eq!(told.unwrap_err().why, Failed::Invalid("status 400: so it is".into()));
+    // A model that is not there, a key that is wrong, a context that is too short: the next one may do.
+    for first in [404, 401] {
+        assert!(asked(call("triage"), vec![status(first), fine()]).await.0.is_ok(), "{first}");
+    }
+    let lost = || Err(HttpFailed::new(Code::HttpTimeout, "too late"));
+    assert!(asked(call("triage"), vec![lost(), fine()]).await.0.is_ok());
+    assert_eq!(asked(call("triage"), vec![lost(), lost()]).await.0.unwrap_err().why, Failed::Timeout);
+    let closed = || Err(HttpFailed::new(Code::SecretClosed, "another key"));
+    let failed = asked(call("triage"), vec![closed(), closed()]).await.0.unwrap_err();
+    assert_eq!((failed.code, failed.why), (Some(Code::SecretClosed), Failed::Provider("another key".into())));
+}
+
+#[tokio::test]
+async fn what_is_counted_is_paid_whatever_comes_of_it() {
+    let mut refused = fine().unwrap();
+    refused.1["choices"][0]["message"] = json!({"content": null, "refusal": "no"});
+    let failed = asked(call("triage"), vec![Ok(refused)]).await.0.unwrap_err();
+    assert_eq!((failed.why, failed.spent.cost), (Failed::ContentFiltered("no".into()), 156_000));
+    let mut short = call("triage");
+    short.answer_bytes_max = 1;
+    let failed = asked(short, vec![fine()]).await.0.unwrap_err();
+    assert!(matches!(failed.why, Failed::Limit(_)) && failed.spent.cost == 156_000);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_not_called() {
+    let (told, came) = asked(call("blind"), vec![]).await;
+    let failed = told.unwrap_err();
+    assert!(matches!(&failed.why, Failed::Unpriced(why) if why.contains("`free` has no `input_price`")), "{failed:?}");
+    assert!(came.is_empty());
+    let (told, _) = asked(call("dev"), vec![]).await;
+    let LlmAnswer { told, spent } = told.unwrap();
+    assert_eq!((told.usage(), spent.cost), (Usage { input_tokens: 2, output_tokens: 2 }, 0));
+    let failed = asked(call("other"), vec![]).await.0.unwrap_err();
+    assert_eq!(failed.code, Some(Code::LlmRouteUnknown));
+    assert!(failed.why.to_string().ends_with("there are: blind, dev, triage"), "{}", failed.why);
+}
+
+#[tokio::test]
+async fn all_tries_end_in_the_time_of_the_call() {
+    let mut hasty = call("triage");
+    hasty.timeout = Duration::from_millis(100);
+    // There is no time to wait before a second try, so the next model is asked at once.
+    let (told, _) = asked(hasty, vec![status(503), fine()]).await;
+    assert_eq!(told.unwrap().spent.model.unwrap().as_str(), "large");
+}

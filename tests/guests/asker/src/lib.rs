@@ -1,0 +1,81 @@
+//! Asks what an event has for it, and publishes what came of each question, so that a test can see what a model was asked and what of its answer
+//! arrives.
+//!
+//! Invariant: it hides nothing and gives up nothing. An event of the type `fail` fails behind its questions.
+
+use serde::{Deserialize, Serialize};
+use wharf::llm::{Document, Image, Part};
+use wharf::{Context, Conversation, Draft, Event, Failure, LlmError, Outcome};
+
+/// A question.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    route: String,
+    #[serde(default)]
+    text: String,
+    /// So many bytes of text more.
+    #[serde(default)]
+    bytes: usize,
+    /// Texts that are to become vectors, in place of a conversation.
+    embed: Option<Vec<String>>,
+    /// Whether tokens are to be counted.
+    #[serde(default)]
+    count: bool,
+    max_tokens: Option<u32>,
+    /// A setting and its value.
+    option: Option<(String, serde_json::Value)>,
+    /// Whether a picture and a document go along.
+    #[serde(default)]
+    parts: bool,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Came {
+    Text(String, String, u64, u64),
+    Vectors(Vec<Vec<f32>>),
+    Count(u64),
+    Refused(String),
+}
+
+#[wharf::handler]
+fn asker(event: Event<Vec<Asked>>, cx: &Context) -> Outcome {
+    let came: Vec<_> = event.data.into_iter().map(|asked| came(cx, asked)).collect();
+    if event.kind == "fail" {
+        return Err(Failure::reject("as asked"));
+    }
+    cx.publish(Draft::new("asked").json(&came)?)?;
+    Ok(())
+}
+
+fn came(cx: &Context, asked: Asked) -> Came {
+    told(cx, asked).unwrap_or_else(|error| Came::Refused(format!("{error:?}")))
+}
+
+fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
+    let model = cx.llm(asked.route);
+    if let Some(texts) = asked.embed {
+        return Ok(Came::Vectors(model.embed(texts, None)?));
+    }
+    let mut conversation = Conversation::new(asked.text + &"x".repeat(asked.bytes));
+    if let Some(tokens) = asked.max_tokens {
+        conversation = conversation.max_tokens(tokens);
+    }
+    if let Some((name, value)) = asked.option {
+        conversation = conversation.option(name, &value);
+    }
+    if asked.parts {
+        let image = Image { media_type: "image/png".to_owned(), data: vec![1, 2, 3] };
+        let (name, media_type) = ("note".to_owned(), "text/plain".to_owned());
+        let document = Document { name, media_type, data: b"words".to_vec() };
+        conversation = conversation.part(Part::Image(image)).part(Part::Document(document));
+    }
+    if asked.count {
+        return Ok(Came::Count(model.count_tokens(&conversation)?));
+    }
+    let reply = model.converse(&conversation)?;
+    let usage = reply.usage;
+    Ok(Came::Text(reply.text(), format!("{:?}", reply.stop), usage.input_tokens, usage.output_tokens))
+}

@@ -1,0 +1,113 @@
+//! As much of HTTP/1.1 as the SDKs of providers need: bodies with a length, connections that stay.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Result, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc::Sender,
+};
+
+use serde_json::Value;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Its method.
+    pub method: String,
+    /// Its path and what stands behind `?`, as they were sent.
+    pub target: String,
+    /// Its fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Heard {
+    /// The value of a field.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Its body as JSON; null where it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// An answer of JSON.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its fields beside those that every answer has.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: Value,
+}
+
+impl Answer {
+    /// Of that status.
+    #[must_use]
+    pub fn new(status: u16, body: Value) -> Self {
+        Self { status, headers: Vec::new(), body }
+    }
+}
+
+/// Answers whoever comes.
+pub(crate) fn serve(listener: &TcpListener, hears: &Sender<Heard>, answer: fn(&Heard) -> Answer) {
+    for stream in listener.incoming().map_while(Result::ok) {
+        let hears = hears.clone();
+        std::thread::spawn(move || {
+            // Whoever gives up breaks off.
+            let _ = converse(stream, &hears, answer);
+        });
+    }
+}
+
+fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: fn(&Heard) -> Answer) -> Result<()> {
+    let mut reading = BufReader::new(stream.try_clone()?);
+    while let Some(heard) = read(&mut reading)? {
+        // Nobody may be listening.
+        let _ = hears.send(heard.clone());
+        let Answer { status, headers, body } = answer(&heard);
+        let body = body.to_string();
+        write!(
+            stream,
+            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        )?;
+        for (name, value) in headers {
+            write!(stream, "{name}: {value}\r\n")?;
+        }
+        write!(stream, "\r\n{body}")?;
+    }
+    Ok(())
+}
+
+fn read(reading: &mut BufReader<TcpStream>) -> Result<Option<Heard>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reading.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let mut lines = lines.into_iter();
+    let first = lines.next().unwrap_or_default();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let field =
+        |line: String| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let headers: Vec<_> = lines.filter_map(field).collect();
+    let mut heard = Heard { method, target, headers, body: Vec::new() };
+    let length = heard.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    heard.body = vec![0; length];
+    reading.read_exact(&mut heard.body)?;
+    Ok(Some(heard))
+}

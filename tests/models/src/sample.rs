@@ -1,0 +1,42 @@
+//! JSON that a schema allows, as a model would fill it.
+
+use serde_json::{Map, Value, json};
+
+/// Fills a schema: the last word of a list, and else something of the type.
+pub(crate) fn sample(schema: &Value) -> Value {
+    if let Some(last) = schema["enum"].as_array().and_then(|words| words.last()) {
+        return last.clone();
+    }
+    match schema["type"].as_str() {
+        Some("object") => {
+            let members = schema["properties"].as_object().into_iter().flatten();
+            Value::Object(members.map(|(name, schema)| (name.clone(), sample(schema))).collect::<Map<_, _>>())
+        }
+        Some("array") => json!([sample(&schema["items"])]),
+        Some("integer" | "number") => json!(1),
+        Some("boolean") => json!(true),
+        _ => json!("so the model says"),
+    }
+}
+
+/// Tokens of a text: its words.
+pub(crate) fn tokens(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+/// What a text tells the server to do.
+pub(crate) enum Told {
+    Fail(u16),
+    Slow,
+    Refuse,
+    Answer,
+}
+
+pub(crate) fn told(text: &str) -> Told {
+    match text.split_once(':') {
+        Some(("fail", status)) => status.trim().parse().map_or(Told::Answer, Told::Fail),
+        _ if text == "slow" => Told::Slow,
+        _ if text == "refuse" => Told::Refuse,
+        _ => Told::Answer,
+    }
+}

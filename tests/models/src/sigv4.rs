@@ -1,0 +1,102 @@
+//! Signature Version 4 as AWS documents it, to check what comes: made here anew from the request as it arrived, so that it shares nothing with whoever
+//! signed.
+
+use ring::{digest, hmac};
+
+use crate::http::Heard;
+
+/// The access key that it knows.
+pub const ACCESS_KEY: &str = "AKIASTANDIN0EXAMPLE0";
+
+/// Its secret key.
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxStandInKeyForTests0";
+
+/// The session that it knows, where a request names one.
+pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjStandInSession==";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+}
+
+/// A path as a signature has it: what was sent, encoded once more.
+fn encoded(path: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    path.bytes().map(byte).collect()
+}
+
+/// Why a request is not signed as it should be, as AWS names it.
+pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, String)> {
+    let refuse = |kind, text: String| Some((kind, text));
+    let incomplete = |what: &str| refuse("IncompleteSignatureException", format!("{what} is missing"));
+    let Some(authorization) = heard.header("authorization") else {
+        return refuse("MissingAuthenticationTokenException", "Missing Authentication Token".to_owned());
+    };
+    let Some(fields) = authorization.strip_prefix("AWS4-HMAC-SHA256 ") else { return incomplete("the algorithm") };
+    let field = |name: &str| {
+        fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+    };
+    let (Some(credential), Some(signed), Some(signature)) =
+        (field("Credential"), field("SignedHeaders"), field("Signature"))
+    else {
+        return incomplete("a part of the authorization");
+    };
+    let scope: Vec<&str> = credential.split('/').collect();
+    let [access_key, date, region, of, end] = scope.as_slice() else { return incomplete("a part of the scope") };
+    if *access_key != ACCESS_KEY {
+        return refuse(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.".to_owned(),
+        );
+    }
+    if (*of, *end) != (service, "aws4_request") {
+        return refuse(
+            "InvalidSignatureException",
+            format!("Credential should be scoped to correct service: '{service}'."),
+        );
+    }
+    if heard.header("x-amz-security-token").is_some_and(|token| token != SESSION_TOKEN) {
+        return refuse(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.".to_owned(),
+        );
+    }
+    let Some(time) = heard.header("x-amz-date").filter(|time| time.starts_with(date)) else {
+        return incomplete("the date");
+    };
+    let names: Vec<&str> = signed.split(';').collect();
+    if !names.contains(&"host") || !names.is_sorted() {
+        return incomplete("the signed host");
+    }
+    let mut canonical = String::new();
+    for name in &names {
+        let Some(value) = heard.header(name) else { return incomplete(name) };
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        canonical += &format!("{name}:{value}\n");
+    }
+    let (path, query) = heard.target.split_once('?').unwrap_or((&heard.target, ""));
+    let mut query: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    query.sort_unstable();
+    let query = query.join("&");
+    let request =
+        [heard.method.clone(), encoded(path), query, canonical, signed.clone(), sha256(&heard.body)].join("\n");
+    let scope = format!("{date}/{region}/{service}/aws4_request");
+    let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
+    let key = [*date, *region, service, "aws4_request"];
+    let key = key.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| mac(&key, text));
+    if hex(&mac(&key, &to_sign)) == signature {
+        return None;
+    }
+    let text = "The request signature we calculated does not match the signature you provided.";
+    refuse("InvalidSignatureException", format!("{text} The canonical request should have been {request:?}"))
+}
