@@ -1,4 +1,5 @@
-//! Lists what `wharf new` writes: each language's SDK and its templates, of `sdk/`, as they are when the binary is built.
+//! Lists what `wharf new` writes: each language's SDK and its templates, of `sdk/`, as they are when the binary is built. And it makes
+//! the plugins of `wharf bench`.
 //!
 //! Invariant: what is built, fetched or only for this repository's own tests is left out. A language is there when its folder has
 //! templates that can be built as they are written; nothing else has to be said of it.
@@ -49,7 +50,20 @@ fn main() -> io::Result<()> {
     }
     text.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("languages.rs"), text)
+    fs::write(out.join("languages.rs"), text)?;
+    benched(&here.join("src/cli/bench/plugins"), &out)
+}
+
+/// Makes the plugins of `wharf bench`: components of texts, each with what both begin with.
+fn benched(texts: &Path, out: &Path) -> io::Result<()> {
+    println!("cargo:rerun-if-changed={}", texts.display());
+    let head = fs::read_to_string(texts.join("head.wat"))?;
+    for name in ["count", "count-batch"] {
+        let rest = fs::read_to_string(texts.join(format!("{name}.wat")))?;
+        let component = wat::parse_str(format!("(component\n{head}\n{rest})")).map_err(io::Error::other)?;
+        fs::write(out.join(format!("bench-{name}.wasm")), component)?;
+    }
+    Ok(())
 }
 
 fn name(path: &Path) -> String {

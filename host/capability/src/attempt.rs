@@ -180,7 +180,7 @@ impl Attempt {
         if let Some(way) = self.http.take() {
             way.tell(&mut details);
         }
-        self.llm.tell(&mut details);
+        std::mem::take(&mut self.llm).tell(&mut details);
         (effects, details)
     }
 

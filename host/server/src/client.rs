@@ -217,6 +217,19 @@ impl Client {
         self.exchange(Method::POST, resource, Content::of(media_type, body.into())).await
     }
 
+    /// Sends a body of a media type and gives the answer's as it is, for whoever reads only a part of it.
+    ///
+    /// # Errors
+    /// As of [`post`](Self::post), but whatever the answer is.
+    pub async fn post_as_is(
+        &self,
+        resource: &Resource,
+        media_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Result<Bytes, ClientError> {
+        self.answered(Method::POST, resource, Content::of(media_type, body.into())).await
+    }
+
     /// Puts a JSON document in its place, under a condition, and reads the answer, another one.
     ///
     /// # Errors

@@ -37,9 +37,9 @@ impl Load {
         self.payloads.len()
     }
 
-    /// The payloads, a batch each.
-    pub fn batches(&self) -> impl Iterator<Item = &[String]> {
-        self.payloads.chunks(BATCH)
+    /// The payloads, so many each.
+    pub fn batches_of(&self, events: usize) -> impl Iterator<Item = &[String]> {
+        self.payloads.chunks(events.max(1))
     }
 
     /// The batches as CloudEvents.
@@ -119,6 +119,6 @@ mod tests {
         }
         assert_eq!(ids.len(), 2_100);
         assert!((1_500..2_100).contains(&keys.len()), "{} keys are not uniform", keys.len());
-        assert!(load.batches().flatten().all(|payload| payload.len() == PAYLOAD_BYTES));
+        assert!(load.batches_of(BATCH).flatten().all(|payload| payload.len() == PAYLOAD_BYTES));
     }
 }

@@ -10,7 +10,10 @@ mod bound;
 mod canary;
 mod compiling;
 mod cpu;
+mod drive;
 mod fairness;
+mod family;
+mod footprint;
 mod http;
 mod invoke;
 mod load;
@@ -21,11 +24,13 @@ mod neighbour;
 mod ours;
 mod pattern;
 mod peer;
+mod peers;
 mod queue;
 mod redis;
 mod replay;
 mod rules;
 mod schedule;
+mod served;
 mod starts;
 mod streams;
 mod swap;
@@ -50,6 +55,10 @@ use crate::guests::cargo;
 pub enum Bench {
     /// Events through a sandboxed counting plugin, beside Redis streams that sync every write.
     Redis(redis::Args),
+    /// What a host takes of disk, memory and time, beside the same peers.
+    Footprint(footprint::Args),
+    /// Messages through a queue, beside every peer that promises the same; and our plugins beside their queues.
+    Peers(peers::Args),
     /// The commit path, beside a bare log of the same bytes; commits beside checkpoints; replay.
     Log(log::Args),
     /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
@@ -98,6 +107,8 @@ enum Output {
 pub fn run(which: &Bench) -> Result<()> {
     match which {
         Bench::Redis(args) => redis::run(args),
+        Bench::Footprint(args) => footprint::run(args),
+        Bench::Peers(args) => peers::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Rules(args) => rules::run(args),
         Bench::Canary(args) => canary::run(args),

@@ -1,28 +1,21 @@
 //! The peer: a Redis server of its own for each run, syncing its log before every answer.
 //!
-//! Invariant: it does not outlive its owner, listens on loopback only, and keeps its files in the folder that it is given.
+//! Invariant: it listens on loopback only, and keeps its files in the folder that it is given.
 //!
 //! It does not talk to it: [`super::streams`] does.
 
-use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::say;
+use super::served::{Served, free_port, listens};
 use crate::guests::{apt, process};
-use crate::host::child::last_words;
 use crate::interrupt::Interrupt;
-use crate::poll;
 
 /// The program, and Debian's package that has it.
 const PROGRAM: &str = "redis-server";
-
-/// How long a server may take until it answers.
-const READY_S_MAX: Duration = Duration::from_secs(20);
 
 /// What decides the numbers: every write is in the log and synced before it is answered. No other snapshots are written, and
 /// the log is not rewritten meanwhile: both would only cost the peer time.
@@ -59,30 +52,20 @@ fn version_in(text: &str) -> Option<&str> {
 
 /// A running server.
 pub struct Server {
-    child: Child,
+    served: Served,
     port: u16,
 }
 
 impl Server {
     /// Starts `program` with its files in `folder`, and waits until it answers.
     pub fn start(program: &Path, folder: &Path, interrupt: &Interrupt) -> Result<Self> {
-        // It cannot be asked to choose a port, so one that was free a moment ago is taken.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let log = folder.join("redis.log");
+        let port = free_port()?;
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no"]);
         command.args(SETTINGS.iter().flatten());
-        command.arg("--dir").arg(folder).current_dir(folder).stdin(Stdio::null());
-        command.stdout(File::create(&log)?).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
-        let mut server = Self { child, port };
-        poll::until("Redis to answer", READY_S_MAX, interrupt, || {
-            if let Some(status) = server.child.try_wait()? {
-                anyhow::bail!("Redis ended with {status}: {}", last_words(&log));
-            }
-            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(()))
-        })?;
-        Ok(server)
+        command.arg("--dir").arg(folder).current_dir(folder);
+        let served = Served::start(command, &folder.join("redis.log"), None, interrupt, || listens(port))?;
+        Ok(Self { served, port })
     }
 
     /// Where it answers.
@@ -90,17 +73,9 @@ impl Server {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// The id of its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already, which is all that is wanted; its files are thrown away.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Its process.
+    pub fn served(&self) -> &Served {
+        &self.served
     }
 }
 

@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = folder()?;
     let interrupt = Interrupt::catch()?;
     let load = Load::new(args.events as usize);
-    let (batches, pipelines) = (load.cloud_events(), streams::pipelines(&load));
+    let (batches, pipelines) = (load.cloud_events(), streams::pipelines(load.batches_of(BATCH)));
     let (mut ours, mut peer) = (Vec::new(), Vec::new());
     for n in 1..=args.runs {
         interrupt.check()?;

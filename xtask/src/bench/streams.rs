@@ -4,15 +4,13 @@
 //! ahead, as the batches of the other side are.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use redis::{Client, Commands, Connection, ConnectionLike, Value};
 
 use super::cpu;
-use super::load::{BATCH, Load, PRODUCERS};
+use super::drive::{Done, End, Work, drive};
+use super::load::BATCH;
 use super::peer::Server;
 use super::redis::Run;
 use crate::interrupt::Interrupt;
@@ -24,7 +22,7 @@ const GROUP: &str = "counter";
 const BLOCK_MS: usize = 20;
 
 /// The batches as commands, a pipeline each.
-pub fn pipelines(load: &Load) -> Vec<Vec<u8>> {
+pub fn pipelines<'a>(batches: impl Iterator<Item = &'a [String]>) -> Vec<Vec<u8>> {
     let pipeline = |batch: &[String]| {
         let mut pipeline = redis::pipe();
         for payload in batch {
@@ -32,74 +30,69 @@ pub fn pipelines(load: &Load) -> Vec<Vec<u8>> {
         }
         pipeline.get_packed_pipeline()
     };
-    load.batches().map(pipeline).collect()
+    batches.map(pipeline).collect()
 }
 
-/// Appends all batches and waits until every entry is acknowledged.
+/// Appends all batches to a server of its own and waits until every entry is acknowledged.
 pub fn run(program: &Path, folder: &Path, pipelines: &[Vec<u8>], interrupt: &Interrupt) -> Result<Run> {
     let folder = tempfile::Builder::new().prefix("redis-").tempdir_in(folder)?;
     let server = Server::start(program, folder.path(), interrupt)?;
-    let client = Client::open(server.url())?;
-    let mut connection = client.get_connection()?;
+    prepare(&server)?;
+    let pid = server.served().pid();
+    let work = Work { batch: BATCH, end: End::Batches(pipelines.len()), waiting_max: usize::MAX, per_s: None };
+    let cpu = cpu::used(pid)?;
+    let done = relay(&server, pipelines, work, interrupt)?;
+    Ok(Run::new(done.events as u64, done.time, cpu::used(pid)?.saturating_sub(cpu)))
+}
+
+/// Makes the stream and the group.
+pub fn prepare(server: &Server) -> Result<()> {
+    let mut connection = Client::open(server.url())?.get_connection()?;
     let (_, sync): (String, String) = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut connection)?;
     ensure!(sync == "always", "Redis was to sync every write and has `appendfsync {sync}`");
-    let () = connection.xgroup_create_mkstream(STREAM, GROUP, "0")?;
-    let (next, acknowledged) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let events = pipelines.len() * BATCH;
-    let (start, cpu) = (Instant::now(), cpu::used(server.pid())?);
-    thread::scope(|scope| {
-        let producers = (0..PRODUCERS).map(|_| scope.spawn(|| produce(&client, pipelines, &next, interrupt)));
-        let consumers = (0..PRODUCERS).map(|n| {
-            let (client, acknowledged) = (&client, &acknowledged);
-            scope.spawn(move || consume(client, &format!("consumer-{n}"), events, acknowledged, interrupt))
-        });
-        let all: Vec<_> = producers.chain(consumers).collect();
-        all.into_iter().try_for_each(|one| one.join().ok().context("a client ended in a panic")?)
-    })?;
-    let run = Run::new(events as u64, start.elapsed(), cpu::used(server.pid())?.saturating_sub(cpu));
+    Ok(connection.xgroup_create_mkstream(STREAM, GROUP, "0")?)
+}
+
+/// Appends, reads and acknowledges; the pipelines are taken in turns.
+pub fn relay(server: &Server, pipelines: &[Vec<u8>], work: Work, interrupt: &Interrupt) -> Result<Done> {
+    let client = Client::open(server.url())?;
+    let mut connection = client.get_connection()?;
+    let before: usize = connection.xlen(STREAM)?;
+    let producer = || {
+        let mut connection = client.get_connection()?;
+        Ok(move |number: usize| {
+            let pipeline = pipelines.get(number % pipelines.len().max(1)).context("there is no pipeline")?;
+            append(&mut connection, pipeline, work.batch)
+        })
+    };
+    let consumer = |number: usize| {
+        let mut connection = client.get_connection()?;
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(format!("consumer-{number}")).arg("COUNT").arg(work.batch);
+        read.arg("BLOCK").arg(BLOCK_MS).arg("STREAMS").arg(STREAM).arg(">");
+        Ok(move || {
+            let answer: Value = read.query(&mut connection)?;
+            let ids = ids(&answer);
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            let count = acknowledge(&mut connection, &ids)?;
+            ensure!(count == ids.len(), "{count} of {} entries were acknowledged", ids.len());
+            Ok(count)
+        })
+    };
+    let done = drive(work, interrupt, producer, consumer)?;
     let length: usize = connection.xlen(STREAM)?;
     let waiting: redis::streams::StreamPendingReply = connection.xpending(STREAM, GROUP)?;
-    ensure!(length == events, "{events} entries were appended, and the stream has {length}");
+    ensure!(length - before == done.events, "{} entries were appended, and the stream has {length}", done.events);
     ensure!(waiting.count() == 0, "{} entries are not acknowledged", waiting.count());
-    Ok(run)
+    Ok(done)
 }
 
-fn produce(client: &Client, pipelines: &[Vec<u8>], next: &AtomicUsize, interrupt: &Interrupt) -> Result<()> {
-    let mut connection = client.get_connection()?;
-    while let Some(pipeline) = pipelines.get(next.fetch_add(1, Ordering::Relaxed)) {
-        interrupt.check()?;
-        let ids = connection.req_packed_commands(pipeline, 0, BATCH)?;
-        ensure!(ids.len() == BATCH, "a batch was answered with {} ids", ids.len());
-        for id in ids {
-            id.extract_error().context("appending to the stream")?;
-        }
-    }
-    Ok(())
-}
-
-fn consume(
-    client: &Client,
-    name: &str,
-    events: usize,
-    acknowledged: &AtomicUsize,
-    interrupt: &Interrupt,
-) -> Result<()> {
-    let mut connection = client.get_connection()?;
-    let mut read = redis::cmd("XREADGROUP");
-    read.arg("GROUP").arg(GROUP).arg(name).arg("COUNT").arg(BATCH).arg("BLOCK").arg(BLOCK_MS);
-    read.arg("STREAMS").arg(STREAM).arg(">");
-    while acknowledged.load(Ordering::Relaxed) < events {
-        interrupt.check()?;
-        let answer: Value = read.query(&mut connection)?;
-        let ids = ids(&answer);
-        if ids.is_empty() {
-            continue;
-        }
-        let count = acknowledge(&mut connection, &ids)?;
-        ensure!(count == ids.len(), "{count} of {} entries were acknowledged", ids.len());
-        acknowledged.fetch_add(count, Ordering::Relaxed);
-    }
-    Ok(())
+fn append(connection: &mut Connection, pipeline: &[u8], batch: usize) -> Result<()> {
+    let ids = connection.req_packed_commands(pipeline, 0, batch)?;
+    ensure!(ids.len() == batch, "a batch was answered with {} ids", ids.len());
+    ids.into_iter().try_for_each(|id| id.extract_error().map(drop)).context("appending to the stream")
 }
 
 fn acknowledge(connection: &mut Connection, ids: &[&[u8]]) -> Result<usize> {
@@ -123,6 +116,7 @@ fn ids(answer: &Value) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load::Load;
     use super::*;
 
     #[test]
@@ -137,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_pipeline() {
-        let pipelines = pipelines(&Load::new(200));
+        let pipelines = pipelines(Load::new(200).batches_of(BATCH));
         assert_eq!(pipelines.len(), 2);
         let commands = pipelines[0].windows(4).filter(|window| window == b"XADD").count();
         assert_eq!(commands, BATCH);

@@ -22,7 +22,7 @@ pub mod python;
 mod rust_bare;
 mod rustup;
 mod spared;
-mod steps;
+pub mod steps;
 pub mod toolchain;
 
 pub use build::{Guest, build};

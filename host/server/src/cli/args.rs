@@ -11,6 +11,7 @@ use wharf_event::{BucketName, BusName, Position, TenantName, TopicName};
 
 use super::{
     backup::BackupArgs,
+    bench::BenchArgs,
     build::BuildArgs,
     componentize::ComponentizeArgs,
     conformance::ConformanceArgs,
@@ -244,6 +245,13 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Measure how fast a host takes events in and settles them, in a tenant that is made for it and removed
+    #[command(after_help = "Example:\n  wharf bench pull\n  wharf bench plugin --rate 5000/s --for 30s -o json\n\n\
+        Without --rate it is as fast as the host settles, with --waiting messages at most that wait. With it each request has a time at \
+        which it is due, and is timed from then, however late the one before was answered. The host may be any: what else it does \
+        meanwhile is in the figures, and it is busy with them. The tenant is bench-… or what --tenant says; one that is there already \
+        is not used.")]
+    Bench(BenchArgs),
     /// Examine a data folder that no host uses, and repair what is made from something else
     #[command(after_help = "Example:\n  wharf doctor --data /var/lib/wharf --repair\n\n\
         Exit status: 0 nothing is damaged, or all of it is repaired now; 10 something is left to be done.")]

@@ -12,7 +12,7 @@ use wharf_pattern::{PatternErrors, RulesError};
 use wharf_schedule::TimingError;
 use wharf_schema::SchemaErrors;
 
-use super::deploy::DeployFailure;
+use super::{bench::BenchError, deploy::DeployFailure};
 use crate::{client::ClientError, failure::Failure};
 
 /// The exit statuses, which are the same for all commands.
@@ -233,6 +233,9 @@ pub enum CommandError {
         /// Which file.
         path: PathBuf,
     },
+    /// A bench came to nothing.
+    #[error(transparent)]
+    Bench(BenchError),
     /// Nobody can be asked whether a plan is to be applied.
     #[error("nothing was applied: there is no terminal to ask on")]
     NotConfirmed,
@@ -301,6 +304,9 @@ impl CommandError {
             Self::Deploy(failure) => failure.help(),
             Self::TenantNotInFile { .. } => "without --tenant and WHARF_TENANT all tenants of the file are deployed".to_owned(),
             Self::NotConfirmed => "--yes applies the plan without asking, --dry-run only shows it".to_owned(),
+            Self::Bench(BenchError::NotOurs(_)) => {
+                "leave --tenant and WHARF_TENANT out, or name one that the host does not have".to_owned()
+            }
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
             Self::Component { .. } => "build it, or correct the path".to_owned(),
             Self::There { help, .. } => (*help).to_owned(),
@@ -332,6 +338,7 @@ impl CommandError {
             Self::There { .. } | Self::KeyThere(_) => Exit::Conflict,
             Self::Mistyped { refusal, .. } => refusal.exit(),
             Self::Deploy(failure) => failure.exit(),
+            Self::Bench(error) => error.exit(),
             Self::Load(failure) => Exit::of_unfit(failure.code()),
             Self::Oci(error) => Exit::of_status(error.code().status()),
             Self::CodeUnknown { .. }

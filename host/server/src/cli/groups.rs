@@ -11,7 +11,10 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run", &["serve", "dev", "send"]),
-    ("Inspect", &["tail", "top", "events", "trace", "kv", "stats", "usage", "rules", "schema", "match", "explain"]),
+    (
+        "Inspect",
+        &["tail", "top", "events", "trace", "kv", "stats", "usage", "rules", "schema", "match", "bench", "explain"],
+    ),
     (
         "Change",
         &[

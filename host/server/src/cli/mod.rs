@@ -8,6 +8,7 @@ mod args;
 mod attributes;
 mod backup;
 mod batch;
+mod bench;
 mod build;
 mod check;
 mod completions;

@@ -9,7 +9,7 @@ use clap::{ArgMatches, FromArgMatches as _, error::ErrorKind};
 
 use super::{
     args::{Cli, Command, Format, Global},
-    backup, build, check, completions, componentize, config, conformance, deploy, dlq, doctor,
+    backup, bench, build, check, completions, componentize, config, conformance, deploy, dlq, doctor,
     error::{CommandError, Exit},
     events, explain, groups, inspect, invoke, keys, kv, match_lines,
     meant::Written,
@@ -55,6 +55,9 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Backup(args) => backup::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Restore(args) => restore::run(&args, &mut Output::new(global.output)).map(Into::into),
+        Command::Bench(args) => {
+            bench::run(&args, &global, &mut Output::new(global.output)).map(Into::into).map_err(Into::into)
+        }
         Command::Config { command } => {
             config::run(&command, below(&known, &matches, &["config", "show"]), &mut Output::new(global.output))
                 .map(Into::into)
@@ -154,6 +157,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         | Command::Doctor(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Bench(_)
         | Command::Log { .. }
         | Command::Config { .. }
         | Command::Match

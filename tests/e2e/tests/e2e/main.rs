@@ -16,6 +16,7 @@ mod authoring;
 mod backups;
 mod bad_uploads;
 mod batches;
+mod benches;
 mod breakers;
 mod buses;
 mod channels;

@@ -297,6 +297,15 @@ const TOPICS: [&str; 12] = [
     "topic rm orders",
 ];
 
+/// `wharf bench …`: those whose figures differ.
+const BENCHES: [&str; 5] = [
+    "bench ingest --events 20 --batch 10 --warm-up 0s",
+    "bench pull --events 20 --batch 10 --warm-up 0s",
+    "bench plugin --events 20 --batch 10 --warm-up 0s --rate 1000/s",
+    "bench fanout --events 20 --batch 10 --warm-up 0s --subscriptions 2",
+    "bench backlog --events 20 --batch 10 --warm-up 0s --backlog 100",
+];
+
 /// `wharf schema …`.
 fn schemas(site: &Site, say: &mut impl FnMut(&str, &str, &str), event: &str) {
     site.write("old.json", r#"{"required": ["a"]}"#);
@@ -356,6 +365,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(TOPICS)
         .chain(["queue rm jobs"])
         .chain(SECRETS)
+        .chain(BENCHES)
         .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
 }
