@@ -40,7 +40,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 12] = [
+const WITHOUT_TOKIO: [&str; 13] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",

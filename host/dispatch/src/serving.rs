@@ -19,6 +19,7 @@ use wharf_runtime::{RequestInvocation, RequestReport, Reuse};
 use crate::{
     attempt::Attempts,
     breaker::Sign,
+    calling::Calls,
     clock::rfc3339,
     dispatcher::Dispatcher,
     handler::Takes,
@@ -234,7 +235,7 @@ impl Turn {
             // The host panicked: whoever waits is told by the channel that was dropped.
             Err(failure) => RequestReport::unstarted(failure),
         };
-        let sign = report.failure.as_ref().map_or(Sign::Good, |failure| sign(failure.code));
+        let sign = report.failure.as_ref().map_or(Sign::Good, sign);
         self.slot.tell(sign, report.failure.as_ref());
         self.count(attempts, &report);
         self.log(&shown, &report);
@@ -266,7 +267,8 @@ impl Turn {
             config: Arc::clone(&self.plugin.config),
             grants,
             values: Arc::new(AttemptValues { shared, contention, holds: false }),
-            http: Arc::clone(&attempts.calls),
+            http: Arc::<Calls>::clone(&attempts.calls),
+            llm: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
         };
@@ -314,8 +316,8 @@ impl Turn {
 }
 
 /// What a failed request says of its plugin.
-fn sign(code: Code) -> Sign {
-    if code == Code::RouteFailed { Sign::Bad } else { Sign::of(code) }
+fn sign(failure: &Failure) -> Sign {
+    if failure.code == Code::RouteFailed { Sign::Bad } else { Sign::of(failure) }
 }
 
 /// The event that stands for a request: for its log, and for the trace that its own requests belong to.

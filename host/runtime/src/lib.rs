@@ -40,5 +40,8 @@ pub use transform::{TransformReport, Transformed};
 /// What ends a call, as the engine has it.
 pub use wasmtime::Error as CallError;
 /// What a call is made with, for those who call without a host.
-pub use wharf_capability::{AttemptContext, CommittedValues, Effects, KeyPage, NoHttp, NoLlm, Occasion, ReadFailed};
+pub use wharf_capability::{
+    Asking, AttemptContext, CommittedValues, Effects, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp,
+    NoLlm, Occasion, ReadFailed,
+};
 pub use wharf_inspect::{ComponentError, Kind, describe};

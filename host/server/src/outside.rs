@@ -20,8 +20,6 @@ use wharf_event::{Code, SecretName};
 use wharf_llm::Failed;
 use wharf_vault::{Key, SealError};
 
-use wharf_vault::{Key, SealError};
-
 use crate::{
     config::EgressConfig,
     models::{self, Auth, Catalog, Sends, authorize},

@@ -154,10 +154,7 @@ impl Host {
         entrance.waits_for("components are read and compiled");
         let Loaded { rules, host, egress, models, components, files } =
             load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
-        let folder = match there {
-            Some(folder) => folder,
-            None => open_folder(&settings, &runtime)?,
-        };
+        let folder = there.map_or_else(|| open_folder(&settings, &runtime), Ok)?;
         entrance.bodies.resize(host.body_bytes);
         entrance.waits_for("the log is read");
         let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);

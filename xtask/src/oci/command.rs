@@ -118,7 +118,7 @@ impl Tour<'_> {
         let Output { status, stdout, stderr } = self.asked(words)?;
         let said = String::from_utf8_lossy(&stderr);
         let told = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let is_told = told.into_iter().any(|line| line["error"]["code"] == code);
+        let is_told = told.into_iter().any(|line| line.pointer("/error/code").is_some_and(|told| told == code));
         ensure!(!status.success() && is_told, "wharf {words:?}: {status}: {}{said}", String::from_utf8_lossy(&stdout));
         Ok(())
     }

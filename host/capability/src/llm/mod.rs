@@ -158,7 +158,7 @@ impl Attempt {
         Ok(LlmCall {
             tenant: context.tenant.clone(),
             plugin: context.plugin.clone(),
-            delivery: context.delivery.to_string(),
+            delivery: context.occasion.to_string(),
             number: self.llm.calls,
             route: name,
             ask,

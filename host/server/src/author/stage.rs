@@ -116,6 +116,7 @@ impl Stage {
             Prepared::Handler(_) => Kind::Handler,
             Prepared::Batch(_) => Kind::Batch,
             Prepared::Transform(_) => Kind::Transform,
+            Prepared::Http(_) => Kind::Http,
         }
     }
 

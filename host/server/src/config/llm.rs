@@ -114,7 +114,7 @@ pub struct RouteConfig {
 }
 
 const fn named(one: &'static str, keys: &'static [Key]) -> Shape {
-    Shape::Named(Named { one, always: None, keys })
+    Shape::Named(Named { one, always: None, names: None, keys })
 }
 
 pub(super) static LLM: &[Key] = &[

@@ -71,7 +71,7 @@ impl Wire {
         }
         self.reader.get_ref().set_read_timeout(Some(within))?;
         let there = match self.reader.fill_buf() {
-            Ok(bytes) if bytes.is_empty() => anyhow::bail!("the server closed the connection"),
+            Ok([]) => anyhow::bail!("the server closed the connection"),
             Ok(_) => true,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
             Err(error) => return Err(error.into()),

@@ -68,6 +68,7 @@ impl SettingsBody {
             kv: beside(grants.kv, more.kv),
             http: beside(grants.http, more.http),
             secrets: beside(grants.secrets, more.secrets),
+            llm: beside(grants.llm, more.llm),
         };
         Self { config, grants, limits, breaker }
     }
