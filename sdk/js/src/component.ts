@@ -25,6 +25,7 @@ import type { Delivery, Received } from "./event.js";
 import { Failure, Reject, RetryAfter } from "./failure.js";
 import type { Port, PortBucket } from "./port.js";
 import * as run from "./run.js";
+import { wholeText } from "./text.js";
 
 /** What a component imports; absent where its plugin does without. */
 export interface Imports {
@@ -98,11 +99,11 @@ class Host implements Port {
     if (publisher === undefined) throw new PublishDenied("this plugin does not say that it publishes: `needs: { publish: […] }`");
     try {
       return publisher.publish({
-        type: draft.type,
+        type: wholeText(draft.type),
         extensions: attributes(draft.extensions),
-        ...(draft.source !== "" && { source: draft.source }),
-        ...(draft.subject !== undefined && { subject: draft.subject }),
-        ...(draft.datacontenttype !== undefined && { datacontenttype: draft.datacontenttype }),
+        ...(draft.source !== "" && { source: wholeText(draft.source) }),
+        ...(draft.subject !== undefined && { subject: wholeText(draft.subject) }),
+        ...(draft.datacontenttype !== undefined && { datacontenttype: wholeText(draft.datacontenttype) }),
         ...(draft.data !== undefined && { data: draft.data }),
       });
     } catch (error) {
@@ -118,11 +119,11 @@ class Host implements Port {
   }
 
   config(key: string): string | undefined {
-    return this.#imports.config?.get(key) ?? undefined;
+    return this.#imports.config?.get(wholeText(key)) ?? undefined;
   }
 
   log(level: Level, group: string, message: string): void {
-    this.#imports.logging?.log(level, group, message);
+    this.#imports.logging?.log(level, wholeText(group), wholeText(message));
   }
 
   now(): { seconds: number; nanoseconds: number } {
@@ -138,9 +139,10 @@ class Host implements Port {
 
   /** A failure as the contract has it. */
   refusal(failure: Failure): object {
-    if (failure instanceof Reject) return { tag: "reject", val: failure.message };
+    const reason = wholeText(failure.message);
+    if (failure instanceof Reject) return { tag: "reject", val: reason };
     const afterMs = failure instanceof RetryAfter ? wide(failure.afterMs, this.#bigints) : undefined;
-    return { tag: "retry", val: { afterMs, reason: failure.message } };
+    return { tag: "retry", val: { afterMs, reason } };
   }
 }
 
@@ -156,24 +158,24 @@ class OpenBucket implements PortBucket {
     this.#name = name;
     this.#imports = imports;
     this.#bigints = bigints;
-    this.#handle = this.#call(() => store.open(name));
+    this.#handle = this.#call(() => store.open(wholeText(name)));
   }
 
   get(key: string): Uint8Array | undefined {
-    const value = this.#call(() => this.#handle.get(key));
+    const value = this.#call(() => this.#handle.get(wholeText(key)));
     return value === undefined || value === null ? undefined : Uint8Array.from(value);
   }
 
   set(key: string, value: Uint8Array): void {
-    this.#call(() => this.#handle.set(key, value));
+    this.#call(() => this.#handle.set(wholeText(key), value));
   }
 
   delete(key: string): void {
-    this.#call(() => this.#handle.delete(key));
+    this.#call(() => this.#handle.delete(wholeText(key)));
   }
 
   exists(key: string): boolean {
-    return this.#call(() => this.#handle.exists(key));
+    return this.#call(() => this.#handle.exists(wholeText(key)));
   }
 
   keys(): string[] {
@@ -188,11 +190,11 @@ class OpenBucket implements PortBucket {
   }
 
   add(key: string, delta: number): void {
-    this.#call(() => this.#imports.counters?.add(this.#handle, key, wide(delta, this.#bigints)));
+    this.#call(() => this.#imports.counters?.add(this.#handle, wholeText(key), wide(delta, this.#bigints)));
   }
 
   increment(key: string, delta: number): number {
-    return Number(this.#call(() => this.#imports.atomics?.increment(this.#handle, key, wide(delta, this.#bigints))));
+    return Number(this.#call(() => this.#imports.atomics?.increment(this.#handle, wholeText(key), wide(delta, this.#bigints))));
   }
 
   #call<T>(call: () => T): T {
@@ -220,13 +222,14 @@ function unwrapped<T>(error: unknown): T {
   return (typeof inner === "object" && inner !== null ? inner : { tag: "" }) as T;
 }
 
-/** An integer of 64 bits, as the engine takes it. */
+/** An integer of 64 bits, as the engine takes it. What is none would be a trap there. */
 function wide(number: number, bigints: boolean): bigint {
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${number} is no integer of at most 53 bits`);
   return (bigints ? BigInt(number) : number) as bigint;
 }
 
 function attributes(extensions: Record<string, string>): Wit.Attribute[] {
-  return Object.entries(extensions).map(([name, value]) => ({ name, value }));
+  return Object.entries(extensions).map(([name, value]) => ({ name: wholeText(name), value: wholeText(value) }));
 }
 
 function received(event: Wit.Event): Received {

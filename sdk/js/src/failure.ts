@@ -27,7 +27,8 @@ export class RetryAfter extends Failure {
 
   /** The wait in whole milliseconds, rounded up: it is never shorter than what was asked for. */
   get afterMs(): number {
-    return Math.max(0, Math.ceil(Number((this.seconds * 1000).toFixed(6))));
+    const ms = Math.ceil(Number((this.seconds * 1000).toFixed(6)));
+    return ms > 0 ? Math.min(ms, Number.MAX_SAFE_INTEGER) : 0;
   }
 }
 

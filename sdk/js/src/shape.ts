@@ -9,7 +9,7 @@
  * ```
  */
 
-import { decodeText } from "./text.js";
+import { decodeText, wholeText } from "./text.js";
 
 /** Reads a value as a `T`, or throws. */
 export interface Shape<T> {
@@ -122,5 +122,5 @@ function within<T>(step: string, parse: () => T): T {
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  return text.length > 64 ? `${wholeText(text.slice(0, 64))}…` : text;
 }

@@ -5,6 +5,11 @@
  * U+FFFD.
  */
 
+/** A text without halves of characters, which no host takes: they become U+FFFD. */
+export function wholeText(text: string): string {
+  return text.replace(/[\ud800-\udfff]/gu, "\ufffd");
+}
+
 /** A text's bytes. */
 export function encodeText(text: string): Uint8Array {
   if (typeof TextEncoder !== "undefined") return new TextEncoder().encode(text);
@@ -25,19 +30,24 @@ export function encodeText(text: string): Uint8Array {
 export function decodeText(bytes: Uint8Array): string {
   if (typeof TextDecoder !== "undefined") return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const parts: string[] = [];
-  let units: number[] = [];
+  let size = 64;
   for (let at = 0; at < bytes.length; ) {
-    const [point, length] = characterAt(bytes, at);
-    at += length;
-    if (point < 0x10000) units.push(point);
-    else units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + ((point - 0x10000) & 0x3ff));
+    // An engine that interprets is slow byte by byte, so what is ASCII is taken many at a time.
+    const ahead = String.fromCharCode.apply(null, bytes.subarray(at, at + size) as unknown as number[]);
+    const end = ahead.search(/[\x80-\xff]/);
+    parts.push(end < 0 ? ahead : ahead.slice(0, end));
+    at += end < 0 ? ahead.length : end;
     // Engines limit the arguments of one call.
-    if (units.length > 4096) {
-      parts.push(String.fromCharCode(...units));
-      units = [];
+    size = end < 0 ? Math.min(size * 2, 4096) : 32;
+    const units: number[] = [];
+    while ((bytes[at] ?? 0) >= 0x80 && units.length < 4096) {
+      const [point, length] = characterAt(bytes, at);
+      at += length;
+      if (point < 0x10000) units.push(point);
+      else units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + ((point - 0x10000) & 0x3ff));
     }
+    parts.push(String.fromCharCode(...units));
   }
-  parts.push(String.fromCharCode(...units));
   return parts.join("");
 }
 

@@ -149,3 +149,18 @@ test("what cannot be a handler is refused in words", () => {
   assert.throws(() => new Host().transform(charge, 1), /this is no transform: it is handler/);
   assert.match(new Host().run(handler({}, () => Promise.resolve())).reason, /gave a promise/);
 });
+
+test("a text is decoded as it is encoded, and no half of a character leaves", async (t) => {
+  const { decodeText, encodeText, wholeText } = await import("../dist/text.js");
+  // As in an engine that has neither.
+  const { TextDecoder, TextEncoder } = globalThis;
+  Object.assign(globalThis, { TextDecoder: undefined, TextEncoder: undefined });
+  t.after(() => Object.assign(globalThis, { TextDecoder, TextEncoder }));
+  for (const text of ["", "x".repeat(10_000), "a\u00e9\u8bed\u{1f980}b".repeat(2_000), "\u{1f980}".repeat(3_000), `${"x".repeat(63)}\u{1f980}`]) {
+    assert.equal(decodeText(encodeText(text)), text);
+  }
+  assert.equal(decodeText(Uint8Array.of(0x61, 0xff, 0xc3, 0x28, 0xe2, 0x82, 0x62)), "a\ufffd\ufffd(\ufffdb");
+  assert.equal(wholeText("a\ud83eb\u{1f980}\udd80"), "a\ufffdb\u{1f980}\ufffd");
+  const { reason } = new Host().run(charge, "\u{1f980}".repeat(99));
+  assert.ok(!/[\ud800-\udfff]/u.test(reason), reason);
+});

@@ -91,3 +91,9 @@ def test_what_is_published_is_json_or_the_bytes_themselves() -> None:
     assert encode(b"\x00\xff") == b"\x00\xff"
     with pytest.raises(TypeError, match="object has no JSON form"):
         encode(object())
+
+
+def test_bytes_that_are_no_utf_8_are_no_payload_whatever_json_would_guess() -> None:
+    for data in [bytes(range(256)), "[1]".encode("utf-16"), "[1]".encode("utf-32-be"), b"\xff"]:
+        with pytest.raises(Unfit):
+            decode(data, list[int])

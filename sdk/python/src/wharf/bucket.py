@@ -50,7 +50,7 @@ class Bucket:
         if value is None:
             return default
         try:
-            return payload.fit(json.loads(value), into, "")
+            return payload.fit(json.loads(str(value, "utf-8")), into, "")
         except ValueError as error:
             raise KvError(f"bucket `{self._name}`, key `{key}`: {error}") from error
 

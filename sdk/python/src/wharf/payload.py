@@ -30,7 +30,8 @@ def decode(data: bytes | None, into: Any) -> Any:
     if into is bytes:
         return data or b""
     try:
-        value = json.loads(data) if data is not None else None
+        # As text first: of bytes json guesses the encoding, and those that it may guess are not in a component.
+        value = json.loads(str(data, "utf-8")) if data is not None else None
     except ValueError as error:
         raise Unfit("", str(error)) from None
     return fit(value, into, "")
