@@ -76,6 +76,9 @@ pub fn apply<T: Tables>(
         }
         Record::Erase { tenant, rows } => erase::apply(tenant, rows, tables).map(|()| Vec::new()),
         Record::Forgotten { tenant, hour, plugin } => usage::forget(tenant, *hour, plugin, tables).map(|()| Vec::new()),
+        Record::Charged { tenant, plugin, calls, used } => {
+            usage::charge((tenant, plugin), *calls, used, time_ms, tables).map(|()| Vec::new())
+        }
         Record::Fired { tenant, schedule, state } => {
             fire::apply((tenant, schedule), state.as_ref(), position, tables);
             Ok(Vec::new())

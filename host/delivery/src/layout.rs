@@ -71,6 +71,10 @@ impl Record {
             Record::Forgotten { tenant, hour, plugin } => {
                 w.str(tenant.as_str()).u32(*hour).str(plugin.as_str());
             }
+            Record::Charged { tenant, plugin, calls, used } => {
+                w.str(tenant.as_str()).str(plugin.as_str()).u64(*calls);
+                used.put(&mut w);
+            }
             Record::Replay { tenant, replay, state } => replay::put((tenant, replay), state.as_ref(), &mut w),
             Record::Fired { tenant, schedule, state } => fire::put((tenant, schedule), state.as_ref(), &mut w),
             Record::Queue { tenant, queue, moves } => {
@@ -136,6 +140,12 @@ impl Record {
             RecordKind::Forgotten => {
                 Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
             }
+            RecordKind::Charged => Record::Charged {
+                tenant: r.parse("tenant")?,
+                plugin: r.parse("plugin")?,
+                calls: r.u64("calls")?,
+                used: Used::take(&mut r)?,
+            },
             RecordKind::Replay => {
                 Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
             }

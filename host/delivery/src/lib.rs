@@ -101,5 +101,5 @@ pub use settle::{
 };
 pub use tables::{Table, TableError, Tables};
 pub use target_ref::TargetRef;
-pub use usage::{ForgetRequest, Usage, UsageRow, Used, hour_of};
+pub use usage::{ChargeRequest, ForgetRequest, Usage, UsageRow, Used, hour_of};
 pub use webhook::{WebhookDisabled, WebhookDocument, WebhookObject, WebhookSecret};

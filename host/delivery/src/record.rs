@@ -61,6 +61,8 @@ pub enum RecordKind {
     Edited = 20,
     /// An attempt was settled, what it used and said, what is charged for it, and to which plugin, since its target is a queue.
     Consumed = 21,
+    /// Calls that are of no delivery are charged.
+    Charged = 23,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -311,10 +313,21 @@ pub enum Record {
         /// Its row from now on.
         letter: Bytes,
     },
+    /// Calls that are of no delivery are charged: requests that a plugin answered.
+    Charged {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Which plugin's.
+        plugin: PluginName,
+        /// How many.
+        calls: u64,
+        /// What they used together.
+        used: Used,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -336,6 +349,7 @@ impl RecordKind {
         Self::Ordered,
         Self::Edited,
         Self::Consumed,
+        Self::Charged,
     ];
 
     /// The kind of that number.
@@ -373,6 +387,7 @@ impl Record {
             Record::Fanned { .. } => RecordKind::Fanned,
             Record::Ordered { .. } => RecordKind::Ordered,
             Record::Edited { .. } => RecordKind::Edited,
+            Record::Charged { .. } => RecordKind::Charged,
         }
     }
 
@@ -389,6 +404,7 @@ impl Record {
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
             | Record::Edited { tenant, .. }
+            | Record::Charged { tenant, .. }
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }
             | Record::Erase { tenant, .. }

@@ -77,6 +77,7 @@ impl Remains {
             | Record::Follow { .. }
             | Record::Erase { .. }
             | Record::Forgotten { .. }
+            | Record::Charged { .. }
             | Record::Sealed(_) => return Ok(None),
         };
         Ok((!remains.events.is_empty() || !remains.held.is_empty()).then_some(remains))

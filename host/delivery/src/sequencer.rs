@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ConfigureRequest, ConsumeRequest, DeliveryId,
-    EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName, QueueRequest,
-    QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts, SettleRequest,
-    Settled, StatsRow, accept, carry, change, consume,
+    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest, ConsumeRequest,
+    DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName,
+    QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts,
+    SettleRequest, Settled, StatsRow, accept, carry, change, consume,
     dedup::{Dedup, Fingerprint},
     edit,
     erase::{self, ErasedRow},
@@ -46,6 +46,8 @@ pub enum Request {
     Carry(CarryRequest),
     /// Let go of what a tenant used long ago.
     Forget(ForgetRequest),
+    /// Charge calls that are of no delivery.
+    Charge(ChargeRequest),
     /// Let a schedule fire, or be due at another time.
     Fire(Box<FireRequest>),
     /// Start a replay, let it go on, or end it.
@@ -101,6 +103,11 @@ pub enum Answer {
     Moved(Moved),
     /// What was still needed is written again.
     Carried,
+    /// Calls are charged.
+    Charged {
+        /// The quota that the tenant has used up by now, if it has.
+        spent: Option<QuotaSpent>,
+    },
     /// It is in the log.
     Noted,
 }
@@ -310,6 +317,7 @@ impl Sequencer {
             Request::Edit(request) => edit::decide(*request, base, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
+            Request::Charge(request) => Ok(Ok(usage::decide_charge(self, request, now_ms, tables)?)),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Consume(request) => consume::decide(self, *request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),

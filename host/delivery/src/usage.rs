@@ -10,12 +10,12 @@ use bytes::Bytes;
 use wharf_event::{PluginName, Position, TenantName};
 
 use crate::{
-    CarriedRow, Record,
+    CarriedRow, Quotas, Record,
     codec::{DecodeError, Reader, Writer},
     keys,
     limits::USAGE_FORGOTTEN_MAX,
     rows::{Row, place_room, put_place, take_place},
-    sequencer::{Answer, Decision},
+    sequencer::{Answer, Decision, Sequencer},
     tables::{Table, TableError, Tables},
 };
 
@@ -192,13 +192,54 @@ pub(crate) fn apply(
     time_ms: u64,
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
+    charge((tenant, plugin), 1, used, time_ms, tables)
+}
+
+/// Adds calls to the sums of their hour.
+pub(crate) fn charge(
+    (tenant, plugin): (&TenantName, &PluginName),
+    calls: u64,
+    used: &Used,
+    time_ms: u64,
+    tables: &mut impl Tables,
+) -> Result<(), TableError> {
     let key = keys::usage(tenant, hour_of(time_ms), plugin);
     let mut row = UsageRow::read(tables, &key)?.unwrap_or_default();
-    row.attempts += 1;
+    row.attempts = row.attempts.saturating_add(calls);
     row.used.add(used);
     row.place = None;
     tables.put(Table::Usage, &key, row.encode());
     Ok(())
+}
+
+/// The wish to charge calls that are of no delivery.
+#[derive(Clone, Debug)]
+pub struct ChargeRequest {
+    /// Whose they are.
+    pub tenant: TenantName,
+    /// Which plugin's.
+    pub plugin: PluginName,
+    /// How many.
+    pub calls: u64,
+    /// What they used together.
+    pub used: Used,
+    /// What the tenant may use an hour.
+    pub quotas: Quotas,
+}
+
+/// Charges calls, and says whether the tenant has used up what it may use this hour.
+pub(crate) fn decide_charge(
+    sequencer: &mut Sequencer,
+    request: ChargeRequest,
+    now_ms: u64,
+    tables: &impl Tables,
+) -> Result<Decision, TableError> {
+    let ChargeRequest { tenant, plugin, calls, used, quotas } = request;
+    // What is known of the hour is known before this is part of it.
+    sequencer.hours.spent(&tenant, &quotas, now_ms, tables)?;
+    sequencer.hours.charge(&tenant, &used, now_ms);
+    let answer = Answer::Charged { spent: sequencer.hours.spent(&tenant, &quotas, now_ms, tables)? };
+    Ok(Decision { records: vec![Record::Charged { tenant, plugin, calls, used }], answer })
 }
 
 /// The wish to forget what a tenant used long ago.
@@ -308,6 +349,9 @@ mod tests {
         let row = UsageRow { attempts: 7, used: used(), place: Some(Position { k: 8, i: 256 }) };
         let place = [&[1][..], &number(8), &[0, 1, 0, 0]].concat();
         assert_eq!(row.encode(), [&number(7)[..], &sums, &place].concat());
+        let charged =
+            Record::Charged { tenant: "t".parse().unwrap(), plugin: "p".parse().unwrap(), calls: 9, used: used() };
+        assert_eq!(charged.encode(), [&b"\x01\0\0\0t\x01\0\0\0p"[..], &number(9), &sums].concat());
         let forgotten = Record::Forgotten { tenant: "t".parse().unwrap(), hour: 500_000, plugin: "p".parse().unwrap() };
         assert_eq!(forgotten.encode(), b"\x01\0\0\0t\x20\xa1\x07\0\x01\0\0\0p");
     }

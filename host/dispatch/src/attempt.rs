@@ -21,6 +21,7 @@ use crate::{
     bells::Bells,
     breakers::Breakers,
     calling::Calls,
+    charging::Charges,
     clock::{FrameClock, rfc3339},
     contention::{Contention, Held},
     forwarding,
@@ -86,6 +87,8 @@ pub(crate) struct Attempts {
     pub(crate) calls: Arc<Calls>,
     /// Requests of routes.
     pub(crate) crowds: Crowds,
+    /// What they used.
+    pub(crate) charges: Charges,
 }
 
 impl Attempts {

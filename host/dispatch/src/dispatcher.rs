@@ -21,6 +21,7 @@ use crate::{
     bells::Bells,
     breakers::{BreakerFigures, Breakers},
     calling::Calls,
+    charging::{Charges, Charging},
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
@@ -164,6 +165,7 @@ impl Dispatcher {
             notices: noticed,
             calls: Arc::new(Calls::new(committer.shared(), Arc::clone(&surroundings.outgoing))),
             crowds: Crowds::default(),
+            charges: Charges::default(),
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
         let patience = Patience::default();
@@ -222,6 +224,8 @@ impl Dispatcher {
             drop(tokio::spawn(fanning.run()));
             let replaying = Replaying { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
             drop(tokio::spawn(replaying.run()));
+            let charging = Charging { dispatcher: self.clone(), stopping: self.stopping.subscribe() };
+            drop(tokio::spawn(charging.run()));
             let consuming = Consuming { dispatcher: self.clone(), guests, stopping: self.stopping.subscribe() };
             drop(tokio::spawn(consuming.run()));
             tasks.scheduler = Some(tokio::spawn(scheduler.run()));
@@ -418,6 +422,7 @@ impl Dispatcher {
             Some(scheduler) => tokio::time::timeout(deadline, scheduler).await.is_ok(),
             None => true,
         };
+        self.charge().await;
         self.attempts.partition.stop();
         let clean = match writer {
             Some(writer) => writer.await.unwrap_or(false),

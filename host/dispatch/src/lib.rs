@@ -12,6 +12,7 @@ mod breaker;
 mod breakers;
 mod calling;
 mod carrying;
+mod charging;
 mod cleaning;
 mod clock;
 mod committer;

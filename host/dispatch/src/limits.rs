@@ -317,5 +317,8 @@ pub const ROUTES_PER_TENANT_MAX: usize = 1_000;
 /// Requests of a tenant's routes that wait or are answered at a time: a quarter of the connections that may be open.
 pub const REQUESTS_PER_TENANT_MAX: usize = 256;
 
+/// How often what requests used is charged.
+pub const CHARGE_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a request waits for its place. Then it is refused.
 pub const REQUEST_WAIT: Duration = Duration::from_secs(5);

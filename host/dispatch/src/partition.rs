@@ -246,7 +246,7 @@ pub(crate) fn size(request: &Request) -> usize {
         Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
-        Request::Forget(_) | Request::Follow { .. } => RECORD,
+        Request::Forget(_) | Request::Charge(_) | Request::Follow { .. } => RECORD,
     }
 }
 

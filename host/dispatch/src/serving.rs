@@ -57,11 +57,13 @@ pub struct Unserved {
     pub allow: Option<String>,
     /// The request's id, if it has one.
     pub id: Option<Arc<str>>,
+    /// Seconds after which the same may be answered, where that is known.
+    pub after_s: Option<u32>,
 }
 
 impl Unserved {
     fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), allow: None, id: None }
+        Self { code, detail: detail.into(), allow: None, id: None, after_s: None }
     }
 
     fn of(self, id: &Arc<str>) -> Self {
@@ -124,6 +126,10 @@ impl Dispatcher {
         let rules = self.rules();
         let route = routed(&rules, tenant, &request)?;
         let plugin = callable(&rules, tenant, &route)?;
+        if let Some(spent) = attempts.charges.spent(tenant, &rules.settings(tenant).quotas, self.now_ms()) {
+            let after_s = spent.after_ms().and_then(|after_ms| u32::try_from(after_ms.div_ceil(1_000)).ok());
+            return Err(Unserved { after_s, ..Unserved::new(spent.code(), spent.to_string()) });
+        }
         let [high, low] = [(); 2].map(|()| attempts.surroundings.random.bits());
         let id: Arc<str> = format!("{high:016x}{low:016x}").into();
         let unserved = |code, detail: &str| Unserved::new(code, detail).of(&id);
@@ -297,6 +303,7 @@ impl Turn {
         let outcome = failed.map_or(Outcome::Ack, given_up);
         let settling = Settling { release: Some(release), outcome: &outcome, failed, took_us, used };
         attempts.meters.settled(tenant, &Target::Plugin(name.clone()), &settling, None);
+        used.into_iter().for_each(|used| attempts.charges.add(tenant, name, used));
         if let Some(since_ms) = self.picked.trial {
             attempts.trials.count((tenant, name), (since_ms, release), failed.is_some(), took_us);
         }

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ConfigureRequest, DeliveryId,
-    Details, EditRequest, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName, ObjectWish,
-    Outcome, PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts, SettleRequest,
-    Table, Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
+    AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
+    DeliveryId, Details, EditRequest, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName,
+    ObjectWish, Outcome, PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts,
+    SettleRequest, Table, Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
@@ -261,6 +261,10 @@ fn second_life(run: &mut Runner, Owed { c, b }: Owed) -> Result<(), BrokenOff> {
     }
     // What was used before the clock jumped is forgotten, what is used from now on stays.
     run.ask(vec![Request::Forget(ForgetRequest { tenant: tenant(), from_hour: hour_of(1_800_000_000_000) + 1 })])?;
+    // Requests that a plugin answered are charged.
+    let plugin = "web".parse().map_err(|_| BrokenOff("no name".to_owned()))?;
+    let (used, quotas) = (Used { cpu_ns: 7, ..Used::default() }, Quotas::default());
+    run.ask(vec![Request::Charge(ChargeRequest { tenant: tenant(), plugin, calls: 3, used, quotas })])?;
     run.ask(vec![settling(ack(c, 0, 1, &[("n", WriteOp::Add(1)), ("kept", WriteOp::Set(Bytes::from_static(b"k")))]))])?;
     run.freeze()?;
     run.write()

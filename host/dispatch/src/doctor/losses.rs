@@ -193,6 +193,9 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(format!("control objects changed: {}", names.join(", ")))
         }
         Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
+        Record::Charged { tenant, plugin, calls, .. } => {
+            Some(format!("what {calls} requests to {plugin} of {tenant} used"))
+        }
         Record::Forgotten { tenant, .. } => Some(format!("what {tenant} used long ago is kept no more")),
         Record::Fired { schedule, state, .. } => Some(match state.map(|state| (state.last_ms, state.next_ms)) {
             Some((last_ms, next_ms)) => {

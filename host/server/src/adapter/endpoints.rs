@@ -11,8 +11,9 @@ impl Endpoints for HostAdapter {
     async fn serve(&self, tenant: &TenantName, request: Request<Pieces>) -> Result<Served, Unserved> {
         match self.dispatcher.serve(tenant, request).await {
             Ok(served) => Ok(Served { response: served.response, id: served.id }),
-            Err(NotServed { code, detail, allow, id }) => {
-                Err(Unserved { refusal: Refusal::new(code, detail), allow, id })
+            Err(NotServed { code, detail, allow, id, after_s }) => {
+                let refusal = Refusal { retry_after_s: after_s, ..Refusal::new(code, detail) };
+                Err(Unserved { refusal, allow, id })
             }
         }
     }

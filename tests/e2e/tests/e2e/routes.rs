@@ -339,6 +339,39 @@ fn an_instance_answers_more_than_one_request_where_its_route_says_so() {
 }
 
 #[test]
+fn what_requests_used_is_charged_to_their_plugin_and_counts_for_the_hour() {
+    let site = site("", "[tenants.acme]\nbytes_per_hour = \"100KiB\"\n");
+    let host = site.start("serve");
+    let used = |host: &Host| host.get("/v1/tenants/acme/usage").1["total"].clone();
+    for _ in 0..3 {
+        assert_eq!(asked(&host, "POST /t/acme/probe/echo", &[b'x'; 1_000]).status, 200);
+    }
+    assert_eq!(asked(&host, "GET /t/acme/probe/trap", b"").status, 502, "what failed is charged too");
+    // It is charged within a second, and in any case before the host stops.
+    assert_eq!(host.stop(), Some(0));
+    let host = site.start("serve");
+    let told = used(&host);
+    assert_eq!(told["attempts"], 4, "{told}");
+    for (key, least) in [("cpu_us", 1), ("bytes_in", 3_000), ("bytes_out", 3_000)] {
+        assert!(told[key].as_u64().unwrap() >= least, "{key}: {told}");
+    }
+    // An hour may begin between the two.
+    let refused = (0..3).find_map(|_| {
+        assert_eq!(asked(&host, "GET /t/acme/probe/large?n=120000", b"").body.len(), 120_000);
+        host.wait(Duration::from_millis(2_500));
+        let next = asked(&host, "GET /t/acme/probe/requests", b"");
+        (next.status != 200).then_some(next)
+    });
+    let refused = refused.expect("the quota is not used up");
+    assert_eq!((refused.status, refused.code().as_str()), (429, "quota-bytes"));
+    assert!((1..=3_600).contains(&refused.field("retry-after").unwrap().parse::<u32>().unwrap()), "{}", refused.head);
+    // The same bound holds for events, of the same sums.
+    let event = r#"{"specversion": "1.0", "id": "a", "source": "test", "type": "none"}"#;
+    let (status, _, problem) = host.refusal("/events", event.to_owned());
+    assert_eq!((status, &problem["code"]), (429, &"quota-bytes".into()), "{problem}");
+}
+
+#[test]
 fn a_suspended_tenant_answers_nothing() {
     let suspended = site("", "[tenants.acme]\nsuspended = true\n").start("serve");
     assert_eq!(asked(&suspended, "GET /t/acme/probe/echo", b"").code(), "tenant-suspended");

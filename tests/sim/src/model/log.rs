@@ -187,6 +187,7 @@ impl<'a> Log<'a> {
                     self.owe((tenant.as_str(), of, *event), (before, targets), arose, world, wrong);
                 }
             }
+            Record::Charged { .. } => wrong.say("requests are charged, and there are none"),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }
