@@ -1,5 +1,5 @@
 //! The ambient parts of WASI, linked for the toolchains that always import them and empty: no arguments, no environment,
-//! no folders, closed stdin. What goes to stdout and stderr becomes lines of the plugin's log.
+//! no folders, closed stdin, no sockets. What goes to stdout and stderr becomes lines of the plugin's log.
 
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(crate) fn wasi(log: &AttemptLog, clock_ms: Option<u64>) -> WasiCtx {
     if let Some(ms) = clock_ms {
         wasi.wall_clock(Frozen(Duration::from_millis(ms)));
     }
+    // Whoever asks for a socket or an address is denied it before there is one.
+    wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi.stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
         .stderr(Lines { log: log.clone(), level: Level::Warn, context: "stderr" })
         // What an attempt may draw in all is counted in `random.rs`.

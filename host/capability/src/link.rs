@@ -1,13 +1,14 @@
 //! Everything that this host offers to handlers, linked. `wharf-inspect` has the list of it, and a test of `wharf-runtime`
 //! asks the linker for all that is there.
 //!
-//! Sockets are not in it: a component that imports them is refused by name when it is loaded.
+//! Sockets are in it for runtimes that import them always, and none can be opened (`inert.rs`).
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::{
     cli::{WasiCli, WasiCliView},
     filesystem::{WasiFilesystem, WasiFilesystemView},
     p2::bindings as wasi,
+    sockets::{WasiSockets, WasiSocketsView},
 };
 
 use crate::{Attempt, bindings, http, llm, random};
@@ -29,9 +30,9 @@ pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     llm::link(linker)
 }
 
-/// Everything of WASI 0.2 but sockets.
+/// Everything of WASI 0.2 but time zones and what only a program imports.
 fn link_wasi(l: &mut Linker<Attempt>) -> wasmtime::Result<()> {
-    use wasi::{cli, filesystem};
+    use wasi::{cli, filesystem, sockets};
 
     // Streams, polls, clocks, random, and the standard streams.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
@@ -47,5 +48,13 @@ fn link_wasi(l: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     cli::terminal_stdout::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
     cli::terminal_stderr::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
     filesystem::types::add_to_linker::<Attempt, WasiFilesystem>(l, Attempt::filesystem)?;
-    filesystem::preopens::add_to_linker::<Attempt, WasiFilesystem>(l, Attempt::filesystem)
+    filesystem::preopens::add_to_linker::<Attempt, WasiFilesystem>(l, Attempt::filesystem)?;
+    let options = sockets::network::LinkOptions::default();
+    sockets::network::add_to_linker::<Attempt, WasiSockets>(l, &options, Attempt::sockets)?;
+    sockets::instance_network::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)?;
+    sockets::tcp::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)?;
+    sockets::udp::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<Attempt, WasiSockets>(l, Attempt::sockets)
 }

@@ -204,7 +204,7 @@ mod tests {
                 assert!(is_linked(&path, offer.version), "{path}@{}", offer.version);
             }
         }
-        for path in ["wasi:sockets/tcp", "wasi:http/outgoing-handler", "wasi:clocks/timezone", "wasi:cli/run"] {
+        for path in ["wasi:http/outgoing-handler", "wasi:clocks/timezone", "wasi:cli/run"] {
             assert!(!is_linked(path, "0.2"), "{path}");
         }
     }

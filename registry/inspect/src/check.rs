@@ -281,7 +281,9 @@ mod tests {
 
     #[test]
     fn an_import_that_there_is_not_is_named_with_what_there_is() {
-        for import in ["wasi:sockets/tcp@0.2.6", "wasi:keyvalue/store@0.2.0-draft2", "wharf:plugin/publisher@0.2.0"] {
+        for import in
+            ["wasi:blobstore/container@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2", "wharf:plugin/publisher@0.2.0"]
+        {
             let error = check(&component(import, FUNCTION, &["wharf:plugin/handler@0.1.0"])).unwrap_err();
             assert_eq!(error.code(), Code::ComponentImport);
             let said = error.to_string();

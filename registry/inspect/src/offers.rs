@@ -91,7 +91,7 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 12] = [
+pub const OFFERS: [Offer; 13] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
@@ -104,7 +104,12 @@ pub const OFFERS: [Offer; 12] = [
     offer("wasi:io", "0.2", &["error", "poll", "streams"], Offered::Inert),
     offer("wasi:cli", "0.2", &CLI, Offered::Inert),
     offer("wasi:filesystem", "0.2", &["types", "preopens"], Offered::Inert),
+    offer("wasi:sockets", "0.2", &SOCKETS, Offered::Inert),
 ];
+
+/// None can be opened; runtimes of some languages import them whatever a component does.
+const SOCKETS: [&str; 7] =
+    ["network", "instance-network", "tcp", "tcp-create-socket", "udp", "udp-create-socket", "ip-name-lookup"];
 
 /// Arguments, environment and streams: all of them empty, and what is written goes to the plugin's log.
 const CLI: [&str; 10] = [
@@ -175,7 +180,8 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.6", "http"),
             ("wasi:http/incoming-handler@0.2.6", "unknown"),
             ("wharf:llm/models@0.1.0", "llm"),
-            ("wasi:sockets/tcp@0.2.6", "unknown"),
+            ("wasi:sockets/tcp@0.2.6", "inert"),
+            ("wasi:sockets/tls@0.2.6", "unknown"),
             ("wall-clock", "unknown"),
         ];
         for (name, expected) in cases {

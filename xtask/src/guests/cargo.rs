@@ -45,6 +45,25 @@ pub fn workspace(folder: &Path) -> Result<Workspace> {
     read(&text).with_context(|| format!("reading what cargo says about {}", folder.display()))
 }
 
+/// The interfaces of WASI as they are published, and their version: those of the crate that Rust plugins are made with.
+pub fn wit_of_wasi(repository: &Path) -> Result<(PathBuf, String)> {
+    let mut command = cargo();
+    command.args(["metadata", "--format-version=1", "--manifest-path"]).arg(repository.join("plugins/Cargo.toml"));
+    wit_in(&process::output(&mut command)?).context("reading what cargo says about the plugins")
+}
+
+fn wit_in(metadata: &str) -> Result<(PathBuf, String)> {
+    let metadata: Value = serde_json::from_str(metadata)?;
+    let packages = metadata.get("packages").and_then(Value::as_array).context("no packages")?;
+    let text = |package: &Value, key: &str| package.get(key).and_then(Value::as_str).map(str::to_owned);
+    let wasip2 = packages.iter().find(|package| text(package, "name").as_deref() == Some("wasip2"));
+    let wasip2 = wasip2.context("no plugin is made with wasip2")?;
+    let version = text(wasip2, "version").context("a package without version")?;
+    let (_, wasi) = version.split_once("+wasi-").context("a version of wasip2 that names none of WASI")?;
+    let manifest = PathBuf::from(text(wasip2, "manifest_path").context("a package without manifest")?);
+    Ok((manifest.with_file_name("wit"), wasi.to_owned()))
+}
+
 fn read(metadata: &str) -> Result<Workspace> {
     let metadata: Value = serde_json::from_str(metadata)?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
@@ -77,5 +96,17 @@ mod tests {
         let plugins = plugins.map(|(name, library)| (name.to_owned(), library.to_owned())).to_vec();
         assert_eq!(read(metadata).unwrap(), Workspace { target: "/t".into(), plugins });
         assert!(read("{}").unwrap_err().to_string().contains("target_directory"));
+    }
+
+    #[test]
+    fn the_interfaces_of_wasi_lie_beside_the_manifest_of_their_crate() {
+        let metadata = |version: &str| {
+            format!(
+                r#"{{"packages": [{{"name": "wasip2", "version": "{version}", "manifest_path": "/r/wasip2/Cargo.toml"}}]}}"#
+            )
+        };
+        let found = wit_in(&metadata("1.0.4+wasi-0.2.12")).unwrap();
+        assert_eq!(found, ("/r/wasip2/wit".into(), "0.2.12".to_owned()));
+        assert!(wit_in(&metadata("1.0.4")).is_err());
     }
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::build::Guest;
 use super::languages::{Built, Place};
 use super::steps::Steps;
-use super::{cached, process, spared};
+use super::{cached, cargo, process, spared};
 
 /// What is installed: the first makes components, the others are for the tests of the SDK and its package.
 const PACKAGES: [&str; 4] = ["componentize-py==0.25.1", "pytest==9.2.0", "mypy==2.4.1", "flit_core==4.2.0"];
@@ -59,7 +60,20 @@ pub fn build(place: &Place) -> Result<Built> {
             spared::rename_back(to)
         })?);
     }
+    guests.push(web(place, &tools, &sources("python-bare"))?);
     Ok(Built::Guests(guests))
+}
+
+/// A component of `wasi:http/proxy`, made for any host with the ordinary tool.
+fn web(place: &Place, tools: &Path, sources: &Path) -> Result<Guest> {
+    let (wit, wasi) = cargo::wit_of_wasi(&place.repository)?;
+    let world = format!("wasi:http/proxy@{wasi}");
+    let version = format!("{} {world}", PACKAGES.join(" "));
+    cached::guest(place, "languages-python-bare-web", &[sources.join("web.py")], &version, |to| {
+        let mut command = Command::new(tools.join("componentize-py"));
+        command.arg("-q").arg("-d").arg(&wit).args(["-w", &world, "componentize", "web", "-p"]).arg(sources);
+        process::output(command.arg("-o").arg(to)).map(drop)
+    })
 }
 
 /// The folder of the tools' programs; they are installed where they are not.

@@ -200,7 +200,8 @@ mod tests {
             ("wharf:plugin/types@0.1.0", true, TYPES, None),
             ("wasi:clocks/wall-clock@0.2.6", true, TYPES, None),
             ("wasi:cli/stderr@0.2.6", false, INERT, None),
-            ("wasi:sockets/tcp@0.2.6", false, UNKNOWN, None),
+            ("wasi:sockets/tcp@0.2.6", false, INERT, None),
+            ("wasi:blobstore/container@0.2.0-draft", false, UNKNOWN, None),
         ];
         for (interface, only_types, allows, grant) in cases {
             let found = Allowance::of(Import { interface: interface.to_owned(), only_types });

@@ -210,6 +210,24 @@ fn what_fails_is_told_by_its_code_and_the_host_goes_on() {
 }
 
 #[test]
+fn a_component_in_python_made_for_other_hosts_answers() {
+    let component = guest("languages-python-bare-web");
+    if !component.exists() {
+        eprintln!("left out: `cargo xtask guests --lang python` builds {}", component.display());
+        return;
+    }
+    let component = component.display();
+    let host = Site::new(&format!(
+        "[tenants.acme.plugins.web]\ncomponent = \"{component}\"\n[tenants.acme.routes.\"/*\"]\nplugin = \"web\"\n"
+    ))
+    .start("serve");
+    for path in ["/hooks/a", "/hooks/b?c=d"] {
+        let answer = asked(&host, &format!("GET /t/acme{path}"), b"");
+        assert_eq!((answer.status, answer.text()), (200, format!("Python was asked {path}")));
+    }
+}
+
+#[test]
 fn bodies_stream_both_ways_within_their_bounds() {
     let host = site("", "").start("serve");
     // A piece comes back before the next one is sent.
