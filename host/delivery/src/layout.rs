@@ -140,12 +140,10 @@ impl Record {
             RecordKind::Forgotten => {
                 Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
             }
-            RecordKind::Charged => Record::Charged {
-                tenant: r.parse("tenant")?,
-                plugin: r.parse("plugin")?,
-                calls: r.u64("calls")?,
-                used: Used::take(&mut r)?,
-            },
+            RecordKind::Charged => {
+                let (tenant, plugin, calls) = (r.parse("tenant")?, r.parse("plugin")?, r.u64("calls")?);
+                Record::Charged { tenant, plugin, calls, used: Used::take(&mut r)? }
+            }
             RecordKind::Replay => {
                 Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
             }
