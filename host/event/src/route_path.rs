@@ -52,6 +52,7 @@ fn broken(text: &str) -> Option<&'static str> {
     }
     let Some(inner) = text.strip_prefix('/') else { return Some("it does not begin with `/`") };
     let inner = match text.strip_suffix(BELOW) {
+        Some("/") => return Some("it has an empty segment, or one that is `.` or `..`"),
         Some(before) => before.strip_prefix('/').unwrap_or_default(),
         None => inner,
     };

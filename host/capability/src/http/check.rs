@@ -46,6 +46,10 @@ pub(super) fn check(
     if authority.as_str().contains('@') {
         return Err(invalid("a user or a password stands in its authority: that belongs into a field"));
     }
+    // Brackets are for what has colons of its own.
+    if authority.host().starts_with('[') && !authority.host().contains(':') {
+        return Err(invalid("its host is none: brackets are for addresses of IPv6"));
+    }
     let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
     let bare = authority.host();
     let host = bare.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(bare).to_ascii_lowercase();

@@ -192,6 +192,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{bucket}", "stats"),
         ("{*key}", "a"),
         ("{queue}", "failed"),
+        ("{route}", "%2Fhooks"),
         ("{rule}", "orders"),
         ("{replay}", "again"),
         ("{schedule}", "nightly"),

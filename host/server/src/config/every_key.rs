@@ -425,6 +425,8 @@ fn set(document: &mut toml::Value, path: &str, value: toml::Value) {
             Some((name, index)) => (name, Some(index.parse::<usize>().unwrap())),
             None => (step, None),
         };
+        // A name with a `/` in it is shown between quotes.
+        let name = name.trim_matches('"');
         let empty = || toml::Value::Table(toml::Table::new());
         at = at
             .as_table_mut()
@@ -451,7 +453,7 @@ fn with(path: &str, value: &str) -> String {
         ("plugins.*", "plugins.p"),
         ("providers.*", "providers.cloud"),
         ("models.*", "models.small"),
-        ("routes.*", "routes.triage"),
+        ("llm.routes.*", "llm.routes.triage"),
         ("rules.*", "rules.r"),
         // A template is needed where its paths are.
         // An outcome needs a code, a status or a reason.

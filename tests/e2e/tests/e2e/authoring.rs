@@ -202,7 +202,7 @@ fn a_new_plugin_is_written_and_nothing_is_written_over() {
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rusty"]);
     assert!(status == 3 && talk.contains("error[template-unknown]") && talk.contains("did you mean `rust`?"), "{talk}");
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rust", "--template", "common"]);
-    assert!(status == 3 && talk.contains("batch, event, schedule, transform"), "{talk}");
+    assert!(status == 3 && talk.contains("batch, event, http, schedule, transform"), "{talk}");
     assert!(!site.folder.path().join("x").exists());
 }
 

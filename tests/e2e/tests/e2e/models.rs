@@ -125,7 +125,7 @@ fn a_call_reaches_the_model_of_its_route_and_costs_what_it_costs() {
     assert_eq!((&own["model"], &own["max_tokens"]), (&json!("llama"), &json!(4_096)));
     let came = came(&host);
     assert_eq!(came[0]["text"][0], json!("you said: one two three note\n\nwords"), "{came:?}");
-    assert_eq!(came[0]["text"][1], json!("EndTurn"));
+    assert_eq!(came[0]["text"][1], json!("StopReason::EndTurn"));
     assert_eq!(came[1]["vectors"], json!([[0.015_625, 0.031_25, 0.046_875], [0.031_25, 0.046_875, 0.0625]]));
     assert_eq!(came[2]["text"][0], json!("you said: hello"));
     assert_eq!((&came[3]["text"][0], &came[4]["count"]), (&json!("hello there"), &json!(3)));

@@ -383,10 +383,6 @@ fn what_requests_used_is_charged_to_their_plugin_and_counts_for_the_hour() {
     let refused = refused.expect("the quota is not used up");
     assert_eq!((refused.status, refused.code().as_str()), (429, "quota-bytes"));
     assert!((1..=3_600).contains(&refused.field("retry-after").unwrap().parse::<u32>().unwrap()), "{}", refused.head);
-    // The same bound holds for events, of the same sums.
-    let event = r#"{"specversion": "1.0", "id": "a", "source": "test", "type": "none"}"#;
-    let (status, _, problem) = host.refusal("/events", event.to_owned());
-    assert_eq!((status, &problem["code"]), (429, &"quota-bytes".into()), "{problem}");
 }
 
 #[test]
