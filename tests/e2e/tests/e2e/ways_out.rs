@@ -258,10 +258,10 @@ fn egress_lets_none_of_two_hundred_ways_lead_around_its_grants() {
     let is_refused = |came: &Value| came["refused"].as_str().is_some_and(|why| why.parse::<u16>().is_err());
     let passed: Vec<_> = ways.iter().zip(&came).filter(|(_, came)| !is_refused(came)).collect();
     assert!(passed.is_empty() && heard.is_empty(), "{passed:#?}\n{heard:#?}");
-    // Those that come as far as the host are each a line with its code.
+    // Those that come as far as the host are each a line with its code; an attempt keeps its last hundred.
     let said = lines(&attempts[0]);
     let denials = ["address-denied: ", "http-denied: ", "http-invalid: "].map(|code| said.matches(code).count());
-    assert!(denials[0] >= 90 && denials[1] >= 1 && denials.iter().sum::<usize>() >= 120, "{denials:?}: {said}");
+    assert!(denials.iter().all(|count| *count >= 1) && denials.iter().sum::<usize>() >= 60, "{denials:?}: {said}");
     // What is granted goes on.
     calls(&host, "two", "fail", &json!([own("/v1/x")]));
     assert!(server.recv().unwrap().starts_with("GET /v1/x HTTP/1.1\r\n"));
