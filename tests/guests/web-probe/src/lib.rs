@@ -162,7 +162,7 @@ fn call(query: &str, out: ResponseOutparam) {
 fn begun(out: ResponseOutparam, status: u16, fields: &[(&str, &str)]) -> (Option<OutgoingBody>, Option<OutputStream>) {
     let headers = Fields::new();
     for (name, value) in fields {
-        let _ = headers.append(&(*name).to_owned(), &value.as_bytes().to_vec());
+        let _ = headers.append(name, value.as_bytes());
     }
     let response = OutgoingResponse::new(headers);
     let _ = response.set_status_code(status);
