@@ -134,8 +134,6 @@ pub struct Gathering {
     pub batch: u32,
     /// How long a call waits for more messages, in milliseconds.
     pub window_ms: u64,
-    /// Calls at a time, at most.
-    pub concurrency: u32,
 }
 
 /// How a plugin consumes the queues in the history of a seed, if one does.
@@ -145,7 +143,6 @@ pub fn gathering(seed: u64) -> Option<Gathering> {
     rng.chance(50).then(|| Gathering {
         batch: rng.between(1, 12) as u32,
         window_ms: if rng.chance(50) { 0 } else { rng.below(2_000) },
-        concurrency: rng.between(1, 3) as u32,
     })
 }
 
@@ -165,10 +162,9 @@ fn of_queue(seed: u64) -> Value {
         "visibility_ms": visibility_ms, "retention_ms": retention_ms, "max_receives": max_receives,
         "dead_letter": queue(QUEUE), "ordered": ordered,
     });
-    if let (Some(Gathering { batch, window_ms, concurrency }), Some(document)) =
-        (gathering(seed), document.as_object_mut())
-    {
-        let consumer = json!({"plugin": GATHER, "batch": batch, "window_ms": window_ms, "concurrency": concurrency});
+    if let (Some(Gathering { batch, window_ms }), Some(document)) = (gathering(seed), document.as_object_mut()) {
+        // One call at a time: the model says which message is charged with what, and of several at a time nobody can.
+        let consumer = json!({"plugin": GATHER, "batch": batch, "window_ms": window_ms});
         document.insert("consumer".to_owned(), consumer);
     }
     document
