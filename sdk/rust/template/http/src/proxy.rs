@@ -97,7 +97,7 @@ mod export {
     /// What cannot be written any more finds nobody who waits.
     fn write(response: Response, out: ResponseOutparam) {
         let headers = Fields::new();
-        let _ = headers.append(&"content-type".to_owned(), &response.content_type.into());
+        let _ = headers.append("content-type", response.content_type.as_bytes());
         let outgoing = OutgoingResponse::new(headers);
         let _ = outgoing.set_status_code(response.status);
         let body = outgoing.body();
