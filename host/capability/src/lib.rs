@@ -31,7 +31,7 @@ pub use bindings::{
 pub use effects::Effects;
 pub use http::{
     Answered, BodyBounds, BodyError, Calling, Cut, Given, Handed, HttpAnswer, HttpBody, HttpFailed, HttpOut,
-    HttpRequest, NoHttp, Passing,
+    HttpRequest, Late, NoHttp, Passing,
 };
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;

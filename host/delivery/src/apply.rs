@@ -91,7 +91,7 @@ pub fn apply<T: Tables>(
             moves::apply((tenant, queue), moves, (position, time_ms, history), tables)
         }
         Record::Fanned { tenant, event, next, targets } => {
-            fan::apply((tenant, *event), *next, targets, history, tables)
+            fan::apply((tenant, *event), *next, targets, (time_ms, history), tables)
         }
         Record::Ordered { tenant, to, key, delivery, place } => {
             behind::apply((tenant, to, key), *delivery, *place, (time_ms, history), tables)
@@ -138,7 +138,7 @@ pub(crate) fn insert_deliveries(due: Vec<Due>, tables: &mut impl Tables) -> Resu
     for delivery in due {
         sizes::waits(&delivery.row, tables)?;
         if behind::arises(delivery.id, &delivery.row, tables) {
-            tables.insert(Table::Deliveries, &delivery.row.key(delivery.id), delivery.row.encode());
+            insert_waiting(delivery.id, &delivery.row, tables);
             waiting.push(delivery);
         }
     }
@@ -156,6 +156,14 @@ pub(crate) fn remove_delivery(id: DeliveryId, row: &DeliveryRow, tables: &mut im
 /// Writes a delivery that waits for its time. There is none under that key: whoever calls has removed it.
 pub(crate) fn insert_timed(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
     insert_clocked(id, row, Vec::new(), tables);
+}
+
+/// Writes a delivery that waits, for its turn or for its time.
+fn insert_waiting(id: DeliveryId, row: &DeliveryRow, tables: &mut impl Tables) {
+    if row.timed {
+        return insert_timed(id, row, tables);
+    }
+    tables.insert(Table::Deliveries, &row.key(id), row.encode());
 }
 
 /// As [`insert_timed`], with what the row of its time says.

@@ -5,13 +5,16 @@
 //! targets. Invariant: each arises once, since a record goes on from where the row stands; all of them count as waiting from the beginning. A
 //! delivery with an ordering key takes its place among the others of its key when it arises.
 
-use std::ops::Bound;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+};
 
 use bytes::Bytes;
-use wharf_event::{BusName, Position, TenantName};
+use wharf_event::{BusName, Position, QueueName, TenantName};
 
 use crate::{
-    DecodeError, DeliveryId, DeliveryRow, Due, Record, TargetRef,
+    DecodeError, DeliveryId, DeliveryRow, Due, Move, Record, TargetRef,
     apply::{History, insert_deliveries},
     behind::Lines,
     codec::{Reader, Writer},
@@ -100,6 +103,8 @@ pub struct FanRequest {
     pub next: u16,
     /// Who it is owed to from there on: at most [`TARGETS_AT_ONCE`], as its record has them.
     pub targets: Vec<TargetRef>,
+    /// Queues among them whose messages wait before anybody can receive them, and for how long, in milliseconds.
+    pub delays: HashMap<QueueName, u64>,
 }
 
 /// The first of an event's targets, whose deliveries arise with it.
@@ -131,17 +136,28 @@ pub(crate) fn begin(
 }
 
 pub(crate) fn decide<T: Tables>(request: FanRequest, tables: &T) -> Result<Result<Decision, Refused>, TableError> {
-    let FanRequest { tenant, event, next, mut targets } = request;
+    let FanRequest { tenant, event, next, mut targets, delays } = request;
     let stands = FanOut::get(tables, &tenant, event)?;
     let len = targets.len();
     let fits = |of: &FanOut| {
         of.next == next && (1..=TARGETS_AT_ONCE as u64).contains(&(len as u64)) && len as u64 <= of.left()
     };
-    if !stands.as_ref().is_some_and(fits) {
-        return Ok(Err(Refused::Gone));
-    }
+    let Some(stands) = stands.filter(fits) else { return Ok(Err(Refused::Gone)) };
     Lines::new(&tenant, &[], tables).place(&mut targets)?;
-    let records = vec![Record::Fanned { tenant, event, next, targets }];
+    let mut moves = BTreeMap::<_, Vec<_>>::new();
+    for (n, target) in (next..).zip(&targets) {
+        let queue = target.to.queue().filter(|_| !target.is_behind());
+        if let Some((queue, delay_ms)) = queue.and_then(|queue| delays.get_key_value(queue)) {
+            let until = Move::Delay(stands.since_ms.saturating_add(*delay_ms));
+            moves.entry(queue).or_default().push((DeliveryId { event, n }, until));
+        }
+    }
+    let delayed = moves.into_iter().map(|(queue, moves)| {
+        let (tenant, queue) = (tenant.clone(), queue.clone());
+        Record::Queue { tenant, queue, moves }
+    });
+    let delayed: Vec<_> = delayed.collect();
+    let records = std::iter::once(Record::Fanned { tenant, event, next, targets }).chain(delayed).collect();
     Ok(Ok(Decision { records, answer: Answer::Noted }))
 }
 
@@ -149,7 +165,7 @@ pub(crate) fn apply(
     (tenant, event): (&TenantName, Position),
     next: u16,
     targets: &[TargetRef],
-    history: History,
+    (time_ms, history): (u64, History),
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
     let Some(mut stands) = FanOut::get(tables, tenant, event)? else {
@@ -169,9 +185,10 @@ pub(crate) fn apply(
             bus: stands.bus.clone(),
             target: target.clone(),
             attempts: 0,
-            due_ms: stands.since_ms,
+            // Those of later events may be gone already: it waits for a time, which has come, and not for its turn.
+            due_ms: time_ms,
             since_ms: stands.since_ms,
-            timed: false,
+            timed: true,
             leased: false,
             place: None,
         },

@@ -88,7 +88,7 @@ pub(crate) struct Attempts {
     /// Requests of routes.
     pub(crate) crowds: Crowds,
     /// What they used.
-    pub(crate) charges: Charges,
+    pub(crate) charges: Arc<Charges>,
 }
 
 impl Attempts {

@@ -42,11 +42,11 @@ impl Charges {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more call.
-    pub(crate) fn add(&self, tenant: &TenantName, plugin: &PluginName, used: &Used) {
+    /// So many more calls of a plugin, and what it used.
+    pub(crate) fn add(&self, whose: &(TenantName, PluginName), more: u64, used: &Used) {
         let mut gathered = self.gathered();
-        let (calls, sum) = gathered.calls.entry((tenant.clone(), plugin.clone())).or_default();
-        *calls += 1;
+        let (calls, sum) = gathered.calls.entry(whose.clone()).or_default();
+        *calls += more;
         sum.add(used);
         drop(gathered);
         self.bell.notify_one();
@@ -138,7 +138,7 @@ mod tests {
         charges.note(tenant.clone(), bound, None, 9);
         assert_eq!(charges.spent(&tenant, &bound, 9), None);
         for _ in 0..2 {
-            charges.add(&tenant, &"web".parse().unwrap(), &Used { cpu_ns: 3, ..Used::default() });
+            charges.add(&(tenant.clone(), "web".parse().unwrap()), 1, &Used { cpu_ns: 3, ..Used::default() });
         }
         let gathered = charges.gathered();
         let (calls, used) = gathered.calls.values().next().unwrap();

@@ -21,7 +21,7 @@ use crate::{
     bells::Bells,
     breakers::{BreakerFigures, Breakers},
     calling::Calls,
-    charging::{Charges, Charging},
+    charging::Charging,
     cleaning::Cleaner,
     clock::Step,
     committer::Committer,
@@ -165,7 +165,7 @@ impl Dispatcher {
             notices: noticed,
             calls: Arc::new(Calls::new(committer.shared(), Arc::clone(&surroundings.outgoing))),
             crowds: Crowds::default(),
-            charges: Charges::default(),
+            charges: Arc::default(),
         });
         let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
         let patience = Patience::default();

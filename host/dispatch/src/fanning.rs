@@ -4,8 +4,10 @@
 //! decided where nothing can change meanwhile. So a host that is stopped in the middle goes on where it was, and nobody gets an event twice. Events
 //! take turns, some steps each, so that one that is owed to ten thousand holds up no other.
 
+use std::collections::HashMap;
+
 use wharf_delivery::{FanOut, FanRequest, Refused, Request, TargetRef, limits::TARGETS_AT_ONCE};
-use wharf_event::{Position, TenantName};
+use wharf_event::{Position, QueueName, TenantName};
 
 use crate::{
     archive::ArchiveError,
@@ -96,7 +98,8 @@ impl Fanning {
             while self.dispatcher.attempts.shared.read().state.is_full() {
                 tokio::time::sleep(CARRY_PAUSE).await;
             }
-            let request = FanRequest { tenant: tenant.clone(), event, next, targets: step.to_vec() };
+            let delays = self.delays(tenant, step);
+            let request = FanRequest { tenant: tenant.clone(), event, next, targets: step.to_vec(), delays };
             match self.dispatcher.attempts.partition.ask(Request::Fan(request)).await {
                 Ok(_) => {}
                 // Its tenant was deleted meanwhile.
@@ -106,5 +109,15 @@ impl Fanning {
             next = next.saturating_add(u16::try_from(step.len()).unwrap_or(u16::MAX));
         }
         Ok(next > stands.next)
+    }
+
+    /// The queues among some targets whose messages wait first, and for how long.
+    fn delays(&self, tenant: &TenantName, targets: &[TargetRef]) -> HashMap<QueueName, u64> {
+        let rules = self.dispatcher.rules();
+        let delay = |queue: &QueueName| {
+            let delay_ms = rules.queue(tenant, queue)?.settings.delay_ms;
+            (delay_ms > 0).then(|| (queue.clone(), delay_ms))
+        };
+        targets.iter().filter_map(|target| delay(target.to.queue()?)).collect()
     }
 }

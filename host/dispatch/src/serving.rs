@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, header};
 use tokio::sync::oneshot;
 use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Occasion};
-use wharf_delivery::{Failure, Outcome};
+use wharf_delivery::{Failure, Outcome, Used};
 use wharf_event::{Code, Event, EventBuilder, QueueName, Target, TenantName};
 use wharf_runtime::{RequestInvocation, RequestReport, Reuse};
 
@@ -282,7 +282,10 @@ impl Turn {
         let bounds = BodyBounds { request_bytes: settings.request_bytes, answer_bytes: settings.answer_bytes };
         let idle = Arc::clone(&self.plugin.idle);
         let reuse = (settings.reuse > 1).then_some(Reuse { idle, most: settings.reuse });
-        let invocation = RequestInvocation { context, limits: self.plugin.limits, bounds, request, answer, reuse };
+        let (charges, whose) = (Arc::clone(&attempts.charges), (tenant.clone(), name.clone()));
+        let late = Box::new(move |bytes| charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() }));
+        let limits = self.plugin.limits;
+        let invocation = RequestInvocation { context, limits, bounds, request, answer, reuse, late };
         let target = Target::Plugin(name.clone());
         let (of_tenant, of_target) = self.rules.shares(tenant, &target);
         let caller = Caller { tenant: tenant.clone(), target, weights: (of_tenant.weight, of_target.weight) };
@@ -303,7 +306,7 @@ impl Turn {
         let outcome = failed.map_or(Outcome::Ack, given_up);
         let settling = Settling { release: Some(release), outcome: &outcome, failed, took_us, used };
         attempts.meters.settled(tenant, &Target::Plugin(name.clone()), &settling, None);
-        used.into_iter().for_each(|used| attempts.charges.add(tenant, name, used));
+        used.into_iter().for_each(|used| attempts.charges.add(&(tenant.clone(), name.clone()), 1, used));
         if let Some(since_ms) = self.picked.trial {
             attempts.trials.count((tenant, name), (since_ms, release), failed.is_some(), took_us);
         }

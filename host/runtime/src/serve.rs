@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime::Store;
-use wharf_capability::{Attempt, AttemptContext, BodyBounds, Handed, HttpBody, Passing, Proxy};
+use wharf_capability::{Attempt, AttemptContext, BodyBounds, Handed, HttpBody, Late, Passing, Proxy};
 use wharf_delivery::{Details, Failure, LimitsDocument};
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct RequestInvocation {
     pub answer: oneshot::Sender<Answer>,
     /// Whether its instance may answer further requests; a fresh one each where nothing is said.
     pub reuse: Option<Reuse>,
+    /// Who is told of bytes of the answer that left when the report was made already.
+    pub late: Late,
 }
 
 /// That an instance may answer requests one after the other.
@@ -88,7 +90,7 @@ impl Runtime {
     /// Lets `release` answer a request: in a fresh instance, or in one that waits for it where that is wished. It returns when the call does,
     /// or when a limit ends it: the answer may have left before then. Waiting until its code is in memory is none of the call's time.
     pub async fn serve(&self, release: &HttpRelease, invocation: RequestInvocation) -> RequestReport {
-        let RequestInvocation { context, limits, bounds, request, answer, reuse } = invocation;
+        let RequestInvocation { context, limits, bounds, request, answer, reuse, late } = invocation;
         let code = match self.code(&release.slot).await {
             Ok(code) => code,
             Err(failure) => {
@@ -98,7 +100,7 @@ impl Runtime {
             }
         };
         let bytes_of_head = request.uri().path().len() + bytes_of(request.headers());
-        let (began, meter, passing) = (Instant::now(), CpuMeter::default(), Arc::<Passing>::default());
+        let (began, meter, passing) = (Instant::now(), CpuMeter::default(), Arc::new(Passing::new(late)));
         let Instance { mut store, mut proxy, answered, place } =
             self.instance(release, (context, limits), &meter, reuse.as_ref());
         // It goes before the store does, and says how the call ended, whatever ends this.
@@ -137,7 +139,7 @@ impl Runtime {
             }
             _ => finish(store, &meter, failure.as_ref(), spent).1,
         };
-        let (bytes_in, bytes_out) = passing.bytes();
+        let (bytes_in, bytes_out) = passing.take();
         let used = details.used.get_or_insert_default();
         used.bytes_in += bytes_in;
         used.bytes_out += bytes_out;

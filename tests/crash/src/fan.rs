@@ -1,5 +1,7 @@
 //! What the script does with an event that is owed to more than arise with it: the rest arises in another frame, over a checkpoint.
 
+use std::collections::HashMap;
+
 use wharf_delivery::{AcceptRequest, Answer, FanRequest, Request, limits::TARGETS_AT_ONCE};
 use wharf_event::Position;
 
@@ -27,7 +29,8 @@ pub fn widen(run: &mut Runner) -> Result<(), BrokenOff> {
     run.freeze()?;
     let targets = targets.into_iter().skip(TARGETS_AT_ONCE).collect();
     let next = u16::try_from(TARGETS_AT_ONCE).unwrap_or(u16::MAX);
-    let fan = FanRequest { tenant: tenant(), event: at.unwrap_or(Position::ZERO), next, targets };
+    let fan =
+        FanRequest { tenant: tenant(), event: at.unwrap_or(Position::ZERO), next, targets, delays: HashMap::new() };
     run.ask(vec![accept(run.rules_version, vec![(event("beside", 30), 1)]), Request::Fan(fan)])?;
     run.write()
 }

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
 };
@@ -60,24 +60,47 @@ pub enum Cut {
 const ENDED: u8 = 1;
 const FAILED: u8 = 2;
 
+/// Who is told how many bytes of an answer left behind the end of its call.
+pub type Late = Box<dyn Fn(u64) + Send + Sync>;
+
 /// What passes for one request, counted, and how its call stands.
-#[derive(Debug, Default)]
 pub struct Passing {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     call: AtomicU8,
+    /// Whether the sums were taken: what leaves from then on is late.
+    is_taken: AtomicBool,
+    late: Late,
 }
 
 impl Passing {
+    /// Of a request of which nothing has passed.
+    #[must_use]
+    pub fn new(late: Late) -> Self {
+        let [bytes_in, bytes_out] = [(); 2].map(|()| AtomicU64::new(0));
+        Self { bytes_in, bytes_out, call: AtomicU8::new(0), is_taken: AtomicBool::new(false), late }
+    }
+
     /// The call came to its end, well or not. It is to be said while what the guest holds is still there.
     pub fn ended(&self, well: bool) {
         self.call.store(if well { ENDED } else { FAILED }, Ordering::Release);
     }
 
-    /// Bytes of the request that were handed over, and of the answer that left.
+    /// Takes the sums: bytes of the request that were handed over, and of the answer that left by now.
     #[must_use]
-    pub fn bytes(&self) -> (u64, u64) {
-        (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.load(Ordering::Relaxed))
+    pub fn take(&self) -> (u64, u64) {
+        self.is_taken.store(true, Ordering::SeqCst);
+        (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.swap(0, Ordering::SeqCst))
+    }
+
+    /// Nothing more will leave. What did behind the sums is told, by whichever of the two comes later.
+    fn gone(&self) {
+        if self.is_taken.load(Ordering::SeqCst) {
+            let bytes = self.bytes_out.swap(0, Ordering::SeqCst);
+            if bytes > 0 {
+                (self.late)(bytes);
+            }
+        }
     }
 }
 
@@ -193,8 +216,9 @@ impl Given {
 
     /// Puts what was read of it already before the rest.
     #[must_use]
-    pub fn behind(self, first: Bytes) -> Self {
-        Self { first: Some(first).filter(|first| !first.is_empty()), ..self }
+    pub fn behind(mut self, first: Bytes) -> Self {
+        self.first = Some(first).filter(|first| !first.is_empty());
+        self
     }
 
     /// What the guest wrote next; none at its end.
@@ -230,6 +254,12 @@ impl Given {
     #[must_use]
     pub fn boxed(self) -> HttpBody {
         self.boxed_unsync()
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.passing.gone();
     }
 }
 

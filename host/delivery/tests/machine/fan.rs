@@ -1,6 +1,6 @@
 //! An event that is owed to very many comes to be owed to each of them once, a page at a time, whoever asks how often.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use wharf_delivery::{
     DeliveryId, DeliveryRow, Due, FanOut, FanRequest, Outcome, Refused, Request, Table, TargetRef, keys,
@@ -8,7 +8,10 @@ use wharf_delivery::{
 };
 use wharf_event::{AttributeValue, OrderingKey, Position};
 
-use crate::bench::{Partition, event, publish, settled, targets_of, tenant};
+use crate::{
+    bench::{Partition, event, publish, settled, targets_of, tenant},
+    receive,
+};
 
 /// How far an event came.
 fn stands(p: &Partition, event: Position) -> Option<(u16, u16)> {
@@ -18,7 +21,8 @@ fn stands(p: &Partition, event: Position) -> Option<(u16, u16)> {
 /// Lets the next deliveries arise, of these targets.
 fn fan(p: &mut Partition, event: Position, next: u16, targets: &[TargetRef]) -> Result<Vec<Due>, Refused> {
     let targets: Vec<_> = targets.iter().skip(usize::from(next)).take(TARGETS_AT_ONCE).cloned().collect();
-    let (answer, due) = p.ask(Request::Fan(FanRequest { tenant: tenant(), event, next, targets }));
+    let (answer, due) =
+        p.ask(Request::Fan(FanRequest { tenant: tenant(), event, next, targets, delays: HashMap::new() }));
     answer.map(|_| due)
 }
 
@@ -44,7 +48,9 @@ fn each_delivery_arises_once_and_all_of_them_wait_from_the_beginning() {
         assert_eq!(fan(&mut p, AT, next - 1, &targets).unwrap_err(), Refused::Gone);
         assert_eq!(p.tables, before);
         let due = fan(&mut p, AT, next, &targets).unwrap();
-        assert!(due.iter().all(|due| due.row.since_ms == since_ms && due.row.due_ms == since_ms));
+        // They wait for a time that has come: those of events behind it may be gone already.
+        let has_come = |row: &DeliveryRow| (row.since_ms, row.due_ms, row.timed) == (since_ms, since_ms + 5_000, true);
+        assert!(due.iter().all(|due| has_come(&due.row)));
         assert_eq!(due.len(), arise);
         all.extend(ids(&due));
         assert_eq!(p.replayed(), p.tables);
@@ -146,7 +152,8 @@ fn no_event_is_owed_to_more_than_may_be_and_no_step_brings_more_than_one_record_
     p.accept("e", TARGETS_PER_EVENT_MAX).0.unwrap();
     let targets = targets_of(TARGETS_PER_EVENT_MAX);
     for targets in [&targets[256..513], &targets[..0]] {
-        let request = FanRequest { tenant: tenant(), event: AT, next: 256, targets: targets.to_vec() };
+        let targets = targets.to_vec();
+        let request = FanRequest { tenant: tenant(), event: AT, next: 256, targets, delays: HashMap::new() };
         assert_eq!(p.ask(Request::Fan(request)).0.unwrap_err(), Refused::Gone);
     }
     let mut next = 256;
@@ -155,4 +162,31 @@ fn no_event_is_owed_to_more_than_may_be_and_no_step_brings_more_than_one_record_
         next += u16::try_from(fan(&mut p, AT, at, &targets).unwrap().len()).unwrap();
     }
     assert_eq!((usize::from(next), p.stats().pending), (TARGETS_PER_EVENT_MAX, TARGETS_PER_EVENT_MAX as u64));
+}
+
+#[test]
+fn what_arises_behind_a_later_message_of_its_queue_is_received_when_the_queue_lets_it() {
+    for delay_ms in [0, 20] {
+        let mut p = Partition::new();
+        let mut targets = targets_of(256);
+        targets.extend(["one", "two"].map(|rule| TargetRef::new(rule.parse().unwrap(), receive::target())));
+        let mut request = p.accepting("wide", 0);
+        request.events[0].targets = targets.clone();
+        p.ask(Request::Accept(request)).0.unwrap();
+        let later = receive::send(&mut p, "later", None);
+        assert_eq!(receive::receive(&mut p, 9)[0].0, later);
+        p.now_ms += 5;
+        let delays = HashMap::from([("jobs".parse().unwrap(), delay_ms)]);
+        let delays = if delay_ms > 0 { delays } else { HashMap::new() };
+        let request = FanRequest { tenant: tenant(), event: AT, next: 256, targets: targets[256..].to_vec(), delays };
+        p.ask(Request::Fan(request)).0.unwrap();
+        if delay_ms > 0 {
+            p.now_ms += 14;
+            assert!(receive::receive(&mut p, 9).is_empty(), "its delay counts from the event on");
+            p.now_ms += 1;
+        }
+        let received: Vec<_> = receive::receive(&mut p, 9).into_iter().map(|(id, _)| id.n).collect();
+        assert_eq!(received, [256, 257]);
+        assert_eq!(p.replayed(), p.tables);
+    }
 }

@@ -72,7 +72,7 @@ fn a_plugin_that_fails_in_a_row_is_given_a_rest_and_works_again_when_it_changes(
     site.write("wharf.toml", text.replace("concurrency = 1 ", "concurrency = 2 "));
     host.settled("acme");
     assert_eq!(attempts(&host, "held"), 1);
-    assert_eq!(state(&host)["state"], "closed");
+    host.stats_until("acme", |_| state(&host)["state"] == "closed");
     host.stats_until("acme", |_| told(&host, "dev.wharf.target.closed").len() == 1);
 }
 
@@ -85,6 +85,8 @@ fn one_delivery_is_tried_at_a_time_until_one_works() {
     }
     host.send("good", "probe.quiet");
     host.settled("acme");
+    // The breaker hears of a call when that is settled.
+    host.stats_until("acme", |_| state(&host)["state"] == "closed");
     let standing = state(&host);
     // Two failures, two probes that fail, and one that works.
     assert_eq!(
