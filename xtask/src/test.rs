@@ -61,7 +61,9 @@ pub fn run(args: &Args) -> Result<()> {
     let faketime = step("faketime", "cargo xtask test", || faketime::library(&suite.target))?;
     suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {
-        step("templates", "cargo xtask templates", || templates::tried(&binary, &suite.target))?;
+        step("templates", "cargo xtask templates, which tries all of them", || {
+            templates::tried(&binary, &suite.target)
+        })?;
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
         let histories = format!("cargo xtask sim --histories {HISTORIES}, and the same with each --mutate");

@@ -394,11 +394,9 @@ async fn invoke(
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |target| target.retry.attempts),
         limits: plugin.limits,
     };
-    let (tenant, target) = (&row.tenant, &row.target.to);
-    let (whose, clock) = (Whose { tenant, plugin: name, release: handler.digest() }, &attempts.surroundings.clock);
-    let (of_tenant, of_target) = rules.shares(tenant, target);
-    let weights = (of_tenant.weight, of_target.weight);
-    let caller = Caller { tenant: tenant.clone(), target: target.clone(), weights };
+    let (tenant, clock) = (&row.tenant, &attempts.surroundings.clock);
+    let whose = Whose { tenant, plugin: name, release: handler.digest() };
+    let caller = Caller::of(row, received, rules);
     let called = Arc::clone(handler);
     let call = attempts.turns.take(caller, async move { called.handle(invocation).await }.boxed());
     attempts.quarantine.guard(whose, || clock.monotonic(), call).await.map_err(Stuck::Failed)

@@ -240,7 +240,12 @@ impl Batches {
         let target = self.target();
         let whose = Whose { tenant: &self.tenant, plugin: &by.plugin, release };
         let (of_tenant, of_target) = rules.shares(&self.tenant, &target);
-        let caller = Caller { tenant: self.tenant.clone(), target, weights: (of_tenant.weight, of_target.weight) };
+        let caller = Caller {
+            tenant: self.tenant.clone(),
+            target,
+            weights: (of_tenant.weight, of_target.weight),
+            steps_back: false,
+        };
         let called = Arc::clone(&picked.handler);
         let call = attempts.turns.take(caller, async move { called.handle_batch(invocation).await }.boxed());
         attempts.quarantine.guard(whose, || attempts.surroundings.clock.monotonic(), call).await

@@ -288,7 +288,8 @@ impl Turn {
         let invocation = RequestInvocation { context, limits, bounds, request, answer, reuse, late };
         let target = Target::Plugin(name.clone());
         let (of_tenant, of_target) = self.rules.shares(tenant, &target);
-        let caller = Caller { tenant: tenant.clone(), target, weights: (of_tenant.weight, of_target.weight) };
+        let caller =
+            Caller { tenant: tenant.clone(), target, weights: (of_tenant.weight, of_target.weight), steps_back: false };
         let whose = Whose { tenant, plugin: name, release: handler.digest() };
         let call = attempts.turns.take(caller, async move { handler.answer(invocation).await }.boxed());
         attempts.quarantine.guard(whose, || attempts.surroundings.clock.monotonic(), call).await

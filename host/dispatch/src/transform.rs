@@ -155,9 +155,7 @@ async fn call(
     let (tenant, plugin) = (&waiting.row.tenant, &step.name);
     let (whose, clock) = (Whose { tenant, plugin, release: step.release }, &attempts.surroundings.clock);
     // It is the target's attempt, so it is its turn.
-    let (of_tenant, of_target) = rules.shares(tenant, &waiting.row.target.to);
-    let weights = (of_tenant.weight, of_target.weight);
-    let caller = Caller { tenant: tenant.clone(), target: waiting.row.target.to.clone(), weights };
+    let caller = Caller::of(&waiting.row, received, rules);
     let called = Arc::clone(step);
     let call = attempts.turns.take(caller, async move { called.call(context).await }.boxed());
     let called = attempts.quarantine.guard(whose, || clock.monotonic(), call).await;

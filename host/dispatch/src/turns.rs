@@ -6,7 +6,8 @@
 //! and of its targets that one's (`fair.rs`); within a target they go by who came first.
 //!
 //! A tenant that uses more than its share while others use some (`shares.rs`) has its turns behind: on threads that the kernel lets step
-//! back for any other, with as many turns of their own. So whoever uses little waits for no turn of theirs, and they have what is left.
+//! back for any other, with as many turns of their own. So whoever uses little waits for no turn of theirs, and they have what is left. So has what
+//! handles a replayed event, for which nobody waits.
 //!
 //! Invariant: a call that can go on has its turn or is in line for it; one that waits for something has none and holds nobody up. A
 //! turn that nobody uses any more, since the call was dropped or its host's code panicked, goes to the next. No turn in front is ever held by a thread
@@ -24,13 +25,14 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
-use wharf_event::{Target, TenantName};
+use wharf_delivery::DeliveryRow;
+use wharf_event::{Event, REPLAY_ATTRIBUTE, Target, TenantName};
 
 use self::{
     in_turn::{InTurn, Turn},
     line::Line,
 };
-use crate::{clock::Clock, shares::Shares};
+use crate::{clock::Clock, rules::RuleSet, shares::Shares};
 
 /// Whose call it is, and what that weighs.
 #[derive(Clone, Debug)]
@@ -39,6 +41,18 @@ pub(crate) struct Caller {
     pub(crate) target: Target,
     /// The tenant's weight beside others, and the target's beside the tenant's others.
     pub(crate) weights: (u32, u32),
+    /// Whether nobody waits for its end: it has all its turns behind.
+    pub(crate) steps_back: bool,
+}
+
+impl Caller {
+    /// The target of a delivery, that of a replayed event stepping back for what comes in now.
+    pub(crate) fn of(row: &DeliveryRow, event: &Event, rules: &RuleSet) -> Self {
+        let (tenant, target) = (row.tenant.clone(), row.target.to.clone());
+        let (of_tenant, of_target) = rules.shares(&tenant, &target);
+        let steps_back = event.extension(REPLAY_ATTRIBUTE).is_some();
+        Self { tenant, target, weights: (of_tenant.weight, of_target.weight), steps_back }
+    }
 }
 
 /// How a call stands.
@@ -179,7 +193,9 @@ impl Call {
             standing.stage
         };
         let may = matches!(stage, Stage::Granted | Stage::Idle);
-        if may && self.side == Side::Front && lines.shares.is_over(&self.caller.tenant, self.turns.clock.monotonic()) {
+        let Caller { tenant, steps_back, .. } = &self.caller;
+        let mut goes = || *steps_back || lines.shares.is_over(tenant, self.turns.clock.monotonic());
+        if may && self.side == Side::Front && goes() {
             drop(lines);
             self.ends();
             return Begins::Behind;

@@ -41,7 +41,7 @@ impl Line {
 
     /// Gives a turn to a call that can go on, or puts it in line. True when it has one.
     pub(super) fn enter(&mut self, call: &Arc<Call>) -> bool {
-        let Caller { tenant, target, weights } = &call.caller;
+        let Caller { tenant, target, weights, .. } = &call.caller;
         if !self.of.contains_key(tenant) {
             self.of.insert(tenant.clone(), OfTenant::default());
         }
@@ -98,7 +98,7 @@ impl Line {
 
     /// Somebody used a processor, of this side or the other.
     pub(super) fn charge(&mut self, caller: &Caller, used_ns: u64) {
-        let Caller { tenant, target, weights } = caller;
+        let Caller { tenant, target, weights, .. } = caller;
         self.tenants.charge(tenant, weights.0, used_ns);
         if let Some(of) = self.of.get_mut(tenant) {
             of.targets.charge(target, weights.1, used_ns);

@@ -24,7 +24,7 @@ impl Clock for Set {
 }
 
 fn caller(tenant: &str, plugin: &str, weights: (u32, u32)) -> Caller {
-    Caller { tenant: tenant.parse().unwrap(), target: plugin.parse().unwrap(), weights }
+    Caller { tenant: tenant.parse().unwrap(), target: plugin.parse().unwrap(), weights, steps_back: false }
 }
 
 /// The processors that nobody uses, in front and behind.
@@ -74,6 +74,22 @@ async fn polls(of: &[(&str, &str, (u32, u32), usize)], ms: u64) -> Vec<u64> {
 async fn a_tenant_with_many_calls_has_no_more_of_the_processors_than_one_with_few() {
     let polls = polls(&[("a", "p", (100, 100), 50), ("b", "p", (100, 100), 1)], 1_000).await;
     assert!(polls[0].abs_diff(polls[1]) < 10, "{polls:?}");
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_has_its_turns_behind() {
+    let runtime =
+        |name| tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name(name).build().unwrap();
+    let (front, behind) = (runtime("front"), runtime("behind"));
+    let turns = Turns::new(1, Arc::new(Set::default()), behind.handle().clone());
+    for steps_back in [false, true] {
+        let caller = Caller { steps_back, ..caller("a", "p", (1, 1)) };
+        let thread = async { std::thread::current().name().map(str::to_owned) };
+        let thread = front.block_on(front.spawn(turns.take(caller, thread.boxed()))).unwrap();
+        assert_eq!(thread.as_deref(), Some(if steps_back { "behind" } else { "front" }));
+        let lines = locked(&turns.lines);
+        assert_eq!((lines.front.free, lines.behind.free), (1, 1));
+    }
 }
 
 #[tokio::test]
