@@ -137,6 +137,12 @@ fn too_many(request: &AcceptRequest, arising: u64, tables: &impl Tables) -> Resu
     if waiting.saturating_add(arising) > most {
         return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
     }
+    if let Some(most) = quotas.of_bus.map(u64::from) {
+        let waiting = sizes::bus_backlog(tables, tenant, &request.bus)?;
+        if waiting.saturating_add(arising) > most {
+            return Ok(Some(QuotaSpent::BusBacklog { bus: request.bus.clone(), waiting, most }));
+        }
+    }
     for (of, most) in backlogs {
         let targets = request.events.iter().flat_map(|event| &event.targets);
         let arising = targets.filter(|target| target.to == *of).count() as u64;
@@ -211,7 +217,7 @@ pub(crate) fn apply(
     tables: &mut impl Tables,
 ) -> Result<Vec<Due>, TableError> {
     let arising = Arising { tenant, bus, event, position, time_ms }.deliveries(fan::first(targets));
-    fan::begin(tenant, bus, targets, (position, time_ms), tables);
+    fan::begin(tenant, bus, targets, (position, time_ms), tables)?;
     let due = insert_deliveries(arising, tables)?;
     change_stats(tenant, tables, |stats| {
         stats.events += 1;

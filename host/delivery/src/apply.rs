@@ -4,7 +4,7 @@ use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
     DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, edit, erase, fan,
-    fire, keys, moves, redrive, replay,
+    fire, keys, moves, redrive, redriving, replay,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -85,6 +85,10 @@ pub fn apply<T: Tables>(
         }
         Record::Replay { tenant, replay, state } => {
             replay::apply((tenant, replay), state.as_ref(), position, tables);
+            Ok(Vec::new())
+        }
+        Record::Redriving { tenant, queue, state } => {
+            redriving::apply((tenant, queue), state, position, tables);
             Ok(Vec::new())
         }
         Record::Queue { tenant, queue, moves } => {

@@ -34,7 +34,7 @@ pub enum ObjectKind {
     Plugin = 4,
     /// A tenant that is made while the host runs; its document is a [`crate::TenantObject`].
     Tenant = 5,
-    /// An event bus; its document is a [`crate::RetentionDocument`].
+    /// An event bus; its document is a [`crate::BusDocument`].
     Bus = 6,
     /// The keys that sign the tenant's releases, all in one document, since no two may be the same (it is the registry's).
     Keys = 7,

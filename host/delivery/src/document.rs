@@ -43,6 +43,9 @@ pub struct TenantDocument {
     /// How long its buses keep their events, where it is not the default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: BTreeMap<BusName, RetentionDocument>,
+    /// Deliveries that may wait of its buses, where that is said. (Not written where nothing is, as before anything could be.)
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bus_backlogs: BTreeMap<BusName, u32>,
     /// Its schemas. (Not written where there is none, as before there were any.)
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<SchemaName, SchemaDocument>,
@@ -77,6 +80,33 @@ pub struct RetentionDocument {
 impl Default for RetentionDocument {
     fn default() -> Self {
         Self { age_ms: 7 * 86_400_000, size_bytes: 10 << 30 }
+    }
+}
+
+/// An event bus, or a topic, as it was put: how long it keeps its events, and how much of it may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BusDocument {
+    /// Age, in milliseconds.
+    pub age_ms: u64,
+    /// Bytes of events.
+    pub size_bytes: u64,
+    /// Deliveries that may wait, where that is said. (Not written where it is not, as before it could be.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
+}
+
+impl BusDocument {
+    /// One that keeps its events so long.
+    #[must_use]
+    pub fn keeping(RetentionDocument { age_ms, size_bytes }: RetentionDocument) -> Self {
+        Self { age_ms, size_bytes, backlog: None }
+    }
+
+    /// How long it keeps its events.
+    #[must_use]
+    pub fn retention(self) -> RetentionDocument {
+        RetentionDocument { age_ms: self.age_ms, size_bytes: self.size_bytes }
     }
 }
 

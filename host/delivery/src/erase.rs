@@ -51,7 +51,7 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
 /// the rows that they belong to.
-const OF_TENANTS: [Table; 12] = [
+const OF_TENANTS: [Table; 13] = [
     Table::FanOuts,
     Table::Deliveries,
     Table::Behind,
@@ -63,6 +63,7 @@ const OF_TENANTS: [Table; 12] = [
     Table::Usage,
     Table::Schedules,
     Table::Replays,
+    Table::Redrives,
     Table::Stats,
 ];
 
@@ -181,14 +182,19 @@ pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl T
             (Table::Deliveries | Table::Behind, Some((tenant, target))) => {
                 let was = tables.replace(*table, key, None)?;
                 // The mark of a first one says nothing, and is no delivery.
-                let waited = u64::from(was.is_some_and(|row| !row.is_empty()));
-                sizes::waits_no_more(&tenant, &target, waited, tables)?;
-                deliveries += waited;
+                if let Some(row) = was.filter(|row| !row.is_empty()) {
+                    let bus = DeliveryRow::decode_of(*table, &row)?.bus;
+                    sizes::waits_no_more((&tenant, &bus, &target), tables)?;
+                    deliveries += 1;
+                }
             }
             // What did not arise yet counts as waiting.
             (Table::FanOuts, _) => {
                 let was = tables.replace(*table, key, None)?;
-                deliveries += was.map(|row| FanOut::of_row(&row)).transpose()?.map_or(0, |of| of.left());
+                if let Some(of) = was.map(|row| FanOut::of_row(&row)).transpose()? {
+                    sizes::fans((tenant, &of.bus), 0, of.left(), tables)?;
+                    deliveries += of.left();
+                }
             }
             // Its counters go with the last page.
             (Table::Stats, _) => gone = true,

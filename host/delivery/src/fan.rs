@@ -21,6 +21,7 @@ use crate::{
     keys,
     limits::TARGETS_AT_ONCE,
     sequencer::{Answer, Decision, Refused},
+    sizes,
     tables::{Table, TableError, Tables},
 };
 
@@ -125,14 +126,16 @@ pub(crate) fn begin(
     targets: &[TargetRef],
     (event, time_ms): (Position, u64),
     tables: &mut impl Tables,
-) {
+) -> Result<(), TableError> {
     let next = first(targets).len();
     if next < targets.len() {
         let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let (next, total) = (number(next), number(targets.len()));
         let row = FanOut { bus: bus.clone(), since_ms: time_ms, next, total };
         tables.insert(Table::FanOuts, &keys::fan_out(tenant, event), row.encode());
+        sizes::fans((tenant, bus), row.left(), 0, tables)?;
     }
+    Ok(())
 }
 
 pub(crate) fn decide<T: Tables>(request: FanRequest, tables: &T) -> Result<Result<Decision, Refused>, TableError> {
@@ -198,7 +201,9 @@ pub(crate) fn apply(
     let step = u16::try_from(targets.len()).unwrap_or(u16::MAX);
     #[cfg(feature = "mutations")]
     let step = crate::mutation::step(step);
+    let before = stands.left();
     stands.next = next.saturating_add(step);
+    sizes::fans((tenant, &stands.bus), 0, before.saturating_sub(stands.left()), tables)?;
     let (key, row) = (keys::fan_out(tenant, event), (stands.left() > 0).then(|| stands.encode()));
     match row {
         Some(row) => tables.put(Table::FanOuts, &key, row),

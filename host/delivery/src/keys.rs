@@ -4,7 +4,7 @@
 //! comes last. Numbers are big endian, so that keys sort as what they stand for.
 
 use wharf_event::{
-    BucketName, OrderingKey, PluginName, Position, QueueName, ReplayName, ScheduleName, Target, TenantName,
+    BucketName, BusName, OrderingKey, PluginName, Position, QueueName, ReplayName, ScheduleName, Target, TenantName,
 };
 
 use crate::{DeliveryId, ObjectKind, ObjectName};
@@ -72,6 +72,12 @@ pub fn dead_letter(tenant: &TenantName, queue: &QueueName, delivery: DeliveryId)
     let mut bytes = join(&[tenant.as_str().as_bytes(), queue.as_str().as_bytes()], DeliveryId::KEY_LEN);
     bytes.extend_from_slice(&delivery.to_key());
     bytes
+}
+
+/// `tenant 0 @bus 0`: what waits of a bus, which is the name of no target.
+#[must_use]
+pub fn bus_size(tenant: &TenantName, bus: &BusName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), format!("@{bus}").as_bytes()], 0)
 }
 
 /// `tenant 0 target 0`: the prefix of everything that waits for a target: its lane.

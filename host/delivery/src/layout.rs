@@ -9,7 +9,7 @@ use crate::{
     Attempt, CarriedRow, Details, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef, Used,
     ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
-    edit, erase, fire, moves, replay,
+    edit, erase, fire, moves, redrive, redriving, replay,
     rows::Row as _,
 };
 
@@ -40,12 +40,7 @@ impl Record {
                 put_effects(&mut w, published, writes);
                 put_told(&mut w, attempt);
             }
-            Record::Redrive { tenant, queue, deliveries } => {
-                w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
-                for id in deliveries {
-                    w.delivery(*id);
-                }
-            }
+            Record::Redrive { tenant, queue, deliveries } => redrive::put((tenant, queue), deliveries, &mut w),
             Record::Carry { tenant, events, rows } => {
                 w.str(tenant.as_str()).u16(ROWS_LAYOUT);
                 put_carried(&mut w, events, rows);
@@ -76,6 +71,7 @@ impl Record {
                 used.put(&mut w);
             }
             Record::Replay { tenant, replay, state } => replay::put((tenant, replay), state.as_ref(), &mut w),
+            Record::Redriving { tenant, queue, state } => redriving::put((tenant, queue), state, &mut w),
             Record::Fired { tenant, schedule, state } => fire::put((tenant, schedule), state.as_ref(), &mut w),
             Record::Queue { tenant, queue, moves } => {
                 w.str(tenant.as_str()).str(queue.as_str());
@@ -116,11 +112,7 @@ impl Record {
                 }
                 settled
             }
-            RecordKind::Redrive => Record::Redrive {
-                tenant: r.parse("tenant")?,
-                queue: r.parse("queue")?,
-                deliveries: r.list("deliveries", |r| r.delivery("delivery"))?,
-            },
+            RecordKind::Redrive => redrive::take(&mut r)?,
             RecordKind::Carry => {
                 let tenant = r.parse("tenant")?;
                 if r.u16("layout of rows")? != ROWS_LAYOUT {
@@ -147,6 +139,7 @@ impl Record {
             RecordKind::Replay => {
                 Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
             }
+            RecordKind::Redriving => redriving::take(&mut r)?,
             RecordKind::Fired => {
                 Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }
             }

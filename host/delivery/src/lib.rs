@@ -35,6 +35,7 @@ mod receipt;
 mod receive;
 mod record;
 mod redrive;
+mod redriving;
 mod remains;
 mod replay;
 mod retry;
@@ -67,8 +68,8 @@ pub use configure::ConfigureRequest;
 pub use consume::{ConsumeRequest, Consumed};
 pub use details::{Details, LogLevel, LogLine, LogTail};
 pub use document::{
-    Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument, RuleDocument,
-    TargetDocument, TenantDocument,
+    BusDocument, Document, HostLimits, InputDocument, LimitsDocument, PatternText, PluginDocument, RetentionDocument,
+    RuleDocument, TargetDocument, TenantDocument,
 };
 pub use edit::EditRequest;
 pub use erase::{EraseRequest, ErasedRow};
@@ -85,6 +86,7 @@ pub use receipt::{Receipt, ReceiptError};
 pub use receive::{Lease, Moved, QueueOp, QueueRequest, Terms};
 pub use record::{Attempt, Outcome, Published, Record, RecordKind, ValueWrite};
 pub use redrive::{RedriveRequest, RedriveWhich, Redriven};
+pub use redriving::{RedriveState, RedrivingRequest};
 pub use remains::Remains;
 pub use replay::{ReplayPhase, ReplayRequest, ReplayState};
 pub use retry::{Failure, Standing, Verdict, clipped, disposition};

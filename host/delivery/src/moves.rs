@@ -7,7 +7,9 @@ use crate::{
     apply::{History, change_stats, dead_letter, insert_clocked, insert_timed, remove_delivery},
     behind,
     codec::{Reader, Writer},
-    keys, sizes,
+    keys,
+    rows::Row as _,
+    sizes,
     tables::{Table, TableError, Tables},
 };
 
@@ -62,7 +64,10 @@ pub(crate) fn apply(
         if let Move::PurgedBehind(key) = to {
             // Where the log begins behind it, it is not there.
             let was = tables.replace(Table::Behind, &keys::behind(tenant, &target, key, *id), None)?;
-            sizes::waits_no_more(tenant, &target, u64::from(was.is_some()), tables)?;
+            if let Some(was) = was {
+                let bus = DeliveryRow::decode_of(Table::Behind, &was)?.bus;
+                sizes::waits_no_more((tenant, &bus, &target), tables)?;
+            }
             left += 1;
             continue;
         }
@@ -81,7 +86,7 @@ pub(crate) fn apply(
         }
         left += u64::from(to.leaves());
         if to.leaves() {
-            sizes::waits_no_more(tenant, &target, 1, tables)?;
+            sizes::waits_no_more((tenant, &row.bus, &target), tables)?;
         }
         let target = row.target.clone();
         due.extend(moved(*id, row, to, (position, time_ms), tables)?);

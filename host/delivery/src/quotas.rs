@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, Target, TenantName};
+use wharf_event::{BusName, Code, Target, TenantName};
 
 use crate::{
     Usage, Used, hour_of,
@@ -43,6 +43,10 @@ pub struct Quotas {
     /// Host calls that they may make in an hour, lines of their logs among them; as many as they like where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_calls_per_hour: Option<u64>,
+    /// Deliveries that may wait of the bus that the events of a request arise on, where that is said. It is the bus's and no quota of the tenant's: whoever
+    /// asks puts it beside these.
+    #[serde(skip)]
+    pub of_bus: Option<u32>,
 }
 
 /// What is bounded by the hour.
@@ -89,6 +93,16 @@ pub enum QuotaSpent {
     Backlog {
         /// The target, if it is its.
         of: Option<Target>,
+        /// How many wait.
+        waiting: u64,
+        /// How many may.
+        most: u64,
+    },
+    /// Deliveries that wait of events of a bus.
+    #[error("{waiting} deliveries of bus `{bus}` wait, and {most} may")]
+    BusBacklog {
+        /// Which bus.
+        bus: BusName,
         /// How many wait.
         waiting: u64,
         /// How many may.
@@ -188,7 +202,7 @@ impl QuotaSpent {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            QuotaSpent::Backlog { .. } => Code::QuotaBacklog,
+            QuotaSpent::Backlog { .. } | QuotaSpent::BusBacklog { .. } => Code::QuotaBacklog,
             QuotaSpent::Receive { .. } => Code::QuotaReceive,
             QuotaSpent::Publish { .. } => Code::QuotaPublish,
             QuotaSpent::Values { .. } => Code::QuotaKv,
@@ -203,7 +217,7 @@ impl QuotaSpent {
             QuotaSpent::Receive { after_ms, .. }
             | QuotaSpent::Publish { after_ms, .. }
             | QuotaSpent::Hour { after_ms, .. } => Some(*after_ms),
-            QuotaSpent::Backlog { .. } | QuotaSpent::Values { .. } => None,
+            QuotaSpent::Backlog { .. } | QuotaSpent::BusBacklog { .. } | QuotaSpent::Values { .. } => None,
         }
     }
 }

@@ -12,8 +12,8 @@ use wharf_event::{
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, ReplayState, ScheduleState,
-    SegmentFacts, TargetRef, Used,
+    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, RedriveState, ReplayState,
+    ScheduleState, SegmentFacts, TargetRef, Used,
 };
 
 /// The kind of a record, as the frame's directory names it.
@@ -63,6 +63,8 @@ pub enum RecordKind {
     Consumed = 21,
     /// Calls that are of no delivery are charged.
     Charged = 23,
+    /// A redrive at a rate goes on, or ends.
+    Redriving = 24,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -324,10 +326,19 @@ pub enum Record {
         /// What they used together.
         used: Used,
     },
+    /// How a redrive at a rate stands from now on. The letters that went stand before it, in the same frame.
+    Redriving {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The queue that its letters are in.
+        queue: QueueName,
+        /// How it stands.
+        state: RedriveState,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -350,6 +361,7 @@ impl RecordKind {
         Self::Edited,
         Self::Consumed,
         Self::Charged,
+        Self::Redriving,
     ];
 
     /// The kind of that number.
@@ -388,6 +400,7 @@ impl Record {
             Record::Ordered { .. } => RecordKind::Ordered,
             Record::Edited { .. } => RecordKind::Edited,
             Record::Charged { .. } => RecordKind::Charged,
+            Record::Redriving { .. } => RecordKind::Redriving,
         }
     }
 
@@ -403,6 +416,7 @@ impl Record {
             Record::Accept { tenant, .. }
             | Record::Settle { tenant, .. }
             | Record::Redrive { tenant, .. }
+            | Record::Redriving { tenant, .. }
             | Record::Edited { tenant, .. }
             | Record::Charged { tenant, .. }
             | Record::Carry { tenant, .. }

@@ -7,7 +7,9 @@ use wharf_event::{QueueName, TenantName};
 use crate::{
     DeadLetterRow, DeliveryId, Due, Record,
     apply::{change_stats, insert_timed},
-    behind, keys,
+    behind,
+    codec::{DecodeError, Reader, Writer},
+    keys,
     limits::REDRIVE_PAGE,
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision, Refused, Sequencer},
@@ -116,4 +118,16 @@ pub(crate) fn apply(
         stats.pending += moved;
     })?;
     Ok(due)
+}
+
+pub(crate) fn put((tenant, queue): (&TenantName, &QueueName), deliveries: &[DeliveryId], w: &mut Writer) {
+    w.str(tenant.as_str()).str(queue.as_str()).count(deliveries.len());
+    for id in deliveries {
+        w.delivery(*id);
+    }
+}
+
+pub(crate) fn take(r: &mut Reader) -> Result<Record, DecodeError> {
+    let (tenant, queue) = (r.parse("tenant")?, r.parse("queue")?);
+    Ok(Record::Redrive { tenant, queue, deliveries: r.list("deliveries", |r| r.delivery("delivery"))? })
 }

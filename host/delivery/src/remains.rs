@@ -65,6 +65,10 @@ impl Remains {
                 let row = held(Table::Replays, keys::replay(tenant, replay), position);
                 Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
             }
+            Record::Redriving { tenant, queue, .. } => {
+                let row = held(Table::Redrives, keys::queue(tenant, queue), position);
+                Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
+            }
             Record::Fired { state: None, .. }
             | Record::Replay { state: None, .. }
             | Record::Configure { .. }
@@ -112,7 +116,7 @@ fn carried(
             Table::Deliveries => Some(DeliveryRow::decode(row)?),
             Table::Behind if !row.is_empty() => Some(DeliveryRow::decode_of(Table::Behind, row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
-            Table::Values | Table::Objects | Table::Schedules | Table::Replays => {
+            Table::Values | Table::Objects | Table::Schedules | Table::Replays | Table::Redrives => {
                 values.push(held(*table, key.clone(), position));
                 None
             }

@@ -16,7 +16,7 @@ use crate::{
     tables::{Table, TableError, Tables},
 };
 
-/// Whether a replay goes on.
+/// Whether a replay, or a redrive at a rate, goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayPhase {
     /// It goes on.
@@ -27,6 +27,18 @@ pub enum ReplayPhase {
     Cancelled = 3,
     /// It cannot go on.
     Failed = 4,
+}
+
+impl ReplayPhase {
+    pub(crate) fn take(r: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(match r.u8("phase")? {
+            1 => Self::Running,
+            2 => Self::Done,
+            3 => Self::Cancelled,
+            4 => Self::Failed,
+            _ => return Err(DecodeError::Invalid("phase")),
+        })
+    }
 }
 
 /// How a replay stands.
@@ -99,13 +111,7 @@ impl ReplayState {
             cursor: r.position("cursor")?,
             until: r.position("until")?,
             replayed: r.u64("replayed")?,
-            phase: match r.u8("phase")? {
-                1 => ReplayPhase::Running,
-                2 => ReplayPhase::Done,
-                3 => ReplayPhase::Cancelled,
-                4 => ReplayPhase::Failed,
-                _ => return Err(DecodeError::Invalid("phase")),
-            },
+            phase: ReplayPhase::take(r)?,
             reason: r.str("reason")?,
         })
     }

@@ -10,15 +10,15 @@ use wharf_event::{Code, Position, TenantName};
 use crate::{
     AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest, ConsumeRequest,
     DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName,
-    QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, ReplayRequest, RulesRow, SegmentFacts,
-    SettleRequest, Settled, StatsRow, accept, carry, change, consume,
+    QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest, ReplayRequest, RulesRow,
+    SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change, consume,
     dedup::{Dedup, Fingerprint},
     edit,
     erase::{self, ErasedRow},
     fan, fire,
     quotas::Hours,
     rates::Rates,
-    receive, redrive, replay,
+    receive, redrive, redriving, replay,
     rows::Row,
     settle,
     tables::{Table, TableError, Tables},
@@ -40,6 +40,8 @@ pub enum Request {
     Settle(Box<SettleRequest>),
     /// Try dead letters again.
     Redrive(RedriveRequest),
+    /// Start a redrive at a rate, let it go on, or end it.
+    Redriving(Box<RedrivingRequest>),
     /// Give a dead letter another event.
     Edit(Box<EditRequest>),
     /// Write again what is still needed of old segments.
@@ -314,6 +316,7 @@ impl Sequencer {
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, now_ms, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
+            Request::Redriving(request) => redriving::decide(self, *request, tables),
             Request::Edit(request) => edit::decide(*request, base, tables),
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),

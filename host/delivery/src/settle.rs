@@ -147,7 +147,8 @@ pub(crate) fn settled<T: Tables>(
     if let Some(refused) = too_many(sequencer, &request) {
         return Ok(Err(refused));
     }
-    if let Some(spent) = publishes_too_much(sequencer, &request, now_ms, tables)? {
+    let on = published_on(&row.bus, &row.target);
+    if let Some(spent) = publishes_too_much(sequencer, &request, on, now_ms, tables)? {
         return Ok(Err(Refused::Quota(spent)));
     }
     let writes = match resolved(&row.tenant, request.writes, tables)? {
@@ -236,10 +237,11 @@ fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
     (arising > 0 && pending > PUBLISHING_PENDING_MAX).then_some(Refused::Overloaded)
 }
 
-/// What its tenant may not publish any more. Deliveries that are under way have some room above admission here too.
+/// What its tenant may not publish any more, or not on this bus. Deliveries that are under way have some room above admission here too.
 fn publishes_too_much(
     sequencer: &mut Sequencer,
     request: &SettleRequest,
+    bus: &BusName,
     now_ms: u64,
     tables: &impl Tables,
 ) -> Result<Option<QuotaSpent>, TableError> {
@@ -252,6 +254,12 @@ fn publishes_too_much(
     let most = with_room(u64::from(quotas.backlog()));
     if waiting.saturating_add(arising as u64) > most {
         return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
+    }
+    if let Some(most) = quotas.of_bus.map(|most| with_room(u64::from(most))) {
+        let waiting = sizes::bus_backlog(tables, tenant, bus)?;
+        if waiting.saturating_add(arising as u64) > most {
+            return Ok(Some(QuotaSpent::BusBacklog { bus: bus.clone(), waiting, most }));
+        }
     }
     sequencer.hours.spent(tenant, quotas, now_ms, tables)
 }
@@ -310,7 +318,7 @@ pub(crate) fn apply<T: Tables>(
         return Ok(Vec::new());
     };
     let mut due = Vec::new();
-    if !ends_at_once(tenant, target, *delivery, outcome, tables)? {
+    if !ends_at_once((tenant, bus), target, *delivery, outcome, tables)? {
         match (DeliveryRow::find(tables, tenant, &target.to, *delivery)?, history) {
             (Some(row), _) => due.extend(end_attempt(*delivery, row, attempt, outcome, time_ms, tables)?),
             (None, History::Cut) => {}
@@ -332,7 +340,7 @@ pub(crate) fn apply<T: Tables>(
         let arising = arising.deliveries(fan::first(&event.targets));
         if event.given_up.is_empty() {
             arisen += event.targets.len() as u64;
-            fan::begin(tenant, bus, &event.targets, (place, time_ms), tables);
+            fan::begin(tenant, bus, &event.targets, (place, time_ms), tables)?;
             due.extend(insert_deliveries(arising, tables)?);
             continue;
         }
@@ -365,20 +373,21 @@ pub fn published_on<'a>(bus: &'a BusName, target: &'a TargetRef) -> &'a BusName 
     target.to.bus().unwrap_or(bus)
 }
 
-/// Ends a delivery that is done after its first attempt, as nearly all are: nothing of its row is needed for that.
+/// Ends a delivery that is done after its first attempt, as nearly all are: nothing of its row is needed for that. (The record of a message that a
+/// plugin consumed may name another bus than its own, so that goes by its row.)
 fn ends_at_once(
-    tenant: &TenantName,
+    (tenant, bus): (&TenantName, &BusName),
     target: &TargetRef,
     id: DeliveryId,
     outcome: &Outcome,
     tables: &mut impl Tables,
 ) -> Result<bool, TableError> {
     let key = keys::delivery(tenant, &target.to, false, id);
-    let ends =
-        matches!(outcome, Outcome::Ack | Outcome::Filtered { .. }) && tables.get(Table::Deliveries, &key)?.is_some();
+    let may = matches!(outcome, Outcome::Ack | Outcome::Filtered { .. }) && target.to.queue().is_none();
+    let ends = may && tables.get(Table::Deliveries, &key)?.is_some();
     if ends {
         tables.remove(Table::Deliveries, &key);
-        sizes::waits_no_more(tenant, &target.to, 1, tables)?;
+        sizes::waits_no_more((tenant, bus, &target.to), tables)?;
     }
     Ok(ends)
 }
@@ -393,7 +402,7 @@ fn end_attempt(
 ) -> Result<Option<Due>, TableError> {
     remove_delivery(id, &row, tables);
     if !matches!(outcome, Outcome::Retry { .. }) {
-        sizes::waits_no_more(&row.tenant, &row.target.to, 1, tables)?;
+        sizes::waits_no_more((&row.tenant, &row.bus, &row.target.to), tables)?;
     }
     (row.attempts, row.leased) = (attempt.number, false);
     match outcome {

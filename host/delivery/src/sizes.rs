@@ -1,4 +1,4 @@
-//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its targets.
+//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its targets, and of each of its buses.
 //!
 //! Invariant: a size is that of the rows that are there, whatever record brought them: whoever writes or removes such a row says so
 //! here, and a size of nothing has no row. So sizes are never carried: rows that come back bring theirs along, and the same rows have the
@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use wharf_event::{Target, TenantName};
+use wharf_event::{BusName, Target, TenantName};
 
 use crate::{
     DeliveryRow,
@@ -52,6 +52,14 @@ pub fn backlog(tables: &impl Tables, tenant: &TenantName, target: &Target) -> Re
     Ok(SizeRow::read(tables, &keys::lane(tenant, target))?.unwrap_or_default().0)
 }
 
+/// Deliveries that wait of events of a bus, those among them that did not arise yet.
+///
+/// # Errors
+/// As [`value_bytes`].
+pub fn bus_backlog(tables: &impl Tables, tenant: &TenantName, bus: &BusName) -> Result<u64, TableError> {
+    Ok(SizeRow::read(tables, &keys::bus_size(tenant, bus))?.unwrap_or_default().0)
+}
+
 /// Deliveries that wait for each target of a tenant for which any do, by its text.
 ///
 /// # Errors
@@ -69,17 +77,27 @@ pub(crate) fn values(tenant: &TenantName, more: u64, less: u64, tables: &mut imp
 
 /// A delivery waits that did not.
 pub(crate) fn waits(row: &DeliveryRow, tables: &mut impl Tables) -> Result<(), TableError> {
-    change(&keys::lane(&row.tenant, &row.target.to), 1, 0, tables)
+    change(&keys::lane(&row.tenant, &row.target.to), 1, 0, tables)?;
+    change(&keys::bus_size(&row.tenant, &row.bus), 1, 0, tables)
 }
 
-/// So many deliveries wait no more.
+/// A delivery of an event of this bus waits no more.
 pub(crate) fn waits_no_more(
-    tenant: &TenantName,
-    target: &Target,
-    count: u64,
+    (tenant, bus, target): (&TenantName, &BusName, &Target),
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
-    change(&keys::lane(tenant, target), 0, count, tables)
+    change(&keys::lane(tenant, target), 0, 1, tables)?;
+    change(&keys::bus_size(tenant, bus), 0, 1, tables)
+}
+
+/// Deliveries of an event of this bus are to arise, or are not any more: they count as waiting of it meanwhile.
+pub(crate) fn fans(
+    (tenant, bus): (&TenantName, &BusName),
+    more: u64,
+    less: u64,
+    tables: &mut impl Tables,
+) -> Result<(), TableError> {
+    change(&keys::bus_size(tenant, bus), more, less, tables)
 }
 
 fn change(key: &[u8], more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {

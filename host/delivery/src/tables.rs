@@ -46,11 +46,13 @@ pub enum Table {
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
     /// that somebody has name the record that leased them.
     Hidden,
+    /// How redrives at a rate stand, by tenant, queue. Their rows are those of values.
+    Redrives,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 18] = [
+    pub const ALL: [Table; 19] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -69,6 +71,7 @@ impl Table {
         Table::FanOuts,
         Table::Behind,
         Table::Hidden,
+        Table::Redrives,
     ];
 
     /// The number that it has in records.
@@ -93,6 +96,7 @@ impl Table {
             Table::FanOuts => 17,
             Table::Behind => 14,
             Table::Hidden => 18,
+            Table::Redrives => 20,
         }
     }
 
@@ -124,6 +128,7 @@ impl Table {
             Table::FanOuts => "fan-outs",
             Table::Behind => "behind",
             Table::Hidden => "hidden",
+            Table::Redrives => "redrives",
         }
     }
 }

@@ -277,6 +277,10 @@ impl Batches {
         let rules = self.dispatcher.rules();
         // Nobody listens to the bus of those that were sent straight to the queue.
         let bus = bus.clone().filter(BusName::is_plain).or_else(|| rules.main_bus(&self.tenant));
+        let quotas = match &bus {
+            Some(bus) => rules.quotas_on(&self.tenant, bus),
+            None => rules.settings(&self.tenant).quotas,
+        };
         ConsumeRequest {
             tenant: self.tenant.clone(),
             queue: self.queue.clone(),
@@ -287,7 +291,7 @@ impl Batches {
             rules_version: rules.version_of(&self.tenant),
             published: Vec::new(),
             writes: Vec::new(),
-            quotas: rules.settings(&self.tenant).quotas,
+            quotas,
             publish_per_s: self.ready.plugin.limits.publish_per_s,
         }
     }

@@ -99,7 +99,12 @@ impl Committer {
     /// Whether `request` is refused before anything is decided, since there is room for what waits only.
     #[must_use]
     pub fn refuses(&self, request: &Request) -> bool {
-        self.room.short_of().is_some() && (is_new(request) || matches!(request, Request::Redrive(_) | Request::Edit(_)))
+        let brings = match request {
+            Request::Redrive(_) | Request::Edit(_) => true,
+            Request::Redriving(redriving) => !redriving.letters.is_empty(),
+            _ => is_new(request),
+        };
+        brings && self.room.short_of().is_some()
     }
 
     /// Makes room in the log for a frame with `request`, and gives the bytes of requests that this frame may hold. Absent when

@@ -280,7 +280,10 @@ impl RuleSet {
         let mut set = Self::default();
         for (name, from) in &document.tenants {
             let mut tenant = Tenant::default();
-            let made = |bus: &BusName| Arc::new(Bus::made(Origin::File, from.retention.get(bus).copied()));
+            let made = |bus: &BusName| {
+                let made = Bus::made(Origin::File, from.retention.get(bus).copied());
+                Arc::new(Bus { backlog: from.bus_backlogs.get(bus).copied(), ..made })
+            };
             tenant.buses.extend(from.buses.iter().map(|bus| (bus.clone(), made(bus))));
             for (plugin, from) in &from.plugins {
                 if let Some(transform) = transforms.get(&from.release).cloned() {

@@ -193,6 +193,11 @@ async fn look(dispatcher: &Dispatcher, rules: &RuleSet, named: Named) -> Result<
                 let (from_ms, to_ms) = (was.next_ms, due_ms.or(state.next_ms));
                 tracing::info!(%tenant, schedule = %name, from_ms, to_ms, "due times were missed and are passed over");
             }
+            // Of the configuration file: the API takes no such thing.
+            let begins = state.filter(|state| was.is_none_or(|was| was.timing != state.timing));
+            if begins.is_some_and(|state| (state.next_ms, state.last_ms) == (None, None)) {
+                tracing::warn!(%tenant, schedule = %name, "nothing of a schedule is due any more: it never fires");
+            }
             let event = match schedule.zip(due_ms).map(|(schedule, due_ms)| schedule.event(due_ms)).transpose() {
                 Ok(event) => event,
                 // It was built when the schedule was made.

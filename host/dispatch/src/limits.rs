@@ -223,6 +223,15 @@ pub const REPLAY_NOTED_EVERY: Duration = Duration::from_secs(2);
 /// The least time between two looks for replays that have to go on.
 pub const REPLAYS_PAUSE: Duration = Duration::from_millis(10);
 
+/// Redrives at a rate of one tenant that go on at a time.
+pub const REDRIVES_RUNNING_MAX: usize = 4;
+
+/// Letters that one request of a redrive at a rate sends again.
+pub const REDRIVE_BATCH: usize = 100;
+
+/// Letters of a queue that are looked at together for such a redrive.
+pub const REDRIVE_LOOK_ROWS: usize = 100;
+
 /// Milliseconds by which the two clocks may differ from one look to the next without one of them having been set.
 pub const CLOCK_JITTER_MS: u64 = 1_000;
 

@@ -125,7 +125,7 @@ impl Partition {
     ) -> Result<Answer, AskError> {
         let ((answer, answered), is_wide) = (oneshot::channel(), is_wide(&request));
         let of_replay = slot.as_ref().is_some_and(|slot| slot.is_of_replay());
-        let is_patient = of_replay || matches!(request, Request::Replay(_));
+        let is_patient = of_replay || matches!(request, Request::Replay(_) | Request::Redriving(_));
         let job = Job { request, is_patient, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         let answer = answered.await.map_err(|_| AskError::Stopping)?;
@@ -242,6 +242,7 @@ pub(crate) fn size(request: &Request) -> usize {
             let ids = if let RedriveWhich::Ids(ids) = &redrive.which { ids.len() } else { REDRIVE_PAGE };
             ids * (LENGTHS + ORDERED) + RECORD
         }
+        Request::Redriving(of) => of.letters.len() * (LENGTHS + ORDERED) + of.state.document.len() + 2 * RECORD,
         // The letter's row has what its last attempt said.
         Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
         Request::Carry(carry) => carried_size(carry),

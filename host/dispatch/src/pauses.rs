@@ -40,7 +40,7 @@ impl NoRoom {
     /// What a spent quota says of the room, if it is of that kind: of what waits, or of a rate.
     pub(crate) fn of(spent: &QuotaSpent) -> Option<Self> {
         let after_ms = match spent {
-            QuotaSpent::Backlog { .. } => NO_ROOM_PAUSE_MS,
+            QuotaSpent::Backlog { .. } | QuotaSpent::BusBacklog { .. } => NO_ROOM_PAUSE_MS,
             QuotaSpent::Publish { after_ms, .. } => (*after_ms).max(1),
             QuotaSpent::Receive { .. } | QuotaSpent::Values { .. } | QuotaSpent::Hour { .. } => return None,
         };

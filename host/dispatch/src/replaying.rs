@@ -4,10 +4,12 @@
 //! each event comes once whatever ends the host in between, and a replay that somebody ended brings nothing more. One replay brings its events one
 //! request after the other, in the order of the log.
 //!
-//! A replay leaves room for what comes in now: it waits while half of what may wait of its tenant does.
+//! A replay leaves room for what comes in now: it waits while half of what may wait of its tenant does. Redrives at a rate go on beside them, as
+//! `redriving.rs` says.
 
 use std::{
     collections::{HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +21,7 @@ use wharf_delivery::{
     AcceptEvent, AcceptRequest, QuotaSpent, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, StatsRow,
     TableError, keys, limits::TARGETS_PER_EVENT_MAX,
 };
-use wharf_event::{BusName, Event, Position, REPLAY_ATTRIBUTE, ReplayName, TenantName};
+use wharf_event::{BusName, Event, Position, QueueName, REPLAY_ATTRIBUTE, ReplayName, TenantName};
 
 use crate::{
     dispatcher::Dispatcher,
@@ -29,6 +31,8 @@ use crate::{
     },
     pace::Pace,
     partition::{AskError, chain},
+    redrives, redriving,
+    replay_counts::{self, Count, ReplayCounts},
     replay_pages::{Found, Page, ReplayWish, Sought, read},
     replays::{Replay, standing},
     rules::RuleSet,
@@ -36,7 +40,14 @@ use crate::{
     watched as watch,
 };
 
-type Named = (TenantName, ReplayName);
+/// What goes on: a replay, or a redrive at a rate of a queue.
+type Named = (TenantName, Task);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Task {
+    Replay(ReplayName),
+    Redrive(QueueName),
+}
 
 /// What those who ask for replays tell the task, and what its replays share.
 pub(crate) struct Replays {
@@ -45,13 +56,15 @@ pub(crate) struct Replays {
     /// Held while one is begun.
     pub(crate) beginning: Mutex<()>,
     /// Turns to read the archive: however many replays go on, no more of them read at a time.
-    reading: Semaphore,
+    pub(crate) reading: Semaphore,
+    /// What replays have still before them.
+    pub(crate) counts: ReplayCounts,
 }
 
 impl Default for Replays {
     fn default() -> Self {
         let (begun, beginning) = (Notify::new(), Mutex::new(()));
-        Self { begun, beginning, reading: Semaphore::new(REPLAY_READERS) }
+        Self { begun, beginning, reading: Semaphore::new(REPLAY_READERS), counts: ReplayCounts::default() }
     }
 }
 
@@ -67,8 +80,8 @@ pub(crate) struct Replaying {
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Why a replay brings nothing more now.
-enum Ended {
+/// Why a replay brings nothing more now, or a redrive sends nothing.
+pub(crate) enum Ended {
     /// It is over, or the host stops, or the log is gone.
     Over,
     /// The state cannot be read.
@@ -82,14 +95,12 @@ impl Replaying {
     pub(crate) async fn run(mut self) {
         let (mut brought, mut names): (JoinSet<Named>, HashSet<Named>) = (JoinSet::new(), HashSet::new());
         loop {
-            let all = standing(&self.dispatcher.attempts.shared.read().state, None);
-            let all = match all {
+            let all = match running(&self.dispatcher) {
                 Ok(all) => all,
                 Err(error) => return unreadable(&self.dispatcher, &error),
             };
-            for (tenant, name, state) in all {
-                let named = (tenant, name);
-                if state.phase == ReplayPhase::Running && names.insert(named.clone()) {
+            for named in all {
+                if names.insert(named.clone()) {
                     brought.spawn(bring(self.dispatcher.clone(), named, self.stopping.clone()));
                 }
             }
@@ -113,6 +124,33 @@ impl Replaying {
     }
 }
 
+/// What goes on by the state.
+fn running(dispatcher: &Dispatcher) -> Result<Vec<Named>, TableError> {
+    let shared = dispatcher.attempts.shared.read();
+    let (replays, redrives) = (standing(&shared.state, None)?, redrives::standing(&shared.state, None)?);
+    let replays = replays.into_iter().map(|(tenant, name, state)| (tenant, Task::Replay(name), state.phase));
+    let redrives = redrives.into_iter().map(|(tenant, queue, state)| (tenant, Task::Redrive(queue), state.phase));
+    let running = replays.chain(redrives).filter(|(.., phase)| *phase == ReplayPhase::Running);
+    Ok(running.map(|(tenant, task, _)| (tenant, task)).collect())
+}
+
+/// Waits, but not for longer than the host runs.
+pub(crate) async fn pause(stopping: &mut watch::Receiver<bool>, time: Duration) {
+    let stopped = stopping.wait_for(|stopping| *stopping);
+    tokio::select! {
+        biased;
+        _ = stopped => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}
+
+/// Whether so much of the tenant waits already that a replay, or a redrive at a rate, leaves the room to what comes in now.
+pub(crate) fn is_crowded(dispatcher: &Dispatcher, tenant: &TenantName, backlog: u32) -> Result<bool, Ended> {
+    let stats = StatsRow::get(&dispatcher.attempts.shared.read().state, &keys::tenant(tenant));
+    let pending = stats.map_err(Ended::State)?.unwrap_or_default().pending;
+    Ok(replays_wait(pending, backlog))
+}
+
 /// Without the state nobody can say what is to be replayed, so nothing more may be acknowledged.
 fn unreadable(dispatcher: &Dispatcher, error: &TableError) {
     let error = format!("the state cannot be read: {}", chain(error));
@@ -120,25 +158,42 @@ fn unreadable(dispatcher: &Dispatcher, error: &TableError) {
     dispatcher.attempts.shared.fail(error);
 }
 
-/// Brings what one replay is for, to its end.
+/// Brings what one of them is for, to its end.
 async fn bring(dispatcher: Dispatcher, named: Named, stopping: watch::Receiver<bool>) -> Named {
-    let run = Run::begin(&dispatcher, &named, stopping);
-    match run {
-        Ok(mut run) => match run.go_on().await {
-            Ended::Over => {}
-            Ended::State(error) => unreadable(&dispatcher, &error),
-            Ended::Failed(reason) => {
-                let (tenant, replay) = &named;
-                tracing::warn!(%tenant, %replay, "the replay cannot go on: {reason}");
-                let failed = ReplayState { phase: ReplayPhase::Failed, reason, ..run.was.clone() };
-                // Where it is refused, somebody else ended it; where it fails, the next start finds out once more.
-                drop(run.ask(failed, None).await);
-            }
-        },
-        Err(Ended::State(error)) => unreadable(&dispatcher, &error),
-        Err(_) => {}
+    let ended = match &named {
+        (tenant, Task::Replay(name)) => replay(&dispatcher, (tenant, name), stopping).await,
+        (tenant, Task::Redrive(queue)) => redriving::redrive(&dispatcher, (tenant, queue), stopping).await,
+    };
+    if let Err(Ended::State(error)) = ended {
+        unreadable(&dispatcher, &error);
     }
     named
+}
+
+/// Brings what one replay is for, to its end.
+async fn replay(
+    dispatcher: &Dispatcher,
+    (tenant, replay): (&TenantName, &ReplayName),
+    stopping: watch::Receiver<bool>,
+) -> Result<(), Ended> {
+    let mut run = Run::begin(dispatcher, (tenant, replay), stopping.clone())?;
+    let (sought, span, counted) = (run.sought.clone(), (run.cursor, run.was.until), Arc::clone(&run.counted));
+    let ended = tokio::select! {
+        biased;
+        ended = run.go_on() => ended,
+        () = replay_counts::count(dispatcher, sought, span, &counted, stopping) => Ended::Over,
+    };
+    dispatcher.attempts.replays.counts.end(tenant, replay);
+    match ended {
+        Ended::Failed(reason) => {
+            tracing::warn!(%tenant, %replay, "the replay cannot go on: {reason}");
+            let failed = ReplayState { phase: ReplayPhase::Failed, reason, ..run.was.clone() };
+            // Where it is refused, somebody else ended it; where it fails, the next start finds out once more.
+            drop(run.ask(failed, None).await);
+            Ok(())
+        }
+        ended => Err(ended),
+    }
 }
 
 /// Why events can never be brought, where they are as few as can be asked for: one that is owed to more than may ever wait, or that is larger than
@@ -151,6 +206,11 @@ fn never(events: &[AcceptEvent], refused: &AskError) -> Option<Ended> {
             let owed = targets.iter().filter(|target| of.as_ref().is_none_or(|of| *of == target.to)).count() as u64;
             let whose = of.as_ref().map_or_else(|| "the tenant".to_owned(), |of| format!("`{of}`"));
             let why = format!("event `{id}` is owed to {owed} targets, and {most} deliveries may wait of {whose}");
+            (owed > *most).then_some(Ended::Failed(why))
+        }
+        AskError::Refused(Refused::Quota(QuotaSpent::BusBacklog { bus, most, .. })) => {
+            let owed = targets.len() as u64;
+            let why = format!("event `{id}` is owed to {owed} targets, and {most} deliveries may wait of bus `{bus}`");
             (owed > *most).then_some(Ended::Failed(why))
         }
         AskError::TooLarge { .. } => Some(Ended::Failed(format!(
@@ -179,12 +239,13 @@ struct Run<'a> {
     /// Events that a request may bring: fewer where there was no room for them together.
     most: usize,
     noted_at: Duration,
+    counted: Arc<Count>,
 }
 
 impl<'a> Run<'a> {
     fn begin(
         dispatcher: &'a Dispatcher,
-        (tenant, name): &'a Named,
+        (tenant, name): (&'a TenantName, &'a ReplayName),
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, Ended> {
         let was = ReplayState::get(&dispatcher.attempts.shared.read().state, tenant, name).map_err(Ended::State)?;
@@ -197,8 +258,9 @@ impl<'a> Run<'a> {
         let sought = Sought::of(tenant, &replay.wish);
         let (cursor, pace) = (was.cursor, Pace::new(replay.wish.per_s, REPLAY_SLACK, now));
         let (wish, found) = (replay.wish, VecDeque::new());
-        let most = REPLAY_BATCH_EVENTS;
-        Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, most, noted_at: now })
+        let (most, noted_at) = (REPLAY_BATCH_EVENTS, now);
+        let counted = dispatcher.attempts.replays.counts.begin(tenant, name);
+        Ok(Self { dispatcher, tenant, name, stopping, wish, sought, was, found, cursor, pace, most, noted_at, counted })
     }
 
     async fn go_on(&mut self) -> Ended {
@@ -224,20 +286,11 @@ impl<'a> Run<'a> {
         let count = self.pace.take(self.now(), self.found.len().min(self.most));
         if count == 0 {
             // A moment more where events are close, so that a request has some.
-            self.pause(self.pace.wait(self.now()).max(REPLAY_TICK)).await;
+            let wait = self.pace.wait(self.now()).max(REPLAY_TICK);
+            pause(&mut self.stopping, wait).await;
             return Ok(());
         }
         self.bring(count).await
-    }
-
-    /// Waits, but not for longer than the host runs.
-    async fn pause(&mut self, time: Duration) {
-        let stopped = self.stopping.wait_for(|stopping| *stopping);
-        tokio::select! {
-            biased;
-            _ = stopped => {}
-            () = tokio::time::sleep(time) => {}
-        }
     }
 
     async fn read_on(&mut self) -> Result<(), Ended> {
@@ -265,7 +318,8 @@ impl<'a> Run<'a> {
         (self.found, self.cursor) = (found.into(), cursor);
         if self.found.is_empty() {
             // What looks through much and finds nothing leaves as much time to others as it takes.
-            self.pause(self.now().saturating_sub(began)).await;
+            let took = self.now().saturating_sub(began);
+            pause(&mut self.stopping, took).await;
         }
         if self.found.is_empty() && self.cursor < until && self.now() >= self.noted_at + REPLAY_NOTED_EVERY {
             self.noted(ReplayState { cursor, ..self.was.clone() }).await?;
@@ -279,7 +333,7 @@ impl<'a> Run<'a> {
             match self.ask(state.clone(), None).await {
                 Ok(()) => return Ok(()),
                 Err(AskError::Refused(Refused::Gone)) => return Err(Ended::Over),
-                Err(AskError::Refused(_)) => self.pause(REPLAY_PAUSE).await,
+                Err(AskError::Refused(_)) => pause(&mut self.stopping, REPLAY_PAUSE).await,
                 Err(_) => return Err(Ended::Over),
             }
             if *self.stopping.borrow() {
@@ -296,9 +350,9 @@ impl<'a> Run<'a> {
             return Err(Ended::Over);
         }
         let settings = rules.settings(self.tenant);
-        if settings.suspended || self.is_crowded(settings.quotas.backlog())? {
+        if settings.suspended || is_crowded(self.dispatcher, self.tenant, settings.quotas.backlog())? {
             self.pace.give_back(count);
-            self.pause(REPLAY_PAUSE).await;
+            pause(&mut self.stopping, REPLAY_PAUSE).await;
             return Ok(());
         }
         let bus = self.wish.onto().clone();
@@ -310,9 +364,10 @@ impl<'a> Run<'a> {
         let (asked, alone) = (events.len(), (events.len() == 1).then(|| events.clone()));
         // Also where nobody is owed anything: that is so by these rules.
         let accept = rules.accepting(self.tenant, bus, events);
-        let pause = match self.ask(state, Some(accept)).await {
+        let rest = match self.ask(state, Some(accept)).await {
             Ok(()) => {
                 self.found.drain(..count);
+                self.counted.pass(count as u64);
                 self.most = self.most.saturating_mul(2).min(REPLAY_BATCH_EVENTS);
                 return Ok(());
             }
@@ -326,7 +381,7 @@ impl<'a> Run<'a> {
             Err(_) => return Err(Ended::Over),
         };
         self.pace.give_back(count);
-        self.pause(pause).await;
+        pause(&mut self.stopping, rest).await;
         Ok(())
     }
 
@@ -355,13 +410,6 @@ impl<'a> Run<'a> {
         }
         self.pace.give_back(count - looked);
         Ok((events, looked))
-    }
-
-    /// Whether so much of the tenant waits already that a replay leaves the room to what comes in now.
-    fn is_crowded(&self, backlog: u32) -> Result<bool, Ended> {
-        let stats = StatsRow::get(&self.dispatcher.attempts.shared.read().state, &keys::tenant(self.tenant));
-        let pending = stats.map_err(Ended::State)?.unwrap_or_default().pending;
-        Ok(replays_wait(pending, backlog))
     }
 
     /// The event with the replay's mark; absent where it has no room for that.

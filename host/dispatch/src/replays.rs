@@ -3,8 +3,9 @@
 //! Invariant: a replay is a row that says how it stands; the task that brings its events (`replaying.rs`) goes by the row, so whatever is asked
 //! here holds as soon as it is durable.
 
-use std::ops::Bound;
+use std::{ops::Bound, str::FromStr};
 
+use bytes::Bytes;
 use wharf_delivery::{Refused, ReplayPhase, ReplayRequest, ReplayState, Request, Table, TableError, Tables, keys};
 use wharf_event::{BusName, Position, ReplayName, TenantName};
 
@@ -82,16 +83,26 @@ pub(crate) fn standing(
     tables: &impl Tables,
     tenant: Option<&TenantName>,
 ) -> Result<Vec<(TenantName, ReplayName, ReplayState)>, TableError> {
+    rows(tables, Table::Replays, tenant, ReplayState::from_bytes)
+}
+
+/// The rows of a table that are named by tenant and something of it: of one tenant, or of all, in order.
+pub(crate) fn rows<N: FromStr, S>(
+    tables: &impl Tables,
+    table: Table,
+    tenant: Option<&TenantName>,
+    read: impl Fn(&Bytes) -> Result<S, TableError>,
+) -> Result<Vec<(TenantName, N, S)>, TableError> {
     let prefix = tenant.map(keys::tenant).unwrap_or_default();
     let (mut all, mut last): (Vec<_>, Option<Vec<u8>>) = (Vec::new(), None);
     loop {
         let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let page = tables.scan(Table::Replays, &prefix, from, OBJECTS_PAGE)?;
+        let page = tables.scan(table, &prefix, from, OBJECTS_PAGE)?;
         let Some((key, _)) = page.last() else { return Ok(all) };
         last = Some(key.to_vec());
         for (key, value) in &page {
             if let (Some(tenant), Some(name)) = (keys::first(key), keys::second(key)) {
-                all.push((tenant, name, ReplayState::from_bytes(value)?));
+                all.push((tenant, name, read(value)?));
             }
         }
     }

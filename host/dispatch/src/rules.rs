@@ -12,8 +12,8 @@ use std::{
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, Document, LimitsDocument, OnQuarantine, RetentionDocument, TargetDocument, TargetRef,
-    TenantSettings,
+    AcceptEvent, AcceptRequest, Document, LimitsDocument, OnQuarantine, Quotas, RetentionDocument, TargetDocument,
+    TargetRef, TenantSettings,
 };
 use wharf_event::{
     BusName, Digest, Event, PluginName, QueueName, RoutePath, RuleName, Target, TenantName, WebhookName,
@@ -92,6 +92,8 @@ pub(crate) struct Bus {
     pub(crate) origin: Origin,
     /// How long it keeps its events.
     pub(crate) retention: RetentionDocument,
+    /// Deliveries of its events that may wait, where that is said.
+    pub(crate) backlog: Option<u32>,
     pub(crate) matcher: RuleMatcher,
     pub(crate) numbered: HashTrieMapSync<u64, Arc<Rule>>,
     /// The number of the next rule: none comes twice.
@@ -102,7 +104,8 @@ impl Bus {
     /// A bus without rules.
     pub(crate) fn made(origin: Origin, retention: Option<RetentionDocument>) -> Self {
         let retention = retention.unwrap_or_default();
-        Self { origin, retention, matcher: RuleMatcher::default(), numbered: HashTrieMapSync::default(), next: 0 }
+        let (matcher, numbered) = (RuleMatcher::default(), HashTrieMapSync::default());
+        Self { origin, retention, backlog: None, matcher, numbered, next: 0 }
     }
 }
 
@@ -242,6 +245,17 @@ impl RuleSet {
         let of = self.tenants.get(tenant);
         let all = of.into_iter().flat_map(|of| &of.buses).filter(|(name, _)| name.is_plain());
         all.map(|(name, bus)| (name, bus.origin, bus.retention))
+    }
+
+    /// Deliveries of events of a bus that may wait, where that is said.
+    #[must_use]
+    pub fn bus_backlog(&self, tenant: &TenantName, bus: &BusName) -> Option<u32> {
+        self.tenants.get(tenant)?.buses.get(bus)?.backlog
+    }
+
+    /// What a tenant may have and do with events that arise on a bus.
+    pub(crate) fn quotas_on(&self, tenant: &TenantName, bus: &BusName) -> Quotas {
+        Quotas { of_bus: self.bus_backlog(tenant, bus), ..self.settings(tenant).quotas }
     }
 
     /// Every bus of every tenant, with how long it keeps its events. What schedules send straight to their targets is kept as on the main bus.
@@ -403,10 +417,10 @@ impl RuleSet {
     pub(crate) fn accepting(&self, tenant: &TenantName, bus: BusName, events: Vec<AcceptEvent>) -> AcceptRequest {
         AcceptRequest {
             tenant: tenant.clone(),
-            bus,
             rules_version: self.version_of(tenant),
             since_k: self.since_k(tenant),
-            quotas: self.settings(tenant).quotas,
+            quotas: self.quotas_on(tenant, &bus),
+            bus,
             backlogs: self.backlogs(tenant, &events),
             events,
             delayed: None,

@@ -187,7 +187,7 @@ pub(crate) async fn settle(
             rules_version: rules.version_of(&row.tenant),
             published: with.published.iter().map(matched).collect::<Result<_, AskError>>()?,
             writes: with.writes.clone(),
-            quotas: rules.settings(&row.tenant).quotas,
+            quotas: rules.quotas_on(&row.tenant, published_on(&row.bus, &row.target)),
             publish_per_s: rules.limits_of(&row.tenant, &row.target.to).publish_per_s,
         };
         match attempts.partition.settle(request, slot).await {

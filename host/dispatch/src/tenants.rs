@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_delivery::{ObjectName, RetentionDocument, TenantLife, TenantObject, TenantSettings};
+use wharf_delivery::{BusDocument, ObjectName, TenantLife, TenantObject, TenantSettings};
 use wharf_event::{BusName, Code, RuleName, SchemaName, TenantName};
 
 use crate::{
@@ -154,13 +154,13 @@ impl Tenant {
         if name.queue().is_some() {
             return Err(BusError::Document("it is that of a queue".to_owned()));
         }
-        let retention = document.map(|document| serde_json::from_slice::<RetentionDocument>(document)).transpose();
-        let retention = retention.map_err(|error| BusError::Document(error.to_string()))?;
+        let document = document.map(|document| serde_json::from_slice::<BusDocument>(document)).transpose();
+        let document = document.map_err(|error| BusError::Document(error.to_string()))?;
         let before = self.buses.get(&name);
         if before.is_some_and(|bus| bus.origin == Origin::File) {
             return Err(BusError::OfFile);
         }
-        if retention.is_none() && default_bus().as_ref() != Some(&name) {
+        if document.is_none() && default_bus().as_ref() != Some(&name) {
             self.unused_bus(&name)?;
             self.buses.remove(&name);
             return Ok(());
@@ -169,7 +169,9 @@ impl Tenant {
             self.has_room_for_bus(&name)?;
         }
         let bus = self.buses.entry(name).or_insert_with(|| Arc::new(Bus::made(Origin::Object, None)));
-        Arc::make_mut(bus).retention = retention.unwrap_or_default();
+        let bus = Arc::make_mut(bus);
+        bus.retention = document.map(BusDocument::retention).unwrap_or_default();
+        bus.backlog = document.and_then(|document| document.backlog);
         Ok(())
     }
 

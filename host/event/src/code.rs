@@ -102,9 +102,12 @@ codes! {
     ReplayInvalid "replay-invalid" 422 "The replay cannot be begun";
     ReplayExists "replay-exists" 409 "There is a replay of that name that brings something else";
     ReplayRunning "replay-running" 409 "The replay goes on";
+    RedriveUnknown "redrive-unknown" 404 "No redrive of the queue was begun at a rate";
+    RedriveRunning "redrive-running" 409 "A redrive goes on already";
     ReplaysTooMany "replays-too-many" 409 "The tenant has as many replays as it can have";
     ScheduleUnknown "schedule-unknown" 404 "The tenant has no such schedule";
     ScheduleInvalid "schedule-invalid" 422 "The schedule cannot be put to use";
+    SchedulePast "schedule-past" 422 "Nothing of the schedule is due any more";
     ScheduleOfFile "schedule-of-file" 409 "The schedule stands in the configuration file";
     SchedulesTooMany "schedules-too-many" 409 "The tenant has as many schedules as it can hold";
     PluginUnknown "plugin-unknown" 404 "The tenant has no such plugin";

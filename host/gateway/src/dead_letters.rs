@@ -2,21 +2,21 @@
 //!
 //! Invariant: a redrive says exactly what it means, one of `{"all": true}`, `{"ids": […]}`, `{"since": "…"}` and `{"where": {…}}`;
 //! anything else moves nothing.
-//! Letters are never deleted here.
+//! With `letters_per_s` the letters go at a rate, behind the answer. Letters are never deleted here.
 
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wharf_event::limits::EVENT_BYTES_MAX;
-use wharf_event::{Code, RuleName};
+use wharf_event::{Code, QueueName, RuleName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
-use crate::limits::{ENVELOPE_BYTES_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX};
-use crate::params::{Asked, Params, rows};
+use crate::limits::{ENVELOPE_BYTES_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX, REDRIVE_PER_S_MAX};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Redrive};
 use crate::problem::{Failure, Problem};
 use crate::view::LetterFilter;
@@ -31,6 +31,7 @@ struct RedriveBody {
     filter: Option<LetterFilter>,
     #[serde(default)]
     dry_run: bool,
+    letters_per_s: Option<u32>,
 }
 
 /// The query of a page of letters, or of their groups.
@@ -57,8 +58,13 @@ impl LettersQuery {
 }
 
 /// `GET /v1/tenants/{tenant}/dlq`
-pub(crate) async fn queues<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.queues(&params.tenant()?).await?))
+pub(crate) async fn queues<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<QueueName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.queues(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/dlq/{queue}`
@@ -116,14 +122,54 @@ pub(crate) async fn redrive<H: Host>(
     let (tenant, queue) = (params.tenant()?, params.queue()?);
     body::must_be_json(&headers)?;
     let bound = Bound { bytes: REDRIVE_BYTES_MAX, code: Code::BatchTooLarge, within: gateway.body_timeout };
-    let (which, dry_run) = which(&body::read(&headers, body, bound).await?)?;
-    Ok(answer::json(&gateway.host.redrive(&tenant, &queue, which, dry_run).await?))
+    match asked(&body::read(&headers, body, bound).await?)? {
+        Wish::Now(which, dry_run) => Ok(answer::json(&gateway.host.redrive(&tenant, &queue, which, dry_run).await?)),
+        Wish::Paced(filter, per_s) => {
+            let begun = gateway.host.begin_redrive(&tenant, &queue, filter, per_s).await?;
+            Ok(answer::json_as(StatusCode::ACCEPTED, "application/json", &begun))
+        }
+    }
 }
 
-fn which(body: &[u8]) -> Result<(Redrive, bool), Problem> {
+/// `GET /v1/tenants/{tenant}/dlq/{queue}/redrive`
+pub(crate) async fn redriving<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.paced_redrive(&params.tenant()?, &params.queue()?).await?))
+}
+
+/// `POST /v1/tenants/{tenant}/dlq/{queue}/redrive/cancel`
+pub(crate) async fn cancel<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.cancel_redrive(&params.tenant()?, &params.queue()?).await?))
+}
+
+/// What is asked of a redrive.
+enum Wish {
+    /// These letters go before the answer; or are only counted.
+    Now(Redrive, bool),
+    /// These go so many a second, behind the answer.
+    Paced(LetterFilter, u32),
+}
+
+fn asked(body: &[u8]) -> Result<Wish, Problem> {
+    let invalid = |detail: &str| Problem::new(Code::QueryInvalid, detail.to_owned());
+    let (which, dry_run, per_s) = which(body)?;
+    let Some(per_s) = per_s else { return Ok(Wish::Now(which, dry_run)) };
+    if dry_run {
+        return Err(invalid("a dry run sends nothing, so it has no `letters_per_s`"));
+    }
+    if !(1..=REDRIVE_PER_S_MAX).contains(&per_s) {
+        return Err(invalid(&format!("`letters_per_s`: from 1 to {REDRIVE_PER_S_MAX}")));
+    }
+    match which {
+        Redrive::All => Ok(Wish::Paced(LetterFilter::default(), per_s)),
+        Redrive::Where(filter) => Ok(Wish::Paced(filter, per_s)),
+        Redrive::Ids(_) => Err(invalid("`letters_per_s` goes with `all`, `since` or `where`: ids go all at once")),
+    }
+}
+
+fn which(body: &[u8]) -> Result<(Redrive, bool, Option<u32>), Problem> {
     let invalid = |detail: String| Problem::new(Code::QueryInvalid, detail);
     let asked: RedriveBody = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
-    let dry_run = asked.dry_run;
+    let (dry_run, per_s) = (asked.dry_run, asked.letters_per_s);
     let which = match asked {
         RedriveBody { all: Some(true), ids: None, since: None, filter: None, .. } => Redrive::All,
         RedriveBody { all: None, ids: None, since: Some(since), filter: None, .. } => {
@@ -141,5 +187,5 @@ fn which(body: &[u8]) -> Result<(Redrive, bool), Problem> {
             return Err(invalid(format!("say either {ways}")));
         }
     };
-    Ok((which, dry_run))
+    Ok((which, dry_run, per_s))
 }

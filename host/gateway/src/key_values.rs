@@ -4,6 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use wharf_event::BucketName;
 
 use crate::answer;
 use crate::gateway::Gateway;
@@ -12,8 +13,13 @@ use crate::port::Host;
 use crate::problem::Failure;
 
 /// `GET /v1/tenants/{tenant}/kv`
-pub(crate) async fn buckets<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.buckets(&params.tenant()?).await?))
+pub(crate) async fn buckets<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<BucketName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.buckets(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/kv/{bucket}`

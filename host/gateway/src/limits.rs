@@ -15,6 +15,9 @@ pub const REDRIVE_BYTES_MAX: usize = 256 * 1024;
 /// Dead letters that one redrive request may name.
 pub const REDRIVE_IDS_MAX: usize = 1_000;
 
+/// Letters a second that a redrive may ask for at most.
+pub const REDRIVE_PER_S_MAX: u32 = 100_000;
+
 /// Events of a trace when the request does not say.
 pub const TRACED_EVENTS_DEFAULT: u32 = 200;
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::Instrument as _;
-use wharf_event::Code;
+use wharf_event::{Code, QueueName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -18,7 +18,7 @@ use crate::gateway::Gateway;
 use crate::incoming::{MessageQuery, Parcel};
 use crate::limits::{RECEIPTS_MAX, REDRIVE_BYTES_MAX};
 use crate::object;
-use crate::params::{Asked, Params, rows};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Ending, Host, Put, QueueRef};
 use crate::problem::{Failure, Problem};
 use crate::receive::take;
@@ -27,8 +27,13 @@ use crate::tenants::sent;
 use crate::view::ReceiptsWish;
 
 /// `GET /v1/tenants/{tenant}/queues`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.message_queues(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<QueueName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.message_queues(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/queues/{queue}`

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use wharf_event::Code;
+use wharf_event::{Code, SchemaName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -16,13 +16,18 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::SCHEMA_BYTES_MAX;
 use crate::object;
-use crate::params::{Asked, Params};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Compatibility, Host, SchemaPut, SchemaRef};
 use crate::problem::{Failure, Problem};
 
 /// `GET /v1/tenants/{tenant}/schemas`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.schemas(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<SchemaName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.schemas(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/schemas/{schema}`

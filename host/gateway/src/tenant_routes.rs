@@ -5,7 +5,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use wharf_event::Code;
+use wharf_event::{Code, RoutePath};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -14,13 +14,18 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::PLUGIN_BYTES_MAX;
 use crate::object;
-use crate::params::Params;
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Put, RouteRef};
 use crate::problem::{Failure, Problem};
 
 /// `GET /v1/tenants/{tenant}/routes`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.tenant_routes(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<RoutePath>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.tenant_routes(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/routes/{route}`

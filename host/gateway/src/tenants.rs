@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use wharf_event::{Code, TenantName};
+use wharf_event::{BusName, Code, TenantName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -16,7 +16,7 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::PLUGIN_BYTES_MAX;
 use crate::object;
-use crate::params::{Asked, Params};
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{BusRef, Host, Put};
 use crate::principal::Principal;
 use crate::problem::{Failure, Problem};
@@ -81,8 +81,13 @@ pub(crate) async fn remove<H: Host>(
 }
 
 /// `GET /v1/tenants/{tenant}/buses`
-pub(crate) async fn buses<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.buses(&params.tenant()?).await?))
+pub(crate) async fn buses<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<BusName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.buses(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/buses/{bus}`

@@ -6,7 +6,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use wharf_event::{BusName, Code, SubscriptionName};
+use wharf_event::{BusName, Code, SubscriptionName, TopicName};
 
 use crate::answer;
 use crate::bodies::Sent;
@@ -24,8 +24,13 @@ use crate::receive::receive;
 use crate::tenants::sent;
 
 /// `GET /v1/tenants/{tenant}/topics`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.topics(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<TopicName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.topics(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/topics/{topic}`

@@ -34,7 +34,7 @@ use crate::problem::Problem;
 pub use breakers::{BreakerStanding, BreakerState, BreakerView};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
-pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView};
+pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
 pub use queues::{
     ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,

@@ -5,14 +5,14 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use wharf_event::Code;
+use wharf_event::{Code, WebhookName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::condition;
 use crate::gateway::Gateway;
 use crate::object;
-use crate::params::Params;
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Put, WebhookRef};
 use crate::problem::{Failure, Problem};
 use crate::registry::read;
@@ -20,8 +20,13 @@ use crate::tenants::sent;
 use crate::view::WebhookView;
 
 /// `GET /v1/tenants/{tenant}/webhooks`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.webhooks(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<WebhookName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.webhooks(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/webhooks/{webhook}`

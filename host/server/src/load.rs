@@ -153,7 +153,7 @@ impl<'a> Loading<'a> {
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
             let (schemas, files) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
             self.schema_files.extend(files);
-            let settings = tenant.settings.clone();
+            let (settings, bus_backlogs) = (tenant.settings.clone(), tenant.bus_backlogs.clone());
             let webhooks = tenant.webhooks.clone();
             let schedules = tenant.schedules.clone();
             let (queues, routes) = (tenant.queues.clone(), tenant.routes.clone());
@@ -162,6 +162,7 @@ impl<'a> Loading<'a> {
                 plugins,
                 rules,
                 retention,
+                bus_backlogs,
                 schemas,
                 schedules,
                 webhooks,

@@ -47,6 +47,8 @@ pub struct Wanted {
     pub buses: BTreeSet<BusName>,
     /// How long they keep their events, where it is said; elsewhere as long as they do.
     pub retention: BTreeMap<BusName, RetentionDocument>,
+    /// Deliveries of their events that may wait, where it is said; elsewhere as many as may.
+    pub bus_backlogs: BTreeMap<BusName, u32>,
     /// Its plugins.
     pub plugins: BTreeMap<PluginName, WantedPlugin>,
     /// Its webhooks.
@@ -167,7 +169,17 @@ impl Reading {
         tenant_tables::check_uses(tenant, is_transform, &mut self.problems);
         let (schemas, _) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
         let TenantConfig {
-            settings, settings_said, buses, retention, rules, webhooks, queues, schedules, routes, ..
+            settings,
+            settings_said,
+            buses,
+            retention,
+            bus_backlogs,
+            rules,
+            webhooks,
+            queues,
+            schedules,
+            routes,
+            ..
         } = tenant.clone();
         Wanted {
             whole: true,
@@ -175,6 +187,7 @@ impl Reading {
             settings_said,
             buses,
             retention,
+            bus_backlogs,
             plugins,
             webhooks,
             queues,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The version of the tables' layout.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
 fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {

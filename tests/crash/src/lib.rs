@@ -19,6 +19,7 @@ mod fan;
 mod home;
 mod mutation;
 mod queue;
+mod redriving;
 mod replay;
 mod runner;
 mod script;

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
     DeliveryId, Details, EditRequest, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName,
-    ObjectWish, Outcome, PublishRequest, Quotas, RedriveRequest, RedriveWhich, Remains, Request, SegmentFacts,
-    SettleRequest, Table, Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
+    ObjectWish, Outcome, PublishRequest, Quotas, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _,
+    TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
 use crate::{
-    fan, queue, replay,
+    fan, queue, redriving, replay,
     runner::{BrokenOff, Runner},
 };
 
@@ -142,11 +142,13 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     configure(run)?;
     let (owed, kept) = first_life(run)?;
     run.open()?;
+    let letter = DeliveryId { event: owed.c, n: 0 };
     second_life(run, owed)?;
     run.open()?;
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
     queue::end(run, kept)?;
     replay::end(run)?;
+    redriving::end(run, letter)?;
     fan::widen(run)?;
     erase(run)
 }
@@ -235,8 +237,7 @@ fn forward(run: &mut Runner) -> Result<(), BrokenOff> {
 
 /// Redriving, a jump of the clock, cleaning and trimming.
 fn second_life(run: &mut Runner, Owed { c, b }: Owed) -> Result<(), BrokenOff> {
-    let letter = RedriveWhich::Ids(vec![DeliveryId { event: c, n: 0 }]);
-    run.ask(vec![Request::Redrive(RedriveRequest { tenant: tenant(), queue: name("dead"), which: letter })])?;
+    redriving::begin(run, DeliveryId { event: c, n: 0 })?;
     run.freeze()?;
     run.write()?;
     run.hands.jump(3_600_000);

@@ -18,7 +18,7 @@ use crate::{
     observed::{Acked, ChangeTold, Observed, ReadValue, Sent},
     plan::Plan,
     queue::Receiver,
-    replays,
+    redrives, replays,
     rng::Rng,
     rules,
     script::{COUNTERS, RAISED, VALUES},
@@ -235,6 +235,9 @@ impl Client {
         let (Ok(tenant), Ok(queue)) = (tenant.parse::<TenantName>(), queue.parse::<QueueName>()) else {
             return;
         };
+        if self.rng.chance(30) {
+            return redrives::act(&self.world, &self.dispatcher, &mut self.rng, (&tenant, &queue)).await;
+        }
         let which = if self.rng.chance(60) {
             RedriveWhich::After(None)
         } else {

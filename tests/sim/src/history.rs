@@ -60,6 +60,8 @@ pub struct Figures {
     pub replays: u64,
     /// Events that replays brought.
     pub replayed: u64,
+    /// Redrives at a rate that sent letters and came to their end.
+    pub paced: u64,
     /// Requests that webhooks sent.
     pub requests: u64,
     /// Records by which events that are owed to very many came further.
@@ -88,6 +90,7 @@ impl Figures {
         self.messages += other.messages;
         self.replays += other.replays;
         self.replayed += other.replayed;
+        self.paced += other.paced;
         self.requests += other.requests;
         self.fanned += other.fanned;
         self.deleted += other.deleted;

@@ -18,6 +18,7 @@ mod observed;
 mod outside;
 mod plan;
 mod queue;
+mod redrives;
 mod replays;
 mod rests;
 mod rng;

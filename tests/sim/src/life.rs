@@ -28,7 +28,7 @@ use crate::{
     observed::{LifeSeen, Observed},
     outside::Outside,
     plan::{Ending, LifePlan, Moment},
-    queue, replays,
+    queue, redrives, replays,
     rng::Rng,
     rules::{self, TENANTS},
     script::Scripted,
@@ -248,7 +248,7 @@ async fn settled(world: &World, dispatcher: &Dispatcher, observed: &Observed) ->
             return None;
         }
         let still = pending(dispatcher).await == 0 && dispatcher.rules().deleting().is_empty();
-        let still = still && !replays::go_on(dispatcher).await;
+        let still = still && !replays::go_on(dispatcher).await && !redrives::go_on(dispatcher).await;
         quiet = if still { quiet + 1 } else { 0 };
     }
     let clean = dispatcher.stop(STOP_WAIT).await;

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, Verdict, WriteRequest};
-use wharf_dispatch::{Item, ReplayWish};
+use wharf_dispatch::{Item, LetterWish, ReplayWish};
 use wharf_event::{Event, Position};
 
 use crate::{batch::Call, queue::QueuesSeen, rests::Rests};
@@ -170,6 +170,8 @@ pub struct Seen {
     pub queues: QueuesSeen,
     /// Replays that somebody wished to begin, each with its tenant.
     pub replays: Vec<(String, ReplayWish)>,
+    /// Redrives at a rate that somebody wished to begin: of which tenant's queue, and for what.
+    pub paced: Vec<((String, String), LetterWish)>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
     /// Wrong things that were met on the way.

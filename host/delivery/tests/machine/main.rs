@@ -16,5 +16,6 @@ mod fire;
 mod forward;
 mod property;
 mod receive;
+mod redriving;
 mod replay;
 mod scenario;

@@ -461,3 +461,38 @@ fn what_an_hour_may_use_is_what_all_attempts_in_it_used() {
     p.quotas = Quotas { bytes_per_hour: Some(8), host_calls_per_hour: Some(6), ..Quotas::default() };
     assert_eq!(spent(p.accept("f", 1).0), None);
 }
+
+#[test]
+fn a_bus_has_a_bound_of_its_own_and_its_count_is_that_of_what_waits() {
+    let mut p = Partition::new();
+    p.quotas = Quotas { of_bus: Some(3), ..Quotas::default() };
+    let bus = "default".parse().unwrap();
+    let waiting = |p: &Partition| sizes::bus_backlog(&p.tables, &tenant(), &bus).unwrap();
+    let met = |waiting, most| Some(QuotaSpent::BusBacklog { bus: "default".parse().unwrap(), waiting, most });
+    let ids: Vec<_> = p.accept("a", 2).1.iter().map(|due| due.id).collect();
+    assert_eq!((waiting(&p), spent(p.accept("b", 2).0)), (2, met(2, 3)));
+    assert_eq!(spent(p.accept("c", 0).0), None, "what is owed to nobody waits for nobody");
+    assert_eq!(spent(p.accept("d", 1).0), None);
+    // A retry waits still; what is published has a fifth more room.
+    p.settle(settled(ids[0], 1, Outcome::Retry { at_ms: 1, code: Code::HandlerRetry, reason: "r".into() })).0.unwrap();
+    assert_eq!(waiting(&p), 3);
+    let publishing = |targets| SettleRequest {
+        published: vec![publish(event("p"), targets)],
+        quotas: Quotas { of_bus: Some(5), ..Quotas::default() },
+        ..settled(ids[1], 1, Outcome::Ack)
+    };
+    assert_eq!((spent(p.settle(publishing(4)).0), waiting(&p)), (met(3, 6), 3));
+    assert_eq!((spent(p.settle(publishing(3)).0), waiting(&p)), (None, 5));
+    // One that is given up waits no more, and waits again when it is sent again.
+    p.settle(settled(ids[0], 2, dead("no"))).0.unwrap();
+    assert_eq!(waiting(&p), 4);
+    let (queue, which) = ("failed".parse().unwrap(), RedriveWhich::Ids(vec![ids[0]]));
+    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+    assert_eq!((waiting(&p), p.replayed()), (5, p.tables.clone()));
+    // Of an event that is owed to very many all count from the beginning.
+    p.quotas = Quotas::default();
+    p.accept("wide", TARGETS_PER_EVENT_MAX).0.unwrap();
+    assert_eq!(waiting(&p), 5 + TARGETS_PER_EVENT_MAX as u64);
+    p.erase(1_000);
+    assert!(p.of_tenant().is_empty(), "a size of nothing has no row");
+}

@@ -127,7 +127,7 @@ fn printed(table: Table, key: &[u8]) -> String {
             None => text(key),
         },
         Table::Values | Table::Buckets | Table::Queues | Table::Stats | Table::Sizes => text(key),
-        Table::Schedules | Table::Replays => text(key),
+        Table::Schedules | Table::Replays | Table::Redrives => text(key),
         Table::FanOuts => match keys::fan_out_parts(key) {
             Some((tenant, event)) => format!("{tenant}/{event}"),
             None => text(key),

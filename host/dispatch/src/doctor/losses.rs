@@ -208,6 +208,9 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(state) => format!("replay {replay} came to {} with {} events", state.cursor, state.replayed),
             None => format!("replay {replay} is kept no more"),
         }),
+        Record::Redriving { queue, state, .. } => {
+            Some(format!("the redrive of {queue} came to {} letters", state.redriven))
+        }
         Record::Fanned { event, next, targets, .. } => {
             let behind = usize::from(*next) + targets.len();
             Some(format!("event {event} came to be owed to its targets {next} to {}", behind.saturating_sub(1)))

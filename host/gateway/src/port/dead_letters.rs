@@ -21,8 +21,13 @@ pub enum Redrive {
 
 /// Reads a tenant's dead-letter queues, edits letters and sends them again.
 pub trait DeadLetters: Clone + Send + Sync + 'static {
-    /// Every dead-letter queue of the tenant, by name.
-    fn queues(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
+    /// The dead-letter queues of the tenant by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn queues(
+        &self,
+        tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<QueueView>, Refusal>> + Send;
 
     /// The letters of a queue, oldest first, those after the id `after` only and those that `filter` leaves, at most `limit`. Only an
     /// empty page is the end. A letter that cannot be read is left out.

@@ -9,8 +9,13 @@ use crate::view::{BucketView, KeyView};
 
 /// Reads a tenant's key-value buckets, as committed.
 pub trait KeyValue: Clone + Send + Sync + 'static {
-    /// Every bucket that has a key, by name.
-    fn buckets(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<BucketView>, Refusal>> + Send;
+    /// The buckets that have a key by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn buckets(
+        &self,
+        tenant: &TenantName,
+        after: Option<BucketName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<BucketView>, Refusal>> + Send;
 
     /// The keys of a bucket in byte order, those after `after` only, at most `limit`. Only an empty page is the end.
     fn list(

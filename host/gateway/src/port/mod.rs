@@ -11,6 +11,7 @@ mod grants;
 mod intake;
 mod key_value;
 mod queues;
+mod redrives;
 mod registry;
 mod replays;
 mod rules;
@@ -38,6 +39,7 @@ pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
 pub use queues::{Ending, Messages, QueueRef, Queues};
+pub use redrives::Redrives;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
 pub use replays::{ReplayRef, Replays};
 pub use rules::{RulePut, RuleRef, Rules};
@@ -111,6 +113,7 @@ pub trait Host:
     + DeadLetters
     + Queues
     + Messages
+    + Redrives
     + Replays
     + Rules
     + Registry
@@ -136,6 +139,7 @@ impl<H> Host for H where
         + DeadLetters
         + Queues
         + Messages
+        + Redrives
         + Replays
         + Rules
         + Registry

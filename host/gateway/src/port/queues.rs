@@ -32,10 +32,12 @@ pub enum Ending {
 
 /// Reads and changes a tenant's queues. (Its dead-letter queues are another port's.)
 pub trait Queues: Clone + Send + Sync + 'static {
-    /// All of them, by name.
+    /// The queues by name, those behind `after` only, at most `limit`. Only an empty page is the end.
     fn message_queues(
         &self,
         tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
     ) -> impl Future<Output = Result<Vec<MessageQueueView>, Refusal>> + Send;
 
     /// One queue.

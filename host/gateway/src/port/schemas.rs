@@ -44,8 +44,13 @@ pub struct SchemaPut {
 
 /// Reads and changes a tenant's schemas: those that received events are held against from now on.
 pub trait Schemas: Clone + Send + Sync + 'static {
-    /// All of them by name, without what they say.
-    fn schemas(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<SchemaView>, Refusal>> + Send;
+    /// The schemas by name, without what they say, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn schemas(
+        &self,
+        tenant: &TenantName,
+        after: Option<SchemaName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<SchemaView>, Refusal>> + Send;
 
     /// One schema.
     fn schema(&self, of: SchemaRef) -> impl Future<Output = Result<SchemaView, Refusal>> + Send;

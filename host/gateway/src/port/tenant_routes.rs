@@ -19,8 +19,13 @@ pub struct RouteRef {
 
 /// Reads and changes a tenant's routes. A change holds for every request after its answer.
 pub trait TenantRoutes: Clone + Send + Sync + 'static {
-    /// The routes by path.
-    fn tenant_routes(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<RouteView>, Refusal>> + Send;
+    /// The routes by path, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn tenant_routes(
+        &self,
+        tenant: &TenantName,
+        after: Option<RoutePath>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<RouteView>, Refusal>> + Send;
 
     /// One route.
     fn tenant_route(&self, of: RouteRef) -> impl Future<Output = Result<RouteView, Refusal>> + Send;

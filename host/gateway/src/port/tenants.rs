@@ -46,8 +46,13 @@ pub trait Tenants: Clone + Send + Sync + 'static {
     fn delete_tenant(&self, tenant: TenantName, expected: Expected)
     -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// All buses of a tenant, by name.
-    fn buses(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<BusView>, Refusal>> + Send;
+    /// The buses of a tenant by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn buses(
+        &self,
+        tenant: &TenantName,
+        after: Option<BusName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<BusView>, Refusal>> + Send;
 
     /// One bus.
     fn bus(&self, of: BusRef) -> impl Future<Output = Result<BusView, Refusal>> + Send;

@@ -28,8 +28,13 @@ pub struct SubscriptionRef {
 
 /// Reads and changes a tenant's topics. A change holds for every event that is accepted after its answer.
 pub trait Topics: Clone + Send + Sync + 'static {
-    /// All of them, by name.
-    fn topics(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<TopicView>, Refusal>> + Send;
+    /// The topics by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn topics(
+        &self,
+        tenant: &TenantName,
+        after: Option<TopicName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<TopicView>, Refusal>> + Send;
 
     /// One topic.
     fn topic(&self, of: TopicRef) -> impl Future<Output = Result<TopicView, Refusal>> + Send;

@@ -19,8 +19,13 @@ pub struct WebhookRef {
 
 /// Reads and changes a tenant's webhooks.
 pub trait Webhooks: Clone + Send + Sync + 'static {
-    /// All of them, by name.
-    fn webhooks(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<WebhookView>, Refusal>> + Send;
+    /// The webhooks by name, those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn webhooks(
+        &self,
+        tenant: &TenantName,
+        after: Option<WebhookName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<WebhookView>, Refusal>> + Send;
 
     /// One webhook.
     fn webhook(&self, of: WebhookRef) -> impl Future<Output = Result<WebhookView, Refusal>> + Send;

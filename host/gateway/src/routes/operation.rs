@@ -69,6 +69,10 @@ pub enum Operation {
     EditLetter,
     /// Sends letters again.
     Redrive,
+    /// See [`crate::port::Redrives::paced_redrive`].
+    ShowRedrive,
+    /// Cancels a redrive at a rate.
+    CancelRedrive,
     /// Says whether a pattern matches an event.
     TestPattern,
     /// Lists the rules of a bus.
@@ -264,6 +268,8 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowLetter => on(verb, dead_letters::show::<H>),
         Operation::EditLetter => on(verb, dead_letters::edit::<H>),
         Operation::Redrive => on(verb, dead_letters::redrive::<H>),
+        Operation::ShowRedrive => on(verb, dead_letters::redriving::<H>),
+        Operation::CancelRedrive => on(verb, dead_letters::cancel::<H>),
         Operation::TestPattern => on(verb, rules::test::<H>),
         Operation::ListRules => on(verb, rules::list::<H>),
         Operation::ShowRule => on(verb, rules::show::<H>),

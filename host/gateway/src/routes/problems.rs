@@ -87,6 +87,17 @@ pub(super) const OF_SENDING: &[Code] = &[
 pub(super) const OF_RECEIPTS: &[Code] =
     &[Code::QueryInvalid, Code::ContentTypeUnsupported, Code::BatchTooLarge, Code::TenantUnknown, Code::QueueUnknown];
 
+pub(super) const OF_REDRIVE: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::BatchTooLarge,
+    Code::TenantUnknown,
+    Code::QueueUnknown,
+    Code::DeadLetterUnknown,
+    Code::PatternInvalid,
+    Code::RedriveRunning,
+];
+
 pub(super) const OF_CHANNELS: &[Code] = &[
     Code::QueryInvalid,
     Code::ContentTypeUnsupported,

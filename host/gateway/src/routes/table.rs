@@ -5,8 +5,8 @@ use wharf_event::Code;
 use super::{
     Operation, Route, Verb,
     problems::{
-        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET,
-        OF_SENDING, OF_SIGNING_KEY,
+        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL,
+        OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
     },
 };
 
@@ -36,6 +36,7 @@ const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
 const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
 const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
+const REDRIVE: &str = "/v1/tenants/{tenant}/dlq/{queue}/redrive";
 const SCHEDULE: &str = "/v1/tenants/{tenant}/schedules/{schedule}";
 
 const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
@@ -79,7 +80,7 @@ pub const ROUTES: &[Route] = &[
         Operation::DeleteTenant,
         &[Code::QueryInvalid, Code::Unconfirmed, Code::TenantUnknown, Code::TenantOfFile, Code::VersionConflict],
     ),
-    get("/v1/tenants/{tenant}/buses", Operation::ListBuses, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/buses", Operation::ListBuses, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(BUS, Operation::ShowBus, &[Code::TenantUnknown, Code::BusUnknown]),
     put(
         BUS,
@@ -121,7 +122,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/tenants/{tenant}/stats", Operation::Stats, &[Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/quotas", Operation::Quotas, &[Code::TenantUnknown]),
     get("/v1/tenants/{tenant}/usage", Operation::Usage, &[Code::QueryInvalid, Code::TenantUnknown]),
-    get("/v1/tenants/{tenant}/kv", Operation::ListBuckets, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/kv", Operation::ListBuckets, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(
         "/v1/tenants/{tenant}/kv/{bucket}",
         Operation::ListKeys,
@@ -132,7 +133,7 @@ pub const ROUTES: &[Route] = &[
         Operation::ShowKey,
         &[Code::TenantUnknown, Code::BucketUnknown, Code::KeyUnknown],
     ),
-    get("/v1/tenants/{tenant}/dlq", Operation::ListQueues, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/dlq", Operation::ListQueues, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(
         "/v1/tenants/{tenant}/dlq/{queue}",
         Operation::ListLetters,
@@ -143,6 +144,7 @@ pub const ROUTES: &[Route] = &[
         Operation::GroupLetters,
         &[Code::QueryInvalid, Code::TenantUnknown, Code::QueueUnknown, Code::PatternInvalid],
     ),
+    get(REDRIVE, Operation::ShowRedrive, &[Code::TenantUnknown, Code::RedriveUnknown]),
     get(
         "/v1/tenants/{tenant}/dlq/{queue}/{id}",
         Operation::ShowLetter,
@@ -163,18 +165,11 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
+    post(REDRIVE, Operation::Redrive, OF_REDRIVE),
     post(
-        "/v1/tenants/{tenant}/dlq/{queue}/redrive",
-        Operation::Redrive,
-        &[
-            Code::QueryInvalid,
-            Code::ContentTypeUnsupported,
-            Code::BatchTooLarge,
-            Code::TenantUnknown,
-            Code::QueueUnknown,
-            Code::DeadLetterUnknown,
-            Code::PatternInvalid,
-        ],
+        "/v1/tenants/{tenant}/dlq/{queue}/redrive/cancel",
+        Operation::CancelRedrive,
+        &[Code::TenantUnknown, Code::RedriveUnknown],
     ),
     get(
         "/v1/tenants/{tenant}/buses/{bus}/rules",
@@ -250,6 +245,7 @@ pub const ROUTES: &[Route] = &[
             Code::ContentTypeUnsupported,
             Code::TenantUnknown,
             Code::ScheduleInvalid,
+            Code::SchedulePast,
             Code::ScheduleOfFile,
             Code::SchedulesTooMany,
             Code::VersionConflict,
@@ -366,7 +362,7 @@ pub const ROUTES: &[Route] = &[
     get("/v1/tenants/{tenant}/keys", Operation::ListSigningKeys, &[Code::TenantUnknown]),
     put(SIGNER, Operation::AddSigningKey, OF_SIGNING_KEY),
     delete(SIGNER, Operation::RevokeSigningKey, &[Code::TenantUnknown, Code::SignerUnknown, Code::DiskFull]),
-    get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(SCHEMA, Operation::ShowSchema, &[Code::TenantUnknown, Code::SchemaUnknown]),
     put(
         SCHEMA,
@@ -399,11 +395,11 @@ pub const ROUTES: &[Route] = &[
         Operation::ShowSchemaVersion,
         &[Code::TenantUnknown, Code::SchemaUnknown],
     ),
-    get("/v1/tenants/{tenant}/routes", Operation::ListRoutes, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/routes", Operation::ListRoutes, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(ROUTE, Operation::ShowRoute, &[Code::TenantUnknown]),
     put(ROUTE, Operation::PutRoute, OF_ROUTE),
     delete(ROUTE, Operation::RemoveRoute, OF_ROUTE_REMOVAL),
-    get("/v1/tenants/{tenant}/webhooks", Operation::ListWebhooks, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/webhooks", Operation::ListWebhooks, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(WEBHOOK, Operation::ShowWebhook, &[Code::TenantUnknown, Code::WebhookUnknown]),
     put(
         WEBHOOK,
@@ -453,7 +449,7 @@ pub const ROUTES: &[Route] = &[
         Operation::DisableWebhook,
         &[Code::TenantUnknown, Code::WebhookUnknown, Code::DiskFull],
     ),
-    get("/v1/tenants/{tenant}/queues", Operation::ListMessageQueues, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/queues", Operation::ListMessageQueues, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(QUEUE, Operation::ShowMessageQueue, &[Code::TenantUnknown, Code::QueueUnknown]),
     put(
         QUEUE,
@@ -505,7 +501,7 @@ pub const ROUTES: &[Route] = &[
         Operation::PurgeQueue,
         &[Code::TenantUnknown, Code::QueueUnknown],
     ),
-    get("/v1/tenants/{tenant}/topics", Operation::ListTopics, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/topics", Operation::ListTopics, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(TOPIC, Operation::ShowTopic, &[Code::TenantUnknown, Code::TopicUnknown]),
     put(
         TOPIC,

@@ -3,7 +3,7 @@
 //! Invariant: a filter without a condition is no filter; who means all letters says so.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::{Code, RuleName, Target};
+use wharf_event::{Code, QueueName, RuleName, Target};
 
 /// Which letters of a queue: those of which all is true that is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,29 @@ impl LetterFilter {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A redrive at a rate, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacedRedriveView {
+    /// The queue that its letters are in.
+    pub queue: QueueName,
+    /// `running`, `done`, `cancelled` or `failed`.
+    pub phase: String,
+    /// Why it failed, or why one that is running sends nothing now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Letters that were sent again.
+    pub redriven: u64,
+    /// Letters that lay in the queue when it was begun. With a filter not all of them are meant.
+    pub letters: u64,
+    /// When it was begun. What was given up later is none of its.
+    pub begun: String,
+    /// Letters a second at most.
+    pub letters_per_s: u32,
+    /// Which letters; absent = all.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<LetterFilter>,
 }
 
 /// The letters of a queue, counted by who they are owed to, why they were given up, and what the last attempt ended with.

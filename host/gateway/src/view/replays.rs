@@ -49,7 +49,10 @@ pub struct ReplayView {
     pub reason: Option<String>,
     /// Events that were owed again.
     pub replayed: u64,
-    /// How much of the archive was looked through, from 0 to 1.
+    /// Events that it has still before it, once they are counted; some of them nobody may be owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+    /// How far it came, from 0 to 1: by its events once they are counted, until then by how much of the archive was looked through.
     pub progress: f64,
     /// The first position that was not looked at yet.
     pub position: Position,

@@ -90,6 +90,12 @@ pub struct BusView {
     pub version: Option<Position>,
     /// How long it keeps its events.
     pub retention: RetentionView,
+    /// Deliveries of its events that may wait, where that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u32>,
+    /// Deliveries of its events that wait.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// How long a bus keeps its events, as one would write it.

@@ -65,8 +65,13 @@ pub fn position(k: usize) -> Position {
     Position { k: u64::try_from(k).unwrap() + 1, i: 0 }
 }
 
-fn known<T>(found: Option<T>, code: Code) -> Result<T, Refusal> {
+pub fn known<T>(found: Option<T>, code: Code) -> Result<T, Refusal> {
     found.ok_or_else(|| Refusal::new(code, "the made-up host has none"))
+}
+
+/// What a page has of them.
+pub fn paged<T, N: Ord>(all: Vec<T>, name: impl Fn(&T) -> &N, after: Option<&N>, limit: u32) -> Vec<T> {
+    all.into_iter().filter(|one| after.is_none_or(|after| name(one) > after)).take(limit as usize).collect()
 }
 
 pub fn tenant_is_known(tenant: &TenantName) -> Result<(), Refusal> {
@@ -245,9 +250,15 @@ fn key_view((key, value): &(&str, &[u8])) -> KeyView {
 }
 
 impl KeyValue for FakeHost {
-    async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketView>, Refusal> {
+    async fn buckets(
+        &self,
+        tenant: &TenantName,
+        after: Option<BucketName>,
+        limit: u32,
+    ) -> Result<Vec<BucketView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![BucketView { bucket: "stats".parse().unwrap(), keys: KEYS.len().try_into().unwrap() }])
+        let all = vec![BucketView { bucket: "stats".parse().unwrap(), keys: KEYS.len().try_into().unwrap() }];
+        Ok(paged(all, |one| &one.bucket, after.as_ref(), limit))
     }
 
     async fn list(
@@ -271,9 +282,15 @@ impl KeyValue for FakeHost {
 }
 
 impl DeadLetters for FakeHost {
-    async fn queues(&self, tenant: &TenantName) -> Result<Vec<QueueView>, Refusal> {
+    async fn queues(
+        &self,
+        tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
+    ) -> Result<Vec<QueueView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![QueueView { queue: "failed".parse().unwrap(), depth: 1 }])
+        let all = vec![QueueView { queue: "failed".parse().unwrap(), depth: 1 }];
+        Ok(paged(all, |one| &one.queue, after.as_ref(), limit))
     }
 
     async fn letters(

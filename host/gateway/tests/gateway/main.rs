@@ -18,6 +18,7 @@ mod keys;
 mod queues;
 mod reading;
 mod receiving;
+mod redrives;
 mod refusals;
 mod registry;
 mod registry_host;

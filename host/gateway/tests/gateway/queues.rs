@@ -11,7 +11,7 @@ use wharf_gateway::view::{
 use wharf_gateway::{Ending, Expected, Messages, Put, QueueRef, Queues, Refusal};
 
 use crate::client::{delete, get, post, put};
-use crate::host::{FakeHost, TIME, position, tenant_is_known};
+use crate::host::{FakeHost, TIME, paged, position, tenant_is_known};
 use crate::receiving::structured;
 use crate::server::Server;
 
@@ -47,9 +47,15 @@ fn known(of: &QueueRef) -> Result<MessageQueueView, Refusal> {
 }
 
 impl Queues for FakeHost {
-    async fn message_queues(&self, tenant: &TenantName) -> Result<Vec<MessageQueueView>, Refusal> {
+    async fn message_queues(
+        &self,
+        tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
+    ) -> Result<Vec<MessageQueueView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![view(&"filed".parse().unwrap(), RuleOrigin::File, 0)])
+        let all = vec![view(&"filed".parse().unwrap(), RuleOrigin::File, 0)];
+        Ok(paged(all, |one| &one.queue, after.as_ref(), limit))
     }
 
     async fn message_queue(&self, of: QueueRef) -> Result<MessageQueueView, Refusal> {

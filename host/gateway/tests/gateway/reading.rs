@@ -113,6 +113,22 @@ async fn totals_are_shown() {
 }
 
 #[tokio::test]
+async fn lists_by_name_come_in_pages() {
+    let server = Server::start().await;
+    for list in ["kv", "dlq", "queues", "topics", "webhooks", "routes", "schemas", "buses"] {
+        let (at, behind) = (format!("/v1/tenants/acme/{list}"), if list == "routes" { "%2Fzzz" } else { "zzz" });
+        let all: Vec<serde_json::Value> = get(at.as_str()).send(server.addr).await.json(200);
+        assert_eq!(all.len(), 1, "{list}");
+        let none: Vec<serde_json::Value> =
+            get(format!("{at}?after={behind}&limit=1000")).send(server.addr).await.json(200);
+        assert!(none.is_empty(), "{list}");
+        for query in ["limit=0", "limit=1001", "after=%00", "cursor=a"] {
+            get(format!("{at}?{query}")).send(server.addr).await.refused(Code::QueryInvalid);
+        }
+    }
+}
+
+#[tokio::test]
 async fn buckets_and_keys_are_shown_as_text_where_they_are_text() {
     let server = Server::start().await;
     let buckets: Vec<BucketView> = get("/v1/tenants/acme/kv").send(server.addr).await.json(200);

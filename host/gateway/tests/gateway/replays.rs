@@ -15,6 +15,7 @@ fn view(replay: &ReplayName, wish: ReplayWishView) -> ReplayView {
         phase: "running".to_owned(),
         reason: None,
         replayed: 3,
+        left: Some(3),
         progress: 0.5,
         position: position(6),
         until: position(12),

@@ -7,7 +7,7 @@ use wharf_gateway::view::{RuleOrigin, SchemaVersionView, SchemaView};
 use wharf_gateway::{Compatibility, Expected, Mistake, Problem, Refusal, SchemaPut, SchemaRef, Schemas};
 
 use crate::client::{delete, get, put, put_as};
-use crate::host::{FakeHost, position, tenant_is_known};
+use crate::host::{FakeHost, paged, position, tenant_is_known};
 use crate::server::Server;
 
 fn view(schema: &SchemaName, origin: RuleOrigin, number: Option<u64>) -> SchemaView {
@@ -49,10 +49,16 @@ impl FakeHost {
 }
 
 impl Schemas for FakeHost {
-    async fn schemas(&self, tenant: &TenantName) -> Result<Vec<SchemaView>, Refusal> {
+    async fn schemas(
+        &self,
+        tenant: &TenantName,
+        after: Option<SchemaName>,
+        limit: u32,
+    ) -> Result<Vec<SchemaView>, Refusal> {
         tenant_is_known(tenant)?;
         let of = SchemaRef { tenant: tenant.clone(), schema: "order".parse().unwrap() };
-        Ok(vec![SchemaView { document: None, ..self.schema(of).await? }])
+        let all = vec![SchemaView { document: None, ..self.schema(of).await? }];
+        Ok(paged(all, |one| &one.schema, after.as_ref(), limit))
     }
 
     async fn schema(&self, of: SchemaRef) -> Result<SchemaView, Refusal> {

@@ -12,7 +12,7 @@ use wharf_gateway::view::{RouteView, RuleOrigin};
 use wharf_gateway::{Endpoints, Expected, Pieces, Problem, Put, Refusal, RouteRef, Served, TenantRoutes, Unserved};
 
 use crate::client::{Answer, delete, get, post, put};
-use crate::host::{FakeHost, position, tenant_is_known};
+use crate::host::{FakeHost, paged, position, tenant_is_known};
 use crate::server::Server;
 
 fn view(route: &RoutePath, origin: RuleOrigin) -> RouteView {
@@ -38,9 +38,15 @@ fn known(of: &RouteRef) -> Result<RouteView, Refusal> {
 }
 
 impl TenantRoutes for FakeHost {
-    async fn tenant_routes(&self, tenant: &TenantName) -> Result<Vec<RouteView>, Refusal> {
+    async fn tenant_routes(
+        &self,
+        tenant: &TenantName,
+        after: Option<RoutePath>,
+        limit: u32,
+    ) -> Result<Vec<RouteView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![view(&"/filed".parse().unwrap(), RuleOrigin::File)])
+        let all = vec![view(&"/filed".parse().unwrap(), RuleOrigin::File)];
+        Ok(paged(all, |one| &one.route, after.as_ref(), limit))
     }
 
     async fn tenant_route(&self, of: RouteRef) -> Result<RouteView, Refusal> {

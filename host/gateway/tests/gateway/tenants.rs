@@ -2,12 +2,12 @@
 //! which stands in its file, and those that were put.
 
 use bytes::Bytes;
-use wharf_event::{Code, TenantName};
+use wharf_event::{BusName, Code, TenantName};
 use wharf_gateway::view::{BusView, RetentionView, RuleOrigin, TenantSettingsView, TenantView, TenantsView};
 use wharf_gateway::{BusRef, Expected, Put, Refusal, Tenants};
 
 use crate::client::{delete, get, put};
-use crate::host::{FakeHost, position};
+use crate::host::{FakeHost, paged, position};
 use crate::server::Server;
 
 fn none(tenant: &TenantName) -> Refusal {
@@ -23,7 +23,7 @@ fn view(tenant: &TenantName) -> TenantView {
 
 fn bus(of: &BusRef) -> BusView {
     let retention = RetentionView { age: "7d".to_owned(), size: "10GiB".to_owned() };
-    BusView { bus: of.bus.clone(), origin: RuleOrigin::File, version: None, retention }
+    BusView { bus: of.bus.clone(), origin: RuleOrigin::File, version: None, retention, backlog: None, waiting: 3 }
 }
 
 impl Tenants for FakeHost {
@@ -55,13 +55,14 @@ impl Tenants for FakeHost {
         Err(Refusal::new(Code::TenantOfFile, "it stands in the file"))
     }
 
-    async fn buses(&self, tenant: &TenantName) -> Result<Vec<BusView>, Refusal> {
+    async fn buses(&self, tenant: &TenantName, after: Option<BusName>, limit: u32) -> Result<Vec<BusView>, Refusal> {
         self.tenant(tenant).await?;
-        Ok(vec![bus(&BusRef { tenant: tenant.clone(), bus: "default".parse().unwrap() })])
+        let all = vec![bus(&BusRef { tenant: tenant.clone(), bus: "default".parse().unwrap() })];
+        Ok(paged(all, |one| &one.bus, after.as_ref(), limit))
     }
 
     async fn bus(&self, of: BusRef) -> Result<BusView, Refusal> {
-        let found = self.buses(&of.tenant).await?.into_iter().find(|bus| bus.bus == of.bus);
+        let found = self.buses(&of.tenant, None, 1).await?.into_iter().find(|bus| bus.bus == of.bus);
         found.ok_or_else(|| Refusal::new(Code::BusUnknown, "there is none"))
     }
 

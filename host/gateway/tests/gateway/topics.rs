@@ -8,7 +8,7 @@ use wharf_gateway::view::{RetentionView, RuleOrigin, RuleVerdict, SubscriptionVi
 use wharf_gateway::{Archive as _, Expected, Put, Refusal, SubscriptionRef, TopicRef, Topics};
 
 use crate::client::{delete, get, post, put};
-use crate::host::{FakeHost, position, tenant_is_known};
+use crate::host::{FakeHost, paged, position, tenant_is_known};
 use crate::receiving::structured;
 use crate::server::Server;
 
@@ -49,9 +49,15 @@ fn is_there(of: &SubscriptionRef) -> Result<(), Refusal> {
 }
 
 impl Topics for FakeHost {
-    async fn topics(&self, tenant: &TenantName) -> Result<Vec<TopicView>, Refusal> {
+    async fn topics(
+        &self,
+        tenant: &TenantName,
+        after: Option<TopicName>,
+        limit: u32,
+    ) -> Result<Vec<TopicView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![view(&"filed".parse().unwrap(), RuleOrigin::File, "7d")])
+        let all = vec![view(&"filed".parse().unwrap(), RuleOrigin::File, "7d")];
+        Ok(paged(all, |one| &one.topic, after.as_ref(), limit))
     }
 
     async fn topic(&self, of: TopicRef) -> Result<TopicView, Refusal> {

@@ -7,7 +7,7 @@ use wharf_gateway::view::{BreakerView, RuleOrigin, SecretView, WebhookRotation, 
 use wharf_gateway::{Expected, Put, Refusal, WebhookRef, Webhooks};
 
 use crate::client::{delete, get, post, put};
-use crate::host::{FakeHost, position, tenant_is_known};
+use crate::host::{FakeHost, paged, position, tenant_is_known};
 use crate::server::Server;
 
 fn view(webhook: &WebhookName, origin: RuleOrigin, version: usize) -> WebhookView {
@@ -53,9 +53,15 @@ fn known(of: &WebhookRef) -> Result<WebhookView, Refusal> {
 }
 
 impl Webhooks for FakeHost {
-    async fn webhooks(&self, tenant: &TenantName) -> Result<Vec<WebhookView>, Refusal> {
+    async fn webhooks(
+        &self,
+        tenant: &TenantName,
+        after: Option<WebhookName>,
+        limit: u32,
+    ) -> Result<Vec<WebhookView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(vec![view(&"filed".parse().unwrap(), RuleOrigin::File, 0)])
+        let all = vec![view(&"filed".parse().unwrap(), RuleOrigin::File, 0)];
+        Ok(paged(all, |one| &one.webhook, after.as_ref(), limit))
     }
 
     async fn webhook(&self, of: WebhookRef) -> Result<WebhookView, Refusal> {

@@ -15,7 +15,7 @@ use wharf_gateway::{
 
 use super::{
     HostAdapter, blocking,
-    letters::{Chosen, Walk},
+    letters::{Walk, chosen, wished},
     not_asked, not_in_archive,
     page::{self, Room},
     unreadable,
@@ -27,10 +27,16 @@ use super::{
 const LETTERS_PER_STEP: usize = 32;
 
 impl DeadLetters for HostAdapter {
-    async fn queues(&self, tenant: &TenantName) -> Result<Vec<QueueView>, Refusal> {
+    async fn queues(
+        &self,
+        tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
+    ) -> Result<Vec<QueueView>, Refusal> {
         self.known(tenant)?;
         let prefix = keys::tenant(tenant);
-        let rows = page::rows(&self.dispatcher, Table::Queues, &prefix, None, Room::unbounded()).await?;
+        let after = after.map(|after| keys::queue(tenant, &after).into());
+        let rows = page::rows(&self.dispatcher, Table::Queues, &prefix, after, Room::new(limit as usize)).await?;
         let mut queues = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let depth = DeadLetterRow::depth_of(&row).map_err(|error| unreadable(&error))?;
@@ -50,7 +56,7 @@ impl DeadLetters for HostAdapter {
         self.queue_known(tenant, queue).await?;
         let after = after.map(|after| after.parse::<DeliveryId>()).transpose();
         let after = after.map_err(|error| Refusal::new(Code::QueryInvalid, format!("`after`: {error}")))?;
-        let mut walk = Walk::new(self, (tenant, queue), after, Chosen::of(filter)?);
+        let mut walk = Walk::new(self, (tenant, queue), after, chosen(wished(filter)?)?);
         let mut page = Letters::new(limit as usize);
         // Letters that cannot be read leave gaps, which those after them fill: only an empty page is the end.
         while !page.room.is_full() {
@@ -69,7 +75,7 @@ impl DeadLetters for HostAdapter {
         filter: LetterFilter,
     ) -> Result<LetterGroupsView, Refusal> {
         self.queue_known(tenant, queue).await?;
-        Walk::new(self, (tenant, queue), None, Chosen::of(filter)?).counted(REDRIVE_IDS_MAX).await
+        Walk::new(self, (tenant, queue), None, chosen(wished(filter)?)?).counted(REDRIVE_IDS_MAX).await
     }
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, text: &str) -> Result<DeadLetterView, Refusal> {
@@ -159,7 +165,7 @@ impl HostAdapter {
         filter: LetterFilter,
     ) -> Result<u64, Refusal> {
         // Letters that come meanwhile are for another call: else it would not end where they come as fast as it goes.
-        let chosen = Chosen::of(filter)?.by(self.dispatcher.now_ms());
+        let chosen = chosen(wished(filter)?.by(self.dispatcher.now_ms()))?;
         let mut walk = Walk::new(self, (tenant, queue), None, chosen);
         let mut redriven = 0;
         while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
@@ -213,7 +219,7 @@ impl HostAdapter {
                 Ok(ids.len() as u64)
             }
             Redrive::Where(filter) => {
-                let (mut walk, mut matching) = (Walk::new(self, (tenant, queue), None, Chosen::of(filter)?), 0);
+                let (mut walk, mut matching) = (Walk::new(self, (tenant, queue), None, chosen(wished(filter)?)?), 0);
                 while let Some(letters) = walk.next(REDRIVE_IDS_MAX).await? {
                     matching += letters.len() as u64;
                 }
@@ -271,7 +277,7 @@ impl Letters {
 }
 
 impl HostAdapter {
-    async fn queue_known(&self, tenant: &TenantName, queue: &QueueName) -> Result<(), Refusal> {
+    pub(super) async fn queue_known(&self, tenant: &TenantName, queue: &QueueName) -> Result<(), Refusal> {
         self.known(tenant)?;
         let depth = self.dispatcher.read(|state| DeadLetterRow::depth(state, tenant, queue)).await;
         match was_read(depth)? {

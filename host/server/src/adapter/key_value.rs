@@ -15,16 +15,28 @@ use super::{
 };
 
 impl KeyValue for HostAdapter {
-    async fn buckets(&self, tenant: &TenantName) -> Result<Vec<BucketView>, Refusal> {
+    async fn buckets(
+        &self,
+        tenant: &TenantName,
+        after: Option<BucketName>,
+        limit: u32,
+    ) -> Result<Vec<BucketView>, Refusal> {
         self.known(tenant)?;
         let prefix = keys::tenant(tenant);
-        let rows = page::rows(&self.dispatcher, Table::Buckets, &prefix, None, Room::unbounded()).await?;
-        let mut buckets = Vec::with_capacity(rows.len());
-        for (key, row) in rows {
-            let row = BucketRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
-            let name = key.get(prefix.len()..).and_then(|name| name.strip_suffix(b"\0"));
-            let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
-            buckets.extend(name.filter(|_| row.keys > 0).map(|bucket| BucketView { bucket, keys: row.keys }));
+        let mut after = after.map(|after| Bytes::from(keys::bucket(tenant, &after)));
+        let (limit, mut buckets) = (limit as usize, Vec::new());
+        // Buckets without keys are none of the page: only where no row is left it is the end.
+        while buckets.len() < limit {
+            let room = Room::new(limit - buckets.len());
+            let rows = page::rows(&self.dispatcher, Table::Buckets, &prefix, after.take(), room).await?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            for (key, row) in rows {
+                let row = BucketRow::from_bytes(&row).map_err(|error| unreadable(&error))?;
+                let name = key.get(prefix.len()..).and_then(|name| name.strip_suffix(b"\0"));
+                let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
+                buckets.extend(name.filter(|_| row.keys > 0).map(|bucket| BucketView { bucket, keys: row.keys }));
+            }
         }
         Ok(buckets)
     }

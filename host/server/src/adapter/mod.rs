@@ -18,6 +18,7 @@ mod page;
 mod process;
 mod queues;
 mod quotas;
+mod redrives;
 mod registry;
 mod registry_view;
 mod replays;

@@ -31,11 +31,6 @@ impl Room {
         Self { rows, bytes: PAGE_BYTES_MAX }
     }
 
-    /// All there is, for what the configuration bounds: a tenant's buckets and queues.
-    pub(super) fn unbounded() -> Self {
-        Self { rows: usize::MAX, bytes: usize::MAX }
-    }
-
     /// Whether the page takes no more rows.
     pub(super) fn is_full(&self) -> bool {
         self.rows == 0 || self.bytes == 0
@@ -59,6 +54,11 @@ impl Room {
         self.rows -= 1;
         true
     }
+}
+
+/// Whether a name is on the page behind `after`.
+pub(super) fn is_behind<N: Ord>(name: &N, after: Option<&N>) -> bool {
+    after.is_none_or(|after| name > after)
 }
 
 /// The rows of `table` whose keys begin with `prefix` and lie above `after`, as many as there is room for.

@@ -23,7 +23,9 @@ use wharf_gateway::{
 };
 
 use super::{
-    HostAdapter, not_accepted, rules,
+    HostAdapter, not_accepted,
+    page::is_behind,
+    rules,
     tenants::{made, not_changed},
     was_read,
 };
@@ -40,11 +42,19 @@ const WAIT_MS: RangeInclusive<u64> = 0..=20_000;
 const STEP: Duration = Duration::from_secs(1);
 
 impl Queues for HostAdapter {
-    async fn message_queues(&self, tenant: &TenantName) -> Result<Vec<MessageQueueView>, Refusal> {
+    async fn message_queues(
+        &self,
+        tenant: &TenantName,
+        after: Option<QueueName>,
+        limit: u32,
+    ) -> Result<Vec<MessageQueueView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
         let mut views = Vec::new();
-        for (queue, of) in set.queues(tenant) {
+        for (queue, of) in set.queues(tenant).filter(|(queue, _)| is_behind(*queue, after.as_ref())) {
+            if views.len() >= limit as usize {
+                break;
+            }
             match self.dispatcher.counts(tenant, queue).await {
                 Ok(counts) => views.push(view(queue, of, None, counts, waits(&set, tenant, queue))),
                 // It went meanwhile.

@@ -31,13 +31,15 @@ impl Replays for HostAdapter {
         self.known(tenant)?;
         let all = self.dispatcher.replays(tenant).await.map_err(|error| not_asked(&error))?;
         let waits = self.replays_wait(tenant).await?;
-        all.into_iter().map(|replay| view(replay, &waits)).collect()
+        let left = |replay: &Replay| self.dispatcher.replay_left(tenant, &replay.name);
+        all.into_iter().map(|replay| (left(&replay), replay)).map(|(left, replay)| view(replay, &waits, left)).collect()
     }
 
     async fn replay(&self, of: ReplayRef) -> Result<ReplayView, Refusal> {
         self.known(&of.tenant)?;
         let replay = self.dispatcher.replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?;
-        view(replay, &self.replays_wait(&of.tenant).await?)
+        let left = self.dispatcher.replay_left(&of.tenant, &of.replay);
+        view(replay, &self.replays_wait(&of.tenant).await?, left)
     }
 
     async fn begin_replay(&self, of: ReplayRef, wish: ReplayWishView) -> Result<Put<ReplayView>, Refusal> {
@@ -45,12 +47,13 @@ impl Replays for HostAdapter {
         let wish = checked(&self.dispatcher.rules(), &of.tenant, wish)?;
         let begun = self.dispatcher.begin_replay(&of.tenant, &of.replay, wish).await;
         let (replay, created) = begun.map_err(|error| refused(&error))?;
-        Ok(Put { now: view(replay, &None)?, created })
+        Ok(Put { now: view(replay, &None, None)?, created })
     }
 
     async fn cancel_replay(&self, of: ReplayRef) -> Result<ReplayView, Refusal> {
         self.known(&of.tenant)?;
-        view(self.dispatcher.cancel_replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?, &None)
+        let replay = self.dispatcher.cancel_replay(&of.tenant, &of.replay).await.map_err(|error| refused(&error))?;
+        view(replay, &None, None)
     }
 
     async fn remove_replay(&self, of: ReplayRef) -> Result<(), Refusal> {
@@ -60,8 +63,8 @@ impl Replays for HostAdapter {
 }
 
 impl HostAdapter {
-    /// Why the replays of a tenant wait that go on, if they do.
-    async fn replays_wait(&self, tenant: &TenantName) -> Result<Option<String>, Refusal> {
+    /// Why the replays and redrives of a tenant wait that go on, if they do.
+    pub(super) async fn replays_wait(&self, tenant: &TenantName) -> Result<Option<String>, Refusal> {
         let settings = self.dispatcher.rules().settings(tenant);
         if settings.suspended {
             return Ok(Some("it waits: the tenant is suspended".to_owned()));
@@ -155,28 +158,36 @@ fn refused(error: &ReplayError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-/// A replay as the API shows it; `waits` is why one that goes on brings nothing now.
-fn view(replay: Replay, waits: &Option<String>) -> Result<ReplayView, Refusal> {
-    let Replay { name, wish, begun_ms, begun_at, state } = replay;
-    let ReplayWish { bus, to_bus, rule, target, start_ms, end_ms, type_prefix, pattern, per_s } = wish;
-    let pattern = pattern.map(RawValue::from_string).transpose();
-    let pattern = pattern.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
-    let phase = match state.phase {
+/// A phase as the API has it.
+pub(super) fn phase(of: ReplayPhase) -> &'static str {
+    match of {
         ReplayPhase::Running => "running",
         ReplayPhase::Done => "done",
         ReplayPhase::Cancelled => "cancelled",
         ReplayPhase::Failed => "failed",
-    };
+    }
+}
+
+/// A replay as the API shows it; `waits` is why one that goes on brings nothing now, and `left` what it has still before it,
+/// where that is counted.
+fn view(replay: Replay, waits: &Option<String>, left: Option<u64>) -> Result<ReplayView, Refusal> {
+    let Replay { name, wish, begun_ms, begun_at, state } = replay;
+    let ReplayWish { bus, to_bus, rule, target, start_ms, end_ms, type_prefix, pattern, per_s } = wish;
+    let pattern = pattern.map(RawValue::from_string).transpose();
+    let pattern = pattern.map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
     let (looked, all) = (state.cursor.k.saturating_sub(begun_at.k), state.until.k.saturating_sub(begun_at.k));
-    let progress = if all == 0 { 1.0 } else { looked as f64 / all as f64 };
+    let left = left.filter(|_| state.phase == ReplayPhase::Running);
+    let (done, of) = left.map_or((looked, all), |left| (state.replayed, state.replayed.saturating_add(left)));
+    let progress = if of == 0 { 1.0 } else { done as f64 / of as f64 };
     Ok(ReplayView {
         replay: name,
-        phase: phase.to_owned(),
+        phase: phase(state.phase).to_owned(),
         reason: match state.phase {
             ReplayPhase::Running => waits.clone(),
             _ => Some(state.reason).filter(|reason| !reason.is_empty()),
         },
         replayed: state.replayed,
+        left,
         progress,
         position: state.cursor,
         until: state.until,

@@ -70,7 +70,15 @@ impl Schedules for HostAdapter {
         let of_state = |state: &_| Object::get(state, &of.tenant, ObjectKind::Schedule, &name);
         let held = was_read(self.dispatcher.read(of_state).await)?;
         let before = held.map(|object| stored(&object.document)).transpose()?;
-        let document = ScheduleDocument { since_ms: self.since_ms(before.as_ref(), &document), ..document };
+        let going_on = before.filter(|before| goes_on(before, &document));
+        // Of a schedule 0 says that nobody knows.
+        let since_ms = going_on.as_ref().map_or_else(|| self.dispatcher.now_ms().max(1), |before| before.since_ms);
+        let document = ScheduleDocument { since_ms, ..document };
+        if going_on.is_none()
+            && set.schedules(&of.tenant).get(&of.schedule).is_none_or(|it| it.origin == Origin::Object)
+        {
+            to_come(&of, &document)?;
+        }
         let stored = serde_json::to_vec(&document).map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         let fate = self.change_schedule(&of, Some(stored.into()), expected).await?;
         let created = matches!(fate, ObjectFate::Created(_));
@@ -123,14 +131,6 @@ impl HostAdapter {
         Ok(views)
     }
 
-    /// Since when a schedule runs that is put in the place of `before`.
-    fn since_ms(&self, before: Option<&ScheduleDocument>, now: &ScheduleDocument) -> u64 {
-        let timing = |of: &ScheduleDocument| (of.expression.clone(), of.timezone.clone(), of.start_ms, of.end_ms);
-        let goes_on = |before: &&ScheduleDocument| timing(before) == timing(now) && (before.enabled || !now.enabled);
-        // Of a schedule 0 says that nobody knows.
-        before.filter(goes_on).map_or_else(|| self.dispatcher.now_ms().max(1), |before| before.since_ms)
-    }
-
     /// Makes, changes or removes one schedule.
     async fn change_schedule(
         &self,
@@ -149,6 +149,23 @@ impl HostAdapter {
         let fate = changed.objects.into_iter().next();
         fate.ok_or_else(|| Refusal::new(Code::Internal, "nothing became of the schedule"))
     }
+}
+
+/// Whether a schedule that is put in the place of `before` runs on since when that one did, rather than since now.
+fn goes_on(before: &ScheduleDocument, now: &ScheduleDocument) -> bool {
+    let timing = |of: &ScheduleDocument| (of.expression.clone(), of.timezone.clone(), of.start_ms, of.end_ms);
+    timing(before) == timing(now) && (before.enabled || !now.enabled)
+}
+
+/// Refuses a schedule that is to begin now, and never fires. What is wrong with it otherwise is for whoever puts it to use.
+fn to_come(of: &ScheduleRef, document: &ScheduleDocument) -> Result<(), Refusal> {
+    let schedule = Schedule::new(&of.schedule, document, Origin::Object).ok();
+    let is_past = |schedule: &Schedule| document.enabled && schedule.next_after(document.since_ms).is_none();
+    if schedule.as_ref().is_some_and(is_past) {
+        let (expression, now) = (&document.expression, rfc3339(document.since_ms));
+        return Err(Refusal::new(Code::SchedulePast, format!("nothing of `{expression}` is due after {now}")));
+    }
+    Ok(())
 }
 
 /// A schedule as the API shows it: what `wharf.toml` would have, with every default written out.

@@ -13,13 +13,20 @@ use wharf_gateway::{
 };
 use wharf_schema::Bound;
 
-use super::{HostAdapter, checking::Ready, schema_object};
+use super::{HostAdapter, checking::Ready, page::is_behind, schema_object};
 
 impl Schemas for HostAdapter {
-    async fn schemas(&self, tenant: &TenantName) -> Result<Vec<SchemaView>, Refusal> {
+    async fn schemas(
+        &self,
+        tenant: &TenantName,
+        after: Option<SchemaName>,
+        limit: u32,
+    ) -> Result<Vec<SchemaView>, Refusal> {
         self.known(tenant)?;
         let rules = self.dispatcher.rules();
-        Ok(self.in_force(&rules, tenant).iter().map(|(name, it, ready)| view(name, it, ready, false)).collect())
+        let all = self.in_force(&rules, tenant);
+        let behind = all.iter().filter(|(name, ..)| is_behind(*name, after.as_ref()));
+        Ok(behind.take(limit as usize).map(|(name, it, ready)| view(name, it, ready, false)).collect())
     }
 
     async fn schema(&self, of: SchemaRef) -> Result<SchemaView, Refusal> {

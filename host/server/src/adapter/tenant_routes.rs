@@ -6,20 +6,26 @@
 use bytes::Bytes;
 use wharf_delivery::{Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RouteDocument};
 use wharf_dispatch::{Origin, RouteInForce};
-use wharf_event::{Code, PluginAt, Position, TenantName};
+use wharf_event::{Code, PluginAt, Position, RoutePath, TenantName};
 use wharf_gateway::{
     Expected, Put, Refusal, RouteRef, TenantRoutes,
     view::{RouteView, RuleOrigin},
 };
 
-use super::{HostAdapter, rules, tenants::not_changed, was_read};
+use super::{HostAdapter, page::is_behind, rules, tenants::not_changed, was_read};
 use crate::config::{read_route, size_text};
 
 impl TenantRoutes for HostAdapter {
-    async fn tenant_routes(&self, tenant: &TenantName) -> Result<Vec<RouteView>, Refusal> {
+    async fn tenant_routes(
+        &self,
+        tenant: &TenantName,
+        after: Option<RoutePath>,
+        limit: u32,
+    ) -> Result<Vec<RouteView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
-        Ok(set.routes(tenant).map(|route| view(route, None)).collect())
+        let behind = set.routes(tenant).filter(|route| is_behind(&route.path, after.as_ref()));
+        Ok(behind.take(limit as usize).map(|route| view(route, None)).collect())
     }
 
     async fn tenant_route(&self, of: RouteRef) -> Result<RouteView, Refusal> {

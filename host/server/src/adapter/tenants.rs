@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wharf_delivery::{
-    Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument, TenantObject,
-    TenantSettings,
+    BusDocument, Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, RetentionDocument,
+    TenantObject, TenantSettings, sizes,
 };
 use wharf_dispatch::{ChangeError, Origin, RulesError, Unknown};
 use wharf_event::{BusName, Code, Position, TenantName};
@@ -16,7 +16,7 @@ use wharf_gateway::{
     view::{BusView, RetentionView, RuleOrigin, TenantSettingsView, TenantView, TenantsView},
 };
 
-use super::{HostAdapter, not_asked, registry, rules, unknown, was_read};
+use super::{HostAdapter, not_asked, page::is_behind, registry, rules, unknown, was_read};
 use crate::config::{duration_text, read_bus, read_tenant_settings, size_text};
 
 impl Tenants for HostAdapter {
@@ -106,12 +106,15 @@ impl Tenants for HostAdapter {
         Ok(())
     }
 
-    async fn buses(&self, tenant: &TenantName) -> Result<Vec<BusView>, Refusal> {
+    async fn buses(&self, tenant: &TenantName, after: Option<BusName>, limit: u32) -> Result<Vec<BusView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
         let mut buses = Vec::new();
-        for (bus, origin, retention) in set.buses(tenant) {
-            buses.push(bus_view(bus, origin, self.bus_version(tenant, bus, origin).await?, retention));
+        let behind = set.buses(tenant).filter(|(bus, ..)| is_behind(*bus, after.as_ref()));
+        for (bus, origin, retention) in behind.take(limit as usize) {
+            let document = BusDocument { backlog: set.bus_backlog(tenant, bus), ..BusDocument::keeping(retention) };
+            let version = self.bus_version(tenant, bus, origin).await?;
+            buses.push(bus_view(bus, (origin, version), document, self.bus_waiting(tenant, bus).await?));
         }
         Ok(buses)
     }
@@ -121,18 +124,22 @@ impl Tenants for HostAdapter {
         set.check_bus(&of.tenant, &of.bus).map_err(|error| unknown(&error))?;
         let found = set.buses(&of.tenant).find(|(bus, ..)| **bus == of.bus);
         let (_, origin, retention) = found.ok_or_else(|| unknown_bus(&of))?;
+        let backlog = set.bus_backlog(&of.tenant, &of.bus);
+        let document = BusDocument { backlog, ..BusDocument::keeping(retention) };
         let version = self.bus_version(&of.tenant, &of.bus, origin).await?;
-        Ok(bus_view(&of.bus, origin, version, retention))
+        let waiting = self.bus_waiting(&of.tenant, &of.bus).await?;
+        Ok(bus_view(&of.bus, (origin, version), document, waiting))
     }
 
     async fn put_bus(&self, of: BusRef, settings: Bytes, expected: Expected) -> Result<Put<BusView>, Refusal> {
         self.known(&of.tenant)?;
-        let retention = read_bus(&settings, &of.bus).map_err(rules::wrong)?;
+        let document = read_bus(&settings, &of.bus).map_err(rules::wrong)?;
         let is_new = self.dispatcher.rules().check_bus(&of.tenant, &of.bus).is_err();
         let named = (ObjectKind::Bus, ObjectName::from(&of.bus));
-        let put = self.put_object(&of.tenant, named, &retention, rules::taken(expected)).await;
+        let put = self.put_object(&of.tenant, named, &document, rules::taken(expected)).await;
         let fate = put.map_err(|error| not_changed(&error))?;
-        Ok(Put { now: bus_view(&of.bus, Origin::Object, fate.version(), retention), created: is_new })
+        let waiting = self.bus_waiting(&of.tenant, &of.bus).await?;
+        Ok(Put { now: bus_view(&of.bus, (Origin::Object, fate.version()), document, waiting), created: is_new })
     }
 
     async fn remove_bus(&self, of: BusRef, expected: Expected) -> Result<(), Refusal> {
@@ -157,6 +164,11 @@ impl HostAdapter {
     ) -> Result<Option<Position>, Refusal> {
         let found = was_read(self.dispatcher.read(|state| Object::get(state, tenant, kind, &name)).await)?;
         Ok(found.map(|object| object.version))
+    }
+
+    /// Deliveries of events of a bus that wait.
+    async fn bus_waiting(&self, tenant: &TenantName, bus: &BusName) -> Result<u64, Refusal> {
+        was_read(self.dispatcher.read(|state| sizes::bus_backlog(state, tenant, bus)).await)
     }
 
     pub(super) async fn bus_version(
@@ -260,8 +272,14 @@ pub fn settings(settings: &TenantSettings) -> TenantSettingsView {
     }
 }
 
-fn bus_view(bus: &BusName, origin: Origin, version: Option<Position>, retention: RetentionDocument) -> BusView {
-    BusView { bus: bus.clone(), origin: made(origin), version, retention: self::retention(retention) }
+fn bus_view(
+    bus: &BusName,
+    (origin, version): (Origin, Option<Position>),
+    document: BusDocument,
+    waiting: u64,
+) -> BusView {
+    let (retention, backlog) = (self::retention(document.retention()), document.backlog);
+    BusView { bus: bus.clone(), origin: made(origin), version, retention, backlog, waiting }
 }
 
 /// How long a bus keeps its events.

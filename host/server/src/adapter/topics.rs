@@ -15,7 +15,9 @@ use wharf_gateway::{
 use wharf_pattern::Subject;
 
 use super::{
-    HostAdapter, rules,
+    HostAdapter,
+    page::is_behind,
+    rules,
     tenants::{made, must_hold, not_changed, retention},
     unknown, was_read,
 };
@@ -25,11 +27,17 @@ use crate::config::{EVERYTHING, read_topic};
 const REMOVED_PAGE: usize = 256;
 
 impl Topics for HostAdapter {
-    async fn topics(&self, tenant: &TenantName) -> Result<Vec<TopicView>, Refusal> {
+    async fn topics(
+        &self,
+        tenant: &TenantName,
+        after: Option<TopicName>,
+        limit: u32,
+    ) -> Result<Vec<TopicView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
         let mut views = Vec::new();
-        for (topic, origin, kept, subscriptions) in set.topics(tenant) {
+        let behind = set.topics(tenant).filter(|(topic, ..)| is_behind(topic, after.as_ref()));
+        for (topic, origin, kept, subscriptions) in behind.take(limit as usize) {
             let version = self.bus_version(tenant, &BusName::of_topic(&topic), origin).await?;
             views.push(view(topic, (origin, version), kept, subscriptions));
         }

@@ -19,7 +19,9 @@ use wharf_vault::SealError;
 use wharf_webhook::{Scheme, Secret, SecretError, limits::SHARED_BYTES_MADE};
 
 use super::{
-    HostAdapter, registry_view, rules,
+    HostAdapter,
+    page::is_behind,
+    registry_view, rules,
     tenants::{made, must_hold, not_changed},
     was_read,
 };
@@ -34,10 +36,16 @@ const OVERLAP: Duration = Duration::from_hours(24);
 const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 
 impl Webhooks for HostAdapter {
-    async fn webhooks(&self, tenant: &TenantName) -> Result<Vec<WebhookView>, Refusal> {
+    async fn webhooks(
+        &self,
+        tenant: &TenantName,
+        after: Option<WebhookName>,
+        limit: u32,
+    ) -> Result<Vec<WebhookView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
-        Ok(set.webhooks(tenant).map(|(name, webhook)| view(name, webhook, None)).collect())
+        let behind = set.webhooks(tenant).filter(|(name, _)| is_behind(*name, after.as_ref()));
+        Ok(behind.take(limit as usize).map(|(name, webhook)| view(name, webhook, None)).collect())
     }
 
     async fn webhook(&self, of: WebhookRef) -> Result<WebhookView, Refusal> {

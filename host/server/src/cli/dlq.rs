@@ -67,7 +67,8 @@ pub enum DlqCommand {
     /// Send letters again, their attempts counted from zero: some by id, those that a filter leaves, or all
     #[command(
         group(ArgGroup::new("which").multiple(true).required(true).arg("ids").args(WAYS)),
-        after_help = "Example:\n  wharf dlq redrive flaky --code handler-trap --since 2h --dry-run\n  wharf dlq redrive flaky --all --rate 10/s"
+        after_help = "Example:\n  wharf dlq redrive flaky --code handler-trap --since 2h --dry-run\n  wharf dlq redrive flaky --all --rate 10/s\n\n\
+        With --rate the host sends them, also when this command is over and over restarts: wharf dlq progress shows how far it came, wharf dlq cancel ends it."
     )]
     Redrive {
         /// The queue
@@ -84,9 +85,21 @@ pub enum DlqCommand {
         /// Only count them
         #[arg(long)]
         dry_run: bool,
-        /// So many a second and no faster, as long as this runs
-        #[arg(long, value_name = "N/s", value_parser = said::rate, conflicts_with = "dry_run")]
+        /// So many a second and no faster, behind this command
+        #[arg(long, value_name = "N/s", value_parser = said::rate, conflicts_with_all = ["dry_run", "ids"])]
         rate: Option<u32>,
+    },
+    /// Show how far a redrive at a rate came, or how the last one ended
+    #[command(after_help = "Example:\n  wharf dlq progress flaky")]
+    Progress {
+        /// The queue
+        queue: QueueName,
+    },
+    /// End a redrive at a rate where it is: what was not sent lies where it lay
+    #[command(after_help = "Example:\n  wharf dlq cancel flaky")]
+    Cancel {
+        /// The queue
+        queue: QueueName,
     },
 }
 
@@ -148,13 +161,19 @@ struct Redrive {
     filter: Option<LetterFilter>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letters_per_s: Option<u32>,
 }
 
 impl Redrive {
     fn of(ids: Vec<String>, all: bool, filter: LetterFilter, dry_run: bool) -> Self {
         let filter = (!filter.is_empty()).then_some(filter);
         let ids = (!all && filter.is_none()).then_some(ids);
-        Self { all: all.then_some(true), ids, filter, dry_run }
+        Self { all: all.then_some(true), ids, filter, dry_run, letters_per_s: None }
+    }
+
+    fn at(self, letters_per_s: u32) -> Self {
+        Self { letters_per_s: Some(letters_per_s), ..self }
     }
 }
 
@@ -171,7 +190,7 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
     let dlq = session.own().at("dlq");
     match command {
         DlqCommand::Ls { queue: None, .. } => {
-            let queues: Vec<QueueView> = session.client.get(&dlq).await?;
+            let queues = pages::whole(&session.client, dlq, |it: &QueueView| it.queue.to_string()).await?;
             if out.is_json() {
                 out.document(&queues)?;
             } else {
@@ -216,28 +235,26 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
             }
         }
         DlqCommand::Redrive { queue, ids, all, filter, dry_run, rate } => {
-            let (of, filter) = (dlq.at(queue), filter.filter());
-            let done = match rate {
-                None => redrive(&session.client, &of, &Redrive::of(ids, all, filter, dry_run)).await?,
-                Some(rate) => redrive::paced(&session.client, &of, letters(of.clone(), filter), ids, rate).await?,
-            };
-            if out.is_json() {
-                out.document(&done)?;
-            } else {
-                let said = done.matching.map_or_else(
-                    || format!("redriven {}", done.redriven),
-                    |matching| format!("would redrive {matching}"),
-                );
-                out.line(&said)?;
+            let (of, which) = (dlq.at(queue), Redrive::of(ids, all, filter.filter(), dry_run));
+            match rate {
+                None => redrive(&session.client, &of, &which, out).await?,
+                Some(rate) => redrive::begin(&session.client, of, &which.at(rate), out).await?,
             }
         }
+        DlqCommand::Progress { queue } => redrive::progress(&session.client, dlq.at(queue), out).await?,
+        DlqCommand::Cancel { queue } => redrive::cancel(&session.client, dlq.at(queue), out).await?,
     }
     Ok(Exit::Success)
 }
 
-async fn redrive(client: &Client, queue: &Resource, which: &Redrive) -> Result<RedriveView, CommandError> {
+async fn redrive(client: &Client, queue: &Resource, which: &Redrive, out: &mut Output) -> Result<(), CommandError> {
     let body = serde_json::to_vec(which).map_err(ClientError::NotUnderstood)?;
-    Ok(client.post(&queue.clone().at("redrive"), "application/json", body).await?)
+    let done: RedriveView = client.post(&queue.clone().at("redrive"), "application/json", body).await?;
+    if out.is_json() {
+        return out.document(&done);
+    }
+    let redriven = || format!("redriven {}", done.redriven);
+    out.line(&done.matching.map_or_else(redriven, |matching| format!("would redrive {matching}")))
 }
 
 fn counted(of: &LetterGroupsView, out: &mut Output) -> Result<(), CommandError> {

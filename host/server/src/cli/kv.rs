@@ -21,7 +21,7 @@ pub async fn run(command: KvCommand, global: &Global, out: &mut Output) -> Resul
     let kv = session.own().at("kv");
     match command {
         KvCommand::Ls { bucket: None, .. } => {
-            let buckets: Vec<BucketView> = session.client.get(&kv).await?;
+            let buckets = pages::whole(&session.client, kv, |it: &BucketView| it.bucket.to_string()).await?;
             if out.is_json() {
                 out.document(&buckets)?;
             } else {

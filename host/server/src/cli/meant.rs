@@ -50,7 +50,9 @@ impl Written {
                     DlqCommand::Ls { queue: Some(queue), .. }
                     | DlqCommand::Groups { queue, .. }
                     | DlqCommand::Show { queue, .. }
-                    | DlqCommand::Redrive { queue, .. },
+                    | DlqCommand::Redrive { queue, .. }
+                    | DlqCommand::Progress { queue }
+                    | DlqCommand::Cancel { queue },
             } => Self { dead_letters: Some(queue.clone()), ..Self::default() },
             Command::Send(args) => Self { topic: args.topic.clone(), ..Self::default() },
             Command::Queue { command } => Self { queue: command.named().cloned(), ..Self::default() },
@@ -76,22 +78,22 @@ impl Written {
             }
             Code::BucketUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let buckets: Vec<BucketView> = session.client.get(&session.own().at("kv")).await.ok()?;
+                let buckets: Vec<BucketView> = session.client.get(&some(&session, "kv")).await.ok()?;
                 (self.bucket.as_ref()?.to_string(), buckets.iter().map(|it| it.bucket.to_string()).collect())
             }
             Code::QueueUnknown if let Some(queue) = &self.queue => {
                 let session = Session::open(global).await.ok()?;
-                let queues: Vec<MessageQueueView> = session.client.get(&session.own().at("queues")).await.ok()?;
+                let queues: Vec<MessageQueueView> = session.client.get(&some(&session, "queues")).await.ok()?;
                 (queue.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
             }
             Code::QueueUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let queues: Vec<QueueView> = session.client.get(&session.own().at("dlq")).await.ok()?;
+                let queues: Vec<QueueView> = session.client.get(&some(&session, "dlq")).await.ok()?;
                 (self.dead_letters.as_ref()?.to_string(), queues.iter().map(|it| it.queue.to_string()).collect())
             }
             Code::SchemaUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let schemas: Vec<SchemaView> = session.client.get(&session.own().at("schemas")).await.ok()?;
+                let schemas: Vec<SchemaView> = session.client.get(&some(&session, "schemas")).await.ok()?;
                 (self.schema.as_ref()?.to_string(), schemas.iter().map(|it| it.schema.to_string()).collect())
             }
             Code::ReplayUnknown => {
@@ -101,23 +103,22 @@ impl Written {
             }
             Code::ScheduleUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let schedules = session.own().at("schedules").ask("limit", NAMES_COMPARED_MAX);
-                let schedules: Vec<ScheduleView> = session.client.get(&schedules).await.ok()?;
+                let schedules: Vec<ScheduleView> = session.client.get(&some(&session, "schedules")).await.ok()?;
                 (self.schedule.as_ref()?.to_string(), schedules.iter().map(|it| it.schedule.to_string()).collect())
             }
             Code::WebhookUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let webhooks: Vec<WebhookView> = session.client.get(&session.own().at("webhooks")).await.ok()?;
+                let webhooks: Vec<WebhookView> = session.client.get(&some(&session, "webhooks")).await.ok()?;
                 (self.webhook.as_ref()?.to_string(), webhooks.iter().map(|it| it.webhook.to_string()).collect())
             }
             Code::RouteUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let routes: Vec<RouteView> = session.client.get(&session.own().at("routes")).await.ok()?;
+                let routes: Vec<RouteView> = session.client.get(&some(&session, "routes")).await.ok()?;
                 (self.route.as_ref()?.to_string(), routes.iter().map(|it| it.route.to_string()).collect())
             }
             Code::TopicUnknown => {
                 let session = Session::open(global).await.ok()?;
-                let topics: Vec<TopicView> = session.client.get(&session.own().at("topics")).await.ok()?;
+                let topics: Vec<TopicView> = session.client.get(&some(&session, "topics")).await.ok()?;
                 (self.topic.as_ref()?.to_string(), topics.iter().map(|it| it.topic.to_string()).collect())
             }
             Code::RuleUnknown => {
@@ -132,4 +133,9 @@ impl Written {
         let names: Vec<String> = names;
         nearest(&written, names.iter().map(String::as_str)).map(ToOwned::to_owned)
     }
+}
+
+/// The first of a list: as many as are compared.
+fn some(session: &Session, list: &'static str) -> Resource {
+    session.own().at(list).ask("limit", NAMES_COMPARED_MAX)
 }

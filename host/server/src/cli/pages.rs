@@ -5,6 +5,19 @@ use serde::de::DeserializeOwned;
 use super::error::CommandError;
 use crate::client::{Client, Resource};
 
+/// Rows of a page where all are asked for: as many as a host gives at a time.
+const PAGE: u32 = 1_000;
+
+/// All rows of a list whose cursor is the name of a row.
+pub async fn whole<T: DeserializeOwned>(
+    client: &Client,
+    list: Resource,
+    name_of: impl Fn(&T) -> String,
+) -> Result<Vec<T>, CommandError> {
+    let page = |rows: u32, after| list.clone().ask("limit", rows.min(PAGE)).ask_some("after", after);
+    gather(client, u32::MAX, None, page, name_of).await
+}
+
 /// At most `limit` rows from the page at `cursor` on; `page` names one, `cursor_of` says where the next begins.
 pub async fn gather<T: DeserializeOwned>(
     client: &Client,

@@ -13,6 +13,7 @@ use super::{
     input::unreadable,
     object,
     output::Output,
+    pages,
     session::Session,
     words::{clipped, faint, good},
 };
@@ -131,7 +132,7 @@ pub async fn run(command: RouteCommand, global: &Global, out: &mut Output) -> Re
 }
 
 async fn list(session: &Session, all: &Resource, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<RouteView> = session.client.get(all).await?;
+    let all = pages::whole(&session.client, all.clone(), |it: &RouteView| it.route.to_string()).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);

@@ -20,9 +20,10 @@ use super::{
     events::fact,
     object,
     output::Output,
+    pages,
     session::Session,
     usage::amount,
-    words::{good, lasted},
+    words::{clipped, good, lasted},
 };
 use crate::client::{Client, ClientError, Condition, Resource};
 
@@ -113,6 +114,9 @@ pub struct BusArgs {
     /// Events with more bytes than this after them may go, such as 50GiB; 10GiB if it is not said
     #[arg(long, value_name = "SIZE")]
     pub size: Option<String>,
+    /// Deliveries of its events that may wait; as many as the tenant's backlog lets if it is not said
+    #[arg(long, value_name = "N")]
+    pub backlog: Option<u32>,
     /// Change a bus that is there
     #[arg(long)]
     pub replace: bool,
@@ -318,22 +322,25 @@ pub async fn bus(command: BusCommand, global: &Global, out: &mut Output) -> Resu
     let buses = session.own().at("buses");
     match command {
         BusCommand::Ls => {
-            let all: Vec<BusView> = session.client.get(&buses).await?;
+            let all = pages::whole(&session.client, buses, |it: &BusView| it.bus.to_string()).await?;
             if out.is_json() {
                 out.document(&all)?;
                 return Ok(Exit::Success);
             }
             let origin = |bus: &BusView| object::origin(bus.origin).to_owned();
             let row = |bus: &BusView| {
-                [bus.bus.to_string(), origin(bus), bus.retention.age.clone(), bus.retention.size.clone()]
+                let most = bus.backlog.map(|most| most.to_string()).unwrap_or_default();
+                let (age, size) = (clipped(&bus.retention.age), clipped(&bus.retention.size));
+                [bus.bus.to_string(), origin(bus), age, size, bus.waiting.to_string(), most]
             };
-            out.table(["BUS", "FROM", "AGE", "SIZE"], all.iter().map(row).collect())?;
+            out.table(["BUS", "FROM", "AGE", "SIZE", "WAITING", "BACKLOG"], all.iter().map(row).collect())?;
         }
-        BusCommand::Add(BusArgs { bus, age, size, replace }) => {
+        BusCommand::Add(BusArgs { bus, age, size, backlog, replace }) => {
             let mut retention = Map::new();
             retention.extend(age.map(|age| ("age".to_owned(), Value::from(age))));
             retention.extend(size.map(|size| ("size".to_owned(), Value::from(size))));
-            let settings = serde_json::json!({ "retention": retention });
+            let mut settings = Map::from_iter([("retention".to_owned(), Value::from(retention))]);
+            settings.extend(backlog.map(|backlog| ("backlog".to_owned(), Value::from(backlog))));
             let settings = serde_json::to_vec(&settings).map_err(ClientError::NotUnderstood)?;
             let condition = if replace { Condition::None } else { Condition::Absent };
             let bus: BusView = session.client.put(&buses.at(&bus), settings, condition).await?;

@@ -18,6 +18,7 @@ use super::{
     input::unreadable,
     object,
     output::Output,
+    pages,
     session::Session,
     standing::breaker_lines,
     words::{bad, clipped, faint, good, printable},
@@ -213,7 +214,7 @@ impl RotateArgs {
 }
 
 async fn list(session: &Session, all: &Resource, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<WebhookView> = session.client.get(all).await?;
+    let all = pages::whole(&session.client, all.clone(), |it: &WebhookView| it.webhook.to_string()).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);

@@ -194,6 +194,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.memory_mib", "7", (SETTINGS, "memory_mib"), json!(7), "65537"),
         case("tenants.*.buses.*.retention.age", "'2d'", (RETENTION, "age_ms"), two_days, "'2 days'"),
         case("tenants.*.buses.*.retention.size", "'1MiB'", (RETENTION, "size_bytes"), json!(1 << 20), "'1MB'"),
+        case("tenants.*.buses.*.backlog", "7", ("/tenants/acme/bus_backlogs", "audit"), json!(7), "0"),
         case("tenants.*.plugins.*.component", "'x.wasm'", (PLUGIN, "component"), json!("x.wasm"), "5"),
         case("tenants.*.plugins.*.build", "'make'", (PLUGIN, "build"), json!("make"), "5"),
         case("tenants.*.plugins.*.config", "{ n = 3 }", (PLUGIN, "config"), json!({"n": "3"}), "{ n = [] }"),
@@ -398,7 +399,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();

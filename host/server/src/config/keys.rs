@@ -20,7 +20,8 @@ use super::{
     llm::{LLM, ROUTES},
     queues::QUEUE,
     quotas::{
-        BACKLOG, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S, RECEIVE_PER_S,
+        BACKLOG, BACKLOG_MAX, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S,
+        RECEIVE_PER_S,
     },
     retry::RETRY,
     routes::ROUTE,
@@ -308,12 +309,20 @@ const SIGNED: Key = key(
 );
 
 /// The keys of a bus, be it in the file or by the API.
-pub(super) static BUS: &[Key] = &[key(
-    "retention",
-    "How long the bus keeps its events. The log lets go of whole segments, so they may stay longer.",
-    Shape::Table(RETENTION),
-    Otherwise::Nothing,
-)];
+pub(super) static BUS: &[Key] = &[
+    key(
+        "retention",
+        "How long the bus keeps its events. The log lets go of whole segments, so they may stay longer.",
+        Shape::Table(RETENTION),
+        Otherwise::Nothing,
+    ),
+    key(
+        "backlog",
+        "Deliveries of its events that may wait; as many as the tenant's `backlog` lets if it is not said.",
+        Shape::Integer(1..=BACKLOG_MAX),
+        Otherwise::Nothing,
+    ),
+];
 
 pub(super) static RETENTION: &[Key] = &[
     key(

@@ -76,6 +76,7 @@ pub(super) fn read(table: &Table<'_>) -> Quotas {
         publish_per_s: table.integer("publish_per_s"),
         cpu_ms_per_hour: table.duration_ms("cpu_per_hour"),
         bytes_per_hour: table.size_bytes("bytes_per_hour"),
+        of_bus: None,
         host_calls_per_hour: table.integer("host_calls_per_hour").map(u64::from),
     }
 }

@@ -80,6 +80,8 @@ pub struct TenantConfig {
     pub buses: std::collections::BTreeSet<BusName>,
     /// How long they keep their events, where it is said.
     pub retention: BTreeMap<BusName, RetentionDocument>,
+    /// Deliveries of their events that may wait, where it is said.
+    pub bus_backlogs: BTreeMap<BusName, u32>,
     /// Its plugins.
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// Its rules.

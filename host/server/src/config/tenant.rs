@@ -34,12 +34,14 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
     tenant.buses.extend(DEFAULT_BUS.parse::<BusName>().ok());
     for (name, bus) in table.named::<BusName>("buses") {
         let retention = bus.table("retention").map(read_retention);
+        let backlog = bus.integer("backlog");
         if !name.is_plain() {
             let message = format!("`{name}` is no event bus by itself: a name has no `/`");
             sink.report(bus.span.clone(), message, "choose another name");
             continue;
         }
         tenant.retention.extend(retention.map(|retention| (name.clone(), retention)));
+        tenant.bus_backlogs.extend(backlog.map(|backlog| (name.clone(), backlog)));
         tenant.buses.insert(name);
     }
     let mut plugins = BTreeSet::new();

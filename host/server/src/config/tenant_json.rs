@@ -1,6 +1,6 @@
 //! Tenants and event buses as JSON, which the API takes: the twins of their tables in `wharf.toml`.
 
-use wharf_delivery::{QueueDocument, RetentionDocument, RouteDocument, TenantSettings, WebhookDocument};
+use wharf_delivery::{BusDocument, QueueDocument, RetentionDocument, RouteDocument, TenantSettings, WebhookDocument};
 use wharf_egress::Granted;
 use wharf_event::{BusName, Code, QueueName, RoutePath, TenantName, TopicName, WebhookName};
 
@@ -23,13 +23,14 @@ pub fn read_tenant_settings(json: &[u8], tenant: &TenantName) -> Result<TenantSe
     read(json, Code::TenantInvalid, (WHOLE, format!("tenant `{tenant}`")), |table| tenant::read_whole(&table))
 }
 
-/// Reads how long a bus keeps its events.
+/// Reads how long a bus keeps its events, and how much of it may wait.
 ///
 /// # Errors
 /// Every mistake.
-pub fn read_bus(json: &[u8], bus: &BusName) -> Result<RetentionDocument, Wrong> {
+pub fn read_bus(json: &[u8], bus: &BusName) -> Result<BusDocument, Wrong> {
     read(json, Code::BusInvalid, (BUS, format!("bus `{bus}`")), |table| {
-        table.table("retention").map(tenant::read_retention).unwrap_or_default()
+        let kept = table.table("retention").map(tenant::read_retention).unwrap_or_default();
+        BusDocument { backlog: table.integer("backlog"), ..BusDocument::keeping(kept) }
     })
 }
 
@@ -114,9 +115,10 @@ mod tests {
         assert!(read_tenant_settings(br#"{"suspended": true}"#, &tenant).unwrap().suspended);
         let read = read_tenant_settings(br#"{"weight": 7, "concurrency": 8, "memory_mib": 9}"#, &tenant).unwrap();
         assert_eq!((read.weight(), read.concurrency(), read.memory_mib()), (7, 8, 9));
-        assert_eq!(read_bus(b"{}", &bus), Ok(RetentionDocument::default()));
-        let read = read_bus(br#"{"retention": {"age": "1h", "size": "1MiB"}}"#, &bus).unwrap();
-        assert_eq!(read, RetentionDocument { age_ms: 3_600_000, size_bytes: 1 << 20 });
+        assert_eq!(read_bus(b"{}", &bus), Ok(BusDocument::keeping(RetentionDocument::default())));
+        let read = read_bus(br#"{"retention": {"age": "1h", "size": "1MiB"}, "backlog": 9}"#, &bus).unwrap();
+        assert_eq!(read, BusDocument { age_ms: 3_600_000, size_bytes: 1 << 20, backlog: Some(9) });
+        assert_eq!(read_bus(br#"{"backlog": 0}"#, &bus).unwrap_err().mistakes[0].pointer, "/backlog");
     }
 
     #[test]

@@ -19,11 +19,15 @@ fn letter() -> Value {
         "reason": "spent", "error": "3 attempts", "attempts": 3, "time": "2026-01-31T12:00:01.000Z"})
 }
 
+fn redrive(phase: &str) -> Value {
+    json!({"queue": "q", "phase": phase, "redriven": 3, "letters": 7, "begun": "2026-01-31T12:00:00.000Z", "letters_per_s": 5})
+}
+
 /// Each command with its request, the answer, and the text that it prints.
 fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     let key = json!({"key": "k/1", "value": {"text": "a\nb"}, "version": "1-0"});
     vec![
-        ("kv ls", "GET kv", json!([{"bucket": "b", "keys": 2}]), "BUCKET  KEYS\nb       2\n"),
+        ("kv ls", "GET kv?limit=1000", json!([{"bucket": "b", "keys": 2}]), "BUCKET  KEYS\nb       2\n"),
         (
             "kv ls b --after 'a b' --limit 5",
             "GET kv/b?limit=5&after=a%20b",
@@ -34,7 +38,7 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("kv get b k", "GET kv/b/k", json!({"key": "k", "value": {"base64": "aGk="}, "version": "1-0"}), "hi"),
         (
             "schema ls",
-            "GET schemas",
+            "GET schemas?limit=1000",
             json!([{"schema": "order", "origin": "file", "bus": "default", "type": "a.b", "mode": "warn", "draft": "2020-12"}]),
             "SCHEMA  BUS      TYPE  MODE  DRAFT    FROM\norder   default  a.b   warn  2020-12  file\n",
         ),
@@ -45,7 +49,7 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
                 "document": {"type": "object"}}),
             "{\n  \"type\": \"object\"\n}\n",
         ),
-        ("dlq ls", "GET dlq", json!([{"queue": "q", "depth": 1}]), "QUEUE  LETTERS\nq      1\n"),
+        ("dlq ls", "GET dlq?limit=1000", json!([{"queue": "q", "depth": 1}]), "QUEUE  LETTERS\nq      1\n"),
         (
             "dlq ls q",
             "GET dlq/q?limit=100",
@@ -55,6 +59,26 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ),
         ("dlq edit q 1-0.0 -d [1]", "PUT dlq/q/1-0.0/event", letter(), "edited 1-0.0\n"),
         ("dlq redrive q --all", "POST dlq/q/redrive", json!({"redriven": 7}), "redriven 7\n"),
+        (
+            "dlq redrive q --all --rate 5/s",
+            "POST dlq/q/redrive",
+            redrive("running"),
+            "redriving at 5/s: 7 letters lie in q; wharf dlq progress q shows how far it came\n",
+        ),
+        (
+            "dlq progress q",
+            "GET dlq/q/redrive",
+            redrive("running"),
+            "queue               q\nphase               running\nredriven            3 of 7 letters\n\
+             begun               2026-01-31T12:00:00.000Z\nrate                5/s\n",
+        ),
+        (
+            "dlq cancel q",
+            "POST dlq/q/redrive/cancel",
+            redrive("cancelled"),
+            "queue               q\nphase               cancelled\nredriven            3 of 7 letters\n\
+             begun               2026-01-31T12:00:00.000Z\nrate                5/s\n",
+        ),
         (
             "events ls --type a. --before 9-0",
             "GET events?type_prefix=a.&limit=50&before=9-0",
@@ -151,8 +175,14 @@ fn a_rule_is_switched_as_it_was_read_and_only_if_it_still_is_so() {
 }
 
 /// The page behind the rows of each listing, which is empty: pages are cut by bytes too, so a short one is not the last.
-const LAST_PAGES: [&str; 3] =
-    ["GET kv/b?limit=4&after=k%2F1", "GET dlq/q?limit=99&after=1-0.0", "GET events?type_prefix=a.&limit=49&before=1-0"];
+const LAST_PAGES: [&str; 6] = [
+    "GET kv?limit=1000&after=b",
+    "GET kv/b?limit=4&after=k%2F1",
+    "GET schemas?limit=1000&after=order",
+    "GET dlq?limit=1000&after=q",
+    "GET dlq/q?limit=99&after=1-0.0",
+    "GET events?type_prefix=a.&limit=49&before=1-0",
+];
 
 #[test]
 fn a_command_makes_its_request_and_prints_the_answer() {

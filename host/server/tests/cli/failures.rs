@@ -53,14 +53,21 @@ fn without_a_tenant_the_default_is_asked_for_and_a_choice_is_never_guessed() {
         (r#"{"default":null,"tenants":[]}"#, 2),
     ];
     for (tenants, exit) in cases {
-        let ran = Host::silent().answers("GET /v1/tenants", 200, tenants).answers("GET kv", 200, "[]").run("kv ls");
+        let ran = Host::silent()
+            .answers("GET /v1/tenants", 200, tenants)
+            .answers("GET kv?limit=1000", 200, "[]")
+            .run("kv ls");
         assert_eq!(ran.exit, exit, "{tenants}");
         assert_eq!(ran.stderr.contains("help: pass --tenant"), exit == 2, "{}", ran.stderr);
     }
     let ran = Host::silent().run("kv ls");
     assert_eq!(ran.exit, 2);
     assert!(ran.stderr.contains("the host does not list its tenants\nhelp: pass --tenant"), "{}", ran.stderr);
-    assert_eq!(Host::silent().answers("GET kv", 200, "[]").run("kv ls -t acme").exit, 0, "nobody needs to be asked");
+    assert_eq!(
+        Host::silent().answers("GET kv?limit=1000", 200, "[]").run("kv ls -t acme").exit,
+        0,
+        "nobody needs to be asked"
+    );
 }
 
 #[test]
@@ -138,18 +145,19 @@ fn a_slip_in_a_name_is_understood() {
     // Which names there are is asked for afterwards, and whose they are with it.
     let start = || Host::start().answers("GET /v1/tenants", 200, TENANTS);
     let host = || start().refuses("GET kv/event-stat?limit=100", 404, "bucket-unknown");
-    let ran = host().answers("GET kv", 200, r#"[{"bucket":"other","keys":1},{"bucket":"event-stats","keys":2}]"#);
+    let ran =
+        host().answers("GET kv?limit=1000", 200, r#"[{"bucket":"other","keys":1},{"bucket":"event-stats","keys":2}]"#);
     let ran = ran.run("kv ls event-stat");
     assert_eq!((ran.exit, ran.stdout.as_str()), (3, ""));
     assert_eq!(ran.stderr, "error[bucket-unknown]: no bucket-unknown\nhelp: did you mean `event-stats`?\n");
     // What is like nothing, or cannot be compared, is told as ever.
-    for host in [host().answers("GET kv", 200, "[]"), host()] {
+    for host in [host().answers("GET kv?limit=1000", 200, "[]"), host()] {
         let ran = host.run("kv ls event-stat");
         assert_eq!(ran.exit, 3);
         assert!(ran.stderr.ends_with("help: `wharf explain bucket-unknown` says what to do\n"), "{}", ran.stderr);
     }
     let queues = r#"[{"queue":"flaky-failed","depth":2}]"#;
-    let host = start().refuses("GET dlq/flaky/1-0.0", 404, "queue-unknown").answers("GET dlq", 200, queues);
+    let host = start().refuses("GET dlq/flaky/1-0.0", 404, "queue-unknown").answers("GET dlq?limit=1000", 200, queues);
     assert!(host.run("dlq show flaky 1-0.0").stderr.contains("did you mean `flaky-failed`?"));
     let host = Host::start().refuses("GET /v1/tenants/acmee/stats", 404, "tenant-unknown");
     assert!(host.run("stats -t acmee").stderr.contains("did you mean `acme`?"));

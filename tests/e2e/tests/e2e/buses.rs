@@ -1,5 +1,7 @@
 //! Goal: a rule brings events to another bus of the tenant, whose rules they meet like any other; buses in a circle come to an end.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::host::{Host, Site, wharf};
@@ -98,4 +100,49 @@ fn a_bus_that_is_a_target_stays_and_one_that_there_is_not_is_none() {
     assert_eq!(host.delete(&at), 204);
     assert_eq!(host.delete(&format!("{BUSES}/made")), 204);
     assert_eq!(host.put(&format!("{BUSES}/topic%2Fx"), None, "{}").0, 422);
+}
+
+#[test]
+fn a_bus_bounds_what_waits_of_it_and_what_is_published_there_waits_for_room() {
+    let site = Site::with_probe(
+        "[tenants.acme.queues.jobs]\n[tenants.acme.buses.orders]\nbacklog = 2\n\
+         [tenants.acme.rules.keep]\nbus = \"orders\"\npattern = { type = [{ prefix = \"\" }] }\ntargets = [{ queue = \"jobs\" }]\n\
+         [tenants.acme.rules.aside]\npattern = { type = [\"t\"] }\ntargets = [{ bus = \"orders\" }]\n",
+    );
+    let host = site.start("serve");
+    let sent = |host: &Host, id: &str| {
+        let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": "order"}).to_string();
+        host.post("/v1/tenants/acme/buses/orders/events", "application/cloudevents+json", event)
+    };
+    let orders = |host: &Host| host.get("/v1/tenants/acme/buses/orders").1;
+    assert_eq!((sent(&host, "a").0, sent(&host, "b").0), (202, 202));
+    let (status, refused) = sent(&host, "c");
+    assert_eq!((status, &refused["code"]), (429, &json!("quota-backlog")), "{refused}");
+    assert_eq!(refused["detail"], "2 deliveries of bus `orders` wait, and 2 may");
+    assert_eq!((&orders(&host)["waiting"], &orders(&host)["backlog"]), (&json!(2), &json!(2)));
+    // Another bus is not bounded by that, and what it brings there waits, without an attempt.
+    let position = host.send("d", "t")["position"].as_str().unwrap().to_owned();
+    let aside = |host: &Host| host.get(&format!("/v1/tenants/acme/events/{position}")).1["deliveries"][0].clone();
+    while aside(&host)["held_by"] != "quota-backlog" {
+        host.wait(Duration::from_millis(50));
+    }
+    assert_eq!(aside(&host)["attempts"], json!([]), "{}", aside(&host));
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(orders(&host)["waiting"], 2);
+    assert_eq!(sent(&host, "c").1["code"], "quota-backlog");
+    assert_eq!(host.post("/v1/tenants/acme/queues/jobs/purge", "application/json", "").0, 200);
+    while aside(&host)["state"] != "settled" {
+        host.wait(Duration::from_millis(50));
+    }
+    assert_eq!(aside(&host)["attempts"].as_array().unwrap().len(), 1, "{}", aside(&host));
+    assert_eq!(orders(&host)["waiting"], 1);
+    assert_eq!(host.stop(), Some(0));
+    // Out of the log alone it is the same.
+    std::fs::remove_file(site.folder.path().join("data/state.redb")).unwrap();
+    let host = site.start("serve");
+    assert_eq!(orders(&host)["waiting"], 1);
+    let bus = wharf().args(["--url", &host.url, "-t", "acme", "bus", "ls"]).output().unwrap();
+    let said = String::from_utf8(bus.stdout).unwrap();
+    assert!(said.lines().any(|line| line.starts_with("orders") && line.trim_end().ends_with("1        2")), "{said}");
 }

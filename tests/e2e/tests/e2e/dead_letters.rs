@@ -1,5 +1,7 @@
 //! Goal: dead letters are counted exactly, chosen by what is known of them, and sent again with their id and their history.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::host::{Host, Site, wharf};
@@ -106,12 +108,60 @@ fn a_filtered_redrive_sends_what_it_leaves_and_each_letter_keeps_its_id_and_its_
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(run("redrive dead --code retries-spent --dry-run"), (0, "would redrive 3\n".to_owned()));
-    // Each goes out once, though all of them come back while this runs.
-    assert_eq!(run("redrive dead --type probe.panic --rate 50/s"), (0, "redriven 3\n".to_owned()));
-    assert_eq!(run("redrive dead --all --rate 100"), (0, "redriven 11\n".to_owned()));
+    assert_eq!(run("redrive dead --type probe.panic"), (0, "redriven 3\n".to_owned()));
+    host.settled("acme");
+    assert_eq!(run("redrive dead --all"), (0, "redriven 11\n".to_owned()));
     assert_eq!(host.settled("acme")["attempts"], 29);
     let (_, groups) = run("groups dead");
     assert!(groups.contains("handler-reject") && groups.lines().count() == 3, "{groups}");
     let (_, shown) = run(&format!("show dead {}", now[0]["id"].as_str().unwrap()));
     assert_eq!(shown.matches("attempt 1").count(), if now[0]["rule"] == "also" { 3 } else { 2 }, "{shown}");
+}
+
+#[test]
+fn a_redrive_at_a_rate_goes_on_over_a_kill_and_ends_where_it_is_cancelled() {
+    let site = Site::with_probe(RULES);
+    let host = host(&site);
+    let at = "/v1/tenants/acme/dlq/dead/redrive";
+    assert_eq!(host.get(at).1["code"], "redrive-unknown");
+    for bad in
+        [json!({"ids": ["1-0.0"], "letters_per_s": 1}), json!({"all": true, "dry_run": true, "letters_per_s": 1})]
+    {
+        assert_eq!(redrive(&host, bad).1["code"], "query-invalid");
+    }
+    assert_eq!(redrive(&host, json!({"all": true, "letters_per_s": 0})).1["code"], "query-invalid");
+    let (status, begun) = redrive(&host, json!({"where": {"code": "handler-reject"}, "letters_per_s": 4}));
+    assert_eq!((status, &begun["letters"], &begun["phase"]), (202, &json!(11), &json!("running")), "{begun}");
+    assert_eq!(redrive(&host, json!({"all": true, "letters_per_s": 4})).1["code"], "redrive-running");
+    let sent = |host: &Host| host.get(at).1["redriven"].as_u64().unwrap();
+    while sent(&host) < 2 {
+        host.wait(Duration::from_millis(20));
+    }
+    host.kill();
+    let host = site.start("serve");
+    while host.get(at).1["phase"] == "running" {
+        host.wait(Duration::from_millis(20));
+    }
+    let (_, done) = host.get(at);
+    assert_eq!((&done["phase"], &done["redriven"]), (&json!("done"), &json!(8)), "{done}");
+    // Each went once, though all of them came back meanwhile.
+    let stats = host.settled("acme");
+    assert_eq!((&stats["attempts"], &stats["dead_letters"]), (&json!(19), &json!(19)), "{stats}");
+
+    let run = |words: &str| {
+        let output = wharf().args(["--url", &host.url, "dlq"]).args(words.split(' ')).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, said) = run("redrive dead --all --rate 1/s");
+    assert!(exit == 0 && said.starts_with("redriving at 1/s: 11 letters lie in dead"), "{said}");
+    let (exit, said) = run("cancel dead");
+    assert!(exit == 0 && said.contains("cancelled"), "{said}");
+    let sent = host.get(at).1["redriven"].as_u64().unwrap();
+    host.wait(Duration::from_millis(1_500));
+    let (exit, said) = run("progress dead");
+    assert!(
+        exit == 0 && sent < 11 && said.contains(&format!("{sent} of 11 letters")),
+        "the rest lies where it lay: {said}"
+    );
+    assert_eq!(host.settled("acme")["attempts"], 19 + sent);
 }

@@ -36,6 +36,7 @@ mod grants;
 mod host;
 mod inputs;
 mod killed;
+mod listing;
 mod loading;
 mod looking;
 mod metrics;

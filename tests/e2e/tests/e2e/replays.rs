@@ -123,6 +123,14 @@ fn a_replay_that_is_cancelled_brings_nothing_more() {
     assert_eq!(begin(&host, "slow", &json!({"to_bus": "audit", "events_per_s": 5})).0, 201);
     host.stats_until("acme", |stats| stats["deliveries"].as_u64() > Some(1));
     assert_eq!(host.delete(&format!("{REPLAYS}/slow")), 409);
+    // What it is for is counted beside it.
+    let slow = || host.get(&format!("{REPLAYS}/slow")).1;
+    while slow()["left"].is_null() {
+        host.wait(Duration::from_millis(20));
+    }
+    let going = slow();
+    let (left, progress) = (going["left"].as_u64().unwrap(), going["progress"].as_f64().unwrap());
+    assert!(left > 0 && left < 20 && progress > 0.0 && progress < 1.0, "{going}");
     let mut command = wharf();
     let cancelled = command.args(["--url", &host.url, "-t", "acme", "-o", "json", "replay", "cancel", "slow"]).output();
     let cancelled: Value = serde_json::from_slice(&cancelled.unwrap().stdout).unwrap();

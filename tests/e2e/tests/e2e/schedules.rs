@@ -116,6 +116,59 @@ fn each_due_time_fires_once_over_kills_and_what_a_short_absence_missed_is_fired_
 }
 
 #[test]
+fn what_is_past_is_refused_by_the_api_and_left_out_by_deploy_and_the_file() {
+    let site = Site::with_probe(
+        r#"
+[tenants.acme.schedules.gone]
+expression = "at(2020-01-01T00:00:00)"
+type = "gone"
+"#,
+    );
+    let host = site.start("serve");
+    let at = format!("{SCHEDULES}/once");
+    let past = r#"{"expression": "at(2020-01-01T00:00:00)", "type": "once"}"#;
+    let (status, _, refused) = host.put(&at, None, past);
+    assert_eq!((status, &refused["code"]), (422, &json!("schedule-past")), "{refused}");
+    let over = r#"{"expression": "rate(1 minute)", "end": "2020-01-01T00:00:00Z", "type": "once"}"#;
+    assert_eq!(host.put(&at, None, over).2["code"], "schedule-past");
+    // One of the file is there, and never fires.
+    assert_eq!(host.get(&format!("{SCHEDULES}/gone")).1.get("next"), None);
+
+    let soon = (jiff::Timestamp::now() + Duration::from_secs(2)).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
+    let once = |more: &str| format!(r#"{{"expression": "{soon}", "type": "once"{more}}}"#);
+    assert_eq!(host.put(&at, None, once("")).0, 201);
+    assert_eq!(fired_so_many(&host, "once", 1).len(), 1);
+    // It is there, so the same wish is no other, and its payload may become another one.
+    assert_eq!(host.put(&at, None, once("")).0, 200);
+    assert_eq!(host.put(&at, None, once(r#", "data": 1"#)).0, 200);
+    assert_eq!(host.put(&at, None, once(r#", "enabled": false"#)).0, 200);
+    let resumed = wharf().args(["schedule", "resume", "once", "--url", &host.url]).output().unwrap();
+    let stderr = told(resumed.stderr);
+    assert!(resumed.status.code() == Some(1) && stderr.contains("error[schedule-past]"), "{stderr}");
+
+    let project = tempfile::tempdir().unwrap();
+    let file = project.path().join("wharf.toml");
+    let schedule = |name: &str| {
+        format!("[tenants.other.schedules.{name}]\nexpression = \"at(2020-01-01T00:00:00)\"\ntype = \"once\"\n")
+    };
+    std::fs::write(&file, schedule("once") + &schedule("twice")).unwrap();
+    for changes in [1, 0] {
+        let deploy =
+            wharf().args(["deploy", "--yes", "-o", "json", "-c"]).arg(&file).args(["--url", &host.url]).output();
+        let deploy = deploy.unwrap();
+        let report: Value = serde_json::from_slice(&deploy.stdout).unwrap_or_default();
+        assert_eq!(deploy.status.code(), Some(0), "{}", told(deploy.stderr));
+        assert_eq!((&report["ok"], report["changes"].as_array().unwrap().len()), (&json!(true), changes), "{report}");
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("schedule other/twice is not made: nothing of it is due any more"), "{notes}");
+    }
+    assert_eq!(host.stop(), Some(0));
+    let host = site.start("serve");
+    assert_eq!(fired(&host, "gone"), Vec::<i64>::new());
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn schedules_are_made_paused_resumed_and_removed_and_what_is_over_removes_itself() {
     let site = site();
     let host = site.start("serve");

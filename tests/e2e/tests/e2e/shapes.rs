@@ -419,6 +419,9 @@ fn letters(say: &mut impl FnMut(&str, &str, &str), letter: &str) {
     say("dlq show", &format!("dlq show dead {letter}"), "");
     say("dlq edit", &format!("dlq edit dead {letter} -d [1]"), "");
     say("dlq show", &format!("dlq show dead {letter}"), "");
+    say("dlq redrive", "dlq redrive dead --type none. --rate 5/s", "");
+    say("dlq progress", "dlq progress dead", "");
+    say("dlq cancel", "dlq cancel dead", "");
     say("dlq redrive", &format!("dlq redrive dead {letter}"), "");
 }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, ReadKey, Record, ReplayState, TargetRef, limits::HOPS_MAX,
+    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, ReadKey, Record, RedriveState, ReplayState, TargetRef,
+    limits::HOPS_MAX,
 };
 use wharf_dispatch::Item;
-use wharf_event::{AttributeValue, Event, Position};
+use wharf_event::{AttributeValue, Event, Position, QueueName, TenantName};
 
 use super::{
     Wrong,
@@ -19,6 +20,7 @@ use super::{
     objects::Objects,
     place,
     queue::Messages,
+    redrives::Redrives,
     replays::{self, Replays},
     schedules::Schedules,
     settles,
@@ -76,6 +78,7 @@ pub(super) struct Log<'a> {
     pub(super) calls: Calls,
     pub(super) schedules: Schedules,
     pub(super) replays: Replays<'a>,
+    pub(super) paced: Redrives,
     pub(super) fans: Fans<'a>,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
@@ -106,6 +109,7 @@ impl<'a> Log<'a> {
                 let at = Position { k: *k, i: (n as u32) << 8 };
                 wrong
                     .unless(item.position == at, || format!("a record stands at {} and should at {at}", item.position));
+                log.paced.comes(&item.record);
                 log.take(item, &runs, seen, world, wrong);
             }
         }
@@ -181,6 +185,7 @@ impl<'a> Log<'a> {
             Record::Replay { tenant, replay, state } => {
                 self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), seen, wrong);
             }
+            Record::Redriving { tenant, queue, state } => self.paced((tenant, queue), state, at, seen, wrong),
             Record::Fanned { tenant, event, next, targets } => {
                 let step = self.fans.goes_on((tenant.as_str(), *event), (*next, targets), wrong);
                 if let Some((of, arose, before)) = step {
@@ -215,6 +220,18 @@ impl<'a> Log<'a> {
     ) {
         let (book, since_k) = (self.books.last(), self.tenants.since_k(named.0));
         self.replays.turn(named, state, time, (book, since_k, self.cleaned_below_k), seen, wrong);
+    }
+
+    fn paced(
+        &mut self,
+        (tenant, queue): (&TenantName, &QueueName),
+        state: &RedriveState,
+        at: Position,
+        seen: &Seen,
+        wrong: &mut Wrong,
+    ) {
+        let lie = self.queues.get(&(tenant.to_string(), queue.to_string())).cloned().unwrap_or_default();
+        self.paced.turn((tenant.as_str(), queue.as_str()), state, at, &lie, seen, wrong);
     }
 
     /// Control objects change. What a tenant that is closed had is not in force any more, whatever there is of it.
@@ -359,6 +376,7 @@ impl<'a> Log<'a> {
 
     pub(super) fn dead(&mut self, tenant: &str, queue: String, id: DeliveryId) {
         self.queues.entry((tenant.to_owned(), queue)).or_default().insert(id);
+        self.paced.given_up(id, self.last_ms);
     }
 
     /// One change of a key.

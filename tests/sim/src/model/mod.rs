@@ -19,8 +19,9 @@
 //! 11. of an event that is owed to very many each delivery arises once, in the order of the targets, and in the end all did (`fans`);
 //! 12. an edit is of a letter, is what somebody wished, and is what attempts get from the next redrive on (`edits`, `runs`);
 //! 13. a webhook's requests are attempts as a handler's runs are, carry the event, and none leaves before the event is durable (`settles`, `runs`,
-//!     and the receiver outside).
-//! 14. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`).
+//!     and the receiver outside);
+//! 14. a redrive at a rate sends the letters between its two cursors in the frame in which it moves, and passes over none (`redrives`);
+//! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`).
 
 mod answers;
 mod book;
@@ -31,6 +32,7 @@ mod fans;
 mod log;
 mod objects;
 mod queue;
+mod redrives;
 mod replays;
 mod runs;
 mod schedules;
@@ -86,6 +88,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     calls::check(seen, world, &log, &mut wrong);
     objects::in_the_end(dump, &log, &mut wrong);
     log.replays.check(dump, &mut wrong);
+    log.paced.check(dump, &mut wrong);
     log.fans.check(&mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
@@ -123,6 +126,9 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         messages: seen.queues.received.len() as u64,
         replays: of(
             |record| matches!(record, Record::Replay { state: Some(state), .. } if state.phase == ReplayPhase::Done),
+        ),
+        paced: of(
+            |record| matches!(record, Record::Redriving { state, .. } if state.phase == ReplayPhase::Done && state.redriven > 0),
         ),
         requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
         fanned: of(|record| matches!(record, Record::Fanned { .. })),

@@ -219,6 +219,7 @@ impl Log<'_> {
             Table::Stats => of().and(self.stats.remove(tenant)).map(|_| true),
             // Sizes go with what they count.
             Table::Replays => of().and_then(|_| Some(self.replays.erase(tenant, &name(1)?))),
+            Table::Redrives => of().and_then(|_| Some(self.paced.erase(&key_of_two()?))),
             Table::Schedules => of().map(|_| self.schedules.erase(tenant)),
             Table::Rules | Table::Segments | Table::Sizes | Table::FanOuts => Some(false),
         }
@@ -241,7 +242,7 @@ impl Log<'_> {
             objects.count(),
         ];
         let figures = self.stats.contains_key(tenant) || self.charged.has(tenant) || self.schedules.has(tenant);
-        let figures = figures || self.replays.has(tenant);
+        let figures = figures || self.replays.has(tenant) || self.paced.has(tenant);
         wrong.unless(left == [0; 5] && !figures, || {
             format!(
                 "{tenant} is gone at {at}, and of its deliveries, letters, buckets, values, objects are left {left:?}, of its \

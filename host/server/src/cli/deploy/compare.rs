@@ -106,7 +106,7 @@ pub fn tenant(
         let retention = wanted.retention.get(bus).copied();
         match bus.topic() {
             Some(topic) => of.topic(&topic, retention)?,
-            None => of.bus(bus, retention)?,
+            None => of.bus(bus, (retention, wanted.bus_backlogs.get(bus).copied()))?,
         }
     }
     for (name, schema) in &wanted.schemas {

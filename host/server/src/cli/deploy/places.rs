@@ -1,6 +1,6 @@
 //! Tenants and event buses: made where a host has them not, and what is said of them changed.
 //!
-//! Invariant: what the file does not say of a tenant as a whole, or of how long a bus keeps its events, stays as it is: neither is anybody let go
+//! Invariant: what the file does not say of a tenant as a whole, or of how long a bus keeps its events and how much of it may wait, stays as it is: neither is anybody let go
 //! on by a file that says nothing of it, nor are events lost.
 
 use serde::Serialize;
@@ -21,6 +21,8 @@ use crate::{adapter::shown, client::ClientError, config::DEFAULT_BUS, project::W
 struct BusBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<RetentionView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backlog: Option<u32>,
 }
 
 /// The host has no such tenant, and nobody wants to make one.
@@ -69,33 +71,41 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// One event bus.
-    pub fn bus(&mut self, name: &BusName, wanted: Option<RetentionDocument>) -> Result<(), CommandError> {
-        let retention = wanted.map(shown::retention);
+    /// One event bus: how long it keeps its events, and how much of it may wait, where that is said.
+    pub fn bus(
+        &mut self,
+        name: &BusName,
+        (retention, backlog): (Option<RetentionDocument>, Option<u32>),
+    ) -> Result<(), CommandError> {
+        let retention = retention.map(shown::retention);
         let there = self.there.buses.get(name);
-        if there.is_none() && retention.is_none() && name.as_str() == DEFAULT_BUS {
-            // It comes with the tenant.
+        let Some(there) = there else {
+            if retention.is_none() && backlog.is_none() && name.as_str() == DEFAULT_BUS {
+                // It comes with the tenant.
+                return Ok(());
+            }
+            let kept = retention.as_ref().map(|it| format!("keeps {} and {}", it.age, it.size));
+            let parts: Vec<_> = kept.into_iter().chain(backlog.map(|most| format!("backlog {most}"))).collect();
+            let work = Work::Bus { bus: name.clone(), body: json(&BusBody { retention, backlog })?, seen: None };
+            self.step(Kind::Bus, name, Action::Add, parts.join(", "), work);
             return Ok(());
-        }
-        let put = |retention, seen| {
-            Ok::<_, CommandError>(Work::Bus { bus: name.clone(), body: json(&BusBody { retention })?, seen })
         };
-        match (there, retention) {
-            (None, retention) => {
-                let detail = retention.as_ref().map(|it| format!("keeps {} and {}", it.age, it.size));
-                let work = put(retention, None)?;
-                self.step(Kind::Bus, name, Action::Add, detail.unwrap_or_default(), work);
-            }
-            (Some(there), Some(retention)) if there.retention != retention => {
-                let parts = between(&there.retention, &retention);
-                if there.origin == RuleOrigin::File {
-                    self.of_file(Kind::Bus, name, Code::BusOfFile, &parts);
-                } else {
-                    let work = put(Some(retention), there.version)?;
-                    self.step(Kind::Bus, name, Action::Change, parts, work);
-                }
-            }
-            _ => self.plan.unchanged += 1,
+        let mut parts = retention.as_ref().map(|wanted| between(&there.retention, wanted)).unwrap_or_default();
+        if let Some(most) = backlog.filter(|most| there.backlog != Some(*most)) {
+            let was = there.backlog.map_or_else(|| "none".to_owned(), |most| most.to_string());
+            parts.push(format!("backlog {was} -> {most}"));
+        }
+        let parts = parts.join(", ");
+        if parts.is_empty() {
+            self.plan.unchanged += 1;
+        } else if there.origin == RuleOrigin::File {
+            self.of_file(Kind::Bus, name, Code::BusOfFile, &parts);
+        } else {
+            // What is not said stays.
+            let retention = Some(retention.unwrap_or_else(|| there.retention.clone()));
+            let (body, seen) = (json(&BusBody { retention, backlog: backlog.or(there.backlog) })?, there.version);
+            let work = Work::Bus { bus: name.clone(), body, seen };
+            self.step(Kind::Bus, name, Action::Change, parts, work);
         }
         Ok(())
     }
@@ -111,8 +121,8 @@ fn text(value: Option<&Value>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| clipped(&value.to_string()))
 }
 
-fn between(there: &RetentionView, wanted: &RetentionView) -> String {
+fn between(there: &RetentionView, wanted: &RetentionView) -> Vec<String> {
     let parts = [("age", &there.age, &wanted.age), ("size", &there.size, &wanted.size)];
     let parts = parts.into_iter().filter(|(_, old, new)| old != new);
-    parts.map(|(what, old, new)| format!("{what} {} -> {new}", clipped(old))).collect::<Vec<_>>().join(", ")
+    parts.map(|(what, old, new)| format!("{what} {} -> {new}", clipped(old))).collect()
 }

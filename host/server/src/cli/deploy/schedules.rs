@@ -1,12 +1,14 @@
 //! Schedules of a file beside those of a host. Invariant: what is put is what the API shows of it, so one that was deployed is no difference the
-//! next time; when it fired last is in no file, and a schedule whose timing stays fires on as it did.
+//! next time; when it fired last is in no file, and a schedule whose timing stays fires on as it did. One that would begin when nothing of it is due
+//! any more is left out and told: a file keeps what is over, and that is no failure.
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use wharf_delivery::ScheduleDocument;
-use wharf_dispatch::rfc3339;
+use wharf_dispatch::{Clock as _, SystemClock, rfc3339};
 use wharf_event::{BusName, CatchUp, Code, ScheduleName};
 use wharf_gateway::view::{RuleOrigin, ScheduleView, TargetView};
+use wharf_schedule::{Timing, TimingText};
 
 use super::{
     super::error::CommandError,
@@ -79,6 +81,10 @@ impl Comparison<'_> {
         let body = Body::of(wanted)?;
         let put = |seen| Ok::<_, CommandError>(Work::Schedule { schedule: name.clone(), body: json(&body)?, seen });
         let Some(there) = self.there.schedules.get(name) else {
+            if is_past(wanted)? {
+                self.past(name, "not made");
+                return Ok(());
+            }
             let work = put(None)?;
             self.step(Kind::Schedule, name, Action::Add, body.words(), work);
             return Ok(());
@@ -88,12 +94,30 @@ impl Comparison<'_> {
             self.plan.unchanged += 1;
         } else if there.origin == RuleOrigin::File {
             self.of_file(Kind::Schedule, name, Code::ScheduleOfFile, &parts.join(", "));
+        } else if parts.iter().any(|part| BEGINS.contains(part)) && is_past(wanted)? {
+            self.past(name, "left as it is there");
         } else {
             let work = put(there.version)?;
             self.step(Kind::Schedule, name, Action::Change, parts.join(", "), work);
         }
         Ok(())
     }
+
+    fn past(&mut self, name: &ScheduleName, becomes: &str) {
+        let tenant = self.tenant;
+        self.plan.notes.push(format!("schedule {tenant}/{name} is {becomes}: nothing of it is due any more"));
+    }
+}
+
+/// With these parts another a schedule begins anew.
+const BEGINS: [&str; 5] = ["expression", "timezone", "start", "end", "enabled"];
+
+/// Whether a schedule that begins now would never fire, by the clock of this machine. A host whose clock is another refuses it.
+fn is_past(wanted: &ScheduleDocument) -> Result<bool, CommandError> {
+    let ScheduleDocument { expression, timezone, start_ms, end_ms, enabled, .. } = wanted;
+    let text = TimingText { expression, timezone, start_ms: *start_ms, end_ms: *end_ms };
+    let timing = Timing::parse(&text)?;
+    Ok(*enabled && timing.next_after(SystemClock::default().wall_ms()).is_none())
 }
 
 /// What becomes different.

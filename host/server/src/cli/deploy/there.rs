@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use wharf_event::{
     BusName, PluginName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName, TopicName, WebhookName,
 };
@@ -18,9 +17,6 @@ use crate::{
     client::{Client, Resource},
     project::Wanted,
 };
-
-/// Rows that one request asks for.
-const PAGE: u32 = 1_000;
 
 /// What there is.
 #[derive(Debug, Default)]
@@ -61,8 +57,7 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         return Ok(there);
     }
     let plugins = of.clone().at("plugins");
-    let page = |rows, after: Option<String>| plugins.clone().ask("limit", rows).ask_some("after", after);
-    let plugins = all(client, page, |view: &PluginView| view.plugin.to_string()).await?;
+    let plugins = pages::whole(client, plugins, |view: &PluginView| view.plugin.to_string()).await?;
     there.plugins.extend(plugins.into_iter().map(|view| (view.plugin.clone(), view)));
     for (name, plugin) in &wanted.plugins {
         let at = of.clone().at("plugins").at(name);
@@ -72,7 +67,8 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
             there.releases.extend(client.find(&release).await?.map(|release| (name.clone(), release)));
         }
     }
-    let schemas: Vec<SchemaView> = client.get(&of.clone().at("schemas")).await?;
+    let schemas = of.clone().at("schemas");
+    let schemas = pages::whole(client, schemas, |view: &SchemaView| view.schema.to_string()).await?;
     for schema in schemas {
         let whole = match wanted.schemas.contains_key(&schema.schema) {
             true => client.find(&of.clone().at("schemas").at(&schema.schema)).await?,
@@ -80,7 +76,8 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         };
         there.schemas.extend(whole.map(|schema| (schema.schema.clone(), schema)));
     }
-    let webhooks: Vec<WebhookView> = client.get(&of.clone().at("webhooks")).await?;
+    let webhooks = of.clone().at("webhooks");
+    let webhooks = pages::whole(client, webhooks, |view: &WebhookView| view.webhook.to_string()).await?;
     for webhook in webhooks {
         let whole = match wanted.webhooks.contains_key(&webhook.webhook) {
             true => client.find(&of.clone().at("webhooks").at(&webhook.webhook)).await?,
@@ -88,7 +85,8 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
         };
         there.webhooks.extend(whole.map(|webhook| (webhook.webhook.clone(), webhook)));
     }
-    let queues: Vec<MessageQueueView> = client.get(&of.clone().at("queues")).await?;
+    let queues = of.clone().at("queues");
+    let queues = pages::whole(client, queues, |view: &MessageQueueView| view.queue.to_string()).await?;
     for queue in queues {
         let whole = match wanted.queues.contains_key(&queue.queue) {
             true => client.find(&of.clone().at("queues").at(&queue.queue)).await?,
@@ -98,22 +96,22 @@ pub async fn read(client: &Client, tenant: &TenantName, wanted: &Wanted) -> Resu
     }
     there.routes = routes(client, of.clone().at("routes"), wanted).await?;
     let schedules = of.clone().at("schedules");
-    let page = |rows, after: Option<String>| schedules.clone().ask("limit", rows).ask_some("after", after);
-    let schedules = all(client, page, |view: &ScheduleView| view.schedule.to_string()).await?;
+    let schedules = pages::whole(client, schedules, |view: &ScheduleView| view.schedule.to_string()).await?;
     there.schedules.extend(schedules.into_iter().map(|view| (view.schedule.clone(), view)));
-    let buses: Vec<BusView> = client.get(&of.clone().at("buses")).await?;
+    let buses = of.clone().at("buses");
+    let buses = pages::whole(client, buses, |view: &BusView| view.bus.to_string()).await?;
     for view in buses {
         let rules = of.clone().at("buses").at(&view.bus).at("rules");
-        let page = |rows, after: Option<String>| rules.clone().ask("limit", rows).ask_some("after", after);
-        let rules = all(client, page, |rule: &RuleView| rule.rule.to_string()).await?;
+        let rules = pages::whole(client, rules, |rule: &RuleView| rule.rule.to_string()).await?;
         there.rules.extend(rules.into_iter().map(|rule| (rule.rule.clone(), rule)));
         there.buses.insert(view.bus.clone(), view);
     }
-    let topics: Vec<TopicView> = client.get(&of.clone().at("topics")).await?;
+    let topics = of.clone().at("topics");
+    let topics = pages::whole(client, topics, |view: &TopicView| view.topic.to_string()).await?;
     for view in topics {
         let subscriptions = of.clone().at("topics").at(&view.topic).at("subscriptions");
-        let page = |rows, after: Option<String>| subscriptions.clone().ask("limit", rows).ask_some("after", after);
-        let subscriptions = all(client, page, |it: &SubscriptionView| it.subscription.to_string()).await?;
+        let subscriptions =
+            pages::whole(client, subscriptions, |it: &SubscriptionView| it.subscription.to_string()).await?;
         let named = |it: SubscriptionView| (RuleName::of_subscription(&it.topic, &it.subscription), it);
         there.subscriptions.extend(subscriptions.into_iter().map(named));
         there.topics.insert(view.topic.clone(), view);
@@ -128,7 +126,7 @@ async fn routes(
     wanted: &Wanted,
 ) -> Result<BTreeMap<RoutePath, RouteView>, CommandError> {
     let mut routes = BTreeMap::new();
-    for route in client.get::<Vec<RouteView>>(&at).await? {
+    for route in pages::whole(client, at.clone(), |route: &RouteView| route.route.to_string()).await? {
         let whole = match wanted.routes.contains_key(&route.route) {
             true => client.find(&at.clone().at(&route.route)).await?,
             false => Some(route),
@@ -136,14 +134,4 @@ async fn routes(
         routes.extend(whole.map(|route: RouteView| (route.route.clone(), route)));
     }
     Ok(routes)
-}
-
-/// A list to its end.
-async fn all<T: DeserializeOwned>(
-    client: &Client,
-    page: impl Fn(u32, Option<String>) -> Resource,
-    name_of: impl Fn(&T) -> String,
-) -> Result<Vec<T>, CommandError> {
-    let page = |rows: u32, after| page(rows.min(PAGE), after);
-    pages::gather(client, u32::MAX, None, page, name_of).await
 }

@@ -10,6 +10,7 @@ use super::{
         error::{CommandError, Exit, talk},
         input, object,
         output::Output,
+        pages,
         session::Session,
         words::{bad, clipped, counted, faint, good, lasted},
     },
@@ -77,7 +78,8 @@ fn consumer(queue: &MessageQueueView) -> String {
 }
 
 pub(super) async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<MessageQueueView> = session.client.get(&session.own().at("queues")).await?;
+    let all = session.own().at("queues");
+    let all = pages::whole(&session.client, all, |it: &MessageQueueView| it.queue.to_string()).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);

@@ -13,6 +13,7 @@ use super::{
         error::{CommandError, Exit, talk},
         object,
         output::Output,
+        pages,
         session::Session,
         words::{clipped, counted},
     },
@@ -25,7 +26,8 @@ const PAGE: u32 = 200;
 
 /// Lists schemas.
 pub async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let schemas: Vec<SchemaView> = session.client.get(&session.own().at("schemas")).await?;
+    let all = session.own().at("schemas");
+    let schemas = pages::whole(&session.client, all, |it: &SchemaView| it.schema.to_string()).await?;
     if out.is_json() {
         out.document(&schemas)?;
         return Ok(Exit::Success);

@@ -10,6 +10,7 @@ use super::{
         error::{CommandError, Exit},
         object,
         output::Output,
+        pages,
         session::Session,
         words::{clipped, faint, good, printable},
     },
@@ -43,7 +44,8 @@ pub(super) async fn create(args: CreateArgs, session: &Session, out: &mut Output
 }
 
 pub(super) async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<TopicView> = session.client.get(&session.own().at("topics")).await?;
+    let all = session.own().at("topics");
+    let all = pages::whole(&session.client, all, |it: &TopicView| it.topic.to_string()).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);
