@@ -11,6 +11,7 @@ mod faketime;
 mod faults;
 mod fuzz;
 mod guests;
+mod guide;
 mod host;
 mod hostile;
 mod interrupt;
@@ -58,6 +59,8 @@ enum Command {
     Oci(oci::Args),
     /// Build and test what `wharf new` writes, as its author would do it first.
     Templates(templates::Args),
+    /// Do what the pages of `docs/guide` say, block by block, and see what they say is seen.
+    Guide(guide::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),
         Command::Templates(args) => templates::run(&args),
+        Command::Guide(args) => guide::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {
