@@ -35,7 +35,7 @@ pub use http::{
 };
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
-pub use llm::{Asking, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent};
+pub use llm::{Asking, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent};
 pub use occasion::Occasion;
 pub use publish::inherited;
 pub use spent::Spent;

@@ -4,7 +4,7 @@ use wharf_event::{Code, Event, Position, QueueName, TenantName};
 
 use crate::{
     DeliveryId, DeliveryRow, Record, StatsRow, TargetRef, accept, behind, carry, change, configure, edit, erase, fan,
-    fire, keys, moves, redrive, redriving, replay,
+    fire, keys, models, moves, redrive, redriving, replay,
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
@@ -79,6 +79,7 @@ pub fn apply<T: Tables>(
         Record::Charged { tenant, plugin, calls, used } => {
             usage::charge((tenant, plugin), *calls, used, time_ms, tables).map(|()| Vec::new())
         }
+        Record::Model { tenant, step } => models::apply(tenant, step, position, tables).map(|()| Vec::new()),
         Record::Fired { tenant, schedule, state } => {
             fire::apply((tenant, schedule), state.as_ref(), position, tables);
             Ok(Vec::new())

@@ -218,14 +218,15 @@ pub(crate) fn put(key: &OrderingKey, delivery: DeliveryId, place: LinePlace, w: 
     w.str(key.as_str()).delivery(delivery).u8(u8::from(place == LinePlace::Behind));
 }
 
-pub(crate) fn take(r: &mut Reader) -> Result<(OrderingKey, DeliveryId, LinePlace), DecodeError> {
+pub(crate) fn take(r: &mut Reader) -> Result<Record, DecodeError> {
+    let (tenant, to) = (r.parse("tenant")?, r.parse("target")?);
     let (key, delivery) = (OrderingKey::of(&r.str("key")?), r.delivery("delivery")?);
     let place = match r.u8("place")? {
         0 => LinePlace::First,
         1 => LinePlace::Behind,
         _ => return Err(DecodeError::Invalid("place")),
     };
-    Ok((key, delivery, place))
+    Ok(Record::Ordered { tenant, to, key, delivery, place })
 }
 
 fn damaged(what: &'static str) -> TableError {

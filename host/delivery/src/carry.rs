@@ -10,8 +10,9 @@ use wharf_event::{BucketName, Event, Position, QueueName, TenantName};
 
 use crate::{
     BucketRow, DeadLetterRow, DecodeError, DeliveryId, DeliveryRow, Record, RulesRow, StatsRow, TargetRef, ValueRow,
-    behind, keys,
+    behind, budgets, keys,
     limits::{CARRIED_EVENTS_MAX, CARRIED_ROWS_MAX},
+    models,
     rows::{QueueRow, Row},
     sequencer::{Answer, Decision},
     sizes,
@@ -29,7 +30,7 @@ pub enum CarryRequest {
         /// At most [`CARRIED_EVENTS_MAX`].
         events: Vec<CarriedEvent>,
     },
-    /// Values, control objects, and how schedules stand, if these records hold them still.
+    /// Values, control objects, how schedules stand, and what models answered, if these records hold them still.
     Held {
         /// Whose they are.
         tenant: TenantName,
@@ -61,6 +62,15 @@ pub enum CarryRequest {
         /// The first frame that stays.
         below_k: u64,
     },
+    /// What asking models cost, where it does not lie in the log from `below_k` on.
+    Spent {
+        /// Whose it is.
+        tenant: TenantName,
+        /// The keys of its rows, at most [`CARRIED_ROWS_MAX`].
+        keys: Vec<Bytes>,
+        /// The first frame that stays.
+        below_k: u64,
+    },
     /// Everything that the state needs of frames before this one was written again.
     Cleaned {
         /// The first frame that stays.
@@ -82,7 +92,7 @@ pub struct CarriedEvent {
 /// A row whose bytes lie in a record.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// Its table: values, objects or schedules.
+    /// Its table: one whose rows are those of values.
     pub table: Table,
     /// Its key.
     pub key: Bytes,
@@ -122,6 +132,10 @@ pub(crate) fn decide<T: Tables>(request: CarryRequest, base: Position, tables: &
         CarryRequest::Sums { tenant, buckets, queues } => Some(carried_sums(tenant, buckets, queues, tables)?),
         CarryRequest::Usage { tenant, keys, below_k } => {
             let rows = usage::carried(keys, below_k, base, tables)?;
+            (!rows.is_empty()).then_some(Record::Carry { tenant, events: Vec::new(), rows })
+        }
+        CarryRequest::Spent { tenant, keys, below_k } => {
+            let rows = budgets::carried(keys, below_k, base, tables)?;
             (!rows.is_empty()).then_some(Record::Carry { tenant, events: Vec::new(), rows })
         }
         CarryRequest::Cleaned { below_k } => Some(Record::Cleaned { below_k }),
@@ -248,6 +262,7 @@ pub(crate) fn apply(rows: &[CarriedRow], tables: &mut impl Tables) -> Result<(),
     for CarriedRow { table, key, row } in rows {
         match table {
             Table::Values => values::put(key, row, tables)?,
+            Table::Models => models::put(key, row, tables)?,
             Table::Behind if !row.is_empty() => {
                 let was = tables.replace(*table, key, Some(row.to_vec()))?;
                 if was.is_none() {

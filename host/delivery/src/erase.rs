@@ -20,6 +20,7 @@ use crate::{
     codec::{DecodeError, Reader, Writer},
     keys,
     limits::{ERASED_BYTES_MAX, ERASED_READ_BYTES_MAX, ERASED_READ_ROWS, ERASED_ROWS_MAX},
+    models,
     rows::Row,
     sequencer::{Answer, Decision, Sequencer},
     sizes,
@@ -51,10 +52,11 @@ pub struct ErasedRow {
 
 /// Tables whose rows begin with their tenant, in the order in which they are emptied. Timers, hidden ones, letters and sizes go with
 /// the rows that they belong to.
-const OF_TENANTS: [Table; 13] = [
+const OF_TENANTS: [Table; 14] = [
     Table::FanOuts,
     Table::Deliveries,
     Table::Behind,
+    Table::Models,
     Table::DeadLetters,
     Table::Queues,
     Table::Values,
@@ -97,6 +99,7 @@ pub(crate) fn decide<T: Tables>(
     sequencer.rates.forget(&tenant);
     sequencer.hours.forget(&tenant);
     sequencer.heads.forget(&tenant);
+    sequencer.answered.forget(&tenant);
     let records = if left { vec![Record::Erase { tenant, rows: page.rows }] } else { Vec::new() };
     Ok(Decision { records, answer: Answer::Erased { behind, left } })
 }
@@ -179,6 +182,7 @@ pub(crate) fn apply(tenant: &TenantName, rows: &[ErasedRow], tables: &mut impl T
     for ErasedRow { table, key } in rows {
         match (table, keys::lane_of(key)) {
             (Table::Values, _) => values::remove(key, tables)?,
+            (Table::Models, _) => models::remove(key, tables)?,
             (Table::Deliveries | Table::Behind, Some((tenant, target))) => {
                 let was = tables.replace(*table, key, None)?;
                 // The mark of a first one says nothing, and is no delivery.

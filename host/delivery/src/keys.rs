@@ -7,7 +7,13 @@ use wharf_event::{
     BucketName, BusName, OrderingKey, PluginName, Position, QueueName, ReplayName, ScheduleName, Target, TenantName,
 };
 
-use crate::{DeliveryId, ObjectKind, ObjectName};
+use crate::{BudgetOf, DeliveryId, ObjectKind, ObjectName};
+
+/// What stands behind the tenant in the key of an answer.
+const ANSWERS: u8 = 1;
+
+/// The same in the key of a sum.
+const SPENT: u8 = 2;
 
 fn join(parts: &[&[u8]], rest: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + rest);
@@ -187,6 +193,77 @@ pub fn fan_out_parts(key: &[u8]) -> Option<(TenantName, Position)> {
     let mut parts = key.splitn(2, |&byte| byte == 0);
     let tenant = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
     Some((tenant, Position::from_bytes(parts.next()?)?))
+}
+
+/// `tenant 0 1 delivery`: the prefix of what models answered for a delivery.
+#[must_use]
+pub fn answers(tenant: &TenantName, delivery: DeliveryId) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], 1 + DeliveryId::KEY_LEN + size_of::<u32>());
+    bytes.push(ANSWERS);
+    bytes.extend_from_slice(&delivery.to_key());
+    bytes
+}
+
+/// `tenant 0 1 delivery call`.
+#[must_use]
+pub fn answer(tenant: &TenantName, delivery: DeliveryId, call: u32) -> Vec<u8> {
+    let mut bytes = answers(tenant, delivery);
+    bytes.extend_from_slice(&call.to_be_bytes());
+    bytes
+}
+
+/// Tenant, delivery and call of such a key.
+#[must_use]
+pub fn answer_parts(key: &[u8]) -> Option<(TenantName, DeliveryId, u32)> {
+    let mut parts = key.splitn(2, |&byte| byte == 0);
+    let tenant = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    let (delivery, call) = parts.next()?.strip_prefix(&[ANSWERS])?.split_at_checked(DeliveryId::KEY_LEN)?;
+    Some((tenant, DeliveryId::from_key(delivery)?, u32::from_be_bytes(call.try_into().ok()?)))
+}
+
+/// `tenant 0 2`: the prefix of what asking models cost a tenant.
+#[must_use]
+pub fn spents(tenant: &TenantName) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], 1);
+    bytes.push(SPENT);
+    bytes
+}
+
+/// `tenant 0 3`: what lies behind that.
+pub(crate) fn behind_spents(tenant: &TenantName) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], 1);
+    bytes.push(SPENT + 1);
+    bytes
+}
+
+/// `tenant 0 2 hour`: the beginning of what asking models cost in an hour.
+#[must_use]
+pub fn spent_hour(tenant: &TenantName, hour: u32) -> Vec<u8> {
+    let mut bytes = spents(tenant);
+    bytes.extend_from_slice(&hour.to_be_bytes());
+    bytes
+}
+
+/// `tenant 0 2 hour of`.
+#[must_use]
+pub fn spent(tenant: &TenantName, hour: u32, of: &BudgetOf) -> Vec<u8> {
+    let mut bytes = spent_hour(tenant, hour);
+    bytes.extend_from_slice(of.to_string().as_bytes());
+    bytes
+}
+
+/// The hour of such a key, and whose it is.
+#[must_use]
+pub fn spent_parts(key: &[u8]) -> Option<(u32, BudgetOf)> {
+    let behind = key.splitn(2, |&byte| byte == 0).nth(1)?.strip_prefix(&[SPENT])?;
+    let (hour, of) = behind.split_first_chunk()?;
+    Some((u32::from_be_bytes(*hour), BudgetOf::of_text(std::str::from_utf8(of).ok()?)?))
+}
+
+/// `tenant 0 0`: how many bytes a tenant has of what models answered. (No target has an empty name.)
+#[must_use]
+pub fn answers_size(tenant: &TenantName) -> Vec<u8> {
+    join(&[tenant.as_str().as_bytes(), b""], 0)
 }
 
 /// `tenant 0 replay 0`.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use wharf_event::Event;
 
 use crate::{
-    Attempt, CarriedRow, Details, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef, Used,
-    ValueWrite, behind, change,
+    Attempt, CarriedRow, Details, ModelStep, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef,
+    Used, ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
     edit, erase, fire, moves, redrive, redriving, replay,
     rows::Row as _,
@@ -66,6 +66,7 @@ impl Record {
             Record::Forgotten { tenant, hour, plugin } => {
                 w.str(tenant.as_str()).u32(*hour).str(plugin.as_str());
             }
+            Record::Model { tenant, step } => step.put(w.str(tenant.as_str())),
             Record::Charged { tenant, plugin, calls, used } => {
                 w.str(tenant.as_str()).str(plugin.as_str()).u64(*calls);
                 used.put(&mut w);
@@ -132,9 +133,10 @@ impl Record {
             RecordKind::Forgotten => {
                 Record::Forgotten { tenant: r.parse("tenant")?, hour: r.u32("hour")?, plugin: r.parse("plugin")? }
             }
+            RecordKind::Model => Record::Model { tenant: r.parse("tenant")?, step: ModelStep::take(&mut r)? },
             RecordKind::Charged => {
-                let (tenant, plugin, calls) = (r.parse("tenant")?, r.parse("plugin")?, r.u64("calls")?);
-                Record::Charged { tenant, plugin, calls, used: Used::take(&mut r)? }
+                let (tenant, plugin) = (r.parse("tenant")?, r.parse("plugin")?);
+                Record::Charged { tenant, plugin, calls: r.u64("calls")?, used: Used::take(&mut r)? }
             }
             RecordKind::Replay => {
                 Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
@@ -143,10 +145,11 @@ impl Record {
             RecordKind::Fired => {
                 Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }
             }
-            RecordKind::Queue => {
-                let moves = |r: &mut Reader| r.list("moves", moves::take);
-                Record::Queue { tenant: r.parse("tenant")?, queue: r.parse("queue")?, moves: moves(&mut r)? }
-            }
+            RecordKind::Queue => Record::Queue {
+                tenant: r.parse("tenant")?,
+                queue: r.parse("queue")?,
+                moves: r.list("moves", moves::take)?,
+            },
             RecordKind::Fanned => Record::Fanned {
                 tenant: r.parse("tenant")?,
                 event: r.position("event")?,
@@ -154,11 +157,7 @@ impl Record {
                 targets: take_targets(&mut r)?,
             },
             RecordKind::Edited => edit::take(&mut r)?,
-            RecordKind::Ordered => {
-                let (tenant, to) = (r.parse("tenant")?, r.parse("target")?);
-                let (key, delivery, place) = behind::take(&mut r)?;
-                Record::Ordered { tenant, to, key, delivery, place }
-            }
+            RecordKind::Ordered => behind::take(&mut r)?,
         };
         r.end()?;
         Ok(record)

@@ -5,9 +5,11 @@
 //! in the request and then in the record. Invariant: the same records from empty give the same tables.
 
 mod accept;
+mod answers;
 mod apply;
 mod behind;
 mod breaker;
+mod budgets;
 mod carry;
 mod change;
 mod codec;
@@ -24,6 +26,7 @@ mod ids;
 pub mod keys;
 mod layout;
 pub mod limits;
+mod models;
 mod moves;
 #[cfg(feature = "mutations")]
 pub mod mutation;
@@ -56,9 +59,13 @@ mod values;
 mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
+pub use answers::{KeepRequest, answers_are_full, kept_answer};
 pub use apply::{Due, History, apply};
 pub use behind::{BehindPage, LinePlace, behind, line};
 pub use breaker::BreakerDocument;
+pub use budgets::{
+    Budget, BudgetOf, BudgetPer, BudgetSpent, BudgetUnit, Cost, ReserveRequest, Reserved, SpendRequest, SpentRow,
+};
 pub use carry::{CarriedEvent, CarriedRow, CarryRequest, Held};
 pub use change::{
     ChangeRequest, Changed, Expected, Object, ObjectChange, ObjectFate, ObjectKind, ObjectName, ObjectWish,
@@ -76,6 +83,7 @@ pub use erase::{EraseRequest, ErasedRow};
 pub use fan::{FanOut, FanRequest};
 pub use fire::{FireRequest, ScheduleState};
 pub use ids::{DeliveryId, DeliveryIdError};
+pub use models::ModelStep;
 pub use moves::Move;
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,

@@ -77,6 +77,18 @@ pub const QUEUE_MOVES_MAX: usize = 1_000;
 /// Messages of one queue that clients have at a time.
 pub const LEASED_PER_QUEUE_MAX: u64 = 20_000;
 
+/// Calls of an attempt whose answers are kept: as many as it may make.
+pub const ANSWERS_PER_DELIVERY_MAX: u32 = 100;
+
+/// Bytes of what models answered for one delivery that are kept: so much an attempt gets of them where nothing is said.
+pub const ANSWERS_PER_DELIVERY_BYTES_MAX: u64 = 4 << 20;
+
+/// Bytes of what models answered for the deliveries of one tenant.
+pub const ANSWERS_PER_TENANT_BYTES_MAX: u64 = 256 << 20;
+
+/// Answers that are read of the state at a time.
+pub const ANSWERS_PAGE: usize = 16;
+
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -221,8 +221,10 @@ pub(crate) fn decide<T: Tables>(
     }
     let Deciding { moves, moved, next, .. } = deciding;
     sequencer.pending = sequencer.pending.saturating_sub(moved.left);
+    let left = moves.iter().filter(|(_, to)| to.leaves());
+    let answers: Vec<_> = left.filter_map(|(id, _)| sequencer.answered.settled(&tenant, *id)).collect();
     let moved_one = (!moves.is_empty()).then_some(Record::Queue { tenant, queue, moves });
-    let records = moved_one.into_iter().chain(next).collect();
+    let records = moved_one.into_iter().chain(next).chain(answers).collect();
     Ok(Ok(Decision { records, answer: Answer::Moved(moved) }))
 }
 

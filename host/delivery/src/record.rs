@@ -12,7 +12,7 @@ use wharf_event::{
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, Move, ObjectChange, RedriveState, ReplayState,
+    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, ModelStep, Move, ObjectChange, RedriveState, ReplayState,
     ScheduleState, SegmentFacts, TargetRef, Used,
 };
 
@@ -61,6 +61,8 @@ pub enum RecordKind {
     Edited = 20,
     /// An attempt was settled, what it used and said, what is charged for it, and to which plugin, since its target is a queue.
     Consumed = 21,
+    /// A model answered a call of a delivery's attempt, or what it answered is kept no more.
+    Model = 22,
     /// Calls that are of no delivery are charged.
     Charged = 23,
     /// A redrive at a rate goes on, or ends.
@@ -315,6 +317,13 @@ pub enum Record {
         /// Its row from now on.
         letter: Bytes,
     },
+    /// A model answered a call of a delivery's attempt, or what it answered is kept no more.
+    Model {
+        /// Whose the delivery is.
+        tenant: TenantName,
+        /// What happened.
+        step: ModelStep,
+    },
     /// Calls that are of no delivery are charged: requests that a plugin answered.
     Charged {
         /// Whose they are.
@@ -338,7 +347,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -360,6 +369,7 @@ impl RecordKind {
         Self::Ordered,
         Self::Edited,
         Self::Consumed,
+        Self::Model,
         Self::Charged,
         Self::Redriving,
     ];
@@ -399,6 +409,7 @@ impl Record {
             Record::Fanned { .. } => RecordKind::Fanned,
             Record::Ordered { .. } => RecordKind::Ordered,
             Record::Edited { .. } => RecordKind::Edited,
+            Record::Model { .. } => RecordKind::Model,
             Record::Charged { .. } => RecordKind::Charged,
             Record::Redriving { .. } => RecordKind::Redriving,
         }
@@ -418,6 +429,7 @@ impl Record {
             | Record::Redrive { tenant, .. }
             | Record::Redriving { tenant, .. }
             | Record::Edited { tenant, .. }
+            | Record::Model { tenant, .. }
             | Record::Charged { tenant, .. }
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use wharf_event::{Event, Position, TenantName};
 
 use crate::{
-    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Held, ObjectChange, Record, TargetRef, keys,
+    CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Held, ModelStep, ObjectChange, Record, TargetRef,
+    keys,
     rows::Row,
     tables::{Table, TableError},
 };
@@ -19,7 +20,7 @@ pub struct Remains {
     pub tenant: TenantName,
     /// Events, with everyone that they were owed to.
     pub events: Vec<CarriedEvent>,
-    /// Values, control objects, and how schedules stand.
+    /// Values, control objects, how schedules stand, and what models answered.
     pub held: Vec<Held>,
 }
 
@@ -69,7 +70,12 @@ impl Remains {
                 let row = held(Table::Redrives, keys::queue(tenant, queue), position);
                 Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
             }
-            Record::Fired { state: None, .. }
+            Record::Model { tenant, step: ModelStep::Answered { delivery, call, .. } } => {
+                let row = held(Table::Models, keys::answer(tenant, *delivery, *call), position);
+                Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
+            }
+            Record::Model { .. }
+            | Record::Fired { state: None, .. }
             | Record::Replay { state: None, .. }
             | Record::Configure { .. }
             | Record::Redrive { .. }
@@ -117,6 +123,11 @@ fn carried(
             Table::Behind if !row.is_empty() => Some(DeliveryRow::decode_of(Table::Behind, row)?),
             Table::DeadLetters => Some(DeadLetterRow::decode(row)?.delivery),
             Table::Values | Table::Objects | Table::Schedules | Table::Replays | Table::Redrives => {
+                values.push(held(*table, key.clone(), position));
+                None
+            }
+            // Sums are asked about by themselves.
+            Table::Models if keys::answer_parts(key).is_some() => {
                 values.push(held(*table, key.clone(), position));
                 None
             }

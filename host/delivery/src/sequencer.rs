@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use wharf_event::{Code, Position, TenantName};
 
 use crate::{
-    AcceptRequest, Accepted, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest, ConsumeRequest,
-    DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, Moved, ObjectKind, ObjectName,
-    QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest, ReplayRequest, RulesRow,
-    SegmentFacts, SettleRequest, Settled, StatsRow, accept, carry, change, consume,
+    AcceptRequest, Accepted, BudgetSpent, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
+    ConsumeRequest, DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, KeepRequest, Moved,
+    ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest,
+    ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, SettleRequest, Settled, SpendRequest, StatsRow,
+    accept,
+    answers::{self, Answered},
+    budgets, carry, change, consume,
     dedup::{Dedup, Fingerprint},
     edit,
     erase::{self, ErasedRow},
@@ -50,6 +53,12 @@ pub enum Request {
     Forget(ForgetRequest),
     /// Charge calls that are of no delivery.
     Charge(ChargeRequest),
+    /// Keep what a model answered until a delivery is settled.
+    Keep(KeepRequest),
+    /// Take what a model may cost out of budgets.
+    Reserve(Box<ReserveRequest>),
+    /// Put what it cost in its place.
+    Spend(Box<SpendRequest>),
     /// Let a schedule fire, or be due at another time.
     Fire(Box<FireRequest>),
     /// Start a replay, let it go on, or end it.
@@ -110,6 +119,8 @@ pub enum Answer {
         /// The quota that the tenant has used up by now, if it has.
         spent: Option<QuotaSpent>,
     },
+    /// What a model may cost is taken out of budgets.
+    Reserved(Reserved),
     /// It is in the log.
     Noted,
 }
@@ -172,6 +183,17 @@ pub enum Refused {
         /// Which ones.
         deliveries: Vec<DeliveryId>,
     },
+    /// The answers that are kept for a delivery, or for those of its tenant, take all their room.
+    #[error("{bytes} bytes of models' answers would be kept, and {most} may")]
+    AnswersFull {
+        /// How many there would be.
+        bytes: u64,
+        /// How many there may be.
+        most: u64,
+    },
+    /// A budget has not enough left for a call of a model.
+    #[error(transparent)]
+    Budget(Box<BudgetSpent>),
     /// There is no such dead-letter queue.
     #[error("there is no such dead-letter queue")]
     UnknownQueue,
@@ -197,6 +219,8 @@ impl Refused {
             Refused::Gone | Refused::UnknownDeadLetter { .. } => Code::DeadLetterUnknown,
             Refused::TooManyLeased => Code::QueueInFlight,
             Refused::LeaseOver { .. } => Code::ReceiptStale,
+            Refused::AnswersFull { .. } => Code::LimitLlm,
+            Refused::Budget(_) => Code::BudgetExceeded,
             Refused::UnknownQueue => Code::QueueUnknown,
             Refused::ObjectChanged { .. } => Code::VersionConflict,
         }
@@ -211,6 +235,7 @@ pub struct Sequencer {
     pub(crate) rates: Rates,
     pub(crate) hours: Hours,
     pub(crate) heads: receive::Heads,
+    pub(crate) answered: Answered,
 }
 
 /// The versions of the rules in force.
@@ -246,6 +271,7 @@ impl Sequencer {
             rates: Rates::default(),
             hours: Hours::default(),
             heads: receive::Heads::default(),
+            answered: Answered::default(),
         }
     }
 
@@ -259,6 +285,7 @@ impl Sequencer {
         for (_, row) in tables.scan(Table::Stats, &[], std::ops::Bound::Unbounded, usize::MAX)? {
             self.pending += StatsRow::decode(&row)?.pending;
         }
+        self.answered = Answered::read(tables)?;
         Ok(())
     }
 
@@ -321,6 +348,9 @@ impl Sequencer {
             Request::Carry(request) => Ok(Ok(carry::decide(request, base, tables)?)),
             Request::Forget(request) => Ok(Ok(usage::decide(request, tables)?)),
             Request::Charge(request) => Ok(Ok(usage::decide_charge(self, request, now_ms, tables)?)),
+            Request::Keep(request) => answers::decide(self, request, tables),
+            Request::Reserve(request) => budgets::reserve(*request, now_ms, tables),
+            Request::Spend(request) => Ok(Ok(budgets::spend(*request, now_ms))),
             Request::Queue(request) => receive::decide(self, request, now_ms, base, tables),
             Request::Consume(request) => consume::decide(self, *request, now_ms, base, tables),
             Request::Fire(request) => fire::decide(self, *request, now_ms, base, tables),

@@ -180,6 +180,7 @@ pub(crate) fn settled<T: Tables>(
     if let Some(used) = request.attempt.used() {
         sequencer.hours.charge(&row.tenant, used, now_ms);
     }
+    let answers = if ended > 0 { sequencer.answered.settled(&row.tenant, request.delivery) } else { None };
     let next = if ended > 0 { behind::next(&row.tenant, &row.target, request.delivery, tables)? } else { None };
     let record = Record::Settle {
         tenant: row.tenant,
@@ -191,7 +192,7 @@ pub(crate) fn settled<T: Tables>(
         published,
         writes,
     };
-    let records = std::iter::once(record).chain(next).collect();
+    let records = std::iter::once(record).chain(next).chain(answers).collect();
     Ok(Ok(Decision { records, answer: Answer::Settled(Settled { position: base }) }))
 }
 

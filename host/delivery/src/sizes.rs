@@ -1,4 +1,5 @@
-//! How much a tenant has: bytes of its keys and values, and deliveries that wait for each of its targets, and of each of its buses.
+//! How much a tenant has: bytes of its keys and values and of what models answered, and deliveries that wait for each of its targets, and of each of its
+//! buses.
 //!
 //! Invariant: a size is that of the rows that are there, whatever record brought them: whoever writes or removes such a row says so
 //! here, and a size of nothing has no row. So sizes are never carried: rows that come back bring theirs along, and the same rows have the
@@ -44,6 +45,14 @@ pub fn value_bytes(tables: &impl Tables, tenant: &TenantName) -> Result<u64, Tab
     Ok(SizeRow::read(tables, &keys::tenant(tenant))?.unwrap_or_default().0)
 }
 
+/// Bytes of what models answered for deliveries of a tenant that are not settled.
+///
+/// # Errors
+/// As [`value_bytes`].
+pub fn answer_bytes(tables: &impl Tables, tenant: &TenantName) -> Result<u64, TableError> {
+    Ok(SizeRow::read(tables, &keys::answers_size(tenant))?.unwrap_or_default().0)
+}
+
 /// Deliveries that wait for a target.
 ///
 /// # Errors
@@ -73,6 +82,11 @@ pub fn backlogs(tables: &impl Tables, tenant: &TenantName) -> Result<Vec<(Target
 /// Bytes of values come and go.
 pub(crate) fn values(tenant: &TenantName, more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {
     change(&keys::tenant(tenant), more, less, tables)
+}
+
+/// Bytes of what models answered come and go.
+pub(crate) fn answers(tenant: &TenantName, more: u64, less: u64, tables: &mut impl Tables) -> Result<(), TableError> {
+    change(&keys::answers_size(tenant), more, less, tables)
 }
 
 /// A delivery waits that did not.

@@ -33,7 +33,7 @@ pub enum Table {
     Objects,
     /// What attempts used by tenant, hour, plugin.
     Usage,
-    /// Bytes of the values of a tenant, and deliveries that wait of a tenant's plugin.
+    /// Bytes of the values of a tenant and of what models answered, and deliveries that wait of a tenant's plugin.
     Sizes,
     /// When schedules are due next, by tenant, schedule. Their rows are those of values.
     Schedules,
@@ -46,13 +46,15 @@ pub enum Table {
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
     /// that somebody has name the record that leased them.
     Hidden,
+    /// What models answered by tenant, delivery, call. Their rows are those of values, with the digest of what was asked before each answer.
+    Models,
     /// How redrives at a rate stand, by tenant, queue. Their rows are those of values.
     Redrives,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 19] = [
+    pub const ALL: [Table; 20] = [
         Table::Rules,
         Table::Deliveries,
         Table::Timers,
@@ -71,6 +73,7 @@ impl Table {
         Table::FanOuts,
         Table::Behind,
         Table::Hidden,
+        Table::Models,
         Table::Redrives,
     ];
 
@@ -96,6 +99,7 @@ impl Table {
             Table::FanOuts => 17,
             Table::Behind => 14,
             Table::Hidden => 18,
+            Table::Models => 19,
             Table::Redrives => 20,
         }
     }
@@ -128,6 +132,7 @@ impl Table {
             Table::FanOuts => "fan-outs",
             Table::Behind => "behind",
             Table::Hidden => "hidden",
+            Table::Models => "models",
             Table::Redrives => "redrives",
         }
     }

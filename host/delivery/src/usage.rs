@@ -10,7 +10,7 @@ use bytes::Bytes;
 use wharf_event::{PluginName, Position, TenantName};
 
 use crate::{
-    CarriedRow, Quotas, Record,
+    CarriedRow, Quotas, Record, budgets,
     codec::{DecodeError, Reader, Writer},
     keys,
     limits::USAGE_FORGOTTEN_MAX,
@@ -254,8 +254,9 @@ pub struct ForgetRequest {
 pub(crate) fn decide<T: Tables>(request: ForgetRequest, tables: &T) -> Result<Decision, TableError> {
     let ForgetRequest { tenant, from_hour } = request;
     let page = Usage::page_from(tables, &tenant, 0, from_hour, USAGE_FORGOTTEN_MAX)?;
+    let models = budgets::forget(&tenant, from_hour, tables)?;
     let records = page.last().map(|last| Record::Forgotten { tenant, hour: last.hour, plugin: last.plugin.clone() });
-    Ok(Decision { records: records.into_iter().collect(), answer: Answer::Noted })
+    Ok(Decision { records: records.into_iter().chain(models).collect(), answer: Answer::Noted })
 }
 
 /// Removes what a tenant used up to and with that hour and plugin: as many rows as whoever decided saw there, or fewer.

@@ -4,23 +4,55 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wharf_capability::{Asking, Calling, HttpFailed, HttpOut, HttpRequest, LlmCall, LlmFailed, LlmOut};
+use wharf_capability::{Asking, Calling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut};
 use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
 use wharf_llm::Failed;
 
-use crate::{outgoing::Outgoing, shared::Shared};
+use crate::{outgoing::Outgoing, partition::Partition, rules::RuleSet, shared::Shared, watched as watch};
 
 /// The way out of every attempt.
+#[derive(Clone)]
 pub(crate) struct Calls {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     outgoing: Arc<dyn Outgoing>,
+    pub(crate) partition: Partition,
+    pub(crate) rules: watch::Receiver<Arc<RuleSet>>,
 }
 
 impl Calls {
-    pub(crate) fn new(shared: Arc<Shared>, outgoing: Arc<dyn Outgoing>) -> Self {
-        Self { shared, outgoing }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        outgoing: Arc<dyn Outgoing>,
+        partition: Partition,
+        rules: watch::Receiver<Arc<RuleSet>>,
+    ) -> Self {
+        Self { shared, outgoing, partition, rules }
     }
+
+    /// Asks a model.
+    pub(crate) async fn asked(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
+        let secrets: BTreeMap<SecretName, String> = kept(&self.shared, &call.tenant)
+            .map_err(unreadable)?
+            .secrets
+            .into_iter()
+            .map(|(name, secret)| (name, secret.sealed))
+            .collect();
+        if self.shared.read_durable(|_| ()).await.is_none() {
+            return Err(ends());
+        }
+        self.outgoing.ask(call, secrets, Arc::new(self.clone())).await
+    }
+}
+
+/// The host stops, so no call is made and no answer is given.
+pub(crate) fn ends() -> LlmFailed {
+    Failed::Overloaded("the host takes nothing any more, so nothing leaves it".to_owned()).into()
+}
+
+/// The state cannot be read, or is not what it should be.
+pub(crate) fn unreadable(reason: String) -> LlmFailed {
+    LlmFailed::of(Code::Internal, Failed::Provider(reason))
 }
 
 impl HttpOut for Calls {
@@ -38,23 +70,11 @@ impl HttpOut for Calls {
     }
 }
 
+/// The calls of who makes them for no delivery: nothing is kept of them.
 impl LlmOut for Calls {
     fn ask(&self, call: LlmCall) -> Asking {
-        let (shared, outgoing) = (Arc::clone(&self.shared), Arc::clone(&self.outgoing));
-        Box::pin(async move {
-            let damaged = |reason| LlmFailed::of(Code::Internal, Failed::Provider(reason));
-            let secrets: BTreeMap<SecretName, String> = kept(&shared, &call.tenant)
-                .map_err(damaged)?
-                .secrets
-                .into_iter()
-                .map(|(name, secret)| (name, secret.sealed))
-                .collect();
-            if shared.read_durable(|_| ()).await.is_none() {
-                let reason = "the host takes nothing any more, so nothing leaves it";
-                return Err(Failed::Overloaded(reason.to_owned()).into());
-            }
-            outgoing.ask(call, secrets).await
-        })
+        let (calls, bytes_max) = (self.clone(), call.answer_bytes_max);
+        Box::pin(async move { calls.asked(call).await?.within(bytes_max) })
     }
 }
 

@@ -7,10 +7,11 @@
 
 use std::{ops::Bound, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use wharf_delivery::{
-    Answer, CarryRequest, FanOut, ForgetRequest, Record, Remains, Request, SegmentFacts, Table, TableError, Tables,
-    Usage, UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
+    Answer, CarryRequest, FanOut, ForgetRequest, Record, Remains, Request, SegmentFacts, SpentRow, Table, TableError,
+    Tables, Usage, UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
 };
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
@@ -94,7 +95,7 @@ impl Cleaner {
         }
         let below_k = last_k + 1;
         self.ask(CarryRequest::Rules { below_k }).await?;
-        self.carry_usage(below_k).await?;
+        self.carry_hours(below_k).await?;
         self.carry_sums().await?;
         self.ask(CarryRequest::Cleaned { below_k }).await?;
         self.cleaned_below_k = below_k;
@@ -167,7 +168,7 @@ impl Cleaner {
         }
         let mut all = true;
         for tenant in self.names(Table::Stats, &[], keys::first)? {
-            if !Usage::page_from(&self.attempts.shared.read().state, &tenant, 0, from_hour, 1)?.is_empty() {
+            if self.has_old(&tenant, from_hour)? {
                 self.attempts.partition.ask(Request::Forget(ForgetRequest { tenant, from_hour })).await?;
                 all = false;
             }
@@ -178,28 +179,54 @@ impl Cleaner {
         Ok(())
     }
 
-    /// Writes again what attempts used, where it was written before `below_k` only. That of an hour which is over is written
-    /// once, and then as often as its segment goes.
-    async fn carry_usage(&self, below_k: u64) -> Result<(), Uncleaned> {
+    /// Whether there is anything of what a tenant used, and of what models cost it, before an hour.
+    fn has_old(&self, tenant: &TenantName, from_hour: u32) -> Result<bool, TableError> {
+        let shared = self.attempts.shared.read();
+        let state = &shared.state;
+        let sums = state.scan(Table::Models, &keys::spents(tenant), Bound::Unbounded, 1)?;
+        let is_old = |key: &[u8]| keys::spent_parts(key).is_some_and(|(hour, _)| hour < from_hour);
+        Ok(sums.iter().any(|(key, _)| is_old(key)) || !Usage::page_from(state, tenant, 0, from_hour, 1)?.is_empty())
+    }
+
+    /// Writes again what attempts used, and what asking models cost, where it was written before `below_k` only. That of an hour which is over is
+    /// written once, and then as often as its segment goes.
+    async fn carry_hours(&self, below_k: u64) -> Result<(), Uncleaned> {
         for tenant in self.names(Table::Stats, &[], keys::first)? {
-            let (prefix, mut after) = (keys::tenant(&tenant), None);
-            loop {
-                let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-                let rows = self.attempts.shared.read().state.scan(Table::Usage, &prefix, from, SUMS_PAGE)?;
-                let Some((last, _)) = rows.last() else { break };
-                after = Some(last.clone());
-                let mut keys = Vec::new();
-                for (key, row) in rows {
-                    if UsageRow::from_bytes(&row)?.needs_carrying(below_k) {
-                        keys.push(key);
-                    }
-                }
-                if !keys.is_empty() {
-                    self.ask(CarryRequest::Usage { tenant: tenant.clone(), keys, below_k }).await?;
-                }
+            let used = |row: &Bytes| Ok(UsageRow::from_bytes(row)?.needs_carrying(below_k));
+            for keys in self.rows(Table::Usage, &keys::tenant(&tenant), used)? {
+                self.ask(CarryRequest::Usage { tenant: tenant.clone(), keys, below_k }).await?;
+            }
+            let spent = |row: &Bytes| SpentRow::needs_carrying(row, below_k);
+            for keys in self.rows(Table::Models, &keys::spents(&tenant), spent)? {
+                self.ask(CarryRequest::Spent { tenant: tenant.clone(), keys, below_k }).await?;
             }
         }
         Ok(())
+    }
+
+    /// The keys of those rows below a prefix that have to be written again, in pages.
+    fn rows(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        needed: impl Fn(&Bytes) -> Result<bool, TableError>,
+    ) -> Result<Vec<Vec<Bytes>>, TableError> {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.attempts.shared.read().state.scan(table, prefix, from, SUMS_PAGE)?;
+            let Some((last, _)) = rows.last() else { return Ok(pages) };
+            after = Some(last.clone());
+            let mut keys = Vec::new();
+            for (key, row) in rows {
+                if needed(&row)? {
+                    keys.push(key);
+                }
+            }
+            if !keys.is_empty() {
+                pages.push(keys);
+            }
+        }
     }
 
     /// Writes the sums over each tenant's rows again, after everything that they count.

@@ -140,10 +140,14 @@ impl Dispatcher {
         let (seats, asked) = Seats::new();
         let (noticed, notices) = mpsc::unbounded_channel();
         let (newly, news) = mpsc::unbounded_channel();
+        let partition = Partition::new(sender.clone(), Arc::clone(&surroundings.clock));
+        let outgoing = Arc::clone(&surroundings.outgoing);
+        let (rules, in_force) = watch::channel(Arc::new(RuleSet::default()));
         let attempts = Arc::new(Attempts {
-            partition: Partition::new(sender.clone(), Arc::clone(&surroundings.clock)),
+            calls: Arc::new(Calls::new(committer.shared(), outgoing, partition.clone(), in_force)),
+            partition,
             shared: committer.shared(),
-            rules: watch::channel(Arc::new(RuleSet::default())).0,
+            rules,
             configuring: tokio::sync::RwLock::default(),
             archive: committer.archive(),
             contention: Arc::default(),
@@ -163,7 +167,6 @@ impl Dispatcher {
             places: Mutex::new(Places::new(ATTEMPTS_AT_A_TIME)),
             turns: Turns::new(options.processors, Arc::clone(&surroundings.clock), behind),
             notices: noticed,
-            calls: Arc::new(Calls::new(committer.shared(), Arc::clone(&surroundings.outgoing))),
             crowds: Crowds::default(),
             charges: Arc::default(),
         });

@@ -3,14 +3,16 @@
 //! Invariant: whoever stands behind it checks the address that it connects to, follows no redirect, and keeps to the time and the bytes that
 //! the request says. Nothing here knows HTTP.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{
     HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm,
 };
+use wharf_delivery::{ReserveRequest, Reserved, SpendRequest};
 use wharf_event::{Code, SecretName, TenantName, WebhookName};
+use wharf_llm::Failed;
 use wharf_webhook::Message;
 
 /// A request that leaves the host: a `POST`. Whoever sends it signs it.
@@ -57,6 +59,18 @@ pub struct NoAnswer {
     pub reason: String,
 }
 
+/// The books of what models cost.
+pub trait Books: Send + Sync + 'static {
+    /// Takes what asking a model may cost at most out of budgets. That is durable when it is answered.
+    ///
+    /// # Errors
+    /// When a budget has not enough left.
+    fn reserve(&self, request: ReserveRequest) -> BoxFuture<'static, Result<Reserved, Failed>>;
+
+    /// Puts what it did cost in the place of that. It is on its way to the log when this returns.
+    fn spend(&self, request: SpendRequest);
+}
+
 /// Sends requests out of the host.
 pub trait Outgoing: Send + Sync + 'static {
     /// Sends a request and waits for its answer.
@@ -68,13 +82,14 @@ pub trait Outgoing: Send + Sync + 'static {
     }
 
     /// Asks a model for a guest, and gives it up when the answer is not waited for any more. The tenant's secrets go along as they are kept,
-    /// sealed: which of them is needed follows from the route.
+    /// sealed: which of them is needed follows from the route. What it may cost and does is written down in `books`.
     fn ask(
         &self,
         call: LlmCall,
         secrets: BTreeMap<SecretName, String>,
+        books: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
-        drop(secrets);
+        drop((secrets, books));
         NoLlm.ask(call)
     }
 }

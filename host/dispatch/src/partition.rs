@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 use wharf_delivery::{
-    AcceptRequest, Answer, CarriedEvent, CarryRequest, ConsumeRequest, Consumed, Due, ObjectWish, Outcome,
+    AcceptRequest, Answer, CarriedEvent, CarryRequest, ConsumeRequest, Consumed, Due, KeepRequest, ObjectWish, Outcome,
     PublishRequest, RedriveWhich, Refused, Request, SettleRequest, TargetRef, WriteOp, WriteRequest,
     limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE, TARGETS_AT_ONCE},
 };
@@ -117,6 +117,16 @@ impl Partition {
         self.send(request, None, None).await
     }
 
+    /// Keeps what a model answered. It waits for no room: it is on its way before anything else can happen, since it may be paid for.
+    pub(crate) async fn keep(&self, request: KeepRequest) -> Result<Answer, AskError> {
+        let request = Request::Keep(request);
+        let bytes = size(&request);
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(AskError::TooLarge { bytes });
+        }
+        self.send(request, None, None).await
+    }
+
     async fn send(
         &self,
         request: Request,
@@ -138,6 +148,20 @@ impl Partition {
     /// What rings when an event is in the log that is owed to more than arise with it.
     pub(crate) fn wide(&self) -> Arc<Notify> {
         Arc::clone(&self.wide)
+    }
+
+    /// Tells what needs no answer. It is on its way when this returns.
+    pub(crate) fn tell(&self, request: Request) {
+        let job = Job {
+            request,
+            is_patient: false,
+            asked: self.clock.monotonic(),
+            answer: oneshot::channel().0,
+            slot: None,
+            _room: None,
+        };
+        // Without a thread there is nobody to be told.
+        let _ = self.messages.send(Message::Ask(Box::new(job)));
     }
 
     pub(crate) fn follow_clock(&self) {
@@ -173,19 +197,30 @@ pub(crate) fn weigh(bytes: &mut usize, event: &Event, targets: &[TargetRef]) -> 
     if *bytes > REQUEST_BYTES_MAX { Err(AskError::TooLarge { bytes: *bytes }) } else { Ok(()) }
 }
 
+/// Every field of a record that is not counted below, and its entry in the frame's directory.
+const RECORD: usize = 512;
+
+/// The lengths around a target's names, or a write's.
+const LENGTHS: usize = 16;
+
+/// What became of a message: the most is that it was given up, with a reason.
+const MOVE: usize = 256;
+
+/// A record by which a delivery takes the place of one that leaves: names, a key, and its entry in the directory.
+const ORDERED: usize = 512;
+
+/// A record by which the answers of a delivery go that ends, and its entry in the directory.
+const ANSWERS: usize = 192;
+
 /// Bytes that a request will take in a frame at most.
 pub(crate) fn size(request: &Request) -> usize {
-    /// Every field of a record that is not counted below, and its entry in the frame's directory.
-    const RECORD: usize = 512;
-    /// The lengths around a target's names, or a write's.
-    const LENGTHS: usize = 16;
-    /// What became of a message: the most is that it was given up, with a reason.
-    const MOVE: usize = 256;
-    /// A record by which a delivery takes the place of one that leaves: names, a key, and its entry in the directory.
-    const ORDERED: usize = 512;
     let event = |event: &Event, targets: &[TargetRef]| {
         let target = |target: &TargetRef| target.room() + LENGTHS;
         event.size() + targets.iter().map(target).sum::<usize>() + RECORD
+    };
+    let accepted = |accept: Option<&AcceptRequest>| {
+        let events = accept.into_iter().flat_map(|accept| &accept.events);
+        events.map(|one| event(&one.event, &one.targets)).sum::<usize>()
     };
     let write = |write: &WriteRequest| {
         let value = if let WriteOp::Set(value) = &write.op { value.len() } else { LENGTHS };
@@ -208,24 +243,20 @@ pub(crate) fn size(request: &Request) -> usize {
             change.wishes.iter().map(wish).sum::<usize>() + RECORD
         }
         Request::Erase(_) => 2 * ERASED_BYTES_MAX + ERASED_ROWS_MAX * LENGTHS + RECORD,
-        Request::Fire(fire) => {
-            let events = fire.event.iter().flat_map(|accept| &accept.events);
-            events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + RECORD
-        }
+        Request::Fire(fire) => accepted(fire.event.as_ref()) + RECORD,
         Request::Replay(replay) => {
             let state = replay.state.as_ref().map_or(0, |state| state.document.len() + state.reason.len());
-            let events = replay.events.iter().flat_map(|accept| &accept.events);
-            events.map(|one| event(&one.event, &one.targets)).sum::<usize>() + state + LENGTHS + RECORD
+            accepted(replay.events.as_ref()) + state + LENGTHS + RECORD
         }
         Request::Accept(accept) => {
             let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
-            delayed + accept.events.iter().map(|one| event(&one.event, &one.targets)).sum::<usize>()
+            delayed + accepted(Some(accept))
         }
         Request::Fan(fan) => fan.targets.iter().map(|target| target.room() + LENGTHS).sum::<usize>() + RECORD,
-        Request::Queue(of) => of.op.most() * (MOVE + ORDERED) + RECORD,
+        Request::Queue(of) => of.op.most() * (MOVE + ORDERED + ANSWERS) + RECORD,
         Request::Settle(settle) => {
             let details = settle.attempt.details.as_ref().map_or(0, |details| details.bytes());
-            details + effects(&settle.published, &settle.writes) + ERROR_TEXT_BYTES_MAX + ORDERED + RECORD
+            details + effects(&settle.published, &settle.writes) + ERROR_TEXT_BYTES_MAX + ORDERED + ANSWERS + RECORD
         }
         Request::Consume(consume) => {
             let ended = |one: &Consumed| {
@@ -234,7 +265,7 @@ pub(crate) fn size(request: &Request) -> usize {
                     Outcome::Retry { reason, .. } | Outcome::DeadLetter { reason, .. } => reason.len(),
                     Outcome::Ack | Outcome::Filtered { .. } => 0,
                 };
-                details + reason + ORDERED + RECORD
+                details + reason + ORDERED + ANSWERS + RECORD
             };
             consume.ended.iter().map(ended).sum::<usize>() + effects(&consume.published, &consume.writes)
         }
@@ -247,7 +278,10 @@ pub(crate) fn size(request: &Request) -> usize {
         Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
-        Request::Forget(_) | Request::Charge(_) | Request::Follow { .. } => RECORD,
+        Request::Keep(keep) => keep.answer.len() + RECORD,
+        Request::Forget(_) | Request::Reserve(_) | Request::Spend(_) | Request::Charge(_) | Request::Follow { .. } => {
+            RECORD
+        }
     }
 }
 
@@ -267,7 +301,7 @@ fn carried_size(request: &CarryRequest) -> usize {
         CarryRequest::Sums { buckets, queues, .. } => (buckets.len() + queues.len() + 2) * ROW,
         // What it was when it came into force, which fitted.
         CarryRequest::Rules { .. } => FRAME_GATHER_BYTES,
-        CarryRequest::Usage { keys, .. } => (keys.len() + 1) * ROW,
+        CarryRequest::Usage { keys, .. } | CarryRequest::Spent { keys, .. } => (keys.len() + 1) * ROW,
         CarryRequest::Cleaned { .. } => ROW,
     }
 }

@@ -242,6 +242,7 @@ codes! {
     LlmFiltered "llm-filtered" 500 "The provider does not let the model answer";
     LlmUnpriced "llm-unpriced" 500 "Nobody said what the model costs, so it is not called";
     LlmProvider "llm-provider" 500 "The model's provider refused the call, or its answer is not understood";
+    BudgetExceeded "budget-exceeded" 500 "A budget has not enough left for what the model may cost";
     LimitLlm "limit-llm" 500 "The attempt made more calls of models, or sent and got more, than allowed";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";

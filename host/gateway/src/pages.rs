@@ -213,6 +213,7 @@ pages! {
     LlmFiltered "llm-filtered",
     LlmUnpriced "llm-unpriced",
     LlmProvider "llm-provider",
+    BudgetExceeded "budget-exceeded",
     LimitLlm "limit-llm",
     LimitHttp "limit-http",
     WebhookStatus "webhook-status",

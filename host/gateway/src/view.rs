@@ -40,7 +40,7 @@ pub use queues::{
     ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,
     ReceiptsWish, ReceiveWish, ReceivedView,
 };
-pub use quotas::{PluginQuotasView, QuotaView, QuotasView};
+pub use quotas::{BudgetView, PluginQuotasView, QuotaView, QuotasView, SpentView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, LimitView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,

@@ -1,9 +1,12 @@
 //! What a plugin asks of a model.
 //!
-//! Invariant: no vendor's word is in it. It is what `wharf:llm` has, as Rust.
+//! Invariant: no vendor's word is in it. It is what `wharf:llm` has, as Rust. Its JSON is what the digest of a question is made of, and parts of an
+//! answer are kept as such (kept.rs): so names of fields stay.
+
+use serde::{Deserialize, Serialize};
 
 /// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Role {
     /// The plugin.
     User,
@@ -12,27 +15,29 @@ pub enum Role {
 }
 
 /// A picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its media type.
     pub media_type: String,
     /// Its bytes.
+    #[serde(with = "crate::kept::base64")]
     pub data: Vec<u8>,
 }
 
 /// A document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// What it is called.
     pub name: String,
     /// Its media type.
     pub media_type: String,
     /// Its bytes.
+    #[serde(with = "crate::kept::base64")]
     pub data: Vec<u8>,
 }
 
 /// A call that a model wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolUse {
     /// The model's name for it.
     pub id: String,
@@ -43,7 +48,7 @@ pub struct ToolUse {
 }
 
 /// What a tool gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The call that it is for.
     pub id: String,
@@ -54,7 +59,7 @@ pub struct ToolResult {
 }
 
 /// What a model thought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reasoning {
     /// In words.
     pub text: String,
@@ -63,7 +68,7 @@ pub struct Reasoning {
 }
 
 /// A piece of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// Words.
     Text(String),
@@ -80,7 +85,7 @@ pub enum Part {
 }
 
 /// One turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
     /// Whose.
     pub role: Role,
@@ -89,7 +94,7 @@ pub struct Message {
 }
 
 /// A tool that the model may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -100,7 +105,7 @@ pub struct Tool {
 }
 
 /// Whether a tool is to be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum ToolChoice {
     /// The model decides.
     Auto,
@@ -113,7 +118,7 @@ pub enum ToolChoice {
 }
 
 /// What an answer has to look like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OutputSchema {
     /// Its name.
     pub name: String,
@@ -122,7 +127,7 @@ pub struct OutputSchema {
 }
 
 /// A conversation that a model is to go on with.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Conversation {
     /// What holds for all of it.
     pub system: Option<String>,
@@ -145,7 +150,7 @@ pub struct Conversation {
 }
 
 /// Texts to be made vectors.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Embedding {
     /// The texts.
     pub texts: Vec<String>,
@@ -154,7 +159,7 @@ pub struct Embedding {
 }
 
 /// Whatever a model is asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Ask {
     /// Going on with a conversation.
     Converse(Conversation),
@@ -173,6 +178,13 @@ impl Ask {
             Self::Embed(_) => "embeddings",
             Self::Count(_) => "count_tokens",
         }
+    }
+
+    /// All of it as bytes, the same for the same question.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Of numbers and texts; there is nothing in it that JSON has no word for.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// Its bytes, names of fields aside.

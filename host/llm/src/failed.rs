@@ -64,6 +64,26 @@ pub enum Next {
 }
 
 impl Failed {
+    /// Its name, as the contract has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::RateLimited(_) => "rate-limited",
+            Self::Overloaded(_) => "overloaded",
+            Self::Timeout => "timeout",
+            Self::ContextTooLong(_) => "context-too-long",
+            Self::ContentFiltered(_) => "content-filtered",
+            Self::GuardrailBlocked(_) => "guardrail-blocked",
+            Self::BudgetExceeded(_) => "budget-exceeded",
+            Self::Unpriced(_) => "unpriced",
+            Self::Limit(_) => "limit",
+            Self::Invalid(_) => "invalid",
+            Self::Unsupported(_) => "unsupported",
+            Self::Provider(_) => "provider",
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn next(&self) -> Next {

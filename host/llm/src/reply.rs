@@ -1,9 +1,11 @@
 //! What a model answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ask::Part;
 
 /// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// It was complete.
     EndTurn,
@@ -16,7 +18,7 @@ pub enum StopReason {
 }
 
 /// What was counted, in tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Read by the model.
     pub input_tokens: u64,
@@ -25,7 +27,7 @@ pub struct Usage {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// What the model says.
     pub content: Vec<Part>,
@@ -36,16 +38,17 @@ pub struct Reply {
 }
 
 /// Vectors, in the order of their texts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vectors {
     /// One for each text.
+    #[serde(with = "crate::kept::vectors")]
     pub vectors: Vec<Vec<f32>>,
     /// What was counted.
     pub usage: Usage,
 }
 
 /// What came of whatever was asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Told {
     /// An answer.
     Reply(Reply),

@@ -12,8 +12,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_dispatch::{
-    HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port, OutgoingAnswer,
-    OutgoingRequest, chain,
+    Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port,
+    OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings};
 use wharf_event::{Code, SecretName};
@@ -22,7 +22,7 @@ use wharf_vault::{Key, SealError};
 
 use crate::{
     config::EgressConfig,
-    models::{self, Auth, Catalog, Sends, authorize},
+    models::{self, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, authorize},
     secret_key::SecretKey,
     signing::sign,
 };
@@ -35,6 +35,7 @@ pub struct Outside {
     io: Handle,
     ways: RwLock<Arc<Ways>>,
     models: RwLock<Arc<Catalog>>,
+    meters: Arc<ModelMeters>,
     guard: Guard,
     key: Arc<SecretKey>,
 }
@@ -60,7 +61,8 @@ impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config))), RwLock::new(Arc::new(models)));
-        Arc::new(Self { io, ways, models, guard: Guard::default(), key: Arc::new(key) })
+        let (meters, guard) = (Arc::default(), Guard::default());
+        Arc::new(Self { io, ways, models, meters, guard, key: Arc::new(key) })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -69,6 +71,16 @@ impl Outside {
         if self.ways().config != config {
             *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ways::new(config));
         }
+    }
+
+    /// What models were asked since the start.
+    pub fn asked(&self) -> Vec<(AskedOf, Asked)> {
+        self.meters.read()
+    }
+
+    /// What is said of models.
+    pub fn models(&self) -> Arc<Catalog> {
+        Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Networks that tenants may have reached though they are not public.
@@ -121,10 +133,15 @@ impl Port for Outside {
         &self,
         call: LlmCall,
         secrets: BTreeMap<SecretName, String>,
+        books: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
-        let catalog = Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner));
+        let catalog = self.models();
         let calls = self.calls();
-        let asked = Abandoned(self.io.spawn(async move { models::ask(&catalog, &calls, call, secrets).await }));
+        let meters = Arc::clone(&self.meters);
+        let asked = Abandoned(self.io.spawn(async move {
+            let means = Means { catalog: &catalog, sends: &calls, books: books.as_ref(), meters: &meters };
+            models::ask(means, call, secrets).await
+        }));
         async move {
             let mut asked = asked;
             let failed =
@@ -254,7 +271,8 @@ impl Ways {
             Ok(answer) if answer.is_cut => {
                 leave.ended(true);
                 let reason = format!("its answer has more than {answer_bytes_max} bytes");
-                Err(HttpFailed { bytes_in: answer_bytes_max as u64, ..failed(Code::LimitHttp, reason) })
+                let bytes_in = answer_bytes_max as u64;
+                Err(HttpFailed { bytes_in, may_be_done: true, ..failed(Code::LimitHttp, reason) })
             }
             Ok(answer) => {
                 leave.ended(true);
@@ -272,7 +290,8 @@ impl Ways {
                 if is_place {
                     leave.ended(false);
                 }
-                Err(failed(code, chain(&error)))
+                let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
+                Err(HttpFailed { may_be_done, ..failed(code, chain(&error)) })
             }
         }
     }

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
-    DeliveryId, Details, EditRequest, EraseRequest, Expected, ForgetRequest, ObjectFate, ObjectKind, ObjectName,
-    ObjectWish, Outcome, PublishRequest, Quotas, Remains, Request, SegmentFacts, SettleRequest, Table, Tables as _,
-    TargetRef, Used, WriteOp, WriteRequest, hour_of, limits::ERASED_ROWS_MAX,
+    Cost, DeliveryId, Details, EditRequest, EraseRequest, Expected, ForgetRequest, KeepRequest, ObjectFate, ObjectKind,
+    ObjectName, ObjectWish, Outcome, PublishRequest, Quotas, Remains, Request, ReserveRequest, Reserved, SegmentFacts,
+    SettleRequest, SpendRequest, Table, Tables as _, TargetRef, Used, WriteOp, WriteRequest, hour_of, keys,
+    limits::ERASED_ROWS_MAX,
 };
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
@@ -95,6 +96,29 @@ fn retry(at_ms: u64) -> Outcome {
 
 fn give_up() -> Outcome {
     Outcome::DeadLetter { queue: name("dead"), code: Code::HandlerReject, reason: "as scripted".into() }
+}
+
+/// What a model answered a call of a delivery's attempt, so many bytes.
+fn keep(event: Position, n: u16, bytes: usize) -> Request {
+    let (target, delivery) = (name("handler"), DeliveryId { event, n });
+    let (request, answer) = (Digest::of(b"asked"), Bytes::from(vec![b'a'; bytes]));
+    Request::Keep(KeepRequest { tenant: tenant(), target, delivery, call: 1, request, answer })
+}
+
+/// A model is about to be asked.
+fn reserve(most: Cost) -> Request {
+    let (plugin, route) = (name("handler"), name("triage"));
+    Request::Reserve(Box::new(ReserveRequest { tenant: tenant(), plugin, route, most, budgets: Vec::new() }))
+}
+
+/// Models are asked: what one cost is settled, and of the other nobody knows.
+fn pay(run: &mut Runner) -> Result<(), BrokenOff> {
+    let most = Cost { input_tokens: 900, output_tokens: 100, money: 7_000 };
+    run.ask(vec![reserve(most), reserve(most)])?;
+    let reserved = Some(Reserved { hour: hour_of(1_800_000_000_000), cost: most });
+    let cost = Cost { input_tokens: 5, output_tokens: 2, money: 9 };
+    let (tenant, plugin, route) = (tenant(), name("handler"), name("triage"));
+    run.ask(vec![Request::Spend(Box::new(SpendRequest { tenant, plugin, route, reserved, cost }))]).map(drop)
 }
 
 /// A letter gets an event of another size.
@@ -194,6 +218,10 @@ fn first_life(run: &mut Runner) -> Result<(Owed, DeliveryId), BrokenOff> {
     let mut publishing = ack(a, 0, 1, &[("n", WriteOp::Add(5)), ("gone", WriteOp::Set(Bytes::from_static(b"soon")))]);
     (publishing.published, publishing.rules_version) = (vec![publish("p"), publish("q")], run.rules_version);
     let published = positions(&run.ask(vec![settling(publishing)])?);
+    // One delivery has its answer as long as it is owed, and it is carried; the other's goes with its end.
+    run.ask(vec![keep(b, 0, 300)])?;
+    run.ask(vec![keep(b, 1, 20)])?;
+    pay(run)?;
     run.ask(vec![change(&[("kept", Some("k")), ("other", Some("o"))])])?;
     run.freeze()?;
     // A duplicate beside new ones, and two requests in one frame.
@@ -294,6 +322,10 @@ fn clean(run: &mut Runner) -> Result<(), BrokenOff> {
     let usage = run.committer()?.read(|state| state.scan(Table::Usage, &[], Bound::Unbounded, usize::MAX));
     let keys = usage.map_err(|error| BrokenOff(error.to_string()))?.into_iter().map(|(key, _)| key).collect();
     run.ask(vec![Request::Carry(CarryRequest::Usage { tenant: tenant(), keys, below_k })])?;
+    let models =
+        run.committer()?.read(|state| state.scan(Table::Models, &keys::spents(&tenant()), Bound::Unbounded, 500));
+    let keys = models.map_err(|error| BrokenOff(error.to_string()))?.into_iter().map(|(key, _)| key).collect();
+    run.ask(vec![Request::Carry(CarryRequest::Spent { tenant: tenant(), keys, below_k })])?;
     let (buckets, queues) = (vec![name("kv")], vec![name("dead")]);
     run.ask(vec![Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })])?;
     // From the moment that it is asked for, what lies before may be gone.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Result, Write as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc::Sender,
+    sync::{Arc, mpsc::Sender},
 };
 
 use serde_json::Value;
@@ -55,17 +55,20 @@ impl Answer {
 }
 
 /// Answers whoever comes.
-pub(crate) fn serve(listener: &TcpListener, hears: &Sender<Heard>, answer: fn(&Heard) -> Answer) {
+pub(crate) fn serve<A>(listener: &TcpListener, hears: &Sender<Heard>, answer: &Arc<A>)
+where
+    A: Fn(&Heard) -> Answer + Send + Sync + 'static,
+{
     for stream in listener.incoming().map_while(Result::ok) {
-        let hears = hears.clone();
+        let (hears, answer) = (hears.clone(), Arc::clone(answer));
         std::thread::spawn(move || {
             // Whoever gives up breaks off.
-            let _ = converse(stream, &hears, answer);
+            let _ = converse(stream, &hears, &*answer);
         });
     }
 }
 
-fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: fn(&Heard) -> Answer) -> Result<()> {
+fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Heard) -> Answer) -> Result<()> {
     let mut reading = BufReader::new(stream.try_clone()?);
     while let Some(heard) = read(&mut reading)? {
         // Nobody may be listening.

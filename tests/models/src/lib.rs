@@ -4,7 +4,7 @@
 //! has them do so); a request that they would refuse is refused. It knows nothing of Wharf, and shares no code with it.
 //!
 //! What is said last tells it what to do: `fail:429` and the like has it answer that status, `slow` has it take its time, `refuse` has it not
-//! answer, `echo` has it repeat how it was asked.
+//! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike. It counts what it bills.
 
 #![allow(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 
@@ -16,7 +16,10 @@ mod sigv4;
 
 use std::{
     net::TcpListener,
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, channel},
+    },
 };
 
 pub use http::{Answer, Heard};
@@ -31,6 +34,18 @@ pub struct Server {
     pub port: u16,
     /// What it hears.
     pub heard: Receiver<Heard>,
+    bill: Arc<Mutex<Bill>>,
+}
+
+/// What a server bills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Answers.
+    pub answers: u64,
+    /// Tokens that were read for them.
+    pub input_tokens: u64,
+    /// Tokens that were written.
+    pub output_tokens: u64,
 }
 
 impl Server {
@@ -44,11 +59,33 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (hears, heard) = channel();
-        std::thread::spawn(move || http::serve(&listener, &hears, answer));
-        Self { port, heard }
+        let bill = Arc::<Mutex<Bill>>::default();
+        let answers = {
+            let bill = Arc::clone(&bill);
+            move |heard: &Heard| answer(heard, &bill)
+        };
+        std::thread::spawn(move || http::serve(&listener, &hears, &Arc::new(answers)));
+        Self { port, heard, bill }
+    }
+
+    /// What it has billed so far.
+    #[must_use]
+    pub fn billed(&self) -> Bill {
+        *self.bill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn answer(heard: &Heard) -> Answer {
-    if bedrock::is_for(heard) { bedrock::answer(heard) } else { openai::answer(heard) }
+fn answer(heard: &Heard, bill: &Mutex<Bill>) -> Answer {
+    let number = bill.lock().unwrap_or_else(PoisonError::into_inner).answers + 1;
+    let answer = if bedrock::is_for(heard) { bedrock::answer(heard) } else { openai::answer(heard, number) };
+    // Every answer that says what was counted is paid for, whether whoever asked still listens or not.
+    let usage = &answer.body["usage"];
+    let tokens = |name: &str, other: &str| usage[name].as_u64().or_else(|| usage[other].as_u64());
+    if let Some(read) = tokens("prompt_tokens", "inputTokens") {
+        let mut bill = bill.lock().unwrap_or_else(PoisonError::into_inner);
+        bill.answers += 1;
+        bill.input_tokens += read;
+        bill.output_tokens += tokens("completion_tokens", "outputTokens").unwrap_or(0);
+    }
+    answer
 }

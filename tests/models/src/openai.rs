@@ -24,7 +24,7 @@ fn invalid(message: &str) -> Answer {
     error(400, "invalid_request_error", "", message)
 }
 
-pub(crate) fn answer(heard: &Heard) -> Answer {
+pub(crate) fn answer(heard: &Heard, number: u64) -> Answer {
     if heard.header("authorization") != Some(format!("Bearer {KEY}").as_str()) {
         // The real one repeats a part of the key as well.
         let given = heard.header("authorization").unwrap_or_default();
@@ -38,7 +38,7 @@ pub(crate) fn answer(heard: &Heard) -> Answer {
         return error(404, "invalid_request_error", "model_not_found", "The model `gone` does not exist");
     }
     match (heard.method.as_str(), heard.target.as_str()) {
-        ("POST", "/v1/chat/completions") => chat(&body),
+        ("POST", "/v1/chat/completions") => chat(&body, number),
         ("POST", "/v1/embeddings") => embeddings(&body),
         _ => error(404, "invalid_request_error", "", "Unknown request URL"),
     }
@@ -76,7 +76,7 @@ fn said(message: &Value) -> String {
     }
 }
 
-fn chat(body: &Value) -> Answer {
+fn chat(body: &Value, number: u64) -> Answer {
     let none = Vec::new();
     let messages = body["messages"].as_array().unwrap_or(&none);
     if messages.is_empty() {
@@ -120,6 +120,8 @@ fn chat(body: &Value) -> Answer {
         sample(&format["json_schema"]["schema"]).to_string()
     } else if last == "echo" {
         body.to_string()
+    } else if last == "number" {
+        format!("number {number}")
     } else {
         format!("you said: {last}")
     };

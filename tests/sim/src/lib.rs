@@ -15,6 +15,7 @@ mod life;
 mod model;
 pub mod mutation;
 mod observed;
+mod oracle;
 mod outside;
 mod plan;
 mod queue;

@@ -13,7 +13,7 @@ use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, V
 use wharf_dispatch::{Item, LetterWish, ReplayWish};
 use wharf_event::{Event, Position};
 
-use crate::{batch::Call, queue::QueuesSeen, rests::Rests};
+use crate::{batch::Call, oracle::ToldBy, queue::QueuesSeen, rests::Rests};
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -174,6 +174,10 @@ pub struct Seen {
     pub paced: Vec<((String, String), LetterWish)>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
+    /// Answers of the oracle.
+    pub answered: u64,
+    /// What handlers were told of them.
+    pub told: Vec<ToldBy>,
     /// Wrong things that were met on the way.
     pub wrong: Vec<String>,
     /// One line for everything that happened, in order.

@@ -4,6 +4,7 @@
 //! requests too. Nothing may reach it before what it follows from is durable.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,11 +12,14 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_delivery::{DeliveryId, DeliveryRow, Failure, Used, Verdict};
-use wharf_dispatch::{Dispatcher, NoAnswer, Outgoing, OutgoingAnswer, OutgoingRequest};
-use wharf_event::{Code, Event, Target};
+use wharf_dispatch::{
+    Books, Dispatcher, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing, OutgoingAnswer, OutgoingRequest,
+};
+use wharf_event::{Code, Event, SecretName, Target};
 
 use crate::{
     observed::{Observed, Ran, Run},
+    oracle,
     rng::{Rng, of_text},
     rules,
 };
@@ -161,6 +165,15 @@ impl Outside {
 impl Outgoing for Outside {
     fn send(&self, request: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>> {
         self.clone().take(request).boxed()
+    }
+
+    fn ask(
+        &self,
+        call: LlmCall,
+        _: BTreeMap<SecretName, String>,
+        _: Arc<dyn Books>,
+    ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
+        oracle::answer(self.seed, self.observed.clone(), call).boxed()
     }
 }
 

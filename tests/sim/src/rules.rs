@@ -15,6 +15,7 @@ use wharf_delivery::{
 use wharf_event::{BusName, CatchUp, Digest, PluginName, QueueName, RuleName, ScheduleName, WebhookName};
 
 use crate::{
+    oracle,
     plan::Plan,
     rng::{Rng, of_text},
 };
@@ -460,7 +461,7 @@ fn target(seed: u64, plugin: &str) -> Value {
 
 fn of_plugin(seed: u64, plugin: &str) -> Value {
     json!({
-        "release": release(plugin), "config": {}, "grants": {"publish": ["*"], "kv": ["n", "s", "r"]},
+        "release": release(plugin), "config": {}, "grants": {"publish": ["*"], "kv": ["n", "s", "r"], "llm": [oracle::ROUTE]},
         "limits": {
             "wall_ms": WALL_MS, "cpu_ms": 1_000, "memory_mib": 64, "concurrency": policy(seed, plugin).concurrency,
             "quarantine": if waits(seed, plugin) { "wait" } else { "dead-letter" },

@@ -15,6 +15,7 @@ use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
     observed::{Observed, Ran, Run},
+    oracle,
     rng::{Rng, of_text},
     rules,
 };
@@ -156,6 +157,9 @@ impl Scripted {
         let script = Script::of(self.seed, self.plugin, &context.event, invocation.attempt);
         let mut effects = Effects::default();
         let mut published = 0;
+        if oracle::is_asked(self.seed, self.plugin, &context.event) {
+            oracle::ask(&self.observed, context).await;
+        }
         for step in script.steps {
             if let Err(key) = act(step, context, &mut published, &mut effects).await {
                 self.ended(number, Ran::Contended);

@@ -59,12 +59,14 @@ pub struct HttpFailed {
     pub reason: String,
     /// Bytes of an answer that came all the same.
     pub bytes_in: u64,
+    /// Whether the other side may have done what was asked.
+    pub may_be_done: bool,
 }
 
 impl HttpFailed {
     /// Nothing came.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), bytes_in: 0 }
+        Self { code, reason: reason.into(), bytes_in: 0, may_be_done: false }
     }
 }
 

@@ -186,7 +186,7 @@ impl Call {
                 let after: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
                 Ok((answer, after))
             }
-            Err(HttpFailed { code, reason, bytes_in }) => {
+            Err(HttpFailed { code, reason, bytes_in, .. }) => {
                 locked(tally).bytes_in += bytes_in;
                 fail(told(code), code, &reason)
             }

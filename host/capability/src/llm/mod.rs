@@ -13,7 +13,7 @@ use wharf_delivery::{Details, LogLevel};
 use wharf_event::{Code, Grants, RouteName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
-pub use port::{Asking, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
+pub use port::{Asking, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
 
 use crate::{
     Attempt,
@@ -122,7 +122,11 @@ impl Attempt {
                 if !self.llm.met.contains(&code) {
                     self.llm.met.push(code);
                 }
-                let behind = if spent.tries > 0 { format!(" ({})", shown(&spent)) } else { String::new() };
+                let behind = if spent.tries > 0 || spent.keeping == Keeping::Before {
+                    format!(" ({})", shown(&spent))
+                } else {
+                    String::new()
+                };
                 let short = route.chars().take(64).collect::<String>();
                 let _ = self.log.line(Level::Warn, "llm", &format!("{code}: {short}, {operation}: {why}{behind}"));
                 Err(contract::failed(why))
@@ -171,13 +175,20 @@ impl Attempt {
 
 /// What a call came to, in words.
 fn shown(spent: &Spent) -> String {
-    let Spent { model, tries, usage: Usage { input_tokens, output_tokens }, cost, currency, took } = spent;
+    let Spent { model, tries, usage: Usage { input_tokens, output_tokens }, cost, currency, took, .. } = spent;
     let model = model.as_ref().map_or("no model", |model| model.as_str());
+    let kept = match &spent.keeping {
+        Keeping::Before => {
+            return format!("{model}, kept from an attempt before: nobody was asked, and nothing is paid");
+        }
+        Keeping::NoRoom => "; there is no room to keep it, so another attempt asks again",
+        Keeping::No | Keeping::Kept => "",
+    };
     let again = if *tries > 1 { format!(" at try {tries}") } else { String::new() };
     let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
     let (whole, part) = (cost / 1_000_000_000, cost % 1_000_000_000);
     let ms = took.as_millis();
-    format!("{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}")
+    format!("{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{kept}")
 }
 
 /// The code of a reason.
@@ -190,7 +201,8 @@ fn of(why: &Failed) -> Code {
         Failed::ContextTooLong(_) => Code::LlmContext,
         Failed::ContentFiltered(_) | Failed::GuardrailBlocked(_) => Code::LlmFiltered,
         Failed::Unpriced(_) => Code::LlmUnpriced,
-        Failed::Limit(_) | Failed::BudgetExceeded(_) => Code::LimitLlm,
+        Failed::Limit(_) => Code::LimitLlm,
+        Failed::BudgetExceeded(_) => Code::BudgetExceeded,
         Failed::Invalid(_) => Code::LlmInvalid,
         Failed::Unsupported(_) => Code::LlmUnsupported,
         Failed::Provider(_) => Code::LlmProvider,

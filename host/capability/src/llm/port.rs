@@ -1,7 +1,7 @@
 //! The port behind calls of models: what is asked by a route that was granted goes in, an answer or the lack of one comes back.
 //!
 //! Invariant: whoever stands behind it knows which model of whom a route leads to, has the keys, and keeps to the time and the bytes that the
-//! call says, retries and fallbacks included.
+//! call says, retries and fallbacks included. What was paid for once is not asked again for the same delivery, as far as it can be kept.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -46,6 +46,24 @@ pub struct Spent {
     pub currency: Option<Arc<str>>,
     /// How long it took.
     pub took: Duration,
+    /// Whether anybody outside of the host was asked.
+    pub outside: bool,
+    /// Whether another attempt gets the same.
+    pub keeping: Keeping,
+}
+
+/// Whether an answer outlives its attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is of the attempt only.
+    #[default]
+    No,
+    /// Another attempt of its delivery that asks the same gets the same.
+    Kept,
+    /// It was kept by an attempt before: nobody was asked.
+    Before,
+    /// There is no room for it.
+    NoRoom,
 }
 
 /// What came back.
@@ -55,6 +73,21 @@ pub struct LlmAnswer {
     pub told: Told,
     /// What it came to.
     pub spent: Spent,
+}
+
+impl LlmAnswer {
+    /// The same, if it has no more bytes than that.
+    ///
+    /// # Errors
+    /// When it has.
+    pub fn within(self, bytes_max: usize) -> Result<Self, LlmFailed> {
+        let bytes = self.told.bytes();
+        if bytes <= bytes_max {
+            return Ok(self);
+        }
+        let why = Failed::Limit(format!("the answer has {bytes} bytes, and the attempt may get {bytes_max}"));
+        Err(LlmFailed { why, code: None, spent: self.spent })
+    }
 }
 
 /// Why nothing came back.
@@ -105,5 +138,19 @@ impl LlmOut for NoLlm {
     fn ask(&self, call: LlmCall) -> Asking {
         let why = Failed::Denied(format!("there is no route `{}`: this host asks no models", call.route));
         Box::pin(async { Err(LlmFailed::of(Code::LlmRouteUnknown, why)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_large_is_paid_for_all_the_same() {
+        let spent = Spent { cost: 7, ..Spent::default() };
+        let answer = LlmAnswer { told: Told::Count(1), spent: spent.clone() };
+        assert_eq!(answer.clone().within(8), Ok(answer.clone()));
+        let failed = answer.within(7).unwrap_err();
+        assert!(matches!(failed.why, Failed::Limit(_)) && failed.spent == spent, "{failed:?}");
     }
 }

@@ -242,6 +242,9 @@ impl Partition {
         let usage = self.tables.scan(Table::Usage, &[], Bound::Unbounded, usize::MAX).unwrap();
         let keys = usage.into_iter().map(|(key, _)| key).collect();
         self.ask(Request::Carry(CarryRequest::Usage { tenant: tenant(), keys, below_k })).0.unwrap();
+        let models = self.tables.scan(Table::Models, &keys::spents(&tenant()), Bound::Unbounded, usize::MAX).unwrap();
+        let keys = models.into_iter().map(|(key, _)| key).collect();
+        self.ask(Request::Carry(CarryRequest::Spent { tenant: tenant(), keys, below_k })).0.unwrap();
         let (buckets, queues) =
             (vec!["kv".parse().unwrap()], vec!["failed".parse().unwrap(), "loops".parse().unwrap()]);
         self.ask(Request::Carry(CarryRequest::Sums { tenant: tenant(), buckets, queues })).0.unwrap();

@@ -9,7 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod bench;
+mod budgets;
 mod consume;
 mod fan;
 mod fire;

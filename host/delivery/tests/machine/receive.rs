@@ -55,7 +55,7 @@ fn ids(received: &[(DeliveryId, Receipt)]) -> Vec<DeliveryId> {
     received.iter().map(|(id, _)| *id).collect()
 }
 
-fn good(p: &mut Partition, op: QueueOp) -> Vec<bool> {
+pub fn good(p: &mut Partition, op: QueueOp) -> Vec<bool> {
     ask(p, op).unwrap().0.good
 }
 

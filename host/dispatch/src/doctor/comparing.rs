@@ -136,6 +136,13 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some(id) => format!("{}{id}", text(key.get(..key.len() - DeliveryId::KEY_LEN).unwrap_or_default())),
             None => text(key),
         },
+        Table::Models => match keys::answer_parts(key) {
+            Some((tenant, delivery, call)) => format!("{tenant}/{delivery} call {call}"),
+            None => match keys::first(key).zip(keys::spent_parts(key)) {
+                Some((tenant, (hour, of))) => format!("{tenant}/{of} in hour {hour}"),
+                None => text(key),
+            },
+        },
         Table::Hidden => match keys::delivery_of(key).zip(keys::hidden_until(key)).zip(keys::lane_of(key)) {
             Some(((id, until_ms), (tenant, target))) => format!("until {until_ms} {tenant}/{target}/{id}"),
             None => text(key),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use wharf_delivery::{LinePlace, Outcome, Record, RecordKind};
+use wharf_delivery::{LinePlace, ModelStep, Outcome, Record, RecordKind};
 use wharf_event::{Event, Position, TenantName};
 use wharf_log::{SeenFrame, SeenRecord};
 
@@ -193,6 +193,22 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(format!("control objects changed: {}", names.join(", ")))
         }
         Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
+        Record::Model { step: ModelStep::Answered { delivery, call, .. }, .. } => {
+            Some(format!("what a model answered call {call} of delivery {delivery}"))
+        }
+        Record::Model { step: ModelStep::Settled { delivery }, .. } => {
+            Some(format!("what models answered for delivery {delivery} is kept no more"))
+        }
+        Record::Model { step: ModelStep::Reserved { plugin, route, .. }, .. } => {
+            Some(format!("what a call of {plugin} by {route} may cost"))
+        }
+        Record::Model { step: ModelStep::Spent { plugin, route, cost, .. }, .. } => {
+            let tokens = cost.input_tokens.saturating_add(cost.output_tokens);
+            Some(format!("what a call of {plugin} by {route} cost: {tokens} tokens"))
+        }
+        Record::Model { step: ModelStep::Forgotten { .. }, tenant } => {
+            Some(format!("what models cost {tenant} long ago is kept no more"))
+        }
         Record::Charged { tenant, plugin, calls, .. } => {
             Some(format!("what {calls} requests to {plugin} of {tenant} used"))
         }

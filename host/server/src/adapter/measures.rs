@@ -16,7 +16,7 @@ use wharf_gateway::{
 };
 use wharf_runtime::{CacheCounts, LoadedFigures};
 
-use super::{HostAdapter, process};
+use super::{HostAdapter, model_measures, process};
 
 impl Measures for HostAdapter {
     async fn measures(&self) -> Vec<Family> {
@@ -29,6 +29,8 @@ impl Measures for HostAdapter {
         families.extend(of_breakers(&self.dispatcher.breakers(None)));
         families.push(self.cache());
         families.extend(self.loaded());
+        let models = self.outside.models();
+        families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(self.violations());
         families.extend(process::families());
         families
@@ -310,7 +312,7 @@ fn words<'a>(names: Option<(&'a TenantName, &'a Target)>) -> (&'a str, Cow<'a, s
 }
 
 /// Microseconds as seconds.
-fn times(us: &Distribution) -> Reading {
+pub(super) fn times(us: &Distribution) -> Reading {
     Reading::Buckets {
         bounds: us.bounds.iter().map(|bound| seconds(*bound)).collect(),
         counts: us.counts.clone(),
@@ -318,7 +320,7 @@ fn times(us: &Distribution) -> Reading {
     }
 }
 
-fn counts(of: &Distribution) -> Reading {
+pub(super) fn counts(of: &Distribution) -> Reading {
     Reading::Buckets {
         bounds: of.bounds.iter().map(|bound| number(*bound)).collect(),
         counts: of.counts.clone(),
@@ -331,6 +333,6 @@ fn seconds(us: u64) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a measure beyond 2^53 may be off by one")]
-fn number(count: u64) -> f64 {
+pub(super) fn number(count: u64) -> f64 {
     count as f64
 }

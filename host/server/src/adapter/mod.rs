@@ -1,6 +1,7 @@
 //! The gateway's ports over the dispatcher: each says what the other means, and neither knows the other.
 
 mod archive;
+mod budgets;
 mod channel_wish;
 mod checking;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod key_value;
 mod keys;
 mod letters;
 mod measures;
+mod model_measures;
 mod page;
 mod process;
 mod queues;

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{Hourly, StatsRow, TableError, Tables, Usage, hour_of, keys, sizes};
+use wharf_delivery::{Budget, Hourly, StatsRow, TableError, Tables, Usage, hour_of, keys, sizes};
 use wharf_event::{PluginName, Target, TenantName};
 use wharf_gateway::{
     Refusal,
     view::{PluginQuotasView, QuotaView, QuotasView},
 };
 
-use super::{HostAdapter, was_read};
+use super::{HostAdapter, budgets, was_read};
 
 /// What the state has of a tenant.
 struct Used {
@@ -19,15 +19,17 @@ struct Used {
     pending: u64,
     hour: wharf_delivery::Used,
     backlogs: Vec<(Target, u64)>,
+    models: budgets::Sums,
 }
 
 impl Used {
-    fn of(state: &impl Tables, tenant: &TenantName, hour: u32) -> Result<Self, TableError> {
+    fn of(state: &impl Tables, tenant: &TenantName, hour: u32, budgets: &[Budget]) -> Result<Self, TableError> {
         Ok(Self {
             kv_bytes: sizes::value_bytes(state, tenant)?,
             pending: StatsRow::get(state, &keys::tenant(tenant))?.unwrap_or_default().pending,
             hour: Usage::of_hour(state, tenant, hour)?,
             backlogs: sizes::backlogs(state, tenant)?,
+            models: budgets::sums(state, tenant, hour, budgets)?,
         })
     }
 }
@@ -36,7 +38,9 @@ impl HostAdapter {
     pub(super) async fn quotas_of(&self, tenant: &TenantName) -> Result<QuotasView, Refusal> {
         self.known(tenant)?;
         let hour = hour_of(self.dispatcher.now_ms());
-        let used = was_read(self.dispatcher.read(|state| Used::of(state, tenant, hour)).await)?;
+        let models = self.outside.models();
+        let budgets = models.budgets_of(tenant);
+        let used = was_read(self.dispatcher.read(|state| Used::of(state, tenant, hour, &budgets)).await)?;
         let rules = self.dispatcher.rules();
         let quotas = rules.settings(tenant).quotas;
         let plugin = |plugin: &PluginName, used| {
@@ -65,6 +69,7 @@ impl HostAdapter {
             receive_per_s: quotas.receive_per_s,
             publish_per_s: quotas.publish_per_s,
             plugins: plugins.into_values().collect(),
+            budgets: budgets::view(&used.models, &budgets, models.currency.as_deref()),
         })
     }
 }

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wharf_event::{BusName, Position, SignaturePolicy, TenantName};
-use wharf_gateway::view::{BusView, QuotaView, QuotasView, RuleOrigin, TenantView, TenantsView};
+use wharf_gateway::view::{BudgetView, BusView, QuotaView, QuotasView, RuleOrigin, SpentView, TenantView, TenantsView};
 
 use super::{
     args::Global,
@@ -277,7 +277,20 @@ fn lines(quotas: &QuotasView) -> Vec<String> {
         let text = format!("{} wait{per_s}", of(of_plugin.backlog, &count));
         lines.push(fact(of_plugin.plugin.as_str(), &text));
     }
+    lines.extend(quotas.budgets.iter().map(|budget| fact(&budget.of, &spent(budget))));
     lines
+}
+
+/// What models cost today, beside what they may.
+fn spent(BudgetView { currency, hour, day, .. }: &BudgetView) -> String {
+    let money = |of: &SpentView, name: &str| {
+        let most = of.most_cost.as_ref().map(|most| format!(" of {most}")).unwrap_or_default();
+        let unit = currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
+        let tokens = of.input_tokens.saturating_add(of.output_tokens);
+        let most_tokens = of.most_tokens.map(|most| format!(" of {most}")).unwrap_or_default();
+        format!("{}{most}{unit}, {tokens}{most_tokens} tokens {name}", of.cost)
+    };
+    format!("models: {}; {}", money(day, "today"), money(hour, "this hour"))
 }
 
 async fn delete(client: &Client, name: &TenantName, yes: bool, out: &mut Output) -> Result<Exit, CommandError> {

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 use wharf_event::{Code, Digest, PluginName, Target, WebhookName};
-use wharf_gateway::view::{FeedItem, Outcome, QuotaView, QuotasView, StatsView};
+use wharf_gateway::view::{BudgetView, FeedItem, Outcome, QuotaView, QuotasView, StatsView};
 
 use super::{
     args::{Global, TopArgs},
@@ -256,6 +256,13 @@ fn beside(quota: QuotaView, text: impl Fn(u64) -> String) -> String {
     format!("{}{of}", text(quota.used))
 }
 
+/// What models cost the tenant today, and what they may.
+fn spent(BudgetView { day, currency, .. }: &BudgetView) -> (&'static str, String) {
+    let most = day.most_cost.as_ref().map(|most| format!("/{most}")).unwrap_or_default();
+    let unit = currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
+    ("models/day", format!("{}{most}{unit}", day.cost))
+}
+
 fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
     if out.is_json() {
         return out.document(interval);
@@ -268,9 +275,14 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         ("conflicts", interval.conflicts.to_string()),
         ("running", interval.running.to_string()),
     ];
+    let models = interval.quotas.budgets.iter().find(|budget| budget.of == "tenant").map(spent);
     let held = interval.held_by.map(|code| ("held by", code.to_string()));
-    let facts: Vec<_> =
-        facts.iter().chain(&held).map(|(name, value)| format!("{} {}", faint(name), strong(value))).collect();
+    let facts: Vec<_> = facts
+        .iter()
+        .chain(&models)
+        .chain(&held)
+        .map(|(name, value)| format!("{} {}", faint(name), strong(value)))
+        .collect();
     out.line(&facts.join("   "))?;
     let row = |it: &PluginView| {
         let mark = if it.quarantined { " quarantined" } else { "" };

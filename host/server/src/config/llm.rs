@@ -10,6 +10,7 @@ use wharf_egress::Place;
 use wharf_event::{ModelName, ProviderName, RouteName, SecretName};
 
 use super::{
+    budgets::{self, BUDGET, BudgetConfig, PLUGINS},
     duration::duration_text,
     keys::{Key, Named, Otherwise, Shape, key},
     table::{Sink, Table},
@@ -111,6 +112,8 @@ pub struct RouteConfig {
     pub tries: u32,
     /// How long each may take, in milliseconds.
     pub timeout_ms: u64,
+    /// What they may cost.
+    pub budget: BudgetConfig,
 }
 
 const fn named(one: &'static str, keys: &'static [Key]) -> Shape {
@@ -178,12 +181,11 @@ static MODEL: &[Key] = &[
     ),
 ];
 
-pub(super) static ROUTES: &[Key] = &[key(
-    "routes",
-    "Ways to models, which plugins name and `grants` allow.",
-    named("route", ROUTE),
-    Otherwise::Nothing,
-)];
+pub(super) static ROUTES: &[Key] = &[
+    key("routes", "Ways to models, which plugins name and `grants` allow.", named("route", ROUTE), Otherwise::Nothing),
+    BUDGET,
+    PLUGINS,
+];
 
 static ROUTE: &[Key] = &[
     key(
@@ -210,6 +212,7 @@ static ROUTE: &[Key] = &[
         Shape::Duration,
         Otherwise::Default(|| json!(duration_text(TIMEOUT_MS_DEFAULT))),
     ),
+    BUDGET,
 ];
 
 /// Reads providers and models.
@@ -320,6 +323,7 @@ pub(super) fn read_routes(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> 
             max_tokens: table.integer("max_tokens").unwrap_or(MAX_TOKENS_DEFAULT),
             tries: table.integer("tries").unwrap_or(TRIES_DEFAULT),
             timeout_ms: table.duration_between("timeout", TIMEOUT_MS).unwrap_or(TIMEOUT_MS_DEFAULT),
+            budget: budgets::read(&table),
         };
         routes.insert(name, route);
     }

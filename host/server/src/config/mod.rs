@@ -1,6 +1,7 @@
 //! `wharf.toml`: read once, checked as a whole, all mistakes told in one pass.
 
 mod breaker;
+mod budgets;
 mod duration;
 mod effective;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tests;
 mod topics;
 mod webhooks;
 
+pub use budgets::{BudgetConfig, BudgetsConfig};
 pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
 pub use json_table::Wrong;

@@ -17,6 +17,7 @@ use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
+    budgets::BudgetsConfig,
     keys::ROOT,
     llm::{self, LlmConfig, RouteConfig},
     problem::Problem,
@@ -98,6 +99,8 @@ pub struct TenantConfig {
     pub routes: BTreeMap<RoutePath, RouteDocument>,
     /// Its ways to models.
     pub models: BTreeMap<RouteName, RouteConfig>,
+    /// What models may cost.
+    pub budgets: BudgetsConfig,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.

@@ -17,7 +17,7 @@ use wharf_event::{
 use wharf_pattern::Pattern;
 
 use super::{
-    breaker, input,
+    breaker, budgets, input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     llm::{self, LlmConfig},
     pattern_json,
@@ -78,7 +78,10 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
     tenant.routes = routes::read(&table, known, sink);
     tenant.rules.extend(subscriptions);
     tenant.uses.extend(uses);
-    tenant.models = table.table("llm").map(|table| llm::read_routes(&table, models, sink)).unwrap_or_default();
+    if let Some(table) = table.table("llm") {
+        tenant.models = llm::read_routes(&table, models, sink);
+        tenant.budgets = budgets::read_all(&table);
+    }
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());
     tenant.settings_said.extend(said);

@@ -1,6 +1,7 @@
 //! One call of a plugin: the models of its route, one after the other, until one answers.
 //!
 //! Invariant: every try is paid for in the sum, whether it led to an answer or not; and all of them together end in the time that the call has.
+//! Where there are budgets, what a try may cost is taken out of them before it leaves, and what it did cost is put in its place.
 //! What each error leads to is `wharf-llm`'s to say (`Failed::next`).
 
 use std::{
@@ -11,13 +12,15 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, header};
-use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
+use wharf_delivery::{Cost, ReserveRequest, Reserved, SpendRequest};
+use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
 use wharf_event::{Code, Digest, SecretName};
 use wharf_llm::{Answered, Ask, Failed, Next, Step, Told, Unanswered, Usage};
 
 use super::{
-    catalog::{Catalog, Model},
+    catalog::{Catalog, Model, billionths},
     key::{self, Auth},
+    metering::ModelMeters,
 };
 use crate::{config::RouteConfig, prices::Money};
 
@@ -61,13 +64,22 @@ impl From<Unanswered> for Unable {
     }
 }
 
+/// What models are asked by.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// What the operator says of models.
+    pub catalog: &'a Catalog,
+    /// Who sends.
+    pub sends: &'a dyn Sends,
+    /// Where it is written down what they cost.
+    pub books: &'a dyn Books,
+    /// Where they are counted.
+    pub meters: &'a ModelMeters,
+}
+
 /// Asks the models of a route.
-pub async fn ask(
-    catalog: &Catalog,
-    sends: &dyn Sends,
-    mut call: LlmCall,
-    sealed: Sealed,
-) -> Result<LlmAnswer, LlmFailed> {
+pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
+    let catalog = means.catalog;
     let Some(route) = catalog.route(&call.tenant, &call.route) else {
         let there = catalog.told(&call.tenant);
         let why = format!(
@@ -81,8 +93,7 @@ pub async fn ask(
         conversation.max_tokens = Some(most);
     }
     let mut round = Round {
-        catalog,
-        sends,
+        means,
         call: &call,
         sealed: &sealed,
         began: Instant::now(),
@@ -99,14 +110,6 @@ pub async fn ask(
         error = asked.as_ref().err().map(|unable| unable.why.to_string()), "a plugin's call of a model"
     );
     match asked {
-        Ok(told) if told.bytes() > call.answer_bytes_max => {
-            let why = Failed::Limit(format!(
-                "the answer has {} bytes, and the attempt may get {}",
-                told.bytes(),
-                call.answer_bytes_max
-            ));
-            Err(LlmFailed { why, code: None, spent })
-        }
         Ok(told) => Ok(LlmAnswer { told, spent }),
         Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent }),
     }
@@ -114,8 +117,7 @@ pub async fn ask(
 
 /// The tries of one call.
 struct Round<'a> {
-    catalog: &'a Catalog,
-    sends: &'a dyn Sends,
+    means: Means<'a>,
     call: &'a LlmCall,
     sealed: &'a Sealed,
     began: Instant,
@@ -127,7 +129,7 @@ impl Round<'_> {
     async fn all(&mut self, route: &RouteConfig) -> Result<Told, Unable> {
         let mut last = Unable::from(Failed::Timeout);
         for name in &route.models {
-            let Some(model) = self.catalog.model(name) else {
+            let Some(model) = self.means.catalog.model(name) else {
                 last = Failed::Provider(format!("there is no model `{name}`")).into();
                 continue;
             };
@@ -175,6 +177,7 @@ impl Round<'_> {
         }
         self.told.tries += 1;
         self.told.model = Some(model.name.clone());
+        let began = Instant::now();
         let asked = self.exchange(model, timeout).await;
         let usage = match &asked {
             Ok(told) => told.usage(),
@@ -182,11 +185,14 @@ impl Round<'_> {
         };
         self.told.usage.input_tokens += usage.input_tokens;
         self.told.usage.output_tokens += usage.output_tokens;
-        self.spent = self.spent + model.cost(&self.call.ask, usage)?;
+        let cost = model.cost(&self.call.ask, usage)?;
+        self.spent = self.spent + cost;
+        let error = asked.as_ref().err().map(|unable| unable.why.name());
+        self.means.meters.count((self.call, model.name), (began.elapsed(), error), (usage, billionths(cost)));
         asked
     }
 
-    async fn exchange(&self, model: &Model<'_>, timeout: Duration) -> Result<Told, Unable> {
+    async fn exchange(&mut self, model: &Model<'_>, timeout: Duration) -> Result<Told, Unable> {
         let (call, speaks) = (self.call, model.speaks());
         let request = match speaks.write(model.id, &call.ask)? {
             Step::Done(told) => return Ok(told),
@@ -219,21 +225,74 @@ impl Round<'_> {
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
         let auth = key::put(&mut sent, provider, self.sealed)?;
-        let answer = self.sends.send(sent, auth).await.map_err(unsent)?;
+        let reserved = self.reserve(model, sent.body.len() as u64).await?;
+        self.told.outside = true;
+        let answer = match self.means.sends.send(sent, auth).await {
+            Ok(answer) => answer,
+            Err(failed) => {
+                // What may have been answered stays reserved: somebody may have been paid.
+                if !failed.may_be_done {
+                    self.settle(model, reserved, Usage::default());
+                }
+                return Err(unsent(failed));
+            }
+        };
         let answered = Answered {
             status: answer.status.as_u16(),
             retry_after: retry_after(&answer.headers),
             error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
             body: &answer.body,
         };
-        Ok(speaks.read(&call.ask, answered)?)
+        let read = speaks.read(&call.ask, answered);
+        let usage = match &read {
+            Ok(told) => told.usage(),
+            Err(unanswered) => unanswered.usage,
+        };
+        self.settle(model, reserved, usage);
+        Ok(read?)
+    }
+
+    /// Takes what asking a model may cost at most out of the budgets that there are. Nothing has more tokens than bytes, as it is sent.
+    async fn reserve(&self, model: &Model<'_>, bytes: u64) -> Result<Option<Reserved>, Failed> {
+        let LlmCall { tenant, plugin, route, ask, .. } = self.call;
+        let output_tokens = match ask {
+            Ask::Converse(conversation) => conversation.max_tokens.unwrap_or(0).into(),
+            Ask::Embed(_) => 0,
+            // Counting costs nothing.
+            Ask::Count(_) => return Ok(None),
+        };
+        let budgets = self.means.catalog.budgets(tenant, plugin, route);
+        if budgets.is_empty() {
+            return Ok(None);
+        }
+        let most = self.cost(model, Usage { input_tokens: bytes, output_tokens })?;
+        let (tenant, plugin, route) = (tenant.clone(), plugin.clone(), route.clone());
+        self.means.books.reserve(ReserveRequest { tenant, plugin, route, most, budgets }).await.map(Some)
+    }
+
+    /// Puts what it did cost in the place of that.
+    fn settle(&self, model: &Model<'_>, reserved: Option<Reserved>, usage: Usage) {
+        if reserved.is_none() && usage == Usage::default() {
+            return;
+        }
+        // It has a price, or it would not have been asked.
+        let Ok(cost) = self.cost(model, usage) else { return };
+        let LlmCall { tenant, plugin, route, .. } = self.call;
+        let (tenant, plugin, route) = (tenant.clone(), plugin.clone(), route.clone());
+        self.means.books.spend(SpendRequest { tenant, plugin, route, reserved, cost });
+    }
+
+    fn cost(&self, model: &Model<'_>, usage: Usage) -> Result<Cost, Failed> {
+        let Usage { input_tokens, output_tokens } = usage;
+        let money = billionths(model.cost(&self.call.ask, usage)?);
+        Ok(Cost { input_tokens, output_tokens, money })
     }
 
     fn spent(&self) -> LlmSpent {
-        let Self { told, spent, catalog, began, .. } = self;
+        let Self { told, spent, means, began, .. } = self;
         LlmSpent {
-            cost: u64::try_from(spent.billionths()).unwrap_or(u64::MAX),
-            currency: catalog.currency.clone(),
+            cost: billionths(*spent),
+            currency: means.catalog.currency.clone(),
             took: began.elapsed(),
             ..told.clone()
         }

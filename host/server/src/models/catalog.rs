@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wharf_event::{ModelName, RouteName, TenantName};
+use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
+use wharf_event::{ModelName, PluginName, RouteName, TenantName};
 use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Usage};
 
 use crate::{
-    config::{Config, ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig, RouteConfig},
+    config::{
+        BudgetConfig, BudgetsConfig, Config, ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig, RouteConfig,
+    },
     prices::Money,
 };
 
@@ -15,6 +18,7 @@ use crate::{
 pub struct Catalog {
     llm: LlmConfig,
     routes: BTreeMap<TenantName, BTreeMap<RouteName, RouteConfig>>,
+    budgets: BTreeMap<TenantName, BudgetsConfig>,
     /// What prices are in.
     pub currency: Option<Arc<str>>,
 }
@@ -36,7 +40,40 @@ impl Catalog {
     pub fn new(config: &Config) -> Self {
         let routes = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.models.clone()));
         let currency = config.host.prices.currency.map(|currency| currency.to_string().into());
-        Self { llm: config.llm.clone(), routes: routes.filter(|(_, routes)| !routes.is_empty()).collect(), currency }
+        let budgets = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.budgets.clone()));
+        Self {
+            llm: config.llm.clone(),
+            routes: routes.filter(|(_, routes)| !routes.is_empty()).collect(),
+            budgets: budgets.filter(|(_, budgets)| *budgets != BudgetsConfig::default()).collect(),
+            currency,
+        }
+    }
+
+    /// The budgets that a plugin's call by a route is taken out of.
+    pub(super) fn budgets(&self, tenant: &TenantName, plugin: &PluginName, route: &RouteName) -> Vec<Budget> {
+        let of = [BudgetOf::Tenant, BudgetOf::Plugin(plugin.clone()), BudgetOf::Route(route.clone())];
+        of.into_iter().flat_map(|of| amounts(self.budget(tenant, &of), of)).collect()
+    }
+
+    /// All budgets of a tenant.
+    #[must_use]
+    pub fn budgets_of(&self, tenant: &TenantName) -> Vec<Budget> {
+        let plugins = self.budgets.get(tenant).into_iter().flat_map(|budgets| budgets.plugins.keys());
+        let routes = self.routes.get(tenant).into_iter().flat_map(BTreeMap::keys);
+        let of = std::iter::once(BudgetOf::Tenant)
+            .chain(plugins.cloned().map(BudgetOf::Plugin))
+            .chain(routes.cloned().map(BudgetOf::Route));
+        of.flat_map(|of| amounts(self.budget(tenant, &of), of)).collect()
+    }
+
+    fn budget(&self, tenant: &TenantName, of: &BudgetOf) -> BudgetConfig {
+        let own = self.budgets.get(tenant);
+        let budget = match of {
+            BudgetOf::Tenant => own.map(|own| own.tenant),
+            BudgetOf::Plugin(plugin) => own.and_then(|own| own.plugins.get(plugin)).copied(),
+            BudgetOf::Route(route) => self.route(tenant, route).map(|route| route.budget),
+        };
+        budget.unwrap_or_default()
     }
 
     /// A route of a tenant.
@@ -61,6 +98,23 @@ impl Catalog {
         let provider = (config.kind != Protocol::Echo).then_some((whose.as_str(), config));
         Some(Model { name, id: model, input_price: *input_price, output_price: *output_price, provider })
     }
+}
+
+/// The amounts of a budget, each by itself.
+fn amounts(budget: BudgetConfig, of: BudgetOf) -> impl Iterator<Item = Budget> {
+    let BudgetConfig { tokens_per_hour, tokens_per_day, money_per_hour, money_per_day } = budget;
+    let all = [
+        (BudgetUnit::Tokens, BudgetPer::Hour, tokens_per_hour),
+        (BudgetUnit::Tokens, BudgetPer::Day, tokens_per_day),
+        (BudgetUnit::Money, BudgetPer::Hour, money_per_hour.map(billionths)),
+        (BudgetUnit::Money, BudgetPer::Day, money_per_day.map(billionths)),
+    ];
+    all.into_iter().filter_map(move |(unit, per, most)| Some(Budget { of: of.clone(), unit, per, most: most? }))
+}
+
+/// An amount of money as the log has it.
+pub(super) fn billionths(money: Money) -> u64 {
+    u64::try_from(money.billionths()).unwrap_or(u64::MAX)
 }
 
 impl Model<'_> {

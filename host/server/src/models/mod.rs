@@ -7,10 +7,12 @@ mod asking;
 mod authorizing;
 mod catalog;
 mod key;
+mod metering;
 #[cfg(test)]
 mod tests;
 
-pub use asking::{Sends, ask};
+pub use asking::{Means, Sends, ask};
 pub use authorizing::authorize;
 pub use catalog::Catalog;
 pub use key::Auth;
+pub use metering::{Asked, AskedOf, ModelMeters};

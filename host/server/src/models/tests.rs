@@ -10,11 +10,12 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
-use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed};
+use wharf_delivery::{BudgetOf, BudgetUnit, Cost, ReserveRequest, Reserved, SpendRequest};
+use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed};
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Auth, Catalog, Sends, ask};
+use super::{Auth, Catalog, Means, ModelMeters, Sends, ask};
 use crate::config;
 
 const CONFIG: &str = r#"
@@ -44,6 +45,14 @@ model = "llama"
 [tenants.acme.llm.routes.triage]
 models = ["small", "large"]
 max_tokens = 100
+[tenants.acme.llm.routes.bounded]
+models = ["small", "large"]
+max_tokens = 100
+budget = { tokens_per_day = 1000 }
+[tenants.acme.llm.plugins.p]
+budget = { money_per_hour = "2" }
+[tenants.other.llm]
+budget = { tokens_per_hour = 5 }
 [tenants.acme.llm.routes.dev]
 models = ["echo"]
 [tenants.acme.llm.routes.blind]
@@ -101,12 +110,54 @@ fn call(route: &str) -> LlmCall {
     }
 }
 
+/// Books that are written down, and may have nothing left.
+#[derive(Default)]
+struct Ledger {
+    is_empty: bool,
+    reserved: Mutex<Vec<ReserveRequest>>,
+    spent: Mutex<Vec<SpendRequest>>,
+}
+
+impl Books for Ledger {
+    fn reserve(&self, request: ReserveRequest) -> BoxFuture<'static, Result<Reserved, Failed>> {
+        let reserved = Reserved { hour: 1, cost: request.most };
+        self.reserved.lock().unwrap().push(request);
+        let told = if self.is_empty { Err(Failed::BudgetExceeded("spent".into())) } else { Ok(reserved) };
+        async { told }.boxed()
+    }
+
+    fn spend(&self, request: SpendRequest) {
+        self.spent.lock().unwrap().push(request);
+    }
+}
+
 async fn asked(call: LlmCall, answers: Vec<Answer>) -> (Result<LlmAnswer, LlmFailed>, Vec<HttpRequest>) {
+    asked_with(&Ledger::default(), call, answers).await
+}
+
+async fn asked_with(
+    books: &Ledger,
+    call: LlmCall,
+    answers: Vec<Answer>,
+) -> (Result<LlmAnswer, LlmFailed>, Vec<HttpRequest>) {
     let (config, problems) = config::read(CONFIG);
     assert_eq!(problems, []);
     let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
     let secrets = BTreeMap::from([("cloud".parse().unwrap(), "v1.sealed".to_owned())]);
-    let told = ask(&Catalog::new(&config), &script, call, secrets).await;
+    let (catalog, meters) = (Catalog::new(&config), ModelMeters::default());
+    let means = Means { catalog: &catalog, sends: &script, books, meters: &meters };
+    let told = ask(means, call, secrets).await;
+    let counted = meters
+        .read()
+        .iter()
+        .flat_map(|(_, asked)| asked.took_us.values())
+        .map(|took| took.counts.iter().sum::<u64>())
+        .sum::<u64>();
+    let tries = match &told {
+        Ok(answer) => answer.spent.tries,
+        Err(failed) => failed.spent.tries,
+    };
+    assert_eq!(counted, u64::from(tries), "each try is counted");
     assert_eq!(script.answers.lock().unwrap().len(), 0, "it is asked too seldom");
     (told, script.came.into_inner().unwrap())
 }
@@ -172,10 +223,7 @@ async fn what_is_counted_is_paid_whatever_comes_of_it() {
     refused.1["choices"][0]["message"] = json!({"content": null, "refusal": "no"});
     let failed = asked(call("triage"), vec![Ok(refused)]).await.0.unwrap_err();
     assert_eq!((failed.why, failed.spent.cost), (Failed::ContentFiltered("no".into()), 156_000));
-    let mut short = call("triage");
-    short.answer_bytes_max = 1;
-    let failed = asked(short, vec![fine()]).await.0.unwrap_err();
-    assert!(matches!(failed.why, Failed::Limit(_)) && failed.spent.cost == 156_000);
+    assert!(failed.spent.outside);
 }
 
 #[tokio::test]
@@ -187,9 +235,10 @@ async fn a_model_without_a_price_is_not_called() {
     let (told, _) = asked(call("dev"), vec![]).await;
     let LlmAnswer { told, spent } = told.unwrap();
     assert_eq!((told.usage(), spent.cost), (Usage { input_tokens: 2, output_tokens: 2 }, 0));
+    assert!(!spent.outside, "the host answers by itself");
     let failed = asked(call("other"), vec![]).await.0.unwrap_err();
     assert_eq!(failed.code, Some(Code::LlmRouteUnknown));
-    assert!(failed.why.to_string().ends_with("there are: blind, dev, triage"), "{}", failed.why);
+    assert!(failed.why.to_string().ends_with("there are: blind, bounded, dev, triage"), "{}", failed.why);
 }
 
 #[tokio::test]
@@ -199,4 +248,63 @@ async fn all_tries_end_in_the_time_of_the_call() {
     // There is no time to wait before a second try, so the next model is asked at once.
     let (told, _) = asked(hasty, vec![status(503), fine()]).await;
     assert_eq!(told.unwrap().spent.model.unwrap().as_str(), "large");
+}
+
+/// What was spent by each try.
+fn spent(books: &Ledger) -> Vec<(bool, Cost)> {
+    books.spent.lock().unwrap().iter().map(|spent| (spent.reserved.is_some(), spent.cost)).collect()
+}
+
+#[tokio::test]
+async fn a_budget_is_asked_before_each_try_and_told_what_it_cost() {
+    let books = Ledger::default();
+    let (told, came) = asked_with(&books, call("bounded"), vec![status(503), status(429), fine()]).await;
+    assert!(told.is_ok());
+    let reserved = books.reserved.lock().unwrap();
+    let names: Vec<_> = reserved[0].budgets.iter().map(|it| (it.of.to_string(), it.unit, it.most)).collect();
+    let wanted = [
+        ("plugin/p".to_owned(), BudgetUnit::Money, 2_000_000_000),
+        ("route/bounded".to_owned(), BudgetUnit::Tokens, 1_000),
+    ];
+    assert_eq!(names, wanted);
+    for (reserved, came) in reserved.iter().zip(&came) {
+        assert_eq!((reserved.most.input_tokens, reserved.most.output_tokens), (came.body.len() as u64, 100));
+    }
+    // Nothing was counted twice, and then 1,000 tokens at 2 a million.
+    let none = (true, Cost::default());
+    let cost = Cost { input_tokens: 1_000, output_tokens: 10, money: 2_000_000 };
+    assert_eq!(spent(&books), [none, none, (true, cost)]);
+}
+
+#[tokio::test]
+async fn a_call_without_a_budget_is_written_down_when_it_cost_something() {
+    let books = Ledger::default();
+    let mut elsewhere = call("triage");
+    elsewhere.plugin = "q".parse().unwrap();
+    assert!(asked_with(&books, elsewhere, vec![status(503), fine()]).await.0.is_ok());
+    assert!(books.reserved.lock().unwrap().is_empty());
+    assert_eq!(spent(&books), [(false, Cost { input_tokens: 1_000, output_tokens: 10, money: 156_000 })]);
+    let first = books.spent.lock().unwrap()[0].clone();
+    assert_eq!(
+        (BudgetOf::Plugin(first.plugin), first.route.as_str()),
+        (BudgetOf::Plugin("q".parse().unwrap()), "triage")
+    );
+}
+
+#[tokio::test]
+async fn a_budget_that_is_spent_ends_the_call_before_anybody_is_asked() {
+    let books = Ledger { is_empty: true, ..Ledger::default() };
+    let (told, came) = asked_with(&books, call("bounded"), vec![]).await;
+    let failed = told.unwrap_err();
+    assert_eq!((failed.why, failed.spent.outside, came.len()), (Failed::BudgetExceeded("spent".into()), false, 0));
+    assert_eq!(spent(&books), []);
+}
+
+#[tokio::test]
+async fn what_may_have_been_answered_stays_out_of_its_budget() {
+    let books = Ledger::default();
+    let late = HttpFailed { may_be_done: true, ..HttpFailed::new(Code::HttpTimeout, "too late") };
+    let away = HttpFailed::new(Code::SecretClosed, "another key");
+    assert!(asked_with(&books, call("bounded"), vec![Err(late), Err(away)]).await.0.is_err());
+    assert_eq!((books.reserved.lock().unwrap().len(), spent(&books)), (2, vec![(true, Cost::default())]));
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, Site};
+use crate::host::{Host, Site, guest};
 
 /// The lines of the page that begin so.
 fn lines(host: &Host, start: &str) -> Vec<String> {
@@ -83,12 +83,25 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     let site = Site::probe("", "first = \"1h\", max = \"1h\", attempts = 2");
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     let schema = "[tenants.acme.schemas.'probe.reject']\nfile = 'reject.json'\nmode = 'warn'\n";
-    site.write("wharf.toml", config + schema);
+    let asker = guest("asker");
+    let models = format!(
+        "[tenants.acme.llm.routes.dev]\nmodels = ['echo']\n[tenants.acme.plugins.asker]\ncomponent = '{}'\ngrants = {{ publish = ['asked'], llm = ['dev'] }}\n\
+         [tenants.acme.rules.asks]\npattern = {{ type = ['ask'] }}\ntargets = [{{ plugin = 'asker' }}]\n",
+        asker.display()
+    );
+    site.write("wharf.toml", config + schema + &models);
     site.write("reject.json", r#"{"required": ["missing"]}"#);
     let host = site.start("serve");
     host.send("1", "probe.reject");
     host.send("2", "probe.panic");
-    host.stats_until("acme", |stats| stats["attempts"] == 2);
+    let list = serde_json::json!([{"route": "dev", "text": "one two"}]);
+    let event = serde_json::json!({"specversion": "1.0", "id": "3", "source": "test", "type": "ask", "data": list});
+    assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
+    host.stats_until("acme", |stats| stats["attempts"] == 3);
+    let of = "tenant=\"acme\",route=\"dev\",gen_ai_request_model=\"echo\",gen_ai_operation_name=\"chat\"";
+    assert_eq!(value(&host, &format!("gen_ai_client_token_usage_sum{{{of},gen_ai_token_type=\"input\"}}")), 2);
+    assert_eq!(value(&host, &format!("gen_ai_client_operation_duration_seconds_count{{{of},error_type=\"\"}}")), 1);
+    assert_eq!(value(&host, &format!("wharf_llm_cost_total{{{of},currency=\"\"}}")), 0);
     assert_eq!(host.get("/nowhere").0, 404);
     let told: BTreeSet<String> =
         lines(&host, "# TYPE ").iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();

@@ -13,9 +13,9 @@ use crate::{
     host::{Host, Site, guest, wharf},
 };
 
-/// A site whose plugin may ask by some routes.
-fn site(port: u16, limits: &str) -> Site {
-    Site::new(&format!(
+/// What a configuration with the stand-in as a provider begins with: a model that it has, and one that it does not have.
+pub fn provided(port: u16) -> String {
+    format!(
         r#"
 default_tenant = "acme"
 [host.prices]
@@ -26,11 +26,6 @@ networks = ["127.0.0.0/8"]
 kind = "openai"
 endpoint = "http://127.0.0.1:{port}/v1"
 secret = "cloud"
-[llm.providers.own]
-kind = "openai"
-endpoint = "http://127.0.0.1:{port}/v1"
-key_env = "MODELS_KEY"
-tokens_field = "max_tokens"
 [llm.models.small]
 provider = "cloud"
 model = "gpt-small"
@@ -41,6 +36,26 @@ provider = "cloud"
 model = "gone"
 input_price = "1"
 output_price = "1"
+"#
+    )
+}
+
+/// A host whose tenant has the provider's key.
+pub fn with_key(host: Host) -> Host {
+    let status = host.put("/v1/tenants/acme/secrets/cloud", None, json!({"value": KEY}).to_string()).0;
+    assert!(matches!(status, 200 | 201), "{status}");
+    host
+}
+
+/// A site whose plugin may ask by some routes.
+fn site(port: u16, limits: &str) -> Site {
+    Site::new(&format!(
+        r#"
+{}[llm.providers.own]
+kind = "openai"
+endpoint = "http://127.0.0.1:{port}/v1"
+key_env = "MODELS_KEY"
+tokens_field = "max_tokens"
 [llm.models.own]
 provider = "own"
 model = "llama"
@@ -63,6 +78,7 @@ limits = {{ {limits}wall_ms = 60000 }}
 pattern = {{ type = ["ask", "fail"] }}
 targets = [{{ plugin = "asker", retry = {{ attempts = 1 }} }}]
 "#,
+        provided(port),
         guest("asker").display()
     ))
 }

@@ -1,7 +1,8 @@
 //! Asks what an event has for it, and publishes what came of each question, so that a test can see what a model was asked and what of its answer
 //! arrives.
 //!
-//! Invariant: it hides nothing and gives up nothing. An event of the type `fail` fails behind its questions.
+//! Invariant: it hides nothing and gives up nothing. An event of the type `fail` fails behind its questions, and one of the type `again` is to be tried
+//! again the first time.
 
 use serde::{Deserialize, Serialize};
 use wharf::llm::{Document, Image, Part};
@@ -45,6 +46,9 @@ fn asker(event: Event<Vec<Asked>>, cx: &Context) -> Outcome {
     let came: Vec<_> = event.data.into_iter().map(|asked| came(cx, asked)).collect();
     if event.kind == "fail" {
         return Err(Failure::reject("as asked"));
+    }
+    if event.kind == "again" && cx.attempt() == 1 {
+        return Err(Failure::retry("as asked"));
     }
     cx.publish(Draft::new("asked").json(&came)?)?;
     Ok(())

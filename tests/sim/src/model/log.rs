@@ -18,6 +18,7 @@ use super::{
     edits,
     fans::Fans,
     objects::Objects,
+    oracle::Oracle,
     place,
     queue::Messages,
     redrives::Redrives,
@@ -80,6 +81,7 @@ pub(super) struct Log<'a> {
     pub(super) replays: Replays<'a>,
     pub(super) paced: Redrives,
     pub(super) fans: Fans<'a>,
+    pub(super) oracle: Oracle,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) messages: Messages<'a>,
@@ -170,10 +172,7 @@ impl<'a> Log<'a> {
                 let line = (tenant.to_string(), key.to_string());
                 self.messages.ordered(line, *delivery, *place, (at, time_ms), wrong);
             }
-            Record::Follow { by_ms } => {
-                self.jumps_ms += by_ms;
-                self.followed_ms = time_ms;
-            }
+            Record::Follow { by_ms } => (self.jumps_ms, self.followed_ms) = (self.jumps_ms + by_ms, time_ms),
             Record::Erase { tenant, rows } => self.erase(tenant.as_str(), rows, at, time_ms, wrong),
             Record::Cleaned { below_k } => self.cleaned_below_k = self.cleaned_below_k.max(*below_k),
             // What is carried changes nothing that anybody can see: the rest of the model shows that.
@@ -192,6 +191,7 @@ impl<'a> Log<'a> {
                     self.owe((tenant.as_str(), of, *event), (before, targets), arose, world, wrong);
                 }
             }
+            Record::Model { step, .. } => self.oracle.take(step, at, wrong),
             Record::Charged { .. } => wrong.say("requests are charged, and there are none"),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }

@@ -21,7 +21,9 @@
 //! 13. a webhook's requests are attempts as a handler's runs are, carry the event, and none leaves before the event is durable (`settles`, `runs`,
 //!     and the receiver outside);
 //! 14. a redrive at a rate sends the letters between its two cursors in the frame in which it moves, and passes over none (`redrives`);
-//! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`).
+//! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
+//! 16. what a model answered a handler is in the log before the handler has it, a delivery pays once for a question until it is settled, and then
+//!     nothing of that is left (`oracle`).
 
 mod answers;
 mod book;
@@ -31,6 +33,7 @@ mod edits;
 mod fans;
 mod log;
 mod objects;
+mod oracle;
 mod queue;
 mod redrives;
 mod replays;
@@ -46,6 +49,7 @@ use std::collections::BTreeMap;
 use wharf_delivery::{Record, ReplayPhase};
 use wharf_event::Position;
 
+use self::delivery::Standing;
 use crate::{
     client::World,
     history::Figures,
@@ -90,6 +94,8 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     log.replays.check(dump, &mut wrong);
     log.paced.check(dump, &mut wrong);
     log.fans.check(&mut wrong);
+    let is_erased = |id| log.deliveries.get(&id).is_some_and(|of| matches!(of.standing(), Standing::Erased));
+    log.oracle.check(seen, dump, is_erased, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0

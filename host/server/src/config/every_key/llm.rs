@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Case, PLUGIN, SETTINGS, case};
-use crate::config::{LlmConfig, TenantConfig};
+use crate::config::{BudgetConfig, LlmConfig, TenantConfig};
 
 const PROVIDER: &str = "/llm/providers/cloud";
 const MODEL: &str = "/llm/models/small";
@@ -55,6 +55,34 @@ fn routes_cases() -> Vec<Case> {
         case("tries", "3", "tries", json!(3), "6"),
         case("timeout", "'7s'", "timeout_ms", json!(7_000), "7"),
     ]
+    .into_iter()
+    .chain(budget_cases("routes.*.", &format!("{ROUTE}/budget")))
+    .chain(budget_cases("", "/tenants/acme/budgets/tenant"))
+    .chain(budget_cases("plugins.*.", "/tenants/acme/budgets/plugins/p"))
+    .collect()
+}
+
+/// The amounts of a budget.
+fn budget_cases(of: &str, at: &str) -> Vec<Case> {
+    let case =
+        |name: &str, good, read, bad| case(&format!("tenants.*.llm.{of}budget.{name}"), good, (at, name), read, bad);
+    vec![
+        case("tokens_per_hour", "7", json!(7), "0"),
+        case("tokens_per_day", "8", json!(8), "'x'"),
+        case("money_per_hour", "'0.5'", json!("0.500000"), "1"),
+        case("money_per_day", "'9'", json!("9.000000"), "7"),
+    ]
+}
+
+fn budget(of: &BudgetConfig) -> Value {
+    let money = |money: Option<crate::prices::Money>| money.map(|money| money.to_string());
+    json!({"tokens_per_hour": of.tokens_per_hour, "tokens_per_day": of.tokens_per_day, "money_per_hour": money(of.money_per_hour), "money_per_day": money(of.money_per_day)})
+}
+
+/// What was read of a tenant's budgets.
+pub(super) fn budgets(tenant: &TenantConfig) -> Value {
+    let plugins: Map<_, _> = tenant.budgets.plugins.iter().map(|(name, it)| (name.to_string(), budget(it))).collect();
+    json!({"tenant": budget(&tenant.budgets.tenant), "plugins": plugins})
 }
 
 /// What was read of models.
@@ -71,6 +99,6 @@ pub(super) fn dump(config: &LlmConfig) -> Value {
 
 /// What was read of a tenant's routes.
 pub(super) fn routes(tenant: &TenantConfig) -> Value {
-    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms});
+    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget)});
     Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
 }

@@ -1,0 +1,80 @@
+//! A model outside of the host, which answers no two questions alike, and what is seen of it: what it was asked, and what handlers were told.
+//!
+//! Invariant: what a handler asks follows from the history's seed and its event, and not from the attempt, so that attempts of a delivery ask the same.
+
+use std::time::Duration;
+
+use wharf_capability::{AttemptContext, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
+use wharf_delivery::DeliveryId;
+use wharf_event::Event;
+use wharf_llm::{Ask, Embedding, Told};
+
+use crate::{
+    observed::Observed,
+    rng::{Rng, of_text},
+};
+
+/// The route to it.
+pub const ROUTE: &str = "oracle";
+
+/// Events of so many in a hundred about which it is asked.
+const ASKED_OF: u64 = 15;
+
+/// What a handler was told.
+#[derive(Clone, Debug)]
+pub struct ToldBy {
+    /// For which delivery.
+    pub delivery: DeliveryId,
+    /// As which call of its attempt.
+    pub call: u32,
+    /// The answer's number.
+    pub answer: u64,
+}
+
+/// Whether a handler asks about an event.
+pub(crate) fn is_asked(seed: u64, plugin: &str, event: &Event) -> bool {
+    let parts = [seed, of_text(ROUTE), of_text(plugin), of_text(event.source()), of_text(event.id())];
+    Rng::of(&parts).chance(ASKED_OF)
+}
+
+/// Has a handler ask, twice, and notes what it was told.
+pub(crate) async fn ask(observed: &Observed, context: &AttemptContext) {
+    let Some(delivery) = context.occasion.delivery() else { return };
+    for number in 1..=2 {
+        let Ok(route) = ROUTE.parse() else { return };
+        let texts = vec![format!("{delivery} {number}")];
+        let call = LlmCall {
+            tenant: context.tenant.clone(),
+            plugin: context.plugin.clone(),
+            delivery: delivery.to_string(),
+            number,
+            route,
+            ask: Ask::Embed(Embedding { texts, dimensions: None }),
+            trace: None,
+            timeout: Duration::from_secs(10),
+            answer_bytes_max: 1_000,
+        };
+        // A host that stops gives no answer.
+        let Ok(LlmAnswer { told: Told::Count(answer), .. }) = context.llm.ask(call).await else { return };
+        observed.note(
+            || format!("{delivery} call {number} is told {answer}"),
+            |seen| seen.told.push(ToldBy { delivery, call: number, answer }),
+        );
+    }
+}
+
+/// Answers with a number that no answer had before.
+pub(crate) async fn answer(seed: u64, observed: Observed, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
+    let pause_ms = Rng::of(&[seed, of_text(ROUTE), of_text(&call.delivery), call.number.into()]).between(1, 30);
+    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    let mut number = 0;
+    observed.note(
+        || format!("the oracle answers {} call {}", call.delivery, call.number),
+        |seen| {
+            seen.answered += 1;
+            number = seen.answered;
+        },
+    );
+    let spent = LlmSpent { model: ROUTE.parse().ok(), tries: 1, outside: true, ..LlmSpent::default() };
+    Ok(LlmAnswer { told: Told::Count(number), spent })
+}
