@@ -51,6 +51,21 @@ fn reference(without: Option<Site>) -> Result<Reference, String> {
     Ok(Reference { operations: history.len() as u64, syncs, dumps: run.dumps })
 }
 
+/// The first operation that may end otherwise where the syncs of a site are left out: before the first of those everything is as it is.
+fn first_changed(without: Option<Site>) -> Result<u64, String> {
+    if without.is_none() {
+        return Ok(1);
+    }
+    let history = |without| {
+        let mut run = Runner::new(FaultyDisk::default(), without, 0, false);
+        let ended = script::run(&mut run).map_err(|error| format!("without any fault: {error}"));
+        ended.map(|()| run.disk.history())
+    };
+    let (whole, changed) = (history(None)?, history(without)?);
+    let same = whole.iter().zip(&changed).take_while(|(one, other)| format!("{one:?}") == format!("{other:?}"));
+    Ok((same.count() as u64).max(1))
+}
+
 /// The script up to a fault at its `nth` operation. True when it came to its end all the same.
 fn broken_off(nth: u64, fault: Fault, without: Option<Site>) -> (Runner, bool) {
     let mut run = Runner::new(FaultyDisk::default(), without, 0, false);
@@ -85,7 +100,7 @@ pub fn every_error(count: u64, without: Option<Site>) -> Result<Figures, String>
 fn every(fault: Fault, count: u64, without: Option<Site>) -> Result<Figures, String> {
     let reference = reference(without)?;
     let mut figures = Figures { points: reference.operations, syncs: reference.syncs, cases: 0 };
-    for nth in 1..=reference.operations {
+    for nth in first_changed(without)?..=reference.operations {
         let (run, _) = broken_off(nth, fault, without);
         let before = before(&run, &reference);
         for (n, fate) in fates(count).into_iter().enumerate() {

@@ -21,8 +21,8 @@ fn a_sound_folder_has_no_finding() {
         let state = report.state.unwrap();
         assert_eq!(state.checkpoint_k, if clean { 15 } else { 10 });
         // Rules, 12 + 6 deliveries less the settled ones, their timers, 6 values in a bucket, 6 letters in a queue, totals,
-        // and the sizes of the values and of what waits for two plugins.
-        assert_eq!(state.rows, Some(1 + 12 + 6 + 6 + 1 + 6 + 6 + 1 + 1 + 3));
+        // and the sizes of the values and of what waits for two plugins and on a bus.
+        assert_eq!(state.rows, Some(1 + 12 + 6 + 6 + 1 + 6 + 6 + 1 + 1 + 4));
     }
 }
 
