@@ -11,10 +11,12 @@ mod faketime;
 mod faults;
 mod fuzz;
 mod guests;
+mod guide;
 mod host;
 mod hostile;
 mod interrupt;
 mod languages;
+mod newcomer;
 mod oci;
 mod payloads;
 mod poll;
@@ -50,6 +52,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Run one behaviour suite over plugins of every language, with an SDK and without.
     Languages(languages::Args),
+    /// How long somebody who begins waits in each language: for a first event, and for a change to be live.
+    Newcomer(newcomer::Args),
     /// Test the SDKs for Python and JavaScript and their templates, and make their packages. Nothing is published.
     Sdks(sdks::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
@@ -58,6 +62,8 @@ enum Command {
     Oci(oci::Args),
     /// Build and test what `wharf new` writes, as its author would do it first.
     Templates(templates::Args),
+    /// Do what the pages of `docs/guide` say, block by block, and see what they say is seen.
+    Guide(guide::Args),
     /// Measure; a benchmark is no test.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -74,10 +80,12 @@ fn main() -> ExitCode {
         Command::Hostile(args) => hostile::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Languages(args) => languages::run(&args),
+        Command::Newcomer(args) => newcomer::run(&args),
         Command::Sdks(args) => sdks::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),
         Command::Templates(args) => templates::run(&args),
+        Command::Guide(args) => guide::run(&args),
         Command::Bench(which) => bench::run(&which),
     };
     match done {

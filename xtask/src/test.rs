@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::crash;
 use crate::faketime;
 use crate::guests::{self, cargo};
+use crate::guide;
 use crate::host::binary::{self, Profile};
 use crate::sdks;
 use crate::sim;
@@ -62,6 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
     suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {
         step("templates", "cargo xtask templates", || templates::tried(&binary, &suite.target))?;
+        step("guide", "cargo xtask guide", || guide::quick(&binary))?;
         let crash = format!("cargo xtask crash --rounds {CRASH_ROUNDS}");
         step("crash", &crash, || crash::run(&crash::Args::rounds(CRASH_ROUNDS)))?;
         let histories = format!("cargo xtask sim --histories {HISTORIES}, and the same with each --mutate");

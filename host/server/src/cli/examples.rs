@@ -79,7 +79,8 @@ fn of_page(text: &str) -> Vec<String> {
     let mut is_shell = false;
     for line in text.lines() {
         match line.trim_start().strip_prefix("```") {
-            Some(language) => is_shell = matches!(language, "sh" | "console" | "bash"),
+            // In the guide there is more behind the language.
+            Some(kind) => is_shell = matches!(kind.split(' ').next(), Some("sh" | "console" | "bash")),
             None if is_shell => lines.push(line.trim_start().trim_start_matches("$ ").to_owned()),
             None => {}
         }
@@ -96,7 +97,8 @@ fn of_help(command: &clap::Command, lines: &mut Vec<String>) {
 
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folders = ["docs", "docs/errors", "docs/design"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let folders = ["docs", "docs/errors", "docs/design", "docs/guide"]
+        .map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
     let files = folders.into_iter().flatten().map(|file| file.unwrap().path());
     files.chain([root.join("README.md")]).filter(|file| file.extension().is_some_and(|it| it == "md")).collect()
 }
