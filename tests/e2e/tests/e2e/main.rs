@@ -43,6 +43,7 @@ mod models;
 mod oci;
 mod oci_registry;
 mod patterns;
+mod programs;
 mod progress;
 mod queues;
 mod quotas;
