@@ -51,6 +51,9 @@ const PLUGIN: &str = "probe";
 /// Options of `cargo xtask bench languages`.
 #[derive(clap::Args)]
 pub struct Args {
+    /// Another component that does what the probe does, with a name for its row; may be repeated.
+    #[arg(long, value_name = "NAME=FILE", value_parser = also)]
+    also: Vec<(String, PathBuf)>,
     /// Run this binary instead of one that is built first.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -62,7 +65,7 @@ pub struct Args {
 /// What a handler in one language costs. Times are medians but for loading, which is the mean.
 #[derive(Serialize)]
 struct Row {
-    language: &'static str,
+    language: String,
     component_bytes: u64,
     artifact_bytes: u64,
     compile_ms: f64,
@@ -88,14 +91,17 @@ pub fn run(args: &Args) -> Result<()> {
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
     let guests = cargo::workspace(&cargo::repository())?.target.join("guests");
     let mut rows = Vec::new();
-    for lang in Lang::ALL {
-        let path = guests.join(format!("languages-{}-handler.wasm", lang.name()));
+    let of = |lang: Lang| (lang.name().to_owned(), guests.join(format!("languages-{}-handler.wasm", lang.name())));
+    for (name, path) in Lang::ALL.into_iter().map(of).chain(args.also.clone()) {
         if path.is_file() {
-            say(&format!("{} ...", lang.name()));
+            say(&format!("{name} ..."));
             let guest = Guest { name: PLUGIN.to_owned(), path };
-            rows.push(row(lang.name(), &binary, &folder, &guest, &interrupt).context(lang.name())?);
+            rows.push(row(name.clone(), &binary, &folder, &guest, &interrupt).context(name)?);
         } else {
-            say(&format!("{0} is left out: `cargo xtask guests --lang {0}` builds it", lang.name()));
+            say(&format!(
+                "{name} is left out: there is no {}; `cargo xtask guests --lang L` builds those",
+                path.display()
+            ));
         }
     }
     ensure!(!rows.is_empty(), "there was nothing to measure");
@@ -108,7 +114,13 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn row(language: &'static str, binary: &Path, folder: &Path, guest: &Guest, interrupt: &Interrupt) -> Result<Row> {
+/// A component and a name for its row.
+fn also(said: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = said.split_once('=').ok_or("it is NAME=FILE")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
+}
+
+fn row(language: String, binary: &Path, folder: &Path, guest: &Guest, interrupt: &Interrupt) -> Result<Row> {
     let component_bytes = fs::metadata(&guest.path)?.len();
     let (compile_ms, artifact_bytes) = compiled(binary, folder, &guest.path)?;
     let load_ms = loaded(binary, folder, guest, interrupt)?;
@@ -233,7 +245,7 @@ impl<'a> Bench<'a> {
 fn text(report: &Report) -> String {
     let mut text = format!("machine  {}\n\n", report.machine.line());
     let head = ["component", "compiled", "compile ms", "load ms", "attempt us", "cpu us", "memory", "resident"];
-    text += &format!("{:10}", "");
+    text += &format!("{:20}", "");
     head.iter().for_each(|column| text += &format!("{column:>12}"));
     for row in &report.rows {
         let kib = |bytes: u64| format!("{} KiB", bytes.div_ceil(1 << 10));
@@ -247,7 +259,7 @@ fn text(report: &Report) -> String {
             format!("{} KiB", row.memory_kib),
             format!("{} KiB", row.resident_kib),
         ];
-        text += &format!("\n{:10}", row.language);
+        text += &format!("\n{:20}", row.language);
         cells.iter().for_each(|cell| text += &format!("{cell:>12}"));
     }
     text + "\n"
