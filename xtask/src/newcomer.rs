@@ -58,8 +58,9 @@ struct Row {
     ready_s: f64,
     /// From the change of the file until an event had been handled by what came of it.
     change_s: f64,
-    /// Of that, the builder's part.
+    /// Of that, the builder's part, and the host's: it compiles the component to machine code and takes it in.
     build_s: f64,
+    reload_s: f64,
     /// Events that were sent meanwhile, all of which were handled.
     events: usize,
 }
@@ -99,12 +100,14 @@ fn row(lang: Lang, wharf: &Path, tools: &Tools, interrupt: &Interrupt) -> Result
     reader.read("```sh\nwharf send order.created -d '{\"number\": 7, \"cents\": 990}'\n```\n")?;
     let first = began.elapsed();
     let change = change(&reader, &reader.here().join(source(lang)), interrupt)?;
+    let terminal = reader.terminal()?;
     Ok(Row {
         language: lang.name(),
         first_event_s: first.as_secs_f64(),
         ready_s: ready.as_secs_f64(),
         change_s: change.live.as_secs_f64(),
-        build_s: built(&reader.terminal()?)?.as_secs_f64(),
+        build_s: last(&terminal, "built orders ")?.as_secs_f64(),
+        reload_s: last(&terminal, "reloaded orders ")?.as_secs_f64(),
         events: change.events,
     })
 }
@@ -171,19 +174,21 @@ fn release(api: &Api, id: &str, interrupt: &Interrupt) -> Result<String> {
     Ok(attempt.get("release").and_then(Value::as_str).context("an attempt without a release")?.to_owned())
 }
 
-/// How long the last build took, as `wharf dev` says.
-fn built(terminal: &str) -> Result<Duration> {
-    let said = terminal.lines().filter_map(|line| line.split_once("built orders in ")).next_back();
+/// How long took what `wharf dev` told last in a line with these words.
+fn last(terminal: &str, words: &str) -> Result<Duration> {
+    let said = terminal.lines().rfind(|line| line.contains(words)).and_then(|line| line.rsplit_once(" in "));
     let ms = said.and_then(|(_, rest)| rest.strip_suffix(" ms")?.parse().ok());
-    Ok(Duration::from_millis(ms.context("wharf dev said nothing of a build")?))
+    Ok(Duration::from_millis(ms.with_context(|| format!("wharf dev did not say `{words}`"))?))
 }
 
 fn text(rows: &[Row]) -> String {
-    let mut text =
-        format!("{:10}{:>12}{:>10}{:>10}{:>10}{:>10}\n", "", "first event", "ready", "change", "build", "events");
-    for Row { language, first_event_s, ready_s, change_s, build_s, events } in rows {
+    let mut text = format!(
+        "{:10}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+        "", "first event", "ready", "change", "build", "reload", "events"
+    );
+    for Row { language, first_event_s, ready_s, change_s, build_s, reload_s, events } in rows {
         text += &format!(
-            "{language:10}{first_event_s:>10.1} s{ready_s:>8.1} s{change_s:>8.2} s{build_s:>8.2} s{events:>10}\n"
+            "{language:10}{first_event_s:>10.1} s{ready_s:>8.1} s{change_s:>8.2} s{build_s:>8.2} s{reload_s:>8.2} s{events:>10}\n"
         );
     }
     text
@@ -194,11 +199,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_build_counts() {
-        let said =
-            "a built orders in 31000 ms\nb  INFO building orders: make\nc  INFO built orders in 1234 ms\nreloaded\n";
-        assert_eq!(built(said).unwrap(), Duration::from_millis(1234));
-        assert!(built("ready\n").is_err());
+    fn what_was_told_last_counts() {
+        let said = "a built orders in 31000 ms\nb  INFO building orders: make\nc  INFO built orders in 1234 ms\nd  INFO reloaded orders 9f3c → 1a2b in 84 ms\n";
+        assert_eq!(last(said, "built orders ").unwrap(), Duration::from_millis(1234));
+        assert_eq!(last(said, "reloaded orders ").unwrap(), Duration::from_millis(84));
+        assert!(last("ready\n", "built orders ").is_err());
     }
 
     #[test]
