@@ -16,6 +16,7 @@ mod host;
 mod hostile;
 mod interrupt;
 mod languages;
+mod newcomer;
 mod oci;
 mod payloads;
 mod poll;
@@ -51,6 +52,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Run one behaviour suite over plugins of every language, with an SDK and without.
     Languages(languages::Args),
+    /// How long somebody who begins waits in each language: for a first event, and for a change to be live.
+    Newcomer(newcomer::Args),
     /// Test the SDKs for Python and JavaScript and their templates, and make their packages. Nothing is published.
     Sdks(sdks::Args),
     /// Let programs that know nothing of this repository judge a real host: SDKs, fuzzers, attackers. Fetches them.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Hostile(args) => hostile::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Languages(args) => languages::run(&args),
+        Command::Newcomer(args) => newcomer::run(&args),
         Command::Sdks(args) => sdks::run(&args),
         Command::Strangers(args) => strangers::run(&args),
         Command::Oci(args) => oci::run(&args),

@@ -11,7 +11,7 @@ use crate::guests::languages::Place;
 use crate::guests::{cargo, js, process, python};
 
 /// The templates of `wharf new`, which pass their own tests as they are.
-const TEMPLATES: [&str; 3] = ["event", "batch", "transform"];
+const TEMPLATES: [&str; 4] = ["event", "batch", "transform", "schedule"];
 
 fn place() -> Result<Place> {
     let repository = cargo::repository();

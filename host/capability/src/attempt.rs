@@ -16,6 +16,7 @@ use crate::{
     llm::{LlmOut, Tally},
     logging::AttemptLog,
     occasion::Occasion,
+    program::Streams,
     random::RandomBudget,
 };
 
@@ -115,6 +116,8 @@ pub struct Attempt {
     pub(crate) random: RandomBudget,
     /// Made when the guest first asks for something of WASI, which most never do.
     wasi: Option<WasiCtx>,
+    /// The standard streams, where it is a program.
+    pub(crate) program: Option<Streams>,
     /// Made when the guest first asks for something of HTTP.
     pub(crate) http: Option<Box<Way>>,
     pub(crate) llm: Tally,
@@ -138,6 +141,7 @@ impl Attempt {
             table,
             random,
             wasi: None,
+            program: None,
             http: None,
             llm: Tally::default(),
             limits,
@@ -197,7 +201,8 @@ impl Attempt {
 
 impl WasiView for Attempt {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| inert::wasi(&self.log, self.context.clock_ms));
+        let Self { wasi, log, context, program, .. } = self;
+        let ctx = wasi.get_or_insert_with(|| inert::wasi(log, context.clock_ms, program.as_ref()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

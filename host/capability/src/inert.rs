@@ -1,5 +1,6 @@
 //! The ambient parts of WASI, linked for the toolchains that always import them and empty: no arguments, no environment,
-//! no folders, closed stdin, no sockets. What goes to stdout and stderr becomes lines of the plugin's log.
+//! no folders, closed stdin, no sockets. What goes to stdout and stderr becomes lines of the plugin's log. A program has its event on stdin,
+//! and what it says on stdout is for `program.rs`.
 
 use std::time::Duration;
 
@@ -14,18 +15,25 @@ use crate::{
     bindings::wasi::logging::logging::Level,
     limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX},
     logging::AttemptLog,
+    program::Streams,
     spent::Spent,
 };
 
-pub(crate) fn wasi(log: &AttemptLog, clock_ms: Option<u64>) -> WasiCtx {
+/// What lines of stderr are called in the log.
+pub(crate) const STDERR: &str = "stderr";
+
+pub(crate) fn wasi(log: &AttemptLog, clock_ms: Option<u64>, program: Option<&Streams>) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
     if let Some(ms) = clock_ms {
         wasi.wall_clock(Frozen(Duration::from_millis(ms)));
     }
     // Whoever asks for a socket or an address is denied it before there is one.
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" })
-        .stderr(Lines { log: log.clone(), level: Level::Warn, context: "stderr" })
+    match program {
+        Some(streams) => wasi.stdin(streams.stdin()).stdout(streams.stdout()),
+        None => wasi.stdout(Lines { log: log.clone(), level: Level::Info, context: "stdout" }),
+    };
+    wasi.stderr(Lines { log: log.clone(), level: Level::Warn, context: STDERR })
         // What an attempt may draw in all is counted in `random.rs`.
         .max_random_size(u64::from(RANDOM_KIB_SETTABLE_MAX) << 10)
         .build()

@@ -16,6 +16,7 @@ mod link;
 mod llm;
 mod logging;
 mod occasion;
+mod program;
 mod publish;
 mod random;
 mod spent;
@@ -37,7 +38,10 @@ pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
 pub use llm::{Asking, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent};
 pub use occasion::Occasion;
+pub use program::run_program;
 pub use publish::inherited;
 pub use spent::Spent;
+/// The world of programs.
+pub use wasmtime_wasi::p2::bindings::CommandPre;
 /// The world of components that answer requests.
 pub use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};

@@ -48,6 +48,12 @@ impl AttemptLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).last_error.clone()
     }
 
+    /// The last line under a name.
+    pub(crate) fn last_by(&self, context: &str) -> Option<String> {
+        let of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        of.tail.lines().filter(|line| line.context == context).last().map(|line| line.message.clone())
+    }
+
     /// The last lines, which are kept with the attempt.
     pub(crate) fn take_tail(&self) -> LogTail {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).tail)

@@ -29,7 +29,7 @@ impl crate::bindings::wharf::plugin::types::Host for Attempt {}
 
 impl Attempt {
     /// The event of a draft, if it is granted and valid.
-    fn drafted(&self, draft: Draft) -> Result<Event, PublishError> {
+    pub(crate) fn drafted(&self, draft: Draft) -> Result<Event, PublishError> {
         if !self.context.grants.may_publish(&draft.type_) {
             let line = match draft.type_.parse() {
                 Ok(types) => self.context.grants_line(&Grants { publish: vec![types], ..Grants::default() }),

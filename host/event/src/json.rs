@@ -29,9 +29,15 @@ impl Event {
     /// # Errors
     /// When it is no JSON object, has a member twice, or breaks a rule or limit.
     pub fn from_json(bytes: &Bytes) -> Result<Self, EventError> {
-        read_event(bytes, members(bytes)?)
+        read_event(bytes, members(bytes)?, None)
     }
 }
+
+/// What an event that is to be published need not say: its source. The others are the host's to say.
+pub(crate) struct Unsaid<'a>(pub &'a str);
+
+/// The id of an event that has none yet.
+const NO_ID: &str = "none";
 
 /// The members of a JSON object in order, duplicates included.
 pub(crate) fn members(bytes: &Bytes) -> Result<Vec<(String, &RawValue)>, EventError> {
@@ -72,7 +78,11 @@ fn slice(whole: &Bytes, raw: &RawValue) -> Bytes {
     whole.slice_ref(raw.get().as_bytes())
 }
 
-fn read_event(bytes: &Bytes, members: Vec<(String, &RawValue)>) -> Result<Event, EventError> {
+pub(crate) fn read_event(
+    bytes: &Bytes,
+    members: Vec<(String, &RawValue)>,
+    unsaid: Option<Unsaid<'_>>,
+) -> Result<Event, EventError> {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if let Some([name, _]) = names.array_windows::<2>().find(|[a, b]| a == b) {
@@ -102,10 +112,15 @@ fn read_event(bytes: &Bytes, members: Vec<(String, &RawValue)>) -> Result<Event,
     }
     match specversion.map(|raw| serde_json::from_str::<String>(raw.get()).map_err(|_| raw.get())) {
         Some(Ok(version)) if version == "1.0" => {}
+        None if unsaid.is_some() => {}
         found => {
             let found = found.map(|it| it.unwrap_or_else(str::to_owned).chars().take(ERROR_VALUE_CHARS_MAX).collect());
             return Err(EventError::Specversion { found });
         }
+    }
+    if let Some(Unsaid(otherwise)) = unsaid {
+        id.get_or_insert_with(|| NO_ID.to_owned());
+        source.get_or_insert_with(|| otherwise.to_owned());
     }
     attributes.id = id.ok_or(EventError::Missing { name: "id" })?;
     attributes.source = source.ok_or(EventError::Missing { name: "source" })?;

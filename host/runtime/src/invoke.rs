@@ -75,10 +75,7 @@ impl Runtime {
         };
         let (began, meter) = (Instant::now(), CpuMeter::default());
         let mut store = self.store(context, limits, meter.clone());
-        let call = async {
-            let instance = handler.instantiate_async(&mut store).await?;
-            instance.wharf_plugin_handler().call_handle(&mut store, &event, &delivery).await
-        };
+        let call = handler.call(&mut store, &event, &delivery);
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
             Ok(Ok(Ok(()))) => Ending::Verdict(Verdict::Ok),

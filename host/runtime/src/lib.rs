@@ -3,6 +3,7 @@
 mod batch;
 mod broken;
 mod cache;
+mod called;
 mod checked;
 mod compiling;
 mod cpu;

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use wharf_capability::wharf::plugin::types;
+use wharf_capability::{Attempt, EventHandlerPre, wharf::plugin::types};
 
 use crate::{
     Invocation, Release, Runtime,
+    called::Called,
     cpu::{CpuMeter, Metered, thread_cpu},
     invoke::to_guest,
 };
@@ -33,7 +34,8 @@ impl Runtime {
     pub async fn parts(&self, release: &Release, invocation: Invocation) -> wasmtime::Result<Parts> {
         let (event, delivery) = arguments(&invocation);
         let meter = CpuMeter::default();
-        let handler = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
+        let code = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
+        let handler = handler(&code)?;
         let began = thread_cpu();
         let mut store = self.store(invocation.context, invocation.limits, meter.clone());
         let made = thread_cpu();
@@ -64,7 +66,8 @@ impl Runtime {
     pub async fn warm(&self, release: &Release, invocation: Invocation, calls: u32) -> wasmtime::Result<Duration> {
         let (event, delivery) = arguments(&invocation);
         let meter = CpuMeter::default();
-        let handler = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
+        let code = self.code(&release.slot).await.map_err(|failure| wasmtime::Error::msg(failure.reason))?;
+        let handler = handler(&code)?;
         let mut store = self.store(invocation.context, invocation.limits, meter.clone());
         Metered::new(
             async {
@@ -80,6 +83,14 @@ impl Runtime {
             meter,
         )
         .await
+    }
+}
+
+/// What is measured: what a program does is none of these parts.
+fn handler(code: &Called) -> wasmtime::Result<&EventHandlerPre<Attempt>> {
+    match code {
+        Called::Handler(handler) => Ok(handler),
+        Called::Program(_) => Err(wasmtime::Error::msg("it is a program, which is not measured")),
     }
 }
 

@@ -83,7 +83,7 @@ impl Runtime {
         let mut store = self.store(context, limits, meter.clone());
         let begin = async {
             if let Some(code) = &handler {
-                code.instantiate_async(&mut store).await?;
+                code.begin(&mut store).await?;
             }
             if let Some(code) = &batch {
                 code.instantiate_async(&mut store).await?;

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre, ProxyPre};
+use wharf_capability::{Attempt, BatchPre, EventTransformPre, ProxyPre};
 use wharf_event::Digest;
 use wharf_inspect::Kind;
 
-use crate::slot::Slot;
+use crate::{called::Called, slot::Slot};
 
 /// A release of any kind, as the component's exports say.
 pub enum Prepared {
-    /// It handles events.
+    /// It handles events, by the world of handlers or as a program.
     Handler(Release),
     /// It handles events of a queue, many in one call.
     Batch(BatchRelease),
@@ -26,7 +26,7 @@ impl Prepared {
     /// A release whose code is not in memory.
     pub(crate) fn unloaded(kind: Kind, digest: Digest) -> Self {
         match kind {
-            Kind::Handler => Self::Handler(Release { slot: Slot::empty(digest) }),
+            Kind::Handler | Kind::Command => Self::Handler(Release { kind, slot: Slot::empty(digest) }),
             Kind::Batch => Self::Batch(BatchRelease { slot: Slot::empty(digest) }),
             Kind::Transform => Self::Transform(TransformRelease { slot: Slot::empty(digest) }),
             Kind::Http => Self::Http(HttpRelease { slot: Slot::empty(digest) }),
@@ -48,10 +48,17 @@ impl Prepared {
 /// An immutable version of a plugin, ready to be called. Clones share it; its code goes with the last of them, or while nobody calls it.
 #[derive(Clone)]
 pub struct Release {
-    pub(crate) slot: Arc<Slot<EventHandlerPre<Attempt>>>,
+    kind: Kind,
+    pub(crate) slot: Arc<Slot<Called>>,
 }
 
 impl Release {
+    /// Of which world it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// SHA-256 of the component.
     #[must_use]
     pub fn digest(&self) -> &Digest {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use wasmtime::component::InstancePre;
-use wharf_capability::{Attempt, BatchPre, EventHandlerPre, EventTransformPre, ProxyPre};
+use wharf_capability::{Attempt, BatchPre, EventTransformPre, ProxyPre};
 use wharf_delivery::Failure;
 use wharf_event::Digest;
 
@@ -23,12 +23,6 @@ use crate::residency::{Counted, Residency, Unload};
 pub(crate) trait Linked: Send + Sync + Sized + 'static {
     /// Finds it in a component that is linked.
     fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self>;
-}
-
-impl Linked for EventHandlerPre<Attempt> {
-    fn of(instance: InstancePre<Attempt>) -> wasmtime::Result<Self> {
-        Self::new(instance)
-    }
 }
 
 impl Linked for BatchPre<Attempt> {

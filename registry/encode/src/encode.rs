@@ -1,7 +1,8 @@
 //! A module with its WASI 0.1 behind it, as one component.
 
 use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as COMMAND_ADAPTER,
+    WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -10,10 +11,13 @@ use crate::{contract, error::EncodeError, section::custom_section};
 /// WASI 0.1 that answers by itself, for components that import nothing.
 const PURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pure.wasm"));
 
+/// Not a world of the contract, but that of programs: `wasi:cli/command`.
+const COMMAND: &str = "command";
+
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
-    /// A world of the contract, where the module does not say itself what it is.
+    /// A world of the contract, where the module does not say itself what it is; or `command`, where it is a program.
     pub world: Option<&'a str>,
     /// Whether what the module asks of WASI is answered within the component: a transform imports nothing.
     pub is_pure: bool,
@@ -27,11 +31,16 @@ pub struct Request<'a> {
 /// When there is no such world, or the module is none of it.
 pub fn component(module: &[u8], request: &Request<'_>) -> Result<Vec<u8>, EncodeError> {
     let mut module = module.to_owned();
-    if let Some(world) = request.world {
+    let is_command = request.world == Some(COMMAND);
+    if let Some(world) = request.world.filter(|_| !is_command) {
         let (resolve, world) = contract::world(world)?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(EncodeError::module)?;
     }
-    let adapter = if request.is_pure { PURE } else { ADAPTER };
+    let adapter = match (is_command, request.is_pure) {
+        (true, _) => COMMAND_ADAPTER,
+        (false, true) => PURE,
+        (false, false) => ADAPTER,
+    };
     let encoder = ComponentEncoder::default().validate(true).module(&module).map_err(EncodeError::module)?;
     let mut encoder = encoder.adapter(ADAPTER_NAME, adapter).map_err(EncodeError::module)?;
     let mut component = encoder.encode().map_err(EncodeError::module)?;
@@ -63,6 +72,19 @@ mod tests {
             assert_eq!(has(b"wasi:clocks"), imports_a_clock);
             assert!(has(b"wharf:plugin/transformer@0.1.0") && made.ends_with(b"\x0dwharf:handler{}"));
         }
+    }
+
+    #[test]
+    fn a_program_exports_that_it_can_be_run() {
+        let program = r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const 1))))"#;
+        let made =
+            component(&wat::parse_str(program).unwrap(), &Request { world: Some("command"), ..Default::default() });
+        let made = made.unwrap();
+        let has = |name: &[u8]| made.windows(name.len()).any(|at| at == name);
+        assert!(has(b"wasi:cli/run@0.2") && has(b"wasi:cli/exit@0.2"));
     }
 
     #[test]

@@ -20,9 +20,10 @@ const PACKAGE: &str = "wharf:plugin";
 /// The series of its releases that this host runs.
 const SERIES: &str = "0.1";
 
-/// The package of what answers requests, and the series of its releases that this host runs.
+/// The package of what answers requests, that of programs, and the series of their releases that this host runs.
 const HTTP: &str = "wasi:http";
-const HTTP_SERIES: &str = "0.2";
+const CLI: &str = "wasi:cli";
+const WASI_SERIES: &str = "0.2";
 
 /// What files of machine code begin with; in the engine's artifacts the byte at `ELF_OS_AT` says whose they are.
 const ELF: &[u8] = b"\x7fELF";
@@ -44,11 +45,13 @@ pub enum Kind {
     Transform,
     /// `wasi:http/proxy`.
     Http,
+    /// `wasi:cli/command`: a program, which gets an event on stdin.
+    Command,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Handler, Self::Batch, Self::Transform, Self::Http];
+    pub const ALL: [Self; 5] = [Self::Handler, Self::Batch, Self::Transform, Self::Http, Self::Command];
 
     /// The world's name, without a version.
     #[must_use]
@@ -58,6 +61,7 @@ impl Kind {
             Self::Batch => "wharf:plugin/event-batch-handler",
             Self::Transform => "wharf:plugin/event-transform",
             Self::Http => "wasi:http/proxy",
+            Self::Command => "wasi:cli/command",
         }
     }
 
@@ -146,7 +150,7 @@ impl Read {
         let has = |interface: &str| exports_one(PACKAGE, interface, SERIES);
         let world = |problem| Err(ComponentError::World { problem });
         let of_events = (has("handler"), has("batch-handler"), has("transformer"));
-        if exports_one(HTTP, "incoming-handler", HTTP_SERIES) {
+        if exports_one(HTTP, "incoming-handler", WASI_SERIES) {
             return match of_events {
                 (false, false, false) => Ok(Kind::Http),
                 _ => world("it answers requests and handles events; make two components of it".to_owned()),
@@ -162,12 +166,14 @@ impl Read {
             (_, true, _) => {
                 world("it exports a batch-handler and something else; make two components of it".to_owned())
             }
+            // Tools give a program to what they make of a library too, so it counts where there is nothing else.
+            (false, false, false) if exports_one(CLI, "run", WASI_SERIES) => Ok(Kind::Command),
             (false, false, false) => {
                 let names: Vec<_> = exports.iter().map(String::as_str).collect();
                 let found = if names.is_empty() { "nothing".to_owned() } else { listed(&names) };
                 world(format!(
                     "it exports {found}, and none of {PACKAGE}/handler@{SERIES}.0, {PACKAGE}/batch-handler@{SERIES}.0, \
-                     {PACKAGE}/transformer@{SERIES}.0 and {HTTP}/incoming-handler@{HTTP_SERIES}.0"
+                     {PACKAGE}/transformer@{SERIES}.0, {HTTP}/incoming-handler@{WASI_SERIES}.0 and {CLI}/run@{WASI_SERIES}.0"
                 ))
             }
         }
@@ -324,6 +330,17 @@ mod tests {
         assert!(both.unwrap_err().to_string().contains("make two components of it"));
         let newer = check(&component("wasi:http/types@0.2.0", TYPE, &["wasi:http/incoming-handler@0.1.0"]));
         assert_eq!(newer.unwrap_err().code(), Code::ComponentWorld);
+    }
+
+    #[test]
+    fn a_program_is_one_where_it_is_nothing_else() {
+        let (run, handler) = ("wasi:cli/run@0.2.3", "wharf:plugin/handler@0.1.0");
+        let of = |exports: &[&str]| check(&component("wasi:cli/stdin@0.2.0", FUNCTION, exports));
+        assert_eq!(of(&[run]), Ok(Kind::Command));
+        assert_eq!(of(&[run, handler]), Ok(Kind::Handler));
+        assert_eq!(of(&[run, "wasi:http/incoming-handler@0.2.0"]), Ok(Kind::Http));
+        assert_eq!(of(&["wasi:cli/run@0.1.0"]).unwrap_err().code(), Code::ComponentWorld);
+        assert_eq!(Kind::of_world("wasi:cli/command@0.2.3"), Some(Kind::Command));
     }
 
     #[test]

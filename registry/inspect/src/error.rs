@@ -63,8 +63,8 @@ pub enum ComponentError {
     },
     /// Exports no handler of any kind and no transform, or two of them.
     #[error(
-        "the component is not of the world wharf:plugin/event-handler, event-batch-handler or event-transform, and not of wasi:http/proxy: \
-         {problem}"
+        "the component is not of the world wharf:plugin/event-handler, event-batch-handler or event-transform, and not of wasi:http/proxy \
+         or wasi:cli/command: {problem}"
     )]
     World {
         /// What is missing.

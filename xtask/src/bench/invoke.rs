@@ -53,7 +53,7 @@ pub struct Args {
     /// How to print the numbers.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Measure the handlers of `tests/languages` that are built instead, each with a small payload that it stores.
+    /// Measure the handlers of `tests/languages` that are built instead, each with a small payload that it stores, as memory is reset here.
     #[arg(long)]
     languages: bool,
 }
@@ -62,7 +62,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     if args.languages {
         let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
-        return print(measured(&program, &languages()?)?, args.output, &folder()?, text);
+        return print(measured(&program, &languages()?, &["--chosen"])?, args.output, &folder()?, text);
     }
     let guests = guests::build()?;
     say("building the benchmark and the host (release)");
@@ -88,7 +88,7 @@ fn attempts(program: &Path, guests: &[Guest]) -> Result<Map<String, Value>> {
         };
         given.push(json!({ "name": name, "path": guest.path, "kind": kind, "data": data }));
     }
-    measured(program, &given)
+    measured(program, &given, &[])
 }
 
 /// The handlers of the suite of languages that `cargo xtask guests --lang` left.
@@ -104,8 +104,9 @@ fn languages() -> Result<Vec<Value>> {
     Ok(given)
 }
 
-fn measured(program: &Path, given: &[Value]) -> Result<Map<String, Value>> {
+fn measured(program: &Path, given: &[Value], arguments: &[&str]) -> Result<Map<String, Value>> {
     let mut child = Command::new(program)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -16,6 +16,7 @@ mod family;
 mod footprint;
 mod http;
 mod invoke;
+mod languages;
 mod load;
 mod log;
 mod machine;
@@ -63,6 +64,8 @@ pub enum Bench {
     Log(log::Args),
     /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
     Invoke(invoke::Args),
+    /// What a handler costs in each language: size, compiling, loading, an attempt, an instance's memory.
+    Languages(languages::Args),
     /// A counting plugin's latency, without and with a neighbour that sleeps before a backlog.
     Fairness(fairness::Args),
     /// A steady tenant's latency, without and with another one that does everything wrong at once.
@@ -121,6 +124,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Schedule(args) => schedule::run(args),
         Bench::Webhook(args) => webhook::run(args),
         Bench::Invoke(args) => invoke::run(args),
+        Bench::Languages(args) => languages::run(args),
         Bench::Fairness(args) => fairness::run(args),
         Bench::Neighbour(args) => neighbour::run(args),
         Bench::Backup(args) => backup::run(args),

@@ -55,7 +55,7 @@ pub fn build() -> Result<Vec<Guest>> {
     Ok(guests)
 }
 
-/// Makes components of the texts in a folder.
+/// Lays what the texts in a folder say: components, and one module that a test makes a component of.
 fn written(folder: &Path, to: &Path) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {

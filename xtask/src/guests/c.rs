@@ -69,7 +69,7 @@ pub fn test(place: &Place) -> Result<()> {
         let template = sdk.join("template").join(name);
         vec![template.join("test_handler.c"), template.join("handler.c")]
     };
-    let templates = ["event", "transform", "batch"].map(of_template);
+    let templates = ["event", "transform", "batch", "schedule"].map(of_template);
     let tests = [vec![sdk.join("tests/test_wharf.c")]].into_iter().chain(templates);
     let program = place.target.join("sdk-c-test");
     for test in tests {

@@ -7,4 +7,5 @@ mod page;
 mod reader;
 mod terminal;
 
-pub use command::{Args, quick, run};
+pub use command::{Args, at_hand, quick, run};
+pub use reader::{Reader, Tools};

@@ -72,6 +72,21 @@ impl<'a> Reader<'a> {
         Ok(steps.len())
     }
 
+    /// The folder that it is in.
+    pub fn here(&self) -> &Path {
+        &self.here
+    }
+
+    /// Where its hosts serve.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What the terminal that was opened last says.
+    pub fn terminal(&self) -> Result<String> {
+        self.terminals.last().context("no terminal is open")?.text()
+    }
+
     fn take(&mut self, n: usize, step: &Step) -> Result<()> {
         match step {
             Step::File { path, text } => {
@@ -130,7 +145,7 @@ impl<'a> Reader<'a> {
         with_wharf.push(":");
         with_wharf.push(path);
         command.env("PATH", with_wharf).env("WHARF_LOG_FORMAT", "text").env("NO_COLOR", "1");
-        command.env("WHARF_LISTEN", &self.address).env("WHARF_URL", format!("http://{}", self.address));
+        command.env("WHARF_LISTEN", &self.address).env("WHARF_URL", self.url());
         command.current_dir(&self.here);
         command
     }

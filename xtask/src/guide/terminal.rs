@@ -59,7 +59,8 @@ impl Terminal {
         said.with_context(|| format!("what stands there is\n{}", self.text().unwrap_or_default()))
     }
 
-    fn text(&self) -> Result<String> {
+    /// All that it said, line by line.
+    pub fn text(&self) -> Result<String> {
         let bytes = fs::read(&self.output).with_context(|| format!("reading {}", self.output.display()))?;
         // A line of which the end is not written yet is not read.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -98,7 +98,7 @@ pub fn conform(stage: &Stage, kind: &str) -> Result<Vec<Finding>, ConformError> 
             findings.push(found);
         }
         // What answers requests takes no events, and has been refused above.
-        Kind::Handler | Kind::Http => {}
+        Kind::Handler | Kind::Command | Kind::Http => {}
     }
     Ok(findings)
 }

@@ -112,8 +112,8 @@ impl Stage {
 
     /// Of which world it is.
     pub fn kind(&self) -> Kind {
-        match self.release {
-            Prepared::Handler(_) => Kind::Handler,
+        match &self.release {
+            Prepared::Handler(release) => release.kind(),
             Prepared::Batch(_) => Kind::Batch,
             Prepared::Transform(_) => Kind::Transform,
             Prepared::Http(_) => Kind::Http,

@@ -23,7 +23,7 @@ pub struct ComponentizeArgs {
     /// Where the component goes
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The world, where the module does not say it: event-handler, event-batch-handler or event-transform
+    /// The world, where the module does not say it: event-handler, event-batch-handler or event-transform; `command` of a program
     #[arg(long)]
     world: Option<String>,
     /// Answer within the component what the module asks of WASI, so that nothing of it is imported: a transform has to
@@ -59,7 +59,7 @@ pub fn run(args: &ComponentizeArgs, out: &mut Output) -> Result<Exit> {
     let sections = args.sections.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let request = Request { world: args.world.as_deref(), is_pure: args.pure, sections };
     let made = component(&module, &request).map_err(|error| {
-        let help = "is it compiled as a reactor, with the SDK's sources of that kind?";
+        let help = "is it compiled as a reactor, with the SDK's sources of that kind, or said to be a program by --world command?";
         Failure::new(Code::BuildFailed, format!("{from}: {error}"), help)
     })?;
     let half = args.to.with_extension("half");

@@ -17,6 +17,9 @@ use wharf_runtime::{Reset, Runtime};
 
 use crate::guest::{Cost, Guest};
 
+/// The argument by which nothing is tried but what is chosen.
+const CHOSEN: &str = "--chosen";
+
 /// As in the host.
 #[global_allocator]
 static HEAP: MiMalloc = MiMalloc;
@@ -66,7 +69,8 @@ fn main() -> Result<()> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let chosen = Settings::from(Reset::of_this_machine());
     let mut rows = Vec::new();
-    for settings in settings(chosen) {
+    let is_only_chosen = std::env::args().any(|argument| argument == CHOSEN);
+    for settings in settings(chosen).into_iter().take(if is_only_chosen { 1 } else { usize::MAX }) {
         eprintln!(
             "bench: memories by {} {} KiB, tables {} KiB",
             if settings.scan { "scanning" } else { "copying" },

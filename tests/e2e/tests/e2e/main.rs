@@ -46,6 +46,7 @@ mod oci;
 mod oci_registry;
 mod paid_once;
 mod patterns;
+mod programs;
 mod progress;
 mod queues;
 mod quotas;

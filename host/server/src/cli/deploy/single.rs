@@ -54,7 +54,7 @@ pub async fn project(
             }
             let declared = declared(&wasm).map_err(unfit)?;
             match kind {
-                Some(Kind::Handler) if !declared.on.is_empty() => {
+                Some(Kind::Handler | Kind::Command) if !declared.on.is_empty() => {
                     let (name, rule) = rule(&plugin, &declared).map_err(failed)?;
                     wanted.rules.insert(name, rule);
                 }
