@@ -2,9 +2,11 @@
 //!
 //! It has no verdict of its own: the suite's exit status is this command's.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
-use crate::guests::cargo;
+use crate::host::binary::{self, Profile};
 
 /// Options of `cargo xtask faults`.
 #[derive(clap::Args)]
@@ -22,8 +24,7 @@ pub struct Args {
 
 /// Runs the suite.
 pub fn run(args: &Args) -> Result<()> {
-    let mut command = cargo::cargo();
-    command.current_dir(cargo::repository()).args(["run", "--quiet", "--package", "wharf-crash", "--"]);
+    let mut command = Command::new(binary::build_of("wharf-crash", Profile::Dev)?);
     command.args(["--fates", &args.fates.to_string(), "--stride", &args.stride.to_string()]);
     command.args(args.output.is_some().then_some("--json"));
     if !command.status()?.success() {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::guests::cargo;
+use crate::host::binary::{self, Profile};
 
 /// The known bugs.
 const MUTATIONS: [&str; 10] =
@@ -72,10 +72,5 @@ pub fn short(histories: u64) -> Result<()> {
 
 /// The program, built.
 fn simulation() -> Result<Command> {
-    let mut build = cargo::cargo();
-    build.args(["build", "--quiet", "--package", "wharf-sim", "--features", "mutations"]);
-    let built = build.current_dir(cargo::repository()).status().with_context(|| format!("starting {build:?}"))?;
-    ensure!(built.success(), "building the simulation: {built}");
-    let target = cargo::workspace(&cargo::repository())?.target;
-    Ok(Command::new(target.join("debug").join("wharf-sim")))
+    Ok(Command::new(binary::build_with("wharf-sim", &["wharf-sim/mutations"], Profile::Dev)?))
 }

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let guests = step("guests", "cargo xtask guests", guests::build)?;
     let guests = guests.first().and_then(|guest| guest.path.parent()).context("there are no guests")?.to_owned();
-    let binary = step("host", "cargo build --package wharf-server", || binary::build(Profile::Dev))?;
+    let binary = step("host", "cargo build --workspace --bin wharf", || binary::build(Profile::Dev))?;
     let faketime = step("faketime", "cargo xtask test", || faketime::library(&suite.target))?;
     suite.tests(&guests, &binary, &faketime)?;
     if !args.fast {

@@ -20,15 +20,15 @@ pub struct Figures {
     pub cases: u64,
 }
 
-/// The first `count` fates: nothing kept, everything kept, then torn, whole and ordered ones in turn.
-#[must_use]
-pub fn fates(count: u64) -> Vec<Fate> {
+/// `count` fates at the `nth` operation: nothing kept, everything kept, then torn, whole and ordered ones in turn, whose coins fall
+/// otherwise at each operation.
+fn fates(count: u64, nth: u64) -> Vec<Fate> {
     let fate = |n: u64| match (n, n % 3) {
         (0, _) => Fate::LoseAll,
         (1, _) => Fate::KeepAll,
-        (_, 2) => Fate::Torn(n),
-        (_, 0) => Fate::Whole(n),
-        _ => Fate::InOrder(n),
+        (_, 2) => Fate::Torn(nth * count + n),
+        (_, 0) => Fate::Whole(nth * count + n),
+        _ => Fate::InOrder(nth * count + n),
     };
     (0..count).map(fate).collect()
 }
@@ -103,13 +103,11 @@ fn every(fault: Fault, count: u64, without: Option<Site>) -> Result<Figures, Str
     for nth in first_changed(without)?..=reference.operations {
         let (run, _) = broken_off(nth, fault, without);
         let before = before(&run, &reference);
-        for (n, fate) in fates(count).into_iter().enumerate() {
+        for fate in fates(count, nth) {
             let context =
                 |why: String| format!("{fault:?} at operation {nth} ({}), then {fate:?}: {why}", named(&run, nth));
+            log_alone(run.disk.after_power_cut(fate), &before, &run, without).map_err(context)?;
             let cut = check(run.disk.after_power_cut(fate), &before, &run, without).map_err(context)?;
-            if n == 1 {
-                log_alone(&cut, without).map_err(context)?;
-            }
             used(cut, Fate::LoseAll, without).map_err(context)?;
             // The process alone ends: what it wrote is there, though not durable. The power goes later.
             let killed = |why: String| format!("{fault:?} at operation {nth}, killed, used, then {fate:?}: {why}");
@@ -132,7 +130,7 @@ pub fn every_recovery(stride: u64, count: u64) -> Result<Figures, String> {
         let (run, _) = broken_off(nth, Fault::Crash, None);
         let before = before(&run, &reference);
         figures.points += 1;
-        for fate in fates(count) {
+        for fate in fates(count, nth) {
             for cut in 1.. {
                 let disk = run.disk.after_power_cut(fate);
                 disk.fail_at(cut, Fault::Crash);

@@ -7,7 +7,7 @@
 //! 4. the deduplication window is intact: what was acknowledged is a duplicate, at its first position;
 //! 5. counters and sums are exact: they are rows of those tables;
 //! 6. positions are without a gap, and none was given twice;
-//! 7. the retained log alone, without the state file, gives the same tables.
+//! 7. the log that came back alone, without the state file, gives the same tables.
 //!
 //! Method: one script that uses every kind of record, checkpoints, trims and restarts is run once without a fault, and every
 //! table is written down after each request. Then it is run again and broken off at each of its operations, with each fate of

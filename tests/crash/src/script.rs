@@ -282,6 +282,7 @@ fn second_life(run: &mut Runner, Owed { c, b }: Owed) -> Result<(), BrokenOff> {
     // What made it a letter goes, and the edit stays.
     edit(run, (b, 1), 90)?;
     clean(run)?;
+    begin_segment(run)?;
     run.freeze()?;
     run.ask(vec![accept(run.rules_version, vec![(event("f", 60), 1)])])?;
     run.write()?;
@@ -297,6 +298,18 @@ fn second_life(run: &mut Runner, Owed { c, b }: Owed) -> Result<(), BrokenOff> {
     run.ask(vec![settling(ack(c, 0, 1, &[("n", WriteOp::Add(1)), ("kept", WriteOp::Set(Bytes::from_static(b"k")))]))])?;
     run.freeze()?;
     run.write()
+}
+
+/// Events until another segment is begun, which has no next one yet: what is trimmed now becomes its file.
+fn begin_segment(run: &mut Runner) -> Result<(), BrokenOff> {
+    let before = run.committer()?.archive().segments().len();
+    for n in 0.. {
+        if run.committer()?.archive().segments().len() > before {
+            break;
+        }
+        run.ask(vec![accept(run.rules_version, vec![(event(&format!("pad-{n}"), 2_500), 0)])])?;
+    }
+    Ok(())
 }
 
 /// Carries what is needed of all segments but the last one, and says so.

@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut guests = guests::build()?;
     guests.retain(|guest| guest.name == "counter" || guest.name == "web-probe");
     let binary = binary::given_or_built(args.binary.as_deref(), Profile::Release)?;
-    let peer = binary::build_of("wharf-bench", "wharf-bench-http", Profile::Release)?;
+    let peer = binary::build_of("wharf-bench-http", Profile::Release)?;
     let (folder, interrupt, wrk) = (folder()?, Interrupt::catch()?, wrk()?);
     let bench = Bench { args, binary: &binary, peer: &peer, wrk: &wrk, folder: &folder, guests: &guests, interrupt };
     let mut rows = Vec::new();

@@ -61,12 +61,12 @@ pub struct Args {
 /// Builds, measures, prints.
 pub fn run(args: &Args) -> Result<()> {
     if args.languages {
-        let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
+        let program = binary::build_of("wharf-bench-invoke", Profile::Release)?;
         return print(measured(&program, &languages()?, &["--chosen"])?, args.output, &folder()?, text);
     }
     let guests = guests::build()?;
     say("building the benchmark and the host (release)");
-    let program = binary::build_of("wharf-bench", "wharf-bench-invoke", Profile::Release)?;
+    let program = binary::build_of("wharf-bench-invoke", Profile::Release)?;
     let host = binary::build(Profile::Release)?;
     let folder = folder()?;
     let mut report = attempts(&program, &guests)?;

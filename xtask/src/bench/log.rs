@@ -22,7 +22,7 @@ pub struct Args {
 /// Builds, measures, prints.
 pub fn run(args: &Args) -> Result<()> {
     say("building the benchmark (release)");
-    let program = binary::build_of("wharf-bench", "wharf-bench", Profile::Release)?;
+    let program = binary::build_of("wharf-bench", Profile::Release)?;
     let folder = folder()?;
     let report = told(Command::new(program).arg(&folder))?;
     print(report, args.output, &folder, text)

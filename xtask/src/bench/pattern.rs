@@ -39,7 +39,7 @@ pub struct Args {
 /// Builds, measures, prints.
 pub fn run(args: &Args) -> Result<()> {
     say("building the benchmark (release)");
-    let program = binary::build_of("wharf-bench-pattern", "wharf-bench-pattern", Profile::Release)?;
+    let program = binary::build_of("wharf-bench-pattern", Profile::Release)?;
     let folder = folder()?;
     let events = match &args.events {
         Some(events) => events.clone(),

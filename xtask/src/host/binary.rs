@@ -28,20 +28,31 @@ pub fn given_or_built(given: Option<&Path>, profile: Profile) -> Result<PathBuf>
 
 /// Builds the host, with cargo's own progress on stderr, and gives its path.
 pub fn build(profile: Profile) -> Result<PathBuf> {
-    build_of("wharf-server", "wharf", profile)
+    build_of("wharf", profile)
 }
 
-/// Builds the binary `name` of a package in the same way.
-pub fn build_of(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
+/// Builds the binary `name` of the workspace in the same way.
+pub fn build_of(name: &str, profile: Profile) -> Result<PathBuf> {
+    build_with(name, &[], profile)
+}
+
+/// Builds the binary `name` with features of the workspace's packages.
+///
+/// Dependencies get the features that the whole workspace asks for, as in `cargo test --workspace`, so that each is built once
+/// for all binaries and tests. What users run, and what is measured, is without those that only the simulation wants.
+pub fn build_with(name: &str, features: &[&str], profile: Profile) -> Result<PathBuf> {
     let mut command = cargo::cargo();
-    command.args(["build", "--package", package, "--bin", name, "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--workspace", "--bin", name, "--message-format=json-render-diagnostics"]);
     if profile == Profile::Release {
-        command.arg("--release");
+        command.args(["--release", "--exclude", "wharf-sim"]);
+    }
+    for feature in features {
+        command.args(["--features", feature]);
     }
     command.current_dir(cargo::repository()).stdin(Stdio::null()).stderr(Stdio::inherit());
     let done = command.output().with_context(|| format!("starting {command:?}"))?;
     if !done.status.success() {
-        bail!("building {package}: {}", done.status);
+        bail!("building {name}: {}", done.status);
     }
     executable(&String::from_utf8_lossy(&done.stdout), name).with_context(|| format!("cargo named no binary `{name}`"))
 }

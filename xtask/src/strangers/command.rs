@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use super::attack;
 use super::tools::Tools;
-use crate::guests::{self, cargo, process};
+use crate::guests::{self, cargo};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
 
@@ -184,10 +184,7 @@ fn said(command: &mut Command) -> Result<String> {
 
 /// What the SDKs say of the stand-in, which ends with its stdin.
 fn models(python: &Path, script: &Path) -> Result<String> {
-    let mut build = cargo::cargo();
-    process::run(build.args(["build", "--quiet", "--package", "wharf-models"]))?;
-    let binary = cargo::workspace(&cargo::repository())?.target.join("debug/wharf-models");
-    let mut stand_in = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut stand_in = Command::new(binary::build_of("wharf-models", Profile::Dev)?).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     let stdout = stand_in.stdout.take().context("the stand-in says nothing")?;
     BufReader::new(stdout).read_line(&mut line)?;

@@ -139,7 +139,7 @@ fn a_state_of_a_later_format_is_refused_until_it_is_set_aside() {
     std::io::copy(&mut flate2::read::GzDecoder::new(later), &mut file).unwrap();
     let (status, said) = site.refuse("serve");
     assert!(status != 0 && said.contains("error[folder-version]"), "{status} {said}");
-    assert!(said.contains("has format 99, and this program reads format 3"), "{said}");
+    assert!(said.contains("has format 99, and this program reads format 4"), "{said}");
     let (status, found, said) = site.examine(&["doctor", "--repair"]);
     assert_eq!((status, &found["ok"]), (0, &true.into()), "{found} {said}");
     let host = site.start("serve");
