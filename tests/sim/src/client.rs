@@ -235,7 +235,7 @@ impl Client {
         let (Ok(tenant), Ok(queue)) = (tenant.parse::<TenantName>(), queue.parse::<QueueName>()) else {
             return;
         };
-        if self.rng.chance(30) {
+        if self.rng.chance(50) {
             return redrives::act(&self.world, &self.dispatcher, &mut self.rng, (&tenant, &queue)).await;
         }
         let which = if self.rng.chance(60) {

@@ -89,7 +89,7 @@ fn dev_swaps_a_changed_plugin_in_and_keeps_the_old_one_when_the_new_one_is_broke
 
 #[test]
 fn an_attempt_that_runs_while_its_plugin_is_swapped_ends_on_the_release_that_it_began_with() {
-    let site = Site::probe("wall_ms = 120000, cpu_ms = 4000", "attempts = 1");
+    let site = Site::probe("wall_ms = 120000, cpu_ms = 12000", "attempts = 1");
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     site.write("wharf.toml", config.replace(&guest("probe").display().to_string(), "handler.wasm"));
     site.write("handler.wasm", std::fs::read(guest("probe")).unwrap());
@@ -104,7 +104,7 @@ fn an_attempt_that_runs_while_its_plugin_is_swapped_ends_on_the_release_that_it_
     assert_eq!(
         event("old")["deliveries"][0]["attempts"].as_array().map(Vec::len),
         Some(0),
-        "it has four seconds of a CPU"
+        "it has twelve seconds of a CPU"
     );
     host.send("new", "probe.increment");
     host.settled("acme");

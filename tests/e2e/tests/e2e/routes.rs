@@ -128,10 +128,11 @@ fn a_component_made_for_other_hosts_answers_requests_as_they_are() {
         assert!(text.contains(field), "{field}: {text}");
     }
     assert_eq!(echo.field("wharf-request-id").unwrap().len(), 32);
-    assert!(echo.field("content-length").is_some(), "a small answer has its length: {}", echo.head);
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"] {
         let echo = asked(&host, &format!("{method} /t/acme/probe/echo"), b"");
         assert_eq!(echo.status, 200, "{method}");
+        // There is no body that the guest could wait for, with its answer begun.
+        assert!(echo.field("content-length").is_some(), "a small answer has its length: {}", echo.head);
         assert!(echo.text().to_uppercase().contains(method), "{method}: {}", echo.text());
     }
     let head = sent(&host, "HEAD /t/acme/probe/length", "", b"");
