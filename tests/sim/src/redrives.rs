@@ -66,8 +66,7 @@ async fn with_letters(dispatcher: &Dispatcher, tenant: &TenantName) -> Vec<Queue
     let mut full = Vec::new();
     for queue in queues() {
         let prefix = keys::queue(tenant, &queue);
-        let letters =
-            dispatcher.read(move |state| state.scan(Table::DeadLetters, &prefix, Bound::Unbounded, 1)).await;
+        let letters = dispatcher.read(move |state| state.scan(Table::DeadLetters, &prefix, Bound::Unbounded, 1)).await;
         if letters.is_ok_and(|letters| letters.is_ok_and(|letters| !letters.is_empty())) {
             full.push(queue);
         }

@@ -184,7 +184,10 @@ fn said(command: &mut Command) -> Result<String> {
 
 /// What the SDKs say of the stand-in, which ends with its stdin.
 fn models(python: &Path, script: &Path) -> Result<String> {
-    let mut stand_in = Command::new(binary::build_of("wharf-models", Profile::Dev)?).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut stand_in = Command::new(binary::build_of("wharf-models", Profile::Dev)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut line = String::new();
     let stdout = stand_in.stdout.take().context("the stand-in says nothing")?;
     BufReader::new(stdout).read_line(&mut line)?;
