@@ -16,6 +16,9 @@ use crate::host::binary::{self, Profile};
 const MUTATIONS: [&str; 10] =
     ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan", "batch"];
 
+/// The one that takes minutes to be found: `--mutate` looks for it, the suite does not.
+const SLOW: &str = "fan";
+
 /// Within how many histories each known bug is found.
 const FOUND_WITHIN: u64 = 2_000;
 
@@ -58,11 +61,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// So many histories of the product as it is, and as many as it takes with each known bug.
+/// So many histories of the product as it is, and as many as it takes with each known bug but the slow one.
 pub fn short(histories: u64) -> Result<()> {
     let ran = simulation()?.args(["--histories", &histories.to_string()]).stdout(Stdio::inherit()).status()?;
     ensure!(ran.success(), "a history failed");
-    for bug in MUTATIONS {
+    for bug in MUTATIONS.into_iter().filter(|bug| *bug != SLOW) {
         let mut command = simulation()?;
         let found = command.args(["--histories", &FOUND_WITHIN.to_string(), "--mutate", bug]).output()?;
         ensure!(found.status.code() == Some(1), "the bug `{bug}` was not found in {FOUND_WITHIN} histories");

@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Tries the templates in short form with this binary, and gives how many those are: all of Rust, and of each other language the first one, since
+/// Tries the templates in short form with this binary, and gives how many those are: all of Rust, and `event` of each other language, since
 /// the components of Python alone take minutes.
 pub fn tried(wharf: &Path, target: &Path) -> Result<usize> {
     let short = |lang| move |template: &str| lang == Lang::Rust || template == "event";

@@ -107,7 +107,7 @@ pub struct DeliveryRow {
     pub due_ms: u64,
     /// When the obligation arose: frame time of the event, or of its last redrive.
     pub since_ms: u64,
-    /// It waits for its time and not for its turn: it was tried before, or redriven.
+    /// It waits for its time and not for its turn: it was tried before, was redriven, or arose when later ones may have been gone.
     pub timed: bool,
     /// It is a message of a queue that somebody has, until its time.
     pub leased: bool,

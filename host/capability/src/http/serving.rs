@@ -93,7 +93,7 @@ impl Passing {
         (self.bytes_in.load(Ordering::Relaxed), self.bytes_out.swap(0, Ordering::SeqCst))
     }
 
-    /// Nothing more will leave. What did behind the sums is told, by whichever of the two comes later.
+    /// Nothing more will leave: what did since the sums were taken is told. Where they are not taken yet, they will have all of it.
     fn gone(&self) {
         if self.is_taken.load(Ordering::SeqCst) {
             let bytes = self.bytes_out.swap(0, Ordering::SeqCst);
