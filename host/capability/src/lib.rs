@@ -36,7 +36,9 @@ pub use http::{
 };
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
-pub use llm::{Asking, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent};
+pub use llm::{
+    Asking, Fit as LlmFit, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent as LlmSpent,
+};
 pub use occasion::Occasion;
 pub use program::run_program;
 pub use publish::inherited;

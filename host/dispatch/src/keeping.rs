@@ -47,7 +47,7 @@ impl OfDelivery {
             let spent = LlmSpent { model: model.parse().ok(), keeping: LlmKeeping::Before, ..LlmSpent::default() };
             return match came {
                 Ok(told) => Ok(LlmAnswer { told, spent }),
-                Err(why) => Err(LlmFailed { why, code: None, spent }),
+                Err(why) => Err(LlmFailed { why, code: None, spent: Box::new(spent) }),
             };
         }
         let mut asked = self.calls.asked(call).await;
@@ -63,7 +63,8 @@ impl OfDelivery {
             Err(AskError::Refused(_) | AskError::TooLarge { .. }) => LlmKeeping::NoRoom,
         };
         match &mut asked {
-            Ok(LlmAnswer { spent, .. }) | Err(LlmFailed { spent, .. }) => spent.keeping = keeping,
+            Ok(answer) => answer.spent.keeping = keeping,
+            Err(failed) => failed.spent.keeping = keeping,
         }
         asked
     }
@@ -103,7 +104,7 @@ fn digest(call: &LlmCall) -> Digest {
 fn worth_keeping(asked: &Result<LlmAnswer, LlmFailed>) -> Option<Kept> {
     let (came, spent) = match asked {
         Ok(LlmAnswer { told, spent }) => (Ok(told), spent),
-        Err(LlmFailed { why, spent, .. }) if spent.usage != Usage::default() => (Err(why), spent),
+        Err(LlmFailed { why, spent, .. }) if spent.usage != Usage::default() => (Err(why), spent.as_ref()),
         Err(_) => return None,
     };
     let model = spent.model.as_ref().map_or("", |model| model.as_str());

@@ -139,5 +139,5 @@ pub use transform::{SandboxedTransform, Transform, Transforms};
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
-    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent,
+    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent,
 };

@@ -240,6 +240,7 @@ codes! {
     LlmTimeout "llm-timeout" 500 "The model gave no answer in time";
     LlmContext "llm-context" 500 "It is more than the model can read";
     LlmFiltered "llm-filtered" 500 "The provider does not let the model answer";
+    LlmGuardrail "llm-guardrail" 500 "A guardrail stopped a call of a model";
     LlmUnpriced "llm-unpriced" 500 "Nobody said what the model costs, so it is not called";
     LlmProvider "llm-provider" 500 "The model's provider refused the call, or its answer is not understood";
     BudgetExceeded "budget-exceeded" 500 "A budget has not enough left for what the model may cost";

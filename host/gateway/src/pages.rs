@@ -211,6 +211,7 @@ pages! {
     LlmTimeout "llm-timeout",
     LlmContext "llm-context",
     LlmFiltered "llm-filtered",
+    LlmGuardrail "llm-guardrail",
     LlmUnpriced "llm-unpriced",
     LlmProvider "llm-provider",
     BudgetExceeded "budget-exceeded",

@@ -29,3 +29,18 @@ pub const OPTION_BYTES_MAX: usize = 4 << 10;
 
 /// What is kept of a provider's own words on an error, in characters.
 pub const SAID_CHARS_MAX: usize = 300;
+
+/// Denied words of a route's guardrails.
+pub const DENIED_MAX: usize = 256;
+
+/// Patterns of a route's guardrails beside those that there are.
+pub const PATTERNS_MAX: usize = 32;
+
+/// Bytes of one of either.
+pub const EXPRESSION_BYTES_MAX: usize = 512;
+
+/// Bytes of a pattern as it was compiled.
+pub const EXPRESSION_COMPILED_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of what a model is told of how its answer breaks its schema.
+pub const REPAIR_BYTES_MAX: usize = 4 << 10;

@@ -22,7 +22,7 @@ use wharf_vault::{Key, SealError};
 
 use crate::{
     config::EgressConfig,
-    models::{self, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, authorize},
+    models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     signing::sign,
 };
@@ -36,6 +36,7 @@ pub struct Outside {
     ways: RwLock<Arc<Ways>>,
     models: RwLock<Arc<Catalog>>,
     meters: Arc<ModelMeters>,
+    answers: Arc<Answers>,
     guard: Guard,
     key: Arc<SecretKey>,
 }
@@ -61,8 +62,8 @@ impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config))), RwLock::new(Arc::new(models)));
-        let (meters, guard) = (Arc::default(), Guard::default());
-        Arc::new(Self { io, ways, models, meters, guard, key: Arc::new(key) })
+        let (meters, answers, guard) = (Arc::default(), Arc::default(), Guard::default());
+        Arc::new(Self { io, ways, models, meters, answers, guard, key: Arc::new(key) })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -76,6 +77,11 @@ impl Outside {
     /// What models were asked since the start.
     pub fn asked(&self) -> Vec<(AskedOf, Asked)> {
         self.meters.read()
+    }
+
+    /// What routes to models did besides.
+    pub fn route_steps(&self) -> Vec<(StepOf, u64)> {
+        self.meters.steps()
     }
 
     /// What is said of models.
@@ -137,9 +143,10 @@ impl Port for Outside {
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         let catalog = self.models();
         let calls = self.calls();
-        let meters = Arc::clone(&self.meters);
+        let (meters, answers) = (Arc::clone(&self.meters), Arc::clone(&self.answers));
         let asked = Abandoned(self.io.spawn(async move {
-            let means = Means { catalog: &catalog, sends: &calls, books: books.as_ref(), meters: &meters };
+            let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
+            let means = Means { catalog: &catalog, sends: &calls, books, meters, answers };
             models::ask(means, call, secrets).await
         }));
         async move {

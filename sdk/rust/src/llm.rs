@@ -36,6 +36,8 @@ pub struct Reply {
     pub stop: StopReason,
     /// What was counted.
     pub usage: Usage,
+    /// Whether the route had it, of somebody who asked the same: then nothing was counted, and nothing is paid.
+    pub cached: bool,
 }
 
 /// Why there is no answer.
@@ -131,8 +133,9 @@ impl Llm {
     ///
     /// When there is no answer.
     pub fn converse(&self, conversation: &Conversation) -> Result<Reply, LlmError> {
-        let contract::Reply { content, stop, usage } = contract::converse(&self.route, conversation.checked()?)?;
-        Ok(Reply { content, stop, usage })
+        let contract::Reply { content, stop, usage, cached } =
+            contract::converse(&self.route, conversation.checked()?)?;
+        Ok(Reply { content, stop, usage, cached })
     }
 
     /// Makes each text a vector, of so many numbers if that is said.
@@ -314,7 +317,7 @@ mod tests {
         let wanted = ToolUse { id: "1".to_owned(), name: "find".to_owned(), input: "{\"n\": 7}".to_owned() };
         let usage = Usage { input_tokens: 1, output_tokens: 1 };
         let content = vec![Part::Text("a".to_owned()), Part::ToolUse(wanted.clone())];
-        let reply = Reply { content, stop: StopReason::ToolUse, usage };
+        let reply = Reply { content, stop: StopReason::ToolUse, usage, cached: false };
         assert_eq!((reply.text().as_str(), reply.tool_uses().count()), ("a", 1));
         let conversation = Conversation::new("hello").tool("find", "finds", &serde_json::json!({"type": "object"}));
         let conversation = conversation.then(&reply, [result(&wanted, &7)]);

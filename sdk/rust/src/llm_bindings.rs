@@ -401,6 +401,8 @@ pub mod wharf {
                 pub stop: StopReason,
                 /// What was counted.
                 pub usage: Usage,
+                /// Whether the route had it, of somebody who asked the same. Then nothing was counted, and nothing is paid.
+                pub cached: bool,
             }
             impl ::core::fmt::Debug for Reply {
                 fn fmt(
@@ -411,6 +413,7 @@ pub mod wharf {
                         .field("content", &self.content)
                         .field("stop", &self.stop)
                         .field("usage", &self.usage)
+                        .field("cached", &self.cached)
                         .finish()
                 }
             }
@@ -440,6 +443,8 @@ pub mod wharf {
                 pub vectors: _rt::Vec<_rt::Vec<f32>>,
                 /// What was counted.
                 pub usage: Usage,
+                /// Whether the route had them, of somebody who asked the same. Then nothing was counted, and nothing is paid.
+                pub cached: bool,
             }
             impl ::core::fmt::Debug for Vectors {
                 fn fmt(
@@ -449,6 +454,7 @@ pub mod wharf {
                     f.debug_struct("Vectors")
                         .field("vectors", &self.vectors)
                         .field("usage", &self.usage)
+                        .field("cached", &self.cached)
                         .finish()
                 }
             }
@@ -467,7 +473,7 @@ pub mod wharf {
                 ContextTooLong(_rt::String),
                 /// The provider would not let the model answer this.
                 ContentFiltered(_rt::String),
-                /// A guardrail of the provider stopped it.
+                /// A guardrail stopped it, of the route or of the provider.
                 GuardrailBlocked(_rt::String),
                 /// No money or tokens are left.
                 BudgetExceeded(_rt::String),
@@ -1042,7 +1048,7 @@ pub mod wharf {
                     }
                     wit_import41(ptr0, ptr40);
                     let l42 = i32::from(*ptr40.add(0).cast::<u8>());
-                    let result129 = match l42 {
+                    let result130 = match l42 {
                         0 => {
                             let e = {
                                 let l43 = *ptr40.add(8).cast::<*mut u8>();
@@ -1303,6 +1309,11 @@ pub mod wharf {
                                 let l91 = *ptr40
                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
+                                let l92 = i32::from(
+                                    *ptr40
+                                        .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
                                 Reply {
                                     content: result88,
                                     stop: StopReason::_lift(l89 as u8),
@@ -1310,217 +1321,218 @@ pub mod wharf {
                                         input_tokens: l90 as u64,
                                         output_tokens: l91 as u64,
                                     },
+                                    cached: _rt::bool_lift(l92 as u8),
                                 }
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l92 = i32::from(*ptr40.add(8).cast::<u8>());
-                                let v128 = match l92 {
+                                let l93 = i32::from(*ptr40.add(8).cast::<u8>());
+                                let v129 = match l93 {
                                     0 => {
-                                        let e128 = {
-                                            let l93 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l94 = *ptr40
+                                        let e129 = {
+                                            let l94 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l95 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len95 = l94;
-                                            let bytes95 = _rt::Vec::from_raw_parts(
-                                                l93.cast(),
-                                                len95,
-                                                len95,
+                                            let len96 = l95;
+                                            let bytes96 = _rt::Vec::from_raw_parts(
+                                                l94.cast(),
+                                                len96,
+                                                len96,
                                             );
-                                            _rt::string_lift(bytes95)
+                                            _rt::string_lift(bytes96)
                                         };
-                                        LlmError::Denied(e128)
+                                        LlmError::Denied(e129)
                                     }
                                     1 => {
-                                        let e128 = {
-                                            let l96 = i32::from(*ptr40.add(16).cast::<u8>());
-                                            match l96 {
+                                        let e129 = {
+                                            let l97 = i32::from(*ptr40.add(16).cast::<u8>());
+                                            match l97 {
                                                 0 => None,
                                                 1 => {
                                                     let e = {
-                                                        let l97 = *ptr40.add(24).cast::<i64>();
-                                                        l97 as u64
+                                                        let l98 = *ptr40.add(24).cast::<i64>();
+                                                        l98 as u64
                                                     };
                                                     Some(e)
                                                 }
                                                 _ => _rt::invalid_enum_discriminant(),
                                             }
                                         };
-                                        LlmError::RateLimited(e128)
+                                        LlmError::RateLimited(e129)
                                     }
                                     2 => {
-                                        let e128 = {
-                                            let l98 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l99 = *ptr40
+                                        let e129 = {
+                                            let l99 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l100 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len100 = l99;
-                                            let bytes100 = _rt::Vec::from_raw_parts(
-                                                l98.cast(),
-                                                len100,
-                                                len100,
+                                            let len101 = l100;
+                                            let bytes101 = _rt::Vec::from_raw_parts(
+                                                l99.cast(),
+                                                len101,
+                                                len101,
                                             );
-                                            _rt::string_lift(bytes100)
+                                            _rt::string_lift(bytes101)
                                         };
-                                        LlmError::Overloaded(e128)
+                                        LlmError::Overloaded(e129)
                                     }
                                     3 => LlmError::Timeout,
                                     4 => {
-                                        let e128 = {
-                                            let l101 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l102 = *ptr40
+                                        let e129 = {
+                                            let l102 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l103 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len103 = l102;
-                                            let bytes103 = _rt::Vec::from_raw_parts(
-                                                l101.cast(),
-                                                len103,
-                                                len103,
+                                            let len104 = l103;
+                                            let bytes104 = _rt::Vec::from_raw_parts(
+                                                l102.cast(),
+                                                len104,
+                                                len104,
                                             );
-                                            _rt::string_lift(bytes103)
+                                            _rt::string_lift(bytes104)
                                         };
-                                        LlmError::ContextTooLong(e128)
+                                        LlmError::ContextTooLong(e129)
                                     }
                                     5 => {
-                                        let e128 = {
-                                            let l104 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l105 = *ptr40
+                                        let e129 = {
+                                            let l105 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l106 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len106 = l105;
-                                            let bytes106 = _rt::Vec::from_raw_parts(
-                                                l104.cast(),
-                                                len106,
-                                                len106,
+                                            let len107 = l106;
+                                            let bytes107 = _rt::Vec::from_raw_parts(
+                                                l105.cast(),
+                                                len107,
+                                                len107,
                                             );
-                                            _rt::string_lift(bytes106)
+                                            _rt::string_lift(bytes107)
                                         };
-                                        LlmError::ContentFiltered(e128)
+                                        LlmError::ContentFiltered(e129)
                                     }
                                     6 => {
-                                        let e128 = {
-                                            let l107 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l108 = *ptr40
+                                        let e129 = {
+                                            let l108 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l109 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len109 = l108;
-                                            let bytes109 = _rt::Vec::from_raw_parts(
-                                                l107.cast(),
-                                                len109,
-                                                len109,
+                                            let len110 = l109;
+                                            let bytes110 = _rt::Vec::from_raw_parts(
+                                                l108.cast(),
+                                                len110,
+                                                len110,
                                             );
-                                            _rt::string_lift(bytes109)
+                                            _rt::string_lift(bytes110)
                                         };
-                                        LlmError::GuardrailBlocked(e128)
+                                        LlmError::GuardrailBlocked(e129)
                                     }
                                     7 => {
-                                        let e128 = {
-                                            let l110 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l111 = *ptr40
+                                        let e129 = {
+                                            let l111 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l112 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len112 = l111;
-                                            let bytes112 = _rt::Vec::from_raw_parts(
-                                                l110.cast(),
-                                                len112,
-                                                len112,
+                                            let len113 = l112;
+                                            let bytes113 = _rt::Vec::from_raw_parts(
+                                                l111.cast(),
+                                                len113,
+                                                len113,
                                             );
-                                            _rt::string_lift(bytes112)
+                                            _rt::string_lift(bytes113)
                                         };
-                                        LlmError::BudgetExceeded(e128)
+                                        LlmError::BudgetExceeded(e129)
                                     }
                                     8 => {
-                                        let e128 = {
-                                            let l113 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l114 = *ptr40
+                                        let e129 = {
+                                            let l114 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l115 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len115 = l114;
-                                            let bytes115 = _rt::Vec::from_raw_parts(
-                                                l113.cast(),
-                                                len115,
-                                                len115,
+                                            let len116 = l115;
+                                            let bytes116 = _rt::Vec::from_raw_parts(
+                                                l114.cast(),
+                                                len116,
+                                                len116,
                                             );
-                                            _rt::string_lift(bytes115)
+                                            _rt::string_lift(bytes116)
                                         };
-                                        LlmError::Unpriced(e128)
+                                        LlmError::Unpriced(e129)
                                     }
                                     9 => {
-                                        let e128 = {
-                                            let l116 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l117 = *ptr40
+                                        let e129 = {
+                                            let l117 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l118 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len118 = l117;
-                                            let bytes118 = _rt::Vec::from_raw_parts(
-                                                l116.cast(),
-                                                len118,
-                                                len118,
+                                            let len119 = l118;
+                                            let bytes119 = _rt::Vec::from_raw_parts(
+                                                l117.cast(),
+                                                len119,
+                                                len119,
                                             );
-                                            _rt::string_lift(bytes118)
+                                            _rt::string_lift(bytes119)
                                         };
-                                        LlmError::Limit(e128)
+                                        LlmError::Limit(e129)
                                     }
                                     10 => {
-                                        let e128 = {
-                                            let l119 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l120 = *ptr40
+                                        let e129 = {
+                                            let l120 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l121 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len121 = l120;
-                                            let bytes121 = _rt::Vec::from_raw_parts(
-                                                l119.cast(),
-                                                len121,
-                                                len121,
+                                            let len122 = l121;
+                                            let bytes122 = _rt::Vec::from_raw_parts(
+                                                l120.cast(),
+                                                len122,
+                                                len122,
                                             );
-                                            _rt::string_lift(bytes121)
+                                            _rt::string_lift(bytes122)
                                         };
-                                        LlmError::Invalid(e128)
+                                        LlmError::Invalid(e129)
                                     }
                                     11 => {
-                                        let e128 = {
-                                            let l122 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l123 = *ptr40
+                                        let e129 = {
+                                            let l123 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l124 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len124 = l123;
-                                            let bytes124 = _rt::Vec::from_raw_parts(
-                                                l122.cast(),
-                                                len124,
-                                                len124,
+                                            let len125 = l124;
+                                            let bytes125 = _rt::Vec::from_raw_parts(
+                                                l123.cast(),
+                                                len125,
+                                                len125,
                                             );
-                                            _rt::string_lift(bytes124)
+                                            _rt::string_lift(bytes125)
                                         };
-                                        LlmError::Unsupported(e128)
+                                        LlmError::Unsupported(e129)
                                     }
                                     n => {
                                         debug_assert_eq!(n, 12, "invalid enum discriminant");
-                                        let e128 = {
-                                            let l125 = *ptr40.add(16).cast::<*mut u8>();
-                                            let l126 = *ptr40
+                                        let e129 = {
+                                            let l126 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l127 = *ptr40
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len127 = l126;
-                                            let bytes127 = _rt::Vec::from_raw_parts(
-                                                l125.cast(),
-                                                len127,
-                                                len127,
+                                            let len128 = l127;
+                                            let bytes128 = _rt::Vec::from_raw_parts(
+                                                l126.cast(),
+                                                len128,
+                                                len128,
                                             );
-                                            _rt::string_lift(bytes127)
+                                            _rt::string_lift(bytes128)
                                         };
-                                        LlmError::Provider(e128)
+                                        LlmError::Provider(e129)
                                     }
                                 };
-                                v128
+                                v129
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result129
+                    result130
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -1535,10 +1547,10 @@ pub mod wharf {
                     struct RetArea(
                         [::core::mem::MaybeUninit<
                             u8,
-                        >; 24 + 2 * ::core::mem::size_of::<*const u8>()],
+                        >; 32 + 2 * ::core::mem::size_of::<*const u8>()],
                     );
                     let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 24
+                        [::core::mem::MaybeUninit::uninit(); 32
                             + 2 * ::core::mem::size_of::<*const u8>()],
                     );
                     let vec0 = route;
@@ -1609,7 +1621,7 @@ pub mod wharf {
                         ptr5,
                     );
                     let l7 = i32::from(*ptr5.add(0).cast::<u8>());
-                    let result53 = match l7 {
+                    let result54 = match l7 {
                         0 => {
                             let e = {
                                 let l8 = *ptr5.add(8).cast::<*mut u8>();
@@ -1645,223 +1657,229 @@ pub mod wharf {
                                 let l15 = *ptr5
                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
+                                let l16 = i32::from(
+                                    *ptr5
+                                        .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
                                 Vectors {
                                     vectors: result13,
                                     usage: Usage {
                                         input_tokens: l14 as u64,
                                         output_tokens: l15 as u64,
                                     },
+                                    cached: _rt::bool_lift(l16 as u8),
                                 }
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l16 = i32::from(*ptr5.add(8).cast::<u8>());
-                                let v52 = match l16 {
+                                let l17 = i32::from(*ptr5.add(8).cast::<u8>());
+                                let v53 = match l17 {
                                     0 => {
-                                        let e52 = {
-                                            let l17 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l18 = *ptr5
+                                        let e53 = {
+                                            let l18 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l19 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len19 = l18;
-                                            let bytes19 = _rt::Vec::from_raw_parts(
-                                                l17.cast(),
-                                                len19,
-                                                len19,
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
                                             );
-                                            _rt::string_lift(bytes19)
+                                            _rt::string_lift(bytes20)
                                         };
-                                        LlmError::Denied(e52)
+                                        LlmError::Denied(e53)
                                     }
                                     1 => {
-                                        let e52 = {
-                                            let l20 = i32::from(*ptr5.add(16).cast::<u8>());
-                                            match l20 {
+                                        let e53 = {
+                                            let l21 = i32::from(*ptr5.add(16).cast::<u8>());
+                                            match l21 {
                                                 0 => None,
                                                 1 => {
                                                     let e = {
-                                                        let l21 = *ptr5.add(24).cast::<i64>();
-                                                        l21 as u64
+                                                        let l22 = *ptr5.add(24).cast::<i64>();
+                                                        l22 as u64
                                                     };
                                                     Some(e)
                                                 }
                                                 _ => _rt::invalid_enum_discriminant(),
                                             }
                                         };
-                                        LlmError::RateLimited(e52)
+                                        LlmError::RateLimited(e53)
                                     }
                                     2 => {
-                                        let e52 = {
-                                            let l22 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l23 = *ptr5
+                                        let e53 = {
+                                            let l23 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l24 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len24 = l23;
-                                            let bytes24 = _rt::Vec::from_raw_parts(
-                                                l22.cast(),
-                                                len24,
-                                                len24,
+                                            let len25 = l24;
+                                            let bytes25 = _rt::Vec::from_raw_parts(
+                                                l23.cast(),
+                                                len25,
+                                                len25,
                                             );
-                                            _rt::string_lift(bytes24)
+                                            _rt::string_lift(bytes25)
                                         };
-                                        LlmError::Overloaded(e52)
+                                        LlmError::Overloaded(e53)
                                     }
                                     3 => LlmError::Timeout,
                                     4 => {
-                                        let e52 = {
-                                            let l25 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l26 = *ptr5
+                                        let e53 = {
+                                            let l26 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l27 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len27 = l26;
-                                            let bytes27 = _rt::Vec::from_raw_parts(
-                                                l25.cast(),
-                                                len27,
-                                                len27,
+                                            let len28 = l27;
+                                            let bytes28 = _rt::Vec::from_raw_parts(
+                                                l26.cast(),
+                                                len28,
+                                                len28,
                                             );
-                                            _rt::string_lift(bytes27)
+                                            _rt::string_lift(bytes28)
                                         };
-                                        LlmError::ContextTooLong(e52)
+                                        LlmError::ContextTooLong(e53)
                                     }
                                     5 => {
-                                        let e52 = {
-                                            let l28 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l29 = *ptr5
+                                        let e53 = {
+                                            let l29 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l30 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len30 = l29;
-                                            let bytes30 = _rt::Vec::from_raw_parts(
-                                                l28.cast(),
-                                                len30,
-                                                len30,
+                                            let len31 = l30;
+                                            let bytes31 = _rt::Vec::from_raw_parts(
+                                                l29.cast(),
+                                                len31,
+                                                len31,
                                             );
-                                            _rt::string_lift(bytes30)
+                                            _rt::string_lift(bytes31)
                                         };
-                                        LlmError::ContentFiltered(e52)
+                                        LlmError::ContentFiltered(e53)
                                     }
                                     6 => {
-                                        let e52 = {
-                                            let l31 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l32 = *ptr5
+                                        let e53 = {
+                                            let l32 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l33 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len33 = l32;
-                                            let bytes33 = _rt::Vec::from_raw_parts(
-                                                l31.cast(),
-                                                len33,
-                                                len33,
+                                            let len34 = l33;
+                                            let bytes34 = _rt::Vec::from_raw_parts(
+                                                l32.cast(),
+                                                len34,
+                                                len34,
                                             );
-                                            _rt::string_lift(bytes33)
+                                            _rt::string_lift(bytes34)
                                         };
-                                        LlmError::GuardrailBlocked(e52)
+                                        LlmError::GuardrailBlocked(e53)
                                     }
                                     7 => {
-                                        let e52 = {
-                                            let l34 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l35 = *ptr5
+                                        let e53 = {
+                                            let l35 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l36 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len36 = l35;
-                                            let bytes36 = _rt::Vec::from_raw_parts(
-                                                l34.cast(),
-                                                len36,
-                                                len36,
+                                            let len37 = l36;
+                                            let bytes37 = _rt::Vec::from_raw_parts(
+                                                l35.cast(),
+                                                len37,
+                                                len37,
                                             );
-                                            _rt::string_lift(bytes36)
+                                            _rt::string_lift(bytes37)
                                         };
-                                        LlmError::BudgetExceeded(e52)
+                                        LlmError::BudgetExceeded(e53)
                                     }
                                     8 => {
-                                        let e52 = {
-                                            let l37 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l38 = *ptr5
+                                        let e53 = {
+                                            let l38 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l39 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len39 = l38;
-                                            let bytes39 = _rt::Vec::from_raw_parts(
-                                                l37.cast(),
-                                                len39,
-                                                len39,
+                                            let len40 = l39;
+                                            let bytes40 = _rt::Vec::from_raw_parts(
+                                                l38.cast(),
+                                                len40,
+                                                len40,
                                             );
-                                            _rt::string_lift(bytes39)
+                                            _rt::string_lift(bytes40)
                                         };
-                                        LlmError::Unpriced(e52)
+                                        LlmError::Unpriced(e53)
                                     }
                                     9 => {
-                                        let e52 = {
-                                            let l40 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l41 = *ptr5
+                                        let e53 = {
+                                            let l41 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l42 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len42 = l41;
-                                            let bytes42 = _rt::Vec::from_raw_parts(
-                                                l40.cast(),
-                                                len42,
-                                                len42,
+                                            let len43 = l42;
+                                            let bytes43 = _rt::Vec::from_raw_parts(
+                                                l41.cast(),
+                                                len43,
+                                                len43,
                                             );
-                                            _rt::string_lift(bytes42)
+                                            _rt::string_lift(bytes43)
                                         };
-                                        LlmError::Limit(e52)
+                                        LlmError::Limit(e53)
                                     }
                                     10 => {
-                                        let e52 = {
-                                            let l43 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l44 = *ptr5
+                                        let e53 = {
+                                            let l44 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l45 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len45 = l44;
-                                            let bytes45 = _rt::Vec::from_raw_parts(
-                                                l43.cast(),
-                                                len45,
-                                                len45,
+                                            let len46 = l45;
+                                            let bytes46 = _rt::Vec::from_raw_parts(
+                                                l44.cast(),
+                                                len46,
+                                                len46,
                                             );
-                                            _rt::string_lift(bytes45)
+                                            _rt::string_lift(bytes46)
                                         };
-                                        LlmError::Invalid(e52)
+                                        LlmError::Invalid(e53)
                                     }
                                     11 => {
-                                        let e52 = {
-                                            let l46 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l47 = *ptr5
+                                        let e53 = {
+                                            let l47 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l48 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len48 = l47;
-                                            let bytes48 = _rt::Vec::from_raw_parts(
-                                                l46.cast(),
-                                                len48,
-                                                len48,
+                                            let len49 = l48;
+                                            let bytes49 = _rt::Vec::from_raw_parts(
+                                                l47.cast(),
+                                                len49,
+                                                len49,
                                             );
-                                            _rt::string_lift(bytes48)
+                                            _rt::string_lift(bytes49)
                                         };
-                                        LlmError::Unsupported(e52)
+                                        LlmError::Unsupported(e53)
                                     }
                                     n => {
                                         debug_assert_eq!(n, 12, "invalid enum discriminant");
-                                        let e52 = {
-                                            let l49 = *ptr5.add(16).cast::<*mut u8>();
-                                            let l50 = *ptr5
+                                        let e53 = {
+                                            let l50 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l51 = *ptr5
                                                 .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len51 = l50;
-                                            let bytes51 = _rt::Vec::from_raw_parts(
-                                                l49.cast(),
-                                                len51,
-                                                len51,
+                                            let len52 = l51;
+                                            let bytes52 = _rt::Vec::from_raw_parts(
+                                                l50.cast(),
+                                                len52,
+                                                len52,
                                             );
-                                            _rt::string_lift(bytes51)
+                                            _rt::string_lift(bytes52)
                                         };
-                                        LlmError::Provider(e52)
+                                        LlmError::Provider(e53)
                                     }
                                 };
-                                v52
+                                v53
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result53
+                    result54
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -2714,8 +2732,8 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1400] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x09\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1416] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xee\x09\x01A\x02\x01\
 A\x02\x01B<\x01m\x02\x04user\x09assistant\x04\0\x04role\x03\0\0\x01p}\x01r\x02\x0a\
 media-types\x04data\x02\x04\0\x05image\x03\0\x03\x01r\x03\x04names\x0amedia-type\
 s\x04data\x02\x04\0\x08document\x03\0\x05\x01r\x03\x02ids\x04names\x05inputs\x04\
@@ -2731,20 +2749,20 @@ r\x03\x04names\x0bdescriptions\x0cinput-schemas\x04\0\x04tool\x03\0\x13\x01q\x04
 messages\x19\x05tools\x1a\x0btool-choice\x1b\x06output\x1c\x04stop\x1d\x0amax-to\
 kens\x1e\x0btemperature\x1f\x07options!\x04\0\x0cconversation\x03\0\"\x01m\x04\x08\
 end-turn\x08tool-use\x0amax-tokens\x0dstop-sequence\x04\0\x0bstop-reason\x03\0$\x01\
-r\x02\x0cinput-tokensw\x0doutput-tokensw\x04\0\x05usage\x03\0&\x01r\x03\x07conte\
-nt\x10\x04stop%\x05usage'\x04\0\x05reply\x03\0(\x01r\x02\x05texts\x1d\x0adimensi\
-ons\x1e\x04\0\x09embedding\x03\0*\x01pv\x01p,\x01r\x02\x07vectors-\x05usage'\x04\
-\0\x07vectors\x03\0.\x01kw\x01q\x0d\x06denied\x01s\0\x0crate-limited\x010\0\x0ao\
-verloaded\x01s\0\x07timeout\0\0\x10context-too-long\x01s\0\x10content-filtered\x01\
-s\0\x11guardrail-blocked\x01s\0\x0fbudget-exceeded\x01s\0\x08unpriced\x01s\0\x05\
-limit\x01s\0\x07invalid\x01s\0\x0bunsupported\x01s\0\x08provider\x01s\0\x04\0\x09\
-llm-error\x03\01\x01j\x01)\x012\x01@\x02\x05routes\x0cconversation#\03\x04\0\x08\
-converse\x014\x01j\x01/\x012\x01@\x02\x05routes\x05texts+\05\x04\0\x05embed\x016\
-\x01j\x01w\x012\x01@\x02\x05routes\x0cconversation#\07\x04\0\x0ccount-tokens\x01\
-8\x03\0\x16wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside/llm-with-all-of-its-e\
-xports-removed\x04\0\x0b)\x01\0#llm-with-all-of-its-exports-removed\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rus\
-t\x060.63.0";
+r\x02\x0cinput-tokensw\x0doutput-tokensw\x04\0\x05usage\x03\0&\x01r\x04\x07conte\
+nt\x10\x04stop%\x05usage'\x06cached\x7f\x04\0\x05reply\x03\0(\x01r\x02\x05texts\x1d\
+\x0adimensions\x1e\x04\0\x09embedding\x03\0*\x01pv\x01p,\x01r\x03\x07vectors-\x05\
+usage'\x06cached\x7f\x04\0\x07vectors\x03\0.\x01kw\x01q\x0d\x06denied\x01s\0\x0c\
+rate-limited\x010\0\x0aoverloaded\x01s\0\x07timeout\0\0\x10context-too-long\x01s\
+\0\x10content-filtered\x01s\0\x11guardrail-blocked\x01s\0\x0fbudget-exceeded\x01\
+s\0\x08unpriced\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x0bunsupported\x01s\0\x08\
+provider\x01s\0\x04\0\x09llm-error\x03\01\x01j\x01)\x012\x01@\x02\x05routes\x0cc\
+onversation#\03\x04\0\x08converse\x014\x01j\x01/\x012\x01@\x02\x05routes\x05text\
+s+\05\x04\0\x05embed\x016\x01j\x01w\x012\x01@\x02\x05routes\x0cconversation#\07\x04\
+\0\x0ccount-tokens\x018\x03\0\x16wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside\
+/llm-with-all-of-its-exports-removed\x04\0\x0b)\x01\0#llm-with-all-of-its-export\
+s-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.\
+262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

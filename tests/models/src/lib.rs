@@ -4,7 +4,8 @@
 //! has them do so); a request that they would refuse is refused. It knows nothing of Wharf, and shares no code with it.
 //!
 //! What is said last tells it what to do: `fail:429` and the like has it answer that status, `slow` has it take its time, `refuse` has it not
-//! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike. It counts what it bills.
+//! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike, `break` has it
+//! break the schema that it is to keep to. It counts what it bills.
 
 #![allow(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 

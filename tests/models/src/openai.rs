@@ -116,7 +116,10 @@ fn chat(body: &Value, number: u64) -> Answer {
         return completion(body, &message, "tool_calls", read, tokens(&arguments));
     }
     let format = &body["response_format"];
-    let text = if format["type"] == "json_schema" {
+    let text = if format["type"] == "json_schema" && last == "break" {
+        // A model that does not keep to what it is told, until it is told so.
+        "so it is".to_owned()
+    } else if format["type"] == "json_schema" {
         sample(&format["json_schema"]["schema"]).to_string()
     } else if last == "echo" {
         body.to_string()

@@ -66,14 +66,14 @@ fn usage(llm::Usage { input_tokens, output_tokens }: llm::Usage) -> models::Usag
     models::Usage { input_tokens, output_tokens }
 }
 
-pub(super) fn reply(of: llm::Reply) -> models::Reply {
+pub(super) fn reply(of: llm::Reply, cached: bool) -> models::Reply {
     let stop = match of.stop {
         llm::StopReason::EndTurn => models::StopReason::EndTurn,
         llm::StopReason::ToolUse => models::StopReason::ToolUse,
         llm::StopReason::MaxTokens => models::StopReason::MaxTokens,
         llm::StopReason::StopSequence => models::StopReason::StopSequence,
     };
-    models::Reply { content: of.content.into_iter().map(said).collect(), stop, usage: usage(of.usage) }
+    models::Reply { content: of.content.into_iter().map(said).collect(), stop, usage: usage(of.usage), cached }
 }
 
 fn said(of: llm::Part) -> models::Part {
@@ -95,8 +95,8 @@ fn said(of: llm::Part) -> models::Part {
     }
 }
 
-pub(super) fn vectors(of: llm::Vectors) -> models::Vectors {
-    models::Vectors { vectors: of.vectors, usage: usage(of.usage) }
+pub(super) fn vectors(of: llm::Vectors, cached: bool) -> models::Vectors {
+    models::Vectors { vectors: of.vectors, usage: usage(of.usage), cached }
 }
 
 pub(super) fn failed(why: llm::Failed) -> models::LlmError {

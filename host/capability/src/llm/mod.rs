@@ -13,7 +13,7 @@ use wharf_delivery::{Details, LogLevel};
 use wharf_event::{Code, Grants, RouteName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
-pub use port::{Asking, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
+pub use port::{Asking, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
 
 use crate::{
     Attempt,
@@ -59,8 +59,8 @@ impl models::Host for Attempt {
         conversation: models::Conversation,
     ) -> wasmtime::Result<Result<models::Reply, models::LlmError>> {
         let told = self.asked(&route, Ask::Converse(contract::conversation(conversation))).await;
-        Ok(told.and_then(|told| match told {
-            Told::Reply(reply) => Ok(contract::reply(reply)),
+        Ok(told.and_then(|(told, cached)| match told {
+            Told::Reply(reply) => Ok(contract::reply(reply, cached)),
             _ => Err(another()),
         }))
     }
@@ -71,8 +71,8 @@ impl models::Host for Attempt {
         texts: models::Embedding,
     ) -> wasmtime::Result<Result<models::Vectors, models::LlmError>> {
         let told = self.asked(&route, Ask::Embed(contract::embedding(texts))).await;
-        Ok(told.and_then(|told| match told {
-            Told::Vectors(vectors) => Ok(contract::vectors(vectors)),
+        Ok(told.and_then(|(told, cached)| match told {
+            Told::Vectors(vectors) => Ok(contract::vectors(vectors, cached)),
             _ => Err(another()),
         }))
     }
@@ -83,7 +83,7 @@ impl models::Host for Attempt {
         conversation: models::Conversation,
     ) -> wasmtime::Result<Result<u64, models::LlmError>> {
         let told = self.asked(&route, Ask::Count(contract::conversation(conversation))).await;
-        Ok(told.and_then(|told| match told {
+        Ok(told.and_then(|(told, _)| match told {
             Told::Count(tokens) => Ok(tokens),
             _ => Err(another()),
         }))
@@ -96,8 +96,8 @@ fn another() -> models::LlmError {
 }
 
 impl Attempt {
-    /// Asks, and leaves its trace in the attempt.
-    async fn asked(&mut self, route: &str, ask: Ask) -> Result<Told, models::LlmError> {
+    /// Asks, and leaves its trace in the attempt. Gives the answer, and whether the route had it.
+    async fn asked(&mut self, route: &str, ask: Ask) -> Result<(Told, bool), models::LlmError> {
         let operation = ask.operation();
         let called = match self.call(route, ask) {
             Ok(call) => {
@@ -115,7 +115,7 @@ impl Attempt {
                 let line = format!("{route}, {operation}: {}", shown(&spent));
                 // A log that is full ends the attempt when the guest writes the next line.
                 let _ = self.log.line(Level::Info, "llm", &line);
-                Ok(told)
+                Ok((told, spent.cached))
             }
             Err(LlmFailed { why, code, spent }) => {
                 let code = code.unwrap_or(of(&why));
@@ -177,6 +177,15 @@ impl Attempt {
 fn shown(spent: &Spent) -> String {
     let Spent { model, tries, usage: Usage { input_tokens, output_tokens }, cost, currency, took, .. } = spent;
     let model = model.as_ref().map_or("no model", |model| model.as_str());
+    let masked = if spent.masked > 0 { format!("; {} masked", spent.masked) } else { String::new() };
+    if spent.cached {
+        return format!("{model}, from the route's cache: nobody was asked, and nothing is paid{masked}");
+    }
+    let fit = match &spent.fit {
+        Fit::Fine => String::new(),
+        Fit::Repaired => "; the first answer broke its schema".to_owned(),
+        Fit::Broken(why) => format!("; it breaks its schema: {why}"),
+    };
     let kept = match &spent.keeping {
         Keeping::Before => {
             return format!("{model}, kept from an attempt before: nobody was asked, and nothing is paid");
@@ -188,7 +197,9 @@ fn shown(spent: &Spent) -> String {
     let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
     let (whole, part) = (cost / 1_000_000_000, cost % 1_000_000_000);
     let ms = took.as_millis();
-    format!("{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{kept}")
+    format!(
+        "{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{masked}{fit}{kept}"
+    )
 }
 
 /// The code of a reason.
@@ -199,7 +210,8 @@ fn of(why: &Failed) -> Code {
         Failed::Overloaded(_) => Code::LlmOverloaded,
         Failed::Timeout => Code::LlmTimeout,
         Failed::ContextTooLong(_) => Code::LlmContext,
-        Failed::ContentFiltered(_) | Failed::GuardrailBlocked(_) => Code::LlmFiltered,
+        Failed::ContentFiltered(_) => Code::LlmFiltered,
+        Failed::GuardrailBlocked(_) => Code::LlmGuardrail,
         Failed::Unpriced(_) => Code::LlmUnpriced,
         Failed::Limit(_) => Code::LimitLlm,
         Failed::BudgetExceeded(_) => Code::BudgetExceeded,

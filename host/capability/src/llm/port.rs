@@ -50,6 +50,24 @@ pub struct Spent {
     pub outside: bool,
     /// Whether another attempt gets the same.
     pub keeping: Keeping,
+    /// Whether the route had the answer, of somebody who asked the same: then nobody was asked.
+    pub cached: bool,
+    /// How often something was masked, in what was sent and in the answer.
+    pub masked: u32,
+    /// Whether the answer keeps to the schema that was asked for.
+    pub fit: Fit,
+}
+
+/// Whether an answer keeps to the schema that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// It does, or nobody looked.
+    #[default]
+    Fine,
+    /// It does since the model was asked once more.
+    Repaired,
+    /// It does not; why.
+    Broken(String),
 }
 
 /// Whether an answer outlives its attempt.
@@ -86,7 +104,7 @@ impl LlmAnswer {
             return Ok(self);
         }
         let why = Failed::Limit(format!("the answer has {bytes} bytes, and the attempt may get {bytes_max}"));
-        Err(LlmFailed { why, code: None, spent: self.spent })
+        Err(LlmFailed { why, code: None, spent: Box::new(self.spent) })
     }
 }
 
@@ -98,14 +116,14 @@ pub struct LlmFailed {
     /// The stable code, where it is another than that of the reason.
     pub code: Option<Code>,
     /// What it came to.
-    pub spent: Spent,
+    pub spent: Box<Spent>,
 }
 
 impl LlmFailed {
     /// Nobody was asked.
     #[must_use]
     pub fn new(why: Failed) -> Self {
-        Self { why, code: None, spent: Spent::default() }
+        Self { why, code: None, spent: Box::default() }
     }
 
     /// The same, with a code of its own.
@@ -151,6 +169,6 @@ mod tests {
         let answer = LlmAnswer { told: Told::Count(1), spent: spent.clone() };
         assert_eq!(answer.clone().within(8), Ok(answer.clone()));
         let failed = answer.within(7).unwrap_err();
-        assert!(matches!(failed.why, Failed::Limit(_)) && failed.spent == spent, "{failed:?}");
+        assert!(matches!(failed.why, Failed::Limit(_)) && *failed.spent == spent, "{failed:?}");
     }
 }

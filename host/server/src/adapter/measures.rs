@@ -31,6 +31,7 @@ impl Measures for HostAdapter {
         families.extend(self.loaded());
         let models = self.outside.models();
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
+        families.push(model_measures::steps(&self.outside.route_steps()));
         families.push(self.violations());
         families.extend(process::families());
         families

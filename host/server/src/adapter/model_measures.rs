@@ -3,7 +3,7 @@
 use wharf_gateway::measure::{Family, Kind, Reading};
 
 use super::measures::{counts, number, times};
-use crate::models::{Asked, AskedOf};
+use crate::models::{Asked, AskedOf, StepOf};
 
 /// Billionths of a unit of money.
 const UNIT: f64 = 1e9;
@@ -38,4 +38,17 @@ pub(super) fn families(asked: &[(AskedOf, Asked)], currency: Option<&str>) -> [F
         cost.push(&labels, Reading::Sum(number(asked.cost) / UNIT));
     }
     [took, tokens, cost]
+}
+
+pub(super) fn steps(steps: &[(StepOf, u64)]) -> Family {
+    let mut family = Family::new(
+        Kind::Counter,
+        "wharf_llm_route_steps_total",
+        "What routes to models did besides asking: answers of the cache, repairs, guardrails.",
+        &["tenant", "route", "step"],
+    );
+    for (StepOf { tenant, route, step }, count) in steps {
+        family.push(&[tenant.as_str(), route, step.name()], Reading::Count(*count));
+    }
+    family
 }

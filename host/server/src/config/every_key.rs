@@ -399,7 +399,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "llm_cache": {"entries": tenant.cache.entries, "bytes": tenant.cache.bytes}, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();

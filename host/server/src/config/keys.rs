@@ -76,6 +76,8 @@ pub enum Shape {
     Sockets,
     /// Strings, numbers and booleans under any names.
     Settings,
+    /// Texts, at most so many.
+    Words(usize),
     /// Texts under any names.
     Texts,
     /// An event pattern: a table, or JSON in a string.

@@ -3,15 +3,18 @@
 //! Invariant: every model that a route names is there, and every provider that a model names. No key of anybody stands in the file: it names a
 //! secret or a variable.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use serde_json::json;
 use wharf_egress::Place;
 use wharf_event::{ModelName, ProviderName, RouteName, SecretName};
+use wharf_llm::Guard;
 
 use super::{
     budgets::{self, BUDGET, BudgetConfig, PLUGINS},
+    caches::CACHE,
     duration::duration_text,
+    guardrails::{self, GUARDRAILS},
     keys::{Key, Named, Otherwise, Shape, key},
     table::{Sink, Table},
 };
@@ -25,6 +28,9 @@ const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=900_000;
 
 /// The same where it is not said.
 const TIMEOUT_MS_DEFAULT: u64 = 30_000;
+
+/// How long an answer may be given again, in milliseconds.
+const CACHE_MS: std::ops::RangeInclusive<u64> = 1_000..=30 * 24 * 3_600_000;
 
 /// Tokens of an answer where it is not said.
 const MAX_TOKENS_DEFAULT: u32 = 4_096;
@@ -114,6 +120,12 @@ pub struct RouteConfig {
     pub timeout_ms: u64,
     /// What they may cost.
     pub budget: BudgetConfig,
+    /// For how long an answer is given again to the same question, in milliseconds; none = not at all.
+    pub cache_ms: Option<u64>,
+    /// Whether a model is asked once more where its answer breaks its schema.
+    pub repair: bool,
+    /// What may not be said, and what is masked.
+    pub guard: Option<Arc<Guard>>,
 }
 
 const fn named(one: &'static str, keys: &'static [Key]) -> Shape {
@@ -185,6 +197,7 @@ pub(super) static ROUTES: &[Key] = &[
     key("routes", "Ways to models, which plugins name and `grants` allow.", named("route", ROUTE), Otherwise::Nothing),
     BUDGET,
     PLUGINS,
+    CACHE,
 ];
 
 static ROUTE: &[Key] = &[
@@ -213,6 +226,19 @@ static ROUTE: &[Key] = &[
         Otherwise::Default(|| json!(duration_text(TIMEOUT_MS_DEFAULT))),
     ),
     BUDGET,
+    key(
+        "cache",
+        "For how long an answer is given again to whoever asks exactly the same, 1s to 30d. Without it nobody gets another's answer.",
+        Shape::Duration,
+        Otherwise::Nothing,
+    ),
+    key(
+        "repair",
+        "Whether a model is asked once more where its answer breaks the schema that was asked for. That is paid like any other call.",
+        Shape::Boolean,
+        Otherwise::Default(|| json!(true)),
+    ),
+    GUARDRAILS,
 ];
 
 /// Reads providers and models.
@@ -324,6 +350,9 @@ pub(super) fn read_routes(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> 
             tries: table.integer("tries").unwrap_or(TRIES_DEFAULT),
             timeout_ms: table.duration_between("timeout", TIMEOUT_MS).unwrap_or(TIMEOUT_MS_DEFAULT),
             budget: budgets::read(&table),
+            cache_ms: table.duration_between("cache", CACHE_MS),
+            repair: table.boolean("repair").unwrap_or(true),
+            guard: guardrails::read(&table, sink),
         };
         routes.insert(name, route);
     }

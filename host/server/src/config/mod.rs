@@ -2,11 +2,13 @@
 
 mod breaker;
 mod budgets;
+mod caches;
 mod duration;
 mod effective;
 #[cfg(test)]
 mod every_key;
 mod grant_keys;
+mod guardrails;
 mod input;
 mod json_table;
 mod keys;
@@ -36,6 +38,7 @@ mod topics;
 mod webhooks;
 
 pub use budgets::{BudgetConfig, BudgetsConfig};
+pub use caches::CacheConfig;
 pub use duration::{duration_text, parse_duration};
 pub use effective::{Place, Setting, effective};
 pub use json_table::Wrong;

@@ -18,6 +18,7 @@ use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
     budgets::BudgetsConfig,
+    caches::CacheConfig,
     keys::ROOT,
     llm::{self, LlmConfig, RouteConfig},
     problem::Problem,
@@ -101,6 +102,8 @@ pub struct TenantConfig {
     pub models: BTreeMap<RouteName, RouteConfig>,
     /// What models may cost.
     pub budgets: BudgetsConfig,
+    /// The room for answers of models that are given again.
+    pub cache: CacheConfig,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.

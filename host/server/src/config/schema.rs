@@ -75,6 +75,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Settings => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
         }
+        Shape::Words(max) => json!({ "type": "array", "items": { "type": "string" }, "maxItems": max }),
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
         Shape::Payload => json!({ "type": ["object", "string"] }),

@@ -17,7 +17,7 @@ use wharf_event::{
 use wharf_pattern::Pattern;
 
 use super::{
-    breaker, budgets, input,
+    breaker, budgets, caches, input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     llm::{self, LlmConfig},
     pattern_json,
@@ -81,6 +81,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
     if let Some(table) = table.table("llm") {
         tenant.models = llm::read_routes(&table, models, sink);
         tenant.budgets = budgets::read_all(&table);
+        tenant.cache = caches::read(&table);
     }
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());

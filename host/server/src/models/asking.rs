@@ -1,68 +1,22 @@
-//! One call of a plugin: the models of its route, one after the other, until one answers.
+//! One call of a plugin, and what its route has around the models: guardrails, the cache, one more question where an answer breaks its schema.
 //!
-//! Invariant: every try is paid for in the sum, whether it led to an answer or not; and all of them together end in the time that the call has.
-//! Where there are budgets, what a try may cost is taken out of them before it leaves, and what it did cost is put in its place.
-//! What each error leads to is `wharf-llm`'s to say (`Failed::next`).
+//! Invariant: what goes to a model went by the guardrails, and so did what comes back from one, from the cache too: it holds what was looked at. Whoever
+//! gets an answer of the cache asks nobody and pays nothing. All calls of models end in the time that the plugin's call has.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, header};
-use wharf_delivery::{Cost, ReserveRequest, Reserved, SpendRequest};
-use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
-use wharf_event::{Code, Digest, SecretName};
-use wharf_llm::{Answered, Ask, Failed, Next, Step, Told, Unanswered, Usage};
+use wharf_dispatch::{Books, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent};
+use wharf_event::{Code, Digest};
+use wharf_llm::{Ask, Failed, Repair, Reply, Told, Usage, Vectors};
+use wharf_schema::Schema;
 
 use super::{
-    catalog::{Catalog, Model, billionths},
-    key::{self, Auth},
-    metering::ModelMeters,
+    answers::Answers,
+    catalog::Catalog,
+    metering::{ModelMeters, RouteStep},
+    round::{Round, Sealed, Sends, Unable},
 };
-use crate::{config::RouteConfig, prices::Money};
-
-/// Bytes of an answer of a provider: JSON, which is longer than what it says.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// The field of that key.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
-/// What is waited before a second try.
-const WAIT: Duration = Duration::from_millis(250);
-
-/// The longest that is waited for one model, where another may be asked or nobody knows how long it takes.
-const WAIT_MAX: Duration = Duration::from_secs(10);
-
-/// A tenant's secrets as they are kept.
-pub(super) type Sealed = BTreeMap<SecretName, String>;
-
-/// Sends requests of the host's own.
-pub trait Sends: Send + Sync {
-    /// Sends one, with the key that belongs into it, and gives the answer without keys in it.
-    fn send(&self, request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>>;
-}
-
-/// Why one try came to nothing.
-pub(super) struct Unable {
-    pub(super) code: Option<Code>,
-    pub(super) why: Failed,
-    pub(super) usage: Usage,
-}
-
-impl From<Failed> for Unable {
-    fn from(why: Failed) -> Self {
-        Self { code: None, why, usage: Usage::default() }
-    }
-}
-
-impl From<Unanswered> for Unable {
-    fn from(Unanswered { why, usage }: Unanswered) -> Self {
-        Self { code: None, why, usage }
-    }
-}
+use crate::config::RouteConfig;
 
 /// What models are asked by.
 #[derive(Clone, Copy)]
@@ -75,11 +29,13 @@ pub struct Means<'a> {
     pub books: &'a dyn Books,
     /// Where they are counted.
     pub meters: &'a ModelMeters,
+    /// What they answered, where it may be given again.
+    pub answers: &'a Answers,
 }
 
-/// Asks the models of a route.
+/// Asks by a route.
 pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<LlmAnswer, LlmFailed> {
-    let catalog = means.catalog;
+    let (catalog, began) = (means.catalog, Instant::now());
     let Some(route) = catalog.route(&call.tenant, &call.route) else {
         let there = catalog.told(&call.tenant);
         let why = format!(
@@ -92,16 +48,31 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         let most = conversation.max_tokens.map_or(route.max_tokens, |wished| wished.min(route.max_tokens));
         conversation.max_tokens = Some(most);
     }
-    let mut round = Round {
-        means,
-        call: &call,
-        sealed: &sealed,
-        began: Instant::now(),
-        spent: Money::default(),
-        told: LlmSpent::default(),
+    let masked = match &route.guard {
+        Some(guard) => guard.ask(&mut call.ask).inspect_err(|_| means.meters.step(&call, RouteStep::Blocked))?,
+        None => 0,
     };
-    let asked = round.all(route).await;
-    let spent = round.spent();
+    let key = key(catalog, &call, route);
+    if let Some(key) = &key {
+        if let Some((told, model)) = means.answers.get(&call.tenant, key, began) {
+            means.meters.step(&call, RouteStep::CacheHit);
+            let spent = LlmSpent { model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
+            return Ok(LlmAnswer { told: free(told), spent });
+        }
+        means.meters.step(&call, RouteStep::CacheMiss);
+    }
+    let mut round = Round::new(means, &call, &sealed);
+    let (asked, fit) = match round.all(route).await {
+        Ok(told) => fitting(&mut round, route, &call, told).await,
+        Err(unable) => (Err(unable), LlmFit::Fine),
+    };
+    if fit != LlmFit::Fine {
+        let step = if fit == LlmFit::Repaired { RouteStep::Repaired } else { RouteStep::Broken };
+        means.meters.step(&call, step);
+    }
+    let (asked, also) = guarded(route, asked);
+    let spent = LlmSpent { masked: masked + also, fit, ..round.spent() };
+    count(&means, &call, &spent, asked.as_ref().err());
     tracing::debug!(
         tenant = %call.tenant, plugin = %call.plugin, route = %call.route, gen_ai.operation.name = call.ask.operation(),
         gen_ai.request.model = spent.model.as_ref().map(|model| model.as_str()),
@@ -110,214 +81,105 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         error = asked.as_ref().err().map(|unable| unable.why.to_string()), "a plugin's call of a model"
     );
     match asked {
-        Ok(told) => Ok(LlmAnswer { told, spent }),
-        Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent }),
-    }
-}
-
-/// The tries of one call.
-struct Round<'a> {
-    means: Means<'a>,
-    call: &'a LlmCall,
-    sealed: &'a Sealed,
-    began: Instant,
-    spent: Money,
-    told: LlmSpent,
-}
-
-impl Round<'_> {
-    async fn all(&mut self, route: &RouteConfig) -> Result<Told, Unable> {
-        let mut last = Unable::from(Failed::Timeout);
-        for name in &route.models {
-            let Some(model) = self.means.catalog.model(name) else {
-                last = Failed::Provider(format!("there is no model `{name}`")).into();
-                continue;
-            };
-            match self.model(&model, route).await {
-                Err(unable) if unable.why.next() != Next::Stop => {
-                    tracing::debug!(tenant = %self.call.tenant, route = %self.call.route, model = %name, "a model did not answer: {}", unable.why);
-                    last = unable;
-                }
-                ended => return ended,
+        Ok(told) => {
+            if let (Some(key), LlmFit::Fine | LlmFit::Repaired) = (key, &spent.fit) {
+                let now = Instant::now();
+                let until = now + Duration::from_millis(route.cache_ms.unwrap_or(0));
+                let whose = (&call.tenant, catalog.cache(&call.tenant));
+                means.answers.put(whose, key, (told.clone(), spent.model.clone()), (now, until));
             }
+            Ok(LlmAnswer { told, spent })
         }
-        Err(last)
-    }
-
-    /// Asks one model as often as the route says.
-    async fn model(&mut self, model: &Model<'_>, route: &RouteConfig) -> Result<Told, Unable> {
-        // Whether it has a price is known before it is asked.
-        model.cost(&self.call.ask, Usage::default())?;
-        let mut wait = WAIT;
-        for last in (0..route.tries).rev().map(|left| left == 0) {
-            let unable = match self.once(model, Duration::from_millis(route.timeout_ms)).await {
-                Ok(told) => return Ok(told),
-                Err(unable) => unable,
-            };
-            let Next::Retry(after) = unable.why.next() else { return Err(unable) };
-            let pause = after.unwrap_or(wait);
-            if last || pause > WAIT_MAX || pause >= self.left() {
-                return Err(unable);
-            }
-            tokio::time::sleep(pause).await;
-            wait = wait.saturating_mul(2);
-        }
-        Err(Failed::Timeout.into())
-    }
-
-    fn left(&self) -> Duration {
-        self.call.timeout.saturating_sub(self.began.elapsed())
-    }
-
-    /// Asks it once. What it counted is in the sum, whatever comes of it.
-    async fn once(&mut self, model: &Model<'_>, most: Duration) -> Result<Told, Unable> {
-        let timeout = most.min(self.left());
-        if timeout.is_zero() {
-            return Err(Failed::Timeout.into());
-        }
-        self.told.tries += 1;
-        self.told.model = Some(model.name.clone());
-        let began = Instant::now();
-        let asked = self.exchange(model, timeout).await;
-        let usage = match &asked {
-            Ok(told) => told.usage(),
-            Err(unable) => unable.usage,
-        };
-        self.told.usage.input_tokens += usage.input_tokens;
-        self.told.usage.output_tokens += usage.output_tokens;
-        let cost = model.cost(&self.call.ask, usage)?;
-        self.spent = self.spent + cost;
-        let error = asked.as_ref().err().map(|unable| unable.why.name());
-        self.means.meters.count((self.call, model.name), (began.elapsed(), error), (usage, billionths(cost)));
-        asked
-    }
-
-    async fn exchange(&mut self, model: &Model<'_>, timeout: Duration) -> Result<Told, Unable> {
-        let (call, speaks) = (self.call, model.speaks());
-        let request = match speaks.write(model.id, &call.ask)? {
-            Step::Done(told) => return Ok(told),
-            Step::Send(request) => request,
-        };
-        let Some(provider) = model.provider else {
-            return Err(Failed::Provider("nobody is there to be asked".to_owned()).into());
-        };
-        let (whose, config) = provider;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(trace) = call.trace.as_ref().and_then(|trace| trace.parse().ok()) {
-            headers.insert("traceparent", trace);
-        }
-        if let Ok(key) = idempotency_key(call, &request.body).parse() {
-            headers.insert(IDEMPOTENCY_KEY, key);
-        }
-        let mut sent = HttpRequest {
-            tenant: call.tenant.clone(),
-            plugin: call.plugin.clone(),
-            policy: format!("{} llm {whose}", call.tenant).into(),
-            method: Method::POST,
-            url: format!("{}{}", config.endpoint, request.path),
-            headers,
-            body: Bytes::from(request.body),
-            secrets: Vec::new(),
-            // The operator says where it is, and which networks the host reaches.
-            private: true,
-            timeout,
-            answer_bytes_max: ANSWER_BYTES_MAX,
-        };
-        let auth = key::put(&mut sent, provider, self.sealed)?;
-        let reserved = self.reserve(model, sent.body.len() as u64).await?;
-        self.told.outside = true;
-        let answer = match self.means.sends.send(sent, auth).await {
-            Ok(answer) => answer,
-            Err(failed) => {
-                // What may have been answered stays reserved: somebody may have been paid.
-                if !failed.may_be_done {
-                    self.settle(model, reserved, Usage::default());
-                }
-                return Err(unsent(failed));
-            }
-        };
-        let answered = Answered {
-            status: answer.status.as_u16(),
-            retry_after: retry_after(&answer.headers),
-            error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
-            body: &answer.body,
-        };
-        let read = speaks.read(&call.ask, answered);
-        let usage = match &read {
-            Ok(told) => told.usage(),
-            Err(unanswered) => unanswered.usage,
-        };
-        self.settle(model, reserved, usage);
-        Ok(read?)
-    }
-
-    /// Takes what asking a model may cost at most out of the budgets that there are. Nothing has more tokens than bytes, as it is sent.
-    async fn reserve(&self, model: &Model<'_>, bytes: u64) -> Result<Option<Reserved>, Failed> {
-        let LlmCall { tenant, plugin, route, ask, .. } = self.call;
-        let output_tokens = match ask {
-            Ask::Converse(conversation) => conversation.max_tokens.unwrap_or(0).into(),
-            Ask::Embed(_) => 0,
-            // Counting costs nothing.
-            Ask::Count(_) => return Ok(None),
-        };
-        let budgets = self.means.catalog.budgets(tenant, plugin, route);
-        if budgets.is_empty() {
-            return Ok(None);
-        }
-        let most = self.cost(model, Usage { input_tokens: bytes, output_tokens })?;
-        let (tenant, plugin, route) = (tenant.clone(), plugin.clone(), route.clone());
-        self.means.books.reserve(ReserveRequest { tenant, plugin, route, most, budgets }).await.map(Some)
-    }
-
-    /// Puts what it did cost in the place of that.
-    fn settle(&self, model: &Model<'_>, reserved: Option<Reserved>, usage: Usage) {
-        if reserved.is_none() && usage == Usage::default() {
-            return;
-        }
-        // It has a price, or it would not have been asked.
-        let Ok(cost) = self.cost(model, usage) else { return };
-        let LlmCall { tenant, plugin, route, .. } = self.call;
-        let (tenant, plugin, route) = (tenant.clone(), plugin.clone(), route.clone());
-        self.means.books.spend(SpendRequest { tenant, plugin, route, reserved, cost });
-    }
-
-    fn cost(&self, model: &Model<'_>, usage: Usage) -> Result<Cost, Failed> {
-        let Usage { input_tokens, output_tokens } = usage;
-        let money = billionths(model.cost(&self.call.ask, usage)?);
-        Ok(Cost { input_tokens, output_tokens, money })
-    }
-
-    fn spent(&self) -> LlmSpent {
-        let Self { told, spent, means, began, .. } = self;
-        LlmSpent {
-            cost: billionths(*spent),
-            currency: means.catalog.currency.clone(),
-            took: began.elapsed(),
-            ..told.clone()
-        }
+        Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent: Box::new(spent) }),
     }
 }
 
-/// The same for the same question at the same place of a delivery, in every attempt: so whoever keeps to it is paid once.
-fn idempotency_key(call: &LlmCall, body: &[u8]) -> String {
-    let digest = Digest::of(body).hex();
-    format!("{}-{}-{}", call.delivery.replace('.', "-"), call.number, digest.get(..16).unwrap_or_default())
-}
-
-/// What a request that came to nothing means.
-fn unsent(failed: HttpFailed) -> Unable {
-    let HttpFailed { code, reason, .. } = failed;
-    match code {
-        Code::HttpTimeout => Failed::Timeout.into(),
-        Code::HttpUnreachable | Code::HttpRest => Failed::Overloaded(reason).into(),
-        Code::LimitHttp => Failed::Provider(reason).into(),
-        code => Unable::coded(code, &reason),
+fn count(means: &Means<'_>, call: &LlmCall, spent: &LlmSpent, unable: Option<&Unable>) {
+    if spent.masked > 0 {
+        means.meters.step(call, RouteStep::Masked);
+    }
+    if unable.is_some_and(|unable| matches!(unable.why, Failed::GuardrailBlocked(_))) {
+        means.meters.step(call, RouteStep::Blocked);
     }
 }
 
-/// When to come again, as an answer's head says: seconds, or milliseconds where it has those. (A date is not read: the clocks may differ.)
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+/// By what an answer is found again: the whole question, as the models of the route get it, and all that the operator says of them.
+fn key(catalog: &Catalog, call: &LlmCall, route: &RouteConfig) -> Option<Digest> {
+    if route.cache_ms.is_none() || matches!(call.ask, Ask::Count(_)) {
+        return None;
+    }
+    let version = catalog.version(&call.tenant, &call.route);
+    Some(Digest::of(&[version.0.as_slice(), &call.ask.to_bytes()].concat()))
+}
+
+/// An answer that nobody counts anything for.
+fn free(told: Told) -> Told {
+    let usage = Usage::default();
+    match told {
+        Told::Reply(reply) => Told::Reply(Reply { usage, ..reply }),
+        Told::Vectors(vectors) => Told::Vectors(Vectors { usage, ..vectors }),
+        Told::Count(count) => Told::Count(count),
+    }
+}
+
+/// The answer as it may be given, and how often something was masked in it.
+fn guarded(route: &RouteConfig, asked: Result<Told, Unable>) -> (Result<Told, Unable>, u32) {
+    let (mut told, guard) = match (asked, &route.guard) {
+        (Ok(told), Some(guard)) => (told, guard),
+        (asked, _) => return (asked, 0),
+    };
+    match guard.told(&mut told) {
+        Ok(masked) => (Ok(told), masked),
+        Err(why) => (Err(Unable { usage: told.usage(), ..Unable::from(why) }), 0),
+    }
+}
+
+/// An answer that keeps to its schema, as far as asking once more gives one. Where it does not, the answer is given as it is.
+async fn fitting(
+    round: &mut Round<'_>,
+    route: &RouteConfig,
+    call: &LlmCall,
+    told: Told,
+) -> (Result<Told, Unable>, LlmFit) {
+    if !route.repair {
+        return (Ok(told), LlmFit::Fine);
+    }
+    let Some(wrong) = wrong(&call.ask, &told).await else { return (Ok(told), LlmFit::Fine) };
+    let Some(more) = call.ask.repaired(&told, &wrong) else { return (Ok(told), LlmFit::Broken(wrong)) };
+    let again = match round.again(route, &more).await {
+        None => return (Ok(told), LlmFit::Broken(wrong)),
+        Some(Ok(again)) => again,
+        Some(Err(unable)) => {
+            let wrong = format!("{wrong}; asked once more: {}", unable.why);
+            return (Ok(summed(told, unable.usage)), LlmFit::Broken(wrong));
+        }
+    };
+    let again = summed(again, told.usage());
+    match self::wrong(&call.ask, &again).await {
+        None => (Ok(again), LlmFit::Repaired),
+        Some(wrong) => (Ok(again), LlmFit::Broken(wrong)),
+    }
+}
+
+/// The same with what was counted besides.
+fn summed(told: Told, more: Usage) -> Told {
+    let Told::Reply(mut reply) = told else { return told };
+    reply.usage.input_tokens += more.input_tokens;
+    reply.usage.output_tokens += more.output_tokens;
+    Told::Reply(reply)
+}
+
+/// How an answer breaks the schema that was asked for; nothing where it does not, or where that schema is none that the host can use.
+async fn wrong(ask: &Ask, told: &Told) -> Option<String> {
+    let Repair { schema, text } = Repair::of(ask, told)?;
+    let schema = schema.to_owned();
+    // Both are a plugin's and a model's to make, within bounds: they may take a while.
+    let looked = tokio::task::spawn_blocking(move || {
+        let schema = Schema::parse(&schema).ok()?;
+        schema
+            .validate(text.as_bytes())
+            .err()
+            .map(|violations| violations.to_string().replace("the payload", "the answer"))
+    });
+    looked.await.ok().flatten()
 }

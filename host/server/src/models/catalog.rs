@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
-use wharf_event::{ModelName, PluginName, RouteName, TenantName};
+use wharf_event::{Digest, ModelName, PluginName, RouteName, TenantName};
 use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Usage};
 
 use crate::{
     config::{
-        BudgetConfig, BudgetsConfig, Config, ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig, RouteConfig,
+        BudgetConfig, BudgetsConfig, CacheConfig, Config, ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig,
+        RouteConfig,
     },
     prices::Money,
 };
@@ -19,6 +20,7 @@ pub struct Catalog {
     llm: LlmConfig,
     routes: BTreeMap<TenantName, BTreeMap<RouteName, RouteConfig>>,
     budgets: BTreeMap<TenantName, BudgetsConfig>,
+    caches: BTreeMap<TenantName, CacheConfig>,
     /// What prices are in.
     pub currency: Option<Arc<str>>,
 }
@@ -41,10 +43,12 @@ impl Catalog {
         let routes = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.models.clone()));
         let currency = config.host.prices.currency.map(|currency| currency.to_string().into());
         let budgets = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.budgets.clone()));
+        let caches = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.cache));
         Self {
             llm: config.llm.clone(),
             routes: routes.filter(|(_, routes)| !routes.is_empty()).collect(),
             budgets: budgets.filter(|(_, budgets)| *budgets != BudgetsConfig::default()).collect(),
+            caches: caches.filter(|(_, cache)| *cache != CacheConfig::default()).collect(),
             currency,
         }
     }
@@ -79,6 +83,21 @@ impl Catalog {
     /// A route of a tenant.
     pub(super) fn route(&self, tenant: &TenantName, route: &RouteName) -> Option<&RouteConfig> {
         self.routes.get(tenant)?.get(route)
+    }
+
+    /// The room that a tenant has for answers.
+    pub(super) fn cache(&self, tenant: &TenantName) -> CacheConfig {
+        self.caches.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// What tells a route from itself before it, its models or their providers were changed. It is of this process only.
+    pub(super) fn version(&self, tenant: &TenantName, route: &RouteName) -> Digest {
+        let config = self.route(tenant, route);
+        let models = config.iter().flat_map(|config| &config.models).map(|name| {
+            let model = self.llm.models.get(name);
+            (name, model, model.and_then(|model| self.llm.providers.get(&model.provider)))
+        });
+        Digest::of(format!("{route} {config:?} {:?}", models.collect::<Vec<_>>()).as_bytes())
     }
 
     /// The routes that a tenant has, for people.

@@ -9,7 +9,7 @@ use wharf_event::{Code, SecretName, SecretUse};
 use wharf_llm::{Credentials, Failed, Usage};
 use wharf_vault::Value;
 
-use super::asking::{Sealed, Unable};
+use super::round::{Sealed, Unable};
 use crate::config::{Protocol, ProviderConfig};
 
 /// The service, as signatures name it.

@@ -61,11 +61,73 @@ pub struct Asked {
     pub cost: u64,
 }
 
+/// What a route did besides asking models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteStep {
+    /// It had the answer.
+    CacheHit,
+    /// It had not.
+    CacheMiss,
+    /// An answer broke its schema, and another one did not.
+    Repaired,
+    /// An answer breaks its schema.
+    Broken,
+    /// Something was masked.
+    Masked,
+    /// Its guardrails stopped a call.
+    Blocked,
+}
+
+impl RouteStep {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CacheHit => "cache-hit",
+            Self::CacheMiss => "cache-miss",
+            Self::Repaired => "schema-repaired",
+            Self::Broken => "schema-broken",
+            Self::Masked => "masked",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Whose steps are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepOf {
+    /// The tenant.
+    pub tenant: String,
+    /// Its route.
+    pub route: String,
+    /// What was done.
+    pub step: RouteStep,
+}
+
 /// The meters of all tenants.
 #[derive(Default)]
-pub struct ModelMeters(Mutex<BTreeMap<AskedOf, Meter>>);
+pub struct ModelMeters {
+    asked: Mutex<BTreeMap<AskedOf, Meter>>,
+    steps: Mutex<BTreeMap<StepOf, u64>>,
+}
 
 impl ModelMeters {
+    /// Counts a step of a call's route.
+    pub(super) fn step(&self, call: &LlmCall, step: RouteStep) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = StepOf { tenant: call.tenant.to_string(), route: call.route.to_string(), step };
+        if steps.len() >= SERIES_MAX && !steps.contains_key(&of) {
+            of = StepOf { tenant: OTHER.to_owned(), route: OTHER.to_owned(), step };
+        }
+        *steps.entry(of).or_default() += 1;
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> Vec<(StepOf, u64)> {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.iter().map(|(of, count)| (of.clone(), *count)).collect()
+    }
+
     /// Counts that a model was asked, for so long, with that error if there is one.
     pub(super) fn count(
         &self,
@@ -73,7 +135,7 @@ impl ModelMeters {
         (took, error): (Duration, Option<&'static str>),
         (usage, cost): (Usage, u64),
     ) {
-        let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let (tenant, route, model) = (call.tenant.to_string(), call.route.to_string(), model.to_string());
         let mut of = AskedOf { tenant, route, model, operation: call.ask.operation() };
         if meters.len() >= SERIES_MAX && !meters.contains_key(&of) {
@@ -98,7 +160,7 @@ impl ModelMeters {
 
     /// What was counted so far.
     pub fn read(&self) -> Vec<(AskedOf, Asked)> {
-        let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let meters = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = |meter: &Meter| Asked {
             took_us: meter.took_us.iter().map(|(error, took)| (*error, took.read())).collect(),
             input_tokens: meter.input_tokens.read(),

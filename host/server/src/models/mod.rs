@@ -3,16 +3,20 @@
 //! Invariant: a plugin's call reaches what the operator's file says at that moment, with a key that the plugin never sees, and a model without a
 //! price is not called at all.
 
+mod answers;
 mod asking;
 mod authorizing;
 mod catalog;
 mod key;
 mod metering;
+mod round;
 #[cfg(test)]
 mod tests;
 
-pub use asking::{Means, Sends, ask};
+pub use answers::Answers;
+pub use asking::{Means, ask};
 pub use authorizing::authorize;
 pub use catalog::Catalog;
 pub use key::Auth;
-pub use metering::{Asked, AskedOf, ModelMeters};
+pub use metering::{Asked, AskedOf, ModelMeters, StepOf};
+pub use round::Sends;

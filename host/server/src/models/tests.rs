@@ -15,8 +15,10 @@ use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmC
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Auth, Catalog, Means, ModelMeters, Sends, ask};
+use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask};
 use crate::config;
+
+mod around;
 
 const CONFIG: &str = r#"
 [host.prices]
@@ -53,6 +55,17 @@ budget = { tokens_per_day = 1000 }
 budget = { money_per_hour = "2" }
 [tenants.other.llm]
 budget = { tokens_per_hour = 5 }
+[tenants.acme.llm.routes.again]
+models = ["small"]
+tries = 1
+cache = "1h"
+[tenants.acme.llm.routes.plain]
+models = ["small"]
+repair = false
+[tenants.acme.llm.routes.guarded]
+models = ["small"]
+cache = "1h"
+guardrails = { deny = ["project zephyr"], mask = ["email"], patterns = { staff = "E-[0-9]{6}" } }
 [tenants.acme.llm.routes.dev]
 models = ["echo"]
 [tenants.acme.llm.routes.blind]
@@ -140,12 +153,21 @@ async fn asked_with(
     call: LlmCall,
     answers: Vec<Answer>,
 ) -> (Result<LlmAnswer, LlmFailed>, Vec<HttpRequest>) {
-    let (config, problems) = config::read(CONFIG);
+    asked_by((CONFIG, books, &Answers::default()), call, answers).await
+}
+
+/// Asks as a configuration says, with what was answered before.
+async fn asked_by(
+    (config, books, before): (&str, &Ledger, &Answers),
+    call: LlmCall,
+    answers: Vec<Answer>,
+) -> (Result<LlmAnswer, LlmFailed>, Vec<HttpRequest>) {
+    let (config, problems) = config::read(config);
     assert_eq!(problems, []);
     let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
     let secrets = BTreeMap::from([("cloud".parse().unwrap(), "v1.sealed".to_owned())]);
     let (catalog, meters) = (Catalog::new(&config), ModelMeters::default());
-    let means = Means { catalog: &catalog, sends: &script, books, meters: &meters };
+    let means = Means { catalog: &catalog, sends: &script, books, meters: &meters, answers: before };
     let told = ask(means, call, secrets).await;
     let counted = meters
         .read()
@@ -238,7 +260,11 @@ async fn a_model_without_a_price_is_not_called() {
     assert!(!spent.outside, "the host answers by itself");
     let failed = asked(call("other"), vec![]).await.0.unwrap_err();
     assert_eq!(failed.code, Some(Code::LlmRouteUnknown));
-    assert!(failed.why.to_string().ends_with("there are: blind, bounded, dev, triage"), "{}", failed.why);
+    assert!(
+        failed.why.to_string().ends_with("there are: again, blind, bounded, dev, guarded, plain, triage"),
+        "{}",
+        failed.why
+    );
 }
 
 #[tokio::test]

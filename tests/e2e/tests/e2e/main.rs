@@ -41,6 +41,7 @@ mod listing;
 mod loading;
 mod looking;
 mod metrics;
+mod model_routes;
 mod models;
 mod oci;
 mod oci_registry;

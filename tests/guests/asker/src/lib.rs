@@ -26,6 +26,8 @@ struct Asked {
     max_tokens: Option<u32>,
     /// A setting and its value.
     option: Option<(String, serde_json::Value)>,
+    /// The JSON Schema that the answer has to keep to.
+    schema: Option<serde_json::Value>,
     /// Whether a picture and a document go along.
     #[serde(default)]
     parts: bool,
@@ -35,7 +37,7 @@ struct Asked {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Came {
-    Text(String, String, u64, u64),
+    Text(String, String, u64, u64, bool),
     Vectors(Vec<Vec<f32>>),
     Count(u64),
     Refused(String),
@@ -70,6 +72,9 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
     if let Some((name, value)) = asked.option {
         conversation = conversation.option(name, &value);
     }
+    if let Some(schema) = asked.schema {
+        conversation = conversation.output("answer", &schema);
+    }
     if asked.parts {
         let image = Image { media_type: "image/png".to_owned(), data: vec![1, 2, 3] };
         let (name, media_type) = ("note".to_owned(), "text/plain".to_owned());
@@ -81,5 +86,5 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
     }
     let reply = model.converse(&conversation)?;
     let usage = reply.usage;
-    Ok(Came::Text(reply.text(), format!("{:?}", reply.stop), usage.input_tokens, usage.output_tokens))
+    Ok(Came::Text(reply.text(), format!("{:?}", reply.stop), usage.input_tokens, usage.output_tokens, reply.cached))
 }

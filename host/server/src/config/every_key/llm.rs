@@ -57,9 +57,29 @@ fn routes_cases() -> Vec<Case> {
     ]
     .into_iter()
     .chain(budget_cases("routes.*.", &format!("{ROUTE}/budget")))
+    .chain([
+        case("cache", "'1h'", "cache_ms", json!(3_600_000), "7"),
+        case("repair", "false", "repair", json!(false), "'no'"),
+        case("guardrails.deny", "['a b']", "guard/deny/0", json!("a b"), "[7]"),
+        case("guardrails.mask", "['card']", "guard/mask/0", json!("card"), "['No']"),
+        case(
+            "guardrails.patterns",
+            "{ staff = 'E-[0-9]+' }",
+            "guard/patterns/staff",
+            json!("E-[0-9]+"),
+            "{ staff = 7 }",
+        ),
+    ])
     .chain(budget_cases("", "/tenants/acme/budgets/tenant"))
     .chain(budget_cases("plugins.*.", "/tenants/acme/budgets/plugins/p"))
+    .chain([room("entries", "7", json!(7), "0"), room("size", "'1MiB'", json!(1 << 20), "7")])
     .collect()
+}
+
+/// The room for answers.
+fn room(name: &str, good: &'static str, read: Value, bad: &'static str) -> Case {
+    let at = if name == "size" { "bytes" } else { "entries" };
+    super::case(&format!("tenants.*.llm.cache.{name}"), good, ("/tenants/acme/llm_cache", at), read, bad)
 }
 
 /// The amounts of a budget.
@@ -99,6 +119,10 @@ pub(super) fn dump(config: &LlmConfig) -> Value {
 
 /// What was read of a tenant's routes.
 pub(super) fn routes(tenant: &TenantConfig) -> Value {
-    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget)});
+    let guard = |guard: &wharf_llm::Guard| {
+        let wharf_llm::Rules { deny, mask, patterns } = guard.rules();
+        json!({"deny": deny, "mask": mask.iter().map(ToString::to_string).collect::<Vec<_>>(), "patterns": patterns})
+    };
+    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
     Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
 }
