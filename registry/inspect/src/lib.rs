@@ -13,6 +13,7 @@ mod outline;
 mod producers;
 mod pure;
 mod said;
+mod strip;
 
 pub use check::{Kind, check};
 pub use describe::{Description, Import, describe};
@@ -21,3 +22,4 @@ pub use names::WasiLevel;
 pub use offers::{Capability, OFFERS, Offer, Offered, find, offered};
 pub use producers::Made;
 pub use said::{declared, needs};
+pub use strip::{Names, strip};

@@ -1,13 +1,15 @@
 //! `wharf build`: the plugins of a `wharf.toml`, each by its own command, looked at when they are built.
 //!
-//! Invariant: what is called built is a component that this host runs. What the commands say goes to stderr as it comes. No host is
-//! asked.
+//! Invariant: what is called built is a component that this host runs. Names and debug information are taken out of it, and nothing that runs;
+//! a file that had none is not written again. What the commands say goes to stderr as it comes. No host is asked.
+
+use std::{fs, io, path::Path};
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use wharf_event::{Code, Digest, PluginName};
-use wharf_inspect::{Capability, describe, limits::COMPONENT_BYTES_MAX};
+use wharf_inspect::{Capability, Names, describe, limits::COMPONENT_BYTES_MAX, strip};
 
 use super::{
     args::FileArgs,
@@ -26,6 +28,9 @@ use crate::{
 pub struct BuildArgs {
     /// The plugin; all that say how they are built if left out
     plugin: Option<PluginName>,
+    /// Leave the names of functions in it, which a trap is told with
+    #[arg(long)]
+    names: bool,
     /// Which configuration
     #[command(flatten)]
     file: FileArgs,
@@ -37,6 +42,8 @@ struct Built {
     plugin: PluginName,
     component: String,
     bytes: usize,
+    /// Of names and debug information, which it had in addition.
+    stripped_bytes: usize,
     digest: Digest,
     world: &'static str,
     needs: Vec<&'static str>,
@@ -50,14 +57,19 @@ struct Built {
 pub fn run(args: &BuildArgs, out: &mut Output) -> Result<Exit> {
     let mut built = Vec::new();
     for of in plugins(args)? {
-        let it = made(of)?;
+        let it = made(of, if args.names { Names::Kept } else { Names::Dropped })?;
         if !out.is_json() {
             let needs = if it.needs.is_empty() { "nothing".to_owned() } else { it.needs.join(", ") };
+            let kib = |bytes: usize| bytes.div_ceil(1 << 10);
+            let stripped = match it.stripped_bytes {
+                0 => String::new(),
+                bytes => faint(&format!(" ({} KiB of names and debug information less)", kib(bytes))),
+            };
             out.line(&format!(
-                "{}  {}  {} KiB  {}  needs {needs}  {}",
+                "{}  {}  {} KiB{stripped}  {}  needs {needs}  {}",
                 good("built"),
                 it.plugin,
-                it.bytes.div_ceil(1 << 10),
+                kib(it.bytes),
                 it.world,
                 faint(&lasted(it.wall_us)),
             ))?;
@@ -84,7 +96,7 @@ fn plugins(args: &BuildArgs) -> Result<Vec<Buildable>> {
 }
 
 /// Builds one plugin and looks at what came.
-fn made(of: Buildable) -> Result<Built> {
+fn made(of: Buildable, names: Names) -> Result<Built> {
     let Buildable { plugin, component: file, command, .. } = &of;
     talk(&faint(&format!("{plugin}: {command}")));
     let took = of.build()?;
@@ -99,15 +111,31 @@ fn made(of: Buildable) -> Result<Built> {
             format!("`wharf explain {}` says what to do", error.code()),
         )
     };
-    let described = describe(&wasm).map_err(unfit)?;
+    let lean = strip(&wasm, names);
+    let described = describe(&lean).map_err(unfit)?;
+    if lean.len() < wasm.len() {
+        replace(file, &lean).map_err(|error| {
+            let message = format!("{plugin} was built, but {} cannot be written: {error}", file.display());
+            Failure::new(Code::BuildFailed, message, "is there room, and may it be written?")
+        })?;
+    }
     let needs = described.needs().into_iter().map(Capability::as_str).collect();
     Ok(Built {
         plugin: plugin.clone(),
         component: file.display().to_string(),
         bytes: described.bytes,
+        stripped_bytes: wasm.len() - lean.len(),
         digest: described.digest,
         world: described.world.map_err(unfit)?,
         needs,
         wall_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     })
+}
+
+/// A file's new content, whole or not at all. The command may have linked the file to one of its own, which stays as it is.
+fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    let mut half = file.as_os_str().to_owned();
+    half.push(".half");
+    fs::write(&half, content)?;
+    fs::rename(&half, file)
 }
