@@ -46,7 +46,7 @@ pub fn test_python() -> Result<()> {
 pub fn test_js() -> Result<()> {
     let place = place()?;
     let Some(tools) = there("js", js::tools(&place)) else { return Ok(()) };
-    let package = js::package(&place, &tools)?;
+    let package = js::package(&place, &tools, &tools)?;
     let node = |arguments: &[&str], folder: &Path| {
         let mut command = Command::new("node");
         command.args(arguments).current_dir(folder).env("WHARF_WIT", place.repository.join("wit"));
@@ -91,7 +91,9 @@ fn packages() -> Result<()> {
     }
     if let Some(tools) = there("js", js::tools(&place)) {
         let mut pack = Command::new("npm");
-        pack.args(["pack", "--silent", "--pack-destination"]).arg(&to).current_dir(js::package(&place, &tools)?);
+        pack.args(["pack", "--silent", "--pack-destination"])
+            .arg(&to)
+            .current_dir(js::package(&place, &tools, &tools)?);
         process::output(&mut pack)?;
     }
     for entry in std::fs::read_dir(&to)? {

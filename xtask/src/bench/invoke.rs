@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::machine::Machine;
 use super::{Output, folder, print, say};
+use crate::guests::js::OTHER_ENGINE;
 use crate::guests::{self, Guest, cargo};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
@@ -91,11 +92,11 @@ fn attempts(program: &Path, guests: &[Guest]) -> Result<Map<String, Value>> {
     measured(program, &given, &[])
 }
 
-/// The handlers of the suite of languages that `cargo xtask guests --lang` left.
+/// The handlers of the suite of languages that `cargo xtask guests --lang` and `--spidermonkey` left.
 fn languages() -> Result<Vec<Value>> {
     let guests = cargo::workspace(&cargo::repository())?.target.join("guests");
     let mut given = Vec::new();
-    for row in ROWS {
+    for row in ROWS.into_iter().chain([OTHER_ENGINE]) {
         let path = guests.join(format!("languages-{row}-handler.wasm"));
         if path.is_file() {
             given.push(json!({ "name": row, "path": path, "kind": "probe.echo", "data": r#"{"key":"key-17"}"# }));

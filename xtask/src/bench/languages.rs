@@ -21,6 +21,7 @@ use super::machine::Machine;
 use super::median::median;
 use super::starts::start;
 use super::{Output, folder, say};
+use crate::guests::js::OTHER_ENGINE;
 use crate::guests::{Guest, Lang, cargo};
 use crate::host::api::Answer;
 use crate::host::binary::{self, Profile};
@@ -91,8 +92,11 @@ pub fn run(args: &Args) -> Result<()> {
     let (folder, interrupt) = (folder()?, Interrupt::catch()?);
     let guests = cargo::workspace(&cargo::repository())?.target.join("guests");
     let mut rows = Vec::new();
-    let of = |lang: Lang| (lang.name().to_owned(), guests.join(format!("languages-{}-handler.wasm", lang.name())));
-    for (name, path) in Lang::ALL.into_iter().map(of).chain(args.also.clone()) {
+    let of = |name: &str| (name.to_owned(), guests.join(format!("languages-{name}-handler.wasm")));
+    let mut given: Vec<_> = Lang::ALL.into_iter().map(|lang| of(lang.name())).collect();
+    // The other engine is measured where somebody built it.
+    given.extend(Some(of(OTHER_ENGINE)).filter(|(_, path)| path.is_file()));
+    for (name, path) in given.into_iter().chain(args.also.clone()) {
         if path.is_file() {
             say(&format!("{name} ..."));
             let guest = Guest { name: PLUGIN.to_owned(), path };

@@ -18,6 +18,9 @@ pub struct Args {
     /// Build the guests of tests/languages in this language instead; its tools are installed below target/.
     #[arg(long, value_enum)]
     lang: Option<Lang>,
+    /// Build the probe in JavaScript by SpiderMonkey instead, the engine that is not the default, to be measured: its tools are large.
+    #[arg(long, conflicts_with = "lang")]
+    spidermonkey: bool,
     /// How to print the list of guests.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -33,7 +36,11 @@ enum Output {
 
 /// Builds the guests and prints where they are.
 pub fn run(args: &Args) -> Result<()> {
-    let guests = args.lang.map_or_else(build, languages::build_or_say)?;
+    let guests = match args.lang {
+        _ if args.spidermonkey => languages::spidermonkey_or_say()?,
+        Some(lang) => languages::build_or_say(lang)?,
+        None => build()?,
+    };
     let text = match args.output {
         Output::Text => as_lines(&guests),
         Output::Json => as_json(&guests)?,

@@ -15,6 +15,12 @@ use super::steps::{Steps, fresh_folder};
 /// What is installed: the engine, what joins modules, and the compiler for the SDK itself.
 const PACKAGES: [&str; 3] = ["componentize-qjs@0.4.5", "rolldown@1.3.2", "typescript@7.0.2"];
 
+/// What makes components with the other engine, SpiderMonkey; only its measurement takes it.
+const OTHER: &str = "@bytecodealliance/componentize-js@0.23.0";
+
+/// The row of the probe that is made by it.
+pub const OTHER_ENGINE: &str = "js-spidermonkey";
+
 /// The three probes, each with the world that it is for.
 const PROBES: [(&str, &str); 3] =
     [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
@@ -26,7 +32,7 @@ pub fn build(place: &Place) -> Result<Built> {
         Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
     };
     let (sdk, wit) = (place.repository.join("sdk/js"), place.repository.join("wit"));
-    let package = package(place, &tools)?;
+    let package = package(place, &tools, &tools)?;
     let sources = |row: &str, file: String| place.repository.join("tests/languages").join(row).join(file);
     let version = PACKAGES.join(" ");
     let mut guests = Vec::new();
@@ -54,22 +60,52 @@ pub fn build(place: &Place) -> Result<Built> {
     Ok(Built::Guests(guests))
 }
 
-/// The folder that the tools are installed in, which is done where it is not.
-pub fn tools(place: &Place) -> Result<PathBuf> {
-    let folder = place.target.join("js-tools");
-    std::fs::create_dir_all(&folder)?;
-    Steps::new(&folder, &PACKAGES.join(" ")).step("installed", "installing tools for JavaScript", || {
-        std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--save-exact"]).args(PACKAGES);
-        process::output(npm.current_dir(&folder)).map(drop)
+/// The probe's handler by the other engine that `wharf-js` has, to be measured beside the first.
+pub fn by_other_engine(place: &Place) -> Result<Built> {
+    let (tools, other) = match tools(place).and_then(|tools| Ok((tools, other_tools(place)?))) {
+        Ok(both) => both,
+        Err(error) => return Ok(Built::Missing(format!("{error:#}"))),
+    };
+    let sdk = place.repository.join("sdk/js");
+    let package = package(place, &tools, &other)?;
+    let module = place.repository.join("tests/languages/js/handler.ts");
+    let inputs = [module.clone(), sdk.join("bin"), sdk.join("src"), sdk.join("wit")];
+    let version = format!("{} {OTHER}", PACKAGES.join(" "));
+    let guest = cached::guest(place, &format!("languages-{OTHER_ENGINE}-handler"), &inputs, &version, |to| {
+        let mut command = Command::new("node");
+        command.arg(package.join("bin/wharf-js.mjs")).arg(&module).arg("-o").arg(to).args(["--engine", "spidermonkey"]);
+        process::output(&mut command).map(drop)
     })?;
+    Ok(Built::Guests(vec![guest]))
+}
+
+fn other_tools(place: &Place) -> Result<PathBuf> {
+    let folder = place.target.join("js-tools-spidermonkey");
+    let packages = [PACKAGES[1], OTHER];
+    installed(&folder, &packages, "installing SpiderMonkey's tools")?;
     Ok(folder)
 }
 
-/// The package as authors get it, made of `sdk/js` beside the tools, so that it finds them as it would in an author's project.
-pub fn package(place: &Place, tools: &Path) -> Result<PathBuf> {
-    let (sdk, to) = (place.repository.join("sdk/js"), tools.join("wharf"));
+/// The folder that the tools are installed in, which is done where it is not.
+pub fn tools(place: &Place) -> Result<PathBuf> {
+    let folder = place.target.join("js-tools");
+    installed(&folder, &PACKAGES, "installing tools for JavaScript")?;
+    Ok(folder)
+}
+
+fn installed(folder: &Path, packages: &[&str], said: &str) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    Steps::new(folder, &packages.join(" ")).step("installed", said, || {
+        std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--save-exact"]).args(packages);
+        process::output(npm.current_dir(folder)).map(drop)
+    })
+}
+
+/// The package as authors get it, made of `sdk/js` by the compiler of the tools, beside those that it is to find as it would in an author's project.
+pub fn package(place: &Place, tools: &Path, beside: &Path) -> Result<PathBuf> {
+    let (sdk, to) = (place.repository.join("sdk/js"), beside.join("wharf"));
     fresh_folder(&to)?;
     let mut compiler = Command::new("node");
     compiler.arg(tools.join("node_modules/typescript/bin/tsc")).arg("-p").arg(sdk.join("tsconfig.json"));

@@ -66,9 +66,7 @@ impl Lang {
 
 /// Builds the guests of a language.
 pub fn build(lang: Lang) -> Result<Built> {
-    let repository = cargo::repository();
-    let place = Place { target: cargo::workspace(&repository)?.target, repository };
-    std::fs::create_dir_all(place.target.join("guests"))?;
+    let place = place()?;
     match lang {
         Lang::Rust => rust_bare::build(&place),
         Lang::Python => python::build(&place),
@@ -76,6 +74,14 @@ pub fn build(lang: Lang) -> Result<Built> {
         Lang::Go => go::build(&place),
         Lang::C => c::build(&place),
     }
+}
+
+/// The folders of this repository.
+fn place() -> Result<Place> {
+    let repository = cargo::repository();
+    let place = Place { target: cargo::workspace(&repository)?.target, repository };
+    std::fs::create_dir_all(place.target.join("guests"))?;
+    Ok(place)
 }
 
 /// Why the tools of a language cannot be had here, if they cannot.
@@ -105,10 +111,19 @@ pub fn test_sdk(lang: Lang) -> Result<Option<String>> {
 
 /// Builds the guests of a language; what is missing for that is said on stderr, and then there are none.
 pub fn build_or_say(lang: Lang) -> Result<Vec<Guest>> {
-    match build(lang)? {
+    said(lang.name(), build(lang)?)
+}
+
+/// Builds the probe in JavaScript by SpiderMonkey, likewise.
+pub fn spidermonkey_or_say() -> Result<Vec<Guest>> {
+    said("js by SpiderMonkey", js::by_other_engine(&place()?)?)
+}
+
+fn said(what: &str, built: Built) -> Result<Vec<Guest>> {
+    match built {
         Built::Guests(guests) => Ok(guests),
         Built::Missing(why) => {
-            steps::say(&format!("{}: left out: {why}", lang.name()));
+            steps::say(&format!("{what}: left out: {why}"));
             Ok(Vec::new())
         }
     }
