@@ -41,6 +41,12 @@ const VENDOR: &str = "vendor/wharf";
 const ALSO: [(&str, &str); 5] =
     [("py", "python"), ("javascript", "js"), ("typescript", "js"), ("ts", "js"), ("golang", "go")];
 
+/// Templates that a language does not have, and why: what its own tools cannot do is no mistake of whoever asks.
+const NOT_IN: [(&str, &str, &str); 2] = [
+    ("go", "http", "its compiler makes no bindings of wasi:http, and the generator that does is not in this binary"),
+    ("c", "http", "no compiler of C makes bindings of wasi:http, and the generator that does is not in this binary"),
+];
+
 /// `wharf new`.
 #[derive(Debug, Args)]
 pub struct NewArgs {
@@ -77,7 +83,10 @@ pub fn run(args: &NewArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let of = |name: &str| language.templates.iter().find(|(known, _)| *known == name).map(|(_, files)| *files);
     let templates = language.templates.iter().map(|(name, _)| *name).filter(|name| *name != COMMON);
     let template = of(&args.template).filter(|_| args.template != COMMON);
-    let template = template.ok_or_else(|| unknown("template", &args.template, templates))?;
+    let template = template.ok_or_else(|| {
+        let why = NOT_IN.iter().find(|(lang, name, _)| (*lang, *name) == (language.name, args.template.as_str()));
+        why.map_or_else(|| unknown("template", &args.template, templates), |(lang, name, why)| not_in(lang, name, why))
+    })?;
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(args.name.as_str()));
     if fs::symlink_metadata(&folder).is_ok() {
         let help = "take another name, or another folder with --folder";
@@ -111,7 +120,9 @@ pub fn run(args: &NewArgs, out: &mut Output) -> anyhow::Result<Exit> {
         })?;
     } else {
         out.line(&format!("{}  {} ({}, {})", good("made"), strong(&shown), language.name, args.template))?;
-        out.line(&format!("next: cd {shown} && wharf build && wharf test && wharf dev"))?;
+        // What answers requests has no fixtures.
+        let test = if files.iter().any(|(path, _)| path.starts_with("fixtures/")) { "wharf test && " } else { "" };
+        out.line(&format!("next: cd {shown} && wharf build && {test}wharf dev"))?;
     }
     Ok(Exit::Success)
 }
@@ -121,6 +132,13 @@ fn unknown<'a>(kind: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -
     let meant = nearest(wanted, known.iter().copied()).map(|meant| format!("did you mean `{meant}`? "));
     let help = format!("{}there are {}", meant.unwrap_or_default(), known.join(", "));
     Failure::new(Code::TemplateUnknown, format!("there is no {kind} `{wanted}`"), help)
+}
+
+fn not_in(language: &str, template: &str, why: &str) -> Failure {
+    let help = format!(
+        "take --lang rust, python or js; a component of wasi:http/proxy that was made in {language} with `wit-bindgen {language}` runs behind a route all the same"
+    );
+    Failure::new(Code::TemplateUnknown, format!("there is no template `{template}` in {language}: {why}"), help)
 }
 
 /// A template's text with the plugin's name in it.
@@ -179,6 +197,24 @@ mod tests {
             }
         }
         assert_eq!(filled("{{name}} {{crate}}", &name), "order-totals order_totals");
+    }
+
+    #[test]
+    fn what_a_language_does_not_have_is_not_there() {
+        for (language, template, _) in NOT_IN {
+            let language = LANGUAGES.iter().find(|it| it.name == language).unwrap();
+            assert!(language.templates.iter().all(|(name, _)| *name != template), "{} {template}", language.name);
+        }
+    }
+
+    #[test]
+    fn templates_that_answer_requests_have_one_part_of_wasi_http() {
+        let part = |lang: &str| {
+            let language = LANGUAGES.iter().find(|it| it.name == lang).unwrap();
+            let (_, files) = language.templates.iter().find(|(name, _)| *name == "http").unwrap();
+            files.iter().find(|(path, _)| *path == "wit/proxy.wit").unwrap().1
+        };
+        assert_eq!(part("python"), part("js"));
     }
 
     #[test]

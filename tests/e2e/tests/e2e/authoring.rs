@@ -201,6 +201,9 @@ fn a_new_plugin_is_written_and_nothing_is_written_over() {
     assert!(status == 5 && talk.contains("error[folder-there]"), "{talk}");
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rusty"]);
     assert!(status == 3 && talk.contains("error[template-unknown]") && talk.contains("did you mean `rust`?"), "{talk}");
+    let (status, _, talk) = run(&site, &["new", "x", "--lang", "golang", "--template", "http"]);
+    assert!(status == 3 && talk.contains("no template `http` in go: its compiler"), "{talk}");
+    assert!(talk.contains("--lang rust, python or js"), "{talk}");
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rust", "--template", "common"]);
     assert!(status == 3 && talk.contains("batch, event, http, schedule, transform"), "{talk}");
     assert!(!site.folder.path().join("x").exists());
@@ -211,6 +214,8 @@ fn every_language_has_its_templates_and_its_sdk_beside_them() {
     let site = Site::new("");
     for (lang, template, files) in [
         ("python", "event", ["requirements.txt", "plugin.py", "vendor/wharf/pyproject.toml"]),
+        ("python", "http", ["requirements.txt", "proxy.py", "wit/proxy.wit"]),
+        ("js", "http", ["package.json", "proxy.ts", "wit/proxy.wit"]),
         ("js", "batch", ["package.json", "plugin.ts", "vendor/wharf/bin/wharf-js.mjs"]),
         ("ts", "transform", ["package.json", "plugin.ts", "vendor/wharf/src/index.ts"]),
         ("go", "event", ["go.mod", "vendor/modules.txt", "vendor/wharf/cmd/wharf-go/main.go"]),
@@ -343,6 +348,37 @@ fn a_plugin_is_built_by_its_command_or_it_is_said_why_not() {
     }
     let (status, _, talk) = run(&site, &["build", "other"]);
     assert!(status == 1 && talk.contains("no plugin `other` here says how it is built"), "{talk}");
+}
+
+#[test]
+fn what_is_built_is_without_names_and_debug_information() {
+    let site =
+        Site::new("[tenants.acme.plugins.made]\ncomponent = \"made.wasm\"\nbuild = \"cp full.wasm made.wasm\"\n");
+    let lean = std::fs::read(guest("web-probe")).unwrap();
+    let section = |name: &str| {
+        let said = [name.as_bytes(), b"more"].concat();
+        let sizes = [said.len() + 1, name.len()].map(|size| u8::try_from(size).unwrap());
+        [&[0, sizes[0], sizes[1]][..], &said[..]].concat()
+    };
+    let (names, debug) = (section("component-name"), section(".debug_line"));
+    site.write("full.wasm", [&lean[..], &names, &debug].concat());
+    let built = |arguments: &[&str]| {
+        let (status, said, talk) = run(&site, &[&["build", "-o", "json"][..], arguments].concat());
+        let built: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{talk}"));
+        assert_eq!(status, 0, "{talk}");
+        (built[0].clone(), std::fs::read(site.folder.path().join("made.wasm")).unwrap())
+    };
+    // The probe may have names of its own; what is put there again is taken out again.
+    let (first, alone) = built(&[]);
+    assert!(first["stripped_bytes"].as_u64() >= Some((names.len() + debug.len()) as u64), "{first}");
+    assert!(alone.len() <= lean.len() && first["bytes"].as_u64() == Some(alone.len() as u64), "{first}");
+    site.write("full.wasm", [&alone[..], &names, &debug].concat());
+    assert_eq!(built(&[]).1, alone);
+    let (kept, file) = built(&["--names"]);
+    assert_eq!(file, [&alone[..], &names].concat(), "{kept}");
+    assert_eq!(kept["stripped_bytes"].as_u64(), Some(debug.len() as u64));
+    let (status, said, _) = run(&site, &["build"]);
+    assert!(status == 0 && said.contains("KiB of names and debug information less"), "{said}");
 }
 
 #[test]
