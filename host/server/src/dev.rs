@@ -37,10 +37,10 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     let before = sources::build_at_start(&config, &data);
     let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
         let stopped = stopped();
+        let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         announce(&host, json)?;
         let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
         sources::build_on_change(config, data, before);
-        let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         let drained = host.serve(stopped).await;
         watching.abort();
         telling.abort();

@@ -19,9 +19,13 @@ const FRAMES_MAX: u64 = 256;
 /// Rules that are named.
 const RULES_TOLD: usize = 3;
 
-/// Tells of events until the host stops.
-pub async fn tell(dispatcher: Dispatcher) {
-    let mut k = dispatcher.archive().last_k();
+/// Tells of events that come from now on, behind what the log has when it is called, until the host stops.
+pub fn tell(dispatcher: Dispatcher) -> impl Future<Output = ()> + Send {
+    let k = dispatcher.archive().last_k();
+    follow(dispatcher, k)
+}
+
+async fn follow(dispatcher: Dispatcher, mut k: u64) {
     while let Some(durable) = dispatcher.frame_after(k).await {
         let (archive, from) = (dispatcher.archive().clone(), (k + 1).max(durable.saturating_sub(FRAMES_MAX)));
         k = durable;

@@ -100,7 +100,7 @@ impl Gate {
     fn begin(&self, request: Request<WasiBody>, options: Option<RequestOptions>) -> Result<Call, Denied> {
         let (head, body) = request.into_parts();
         let mut allowed = check(&self.context, head.method, &head.uri, head.headers)?;
-        let (host, wall_ms) = (self.limits.host, self.limits.wall_ms);
+        let host = self.limits.host;
         let room = bytes(host.http_kib);
         let number = {
             let mut tally = locked(&self.tally);
@@ -122,7 +122,8 @@ impl Gate {
         // An answer comes whole, so what the guest would wait for its beginning it waits for all of it.
         let wished = options.unwrap_or_default();
         let wished = wished.first_byte_timeout.map(|first| first + wished.connect_timeout.unwrap_or_default());
-        let most = Duration::from_millis(host.http_ms.min(wall_ms).into());
+        // The attempt's end is not asked for here: it ends the request with it, and is then what is told of.
+        let most = Duration::from_millis(host.http_ms.into());
         let request = HttpRequest {
             tenant: self.context.tenant.clone(),
             plugin: self.context.plugin.clone(),
