@@ -150,7 +150,7 @@ mod tests {
 
     fn said(text: &str) -> Reply {
         let usage = Usage { input_tokens: 1, output_tokens: 1 };
-        Reply { content: vec![Part::Text(text.to_owned())], stop: StopReason::EndTurn, usage }
+        Reply { content: vec![Part::Text(text.to_owned())], stop: StopReason::EndTurn, usage, cached: false }
     }
 
     #[test]
