@@ -18,6 +18,7 @@ use crate::{
     rows::{Row, place_room, put_place, take_place},
     sequencer::{Answer, Decision, Refused},
     tables::{Table, TableError, Tables},
+    usage,
 };
 
 /// Hours of a day.
@@ -364,12 +365,7 @@ pub(crate) fn forgotten(
     of: &BudgetOf,
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
-    let last = keys::spent(tenant, hour, of);
-    let rows = tables.scan(Table::Models, &keys::spents(tenant), Bound::Unbounded, USAGE_FORGOTTEN_MAX)?;
-    for (key, _) in rows.iter().take_while(|(key, _)| key.as_ref() <= last.as_slice()) {
-        tables.remove(Table::Models, key);
-    }
-    Ok(())
+    usage::remove_to(Table::Models, &keys::spents(tenant), &keys::spent(tenant, hour, of), tables)
 }
 
 /// The rows of those keys that have to be written again, at their new place.

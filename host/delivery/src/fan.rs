@@ -17,9 +17,10 @@ use crate::{
     DecodeError, DeliveryId, DeliveryRow, Due, Move, Record, TargetRef,
     apply::{History, insert_deliveries},
     behind::Lines,
-    codec::{Reader, Writer},
+    codec::Writer,
     keys,
     limits::TARGETS_AT_ONCE,
+    rows::read_of,
     sequencer::{Answer, Decision, Refused},
     sizes,
     tables::{Table, TableError, Tables},
@@ -76,14 +77,9 @@ impl FanOut {
     /// # Errors
     /// When it is damaged.
     pub fn of_row(row: &Bytes) -> Result<Self, TableError> {
-        let read = || {
-            let mut r = Reader::new(row);
-            let read =
-                Self { bus: r.parse("bus")?, since_ms: r.u64("since")?, next: r.u16("next")?, total: r.u16("total")? };
-            r.end()?;
-            Ok(read)
-        };
-        read().map_err(|source| TableError::Row { table: Table::FanOuts.name(), source })
+        read_of(Table::FanOuts, row, |r| {
+            Ok(Self { bus: r.parse("bus")?, since_ms: r.u64("since")?, next: r.u16("next")?, total: r.u16("total")? })
+        })
     }
 
     fn encode(&self) -> Vec<u8> {

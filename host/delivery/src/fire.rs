@@ -10,7 +10,7 @@ use crate::{
     AcceptRequest, Record, ValueRow, accept,
     codec::{DecodeError, Reader, Writer},
     keys,
-    rows::Row as _,
+    rows::{Row as _, read_of},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
@@ -41,13 +41,7 @@ impl ScheduleState {
     /// # Errors
     /// When it is damaged.
     pub fn of_row(row: &ValueRow) -> Result<Self, TableError> {
-        let read = || {
-            let mut r = Reader::new(&row.value);
-            let state = Self::take(&mut r)?;
-            r.end()?;
-            Ok(state)
-        };
-        read().map_err(|source| TableError::Row { table: Table::Schedules.name(), source })
+        read_of(Table::Schedules, &row.value, Self::take)
     }
 
     fn put(&self, w: &mut Writer) {

@@ -13,7 +13,7 @@ use crate::{
     keys,
     limits::REDRIVE_PAGE,
     redrive,
-    rows::Row as _,
+    rows::{Row as _, read_of},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
@@ -52,13 +52,7 @@ impl RedriveState {
     }
 
     fn of_row(row: &ValueRow) -> Result<Self, TableError> {
-        let read = || {
-            let mut r = Reader::new(&row.value);
-            let state = Self::take(&mut r)?;
-            r.end()?;
-            Ok(state)
-        };
-        read().map_err(|source| TableError::Row { table: Table::Redrives.name(), source })
+        read_of(Table::Redrives, &row.value, Self::take)
     }
 
     /// Whether the redrive may come to stand like this after `was`, when these letters go: it begins with nothing done where none goes on, and only

@@ -11,7 +11,7 @@ use crate::{
     AcceptRequest, Record, ValueRow, accept,
     codec::{DecodeError, Reader, Writer},
     keys,
-    rows::Row as _,
+    rows::{Row as _, read_of},
     sequencer::{Answer, Decision, Refused, Sequencer},
     tables::{Table, TableError, Tables},
 };
@@ -77,13 +77,7 @@ impl ReplayState {
     }
 
     fn of_row(row: &ValueRow) -> Result<Self, TableError> {
-        let read = || {
-            let mut r = Reader::new(&row.value);
-            let state = Self::take(&mut r)?;
-            r.end()?;
-            Ok(state)
-        };
-        read().map_err(|source| TableError::Row { table: Table::Replays.name(), source })
+        read_of(Table::Replays, &row.value, Self::take)
     }
 
     /// Whether the replay may come to stand like this after `was`: it began with nothing done, and only one that runs moves, and only forward.

@@ -35,18 +35,27 @@ pub(crate) trait Row: Sized {
 
     /// Reads the row of a table that has such rows too.
     fn decode_of(table: Table, bytes: &Bytes) -> Result<Self, TableError> {
-        let decode = || {
-            let mut r = Reader::new(bytes);
-            let row = Self::take(&mut r)?;
-            r.end()?;
-            Ok(row)
-        };
-        decode().map_err(|source| TableError::Row { table: table.name(), source })
+        read_of(table, bytes, Self::take)
     }
 
     fn read(tables: &impl Tables, key: &[u8]) -> Result<Option<Self>, TableError> {
         tables.get(Self::TABLE, key)?.as_ref().map(Self::decode).transpose()
     }
+}
+
+/// Reads all of what a row of a table holds.
+pub(crate) fn read_of<T>(
+    table: Table,
+    bytes: &Bytes,
+    take: impl FnOnce(&mut Reader) -> Result<T, DecodeError>,
+) -> Result<T, TableError> {
+    let read = || {
+        let mut r = Reader::new(bytes);
+        let value = take(&mut r)?;
+        r.end()?;
+        Ok(value)
+    };
+    read().map_err(|source| TableError::Row { table: table.name(), source })
 }
 
 macro_rules! public_row {

@@ -266,10 +266,14 @@ pub(crate) fn forget(
     plugin: &PluginName,
     tables: &mut impl Tables,
 ) -> Result<(), TableError> {
-    let last = keys::usage(tenant, hour, plugin);
-    let rows = tables.scan(Table::Usage, &keys::tenant(tenant), Bound::Unbounded, USAGE_FORGOTTEN_MAX)?;
-    for (key, _) in rows.iter().take_while(|(key, _)| key.as_ref() <= last.as_slice()) {
-        tables.remove(Table::Usage, key);
+    remove_to(Table::Usage, &keys::tenant(tenant), &keys::usage(tenant, hour, plugin), tables)
+}
+
+/// Removes the rows under `prefix` up to and with `last`, in one page.
+pub(crate) fn remove_to(table: Table, prefix: &[u8], last: &[u8], tables: &mut impl Tables) -> Result<(), TableError> {
+    let rows = tables.scan(table, prefix, Bound::Unbounded, USAGE_FORGOTTEN_MAX)?;
+    for (key, _) in rows.iter().take_while(|(key, _)| key.as_ref() <= last) {
+        tables.remove(table, key);
     }
     Ok(())
 }

@@ -1,22 +1,11 @@
 //! A component without what only debuggers read: custom sections of names, debug information, and what linkers leave.
 //!
-//! Invariant: what runs is byte for byte as it was, and so is every other custom section: what a component needs and declares, and who made it.
-//! Bytes that are no component come back as they are; that they are none is for `check` to say.
+//! Invariant: what is in a section that runs is byte for byte as it was, and so is every other custom section: what a component needs and declares, and
+//! who made it. Bytes that are no component come back as they are; that they are none is for `check` to say.
+
+use wasmparser::{Parser, Payload};
 
 use crate::limits::DEPTH_MAX;
-
-/// What begins every module and component: the magic and the version (WebAssembly, "Modules"; Component Model, "Binary Format").
-const HEADER_BYTES: usize = 8;
-
-/// Bytes of a 32-bit number at most (LEB128).
-const NUMBER_BYTES_MAX: usize = 5;
-
-/// Whether it is a component: its layer stands in the header.
-const COMPONENT_LAYER: u8 = 1;
-
-const CUSTOM: u8 = 0;
-/// Sections of a component that have a module or a component in them.
-const WITHIN: [u8; 2] = [1, 4];
 
 /// Whether names of functions stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,73 +19,66 @@ pub enum Names {
 /// The component without it.
 #[must_use]
 pub fn strip(wasm: &[u8], names: Names) -> Vec<u8> {
-    stripped(wasm, names, 0).unwrap_or_else(|| wasm.to_vec())
+    stripped(wasm, names).unwrap_or_else(|| wasm.to_vec())
 }
 
 /// Nothing where it is not as a component or module is.
-fn stripped(wasm: &[u8], names: Names, depth: u32) -> Option<Vec<u8>> {
-    let (header, mut rest) = wasm.split_at_checked(HEADER_BYTES)?;
-    if !header.starts_with(b"\0asm") || depth > DEPTH_MAX {
-        return None;
-    }
-    let is_component = header.get(6) == Some(&COMPONENT_LAYER);
+fn stripped(wasm: &[u8], names: Names) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(wasm.len());
-    out.extend_from_slice(header);
-    while let Some((&id, behind)) = rest.split_first() {
-        let (length, behind) = number(behind)?;
-        let (content, behind) = behind.split_at_checked(length)?;
-        let whole = rest.get(..rest.len().checked_sub(behind.len())?)?;
-        rest = behind;
-        if id == CUSTOM && is_left_out(content, names)? {
-            continue;
-        }
-        if is_component && WITHIN.contains(&id) {
-            let within = stripped(content, names, depth + 1)?;
-            out.push(id);
-            write(&mut out, within.len());
-            out.extend_from_slice(&within);
-        } else {
-            out.extend_from_slice(whole);
+    // What is around the part that is read: the sections before it, and which one it is.
+    let mut around = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.ok()?;
+        match &payload {
+            Payload::Version { range, .. } => out.extend_from_slice(wasm.get(range.clone())?),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                let (id, range) = payload.as_section()?;
+                // The parser takes one that was cut off for one that ends there.
+                wasm.get(range)?;
+                around.push((id, std::mem::take(&mut out)));
+                if around.len() > DEPTH_MAX as usize {
+                    return None;
+                }
+            }
+            Payload::End(_) => {
+                let Some((id, before)) = around.pop() else { break };
+                let within = std::mem::replace(&mut out, before);
+                write(&mut out, id, &within);
+            }
+            Payload::CustomSection(custom) if is_left_out(custom.name(), names) => {}
+            section => {
+                if let Some((id, range)) = section.as_section() {
+                    write(&mut out, id, wasm.get(range)?);
+                }
+            }
         }
     }
     Some(out)
 }
 
 /// Whether a custom section goes, by its name.
-fn is_left_out(content: &[u8], names: Names) -> Option<bool> {
-    let (length, behind) = number(content)?;
-    let name = behind.get(..length)?;
-    let is_debug = name.starts_with(b".debug_") || name.starts_with(b"reloc.");
-    let is_left = matches!(name, b"linking" | b"sourceMappingURL" | b"external_debug_info");
-    let is_names = matches!(name, b"name" | b"component-name");
-    Some(is_debug || is_left || (is_names && names == Names::Dropped))
+fn is_left_out(name: &str, names: Names) -> bool {
+    let is_debug = name.starts_with(".debug_") || name.starts_with("reloc.");
+    let is_left = matches!(name, "linking" | "sourceMappingURL" | "external_debug_info");
+    let is_names = matches!(name, "name" | "component-name");
+    is_debug || is_left || (is_names && names == Names::Dropped)
 }
 
-/// A number at the beginning (unsigned LEB128 of 32 bits), and what is behind it.
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0_u64;
-    for (n, byte) in bytes.iter().take(NUMBER_BYTES_MAX).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * n);
-        if byte & 0x80 == 0 {
-            let value = usize::try_from(u32::try_from(value).ok()?).ok()?;
-            return Some((value, bytes.get(n + 1..)?));
-        }
-    }
-    None
-}
-
-/// What stands for a length that was read as 32 bits, or one that became shorter.
-fn write(out: &mut Vec<u8>, mut value: usize) {
+/// A section: its number, its length (unsigned LEB128), what is in it.
+fn write(out: &mut Vec<u8>, id: u8, content: &[u8]) {
+    out.push(id);
+    let mut length = content.len();
     loop {
         // Masked, so that it is one byte.
-        let low = u8::try_from(value & 0x7f).unwrap_or_default();
-        value >>= 7;
-        if value == 0 {
+        let low = u8::try_from(length & 0x7f).unwrap_or_default();
+        length >>= 7;
+        if length == 0 {
             out.push(low);
-            return;
+            break;
         }
         out.push(low | 0x80);
     }
+    out.extend_from_slice(content);
 }
 
 #[cfg(test)]
@@ -104,14 +86,13 @@ mod tests {
     use super::*;
 
     fn section(id: u8, content: &[u8]) -> Vec<u8> {
-        let mut out = vec![id];
-        write(&mut out, content.len());
-        out.extend_from_slice(content);
+        let mut out = Vec::new();
+        write(&mut out, id, content);
         out
     }
 
     fn custom(name: &str, size: usize) -> Vec<u8> {
-        section(CUSTOM, &[&[u8::try_from(name.len()).unwrap()][..], name.as_bytes(), &vec![7; size]].concat())
+        section(0, &[&[u8::try_from(name.len()).unwrap()][..], name.as_bytes(), &vec![7; size]].concat())
     }
 
     fn module(sections: &[Vec<u8>]) -> Vec<u8> {
@@ -139,17 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_any_size_are_read_and_written() {
-        for value in [0, 127, 128, 16_383, 16_384, 2_097_152, u32::MAX as usize] {
-            let mut bytes = Vec::new();
-            write(&mut bytes, value);
-            bytes.push(9);
-            assert_eq!(number(&bytes), Some((value, &[9][..])));
+    fn lengths_of_any_size_are_written() {
+        for (length, wanted) in [(0, &[0_u8][..]), (127, &[127]), (128, &[0x80, 1]), (16_384, &[0x80, 0x80, 1])] {
+            assert_eq!(section(9, &vec![7; length]), [&[9], wanted, &vec![7; length]].concat());
         }
-        // As linkers write it, so that they can fill it in later; and what is no number of 32 bits.
-        assert_eq!(number(&[0x83, 0x80, 0x80, 0x80, 0]), Some((3, &[][..])));
-        assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None);
-        assert_eq!(number(&[0x80; 6]), None);
+        // As linkers write it, so that they can fill it in later.
+        let padded = [b"\0asm\x01\0\0\0".to_vec(), vec![5, 0x83, 0x80, 0x80, 0x80, 0, 1, 0, 1]].concat();
+        assert_eq!(strip(&padded, Names::Dropped), module(&[section(5, &[1, 0, 1])]));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use wharf_models::{Bill, Server};
 
 use crate::{
     egress::{calls, lines},
-    host::{Host, Site, guest, wharf},
-    models::{provided, with_key},
+    host::{Host, Site, wharf},
+    models::{asker, provided, with_key},
 };
 
 fn site(port: u16, of_tenant: &str, of_route: &str) -> Site {
@@ -25,16 +25,9 @@ budget = {{ {of_route} }}
 [tenants.acme.llm.routes.fallback]
 models = ["gone", "small"]
 max_tokens = 100
-[tenants.acme.plugins.asker]
-component = "{}"
-grants = {{ publish = ["asked"], llm = ["triage", "fallback"] }}
-limits = {{ wall_ms = 60000 }}
-[tenants.acme.rules.asks]
-pattern = {{ type = ["ask", "again"] }}
-targets = [{{ plugin = "asker", retry = {{ first = "10ms", attempts = 5 }} }}]
-"#,
+{}"#,
         provided(port),
-        guest("asker").display()
+        asker(&["triage", "fallback"])
     ))
 }
 

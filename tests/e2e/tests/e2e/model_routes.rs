@@ -7,8 +7,8 @@ use wharf_models::Server;
 
 use crate::{
     egress::{calls, lines},
-    host::{Host, Site, guest},
-    models::{provided, with_key},
+    host::{Host, Site},
+    models::{asker, provided, with_key},
 };
 
 fn site(port: u16) -> Site {
@@ -28,16 +28,9 @@ models = ["small"]
 deny = ["project zephyr"]
 mask = ["email", "card"]
 patterns = {{ staff = "E-[0-9]{{6}}" }}
-[tenants.acme.plugins.asker]
-component = "{}"
-grants = {{ publish = ["asked"], llm = ["again", "sorted", "guarded"] }}
-limits = {{ wall_ms = 60000 }}
-[tenants.acme.rules.asks]
-pattern = {{ type = ["ask", "again"] }}
-targets = [{{ plugin = "asker", retry = {{ first = "10ms", attempts = 5 }} }}]
-"#,
+{}"#,
         provided(port),
-        guest("asker").display()
+        asker(&["again", "sorted", "guarded"])
     ))
 }
 

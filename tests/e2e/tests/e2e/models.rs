@@ -40,6 +40,21 @@ output_price = "1"
     )
 }
 
+/// The guest that asks, by these routes, as often as it takes; handed what it is to ask by events of two types.
+pub fn asker(routes: &[&str]) -> String {
+    format!(
+        r#"[tenants.acme.plugins.asker]
+component = "{}"
+grants = {{ publish = ["asked"], llm = {routes:?} }}
+limits = {{ wall_ms = 60000 }}
+[tenants.acme.rules.asks]
+pattern = {{ type = ["ask", "again"] }}
+targets = [{{ plugin = "asker", retry = {{ first = "10ms", attempts = 5 }} }}]
+"#,
+        guest("asker").display()
+    )
+}
+
 /// A host whose tenant has the provider's key.
 pub fn with_key(host: Host) -> Host {
     let status = host.put("/v1/tenants/acme/secrets/cloud", None, json!({"value": KEY}).to_string()).0;

@@ -10,8 +10,8 @@ use wharf_models::{Bill, Server};
 
 use crate::{
     egress::{calls, lines},
-    host::{Host, Site, guest},
-    models::{provided, with_key},
+    host::{Host, Site},
+    models::{asker, provided, with_key},
 };
 
 fn site(port: u16) -> Site {
@@ -20,16 +20,9 @@ fn site(port: u16) -> Site {
 {}[tenants.acme.llm.routes]
 triage = {{ models = ["small"], tries = 1 }}
 patient = {{ models = ["small"], tries = 4 }}
-[tenants.acme.plugins.asker]
-component = "{}"
-grants = {{ publish = ["asked"], llm = ["triage", "patient"] }}
-limits = {{ wall_ms = 60000 }}
-[tenants.acme.rules.asks]
-pattern = {{ type = ["ask", "again"] }}
-targets = [{{ plugin = "asker", retry = {{ first = "10ms", attempts = 5 }} }}]
-"#,
+{}"#,
         provided(port),
-        guest("asker").display()
+        asker(&["triage", "patient"])
     ))
 }
 
