@@ -1,8 +1,8 @@
 //! An answer on its way from a guest to whoever waits for it.
 //!
 //! Invariant: it leaves when its head is there and no more of its body can be had at once, or when the call is over; what a call that failed
-//! before then had set is dropped. So small answers leave whole, and with their length. One that has left and whose call fails then breaks
-//! off.
+//! before then had set is dropped. So small answers leave whole, and with their length, but for one whose guest
+//! had to let others have their turn in between. One that has left and whose call fails then breaks off.
 
 use std::{
     sync::Arc,
