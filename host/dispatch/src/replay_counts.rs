@@ -17,8 +17,8 @@ use crate::{
     dispatcher::Dispatcher,
     limits::REPLAY_TICK,
     replay_pages::{Sought, read},
-    replaying::pause,
     surroundings::blocking,
+    walk::pause,
     watched as watch,
 };
 

@@ -1,6 +1,6 @@
 //! Replays as they are asked for: begun, cancelled, let go of, and read.
 //!
-//! Invariant: a replay is a row that says how it stands; the task that brings its events (`replaying.rs`) goes by the row, so whatever is asked
+//! Invariant: a replay is a row that says how it stands; the task that brings its events (`replay_run.rs`) goes by the row, so whatever is asked
 //! here holds as soon as it is durable.
 
 use std::{ops::Bound, str::FromStr};
