@@ -38,6 +38,7 @@ pub(crate) struct PageQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TraceQuery {
     limit: Option<u32>,
+    after: Option<Position>,
 }
 
 /// The query of the feed.
@@ -81,7 +82,7 @@ pub(crate) async fn trace<H: Host>(
             return Err(Problem::new(Code::QueryInvalid, detail).into());
         }
     };
-    Ok(answer::json(&gateway.host.trace(&params.tenant()?, named(&params), limit).await?))
+    Ok(answer::json(&gateway.host.trace(&params.tenant()?, named(&params), limit, query.after).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/feed`

@@ -43,12 +43,13 @@ pub trait Archive: Clone + Send + Sync + 'static {
     /// One event with its deliveries and their attempts.
     fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
 
-    /// An event and everything that came of it, of at most `limit` events.
+    /// An event and everything that came of it, in the order of the log: at most `limit` events, those behind `after`.
     fn trace(
         &self,
         tenant: &TenantName,
         event: EventRef,
         limit: u32,
+        after: Option<Position>,
     ) -> impl Future<Output = Result<TraceView, Refusal>> + Send;
 
     /// What happens to a tenant's events, in log order: from a position on (itself included; that of a published event stands

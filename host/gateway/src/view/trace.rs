@@ -11,10 +11,13 @@ use super::{AttemptView, DeliveryState, EventView};
 /// An event, and the events that its handlers published, and theirs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TraceView {
-    /// The event that was asked for, and then the others in the order of the log.
+    /// The event that was asked for, and then the others in the order of the log; of a further page, those behind the one before.
     pub events: Vec<TracedEvent>,
-    /// Whether something is left out: an attempt names events that are not among these, or a delivery did more than is told.
+    /// Whether something is left out: events that are on the next page, or what a delivery did beyond all that is told of one.
     pub truncated: bool,
+    /// What to ask for as `after` to be told of more events; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Position>,
 }
 
 /// One event of a trace.

@@ -185,10 +185,16 @@ impl Archive for FakeHost {
         Ok(EventDetail { event: self.views().swap_remove(place), deliveries: vec![delivery] })
     }
 
-    async fn trace(&self, tenant: &TenantName, event: EventRef, limit: u32) -> Result<TraceView, Refusal> {
+    async fn trace(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        limit: u32,
+        after: Option<Position>,
+    ) -> Result<TraceView, Refusal> {
         let EventDetail { event, .. } = self.event(tenant, event).await?;
         let traced = TracedEvent { event, deliveries: Vec::new() };
-        Ok(TraceView { events: vec![traced], truncated: limit == 1 })
+        Ok(TraceView { events: vec![traced], truncated: limit == 1, next: after })
     }
 
     async fn feed(&self, tenant: &TenantName, from: Option<Position>) -> Result<Self::Feed, Refusal> {

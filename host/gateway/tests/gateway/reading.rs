@@ -51,8 +51,9 @@ async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it
         assert_eq!(detail.event.position, position(wanted), "{name}");
         assert_eq!(detail.deliveries[0].state, DeliveryState::DeadLettered);
         let trace: TraceView =
-            get(format!("/v1/tenants/acme/events/{name}/trace?limit=1")).send(server.addr).await.json(200);
+            get(format!("/v1/tenants/acme/events/{name}/trace?limit=1&after=5-0")).send(server.addr).await.json(200);
         assert_eq!((trace.events[0].event.position, trace.truncated), (position(wanted), true), "{name}");
+        assert_eq!(trace.next, Some("5-0".parse().unwrap()), "{name}");
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     page::Room,
     rules,
     search::Asked,
-    trace::trace,
+    trace::{TracePage, trace},
     unknown,
     view::{self, Placed},
     was_read,
@@ -46,12 +46,18 @@ impl wharf_gateway::Archive for HostAdapter {
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 
-    async fn trace(&self, tenant: &TenantName, event: EventRef, limit: u32) -> Result<TraceView, Refusal> {
+    async fn trace(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        limit: u32,
+        after: Option<Position>,
+    ) -> Result<TraceView, Refusal> {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
-        let search =
-            move |asked: &Asked| trace(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, limit as usize);
+        let page = TracePage { limit: limit as usize, after };
+        let search = move |asked: &Asked| trace(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, page);
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 

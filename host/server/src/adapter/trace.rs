@@ -2,7 +2,8 @@
 //!
 //! Invariant: the walk begins at the event and ends where every delivery of every event that it found is told as the state has it, so
 //! what was over long ago is read to its end and no further. It stops earlier where a trace may hold no more, and says so.
-//! Each event is told once: only the attempt that settled it in the log publishes it.
+//! Each event is told once: only the attempt that settled it in the log publishes it. Of the events before a page no more is held than what is
+//! open of them, which leads to those behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,17 @@ struct Found {
     open: BTreeMap<u16, DeliveryRow>,
     /// What the last edit of a delivery that was heard of left in its event.
     edited: BTreeMap<u16, AttributeValue>,
+    /// Whether it stands on a page before this one.
+    passed: bool,
+}
+
+/// Which events are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TracePage {
+    /// How many.
+    pub(super) limit: usize,
+    /// Those behind this one.
+    pub(super) after: Option<Position>,
 }
 
 struct Walk<'a> {
@@ -44,16 +56,19 @@ struct Walk<'a> {
     left: BTreeSet<(Position, u16)>,
     events: Room,
     steps: Room,
+    after: Option<Position>,
     truncated: bool,
+    /// Whether events of the tree are behind this page, or may be.
+    goes_on: bool,
 }
 
-/// The event at `root` with everything that came of it, in at most `limit` events.
+/// The event at `root` with everything that came of it, a page of it.
 pub(super) fn trace(
     asked: &Asked,
     dispatcher: &Dispatcher,
     tenant: &TenantName,
     root: Position,
-    limit: usize,
+    page: TracePage,
 ) -> Result<TraceView, Refusal> {
     let archive = dispatcher.archive();
     let item = archive.record(root).map_err(|error| not_in_archive(&error))?;
@@ -65,9 +80,11 @@ pub(super) fn trace(
         tenant,
         found: BTreeMap::new(),
         left: BTreeSet::new(),
-        events: Room::new(limit),
+        events: Room::new(page.limit),
         steps: Room::new(TRACED_STEPS_MAX),
+        after: page.after,
         truncated: false,
+        goes_on: false,
     };
     let events = view::events(&item);
     walk.add(events.iter().find(|placed| placed.position == root).ok_or_else(|| no_event(root))?)?;
@@ -81,21 +98,31 @@ pub(super) fn trace(
         k += 1;
     }
     let (load, now_ms) = (dispatcher.load(tenant), dispatcher.now_ms());
-    let truncated = walk.truncated;
-    Ok(TraceView { events: walk.found.into_values().map(|found| found.told(&load, now_ms)).collect(), truncated })
+    let Walk { found, truncated, goes_on, .. } = walk;
+    let events: Vec<_> =
+        found.into_values().filter(|found| !found.passed).map(|found| found.told(&load, now_ms)).collect();
+    let next = events.last().filter(|_| goes_on).map(|last| last.event.position);
+    Ok(TraceView { events, truncated, next })
 }
 
 impl Walk<'_> {
     /// Takes an event up, unless the trace is full.
     fn add(&mut self, placed: &Placed<'_>) -> Result<(), Refusal> {
         let (position, event) = (placed.position, placed.view()?);
-        if !self.events.take(Placed::bytes(&event)) {
-            self.truncated = true;
+        let passed = self.after.is_some_and(|after| position <= after);
+        if !passed && !self.events.take(Placed::bytes(&event)) {
+            (self.truncated, self.goes_on) = (true, true);
             return Ok(());
         }
         let open = open(self.dispatcher, self.tenant, position, placed.targets)?;
-        let mut found =
-            Found { event, deliveries: deliveries(placed), steps: BTreeMap::new(), open, edited: BTreeMap::new() };
+        let mut found = Found {
+            event,
+            deliveries: deliveries(placed),
+            steps: BTreeMap::new(),
+            open,
+            edited: BTreeMap::new(),
+            passed,
+        };
         for (n, told) in &found.deliveries {
             if let Some(queue) = &told.queue {
                 let (time, code) = (rfc3339(placed.time_ms), Code::HopLimit);
@@ -105,7 +132,17 @@ impl Walk<'_> {
         }
         let numbers: Vec<_> = found.deliveries.keys().copied().collect();
         self.found.insert(position, found);
-        numbers.into_iter().try_for_each(|n| self.weigh(position, n))
+        numbers.into_iter().try_for_each(|n| self.weigh(position, n))?;
+        self.let_go(position);
+        Ok(())
+    }
+
+    /// Forgets an event of a page before this one of which nothing is left to hear.
+    fn let_go(&mut self, event: Position) {
+        let is_open = self.left.range((event, 0)..=(event, u16::MAX)).next().is_some();
+        if !is_open && self.found.get(&event).is_some_and(|found| found.passed) {
+            self.found.remove(&event);
+        }
     }
 
     /// Whether a delivery has to be followed further.
@@ -145,8 +182,11 @@ impl Walk<'_> {
             for n in &numbers {
                 let n = *n;
                 let Some(step) = found.step(item, DeliveryId { event, n }) else { continue };
+                if found.passed {
+                    continue;
+                }
                 if !self.steps.take(STEP_BYTES + text_bytes(&step)) {
-                    (self.truncated, self.left) = (true, BTreeSet::new());
+                    (self.truncated, self.goes_on, self.left) = (true, true, BTreeSet::new());
                     return Ok(());
                 }
                 found.steps.entry(n).or_default().push(step);
@@ -155,6 +195,7 @@ impl Walk<'_> {
                 view::events(item).iter().try_for_each(|placed| self.add(placed))?;
             }
             numbers.into_iter().try_for_each(|n| self.weigh(event, n))?;
+            self.let_go(event);
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! `wharf trace`: an event and everything that came of it, as a waterfall.
 //!
-//! Invariant: it shows what the host tells, which is bounded; what is left out is named, with the command that shows it.
+//! Invariant: it shows what the host tells, a page at a time; what is left out is named, with the command that shows it.
 
 use std::io::{self, IsTerminal as _};
 
 use clap::Args;
+use wharf_event::Position;
 use wharf_gateway::{
     limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX},
     view::TraceView,
@@ -30,23 +31,26 @@ pub struct TraceArgs {
     /// Events at most
     #[arg(long, default_value_t = TRACED_EVENTS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(TRACED_EVENTS_MAX)))]
     limit: u32,
+    /// Only those behind this position, as the page before said
+    #[arg(long, value_name = "POSITION")]
+    after: Option<Position>,
 }
 
 /// Shows a trace.
 pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
     let session = Session::open(global).await?;
-    let of = session.own().at("events").at(args.event).at("trace").ask("limit", args.limit);
+    let TraceArgs { event, limit, after } = args;
+    let of = session.own().at("events").at(&event).at("trace").ask("limit", limit).ask_some("after", after);
     let trace: TraceView = session.client.get(&of).await?;
     if out.is_json() {
         out.document(&trace)?;
     } else {
         waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
     }
-    if trace.truncated {
-        talk(&format!(
-            "more came of it than these {} events: ask with --limit, or for one of them",
-            trace.events.len()
-        ));
+    match trace.next {
+        Some(next) => talk(&format!("more came of it: wharf trace {event} --after {next}")),
+        None if trace.truncated => talk("one of these deliveries did more than is told of one"),
+        None => {}
     }
     Ok(Exit::Success)
 }

@@ -65,16 +65,18 @@ struct Row {
 
 /// A trace as lines of about `columns` columns.
 pub fn lines(trace: &TraceView, columns: usize) -> Vec<String> {
-    let Some(root) = trace.events.first() else { return Vec::new() };
+    let Some(first) = trace.events.first() else { return Vec::new() };
     let mut drawing = Drawing { trace, last_us: last_us(trace), rows: Vec::new() };
-    drawing.event(root, "", "");
-    let (from_us, last_us) = (micros(&root.event.time), drawing.last_us);
+    // On a further page, what led to an event may be on one before.
+    let is_told = |position| trace.events.iter().any(|of| of.event.position == position);
+    trace.events.iter().filter(|of| !of.event.parent.is_some_and(is_told)).for_each(|of| drawing.event(of, "", ""));
+    let (from_us, last_us) = (micros(&first.event.time), drawing.last_us);
     let widest = drawing.rows.iter().map(|row| row.tree.chars().count()).max().unwrap_or(0);
-    let tree = widest.min(TREE_COLUMNS_MAX);
+    let tree = widest.min(TREE_COLUMNS_MAX).max(time_of_day(&first.event.time).chars().count());
     let (least, most) = BARS;
     let bars = (columns.saturating_sub(tree + 3) / 2).clamp(least, most);
     let scale = Scale { from_us, until_us: last_us.max(from_us + 1), columns: bars };
-    let mut lines = vec![scale.head(tree, &root.event.time)];
+    let mut lines = vec![scale.head(tree, &first.event.time)];
     lines.extend(drawing.rows.iter().map(|row| row.line(tree, &scale)));
     lines
 }
@@ -323,9 +325,10 @@ mod tests {
             json!({"step": "acked", "time": time(100)}),
         ];
         let deliveries = [delivery("p", "settled", &tried), delivery("queue/q", "settled", &received)];
-        let child = event("2-1", 80, &["q"], &[delivery("q", "waiting", &[])]);
+        let mut child = event("2-1", 80, &["q"], &[delivery("q", "waiting", &[])]);
+        child["event"]["parent"] = json!("1-0");
         let trace = json!({"events": [event("1-0", 0, &["p", "queue/q"], &deliveries), child], "truncated": true});
-        let trace: TraceView = serde_json::from_value(trace).unwrap();
+        let mut trace: TraceView = serde_json::from_value(trace).unwrap();
         let plain = |line: &String| anstream::adapter::strip_str(line).to_string() + "\n";
         let shown: String = lines(&trace, 60).iter().map(plain).collect();
         expect![[r#"
@@ -344,6 +347,15 @@ mod tests {
             │  └─ 2-2          │                   │ left out: wharf trace 2-2
             └─ r → queue/q     │·······▓▓▓▓▓▓▓▓▓▓▓▓│ received  until 12:00:00.940Z
                                │                  █│ acked
+        "#]].assert_eq(&shown);
+
+        // The page behind it, where nothing leads to the child.
+        trace.events.remove(0);
+        let shown: String = lines(&trace, 60).iter().map(plain).collect();
+        expect![[r#"
+            12:00:00.080Z │0                 1 us│
+            a.b 2-1       │▏                     │ id i  bus default
+            └─ r → q      │                      │ waits
         "#]].assert_eq(&shown);
     }
 }

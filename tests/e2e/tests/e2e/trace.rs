@@ -55,6 +55,13 @@ fn a_trace_tells_of_every_event_in_a_chain_what_showing_it_tells() {
 
     let part = trace(&host, "first/trace?limit=3");
     assert_eq!((part["events"].as_array().unwrap().len(), &part["truncated"]), (3, &json!(true)));
+    // Pages of three are the same events.
+    let (mut paged, mut page) = (part["events"].as_array().unwrap().clone(), part);
+    while let Some(next) = page["next"].as_str() {
+        page = trace(&host, &format!("first/trace?limit=3&after={next}"));
+        paged.extend(page["events"].as_array().unwrap().clone());
+    }
+    assert_eq!((&paged, &page["truncated"]), (events, &json!(false)));
     let (status, refused) = host.get("/v1/tenants/acme/events/first/trace?limit=0");
     assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")));
     let other = trace(&host, "other/trace");
