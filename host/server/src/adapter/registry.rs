@@ -14,7 +14,7 @@ use wharf_gateway::{
     view::{BreakerStanding, PluginDetail, PluginView, Promotion, ReleaseState, ReleaseView, RollBack},
 };
 
-use super::{HostAdapter, channel_wish::Wish, not_asked, registry_view as view, rules, was_read};
+use super::{HostAdapter, channel_wish::Wish, not_asked, page::is_behind, registry_view as view, rules, was_read};
 use crate::{config::read_plugin_settings, registry::NotKept};
 
 impl wharf_gateway::Registry for HostAdapter {
@@ -26,18 +26,20 @@ impl wharf_gateway::Registry for HostAdapter {
     ) -> Result<Vec<PluginView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
-        let of_file = set.document().tenants.get(tenant).map(|of| &of.plugins);
-        let mut all: Vec<PluginView> =
-            of_file.into_iter().flatten().map(|(name, plugin)| view::of_file(name, plugin.release)).collect();
-        for object in self.registry.objects(tenant, ObjectKind::Plugin).await.map_err(|error| broken(&error))? {
+        let of_file = set.document().tenants.get(tenant).map(|of| &of.plugins).into_iter().flatten();
+        let of_file = of_file.filter(|(name, _)| is_behind(*name, after.as_ref())).take(limit as usize);
+        let mut page: Vec<PluginView> = of_file.map(|(name, plugin)| view::of_file(name, plugin.release)).collect();
+        let behind = after.as_ref().map(ObjectName::from);
+        let read = |state: &_| Object::page(state, tenant, ObjectKind::Plugin, behind.as_ref(), limit as usize);
+        for object in was_read(self.dispatcher.read(read).await)? {
             let name = name_of(&object)?;
             let document = document(&object)?;
             let counts = document.channels.as_ref().and_then(|of| self.dispatcher.trial(tenant, &name, of));
-            all.push(view::plugin(&name, document.channels.as_ref(), counts));
+            page.push(view::plugin(&name, document.channels.as_ref(), counts));
         }
-        all.sort_by(|one, other| one.plugin.cmp(&other.plugin));
-        let behind = all.into_iter().filter(|view| after.as_ref().is_none_or(|after| view.plugin > *after));
-        Ok(behind.take(limit as usize).collect())
+        page.sort_by(|one, other| one.plugin.cmp(&other.plugin));
+        page.truncate(limit as usize);
+        Ok(page)
     }
 
     async fn plugin(&self, of: PluginRef) -> Result<PluginDetail, Refusal> {
