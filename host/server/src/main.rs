@@ -19,6 +19,7 @@ mod files;
 mod filling;
 mod folder;
 mod heap;
+mod image;
 mod load;
 mod logging;
 mod models;

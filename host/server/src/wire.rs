@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     files,
     folder::DataFolder,
-    heap,
+    heap, image,
     load::{self, Loaded},
     outside::Outside,
     pace,
@@ -189,6 +189,7 @@ impl Host {
         entrance.waits_for("rules are put into force");
         configure(&dispatcher, rules, &outside).await?;
         heap::give_back();
+        image::let_go();
         let recovered = dispatcher.recovered();
         let adapter =
             HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&outside));
