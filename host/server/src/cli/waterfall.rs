@@ -356,6 +356,7 @@ mod tests {
             12:00:00.080Z │0                 1 us│
             a.b 2-1       │▏                     │ id i  bus default
             └─ r → q      │                      │ waits
-        "#]].assert_eq(&shown);
+        "#]]
+        .assert_eq(&shown);
     }
 }
