@@ -16,6 +16,7 @@
 mod check;
 mod cut;
 mod fan;
+mod firing;
 mod home;
 mod mutation;
 mod queue;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use bytes::Bytes;
-use wharf_delivery::{Answer, Record, Request, RulesRow, Table, Tables as _};
+use wharf_delivery::{AcceptRequest, Answer, Record, Request, RulesRow, Table, Tables as _};
 use wharf_dispatch::{CommitFailed, Committer, chain};
 use wharf_event::{Event, Position};
 use wharf_faults::FaultyDisk;
@@ -151,11 +151,14 @@ impl Runner {
 fn events(request: &Request) -> Vec<Event> {
     match request {
         Request::Accept(accept) => accept.events.iter().map(|one| one.event.clone()).collect(),
-        Request::Replay(replay) => {
-            replay.events.iter().flat_map(|accept| &accept.events).map(|one| one.event.clone()).collect()
-        }
+        Request::Replay(replay) => brought(replay.events.as_ref()),
+        Request::Fire(fire) => brought(fire.event.as_ref()),
         _ => Vec::new(),
     }
+}
+
+fn brought(accept: Option<&AcceptRequest>) -> Vec<Event> {
+    accept.into_iter().flat_map(|accept| &accept.events).map(|one| one.event.clone()).collect()
 }
 
 fn dump(state: &State) -> Dump {

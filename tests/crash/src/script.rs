@@ -14,7 +14,7 @@ use wharf_delivery::{
 use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target, TenantName};
 
 use crate::{
-    fan, queue, redriving, replay,
+    fan, firing, queue, redriving, replay,
     runner::{BrokenOff, Runner},
 };
 
@@ -172,6 +172,7 @@ pub fn run(run: &mut Runner) -> Result<(), BrokenOff> {
     run.ask(vec![accept(run.rules_version, vec![(event("last", 30), 1)])])?;
     queue::end(run, kept)?;
     replay::end(run)?;
+    firing::end(run)?;
     redriving::end(run, letter)?;
     fan::widen(run)?;
     erase(run)
@@ -246,6 +247,7 @@ fn first_life(run: &mut Runner) -> Result<(Owed, DeliveryId), BrokenOff> {
     edit(run, (c, 0), 20)?;
     run.ask(vec![settling(settle(b, 0, 2, retry(1_800_000_900_000)))])?;
     replay::begin(run)?;
+    firing::begin(run)?;
     Ok((Owed { c, b }, queue::begin(run)?))
 }
 
