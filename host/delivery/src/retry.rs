@@ -75,7 +75,9 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     }
     let attempts =
         by.and_then(|rule| rule.attempts).map_or(standing.policy.attempts, |n| n.min(standing.policy.attempts));
-    if standing.attempt >= attempts {
+    // Its webhook is disabled with this attempt, however many it had: the delivery waits until that is enabled, as all others do.
+    let waits = failure.code == Code::WebhookGone;
+    if standing.attempt >= attempts && !waits {
         let (n, code, reason) = (standing.attempt, failure.code, &failure.reason);
         let spent = if n == 1 { "1 attempt".to_owned() } else { format!("{n} attempts") };
         let last = format!("{spent} spent{THE_LAST}{code}: {reason}");
@@ -83,7 +85,7 @@ pub fn disposition(verdict: &Verdict, standing: Standing<'_>) -> Outcome {
     }
     let pause_ms = failure.retry_after_ms.unwrap_or_else(|| pause_ms(standing, by));
     let at_ms = standing.now_ms.saturating_add(pause_ms);
-    if at_ms.saturating_sub(standing.since_ms) > standing.policy.age_ms {
+    if at_ms.saturating_sub(standing.since_ms) > standing.policy.age_ms && !waits {
         let age_s = standing.policy.age_ms / 1_000;
         let (code, reason) = (failure.code, &failure.reason);
         let last = format!("the next attempt would be later than {age_s} s{THE_LAST}{code}: {reason}");
@@ -164,6 +166,8 @@ mod tests {
             (Code::HandlerReject, None, 1, 0, "dead handler-reject"),
             (Code::TargetInput, None, 1, 0, "dead target-input"),
             (Code::ReleaseQuarantined, None, 1, 0, "dead release-quarantined"),
+            (Code::WebhookGone, None, 4, 800, "retry at 5800 webhook-gone"),
+            (Code::WebhookGone, None, 5, 0, "retry at 5000 webhook-gone"),
         ];
         for (code, retry_after_ms, attempt, random, expected) in cases {
             let failure = Failure { retry_after_ms, ..Failure::new(code, "no") };

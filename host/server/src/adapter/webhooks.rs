@@ -126,7 +126,10 @@ impl Webhooks for HostAdapter {
         let edit = |object: &mut WebhookObject| object.rotate(sealed.clone(), overlap_ms);
         let edited = self.dispatcher.edit_webhook(&of.tenant, &of.webhook, None, edit).await;
         let (_, version) = edited.map_err(|error| not_edited(&error))?;
-        Ok(WebhookView { secret: Some(secret.reveal().to_string()), ..self.now(&of, Some(version))? })
+        // Whoever brought it has it; and of a pair of keys the receiver needs the public one.
+        let is_told = rotation.secret.is_none() && secret.public().is_none();
+        let secret = is_told.then(|| secret.reveal().to_string());
+        Ok(WebhookView { secret, ..self.now(&of, Some(version))? })
     }
 
     async fn turn_webhook(&self, of: WebhookRef, on: bool) -> Result<WebhookView, Refusal> {

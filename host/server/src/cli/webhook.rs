@@ -159,7 +159,12 @@ pub async fn run(command: WebhookCommand, global: &Global, out: &mut Output) -> 
         WebhookCommand::Rm { name } => object::remove(&session, &all.at(&name), &name, out).await,
         WebhookCommand::Rotate(args) => {
             let at = all.at(&args.name).at("rotate");
-            tell("rotated", &session.client.post(&at, JSON, args.body()?).await?, out)
+            let webhook = session.client.post(&at, JSON, args.body()?).await?;
+            let told = tell("rotated", &webhook, out)?;
+            if !out.is_json() {
+                say_signers(&webhook, out)?;
+            }
+            Ok(told)
         }
         WebhookCommand::Enable { name } => {
             tell("enabled", &session.client.post(&all.at(&name).at("enable"), JSON, "{}").await?, out)
@@ -279,18 +284,20 @@ fn tell(word: &str, webhook: &WebhookView, out: &mut Output) -> Result<Exit, Com
     out.line(&format!("{}  {} {}", good(word), webhook.webhook, clipped(&webhook.url)))?;
     if let Some(secret) = &webhook.secret {
         out.line(&format!("secret    {secret}"))?;
-        match webhook.secrets.first().and_then(|newest| newest.public.as_ref()) {
-            Some(public) => {
-                out.line(&format!("public    {}", printable(public)))?;
-                out.line(&faint(
-                    "give the public key to the receiver; the secret one is not told again, and nobody else needs it",
-                ))?;
-            }
-            None => out.line(&faint("it is not told again: give it to the receiver now"))?,
-        }
-        if let Some(SecretView { until: Some(until), .. }) = webhook.secrets.get(1) {
-            out.line(&faint(&format!("the one before signs until {}, and any older one no more", clipped(until))))?;
-        }
+        out.line(&faint("it is not told again: give it to the receiver now"))?;
     }
     Ok(Exit::Success)
+}
+
+/// With what a webhook signs since its secret was changed.
+fn say_signers(webhook: &WebhookView, out: &mut Output) -> Result<(), CommandError> {
+    let [newest, rest @ ..] = webhook.secrets.as_slice() else { return Ok(()) };
+    if let Some(public) = &newest.public {
+        out.line(&format!("public    {}", printable(public)))?;
+        out.line(&faint("give the public key to the receiver; nobody else has the secret one"))?;
+    }
+    if let Some(SecretView { until: Some(until), .. }) = rest.first() {
+        out.line(&faint(&format!("the one before signs until {}, and any older one no more", clipped(until))))?;
+    }
+    Ok(())
 }
