@@ -10,7 +10,7 @@ use crate::{
     behind::Lines,
     dedup::Fingerprint,
     fan, keys,
-    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, TARGETS_PER_EVENT_MAX},
+    limits::{DEDUP_ENTRIES_MAX, PENDING_DELIVERIES_MAX, PENDING_RESERVED, TENANT_PENDING_FEW},
     rates::Rate,
     sequencer::{Answer, Decision, Refused, Sequencer},
     sizes,
@@ -80,10 +80,14 @@ fn overfull<T: Tables>(
 ) -> Result<Option<Refused>, TableError> {
     let arising: u64 = request.events.iter().map(|event| event.targets.len() as u64).sum();
     if arising > 0 {
-        if sequencer.pending.saturating_add(arising) > PENDING_DELIVERIES_MAX {
+        let waiting = StatsRow::get(tables, &keys::tenant(&request.tenant))?.unwrap_or_default().pending;
+        // Those who make the host full leave some room to those of whom little waits.
+        let has_few = waiting.saturating_add(arising) <= TENANT_PENDING_FEW;
+        let most = if has_few { PENDING_DELIVERIES_MAX } else { PENDING_DELIVERIES_MAX - PENDING_RESERVED };
+        if sequencer.pending.saturating_add(arising) > most {
             return Ok(Some(Refused::Overloaded));
         }
-        if let Some(spent) = too_many(request, arising, tables)? {
+        if let Some(spent) = too_many(request, (waiting, arising), tables)? {
             return Ok(Some(Refused::Quota(spent)));
         }
         if let Some(spent) = sequencer.hours.spent(&request.tenant, &request.quotas, now_ms, tables)? {
@@ -93,8 +97,8 @@ fn overfull<T: Tables>(
     Ok(None)
 }
 
-/// Events of the archive are owed again. They are no duplicates, however soon they come again, and no client's rate pays for them; every bound
-/// of what may wait holds for them as for others.
+/// Events of the archive are owed again, or one that a schedule fires. They are no duplicates, however soon they come again and whoever sent another of
+/// the same id, and no client's rate pays for them; every bound of what may wait holds for them as for others.
 pub(crate) fn again<T: Tables>(
     sequencer: &mut Sequencer,
     request: AcceptRequest,
@@ -109,7 +113,7 @@ pub(crate) fn again<T: Tables>(
         return Ok(Err(Refused::DedupFull));
     }
     // Nothing is taken of an event before all of them can be.
-    if let Some(event) = request.events.iter().find(|event| event.targets.len() > TARGETS_PER_EVENT_MAX) {
+    if let Some(event) = request.events.iter().find(|event| fan::is_too_wide(&event.targets)) {
         return Ok(Err(Refused::TooManyTargets { targets: event.targets.len() }));
     }
     let AcceptRequest { tenant, bus, events, .. } = request;
@@ -130,9 +134,12 @@ pub(crate) fn again<T: Tables>(
 }
 
 /// Which quota of deliveries that wait would be exceeded.
-fn too_many(request: &AcceptRequest, arising: u64, tables: &impl Tables) -> Result<Option<QuotaSpent>, TableError> {
+fn too_many(
+    request: &AcceptRequest,
+    (waiting, arising): (u64, u64),
+    tables: &impl Tables,
+) -> Result<Option<QuotaSpent>, TableError> {
     let AcceptRequest { tenant, quotas, backlogs, .. } = request;
-    let waiting = StatsRow::get(tables, &keys::tenant(tenant))?.unwrap_or_default().pending;
     let most = u64::from(quotas.backlog());
     if waiting.saturating_add(arising) > most {
         return Ok(Some(QuotaSpent::Backlog { of: None, waiting, most }));
@@ -175,7 +182,7 @@ fn decide_admitted(
     let mut records = Vec::with_capacity(request.events.len());
     let mut answers = Vec::with_capacity(request.events.len());
     for AcceptEvent { event, mut targets } in request.events {
-        if targets.len() > TARGETS_PER_EVENT_MAX {
+        if fan::is_too_wide(&targets) {
             answers.push(Err(Refused::TooManyTargets { targets: targets.len() }));
             continue;
         }

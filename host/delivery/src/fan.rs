@@ -2,8 +2,9 @@
 //!
 //! Who it is owed to is decided when it is accepted or published, and stands in its record. But no record lets more deliveries arise than
 //! [`TARGETS_AT_ONCE`]: behind those the event has one row that says how far it came, and later records let the rest arise, in the order of the
-//! targets. Invariant: each arises once, since a record goes on from where the row stands; all of them count as waiting from the beginning. A
-//! delivery with an ordering key takes its place among the others of its key when it arises.
+//! targets. Invariant: each arises once, since a record goes on from where the row stands; all of them count as waiting from the beginning.
+//! Deliveries with an ordering key are among the first, so that they take their places before those of events that come later; records of hosts
+//! of before may have others, which take their places when they arise.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,7 +20,7 @@ use crate::{
     behind::Lines,
     codec::Writer,
     keys,
-    limits::TARGETS_AT_ONCE,
+    limits::{TARGETS_AT_ONCE, TARGETS_PER_EVENT_MAX},
     rows::read_of,
     sequencer::{Answer, Decision, Refused},
     sizes,
@@ -102,6 +103,13 @@ pub struct FanRequest {
     pub targets: Vec<TargetRef>,
     /// Queues among them whose messages wait before anybody can receive them, and for how long, in milliseconds.
     pub delays: HashMap<QueueName, u64>,
+}
+
+/// Whether an event has more targets than it may have: those with ordering keys arise with it, before events that come behind it.
+#[must_use]
+pub fn is_too_wide(targets: &[TargetRef]) -> bool {
+    let arising_later = targets.get(TARGETS_AT_ONCE..).unwrap_or_default();
+    targets.len() > TARGETS_PER_EVENT_MAX || arising_later.iter().any(|target| target.key().is_some())
 }
 
 /// The first of an event's targets, whose deliveries arise with it.

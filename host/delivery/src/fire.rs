@@ -99,7 +99,8 @@ pub(crate) fn decide<T: Tables>(
         if due_ms.is_none_or(|due_ms| due_ms > now_ms) || due_ms <= before_ms {
             return Ok(Err(Refused::Gone));
         }
-        let decided = match accept::decide(sequencer, event, now_ms, base, tables)? {
+        // It fires once by the row that moves on with it: a client's event of the same source and id says nothing about that.
+        let decided = match accept::again(sequencer, event, now_ms, base, tables)? {
             Ok(decided) => decided,
             Err(refused) => return Ok(Err(refused)),
         };

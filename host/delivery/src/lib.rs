@@ -80,7 +80,7 @@ pub use document::{
 };
 pub use edit::EditRequest;
 pub use erase::{EraseRequest, ErasedRow};
-pub use fan::{FanOut, FanRequest};
+pub use fan::{FanOut, FanRequest, is_too_wide};
 pub use fire::{FireRequest, ScheduleState};
 pub use ids::{DeliveryId, DeliveryIdError};
 pub use models::ModelStep;

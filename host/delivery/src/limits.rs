@@ -3,6 +3,12 @@
 /// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`.
 pub const PENDING_DELIVERIES_MAX: u64 = 1_000_000;
 
+/// How many of those are kept for tenants of whom little waits: others, however many they are, make the host `overloaded` before.
+pub const PENDING_RESERVED: u64 = 200_000;
+
+/// Deliveries that wait of a tenant of whom little does.
+pub const TENANT_PENDING_FEW: u64 = 10_000;
+
 /// Deliveries that may wait of one tenant where nothing else is said, so that one cannot use up the room of all.
 pub const TENANT_PENDING_MAX: u32 = 500_000;
 

@@ -144,7 +144,11 @@ pub enum Refused {
     #[error("the deduplication index is full; try again later")]
     DedupFull,
     /// The event matches too many targets.
-    #[error("the event matches {targets} targets, and {} are allowed", crate::limits::TARGETS_PER_EVENT_MAX)]
+    #[error(
+        "the event matches {targets} targets, and {} are allowed, {} of them in an order",
+        crate::limits::TARGETS_PER_EVENT_MAX,
+        crate::limits::TARGETS_AT_ONCE
+    )]
     TooManyTargets {
         /// How many.
         targets: usize,

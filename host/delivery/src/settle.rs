@@ -9,7 +9,7 @@ use crate::{
     apply::{Arising, History, change_stats, dead_letter, insert_deliveries, insert_timed, remove_delivery},
     behind::{self, Lines},
     fan, keys,
-    limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_AT_ONCE, TARGETS_PER_EVENT_MAX},
+    limits::{HOPS_MAX, PUBLISHING_PENDING_MAX, TARGETS_AT_ONCE},
     quotas::with_room,
     rates::Rate,
     rows::BucketRow,
@@ -230,7 +230,8 @@ fn too_many(sequencer: &Sequencer, request: &SettleRequest) -> Option<Refused> {
     let widest = request.published.iter().map(|one| one.targets.len()).max().unwrap_or(0);
     // What is beyond the hop limit is given up at once, all of it.
     let gone = |one: &&PublishRequest| hops(&one.event) > HOPS_MAX && one.targets.len() > TARGETS_AT_ONCE;
-    if widest > TARGETS_PER_EVENT_MAX || request.published.iter().any(|one| gone(&one)) {
+    let is_too_wide = |one: &PublishRequest| fan::is_too_wide(&one.targets);
+    if request.published.iter().any(|one| is_too_wide(one) || gone(&one)) {
         return Some(Refused::TooManyTargets { targets: widest });
     }
     let arising: usize = request.published.iter().map(|one| one.targets.len()).sum();

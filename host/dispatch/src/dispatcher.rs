@@ -1,7 +1,7 @@
 //! The host's core in one place: opened, asked, stopped.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +9,9 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use wharf_delivery::{
-    AcceptEvent, Accepted, Answer, EditRequest, RedriveRequest, Redriven, Refused, Request, limits::ERASED_ROWS_MAX,
+    AcceptEvent, AcceptRequest, Accepted, Answer, DeadLetterRow, EditRequest, QuotaSpent, Quotas, RedriveRequest,
+    RedriveWhich, Redriven, Refused, Request, StatsRow, TableError, keys,
+    limits::{ERASED_ROWS_MAX, REDRIVE_PAGE},
 };
 use wharf_event::{BusName, Digest, Event, PluginName, TenantName};
 use wharf_runtime::limits::ATTEMPTS_AT_A_TIME;
@@ -263,6 +265,28 @@ impl Dispatcher {
         bus: &BusName,
         events: Vec<Event>,
     ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
+        self.take(tenant, bus, events, |request| request).await
+    }
+
+    /// Takes an event by which the host tells a tenant something: that much waits already, or that it did much, is no reason not to be told.
+    pub(crate) async fn tell(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        event: Event,
+    ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
+        let quotas = Quotas { backlog: Some(u32::MAX), ..Quotas::default() };
+        let unbounded = |request| AcceptRequest { quotas, backlogs: BTreeMap::new(), ..request };
+        self.take(tenant, bus, vec![event], unbounded).await
+    }
+
+    async fn take(
+        &self,
+        tenant: &TenantName,
+        bus: &BusName,
+        events: Vec<Event>,
+        bounded: impl Fn(AcceptRequest) -> AcceptRequest,
+    ) -> Result<Vec<Result<Accepted, Refused>>, AcceptError> {
         let mut turn = None;
         loop {
             let rules = self.rules();
@@ -275,7 +299,7 @@ impl Dispatcher {
                 weigh(&mut bytes, event, &targets)?;
                 matched.push(AcceptEvent { event: event.clone(), targets });
             }
-            let request = rules.accepting(tenant, bus.clone(), matched);
+            let request = bounded(rules.accepting(tenant, bus.clone(), matched));
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
                     let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();
@@ -294,12 +318,34 @@ impl Dispatcher {
     /// Moves dead letters back to their targets: at most a page of them.
     ///
     /// # Errors
-    /// When there is no such queue or letter, or the log failed.
+    /// When there is no such queue or letter, more would wait of the tenant than may, or the log failed.
     pub async fn redrive(&self, request: RedriveRequest) -> Result<Redriven, AskError> {
+        self.has_room(&request)?;
         match self.attempts.partition.ask(Request::Redrive(request)).await? {
             Answer::Redriven(redriven) => Ok(redriven),
             _ => Err(AskError::Stopping),
         }
+    }
+
+    /// Whether all that a redrive would move may wait of its tenant. What comes meanwhile may make it a page more.
+    fn has_room(&self, request: &RedriveRequest) -> Result<(), AskError> {
+        let RedriveRequest { tenant, queue, which } = request;
+        let read = |state: &State| {
+            let depth = DeadLetterRow::depth(state, tenant, queue)?.unwrap_or_default();
+            let waiting = StatsRow::get(state, &keys::tenant(tenant))?.unwrap_or_default().pending;
+            Ok::<_, TableError>((depth, waiting))
+        };
+        let read = read(&self.attempts.shared.read().state);
+        let (depth, waiting) = read.map_err(|error| AskError::Failed(chain(&error)))?;
+        let arising = match which {
+            RedriveWhich::Ids(ids) => ids.len() as u64,
+            RedriveWhich::After(_) => depth.min(REDRIVE_PAGE as u64),
+        };
+        let most = u64::from(self.rules().settings(tenant).quotas.backlog());
+        if arising > 0 && waiting.saturating_add(arising) > most {
+            return Err(AskError::Refused(Refused::Quota(QuotaSpent::Backlog { of: None, waiting, most })));
+        }
+        Ok(())
     }
 
     /// Gives a dead letter another event.

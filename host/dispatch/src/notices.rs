@@ -213,7 +213,7 @@ impl Herald {
         };
         loop {
             let Some(bus) = self.dispatcher.rules().main_bus(tenant) else { return };
-            let told = self.dispatcher.accept(tenant, &bus, vec![event.clone()]).await;
+            let told = self.dispatcher.tell(tenant, &bus, event.clone()).await;
             let refused = match told.map(|answers| answers.into_iter().next()) {
                 Ok(Some(Ok(_)) | None) => return,
                 Ok(Some(Err(refused))) | Err(AcceptError::Ask(AskError::Refused(refused))) => refused,

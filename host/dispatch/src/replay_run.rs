@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use wharf_delivery::{
-    AcceptEvent, AcceptRequest, QuotaSpent, Refused, ReplayPhase, ReplayRequest, ReplayState, Request,
+    AcceptEvent, AcceptRequest, QuotaSpent, Refused, ReplayPhase, ReplayRequest, ReplayState, Request, is_too_wide,
     limits::TARGETS_PER_EVENT_MAX,
 };
 use wharf_event::{BusName, Event, Position, REPLAY_ATTRIBUTE, ReplayName, TenantName};
@@ -121,7 +121,7 @@ impl Run {
             let targets = rules.targets(&self.way.tenant, bus, &event);
             let mut targets = targets.map_err(|error| Ended::Failed(error.to_string()))?;
             targets.retain(|target| self.wish.means(target));
-            if targets.len() > TARGETS_PER_EVENT_MAX {
+            if is_too_wide(&targets) {
                 let (tenant, replay, targets) = (&self.way.tenant, &self.name, targets.len());
                 tracing::warn!(%tenant, %replay, id = event.id(), targets, "an event is not replayed: it has too many targets");
                 continue;

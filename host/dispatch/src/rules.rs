@@ -13,7 +13,7 @@ use std::{
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Document, LimitsDocument, OnQuarantine, Quotas, RetentionDocument, TargetDocument,
-    TargetRef, TenantSettings,
+    TargetRef, TenantSettings, limits::TARGETS_AT_ONCE,
 };
 use wharf_event::{
     BusName, Digest, Event, PluginName, QueueName, RoutePath, RuleName, Target, TenantName, WebhookName,
@@ -342,7 +342,12 @@ impl RuleSet {
             numbers.filter_map(|number| numbered.get(number).map(Arc::as_ref)).collect()
         });
         matched.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(matched.into_iter().flat_map(|rule| of.owed(rule, event)).collect())
+        let mut targets: Vec<_> = matched.into_iter().flat_map(|rule| of.owed(rule, event)).collect();
+        if targets.len() > TARGETS_AT_ONCE {
+            // Those that others have to come behind take their places with the event, not after ones that come later.
+            targets.sort_by_key(|target| target.key().is_none());
+        }
+        Ok(targets)
     }
 
     /// What each enabled rule of a bus says to an event: why it matches, or why not.

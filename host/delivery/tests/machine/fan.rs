@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use wharf_delivery::{
-    DeliveryId, DeliveryRow, Due, FanOut, FanRequest, Outcome, Refused, Request, Table, TargetRef, keys,
+    Answer, DeliveryId, DeliveryRow, Due, FanOut, FanRequest, Outcome, Refused, Request, Table, TargetRef, keys,
     limits::{TARGETS_AT_ONCE, TARGETS_PER_EVENT_MAX},
 };
 use wharf_event::{AttributeValue, OrderingKey, Position};
@@ -88,30 +88,32 @@ fn what_is_published_to_very_many_comes_to_them_too_and_nothing_beyond_the_hop_l
 }
 
 #[test]
-fn a_delivery_with_an_ordering_key_takes_its_place_when_it_arises() {
+fn deliveries_with_an_ordering_key_take_their_places_with_the_event() {
     let mut p = Partition::new();
     let key = OrderingKey::of("k");
     let ordered = |rule: &str| {
         let target = TargetRef::new(rule.parse().unwrap(), "queue/jobs".parse().unwrap());
         TargetRef { order: Some((key.clone(), false)), ..target }
     };
-    let mut targets = targets_of(256);
-    targets.extend([ordered("one"), ordered("two")]);
     let accept = |p: &mut Partition, id: &str, targets: Vec<TargetRef>| {
         let mut request = p.accepting(id, 0);
         request.events[0].targets = targets;
         let (answer, due) = p.ask(Request::Accept(request));
-        answer.unwrap();
-        due.len()
+        let Ok(Answer::Accepted(answers)) = answer else { panic!("{answer:?}") };
+        answers.into_iter().next().unwrap().map(|_| due.len())
     };
-    assert_eq!(accept(&mut p, "wide", targets.clone()), 256);
-    assert_eq!(accept(&mut p, "narrow", vec![ordered("three")]), 1);
-    // The first of the key is the one that arose first; both others wait behind it.
-    assert_eq!(fan(&mut p, AT, 256, &targets).unwrap().len(), 0);
+    let mut targets = targets_of(256);
+    targets.push(ordered("one"));
+    // It would arise behind those of events that come later.
+    assert_eq!(accept(&mut p, "wide", targets.clone()).unwrap_err(), Refused::TooManyTargets { targets: 257 });
+    targets.rotate_right(1);
+    assert_eq!(accept(&mut p, "wide", targets.clone()), Ok(256));
+    assert_eq!(accept(&mut p, "narrow", vec![ordered("two")]), Ok(0), "it comes behind the other");
+    assert_eq!(fan(&mut p, Position { k: AT.k + 1, i: 0 }, 256, &targets).unwrap().len(), 1);
     let line = keys::line(&tenant(), &"queue/jobs".parse().unwrap(), &key);
     let line = wharf_delivery::Tables::scan(&p.tables, Table::Behind, &line, std::ops::Bound::Unbounded, 9).unwrap();
-    assert_eq!(line.iter().map(|(_, row)| row.is_empty()).collect::<Vec<_>>(), [false, false, true]);
-    assert_eq!((p.replayed(), p.stats().pending), (p.tables.clone(), 259));
+    assert_eq!(line.iter().map(|(_, row)| row.is_empty()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!((p.replayed(), p.stats().pending), (p.tables.clone(), 258));
 }
 
 #[test]

@@ -40,6 +40,15 @@ fn a_due_time_fires_once_whoever_asks_how_often() {
 }
 
 #[test]
+fn what_a_client_sent_under_its_id_keeps_no_due_time_from_firing() {
+    let (mut p, due_ms) = planted();
+    let fires = p.fire("s", state(None, Some(due_ms)), Some(2));
+    p.ask(Request::Accept(fires.event.clone().unwrap())).0.unwrap();
+    assert_eq!((asked(&mut p, fires).unwrap().len(), p.stats().events), (2, 2));
+    assert_eq!(p.replayed(), p.tables);
+}
+
+#[test]
 fn nothing_fires_before_its_time_and_what_was_read_under_other_rules_comes_to_nothing() {
     let (mut p, due_ms) = planted();
     let early = p.fire("s", state(None, Some(due_ms + 1)), Some(1));

@@ -181,11 +181,11 @@ impl HostAdapter {
                         match self.ask(tenant, queue, RedriveWhich::Ids(vec![id])).await {
                             Ok(done) => redriven += done.moved,
                             Err(refusal) if refusal.code == Code::DeadLetterUnknown => {}
-                            Err(refusal) => return Err(refusal),
+                            Err(refusal) => return Err(broken_off(refusal, redriven)),
                         }
                     }
                 }
-                Err(refusal) => return Err(refusal),
+                Err(refusal) => return Err(broken_off(refusal, redriven)),
             }
         }
         Ok(redriven)
@@ -196,7 +196,8 @@ impl HostAdapter {
         let lay_there = self.depth(tenant, queue).await?;
         let (mut redriven, mut after) = (0, None);
         loop {
-            let page = self.ask(tenant, queue, RedriveWhich::After(after)).await?;
+            let page = self.ask(tenant, queue, RedriveWhich::After(after)).await;
+            let page = page.map_err(|refusal| broken_off(refusal, redriven))?;
             redriven += page.moved;
             after = page.last;
             if after.is_none() || redriven >= lay_there {
@@ -352,6 +353,14 @@ fn received(archive: &Archive, id: DeliveryId) -> Result<EventView, Refusal> {
 }
 
 /// An event that does not lie where it came in.
+/// A redrive that goes no further says how far it came.
+fn broken_off(refusal: Refusal, redriven: u64) -> Refusal {
+    if redriven == 0 {
+        return refusal;
+    }
+    Refusal { detail: format!("{}; {redriven} letters were sent again before", refusal.detail), ..refusal }
+}
+
 fn placed(id: DeliveryId, row: &DeliveryRow, event: &Event) -> Result<EventView, Refusal> {
     let placed = Placed {
         position: id.event,

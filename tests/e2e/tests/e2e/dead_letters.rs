@@ -76,6 +76,17 @@ fn letters_are_counted_by_target_and_code_and_a_filter_says_the_same_everywhere(
         assert_eq!(host.get(&format!("/v1/tenants/acme/dlq/dead/groups?{query}")).1["code"], code, "{query}");
     }
     assert_eq!(redrive(&host, json!({"where": {}})).1["code"], "query-invalid");
+    // No more are sent than may wait.
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    assert_eq!(host.stop(), Some(0));
+    site.write("wharf.toml", format!("{config}[tenants.acme]\nbacklog = 10\n"));
+    let host = site.start("serve");
+    for wish in [json!({"all": true}), json!({"where": {"target": "probe"}})] {
+        let (status, refused) = redrive(&host, wish);
+        assert_eq!((status, &refused["code"]), (429, &json!("quota-backlog")), "{refused}");
+    }
+    assert_eq!(counts(&host, ""), [("handler-reject".to_owned(), 8), ("retries-spent".to_owned(), 3)]);
+    assert_eq!(redrive(&host, json!({"where": {"rule": "also"}})), (200, json!({"redriven": 4})));
 }
 
 /// For a query.

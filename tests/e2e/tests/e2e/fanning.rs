@@ -73,3 +73,33 @@ fn each_of_very_many_subscriptions_gets_an_event_once_whenever_the_host_is_kille
     let host = site.start("serve");
     assert_eq!((depth(&host), &host.stats("acme")["deliveries"]), (0, &json!(SUBSCRIPTIONS)));
 }
+
+#[test]
+fn those_in_an_order_keep_it_behind_an_event_of_very_many_subscriptions() {
+    let mut config = String::from(
+        "default_tenant = \"acme\"\n[tenants.acme.queues.jobs]\n[tenants.acme.queues.line]\nordered = true\n\
+         [tenants.acme.topics.orders.subscriptions.zz]\ntargets = [{ queue = \"line\" }]\n",
+    );
+    for n in 0..300 {
+        let _ = writeln!(
+            config,
+            "[tenants.acme.topics.orders.subscriptions.s{n}]\npattern = {{ type = [\"wide\"] }}\ntargets = [{{ queue = \"jobs\" }}]"
+        );
+    }
+    let site = Site::new(&config);
+    let host = site.start("serve");
+    let event = |id: &str, kind: &str| json!({"specversion": "1.0", "id": id, "source": "test", "type": kind, "partitionkey": "k"});
+    let batch = json!([event("first", "wide"), event("second", "narrow"), event("third", "wide")]).to_string();
+    let (status, taken) = host.post(&format!("{TOPIC}/publish"), "application/cloudevents-batch+json", batch);
+    assert_eq!(status, 202, "{taken}");
+    let mut came = Vec::new();
+    while came.len() < 3 {
+        let (_, answer) =
+            host.post("/v1/tenants/acme/queues/line/receive", "application/json", r#"{"max": 9, "wait": "1s"}"#);
+        let messages = answer["messages"].as_array().unwrap();
+        came.extend(messages.iter().map(|message| message["event"]["id"].as_str().unwrap().to_owned()));
+        let receipts: Vec<_> = messages.iter().map(|message| message["receipt"].clone()).collect();
+        host.post("/v1/tenants/acme/queues/line/ack", "application/json", json!({"receipts": receipts}).to_string());
+    }
+    assert_eq!(came, ["first", "second", "third"]);
+}
