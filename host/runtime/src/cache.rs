@@ -1,8 +1,9 @@
 //! Compiled artifacts on disk, so that a start does not compile again.
 //!
 //! An artifact is machine code: whoever writes one owns the process. So each carries a keyed MAC under a secret of this
-//! data folder, checked over the bytes of the very file that is then loaded; anything else is compiled again and reported. The name
-//! holds the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major.
+//! data folder, checked over the name and the bytes of the very file that is then loaded; anything else is compiled again and reported. The name
+//! stands for the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major; being under the MAC, it
+//! keeps the code of one component from being run as another's.
 //! An artifact is written once and its bytes never change; its file's time says when it was loaded last, and beyond a bound those
 //! go that were loaded longest ago. Nothing here is needed: the cache may be deleted at any time.
 
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// What the file of an artifact ends with, behind its MAC: the artifact comes first, since the file itself is mapped.
-pub(crate) const MAGIC: &[u8; 8] = b"WHARFAO2";
+pub(crate) const MAGIC: &[u8; 8] = b"WHARFAO3";
 /// The name of the secret's file.
 pub(crate) const SECRET: &str = "secret";
 /// How the names of files end that are not whole yet.
@@ -129,7 +130,7 @@ impl ArtifactCache {
     fn loaded(&self, engine: &Engine, name: &str, mut file: File) -> Option<Component> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).ok()?;
-        if self.verified(&bytes).is_none() {
+        if self.verified(name, &bytes).is_none() {
             tracing::warn!(artifact = name, "a cached artifact is not ours or is damaged; compiling again");
             return None;
         }
@@ -150,25 +151,27 @@ impl ArtifactCache {
     /// Keeps an artifact. A cache that cannot be written costs time only.
     pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, artifact: &[u8]) {
         let name = name(engine, digest);
-        let kept = write_whole(&self.folder, &name, &[artifact, self.mac(artifact).as_bytes(), MAGIC])
+        let kept = write_whole(&self.folder, &name, &[artifact, self.mac(&name, artifact).as_bytes(), MAGIC])
             .and_then(|()| evict(&self.folder, &name, CACHE_BYTES_MAX));
         if let Err(error) = kept {
             tracing::warn!(artifact = name, "a compiled artifact cannot be kept: {error}");
         }
     }
 
-    /// The artifact in a file's bytes, if the secret vouches for it.
-    pub(crate) fn verified<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    /// The artifact in the bytes of the file `name`, if the secret vouches for it under that name.
+    pub(crate) fn verified<'a>(&self, name: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let signed = bytes.strip_suffix(MAGIC)?;
         let (artifact, mac) = signed.split_at_checked(signed.len().checked_sub(MAC_LEN)?)?;
         let mac = blake3::Hash::from_slice(mac).ok()?;
         // The comparison of hashes takes the same time wherever they differ.
-        (self.mac(artifact) == mac).then_some(artifact)
+        (self.mac(name, artifact) == mac).then_some(artifact)
     }
 
-    /// The MAC of an artifact under this folder's secret.
-    pub(crate) fn mac(&self, artifact: &[u8]) -> blake3::Hash {
-        blake3::keyed_hash(&self.secret, artifact)
+    /// The MAC of an artifact in the file `name` under this folder's secret.
+    pub(crate) fn mac(&self, name: &str, artifact: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes()).update(artifact);
+        hasher.finalize()
     }
 }
 
@@ -183,6 +186,8 @@ fn name(engine: &Engine, digest: &Digest) -> String {
         }
     }
     let mut hasher = Stable(blake3::Hasher::new());
+    // Files of another form have other names: they are not looked at, and go in time.
+    hasher.write(MAGIC);
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     hasher.write(WASMTIME_VERSION.as_bytes());
     hasher.write(digest.as_bytes());
@@ -280,19 +285,21 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let open = || Dir::open_ambient_dir(&folder, cap_std::ambient_authority()).unwrap();
         let cache = ArtifactCache::open(open()).unwrap();
-        let mac = blake3::keyed_hash(&cache.secret, b"code");
-        let file = [b"code", mac.as_bytes().as_slice(), MAGIC].concat();
-        assert_eq!(cache.verified(&file), Some(b"code".as_slice()));
+        let file = [b"code", cache.mac("a.cwasm", b"code").as_bytes().as_slice(), MAGIC].concat();
+        assert_eq!(cache.verified("a.cwasm", &file), Some(b"code".as_slice()));
+        assert_eq!(cache.verified("b.cwasm", &file), None, "it is another component's");
+        let unnamed = [b"code", blake3::keyed_hash(&cache.secret, b"code").as_bytes().as_slice(), MAGIC].concat();
+        assert_eq!(cache.verified("a.cwasm", &unnamed), None);
         for n in 0..file.len() {
             let mut flipped = file.clone();
             flipped[n] ^= 1;
-            assert_eq!(cache.verified(&flipped), None, "byte {n}");
-            assert_eq!(cache.verified(&file[..n]), None, "cut at {n}");
+            assert_eq!(cache.verified("a.cwasm", &flipped), None, "byte {n}");
+            assert_eq!(cache.verified("a.cwasm", &file[..n]), None, "cut at {n}");
         }
         std::fs::write(folder.join("a.cwasm.0.new"), b"begun").unwrap();
         let again = ArtifactCache::open(open()).unwrap();
         assert!(!folder.join("a.cwasm.0.new").exists(), "what was begun is gone");
-        assert_eq!(again.verified(&file), Some(b"code".as_slice()), "the secret stays");
+        assert_eq!(again.verified("a.cwasm", &file), Some(b"code".as_slice()), "the secret stays");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -48,7 +48,7 @@ pub fn check_cache(folder: &Dir) -> io::Result<Vec<(String, Artifact)>> {
     for name in names.into_iter().filter(|name| name != SECRET) {
         let what = if name.ends_with(SUFFIX) {
             let bytes = folder.read(&name)?;
-            let vouched = cache.as_ref().is_some_and(|cache| cache.verified(&bytes).is_some());
+            let vouched = cache.as_ref().is_some_and(|cache| cache.verified(&name, &bytes).is_some());
             if vouched { Artifact::Whole } else { Artifact::Damaged }
         } else {
             Artifact::Leftover
@@ -70,8 +70,8 @@ mod tests {
         let open = || Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
         assert_eq!(check_cache(&open()).unwrap(), []);
         let cache = ArtifactCache::open(open()).unwrap();
-        let signed = |code: &[u8]| [code, cache.mac(code).as_bytes().as_slice(), MAGIC].concat();
-        let (a, b) = (signed(b"machine code"), signed(b"more of it"));
+        let signed = |name, code: &[u8]| [code, cache.mac(name, code).as_bytes().as_slice(), MAGIC].concat();
+        let (a, b) = (signed("a.cwasm", b"machine code"), signed("b.cwasm", b"more of it"));
         std::fs::write(path.join("a.cwasm"), &a).unwrap();
         std::fs::write(path.join("b.cwasm"), &b).unwrap();
         let named = |a, b| vec![("a.cwasm".to_owned(), a), ("b.cwasm".to_owned(), b)];

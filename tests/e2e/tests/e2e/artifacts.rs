@@ -20,7 +20,15 @@ fn niceness(process: u32) -> i32 {
 fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_reason() {
     let limited = |child: u32| {
         let limits = std::fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
-        limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 120 "))
+        let has = |name: &str, value: &str| {
+            limits
+                .lines()
+                .any(|line| line.starts_with(name) && line[name.len()..].split_whitespace().next() == Some(value))
+        };
+        has("Max cpu time", "120")
+            && has("Max address space", &(8_u64 << 30).to_string())
+            && has("Max open files", "16")
+            && has("Max core file size", "0")
     };
     let compile = |wasm: &[u8]| {
         let mut command = crate::host::wharf();
@@ -34,10 +42,16 @@ fn a_process_that_compiles_has_its_limits_steps_back_and_gives_an_artifact_or_a_
             assert!(began.elapsed().as_secs() < 60, "it has no limit");
             std::thread::yield_now();
         }
+        let network = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).unwrap();
+        let is_apart = network(&child.id().to_string()) != network("self");
         assert_eq!(niceness(child.id()), (niceness(std::process::id()) + 19).min(19), "it runs when nobody else does");
         stdin.write_all(&wasm[wasm.len() / 2..]).unwrap();
         drop(stdin);
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        if let Some(says) = output.stdout.first() {
+            assert_eq!(is_apart, *says == b'-', "it says whether it has a network");
+        }
+        output
     };
     let wasm = std::fs::read(crate::host::guest("probe")).unwrap();
     let output = compile(&wasm);
