@@ -70,6 +70,17 @@ pub enum PluginCommand {
     Rm(Removed),
 }
 
+impl PluginCommand {
+    /// The plugin that it is about, which the host may not know.
+    pub fn named(&self) -> Option<&PluginName> {
+        match self {
+            Self::Show(named) | Self::History(named) | Self::Releases(named) | Self::Lift(named) => Some(&named.plugin),
+            Self::Rm(Removed { what }) => Some(&what.plugin),
+            Self::Ls | Self::Upload(_) | Self::Push(_) | Self::Set(_) => None,
+        }
+    }
+}
+
 /// Which plugin.
 #[derive(Clone, Debug, Args)]
 pub struct Named {

@@ -86,6 +86,20 @@ pub enum TenantCommand {
     },
 }
 
+impl TenantCommand {
+    /// The tenant that it is about, which the host may not know.
+    pub fn named(&self) -> Option<&TenantName> {
+        match self {
+            Self::Ls | Self::Create { .. } => None,
+            Self::Show { name }
+            | Self::Set { name, .. }
+            | Self::Suspend { name }
+            | Self::Resume { name }
+            | Self::Delete { name, .. } => Some(name),
+        }
+    }
+}
+
 /// `wharf bus`.
 #[derive(Debug, Subcommand)]
 pub enum BusCommand {

@@ -38,6 +38,13 @@ pub struct PromoteArgs {
     message: Option<String>,
 }
 
+impl PromoteArgs {
+    /// The plugin, which the host may not know.
+    pub fn named(&self) -> &PluginName {
+        &self.plugin.plugin
+    }
+}
+
 /// `wharf rollback`.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
@@ -48,6 +55,13 @@ pub struct RollbackArgs {
     /// Why, for the history
     #[arg(short, long)]
     message: Option<String>,
+}
+
+impl RollbackArgs {
+    /// The plugin, which the host may not know.
+    pub fn named(&self) -> &PluginName {
+        &self.plugin.plugin
+    }
 }
 
 /// Gives a release all traffic, or a part of it.

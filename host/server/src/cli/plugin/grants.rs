@@ -33,6 +33,17 @@ pub enum GrantCommand {
     Revoke(RevokeArgs),
 }
 
+impl GrantCommand {
+    /// The plugin that it is about, which the host may not know.
+    pub fn named(&self) -> &PluginName {
+        match self {
+            Self::Ls(named) => &named.plugin,
+            Self::Approve(args) => &args.plugin,
+            Self::Revoke(args) => &args.plugin,
+        }
+    }
+}
+
 /// `wharf grant approve`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
