@@ -181,6 +181,9 @@ impl Attempt {
         if self.budget.memory_refused || self.budget.tables_refused {
             details.met(Code::LimitMemory);
         }
+        if self.log.is_cut() {
+            details.met(Code::LimitLog);
+        }
         if let Some(way) = self.http.take() {
             way.tell(&mut details);
         }

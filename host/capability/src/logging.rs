@@ -27,8 +27,11 @@ struct Lines {
     occasion: Occasion,
     event: String,
     lines: u32,
+    kib: u32,
     lines_left: u32,
     bytes_left: usize,
+    /// Whether there was no room for some.
+    is_cut: bool,
     dropped_left: u32,
     last_error: Option<String>,
     tail: LogTail,
@@ -52,6 +55,11 @@ impl AttemptLog {
     pub(crate) fn last_by(&self, context: &str) -> Option<String> {
         let of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         of.tail.lines().filter(|line| line.context == context).last().map(|line| line.message.clone())
+    }
+
+    /// Whether there was no room for some of its lines.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_cut
     }
 
     /// The last lines, which are kept with the attempt.
@@ -91,8 +99,10 @@ impl Lines {
             occasion: context.occasion.clone(),
             event: context.received.id().to_owned(),
             lines: limits.log_lines,
+            kib: limits.log_kib,
             lines_left: limits.log_lines,
             bytes_left: bytes(limits.log_kib),
+            is_cut: false,
             dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
             last_error: None,
             tail: LogTail::default(),
@@ -111,11 +121,14 @@ impl Lines {
                 (self.lines_left, self.bytes_left) = (lines, bytes);
                 self.emit(level, context, message);
             }
-            _ if self.bytes_left > 0 || self.lines_left > 0 => {
-                (self.lines_left, self.bytes_left) = (0, 0);
+            _ if !self.is_cut => {
+                (self.is_cut, self.lines_left, self.bytes_left) = (true, 0, 0);
                 self.emit(Level::Warn, "wharf", "the attempt logged too much; the rest of its lines are dropped");
             }
-            _ => self.dropped_left = self.dropped_left.checked_sub(1).ok_or(Spent::Log(self.lines))?,
+            _ => {
+                self.dropped_left =
+                    self.dropped_left.checked_sub(1).ok_or(Spent::Log { lines: self.lines, kib: self.kib })?
+            }
         }
         Ok(())
     }

@@ -31,8 +31,15 @@ pub enum Spent {
     #[error("an attempt may draw {0} KiB of random bytes")]
     Random(u32),
     /// Far more lines of the log than there is room for.
-    #[error("an attempt may log {0} lines; it tried {LOG_DROPPED_FACTOR} times as many more, which were dropped")]
-    Log(u32),
+    #[error(
+        "an attempt may log {lines} lines and {kib} KiB; it tried {LOG_DROPPED_FACTOR} times as many more lines, which were dropped"
+    )]
+    Log {
+        /// Lines that it may log.
+        lines: u32,
+        /// KiB that they may have together.
+        kib: u32,
+    },
 }
 
 impl Spent {
@@ -43,7 +50,7 @@ impl Spent {
             Spent::Publishes(_) | Spent::PublishedBytes(_) => Code::LimitPublish,
             Spent::Writes(_) | Spent::WrittenBytes(_) | Spent::Reads(_) | Spent::ReadBytes => Code::LimitKv,
             Spent::Random(_) => Code::LimitHost,
-            Spent::Log(_) => Code::LimitLog,
+            Spent::Log { .. } => Code::LimitLog,
         }
     }
 }

@@ -386,9 +386,9 @@ impl Batches {
         let outcome = failed.map_or(&Outcome::Ack, |(_, outcome)| outcome);
         let retried = matches!(outcome, Outcome::Retry { .. });
         for (at, message) in batch.iter().enumerate() {
-            let used = share(&spent.details, at as u64, batch.len() as u64).used;
+            let details = share(&spent.details, at as u64, batch.len() as u64);
             let code = failed.map(|(failure, _)| failure.code);
-            let settling = Settling { release: Some(release), outcome, failed: code, took_us, used: used.as_ref() };
+            let settling = Settling { release: Some(release), outcome, failed: code, took_us, details: Some(&details) };
             let waited_ms = attempts.clock.now_ms().saturating_sub(message.row.since_ms);
             let since = (!retried).then(|| Duration::from_millis(waited_ms));
             attempts.meters.settled(&self.tenant, &self.target(), &settling, since);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram as Quantiles;
-use wharf_delivery::{Outcome, Used};
+use wharf_delivery::{Details, Outcome, Used};
 use wharf_event::{Code, Digest, Target, TenantName};
 
 use crate::{
@@ -62,6 +62,8 @@ pub struct AttemptFigures {
     pub dead_lettered: u64,
     /// Those that failed, by the code of what ended them.
     pub failed: BTreeMap<Code, u64>,
+    /// Those that met a limit, whether that ended them or not, by its code.
+    pub limited: BTreeMap<Code, u64>,
     /// How long they took, in microseconds.
     pub took_us: Distribution,
     /// What they used.
@@ -75,8 +77,8 @@ pub(crate) struct Settling<'a> {
     /// What ended it, if it failed.
     pub(crate) failed: Option<Code>,
     pub(crate) took_us: u64,
-    /// What it is charged with, if a guest ran.
-    pub(crate) used: Option<&'a Used>,
+    /// What it used and met, if a guest ran.
+    pub(crate) details: Option<&'a Details>,
 }
 
 struct AttemptMeter {
@@ -163,6 +165,7 @@ impl AttemptMeter {
             retried: 0,
             dead_lettered: 0,
             failed: BTreeMap::new(),
+            limited: BTreeMap::new(),
             took_us: took_us.read(),
             used: Used::default(),
         };
@@ -181,7 +184,9 @@ impl AttemptMeter {
             *figures.failed.entry(code).or_default() += 1;
         }
         self.took_us.record(settling.took_us);
-        if let Some(used) = settling.used {
+        let Some(details) = settling.details else { return };
+        details.limits.iter().for_each(|code| *figures.limited.entry(*code).or_default() += 1);
+        if let Some(used) = &details.used {
             figures.used.add(used);
         }
     }
@@ -271,18 +276,20 @@ mod tests {
     #[test]
     fn releases_beyond_the_bound_are_counted_together_and_none_is_lost() {
         let (meters, tenant, plugin) = (Meters::default(), "t".parse().unwrap(), "p".parse().unwrap());
-        let used = Used { cpu_ns: 5, ..Used::default() };
+        let used = Some(Used { cpu_ns: 5, ..Used::default() });
+        let details = Details { used, limits: vec![Code::LimitCpu, Code::LimitMemory], ..Details::default() };
         let retry = Outcome::Retry { at_ms: 0, code: Code::LimitCpu, reason: String::new() };
         for n in 0..ATTEMPT_SERIES_MAX + 7 {
             let release = Some(Digest::of(&n.to_le_bytes()));
-            let settling =
-                Settling { release, outcome: &retry, failed: Some(Code::LimitCpu), took_us: 60, used: Some(&used) };
+            let (failed, details) = (Some(Code::LimitCpu), Some(&details));
+            let settling = Settling { release, outcome: &retry, failed, took_us: 60, details };
             meters.settled(&tenant, &plugin, &settling, None);
         }
         let told = meters.attempts();
         assert_eq!(told.len(), ATTEMPT_SERIES_MAX + 1);
         let (of, others) = told.last().unwrap();
         assert_eq!((of, others.retried, others.failed[&Code::LimitCpu]), (&None, 7, 7));
+        assert_eq!((others.failed.len(), others.limited[&Code::LimitMemory]), (1, 7));
         assert_eq!((others.took_us.counts[1], others.took_us.sum, others.used.cpu_ns), (7, 420, 35));
         assert!(told.iter().rev().skip(1).all(|(of, one)| of.is_some() && one.retried == 1));
         assert_eq!(meters.totals(&tenant).p50_ms, None, "no delivery ended");

@@ -305,7 +305,8 @@ impl Turn {
         // It is not tried again, so it is given up.
         let given_up = |code| Outcome::DeadLetter { queue: QueueName::from(name), code, reason: String::new() };
         let outcome = failed.map_or(Outcome::Ack, given_up);
-        let settling = Settling { release: Some(release), outcome: &outcome, failed, took_us, used };
+        let settling =
+            Settling { release: Some(release), outcome: &outcome, failed, took_us, details: Some(&report.details) };
         attempts.meters.settled(tenant, &Target::Plugin(name.clone()), &settling, None);
         used.into_iter().for_each(|used| attempts.charges.add(&(tenant.clone(), name.clone()), 1, used));
         if let Some(since_ms) = self.picked.trial {

@@ -226,13 +226,12 @@ fn count(attempts: &Attempts, waiting: &Waiting, with: &Settlement) {
         None => Some(Duration::from_millis(attempts.clock.now_ms().saturating_sub(row.since_ms))),
     };
     let Attempt { release, duration_us: took_us, .. } = with.attempt;
-    let used = with.attempt.used();
     let settling = Settling {
         release,
         outcome: &with.outcome,
         failed: with.failed.as_ref().map(|failure| failure.code),
         took_us,
-        used,
+        details: with.attempt.details.as_deref(),
     };
     // Retries say nothing of the release that they happen to be made with.
     if let (Some(since_ms), Some(release), 0, Some(plugin)) =

@@ -219,7 +219,30 @@ fn of_breakers(breakers: &[BreakerFigures]) -> [Family; 2] {
 }
 
 /// A plugin's attempts over all its releases.
-type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a Target)>, (Distribution, BTreeMap<Code, u64>, Used)>;
+type ByPlugin<'a> = BTreeMap<Option<(&'a TenantName, &'a Target)>, OfPlugin>;
+
+/// What attempts of one plugin came to, over its releases.
+struct OfPlugin {
+    took: Distribution,
+    failed: BTreeMap<Code, u64>,
+    limited: BTreeMap<Code, u64>,
+    used: Used,
+}
+
+impl OfPlugin {
+    fn of(figures: &AttemptFigures) -> Self {
+        let AttemptFigures { took_us, failed, limited, used, .. } = figures;
+        Self { took: took_us.clone(), failed: failed.clone(), limited: limited.clone(), used: *used }
+    }
+
+    fn add(&mut self, figures: &AttemptFigures) {
+        self.used.add(&figures.used);
+        self.took.add(&figures.took_us);
+        for (sums, counts) in [(&mut self.failed, &figures.failed), (&mut self.limited, &figures.limited)] {
+            counts.iter().for_each(|(code, count)| *sums.entry(*code).or_default() += count);
+        }
+    }
+}
 
 fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family> {
     let mut ends = Family::new(
@@ -243,17 +266,7 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
         ] {
             ends.push(&[tenant, plugin, release, outcome], Reading::Count(count));
         }
-        match plugins.entry(names) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert((figures.took_us.clone(), figures.failed.clone(), figures.used));
-            }
-            std::collections::btree_map::Entry::Occupied(mut place) => {
-                let (took, failed, used) = place.get_mut();
-                used.add(&figures.used);
-                took.add(&figures.took_us);
-                figures.failed.iter().for_each(|(code, count)| *failed.entry(*code).or_default() += count);
-            }
-        }
+        plugins.entry(names).and_modify(|sums| sums.add(figures)).or_insert_with(|| OfPlugin::of(figures));
     }
     let mut took = Family::new(
         Kind::Histogram,
@@ -264,18 +277,28 @@ fn of_attempts(attempts: &[(Option<AttemptsOf>, AttemptFigures)]) -> Vec<Family>
     let mut failed = Family::new(
         Kind::Counter,
         "wharf_attempts_failed_total",
-        "Attempts that failed, by the code of what ended them; those that hit a limit have a code that begins with `limit-`.",
+        "Attempts that failed, by the code of what ended them.",
+        &["tenant", "plugin", "code"],
+    );
+    let mut limited = Family::new(
+        Kind::Counter,
+        "wharf_attempts_limited_total",
+        "Attempts that met a limit, whether that ended them or not, by its code.",
         &["tenant", "plugin", "code"],
     );
     let mut used = used_families();
-    for (names, (of_plugin, codes, sums)) in &plugins {
+    for (names, of) in &plugins {
         let (tenant, plugin) = words(*names);
         let plugin = plugin.as_ref();
-        took.push(&[tenant, plugin], times(of_plugin));
-        codes.iter().for_each(|(code, count)| failed.push(&[tenant, plugin, code.as_str()], Reading::Count(*count)));
-        used.iter_mut().zip(used_readings(sums)).for_each(|(family, reading)| family.push(&[tenant, plugin], reading));
+        took.push(&[tenant, plugin], times(&of.took));
+        for (family, counts) in [(&mut failed, &of.failed), (&mut limited, &of.limited)] {
+            let readings = counts.iter().map(|(code, count)| (code.as_str(), Reading::Count(*count)));
+            readings.for_each(|(code, reading)| family.push(&[tenant, plugin, code], reading));
+        }
+        let readings = used_readings(&of.used);
+        used.iter_mut().zip(readings).for_each(|(family, reading)| family.push(&[tenant, plugin], reading));
     }
-    [ends, failed, took].into_iter().chain(used).collect()
+    [ends, failed, limited, took].into_iter().chain(used).collect()
 }
 
 /// Of what attempts used, in the order of [`used_readings`].

@@ -45,6 +45,7 @@ fn metrics_count_what_happened_and_exact_ones_go_on_after_a_crash() {
         (format!("{attempts}\"retry\"}}"), 0),
         (format!("wharf_attempts_failed_total{{{of_probe},code=\"limit-cpu\"}}"), 1),
         (format!("wharf_attempts_failed_total{{{of_probe},code=\"handler-reject\"}}"), 1),
+        (format!("wharf_attempts_limited_total{{{of_probe},code=\"limit-cpu\"}}"), 1),
         (format!("wharf_attempt_seconds_count{{{of_probe}}}"), 4),
         (format!("wharf_attempt_seconds_bucket{{{of_probe},le=\"0.05\"}}"), 3),
         ("wharf_artifact_cache_total{result=\"miss\"}".to_owned(), 1),
@@ -80,7 +81,7 @@ fn the_age_of_what_waits_is_told_while_it_waits() {
 
 #[test]
 fn the_page_of_metrics_lists_every_family_and_no_other() {
-    let site = Site::probe("", "first = \"1h\", max = \"1h\", attempts = 2");
+    let site = Site::probe("cpu_ms = 100", "first = \"1h\", max = \"1h\", attempts = 2");
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     let schema = "[tenants.acme.schemas.'probe.reject']\nfile = 'reject.json'\nmode = 'warn'\n";
     let asker = guest("asker");
@@ -94,10 +95,11 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     let host = site.start("serve");
     host.send("1", "probe.reject");
     host.send("2", "probe.panic");
+    host.send("4", "probe.loop");
     let list = serde_json::json!([{"route": "dev", "text": "one two"}]);
     let event = serde_json::json!({"specversion": "1.0", "id": "3", "source": "test", "type": "ask", "data": list});
     assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
-    host.stats_until("acme", |stats| stats["attempts"] == 3);
+    host.stats_until("acme", |stats| stats["attempts"] == 4);
     let of = "tenant=\"acme\",route=\"dev\",gen_ai_request_model=\"echo\",gen_ai_operation_name=\"chat\"";
     assert_eq!(value(&host, &format!("gen_ai_client_token_usage_sum{{{of},gen_ai_token_type=\"input\"}}")), 2);
     assert_eq!(value(&host, &format!("gen_ai_client_operation_duration_seconds_count{{{of},error_type=\"\"}}")), 1);
