@@ -346,6 +346,7 @@ impl CommandError {
             | Self::RuleUnknown { .. }
             | Self::ReleaseMeant { .. }
             | Self::TenantNotInFile { .. } => Exit::NotFound,
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,
             Self::Event(error) => Exit::of_status(error.code().status()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,

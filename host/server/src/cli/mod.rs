@@ -46,6 +46,7 @@ mod plugin;
 mod queue;
 mod replay;
 mod report;
+mod resend;
 mod restore;
 mod resume;
 mod route;

@@ -135,7 +135,7 @@ pub async fn run(command: ReplayCommand, global: &Global, out: &mut Output) -> R
     }
 }
 
-fn replays(session: &Session) -> Resource {
+pub fn replays(session: &Session) -> Resource {
     session.own().at("replays")
 }
 
@@ -178,7 +178,7 @@ async fn start(args: &StartArgs, session: &Session, out: &mut Output) -> Result<
 }
 
 /// The replay as it is, or, where that is asked for, as it is when it is over; how far it has come is told meanwhile.
-async fn looked(
+pub async fn looked(
     session: &Session,
     at: &Resource,
     mut view: ReplayView,
@@ -193,7 +193,7 @@ async fn looked(
 }
 
 /// Says how a replay stands. One that was waited for and did not come to its end is a failure.
-fn told(view: &ReplayView, waited: bool, out: &mut Output) -> Result<Exit, CommandError> {
+pub fn told(view: &ReplayView, waited: bool, out: &mut Output) -> Result<Exit, CommandError> {
     if out.is_json() {
         out.document(view)?;
     } else {

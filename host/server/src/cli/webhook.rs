@@ -1,4 +1,4 @@
-//! `wharf webhook ls`, `show`, `put`, `rm`, `rotate`, `enable` and `disable`: addresses outside that a tenant's events are sent to.
+//! `wharf webhook ls`, `show`, `put`, `rm`, `rotate`, `resend`, `enable` and `disable`: addresses outside that a tenant's events are sent to.
 //!
 //! Invariant: a secret is printed once, by the command that had it made.
 
@@ -18,7 +18,7 @@ use super::{
     input::unreadable,
     object,
     output::Output,
-    pages,
+    pages, resend,
     session::Session,
     standing::breaker_lines,
     words::{bad, clipped, faint, good, printable},
@@ -58,6 +58,15 @@ pub enum WebhookCommand {
     /// Give a webhook another secret, which is printed this once; the one before signs on for a while
     #[command(after_help = "Example:\n  wharf webhook rotate orders --overlap 7d")]
     Rotate(RotateArgs),
+    /// Send one event of the archive to a webhook once more, whatever came of it before
+    #[command(after_help = "Example:\n  wharf webhook resend orders 4711-0")]
+    Resend {
+        /// The webhook
+        name: WebhookName,
+        /// The event's position, or its id (the newest event with this id)
+        #[arg(value_name = "POSITION|ID")]
+        event: String,
+    },
     /// Enable a webhook: what waits for it is sent
     #[command(after_help = "Example:\n  wharf webhook enable orders")]
     Enable {
@@ -77,7 +86,7 @@ impl WebhookCommand {
     pub fn named(&self) -> Option<&WebhookName> {
         match self {
             Self::Ls | Self::Put(_) => None,
-            Self::Rotate(RotateArgs { name, .. }) => Some(name),
+            Self::Rotate(RotateArgs { name, .. }) | Self::Resend { name, .. } => Some(name),
             Self::Show { name } | Self::Rm { name } | Self::Enable { name } | Self::Disable { name } => Some(name),
         }
     }
@@ -166,6 +175,7 @@ pub async fn run(command: WebhookCommand, global: &Global, out: &mut Output) -> 
             }
             Ok(told)
         }
+        WebhookCommand::Resend { name, event } => resend::run(&session, &name, &event, out).await,
         WebhookCommand::Enable { name } => {
             tell("enabled", &session.client.post(&all.at(&name).at("enable"), JSON, "{}").await?, out)
         }

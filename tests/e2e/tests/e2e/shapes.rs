@@ -245,10 +245,11 @@ fn with_schema() -> Site {
 }
 
 /// `wharf webhook …`: one that is new, one that is off, one that has another secret.
-const WEBHOOKS: [&str; 9] = [
+const WEBHOOKS: [&str; 10] = [
     "webhook ls",
     "webhook put crm https://example.com/hook --header x=y",
     "webhook put crm https://example.com/hook --attempts-per-s 5",
+    "webhook resend crm probe.tell",
     "webhook disable crm",
     "webhook ls",
     "webhook enable crm",

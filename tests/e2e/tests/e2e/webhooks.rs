@@ -257,6 +257,12 @@ fn what_was_given_up_is_sent_again_under_its_id_when_it_was_given_up_since() {
     after.sort();
     assert_eq!(after, before);
     assert_eq!((host.settled("acme")["pending"].clone(), host.dead("crm").len()), (json!(0), 0));
+    // One that was taken goes once more: the same event, as another delivery.
+    let resent = wharf().args(["--url", &host.url, "webhook", "resend", "crm", "one"]).output().unwrap();
+    assert_eq!(resent.status.code(), Some(0), "{resent:?}");
+    let again = came.recv().unwrap();
+    assert_eq!((&again.body["id"], before.contains(&again.headers["webhook-id"])), (&json!("one"), false));
+    assert_eq!(host.get("/v1/tenants/acme/replays").1, json!([]));
 }
 
 #[test]
