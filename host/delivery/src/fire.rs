@@ -92,7 +92,7 @@ pub(crate) fn decide<T: Tables>(
     if ScheduleState::get(tables, &tenant, &schedule)? != was {
         return Ok(Err(Refused::Gone));
     }
-    let mut records = Vec::new();
+    let (mut records, mut answer) = (Vec::new(), Answer::Noted);
     if let Some(event) = event {
         let (due_ms, before_ms) = (state.and_then(|state| state.last_ms), was.and_then(|was| was.last_ms));
         // Never before its time, as the log has it, and never a second time.
@@ -104,15 +104,10 @@ pub(crate) fn decide<T: Tables>(
             Ok(decided) => decided,
             Err(refused) => return Ok(Err(refused)),
         };
-        if let Answer::Accepted(answers) = decided.answer
-            && let Some(refused) = answers.into_iter().find_map(Result::err)
-        {
-            return Ok(Err(refused));
-        }
-        records = decided.records;
+        (records, answer) = (decided.records, decided.answer);
     }
     records.push(Record::Fired { tenant, schedule, state });
-    Ok(Ok(Decision { records, answer: Answer::Noted }))
+    Ok(Ok(Decision { records, answer }))
 }
 
 pub(crate) fn apply(

@@ -109,7 +109,7 @@ fn deliveries_with_an_ordering_key_take_their_places_with_the_event() {
     targets.rotate_right(1);
     assert_eq!(accept(&mut p, "wide", targets.clone()), Ok(256));
     assert_eq!(accept(&mut p, "narrow", vec![ordered("two")]), Ok(0), "it comes behind the other");
-    assert_eq!(fan(&mut p, Position { k: AT.k + 1, i: 0 }, 256, &targets).unwrap().len(), 1);
+    assert_eq!(fan(&mut p, AT, 256, &targets).unwrap().len(), 1);
     let line = keys::line(&tenant(), &"queue/jobs".parse().unwrap(), &key);
     let line = wharf_delivery::Tables::scan(&p.tables, Table::Behind, &line, std::ops::Bound::Unbounded, 9).unwrap();
     assert_eq!(line.iter().map(|(_, row)| row.is_empty()).collect::<Vec<_>>(), [true, false]);

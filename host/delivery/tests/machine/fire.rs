@@ -20,7 +20,7 @@ fn planted() -> (Partition, u64) {
 fn asked(p: &mut Partition, request: FireRequest) -> Result<Vec<Due>, Refused> {
     let (answer, due) = p.ask(Request::Fire(Box::new(request)));
     answer.map(|answer| {
-        assert!(matches!(answer, Answer::Noted), "{answer:?}");
+        assert!(matches!(answer, Answer::Noted | Answer::Accepted(_)), "{answer:?}");
         due
     })
 }

@@ -91,7 +91,7 @@ fn those_in_an_order_keep_it_behind_an_event_of_very_many_subscriptions() {
     let event = |id: &str, kind: &str| json!({"specversion": "1.0", "id": id, "source": "test", "type": kind, "partitionkey": "k"});
     let batch = json!([event("first", "wide"), event("second", "narrow"), event("third", "wide")]).to_string();
     let (status, taken) = host.post(&format!("{TOPIC}/publish"), "application/cloudevents-batch+json", batch);
-    assert_eq!(status, 202, "{taken}");
+    assert_eq!(status, 200, "{taken}");
     let mut came = Vec::new();
     while came.len() < 3 {
         let (_, answer) =
