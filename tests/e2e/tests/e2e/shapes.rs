@@ -245,11 +245,13 @@ fn with_schema() -> Site {
 }
 
 /// `wharf webhook …`: one that is new, one that is off, one that has another secret.
-const WEBHOOKS: [&str; 10] = [
+const WEBHOOKS: [&str; 12] = [
     "webhook ls",
     "webhook put crm https://example.com/hook --header x=y",
     "webhook put crm https://example.com/hook --attempts-per-s 5",
+    "rules add hooked --pattern {\"type\":[\"probe.tell\"]} --webhook crm",
     "webhook resend crm probe.tell",
+    "rules rm hooked",
     "webhook disable crm",
     "webhook ls",
     "webhook enable crm",
