@@ -98,6 +98,9 @@ pub const QUEUES_PER_TENANT_MAX: usize = 1_000;
 /// Bytes of events behind which an answer to whoever receives takes no further one.
 pub const RECEIVED_BYTES_MAX: usize = 8 << 20;
 
+/// Rows that are held at a time where they are counted.
+pub const COUNTED_AT_ONCE: usize = 1_000;
+
 /// How often whoever waits for messages looks for some, though no bell rings.
 pub const LOOK_FOR_MESSAGES: Duration = Duration::from_secs(1);
 

@@ -207,6 +207,27 @@ impl Dispatcher {
         all.into_iter().map(|(_, name, state)| Replay::of(name, state)).collect()
     }
 
+    /// A page of them: those behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or the log failed.
+    pub async fn replays_behind(
+        &self,
+        tenant: &TenantName,
+        after: Option<&ReplayName>,
+        limit: usize,
+    ) -> Result<Vec<Replay>, AskError> {
+        let (prefix, after) = (keys::tenant(tenant), after.map(|after| keys::replay(tenant, after)));
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.read(|state| state.scan(Table::Replays, &prefix, from, limit)).await?;
+        let unread = |error: TableError| AskError::Failed(chain(&error));
+        let replay = |(key, row): (Bytes, Bytes)| {
+            let name = keys::second(&key)?;
+            Some(ReplayState::from_bytes(&row).map_err(unread).and_then(|state| Replay::of(name, state)))
+        };
+        page.map_err(unread)?.into_iter().filter_map(replay).collect()
+    }
+
     /// One replay.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::gateway::{Gateway, begun};
 use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX};
 use crate::params::{Asked, Params, rows};
-use crate::port::{EventQuery, EventRef, Host};
+use crate::port::{DeliveriesQuery, EventQuery, EventRef, Host};
 use crate::problem::{Failure, Problem};
 use crate::view::FeedItem;
 
@@ -31,6 +31,16 @@ pub(crate) struct PageQuery {
     limit: Option<u32>,
     before: Option<Position>,
     type_prefix: Option<String>,
+}
+
+/// The query of one event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DetailQuery {
+    limit: Option<u32>,
+    after: Option<u16>,
+    delivery: Option<u16>,
+    attempts_before: Option<Position>,
 }
 
 /// The query of a trace.
@@ -60,8 +70,14 @@ pub(crate) async fn list<H: Host>(
 }
 
 /// `GET /v1/tenants/{tenant}/events/{event}`
-pub(crate) async fn show<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.event(&params.tenant()?, named(&params)).await?))
+pub(crate) async fn show<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<DetailQuery>,
+) -> Result<Response, Failure> {
+    let DetailQuery { limit, after, delivery, attempts_before } = query;
+    let query = DeliveriesQuery { limit: rows(limit)?, after, only: delivery, attempts_before };
+    Ok(answer::json(&gateway.host.event(&params.tenant()?, named(&params), query).await?))
 }
 
 fn named(params: &Params) -> EventRef {

@@ -5,20 +5,26 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use wharf_event::Code;
+use wharf_event::{Code, SigningKeyName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::Gateway;
-use crate::params::Params;
+use crate::params::{Asked, PageQuery, Params, page};
 use crate::port::{Host, Put, SigningKeyRef};
 use crate::problem::{Failure, Problem};
 use crate::registry::read;
 use crate::tenants::sent;
 
 /// `GET /v1/tenants/{tenant}/keys`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.keys(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<SigningKeyName>>,
+) -> Result<Response, Failure> {
+    // A tenant has few of them, in one document.
+    let all = gateway.host.keys(&params.tenant()?).await?;
+    Ok(answer::json(&page(all, query, |row| &row.name)?))
 }
 
 /// `PUT /v1/tenants/{tenant}/keys/{signer}`

@@ -24,6 +24,12 @@ pub const TRACED_EVENTS_DEFAULT: u32 = 200;
 /// Events of a trace at most.
 pub const TRACED_EVENTS_MAX: u32 = 1_000;
 
+/// Attempts that are told of a delivery in one answer.
+pub const ATTEMPTS_TOLD_MAX: usize = 100;
+
+/// Deliveries that a trace tells of each event, with what came of them.
+pub const TRACED_DELIVERIES_MAX: usize = 100;
+
 /// What happened to all deliveries of a trace, in steps.
 pub const TRACED_STEPS_MAX: usize = 10_000;
 

@@ -164,6 +164,21 @@ pub(crate) struct PageQuery<N = String> {
     pub(crate) limit: Option<u32>,
 }
 
+/// The query of a list that is one page at most: it has no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WholeQuery {}
+
+/// The page of `all` that is asked for, by name.
+pub(crate) fn page<T, N: Ord>(all: Vec<T>, query: PageQuery<N>, name: impl Fn(&T) -> &N) -> Result<Vec<T>, Problem> {
+    let (limit, after) = (rows(query.limit)?, query.after);
+    let mut behind: Vec<T> =
+        all.into_iter().filter(|row| after.as_ref().is_none_or(|after| name(row) > after)).collect();
+    behind.sort_by(|one, other| name(one).cmp(name(other)));
+    behind.truncate(limit as usize);
+    Ok(behind)
+}
+
 /// The query of the request, with its unknown parameters refused by `T`.
 #[derive(Debug)]
 pub(crate) struct Asked<T>(pub(crate) T);

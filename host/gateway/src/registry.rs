@@ -23,7 +23,7 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::{PLUGIN_BYTES_MAX, UPLOAD_NOTE_CHARS_MAX, UPLOAD_TIMEOUT};
 use crate::object;
-use crate::params::{Asked, PageQuery, Params, rows};
+use crate::params::{Asked, PageQuery, Params, WholeQuery, rows};
 use crate::port::{ChannelWish, Host, PluginPut, PluginRef, Refusal, ReleaseRef, UploadNote};
 use crate::problem::{Failure, Problem};
 use crate::steps;
@@ -124,7 +124,11 @@ pub(crate) async fn lift<H: Host>(State(gateway): State<Gateway<H>>, params: Par
 }
 
 /// `GET /v1/tenants/{tenant}/plugins/{plugin}/releases`
-pub(crate) async fn releases<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+pub(crate) async fn releases<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(WholeQuery {}): Asked<WholeQuery>,
+) -> Result<Response, Failure> {
     Ok(answer::json(&gateway.host.releases(named(&params)?).await?))
 }
 

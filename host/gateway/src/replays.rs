@@ -5,20 +5,25 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use wharf_event::Code;
+use wharf_event::{Code, ReplayName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::Gateway;
 use crate::object;
-use crate::params::Params;
+use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Put, ReplayRef};
 use crate::problem::{Failure, Problem};
 use crate::tenants::sent;
 
 /// `GET /v1/tenants/{tenant}/replays`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.replays(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<ReplayName>>,
+) -> Result<Response, Failure> {
+    let (tenant, limit) = (params.tenant()?, rows(query.limit)?);
+    Ok(answer::json(&gateway.host.replays(&tenant, query.after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/replays/{replay}`

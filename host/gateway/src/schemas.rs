@@ -16,7 +16,7 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::SCHEMA_BYTES_MAX;
 use crate::object;
-use crate::params::{Asked, PageQuery, Params, rows};
+use crate::params::{Asked, PageQuery, Params, WholeQuery, rows};
 use crate::port::{Compatibility, Host, SchemaPut, SchemaRef};
 use crate::problem::{Failure, Problem};
 
@@ -80,7 +80,11 @@ pub(crate) async fn remove<H: Host>(
 }
 
 /// `GET /v1/tenants/{tenant}/schemas/{schema}/versions`
-pub(crate) async fn versions<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+pub(crate) async fn versions<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(WholeQuery {}): Asked<WholeQuery>,
+) -> Result<Response, Failure> {
     let mut versions = gateway.host.schema_versions(named(&params, Code::SchemaUnknown)?).await?;
     versions.iter_mut().for_each(|version| version.document = None);
     Ok(answer::json(&versions))

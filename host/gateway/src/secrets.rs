@@ -5,20 +5,26 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use wharf_event::Code;
+use wharf_event::{Code, SecretName};
 
 use crate::answer;
 use crate::bodies::Sent;
 use crate::gateway::Gateway;
-use crate::params::Params;
+use crate::params::{Asked, PageQuery, Params, page};
 use crate::port::{Host, Put, SecretRef};
 use crate::problem::{Failure, Problem};
 use crate::tenants::sent;
 use crate::view::SecretDraft;
 
 /// `GET /v1/tenants/{tenant}/secrets`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
-    Ok(answer::json(&gateway.host.secrets(&params.tenant()?).await?))
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(query): Asked<PageQuery<SecretName>>,
+) -> Result<Response, Failure> {
+    // A tenant has few of them, in one document.
+    let all = gateway.host.secrets(&params.tenant()?).await?;
+    Ok(answer::json(&page(all, query, |row| &row.secret)?))
 }
 
 /// `PUT /v1/tenants/{tenant}/secrets/{secret}`

@@ -16,7 +16,7 @@ use crate::condition;
 use crate::gateway::Gateway;
 use crate::limits::PLUGIN_BYTES_MAX;
 use crate::object;
-use crate::params::{Asked, PageQuery, Params, rows};
+use crate::params::{Asked, PageQuery, Params, page, rows};
 use crate::port::{BusRef, Host, Put};
 use crate::principal::Principal;
 use crate::problem::{Failure, Problem};
@@ -29,13 +29,21 @@ pub(crate) struct DeleteQuery {
 }
 
 /// `GET /v1/tenants`
-pub(crate) async fn list<H: Host>(State(gateway): State<Gateway<H>>, principal: Principal) -> Response {
+pub(crate) async fn list<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    principal: Principal,
+    Asked(query): Asked<PageQuery<TenantName>>,
+) -> Result<Response, Failure> {
     let mut all = gateway.host.tenants();
+    // Those that go stand among the others: there is one order, and one cursor.
+    let names = all.tenants.iter().chain(&all.deleting).filter(|tenant| principal.sees(tenant)).cloned();
+    let mut page: Vec<TenantName> = page(names.collect(), query, |name| name)?;
+    page.dedup();
     for names in [&mut all.tenants, &mut all.suspended, &mut all.deleting] {
-        names.retain(|tenant| principal.sees(tenant));
+        names.retain(|tenant| page.binary_search(tenant).is_ok());
     }
     all.default = all.default.filter(|tenant| principal.sees(tenant));
-    answer::json(&all)
+    Ok(answer::json(&all))
 }
 
 /// `GET /v1/tenants/{tenant}`

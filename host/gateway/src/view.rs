@@ -126,8 +126,11 @@ pub fn event_json(event: &Event) -> Result<Box<RawValue>, serde_json::Error> {
 pub struct EventDetail {
     /// The event.
     pub event: EventView,
-    /// Its deliveries, in the order of [`EventView::deliveries`].
+    /// A page of its deliveries, by their numbers; [`EventView::deliveries`] has those of the page as well, and no others.
     pub deliveries: Vec<DeliveryView>,
+    /// What to ask for as `after` to be told of more of them; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u16>,
 }
 
 /// Where a delivery stands.
@@ -163,8 +166,11 @@ pub struct DeliveryView {
     /// What holds its target back, where it waits for that and not for its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Code>,
-    /// Its attempts, oldest first.
+    /// Its attempts, oldest first: the newest [`crate::limits::ATTEMPTS_TOLD_MAX`].
     pub attempts: Vec<AttemptView>,
+    /// What to ask for as `attempts_before` to be told of older ones; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_before: Option<Position>,
 }
 
 /// One try of a delivery that has ended.
@@ -434,9 +440,13 @@ pub struct DeadLetterView {
     /// The event as it came in, where it was edited and one letter is asked for, as long as the archive has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<EventView>,
-    /// Its attempts, those of before a redrive included, oldest first; only where one letter is asked for, and as far as the log has them.
+    /// Its attempts, those of before a redrive included, oldest first; only where one letter is asked for, as far as the log has them, and
+    /// of more than [`crate::limits::ATTEMPTS_TOLD_MAX`] the newest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<AttemptView>,
+    /// Whether there were attempts before those: the event's own page tells of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// What a redrive did.

@@ -19,6 +19,19 @@ pub struct EventQuery {
     pub kind_prefix: Option<String>,
 }
 
+/// Which deliveries of an event to tell, and which attempts of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveriesQuery {
+    /// Deliveries at most, from 1 to [`crate::limits::PAGE_ROWS_MAX`].
+    pub limit: u32,
+    /// Only those behind the one of this number.
+    pub after: Option<u16>,
+    /// Only the one of this number.
+    pub only: Option<u16>,
+    /// Only attempts before this position.
+    pub attempts_before: Option<Position>,
+}
+
 /// How a caller names one event. A name that reads as a position is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventRef {
@@ -40,8 +53,13 @@ pub trait Archive: Clone + Send + Sync + 'static {
         query: EventQuery,
     ) -> impl Future<Output = Result<Vec<EventView>, Refusal>> + Send;
 
-    /// One event with its deliveries and their attempts.
-    fn event(&self, tenant: &TenantName, event: EventRef) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
+    /// One event with a page of its deliveries, each with its newest attempts.
+    fn event(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        query: DeliveriesQuery,
+    ) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
 
     /// An event and everything that came of it, in the order of the log: at most `limit` events, those behind `after`.
     fn trace(

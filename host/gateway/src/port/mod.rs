@@ -32,7 +32,7 @@ use wharf_event::{Code, Position};
 use crate::measure::Family;
 use crate::problem::Mistake;
 
-pub use archive::{Archive, EventQuery, EventRef};
+pub use archive::{Archive, DeliveriesQuery, EventQuery, EventRef};
 pub use dead_letters::{DeadLetters, Redrive};
 pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;

@@ -18,8 +18,13 @@ pub struct ReplayRef {
 
 /// Lets a tenant's events of the archive be owed again.
 pub trait Replays: Clone + Send + Sync + 'static {
-    /// All of them, by name, those that are over among them.
-    fn replays(&self, tenant: &TenantName) -> impl Future<Output = Result<Vec<ReplayView>, Refusal>> + Send;
+    /// The replays by name, those that are over among them: those behind `after` only, at most `limit`. Only an empty page is the end.
+    fn replays(
+        &self,
+        tenant: &TenantName,
+        after: Option<ReplayName>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<ReplayView>, Refusal>> + Send;
 
     /// One replay.
     fn replay(&self, of: ReplayRef) -> impl Future<Output = Result<ReplayView, Refusal>> + Send;

@@ -59,7 +59,7 @@ const MESSAGES: &str = "/v1/tenants/{tenant}/queues/{queue}/messages";
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
-    get("/v1/tenants", Operation::ListTenants, &[]),
+    get("/v1/tenants", Operation::ListTenants, &[Code::QueryInvalid]),
     get(TENANT, Operation::ShowTenant, &[Code::TenantUnknown]),
     put(
         TENANT,
@@ -112,7 +112,11 @@ pub const ROUTES: &[Route] = &[
     post("/events", Operation::PostDefaultEvents, OF_INTAKE),
     post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),
     get("/v1/tenants/{tenant}/events", Operation::ListEvents, &[Code::QueryInvalid, Code::TenantUnknown]),
-    get("/v1/tenants/{tenant}/events/{event}", Operation::ShowEvent, &[Code::TenantUnknown, Code::EventUnknown]),
+    get(
+        "/v1/tenants/{tenant}/events/{event}",
+        Operation::ShowEvent,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown],
+    ),
     get(
         "/v1/tenants/{tenant}/events/{event}/trace",
         Operation::TraceEvent,
@@ -212,7 +216,7 @@ pub const ROUTES: &[Route] = &[
         Operation::TestPattern,
         &[Code::QueryInvalid, Code::EventJson, Code::EventTooLarge, Code::TenantUnknown, Code::PatternInvalid],
     ),
-    get("/v1/tenants/{tenant}/replays", Operation::ListReplays, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/replays", Operation::ListReplays, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(REPLAY, Operation::ShowReplay, &[Code::TenantUnknown, Code::ReplayUnknown]),
     put(
         REPLAY,
@@ -334,7 +338,7 @@ pub const ROUTES: &[Route] = &[
     get(
         "/v1/tenants/{tenant}/plugins/{plugin}/releases",
         Operation::ListReleases,
-        &[Code::TenantUnknown, Code::PluginUnknown],
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::PluginUnknown],
     ),
     get(RELEASE, Operation::ShowRelease, &[Code::TenantUnknown, Code::PluginUnknown, Code::ReleaseUnknown]),
     put(
@@ -356,10 +360,10 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
-    get("/v1/tenants/{tenant}/secrets", Operation::ListSecrets, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/secrets", Operation::ListSecrets, &[Code::QueryInvalid, Code::TenantUnknown]),
     put(SECRET, Operation::PutSecret, OF_SECRET),
     delete(SECRET, Operation::RemoveSecret, &[Code::TenantUnknown, Code::SecretUnknown, Code::DiskFull]),
-    get("/v1/tenants/{tenant}/keys", Operation::ListSigningKeys, &[Code::TenantUnknown]),
+    get("/v1/tenants/{tenant}/keys", Operation::ListSigningKeys, &[Code::QueryInvalid, Code::TenantUnknown]),
     put(SIGNER, Operation::AddSigningKey, OF_SIGNING_KEY),
     delete(SIGNER, Operation::RevokeSigningKey, &[Code::TenantUnknown, Code::SignerUnknown, Code::DiskFull]),
     get("/v1/tenants/{tenant}/schemas", Operation::ListSchemas, &[Code::QueryInvalid, Code::TenantUnknown]),
@@ -388,7 +392,7 @@ pub const ROUTES: &[Route] = &[
     get(
         "/v1/tenants/{tenant}/schemas/{schema}/versions",
         Operation::ListSchemaVersions,
-        &[Code::TenantUnknown, Code::SchemaUnknown],
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::SchemaUnknown],
     ),
     get(
         "/v1/tenants/{tenant}/schemas/{schema}/versions/{number}",

@@ -13,7 +13,8 @@ use super::{AttemptView, DeliveryState, EventView};
 pub struct TraceView {
     /// The event that was asked for, and then the others in the order of the log; of a further page, those behind the one before.
     pub events: Vec<TracedEvent>,
-    /// Whether something is left out: events that are on the next page, or what a delivery did beyond all that is told of one.
+    /// Whether something is left out: events that are on the next page, deliveries of an event beyond those that are told of one, or
+    /// what a delivery did beyond all that is told of one.
     pub truncated: bool,
     /// What to ask for as `after` to be told of more events; absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,8 +26,12 @@ pub struct TraceView {
 pub struct TracedEvent {
     /// The event.
     pub event: EventView,
-    /// Its deliveries, in the order of [`EventView::deliveries`].
+    /// Its deliveries, in the order of [`EventView::deliveries`], which has these and no others.
     pub deliveries: Vec<TracedDelivery>,
+    /// Deliveries beyond [`crate::limits::TRACED_DELIVERIES_MAX`], of which nothing is told, nor of what came of them: the event's own
+    /// pages have them.
+    #[serde(default, skip_serializing_if = "is_none_of")]
+    pub left_out: usize,
 }
 
 /// One delivery of a trace.
@@ -140,6 +145,11 @@ pub struct TracedWrite {
     /// Bytes of the value; none where the key was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_none_of(count: &usize) -> bool {
+    *count == 0
 }
 
 impl TraceStep {

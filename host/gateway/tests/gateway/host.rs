@@ -23,8 +23,8 @@ use wharf_gateway::view::{
     TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
-    Archive, DeadLetters, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive, Refusal, Usage,
-    UsageBy, UsageQuery,
+    Archive, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive,
+    Refusal, Usage, UsageBy, UsageQuery,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -167,7 +167,12 @@ impl Archive for FakeHost {
         Ok(self.views().into_iter().rev().filter(wanted).take(limit.try_into().unwrap()).collect())
     }
 
-    async fn event(&self, tenant: &TenantName, event: EventRef) -> Result<EventDetail, Refusal> {
+    async fn event(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        query: DeliveriesQuery,
+    ) -> Result<EventDetail, Refusal> {
         tenant_is_known(tenant)?;
         let place = match event {
             EventRef::Position(wanted) => (0..self.accepted()).find(|k| position(*k) == wanted),
@@ -181,8 +186,10 @@ impl Archive for FakeHost {
             state: DeliveryState::DeadLettered,
             held_by: None,
             attempts: Vec::new(),
+            attempts_before: query.attempts_before,
         };
-        Ok(EventDetail { event: self.views().swap_remove(place), deliveries: vec![delivery] })
+        let event = self.views().swap_remove(place);
+        Ok(EventDetail { event, deliveries: vec![delivery], next: query.only.or(query.after) })
     }
 
     async fn trace(
@@ -192,8 +199,8 @@ impl Archive for FakeHost {
         limit: u32,
         after: Option<Position>,
     ) -> Result<TraceView, Refusal> {
-        let EventDetail { event, .. } = self.event(tenant, event).await?;
-        let traced = TracedEvent { event, deliveries: Vec::new() };
+        let EventDetail { event, .. } = self.event(tenant, event, DeliveriesQuery::default()).await?;
+        let traced = TracedEvent { event, deliveries: Vec::new(), left_out: 0 };
         Ok(TraceView { events: vec![traced], truncated: limit == 1, next: after })
     }
 
@@ -345,6 +352,7 @@ impl DeadLetters for FakeHost {
             edited: None,
             original: None,
             history: Vec::new(),
+            truncated: false,
         })
     }
 

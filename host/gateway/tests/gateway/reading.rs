@@ -3,7 +3,7 @@
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wharf_event::Code;
+use wharf_event::{Code, TenantName};
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
     BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, LetterFilter,
@@ -47,7 +47,9 @@ async fn events_are_listed_newest_first_and_page_by_page() {
 async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it() {
     let server = with_events(&["a", "odd/id ü?"]).await;
     for (name, wanted) in [("1-0", 0), ("a", 0), ("2-0", 1), ("odd%2Fid%20%C3%BC%3F", 1)] {
-        let detail: EventDetail = get(format!("/v1/tenants/acme/events/{name}")).send(server.addr).await.json(200);
+        let asked = format!("/v1/tenants/acme/events/{name}?limit=1&after=3&attempts_before=7-0");
+        let detail: EventDetail = get(asked).send(server.addr).await.json(200);
+        assert_eq!((detail.next, detail.deliveries[0].attempts_before), (Some(3), Some("7-0".parse().unwrap())));
         assert_eq!(detail.event.position, position(wanted), "{name}");
         assert_eq!(detail.deliveries[0].state, DeliveryState::DeadLettered);
         let trace: TraceView =
@@ -127,6 +129,31 @@ async fn lists_by_name_come_in_pages() {
             get(format!("{at}?{query}")).send(server.addr).await.refused(Code::QueryInvalid);
         }
     }
+}
+
+#[tokio::test]
+async fn lists_that_were_whole_come_in_pages_or_say_that_they_do_not() {
+    let server = Server::start().await;
+    for list in ["/v1/tenants", "/v1/tenants/acme/replays", "/v1/tenants/acme/secrets", "/v1/tenants/acme/keys"] {
+        for query in ["limit=0", "limit=1001", "after=%00", "cursor=a"] {
+            get(format!("{list}?{query}")).send(server.addr).await.refused(Code::QueryInvalid);
+        }
+        assert_eq!(get(format!("{list}?limit=1&after=zzz")).send(server.addr).await.status, 200, "{list}");
+    }
+    for list in
+        ["plugins/p/releases?limit=1", "schemas/s/versions?after=1", "events/1-0?after=-1", "events/1-0?limit=0"]
+    {
+        get(format!("/v1/tenants/acme/{list}")).send(server.addr).await.refused(Code::QueryInvalid);
+    }
+    let tenants = |query: &'static str| {
+        let addr = server.addr;
+        async move { get(format!("/v1/tenants?{query}")).send(addr).await.json::<TenantsView>(200).tenants }
+    };
+    put("/v1/tenants/other", "{}").send(server.addr).await;
+    let named = |all: Vec<TenantName>| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(named(tenants("limit=1").await), ["acme"]);
+    assert_eq!(named(tenants("limit=1&after=acme").await), ["other"]);
+    assert!(tenants("after=other").await.is_empty());
 }
 
 #[tokio::test]

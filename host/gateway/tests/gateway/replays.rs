@@ -25,9 +25,16 @@ fn view(replay: &ReplayName, wish: ReplayWishView) -> ReplayView {
 }
 
 impl Replays for FakeHost {
-    async fn replays(&self, tenant: &TenantName) -> Result<Vec<ReplayView>, Refusal> {
+    async fn replays(
+        &self,
+        tenant: &TenantName,
+        after: Option<ReplayName>,
+        limit: u32,
+    ) -> Result<Vec<ReplayView>, Refusal> {
         tenant_is_known(tenant)?;
-        Ok(self.replays.lock().unwrap().values().cloned().collect())
+        let all = self.replays.lock().unwrap();
+        let behind = all.iter().filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after));
+        Ok(behind.take(limit as usize).map(|(_, replay)| replay.clone()).collect())
     }
 
     async fn replay(&self, of: ReplayRef) -> Result<ReplayView, Refusal> {

@@ -6,7 +6,7 @@ use wharf_delivery::{StatsRow, keys};
 use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
-    EventQuery, EventRef, Refusal,
+    DeliveriesQuery, EventQuery, EventRef, Refusal,
     view::{EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceView, WebhookLoadView},
 };
 
@@ -38,11 +38,16 @@ impl wharf_gateway::Archive for HostAdapter {
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 
-    async fn event(&self, tenant: &TenantName, event: EventRef) -> Result<EventDetail, Refusal> {
+    async fn event(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        query: DeliveriesQuery,
+    ) -> Result<EventDetail, Refusal> {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
-        let search = move |asked: &Asked| detail(asked, &dispatcher, &own.tenant, own.place(asked, &event)?);
+        let search = move |asked: &Asked| detail(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, query);
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 

@@ -8,7 +8,7 @@ use wharf_delivery::{
 use wharf_dispatch::{Archive, AskError, rfc3339};
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Event, EventError, QueueName, TenantName};
 use wharf_gateway::{
-    DeadLetters, EventRef, Redrive, Refusal,
+    DeadLetters, DeliveriesQuery, EventRef, Redrive, Refusal,
     limits::REDRIVE_IDS_MAX,
     view::{AttemptView, DeadLetterView, EventView, LetterFilter, LetterGroupsView, QueueView, RedriveView},
 };
@@ -88,7 +88,7 @@ impl DeadLetters for HostAdapter {
             Ok(letter)
         })
         .await?;
-        letter.history = self.history(tenant, &letter.id).await?;
+        (letter.history, letter.truncated) = self.history(tenant, id).await?;
         Ok(letter)
     }
 
@@ -234,15 +234,17 @@ impl HostAdapter {
         Ok(was_read(depth)?.unwrap_or(0))
     }
 
-    /// The attempts of a letter, as far as the log has them.
-    async fn history(&self, tenant: &TenantName, letter: &str) -> Result<Vec<AttemptView>, Refusal> {
-        let event = EventRef::Position(id(letter)?.event);
-        let detail = match wharf_gateway::Archive::event(self, tenant, event).await {
+    /// The newest attempts of a letter, as far as the log has them, and whether there were others before.
+    async fn history(&self, tenant: &TenantName, letter: DeliveryId) -> Result<(Vec<AttemptView>, bool), Refusal> {
+        let event = EventRef::Position(letter.event);
+        let query = DeliveriesQuery { limit: 1, only: Some(letter.n), ..DeliveriesQuery::default() };
+        let detail = match wharf_gateway::Archive::event(self, tenant, event, query).await {
             Ok(detail) => detail,
-            Err(refusal) if refusal.code == Code::EventUnknown => return Ok(Vec::new()),
+            Err(refusal) if refusal.code == Code::EventUnknown => return Ok((Vec::new(), false)),
             Err(refusal) => return Err(refusal),
         };
-        Ok(detail.deliveries.into_iter().find(|of| of.id == letter).map(|of| of.attempts).unwrap_or_default())
+        let of = detail.deliveries.into_iter().next();
+        Ok(of.map(|of| (of.attempts, of.attempts_before.is_some())).unwrap_or_default())
     }
 }
 
@@ -328,6 +330,7 @@ fn shown(
         edited,
         original: None,
         history: Vec::new(),
+        truncated: false,
     }
 }
 

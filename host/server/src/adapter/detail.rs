@@ -1,19 +1,27 @@
 //! One event with its deliveries and their attempts, gathered from the log.
 //!
-//! Invariant: what is told is what the log says up to where the state was when the question came, or later. The search ends
+//! Invariant: a page holds at most so many deliveries, of each the newest attempts, and of all so many bytes; where they are more it ends with an
+//! earlier delivery. What is told is what the log says up to where the state was when the question came, or later. The search ends
 //! where every delivery is known to be as the state has it; it reads no further frames to see that nothing follows.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Outcome, Record, TableError, TargetRef, keys};
 use wharf_dispatch::{Archive, AskError, Dispatcher, Item, LoadFigures};
 use wharf_event::{Code, Position, QueueName, TenantName};
 use wharf_gateway::{
-    Refusal,
-    view::{DeliveryState, DeliveryView, EventDetail},
+    DeliveriesQuery, Refusal,
+    limits::ATTEMPTS_TOLD_MAX,
+    view::{AttemptView, DeliveryState, DeliveryView, EventDetail},
 };
 
-use super::{not_in_archive, search::Asked, view, was_read};
+use super::{not_in_archive, page::PAGE_BYTES_MAX, search::Asked, view, was_read};
+
+/// About what the JSON of an attempt takes beside its texts, in bytes.
+const ATTEMPT_BYTES: usize = 256;
 
 /// Rows that are read of the state at a time: meanwhile nothing is written to it.
 const ROWS_AT_ONCE: usize = 256;
@@ -29,12 +37,13 @@ pub(super) struct Told {
     pub(super) queue: Option<QueueName>,
 }
 
-/// The event at `position` with everything that became of it.
+/// The event at `position` with what became of it, a page of that.
 pub(super) fn detail(
     asked: &Asked,
     dispatcher: &Dispatcher,
     tenant: &TenantName,
     position: Position,
+    query: DeliveriesQuery,
 ) -> Result<EventDetail, Refusal> {
     let archive = dispatcher.archive();
     let none = || no_event(position);
@@ -43,12 +52,64 @@ pub(super) fn detail(
         return Err(none());
     }
     let placed = view::events(&item).into_iter().find(|placed| placed.position == position).ok_or_else(none)?;
-    let mut deliveries = deliveries(&placed);
-    let open = open(dispatcher, tenant, position, placed.targets)?;
-    search(asked, archive, position, &mut deliveries, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
+    let told = asked_for(query, placed.targets.len());
+    let open = open(dispatcher, tenant, position, placed.targets, &told)?;
+    let mut page = Page { told: deliveries(&placed, &told), before: query.attempts_before, bytes: 0 };
+    search(asked, archive, position, &mut page, |n, told| reached(dispatcher, tenant, position, n, told, &open))?;
+    let Page { told: mut deliveries, .. } = page;
     held(&open, &mut deliveries, &dispatcher.load(tenant), dispatcher.now_ms());
+    let end = deliveries.keys().next_back().map_or(told.start, |last| usize::from(*last) + 1);
+    let last = deliveries.keys().next_back().copied();
     let deliveries = deliveries.into_values().map(|told| told.view).collect();
-    Ok(EventDetail { event: placed.view()?, deliveries })
+    let next = last.filter(|_| query.only.is_none() && end < placed.targets.len());
+    Ok(EventDetail { event: placed.view_with(&(told.start..end))?, deliveries, next })
+}
+
+/// The numbers of the deliveries that a page may tell of so many.
+fn asked_for(DeliveriesQuery { limit, after, only, .. }: DeliveriesQuery, targets: usize) -> Range<usize> {
+    let (first, most) = match only {
+        Some(only) => (usize::from(only), 1),
+        None => (after.map_or(0, |after| usize::from(after) + 1), limit as usize),
+    };
+    first.min(targets)..first.saturating_add(most).min(targets)
+}
+
+/// A page of deliveries that is being filled.
+struct Page {
+    told: BTreeMap<u16, Told>,
+    /// Only attempts before this one.
+    before: Option<Position>,
+    /// What their attempts take.
+    bytes: usize,
+}
+
+impl Page {
+    /// Keeps the page within its bounds, now that `item` was told of delivery `n`.
+    fn bound(&mut self, item: &Item, n: u16) {
+        let Some(told) = self.told.get_mut(&n).filter(|_| matches!(item.record, Record::Settle { .. })) else { return };
+        if self.before.is_some_and(|before| item.position >= before) {
+            told.view.attempts.pop();
+            return;
+        }
+        self.bytes += told.view.attempts.last().map_or(0, attempt_bytes);
+        if told.view.attempts.len() > ATTEMPTS_TOLD_MAX {
+            self.bytes = self.bytes.saturating_sub(told.forget_oldest());
+        }
+        while self.bytes > PAGE_BYTES_MAX {
+            let freed = if self.told.len() > 1 {
+                self.told.pop_last().map_or(0, |(_, told)| told.view.attempts.iter().map(attempt_bytes).sum())
+            } else {
+                self.told.values_mut().next().map_or(0, Told::forget_oldest)
+            };
+            self.bytes = self.bytes.saturating_sub(freed.max(1));
+        }
+    }
+}
+
+/// About so many bytes has an attempt.
+pub(super) fn attempt_bytes(attempt: &AttemptView) -> usize {
+    let log = attempt.log.iter().map(|line| line.message.len() + line.context.len());
+    ATTEMPT_BYTES + log.sum::<usize>() + attempt.published.len() * 16
 }
 
 /// That there is no such event.
@@ -56,10 +117,10 @@ pub(super) fn no_event(position: Position) -> Refusal {
     Refusal::new(Code::EventUnknown, format!("this tenant has no event at position {position}"))
 }
 
-/// The deliveries of an event as they arose.
-pub(super) fn deliveries(placed: &view::Placed<'_>) -> BTreeMap<u16, Told> {
+/// These deliveries of an event as they arose.
+pub(super) fn deliveries(placed: &view::Placed<'_>, of: &Range<usize>) -> BTreeMap<u16, Told> {
     let told = |(n, target): (u16, &TargetRef)| (n, Told::new(placed.position, n, target, placed));
-    (0..).zip(placed.targets).map(told).collect()
+    (0..).zip(placed.targets).take(of.end).skip(of.start).map(told).collect()
 }
 
 /// Whether somebody has a message now is for the state to say: its time may be over. And what holds those back whose time has come.
@@ -86,13 +147,13 @@ fn search(
     asked: &Asked,
     archive: &Archive,
     position: Position,
-    deliveries: &mut BTreeMap<u16, Told>,
+    page: &mut Page,
     reached: impl Fn(u16, &Told) -> Result<bool, Refusal>,
 ) -> Result<(), Refusal> {
-    let mut left = Vec::new();
-    for (n, told) in deliveries.iter() {
+    let mut left = BTreeSet::new();
+    for (n, told) in &page.told {
         if !reached(*n, told)? {
-            left.push(*n);
+            left.insert(*n);
         }
     }
     for k in position.k..=archive.last_k() {
@@ -101,13 +162,18 @@ fn search(
         }
         asked.still()?;
         for item in archive.frame(k).map_err(|error| not_in_archive(&error))? {
-            for n in follow(&item, position, deliveries) {
-                let Some(told) = deliveries.get(&n) else { continue };
-                left.retain(|other| *other != n);
-                if !reached(n, told)? {
-                    left.push(n);
-                }
+            for n in follow(&item, position, &mut page.told) {
+                page.bound(&item, n);
+                let is_left = page.told.get(&n).map(|told| reached(n, told)).transpose()? == Some(false);
+                if is_left {
+                    left.insert(n)
+                } else {
+                    left.remove(&n)
+                };
             }
+            // Those that the page has no room for are told on another.
+            let end = page.told.keys().next_back().map_or(0, |last| last.saturating_add(1));
+            left.retain(|n| *n < end);
         }
     }
     Ok(())
@@ -124,12 +190,19 @@ impl Told {
             state: if queue.is_some() { DeliveryState::DeadLettered } else { DeliveryState::Waiting },
             held_by: None,
             attempts: Vec::new(),
+            attempts_before: None,
         };
         Self { view, since_ms: placed.time_ms, attempts: 0, queue }
     }
-}
 
-impl Told {
+    /// Leaves its oldest attempt out, which had so many bytes.
+    fn forget_oldest(&mut self) -> usize {
+        let attempts = &mut self.view.attempts;
+        let bytes = if attempts.is_empty() { 0 } else { attempt_bytes(&attempts.remove(0)) };
+        self.view.attempts_before = attempts.first().map(|first| first.position);
+        bytes
+    }
+
     /// What became of it as a message of a queue.
     fn moved(&mut self, to: &Move) {
         (self.view.state, self.queue) = match to {
@@ -147,15 +220,16 @@ impl Told {
     }
 }
 
-/// What the state says of the deliveries that have not ended.
+/// What the state says of those of these deliveries that have not ended.
 pub(super) fn open(
     dispatcher: &Dispatcher,
     tenant: &TenantName,
     event: Position,
     targets: &[TargetRef],
+    of: &Range<usize>,
 ) -> Result<BTreeMap<u16, DeliveryRow>, Refusal> {
-    let (mut open, mut first) = (BTreeMap::new(), 0_u16);
-    for some in targets.chunks(ROWS_AT_ONCE) {
+    let (mut open, mut first) = (BTreeMap::new(), u16::try_from(of.start).unwrap_or(u16::MAX));
+    for some in targets.get(of.clone()).unwrap_or_default().chunks(ROWS_AT_ONCE) {
         let rows: Vec<_> = waited(dispatcher.read(|state| {
             let row = |(n, target): (u16, &TargetRef)| {
                 let row = DeliveryRow::waiting(state, tenant, target, DeliveryId { event, n });

@@ -14,7 +14,7 @@ use wharf_gateway::Refusal;
 use super::was_read;
 
 /// Bytes of a page, before JSON escapes what has to be escaped. One row may be larger; it is a page of its own then.
-const PAGE_BYTES_MAX: usize = 4 << 20;
+pub(super) const PAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Rows that are read while the state is locked.
 const ROWS_PER_STEP: usize = 32;

@@ -10,7 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use wharf_delivery::{
-    ConsumerDocument, DeliveryId, DeliveryRow, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, QueueOp, Receipt,
+    ConsumerDocument, DeliveryId, DeliveryRow, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, QueueOp,
+    Receipt, limits::LEASED_PER_QUEUE_MAX,
 };
 use wharf_dispatch::{Message, Origin, Peeked, QueueCounts, QueueInForce, QueueUseError, Receiving, RuleSet, rfc3339};
 use wharf_event::{Code, Event, OrderingKey, Position, QueueName, TenantName};
@@ -50,13 +51,17 @@ impl Queues for HostAdapter {
     ) -> Result<Vec<MessageQueueView>, Refusal> {
         self.known(tenant)?;
         let set = self.dispatcher.rules();
-        let mut views = Vec::new();
+        let (mut views, mut counted) = (Vec::new(), 0);
         for (queue, of) in set.queues(tenant).filter(|(queue, _)| is_behind(*queue, after.as_ref())) {
-            if views.len() >= limit as usize {
+            // A page is short where many messages had to be counted.
+            if views.len() >= limit as usize || counted >= LEASED_PER_QUEUE_MAX {
                 break;
             }
             match self.dispatcher.counts(tenant, queue).await {
-                Ok(counts) => views.push(view(queue, of, None, counts, waits(&set, tenant, queue))),
+                Ok(counts) => {
+                    counted += counts.in_flight;
+                    views.push(view(queue, of, None, counts, waits(&set, tenant, queue)));
+                }
                 // It went meanwhile.
                 Err(QueueUseError::Unknown(_)) => {}
                 Err(error) => return Err(not_used(&error)),

@@ -5,7 +5,7 @@
 use serde_json::value::RawValue;
 use wharf_delivery::{ReplayPhase, StatsRow, keys};
 use wharf_dispatch::{Replay, ReplayError, ReplayWish, Rule, RuleSet, replays_wait, rfc3339};
-use wharf_event::{BusName, Code, RuleName, Target, TenantName};
+use wharf_event::{BusName, Code, ReplayName, RuleName, Target, TenantName};
 use wharf_gateway::{
     Put, Refusal, ReplayRef, Replays,
     view::{ReplayView, ReplayWishView},
@@ -27,9 +27,15 @@ const BUS: &str = "default";
 const TYPE_PREFIX_MAX: usize = 256;
 
 impl Replays for HostAdapter {
-    async fn replays(&self, tenant: &TenantName) -> Result<Vec<ReplayView>, Refusal> {
+    async fn replays(
+        &self,
+        tenant: &TenantName,
+        after: Option<ReplayName>,
+        limit: u32,
+    ) -> Result<Vec<ReplayView>, Refusal> {
         self.known(tenant)?;
-        let all = self.dispatcher.replays(tenant).await.map_err(|error| not_asked(&error))?;
+        let page = self.dispatcher.replays_behind(tenant, after.as_ref(), limit as usize).await;
+        let all = page.map_err(|error| not_asked(&error))?;
         let waits = self.replays_wait(tenant).await?;
         let left = |replay: &Replay| self.dispatcher.replay_left(tenant, &replay.name);
         all.into_iter().map(|replay| (left(&replay), replay)).map(|(left, replay)| view(replay, &waits, left)).collect()

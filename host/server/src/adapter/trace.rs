@@ -12,12 +12,12 @@ use wharf_dispatch::{Dispatcher, Item, LoadFigures, rfc3339};
 use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, TenantName};
 use wharf_gateway::{
     Refusal,
-    limits::{TRACED_STEPS_MAX, TRACED_WRITES_MAX},
-    view::{AttemptView, DeliveryView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
+    limits::{TRACED_DELIVERIES_MAX, TRACED_STEPS_MAX, TRACED_WRITES_MAX},
+    view::{DeliveryView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
 };
 
 use super::{
-    detail::{Told, deliveries, follow, held, no_event, open, reached, waited},
+    detail::{Told, attempt_bytes, deliveries, follow, held, no_event, open, reached, waited},
     not_in_archive,
     page::Room,
     search::Asked,
@@ -27,10 +27,15 @@ use super::{
 /// About what the JSON of a step takes beside its texts, in bytes.
 const STEP_BYTES: usize = 256;
 
+/// About what the JSON of a delivery takes, its steps aside, in bytes.
+const DELIVERY_BYTES: usize = 128;
+
 /// One event that was found.
 struct Found {
     event: EventView,
     deliveries: BTreeMap<u16, Told>,
+    /// Further deliveries, which are not followed.
+    left_out: usize,
     steps: BTreeMap<u16, Vec<TraceStep>>,
     open: BTreeMap<u16, DeliveryRow>,
     /// What the last edit of a delivery that was heard of left in its event.
@@ -108,16 +113,21 @@ pub(super) fn trace(
 impl Walk<'_> {
     /// Takes an event up, unless the trace is full.
     fn add(&mut self, placed: &Placed<'_>) -> Result<(), Refusal> {
-        let (position, event) = (placed.position, placed.view()?);
+        let told = 0..placed.targets.len().min(TRACED_DELIVERIES_MAX);
+        let (position, event) = (placed.position, placed.view_with(&told)?);
         let passed = self.after.is_some_and(|after| position <= after);
-        if !passed && !self.events.take(Placed::bytes(&event)) {
+        // A delivery is there twice: as a target, and with what came of it.
+        if !passed && !self.events.take(Placed::bytes(&event) + told.len() * DELIVERY_BYTES) {
             (self.truncated, self.goes_on) = (true, true);
             return Ok(());
         }
-        let open = open(self.dispatcher, self.tenant, position, placed.targets)?;
+        let left_out = placed.targets.len() - told.len();
+        self.truncated |= !passed && left_out > 0;
+        let open = open(self.dispatcher, self.tenant, position, placed.targets, &told)?;
         let mut found = Found {
             event,
-            deliveries: deliveries(placed),
+            deliveries: deliveries(placed, &told),
+            left_out,
             steps: BTreeMap::new(),
             open,
             edited: BTreeMap::new(),
@@ -179,6 +189,7 @@ impl Walk<'_> {
                 found.edited.extend(mark.map(|mark| (delivery.n, mark)));
                 numbers.push(delivery.n);
             }
+            numbers.retain(|n| found.deliveries.contains_key(n));
             for n in &numbers {
                 let n = *n;
                 let Some(step) = found.step(item, DeliveryId { event, n }) else { continue };
@@ -238,7 +249,8 @@ impl Found {
             let DeliveryView { id, rule, to, state, held_by, .. } = told.view;
             TracedDelivery { id, rule, to, state, held_by, steps }
         };
-        TracedEvent { event: self.event, deliveries: self.deliveries.into_iter().map(delivery).collect() }
+        let deliveries = self.deliveries.into_iter().map(delivery).collect();
+        TracedEvent { event: self.event, deliveries, left_out: self.left_out }
     }
 }
 
@@ -265,8 +277,5 @@ pub(super) fn moved(to: &Move, time: String) -> TraceStep {
 
 fn text_bytes(step: &TraceStep) -> usize {
     let TraceStep::Attempt { attempt, writes, .. } = step else { return 0 };
-    let AttemptView { log, published, .. } = attempt.as_ref();
-    let log: usize = log.iter().map(|line| line.message.len() + line.context.len()).sum();
-    let writes: usize = writes.iter().map(|of| of.key.len() + of.bucket.as_str().len()).sum();
-    log + writes + published.len() * 16
+    attempt_bytes(attempt) + writes.iter().map(|of| of.key.len() + of.bucket.as_str().len()).sum::<usize>()
 }

@@ -1,5 +1,7 @@
 //! Records of the log as the API shows them.
 
+use std::ops::Range;
+
 use wharf_delivery::{Attempt, DeliveryId, LogLine, Move, Outcome, Published, Record, TargetRef, published_on};
 use wharf_dispatch::{Item, rfc3339};
 use wharf_event::{BusName, Code, Event, Position, QueueName, Target, TenantName};
@@ -32,6 +34,11 @@ impl Placed<'_> {
     }
 
     pub(super) fn view(&self) -> Result<EventView, Refusal> {
+        self.view_with(&(0..self.targets.len()))
+    }
+
+    /// The view with these of its targets.
+    pub(super) fn view_with(&self, told: &Range<usize>) -> Result<EventView, Refusal> {
         let target = |(n, target): (u32, &TargetRef)| view::TargetRef {
             rule: target.rule.clone(),
             to: target.to.clone(),
@@ -45,7 +52,7 @@ impl Placed<'_> {
             time: rfc3339(self.time_ms),
             bus: self.bus.clone(),
             event,
-            deliveries: (0..).zip(self.targets).map(target).collect(),
+            deliveries: (0..).zip(self.targets).take(told.end).skip(told.start).map(target).collect(),
             parent: self.parent,
         })
     }

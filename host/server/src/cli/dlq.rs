@@ -304,6 +304,9 @@ fn show(letter: &DeadLetterView) -> Vec<String> {
         let name = format!("attempt {}", of.attempt);
         format!("{}{}  {}", faint(&format!("{name:<20}")), printable(&of.time), outcome(of))
     };
+    if letter.truncated {
+        lines.push(faint(&format!("attempts before these: wharf events show {}", letter.event.position)));
+    }
     lines.extend(letter.history.iter().map(tried));
     lines.push(String::new());
     lines.extend(letter.edited.iter().map(|time| fact("edited", time)));

@@ -38,7 +38,7 @@ pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> R
             }
         }
         EventsCommand::Show { event, fixture } => {
-            let detail: EventDetail = session.client.get(&session.own().at("events").at(event)).await?;
+            let detail = session.event(event).await?;
             if fixture {
                 let text = fixture_of(&detail.event.event, out.is_json()).map_err(ClientError::NotUnderstood)?;
                 out.bytes(text.as_bytes())?;

@@ -13,6 +13,7 @@ use super::{
     error::{CommandError, Exit},
     input::unreadable,
     output::Output,
+    pages,
     session::Session,
     words::{bad, good},
 };
@@ -65,7 +66,8 @@ pub async fn run(command: KeysCommand, global: &Global, out: &mut Output) -> Res
 }
 
 async fn list(session: &Session, keys: &Resource, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<SigningKeyView> = session.client.get(keys).await?;
+    let name = |key: &SigningKeyView| key.name.to_string();
+    let all = pages::whole(&session.client, keys.clone(), name).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);

@@ -131,7 +131,11 @@ impl Written {
 }
 
 async fn tenants(global: &Global) -> Option<Vec<String>> {
-    let told: Value = Client::new(&global.url).ok()?.get(&Resource::fixed("/v1/tenants")).await.ok()?;
+    let told: Value = Client::new(&global.url)
+        .ok()?
+        .get(&Resource::fixed("/v1/tenants").ask("limit", NAMES_COMPARED_MAX))
+        .await
+        .ok()?;
     let names = told.get("tenants")?.as_array()?.iter().filter_map(|name| Some(name.as_str()?.to_owned()));
     Some(names.collect())
 }

@@ -14,7 +14,7 @@ use super::{
     error::{CommandError, Exit, talk},
     input, object,
     output::Output,
-    said,
+    pages, said,
     session::Session,
     words::{bad, counted, good, printable},
 };
@@ -140,7 +140,7 @@ pub fn replays(session: &Session) -> Resource {
 }
 
 async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: Vec<ReplayView> = session.client.get(&replays(session)).await?;
+    let all = pages::whole(&session.client, replays(session), |of: &ReplayView| of.replay.to_string()).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);

@@ -17,6 +17,7 @@ use super::{
     input::unreadable,
     object,
     output::Output,
+    pages,
     session::Session,
     words::good,
 };
@@ -69,7 +70,8 @@ pub async fn run(command: SecretCommand, global: &Global, out: &mut Output) -> R
             }
         }
         SecretCommand::Ls => {
-            let all: Vec<KeptSecretView> = session.client.get(&secrets).await?;
+            let name = |kept: &KeptSecretView| kept.secret.to_string();
+            let all = pages::whole(&session.client, secrets, name).await?;
             if out.is_json() {
                 out.document(&all)?;
             } else {

@@ -2,8 +2,11 @@
 //!
 //! Invariant: the tenant is the one that was said, else the host's default, else its only one; never a guess among several.
 
-use wharf_event::TenantName;
-use wharf_event::{Code, Position};
+use std::fmt::Display;
+
+use wharf_delivery::DeliveryId;
+use wharf_event::{Code, TenantName};
+use wharf_gateway::limits::PAGE_ROWS_MAX;
 use wharf_gateway::view::{EventDetail, TenantsView};
 
 use super::{args::Global, error::CommandError};
@@ -43,12 +46,31 @@ impl Session {
         Resource::of(&self.tenant)
     }
 
-    /// One event with its deliveries.
+    /// One event with all its deliveries and all their attempts, by its position or its id.
     ///
     /// # Errors
     /// When there is no such event, or no answer.
-    pub async fn event(&self, position: Position) -> Result<EventDetail, ClientError> {
-        self.client.get(&self.own().at("events").at(position)).await
+    pub async fn event(&self, event: impl Display) -> Result<EventDetail, ClientError> {
+        let of = self.own().at("events").at(event);
+        let mut whole: EventDetail = self.client.get(&of.clone().ask("limit", PAGE_ROWS_MAX)).await?;
+        while let Some(after) = whole.next {
+            let page = of.clone().ask("limit", PAGE_ROWS_MAX).ask("after", after);
+            let page: EventDetail = self.client.get(&page).await?;
+            whole.event.deliveries.extend(page.event.deliveries);
+            whole.deliveries.extend(page.deliveries);
+            whole.next = page.next;
+        }
+        for delivery in &mut whole.deliveries {
+            let Ok(DeliveryId { n, .. }) = delivery.id.parse() else { continue };
+            while let Some(before) = delivery.attempts_before.take() {
+                let older = of.clone().ask("delivery", n).ask("attempts_before", before);
+                let page: EventDetail = self.client.get(&older).await?;
+                let Some(older) = page.deliveries.into_iter().next() else { break };
+                delivery.attempts.splice(..0, older.attempts);
+                delivery.attempts_before = older.attempts_before;
+            }
+        }
+        Ok(whole)
     }
 }
 

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wharf_event::{BusName, Position, SignaturePolicy, TenantName};
+use wharf_gateway::limits::PAGE_ROWS_MAX;
 use wharf_gateway::view::{BudgetView, BusView, QuotaView, QuotasView, RuleOrigin, SpentView, TenantView, TenantsView};
 
 use super::{
@@ -200,7 +201,7 @@ pub async fn run(command: TenantCommand, global: &Global, out: &mut Output) -> R
 }
 
 async fn list(client: &Client, out: &mut Output) -> Result<Exit, CommandError> {
-    let all: TenantsView = client.get(&Resource::fixed("/v1/tenants")).await?;
+    let all = tenants(client).await?;
     if out.is_json() {
         out.document(&all)?;
         return Ok(Exit::Success);
@@ -212,6 +213,24 @@ async fn list(client: &Client, out: &mut Output) -> Result<Exit, CommandError> {
     let rows = all.tenants.iter().map(row).chain(all.deleting.iter().map(gone)).collect();
     out.table(["TENANT", "STATE", ""], rows)?;
     Ok(Exit::Success)
+}
+
+/// All tenants, page by page.
+async fn tenants(client: &Client) -> Result<TenantsView, CommandError> {
+    let (mut all, mut after) = (TenantsView::default(), None);
+    loop {
+        let page = Resource::fixed("/v1/tenants").ask("limit", PAGE_ROWS_MAX).ask_some("after", after);
+        let TenantsView { default, tenants, suspended, deleting } = client.get(&page).await?;
+        let last = tenants.iter().chain(&deleting).max().cloned();
+        all.default = default;
+        all.tenants.extend(tenants);
+        all.suspended.extend(suspended);
+        all.deleting.extend(deleting);
+        after = last;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 /// A tenant, with all that holds for it as a whole, also what this program does not know.

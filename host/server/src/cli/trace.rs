@@ -47,9 +47,15 @@ pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<E
     } else {
         waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
     }
+    for of in trace.events.iter().filter(|of| of.left_out > 0) {
+        let (position, left_out) = (of.event.position, of.left_out);
+        talk(&format!("{left_out} more deliveries of {position} are not in a trace: wharf events show {position}"));
+    }
     match trace.next {
         Some(next) => talk(&format!("more came of it: wharf trace {event} --after {next}")),
-        None if trace.truncated => talk("one of these deliveries did more than is told of one"),
+        None if trace.truncated && trace.events.iter().all(|of| of.left_out == 0) => {
+            talk("one of these deliveries did more than is told of one")
+        }
         None => {}
     }
     Ok(Exit::Success)

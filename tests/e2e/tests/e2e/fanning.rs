@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site};
+use crate::host::{Host, Site, wharf};
 
 const TOPIC: &str = "/v1/tenants/acme/topics/orders";
 
@@ -44,6 +44,47 @@ fn received(host: &Host) -> Vec<String> {
         let body = json!({"receipts": receipts}).to_string();
         assert_eq!(host.post("/v1/tenants/acme/queues/jobs/ack", "application/json", body).0, 200);
     }
+}
+
+/// The numbers of the deliveries of an event, page by page.
+fn paged(host: &Host, event: &str, limit: usize) -> Vec<Vec<u64>> {
+    let (mut pages, mut after) = (Vec::new(), String::new());
+    loop {
+        let (status, page) = host.get(&format!("/v1/tenants/acme/events/{event}?limit={limit}{after}"));
+        assert_eq!(status, 200, "{page}");
+        let targets = page["event"]["deliveries"].as_array().unwrap().iter().map(|of| of["n"].as_u64().unwrap());
+        let ids = page["deliveries"].as_array().unwrap().iter().map(|of| of["id"].as_str().unwrap().to_owned());
+        let numbers: Vec<_> = targets.collect();
+        assert_eq!(ids.collect::<Vec<_>>(), numbers.iter().map(|n| format!("{event}.{n}")).collect::<Vec<_>>());
+        pages.push(numbers);
+        match page["next"].as_u64() {
+            Some(next) => after = format!("&after={next}"),
+            None => return pages,
+        }
+    }
+}
+
+#[test]
+fn an_event_with_many_deliveries_is_told_in_pages_and_a_trace_tells_the_first_of_them() {
+    const SUBSCRIPTIONS: usize = 250;
+    let site = site(SUBSCRIPTIONS);
+    let host = site.start("serve");
+    let position = publish(&host, "a").1["position"].as_str().unwrap().to_owned();
+    host.stats_until("acme", |_| depth(&host) == SUBSCRIPTIONS as u64);
+    let pages = paged(&host, &position, 100);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(pages.concat(), (0..SUBSCRIPTIONS as u64).collect::<Vec<_>>());
+    let one = host.get("/v1/tenants/acme/events/a?delivery=249").1;
+    assert_eq!((&one["deliveries"][0]["id"], one.get("next")), (&json!(format!("{position}.249")), None));
+    let beyond = host.get("/v1/tenants/acme/events/a?after=249").1;
+    assert_eq!((&beyond["deliveries"], beyond.get("next")), (&json!([]), None));
+    let trace = host.get("/v1/tenants/acme/events/a/trace?limit=1").1;
+    let event = &trace["events"][0];
+    let told = ["/event/deliveries", "/deliveries"].map(|list| event.pointer(list).unwrap().as_array().unwrap().len());
+    assert_eq!((told, &event["left_out"], &trace["truncated"]), ([100; 2], &json!(150), &json!(true)));
+    let shown = wharf().args(["--url", &host.url, "events", "show", "a", "-o", "json"]).output().unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["deliveries"].as_array().unwrap().len(), SUBSCRIPTIONS);
 }
 
 #[test]

@@ -82,6 +82,26 @@ fn a_delivery_that_went_out_again_tells_the_attempts_before_and_after() {
 }
 
 #[test]
+fn of_very_many_attempts_the_newest_are_told_and_the_others_on_pages_before() {
+    let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 130");
+    let host = site.start("serve");
+    host.send("a", "probe.panic");
+    host.settled("acme");
+    let numbers = |query: &str| {
+        let delivery = host.get(&format!("/v1/tenants/acme/events/a?{query}")).1["deliveries"][0].clone();
+        let numbers = delivery["attempts"].as_array().unwrap().iter().map(|it| it["attempt"].as_u64().unwrap());
+        (numbers.collect::<Vec<_>>(), delivery["attempts_before"].as_str().map(str::to_owned))
+    };
+    let (newest, before) = numbers("limit=1");
+    assert_eq!(newest, (31..=130).collect::<Vec<_>>());
+    let (older, none) = numbers(&format!("delivery=0&attempts_before={}", before.unwrap()));
+    assert_eq!((older, none), ((1..=30).collect(), None));
+    let letter = host.dead("dead")[0]["id"].as_str().unwrap().to_owned();
+    let letter = host.get(&format!("/v1/tenants/acme/dlq/dead/{letter}")).1;
+    assert_eq!((letter["history"].as_array().map(Vec::len), &letter["truncated"]), (Some(100), &json!(true)));
+}
+
+#[test]
 fn a_feed_from_a_published_event_begins_with_the_attempt_that_published_it() {
     let site = Site::probe("", "attempts = 1");
     let host = site.start("serve");
