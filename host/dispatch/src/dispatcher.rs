@@ -31,6 +31,7 @@ use crate::{
     fanning::Fanning,
     figures::{self, Figures, StateFigures},
     firing::Firing,
+    fitting::{NeverFits, must_fit},
     guests::Guests,
     health::{Health, News},
     judging::Judge,
@@ -91,6 +92,9 @@ pub enum AcceptError {
     /// The tenant takes none for now.
     #[error("tenant `{0}` is suspended")]
     Suspended(TenantName),
+    /// There can never be room for it.
+    #[error(transparent)]
+    NeverFits(#[from] NeverFits),
     /// The machine refused or failed.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -300,6 +304,7 @@ impl Dispatcher {
                 matched.push(AcceptEvent { event: event.clone(), targets });
             }
             let request = bounded(rules.accepting(tenant, bus.clone(), matched));
+            must_fit(&request)?;
             match self.attempts.partition.ask(Request::Accept(request)).await {
                 Ok(Answer::Accepted(answers)) => {
                     let duplicates = answers.iter().flatten().filter(|accepted| accepted.duplicate).count();

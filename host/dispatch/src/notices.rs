@@ -15,9 +15,9 @@ use wharf_event::{
 use crate::{
     clock::rfc3339,
     dispatcher::{AcceptError, Dispatcher},
-    limits::{NOTICE_PAUSE, WEBHOOK_SAMPLE_BYTES_MAX},
+    limits::NOTICE_PAUSE,
     partition::{AskError, chain},
-    watched as watch,
+    sample, watched as watch,
 };
 
 /// Something to tell.
@@ -97,7 +97,8 @@ impl Notice {
                 let topic = rule.subscription().map(|(topic, _)| topic);
                 let data = json!({
                     "webhook": webhook, "failing_since": rfc3339(*since_ms), "code": code, "reason": reason,
-                    "deliveries": "wait", "topic": topic, sent_for: name, "sample": shown(sample),
+                    "deliveries": "wait", "topic": topic, sent_for: name,
+                    "sample": sample::sample(sample), "sample_cut": sample::cut(sample),
                 });
                 return of_webhook(webhook, at_ms, &data);
             }
@@ -155,10 +156,6 @@ fn of_webhook(webhook: &WebhookName, at_ms: u64, data: &Value) -> Result<Event, 
 }
 
 /// An event within another one: without its payload where that is large.
-fn shown(event: &Event) -> Value {
-    if event.size() > WEBHOOK_SAMPLE_BYTES_MAX { event.attributes_to_value().into() } else { event.to_value() }
-}
-
 /// What is told of a target.
 fn of_target(kind: &str, target: &Target, mut data: Value, at_ms: u64) -> Result<Event, EventError> {
     if let Some(data) = data.as_object_mut() {

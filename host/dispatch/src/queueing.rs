@@ -16,8 +16,9 @@ use wharf_state::State;
 
 use crate::{
     dispatcher::{AcceptError, Dispatcher},
+    fitting::must_fit,
     inputs,
-    limits::{LOOK_FOR_MESSAGES, RECEIVED_BYTES_MAX},
+    limits::{COUNTED_AT_ONCE, LOOK_FOR_MESSAGES, RECEIVED_BYTES_MAX},
     orders::of_message,
     partition::{AskError, chain},
     queues::QueueInForce,
@@ -129,7 +130,10 @@ impl Dispatcher {
             let order = of.settings.ordered.then(|| (of_message(event), false));
             TargetRef { order, ..TargetRef::new(queue.into(), Target::Queue(queue.clone())) }
         };
-        let named = |event: Event| if of.settings.content_deduplication { by_content(event) } else { Ok(event) };
+        let named = |event: Event| match of.settings.content_deduplication {
+            true => by_content(event, of.settings.ordered),
+            false => Ok(event),
+        };
         let message = |event| {
             let event = named(event)?;
             Ok(AcceptEvent { targets: vec![target(&event)], event })
@@ -145,6 +149,7 @@ impl Dispatcher {
                 return Err(QueueUseError::Unknown(queue.clone()));
             }
             let request = rules.accepting(tenant, BusName::of_queue(queue), events.clone());
+            must_fit(&request).map_err(AcceptError::from)?;
             let delayed = delay_ms.filter(|delay_ms| *delay_ms > 0 || of.settings.delay_ms > 0);
             let request = AcceptRequest { delayed: delayed.map(|delay_ms| (queue.clone(), delay_ms)), ..request };
             match self.attempts.partition.ask(Request::Accept(request)).await {
@@ -382,10 +387,13 @@ impl Dispatcher {
     }
 }
 
-/// The event under the name of its content, so that the same content is known again.
-fn by_content(event: Event) -> Result<Event, EventError> {
+/// The event under the name of its content, so that the same content is known again: in an `ordered` queue, within its group.
+fn by_content(event: Event, ordered: bool) -> Result<Event, EventError> {
     let data = event.data_to_value().map(|(name, value)| format!("{name}{value}")).unwrap_or_default();
-    let parts = [event.kind(), event.source(), event.subject().unwrap_or_default(), &data].join("\0");
+    let mut parts = [event.kind(), event.source(), event.subject().unwrap_or_default(), &data].join("\0");
+    if ordered {
+        parts = format!("{parts}\0{}", of_message(&event).as_str());
+    }
     let id = Digest::of(parts.as_bytes()).to_string();
     event.with_id(&id)
 }
@@ -417,12 +425,25 @@ pub(crate) fn page(
 fn counts(state: &State, tenant: &TenantName, queue: &QueueName, now_ms: u64) -> Result<QueueCounts, TableError> {
     let target = Target::Queue(queue.clone());
     let depth = sizes::backlog(state, tenant, &target)?;
-    // There are never more of them than a queue may have, and those whose lease is over come first.
-    let leased = state.scan(Table::Hidden, &keys::hidden_by(tenant, &target, true), Bound::Unbounded, usize::MAX)?;
-    let is_held = |key: &[u8]| keys::hidden_until(key).is_some_and(|until_ms| until_ms > now_ms);
-    let in_flight = leased.iter().rev().take_while(|(key, _)| is_held(key)).count() as u64;
+    let in_flight = held(state, tenant, &target, now_ms)?;
     let oldest_ms = page(state, tenant, queue, None, 1)?.first().map(|(_, row)| row.since_ms);
     Ok(QueueCounts { depth, in_flight, oldest_ms })
+}
+
+/// Messages of a queue that somebody has now: never more than a queue may have.
+fn held(state: &State, tenant: &TenantName, target: &Target, now_ms: u64) -> Result<u64, TableError> {
+    let prefix = keys::hidden_by(tenant, target, true);
+    // Those whose lease is over come first, and are passed over.
+    let mut from = [prefix.as_slice(), &now_ms.saturating_add(1).to_be_bytes()].concat();
+    let mut held = 0;
+    loop {
+        let rows = state.scan(Table::Hidden, &prefix, Bound::Excluded(&from), COUNTED_AT_ONCE)?;
+        held += rows.len() as u64;
+        match rows.into_iter().nth(COUNTED_AT_ONCE - 1) {
+            Some((last, _)) => from = last.to_vec(),
+            None => return Ok(held),
+        }
+    }
 }
 
 fn unreadable(error: TableError) -> AskError {

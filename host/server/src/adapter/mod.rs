@@ -151,6 +151,10 @@ fn not_accepted(error: &AcceptError) -> Refusal {
     match error {
         AcceptError::Unknown(error) => unknown(error),
         AcceptError::Suspended(_) => Refusal::new(Code::TenantSuspended, error.to_string()),
+        AcceptError::NeverFits(fit) => {
+            let code = if fit.events == 1 { Code::TargetsTooMany } else { Code::BatchTooLarge };
+            Refusal::new(code, error.to_string())
+        }
         AcceptError::Ask(error) => not_asked(error),
     }
 }

@@ -46,7 +46,7 @@ pub enum WebhookCommand {
     /// Make a webhook, or change where it leads; a new one gets a secret, which is printed this once
     #[command(
         visible_alias = "create",
-        after_help = "Example:\n  wharf webhook put orders https://example.com/hook\n  wharf rules add orders --pattern '{\"type\": [\"order.placed\"]}' --webhook orders"
+        after_help = "Example:\n  wharf webhook put orders https://example.com/hook\n  wharf webhook put orders https://example.com/hook --breaker '{\"failures\": 3, \"open\": \"30s\"}'\n  wharf rules add orders --pattern '{\"type\": [\"order.placed\"]}' --webhook orders"
     )]
     Put(PutArgs),
     /// Remove a webhook with its secrets
@@ -124,9 +124,17 @@ pub struct PutArgs {
     /// How long nothing but failures may come until it is disabled
     #[arg(long, value_name = "DURATION", conflicts_with = "file")]
     disable_after: Option<String>,
+    /// Its circuit breaker as JSON with the keys of the file, as in `{"failures": 3, "open": "30s"}`, or `{"enabled": false}`
+    #[arg(long, value_name = "JSON", value_parser = object_of, conflicts_with = "file")]
+    breaker: Option<Map<String, Value>>,
     /// A file with all of that as JSON
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+}
+
+/// A JSON object that was written out.
+fn object_of(text: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text).map_err(|error| format!("no JSON object: {error}"))
 }
 
 /// What the other secret is to be.
@@ -209,6 +217,7 @@ impl PutArgs {
             ("backlog", self.backlog.map(|it| json!(it))),
             ("networks", (!self.networks.is_empty()).then(|| json!(self.networks))),
             ("disable_after", self.disable_after.as_ref().map(|it| json!(it))),
+            ("breaker", self.breaker.as_ref().map(|it| json!(it))),
         ] {
             body.extend(value.map(|value| (name.to_owned(), value)));
         }

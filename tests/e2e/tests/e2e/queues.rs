@@ -185,6 +185,33 @@ fn what_was_received_too_often_is_a_dead_letter_and_comes_back_when_it_is_redriv
 }
 
 #[test]
+fn equal_content_is_another_message_in_another_group_and_a_batch_that_never_fits_is_told_so() {
+    let site = site("ordered = true\ncontent_deduplication = true\nbacklog = 3");
+    let host = site.start("serve");
+    let send = |groups: &[&str]| {
+        let message = |(n, group): (usize, &&str)| {
+            json!({
+                "specversion": "1.0", "id": format!("{n}"), "source": "test", "type": "job", "partitionkey": group,
+                "data": {"n": 7},
+            })
+        };
+        let batch: Vec<_> = groups.iter().enumerate().map(message).collect();
+        host.post(&format!("{JOBS}/messages"), "application/cloudevents-batch+json", json!(batch).to_string())
+    };
+    let (status, answers) = send(&["a", "b", "a"]);
+    let duplicates: Vec<_> = answers.as_array().unwrap().iter().map(|of| of["duplicate"].clone()).collect();
+    assert_eq!((status, json!(duplicates), counts(&host)), (200, json!([false, false, true]), (2, 0)), "{answers}");
+    // There is room for one more, and for four there never is.
+    assert_eq!(code(send(&["c", "d"])), (429, "quota-backlog".to_owned()));
+    let (status, refused) = send(&["c", "d", "e", "f"]);
+    assert_eq!((status, &refused["code"]), (413, &json!("batch-too-large")));
+    assert_eq!(
+        refused["detail"],
+        "the events make 4 deliveries to queue `jobs`, and 3 may wait at most: send fewer events at a time"
+    );
+}
+
+#[test]
 fn messages_wait_their_delay_are_looked_at_by_pages_and_purged_and_nothing_comes_of_a_queue_that_is_paused() {
     let site = site("delay = \"15m\"\ncontent_deduplication = true");
     let host = site.start("serve");
