@@ -4,10 +4,13 @@
 //! for counting plugins of other tenants are posted at a fixed rate, each at its own time, in windows with a tenant each: some before the replay
 //! begins, some while it goes on. The latency is from receipt to settlement, as the host measures it for each tenant.
 //!
+//! The plugin is owed them by the group that they are in, one after the other in each, and the feed tells in which order its attempts were settled.
+//!
 //! Invariant: it fails when an event was not counted once, when the archive has the replayed events in another order or without their mark, when the
-//! replay is slower or faster than its rate, in all or in a second, and when live p99 grew more than it may. `--break` shows that it can: the replay is
+//! plugin is done with a group's events in another order, when the replay is slower or faster than its rate, in all or in a second, and when live p99 grew more than it may. `--break` shows that it can: the replay is
 //! asked for at twice the rate.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -21,7 +24,7 @@ use super::machine::Machine;
 use super::median::median;
 use super::{Output, folder, say};
 use crate::guests;
-use crate::host::api::Batch;
+use crate::host::api::{Answer, Batch};
 use crate::host::binary::{self, Profile};
 use crate::host::{Api, Host, Stage};
 use crate::interrupt::Interrupt;
@@ -33,6 +36,9 @@ const NAME: &str = "again";
 
 /// Events of a batch, and of a page.
 const BATCH: u64 = 1_000;
+
+/// Groups of events that are handled one after the other.
+const GROUPS: u64 = 100;
 
 /// How much the whole replay may be off its rate, and one look.
 const RATE_OFF_MAX: f64 = 0.02;
@@ -80,7 +86,7 @@ pub struct Args {
 }
 
 /// What the replay came to.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Replayed {
     events: u64,
     /// Events a second, from its beginning to its end.
@@ -91,9 +97,11 @@ struct Replayed {
     counted: u64,
     /// Places at which the archive has another event than the next one, or one without the mark.
     out_of_order: u64,
+    /// Events that the plugin was done with behind a later one of their group, or not at all.
+    handled_out_of_order: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     rate: u32,
     live: u32,
@@ -103,8 +111,10 @@ struct Report {
     before_ms: Vec<f64>,
     beside_ms: Vec<f64>,
     replayed: Replayed,
+    /// What ended it before its end.
+    error: Option<String>,
     ok: bool,
-    machine: Machine,
+    machine: Option<Machine>,
 }
 
 /// Builds what is needed, measures, prints. It fails when a line of it does not hold.
@@ -116,22 +126,10 @@ pub fn run(args: &Args) -> Result<()> {
     let stage = Stage::lay_out(&folder, "replay-", &config(args.windows), &guests)?;
     let host = Host::start(&binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let bench = Bench { url: host.ready().url.clone(), args, interrupt: &interrupt };
-    bench.send()?;
-    let before_ms = bench.windows("before")?;
-    let begun = bench.begin()?;
-    let (beside_ms, looks) = std::thread::scope(|scope| {
-        let looks = scope.spawn(|| bench.watch(begun));
-        let beside_ms = bench.windows("beside")?;
-        anyhow::Ok((beside_ms, looks.join().ok().context("who watched the replay ended in a panic")??))
-    })?;
-    let replayed = bench.replayed(&looks)?;
-    host.kill()?;
-    let (p99_before_ms, p99_beside_ms) = (median(before_ms.iter().copied()), median(beside_ms.iter().copied()));
-    let ratio = (p99_beside_ms / p99_before_ms * 100.0).round() / 100.0;
-    let machine = Machine::here(&folder);
-    let (rate, live) = (args.rate, args.live);
     let mut report =
-        Report { rate, live, p99_before_ms, p99_beside_ms, ratio, before_ms, beside_ms, replayed, ok: false, machine };
+        Report { rate: args.rate, live: args.live, machine: Some(Machine::here(&folder)), ..Report::default() };
+    report.error = bench.measure(&mut report).err().map(|error| format!("{error:#}"));
+    host.kill()?;
     let broken = report.broken(args.events);
     report.ok = broken.is_empty();
     let text = match args.output {
@@ -139,7 +137,8 @@ pub fn run(args: &Args) -> Result<()> {
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    ensure!(report.ok, "the replay is not as it has to be: {}", broken.join(", "));
+    let why = report.error.map_or(String::new(), |error| format!(": {error}"));
+    ensure!(report.ok, "the replay is not as it has to be: {}{why}", broken.join(", "));
     Ok(())
 }
 
@@ -163,6 +162,32 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Fills the report in, as far as it comes.
+    fn measure(&self, report: &mut Report) -> Result<()> {
+        self.send()?;
+        report.before_ms = self.windows("before")?;
+        report.p99_before_ms = median(report.before_ms.iter().copied());
+        let from = self.newest()?;
+        let begun = self.begin()?;
+        let (beside_ms, looks) = std::thread::scope(|scope| {
+            let looks = scope.spawn(|| self.watch(begun));
+            let beside_ms = self.windows("beside");
+            let looks = looks.join().ok().context("who watched the replay ended in a panic")?;
+            anyhow::Ok((beside_ms?, looks?))
+        })?;
+        report.beside_ms = beside_ms;
+        report.p99_beside_ms = median(report.beside_ms.iter().copied());
+        report.ratio = (report.p99_beside_ms / report.p99_before_ms * 100.0).round() / 100.0;
+        report.replayed = self.replayed(&looks, &from)?;
+        Ok(())
+    }
+
+    /// The newest event of those that are replayed.
+    fn newest(&self) -> Result<String> {
+        let page = self.past().read("/events?limit=1")?;
+        Ok(page.pointer("/0/position").and_then(Value::as_str).context("the archive is empty")?.to_owned())
+    }
+
     fn past(&self) -> Api {
         Api::of(&self.url, PAST)
     }
@@ -172,7 +197,7 @@ impl Bench<'_> {
         let (api, events, began) = (self.past(), self.args.events, Instant::now());
         for from in (0..events).step_by(usize::try_from(BATCH)?) {
             self.interrupt.check()?;
-            let batch: Vec<_> = (from..events.min(from + BATCH)).map(order).collect();
+            let batch: Vec<_> = (from..events.min(from + BATCH)).map(grouped).collect();
             match api.post_batch(format!("[{}]", batch.join(",")).as_bytes())? {
                 Batch::Accepted(_) => {}
                 // Whoever remembers as many ids as it can has to forget some.
@@ -180,7 +205,7 @@ impl Bench<'_> {
             }
         }
         say(&format!("{events} events are in the archive after {:.0} s", began.elapsed().as_secs_f64()));
-        let rule = json!({"pattern": {"type": ["order.placed"]}, "targets": [{"plugin": "counter"}]});
+        let rule = json!({"pattern": {"type": ["order.placed"]}, "targets": [{"plugin": "counter", "order_by": "$.data.group"}]});
         api.put("/buses/default/rules/counts", "application/json", rule.to_string().as_bytes())
     }
 
@@ -236,7 +261,7 @@ impl Bench<'_> {
     }
 
     /// What came of it, when all of it is counted.
-    fn replayed(&self, looks: &[(Duration, u64)]) -> Result<Replayed> {
+    fn replayed(&self, looks: &[(Duration, u64)], from: &str) -> Result<Replayed> {
         let api = self.past();
         poll::until("what was replayed to be settled", DRAIN_S_MAX, self.interrupt, || {
             Ok((api.pending()? == 0).then_some(()))
@@ -245,14 +270,45 @@ impl Bench<'_> {
         let whole = looks.len().saturating_sub(1);
         let per_s: Vec<f64> = looks.windows(2).take(whole.saturating_sub(1)).filter_map(between).collect();
         let (at, last) = looks.get(whole.saturating_sub(1)).copied().context("nobody looked")?;
+        let (counted, events) = (counted(&api)?, self.args.events);
         Ok(Replayed {
             events: looks.last().map_or(0, |(_, replayed)| *replayed),
             per_s: (last as f64 / at.as_secs_f64()).round(),
             slowest_per_s: per_s.iter().copied().fold(f64::INFINITY, f64::min).round(),
             fastest_per_s: per_s.iter().copied().fold(0.0, f64::max).round(),
-            counted: counted(&api)?,
+            counted,
+            // Before the end of the feed is marked, which is an event too.
             out_of_order: self.out_of_order(&api)?,
+            // Of those that were not handled once there is no order.
+            handled_out_of_order: if counted == events { self.handled(&api, from)? } else { events },
         })
+    }
+
+    /// Reads the feed from the beginning of the replay on: how many of its events were settled out of the order of their group, or not.
+    fn handled(&self, api: &Api, from: &str) -> Result<u64> {
+        let end = json!({"specversion": "1.0", "id": "end", "source": "bench", "type": "end"});
+        ensure!(matches!(api.post(&end.to_string())?, Answer::Accepted(_)), "the end of the feed was not taken");
+        // The group and the turn of each replayed event that was received and not settled, and the last turn of each group.
+        let (mut owed, mut last, mut wrong, mut settled) = (HashMap::new(), HashMap::<u64, u64>::new(), 0, 0);
+        for line in api.feed_from(from)? {
+            let line = line?;
+            let text = |pointer: &str| line.pointer(pointer).and_then(Value::as_str);
+            if text("/received/event/event/id") == Some("end") {
+                break;
+            }
+            if text("/received/event/event/wharfreplay") == Some(NAME) {
+                let number =
+                    |name: &str| line.pointer(&format!("/received/event/event/data/{name}")).and_then(Value::as_u64);
+                let place = text("/received/event/position").context("no position")?.to_owned();
+                owed.insert(place, number("group").zip(number("order")).context("an event is in no group")?);
+            }
+            let event = text("/settled/event").filter(|_| text("/settled/attempt/outcome/outcome") == Some("ack"));
+            if let Some((group, turn)) = event.and_then(|event| owed.remove(event)) {
+                settled += 1;
+                wrong += u64::from(last.insert(group, turn).is_some_and(|before| before > turn));
+            }
+        }
+        Ok(wrong + self.args.events.abs_diff(settled))
     }
 
     /// Reads the archive from its end, in which the replayed events lie first.
@@ -276,6 +332,12 @@ impl Bench<'_> {
     }
 }
 
+/// An order that is in a group as well.
+fn grouped(n: u64) -> String {
+    let group = n % GROUPS;
+    order(n).replacen("\"data\":{", &format!("\"data\":{{\"group\":{group},"), 1)
+}
+
 /// Events a second between two looks.
 fn between(looks: &[(Duration, u64)]) -> Option<f64> {
     let [(from, before), (to, after)] = looks else { return None };
@@ -295,6 +357,11 @@ impl Report {
             (of.counted != events, "an event was not counted once"),
             (of.out_of_order > 0, "the archive has them in another order, or without the mark"),
             ((of.per_s / rate - 1.0).abs() > RATE_OFF_MAX, "the rate is another one"),
+            (self.error.is_some(), "it did not come to its end"),
+            (of.handled_out_of_order > 0, "the plugin was done with them in another order"),
+            (of.fastest_per_s == 0.0, "nobody looked while it went on: it was too short"),
+            (of.slowest_per_s / rate < 1.0 - LOOK_OFF_MAX, "it was slower than its rate for a while"),
+            (self.before_ms.is_empty() || self.beside_ms.is_empty(), "no live events were measured"),
             (of.fastest_per_s / rate > 1.0 + LOOK_OFF_MAX, "it was faster than its rate for a while"),
             (self.ratio > RATIO_MAX, "live p99 grew too much"),
         ];
@@ -304,15 +371,16 @@ impl Report {
     fn text(&self) -> String {
         let Self { rate, live, p99_before_ms, p99_beside_ms, ratio, before_ms, beside_ms, replayed, machine, .. } =
             self;
-        let Replayed { events, per_s, slowest_per_s, fastest_per_s, counted, out_of_order } = replayed;
+        let Replayed { events, per_s, slowest_per_s, fastest_per_s, counted, out_of_order, handled_out_of_order } =
+            replayed;
         let windows: String =
             before_ms.iter().zip(beside_ms).map(|(before, beside)| format!("{before:>10.2}{beside:>10.2}\n")).collect();
         format!(
             "machine   {}\nsettings  {events} events replayed at {rate} events/s, beside {live} live events/s\n\n\
              replayed  {per_s:.0} events/s, {slowest_per_s:.0} to {fastest_per_s:.0} at any look; {counted} counted; {out_of_order} out of \
-             order or unmarked\n\n{:>10}{:>10}   ms, live p99 of each window\n{windows}\n\
+             order or unmarked, {handled_out_of_order} handled out of order\n\n{:>10}{:>10}   ms, live p99 of each window\n{windows}\n\
              p99       {p99_before_ms:.2} ms before, {p99_beside_ms:.2} ms beside; {ratio:.2} times\n",
-            machine.line(),
+            machine.as_ref().map(Machine::line).unwrap_or_default(),
             "before",
             "beside",
         )

@@ -79,6 +79,8 @@ struct Report {
     /// Requests to the place that a redirect named.
     redirected: usize,
     verified: Verified,
+    /// What ended it before its end.
+    error: Option<String>,
     ok: bool,
 }
 
@@ -95,10 +97,13 @@ pub fn run(args: &Args) -> Result<()> {
     say("the stories are told");
     let keys = signatures::keys(&api)?;
     let positions = stories::send(&api, args.events)?;
-    poll::until("all stories to be told", TOLD_WITHIN + Duration::from_secs(args.down.into()), &interrupt, || {
-        stories::go_on(&api, &receiver)?;
-        Ok((api.pending()? == 0).then_some(()))
-    })?;
+    let told =
+        poll::until("all stories to be told", TOLD_WITHIN + Duration::from_secs(args.down.into()), &interrupt, || {
+            stories::go_on(&api, &receiver)?;
+            Ok((api.pending()? == 0).then_some(()))
+        });
+    // What came until then is told all the same.
+    let error = told.err().map(|error| format!("{error:#}"));
     let requests = receiver.requests();
     let mut stories = BTreeMap::new();
     for story in STORIES {
@@ -109,8 +114,8 @@ pub fn run(args: &Args) -> Result<()> {
     say("what came is verified by programs of others");
     let verified = signatures::verify(&tools, &keys, &requests)?;
     let (inside, redirected) = (receiver.inside(), requests.iter().filter(|it| it.path == "/elsewhere").count());
-    let mut report =
-        Report { events_each: args.events, down_s: args.down, stories, inside, redirected, verified, ok: false };
+    let (events_each, down_s) = (args.events, args.down);
+    let mut report = Report { events_each, down_s, stories, inside, redirected, verified, error, ok: false };
     let broken = broken(&report);
     report.ok = broken.is_empty();
     let text = match args.output {
@@ -129,6 +134,7 @@ fn broken(report: &Report) -> Vec<String> {
         .iter()
         .flat_map(|(name, told)| told.broken(report.events_each).into_iter().map(move |what| format!("{name}: {what}")))
         .collect();
+    broken.extend(report.error.clone());
     if report.inside > 0 {
         broken.push("somebody came to the address that nobody granted".to_owned());
     }
@@ -164,9 +170,13 @@ fn config(args: &Args, receiver: &Receiver, names: &Names) -> String {
     let port = receiver.port();
     let of = |story: &stories::Story| {
         let (name, host) = (story.name, if story.by_name { NAME } else { HERE });
+        let sent_for = match story.by_topic {
+            true => format!("topics.{name}.subscriptions.all"),
+            false => format!("rules.{name}"),
+        };
         format!(
             "[tenants.{TENANT}.webhooks.{name}]\nurl = \"http://{host}:{port}/{name}\"\nnetworks = [\"{granted}\"]\n{}\n\
-             [tenants.{TENANT}.rules.{name}]\npattern = {{ type = [\"{name}\"] }}\n\
+             [tenants.{TENANT}.{sent_for}]\npattern = {{ type = [\"{name}\"] }}\n\
              targets = [{{ webhook = \"{name}\", retry = {{ first = \"200ms\", max = \"1s\", attempts = {}, age = \"1h\" }} }}]\n",
             story.settings, story.attempts
         )

@@ -218,7 +218,12 @@ impl Api {
 
     /// All that happened, from the start of the log on. It does not end by itself.
     pub fn feed(&self) -> Result<impl Iterator<Item = Result<FeedItem>> + use<>> {
-        let response = self.agent.get(format!("{}/feed?from=0-0", self.base)).call()?;
+        Ok(self.feed_from("0-0")?.map(|line| Ok(serde_json::from_value(line?)?)))
+    }
+
+    /// The same from a position on, each line as it is.
+    pub fn feed_from(&self, position: &str) -> Result<impl Iterator<Item = Result<serde_json::Value>> + use<>> {
+        let response = self.agent.get(format!("{}/feed?from={position}", self.base)).call()?;
         if response.status() != StatusCode::OK {
             bail!("the feed: {}", response.status());
         }

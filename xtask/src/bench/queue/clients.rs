@@ -1,14 +1,16 @@
 //! Clients of the queue: one that sends, those without patience, and the one that looks.
 
-use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::json;
+use socket2::SockRef;
 
-use super::account::{Account, Look, Name};
+use super::account::{Account, Letters, Look, Name};
 use super::{POISON_EVERY, QUEUE, TENANT, VISIBILITY_MS};
 use crate::host::Api;
 use crate::interrupt::Interrupt;
@@ -28,6 +30,14 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(30);
 
 /// So long before a message's time is over nobody shows its receipt any more as a good one, in milliseconds.
 const SURE_MS: u64 = 300;
+
+/// Every so many rounds a client cuts the connection of a request before its answer, and so in this round for the first time.
+const CUT_EVERY: u64 = 400;
+const CUT_FIRST: u64 = 4;
+
+/// How long a request that will be cut waits for messages, and how long its client waits before it cuts, in milliseconds.
+const CUT_WAIT_MS: u64 = 100;
+const CUT_AFTER_MS: u64 = 12;
 
 /// Whoever does something holds it for reading, and whoever looks for writing.
 pub struct Stall(pub RwLock<()>);
@@ -117,18 +127,19 @@ pub fn send(api: &Api, account: &Mutex<Account>, stall: &Stall, (messages, group
     Ok(())
 }
 
-/// The names of the dead letters.
-pub fn dead(api: &Api) -> Result<BTreeSet<Name>> {
+/// The dead letters, each with how often it was received.
+pub fn dead(api: &Api) -> Result<Letters> {
     #[derive(Deserialize)]
     struct Letter {
         id: String,
+        attempts: u64,
         event: Archived,
     }
     #[derive(Deserialize)]
     struct Archived {
         event: Event,
     }
-    let (mut names, mut after) = (BTreeSet::new(), String::new());
+    let (mut names, mut after) = (Letters::new(), String::new());
     loop {
         let page: Vec<Letter> = match api.read(&format!("/dlq/{QUEUE}?limit=500{after}")) {
             Ok(page) => serde_json::from_value(page)?,
@@ -138,7 +149,7 @@ pub fn dead(api: &Api) -> Result<BTreeSet<Name>> {
         };
         let Some(last) = page.last() else { return Ok(names) };
         after = format!("&after={}", last.id);
-        names.extend(page.iter().map(|letter| letter.event.event.data.name()));
+        names.extend(page.iter().map(|letter| (letter.event.event.data.name(), letter.attempts)));
     }
 }
 
@@ -165,14 +176,23 @@ pub fn look(api: &Api, account: &Mutex<Account>, stall: &Stall) -> Result<()> {
             break;
         }
     }
-    locked(account).runs_out(now_ms());
     Ok(())
 }
 
-/// Receives until nothing is left: what was received too often goes to the dead letters by that.
-pub fn drain(api: &Api, interrupt: &Interrupt) -> Result<()> {
+/// Receives until nothing is left: what was received too often goes to the dead letters by that. Where it `takes`, it ends what it gets.
+pub fn drain(api: &Api, account: &Mutex<Account>, interrupt: &Interrupt, takes: bool) -> Result<()> {
     poll::until("the queue to be empty", DRAINED_WITHIN, interrupt, || {
-        api.act(&format!("/queues/{QUEUE}/receive"), &json!({"max": 10}))?;
+        let answer = api.act(&format!("/queues/{QUEUE}/receive"), &json!({"max": 1_000}))?;
+        let Received { messages } = serde_json::from_value(answer).context("reading messages")?;
+        for message in &messages {
+            let name = message.event.data.name();
+            locked(account).receives(name, message.receives, ms(&message.until)?);
+            if takes {
+                locked(account).ends(name);
+                let taken = shown(api, "ack", &message.receipt)?;
+                locked(account).told(name, taken);
+            }
+        }
         let depth = api.read(&format!("/queues/{QUEUE}"))?.get("depth").and_then(serde_json::Value::as_u64);
         Ok((depth == Some(0)).then_some(()))
     })
@@ -190,17 +210,19 @@ pub struct Client<'a> {
     account: &'a Mutex<Account>,
     stall: &'a Stall,
     interrupt: &'a Interrupt,
+    url: &'a str,
+    rounds: u64,
 }
 
 impl<'a> Client<'a> {
     pub fn new(
-        url: &str,
+        url: &'a str,
         number: u64,
         account: &'a Mutex<Account>,
         stall: &'a Stall,
         interrupt: &'a Interrupt,
     ) -> Self {
-        Self { api: Api::of(url, TENANT), random: number * 7_919 + 1, account, stall, interrupt }
+        Self { api: Api::of(url, TENANT), random: number * 7_919 + 1, account, stall, interrupt, url, rounds: 0 }
     }
 
     /// The next number below a bound, the same in every run.
@@ -211,10 +233,15 @@ impl<'a> Client<'a> {
         self.random % bound
     }
 
-    /// Goes on until all messages are at their end.
-    pub fn storm(&mut self, messages: u64) -> Result<()> {
-        while !locked(self.account).is_over(messages) {
+    /// Goes on until all messages are at their end, or the time is.
+    pub fn storm(&mut self, messages: u64, until: Instant) -> Result<()> {
+        while !locked(self.account).is_over(messages) && Instant::now() < until {
             self.interrupt.check()?;
+            self.rounds += 1;
+            if self.below(CUT_EVERY) == 0 || self.rounds == CUT_FIRST {
+                self.cut()?;
+                continue;
+            }
             let max = 1 + self.below(10);
             let received = self.receive(max)?;
             // One client of twenty ends with what it has, and another one comes in its place.
@@ -228,6 +255,26 @@ impl<'a> Client<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Asks for messages, and is gone before they come: whatever it is given nobody has.
+    fn cut(&mut self) -> Result<()> {
+        let (max, wait) = (1 + self.below(10), self.below(CUT_AFTER_MS));
+        let _going = self.stall.enter();
+        let authority = self.url.strip_prefix("http://").context("the host's address")?;
+        let body = json!({"max": max, "wait": format!("{CUT_WAIT_MS}ms")}).to_string();
+        let head = format!(
+            "POST /v1/tenants/{TENANT}/queues/{QUEUE}/receive HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(authority).context("connecting to the host")?;
+        // What it leads to may come as late as that.
+        locked(self.account).cuts(max, now_ms() + 2 * CUT_WAIT_MS + VISIBILITY_MS + SURE_MS);
+        stream.write_all((head + &body).as_bytes()).context("asking for messages")?;
+        poll::pause(Duration::from_millis(wait));
+        // A reset, and no orderly end.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).context("cutting a connection")
     }
 
     fn receive(&mut self, max: u64) -> Result<Vec<Message>> {
@@ -290,8 +337,13 @@ impl<'a> Client<'a> {
     }
 
     fn show(&self, what: &str, receipt: &str) -> Result<bool> {
-        let answer = self.api.act(&format!("/queues/{QUEUE}/{what}"), &json!({"receipts": [receipt]}))?;
-        let Results { results } = serde_json::from_value(answer).context("reading what came of a receipt")?;
-        Ok(results.first().context("a receipt without a result")?.ok)
+        shown(&self.api, what, receipt)
     }
+}
+
+/// Shows a receipt, and gives whether it was taken.
+fn shown(api: &Api, what: &str, receipt: &str) -> Result<bool> {
+    let answer = api.act(&format!("/queues/{QUEUE}/{what}"), &json!({"receipts": [receipt]}))?;
+    let Results { results } = serde_json::from_value(answer).context("reading what came of a receipt")?;
+    Ok(results.first().context("a receipt without a result")?.ok)
 }

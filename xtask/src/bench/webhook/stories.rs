@@ -1,6 +1,7 @@
 //! The stories: how a receiver behaves, and what has to come of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -25,7 +26,12 @@ pub struct Story {
     pub attempts: u32,
     /// Seconds for which it has to be left alone where it asks for that.
     apart_s: u64,
+    /// Whether its events come by a topic.
+    pub by_topic: bool,
 }
+
+/// What may still come behind a request to be left alone: it was sent before the answer was read.
+const UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// How many of the events come.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,7 +42,7 @@ enum Misses {
 }
 
 const fn story(name: &'static str, settings: &'static str, code: Option<&'static str>) -> Story {
-    Story { name, settings, by_name: false, misses: Misses::None, code, attempts: 1_000, apart_s: 0 }
+    Story { name, settings, by_name: false, misses: Misses::None, code, attempts: 1_000, apart_s: 0, by_topic: false }
 }
 
 /// All of them.
@@ -49,7 +55,7 @@ pub static STORIES: &[Story] = &[
     // A date has whole seconds.
     Story { apart_s: 3, ..story("busy-until", "", Some("webhook-status")) },
     story("down", "", Some("webhook-status")),
-    story("gone", "", Some("webhook-gone")),
+    Story { by_topic: true, ..story("gone", "", Some("webhook-gone")) },
     story("dead", "disable_after = \"2s\"", Some("webhook-status")),
     Story {
         by_name: true,
@@ -72,8 +78,12 @@ pub struct Told {
     pub codes: BTreeMap<String, usize>,
     /// Deliveries that were given up.
     pub dead: usize,
-    /// Alerts that the webhook was disabled, with a sample.
+    /// Alerts that the webhook was disabled.
     pub alerts: usize,
+    /// Those of them without the topic, the rule or the event that they are about, or its payload.
+    pub alerts_wrong: usize,
+    /// Requests that came while it had to be left alone.
+    pub too_soon: usize,
     /// Whether what had to be left alone for a while was.
     pub left_alone: bool,
     #[serde(skip)]
@@ -92,7 +102,9 @@ impl Told {
             ("attempts ended otherwise", self.story.code.is_none_or(|code| self.codes.contains_key(code))),
             ("attempts failed for another reason", self.codes.keys().all(|code| self.is_expected(code))),
             ("something was given up", self.dead == events - wanted),
-            ("nobody was told", (self.alerts == 1) == is_disabled),
+            ("nobody was told, or too often", self.alerts == usize::from(is_disabled)),
+            ("an alert does not say what it is about", self.alerts_wrong == 0),
+            ("requests came while it had to be left alone", self.too_soon == 0),
             ("it was not left alone", self.left_alone),
         ];
         checks.into_iter().filter(|(_, holds)| !holds).map(|(what, _)| what.to_owned()).collect()
@@ -117,14 +129,25 @@ pub fn send(api: &Api, events: u32) -> Result<BTreeMap<&'static str, Vec<String>
     for n in 0..events {
         for story in STORIES {
             let id = format!("{}-{n}", story.name);
-            let event = json!({"specversion": "1.0", "id": id, "source": "bench", "type": story.name, "data": {"n": n, "text": "ü \"€\""}});
-            match api.post(&event.to_string())? {
-                Answer::Accepted(admission) => positions.entry(story.name).or_default().push(admission.position),
-                other => bail!("an event was not taken: {other:?}"),
-            }
+            let event =
+                json!({"specversion": "1.0", "id": id, "source": "bench", "type": story.name, "data": payload(n)});
+            let position = if story.by_topic {
+                let answer = api.act(&format!("/topics/{}/publish?source=bench&type={0}", story.name), &payload(n))?;
+                answer.get("position").and_then(Value::as_str).context("a published event has no position")?.to_owned()
+            } else {
+                match api.post(&event.to_string())? {
+                    Answer::Accepted(admission) => admission.position,
+                    other => bail!("an event was not taken: {other:?}"),
+                }
+            };
+            positions.entry(story.name).or_default().push(position);
         }
     }
     Ok(positions)
+}
+
+fn payload(n: u32) -> Value {
+    json!({"n": n, "text": "ü \"€\""})
 }
 
 /// Mends what has to be mended once all of it is disabled, and gives up what is not to come.
@@ -169,30 +192,45 @@ pub fn told(api: &Api, story: &'static Story, positions: &[String], requests: &[
         }
     }
     let alerts = api.read("/events?type_prefix=dev.wharf.webhook.disabled&limit=100")?;
-    let alerts = alerts.as_array().into_iter().flatten().filter(|alert| {
-        let text = |pointer: &str| alert.pointer(pointer).and_then(Value::as_str);
-        let named = ["/event/data/webhook", "/event/data/sample/type"].map(text);
-        named == [Some(story.name); 2] && text("/event/data/code").is_some()
-    });
+    let own_alert = |alert: &&Value| alert.pointer("/event/data/webhook").and_then(Value::as_str) == Some(story.name);
+    let alerts: Vec<_> = alerts.as_array().into_iter().flatten().filter(own_alert).collect();
+    let too_soon = if story.apart_s == 0 { Some((0, true)) } else { left_alone(&own, story.apart_s) };
     Ok(Told {
         delivered: delivered.len(),
         requests: own.len(),
         ids_wrong: doubled + ids.len().abs_diff(distinct.len()),
         codes,
         dead,
-        alerts: alerts.count(),
-        left_alone: story.apart_s == 0 || apart_s(&own).is_some_and(|apart_s| apart_s >= story.apart_s),
+        alerts_wrong: alerts.iter().filter(|alert| !is_whole(alert, story, positions.len())).count(),
+        alerts: alerts.len(),
+        too_soon: too_soon.map_or(0, |(too_soon, _)| too_soon),
+        left_alone: too_soon.is_some_and(|(_, came_again)| came_again),
         story,
     })
 }
 
-/// Seconds between the request that was asked to leave the receiver alone and the next one of the same event.
-fn apart_s(own: &[&Request]) -> Option<u64> {
+/// Whether an alert says which topic or rule, with what code, and one of the story's events, its payload with it.
+fn is_whole(alert: &Value, story: &Story, events: usize) -> bool {
+    let text = |pointer: &str| alert.pointer(pointer).and_then(Value::as_str);
+    let sent_for = if story.by_topic { "/event/data/topic" } else { "/event/data/rule" };
+    let is_payload = |n: u32| alert.pointer("/event/data/sample/data") == Some(&payload(n));
+    text(sent_for) == Some(story.name)
+        && text("/event/data/code") == story.code
+        && text("/event/data/sample/type") == Some(story.name)
+        && (0..u32::try_from(events).unwrap_or(u32::MAX)).any(is_payload)
+}
+
+/// How many requests, of whatever event, came while the receiver was to be left alone, and whether the refused one came again behind that.
+fn left_alone(own: &[&Request], apart_s: u64) -> Option<(usize, bool)> {
     let asked = own.iter().find(|request| [429, 503].contains(&request.status))?;
     let id = event_id(asked)?;
-    let mut later = own.iter().filter(|request| request.at > asked.at);
-    let next = later.find(|request| event_id(request).as_ref() == Some(&id))?;
-    Some(next.at.duration_since(asked.at).as_secs())
+    let behind = |request: &&&Request| request.at.saturating_duration_since(asked.at);
+    let apart = Duration::from_secs(apart_s);
+    let too_soon = own.iter().filter(|request| (UNDER_WAY..apart).contains(&behind(request))).count();
+    let again = own.iter().filter(|request| request.at > asked.at && event_id(request).as_ref() == Some(&id));
+    let mut again = again.map(|request| behind(&request)).collect::<Vec<_>>();
+    again.sort();
+    Some((too_soon, again.first().is_some_and(|first| *first >= apart)))
 }
 
 /// The id of the event in a request, in either mode.
