@@ -17,6 +17,8 @@
 //
 // Any other error is a wish to be tried again, and so is a panic: its message is in the attempt, and its stack in the log.
 //
+// What answers requests in place of events is said by [OnRequest].
+//
 // `go run wharf/cmd/wharf-go` makes a component of such a program with the ordinary compiler. Package [wharf/wharftest] has a host in
 // memory for `go test`.
 package wharf

@@ -1,4 +1,4 @@
-//go:build wasip1 && !wharf_batch && !wharf_transform
+//go:build wasip1 && !wharf_batch && !wharf_transform && !wharf_http
 
 package wharf
 

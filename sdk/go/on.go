@@ -10,7 +10,8 @@ import (
 	"wharf/internal/host"
 )
 
-// What the program's init functions said. A component has handlers, or one batch handler, or one transform.
+// What the program's init functions said. A component has handlers, or one batch handler, or one transform, or one
+// function that answers requests.
 var (
 	handlers  []route
 	batches   func([]host.Item) ([]*host.Failure, *host.Failure)
@@ -123,7 +124,7 @@ func toContract(err error) *host.Failure {
 
 func declare(kind, pattern string) {
 	if said.Kind != "" && (said.Kind != kind || kind != "handler") {
-		panic(fmt.Sprintf("a component has handlers, or one batch handler, or one transform: this one has a %s and a %s", said.Kind, kind))
+		panic(fmt.Sprintf("a component has handlers, or one batch handler, or one transform, or answers requests: this one has %s and %s", said.Kind, kind))
 	}
 	said.Kind = kind
 	if pattern != "" && !slices.Contains(said.On, pattern) {

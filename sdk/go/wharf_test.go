@@ -187,3 +187,23 @@ func TestATransformChangesOrDrops(t *testing.T) {
 		t.Fatal(kept)
 	}
 }
+
+func TestWhatAnswersRequestsIsAFunctionAndItsPanicAnAnswer(t *testing.T) {
+	answer := func(request wharf.Request) wharf.Response {
+		if request.Path() == "/deep" {
+			panic("as asked")
+		}
+		return wharf.JSONResponse(200, map[string]any{"method": request.Method, "path": request.Path()})
+	}
+	response := wharf.Answer(answer, wharf.Request{Method: "GET", Target: "/a/b?c=d"})
+	if response.Status != 200 || string(response.Body) != `{"method":"GET","path":"/a/b"}` || response.Fields["content-type"] != "application/json" {
+		t.Error(response)
+	}
+	response = wharf.Answer(answer, wharf.Request{Target: "/deep"})
+	if response.Status != 500 || strings.Contains(string(response.Body), "as asked") {
+		t.Error(response.Status, string(response.Body))
+	}
+	if response := wharf.JSONResponse(200, func() {}); response.Status != 500 {
+		t.Error(response.Status)
+	}
+}

@@ -1,4 +1,4 @@
-//! The contract `wit/`, read when a module does not say itself of which world it is.
+//! The contract `wit/`, read when a module does not say itself of which world it is; and wasi:http, as far as what answers requests has it.
 
 use wit_parser::{Resolve, WorldId};
 
@@ -14,12 +14,16 @@ const CONTRACT: [(&str, &str); 6] = [
     ("plugin.wit", include_str!("../../../wit/plugin.wit")),
 ];
 
-/// One world of the contract, by its name without the package.
+/// The world `proxy`: the part of wasi:http/proxy that the SDKs and templates use, the same text for each language.
+const PROXY: [(&str, &str); 1] = [("proxy.wit", include_str!("../../../sdk/python/template/http/wit/proxy.wit"))];
+
+/// One world, by its name without the package.
 pub(crate) fn world(name: &str) -> Result<(Resolve, WorldId), EncodeError> {
     let unknown = || EncodeError::World { world: name.chars().take(100).collect() };
     let mut resolve = Resolve::default();
     let mut plugin = None;
-    for (path, text) in CONTRACT {
+    let texts: &[(&str, &str)] = if name == "proxy" { &PROXY } else { &CONTRACT };
+    for (path, text) in texts {
         plugin = Some(resolve.push_str(path, text).map_err(EncodeError::module)?);
     }
     let world = resolve.select_world(&[plugin.ok_or_else(unknown)?], Some(name)).map_err(|_| unknown())?;

@@ -88,6 +88,20 @@ mod tests {
     }
 
     #[test]
+    fn what_answers_requests_is_of_a_world_that_other_hosts_have_too() {
+        let module = wat::parse_str(
+            r#"(module
+                (import "wasi:http/types@0.2.0" "[method]incoming-request.headers" (func $fields (param i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "wasi:http/incoming-handler@0.2.0#handle") (param i32 i32) (drop (call $fields (local.get 0))))
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))"#,
+        );
+        let made = component(&module.unwrap(), &Request { world: Some("proxy"), ..Default::default() }).unwrap();
+        let has = |name: &[u8]| made.windows(name.len()).any(|at| at == name);
+        assert!(has(b"wasi:http/types@0.2.0") && has(b"wasi:http/incoming-handler@0.2.0") && !has(b"wharf:plugin"));
+    }
+
+    #[test]
     fn what_is_no_plugin_is_said_to_be_none() {
         let module = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
         let of = |world| component(&module, &Request { world: Some(world), ..Default::default() }).unwrap_err();

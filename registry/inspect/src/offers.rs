@@ -91,11 +91,13 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 13] = [
+pub const OFFERS: [Offer; 14] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
-    offer("wasi:http", "0.2", &["types", "outgoing-handler"], Offered::Capability(Capability::Http)),
+    offer("wasi:http", "0.2", &["outgoing-handler"], Offered::Capability(Capability::Http)),
+    // Requests and answers as values, which what answers requests has to have: without the handler above nothing is sent.
+    offer("wasi:http", "0.2", &["types"], Offered::Inert),
     offer("wharf:llm", "0.1", &["models"], Offered::Capability(Capability::Llm)),
     offer("wasi:config", "0.2.0-rc.1", &["store"], Offered::Capability(Capability::Config)),
     offer("wasi:logging", "0.1.0-draft", &["logging"], Offered::Capability(Capability::Logging)),
@@ -149,6 +151,7 @@ pub fn offered() -> String {
     let told = |offer: &Offer| {
         let Offer { package, version, interfaces, gives } = offer;
         match (gives, interfaces) {
+            (Offered::Inert, [one]) => format!("{package}/{one}@{version} (inert)"),
             (Offered::Inert, _) => format!("{package}@{version} (inert)"),
             (_, [one]) => format!("{package}/{one}@{version}"),
             _ => format!("{package}/{{{}}}@{version}", interfaces.join(",")),
@@ -178,6 +181,7 @@ mod tests {
             ("wasi:clocks/timezone@0.2.9", "unknown"),
             ("wasi:cli/stderr@0.2.0", "inert"),
             ("wasi:http/outgoing-handler@0.2.6", "http"),
+            ("wasi:http/types@0.2.6", "inert"),
             ("wasi:http/incoming-handler@0.2.6", "unknown"),
             ("wharf:llm/models@0.1.0", "llm"),
             ("wasi:sockets/tcp@0.2.6", "inert"),

@@ -10,10 +10,11 @@ use wasmparser::{
 
 use crate::offers::{OFFERS, Offered};
 
-/// Whether an import is of a package that links for every component and does nothing.
+/// Whether an import is of a package of which all links for every component and does nothing.
 pub(crate) fn is_inert(import: &str) -> bool {
     let package = import.split_once('/').map_or(import, |(package, _)| package);
-    OFFERS.iter().any(|offer| offer.package == package && offer.gives == Offered::Inert)
+    let mut of_it = OFFERS.iter().filter(|offer| offer.package == package).peekable();
+    of_it.peek().is_some() && of_it.all(|offer| offer.gives == Offered::Inert)
 }
 
 /// Whether a component imports only types of the interface that it imports under this name.

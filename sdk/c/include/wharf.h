@@ -209,6 +209,33 @@ uint64_t wharf_now(uint32_t *nanoseconds);
 /* Random bytes that are fit for cryptography. */
 void wharf_random(void *into, size_t len);
 
+/* ---- Answering requests ---- */
+
+/* A request that came whole. */
+typedef struct {
+    wharf_bytes method; /* in capital letters */
+    wharf_bytes target; /* what is asked for, as it was sent: the path with the query */
+    const wharf_attribute *fields; /* their names are in small letters */
+    size_t fields_len;
+    wharf_bytes body;
+} wharf_request;
+
+/* An answer that leaves whole. */
+typedef struct {
+    uint16_t status;
+    wharf_bytes content_type; /* none: it says none */
+    wharf_bytes body;
+} wharf_response;
+
+/* Whether a request is one of this method for this path, whatever its query. */
+bool wharf_asks(const wharf_request *request, const char *method, const char *path);
+/* The value of a request's field; none if there is no such. */
+wharf_bytes wharf_request_field(const wharf_request *request, const char *name);
+/* An answer of plain text, which is written as printf writes it. */
+wharf_response wharf_answer_text(uint16_t status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An answer of JSON. */
+wharf_response wharf_answer_json(uint16_t status, wharf_bytes json);
+
 /* ---- What a component is ---- */
 
 typedef wharf_outcome wharf_handler(const wharf_event *event, const wharf_delivery *delivery);
@@ -224,6 +251,9 @@ typedef wharf_outcome wharf_batch_handler(const wharf_item *items, size_t len, w
 
 /* Changes an event on its way to a target, or drops it. It is pure: nothing that reaches the host can be linked to it. */
 typedef wharf_outcome wharf_transform(wharf_event *event);
+
+/* Answers a request. There is no delivery: nothing is published and no key is kept. */
+typedef wharf_response wharf_answer(const wharf_request *request);
 
 /* Makes a function what the component exports. Link the source of that kind: export_handler.c and so on. */
 #define WHARF_HANDLER(function)                                                                    \
@@ -242,9 +272,16 @@ typedef wharf_outcome wharf_transform(wharf_event *event);
         return function(event);                                   \
     }
 
+#define WHARF_ANSWER(function)                                           \
+    wharf_response wharf_exported_answer(const wharf_request *request)   \
+    {                                                                    \
+        return function(request);                                        \
+    }
+
 wharf_handler wharf_exported_handler;
 wharf_batch_handler wharf_exported_batch_handler;
 wharf_transform wharf_exported_transform;
+wharf_answer wharf_exported_answer;
 
 /* What a component says of itself travels in it as custom sections: JSON that is written as a C string.
  *

@@ -193,6 +193,19 @@ static void a_batch_is_kept_if_all_ended_well(void)
     IS(wharf_test_get(NULL, "total"), "1");
 }
 
+static void a_request_is_told_by_its_method_and_path(void)
+{
+    wharf_attribute fields[] = {{wharf_text("accept"), wharf_text("text/plain")}};
+    wharf_request request = {.method = wharf_text("GET"), .target = wharf_text("/a?b"), .fields = fields, .fields_len = 1};
+    OK(wharf_asks(&request, "GET", "/a") && !wharf_asks(&request, "GET", "/a?b") && !wharf_asks(&request, "PUT", "/a"));
+    IS(wharf_request_field(&request, "accept"), "text/plain");
+    IS(wharf_request_field(&request, "host"), NONE);
+    wharf_response answer = wharf_answer_text(404, "no %s", "such");
+    OK(answer.status == 404);
+    IS(answer.body, "no such");
+    IS(wharf_answer_json(200, wharf_text("{}")).content_type, "application/json");
+}
+
 int main(void)
 {
     a_handler_stores_publishes_and_logs();
@@ -201,6 +214,7 @@ int main(void)
     values_of_json_go_through();
     buckets_do_what_they_say();
     a_batch_is_kept_if_all_ended_well();
+    a_request_is_told_by_its_method_and_path();
     wharf_test_begin();
     printf(failures == 0 ? "all tests passed\n" : "%d failed\n", failures);
     return failures != 0;

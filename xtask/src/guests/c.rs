@@ -45,14 +45,19 @@ pub fn build(place: &Place) -> Result<Built> {
         let inputs: Vec<PathBuf> =
             [source.clone(), sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-c-{probe}"), &inputs, &version, |to| {
-            tools.component(&source, &sdk_files(&sdk, probe)?, to)
+            tools.component(&source, &sdk_files(&sdk, probe)?, &[], to)
         })?);
         let bare = sources.join("c-bare").join(format!("{probe}.c"));
         let inputs: Vec<PathBuf> = [sources.join("c-bare")].into_iter().chain(componentize::sources(place)).collect();
         guests.push(cached::guest(place, &format!("languages-c-bare-{probe}"), &inputs, &version, |to| {
-            tools.component(&bare, &tools.bindings(world)?, to)
+            tools.component(&bare, &tools.bindings(world)?, &[], to)
         })?);
     }
+    // What the template has answers requests: the SDK of the same name, and no module of C says that by itself.
+    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
+    guests.push(cached::guest(place, "languages-c-web", &inputs, &version, |to| {
+        tools.component(&sdk.join("template/http/handler.c"), &sdk_files(&sdk, "http")?, &["--world", "proxy"], to)
+    })?);
     Ok(Built::Guests(guests))
 }
 
@@ -69,7 +74,7 @@ pub fn test(place: &Place) -> Result<()> {
         let template = sdk.join("template").join(name);
         vec![template.join("test_handler.c"), template.join("handler.c")]
     };
-    let templates = ["event", "transform", "batch", "schedule"].map(of_template);
+    let templates = ["event", "transform", "batch", "schedule", "http"].map(of_template);
     let tests = [vec![sdk.join("tests/test_wharf.c")]].into_iter().chain(templates);
     let program = place.target.join("sdk-c-test");
     for test in tests {
@@ -94,11 +99,12 @@ impl<'a> Tools<'a> {
         command
     }
 
-    /// Compiles a source with other files, and makes a component of it.
-    fn component(&self, source: &Path, with: &[String], to: &Path) -> Result<()> {
+    /// Compiles a source with other files, and makes a component of it with these options.
+    fn component(&self, source: &Path, with: &[String], options: &[&str], to: &Path) -> Result<()> {
         let module = to.with_extension("core");
         process::output(self.zig().args(FLAGS).arg("-o").arg(&module).arg(source).args(with))?;
-        process::output(Command::new(&self.wharf).arg("componentize").arg(&module).arg("--to").arg(to)).map(drop)
+        let mut command = Command::new(&self.wharf);
+        process::output(command.arg("componentize").arg(&module).arg("--to").arg(to).args(options)).map(drop)
     }
 
     /// The bindings of a world as the generator gives them.

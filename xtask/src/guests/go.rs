@@ -54,6 +54,11 @@ pub fn build(place: &Place) -> Result<Built> {
             tools.bare(&bare, world, to)
         })?);
     }
+    // What the template has answers requests, and is a package of the SDK's module here.
+    let inputs: Vec<PathBuf> = [sdk.clone()].into_iter().chain(componentize::sources(place)).collect();
+    guests.push(cached::guest(place, "languages-go-web", &inputs, &version, |to| {
+        tools.by_sdk(&sdk.join("template/http"), to)
+    })?);
     Ok(Built::Guests(guests))
 }
 

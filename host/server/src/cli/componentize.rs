@@ -23,7 +23,8 @@ pub struct ComponentizeArgs {
     /// Where the component goes
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The world, where the module does not say it: event-handler, event-batch-handler or event-transform; `command` of a program
+    /// The world, where the module does not say it: event-handler, event-batch-handler or event-transform; `proxy` of what
+    /// answers requests, `command` of a program
     #[arg(long)]
     world: Option<String>,
     /// Answer within the component what the module asks of WASI, so that nothing of it is imported: a transform has to

@@ -41,12 +41,6 @@ const VENDOR: &str = "vendor/wharf";
 const ALSO: [(&str, &str); 5] =
     [("py", "python"), ("javascript", "js"), ("typescript", "js"), ("ts", "js"), ("golang", "go")];
 
-/// Templates that a language does not have, and why: what its own tools cannot do is no mistake of whoever asks.
-const NOT_IN: [(&str, &str, &str); 2] = [
-    ("go", "http", "its compiler makes no bindings of wasi:http, and the generator that does is not in this binary"),
-    ("c", "http", "no compiler of C makes bindings of wasi:http, and the generator that does is not in this binary"),
-];
-
 /// `wharf new`.
 #[derive(Debug, Args)]
 pub struct NewArgs {
@@ -55,7 +49,7 @@ pub struct NewArgs {
     /// The language: rust, python, js or ts, go, c
     #[arg(short, long)]
     lang: String,
-    /// What it is: event, transform, batch, http or schedule, as far as the language has it
+    /// What it is: event, transform, batch, http or schedule
     #[arg(long, default_value = "event")]
     template: String,
     /// The folder; the name if left out
@@ -83,10 +77,7 @@ pub fn run(args: &NewArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let of = |name: &str| language.templates.iter().find(|(known, _)| *known == name).map(|(_, files)| *files);
     let templates = language.templates.iter().map(|(name, _)| *name).filter(|name| *name != COMMON);
     let template = of(&args.template).filter(|_| args.template != COMMON);
-    let template = template.ok_or_else(|| {
-        let why = NOT_IN.iter().find(|(lang, name, _)| (*lang, *name) == (language.name, args.template.as_str()));
-        why.map_or_else(|| unknown("template", &args.template, templates), |(lang, name, why)| not_in(lang, name, why))
-    })?;
+    let template = template.ok_or_else(|| unknown("template", &args.template, templates))?;
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(args.name.as_str()));
     if fs::symlink_metadata(&folder).is_ok() {
         let help = "take another name, or another folder with --folder";
@@ -132,13 +123,6 @@ fn unknown<'a>(kind: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -
     let meant = nearest(wanted, known.iter().copied()).map(|meant| format!("did you mean `{meant}`? "));
     let help = format!("{}there are {}", meant.unwrap_or_default(), known.join(", "));
     Failure::new(Code::TemplateUnknown, format!("there is no {kind} `{wanted}`"), help)
-}
-
-fn not_in(language: &str, template: &str, why: &str) -> Failure {
-    let help = format!(
-        "take --lang rust, python or js; a component of wasi:http/proxy that was made in {language} with `wit-bindgen {language}` runs behind a route all the same"
-    );
-    Failure::new(Code::TemplateUnknown, format!("there is no template `{template}` in {language}: {why}"), help)
 }
 
 /// A template's text with the plugin's name in it.
@@ -200,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_language_does_not_have_is_not_there() {
-        for (language, template, _) in NOT_IN {
-            let language = LANGUAGES.iter().find(|it| it.name == language).unwrap();
-            assert!(language.templates.iter().all(|(name, _)| *name != template), "{} {template}", language.name);
+    fn every_language_has_every_template() {
+        for language in LANGUAGES {
+            let names: Vec<_> = language.templates.iter().map(|(name, _)| *name).filter(|it| *it != COMMON).collect();
+            assert_eq!(names, ["batch", "event", "http", "schedule", "transform"], "{}", language.name);
         }
     }
 

@@ -15,7 +15,9 @@ import (
 	"strings"
 )
 
-var worlds = map[string]string{"handler": "event-handler", "batch": "event-batch-handler", "transform": "event-transform"}
+var worlds = map[string]string{
+	"handler": "event-handler", "batch": "event-batch-handler", "transform": "event-transform", "http": "proxy",
+}
 
 // describing is compiled with the author's program where it is asked what it declares. Its name makes its init function the last.
 const describing = "package main\n\nimport \"wharf\"\n\nfunc init() { wharf.Describe() }\n"

@@ -201,9 +201,6 @@ fn a_new_plugin_is_written_and_nothing_is_written_over() {
     assert!(status == 5 && talk.contains("error[folder-there]"), "{talk}");
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rusty"]);
     assert!(status == 3 && talk.contains("error[template-unknown]") && talk.contains("did you mean `rust`?"), "{talk}");
-    let (status, _, talk) = run(&site, &["new", "x", "--lang", "golang", "--template", "http"]);
-    assert!(status == 3 && talk.contains("no template `http` in go: its compiler"), "{talk}");
-    assert!(talk.contains("--lang rust, python or js"), "{talk}");
     let (status, _, talk) = run(&site, &["new", "x", "--lang", "rust", "--template", "common"]);
     assert!(status == 3 && talk.contains("batch, event, http, schedule, transform"), "{talk}");
     assert!(!site.folder.path().join("x").exists());
@@ -219,6 +216,8 @@ fn every_language_has_its_templates_and_its_sdk_beside_them() {
         ("js", "batch", ["package.json", "plugin.ts", "vendor/wharf/bin/wharf-js.mjs"]),
         ("ts", "transform", ["package.json", "plugin.ts", "vendor/wharf/src/index.ts"]),
         ("go", "event", ["go.mod", "vendor/modules.txt", "vendor/wharf/cmd/wharf-go/main.go"]),
+        ("golang", "http", ["go.mod", "main.go", "vendor/wharf/internal/web/contract.go"]),
+        ("c", "http", ["Makefile", "handler.c", "vendor/wharf/src/export_http.c"]),
         ("c", "event", ["Makefile", "handler.c", "vendor/wharf/contract/handler/contract_component_type.o"]),
     ] {
         let name = format!("{lang}-{template}");

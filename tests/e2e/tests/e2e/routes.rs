@@ -236,6 +236,40 @@ fn a_component_in_python_made_for_other_hosts_answers() {
 }
 
 #[test]
+fn what_the_sdks_of_go_and_c_make_of_a_function_answers() {
+    for lang in ["go", "c"] {
+        let component = guest(&format!("languages-{lang}-web"));
+        if !component.exists() {
+            eprintln!("left out: `cargo xtask guests --lang {lang}` builds {}", component.display());
+            continue;
+        }
+        let output = wharf().args(["-o", "json", "inspect"]).arg(&component).output().unwrap();
+        let inspected: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(inspected["world"], "wasi:http/proxy", "{inspected}");
+        let needs = inspected["needs"].as_array().unwrap();
+        assert!(["publish", "kv", "http", "logging"].iter().all(|it| !needs.contains(&(*it).into())), "{inspected}");
+        let host = Site::new(&format!(
+            "[tenants.acme.plugins.web]\ncomponent = \"{}\"\n[tenants.acme.routes.\"/*\"]\nplugin = \"web\"\nreuse = 20\n",
+            component.display()
+        ))
+        .start("serve");
+        // A name that is longer than what is read, and written, at a time.
+        for name in ["Ada".to_owned(), "ü".repeat(100_000)] {
+            let answer = asked(&host, "POST /t/acme/greet?loudly", format!(r#"{{"name": "{name}"}}"#).as_bytes());
+            let expected = format!(r#"{{"greeting":"Hello, {name}!"}}"#);
+            assert!(answer.status == 200 && answer.text() == expected, "{lang}: {}", answer.head);
+            assert!(answer.head.contains("content-type: application/json"), "{lang}: {}", answer.head);
+        }
+        for _ in 0..50 {
+            assert_eq!(asked(&host, "POST /t/acme/greet", b"Ada").status, 400, "{lang}");
+        }
+        assert_eq!(asked(&host, "GET /t/acme/?a", b"").text(), "POST a name to /greet", "{lang}");
+        assert_eq!(asked(&host, "BREW /t/acme/tea", b"").status, 404, "{lang}");
+        assert_eq!(host.stop(), Some(0));
+    }
+}
+
+#[test]
 fn bodies_stream_both_ways_within_their_bounds() {
     let host = site("", "").start("serve");
     // A piece comes back before the next one is sent.
