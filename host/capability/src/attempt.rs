@@ -191,6 +191,20 @@ impl Attempt {
         (effects, details)
     }
 
+    /// Whether its instance may go on to another call: it was refused nothing, and has left half of the memory that it may have.
+    #[must_use]
+    pub fn is_roomy(&self) -> bool {
+        let Budget { memory_bytes, memory_bytes_left, memory_refused, tables_refused, .. } = self.budget;
+        !memory_refused && !tables_refused && memory_bytes <= memory_bytes_left
+    }
+
+    /// Whether it was made for the same plugin with the same grants as another one: what it opened stays open.
+    #[must_use]
+    pub fn is_of(&self, next: &AttemptContext) -> bool {
+        let AttemptContext { tenant, plugin, grants, .. } = &self.context;
+        (tenant, plugin) == (&next.tenant, &next.plugin) && *grants == next.grants
+    }
+
     /// Another call of the same plugin in the same instance: all bounds begin anew but those of what it goes on holding. Its streams write
     /// to the log of this call from now on.
     pub fn renew(&mut self, context: AttemptContext) {

@@ -155,6 +155,9 @@ pub struct LimitsDocument {
     /// Attempts of it that may begin in a second; as many as there are where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_per_s: Option<u32>,
+    /// Attempts that one instance makes, one after the other. (Not written where each has a fresh one, as before this could be set.)
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub reuse: u32,
     /// What an attempt may have the host do. (Not written where it is the default, as it was before it could be set: the bytes
     /// of such a document stay the same.)
     #[serde(default, skip_serializing_if = "HostLimits::are_default")]
@@ -173,6 +176,7 @@ impl Default for LimitsDocument {
             backlog: None,
             publish_per_s: None,
             attempts_per_s: None,
+            reuse: 1,
             host: HostLimits::default(),
         }
     }
@@ -180,6 +184,15 @@ impl Default for LimitsDocument {
 
 const fn weight() -> u32 {
     WEIGHT
+}
+
+pub(crate) const fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) const fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

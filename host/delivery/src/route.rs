@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use wharf_event::{ChannelName, PluginName};
 
+use crate::document::{is_one, one};
+
 /// Who answers the requests of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,13 +26,4 @@ pub struct RouteDocument {
     /// Requests that one instance answers, one after the other.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub reuse: u32,
-}
-
-const fn one() -> u32 {
-    1
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-const fn is_one(reuse: &u32) -> bool {
-    *reuse == 1
 }

@@ -394,6 +394,7 @@ async fn invoke(
         attempt: row.attempts + 1,
         max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |target| target.retry.attempts),
         limits: plugin.limits,
+        reuse: plugin.reuse(plugin.limits.reuse),
     };
     let (tenant, clock) = (&row.tenant, &attempts.surroundings.clock);
     let whose = Whose { tenant, plugin: name, release: handler.digest() };

@@ -10,7 +10,7 @@ use std::{
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{BreakerDocument, LimitsDocument, PluginDocument};
 use wharf_event::{ChannelName, Digest, Grants, PluginName};
-use wharf_runtime::IdleSet;
+use wharf_runtime::{IdleSet, Reuse};
 
 use crate::{
     handler::{Handler, Takes},
@@ -60,8 +60,8 @@ pub struct Plugin {
     pub breaker: Option<BreakerDocument>,
     /// Where it was made.
     pub origin: Origin,
-    /// Instances of it that wait for their next request.
-    pub(crate) idle: Arc<IdleSet>,
+    /// Instances of it that wait for their next attempt or request.
+    idle: Arc<IdleSet>,
     serving: Serving,
 }
 
@@ -83,6 +83,11 @@ pub(crate) struct Picked {
 }
 
 impl Plugin {
+    /// How its instances live on for so many calls each; none does for one.
+    pub(crate) fn reuse(&self, most: u32) -> Option<Reuse> {
+        (most > 1).then(|| Reuse { idle: Arc::clone(&self.idle), most })
+    }
+
     /// A plugin of the configuration.
     pub(crate) fn of_file(from: &PluginDocument, handler: Arc<dyn Handler>) -> Self {
         Self {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Occasion};
 use wharf_delivery::{Failure, Outcome, Used};
 use wharf_event::{Code, Event, EventBuilder, QueueName, Target, TenantName};
-use wharf_runtime::{RequestInvocation, RequestReport, Reuse};
+use wharf_runtime::{RequestInvocation, RequestReport};
 
 use crate::{
     attempt::Attempts,
@@ -280,8 +280,7 @@ impl Turn {
         };
         let settings = &self.route.settings;
         let bounds = BodyBounds { request_bytes: settings.request_bytes, answer_bytes: settings.answer_bytes };
-        let idle = Arc::clone(&self.plugin.idle);
-        let reuse = (settings.reuse > 1).then_some(Reuse { idle, most: settings.reuse });
+        let reuse = self.plugin.reuse(settings.reuse);
         let (charges, whose) = (Arc::clone(&attempts.charges), (tenant.clone(), name.clone()));
         let late = Box::new(move |bytes| charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() }));
         let limits = self.plugin.limits;

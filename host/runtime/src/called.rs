@@ -1,7 +1,7 @@
 //! What is called of a component that handles single events: its handler, or the program that it is.
 
 use wasmtime::{Store, component::InstancePre};
-use wharf_capability::{Attempt, CommandPre, EventHandlerPre, run_program, wharf::plugin::types};
+use wharf_capability::{Attempt, CommandPre, EventHandler, EventHandlerPre, run_program, wharf::plugin::types};
 
 use crate::slot::Linked;
 
@@ -31,16 +31,20 @@ impl Called {
         }
     }
 
-    /// Makes an instance and gives it the event.
+    /// Gives the event to the instance that is there, or to one that is made. A program is one call from its start to its end, so it leaves none.
     pub(crate) async fn call(
         &self,
         store: &mut Store<Attempt>,
+        living: &mut Option<EventHandler>,
         event: &types::Event,
         delivery: &types::Delivery,
     ) -> wasmtime::Result<Result<(), types::Failure>> {
         match self {
             Self::Handler(handler) => {
-                let instance = handler.instantiate_async(&mut *store).await?;
+                let instance = match living {
+                    Some(instance) => instance,
+                    none => none.insert(handler.instantiate_async(&mut *store).await?),
+                };
                 instance.wharf_plugin_handler().call_handle(&mut *store, event, delivery).await
             }
             Self::Program(program) => run_program(program, store).await,

@@ -1,4 +1,4 @@
-//! Instances that answered a request and wait for the next one, where a route lets them.
+//! Instances that made an attempt, or answered a request, and wait for the next one, where their plugin or route lets them.
 //!
 //! Invariant: a set is one plugin's of one tenant, and goes with its settings: an instance never answers under others than it was made
 //! under, nor for anybody else. One whose call failed is never kept. There are so many in all, and none waits for long.
@@ -10,20 +10,35 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
-use wharf_capability::{Attempt, Proxy, ProxyPre};
+use wharf_capability::{Attempt, EventHandler, Proxy, ProxyPre};
 use wharf_event::Digest;
 
-use crate::{limits::IDLE_FOR, slot::InUse};
+use crate::{called::Called, limits::IDLE_FOR, slot::InUse};
+
+/// That an instance may be called again, one call after the other.
+#[derive(Clone)]
+pub struct Reuse {
+    /// Those of the plugin that wait. They are of it alone, and under the same settings.
+    pub idle: Arc<IdleSet>,
+    /// How many calls one gets.
+    pub most: u32,
+}
+
+/// What is called again, with its code, which it keeps in memory.
+pub(crate) enum Living {
+    /// What answers requests.
+    Proxy(Proxy, InUse<ProxyPre<Attempt>>),
+    /// What handles events.
+    Handler(EventHandler, InUse<Called>),
+}
 
 /// An instance that waits.
 pub(crate) struct Idle {
     pub(crate) store: Store<Attempt>,
-    pub(crate) proxy: Proxy,
-    /// Requests that it has answered.
-    pub(crate) answered: u32,
-    /// It keeps its code in memory.
-    pub(crate) _code: InUse<ProxyPre<Attempt>>,
-    /// Its place among all that wait or are between two requests.
+    pub(crate) living: Living,
+    /// Calls that it had.
+    pub(crate) calls: u32,
+    /// Its place among all that wait or are between two calls.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
@@ -36,10 +51,10 @@ impl IdleSet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one of a release that waits for the shortest time, if it has answered fewer requests than this.
+    /// The one of a release that waits for the shortest time, if it had fewer calls than this.
     pub(crate) fn take(&self, release: &Digest, most: u32) -> Option<Idle> {
         let mut waiting = self.waiting();
-        let at = waiting.iter().rposition(|(of, _, idle)| of == release && idle.answered < most)?;
+        let at = waiting.iter().rposition(|(of, _, idle)| of == release && idle.calls < most)?;
         Some(waiting.remove(at).2)
     }
 

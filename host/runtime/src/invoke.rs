@@ -1,16 +1,21 @@
-//! One attempt: a fresh instance, a call, and what came of it. Every limit is on.
+//! One attempt: an instance, fresh unless its plugin says otherwise, a call, and what came of it. Every limit is on.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
-use wharf_capability::{Attempt, AttemptContext, Contended, Effects, wharf::plugin::types};
+use wharf_capability::{Attempt, AttemptContext, Contended, Effects, EventHandler, wharf::plugin::types};
 use wharf_delivery::{Details, Failure, LimitsDocument, ReadKey, Verdict, clipped};
 use wharf_event::{Code, Event};
 
 use crate::{
-    Release, Runtime,
+    Release, Reuse, Runtime,
     broken::{CpuSpent, broken, too_long},
     cpu::{CpuMeter, Metered},
+    idle::{Idle, Living},
 };
 
 /// An attempt to be made.
@@ -25,6 +30,19 @@ pub struct Invocation {
     pub max_attempts: u32,
     /// What it may consume.
     pub limits: LimitsDocument,
+    /// Whether its instance may make further attempts; a fresh one each where nothing is said.
+    pub reuse: Option<Reuse>,
+}
+
+/// An instance that an attempt is made in.
+struct Instance {
+    store: Store<Attempt>,
+    /// Made with the first call.
+    handler: Option<EventHandler>,
+    /// Calls that it had.
+    calls: u32,
+    /// Its place among those that wait for their next attempt, if it may have one.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// How a call ended.
@@ -57,14 +75,14 @@ impl Report {
 }
 
 impl Runtime {
-    /// Calls the handler of `release` in a fresh instance. It returns when the handler does, or when a limit ends it. Waiting until its
+    /// Calls the handler of `release`, in a fresh instance or in one that waits for it where that is wished. It returns when the handler does, or when a limit ends it. Waiting until its
     /// code is in memory is none of the attempt's time.
     pub async fn invoke(&self, release: &Release, invocation: Invocation) -> Report {
-        let handler = match self.code(&release.slot).await {
-            Ok(handler) => handler,
+        let code = match self.code(&release.slot).await {
+            Ok(code) => code,
             Err(failure) => return Report::unstarted(failure),
         };
-        let Invocation { context, rule, attempt, max_attempts, limits } = invocation;
+        let Invocation { context, rule, attempt, max_attempts, limits, reuse } = invocation;
         let (event, event_bytes) = (to_guest(&context.event), context.event.size());
         let delivery = types::Delivery {
             id: context.occasion.to_string(),
@@ -74,8 +92,9 @@ impl Runtime {
             deadline_ms: limits.wall_ms,
         };
         let (began, meter) = (Instant::now(), CpuMeter::default());
-        let mut store = self.store(context, limits, meter.clone());
-        let call = handler.call(&mut store, &event, &delivery);
+        let Instance { mut store, mut handler, calls, place } =
+            self.instance(release, (context, limits), &meter, reuse.as_ref());
+        let call = code.call(&mut store, &mut handler, &event, &delivery);
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
             Ok(Ok(Ok(()))) => Ending::Verdict(Verdict::Ok),
@@ -88,8 +107,41 @@ impl Runtime {
         };
         let failure = if let Ending::Verdict(Verdict::Failed(failure)) = &ending { Some(failure) } else { None };
         let duration = began.elapsed();
-        let (effects, details) = finish(store, &meter, failure, (duration, event_bytes));
+        let (effects, details) = match (reuse, handler, place) {
+            // Whatever did not end well may have left its instance as nobody knows.
+            (Some(Reuse { idle, most }), Some(handler), Some(place))
+                if ending == Ending::Verdict(Verdict::Ok) && calls + 1 < most && store.data().is_roomy() =>
+            {
+                let (effects, mut details) = store.data_mut().end();
+                add_up(&mut details, &meter, None, (duration, event_bytes));
+                let living = Living::Handler(handler, code);
+                idle.put(*release.digest(), Idle { store, living, calls: calls + 1, place });
+                (effects, details)
+            }
+            _ => finish(store, &meter, failure, (duration, event_bytes)),
+        };
         Report { ending, effects, duration, details }
+    }
+
+    /// The instance for an attempt: one that waits for it, or another one, which is made with the call.
+    fn instance(
+        &self,
+        release: &Release,
+        (context, limits): (AttemptContext, LimitsDocument),
+        meter: &CpuMeter,
+        reuse: Option<&Reuse>,
+    ) -> Instance {
+        let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
+        if let Some(Idle { mut store, living: Living::Handler(handler, _), calls, place }) = waits
+            && store.data().is_of(&context)
+        {
+            store.data_mut().renew(context);
+            begin_anew(&mut store, limits, meter.clone());
+            return Instance { store, handler: Some(handler), calls, place: Some(place) };
+        }
+        // Without a place it is one that makes one attempt.
+        let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());
+        Instance { store: self.store(context, limits, meter.clone()), handler: None, calls: 0, place }
     }
 
     /// A store for one call, with every limit but the wall time on.

@@ -28,14 +28,14 @@ pub use cache::{ArtifactCache, CacheCounts, CacheError};
 pub use checked::{Artifact, check_cache};
 pub use compiling::{Compile, compile};
 pub use engine::{Runtime, RuntimeError};
-pub use idle::IdleSet;
+pub use idle::{IdleSet, Reuse};
 pub use invoke::{Ending, Invocation, Report};
 pub use loader::ComponentFiles;
 pub use measure::Parts;
 pub use probe::Probe;
 pub use release::{BatchRelease, HttpRelease, Prepared, Release, TransformRelease};
 pub use residency::LoadedFigures;
-pub use serve::{Answer, RequestInvocation, RequestReport, Reuse};
+pub use serve::{Answer, RequestInvocation, RequestReport};
 pub use settings::Reset;
 pub use transform::{TransformReport, Transformed};
 /// What ends a call, as the engine has it.

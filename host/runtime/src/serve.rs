@@ -17,10 +17,10 @@ use wharf_capability::{Attempt, AttemptContext, BodyBounds, Handed, HttpBody, La
 use wharf_delivery::{Details, Failure, LimitsDocument};
 
 use crate::{
-    HttpRelease, IdleSet, Runtime,
+    HttpRelease, Reuse, Runtime,
     broken::{broken, too_long},
     cpu::{CpuMeter, Metered},
-    idle::Idle,
+    idle::{Idle, Living},
     invoke::{add_up, begin_anew, finish},
     leaving::Leaving,
 };
@@ -44,15 +44,6 @@ pub struct RequestInvocation {
     pub reuse: Option<Reuse>,
     /// Who is told of bytes of the answer that left when the report was made already.
     pub late: Late,
-}
-
-/// That an instance may answer requests one after the other.
-#[derive(Clone)]
-pub struct Reuse {
-    /// Those of the plugin that wait. They are of it alone, and under the same settings.
-    pub idle: Arc<IdleSet>,
-    /// How many one answers.
-    pub most: u32,
 }
 
 /// What came of a request.
@@ -134,7 +125,8 @@ impl Runtime {
             (Some(Reuse { idle, most }), Some(proxy), Some(place)) if failure.is_none() && answered + 1 < most => {
                 let (_, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, spent);
-                idle.put(*release.digest(), Idle { store, proxy, answered: answered + 1, _code: code, place });
+                let living = Living::Proxy(proxy, code);
+                idle.put(*release.digest(), Idle { store, living, calls: answered + 1, place });
                 details
             }
             _ => finish(store, &meter, failure.as_ref(), spent).1,
@@ -155,10 +147,10 @@ impl Runtime {
         reuse: Option<&Reuse>,
     ) -> Instance {
         let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
-        if let Some(Idle { mut store, proxy, answered, place, .. }) = waits {
+        if let Some(Idle { mut store, living: Living::Proxy(proxy, _), calls, place }) = waits {
             store.data_mut().renew(context);
             begin_anew(&mut store, limits, meter.clone());
-            return Instance { store, proxy: Some(proxy), answered, place: Some(place) };
+            return Instance { store, proxy: Some(proxy), answered: calls, place: Some(place) };
         }
         // Without a place it is one that answers once.
         let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());

@@ -2,7 +2,8 @@
 //!
 //! Method: the probes of `tests/languages`, each in hosts of its own. Compiling is `wharf compile`, the process that a host starts for each
 //! component, from its start to its end. Loading is of a host that may keep no idle code, so that each attempt loads its own again; the host's
-//! own figure. An attempt stores 16 bytes in a fresh instance, one at a time; times are the host's, of each attempt. Memory is what the host
+//! own figure. An attempt stores 16 bytes in a fresh instance, one at a time, and again in one that made others (`reuse`); times are the
+//! host's, of each attempt. Memory is what the host
 //! grew by, for each, when eight more instances live at once: attempts that never end, until their CPU time is spent.
 //!
 //! Invariant: an attempt that ends otherwise than it must is an error. A language whose probe is not built has no row.
@@ -35,6 +36,9 @@ const COMPILES: usize = 3;
 /// Attempts that are timed, and those before them that are not.
 const ATTEMPTS: usize = 200;
 const WARM_UP: usize = 20;
+
+/// Attempts of one instance where it makes more than one: all of those.
+const REUSE: usize = WARM_UP + ATTEMPTS;
 
 /// Attempts that load their code.
 const LOADS: usize = 20;
@@ -74,6 +78,9 @@ struct Row {
     /// Wall and CPU time of an attempt.
     attempt_us: f64,
     attempt_cpu_us: f64,
+    /// The same in an instance that made attempts before.
+    again_us: f64,
+    again_cpu_us: f64,
     /// Linear memory of an attempt.
     memory_kib: u64,
     /// What the host grew by for an instance.
@@ -128,13 +135,12 @@ fn row(language: String, binary: &Path, folder: &Path, guest: &Guest, interrupt:
     let component_bytes = fs::metadata(&guest.path)?.len();
     let (compile_ms, artifact_bytes) = compiled(binary, folder, &guest.path)?;
     let load_ms = loaded(binary, folder, guest, interrupt)?;
-    let bench = Bench::start(binary, folder, guest, "", interrupt)?;
-    let mut attempts = Vec::new();
-    for n in 0..WARM_UP + ATTEMPTS {
-        attempts.push(bench.attempt("probe.echo", &format!("a{n}"), "ack")?);
-    }
-    attempts.drain(..WARM_UP);
-    let of = |member: &str| median(attempts.iter().filter_map(|it| it.get(member)?.as_f64()));
+    let of = |attempts: &[Value], member: &str| median(attempts.iter().filter_map(|it| it.get(member)?.as_f64()));
+    let bench = Bench::start(binary, folder, guest, ("", REUSE), interrupt)?;
+    let again = bench.attempts()?;
+    bench.host.stop()?;
+    let bench = Bench::start(binary, folder, guest, ("", 1), interrupt)?;
+    let attempts = bench.attempts()?;
     let memory_kib = attempts.iter().filter_map(|it| it.get("memory_bytes")?.as_u64()).max().unwrap_or(0) >> 10;
     let (one, more) = (bench.peak(1)?, bench.peak(1 + INSTANCES)?);
     bench.host.stop()?;
@@ -144,8 +150,10 @@ fn row(language: String, binary: &Path, folder: &Path, guest: &Guest, interrupt:
         artifact_bytes,
         compile_ms,
         load_ms,
-        attempt_us: of("duration_us"),
-        attempt_cpu_us: of("cpu_us"),
+        attempt_us: of(&attempts, "duration_us"),
+        attempt_cpu_us: of(&attempts, "cpu_us"),
+        again_us: of(&again, "duration_us"),
+        again_cpu_us: of(&again, "cpu_us"),
         memory_kib,
         resident_kib: more.saturating_sub(one) / INSTANCES,
     })
@@ -170,7 +178,7 @@ fn compiled(binary: &Path, folder: &Path, component: &Path) -> Result<(f64, u64)
 
 /// Milliseconds that a host takes to load what it compiled before, on average.
 fn loaded(binary: &Path, folder: &Path, guest: &Guest, interrupt: &Interrupt) -> Result<f64> {
-    let bench = Bench::start(binary, folder, guest, "[host]\nloaded_code = \"1B\"\n", interrupt)?;
+    let bench = Bench::start(binary, folder, guest, ("[host]\nloaded_code = \"1B\"\n", 1), interrupt)?;
     for n in 0..=LOADS {
         bench.attempt("probe.echo", &format!("l{n}"), "ack")?;
     }
@@ -193,10 +201,16 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn start(binary: &Path, within: &Path, guest: &Guest, more: &str, interrupt: &'a Interrupt) -> Result<Self> {
+    fn start(
+        binary: &Path,
+        within: &Path,
+        guest: &Guest,
+        (more, reuse): (&str, usize),
+        interrupt: &'a Interrupt,
+    ) -> Result<Self> {
         let config = format!(
             "{more}[tenants.{TENANT}.plugins.{PLUGIN}]\ncomponent = \"{PLUGIN}.wasm\"\n\
-             limits = {{ wall_ms = 60000, cpu_ms = 2000 }}\n\
+             limits = {{ wall_ms = 60000, cpu_ms = 2000, reuse = {reuse} }}\n\
              grants = {{ publish = [\"probe.*\"], kv = [\"{PLUGIN}\", \"ledger\"] }}\n\
              [tenants.{TENANT}.rules.all]\npattern = {{ type = [{{ prefix = \"probe.\" }}] }}\n\
              targets = [{{ plugin = \"{PLUGIN}\", retry = {{ attempts = 1 }}, dead_letter = \"dead\" }}]\n"
@@ -215,6 +229,13 @@ impl<'a> Bench<'a> {
             Answer::Busy => bail!("the host was busy"),
             Answer::Refused(why) => bail!("the event was refused: {why}"),
         }
+    }
+
+    /// Those that are timed.
+    fn attempts(&self) -> Result<Vec<Value>> {
+        let one = |n: usize| self.attempt("probe.echo", &format!("a{n}"), "ack");
+        let all: Vec<_> = (0..WARM_UP + ATTEMPTS).map(one).collect::<Result<_>>()?;
+        Ok(all.into_iter().skip(WARM_UP).collect())
     }
 
     /// Sends an event, and gives the attempt that it came to.
@@ -248,7 +269,8 @@ impl<'a> Bench<'a> {
 
 fn text(report: &Report) -> String {
     let mut text = format!("machine  {}\n\n", report.machine.line());
-    let head = ["component", "compiled", "compile ms", "load ms", "attempt us", "cpu us", "memory", "resident"];
+    let head =
+        ["component", "compiled", "compile ms", "load ms", "attempt us", "cpu us", "again us", "cpu us", "memory", "resident"];
     text += &format!("{:20}", "");
     head.iter().for_each(|column| text += &format!("{column:>12}"));
     for row in &report.rows {
@@ -260,6 +282,8 @@ fn text(report: &Report) -> String {
             format!("{:.2}", row.load_ms),
             format!("{:.0}", row.attempt_us),
             format!("{:.0}", row.attempt_cpu_us),
+            format!("{:.0}", row.again_us),
+            format!("{:.0}", row.again_cpu_us),
             format!("{} KiB", row.memory_kib),
             format!("{} KiB", row.resident_kib),
         ];

@@ -21,6 +21,9 @@ pub struct Args {
     /// Only scenarios whose name contains this.
     #[arg(long, default_value = "", value_name = "TEXT")]
     only: String,
+    /// Let an instance make so many attempts one after the other; what counts its own calls is left out then.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    reuse: u32,
     /// Build no guests: take those that are there.
     #[arg(long)]
     built: bool,
@@ -54,8 +57,10 @@ pub fn run(args: &Args) -> Result<()> {
             continue;
         }
         eprintln!("languages: {name}");
-        let chosen: Vec<_> = scenarios.iter().filter(|it| it.name.contains(&args.only)).collect();
-        let cells = row::run(&binary, &guests, name, &chosen).unwrap_or_else(|error| {
+        let is_left = |it: &&scenario::Scenario| args.reuse > 1 && it.kind == "probe.counter";
+        let chosen = scenarios.iter().filter(|it| it.name.contains(&args.only)).filter(|it| !is_left(it));
+        let chosen: Vec<_> = chosen.collect();
+        let cells = row::run(&binary, &guests, (name, args.reuse), &chosen).unwrap_or_else(|error| {
             let cell = format!("fail: {error:#}");
             chosen.iter().map(|it| (it.name.clone(), cell.clone())).collect()
         });

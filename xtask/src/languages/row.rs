@@ -38,9 +38,14 @@ fn there(guests: &Path, row: &str) -> Vec<(World, Guest)> {
 }
 
 /// Runs scenarios, and gives each one's cell.
-pub fn run(binary: &Path, guests: &Path, row: &str, scenarios: &[&Scenario]) -> Result<BTreeMap<String, String>> {
+pub fn run(
+    binary: &Path,
+    guests: &Path,
+    (row, reuse): (&str, u32),
+    scenarios: &[&Scenario],
+) -> Result<BTreeMap<String, String>> {
     let (worlds, components): (Vec<_>, Vec<_>) = there(guests, row).into_iter().unzip();
-    let stage = Stage::lay_out(&std::env::temp_dir(), "languages-", &site::config(row, &worlds), &components)?;
+    let stage = Stage::lay_out(&std::env::temp_dir(), "languages-", &site::config((row, reuse), &worlds), &components)?;
     let host = Host::start(binary, &stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))?;
     let api = Api::of(&host.ready().url, TENANT);
     let interrupt = Interrupt::catch()?;

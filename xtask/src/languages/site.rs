@@ -1,6 +1,6 @@
 //! The configuration that a row's components run with.
 //!
-//! Invariant: it is the same for every row.
+//! Invariant: it is the same for every row of a run.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub const PLUGINS: [(World, &str, &str); 3] =
     [(World::Handler, "handler", "probe"), (World::Batch, "batch", "sums"), (World::Transform, "transform", "bend")];
 
 /// The configuration for those of a row's components that there are.
-pub fn config(row: &str, there: &[World]) -> String {
+pub fn config((row, reuse): (&str, u32), there: &[World]) -> String {
     let mut config = format!("default_tenant = \"{TENANT}\"\n");
     for (world, file, plugin) in PLUGINS.into_iter().filter(|(world, ..)| there.contains(world)) {
         let grants = match world {
@@ -27,7 +27,7 @@ pub fn config(row: &str, there: &[World]) -> String {
         let _ = write!(
             config,
             "[tenants.{TENANT}.plugins.{plugin}]\ncomponent = \"languages-{row}-{file}.wasm\"\n\
-             limits = {{ wall_ms = 4000, cpu_ms = 1000, memory_mib = 64 }}\n{grants}"
+             limits = {{ wall_ms = 4000, cpu_ms = 1000, memory_mib = 64, reuse = {reuse} }}\n{grants}"
         );
     }
     let target =

@@ -155,7 +155,7 @@ impl Stage {
         self.tasks.block_on(async {
             match &self.release {
                 Prepared::Handler(release) => {
-                    let invocation = Invocation { context, rule, attempt, max_attempts, limits };
+                    let invocation = Invocation { context, rule, attempt, max_attempts, limits, reuse: None };
                     Ok(Ended::handled(self.runtime.invoke(release, invocation).await, &seed))
                 }
                 Prepared::Batch(release) => {

@@ -212,6 +212,7 @@ fn own_cases() -> Vec<Case> {
         case("tenants.*.plugins.*.limits.backlog", "7", (PLUGIN, "limits/backlog"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.publish_per_s", "7", (PLUGIN, "limits/publish_per_s"), json!(7), "0"),
         case("tenants.*.plugins.*.limits.attempts_per_s", "7", (PLUGIN, "limits/attempts_per_s"), json!(7), "0"),
+        case("tenants.*.plugins.*.limits.reuse", "7", (PLUGIN, "limits/reuse"), json!(7), "10001"),
         case("tenants.*.plugins.*.limits.weight", "7", (PLUGIN, "limits/weight"), json!(7), "10001"),
         case(
             "tenants.*.plugins.*.limits.quarantine",

@@ -17,6 +17,9 @@ use super::{
 /// Time that an attempt may take, of the wall or of a processor, in milliseconds.
 const ATTEMPT_MS_MAX: u32 = 900_000;
 
+/// Attempts that one instance may make.
+const REUSE_MAX: u32 = 10_000;
+
 /// Attempts of one plugin at a time.
 const CONCURRENCY_MAX: u32 = 256;
 
@@ -61,6 +64,12 @@ pub(super) static LIMITS: &[Key] = &[
         "Attempts of the plugin that may begin in a second; as many as there are if it is not said.",
         Shape::Integer(1..=PER_S_MAX),
         Otherwise::Nothing,
+    ),
+    limit(
+        "reuse",
+        "Attempts that one instance makes, one after the other, where each ends well; of a handler of single events.",
+        REUSE_MAX,
+        || json!(own().reuse),
     ),
     limit(
         "weight",

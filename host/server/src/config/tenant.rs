@@ -284,6 +284,7 @@ fn read_limits(table: Table<'_>) -> LimitsDocument {
         backlog: table.integer("backlog"),
         publish_per_s: table.integer("publish_per_s"),
         attempts_per_s: table.integer("attempts_per_s"),
+        reuse: table.integer("reuse").unwrap_or(defaults.reuse),
         host: read_host_limits(&table),
     }
 }

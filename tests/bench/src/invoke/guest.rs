@@ -124,7 +124,8 @@ fn limits() -> LimitsDocument {
 }
 
 fn invocation(context: &AttemptContext) -> Invocation {
-    Invocation { context: context.clone(), rule: "bench".to_owned(), attempt: 1, max_attempts: 1, limits: limits() }
+    let (context, rule) = (context.clone(), "bench".to_owned());
+    Invocation { context, rule, attempt: 1, max_attempts: 1, limits: limits(), reuse: None }
 }
 
 async fn handled(runtime: &Runtime, release: &Release, context: &AttemptContext, cost: &mut Cost) -> Result<()> {

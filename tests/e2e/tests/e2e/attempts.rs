@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, wharf};
+use crate::host::{Host, Site, guest, wharf};
 
 /// The only attempt of the only delivery of an event.
 fn attempt(host: &Host, event: &str) -> Value {
@@ -73,4 +73,31 @@ fn what_follows_from_an_outcome_is_what_the_policy_says_of_it() {
     assert_eq!(ends(&delivery("probe.panic")), format!("{thrice}, dead-letter retries-spent"));
     assert_eq!(ends(&delivery("probe.loop")), "retry limit-cpu, dead-letter retries-spent");
     assert_eq!(ends(&delivery("probe.reject")), "dead-letter handler-reject");
+}
+
+#[test]
+fn an_instance_makes_as_many_attempts_as_its_plugin_says_and_none_behind_one_that_failed() {
+    let component = guest("languages-rust-handler");
+    let host = Site::new(&format!(
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.probe]\ncomponent = \"{}\"\n\
+         limits = {{ reuse = 3, concurrency = 1 }}\ngrants = {{ publish = [\"probe.*\"], kv = [\"probe\"] }}\n\
+         [tenants.acme.rules.all]\npattern = {{ source = [\"test\"] }}\n\
+         targets = [{{ plugin = \"probe\", retry = {{ attempts = 1 }} }}]\n",
+        component.display()
+    ))
+    .start("serve");
+    let counted = |id: &str| {
+        host.send(id, "probe.counter");
+        host.settled("acme");
+        host.value("probe", id)
+    };
+    let counts: Vec<_> = ["a", "b", "c", "d", "e"].map(counted).into_iter().flatten().collect();
+    assert_eq!(counts, ["1", "2", "3", "1", "2"]);
+    // What it did is of its own attempt, in an instance that others had before, and what failed leaves no instance.
+    host.send("half", "probe.half");
+    host.settled("acme");
+    assert_eq!((host.value("probe", "half"), counted("f").as_deref()), (None, Some("1")));
+    let detail = host.get("/v1/tenants/acme/events/e").1;
+    let used = &detail["deliveries"][0]["attempts"][0];
+    assert!(used["memory_bytes"].as_u64().unwrap() >= 64 << 10 && used["log"].is_null(), "{used}");
 }
