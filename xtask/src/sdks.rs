@@ -11,7 +11,10 @@ use crate::guests::languages::Place;
 use crate::guests::{cargo, js, process, python};
 
 /// The templates of `wharf new`, which pass their own tests as they are.
-const TEMPLATES: [&str; 4] = ["event", "batch", "transform", "schedule"];
+const TEMPLATES: [&str; 5] = ["event", "batch", "transform", "schedule", "http"];
+
+/// The version of every SDK.
+const VERSION: &str = "0.1.0";
 
 fn place() -> Result<Place> {
     let repository = cargo::repository();
@@ -61,8 +64,12 @@ pub fn test_js() -> Result<()> {
     for template in TEMPLATES {
         let folder = tools.join("template").join(template);
         std::fs::create_dir_all(&folder)?;
-        for file in ["plugin.ts", "plugin.test.ts"] {
-            std::fs::copy(place.repository.join("sdk/js/template").join(template).join(file), folder.join(file))?;
+        let sources = place.repository.join("sdk/js/template").join(template);
+        for entry in std::fs::read_dir(&sources).with_context(|| format!("reading {}", sources.display()))? {
+            let file = entry?.path();
+            if let Some(name) = file.file_name().filter(|_| file.extension().is_some_and(|it| it == "ts")) {
+                std::fs::copy(&file, folder.join(name))?;
+            }
         }
         let bundler = tools.join("node_modules/rolldown/bin/cli.mjs").display().to_string();
         let bundle = [&bundler, "plugin.test.ts", "--format", "esm", "--platform", "node", "--file", "plugin.test.mjs"];
@@ -73,7 +80,8 @@ pub fn test_js() -> Result<()> {
     Ok(())
 }
 
-/// Tests the SDKs, makes the wheel and the npm package, and prints where they are.
+/// Tests these SDKs, makes the package of each language's ecosystem, and prints where they are: crates, a wheel, a package of npm, a module of Go as
+/// its proxies have it, and C's sources with their header and pkg-config files.
 pub fn run(_: &Args) -> Result<()> {
     test_python()?;
     test_js()?;
@@ -96,10 +104,37 @@ fn packages() -> Result<()> {
             .current_dir(js::package(&place, &tools, &tools)?);
         process::output(&mut pack)?;
     }
+    crates(&place, &to)?;
+    archived(&place, ("go", "zip", "wharf@"), &[], &to)?;
+    archived(&place, ("c", "tar.gz", "wharf-c-"), &["README.md", "contract", "include", "pkgconfig", "src"], &to)?;
     for entry in std::fs::read_dir(&to)? {
         println!("{}", entry?.path().display());
     }
     Ok(())
+}
+
+/// The crates of Rust: what an author names, and its macros.
+fn crates(place: &Place, to: &Path) -> Result<()> {
+    let built = place.target.join("sdk-native");
+    let mut package = cargo::cargo();
+    package.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--package", "wharf", "--package", "wharf-macros"]);
+    process::output(package.arg("--target-dir").arg(&built).current_dir(place.repository.join("sdk/rust")))?;
+    for name in ["wharf", "wharf-macros"] {
+        let file = format!("{name}-{VERSION}.crate");
+        let made = built.join("package").join(&file);
+        std::fs::copy(&made, to.join(&file)).with_context(|| format!("taking {}", made.display()))?;
+    }
+    Ok(())
+}
+
+/// What git has of an SDK, or these parts of it, as an archive in which all lies in one folder.
+fn archived(place: &Place, (sdk, form, folder): (&str, &str, &str), parts: &[&str], to: &Path) -> Result<()> {
+    let version = if form == "zip" { format!("v{VERSION}") } else { VERSION.to_owned() };
+    let file = to.join(format!("{folder}{version}.{form}"));
+    let mut archive = Command::new("git");
+    archive.args(["archive", "--format", form, "--prefix", &format!("{folder}{version}/"), "--output"]).arg(file);
+    archive.arg(format!("HEAD:sdk/{sdk}")).args(parts);
+    process::output(archive.current_dir(&place.repository)).map(drop)
 }
 
 /// The tools, if they can be had here.
