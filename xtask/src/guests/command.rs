@@ -18,7 +18,7 @@ pub struct Args {
     /// Build the guests of tests/languages in this language instead; its tools are installed below target/.
     #[arg(long, value_enum)]
     lang: Option<Lang>,
-    /// Build the probe in JavaScript by SpiderMonkey instead, the engine that is not the default, to be measured: its tools are large.
+    /// Build by SpiderMonkey instead: the probe in JavaScript, to be measured, and one that answers fetch events. Its tools are large.
     #[arg(long, conflicts_with = "lang")]
     spidermonkey: bool,
     /// How to print the list of guests.

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::cached;
+use super::build::Guest;
 use super::languages::{Built, Place};
+use super::{cached, cargo};
 use super::process;
 use super::steps::{Steps, fresh_folder};
 
@@ -76,7 +77,30 @@ pub fn by_other_engine(place: &Place) -> Result<Built> {
         command.arg(package.join("bin/wharf-js.mjs")).arg(&module).arg("-o").arg(to).args(["--engine", "spidermonkey"]);
         process::output(&mut command).map(drop)
     })?;
-    Ok(Built::Guests(vec![guest]))
+    Ok(Built::Guests(vec![guest, fetching(place, &other)?]))
+}
+
+/// Makes a component of `wasi:http/proxy` of a script that answers fetch events, by the engine's own program. Its arguments are the script, the folder
+/// of `wasi:http`, the world and the output.
+const COMPONENTIZE: &str = "
+import { componentize } from '@bytecodealliance/componentize-js';
+import { writeFileSync } from 'node:fs';
+const [sourcePath, witPath, worldName, output] = process.argv.slice(2);
+writeFileSync(output, (await componentize({ sourcePath, witPath, worldName })).component);
+";
+
+/// A component as authors for other hosts make it, with nothing of Wharf's.
+fn fetching(place: &Place, tools: &Path) -> Result<Guest> {
+    let (wit, wasi) = cargo::wit_of_wasi(&place.repository)?;
+    let (script, world) =
+        (place.repository.join("tests/languages/js-bare/fetch.js"), format!("wasi:http/proxy@{wasi}"));
+    let version = format!("{OTHER} {world} {COMPONENTIZE}");
+    cached::guest(place, "languages-js-fetch", &[script.clone()], &version, |to| {
+        let program = tools.join("fetching.mjs");
+        std::fs::write(&program, COMPONENTIZE).with_context(|| format!("writing {}", program.display()))?;
+        let mut command = Command::new("node");
+        process::output(command.arg(&program).arg(&script).arg(&wit).arg(&world).arg(to)).map(drop)
+    })
 }
 
 fn other_tools(place: &Place) -> Result<PathBuf> {

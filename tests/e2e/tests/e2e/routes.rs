@@ -236,6 +236,26 @@ fn a_component_in_python_made_for_other_hosts_answers() {
 }
 
 #[test]
+fn a_script_that_answers_fetch_events_for_other_hosts_answers() {
+    let component = guest("languages-js-fetch");
+    if !component.exists() {
+        eprintln!("left out: `cargo xtask guests --spidermonkey` builds {}", component.display());
+        return;
+    }
+    let component = component.display();
+    let host = Site::new(&format!(
+        "[tenants.acme.plugins.web]\ncomponent = \"{component}\"\n[tenants.acme.routes.\"/*\"]\nplugin = \"web\"\n"
+    ))
+    .start("serve");
+    let answer = asked(&host, "GET /t/acme/hooks?c=d", b"");
+    let said = "JavaScript was asked /hooks with d, and told 0 letters";
+    assert_eq!((answer.status, answer.text().as_str()), (200, said));
+    let answer = asked(&host, "POST /t/acme/", "ü".repeat(70_000).as_bytes());
+    let said = "JavaScript was asked / with null, and told 70000 letters";
+    assert_eq!((answer.status, answer.text().as_str()), (201, said));
+}
+
+#[test]
 fn what_the_sdks_of_go_and_c_make_of_a_function_answers() {
     for lang in ["go", "c"] {
         let component = guest(&format!("languages-{lang}-web"));
