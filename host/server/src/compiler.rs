@@ -1,5 +1,5 @@
 //! The process that compiles: `wharf compile`, a child of the host that has limits of its own and no network, and steps back behind all
-//! else that the machine does.
+//! else that the machine does, but where somebody sits and waits for it.
 //!
 //! Invariants: one at a time, which ends with its host; whatever a component does to the compiler ends that child and nothing else, and
 //! becomes a problem of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
@@ -45,6 +45,9 @@ const SAID_BYTES_MAX: u64 = 4 << 10;
 /// What tells the child how many threads compile.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
+/// What tells the child that somebody waits, so that it does not step back.
+const AT_ONCE: &str = "WHARF_COMPILE_AT_ONCE";
+
 /// What the child's answer begins with: whether the kernel cut it off from the network.
 const CUT_OFF: u8 = b'-';
 const CONNECTED: u8 = b'+';
@@ -59,11 +62,18 @@ pub struct Compiler(Arc<State>);
 #[derive(Default)]
 struct State {
     one_at_a_time: Mutex<()>,
+    /// Somebody waits, on a machine of theirs.
+    at_once: bool,
     /// Set when it was told.
     told: OnceLock<()>,
 }
 
 impl Compiler {
+    /// One for whose work somebody waits: an author at a terminal. It has the whole machine.
+    pub fn at_once() -> Self {
+        Self(Arc::new(State { at_once: true, ..State::default() }))
+    }
+
     /// Says where children are not cut off from the network, unless one was started already. It has a thread of its own, since a
     /// child costs some milliseconds and nobody waits for what it says.
     pub fn look(&self) {
@@ -71,7 +81,7 @@ impl Compiler {
             return;
         }
         let compiler = self.clone();
-        let look = move || match ask(&[]) {
+        let look = move || match ask(&[], false) {
             Ok((status, answer, _)) if status.success() => compiler.tell(answer.first().copied()),
             Ok((status, _, said)) => tracing::warn!("components cannot be compiled: {}", ended(status, &said)),
             Err(error) => tracing::warn!("components cannot be compiled: {error:#}"),
@@ -95,7 +105,7 @@ impl Compile for Compiler {
     fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
         let _turn = self.0.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |error: anyhow::Error| ComponentError::Compile { problem: format!("{error:#}") };
-        let (status, answer, said) = ask(wasm).map_err(failed)?;
+        let (status, answer, said) = ask(wasm, self.0.at_once).map_err(failed)?;
         if !status.success() {
             return Err(ComponentError::Compile { problem: ended(status, &said) });
         }
@@ -122,11 +132,14 @@ fn ended(status: ExitStatus, said: &str) -> String {
 }
 
 /// Lets a child compile: how it ended, what it gave, what it said.
-fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
+fn ask(wasm: &[u8], at_once: bool) -> Result<(ExitStatus, Vec<u8>, String)> {
     // This very program, whatever has its name by now.
     let mut command = Command::new("/proc/self/exe");
     command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
-    command.env(THREADS, threads().to_string());
+    command.env(THREADS, threads(at_once).to_string());
+    if at_once {
+        command.env(AT_ONCE, "1");
+    }
     let mut child = command.spawn().context("the compiling process cannot be started")?;
     let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -167,9 +180,10 @@ fn ask(wasm: &[u8]) -> Result<(ExitStatus, Vec<u8>, String)> {
     })
 }
 
-/// Threads that compile: half of what the machine has, so that a compiler that steps back has somewhere to step to.
-fn threads() -> usize {
-    thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+/// Threads that compile: half of what the machine has, so that a compiler that steps back has somewhere to step to; all where it does not.
+fn threads(at_once: bool) -> usize {
+    let all = thread::available_parallelism().map_or(1, usize::from);
+    if at_once { all } else { (all / 2).max(1) }
 }
 
 /// A child that another thread may kill.
@@ -196,7 +210,9 @@ pub fn run() -> Result<()> {
     // The thread that waits for it is there as long as the host is.
     set_parent_process_death_signal(Some(Signal::KILL)).context("it cannot be tied to its host")?;
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
-    step_back(LAST);
+    if std::env::var_os(AT_ONCE).is_none() {
+        step_back(LAST);
+    }
     let limits = [
         (Resource::Cpu, CPU_S_MAX),
         (Resource::As, MEMORY_BYTES_MAX),

@@ -35,7 +35,8 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
     folder::keep_to_owner();
     let (config, data) = (args.file.config.clone(), args.data.clone());
     let before = sources::build_at_start(&config, &data);
-    let drained = Threads::start()?.run(Settings::new(args, DRAIN, true), async |host| {
+    let settings = Settings { is_watched: true, ..Settings::new(args, DRAIN, true) };
+    let drained = Threads::start()?.run(settings, async |host| {
         let stopped = stopped();
         let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         announce(&host, json)?;

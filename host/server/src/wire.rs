@@ -47,6 +47,8 @@ pub struct Settings {
     pub drain: Duration,
     /// Whether the machine's clock is believed at once.
     pub follow_clock: bool,
+    /// Whether an author sits before it, and waits for what it compiles.
+    pub is_watched: bool,
 }
 
 impl Settings {
@@ -54,7 +56,7 @@ impl Settings {
     #[must_use]
     pub fn new(args: HostArgs, drain: Duration, follow_clock: bool) -> Self {
         let HostArgs { file, data, listen, dedup_window, log_format: _, log: _ } = args;
-        Self { config: file.config, data, listen, dedup_window, drain, follow_clock }
+        Self { config: file.config, data, listen, dedup_window, drain, follow_clock, is_watched: false }
     }
 }
 
@@ -146,7 +148,7 @@ impl Host {
         must_be_loopback(settings.listen)?;
         files::as_many_as_may_be();
         let runtime = Arc::new(Runtime::new()?);
-        let compiler = Compiler::default();
+        let compiler = if settings.is_watched { Compiler::at_once() } else { Compiler::default() };
         runtime.compile_by(Box::new(compiler.clone()));
         // Where there is no data folder yet, none is made for a configuration that cannot be put into force.
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };

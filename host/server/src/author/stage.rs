@@ -98,7 +98,7 @@ impl Stage {
     /// When no host would run it.
     pub fn new(wasm: &[u8], plugin: PluginName) -> Result<Self, StageError> {
         let runtime = Runtime::new()?;
-        runtime.compile_by(Box::new(Compiler::default()));
+        runtime.compile_by(Box::new(Compiler::at_once()));
         let release = runtime.prepare(wasm)?;
         let said = describe(wasm)?.asks().of_plugin(&plugin).said;
         let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -37,7 +37,7 @@ struct Checked<'a> {
 /// When the configuration cannot be read.
 pub fn run(args: &FileArgs, out: &mut Output) -> Result<Exit> {
     let runtime = Arc::new(Runtime::new()?);
-    runtime.compile_by(Box::new(Compiler::default()));
+    runtime.compile_by(Box::new(Compiler::at_once()));
     let loaded = match load::load(&args.config, &runtime, &Progress::on_terminal()) {
         Ok(loaded) => loaded,
         Err(LoadError::Mistakes(problems)) => {
