@@ -141,6 +141,7 @@ fn call(events: Vec<Event>, grants: &Grants, attempt: u32) -> Call {
     Call {
         events,
         seed: Arc::new(Seed::default()),
+        stubs: Arc::default(),
         config: BTreeMap::new(),
         grants: grants.clone(),
         limits: LimitsDocument::default(),

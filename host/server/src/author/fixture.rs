@@ -19,6 +19,7 @@ use super::{
     form::{self, Form},
     seed::{Seed, SeedError},
     stage::Call,
+    stub::{StubError, Stubs},
 };
 
 /// Bytes of a fixture.
@@ -45,6 +46,9 @@ pub enum FixtureError {
     /// Its state is none.
     #[error("its `seed`: {0}")]
     Seed(#[from] SeedError),
+    /// Its stubs are none.
+    #[error("its `stubs`: {0}")]
+    Stubs(#[from] StubError),
     /// Its time is none.
     #[error("its `now`: {0}")]
     Now(#[from] jiff::Error),
@@ -63,6 +67,7 @@ struct Written {
     event: Option<Map<String, Value>>,
     events: Option<Vec<Map<String, Value>>>,
     seed: Option<Value>,
+    stubs: Option<Value>,
     #[serde(default)]
     config: BTreeMap<String, String>,
     grants: Option<Grants>,
@@ -111,7 +116,7 @@ impl Fixture {
     /// When it cannot be used.
     pub fn read(file: &Path, plugin: &PluginName, usual: &Usual) -> Result<Self, FixtureError> {
         let form = Form::of(file);
-        let Written { event, events, seed, config, grants, limits, now, attempt, attempts, expect } =
+        let Written { event, events, seed, stubs, config, grants, limits, now, attempt, attempts, expect } =
             serde_json::from_value(form.read(&text(file)?)?)?;
         let events = match (event, events) {
             (Some(event), None) => vec![event],
@@ -130,6 +135,7 @@ impl Fixture {
         let call = Call {
             events: events.into_iter().enumerate().map(self::event).collect::<Result<_, _>>()?,
             seed: Arc::new(seed.map(|seed| Seed::of(seed, plugin)).transpose()?.unwrap_or_default()),
+            stubs: Arc::new(stubs.map(|list| Stubs::of(form::plain(list)?)).transpose()?.unwrap_or_default()),
             config: all,
             grants: grants.unwrap_or_else(|| usual.grants.clone()),
             limits,

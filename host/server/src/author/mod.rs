@@ -15,6 +15,7 @@ mod junit;
 mod lines;
 mod seed;
 mod stage;
+mod stub;
 mod tested;
 
 pub use conform::{Finding, conform};
@@ -25,4 +26,5 @@ pub use junit::document as junit;
 pub use lines::lines;
 pub use seed::Seed;
 pub use stage::{Call, Stage, plugin_name};
+pub use stub::Stubs;
 pub use tested::Tested;

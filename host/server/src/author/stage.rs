@@ -9,11 +9,10 @@ use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
 use wharf_inspect::Kind;
 use wharf_runtime::{
-    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoHttp, Prepared, Runtime, RuntimeError,
-    describe,
+    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, Prepared, Runtime, RuntimeError, describe,
 };
 
-use super::{echo::Echoes, ended::Ended, seed::Seed};
+use super::{ended::Ended, seed::Seed, stub::Stubs};
 use crate::compiler::Compiler;
 
 /// The tenant of a plugin that belongs to nobody.
@@ -66,6 +65,8 @@ pub struct Call {
     pub events: Vec<Event>,
     /// The values that there are.
     pub seed: Arc<Seed>,
+    /// Who answers in place of those outside.
+    pub stubs: Arc<Stubs>,
     /// The plugin's config table.
     pub config: BTreeMap<String, String>,
     /// What it may use; if it says what it needs, no more than that.
@@ -145,8 +146,8 @@ impl Stage {
             grants: Arc::new(self.said.within(&call.grants)),
             values: Arc::clone(&call.seed) as _,
             // Nobody outside is reached, whatever is granted.
-            http: Arc::new(NoHttp),
-            llm: Arc::new(Echoes),
+            http: Arc::clone(&call.stubs) as _,
+            llm: call.stubs,
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
         };

@@ -123,6 +123,7 @@ fn called(args: InvokeArgs) -> Result<Ended> {
     let call = Call {
         events,
         seed: Arc::new(seed),
+        stubs: Arc::default(),
         config: args.config.into_iter().collect::<BTreeMap<_, _>>(),
         grants: stage.asked().with(&Grants { publish: args.publish, kv: args.bucket, ..Grants::default() }),
         limits,

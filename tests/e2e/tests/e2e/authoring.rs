@@ -164,6 +164,45 @@ fn fixtures_are_tried_compared_and_blessed() {
 }
 
 #[test]
+fn a_fixture_says_what_those_outside_answer() {
+    let site = Site::new("");
+    std::fs::create_dir(site.folder.path().join("fixtures")).unwrap();
+    let get = |path: &str| json!({"url": format!("https://api.example.com{path}")});
+    let fixture = |data: Value, grants: Value, stubs: Value| {
+        json!({"event": {"type": "call", "data": data}, "grants": grants, "stubs": stubs}).to_string()
+    };
+    let http = json!({"publish": ["called"], "http": ["https://api.example.com"]});
+    let stubs = json!([
+        {"request": "https://api.example.com/a", "status": 503, "text": "busy"},
+        {"request": "https://api.example.com/a", "data": {"n": 1}},
+        {"request": "https://api.example.com/late", "fails": "http-timeout"},
+    ]);
+    let asked = json!([get("/a"), get("/a?b=c"), get("/late"), get("/else"), {"url": "https://elsewhere.test/"}]);
+    site.write("fixtures/caller.json", fixture(asked, http, stubs));
+    let (status, said, talk) = run(&site, &["test", guest("caller").to_str().unwrap(), "--bless"]);
+    assert_eq!(status, 0, "{said}{talk}");
+    let read = |name: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(site.folder.path().join(name)).unwrap()).unwrap()
+    };
+    let came = &read("fixtures/caller.json")["expect"]["published"][0]["data"];
+    let expected = [json!({"status": [503, "busy"]}), json!({"status": [200, "{\"n\":1}"]}), json!({"refused": "timeout"})];
+    assert_eq!(came.as_array().unwrap()[..3], expected, "{came}");
+    assert_eq!(came[4], json!({"refused": "denied"}), "{came}");
+    std::fs::remove_file(site.folder.path().join("fixtures/caller.json")).unwrap();
+
+    let llm = json!({"publish": ["asked"], "llm": ["triage", "other"]});
+    let asked = json!([{"route": "triage", "text": "it crashes"}, {"route": "other", "text": "said back"}]);
+    site.write("fixtures/asker.json", fixture(asked, llm, json!([{"route": "triage", "text": "a bug"}])));
+    let (status, said, talk) = run(&site, &["test", guest("asker").to_str().unwrap(), "--bless"]);
+    assert_eq!(status, 0, "{said}{talk}");
+    let came = &read("fixtures/asker.json")["expect"]["published"][0]["data"];
+    assert_eq!((&came[0]["text"][0], &came[1]["text"][0]), (&json!("a bug"), &json!("said back")), "{came}");
+    site.write("fixtures/asker.json", fixture(json!([]), json!({}), json!([{"status": 200}])));
+    let (status, said, _) = run(&site, &["test", guest("asker").to_str().unwrap()]);
+    assert!(status == 10 && said.contains("stub 1 has one of `request`"), "{said}");
+}
+
+#[test]
 fn a_fixture_is_made_of_an_event_that_there_was_and_passes_once_it_is_blessed() {
     let site = with_fixtures();
     let host = site.start("serve");
