@@ -27,7 +27,7 @@ pub enum StubError {
     /// It is not of the form of one.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// It says neither what it answers, or both.
+    /// It says neither whom it answers, or both.
     #[error("stub {0} has one of `request` (as a grant says it) and `route` (of models)")]
     Of(usize),
     /// Keys that do not go together.
