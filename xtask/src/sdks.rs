@@ -117,7 +117,16 @@ fn packages() -> Result<()> {
 fn crates(place: &Place, to: &Path) -> Result<()> {
     let built = place.target.join("sdk-native");
     let mut package = cargo::cargo();
-    package.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--package", "wharf", "--package", "wharf-macros"]);
+    package.args([
+        "package",
+        "--quiet",
+        "--no-verify",
+        "--allow-dirty",
+        "--package",
+        "wharf",
+        "--package",
+        "wharf-macros",
+    ]);
     process::output(package.arg("--target-dir").arg(&built).current_dir(place.repository.join("sdk/rust")))?;
     for name in ["wharf", "wharf-macros"] {
         let file = format!("{name}-{VERSION}.crate");

@@ -27,9 +27,9 @@ pub struct Reuse {
 /// What is called again, with its code, which it keeps in memory.
 pub(crate) enum Living {
     /// What answers requests.
-    Proxy(Proxy, InUse<ProxyPre<Attempt>>),
+    Proxy { proxy: Proxy, _code: InUse<ProxyPre<Attempt>> },
     /// What handles events.
-    Handler(EventHandler, InUse<Called>),
+    Handler { handler: EventHandler, _code: InUse<Called> },
 }
 
 /// An instance that waits.

@@ -93,7 +93,7 @@ impl Runtime {
         };
         let (began, meter) = (Instant::now(), CpuMeter::default());
         let Instance { mut store, mut handler, calls, place } =
-            self.instance(release, (context, limits), &meter, reuse.as_ref());
+            self.instance_for(release, (context, limits), &meter, reuse.as_ref());
         let call = code.call(&mut store, &mut handler, &event, &delivery);
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
@@ -114,7 +114,7 @@ impl Runtime {
             {
                 let (effects, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, (duration, event_bytes));
-                let living = Living::Handler(handler, code);
+                let living = Living::Handler { handler, _code: code };
                 idle.put(*release.digest(), Idle { store, living, calls: calls + 1, place });
                 (effects, details)
             }
@@ -124,7 +124,7 @@ impl Runtime {
     }
 
     /// The instance for an attempt: one that waits for it, or another one, which is made with the call.
-    fn instance(
+    fn instance_for(
         &self,
         release: &Release,
         (context, limits): (AttemptContext, LimitsDocument),
@@ -132,7 +132,7 @@ impl Runtime {
         reuse: Option<&Reuse>,
     ) -> Instance {
         let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
-        if let Some(Idle { mut store, living: Living::Handler(handler, _), calls, place }) = waits
+        if let Some(Idle { mut store, living: Living::Handler { handler, .. }, calls, place }) = waits
             && store.data().is_of(&context)
         {
             store.data_mut().renew(context);

@@ -125,7 +125,7 @@ impl Runtime {
             (Some(Reuse { idle, most }), Some(proxy), Some(place)) if failure.is_none() && answered + 1 < most => {
                 let (_, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, spent);
-                let living = Living::Proxy(proxy, code);
+                let living = Living::Proxy { proxy, _code: code };
                 idle.put(*release.digest(), Idle { store, living, calls: answered + 1, place });
                 details
             }
@@ -147,7 +147,7 @@ impl Runtime {
         reuse: Option<&Reuse>,
     ) -> Instance {
         let waits = reuse.and_then(|Reuse { idle, most }| idle.take(release.digest(), *most));
-        if let Some(Idle { mut store, living: Living::Proxy(proxy, _), calls, place }) = waits {
+        if let Some(Idle { mut store, living: Living::Proxy { proxy, .. }, calls, place }) = waits {
             store.data_mut().renew(context);
             begin_anew(&mut store, limits, meter.clone());
             return Instance { store, proxy: Some(proxy), answered: calls, place: Some(place) };

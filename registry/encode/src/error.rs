@@ -7,7 +7,9 @@ const PROBLEM_CHARS_MAX: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The contract has no such world.
-    #[error("there is no world `{world}`; there are event-handler, event-batch-handler, event-transform, proxy and command")]
+    #[error(
+        "there is no world `{world}`; there are event-handler, event-batch-handler, event-transform, proxy and command"
+    )]
     World {
         /// What was asked for.
         world: String,

@@ -269,8 +269,18 @@ impl<'a> Bench<'a> {
 
 fn text(report: &Report) -> String {
     let mut text = format!("machine  {}\n\n", report.machine.line());
-    let head =
-        ["component", "compiled", "compile ms", "load ms", "attempt us", "cpu us", "again us", "cpu us", "memory", "resident"];
+    let head = [
+        "component",
+        "compiled",
+        "compile ms",
+        "load ms",
+        "attempt us",
+        "cpu us",
+        "again us",
+        "cpu us",
+        "memory",
+        "resident",
+    ];
     text += &format!("{:20}", "");
     head.iter().for_each(|column| text += &format!("{column:>12}"));
     for row in &report.rows {

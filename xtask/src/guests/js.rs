@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 
 use super::build::Guest;
 use super::languages::{Built, Place};
-use super::{cached, cargo};
 use super::process;
 use super::steps::{Steps, fresh_folder};
+use super::{cached, cargo};
 
 /// What is installed: the engine, what joins modules, and the compiler for the SDK itself.
 const PACKAGES: [&str; 3] = ["componentize-qjs@0.4.5", "rolldown@1.3.2", "typescript@7.0.2"];
@@ -95,7 +95,7 @@ fn fetching(place: &Place, tools: &Path) -> Result<Guest> {
     let (script, world) =
         (place.repository.join("tests/languages/js-bare/fetch.js"), format!("wasi:http/proxy@{wasi}"));
     let version = format!("{OTHER} {world} {COMPONENTIZE}");
-    cached::guest(place, "languages-js-fetch", &[script.clone()], &version, |to| {
+    cached::guest(place, "languages-js-fetch", std::slice::from_ref(&script), &version, |to| {
         let program = tools.join("fetching.mjs");
         std::fs::write(&program, COMPONENTIZE).with_context(|| format!("writing {}", program.display()))?;
         let mut command = Command::new("node");

@@ -31,7 +31,9 @@ pub enum StubError {
     #[error("stub {0} has one of `request` (as a grant says it) and `route` (of models)")]
     Of(usize),
     /// Keys that do not go together.
-    #[error("stub {0}: a request is answered by `status`, `fields` and `data` or `text`, or `fails` by a code; a model says `text`")]
+    #[error(
+        "stub {0}: a request is answered by `status`, `fields` and `data` or `text`, or `fails` by a code; a model says `text`"
+    )]
     Keys(usize),
     /// A status or a field that HTTP has not.
     #[error("stub {0}: `{1}` cannot be in an answer of HTTP")]

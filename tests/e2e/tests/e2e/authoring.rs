@@ -185,7 +185,8 @@ fn a_fixture_says_what_those_outside_answer() {
         serde_json::from_slice(&std::fs::read(site.folder.path().join(name)).unwrap()).unwrap()
     };
     let came = &read("fixtures/caller.json")["expect"]["published"][0]["data"];
-    let expected = [json!({"status": [503, "busy"]}), json!({"status": [200, "{\"n\":1}"]}), json!({"refused": "timeout"})];
+    let expected =
+        [json!({"status": [503, "busy"]}), json!({"status": [200, "{\"n\":1}"]}), json!({"refused": "timeout"})];
     assert_eq!(came.as_array().unwrap()[..3], expected, "{came}");
     assert_eq!(came[4], json!({"refused": "denied"}), "{came}");
     std::fs::remove_file(site.folder.path().join("fixtures/caller.json")).unwrap();
