@@ -26,5 +26,4 @@ pub use junit::document as junit;
 pub use lines::lines;
 pub use seed::Seed;
 pub use stage::{Call, Stage, plugin_name};
-pub use stub::Stubs;
 pub use tested::Tested;
