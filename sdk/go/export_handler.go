@@ -16,5 +16,6 @@ func exportedHandle(received unsafe.Pointer) unsafe.Pointer {
 	abi.Taken()
 	abi.Release()
 	sendOutcome(dispatch(item.Event, item.Delivery), &handlerOutcome)
+	abi.Collect()
 	return unsafe.Pointer(&handlerOutcome)
 }

@@ -21,6 +21,7 @@ func exportedAnswer(request, out int32) {
 	} else {
 		response = Answer(answers, Request(received))
 	}
+	defer abi.Collect()
 	if err := web.Send(out, web.Response(response)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

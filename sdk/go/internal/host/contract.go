@@ -107,12 +107,15 @@ func Get(bucket, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	abi.Collect()
 	area := abi.NewArea()
 	get(handle, abi.Sound(key), area.At(0))
 	if err := refused(bucket, area, 4); err != nil || area.U8(4) == 0 {
 		return nil, err
 	}
-	return area.Bytes(8), nil
+	value := area.Bytes(8)
+	abi.Taken()
+	return value, nil
 }
 
 // Set stores a value.
@@ -162,12 +165,14 @@ func Keys(bucket string) ([]string, error) {
 	hasCursor, cursor := int32(0), uint64(0)
 	for {
 		// The page's keys at 8, and at 16 whether there is a cursor, at 24 which.
+		abi.Collect()
 		area := abi.NewArea()
 		listKeys(handle, hasCursor, cursor, area.At(0))
 		if err := refused(bucket, area, 8); err != nil {
 			return nil, err
 		}
 		keys = append(keys, area.Texts(8)...)
+		abi.Taken()
 		if area.U8(16) == 0 {
 			return keys, nil
 		}

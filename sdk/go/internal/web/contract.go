@@ -122,6 +122,7 @@ func Receive(request int32) (Request, error) {
 	stream := int32(area.U32(4))
 	defer dropInput(stream)
 	for {
+		abi.Collect()
 		read(stream, readMost, area.At(0))
 		if area.U8(0) == 0 {
 			received.Body = append(received.Body, area.Bytes(4)...)
