@@ -10,7 +10,7 @@ import sys
 import boto3
 import openai
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 SCHEMA = {
     "type": "object",
@@ -37,6 +37,19 @@ def ask_openai(base, key):
     assert json.loads(shaped.choices[0].message.content) == {"kind": "other"}, shaped
     vectors = client.embeddings.create(model="m", input=["a", "bb"], encoding_format="float").data
     assert [vector.index for vector in sorted(vectors, key=lambda it: it.index)] == [0, 1], vectors
+    usage = {"include_usage": True}
+    pieces = list(client.chat.completions.create(model="m", messages=[user], stream=True, stream_options=usage))
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert text == "you said: one two" and pieces[-1].usage.prompt_tokens == 2, pieces
+    with client.chat.completions.stream(model="m", messages=[user], tools=[tool]) as stream:
+        call = stream.get_final_completion().choices[0].message.tool_calls[0]
+    assert json.loads(call.function.arguments) == {"kind": "other"}, call
+    for text, expected in [("cut", Exception), ("fail late", openai.APIError)]:
+        try:
+            list(client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}], stream=True))
+            raise SystemExit(f"{text} came to its end")
+        except expected:
+            pass
     for text, expected in [("fail:429", openai.RateLimitError), ("fail:503", openai.InternalServerError)]:
         try:
             client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}])
@@ -80,6 +93,18 @@ def ask_bedrock(base, access_key, secret_key):
     image = {"image": {"format": "png", "source": {"bytes": b"\x01\x02"}}}
     said = client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": "echo"}, image]}])
     assert said["output"]["message"]["content"][0]["text"], said
+    events = list(client.converse_stream(modelId=model, messages=[user])["stream"])
+    text = "".join(event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event)
+    assert text == "you said: one two" and events[-1]["metadata"]["usage"]["inputTokens"] == 2, events
+    events = list(client.converse_stream(modelId=model, messages=[user], toolConfig=tools)["stream"])
+    deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+    assert json.loads("".join(delta["toolUse"]["input"] for delta in deltas)) == {"kind": "other"}, events
+    late = [{"role": "user", "content": [{"text": "fail late"}]}]
+    try:
+        list(client.converse_stream(modelId=model, messages=late)["stream"])
+        raise SystemExit("fail late came to its end")
+    except EventStreamError as error:
+        assert error.response["Error"]["Code"] == "modelStreamErrorException", error.response
     count = client.count_tokens(modelId=model, input={"converse": {"messages": [user]}})
     assert count["inputTokens"] == 2, count
     body = json.dumps({"inputText": "one two", "dimensions": 256})

@@ -29,6 +29,7 @@ pub mod llm {
         path: "../../wit",
         inline: "package wharf:host; world llm { import wharf:llm/models@0.1.0; }",
         imports: { default: async | trappable },
+        with: { "wharf:llm/models.reply-stream": crate::llm::ReplyStream },
     });
 }
 

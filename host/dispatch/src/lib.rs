@@ -144,5 +144,5 @@ pub use walk::replays_wait;
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
-    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent,
+    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent, Pieces,
 };

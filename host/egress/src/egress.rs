@@ -3,7 +3,7 @@
 //! Invariant: a request is sent once. It is sent again only where a connection that had waited turns out to be closed before any of the
 //! request went out.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::HOST};
@@ -64,6 +64,15 @@ pub struct Answer {
     pub is_cut: bool,
 }
 
+/// Takes the body of an answer while it comes.
+pub trait Takes: Send {
+    /// Whether the body of an answer of that status is taken so. Else it is kept, as of any answer.
+    fn wants(&self, status: StatusCode) -> bool;
+
+    /// Takes its next bytes. Whoever answers `false` wants no more.
+    fn take(&mut self, bytes: Bytes) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+}
+
 /// HTTP out of the host.
 #[derive(Debug)]
 pub struct Egress {
@@ -95,14 +104,27 @@ impl Egress {
     /// # Errors
     /// When there is no answer, whatever the reason. An answer of any status is none.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
+        self.within_time(outgoing, None).await
+    }
+
+    /// The same, but that a body of as many bytes as are kept is given to whoever takes it, while it comes: the answer has none then. The time is
+    /// that of all of it, with what taking takes.
+    ///
+    /// # Errors
+    /// As of any request; some of the body may have been taken.
+    pub async fn send_to(&self, outgoing: Outgoing, takes: &mut dyn Takes) -> Result<Answer, EgressError> {
+        self.within_time(outgoing, Some(takes)).await
+    }
+
+    async fn within_time(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
         let wait = outgoing.timeout;
-        match timeout(wait, self.exchange(outgoing)).await {
+        match timeout(wait, self.exchange(outgoing, takes)).await {
             Ok(answer) => answer,
             Err(_) => Err(EgressError::Timeout(wait.as_millis())),
         }
     }
 
-    async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
+    async fn exchange(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
         let Outgoing { owner, place, method, headers, body, granted, keep_bytes, .. } = outgoing;
         let key = Key::new(&owner, &place);
         let mut waited = self.pool.take(&key, &granted);
@@ -127,7 +149,10 @@ impl Egress {
                 let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
                 self.pool.put(key.clone(), other);
             }
-            let Read { body, is_cut, is_whole } = read(body, keep_bytes).await?;
+            let Read { body, is_cut, is_whole } = match takes {
+                Some(takes) if takes.wants(head.status) => taken(body, keep_bytes, takes).await?,
+                _ => read(body, keep_bytes).await?,
+            };
             if is_whole && matches!(connection.sender, Sender::One(_)) {
                 self.pool.put(key, connection);
             }
@@ -210,4 +235,20 @@ async fn read(mut body: Incoming, keep_bytes: usize) -> Result<Read, EgressError
         }
     }
     Ok(Read { body: kept.freeze(), is_cut, is_whole: true })
+}
+
+/// Gives a body to whoever takes it.
+async fn taken(mut body: Incoming, bytes_max: usize, takes: &mut dyn Takes) -> Result<Read, EgressError> {
+    let (mut bytes, end) = (0_usize, |is_cut, is_whole| Read { body: Bytes::new(), is_cut, is_whole });
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(EgressError::Broken)?.into_data() else { continue };
+        bytes = bytes.saturating_add(data.len());
+        if bytes > bytes_max {
+            return Ok(end(true, false));
+        }
+        if !takes.take(data).await {
+            return Ok(end(false, false));
+        }
+    }
+    Ok(end(false, true))
 }

@@ -11,14 +11,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::limits::{FAILURES_MAX, OPEN_PER_OWNER_MAX, PLACES_WATCHED_MAX, REST};
+use crate::limits::{FAILURES_MAX, PLACES_WATCHED_MAX, REST};
 
 /// Why nothing may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Held {
     /// As many requests of the owner are under way as may be.
-    #[error("{OPEN_PER_OWNER_MAX} requests are under way, and no more may be at a time")]
-    Busy,
+    #[error("{0} requests are under way, and no more may be at a time")]
+    Busy(usize),
     /// Requests to the place failed.
     #[error("the last {FAILURES_MAX} requests there failed, so none is sent for {0:?}")]
     Resting(Duration),
@@ -52,19 +52,19 @@ pub struct Leave {
 }
 
 impl Guard {
-    /// Leave to send a request of an owner to a place, such as `api.example.com:443`.
+    /// Leave to send a request of an owner, who has so many at a time, to a place, such as `api.example.com:443`.
     ///
     /// # Errors
     /// When it may not be sent now.
-    pub fn enter(&self, owner: &Arc<str>, place: &str) -> Result<Leave, Held> {
-        self.enter_at(owner, place, Instant::now())
+    pub fn enter(&self, (owner, most): (Arc<str>, usize), place: &str) -> Result<Leave, Held> {
+        self.enter_at((&owner, most), place, Instant::now())
     }
 
-    fn enter_at(&self, owner: &Arc<str>, place: &str, now: Instant) -> Result<Leave, Held> {
+    fn enter_at(&self, (owner, most): (&Arc<str>, usize), place: &str, now: Instant) -> Result<Leave, Held> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::clone(owner), place.to_owned());
-        if seen.open.get(owner).is_some_and(|open| *open >= OPEN_PER_OWNER_MAX) {
-            return Err(Held::Busy);
+        if seen.open.get(owner).is_some_and(|open| *open >= most) {
+            return Err(Held::Busy(most));
         }
         if let Some(watched) = seen.places.get_mut(&key)
             && let Some(until) = watched.rests_until
@@ -124,31 +124,33 @@ impl Drop for Leave {
 mod tests {
     use super::*;
 
+    const MOST: usize = 64;
+
     #[test]
     fn egress_rests_where_it_only_fails_and_one_request_finds_out() {
         let (guard, owner, other): (_, Arc<str>, Arc<str>) = (Guard::default(), "acme".into(), "other".into());
         let began = Instant::now();
         for _ in 0..FAILURES_MAX {
-            guard.enter_at(&owner, "a:443", began).unwrap().ended_at(false, began);
+            guard.enter_at((&owner, MOST), "a:443", began).unwrap().ended_at(false, began);
         }
         let resting = Held::Resting(REST + Duration::from_secs(1));
-        assert_eq!(guard.enter_at(&owner, "a:443", began).unwrap_err(), resting);
-        guard.enter_at(&owner, "b:443", began).unwrap().ended_at(false, began);
-        guard.enter_at(&other, "a:443", began).unwrap().ended_at(true, began);
+        assert_eq!(guard.enter_at((&owner, MOST), "a:443", began).unwrap_err(), resting);
+        guard.enter_at((&owner, MOST), "b:443", began).unwrap().ended_at(false, began);
+        guard.enter_at((&other, MOST), "a:443", began).unwrap().ended_at(true, began);
         let later = began + REST;
-        let probe = guard.enter_at(&owner, "a:443", later).unwrap();
-        assert!(matches!(guard.enter_at(&owner, "a:443", later), Err(Held::Resting(_))));
+        let probe = guard.enter_at((&owner, MOST), "a:443", later).unwrap();
+        assert!(matches!(guard.enter_at((&owner, MOST), "a:443", later), Err(Held::Resting(_))));
         probe.ended_at(true, later);
-        guard.enter_at(&owner, "a:443", later).unwrap();
+        guard.enter_at((&owner, MOST), "a:443", later).unwrap();
     }
 
     #[test]
     fn egress_of_an_owner_has_so_many_requests_at_a_time() {
         let (guard, owner): (_, Arc<str>) = (Guard::default(), "acme".into());
-        let mut open: Vec<_> = (0..OPEN_PER_OWNER_MAX).map(|_| guard.enter(&owner, "a:443").unwrap()).collect();
-        assert_eq!(guard.enter(&owner, "b:443").unwrap_err(), Held::Busy);
-        drop(guard.enter(&"other".into(), "a:443").unwrap());
+        let mut open: Vec<_> = (0..MOST).map(|_| guard.enter((Arc::clone(&owner), MOST), "a:443").unwrap()).collect();
+        assert_eq!(guard.enter((Arc::clone(&owner), MOST), "b:443").unwrap_err(), Held::Busy(MOST));
+        drop(guard.enter(("other".into(), MOST), "a:443").unwrap());
         open.pop();
-        drop(guard.enter(&owner, "b:443").unwrap());
+        drop(guard.enter((Arc::clone(&owner), MOST), "b:443").unwrap());
     }
 }

@@ -50,6 +50,9 @@ pub const DNS_ALIASES_MAX: usize = 16;
 /// Requests of one owner that are under way at a time.
 pub const OPEN_PER_OWNER_MAX: usize = 64;
 
+/// Requests to models of one owner that are under way at a time: an answer in pieces takes as long as its model.
+pub const MODELS_OPEN_PER_OWNER_MAX: usize = 1_024;
+
 /// Failures of one owner at one place, none of them followed by an answer, behind which nothing is sent there for a while.
 pub const FAILURES_MAX: u32 = 5;
 

@@ -11,9 +11,11 @@ use crate::{
     failed::Failed,
     provider::{Answered, Provider, Request, Step, Unanswered},
     reply::Told,
+    stream::Reads,
 };
 
 mod answer;
+mod stream;
 
 /// What stands before thoughts that are kept from readers, in the place of their signature.
 const REDACTED: &str = "redacted:";
@@ -51,6 +53,13 @@ impl Provider for Bedrock {
         };
         let path = format!("/model/{}/{operation}", encoded(model));
         Ok(Step::Send(Request { path, body: Value::Object(body).to_string().into_bytes() }))
+    }
+
+    fn stream(&self, model: &str, ask: &Ask) -> Result<(Step, Option<Box<dyn Reads>>), Failed> {
+        let Ask::Converse(conversation) = ask else { return Ok((self.write(model, ask)?, None)) };
+        let body = Value::Object(converse(conversation)?).to_string().into_bytes();
+        let request = Request { path: format!("/model/{}/converse-stream", encoded(model)), body };
+        Ok((Step::Send(request), Some(Box::new(stream::Stream::default()))))
     }
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {

@@ -16,6 +16,7 @@ mod provider;
 mod repair;
 mod reply;
 mod sigv4;
+mod stream;
 
 pub use ask::{Ask, Conversation, Document, Embedding, Image, Message, OutputSchema, Part, Role, Tool, ToolChoice};
 pub use ask::{Reasoning, ToolResult, ToolUse};
@@ -30,3 +31,4 @@ pub use provider::{Answered, Provider, Request, Step, Unanswered};
 pub use repair::Repair;
 pub use reply::{Reply, StopReason, Told, Usage, Vectors};
 pub use sigv4::{Credentials, Signed, Unsigned};
+pub use stream::{Piece, Reads};

@@ -44,3 +44,9 @@ pub const EXPRESSION_COMPILED_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of what a model is told of how its answer breaks its schema.
 pub const REPAIR_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of one event of a provider's stream.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Parts of an answer that comes in pieces, and tools that it asks for.
+pub const STREAMED_CALLS_MAX: usize = 256;

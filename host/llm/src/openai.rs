@@ -11,9 +11,11 @@ use crate::{
     failed::Failed,
     provider::{Answered, Provider, Request, Step, Unanswered},
     reply::Told,
+    stream::Reads,
 };
 
 mod answer;
+mod stream;
 
 /// Settings that are the plugin's to choose; all others are the host's, such as the model, or change what is paid.
 const OPTIONS: [&str; 11] = [
@@ -47,6 +49,15 @@ impl Provider for OpenAi {
             }
         };
         Ok(Step::Send(Request { path: path.to_owned(), body: body.to_string().into_bytes() }))
+    }
+
+    fn stream(&self, model: &str, ask: &Ask) -> Result<(Step, Option<Box<dyn Reads>>), Failed> {
+        let Ask::Converse(conversation) = ask else { return Ok((self.write(model, ask)?, None)) };
+        let mut body = self.chat(model, conversation)?;
+        put(&mut body, "stream", Some(json!(true)));
+        put(&mut body, "stream_options", Some(json!({"include_usage": true})));
+        let request = Request { path: "/chat/completions".to_owned(), body: body.to_string().into_bytes() };
+        Ok((Step::Send(request), Some(Box::new(stream::Stream::new()))))
     }
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {

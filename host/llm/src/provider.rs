@@ -7,6 +7,7 @@ use crate::{
     failed::Failed,
     limits::SAID_CHARS_MAX,
     reply::{Told, Usage},
+    stream::Reads,
 };
 
 /// A request to be sent: a `POST` of JSON.
@@ -62,6 +63,14 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When it cannot be asked that.
     fn write(&self, model: &str, ask: &Ask) -> Result<Step, Failed>;
+
+    /// The same for an answer that is to come in pieces, with what reads it; without that where it comes whole all the same.
+    ///
+    /// # Errors
+    /// When it cannot be asked that.
+    fn stream(&self, model: &str, ask: &Ask) -> Result<(Step, Option<Box<dyn Reads>>), Failed> {
+        Ok((self.write(model, ask)?, None))
+    }
 
     /// Reads the answer to that.
     ///

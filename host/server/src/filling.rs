@@ -78,9 +78,48 @@ impl Filled {
         }
     }
 
+    /// A body that comes in pieces, without the values.
+    #[must_use]
+    pub fn redacting(&self) -> Redacting<'_> {
+        Redacting { filled: self, held: Vec::new() }
+    }
+
     fn sought(&self) -> impl Iterator<Item = &(SecretName, Value)> {
         self.0.iter().filter(|(_, value)| value.reveal().len() >= SOUGHT_BYTES_MIN)
     }
+}
+
+/// Takes the values out of a body that comes in pieces. Only what may be the beginning of a value is held back.
+pub struct Redacting<'a> {
+    filled: &'a Filled,
+    held: Vec<u8>,
+}
+
+impl Redacting<'_> {
+    /// What may be given on when these bytes have come.
+    pub fn take(&mut self, bytes: bytes::Bytes) -> bytes::Bytes {
+        let whole = if self.held.is_empty() {
+            bytes
+        } else {
+            self.held.extend_from_slice(&bytes);
+            std::mem::take(&mut self.held).into()
+        };
+        let mut whole = self.filled.redact(whole);
+        let begun = self.filled.sought().map(|(_, value)| begun(&whole, value.reveal())).max().unwrap_or(0);
+        self.held = whole.split_off(whole.len() - begun).into();
+        whole
+    }
+
+    /// What was held back, when no more comes.
+    pub fn end(self) -> bytes::Bytes {
+        self.held.into()
+    }
+}
+
+/// How many bytes at the end are the beginning of the value.
+fn begun(bytes: &[u8], value: &[u8]) -> usize {
+    let most = value.len().saturating_sub(1).min(bytes.len());
+    (1..=most).rev().find(|length| value.get(..*length).is_some_and(|begin| bytes.ends_with(begin))).unwrap_or(0)
 }
 
 /// Bytes in which the name stands in the place of the value; absent where the value is not in them.
@@ -109,6 +148,15 @@ mod tests {
         let body = filled.redact(bytes::Bytes::from_static(b"a sk_live_123 b sk_live_123"));
         assert_eq!(&body[..], b"a [secret:stripe] b [secret:stripe]");
         assert_eq!(&filled.redact(bytes::Bytes::from_static(b"sk_live_12"))[..], b"sk_live_12");
+        for step in 1..12 {
+            let (mut redacting, mut all) = (filled.redacting(), Vec::new());
+            for some in b"a sk_live_123 b sk_live_12 sk_sk_live_123".chunks(step) {
+                all.extend_from_slice(&redacting.take(bytes::Bytes::copy_from_slice(some)));
+            }
+            all.extend_from_slice(&redacting.end());
+            assert_eq!(all, b"a [secret:stripe] b sk_live_12 sk_[secret:stripe]", "{step}");
+        }
+        assert_eq!(&filled.redacting().take(bytes::Bytes::from_static(b"data: x\n\n"))[..], b"data: x\n\n");
         let mut fields = HeaderMap::from_iter([("x".parse().unwrap(), HeaderValue::from_static("is sk_live_123"))]);
         filled.redact_fields(&mut fields);
         assert_eq!(fields["x"], "is [secret:stripe]");

@@ -4,24 +4,30 @@
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
 
+use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_dispatch::{
     Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port,
     OutgoingAnswer, OutgoingRequest, chain,
 };
-use wharf_egress::{Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings};
-use wharf_event::{Code, SecretName};
+use wharf_egress::{
+    Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
+    limits::{MODELS_OPEN_PER_OWNER_MAX, OPEN_PER_OWNER_MAX},
+};
+use wharf_event::{Code, SecretName, TenantName};
 use wharf_llm::Failed;
 use wharf_vault::{Key, SealError};
 
 use crate::{
     config::EgressConfig,
+    filling::Redacting,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     signing::sign,
@@ -125,7 +131,7 @@ impl Port for Outside {
     }
 
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
-        let calls = self.calls();
+        let calls = self.calls(Lane::Requests);
         let called = Abandoned(self.io.spawn(async move { calls.send(request, Auth::Filled).await }));
         async move {
             let mut called = called;
@@ -142,7 +148,7 @@ impl Port for Outside {
         books: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         let catalog = self.models();
-        let calls = self.calls();
+        let calls = self.calls(Lane::Models);
         let (meters, answers) = (Arc::clone(&self.meters), Arc::clone(&self.answers));
         let asked = Abandoned(self.io.spawn(async move {
             let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
@@ -160,8 +166,27 @@ impl Port for Outside {
 }
 
 impl Outside {
-    fn calls(&self) -> Calls {
-        Calls { ways: self.ways(), guard: self.guard.clone(), key: Arc::clone(&self.key) }
+    fn calls(&self, lane: Lane) -> Calls {
+        Calls { ways: self.ways(), guard: self.guard.clone(), key: Arc::clone(&self.key), lane }
+    }
+}
+
+/// With what a request of a guest shares its bound of how many are under way.
+#[derive(Clone, Copy)]
+enum Lane {
+    /// Its tenant's requests by HTTP.
+    Requests,
+    /// What its tenant asks of models.
+    Models,
+}
+
+impl Lane {
+    /// Who is counted, and how many it may have.
+    fn of(self, tenant: &TenantName) -> (Arc<str>, usize) {
+        match self {
+            Self::Requests => (tenant.as_str().into(), OPEN_PER_OWNER_MAX),
+            Self::Models => (format!("{tenant} llm").into(), MODELS_OPEN_PER_OWNER_MAX),
+        }
     }
 }
 
@@ -170,18 +195,61 @@ struct Calls {
     ways: Arc<Ways>,
     guard: Guard,
     key: Arc<SecretKey>,
+    lane: Lane,
 }
 
 impl Sends for Calls {
     fn send(&self, mut request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>> {
         async move {
             let filled = authorize(&mut request, auth, self.key.get())?;
-            let mut answer = self.ways.call(request, &self.guard).await?;
+            let mut answer = self.ways.call(request, (&self.guard, self.lane), None).await?;
             filled.redact_fields(&mut answer.headers);
             answer.body = filled.redact(answer.body);
             Ok(answer)
         }
         .boxed()
+    }
+
+    fn stream<'a>(
+        &'a self,
+        mut request: HttpRequest,
+        auth: Auth,
+        takes: &'a mut dyn Takes,
+    ) -> BoxFuture<'a, Result<HttpAnswer, HttpFailed>> {
+        async move {
+            let filled = authorize(&mut request, auth, self.key.get())?;
+            let mut redacted = Redacted { redacting: filled.redacting(), takes };
+            let mut answer = self.ways.call(request, (&self.guard, self.lane), Some(&mut redacted)).await?;
+            let Redacted { redacting, takes } = redacted;
+            let rest = redacting.end();
+            if !rest.is_empty() {
+                takes.take(rest).await;
+            }
+            filled.redact_fields(&mut answer.headers);
+            answer.body = filled.redact(answer.body);
+            Ok(answer)
+        }
+        .boxed()
+    }
+}
+
+/// What takes a body without the keys that it may repeat.
+struct Redacted<'a> {
+    redacting: Redacting<'a>,
+    takes: &'a mut dyn Takes,
+}
+
+impl Takes for Redacted<'_> {
+    fn wants(&self, status: StatusCode) -> bool {
+        self.takes.wants(status)
+    }
+
+    fn take(&mut self, bytes: Bytes) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        let bytes = self.redacting.take(bytes);
+        if bytes.is_empty() {
+            return Box::pin(async { true });
+        }
+        self.takes.take(bytes)
     }
 }
 
@@ -232,7 +300,12 @@ impl Ways {
 
 impl Ways {
     /// Sends a guest's request.
-    async fn call(&self, request: HttpRequest, guard: &Guard) -> Result<HttpAnswer, HttpFailed> {
+    async fn call(
+        &self,
+        request: HttpRequest,
+        (guard, lane): (&Guard, Lane),
+        takes: Option<&mut dyn Takes>,
+    ) -> Result<HttpAnswer, HttpFailed> {
         let HttpRequest {
             tenant,
             plugin,
@@ -250,9 +323,9 @@ impl Ways {
         let place: Place = url.parse().map_err(|error: NotPlace| failed(Code::HttpInvalid, error.to_string()))?;
         let (host, port) = (place.host().to_owned(), place.port());
         let egress = self.egress.as_ref().map_err(|error| failed(Code::HttpUnreachable, error.clone()))?;
-        let leave = guard.enter(&tenant.as_str().into(), &format!("{host}:{port}"));
+        let leave = guard.enter(lane.of(&tenant), &format!("{host}:{port}"));
         let leave = leave.map_err(|held| {
-            let code = if held == Held::Busy { Code::LimitHttp } else { Code::HttpRest };
+            let code = if matches!(held, Held::Busy(_)) { Code::LimitHttp } else { Code::HttpRest };
             failed(code, held.to_string())
         })?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
@@ -267,7 +340,10 @@ impl Ways {
             keep_bytes: answer_bytes_max,
         };
         let began = Instant::now();
-        let sent = egress.send(outgoing).await;
+        let sent = match takes {
+            Some(takes) => egress.send_to(outgoing, takes).await,
+            None => egress.send(outgoing).await,
+        };
         let took = began.elapsed();
         let status = sent.as_ref().ok().map(|answer| answer.status.as_u16());
         tracing::debug!(
@@ -288,12 +364,7 @@ impl Ways {
             Err(error) => {
                 // An address that is refused says nothing of how anybody is.
                 let is_place = !matches!(error, EgressError::Refused { .. } | EgressError::Request(_));
-                let code = match &error {
-                    EgressError::Refused { .. } => Code::AddressDenied,
-                    EgressError::Timeout(_) => Code::HttpTimeout,
-                    EgressError::Request(_) => Code::HttpInvalid,
-                    _ => Code::HttpUnreachable,
-                };
+                let code = code_of(&error);
                 if is_place {
                     leave.ended(false);
                 }
@@ -301,6 +372,16 @@ impl Ways {
                 Err(HttpFailed { may_be_done, ..failed(code, chain(&error)) })
             }
         }
+    }
+}
+
+/// What a guest's request came to nothing by.
+const fn code_of(error: &EgressError) -> Code {
+    match error {
+        EgressError::Refused { .. } => Code::AddressDenied,
+        EgressError::Timeout(_) => Code::HttpTimeout,
+        EgressError::Request(_) => Code::HttpInvalid,
+        _ => Code::HttpUnreachable,
     }
 }
 

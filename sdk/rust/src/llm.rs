@@ -133,9 +133,17 @@ impl Llm {
     ///
     /// When there is no answer.
     pub fn converse(&self, conversation: &Conversation) -> Result<Reply, LlmError> {
-        let contract::Reply { content, stop, usage, cached } =
-            contract::converse(&self.route, conversation.checked()?)?;
-        Ok(Reply { content, stop, usage, cached })
+        Ok(contract::converse(&self.route, conversation.checked()?)?.into())
+    }
+
+    /// The same, with the answer in pieces while the model makes them.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked. That there is no answer is told by the stream.
+    pub fn stream(&self, conversation: &Conversation) -> Result<ReplyStream, LlmError> {
+        let stream = contract::converse_stream(&self.route, conversation.checked()?)?;
+        Ok(ReplyStream { stream: Some(stream) })
     }
 
     /// Makes each text a vector, of so many numbers if that is said.
@@ -159,6 +167,48 @@ impl Llm {
     /// When nobody tells.
     pub fn count_tokens(&self, conversation: &Conversation) -> Result<u64, LlmError> {
         Ok(contract::count_tokens(&self.route, conversation.checked()?)?)
+    }
+}
+
+/// An answer that comes in pieces; the last of them is the whole answer. Whoever drops it before its end gives up the call, which may be paid for
+/// all the same.
+#[derive(Debug)]
+#[must_use = "nothing comes of an answer that nobody reads"]
+pub struct ReplyStream {
+    stream: Option<contract::ReplyStream>,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// More words.
+    Text(String),
+    /// More thoughts.
+    Reasoning(String),
+    /// All of the answer.
+    End(Reply),
+}
+
+impl Iterator for ReplyStream {
+    type Item = Result<Piece, LlmError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let came = self.stream.as_ref()?.next();
+        let piece = match came {
+            Ok(Some(contract::Piece::Text(text))) => return Some(Ok(Piece::Text(text))),
+            Ok(Some(contract::Piece::Reasoning(text))) => return Some(Ok(Piece::Reasoning(text))),
+            Ok(Some(contract::Piece::End(reply))) => Some(Ok(Piece::End(reply.into()))),
+            Ok(None) => None,
+            Err(error) => Some(Err(error.into())),
+        };
+        self.stream = None;
+        piece
+    }
+}
+
+impl From<contract::Reply> for Reply {
+    fn from(contract::Reply { content, stop, usage, cached }: contract::Reply) -> Self {
+        Self { content, stop, usage, cached }
     }
 }
 

@@ -13,7 +13,7 @@
 #[allow(dead_code, clippy::all)]
 pub mod wharf {
     pub mod llm {
-        /// Calls of models. Each of them is over when it returns: nothing is streamed.
+        /// Calls of models. Each of them is over when it returns, but for an answer that comes in pieces.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod models {
             #[used]
@@ -417,6 +417,70 @@ pub mod wharf {
                         .finish()
                 }
             }
+            /// A piece of an answer.
+            #[derive(Clone)]
+            pub enum Piece {
+                /// More words.
+                Text(_rt::String),
+                /// More thoughts.
+                Reasoning(_rt::String),
+                /// The end: all of the answer, with what does not come in pieces, such as the tools that the model asks for.
+                End(Reply),
+            }
+            impl ::core::fmt::Debug for Piece {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Piece::Text(e) => f.debug_tuple("Piece::Text").field(e).finish(),
+                        Piece::Reasoning(e) => {
+                            f.debug_tuple("Piece::Reasoning").field(e).finish()
+                        }
+                        Piece::End(e) => f.debug_tuple("Piece::End").field(e).finish(),
+                    }
+                }
+            }
+            /// An answer that comes in pieces.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct ReplyStream {
+                handle: _rt::Resource<ReplyStream>,
+            }
+            impl ReplyStream {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for ReplyStream {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wharf:llm/models@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]reply-stream"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
             /// Texts to be made vectors.
             #[derive(Clone)]
             pub struct Embedding {
@@ -543,6 +607,577 @@ pub mod wharf {
                 }
             }
             impl ::core::error::Error for LlmError {}
+            impl ReplyStream {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Waits for the next piece; none behind the end or an error. Pieces that came before an error are no answer.
+                #[allow(async_fn_in_trait)]
+                pub fn next(
+                    &self,
+                ) -> ::core::result::Result<::core::option::Option<Piece>, LlmError> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 56 + 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 56
+                                + 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "wharf:llm/models@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]reply-stream.next"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result99 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    match l3 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l4 = i32::from(*ptr0.add(16).cast::<u8>());
+                                                let v61 = match l4 {
+                                                    0 => {
+                                                        let e61 = {
+                                                            let l5 = *ptr0.add(24).cast::<*mut u8>();
+                                                            let l6 = *ptr0
+                                                                .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len7 = l6;
+                                                            let bytes7 = _rt::Vec::from_raw_parts(
+                                                                l5.cast(),
+                                                                len7,
+                                                                len7,
+                                                            );
+                                                            _rt::string_lift(bytes7)
+                                                        };
+                                                        Piece::Text(e61)
+                                                    }
+                                                    1 => {
+                                                        let e61 = {
+                                                            let l8 = *ptr0.add(24).cast::<*mut u8>();
+                                                            let l9 = *ptr0
+                                                                .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let len10 = l9;
+                                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                                l8.cast(),
+                                                                len10,
+                                                                len10,
+                                                            );
+                                                            _rt::string_lift(bytes10)
+                                                        };
+                                                        Piece::Reasoning(e61)
+                                                    }
+                                                    n => {
+                                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                                        let e61 = {
+                                                            let l11 = *ptr0.add(24).cast::<*mut u8>();
+                                                            let l12 = *ptr0
+                                                                .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<usize>();
+                                                            let base56 = l11;
+                                                            let len56 = l12;
+                                                            let mut result56 = _rt::Vec::with_capacity(len56);
+                                                            for i in 0..len56 {
+                                                                let base = base56
+                                                                    .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                                                let e56 = {
+                                                                    let l13 = i32::from(*base.add(0).cast::<u8>());
+                                                                    let v55 = match l13 {
+                                                                        0 => {
+                                                                            let e55 = {
+                                                                                let l14 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l15 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len16 = l15;
+                                                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                                                    l14.cast(),
+                                                                                    len16,
+                                                                                    len16,
+                                                                                );
+                                                                                _rt::string_lift(bytes16)
+                                                                            };
+                                                                            Part::Text(e55)
+                                                                        }
+                                                                        1 => {
+                                                                            let e55 = {
+                                                                                let l17 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l18 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len19 = l18;
+                                                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                                                    l17.cast(),
+                                                                                    len19,
+                                                                                    len19,
+                                                                                );
+                                                                                let l20 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l21 = *base
+                                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len22 = l21;
+                                                                                Image {
+                                                                                    media_type: _rt::string_lift(bytes19),
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(_rt::Vec::from_raw_parts(l20.cast(), len22, len22)),
+                                                                                }
+                                                                            };
+                                                                            Part::Image(e55)
+                                                                        }
+                                                                        2 => {
+                                                                            let e55 = {
+                                                                                let l23 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l24 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len25 = l24;
+                                                                                let bytes25 = _rt::Vec::from_raw_parts(
+                                                                                    l23.cast(),
+                                                                                    len25,
+                                                                                    len25,
+                                                                                );
+                                                                                let l26 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l27 = *base
+                                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len28 = l27;
+                                                                                let bytes28 = _rt::Vec::from_raw_parts(
+                                                                                    l26.cast(),
+                                                                                    len28,
+                                                                                    len28,
+                                                                                );
+                                                                                let l29 = *base
+                                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l30 = *base
+                                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len31 = l30;
+                                                                                Document {
+                                                                                    name: _rt::string_lift(bytes25),
+                                                                                    media_type: _rt::string_lift(bytes28),
+                                                                                    data: <_ as From<
+                                                                                        _rt::Vec<_>,
+                                                                                    >>::from(_rt::Vec::from_raw_parts(l29.cast(), len31, len31)),
+                                                                                }
+                                                                            };
+                                                                            Part::Document(e55)
+                                                                        }
+                                                                        3 => {
+                                                                            let e55 = {
+                                                                                let l32 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l33 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len34 = l33;
+                                                                                let bytes34 = _rt::Vec::from_raw_parts(
+                                                                                    l32.cast(),
+                                                                                    len34,
+                                                                                    len34,
+                                                                                );
+                                                                                let l35 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l36 = *base
+                                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len37 = l36;
+                                                                                let bytes37 = _rt::Vec::from_raw_parts(
+                                                                                    l35.cast(),
+                                                                                    len37,
+                                                                                    len37,
+                                                                                );
+                                                                                let l38 = *base
+                                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l39 = *base
+                                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len40 = l39;
+                                                                                let bytes40 = _rt::Vec::from_raw_parts(
+                                                                                    l38.cast(),
+                                                                                    len40,
+                                                                                    len40,
+                                                                                );
+                                                                                ToolUse {
+                                                                                    id: _rt::string_lift(bytes34),
+                                                                                    name: _rt::string_lift(bytes37),
+                                                                                    input: _rt::string_lift(bytes40),
+                                                                                }
+                                                                            };
+                                                                            Part::ToolUse(e55)
+                                                                        }
+                                                                        4 => {
+                                                                            let e55 = {
+                                                                                let l41 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l42 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len43 = l42;
+                                                                                let bytes43 = _rt::Vec::from_raw_parts(
+                                                                                    l41.cast(),
+                                                                                    len43,
+                                                                                    len43,
+                                                                                );
+                                                                                let l44 = *base
+                                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l45 = *base
+                                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len46 = l45;
+                                                                                let bytes46 = _rt::Vec::from_raw_parts(
+                                                                                    l44.cast(),
+                                                                                    len46,
+                                                                                    len46,
+                                                                                );
+                                                                                let l47 = i32::from(
+                                                                                    *base
+                                                                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<u8>(),
+                                                                                );
+                                                                                ToolResult {
+                                                                                    id: _rt::string_lift(bytes43),
+                                                                                    content: _rt::string_lift(bytes46),
+                                                                                    is_error: _rt::bool_lift(l47 as u8),
+                                                                                }
+                                                                            };
+                                                                            Part::ToolResult(e55)
+                                                                        }
+                                                                        n => {
+                                                                            debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                                                            let e55 = {
+                                                                                let l48 = *base
+                                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<*mut u8>();
+                                                                                let l49 = *base
+                                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                                    .cast::<usize>();
+                                                                                let len50 = l49;
+                                                                                let bytes50 = _rt::Vec::from_raw_parts(
+                                                                                    l48.cast(),
+                                                                                    len50,
+                                                                                    len50,
+                                                                                );
+                                                                                let l51 = i32::from(
+                                                                                    *base
+                                                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                                        .cast::<u8>(),
+                                                                                );
+                                                                                Reasoning {
+                                                                                    text: _rt::string_lift(bytes50),
+                                                                                    signature: match l51 {
+                                                                                        0 => None,
+                                                                                        1 => {
+                                                                                            let e = {
+                                                                                                let l52 = *base
+                                                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                                                    .cast::<*mut u8>();
+                                                                                                let l53 = *base
+                                                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                                                    .cast::<usize>();
+                                                                                                let len54 = l53;
+                                                                                                let bytes54 = _rt::Vec::from_raw_parts(
+                                                                                                    l52.cast(),
+                                                                                                    len54,
+                                                                                                    len54,
+                                                                                                );
+                                                                                                _rt::string_lift(bytes54)
+                                                                                            };
+                                                                                            Some(e)
+                                                                                        }
+                                                                                        _ => _rt::invalid_enum_discriminant(),
+                                                                                    },
+                                                                                }
+                                                                            };
+                                                                            Part::Reasoning(e55)
+                                                                        }
+                                                                    };
+                                                                    v55
+                                                                };
+                                                                result56.push(e56);
+                                                            }
+                                                            _rt::cabi_dealloc(
+                                                                base56,
+                                                                len56 * (7 * ::core::mem::size_of::<*const u8>()),
+                                                                ::core::mem::size_of::<*const u8>(),
+                                                            );
+                                                            let l57 = i32::from(
+                                                                *ptr0
+                                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            let l58 = *ptr0
+                                                                .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<i64>();
+                                                            let l59 = *ptr0
+                                                                .add(40 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<i64>();
+                                                            let l60 = i32::from(
+                                                                *ptr0
+                                                                    .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<u8>(),
+                                                            );
+                                                            Reply {
+                                                                content: result56,
+                                                                stop: StopReason::_lift(l57 as u8),
+                                                                usage: Usage {
+                                                                    input_tokens: l58 as u64,
+                                                                    output_tokens: l59 as u64,
+                                                                },
+                                                                cached: _rt::bool_lift(l60 as u8),
+                                                            }
+                                                        };
+                                                        Piece::End(e61)
+                                                    }
+                                                };
+                                                v61
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    }
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l62 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    let v98 = match l62 {
+                                        0 => {
+                                            let e98 = {
+                                                let l63 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l64 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len65 = l64;
+                                                let bytes65 = _rt::Vec::from_raw_parts(
+                                                    l63.cast(),
+                                                    len65,
+                                                    len65,
+                                                );
+                                                _rt::string_lift(bytes65)
+                                            };
+                                            LlmError::Denied(e98)
+                                        }
+                                        1 => {
+                                            let e98 = {
+                                                let l66 = i32::from(*ptr0.add(16).cast::<u8>());
+                                                match l66 {
+                                                    0 => None,
+                                                    1 => {
+                                                        let e = {
+                                                            let l67 = *ptr0.add(24).cast::<i64>();
+                                                            l67 as u64
+                                                        };
+                                                        Some(e)
+                                                    }
+                                                    _ => _rt::invalid_enum_discriminant(),
+                                                }
+                                            };
+                                            LlmError::RateLimited(e98)
+                                        }
+                                        2 => {
+                                            let e98 = {
+                                                let l68 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l69 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len70 = l69;
+                                                let bytes70 = _rt::Vec::from_raw_parts(
+                                                    l68.cast(),
+                                                    len70,
+                                                    len70,
+                                                );
+                                                _rt::string_lift(bytes70)
+                                            };
+                                            LlmError::Overloaded(e98)
+                                        }
+                                        3 => LlmError::Timeout,
+                                        4 => {
+                                            let e98 = {
+                                                let l71 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l72 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len73 = l72;
+                                                let bytes73 = _rt::Vec::from_raw_parts(
+                                                    l71.cast(),
+                                                    len73,
+                                                    len73,
+                                                );
+                                                _rt::string_lift(bytes73)
+                                            };
+                                            LlmError::ContextTooLong(e98)
+                                        }
+                                        5 => {
+                                            let e98 = {
+                                                let l74 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l75 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len76 = l75;
+                                                let bytes76 = _rt::Vec::from_raw_parts(
+                                                    l74.cast(),
+                                                    len76,
+                                                    len76,
+                                                );
+                                                _rt::string_lift(bytes76)
+                                            };
+                                            LlmError::ContentFiltered(e98)
+                                        }
+                                        6 => {
+                                            let e98 = {
+                                                let l77 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l78 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len79 = l78;
+                                                let bytes79 = _rt::Vec::from_raw_parts(
+                                                    l77.cast(),
+                                                    len79,
+                                                    len79,
+                                                );
+                                                _rt::string_lift(bytes79)
+                                            };
+                                            LlmError::GuardrailBlocked(e98)
+                                        }
+                                        7 => {
+                                            let e98 = {
+                                                let l80 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l81 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len82 = l81;
+                                                let bytes82 = _rt::Vec::from_raw_parts(
+                                                    l80.cast(),
+                                                    len82,
+                                                    len82,
+                                                );
+                                                _rt::string_lift(bytes82)
+                                            };
+                                            LlmError::BudgetExceeded(e98)
+                                        }
+                                        8 => {
+                                            let e98 = {
+                                                let l83 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l84 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len85 = l84;
+                                                let bytes85 = _rt::Vec::from_raw_parts(
+                                                    l83.cast(),
+                                                    len85,
+                                                    len85,
+                                                );
+                                                _rt::string_lift(bytes85)
+                                            };
+                                            LlmError::Unpriced(e98)
+                                        }
+                                        9 => {
+                                            let e98 = {
+                                                let l86 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l87 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len88 = l87;
+                                                let bytes88 = _rt::Vec::from_raw_parts(
+                                                    l86.cast(),
+                                                    len88,
+                                                    len88,
+                                                );
+                                                _rt::string_lift(bytes88)
+                                            };
+                                            LlmError::Limit(e98)
+                                        }
+                                        10 => {
+                                            let e98 = {
+                                                let l89 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l90 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len91 = l90;
+                                                let bytes91 = _rt::Vec::from_raw_parts(
+                                                    l89.cast(),
+                                                    len91,
+                                                    len91,
+                                                );
+                                                _rt::string_lift(bytes91)
+                                            };
+                                            LlmError::Invalid(e98)
+                                        }
+                                        11 => {
+                                            let e98 = {
+                                                let l92 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l93 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len94 = l93;
+                                                let bytes94 = _rt::Vec::from_raw_parts(
+                                                    l92.cast(),
+                                                    len94,
+                                                    len94,
+                                                );
+                                                _rt::string_lift(bytes94)
+                                            };
+                                            LlmError::Unsupported(e98)
+                                        }
+                                        n => {
+                                            debug_assert_eq!(n, 12, "invalid enum discriminant");
+                                            let e98 = {
+                                                let l95 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l96 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len97 = l96;
+                                                let bytes97 = _rt::Vec::from_raw_parts(
+                                                    l95.cast(),
+                                                    len97,
+                                                    len97,
+                                                );
+                                                _rt::string_lift(bytes97)
+                                            };
+                                            LlmError::Provider(e98)
+                                        }
+                                    };
+                                    v98
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result99
+                    }
+                }
+            }
             #[allow(unused_unsafe, clippy::all)]
             /// Has a model go on with a conversation.
             #[allow(async_fn_in_trait)]
@@ -1533,6 +2168,729 @@ pub mod wharf {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result130
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The same, with the answer in pieces, while the model makes them. Where the host has to see the whole answer first, and where it has it
+            /// already, it comes in pieces as well. Whoever lets go of it gives up the call, which may be paid for all the same.
+            #[allow(async_fn_in_trait)]
+            pub fn converse_stream(
+                route: &str,
+                conversation: &Conversation,
+            ) -> ::core::result::Result<ReplyStream, LlmError> {
+                unsafe {
+                    let mut cleanup_list = _rt::Vec::new();
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 22 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 22 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let vec1 = route;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len1;
+                    *ptr0.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                    let Conversation {
+                        system: system2,
+                        messages: messages2,
+                        tools: tools2,
+                        tool_choice: tool_choice2,
+                        output: output2,
+                        stop: stop2,
+                        max_tokens: max_tokens2,
+                        temperature: temperature2,
+                        options: options2,
+                    } = conversation;
+                    match system2 {
+                        Some(e) => {
+                            *ptr0
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec3 = e;
+                            let ptr3 = vec3.as_ptr().cast::<u8>();
+                            let len3 = vec3.len();
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len3;
+                            *ptr0
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr3.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec24 = messages2;
+                    let len24 = vec24.len();
+                    let layout24 = _rt::alloc::Layout::from_size_align(
+                            vec24.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result24, _cleanup24) = ::wharf::wit_bindgen::rt::Cleanup::new(
+                        layout24,
+                    );
+                    for (i, e) in vec24.into_iter().enumerate() {
+                        let base = result24
+                            .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let Message { role: role4, content: content4 } = e;
+                            *base.add(0).cast::<u8>() = (role4.clone() as i32) as u8;
+                            let vec23 = content4;
+                            let len23 = vec23.len();
+                            let layout23 = _rt::alloc::Layout::from_size_align(
+                                    vec23.len() * (7 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                )
+                                .unwrap();
+                            let (result23, _cleanup23) = ::wharf::wit_bindgen::rt::Cleanup::new(
+                                layout23,
+                            );
+                            cleanup_list.extend(_cleanup23);
+                            for (i, e) in vec23.into_iter().enumerate() {
+                                let base = result23
+                                    .add(i * (7 * ::core::mem::size_of::<*const u8>()));
+                                {
+                                    match e {
+                                        Part::Text(e) => {
+                                            *base.add(0).cast::<u8>() = (0i32) as u8;
+                                            let vec5 = e;
+                                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                                            let len5 = vec5.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len5;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr5.cast_mut();
+                                        }
+                                        Part::Image(e) => {
+                                            *base.add(0).cast::<u8>() = (1i32) as u8;
+                                            let Image { media_type: media_type6, data: data6 } = e;
+                                            let vec7 = media_type6;
+                                            let ptr7 = vec7.as_ptr().cast::<u8>();
+                                            let len7 = vec7.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len7;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr7.cast_mut();
+                                            let vec8 = data6;
+                                            let ptr8 = vec8.as_ptr().cast::<u8>();
+                                            let len8 = vec8.len();
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len8;
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr8.cast_mut();
+                                        }
+                                        Part::Document(e) => {
+                                            *base.add(0).cast::<u8>() = (2i32) as u8;
+                                            let Document {
+                                                name: name9,
+                                                media_type: media_type9,
+                                                data: data9,
+                                            } = e;
+                                            let vec10 = name9;
+                                            let ptr10 = vec10.as_ptr().cast::<u8>();
+                                            let len10 = vec10.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len10;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr10.cast_mut();
+                                            let vec11 = media_type9;
+                                            let ptr11 = vec11.as_ptr().cast::<u8>();
+                                            let len11 = vec11.len();
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len11;
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr11.cast_mut();
+                                            let vec12 = data9;
+                                            let ptr12 = vec12.as_ptr().cast::<u8>();
+                                            let len12 = vec12.len();
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len12;
+                                            *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr12.cast_mut();
+                                        }
+                                        Part::ToolUse(e) => {
+                                            *base.add(0).cast::<u8>() = (3i32) as u8;
+                                            let ToolUse { id: id13, name: name13, input: input13 } = e;
+                                            let vec14 = id13;
+                                            let ptr14 = vec14.as_ptr().cast::<u8>();
+                                            let len14 = vec14.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len14;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr14.cast_mut();
+                                            let vec15 = name13;
+                                            let ptr15 = vec15.as_ptr().cast::<u8>();
+                                            let len15 = vec15.len();
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len15;
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr15.cast_mut();
+                                            let vec16 = input13;
+                                            let ptr16 = vec16.as_ptr().cast::<u8>();
+                                            let len16 = vec16.len();
+                                            *base
+                                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len16;
+                                            *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr16.cast_mut();
+                                        }
+                                        Part::ToolResult(e) => {
+                                            *base.add(0).cast::<u8>() = (4i32) as u8;
+                                            let ToolResult {
+                                                id: id17,
+                                                content: content17,
+                                                is_error: is_error17,
+                                            } = e;
+                                            let vec18 = id17;
+                                            let ptr18 = vec18.as_ptr().cast::<u8>();
+                                            let len18 = vec18.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len18;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr18.cast_mut();
+                                            let vec19 = content17;
+                                            let ptr19 = vec19.as_ptr().cast::<u8>();
+                                            let len19 = vec19.len();
+                                            *base
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len19;
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr19.cast_mut();
+                                            *base
+                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>() = (match is_error17 {
+                                                true => 1,
+                                                false => 0,
+                                            }) as u8;
+                                        }
+                                        Part::Reasoning(e) => {
+                                            *base.add(0).cast::<u8>() = (5i32) as u8;
+                                            let Reasoning { text: text20, signature: signature20 } = e;
+                                            let vec21 = text20;
+                                            let ptr21 = vec21.as_ptr().cast::<u8>();
+                                            let len21 = vec21.len();
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>() = len21;
+                                            *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>() = ptr21.cast_mut();
+                                            match signature20 {
+                                                Some(e) => {
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (1i32) as u8;
+                                                    let vec22 = e;
+                                                    let ptr22 = vec22.as_ptr().cast::<u8>();
+                                                    let len22 = vec22.len();
+                                                    *base
+                                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>() = len22;
+                                                    *base
+                                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>() = ptr22.cast_mut();
+                                                }
+                                                None => {
+                                                    *base
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>() = (0i32) as u8;
+                                                }
+                                            };
+                                        }
+                                    }
+                                }
+                            }
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len23;
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = result23;
+                        }
+                    }
+                    *ptr0.add(6 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len24;
+                    *ptr0
+                        .add(5 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result24;
+                    let vec29 = tools2;
+                    let len29 = vec29.len();
+                    let layout29 = _rt::alloc::Layout::from_size_align(
+                            vec29.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result29, _cleanup29) = ::wharf::wit_bindgen::rt::Cleanup::new(
+                        layout29,
+                    );
+                    for (i, e) in vec29.into_iter().enumerate() {
+                        let base = result29
+                            .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let Tool {
+                                name: name25,
+                                description: description25,
+                                input_schema: input_schema25,
+                            } = e;
+                            let vec26 = name25;
+                            let ptr26 = vec26.as_ptr().cast::<u8>();
+                            let len26 = vec26.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len26;
+                            *base.add(0).cast::<*mut u8>() = ptr26.cast_mut();
+                            let vec27 = description25;
+                            let ptr27 = vec27.as_ptr().cast::<u8>();
+                            let len27 = vec27.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len27;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr27.cast_mut();
+                            let vec28 = input_schema25;
+                            let ptr28 = vec28.as_ptr().cast::<u8>();
+                            let len28 = vec28.len();
+                            *base
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len28;
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr28.cast_mut();
+                        }
+                    }
+                    *ptr0.add(8 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len29;
+                    *ptr0
+                        .add(7 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result29;
+                    match tool_choice2 {
+                        Some(e) => {
+                            *ptr0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            match e {
+                                ToolChoice::Auto => {
+                                    *ptr0
+                                        .add(10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (0i32) as u8;
+                                }
+                                ToolChoice::Any => {
+                                    *ptr0
+                                        .add(10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (1i32) as u8;
+                                }
+                                ToolChoice::Tool(e) => {
+                                    *ptr0
+                                        .add(10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (2i32) as u8;
+                                    let vec30 = e;
+                                    let ptr30 = vec30.as_ptr().cast::<u8>();
+                                    let len30 = vec30.len();
+                                    *ptr0
+                                        .add(12 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>() = len30;
+                                    *ptr0
+                                        .add(11 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>() = ptr30.cast_mut();
+                                }
+                                ToolChoice::None => {
+                                    *ptr0
+                                        .add(10 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>() = (3i32) as u8;
+                                }
+                            }
+                        }
+                        None => {
+                            *ptr0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match output2 {
+                        Some(e) => {
+                            *ptr0
+                                .add(13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let OutputSchema { name: name31, schema: schema31 } = e;
+                            let vec32 = name31;
+                            let ptr32 = vec32.as_ptr().cast::<u8>();
+                            let len32 = vec32.len();
+                            *ptr0
+                                .add(15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len32;
+                            *ptr0
+                                .add(14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr32.cast_mut();
+                            let vec33 = schema31;
+                            let ptr33 = vec33.as_ptr().cast::<u8>();
+                            let len33 = vec33.len();
+                            *ptr0
+                                .add(17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len33;
+                            *ptr0
+                                .add(16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr33.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec35 = stop2;
+                    let len35 = vec35.len();
+                    let layout35 = _rt::alloc::Layout::from_size_align(
+                            vec35.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result35, _cleanup35) = ::wharf::wit_bindgen::rt::Cleanup::new(
+                        layout35,
+                    );
+                    for (i, e) in vec35.into_iter().enumerate() {
+                        let base = result35
+                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let vec34 = e;
+                            let ptr34 = vec34.as_ptr().cast::<u8>();
+                            let len34 = vec34.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len34;
+                            *base.add(0).cast::<*mut u8>() = ptr34.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(19 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len35;
+                    *ptr0
+                        .add(18 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result35;
+                    match max_tokens2 {
+                        Some(e) => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(4 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>() = _rt::as_i32(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match temperature2 {
+                        Some(e) => {
+                            *ptr0
+                                .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            *ptr0
+                                .add(12 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<f32>() = _rt::as_f32(e);
+                        }
+                        None => {
+                            *ptr0
+                                .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec39 = options2;
+                    let len39 = vec39.len();
+                    let layout39 = _rt::alloc::Layout::from_size_align(
+                            vec39.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result39, _cleanup39) = ::wharf::wit_bindgen::rt::Cleanup::new(
+                        layout39,
+                    );
+                    for (i, e) in vec39.into_iter().enumerate() {
+                        let base = result39
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t36_0, t36_1) = e;
+                            let vec37 = t36_0;
+                            let ptr37 = vec37.as_ptr().cast::<u8>();
+                            let len37 = vec37.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len37;
+                            *base.add(0).cast::<*mut u8>() = ptr37.cast_mut();
+                            let vec38 = t36_1;
+                            let ptr38 = vec38.as_ptr().cast::<u8>();
+                            let len38 = vec38.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len38;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr38.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(16 + 21 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len39;
+                    *ptr0
+                        .add(16 + 20 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result39;
+                    let ptr40 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wharf:llm/models@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "converse-stream"]
+                        fn wit_import41(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import41(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import41(ptr0, ptr40);
+                    let l42 = i32::from(*ptr40.add(0).cast::<u8>());
+                    let result81 = match l42 {
+                        0 => {
+                            let e = {
+                                let l43 = *ptr40.add(8).cast::<i32>();
+                                ReplyStream::from_handle(l43 as u32)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l44 = i32::from(*ptr40.add(8).cast::<u8>());
+                                let v80 = match l44 {
+                                    0 => {
+                                        let e80 = {
+                                            let l45 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l46 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len47 = l46;
+                                            let bytes47 = _rt::Vec::from_raw_parts(
+                                                l45.cast(),
+                                                len47,
+                                                len47,
+                                            );
+                                            _rt::string_lift(bytes47)
+                                        };
+                                        LlmError::Denied(e80)
+                                    }
+                                    1 => {
+                                        let e80 = {
+                                            let l48 = i32::from(*ptr40.add(16).cast::<u8>());
+                                            match l48 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l49 = *ptr40.add(24).cast::<i64>();
+                                                        l49 as u64
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            }
+                                        };
+                                        LlmError::RateLimited(e80)
+                                    }
+                                    2 => {
+                                        let e80 = {
+                                            let l50 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l51 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len52 = l51;
+                                            let bytes52 = _rt::Vec::from_raw_parts(
+                                                l50.cast(),
+                                                len52,
+                                                len52,
+                                            );
+                                            _rt::string_lift(bytes52)
+                                        };
+                                        LlmError::Overloaded(e80)
+                                    }
+                                    3 => LlmError::Timeout,
+                                    4 => {
+                                        let e80 = {
+                                            let l53 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l54 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len55 = l54;
+                                            let bytes55 = _rt::Vec::from_raw_parts(
+                                                l53.cast(),
+                                                len55,
+                                                len55,
+                                            );
+                                            _rt::string_lift(bytes55)
+                                        };
+                                        LlmError::ContextTooLong(e80)
+                                    }
+                                    5 => {
+                                        let e80 = {
+                                            let l56 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l57 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len58 = l57;
+                                            let bytes58 = _rt::Vec::from_raw_parts(
+                                                l56.cast(),
+                                                len58,
+                                                len58,
+                                            );
+                                            _rt::string_lift(bytes58)
+                                        };
+                                        LlmError::ContentFiltered(e80)
+                                    }
+                                    6 => {
+                                        let e80 = {
+                                            let l59 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l60 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len61 = l60;
+                                            let bytes61 = _rt::Vec::from_raw_parts(
+                                                l59.cast(),
+                                                len61,
+                                                len61,
+                                            );
+                                            _rt::string_lift(bytes61)
+                                        };
+                                        LlmError::GuardrailBlocked(e80)
+                                    }
+                                    7 => {
+                                        let e80 = {
+                                            let l62 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l63 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len64 = l63;
+                                            let bytes64 = _rt::Vec::from_raw_parts(
+                                                l62.cast(),
+                                                len64,
+                                                len64,
+                                            );
+                                            _rt::string_lift(bytes64)
+                                        };
+                                        LlmError::BudgetExceeded(e80)
+                                    }
+                                    8 => {
+                                        let e80 = {
+                                            let l65 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l66 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len67 = l66;
+                                            let bytes67 = _rt::Vec::from_raw_parts(
+                                                l65.cast(),
+                                                len67,
+                                                len67,
+                                            );
+                                            _rt::string_lift(bytes67)
+                                        };
+                                        LlmError::Unpriced(e80)
+                                    }
+                                    9 => {
+                                        let e80 = {
+                                            let l68 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l69 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len70 = l69;
+                                            let bytes70 = _rt::Vec::from_raw_parts(
+                                                l68.cast(),
+                                                len70,
+                                                len70,
+                                            );
+                                            _rt::string_lift(bytes70)
+                                        };
+                                        LlmError::Limit(e80)
+                                    }
+                                    10 => {
+                                        let e80 = {
+                                            let l71 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l72 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len73 = l72;
+                                            let bytes73 = _rt::Vec::from_raw_parts(
+                                                l71.cast(),
+                                                len73,
+                                                len73,
+                                            );
+                                            _rt::string_lift(bytes73)
+                                        };
+                                        LlmError::Invalid(e80)
+                                    }
+                                    11 => {
+                                        let e80 = {
+                                            let l74 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l75 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len76 = l75;
+                                            let bytes76 = _rt::Vec::from_raw_parts(
+                                                l74.cast(),
+                                                len76,
+                                                len76,
+                                            );
+                                            _rt::string_lift(bytes76)
+                                        };
+                                        LlmError::Unsupported(e80)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 12, "invalid enum discriminant");
+                                        let e80 = {
+                                            let l77 = *ptr40.add(16).cast::<*mut u8>();
+                                            let l78 = *ptr40
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len79 = l78;
+                                            let bytes79 = _rt::Vec::from_raw_parts(
+                                                l77.cast(),
+                                                len79,
+                                                len79,
+                                            );
+                                            _rt::string_lift(bytes79)
+                                        };
+                                        LlmError::Provider(e80)
+                                    }
+                                };
+                                v80
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result81
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -2612,6 +3970,114 @@ mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
     pub use alloc_crate::string::String;
     pub use alloc_crate::vec::Vec;
+    use core::fmt;
+    use core::marker;
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// A type which represents a component model resource, either imported or
+    /// exported into this component.
+    ///
+    /// This is a low-level wrapper which handles the lifetime of the resource
+    /// (namely this has a destructor). The `T` provided defines the component model
+    /// intrinsics that this wrapper uses.
+    ///
+    /// One of the chief purposes of this type is to provide `Deref` implementations
+    /// to access the underlying data when it is owned.
+    ///
+    /// This type is primarily used in generated code for exported and imported
+    /// resources.
+    #[repr(transparent)]
+    pub struct Resource<T: WasmResource> {
+        handle: AtomicU32,
+        _marker: marker::PhantomData<T>,
+    }
+    /// A trait which all wasm resources implement, namely providing the ability to
+    /// drop a resource.
+    ///
+    /// This generally is implemented by generated code, not user-facing code.
+    #[allow(clippy::missing_safety_doc)]
+    pub unsafe trait WasmResource {
+        /// Invokes the `[resource-drop]...` intrinsic.
+        unsafe fn drop(handle: u32);
+    }
+    impl<T: WasmResource> Resource<T> {
+        #[doc(hidden)]
+        pub unsafe fn from_handle(handle: u32) -> Self {
+            debug_assert!(handle != 0 && handle != u32::MAX);
+            Self {
+                handle: AtomicU32::new(handle),
+                _marker: marker::PhantomData,
+            }
+        }
+        /// Takes ownership of the handle owned by `resource`.
+        ///
+        /// Note that this ideally would be `into_handle` taking `Resource<T>` by
+        /// ownership. The code generator does not enable that in all situations,
+        /// unfortunately, so this is provided instead.
+        ///
+        /// Also note that `take_handle` is in theory only ever called on values
+        /// owned by a generated function. For example a generated function might
+        /// take `Resource<T>` as an argument but then call `take_handle` on a
+        /// reference to that argument. In that sense the dynamic nature of
+        /// `take_handle` should only be exposed internally to generated code, not
+        /// to user code.
+        #[doc(hidden)]
+        pub fn take_handle(resource: &Resource<T>) -> u32 {
+            resource.handle.swap(u32::MAX, Relaxed)
+        }
+        #[doc(hidden)]
+        pub fn handle(resource: &Resource<T>) -> u32 {
+            resource.handle.load(Relaxed)
+        }
+    }
+    impl<T: WasmResource> fmt::Debug for Resource<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Resource").field("handle", &self.handle).finish()
+        }
+    }
+    impl<T: WasmResource> Drop for Resource<T> {
+        fn drop(&mut self) {
+            unsafe {
+                match self.handle.load(Relaxed) {
+                    u32::MAX => {}
+                    other => T::drop(other),
+                }
+            }
+        }
+    }
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
+        }
+    }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
+    pub unsafe fn invalid_enum_discriminant<T>() -> T {
+        if cfg!(debug_assertions) {
+            panic!("invalid enum discriminant")
+        } else {
+            unsafe { core::hint::unreachable_unchecked() }
+        }
+    }
+    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
+        if size == 0 {
+            return;
+        }
+        unsafe {
+            let layout = alloc::Layout::from_size_align_unchecked(size, align);
+            alloc::dealloc(ptr, layout);
+        }
+    }
     pub use alloc_crate::alloc;
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
@@ -2689,40 +4155,6 @@ mod _rt {
             self as f32
         }
     }
-    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
-        if cfg!(debug_assertions) {
-            String::from_utf8(bytes).unwrap()
-        } else {
-            unsafe { String::from_utf8_unchecked(bytes) }
-        }
-    }
-    pub unsafe fn bool_lift(val: u8) -> bool {
-        if cfg!(debug_assertions) {
-            match val {
-                0 => false,
-                1 => true,
-                _ => panic!("invalid bool discriminant"),
-            }
-        } else {
-            val != 0
-        }
-    }
-    pub unsafe fn invalid_enum_discriminant<T>() -> T {
-        if cfg!(debug_assertions) {
-            panic!("invalid enum discriminant")
-        } else {
-            unsafe { core::hint::unreachable_unchecked() }
-        }
-    }
-    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
-        if size == 0 {
-            return;
-        }
-        unsafe {
-            let layout = alloc::Layout::from_size_align_unchecked(size, align);
-            alloc::dealloc(ptr, layout);
-        }
-    }
     extern crate alloc as alloc_crate;
 }
 #[rustfmt::skip]
@@ -2732,9 +4164,9 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1416] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xee\x09\x01A\x02\x01\
-A\x02\x01B<\x01m\x02\x04user\x09assistant\x04\0\x04role\x03\0\0\x01p}\x01r\x02\x0a\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1584] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x96\x0b\x01A\x02\x01\
+A\x02\x01BH\x01m\x02\x04user\x09assistant\x04\0\x04role\x03\0\0\x01p}\x01r\x02\x0a\
 media-types\x04data\x02\x04\0\x05image\x03\0\x03\x01r\x03\x04names\x0amedia-type\
 s\x04data\x02\x04\0\x08document\x03\0\x05\x01r\x03\x02ids\x04names\x05inputs\x04\
 \0\x08tool-use\x03\0\x07\x01r\x03\x02ids\x07contents\x08is-error\x7f\x04\0\x0bto\
@@ -2750,19 +4182,23 @@ messages\x19\x05tools\x1a\x0btool-choice\x1b\x06output\x1c\x04stop\x1d\x0amax-to
 kens\x1e\x0btemperature\x1f\x07options!\x04\0\x0cconversation\x03\0\"\x01m\x04\x08\
 end-turn\x08tool-use\x0amax-tokens\x0dstop-sequence\x04\0\x0bstop-reason\x03\0$\x01\
 r\x02\x0cinput-tokensw\x0doutput-tokensw\x04\0\x05usage\x03\0&\x01r\x04\x07conte\
-nt\x10\x04stop%\x05usage'\x06cached\x7f\x04\0\x05reply\x03\0(\x01r\x02\x05texts\x1d\
-\x0adimensions\x1e\x04\0\x09embedding\x03\0*\x01pv\x01p,\x01r\x03\x07vectors-\x05\
-usage'\x06cached\x7f\x04\0\x07vectors\x03\0.\x01kw\x01q\x0d\x06denied\x01s\0\x0c\
-rate-limited\x010\0\x0aoverloaded\x01s\0\x07timeout\0\0\x10context-too-long\x01s\
-\0\x10content-filtered\x01s\0\x11guardrail-blocked\x01s\0\x0fbudget-exceeded\x01\
-s\0\x08unpriced\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x0bunsupported\x01s\0\x08\
-provider\x01s\0\x04\0\x09llm-error\x03\01\x01j\x01)\x012\x01@\x02\x05routes\x0cc\
-onversation#\03\x04\0\x08converse\x014\x01j\x01/\x012\x01@\x02\x05routes\x05text\
-s+\05\x04\0\x05embed\x016\x01j\x01w\x012\x01@\x02\x05routes\x0cconversation#\07\x04\
-\0\x0ccount-tokens\x018\x03\0\x16wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside\
-/llm-with-all-of-its-exports-removed\x04\0\x0b)\x01\0#llm-with-all-of-its-export\
-s-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.\
-262.0\x10wit-bindgen-rust\x060.63.0";
+nt\x10\x04stop%\x05usage'\x06cached\x7f\x04\0\x05reply\x03\0(\x01q\x03\x04text\x01\
+s\0\x09reasoning\x01s\0\x03end\x01)\0\x04\0\x05piece\x03\0*\x04\0\x0creply-strea\
+m\x03\x01\x01r\x02\x05texts\x1d\x0adimensions\x1e\x04\0\x09embedding\x03\0-\x01p\
+v\x01p/\x01r\x03\x07vectors0\x05usage'\x06cached\x7f\x04\0\x07vectors\x03\01\x01\
+kw\x01q\x0d\x06denied\x01s\0\x0crate-limited\x013\0\x0aoverloaded\x01s\0\x07time\
+out\0\0\x10context-too-long\x01s\0\x10content-filtered\x01s\0\x11guardrail-block\
+ed\x01s\0\x0fbudget-exceeded\x01s\0\x08unpriced\x01s\0\x05limit\x01s\0\x07invali\
+d\x01s\0\x0bunsupported\x01s\0\x08provider\x01s\0\x04\0\x09llm-error\x03\04\x01h\
+,\x01k+\x01j\x017\x015\x01@\x01\x04self6\08\x04\0\x19[method]reply-stream.next\x01\
+9\x01j\x01)\x015\x01@\x02\x05routes\x0cconversation#\0:\x04\0\x08converse\x01;\x01\
+i,\x01j\x01<\x015\x01@\x02\x05routes\x0cconversation#\0=\x04\0\x0fconverse-strea\
+m\x01>\x01j\x012\x015\x01@\x02\x05routes\x05texts.\0?\x04\0\x05embed\x01@\x01j\x01\
+w\x015\x01@\x02\x05routes\x0cconversation#\0\xc1\0\x04\0\x0ccount-tokens\x01B\x03\
+\0\x16wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside/llm-with-all-of-its-export\
+s-removed\x04\0\x0b)\x01\0#llm-with-all-of-its-exports-removed\x03\0\0\0G\x09pro\
+ducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x06\
+0.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     http::{Answer, Heard},
     sample::{Told, sample, tokens, told},
-    sigv4,
+    sigv4, streams,
 };
 
 /// How long an answer takes that takes its time.
@@ -43,6 +43,7 @@ pub(crate) fn answer(heard: &Heard) -> Answer {
     let body = heard.json();
     match operation {
         "converse" => converse(&body),
+        "converse-stream" => streams::bedrock(&last(&body), converse(&body)),
         "count-tokens" => match wrong(&body["input"]["converse"]) {
             Some(problem) => invalid(&problem),
             None => Answer::new(200, json!({"inputTokens": read(&body["input"]["converse"])})),
@@ -118,12 +119,18 @@ fn wrong(body: &Value) -> Option<String> {
     messages.is_empty().then(|| "A conversation must start with a user message.".to_owned())
 }
 
+/// What is said last.
+fn last(body: &Value) -> String {
+    let last = body["messages"].as_array().and_then(|messages| messages.last());
+    last.map(|message| texts(&message["content"])).unwrap_or_default()
+}
+
 fn converse(body: &Value) -> Answer {
     if let Some(problem) = wrong(body) {
         return invalid(&problem);
     }
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
-    let last = messages.last().map(|message| texts(&message["content"])).unwrap_or_default();
+    let last = last(body);
     let read = read(body);
     if read > CONTEXT {
         return invalid("Input is too long for requested model.");

@@ -4,9 +4,13 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Result, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, mpsc::Sender},
+    time::Duration,
 };
 
 use serde_json::Value;
+
+/// What is waited behind each piece of an answer.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -35,6 +39,17 @@ impl Heard {
     }
 }
 
+/// What is sent piece by piece.
+#[derive(Clone, Debug)]
+pub struct Streamed {
+    /// Its media type.
+    pub kind: &'static str,
+    /// The pieces.
+    pub pieces: Vec<Vec<u8>>,
+    /// Whether the connection breaks behind them.
+    pub breaks: bool,
+}
+
 /// An answer of JSON.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -44,13 +59,15 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: Value,
+    /// What is sent in its place.
+    pub streamed: Option<Streamed>,
 }
 
 impl Answer {
     /// Of that status.
     #[must_use]
     pub fn new(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body }
+        Self { status, headers: Vec::new(), body, streamed: None }
     }
 }
 
@@ -73,7 +90,15 @@ fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Hear
     while let Some(heard) = read(&mut reading)? {
         // Nobody may be listening.
         let _ = hears.send(heard.clone());
-        let Answer { status, headers, body } = answer(&heard);
+        let Answer { status, headers, body, streamed } = answer(&heard);
+        if let Some(streamed) = streamed {
+            let breaks = streamed.breaks;
+            send(&mut stream, streamed)?;
+            if breaks {
+                return Ok(());
+            }
+            continue;
+        }
         let body = body.to_string();
         write!(
             stream,
@@ -86,6 +111,19 @@ fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Hear
         write!(stream, "\r\n{body}")?;
     }
     Ok(())
+}
+
+/// Sends piece by piece, each by itself.
+fn send(stream: &mut TcpStream, Streamed { kind, pieces, breaks }: Streamed) -> Result<()> {
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    for piece in pieces {
+        write!(stream, "{:x}\r\n", piece.len())?;
+        stream.write_all(&piece)?;
+        write!(stream, "\r\n")?;
+        stream.flush()?;
+        std::thread::park_timeout(PAUSE);
+    }
+    if breaks { Ok(()) } else { write!(stream, "0\r\n\r\n") }
 }
 
 fn read(reading: &mut BufReader<TcpStream>) -> Result<Option<Heard>> {

@@ -5,7 +5,8 @@
 //!
 //! What is said last tells it what to do: `fail:429` and the like has it answer that status, `slow` has it take its time, `refuse` has it not
 //! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike, `break` has it
-//! break the schema that it is to keep to. It counts what it bills.
+//! break the schema that it is to keep to; `cut`, `cut late` and `fail late` have an answer in pieces break off in its middle, break off when all was said, and
+//! end in an error. It counts what it bills, also of an answer that broke off.
 
 #![allow(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 
@@ -14,6 +15,7 @@ mod http;
 mod openai;
 mod sample;
 mod sigv4;
+mod streams;
 
 use std::{
     net::TcpListener,
@@ -23,7 +25,7 @@ use std::{
     },
 };
 
-pub use http::{Answer, Heard};
+pub use http::{Answer, Heard, Streamed};
 pub use sigv4::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN};
 
 /// The key that it knows.

@@ -8,6 +8,7 @@ use crate::{
     KEY,
     http::{Answer, Heard},
     sample::{Told, sample, tokens, told},
+    streams,
 };
 
 /// How long an answer takes that takes its time.
@@ -38,6 +39,7 @@ pub(crate) fn answer(heard: &Heard, number: u64) -> Answer {
         return error(404, "invalid_request_error", "model_not_found", "The model `gone` does not exist");
     }
     match (heard.method.as_str(), heard.target.as_str()) {
+        ("POST", "/v1/chat/completions") if body["stream"] == true => streams::openai(&body, chat(&body, number)),
         ("POST", "/v1/chat/completions") => chat(&body, number),
         ("POST", "/v1/embeddings") => embeddings(&body),
         _ => error(404, "invalid_request_error", "", "Unknown request URL"),
@@ -68,7 +70,7 @@ fn wrong(message: &Value) -> Option<String> {
     (!fine).then(|| format!("Invalid message: {message}"))
 }
 
-fn said(message: &Value) -> String {
+pub(crate) fn said(message: &Value) -> String {
     match &message["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join(" "),

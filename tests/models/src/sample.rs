@@ -40,3 +40,26 @@ pub(crate) fn told(text: &str) -> Told {
         _ => Told::Answer,
     }
 }
+
+/// How a stream goes, by what is said last: `cut` breaks off in its middle, `cut late` when all was said and counted, `fail late` ends in an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    Well,
+    Cut,
+    CutLate,
+    FailLate,
+}
+
+pub(crate) fn going(text: &str) -> Going {
+    match text {
+        "cut" => Going::Cut,
+        "cut late" => Going::CutLate,
+        "fail late" => Going::FailLate,
+        _ => Going::Well,
+    }
+}
+
+/// A text as a model makes it, word by word.
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    text.split_inclusive(' ').collect()
+}

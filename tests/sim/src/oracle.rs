@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use wharf_capability::{AttemptContext, LlmAnswer, LlmCall, LlmFailed, LlmSpent};
+use wharf_capability::{AttemptContext, LlmAnswer, LlmCall, LlmFailed, LlmSpent, Pieces};
 use wharf_delivery::DeliveryId;
 use wharf_event::Event;
 use wharf_llm::{Ask, Embedding, Told};
@@ -53,6 +53,7 @@ pub(crate) async fn ask(observed: &Observed, context: &AttemptContext) {
             trace: None,
             timeout: Duration::from_secs(10),
             answer_bytes_max: 1_000,
+            pieces: Pieces::default(),
         };
         // A host that stops gives no answer.
         let Ok(LlmAnswer { told: Told::Count(answer), .. }) = context.llm.ask(call).await else { return };

@@ -5,15 +5,17 @@
 
 mod contract;
 mod port;
+mod stream;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wharf_delivery::{Details, LogLevel};
 use wharf_event::{Code, Grants, RouteName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
 pub use port::{Asking, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
+pub use stream::{Pieces, ReplyStream};
 
 use crate::{
     Attempt,
@@ -34,15 +36,15 @@ pub(crate) struct Tally {
     bytes_in: u64,
     /// What calls were refused for, each once.
     met: Vec<Code>,
-    /// The call that is under way.
-    open: Option<String>,
+    /// The calls that are under way, by their numbers.
+    open: BTreeMap<u32, String>,
 }
 
 impl Tally {
     /// Adds what the calls came to. (Each has a line of the log, which is counted as a call of the host.)
     pub(crate) fn tell(self, details: &mut Details) {
         self.met.iter().for_each(|code| details.met(*code));
-        if let Some(shown) = self.open {
+        for shown in self.open.values() {
             let line = format!("{shown}: the attempt ended before its answer; it may be paid for all the same");
             details.log.push(LogLevel::Warn, "llm", &line);
         }
@@ -63,6 +65,17 @@ impl models::Host for Attempt {
             Told::Reply(reply) => Ok(contract::reply(reply, cached)),
             _ => Err(another()),
         }))
+    }
+
+    async fn converse_stream(
+        &mut self,
+        route: String,
+        conversation: models::Conversation,
+    ) -> wasmtime::Result<Result<Resource<ReplyStream>, models::LlmError>> {
+        match self.streamed(route, Ask::Converse(contract::conversation(conversation))) {
+            Ok(stream) => Ok(Ok(self.table.push(stream)?)),
+            Err(why) => Ok(Err(why)),
+        }
     }
 
     async fn embed(
@@ -101,36 +114,54 @@ impl Attempt {
         let operation = ask.operation();
         let called = match self.call(route, ask) {
             Ok(call) => {
-                self.llm.open = Some(format!("{route}, {operation}"));
+                let number = call.number;
+                self.llm.open.insert(number, format!("{route}, {operation}"));
                 let asking = self.context.llm.ask(call);
                 let called = asking.await;
-                self.llm.open = None;
+                self.llm.open.remove(&number);
                 called
             }
             Err(failed) => Err(failed),
         };
-        match called {
-            Ok(LlmAnswer { told, spent }) => {
-                self.llm.bytes_in += told.bytes() as u64;
-                let line = format!("{route}, {operation}: {}", shown(&spent));
-                // A log that is full ends the attempt when the guest writes the next line.
-                let _ = self.log.line(Level::Info, "llm", &line);
-                Ok((told, spent.cached))
-            }
-            Err(LlmFailed { why, code, spent }) => {
-                let code = code.unwrap_or(of(&why));
-                if !self.llm.met.contains(&code) {
-                    self.llm.met.push(code);
-                }
-                let behind = if spent.tries > 0 || spent.keeping == Keeping::Before {
-                    format!(" ({})", shown(&spent))
-                } else {
-                    String::new()
-                };
-                let short = route.chars().take(64).collect::<String>();
-                let _ = self.log.line(Level::Warn, "llm", &format!("{code}: {short}, {operation}: {why}{behind}"));
-                Err(contract::failed(why))
-            }
+        self.answered(route, operation, called).map_err(contract::failed)
+    }
+
+    /// Leaves the trace of a call that has ended in the attempt. Gives the answer, and whether the route had it.
+    fn answered(
+        &mut self,
+        route: &str,
+        operation: &str,
+        called: Result<LlmAnswer, LlmFailed>,
+    ) -> Result<(Told, bool), Failed> {
+        let LlmAnswer { told, spent } = called.map_err(|failed| self.failed(route, operation, failed))?;
+        self.llm.bytes_in += told.bytes() as u64;
+        let line = format!("{route}, {operation}: {}", shown(&spent));
+        // A log that is full ends the attempt when the guest writes the next line.
+        let _ = self.log.line(Level::Info, "llm", &line);
+        Ok((told, spent.cached))
+    }
+
+    fn failed(&mut self, route: &str, operation: &str, failed: LlmFailed) -> Failed {
+        let LlmFailed { why, code, spent } = failed;
+        let code = code.unwrap_or(of(&why));
+        if !self.llm.met.contains(&code) {
+            self.llm.met.push(code);
+        }
+        let behind = if spent.tries > 0 || spent.keeping == Keeping::Before {
+            format!(" ({})", shown(&spent))
+        } else {
+            String::new()
+        };
+        let short = route.chars().take(64).collect::<String>();
+        let _ = self.log.line(Level::Warn, "llm", &format!("{code}: {short}, {operation}: {why}{behind}"));
+        why
+    }
+
+    /// Notes that a guest waits no more for a call that was under way.
+    fn given_up(&mut self, number: u32) {
+        if let Some(shown) = self.llm.open.remove(&number) {
+            let line = format!("{shown}: the plugin let go of it before its end; it may be paid for all the same");
+            let _ = self.log.line(Level::Warn, "llm", &line);
         }
     }
 
@@ -169,6 +200,7 @@ impl Attempt {
             trace: context.received.extension("traceparent").map(ToString::to_string),
             timeout: Duration::from_millis(limits.llm_ms.min(self.limits.wall_ms).into()),
             answer_bytes_max: usize::try_from(left - size).unwrap_or(usize::MAX),
+            pieces: Pieces::default(),
         })
     }
 }
@@ -197,8 +229,9 @@ fn shown(spent: &Spent) -> String {
     let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
     let (whole, part) = (cost / 1_000_000_000, cost % 1_000_000_000);
     let ms = took.as_millis();
+    let guessed = if spent.guessed { " at most, since it broke off before that was counted" } else { "" };
     format!(
-        "{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{masked}{fit}{kept}"
+        "{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{guessed}{masked}{fit}{kept}"
     )
 }
 

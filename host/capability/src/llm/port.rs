@@ -8,6 +8,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use wharf_event::{Code, ModelName, PluginName, RouteName, TenantName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
+use super::stream::Pieces;
+
 /// A call of a guest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlmCall {
@@ -29,6 +31,8 @@ pub struct LlmCall {
     pub timeout: Duration,
     /// Bytes of an answer at most.
     pub answer_bytes_max: usize,
+    /// Where its pieces go while it comes.
+    pub pieces: Pieces,
 }
 
 /// What it came to, whether there was an answer or not.
@@ -56,6 +60,8 @@ pub struct Spent {
     pub masked: u32,
     /// Whether the answer keeps to the schema that was asked for.
     pub fit: Fit,
+    /// Whether an answer broke off that nobody had counted: then tokens and cost are what it may be at most, by what came.
+    pub guessed: bool,
 }
 
 /// Whether an answer keeps to the schema that was asked for.

@@ -57,14 +57,23 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
     serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))
 }
 
+impl Counted {
+    const fn usage(&self) -> Usage {
+        // Those of a cache are not among the others.
+        let cached = self.cache_read_input_tokens.saturating_add(self.cache_write_input_tokens);
+        Usage { input_tokens: self.input_tokens.saturating_add(cached), output_tokens: self.output_tokens }
+    }
+}
+
+/// What a part of an answer counted.
+pub(super) fn counted(usage: &Value) -> Option<Usage> {
+    Counted::deserialize(usage).ok().map(|counted| counted.usage())
+}
+
 /// An answer to a conversation.
 pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
     let Conversed { output, stop_reason, usage } = read(body)?;
-    let usage = Usage {
-        // Those of a cache are not among the others.
-        input_tokens: usage.input_tokens + usage.cache_read_input_tokens + usage.cache_write_input_tokens,
-        output_tokens: usage.output_tokens,
-    };
+    let usage = usage.usage();
     let failed = |why| Unanswered { why, usage };
     let stop = match stop_reason.as_str() {
         "end_turn" => StopReason::EndTurn,

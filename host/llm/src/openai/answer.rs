@@ -23,30 +23,30 @@ struct Choice {
 }
 
 #[derive(Deserialize)]
-struct Said {
-    content: Option<String>,
-    refusal: Option<String>,
+pub(super) struct Said {
+    pub(super) content: Option<String>,
+    pub(super) refusal: Option<String>,
     /// What some servers tell of a model's thoughts, by one of two names.
-    reasoning_content: Option<String>,
-    reasoning: Option<String>,
+    pub(super) reasoning_content: Option<String>,
+    pub(super) reasoning: Option<String>,
     #[serde(default)]
-    tool_calls: Option<Vec<Call>>,
+    pub(super) tool_calls: Option<Vec<Call>>,
 }
 
 #[derive(Deserialize)]
-struct Call {
-    id: String,
-    function: Function,
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) function: Function,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) arguments: String,
 }
 
 #[derive(Deserialize)]
-struct Function {
-    name: String,
-    arguments: String,
-}
-
-#[derive(Deserialize)]
-struct Counted {
+pub(super) struct Counted {
     prompt_tokens: u64,
     #[serde(default)]
     completion_tokens: u64,
@@ -65,7 +65,7 @@ struct Embedded {
 }
 
 impl Counted {
-    fn usage(&self) -> Usage {
+    pub(super) fn usage(&self) -> Usage {
         Usage { input_tokens: self.prompt_tokens, output_tokens: self.completion_tokens }
     }
 }
@@ -78,6 +78,12 @@ pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
     let failed = |why| Unanswered { why, usage };
     let Choice { message, finish_reason } =
         choices.into_iter().next().ok_or_else(|| failed(not_understood("it has no choice")))?;
+    whole(message, finish_reason.as_deref(), usage)
+}
+
+/// An answer by what it says and why it ended.
+pub(super) fn whole(message: Said, finish_reason: Option<&str>, usage: Usage) -> Result<Told, Unanswered> {
+    let failed = |why| Unanswered { why, usage };
     if let Some(refusal) = message.refusal.filter(|refusal| !refusal.is_empty()) {
         return Err(failed(Failed::ContentFiltered(said(&refusal))));
     }
@@ -95,7 +101,7 @@ pub(super) fn reply(body: &[u8]) -> Result<Told, Unanswered> {
         content.push(Part::ToolUse(ToolUse { id, name, input }));
     }
     let wants_tools = content.iter().any(|part| matches!(part, Part::ToolUse(_)));
-    let stop = match finish_reason.as_deref() {
+    let stop = match finish_reason {
         Some("content_filter") => {
             return Err(failed(Failed::ContentFiltered("the answer was held back".to_owned())));
         }

@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::Sender;
 use wharf_dispatch::{Books, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent};
 use wharf_event::{Code, Digest};
-use wharf_llm::{Ask, Failed, Repair, Reply, Told, Usage, Vectors};
+use wharf_llm::{Ask, Failed, Piece, Repair, Reply, Told, Usage, Vectors};
 use wharf_schema::Schema;
 
 use super::{
@@ -61,7 +62,7 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         }
         means.meters.step(&call, RouteStep::CacheMiss);
     }
-    let mut round = Round::new(means, &call, &sealed);
+    let mut round = Round::new(means, &call, &sealed, live(&call, route));
     let (asked, fit) = match round.all(route).await {
         Ok(told) => fitting(&mut round, route, &call, told).await,
         Err(unable) => (Err(unable), LlmFit::Fine),
@@ -92,6 +93,13 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         }
         Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent: Box::new(spent) }),
     }
+}
+
+/// Where pieces of the answer go as they come. What is to be looked at, or may be asked for once more, goes when it is whole.
+fn live<'a>(call: &'a LlmCall, route: &RouteConfig) -> Option<&'a Sender<Piece>> {
+    let has_schema = matches!(&call.ask, Ask::Converse(conversation) if conversation.output.is_some());
+    let is_whole = route.guard.is_some() || (route.repair && has_schema);
+    call.pieces.sender().filter(|_| !is_whole)
 }
 
 fn count(means: &Means<'_>, call: &LlmCall, spent: &LlmSpent, unable: Option<&Unable>) {

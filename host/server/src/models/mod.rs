@@ -9,7 +9,9 @@ mod authorizing;
 mod catalog;
 mod key;
 mod metering;
+mod passing;
 mod round;
+mod streaming;
 #[cfg(test)]
 mod tests;
 

@@ -12,17 +12,23 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::sync::mpsc::Sender;
 use wharf_delivery::{Cost, ReserveRequest, Reserved, SpendRequest};
 use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmCall, LlmSpent};
+use wharf_egress::Takes;
 use wharf_event::{Code, Digest, SecretName};
-use wharf_llm::{Answered, Ask, Failed, Next, Step, Told, Unanswered, Usage};
+use wharf_llm::{Answered, Ask, Failed, Next, Piece, Request, Step, Told, Unanswered, Usage};
 
 use super::{
     asking::Means,
     catalog::{Model, billionths},
     key::{self, Auth},
+    streaming::{Came, Streamed},
 };
-use crate::{config::RouteConfig, prices::Money};
+use crate::{
+    config::{ProviderConfig, RouteConfig},
+    prices::Money,
+};
 
 /// Bytes of an answer of a provider: JSON, which is longer than what it says.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -43,6 +49,14 @@ pub(super) type Sealed = BTreeMap<SecretName, String>;
 pub trait Sends: Send + Sync {
     /// Sends one, with the key that belongs into it, and gives the answer without keys in it.
     fn send(&self, request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>>;
+
+    /// The same, but that the body of an answer is given to whoever takes it, while it comes.
+    fn stream<'a>(
+        &'a self,
+        request: HttpRequest,
+        auth: Auth,
+        takes: &'a mut dyn Takes,
+    ) -> BoxFuture<'a, Result<HttpAnswer, HttpFailed>>;
 }
 
 /// Why one try came to nothing.
@@ -66,19 +80,28 @@ impl From<Unanswered> for Unable {
 
 /// The tries of one call.
 pub(super) struct Round<'a> {
-    means: Means<'a>,
-    call: &'a LlmCall,
+    pub(super) means: Means<'a>,
+    pub(super) call: &'a LlmCall,
     sealed: &'a Sealed,
     began: Instant,
     spent: Money,
-    told: LlmSpent,
+    pub(super) told: LlmSpent,
+    /// Where pieces of an answer go, where they go on as they come.
+    live: Option<&'a Sender<Piece>>,
+    /// Whether any went.
+    pub(super) has_passed: bool,
 }
 
 impl<'a> Round<'a> {
     /// None yet.
-    pub(super) fn new(means: Means<'a>, call: &'a LlmCall, sealed: &'a Sealed) -> Self {
+    pub(super) fn new(
+        means: Means<'a>,
+        call: &'a LlmCall,
+        sealed: &'a Sealed,
+        live: Option<&'a Sender<Piece>>,
+    ) -> Self {
         let (spent, told) = (Money::default(), LlmSpent::default());
-        Self { means, call, sealed, began: Instant::now(), spent, told }
+        Self { means, call, sealed, began: Instant::now(), spent, told, live, has_passed: false }
     }
 
     /// Asks the models of the route until one answers.
@@ -90,7 +113,8 @@ impl<'a> Round<'a> {
                 continue;
             };
             match self.model(&model, route).await {
-                Err(unable) if unable.why.next() != Next::Stop => {
+                // What the guest has of one answer does not go on with another.
+                Err(unable) if unable.why.next() != Next::Stop && !self.has_passed => {
                     tracing::debug!(tenant = %self.call.tenant, route = %self.call.route, model = %name, "a model did not answer: {}", unable.why);
                     last = unable;
                 }
@@ -113,7 +137,7 @@ impl<'a> Round<'a> {
             };
             let Next::Retry(after) = unable.why.next() else { return Err(unable) };
             let pause = after.unwrap_or(wait);
-            if last || pause > WAIT_MAX || pause >= self.left() {
+            if last || self.has_passed || pause > WAIT_MAX || pause >= self.left() {
                 return Err(unable);
             }
             tokio::time::sleep(pause).await;
@@ -153,46 +177,51 @@ impl<'a> Round<'a> {
         let cost = model.cost(ask, usage)?;
         self.spent = self.spent + cost;
         let error = asked.as_ref().err().map(|unable| unable.why.name());
-        self.means.meters.count((self.call, model.name), (began.elapsed(), error), (usage, billionths(cost)));
+        self.count(model, (began, error), (usage, billionths(cost)));
         asked
+    }
+
+    /// Counts one asking.
+    pub(super) fn count(
+        &self,
+        model: &Model<'_>,
+        (began, error): (Instant, Option<&'static str>),
+        counted: (Usage, u64),
+    ) {
+        self.means.meters.count((self.call, model.name), (began.elapsed(), error), counted);
     }
 
     async fn exchange(&mut self, model: &Model<'_>, ask: &Ask, timeout: Duration) -> Result<Told, Unable> {
         let (call, speaks) = (self.call, model.speaks());
-        let request = match speaks.write(model.id, ask)? {
+        let (step, reads) = match self.live {
+            Some(_) => speaks.stream(model.id, ask)?,
+            None => (speaks.write(model.id, ask)?, None),
+        };
+        let request = match step {
             Step::Done(told) => return Ok(told),
             Step::Send(request) => request,
         };
         let Some(provider) = model.provider else {
             return Err(Failed::Provider("nobody is there to be asked".to_owned()).into());
         };
-        let (whose, config) = provider;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(trace) = call.trace.as_ref().and_then(|trace| trace.parse().ok()) {
-            headers.insert("traceparent", trace);
-        }
-        if let Ok(key) = idempotency_key(call, &request.body).parse() {
-            headers.insert(IDEMPOTENCY_KEY, key);
-        }
-        let mut sent = HttpRequest {
-            tenant: call.tenant.clone(),
-            plugin: call.plugin.clone(),
-            policy: format!("{} llm {whose}", call.tenant).into(),
-            method: Method::POST,
-            url: format!("{}{}", config.endpoint, request.path),
-            headers,
-            body: Bytes::from(request.body),
-            secrets: Vec::new(),
-            // The operator says where it is, and which networks the host reaches.
-            private: true,
-            timeout,
-            answer_bytes_max: ANSWER_BYTES_MAX,
-        };
+        let mut sent = outgoing(call, provider, request, timeout);
         let auth = key::put(&mut sent, provider, self.sealed)?;
         let reserved = self.reserve((model, ask), sent.body.len() as u64).await?;
         self.told.outside = true;
-        let answer = match self.means.sends.send(sent, auth).await {
+        let sent = match (reads, self.live) {
+            (Some(reads), Some(pieces)) => {
+                let streamed = Streamed { request: sent, auth, reads, pieces, reserved };
+                match self.streamed(model, ask, streamed).await {
+                    Came::Whole(answer) => Ok(answer),
+                    Came::Failed(failed) => Err(failed),
+                    Came::Streamed(told, usage) => {
+                        return told.map_err(|why| Unanswered { why, usage }.into());
+                    }
+                }
+            }
+            _ => self.means.sends.send(sent, auth).await,
+        };
+        let answer = match sent {
             Ok(answer) => answer,
             Err(failed) => {
                 // What may have been answered stays reserved: somebody may have been paid.
@@ -236,7 +265,7 @@ impl<'a> Round<'a> {
     }
 
     /// Puts what it did cost in the place of that.
-    fn settle(&self, model: &Model<'_>, reserved: Option<Reserved>, usage: Usage) {
+    pub(super) fn settle(&self, model: &Model<'_>, reserved: Option<Reserved>, usage: Usage) {
         if reserved.is_none() && usage == Usage::default() {
             return;
         }
@@ -265,6 +294,33 @@ impl<'a> Round<'a> {
     }
 }
 
+/// A request as it leaves, but for its key.
+fn outgoing(call: &LlmCall, provider: (&str, &ProviderConfig), request: Request, timeout: Duration) -> HttpRequest {
+    let (whose, config) = provider;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(trace) = call.trace.as_ref().and_then(|trace| trace.parse().ok()) {
+        headers.insert("traceparent", trace);
+    }
+    if let Ok(key) = idempotency_key(call, &request.body).parse() {
+        headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    HttpRequest {
+        tenant: call.tenant.clone(),
+        plugin: call.plugin.clone(),
+        policy: format!("{} llm {whose}", call.tenant).into(),
+        method: Method::POST,
+        url: format!("{}{}", config.endpoint, request.path),
+        headers,
+        body: Bytes::from(request.body),
+        secrets: Vec::new(),
+        // The operator says where it is, and which networks the host reaches.
+        private: true,
+        timeout,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
 /// The same for the same question at the same place of a delivery, in every attempt: so whoever keeps to it is paid once.
 fn idempotency_key(call: &LlmCall, body: &[u8]) -> String {
     let digest = Digest::of(body).hex();
@@ -272,9 +328,11 @@ fn idempotency_key(call: &LlmCall, body: &[u8]) -> String {
 }
 
 /// What a request that came to nothing means.
-fn unsent(failed: HttpFailed) -> Unable {
-    let HttpFailed { code, reason, .. } = failed;
+pub(super) fn unsent(failed: HttpFailed) -> Unable {
+    let HttpFailed { code, reason, may_be_done, .. } = failed;
     match code {
+        // As many are under way as may be.
+        Code::LimitHttp if !may_be_done => Failed::Overloaded(reason).into(),
         Code::HttpTimeout => Failed::Timeout.into(),
         Code::HttpUnreachable | Code::HttpRest => Failed::Overloaded(reason).into(),
         Code::LimitHttp => Failed::Provider(reason).into(),

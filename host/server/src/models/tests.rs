@@ -11,7 +11,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 use wharf_delivery::{BudgetOf, BudgetUnit, Cost, ReserveRequest, Reserved, SpendRequest};
-use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed};
+use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, Pieces};
+use wharf_egress::Takes;
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
@@ -19,6 +20,7 @@ use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask};
 use crate::config;
 
 mod around;
+mod streams;
 
 const CONFIG: &str = r#"
 [host.prices]
@@ -87,8 +89,28 @@ impl Sends for Script {
         let next = self.answers.lock().unwrap().pop_front().expect("it is asked too often");
         async move {
             let (status, body, headers) = next?;
-            let body = body.to_string().into();
+            let body = if let Json::String(text) = body { text } else { body.to_string() }.into();
             Ok(HttpAnswer { status: StatusCode::from_u16(status).unwrap(), headers, body, took: Duration::ZERO })
+        }
+        .boxed()
+    }
+
+    fn stream<'a>(
+        &'a self,
+        request: HttpRequest,
+        auth: Auth,
+        takes: &'a mut dyn Takes,
+    ) -> BoxFuture<'a, Result<HttpAnswer, HttpFailed>> {
+        async move {
+            let mut answer = self.send(request, auth).await?;
+            if takes.wants(answer.status) {
+                for some in std::mem::take(&mut answer.body).chunks(7) {
+                    if !takes.take(bytes::Bytes::copy_from_slice(some)).await {
+                        break;
+                    }
+                }
+            }
+            Ok(answer)
         }
         .boxed()
     }
@@ -120,6 +142,7 @@ fn call(route: &str) -> LlmCall {
         trace: None,
         timeout: Duration::from_secs(5),
         answer_bytes_max: 1_000,
+        pieces: Pieces::default(),
     }
 }
 

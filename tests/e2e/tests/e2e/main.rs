@@ -68,6 +68,7 @@ mod secrets;
 mod shapes;
 mod signatures;
 mod starting;
+mod streams;
 mod tenants;
 mod topics;
 mod trace;

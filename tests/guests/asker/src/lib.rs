@@ -5,7 +5,7 @@
 //! again the first time.
 
 use serde::{Deserialize, Serialize};
-use wharf::llm::{Document, Image, Part};
+use wharf::llm::{Document, Image, Part, Piece, Reply, ReplyStream};
 use wharf::{Context, Conversation, Draft, Event, Failure, LlmError, Outcome};
 
 /// A question.
@@ -26,6 +26,10 @@ struct Asked {
     max_tokens: Option<u32>,
     /// A setting and its value.
     option: Option<(String, serde_json::Value)>,
+    /// Whether the answer is to come in pieces; and after how many it is let go of.
+    #[serde(default)]
+    stream: bool,
+    take: Option<usize>,
     /// The JSON Schema that the answer has to keep to.
     schema: Option<serde_json::Value>,
     /// Whether a picture and a document go along.
@@ -38,6 +42,10 @@ struct Asked {
 #[serde(rename_all = "snake_case")]
 enum Came {
     Text(String, String, u64, u64, bool),
+    /// The pieces, and the whole answer.
+    Pieces(Vec<String>, Box<Came>),
+    /// It was let go of.
+    LetGo,
     Vectors(Vec<Vec<f32>>),
     Count(u64),
     Refused(String),
@@ -84,7 +92,33 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
     if asked.count {
         return Ok(Came::Count(model.count_tokens(&conversation)?));
     }
-    let reply = model.converse(&conversation)?;
+    if asked.stream {
+        return Ok(pieces(model.stream(&conversation)?, asked.take));
+    }
+    Ok(whole(&model.converse(&conversation)?))
+}
+
+fn whole(reply: &Reply) -> Came {
     let usage = reply.usage;
-    Ok(Came::Text(reply.text(), format!("{:?}", reply.stop), usage.input_tokens, usage.output_tokens, reply.cached))
+    Came::Text(reply.text(), format!("{:?}", reply.stop), usage.input_tokens, usage.output_tokens, reply.cached)
+}
+
+fn pieces(stream: ReplyStream, take: Option<usize>) -> Came {
+    let mut pieces = Vec::new();
+    for piece in stream {
+        if take.is_some_and(|most| pieces.len() >= most) {
+            return Came::LetGo;
+        }
+        let end = match piece {
+            Ok(Piece::Text(text)) => {
+                pieces.push(text);
+                continue;
+            }
+            Ok(Piece::Reasoning(_)) => continue,
+            Ok(Piece::End(reply)) => whole(&reply),
+            Err(error) => Came::Refused(format!("{error:?}")),
+        };
+        return Came::Pieces(pieces, Box::new(end));
+    }
+    Came::LetGo
 }
