@@ -159,7 +159,11 @@ fn a_slip_in_a_name_is_understood() {
     let queues = r#"[{"queue":"flaky-failed","depth":2}]"#;
     let host = start().refuses("GET dlq/flaky/1-0.0", 404, "queue-unknown").answers("GET dlq?limit=1000", 200, queues);
     assert!(host.run("dlq show flaky 1-0.0").stderr.contains("did you mean `flaky-failed`?"));
-    let host = Host::start().refuses("GET /v1/tenants/acmee/stats", 404, "tenant-unknown");
+    let host = Host::start().refuses("GET /v1/tenants/acmee/stats", 404, "tenant-unknown").answers(
+        "GET /v1/tenants?limit=1000",
+        200,
+        TENANTS,
+    );
     assert!(host.run("stats -t acmee").stderr.contains("did you mean `acme`?"));
     let verdicts = r#"[{"rule":"issues-opened","matched":true,"plugins":["p"]}]"#;
     let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;

@@ -144,7 +144,7 @@ fn of_a_duplicate_the_archive_tells_what_became_of_the_first() {
     let duplicate = ACCEPTED.replace("false", "true");
     let host = Host::start()
         .answers(EVENTS, 202, duplicate)
-        .answers("GET events/1-0", 200, detail)
+        .answers("GET events/1-0?limit=1000", 200, detail)
         .answers(EXPLAIN, 200, "[]");
     let ran = host.run("send a.b --id x");
     assert_eq!(ran.exit, 9, "{ran:?}");
