@@ -164,8 +164,10 @@ const SCHEDULES: [&str; 10] = [
 ];
 
 /// What is said of replays, from the first to the end: of a time at which nothing came.
-const REPLAYS: [&str; 5] = [
+const REPLAYS: [&str; 6] = [
     "replay start made --to-bus default --rule probe --target probe --start 2100-01-01T00:00:00Z --end 2101-01-01T00:00:00Z --type a --pattern {\"type\":[\"a\"]} --rate 7",
+    // Whether one that goes on knows what is before it is a matter of moments.
+    "replay show made --wait",
     "replay ls",
     "replay cancel made",
     "replay show made",
@@ -245,18 +247,20 @@ fn with_schema() -> Site {
 }
 
 /// `wharf webhook …`: one that is new, one that is off, one that has another secret.
-const WEBHOOKS: [&str; 12] = [
+const WEBHOOKS: [&str; 13] = [
     "webhook ls",
     "webhook put crm https://example.com/hook --header x=y",
     "webhook put crm https://example.com/hook --attempts-per-s 5",
-    "rules add hooked --pattern {\"type\":[\"probe.tell\"]} --webhook crm",
-    "webhook resend crm probe.tell",
-    "rules rm hooked",
     "webhook disable crm",
     "webhook ls",
     "webhook enable crm",
     "webhook rotate crm --scheme v1a",
     "webhook show crm",
+    // Off, since nobody is there.
+    "webhook disable crm",
+    "rules add hooked --pattern {\"type\":[\"probe.tell\"]} --webhook crm",
+    "webhook resend crm probe.tell",
+    "rules rm hooked",
     "webhook rm crm",
 ];
 
