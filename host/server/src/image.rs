@@ -5,7 +5,7 @@ use std::{fs, ops::Range, ptr};
 use rustix::mm::{Advice, madvise};
 
 /// Unmaps the program's code: what runs is mapped again as it is reached, from the file's pages, which the kernel keeps. A start runs much that is not run
-/// again, and the kernel maps what lies around it as well: measured, two thirds of what was resident of a host at rest was code (docs/benchmarks.md).
+/// again, and the kernel maps what lies around it as well: measured, more than half of what was resident of a host at rest was code (docs/benchmarks.md).
 /// It costs less than a millisecond: call it after a start.
 pub fn let_go() {
     let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
