@@ -74,6 +74,10 @@ async fn deliveries_of_a_quarantined_release_wait_untried_and_go_on_when_that_is
     let [plugin] = &*host.load(&tenant()).targets else { panic!("{:?}", host.load(&tenant())) };
     assert_eq!(plugin.held_by, Some(Code::ReleaseQuarantined));
     assert_eq!(calls.load(Ordering::Relaxed), u64::from(HOST_FAULTS_MAX), "it runs no more");
+    // It goes in behind the attempt that it tells of.
+    while told(&host, "dev.wharf.plugin.quarantined").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let [event] = &*told(&host, "dev.wharf.plugin.quarantined") else { panic!("it is told once") };
     assert_eq!((&event["plugin"], &event["faults"], &event["deliveries"]), (&json!("p"), &json!(3), &json!("wait")));
 
