@@ -37,8 +37,8 @@ pub use http::{
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
 pub use llm::{
-    Asking, Fit as LlmFit, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Pieces,
-    Spent as LlmSpent,
+    Asking, FilledPrompt, Filling, Fit as LlmFit, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm,
+    Pieces, PromptCall, Spent as LlmSpent, no_prompt,
 };
 pub use occasion::Occasion;
 pub use program::run_program;

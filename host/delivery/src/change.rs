@@ -8,8 +8,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use wharf_event::{
-    BusName, Digest, PluginName, Position, QueueName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName,
-    WebhookName,
+    BusName, Digest, PluginName, Position, PromptName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName,
+    TenantName, WebhookName,
 };
 
 use crate::{
@@ -46,12 +46,14 @@ pub enum ObjectKind {
     Webhook = 10,
     /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
     Schedule = 11,
+    /// A prompt of a route to models: its document is a [`crate::PromptObject`].
+    Prompt = 12,
     /// A route: its document is a [`crate::RouteDocument`].
     Route = 13,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Rule,
         Self::Schema,
         Self::Release,
@@ -63,6 +65,7 @@ impl ObjectKind {
         Self::Secrets,
         Self::Webhook,
         Self::Schedule,
+        Self::Prompt,
         Self::Route,
     ];
 
@@ -87,6 +90,7 @@ impl ObjectKind {
             Self::Secrets => "secrets",
             Self::Webhook => "webhook",
             Self::Schedule => "schedule",
+            Self::Prompt => "prompt",
             Self::Route => "route",
         }
     }
@@ -142,6 +146,12 @@ impl From<&ScheduleName> for ObjectName {
 
 impl From<&SchemaName> for ObjectName {
     fn from(name: &SchemaName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&PromptName> for ObjectName {
+    fn from(name: &PromptName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

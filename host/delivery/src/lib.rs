@@ -31,6 +31,7 @@ mod moves;
 #[cfg(feature = "mutations")]
 pub mod mutation;
 mod policy;
+mod prompt;
 mod queue;
 mod quotas;
 mod rates;
@@ -88,6 +89,7 @@ pub use moves::Move;
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
 };
+pub use prompt::{PromptCanary, PromptDocument, PromptError, PromptObject, PromptVersion};
 pub use queue::{ConsumerDocument, QueueDocument};
 pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use receipt::{Receipt, ReceiptError};

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wharf_capability::{Asking, Calling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut};
+use wharf_capability::{
+    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut, PromptCall,
+};
 use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
 use wharf_llm::Failed;
@@ -15,7 +17,7 @@ use crate::{outgoing::Outgoing, partition::Partition, rules::RuleSet, shared::Sh
 #[derive(Clone)]
 pub(crate) struct Calls {
     pub(crate) shared: Arc<Shared>,
-    outgoing: Arc<dyn Outgoing>,
+    pub(crate) outgoing: Arc<dyn Outgoing>,
     pub(crate) partition: Partition,
     pub(crate) rules: watch::Receiver<Arc<RuleSet>>,
 }
@@ -75,6 +77,11 @@ impl LlmOut for Calls {
     fn ask(&self, call: LlmCall) -> Asking {
         let (calls, bytes_max) = (self.clone(), call.answer_bytes_max);
         Box::pin(async move { calls.asked(call).await?.within(bytes_max) })
+    }
+
+    fn fill(&self, call: PromptCall) -> Filling {
+        let calls = self.clone();
+        Box::pin(async move { calls.filled(&call) })
     }
 }
 

@@ -426,8 +426,12 @@ impl RuleSet {
                     let (tenant, route) = named();
                     RulesError::Route { tenant, route, source }
                 })?,
-                // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes.
-                ObjectKind::Release | ObjectKind::Keys | ObjectKind::Secrets | ObjectKind::Tenant => {}
+                // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes, prompts when a plugin does.
+                ObjectKind::Release
+                | ObjectKind::Keys
+                | ObjectKind::Secrets
+                | ObjectKind::Prompt
+                | ObjectKind::Tenant => {}
             }
         }
         Ok(set)

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use wharf_capability::{Asking, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut, LlmSpent};
+use wharf_capability::{Asking, Filling, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut, LlmSpent, PromptCall};
 use wharf_delivery::{DeliveryId, KeepRequest, Refused, TableError, answers_are_full, kept_answer};
 use wharf_event::{Code, Digest, Grants, Target};
 use wharf_llm::{Failed, Kept, Usage};
@@ -36,6 +36,10 @@ impl LlmOut for OfDelivery {
     fn ask(&self, call: LlmCall) -> Asking {
         let (this, bytes_max) = (self.clone(), call.answer_bytes_max);
         Box::pin(async move { this.answered(call).await?.within(bytes_max) })
+    }
+
+    fn fill(&self, call: PromptCall) -> Filling {
+        self.calls.fill(call)
     }
 }
 

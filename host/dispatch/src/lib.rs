@@ -54,6 +54,7 @@ mod pauses;
 mod paying;
 mod places;
 mod plugins;
+mod prompting;
 mod quarantine;
 mod queueing;
 mod queues;

@@ -10,8 +10,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{
     HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm,
 };
-use wharf_delivery::{ReserveRequest, Reserved, SpendRequest};
-use wharf_event::{Code, SecretName, TenantName, WebhookName};
+use wharf_delivery::{PromptDocument, ReserveRequest, Reserved, SpendRequest};
+use wharf_event::{Code, PromptName, SecretName, TenantName, WebhookName};
 use wharf_llm::Failed;
 use wharf_webhook::Message;
 
@@ -91,6 +91,11 @@ pub trait Outgoing: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         drop((secrets, books));
         NoLlm.ask(call)
+    }
+
+    /// The prompt of that name that the operator's file has. It stands before one that is a control object.
+    fn prompt(&self, _tenant: &TenantName, _prompt: &PromptName) -> Option<PromptDocument> {
+        None
     }
 }
 

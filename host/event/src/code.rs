@@ -231,6 +231,11 @@ codes! {
     SecretInvalid "secret-invalid" 422 "The text cannot be kept as a secret";
     SecretsTooMany "secrets-too-many" 409 "The tenant has as many secrets as it can hold";
     SecretClosed "secret-closed" 500 "The secret cannot be sealed or opened with the key of this host";
+    PromptUnknown "prompt-unknown" 404 "The tenant has no such prompt";
+    PromptInvalid "prompt-invalid" 422 "The prompt cannot be put to use";
+    PromptOfFile "prompt-of-file" 409 "The prompt stands in the configuration file";
+    PromptsTooMany "prompts-too-many" 409 "The tenant has as many prompts as it can hold";
+    PromptFailed "prompt-failed" 500 "The prompt cannot be filled with what the plugin gave";
     LlmDenied "llm-denied" 500 "No grant of the plugin names the route to a model";
     LlmRouteUnknown "llm-route-unknown" 500 "The tenant has no such route to a model";
     LlmInvalid "llm-invalid" 500 "A model cannot be asked like this";

@@ -52,8 +52,8 @@ pub use json::batch_from_json;
 pub use marks::{EDITED_ATTRIBUTE, REPLAY_ATTRIBUTE, SCHEMA_ATTRIBUTE, SCHEMA_VIOLATED, is_mark};
 pub use media::is_json;
 pub use names::{
-    BucketName, BusName, ChannelName, ModelName, NameError, NameReason, PluginName, ProviderName, QueueName,
-    ReplayName, RouteName, RuleName, ScheduleName, SchemaName, SecretName, SigningKeyName, SubscriptionName,
+    BucketName, BusName, ChannelName, ModelName, NameError, NameReason, PluginName, PromptName, ProviderName,
+    QueueName, ReplayName, RouteName, RuleName, ScheduleName, SchemaName, SecretName, SigningKeyName, SubscriptionName,
     TenantName, TopicName, WebhookName,
 };
 pub use ordering::OrderingKey;

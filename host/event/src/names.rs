@@ -175,6 +175,9 @@ name_type! {
     /// A tenant's way to a model, which a plugin names in its place.
     RouteName = "route";
 
+    /// A prompt of a route: templates of what models are asked by it.
+    PromptName = "prompt";
+
     /// A model, as the operator calls it.
     ModelName = "model";
 

@@ -29,6 +29,7 @@ pub mod port;
 mod principal;
 mod probes;
 mod problem;
+mod prompts;
 mod queues;
 mod receive;
 mod registry;
@@ -55,7 +56,7 @@ pub use guard::HostList;
 pub use pages::page;
 pub use port::{
     Archive, BusRef, ChannelWish, Compatibility, DeadLetters, DeliveriesQuery, Ending, Endpoints, EventQuery, EventRef,
-    Expected, Granting, Host, Intake, KeyValue, Measures, Messages, Pieces, PlainIdentity, PluginPut, PluginRef, Put,
+    Expected, Granting, Host, Intake, KeyValue, Measures, Messages, Pieces, PlainIdentity, PluginPut, PluginRef, PromptRef, Prompts, Put,
     QueueRef, Queues, Redrive, Redrives, Refusal, Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef,
     Rules, ScheduleRef, Schedules, SchemaPut, SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef,
     SubscriptionRef, TenantRoutes, Tenants, TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery,

@@ -10,8 +10,8 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BucketName, BusName, ChannelName, Code, PluginName, QueueName, ReplayName, RoutePath, RuleName, ScheduleName,
-    SchemaName, SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
+    BucketName, BusName, ChannelName, Code, PluginName, PromptName, QueueName, ReplayName, RoutePath, RuleName,
+    ScheduleName, SchemaName, SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -129,6 +129,10 @@ impl Params {
 
     pub(crate) fn route(&self, unknown: Code) -> Result<RoutePath, Problem> {
         self.name("route", unknown)
+    }
+
+    pub(crate) fn prompt(&self, unknown: Code) -> Result<PromptName, Problem> {
+        self.name("prompt", unknown)
     }
 
     pub(crate) fn secret(&self, unknown: Code) -> Result<SecretName, Problem> {

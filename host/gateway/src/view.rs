@@ -9,6 +9,7 @@ mod grants;
 mod keys;
 mod letters;
 mod load;
+mod prompts;
 mod queues;
 mod quotas;
 mod registry;
@@ -36,6 +37,7 @@ pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
+pub use prompts::{PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView};
 pub use queues::{
     ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,
     ReceiptsWish, ReceiveWish, ReceivedView,

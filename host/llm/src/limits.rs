@@ -50,3 +50,21 @@ pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Parts of an answer that comes in pieces, and tools that it asks for.
 pub const STREAMED_CALLS_MAX: usize = 256;
+
+/// Bytes of a template of a prompt.
+pub const TEMPLATE_BYTES_MAX: usize = 16 << 10;
+
+/// Words and signs of one tag of a template: so deep an expression is at most.
+pub const TAG_TOKENS_MAX: usize = 100;
+
+/// Further cases (`elif`) of a template, which are one in the other.
+pub const TEMPLATE_CASES_MAX: usize = 50;
+
+/// Steps that filling a prompt takes, over both of its templates. One of them may compare all that is given.
+pub const PROMPT_STEPS_MAX: u64 = 10_000;
+
+/// Bytes of what a plugin gives for a prompt.
+pub const PROMPT_GIVEN_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of what becomes of a prompt, and of what filters make on the way.
+pub const PROMPT_BYTES_MAX: usize = 256 << 10;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
+use wharf_delivery::PromptDocument;
 use wharf_dispatch::{
     Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port,
     OutgoingAnswer, OutgoingRequest, chain,
@@ -21,7 +22,7 @@ use wharf_egress::{
     Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
     limits::{MODELS_OPEN_PER_OWNER_MAX, OPEN_PER_OWNER_MAX},
 };
-use wharf_event::{Code, SecretName, TenantName};
+use wharf_event::{Code, PromptName, SecretName, TenantName};
 use wharf_llm::Failed;
 use wharf_vault::{Key, SealError};
 
@@ -139,6 +140,10 @@ impl Port for Outside {
             (&mut called.0).await.unwrap_or_else(|_| Err(failed()))
         }
         .boxed()
+    }
+
+    fn prompt(&self, tenant: &TenantName, prompt: &PromptName) -> Option<PromptDocument> {
+        self.models().prompt(tenant, prompt).cloned()
     }
 
     fn ask(

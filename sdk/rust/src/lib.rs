@@ -117,7 +117,7 @@ pub use draft::{Draft, PublishError};
 pub use event::Event;
 pub use failure::{Failure, Outcome};
 pub use http::{Http, HttpError, Request, Response};
-pub use llm::{Conversation, Llm, LlmError, Reply};
+pub use llm::{Conversation, Llm, LlmError, Prompt, Reply};
 pub use log::Level;
 #[doc(hidden)]
 pub use needs::needs_bytes;

@@ -146,6 +146,17 @@ impl Llm {
         Ok(ReplyStream { stream: Some(stream) })
     }
 
+    /// Fills a prompt of the route, a template that is kept outside of the plugin, with what serializes to a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such prompt, or it cannot be filled with that.
+    pub fn prompt(&self, name: &str, variables: &impl Serialize) -> Result<Prompt, LlmError> {
+        let variables = serde_json::to_string(variables).map_err(|error| LlmError::Invalid(error.to_string()))?;
+        let contract::Rendered { system, user, version } = contract::render(&self.route, name, &variables)?;
+        Ok(Prompt { system, user, version })
+    }
+
     /// Makes each text a vector, of so many numbers if that is said.
     ///
     /// # Errors
@@ -167,6 +178,25 @@ impl Llm {
     /// When nobody tells.
     pub fn count_tokens(&self, conversation: &Conversation) -> Result<u64, LlmError> {
         Ok(contract::count_tokens(&self.route, conversation.checked()?)?)
+    }
+}
+
+/// A prompt that was filled. A conversation is made of it: `Conversation::from(prompt)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What holds for all of the conversation.
+    pub system: Option<String>,
+    /// What the user says.
+    pub user: String,
+    /// Which version of the prompt it is, from 1; 0 for one that stands in the operator's file.
+    pub version: u32,
+}
+
+impl From<Prompt> for Conversation {
+    fn from(Prompt { system, user, .. }: Prompt) -> Self {
+        let mut conversation = Self::new(user);
+        conversation.asked.system = system;
+        conversation
     }
 }
 

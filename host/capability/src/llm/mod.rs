@@ -5,6 +5,7 @@
 
 mod contract;
 mod port;
+mod prompt;
 mod stream;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,7 +15,10 @@ use wharf_delivery::{Details, LogLevel};
 use wharf_event::{Code, Grants, RouteName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
-pub use port::{Asking, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, Spent};
+pub use port::{
+    Asking, FilledPrompt, Filling, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, PromptCall, Spent,
+    no_prompt,
+};
 pub use stream::{Pieces, ReplyStream};
 
 use crate::{
@@ -32,6 +36,8 @@ pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     calls: u32,
+    /// Prompts that were filled.
+    prompts: u32,
     bytes_out: u64,
     bytes_in: u64,
     /// What calls were refused for, each once.
@@ -76,6 +82,15 @@ impl models::Host for Attempt {
             Ok(stream) => Ok(Ok(self.table.push(stream)?)),
             Err(why) => Ok(Err(why)),
         }
+    }
+
+    async fn render(
+        &mut self,
+        route: String,
+        prompt: String,
+        variables: String,
+    ) -> wasmtime::Result<Result<models::Rendered, models::LlmError>> {
+        Ok(self.filled(&route, &prompt, variables).await)
     }
 
     async fn embed(
@@ -165,9 +180,9 @@ impl Attempt {
         }
     }
 
-    /// The call, if it may be made.
-    fn call(&mut self, route: &str, ask: Ask) -> Result<LlmCall, LlmFailed> {
-        let (limits, context) = (self.limits.host, &self.context);
+    /// The route, if the plugin may ask by it.
+    fn granted(&self, route: &str) -> Result<RouteName, LlmFailed> {
+        let context = &self.context;
         if !context.grants.may_ask(route) {
             let line = route.parse::<RouteName>().ok().map(|route| {
                 let more = Grants { llm: vec![route], ..Grants::default() };
@@ -177,7 +192,13 @@ impl Attempt {
             let why = format!("the route `{named}` is not granted{}", line.unwrap_or_default());
             return Err(LlmFailed::of(Code::LlmDenied, Failed::Denied(why)));
         }
-        let name = route.parse::<RouteName>().map_err(|error| Failed::Denied(format!("{error}")))?;
+        Ok(route.parse::<RouteName>().map_err(|error| Failed::Denied(format!("{error}")))?)
+    }
+
+    /// The call, if it may be made.
+    fn call(&mut self, route: &str, ask: Ask) -> Result<LlmCall, LlmFailed> {
+        let (limits, context) = (self.limits.host, &self.context);
+        let name = self.granted(route)?;
         if self.llm.calls >= limits.llm_calls {
             return Err(Failed::Limit(format!("an attempt may make {} calls of models", limits.llm_calls)).into());
         }

@@ -5,8 +5,8 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use wharf_event::{Code, ModelName, PluginName, RouteName, TenantName};
-use wharf_llm::{Ask, Failed, Told, Usage};
+use wharf_event::{Code, ModelName, PluginName, PromptName, RouteName, TenantName};
+use wharf_llm::{Ask, Failed, PromptText, Told, Usage};
 
 use super::stream::Pieces;
 
@@ -33,6 +33,30 @@ pub struct LlmCall {
     pub answer_bytes_max: usize,
     /// Where its pieces go while it comes.
     pub pieces: Pieces,
+}
+
+/// A guest's wish for a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptCall {
+    /// Whose it is.
+    pub tenant: TenantName,
+    /// The delivery that it is wanted for, by which a version is drawn.
+    pub delivery: String,
+    /// The route that it is of.
+    pub route: RouteName,
+    /// Which one.
+    pub prompt: PromptName,
+    /// A JSON object with what stands in it.
+    pub variables: String,
+}
+
+/// A prompt that was filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilledPrompt {
+    /// What it says.
+    pub text: PromptText,
+    /// Which version it is; 0 for one of the operator's file.
+    pub version: u32,
 }
 
 /// What it came to, whether there was an answer or not.
@@ -148,10 +172,25 @@ impl From<Failed> for LlmFailed {
 /// What comes of a call.
 pub type Asking = Pin<Box<dyn Future<Output = Result<LlmAnswer, LlmFailed>> + Send>>;
 
+/// What comes of a wish for a prompt.
+pub type Filling = Pin<Box<dyn Future<Output = Result<FilledPrompt, LlmFailed>> + Send>>;
+
 /// Asks models.
 pub trait LlmOut: Send + Sync {
     /// Asks, and waits for the answer. It is given up where nobody waits any more.
     fn ask(&self, call: LlmCall) -> Asking;
+
+    /// Fills a prompt.
+    fn fill(&self, call: PromptCall) -> Filling {
+        Box::pin(async move { Err(no_prompt(&call.prompt)) })
+    }
+}
+
+/// There is no such prompt.
+#[must_use]
+pub fn no_prompt(prompt: &PromptName) -> LlmFailed {
+    let why = format!("there is no prompt `{prompt}`: `wharf prompt put {prompt}` makes one");
+    LlmFailed::of(Code::PromptUnknown, Failed::Denied(why))
 }
 
 /// Where there are no models: every call fails.

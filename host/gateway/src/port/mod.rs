@@ -10,6 +10,7 @@ mod endpoints;
 mod grants;
 mod intake;
 mod key_value;
+mod prompts;
 mod queues;
 mod redrives;
 mod registry;
@@ -38,6 +39,7 @@ pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
+pub use prompts::{PromptRef, Prompts};
 pub use queues::{Ending, Messages, QueueRef, Queues};
 pub use redrives::Redrives;
 pub use registry::{ChannelWish, PluginPut, PluginRef, Registry, ReleaseRef, UploadNote};
@@ -120,6 +122,7 @@ pub trait Host:
     + Granting
     + Signing
     + Secrets
+    + Prompts
     + Schemas
     + Schedules
     + Tenants
@@ -146,6 +149,7 @@ impl<H> Host for H where
         + Granting
         + Signing
         + Secrets
+        + Prompts
         + Schemas
         + Schedules
         + Tenants

@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, queues, receive, registry, replays,
-    rules, schedules, schemas, secrets, tenant_routes, tenants, topics, usage, webhooks,
+    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, prompts, queues, receive, registry,
+    replays, rules, schedules, schemas, secrets, tenant_routes, tenants, topics, usage, webhooks,
 };
 
 /// What a route does.
@@ -123,6 +123,18 @@ pub enum Operation {
     RevokeGrants,
     /// Lists the keys that sign releases.
     ListSigningKeys,
+    /// Lists prompts.
+    ListPrompts,
+    /// Shows one prompt.
+    ShowPrompt,
+    /// Makes a prompt, or adds a version.
+    PutPrompt,
+    /// Gives a version of a prompt to all, or to some.
+    PromotePrompt,
+    /// Goes back to a version of a prompt.
+    RollBackPrompt,
+    /// Removes a prompt.
+    RemovePrompt,
     /// Lists secrets.
     ListSecrets,
     /// Keeps a secret.
@@ -294,6 +306,12 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowGrants => on(verb, grants::show::<H>),
         Operation::ApproveGrants => on(verb, grants::approve::<H>),
         Operation::RevokeGrants => on(verb, grants::revoke::<H>),
+        Operation::ListPrompts => on(verb, prompts::list::<H>),
+        Operation::ShowPrompt => on(verb, prompts::show::<H>),
+        Operation::PutPrompt => on(verb, prompts::put::<H>),
+        Operation::PromotePrompt => on(verb, prompts::promote::<H>),
+        Operation::RollBackPrompt => on(verb, prompts::roll_back::<H>),
+        Operation::RemovePrompt => on(verb, prompts::remove::<H>),
         Operation::ListSecrets => on(verb, secrets::list::<H>),
         Operation::PutSecret => on(verb, secrets::put::<H>),
         Operation::RemoveSecret => on(verb, secrets::remove::<H>),

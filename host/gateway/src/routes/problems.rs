@@ -135,6 +135,25 @@ pub(super) const OF_PROMOTION: &[Code] = &[
     Code::ChannelInvalid,
 ];
 
+pub(super) const OF_PROMPT: &[Code] = &[
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PromptInvalid,
+    Code::PromptOfFile,
+    Code::PromptsTooMany,
+    Code::DiskFull,
+];
+
+pub(super) const OF_PROMPT_CHANGE: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::PromptUnknown,
+    Code::PromptInvalid,
+    Code::PromptOfFile,
+    Code::DiskFull,
+];
+
 pub(super) const OF_SECRET: &[Code] = &[
     Code::ContentTypeUnsupported,
     Code::TenantUnknown,
@@ -160,3 +179,23 @@ pub(super) const OF_ROUTE: &[Code] = &[
 
 pub(super) const OF_ROUTE_REMOVAL: &[Code] =
     &[Code::QueryInvalid, Code::TenantUnknown, Code::RouteOfFile, Code::VersionConflict];
+
+pub(super) const OF_WEBHOOK: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::WebhookInvalid,
+    Code::WebhookOfFile,
+    Code::WebhooksTooMany,
+    Code::VersionConflict,
+    Code::DiskFull,
+];
+
+pub(super) const OF_WEBHOOK_REMOVAL: &[Code] = &[
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::WebhookUnknown,
+    Code::WebhookOfFile,
+    Code::WebhookInUse,
+    Code::VersionConflict,
+];

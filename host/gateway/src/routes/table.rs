@@ -5,8 +5,8 @@ use wharf_event::Code;
 use super::{
     Operation, Route, Verb,
     problems::{
-        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL,
-        OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
+        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PROMPT, OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE,
+        OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING, OF_SIGNING_KEY, OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
     },
 };
 
@@ -34,6 +34,7 @@ const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
 const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
+const PROMPT: &str = "/v1/tenants/{tenant}/prompts/{prompt}";
 const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
 const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
 const REDRIVE: &str = "/v1/tenants/{tenant}/dlq/{queue}/redrive";
@@ -360,6 +361,16 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
+    get("/v1/tenants/{tenant}/prompts", Operation::ListPrompts, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get(PROMPT, Operation::ShowPrompt, &[Code::TenantUnknown, Code::PromptUnknown]),
+    put(PROMPT, Operation::PutPrompt, OF_PROMPT),
+    delete(
+        PROMPT,
+        Operation::RemovePrompt,
+        &[Code::TenantUnknown, Code::PromptUnknown, Code::PromptOfFile, Code::DiskFull],
+    ),
+    post("/v1/tenants/{tenant}/prompts/{prompt}/promote", Operation::PromotePrompt, OF_PROMPT_CHANGE),
+    post("/v1/tenants/{tenant}/prompts/{prompt}/rollback", Operation::RollBackPrompt, OF_PROMPT_CHANGE),
     get("/v1/tenants/{tenant}/secrets", Operation::ListSecrets, &[Code::QueryInvalid, Code::TenantUnknown]),
     put(SECRET, Operation::PutSecret, OF_SECRET),
     delete(SECRET, Operation::RemoveSecret, &[Code::TenantUnknown, Code::SecretUnknown, Code::DiskFull]),
@@ -405,32 +416,8 @@ pub const ROUTES: &[Route] = &[
     delete(ROUTE, Operation::RemoveRoute, OF_ROUTE_REMOVAL),
     get("/v1/tenants/{tenant}/webhooks", Operation::ListWebhooks, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(WEBHOOK, Operation::ShowWebhook, &[Code::TenantUnknown, Code::WebhookUnknown]),
-    put(
-        WEBHOOK,
-        Operation::PutWebhook,
-        &[
-            Code::QueryInvalid,
-            Code::ContentTypeUnsupported,
-            Code::TenantUnknown,
-            Code::WebhookInvalid,
-            Code::WebhookOfFile,
-            Code::WebhooksTooMany,
-            Code::VersionConflict,
-            Code::DiskFull,
-        ],
-    ),
-    delete(
-        WEBHOOK,
-        Operation::RemoveWebhook,
-        &[
-            Code::QueryInvalid,
-            Code::TenantUnknown,
-            Code::WebhookUnknown,
-            Code::WebhookOfFile,
-            Code::WebhookInUse,
-            Code::VersionConflict,
-        ],
-    ),
+    put(WEBHOOK, Operation::PutWebhook, OF_WEBHOOK),
+    delete(WEBHOOK, Operation::RemoveWebhook, OF_WEBHOOK_REMOVAL),
     post(
         "/v1/tenants/{tenant}/webhooks/{webhook}/rotate",
         Operation::RotateWebhook,

@@ -15,6 +15,7 @@ mod client;
 mod connections;
 mod host;
 mod keys;
+mod prompts;
 mod queues;
 mod reading;
 mod receiving;

@@ -204,6 +204,7 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{id}", "1-0.0"),
         ("{signer}", "ci"),
         ("{secret}", "stripe"),
+        ("{prompt}", "classify"),
         ("{webhook}", "filed"),
         ("{topic}", "made"),
         ("{subscription}", "billing"),
@@ -239,6 +240,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             let request = match route.verb {
                 Verb::Get => get(path),
                 Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),
+                Verb::Post if path.contains("/prompts/") => post(path, "application/json", "{}"),
                 Verb::Post if path.ends_with("/promote") => {
                     post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
                 }
@@ -253,6 +255,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
                 Verb::Put if path.contains("/keys/") => put(path, "{\"key\":\"x\"}"),
                 Verb::Put if path.contains("/secrets/") => put(path, "{\"value\":\"x\"}"),
+                Verb::Put if path.contains("/prompts/") => put(path, "{\"route\":\"r\",\"user\":\"x\"}"),
                 Verb::Put => put(path, "{}"),
                 Verb::Delete => delete(path),
             };

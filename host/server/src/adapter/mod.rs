@@ -18,6 +18,7 @@ mod measures;
 mod model_measures;
 mod page;
 mod process;
+mod prompts;
 mod queues;
 mod quotas;
 mod redrives;

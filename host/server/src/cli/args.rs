@@ -20,6 +20,7 @@ use super::{
     invoke::InvokeArgs,
     new::NewArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
+    prompt::PromptCommand,
     queue::QueueCommand,
     replay::ReplayCommand,
     restore::RestoreArgs,
@@ -173,6 +174,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: GrantCommand,
+    },
+    /// Prompts that plugins fill in place of texts of their own: versions, given to some or to all
+    #[command(after_help = "Example:\n  wharf prompt put classify --route triage --user user.txt")]
+    Prompt {
+        /// What to do.
+        #[command(subcommand)]
+        command: PromptCommand,
     },
     /// Secrets that the host puts into requests of plugins: kept, replaced, removed, and never shown
     #[command(after_help = "Example:\n  wharf secret set stripe < key.txt")]

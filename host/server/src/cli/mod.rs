@@ -43,6 +43,7 @@ mod output;
 mod pace;
 mod pages;
 mod plugin;
+mod prompt;
 mod queue;
 mod replay;
 mod report;

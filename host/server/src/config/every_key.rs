@@ -26,6 +26,11 @@ provider = "cloud"
 model = "gpt"
 [tenants.acme.llm.routes.triage]
 models = ["echo"]
+[tenants.acme.llm.routes.other]
+models = ["echo"]
+[tenants.acme.llm.prompts.classify]
+route = "triage"
+user = "{{ text }}"
 [tenants.acme.buses.audit]
 [tenants.acme.plugins.p]
 component = "p.wasm"
@@ -400,7 +405,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "llm_cache": {"entries": tenant.cache.entries, "bytes": tenant.cache.bytes}, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "prompts": tenant.prompts, "llm_cache": {"entries": tenant.cache.entries, "bytes": tenant.cache.bytes}, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();
@@ -456,6 +461,7 @@ fn with(path: &str, value: &str) -> String {
         ("providers.*", "providers.cloud"),
         ("models.*", "models.small"),
         ("llm.routes.*", "llm.routes.triage"),
+        ("llm.prompts.*", "llm.prompts.classify"),
         ("rules.*", "rules.r"),
         // A template is needed where its paths are.
         // An outcome needs a code, a status or a reason.

@@ -16,6 +16,7 @@ use super::{
     duration::duration_text,
     guardrails::{self, GUARDRAILS},
     keys::{Key, Named, Otherwise, Shape, key},
+    prompts::PROMPTS,
     table::{Sink, Table},
 };
 use crate::prices::Money;
@@ -198,6 +199,7 @@ pub(super) static ROUTES: &[Key] = &[
     BUDGET,
     PLUGINS,
     CACHE,
+    PROMPTS,
 ];
 
 static ROUTE: &[Key] = &[

@@ -18,6 +18,7 @@ mod pattern_json;
 mod place;
 mod plugin_json;
 mod problem;
+mod prompts;
 mod queues;
 mod quotas;
 mod read;

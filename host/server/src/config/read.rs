@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
 use wharf_delivery::{
-    BreakerDocument, LimitsDocument, QueueDocument, RetentionDocument, RouteDocument, RuleDocument, ScheduleDocument,
-    SchemaMode, TenantSettings, WebhookDocument,
+    BreakerDocument, LimitsDocument, PromptDocument, QueueDocument, RetentionDocument, RouteDocument, RuleDocument,
+    ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument,
 };
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
 use wharf_event::{
-    BusName, Grants, PluginName, QueueName, RouteName, RoutePath, RuleName, ScheduleName, SchemaName, TenantName,
-    WebhookName,
+    BusName, Grants, PluginName, PromptName, QueueName, RouteName, RoutePath, RuleName, ScheduleName, SchemaName,
+    TenantName, WebhookName,
 };
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
@@ -104,6 +104,8 @@ pub struct TenantConfig {
     pub budgets: BudgetsConfig,
     /// The room for answers of models that are given again.
     pub cache: CacheConfig,
+    /// Its prompts.
+    pub prompts: BTreeMap<PromptName, PromptDocument>,
     /// What holds for it as a whole.
     pub settings: TenantSettings,
     /// The keys of that which are said.

@@ -22,7 +22,7 @@ use super::{
     llm::{self, LlmConfig},
     pattern_json,
     plugin_json::PluginSettings,
-    queues, quotas,
+    prompts, queues, quotas,
     read::{PluginConfig, TenantConfig, Use},
     retry, routes, schedules, schemas,
     table::{Found, Sink, Table},
@@ -82,6 +82,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
         tenant.models = llm::read_routes(&table, models, sink);
         tenant.budgets = budgets::read_all(&table);
         tenant.cache = caches::read(&table);
+        tenant.prompts = prompts::read(&table, &tenant.models, sink);
     }
     tenant.settings = read_whole(&table);
     let said = WHOLE.iter().map(|key| key.name).filter(|&name| table.value(name).is_some());

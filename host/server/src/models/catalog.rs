@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
-use wharf_event::{Digest, ModelName, PluginName, RouteName, TenantName};
+use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit, PromptDocument};
+use wharf_event::{Digest, ModelName, PluginName, PromptName, RouteName, TenantName};
 use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Usage};
 
 use crate::{
@@ -21,6 +21,7 @@ pub struct Catalog {
     routes: BTreeMap<TenantName, BTreeMap<RouteName, RouteConfig>>,
     budgets: BTreeMap<TenantName, BudgetsConfig>,
     caches: BTreeMap<TenantName, CacheConfig>,
+    prompts: BTreeMap<TenantName, BTreeMap<PromptName, PromptDocument>>,
     /// What prices are in.
     pub currency: Option<Arc<str>>,
 }
@@ -44,13 +45,26 @@ impl Catalog {
         let currency = config.host.prices.currency.map(|currency| currency.to_string().into());
         let budgets = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.budgets.clone()));
         let caches = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.cache));
+        let prompts = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.prompts.clone()));
         Self {
             llm: config.llm.clone(),
             routes: routes.filter(|(_, routes)| !routes.is_empty()).collect(),
             budgets: budgets.filter(|(_, budgets)| *budgets != BudgetsConfig::default()).collect(),
             caches: caches.filter(|(_, cache)| *cache != CacheConfig::default()).collect(),
+            prompts: prompts.filter(|(_, prompts)| !prompts.is_empty()).collect(),
             currency,
         }
+    }
+
+    /// The prompts of the file that a tenant has.
+    pub fn prompts(&self, tenant: &TenantName) -> impl Iterator<Item = (&PromptName, &PromptDocument)> {
+        self.prompts.get(tenant).into_iter().flatten()
+    }
+
+    /// A prompt of the file.
+    #[must_use]
+    pub fn prompt(&self, tenant: &TenantName, prompt: &PromptName) -> Option<&PromptDocument> {
+        self.prompts.get(tenant)?.get(prompt)
     }
 
     /// The budgets that a plugin's call by a route is taken out of.

@@ -49,6 +49,7 @@ mod paid_once;
 mod patterns;
 mod programs;
 mod progress;
+mod prompts;
 mod queues;
 mod quotas;
 mod rates;

@@ -358,6 +358,17 @@ fn signed(site: &Site, say: &mut impl FnMut(&str, &str, &str)) {
 /// `wharf secret …`.
 const SECRETS: [&str; 3] = ["secret set stripe --file value.txt", "secret ls", "secret rm stripe"];
 
+/// `wharf prompt …`.
+const PROMPTS: [&str; 7] = [
+    "prompt put classify --route triage --user value.txt",
+    "prompt put classify --route triage --user value.txt --system value.txt",
+    "prompt promote classify --canary 10",
+    "prompt show classify",
+    "prompt ls",
+    "prompt rollback classify",
+    "prompt rm classify",
+];
+
 /// Lines that change something.
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
     site.write("value.txt", "sk_123");
@@ -372,6 +383,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(TOPICS)
         .chain(["queue rm jobs"])
         .chain(SECRETS)
+        .chain(PROMPTS)
         .chain(BENCHES)
         .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
@@ -392,6 +404,7 @@ fn named(line: &str) -> String {
         "queue ",
         "topic ",
         "secret ",
+        "prompt ",
     ];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")

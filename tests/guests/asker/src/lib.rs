@@ -30,6 +30,8 @@ struct Asked {
     #[serde(default)]
     stream: bool,
     take: Option<usize>,
+    /// A prompt of the route, in place of the text, and what it is filled with.
+    prompt: Option<(String, serde_json::Value)>,
     /// The JSON Schema that the answer has to keep to.
     schema: Option<serde_json::Value>,
     /// Whether a picture and a document go along.
@@ -73,7 +75,10 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
     if let Some(texts) = asked.embed {
         return Ok(Came::Vectors(model.embed(texts, None)?));
     }
-    let mut conversation = Conversation::new(asked.text + &"x".repeat(asked.bytes));
+    let mut conversation = match asked.prompt {
+        Some((name, variables)) => model.prompt(&name, &variables)?.into(),
+        None => Conversation::new(asked.text + &"x".repeat(asked.bytes)),
+    };
     if let Some(tokens) = asked.max_tokens {
         conversation = conversation.max_tokens(tokens);
     }

@@ -73,7 +73,17 @@ fn routes_cases() -> Vec<Case> {
     .chain(budget_cases("", "/tenants/acme/budgets/tenant"))
     .chain(budget_cases("plugins.*.", "/tenants/acme/budgets/plugins/p"))
     .chain([room("entries", "7", json!(7), "0"), room("size", "'1MiB'", json!(1 << 20), "7")])
+    .chain([
+        prompt("route", "'other'", json!("other"), "'gone'"),
+        prompt("system", "'Be {{ mood }}.'", json!("Be {{ mood }}."), "'{{'"),
+        prompt("user", "'x'", json!("x"), "'{% for %}'"),
+    ])
     .collect()
+}
+
+/// What a prompt says.
+fn prompt(name: &'static str, good: &'static str, read: Value, bad: &'static str) -> Case {
+    super::case(&format!("tenants.*.llm.prompts.*.{name}"), good, ("/tenants/acme/prompts/classify", name), read, bad)
 }
 
 /// The room for answers.
