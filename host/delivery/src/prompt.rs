@@ -160,6 +160,12 @@ impl PromptObject {
         Ok(version)
     }
 
+    /// The route by which models are asked with it: that of its stable version, and of the others.
+    #[must_use]
+    pub fn route(&self) -> Option<&RouteName> {
+        self.version(self.stable).map(|it| &it.prompt.route)
+    }
+
     /// The version of that number.
     #[must_use]
     pub fn version(&self, version: u32) -> Option<&PromptVersion> {

@@ -66,5 +66,8 @@ pub const PROMPT_STEPS_MAX: u64 = 10_000;
 /// Bytes of what a plugin gives for a prompt.
 pub const PROMPT_GIVEN_BYTES_MAX: usize = 64 << 10;
 
+/// Values of that, each of lists and objects counted: so many are compared in a step at most.
+pub const PROMPT_GIVEN_VALUES_MAX: usize = 4_096;
+
 /// Bytes of what becomes of a prompt, and of what filters make on the way.
 pub const PROMPT_BYTES_MAX: usize = 256 << 10;

@@ -8,7 +8,10 @@ use std::io;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::limits::{PROMPT_BYTES_MAX, PROMPT_GIVEN_BYTES_MAX, PROMPT_STEPS_MAX, SAID_CHARS_MAX, TEMPLATE_BYTES_MAX};
+use crate::limits::{
+    PROMPT_BYTES_MAX, PROMPT_GIVEN_BYTES_MAX, PROMPT_GIVEN_VALUES_MAX, PROMPT_STEPS_MAX, SAID_CHARS_MAX,
+    TEMPLATE_BYTES_MAX,
+};
 
 mod allowed;
 mod filters;
@@ -66,6 +69,9 @@ pub enum PromptError {
     /// What is given is too much.
     #[error("what it is to be filled with has {0} bytes, and may have {PROMPT_GIVEN_BYTES_MAX}")]
     Given(usize),
+    /// What is given has too many parts.
+    #[error("what it is to be filled with has {0} values, and may have {PROMPT_GIVEN_VALUES_MAX}")]
+    Values(usize),
     /// What becomes of it is too much.
     #[error("what becomes of it has more than {PROMPT_BYTES_MAX} bytes")]
     Much,
@@ -100,6 +106,10 @@ impl Prompt {
         }
         let variables: Map<String, Json> =
             serde_json::from_str(variables).map_err(|error| PromptError::Variables(error.to_string()))?;
+        let values = variables.values().map(filters::values).sum();
+        if values > PROMPT_GIVEN_VALUES_MAX {
+            return Err(PromptError::Values(values));
+        }
         let variables = filters::value(Json::Object(variables));
         let mut env = Environment::empty();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -269,6 +279,9 @@ mod tests {
         }
         let much = format!("{{\"s\": \"{}\"}}", "x".repeat(PROMPT_GIVEN_BYTES_MAX));
         assert_eq!(filled("a", &much), Err(PromptError::Given(much.len())));
+        let list = |length| format!("{{\"n\": [{}]}}", vec!["[]"; length].join(","));
+        assert_eq!(filled("a", &list(PROMPT_GIVEN_VALUES_MAX - 1)).as_deref(), Ok("a"));
+        assert_eq!(filled("a", &list(PROMPT_GIVEN_VALUES_MAX)), Err(PromptError::Values(PROMPT_GIVEN_VALUES_MAX + 1)));
     }
 
     #[test]

@@ -481,6 +481,28 @@ pub mod wharf {
                     }
                 }
             }
+            /// A prompt that was filled.
+            #[derive(Clone)]
+            pub struct Rendered {
+                /// What holds for all of the conversation.
+                pub system: ::core::option::Option<_rt::String>,
+                /// What the user says.
+                pub user: _rt::String,
+                /// Which version of the prompt it is, from 1; 0 for one that stands in the operator's file.
+                pub version: u32,
+            }
+            impl ::core::fmt::Debug for Rendered {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Rendered")
+                        .field("system", &self.system)
+                        .field("user", &self.user)
+                        .field("version", &self.version)
+                        .finish()
+                }
+            }
             /// Texts to be made vectors.
             #[derive(Clone)]
             pub struct Embedding {
@@ -2894,6 +2916,329 @@ pub mod wharf {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Fills a prompt of the route: a template that is kept outside of the plugin, in versions. `variables` is a JSON object with what stands in it. Which
+            /// version it is follows from its channels and from the delivery, so attempts of one delivery get the same while nobody changes those.
+            #[allow(async_fn_in_trait)]
+            pub fn render(
+                route: &str,
+                prompt: &str,
+                variables: &str,
+            ) -> ::core::result::Result<Rendered, LlmError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 8 + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 8
+                            + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = route;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = prompt;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = variables;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wharf:llm/models@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "render"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result51 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let l10 = *ptr3
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *ptr3
+                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(
+                                    l10.cast(),
+                                    len12,
+                                    len12,
+                                );
+                                let l13 = *ptr3
+                                    .add(8 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                Rendered {
+                                    system: match l6 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l7 = *ptr3
+                                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l8 = *ptr3
+                                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len9 = l8;
+                                                let bytes9 = _rt::Vec::from_raw_parts(
+                                                    l7.cast(),
+                                                    len9,
+                                                    len9,
+                                                );
+                                                _rt::string_lift(bytes9)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    user: _rt::string_lift(bytes12),
+                                    version: l13 as u32,
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l14 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let v50 = match l14 {
+                                    0 => {
+                                        let e50 = {
+                                            let l15 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l16 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            _rt::string_lift(bytes17)
+                                        };
+                                        LlmError::Denied(e50)
+                                    }
+                                    1 => {
+                                        let e50 = {
+                                            let l18 = i32::from(*ptr3.add(16).cast::<u8>());
+                                            match l18 {
+                                                0 => None,
+                                                1 => {
+                                                    let e = {
+                                                        let l19 = *ptr3.add(24).cast::<i64>();
+                                                        l19 as u64
+                                                    };
+                                                    Some(e)
+                                                }
+                                                _ => _rt::invalid_enum_discriminant(),
+                                            }
+                                        };
+                                        LlmError::RateLimited(e50)
+                                    }
+                                    2 => {
+                                        let e50 = {
+                                            let l20 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l21 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            _rt::string_lift(bytes22)
+                                        };
+                                        LlmError::Overloaded(e50)
+                                    }
+                                    3 => LlmError::Timeout,
+                                    4 => {
+                                        let e50 = {
+                                            let l23 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l24 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len25 = l24;
+                                            let bytes25 = _rt::Vec::from_raw_parts(
+                                                l23.cast(),
+                                                len25,
+                                                len25,
+                                            );
+                                            _rt::string_lift(bytes25)
+                                        };
+                                        LlmError::ContextTooLong(e50)
+                                    }
+                                    5 => {
+                                        let e50 = {
+                                            let l26 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l27 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len28 = l27;
+                                            let bytes28 = _rt::Vec::from_raw_parts(
+                                                l26.cast(),
+                                                len28,
+                                                len28,
+                                            );
+                                            _rt::string_lift(bytes28)
+                                        };
+                                        LlmError::ContentFiltered(e50)
+                                    }
+                                    6 => {
+                                        let e50 = {
+                                            let l29 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l30 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len31 = l30;
+                                            let bytes31 = _rt::Vec::from_raw_parts(
+                                                l29.cast(),
+                                                len31,
+                                                len31,
+                                            );
+                                            _rt::string_lift(bytes31)
+                                        };
+                                        LlmError::GuardrailBlocked(e50)
+                                    }
+                                    7 => {
+                                        let e50 = {
+                                            let l32 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l33 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len34 = l33;
+                                            let bytes34 = _rt::Vec::from_raw_parts(
+                                                l32.cast(),
+                                                len34,
+                                                len34,
+                                            );
+                                            _rt::string_lift(bytes34)
+                                        };
+                                        LlmError::BudgetExceeded(e50)
+                                    }
+                                    8 => {
+                                        let e50 = {
+                                            let l35 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l36 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len37 = l36;
+                                            let bytes37 = _rt::Vec::from_raw_parts(
+                                                l35.cast(),
+                                                len37,
+                                                len37,
+                                            );
+                                            _rt::string_lift(bytes37)
+                                        };
+                                        LlmError::Unpriced(e50)
+                                    }
+                                    9 => {
+                                        let e50 = {
+                                            let l38 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l39 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len40 = l39;
+                                            let bytes40 = _rt::Vec::from_raw_parts(
+                                                l38.cast(),
+                                                len40,
+                                                len40,
+                                            );
+                                            _rt::string_lift(bytes40)
+                                        };
+                                        LlmError::Limit(e50)
+                                    }
+                                    10 => {
+                                        let e50 = {
+                                            let l41 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l42 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len43 = l42;
+                                            let bytes43 = _rt::Vec::from_raw_parts(
+                                                l41.cast(),
+                                                len43,
+                                                len43,
+                                            );
+                                            _rt::string_lift(bytes43)
+                                        };
+                                        LlmError::Invalid(e50)
+                                    }
+                                    11 => {
+                                        let e50 = {
+                                            let l44 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l45 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len46 = l45;
+                                            let bytes46 = _rt::Vec::from_raw_parts(
+                                                l44.cast(),
+                                                len46,
+                                                len46,
+                                            );
+                                            _rt::string_lift(bytes46)
+                                        };
+                                        LlmError::Unsupported(e50)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 12, "invalid enum discriminant");
+                                        let e50 = {
+                                            let l47 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l48 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len49 = l48;
+                                            let bytes49 = _rt::Vec::from_raw_parts(
+                                                l47.cast(),
+                                                len49,
+                                                len49,
+                                            );
+                                            _rt::string_lift(bytes49)
+                                        };
+                                        LlmError::Provider(e50)
+                                    }
+                                };
+                                v50
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result51
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// Makes texts vectors.
             #[allow(async_fn_in_trait)]
             pub fn embed(
@@ -4164,9 +4509,9 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1584] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x96\x0b\x01A\x02\x01\
-A\x02\x01BH\x01m\x02\x04user\x09assistant\x04\0\x04role\x03\0\0\x01p}\x01r\x02\x0a\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1674] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf0\x0b\x01A\x02\x01\
+A\x02\x01BM\x01m\x02\x04user\x09assistant\x04\0\x04role\x03\0\0\x01p}\x01r\x02\x0a\
 media-types\x04data\x02\x04\0\x05image\x03\0\x03\x01r\x03\x04names\x0amedia-type\
 s\x04data\x02\x04\0\x08document\x03\0\x05\x01r\x03\x02ids\x04names\x05inputs\x04\
 \0\x08tool-use\x03\0\x07\x01r\x03\x02ids\x07contents\x08is-error\x7f\x04\0\x0bto\
@@ -4184,21 +4529,23 @@ end-turn\x08tool-use\x0amax-tokens\x0dstop-sequence\x04\0\x0bstop-reason\x03\0$\
 r\x02\x0cinput-tokensw\x0doutput-tokensw\x04\0\x05usage\x03\0&\x01r\x04\x07conte\
 nt\x10\x04stop%\x05usage'\x06cached\x7f\x04\0\x05reply\x03\0(\x01q\x03\x04text\x01\
 s\0\x09reasoning\x01s\0\x03end\x01)\0\x04\0\x05piece\x03\0*\x04\0\x0creply-strea\
-m\x03\x01\x01r\x02\x05texts\x1d\x0adimensions\x1e\x04\0\x09embedding\x03\0-\x01p\
-v\x01p/\x01r\x03\x07vectors0\x05usage'\x06cached\x7f\x04\0\x07vectors\x03\01\x01\
-kw\x01q\x0d\x06denied\x01s\0\x0crate-limited\x013\0\x0aoverloaded\x01s\0\x07time\
-out\0\0\x10context-too-long\x01s\0\x10content-filtered\x01s\0\x11guardrail-block\
-ed\x01s\0\x0fbudget-exceeded\x01s\0\x08unpriced\x01s\0\x05limit\x01s\0\x07invali\
-d\x01s\0\x0bunsupported\x01s\0\x08provider\x01s\0\x04\0\x09llm-error\x03\04\x01h\
-,\x01k+\x01j\x017\x015\x01@\x01\x04self6\08\x04\0\x19[method]reply-stream.next\x01\
-9\x01j\x01)\x015\x01@\x02\x05routes\x0cconversation#\0:\x04\0\x08converse\x01;\x01\
-i,\x01j\x01<\x015\x01@\x02\x05routes\x0cconversation#\0=\x04\0\x0fconverse-strea\
-m\x01>\x01j\x012\x015\x01@\x02\x05routes\x05texts.\0?\x04\0\x05embed\x01@\x01j\x01\
-w\x015\x01@\x02\x05routes\x0cconversation#\0\xc1\0\x04\0\x0ccount-tokens\x01B\x03\
-\0\x16wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside/llm-with-all-of-its-export\
-s-removed\x04\0\x0b)\x01\0#llm-with-all-of-its-exports-removed\x03\0\0\0G\x09pro\
-ducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x06\
-0.63.0";
+m\x03\x01\x01r\x03\x06system\x0b\x04users\x07versiony\x04\0\x08rendered\x03\0-\x01\
+r\x02\x05texts\x1d\x0adimensions\x1e\x04\0\x09embedding\x03\0/\x01pv\x01p1\x01r\x03\
+\x07vectors2\x05usage'\x06cached\x7f\x04\0\x07vectors\x03\03\x01kw\x01q\x0d\x06d\
+enied\x01s\0\x0crate-limited\x015\0\x0aoverloaded\x01s\0\x07timeout\0\0\x10conte\
+xt-too-long\x01s\0\x10content-filtered\x01s\0\x11guardrail-blocked\x01s\0\x0fbud\
+get-exceeded\x01s\0\x08unpriced\x01s\0\x05limit\x01s\0\x07invalid\x01s\0\x0bunsu\
+pported\x01s\0\x08provider\x01s\0\x04\0\x09llm-error\x03\06\x01h,\x01k+\x01j\x01\
+9\x017\x01@\x01\x04self8\0:\x04\0\x19[method]reply-stream.next\x01;\x01j\x01)\x01\
+7\x01@\x02\x05routes\x0cconversation#\0<\x04\0\x08converse\x01=\x01i,\x01j\x01>\x01\
+7\x01@\x02\x05routes\x0cconversation#\0?\x04\0\x0fconverse-stream\x01@\x01j\x01.\
+\x017\x01@\x03\x05routes\x06prompts\x09variabless\0\xc1\0\x04\0\x06render\x01B\x01\
+j\x014\x017\x01@\x02\x05routes\x05texts0\0\xc3\0\x04\0\x05embed\x01D\x01j\x01w\x01\
+7\x01@\x02\x05routes\x0cconversation#\0\xc5\0\x04\0\x0ccount-tokens\x01F\x03\0\x16\
+wharf:llm/models@0.1.0\x05\0\x04\00wharf:beside/llm-with-all-of-its-exports-remo\
+ved\x04\0\x0b)\x01\0#llm-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\
+\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63\
+.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

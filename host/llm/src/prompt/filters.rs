@@ -50,6 +50,15 @@ fn wrong(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why)
 }
 
+/// How many values a value of JSON has, itself counted.
+pub(super) fn values(json: &Json) -> usize {
+    1 + match json {
+        Json::Array(items) => items.iter().map(values).sum(),
+        Json::Object(members) => members.values().map(values).sum(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 0,
+    }
+}
+
 /// A value of JSON.
 pub(super) fn value(json: Json) -> Value {
     match json {
@@ -91,7 +100,7 @@ pub(super) fn add(env: &mut Environment<'_>, made: &Made) {
     let of = made.clone();
     env.add_filter("tojson", move |value: Value| {
         let mut out = String::new();
-        json(&value, &of, &mut out)?;
+        json(&value, &mut out)?;
         of.text(out)
     });
     let of = made.clone();
@@ -177,8 +186,8 @@ fn join(value: &Value, between: Option<&Value>, made: &Made) -> Result<Value, Er
     Ok(Value::from(whole))
 }
 
-/// Writes a value as JSON.
-fn json(value: &Value, made: &Made, out: &mut String) -> Result<(), Error> {
+/// Writes a value as JSON. What is given has its bounds, so what is written of it once is not much more.
+fn json(value: &Value, out: &mut String) -> Result<(), Error> {
     there(value)?;
     match value.kind() {
         ValueKind::None => out.push_str("null"),
@@ -193,7 +202,7 @@ fn json(value: &Value, made: &Made, out: &mut String) -> Result<(), Error> {
                 if at > 0 {
                     out.push(',');
                 }
-                json(&item, made, out)?;
+                json(&item, out)?;
             }
             out.push(']');
         }
@@ -205,12 +214,11 @@ fn json(value: &Value, made: &Made, out: &mut String) -> Result<(), Error> {
                 }
                 out.push_str(&Json::from(text(&name)?).to_string());
                 out.push(':');
-                json(&value.get_item(&name)?, made, out)?;
+                json(&value.get_item(&name)?, out)?;
             }
             out.push('}');
         }
         kind => return Err(wrong(format!("this cannot be JSON: {kind}"))),
     }
-    // A value of JSON has been given within bounds, so what is written of it once is not much more.
     Ok(())
 }

@@ -20,6 +20,9 @@ use super::{HostAdapter, page::is_behind, tenants::not_changed, was_read};
 /// Prompts of a tenant.
 pub const PROMPTS_PER_TENANT_MAX: usize = 200;
 
+/// Prompts that are read of the state at a time: each may have some hundred KiB.
+const PROMPTS_PAGE: usize = 16;
+
 impl Prompts for HostAdapter {
     async fn prompts(
         &self,
@@ -28,17 +31,25 @@ impl Prompts for HostAdapter {
         limit: u32,
     ) -> Result<Vec<PromptView>, Refusal> {
         self.known(tenant)?;
-        let models = self.outside.models();
-        let mut all: Vec<_> = models.prompts(tenant).map(|(name, document)| of_file(name, document)).collect();
-        for object in self.all_prompts(tenant).await? {
-            let name: PromptName = object.name.as_str().parse().map_err(|_| damaged(&"the name of a prompt"))?;
-            if models.prompt(tenant, &name).is_none() {
-                all.push(view(&name, &read(&object)?)?);
+        let (models, limit) = (self.outside.models(), limit as usize);
+        let behind = models.prompts(tenant).filter(|(name, _)| is_behind(*name, after.as_ref()));
+        let mut all: Vec<_> = behind.map(|(name, document)| without_texts(of_file(name, document))).collect();
+        let (mut last, mut found) = (after.as_ref().map(ObjectName::from), 0);
+        while found < limit {
+            let page = self.prompts_page(tenant, last.as_ref()).await?;
+            let Some(end) = page.last() else { break };
+            last = Some(end.name.clone());
+            for object in &page {
+                let name: PromptName = object.name.as_str().parse().map_err(|_| damaged(&"the name of a prompt"))?;
+                if models.prompt(tenant, &name).is_none() {
+                    all.push(without_texts(view(&name, &read(object)?)?));
+                    found += 1;
+                }
             }
         }
         all.sort_by(|one, other| one.prompt.cmp(&other.prompt));
-        let behind = all.into_iter().filter(|it| is_behind(&it.prompt, after.as_ref()));
-        Ok(behind.take(limit as usize).map(|it| PromptView { versions: Vec::new(), ..it }).collect())
+        all.truncate(limit);
+        Ok(all)
     }
 
     async fn prompt(&self, of: PromptRef) -> Result<PromptView, Refusal> {
@@ -60,11 +71,15 @@ impl Prompts for HostAdapter {
             let created = kept.is_none();
             let (object, held) = match kept {
                 Some((mut object, version)) => {
+                    if let Some(route) = object.route().filter(|route| **route != document.route) {
+                        let why = "whoever may ask by that may have it filled: remove it first, or name another";
+                        return Err(invalid(&format!("prompt `{}` is of route `{route}`, and {why}", of.prompt)));
+                    }
                     object.put(document.clone(), now_ms);
                     (object, Taken::Version(version))
                 }
                 None => {
-                    if self.all_prompts(&of.tenant).await?.len() >= PROMPTS_PER_TENANT_MAX {
+                    if self.has_prompts(&of.tenant, PROMPTS_PER_TENANT_MAX).await? {
                         let detail = format!("the tenant has {PROMPTS_PER_TENANT_MAX} prompts already");
                         return Err(Refusal::new(Code::PromptsTooMany, detail));
                     }
@@ -136,9 +151,21 @@ impl HostAdapter {
         }
     }
 
-    async fn all_prompts(&self, tenant: &TenantName) -> Result<Vec<Object>, Refusal> {
-        let read = |state: &_| Object::page(state, tenant, ObjectKind::Prompt, None, PROMPTS_PER_TENANT_MAX);
+    async fn prompts_page(&self, tenant: &TenantName, after: Option<&ObjectName>) -> Result<Vec<Object>, Refusal> {
+        let read = |state: &_| Object::page(state, tenant, ObjectKind::Prompt, after, PROMPTS_PAGE);
         was_read(self.dispatcher.read(read).await)
+    }
+
+    /// Whether a tenant has so many prompts, or more.
+    async fn has_prompts(&self, tenant: &TenantName, count: usize) -> Result<bool, Refusal> {
+        let (mut last, mut found) = (None, 0);
+        while found < count {
+            let page = self.prompts_page(tenant, last.as_ref()).await?;
+            let Some(end) = page.last() else { return Ok(false) };
+            last = Some(end.name.clone());
+            found += page.len();
+        }
+        Ok(true)
     }
 
     /// A prompt and its version as an object; none where there is none.
@@ -180,6 +207,11 @@ fn damaged(error: &dyn std::fmt::Display) -> Refusal {
 fn version(version: u32, at_ms: Option<u64>, document: &PromptDocument) -> PromptVersionView {
     let PromptDocument { route, system, user } = document.clone();
     PromptVersionView { version, at: at_ms.map(rfc3339), route, system, user }
+}
+
+/// What a list tells of it.
+fn without_texts(prompt: PromptView) -> PromptView {
+    PromptView { versions: Vec::new(), ..prompt }
 }
 
 fn of_file(name: &PromptName, document: &PromptDocument) -> PromptView {
