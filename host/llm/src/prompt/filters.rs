@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use minijinja::{Environment, Error, ErrorKind, Value, value::ValueKind};
+use minijinja::{
+    Environment, Error, ErrorKind, Value,
+    value::{Rest, ValueKind},
+};
 use serde_json::Value as Json;
 
 use crate::limits::PROMPT_BYTES_MAX;
@@ -88,7 +91,12 @@ pub(super) fn add(env: &mut Environment<'_>, made: &Made) {
     let of = made.clone();
     env.add_filter("items", move |value: Value| items(&value, &of));
     let of = made.clone();
-    env.add_filter("join", move |value: Value, between: Option<Value>| join(&value, between.as_ref(), &of));
+    env.add_filter("join", move |value: Value, between: Rest<Value>| match &**between {
+        // An argument that may be missing would be missing as well where nothing is given for it.
+        [] => join(&value, None, &of),
+        [between] => join(&value, Some(between), &of),
+        _ => Err(ErrorKind::TooManyArguments.into()),
+    });
     let of = made.clone();
     env.add_filter("replace", move |value: Value, what: Value, by: Value| {
         let (text, what, by) = (text(&value)?, text(&what)?, text(&by)?);

@@ -149,6 +149,9 @@ fn a_prompt_that_cannot_be_is_refused() {
     assert_eq!(put(&host, "filed", "x").1["code"], "prompt-of-file");
     assert_eq!(changed(&host, "filed", "promote", &json!({})).1["code"], "prompt-of-file");
     assert_eq!(put(&host, "one", "x").0, 201);
+    let elsewhere = json!({"route": "other", "user": "x"}).to_string();
+    let (status, _, answer) = host.put(&format!("{PROMPTS}/one"), None, &elsewhere);
+    assert_eq!((status, &answer["code"]), (422, &json!("prompt-invalid")), "{answer}");
     assert_eq!(changed(&host, "one", "rollback", &json!({})).1["code"], "prompt-invalid");
     assert_eq!(changed(&host, "one", "promote", &json!({"version": 9})).1["code"], "prompt-unknown");
     for number in 1..200 {
@@ -157,8 +160,12 @@ fn a_prompt_that_cannot_be_is_refused() {
     assert_eq!(put(&host, "more", "x").1["code"], "prompts-too-many");
     assert_eq!(put(&host, "one", "y").0, 200);
     let (_, page) = host.get(&format!("{PROMPTS}?limit=3"));
-    let names: Vec<_> = page.as_array().unwrap().iter().map(|it| it["prompt"].as_str().unwrap()).collect();
-    assert_eq!(names, ["filed", "one", "p1"]);
+    let names = |page: &Value| -> Vec<String> {
+        page.as_array().unwrap().iter().map(|it| it["prompt"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&page), ["filed", "one", "p1"]);
+    let (_, rest) = host.get(&format!("{PROMPTS}?limit=1000&after=p1"));
+    assert_eq!((names(&rest).len(), names(&rest).first().map(String::as_str)), (198, Some("p10")));
     let shown = wharf().args(["prompt", "show", "filed"]).env("WHARF_URL", &host.url).output().unwrap();
     assert!(String::from_utf8_lossy(&shown.stdout).contains("file {{ text }}"), "{shown:?}");
     assert_eq!(host.stop(), Some(0));
