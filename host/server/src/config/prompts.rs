@@ -61,3 +61,28 @@ pub(super) fn read(
     }
     prompts
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::read;
+
+    const BASE: &str = "default_tenant = 'acme'\n[llm.providers.echo]\nkind = 'echo'\n[llm.models.small]\nprovider = 'echo'\nmodel = 'echo'\n[tenants.acme.llm.routes.triage]\nmodels = ['small']\n[tenants.acme.llm.prompts.p]\n";
+
+    #[test]
+    fn a_prompt_that_no_plugin_could_have_filled_is_refused() {
+        for (prompt, wanted) in [
+            ("route = 'triag'\nuser = 'x'", "there is no route `triag`"),
+            ("route = 'triage'\nuser = '{{ a }'", "syntax error"),
+            ("route = 'triage'\nuser = 'x'\nsystem = '{{ a() }}'", "line 1 of `system` has a call"),
+            ("route = 'triage'", "prompt `p` has no `user`"),
+            ("user = 'x'", "prompt `p` has no `route`"),
+        ] {
+            let problems = read(&format!("{BASE}{prompt}\n")).1;
+            let all: Vec<_> = problems.iter().map(|it| it.message.as_str()).collect();
+            assert!(all.len() == 1 && all[0].contains(wanted), "{prompt}: {all:?}");
+        }
+        let (config, problems) = read(&format!("{BASE}route = 'triage'\nuser = '{{{{ text }}}}'\n"));
+        assert_eq!(problems, []);
+        assert_eq!(config.tenants.values().map(|tenant| tenant.prompts.len()).sum::<usize>(), 1);
+    }
+}

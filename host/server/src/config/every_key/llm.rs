@@ -74,9 +74,9 @@ fn routes_cases() -> Vec<Case> {
     .chain(budget_cases("plugins.*.", "/tenants/acme/budgets/plugins/p"))
     .chain([room("entries", "7", json!(7), "0"), room("size", "'1MiB'", json!(1 << 20), "7")])
     .chain([
-        prompt("route", "'other'", json!("other"), "'gone'"),
-        prompt("system", "'Be {{ mood }}.'", json!("Be {{ mood }}."), "'{{'"),
-        prompt("user", "'x'", json!("x"), "'{% for %}'"),
+        prompt("route", "'other'", json!("other"), "7"),
+        prompt("system", "'Be {{ mood }}.'", json!("Be {{ mood }}."), "7"),
+        prompt("user", "'x'", json!("x"), "7"),
     ])
     .collect()
 }
