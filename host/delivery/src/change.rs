@@ -46,7 +46,7 @@ pub enum ObjectKind {
     Webhook = 10,
     /// What publishes an event at given times; its document is a [`crate::ScheduleDocument`].
     Schedule = 11,
-    /// A prompt of a route to models: its document is a [`crate::PromptObject`].
+    /// A prompt of a route to models: its document is `wharf-catalog`'s `PromptObject`.
     Prompt = 12,
     /// A route: its document is a [`crate::RouteDocument`].
     Route = 13,

@@ -31,7 +31,6 @@ mod moves;
 #[cfg(feature = "mutations")]
 pub mod mutation;
 mod policy;
-mod prompt;
 mod queue;
 mod quotas;
 mod rates;
@@ -89,7 +88,6 @@ pub use moves::Move;
 pub use policy::{
     Backoff, FINAL_CODES, Glob, Jitter, NotGlob, NotOneOf, NotStatuses, OutcomeRule, RetryPolicy, Statuses, Then,
 };
-pub use prompt::{PromptCanary, PromptDocument, PromptError, PromptObject, PromptVersion};
 pub use queue::{ConsumerDocument, QueueDocument};
 pub use quotas::{Hourly, QuotaSpent, Quotas};
 pub use receipt::{Receipt, ReceiptError};

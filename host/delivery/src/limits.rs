@@ -95,9 +95,6 @@ pub const ANSWERS_PER_TENANT_BYTES_MAX: u64 = 256 << 20;
 /// Answers that are read of the state at a time.
 pub const ANSWERS_PAGE: usize = 16;
 
-/// Versions of a prompt that are kept.
-pub const PROMPT_VERSIONS_MAX: usize = 10;
-
 /// Rows that one record carries.
 pub const CARRIED_ROWS_MAX: usize = 1_000;
 

@@ -10,7 +10,8 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{
     HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm,
 };
-use wharf_delivery::{PromptDocument, ReserveRequest, Reserved, SpendRequest};
+use wharf_catalog::PromptDocument;
+use wharf_delivery::{ReserveRequest, Reserved, SpendRequest};
 use wharf_event::{Code, PromptName, SecretName, TenantName, WebhookName};
 use wharf_llm::Failed;
 use wharf_webhook::Message;

@@ -4,8 +4,9 @@
 //! those. A prompt is filled in the plugin's own turn, and with bounds (`host/llm/src/prompt.rs`).
 
 use wharf_capability::{FilledPrompt, LlmFailed, PromptCall, no_prompt};
-use wharf_delivery::{Object, ObjectKind, ObjectName, PromptDocument, PromptObject};
-use wharf_event::{Code, Digest, PromptName, TenantName};
+use wharf_catalog::{PromptDocument, PromptObject};
+use wharf_delivery::{Object, ObjectKind, ObjectName};
+use wharf_event::{Code, PromptName, TenantName};
 use wharf_llm::{Failed, Prompt};
 
 use crate::{
@@ -21,8 +22,9 @@ impl Calls {
             Some(document) => (document, 0),
             None => {
                 let object = kept(&self.shared, &call.tenant, &call.prompt)?.ok_or_else(|| no_prompt(&call.prompt))?;
-                let drawn = object.drawn(number(call)).ok_or_else(|| no_prompt(&call.prompt))?;
-                (drawn.prompt.clone(), drawn.version)
+                let given = object.of_delivery(&call.tenant, &call.prompt, &call.delivery);
+                let given = given.ok_or_else(|| no_prompt(&call.prompt))?;
+                (given.prompt.clone(), given.version)
             }
         };
         let PromptDocument { route, system, user } = document;
@@ -45,33 +47,4 @@ fn kept(shared: &Shared, tenant: &TenantName, prompt: &PromptName) -> Result<Opt
     let object = object.map_err(|error| unreadable(format!("the prompt cannot be read: {}", chain(&error))))?;
     let read = |object: Object| serde_json::from_slice(&object.document);
     object.map(read).transpose().map_err(|error| unreadable(format!("the prompt cannot be read: {error}")))
-}
-
-/// The number, of 0 to 99, that a delivery draws of a prompt.
-fn number(call: &PromptCall) -> u8 {
-    let digest = Digest::of(format!("{}/{}/{}", call.tenant, call.prompt, call.delivery).as_bytes());
-    let drawn = digest.0.iter().take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
-    u8::try_from(drawn % 100).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hundredth_of_the_deliveries_draws_each_number() {
-        let call = |delivery: String| PromptCall {
-            tenant: "acme".parse().unwrap(),
-            delivery,
-            route: "triage".parse().unwrap(),
-            prompt: "classify".parse().unwrap(),
-            variables: String::new(),
-        };
-        let mut drawn = [0_u32; 100];
-        for k in 0..10_000 {
-            drawn[usize::from(number(&call(format!("{k}-0.0"))))] += 1;
-        }
-        assert!(drawn.iter().all(|count| (50..150).contains(count)), "{drawn:?}");
-        assert_eq!(number(&call("7-0.0".into())), number(&call("7-0.0".into())));
-    }
 }

@@ -37,7 +37,9 @@ pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
-pub use prompts::{PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView};
+pub use prompts::{
+    PromptCanaryDraft, PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView,
+};
 pub use queues::{
     ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,
     ReceiptsWish, ReceiveWish, ReceivedView,

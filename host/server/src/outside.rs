@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
-use wharf_delivery::PromptDocument;
+use wharf_catalog::PromptDocument;
 use wharf_dispatch::{
     Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port,
     OutgoingAnswer, OutgoingRequest, chain,

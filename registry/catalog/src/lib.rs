@@ -1,4 +1,4 @@
-//! Which release of a plugin gets which traffic: channels, canaries, rollbacks, and the history of all that.
+//! Which release of a plugin, and which version of a prompt, gets which traffic: channels, canaries, rollbacks, and the history of all that.
 //!
 //! Everything here is a pure value: a channel set and a wish give another channel set and an entry of its history, or say why not;
 //! counts and a clock's reading give a judgement. Invariant: at every time exactly one release has all traffic that is not the
@@ -12,6 +12,7 @@ mod history;
 mod judge;
 pub mod limits;
 mod objects;
+mod prompt;
 mod share;
 mod tally;
 
@@ -21,5 +22,6 @@ pub use condition::{Bound, Condition, ConditionError, Measure};
 pub use history::{Action, Cause, Entry};
 pub use judge::{Judgement, judge};
 pub use objects::{PluginObject, ReleaseObject};
+pub use prompt::{PromptCanary, PromptDocument, PromptError, PromptObject, PromptVersion};
 pub use share::{Share, ShareError};
 pub use tally::Tally;

@@ -20,3 +20,6 @@ pub const REASON_CHARS_MAX: usize = 500;
 
 /// Channels of a plugin beside `stable`.
 pub const CHANNELS_MAX: usize = 32;
+
+/// Versions of a prompt that are kept.
+pub const PROMPT_VERSIONS_MAX: usize = 10;

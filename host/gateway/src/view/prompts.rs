@@ -27,12 +27,12 @@ pub struct PromptView {
 }
 
 /// A version that a part of the deliveries get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptCanaryView {
     /// Which.
     pub version: u32,
-    /// How many of a hundred get it.
-    pub percent: u8,
+    /// Its share of the deliveries, such as `10%`.
+    pub share: String,
 }
 
 /// A version of a prompt.
@@ -66,15 +66,23 @@ pub struct PromptDraft {
 }
 
 /// The wish to give a version to all, or to a part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptPromotion {
     /// Which; else that of the canary, else the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// To how many of a hundred only.
+    /// To a part only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub percent: Option<u8>,
+    pub canary: Option<PromptCanaryDraft>,
+}
+
+/// How a version is tried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptCanaryDraft {
+    /// Its share of the deliveries, such as `10%`.
+    pub share: String,
 }
 
 /// The wish to go back to a version.

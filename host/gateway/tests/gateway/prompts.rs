@@ -12,7 +12,7 @@ use crate::server::Server;
 
 const PROMPTS: &str = "/v1/tenants/acme/prompts";
 
-fn shown(canary: Option<(u32, u8)>, stable: u32) -> PromptView {
+fn shown(canary: Option<(u32, &str)>, stable: u32) -> PromptView {
     let version = |version: u32| PromptVersionView {
         version,
         at: Some(TIME.into()),
@@ -25,7 +25,7 @@ fn shown(canary: Option<(u32, u8)>, stable: u32) -> PromptView {
         route: "triage".parse().unwrap(),
         origin: RuleOrigin::Api,
         stable,
-        canary: canary.map(|(version, percent)| PromptCanaryView { version, percent }),
+        canary: canary.map(|(version, share)| PromptCanaryView { version, share: share.to_owned() }),
         newest: 2,
         versions: vec![version(2), version(1)],
     }
@@ -71,8 +71,8 @@ impl Prompts for FakeHost {
     async fn promote_prompt(&self, of: PromptRef, wish: PromptPromotion) -> Result<PromptView, Refusal> {
         wrong(&of)?;
         let version = wish.version.unwrap_or(2);
-        Ok(match wish.percent {
-            Some(percent) => shown(Some((version, percent)), 1),
+        Ok(match wish.canary {
+            Some(canary) => shown(Some((version, &canary.share)), 1),
             None => shown(None, version),
         })
     }
@@ -100,7 +100,7 @@ async fn prompts_are_read_put_given_to_some_and_to_all_and_taken_back() {
     let made = put(at("other"), draft).send(server.addr).await;
     assert_eq!((made.status, made.header("location")), (201, Some("/v1/tenants/acme/prompts/other")));
     for (path, body, now) in [
-        ("classify/promote", r#"{"percent": 10}"#, shown(Some((2, 10)), 1)),
+        ("classify/promote", r#"{"canary": {"share": "10%"}}"#, shown(Some((2, "10%")), 1)),
         ("classify/promote", "{}", shown(None, 2)),
         ("classify/rollback", "{}", shown(None, 1)),
         ("classify/rollback", r#"{"version": 2}"#, shown(None, 2)),
@@ -119,7 +119,10 @@ async fn prompts_are_read_put_given_to_some_and_to_all_and_taken_back() {
     }
     posted("nobody/promote", "{}").send(server.addr).await.refused(Code::PromptUnknown);
     posted("filed/rollback", "{}").send(server.addr).await.refused(Code::PromptOfFile);
-    posted("classify/promote", r#"{"percent": 1000}"#).send(server.addr).await.refused(Code::QueryInvalid);
+    posted("classify/promote", r#"{"canary": {"share": "10%", "for": "1m"}}"#)
+        .send(server.addr)
+        .await
+        .refused(Code::QueryInvalid);
     assert_eq!(delete(at("classify")).send(server.addr).await.status, 204);
     delete(at("nobody")).send(server.addr).await.refused(Code::PromptUnknown);
 }

@@ -3,10 +3,8 @@
 //! Invariant: a version that is kept can be filled, as far as its templates say. A prompt of the configuration file is read here and never changed, and
 //! stands before one of its name that was made here.
 
-use wharf_delivery::{
-    Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish, PromptDocument, PromptError,
-    PromptObject, PromptVersion,
-};
+use wharf_catalog::{PromptDocument, PromptError, PromptObject, PromptVersion, Share, ShareError};
+use wharf_delivery::{Expected as Taken, Object, ObjectFate, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::rfc3339;
 use wharf_event::{Code, Position, PromptName, TenantName};
 use wharf_gateway::{
@@ -64,6 +62,10 @@ impl Prompts for HostAdapter {
     async fn put_prompt(&self, of: PromptRef, draft: PromptDraft) -> Result<Put<PromptView>, Refusal> {
         self.may_change(&of)?;
         let PromptDraft { route, system, user } = draft;
+        if !self.outside.models().has_route(&of.tenant, &route) {
+            let why = "the routes of a tenant stand in its `models` in the configuration file";
+            return Err(invalid(&format!("tenant `{}` has no route `{route}`: {why}", of.tenant)));
+        }
         Prompt::parse(system.as_deref(), &user).map_err(|error| invalid(&error))?;
         let document = PromptDocument { route, system, user };
         loop {
@@ -93,9 +95,11 @@ impl Prompts for HostAdapter {
     }
 
     async fn promote_prompt(&self, of: PromptRef, wish: PromptPromotion) -> Result<PromptView, Refusal> {
-        self.changed(&of, |object| match wish.percent {
+        let invalid = |error: ShareError| Refusal::new(Code::QueryInvalid, format!("`share`: {error}"));
+        let share: Option<Share> = wish.canary.map(|it| it.share.parse().map_err(invalid)).transpose()?;
+        self.changed(&of, |object| match share {
             None => object.promote(wish.version),
-            Some(percent) => object.try_on(wish.version, percent),
+            Some(share) => object.try_on(wish.version, share),
         })
         .await
     }
@@ -234,7 +238,7 @@ fn view(name: &PromptName, object: &PromptObject) -> Result<PromptView, Refusal>
         route: stable.prompt.route.clone(),
         origin: RuleOrigin::Api,
         stable: object.stable,
-        canary: object.canary.map(|it| PromptCanaryView { version: it.version, percent: it.percent }),
+        canary: object.canary.map(|it| PromptCanaryView { version: it.version, share: it.share.to_string() }),
         newest: object.versions.last().map_or(object.stable, |newest| newest.version),
         versions: object.versions.iter().rev().map(version).collect(),
     })

@@ -182,6 +182,16 @@ pub enum CommandError {
         /// The rule that is like it.
         meant: Option<String>,
     },
+    /// No such version of a prompt.
+    #[error("prompt `{prompt}` has no version {version}")]
+    VersionUnknown {
+        /// Of which prompt.
+        prompt: wharf_event::PromptName,
+        /// What was asked for.
+        version: u32,
+        /// Those that are kept, the newest first.
+        kept: Vec<u32>,
+    },
     /// There is an object where one was to be made.
     #[error("{refusal}")]
     There {
@@ -267,6 +277,7 @@ impl CommandError {
             Self::InputTooLarge { .. } => Some(Code::EventTooLarge.as_str()),
             Self::Component { .. } => Some(Code::ComponentMissing.as_str()),
             Self::ReleaseMeant { several: false, .. } => Some(Code::ReleaseUnknown.as_str()),
+            Self::VersionUnknown { .. } => Some(Code::PromptUnknown.as_str()),
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
             Self::Timing(_) => Some(Code::ScheduleInvalid.as_str()),
             Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
@@ -315,6 +326,10 @@ impl CommandError {
                 "leave the rule out to ask all of the bus, or name another with --bus; one that is disabled is not asked"
                     .to_owned()
             }
+            Self::VersionUnknown { kept, .. } => {
+                let kept: Vec<_> = kept.iter().map(u32::to_string).collect();
+                format!("it has: {}", kept.join(", "))
+            }
             _ => match self.code()? {
                 code if code.parse::<Code>().is_ok() => format!("`wharf explain {code}` says what to do"),
                 _ => return None,
@@ -344,6 +359,7 @@ impl CommandError {
             Self::CodeUnknown { .. }
             | Self::NoExample(_)
             | Self::RuleUnknown { .. }
+            | Self::VersionUnknown { .. }
             | Self::ReleaseMeant { .. }
             | Self::TenantNotInFile { .. } => Exit::NotFound,
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,

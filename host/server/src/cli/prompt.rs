@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use wharf_event::{PromptName, RouteName};
-use wharf_gateway::view::{PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView};
+use wharf_gateway::view::{
+    PromptCanaryDraft, PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView,
+};
 
 use super::{
     args::Global,
@@ -13,7 +15,7 @@ use super::{
     output::Output,
     pages,
     session::Session,
-    words::{clipped, faint, good},
+    words::{self, clipped, faint, good},
 };
 use crate::client::{ClientError, Condition, Resource};
 
@@ -39,7 +41,7 @@ pub enum PromptCommand {
     Put(PutArgs),
     /// Give a version to all deliveries, or to some
     #[command(
-        after_help = "Example:\n  wharf prompt promote classify --canary 10\n  wharf prompt promote classify\n\n\
+        after_help = "Example:\n  wharf prompt promote classify --canary 10%\n  wharf prompt promote classify\n\n\
         With no version it is that of the canary, else the newest."
     )]
     Promote {
@@ -47,9 +49,9 @@ pub enum PromptCommand {
         name: PromptName,
         /// The version
         version: Option<u32>,
-        /// To how many of a hundred deliveries only
-        #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
-        canary: Option<u8>,
+        /// To this share of the deliveries only, such as 10%
+        #[arg(long, value_name = "SHARE")]
+        canary: Option<String>,
     },
     /// End a canary, or go back to a version that was given to all before
     #[command(after_help = "Example:\n  wharf prompt rollback classify")]
@@ -94,6 +96,10 @@ pub async fn run(command: PromptCommand, global: &Global, out: &mut Output) -> R
         PromptCommand::Ls => list(&session, &all, out).await,
         PromptCommand::Show { name, version } => {
             let prompt: PromptView = session.client.get(&all.at(&name)).await?;
+            let kept: Vec<_> = prompt.versions.iter().map(|it| it.version).collect();
+            if let Some(version) = version.filter(|version| !kept.contains(version)) {
+                return Err(CommandError::VersionUnknown { prompt: name, version, kept });
+            }
             show(&prompt, version, out)
         }
         PromptCommand::Put(PutArgs { name, route, user, system }) => {
@@ -102,9 +108,11 @@ pub async fn run(command: PromptCommand, global: &Global, out: &mut Output) -> R
             changed("kept", &now, out)
         }
         PromptCommand::Promote { name, version, canary } => {
-            let (wish, at) = (PromptPromotion { version, percent: canary }, all.at(&name).at("promote"));
-            let now: PromptView = session.client.post(&at, "application/json", body(&wish)?).await?;
-            changed(if canary.is_some() { "on trial" } else { "promoted" }, &now, out)
+            let word = if canary.is_some() { "on trial" } else { "promoted" };
+            let wish = PromptPromotion { version, canary: canary.map(|share| PromptCanaryDraft { share }) };
+            let now: PromptView =
+                session.client.post(&all.at(&name).at("promote"), "application/json", body(&wish)?).await?;
+            changed(word, &now, out)
         }
         PromptCommand::Rollback { name, version } => {
             let (wish, at) = (PromptRollBack { version }, all.at(&name).at("rollback"));
@@ -129,8 +137,12 @@ fn text(file: &Path) -> Result<String, CommandError> {
 
 /// Which version is given to whom.
 fn channels(prompt: &PromptView) -> String {
-    let canary = prompt.canary.map(|it| format!(", canary {} ({}%)", it.version, it.percent)).unwrap_or_default();
+    let canary = prompt.canary.as_ref().map_or_else(String::new, |it| format!(", canary {}", on_trial(it)));
     format!("stable {}{canary}, newest {}", prompt.stable, prompt.newest)
+}
+
+fn on_trial(canary: &PromptCanaryView) -> String {
+    format!("{} ({})", canary.version, words::printable(&canary.share))
 }
 
 fn changed(word: &str, now: &PromptView, out: &mut Output) -> Result<Exit, CommandError> {
@@ -149,7 +161,7 @@ async fn list(session: &Session, all: &Resource, out: &mut Output) -> Result<Exi
         return Ok(Exit::Success);
     }
     let row = |it: &PromptView| {
-        let canary = it.canary.map_or_else(String::new, |it| format!("{} ({}%)", it.version, it.percent));
+        let canary = it.canary.as_ref().map_or_else(String::new, on_trial);
         [
             it.prompt.to_string(),
             it.route.to_string(),
@@ -178,7 +190,7 @@ fn show(prompt: &PromptView, version: Option<u32>, out: &mut Output) -> Result<E
             let parts = [("system", system.as_deref()), ("user", Some(user.as_str()))];
             for (part, text) in parts.into_iter().filter_map(|(part, text)| Some((part, text?))) {
                 for line in text.lines() {
-                    out.line(&format!("      {}  {}", faint(part), super::words::printable(line)))?;
+                    out.line(&format!("      {}  {}", faint(part), words::printable(line)))?;
                 }
             }
         }

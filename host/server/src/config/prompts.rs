@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::PromptDocument;
+use wharf_catalog::PromptDocument;
 use wharf_event::{PromptName, RouteName};
 use wharf_llm::Prompt;
 

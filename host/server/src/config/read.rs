@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::Range};
 
 use toml::de::DeTable;
+use wharf_catalog::PromptDocument;
 use wharf_delivery::{
-    BreakerDocument, LimitsDocument, PromptDocument, QueueDocument, RetentionDocument, RouteDocument, RuleDocument,
-    ScheduleDocument, SchemaMode, TenantSettings, WebhookDocument,
+    BreakerDocument, LimitsDocument, QueueDocument, RetentionDocument, RouteDocument, RuleDocument, ScheduleDocument,
+    SchemaMode, TenantSettings, WebhookDocument,
 };
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};

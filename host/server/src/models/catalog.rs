@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit, PromptDocument};
+use wharf_catalog::PromptDocument;
+use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
 use wharf_event::{Digest, ModelName, PluginName, PromptName, RouteName, TenantName};
 use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Usage};
 
@@ -54,6 +55,12 @@ impl Catalog {
             prompts: prompts.filter(|(_, prompts)| !prompts.is_empty()).collect(),
             currency,
         }
+    }
+
+    /// Whether a tenant has a route.
+    #[must_use]
+    pub fn has_route(&self, tenant: &TenantName, route: &RouteName) -> bool {
+        self.routes.get(tenant).is_some_and(|routes| routes.contains_key(route))
     }
 
     /// The prompts of the file that a tenant has.

@@ -65,8 +65,8 @@ fn a_prompt_changes_while_its_plugin_runs_for_some_then_for_all_and_back() {
     assert_eq!(put(&host, "classify", "second").0, 200);
     calls(&host, "b", "ask", &asks("triage", "classify", &tickets));
     assert_eq!(heard(&server).1, json!("- one\n- two\n"));
-    let (status, now) = changed(&host, "classify", "promote", &json!({"percent": 50}));
-    assert_eq!((status, &now["canary"]), (200, &json!({"version": 2, "percent": 50})), "{now}");
+    let (status, now) = changed(&host, "classify", "promote", &json!({"canary": {"share": "50%"}}));
+    assert_eq!((status, &now["canary"]), (200, &json!({"version": 2, "share": "50%"})), "{now}");
     let mut got = Vec::new();
     for number in 0..24 {
         let attempts = calls(&host, &format!("c{number}"), "again", &asks("triage", "classify", &tickets));
@@ -152,6 +152,14 @@ fn a_prompt_that_cannot_be_is_refused() {
     let elsewhere = json!({"route": "other", "user": "x"}).to_string();
     let (status, _, answer) = host.put(&format!("{PROMPTS}/one"), None, &elsewhere);
     assert_eq!((status, &answer["code"]), (422, &json!("prompt-invalid")), "{answer}");
+    let nowhere = json!({"route": "nowhere", "user": "x"}).to_string();
+    let (status, _, answer) = host.put(&format!("{PROMPTS}/two"), None, &nowhere);
+    assert_eq!((status, &answer["code"]), (422, &json!("prompt-invalid")), "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("has no route `nowhere`"), "{answer}");
+    for share in ["10", "0%", "100%", "x%"] {
+        let (status, answer) = changed(&host, "one", "promote", &json!({"canary": {"share": share}}));
+        assert_eq!((status, &answer["code"]), (400, &json!("query-invalid")), "{share}: {answer}");
+    }
     assert_eq!(changed(&host, "one", "rollback", &json!({})).1["code"], "prompt-invalid");
     assert_eq!(changed(&host, "one", "promote", &json!({"version": 9})).1["code"], "prompt-unknown");
     for number in 1..200 {

@@ -237,11 +237,13 @@ fn of_plugins(site: &Site, registry: &OciRegistry) -> [String; 22] {
     ]
 }
 
-/// A site that has a schema.
+/// A site that has a schema, and a route to a model.
 fn with_schema() -> Site {
     let site = Site::probe("", "first = \"1ms\", max = \"1ms\", attempts = 2");
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
-    site.write("wharf.toml", format!("{config}[tenants.acme.schemas.probe]\nfile = \"probe.json\"\n"));
+    let schema = "[tenants.acme.schemas.probe]\nfile = \"probe.json\"\n";
+    let route = "[tenants.acme.llm.routes.triage]\nmodels = [\"echo\"]\n";
+    site.write("wharf.toml", format!("{config}{schema}{route}"));
     site.write("probe.json", "{}");
     site
 }
@@ -362,7 +364,7 @@ const SECRETS: [&str; 3] = ["secret set stripe --file value.txt", "secret ls", "
 const PROMPTS: [&str; 7] = [
     "prompt put classify --route triage --user value.txt",
     "prompt put classify --route triage --user value.txt --system value.txt",
-    "prompt promote classify --canary 10",
+    "prompt promote classify --canary 10%",
     "prompt show classify",
     "prompt ls",
     "prompt rollback classify",

@@ -1,11 +1,12 @@
 //! A prompt of a tenant as the log keeps it: its versions, and which of them is given to whom. What stands in its templates is not known here.
 //!
-//! Invariant: a version never changes, and its number is never another's. One version is `stable`, and has all that a canary does not get.
+//! Invariant: a version never changes, and its number is never another's. One version is `stable`, and has all that a canary does not get;
+//! a delivery gets the same version while nobody changes that.
 
 use serde::{Deserialize, Serialize};
-use wharf_event::RouteName;
+use wharf_event::{Digest, PromptName, RouteName, TenantName};
 
-use crate::limits::PROMPT_VERSIONS_MAX;
+use crate::{Share, limits::PROMPT_VERSIONS_MAX};
 
 /// What a version of a prompt says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +39,8 @@ pub struct PromptVersion {
 pub struct PromptCanary {
     /// Which.
     pub version: u32,
-    /// How many of a hundred get it.
-    pub percent: u8,
+    /// Its share of the deliveries.
+    pub share: Share,
 }
 
 /// The document of a control object: a prompt.
@@ -70,9 +71,6 @@ pub enum PromptError {
     /// A canary of that version has no meaning.
     #[error("version {0} is stable already")]
     Stable(u32),
-    /// A share is none.
-    #[error("a canary gets 1 to 99 of a hundred")]
-    Share,
 }
 
 impl PromptObject {
@@ -128,18 +126,15 @@ impl PromptObject {
     /// Gives a version to a part: that one, else the newest.
     ///
     /// # Errors
-    /// When there is none of that number, it is stable, or the share is none.
-    pub fn try_on(&mut self, version: Option<u32>, percent: u8) -> Result<u32, PromptError> {
+    /// When there is none of that number, or it is stable.
+    pub fn try_on(&mut self, version: Option<u32>, share: Share) -> Result<u32, PromptError> {
         let newest = self.versions.last().map_or(0, |newest| newest.version);
         let version = version.unwrap_or(newest);
         self.version(version).ok_or(PromptError::Unknown(version))?;
         if version == self.stable {
             return Err(PromptError::Stable(version));
         }
-        if !(1..=99).contains(&percent) {
-            return Err(PromptError::Share);
-        }
-        self.canary = Some(PromptCanary { version, percent });
+        self.canary = Some(PromptCanary { version, share });
         Ok(version)
     }
 
@@ -172,11 +167,14 @@ impl PromptObject {
         self.versions.iter().find(|it| it.version == version)
     }
 
-    /// The version that whoever drew that number, of 0 to 99, gets.
+    /// The version that a delivery gets. Which deliveries a canary gets is another matter for each version of each prompt.
     #[must_use]
-    pub fn drawn(&self, number: u8) -> Option<&PromptVersion> {
-        let canary = self.canary.filter(|canary| number < canary.percent).map(|canary| canary.version);
-        self.version(canary.unwrap_or(self.stable))
+    pub fn of_delivery(&self, tenant: &TenantName, prompt: &PromptName, delivery: &str) -> Option<&PromptVersion> {
+        let has = |canary: &PromptCanary| {
+            let whose = Digest::of(format!("{tenant}/{prompt}/{}", canary.version).as_bytes());
+            canary.share.has(&whose, delivery.as_bytes())
+        };
+        self.version(self.canary.filter(has).map_or(self.stable, |canary| canary.version))
     }
 }
 
@@ -188,34 +186,55 @@ mod tests {
         PromptDocument { route: "triage".parse().unwrap(), system: None, user: user.to_owned() }
     }
 
-    /// Which version each of a hundred gets, as runs.
-    fn shares(prompt: &PromptObject) -> Vec<(u32, usize)> {
-        let mut shares = Vec::new();
-        for number in 0..100 {
-            let got = prompt.drawn(number).unwrap().version;
-            match shares.last_mut() {
-                Some((version, count)) if *version == got => *count += 1,
-                _ => shares.push((got, 1)),
-            }
-        }
-        shares
+    fn share(text: &str) -> Share {
+        text.parse().unwrap()
+    }
+
+    /// How many of a thousand deliveries get the first of two versions, and how many the second.
+    fn shares(prompt: &PromptObject, versions: [u32; 2]) -> [usize; 2] {
+        let (tenant, name) = ("acme".parse().unwrap(), "classify".parse().unwrap());
+        let got: Vec<_> = (0..1_000)
+            .map(|at| {
+                let of = |delivery: &str| prompt.of_delivery(&tenant, &name, delivery).unwrap().version;
+                assert_eq!(of(&format!("{at}-0.0")), of(&format!("{at}-0.0")));
+                of(&format!("{at}-0.0"))
+            })
+            .collect();
+        let count = |version| got.iter().filter(|it| **it == version).count();
+        assert_eq!(versions.map(count).iter().sum::<usize>(), got.len());
+        versions.map(count)
     }
 
     #[test]
     fn a_version_is_tried_on_a_part_then_given_to_all_and_taken_back() {
         let mut prompt = PromptObject::new(says("a"), 1);
         assert_eq!((prompt.put(says("a"), 2), prompt.put(says("b"), 3)), (1, 2));
-        assert_eq!(shares(&prompt), [(1, 100)]);
-        assert_eq!(prompt.try_on(None, 10), Ok(2));
-        assert_eq!(shares(&prompt), [(2, 10), (1, 90)]);
-        assert_eq!((prompt.roll_back(None), shares(&prompt)), (Ok(1), vec![(1, 100)]));
-        prompt.try_on(Some(2), 99).unwrap();
+        assert_eq!(shares(&prompt, [1, 2]), [1_000, 0]);
+        assert_eq!(prompt.try_on(None, share("10%")), Ok(2));
+        let tried = shares(&prompt, [1, 2])[1];
+        assert!((60..140).contains(&tried), "{tried}");
+        assert_eq!((prompt.roll_back(None), shares(&prompt, [1, 2])), (Ok(1), [1_000, 0]));
+        prompt.try_on(Some(2), share("99%")).unwrap();
         prompt.put(says("c"), 4);
-        assert_eq!((prompt.promote(None), shares(&prompt)), (Ok(2), vec![(2, 100)]));
+        assert_eq!((prompt.promote(None), shares(&prompt, [1, 2])), (Ok(2), [0, 1_000]));
         assert_eq!((prompt.promote(None), prompt.promote(Some(3))), (Ok(3), Ok(3)));
         assert_eq!((prompt.roll_back(None), prompt.roll_back(None)), (Ok(2), Ok(1)));
         assert_eq!(prompt.roll_back(None), Err(PromptError::First));
         assert_eq!((prompt.roll_back(Some(3)), prompt.stable), (Ok(3), 3));
+    }
+
+    #[test]
+    fn a_wider_canary_has_all_that_it_had() {
+        let mut prompt = PromptObject::new(says("a"), 1);
+        prompt.put(says("b"), 2);
+        let (tenant, name) = ("acme".parse().unwrap(), "classify".parse().unwrap());
+        let mut with = |text: &str| -> Vec<usize> {
+            prompt.try_on(Some(2), share(text)).unwrap();
+            let gets = |at: &usize| prompt.of_delivery(&tenant, &name, &at.to_string()).unwrap().version == 2;
+            (0..1_000).filter(gets).collect()
+        };
+        let (some, more) = (with("5%"), with("50%"));
+        assert!(some.iter().all(|at| more.contains(at)) && some.len() < more.len(), "{some:?}");
     }
 
     #[test]
@@ -224,12 +243,8 @@ mod tests {
         prompt.put(says("b"), 2);
         let before = prompt.clone();
         assert_eq!(prompt.promote(Some(7)), Err(PromptError::Unknown(7)));
-        assert_eq!(prompt.try_on(Some(7), 5), Err(PromptError::Unknown(7)));
-        assert_eq!(prompt.try_on(Some(1), 5), Err(PromptError::Stable(1)));
-        assert_eq!(
-            (prompt.try_on(None, 0), prompt.try_on(None, 100)),
-            (Err(PromptError::Share), Err(PromptError::Share))
-        );
+        assert_eq!(prompt.try_on(Some(7), share("5%")), Err(PromptError::Unknown(7)));
+        assert_eq!(prompt.try_on(Some(1), share("5%")), Err(PromptError::Stable(1)));
         assert_eq!(prompt.roll_back(Some(7)), Err(PromptError::Unknown(7)));
         assert_eq!(prompt, before);
     }
@@ -240,7 +255,7 @@ mod tests {
         prompt.put(says("1"), 1);
         prompt.promote(None).unwrap();
         prompt.put(says("2"), 1);
-        prompt.try_on(None, 5).unwrap();
+        prompt.try_on(None, share("5%")).unwrap();
         for number in 3..100 {
             assert_eq!(prompt.put(says(&number.to_string()), 1), number + 1);
         }
