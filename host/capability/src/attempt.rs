@@ -11,6 +11,7 @@ use crate::{
     effects::Effects,
     http::{HttpOut, Way},
     inert,
+    infer::{self, InferOut},
     keyvalue::CommittedValues,
     limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
     llm::{LlmOut, Tally},
@@ -43,6 +44,8 @@ pub struct AttemptContext {
     pub http: Arc<dyn HttpOut>,
     /// The way to models.
     pub llm: Arc<dyn LlmOut>,
+    /// The way to models of the tenant.
+    pub infer: Arc<dyn InferOut>,
     /// The `time` of the events that it publishes, RFC 3339.
     pub time: String,
     /// Where the wall clock stands still that the plugin reads, in milliseconds since 1970: for tests. Absent, it is the machine's.
@@ -121,6 +124,7 @@ pub struct Attempt {
     /// Made when the guest first asks for something of HTTP.
     pub(crate) http: Option<Box<Way>>,
     pub(crate) llm: Tally,
+    pub(crate) infer: infer::Tally,
     pub(crate) limits: LimitsDocument,
     budget: Budget,
 }
@@ -144,6 +148,7 @@ impl Attempt {
             program: None,
             http: None,
             llm: Tally::default(),
+            infer: infer::Tally::default(),
             limits,
             budget: Budget::new(limits),
         }
@@ -188,6 +193,7 @@ impl Attempt {
             way.tell(&mut details);
         }
         std::mem::take(&mut self.llm).tell(&mut details);
+        std::mem::take(&mut self.infer).tell(&mut details);
         (effects, details)
     }
 

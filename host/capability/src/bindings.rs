@@ -33,6 +33,15 @@ pub mod llm {
     });
 }
 
+/// Models of the tenant, which a component imports beside the world that it is of.
+pub mod infer {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package wharf:host; world infer { import wharf:infer/models@0.1.0; }",
+        imports: { default: async | trappable },
+    });
+}
+
 /// The world of batch handlers: what it imports is that of handlers, so only its export is made here.
 pub mod batch {
     wasmtime::component::bindgen!({

@@ -10,6 +10,7 @@ mod denied;
 mod effects;
 mod http;
 mod inert;
+mod infer;
 mod keyvalue;
 pub mod limits;
 mod link;
@@ -34,6 +35,7 @@ pub use http::{
     Answered, BodyBounds, BodyError, Calling, Cut, Given, Handed, HttpAnswer, HttpBody, HttpFailed, HttpOut,
     HttpRequest, Late, NoHttp, Passing,
 };
+pub use infer::{InferCall, InferFailed, InferOut, InferSpent, Inferred, Inferring, NoModels};
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
 pub use llm::{

@@ -64,6 +64,15 @@ pub const LLM_KIB_SETTABLE_MAX: u32 = 64 << 10;
 /// Milliseconds that one call of a model may take at most, the attempt's own time aside.
 pub const LLM_MS_SETTABLE_MAX: u32 = 900_000;
 
+/// Questions to models of its tenant that one attempt may ask at most.
+pub const INFER_CALLS_SETTABLE_MAX: u32 = 1_000;
+
+/// KiB of tensors that one attempt may give to models and get of them at most.
+pub const INFER_KIB_SETTABLE_MAX: u32 = 64 << 10;
+
+/// Milliseconds that one answer of a model may take at most, the attempt's own time aside.
+pub const INFER_MS_SETTABLE_MAX: u32 = 60_000;
+
 /// Requests of one attempt that are under way at a time: each may hold a whole answer.
 pub const HTTP_OPEN_MAX: usize = 8;
 

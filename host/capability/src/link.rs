@@ -11,7 +11,7 @@ use wasmtime_wasi::{
     sockets::{WasiSockets, WasiSocketsView},
 };
 
-use crate::{Attempt, bindings, http, llm, random};
+use crate::{Attempt, bindings, http, infer, llm, random};
 
 /// Adds everything that this host offers to `linker`.
 ///
@@ -27,7 +27,8 @@ pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     bindings::wasi::logging::logging::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     link_wasi(linker)?;
     http::link(linker)?;
-    llm::link(linker)
+    llm::link(linker)?;
+    infer::link(linker)
 }
 
 /// Everything of WASI 0.2 but time zones and what only a program imports.

@@ -240,6 +240,12 @@ pub struct HostLimits {
     pub llm_kib: u32,
     /// Milliseconds that one call of a model may take, whatever it takes to have an answer.
     pub llm_ms: u32,
+    /// Questions to models of its tenant that it may ask.
+    pub infer_calls: u32,
+    /// KiB of tensors that it may give to them and get of them.
+    pub infer_kib: u32,
+    /// Milliseconds that one answer of theirs may take, the wait for a place included.
+    pub infer_ms: u32,
 }
 
 impl HostLimits {
@@ -269,6 +275,9 @@ impl Default for HostLimits {
             llm_calls: 16,
             llm_kib: 4 << 10,
             llm_ms: 60_000,
+            infer_calls: 32,
+            infer_kib: 4 << 10,
+            infer_ms: 5_000,
         }
     }
 }

@@ -382,6 +382,7 @@ async fn invoke(
         received: received.clone(),
         config: Arc::clone(&plugin.config),
         llm: keeping::models(&attempts.calls, &grants, waiting.id, &row.target.to),
+        infer: Arc::<Calls>::clone(&attempts.calls),
         grants,
         values: Arc::new(values),
         http: Arc::<Calls>::clone(&attempts.calls),

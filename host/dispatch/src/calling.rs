@@ -5,7 +5,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use wharf_capability::{
-    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut, PromptCall,
+    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, InferCall, InferOut, Inferring, LlmAnswer, LlmCall,
+    LlmFailed, LlmOut, PromptCall,
 };
 use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
@@ -82,6 +83,13 @@ impl LlmOut for Calls {
     fn fill(&self, call: PromptCall) -> Filling {
         let calls = self.clone();
         Box::pin(async move { calls.filled(&call) })
+    }
+}
+
+/// Nothing of a question leaves the host, so it waits for no frame.
+impl InferOut for Calls {
+    fn infer(&self, call: InferCall) -> Inferring {
+        self.outgoing.infer(call)
     }
 }
 

@@ -145,5 +145,6 @@ pub use walk::replays_wait;
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
-    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent, Pieces,
+    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer,
+    LlmCall, LlmFailed, LlmFit, LlmSpent, Pieces,
 };

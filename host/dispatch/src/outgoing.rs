@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{
-    HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm,
+    HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, InferCall, InferFailed, InferOut as _, Inferred, LlmAnswer,
+    LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm, NoModels,
 };
 use wharf_catalog::PromptDocument;
 use wharf_delivery::{ReserveRequest, Reserved, SpendRequest};
@@ -97,6 +98,11 @@ pub trait Outgoing: Send + Sync + 'static {
     /// The prompt of that name that the operator's file has. It stands before one that is a control object.
     fn prompt(&self, _tenant: &TenantName, _prompt: &PromptName) -> Option<PromptDocument> {
         None
+    }
+
+    /// Asks a model of the tenant for a guest, and gives it up when the answer is not waited for any more. It runs beside the host, and nothing leaves.
+    fn infer(&self, call: InferCall) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+        NoModels.infer(call)
     }
 }
 

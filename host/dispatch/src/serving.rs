@@ -275,6 +275,7 @@ impl Turn {
             values: Arc::new(AttemptValues { shared, contention, holds: false }),
             http: Arc::<Calls>::clone(&attempts.calls),
             llm: Arc::<Calls>::clone(&attempts.calls),
+            infer: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
         };

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
-use wharf_capability::{AttemptContext, NoHttp, NoLlm};
+use wharf_capability::{AttemptContext, NoHttp, NoLlm, NoModels};
 use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
@@ -149,6 +149,7 @@ async fn call(
         values: Arc::new(values),
         http: Arc::new(NoHttp),
         llm: Arc::new(NoLlm),
+        infer: Arc::new(NoModels),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
     };
@@ -232,6 +233,7 @@ mod tests {
             values: Arc::new(NoValues),
             http: Arc::new(NoHttp),
             llm: Arc::new(NoLlm),
+            infer: Arc::new(NoModels),
             time: String::new(),
             clock_ms: None,
         };

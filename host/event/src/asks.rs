@@ -21,10 +21,12 @@ pub enum NeedsError {
     #[error("it has more than {NEEDS_BYTES_MAX} bytes")]
     TooLong,
     /// It names too much.
-    #[error("it names more than {NEEDS_MAX} event types, buckets, requests or routes")]
+    #[error("it names more than {NEEDS_MAX} event types, buckets, requests, routes or models")]
     TooMany,
     /// It is not the JSON that it should be.
-    #[error("it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS], \"http\": [REQUESTS], \"llm\": [ROUTES]}}`: {0}")]
+    #[error(
+        "it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS], \"http\": [REQUESTS], \"llm\": [ROUTES], \"infer\": [MODELS]}}`: {0}"
+    )]
     Json(#[from] serde_json::Error),
 }
 
@@ -42,6 +44,9 @@ pub struct Asks {
     /// It imports what asks models.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub llm: bool,
+    /// It imports what asks models of its tenant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub infer: bool,
     /// What it says of that.
     #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
     pub said: GrantBounds,
@@ -70,6 +75,7 @@ impl Missing {
             "publish" => "publish (which types it does not say)".to_owned(),
             "http" => "http (which requests it does not say)".to_owned(),
             "llm" => "llm (which routes it does not say)".to_owned(),
+            "infer" => "infer (which models it does not say)".to_owned(),
             kind => format!("{kind} (which buckets it does not say)"),
         });
         self.said.told().into_iter().chain(unsaid).collect()
@@ -92,14 +98,15 @@ impl Asks {
     /// What of it these grants do not meet.
     #[must_use]
     pub fn missing(&self, granted: &Grants) -> Missing {
-        let Grants { publish, kv, http, llm, .. } = granted;
-        self.beyond(granted, [!publish.is_empty(), !kv.is_empty(), !http.is_empty(), !llm.is_empty()])
+        let Grants { publish, kv, http, llm, infer, .. } = granted;
+        let there = [!publish.is_empty(), !kv.is_empty(), !http.is_empty(), !llm.is_empty(), !infer.is_empty()];
+        self.beyond(granted, there)
     }
 
     /// What of it another release does not ask for.
     #[must_use]
     pub fn since(&self, before: &Self) -> Missing {
-        self.beyond(&before.said.said(), [before.publish, before.kv, before.http, before.llm])
+        self.beyond(&before.said.said(), [before.publish, before.kv, before.http, before.llm, before.infer])
     }
 
     /// All of it.
@@ -108,12 +115,13 @@ impl Asks {
         self.missing(&Grants::default())
     }
 
-    fn beyond(&self, there: &Grants, [publishes, stores, sends, asks]: [bool; 4]) -> Missing {
+    fn beyond(&self, there: &Grants, [publishes, stores, sends, asks, infers]: [bool; 5]) -> Missing {
         let kinds = [
             ("publish", self.publish && self.said.publish.is_none() && !publishes),
             ("kv", self.kv && self.said.kv.is_none() && !stores),
             ("http", self.http && self.said.http.is_none() && !sends),
             ("llm", self.llm && self.said.llm.is_none() && !asks),
+            ("infer", self.infer && self.said.infer.is_none() && !infers),
         ];
         let unsaid = kinds.into_iter().filter(|(_, is_missing)| *is_missing).map(|(kind, _)| kind).collect();
         Missing { said: there.missing(&self.said.said()), unsaid }
@@ -131,13 +139,14 @@ pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
     let mut needs = GrantBounds::default();
     for said in serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>() {
         let said: GrantBounds = serde_json::from_value(said?.into())?;
-        let Grants { publish, kv, http, secrets, llm } = needs.said().with(&said.said());
+        let Grants { publish, kv, http, secrets, llm, infer } = needs.said().with(&said.said());
         needs = GrantBounds {
             publish: (needs.publish.is_some() || said.publish.is_some()).then_some(publish),
             kv: (needs.kv.is_some() || said.kv.is_some()).then_some(kv),
             http: (needs.http.is_some() || said.http.is_some()).then_some(http),
             secrets: (needs.secrets.is_some() || said.secrets.is_some()).then_some(secrets),
             llm: (needs.llm.is_some() || said.llm.is_some()).then_some(llm),
+            infer: (needs.infer.is_some() || said.infer.is_some()).then_some(infer),
         };
     }
     if needs.said().each().count() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }
@@ -148,7 +157,7 @@ mod tests {
     use super::*;
 
     fn asks(publish: bool, kv: bool, said: &str) -> Asks {
-        Asks { publish, kv, http: false, llm: false, said: needs_from_json(said.as_bytes()).unwrap() }
+        Asks { publish, kv, http: false, llm: false, infer: false, said: needs_from_json(said.as_bytes()).unwrap() }
     }
 
     fn grants(text: &str) -> Grants {
@@ -167,6 +176,11 @@ mod tests {
         assert!(asks(false, false, "").is_nothing());
         let sends = Asks { http: true, ..asks(true, false, "") };
         assert_eq!(sends.since(&asks(true, false, "")).told(), ["http (which requests it does not say)"]);
+        let infers = Asks { infer: true, ..asks(false, false, "") };
+        assert_eq!(infers.all().told(), ["infer (which models it does not say)"]);
+        assert!(infers.missing(&grants(r#"{"infer": ["fraud"]}"#)).is_empty());
+        let named = Asks { infer: true, ..asks(false, false, r#"{"infer": ["fraud"]}"#) };
+        assert_eq!(named.missing(&grants(r#"{"infer": ["churn"]}"#)).told(), ["infer fraud"]);
         assert!(sends.missing(&grants(r#"{"http": ["https://a.example"], "publish": ["a"]}"#)).is_empty());
     }
 

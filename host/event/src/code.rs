@@ -250,6 +250,14 @@ codes! {
     LlmProvider "llm-provider" 500 "The model's provider refused the call, or its answer is not understood";
     BudgetExceeded "budget-exceeded" 500 "A budget has not enough left for what the model may cost";
     LimitLlm "limit-llm" 500 "The attempt made more calls of models, or sent and got more, than allowed";
+    InferDenied "infer-denied" 500 "No grant of the plugin names the model";
+    InferInvalid "infer-invalid" 500 "What a model was asked does not fit it";
+    InferFailed "infer-failed" 500 "The model failed with what it was asked";
+    InferTimeout "infer-timeout" 500 "The model gave no answer in the time that it may take";
+    InferBusy "infer-busy" 500 "As many models run as may, and none ended in time";
+    LimitInfer "limit-infer" 500 "The attempt asked models more often, or with more tensors, than allowed";
+    ModelUnknown "model-unknown" 404 "The tenant has no such model";
+    ModelUnfit "model-unfit" 422 "The file is no model that can be asked";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";
     HeldPlugin "held-plugin" 500 "As many attempts of the plugin run as may, and others wait";

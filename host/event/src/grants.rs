@@ -1,5 +1,5 @@
 //! What plugins may use beyond computing, and how that is compared: event types that they publish, buckets that they open, requests that
-//! they send, models that they ask.
+//! they send, models that they ask, be they of others or the tenant's own.
 //!
 //! Invariant: a grant that exists has one text, and parsing is the only way in. What one grant covers follows from it alone: two
 //! together never cover what neither does.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     http_access::{HttpAccess, HttpAsked},
     limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
-    names::{BucketName, NameError, PluginName, RouteName},
+    names::{BucketName, ModelName, NameError, PluginName, RouteName},
     secret_use::SecretUse,
 };
 
@@ -165,6 +165,12 @@ impl Covers for RouteName {
     }
 }
 
+impl Covers for ModelName {
+    fn covers(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 fn missing<T: Covers>(granted: &[T], wanted: &[T]) -> Vec<T> {
     wanted.iter().filter(|wanted| !granted.iter().any(|granted| granted.covers(wanted))).cloned().collect()
 }
@@ -208,6 +214,9 @@ pub struct Grants {
     /// Routes by which it may ask models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<RouteName>,
+    /// Models of its tenant that it may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub infer: Vec<ModelName>,
 }
 
 impl Grants {
@@ -241,6 +250,12 @@ impl Grants {
         self.llm.iter().any(|granted| granted.as_str() == route)
     }
 
+    /// Whether a model of the tenant may be asked.
+    #[must_use]
+    pub fn may_infer(&self, model: &str) -> bool {
+        self.infer.iter().any(|granted| granted.as_str() == model)
+    }
+
     /// Whether it allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -256,6 +271,7 @@ impl Grants {
             http: missing(&self.http, &wanted.http),
             secrets: missing(&self.secrets, &wanted.secrets),
             llm: missing(&self.llm, &wanted.llm),
+            infer: missing(&self.infer, &wanted.infer),
         }
     }
 
@@ -268,6 +284,7 @@ impl Grants {
             http: joined(&self.http, &more.http),
             secrets: joined(&self.secrets, &more.secrets),
             llm: joined(&self.llm, &more.llm),
+            infer: joined(&self.infer, &more.infer),
         }
     }
 
@@ -284,7 +301,8 @@ impl Grants {
         let http = self.http.iter().map(|one| Self { http: vec![one.clone()], ..Self::default() });
         let secrets = self.secrets.iter().map(|one| Self { secrets: vec![one.clone()], ..Self::default() });
         let llm = self.llm.iter().map(|one| Self { llm: vec![one.clone()], ..Self::default() });
-        publish.chain(kv).chain(http).chain(secrets).chain(llm)
+        let infer = self.infer.iter().map(|one| Self { infer: vec![one.clone()], ..Self::default() });
+        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer)
     }
 
     /// Each of them in words.
@@ -296,7 +314,8 @@ impl Grants {
         let http = self.http.iter().map(|access| format!("http {access}"));
         let secrets = self.secrets.iter().map(|used| format!("secret {used}"));
         let llm = self.llm.iter().map(|route| format!("llm {route}"));
-        publish.chain(kv).chain(http).chain(secrets).chain(llm).collect()
+        let infer = self.infer.iter().map(|model| format!("infer {model}"));
+        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer).collect()
     }
 }
 
@@ -313,6 +332,7 @@ impl fmt::Display for Grants {
             list("http", &self.http),
             list("secrets", &self.secrets),
             list("llm", &self.llm),
+            list("infer", &self.infer),
         ];
         let kinds: Vec<_> = kinds.into_iter().flatten().collect();
         if kinds.is_empty() { f.write_str("{}") } else { write!(f, "{{ {} }}", kinds.join(", ")) }
@@ -338,6 +358,9 @@ pub struct GrantBounds {
     /// Routes to models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llm: Option<Vec<RouteName>>,
+    /// Models of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub infer: Option<Vec<ModelName>>,
 }
 
 impl GrantBounds {
@@ -359,6 +382,7 @@ impl GrantBounds {
             http: bounded(&grants.http, self.http.as_ref()),
             secrets: bounded(&grants.secrets, self.secrets.as_ref()),
             llm: bounded(&grants.llm, self.llm.as_ref()),
+            infer: bounded(&grants.infer, self.infer.as_ref()),
         }
     }
 
@@ -371,6 +395,7 @@ impl GrantBounds {
             http: self.http.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.http)),
             secrets: self.secrets.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.secrets)),
             llm: self.llm.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.llm)),
+            infer: self.infer.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.infer)),
         }
     }
 
@@ -393,6 +418,7 @@ impl GrantBounds {
             http: self.http.clone().unwrap_or_default(),
             secrets: self.secrets.clone().unwrap_or_default(),
             llm: self.llm.clone().unwrap_or_default(),
+            infer: self.infer.clone().unwrap_or_default(),
         }
     }
 }
@@ -440,6 +466,10 @@ mod tests {
         let sends: Grants = serde_json::from_str(r#"{"http": ["GET https://a.example"], "kv": ["b"]}"#).unwrap();
         assert_eq!(sends.to_string(), r#"{ kv = ["b"], http = ["GET https://a.example"] }"#);
         assert_eq!(sends.told(), ["kv b (write)", "http GET https://a.example"]);
+        let infers: Grants = serde_json::from_str(r#"{"infer": ["fraud"], "llm": ["triage"]}"#).unwrap();
+        assert_eq!(infers.to_string(), r#"{ llm = ["triage"], infer = ["fraud"] }"#);
+        assert_eq!(infers.told(), ["llm triage", "infer fraud"]);
+        assert!(infers.may_infer("fraud") && !infers.may_infer("triage"));
     }
 
     #[test]
@@ -467,6 +497,12 @@ mod tests {
         assert_eq!(none.within(&granted), grants(&["order.*", "paid"], &[]));
         assert_eq!(none.beyond(&granted), grants(&[], &["orders"]));
         assert!(serde_json::from_str::<GrantBounds>(r#"{"kv": ["b"], "ai": []}"#).is_err());
+        let models: Grants = serde_json::from_str(r#"{"infer": ["a", "b"]}"#).unwrap();
+        let bound = bounds(r#"{"infer": ["b", "c"]}"#);
+        assert_eq!(
+            (bound.within(&models).told(), bound.beyond(&models).told()),
+            (vec!["infer b".to_owned()], vec!["infer a".to_owned()])
+        );
         let own = bounds(r#"{"kv": ["default:read", "b"]}"#).of_plugin(&"triage".parse().unwrap());
         assert_eq!(own.said(), grants(&[], &["triage:read", "b"]));
     }

@@ -190,10 +190,11 @@ pub(crate) fn add_up(
 ) {
     let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
     let cpu = meter.used();
-    details.cpu_us = whole(cpu.as_micros());
+    // What models of the tenant took is in it already.
+    details.cpu_us = details.cpu_us.saturating_add(whole(cpu.as_micros()));
     let memory_kib = details.memory_bytes >> 10;
     let used = details.used.get_or_insert_default();
-    used.cpu_ns = whole(cpu.as_nanos());
+    used.cpu_ns = used.cpu_ns.saturating_add(whole(cpu.as_nanos()));
     used.memory_kib_us = memory_kib.saturating_mul(whole(duration.as_micros()));
     used.bytes_in += event_bytes as u64;
     if let Some(Failure { code, .. }) = failure

@@ -43,6 +43,7 @@ pub use wasmtime::Error as CallError;
 /// What a call is made with, for those who call without a host.
 pub use wharf_capability::{
     Asking, AttemptContext, Calling as HttpCalling, CommittedValues, Effects, HttpAnswer, HttpFailed, HttpOut,
-    HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, Occasion, ReadFailed,
+    HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, Occasion,
+    ReadFailed,
 };
 pub use wharf_inspect::{ComponentError, Kind, describe};

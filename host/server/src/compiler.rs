@@ -232,7 +232,7 @@ pub fn run() -> Result<()> {
 }
 
 /// Takes this process out of the machine's network; false when the kernel does not let it.
-fn cut_off() -> bool {
+pub fn cut_off() -> bool {
     // SAFETY: no file descriptors are unshared, and this process has one thread, so nothing else sees the change.
     #[allow(unsafe_code, reason = "namespaces have no other door")]
     let cut = |flags| unsafe { unshare_unsafe(flags) };

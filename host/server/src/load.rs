@@ -17,6 +17,7 @@ use wharf_runtime::{Prepared, Runtime};
 use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
     config::{self, Config, EgressConfig, HostConfig, PluginConfig, Problem, Problems},
+    infer::{self, OwnModels},
     models::Catalog,
     progress::Progress,
     tenant_tables,
@@ -35,6 +36,8 @@ pub struct Loaded {
     pub egress: EgressConfig,
     /// Models for plugins.
     pub models: Catalog,
+    /// Models of tenants.
+    pub own_models: OwnModels,
     /// The components that it names.
     pub components: HashMap<Digest, Vec<u8>>,
     /// The files that it was made from: the configuration, then the components in the order of their paths.
@@ -104,8 +107,10 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let mut files = vec![path.to_owned()];
     files.extend(loading.by_file.into_keys());
     files.extend(loading.schema_files);
+    files.extend(loading.model_files);
     let models = Catalog::new(&config);
-    Ok(Loaded { rules, host: config.host, egress: config.egress, models, components: loading.components, files })
+    let (own_models, components) = (loading.own_models, loading.components);
+    Ok(Loaded { rules, host: config.host, egress: config.egress, models, own_models, components, files })
 }
 
 /// Every component file once, whoever names it.
@@ -114,6 +119,8 @@ struct Loading<'a> {
     runtime: &'a Arc<Runtime>,
     by_file: BTreeMap<PathBuf, Option<Digest>>,
     schema_files: BTreeSet<PathBuf>,
+    model_files: BTreeSet<PathBuf>,
+    own_models: OwnModels,
     compiled: Components,
     releases: Releases,
     transforms: Transforms,
@@ -128,6 +135,8 @@ impl<'a> Loading<'a> {
             runtime,
             by_file: BTreeMap::new(),
             schema_files: BTreeSet::new(),
+            model_files: BTreeSet::new(),
+            own_models: OwnModels::new(),
             compiled: Components::new(),
             releases: HashMap::new(),
             transforms: HashMap::new(),
@@ -153,6 +162,9 @@ impl<'a> Loading<'a> {
             let (buses, rules, retention) = (tenant.buses.clone(), tenant.rules.clone(), tenant.retention.clone());
             let (schemas, files) = tenant_tables::schemas(&self.folder, &tenant.schemas, &mut self.problems);
             self.schema_files.extend(files);
+            let (models, files) = infer::read(&self.folder, &tenant.own_models, &mut self.problems);
+            self.model_files.extend(files);
+            self.own_models.insert(name.clone(), models);
             let (settings, bus_backlogs) = (tenant.settings.clone(), tenant.bus_backlogs.clone());
             let webhooks = tenant.webhooks.clone();
             let schedules = tenant.schedules.clone();

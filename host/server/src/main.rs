@@ -20,6 +20,7 @@ mod filling;
 mod folder;
 mod heap;
 mod image;
+mod infer;
 mod load;
 mod logging;
 mod models;

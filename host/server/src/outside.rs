@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_
 use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_catalog::PromptDocument;
 use wharf_dispatch::{
-    Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, NoAnswer, Outgoing as Port,
-    OutgoingAnswer, OutgoingRequest, chain,
+    Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer, LlmCall,
+    LlmFailed, NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
     Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
@@ -29,6 +29,7 @@ use wharf_vault::{Key, SealError};
 use crate::{
     config::EgressConfig,
     filling::Redacting,
+    infer::Asks,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
     signing::sign,
@@ -44,6 +45,7 @@ pub struct Outside {
     models: RwLock<Arc<Catalog>>,
     meters: Arc<ModelMeters>,
     answers: Arc<Answers>,
+    infer: Arc<Asks>,
     guard: Guard,
     key: Arc<SecretKey>,
 }
@@ -70,7 +72,8 @@ impl Outside {
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config))), RwLock::new(Arc::new(models)));
         let (meters, answers, guard) = (Arc::default(), Arc::default(), Guard::default());
-        Arc::new(Self { io, ways, models, meters, answers, guard, key: Arc::new(key) })
+        let infer = Arc::new(Asks::new());
+        Arc::new(Self { io, ways, models, meters, answers, infer, guard, key: Arc::new(key) })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -79,6 +82,11 @@ impl Outside {
         if self.ways().config != config {
             *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ways::new(config));
         }
+    }
+
+    /// Models of tenants.
+    pub fn own_models(&self) -> &Asks {
+        &self.infer
     }
 
     /// What models were asked since the start.
@@ -165,6 +173,18 @@ impl Port for Outside {
             let failed =
                 || LlmFailed::of(Code::Internal, Failed::Provider("the host failed while it asked".to_owned()));
             (&mut asked.0).await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
+    }
+
+    fn infer(&self, call: InferCall) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+        let asks = Arc::clone(&self.infer);
+        // Timers are those of the I/O threads.
+        let asked = Abandoned(self.io.spawn(async move { asks.ask(call).await }));
+        async move {
+            let mut asked = asked;
+            let failed = || wharf_infer::Failed::Host("the host failed while it asked".to_owned());
+            (&mut asked.0).await.unwrap_or_else(|_| Err(InferFailed::Asked(failed(), InferSpent::default())))
         }
         .boxed()
     }

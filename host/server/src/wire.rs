@@ -154,7 +154,7 @@ impl Host {
         let there = if settings.data.exists() { Some(open_folder(&settings, &runtime)?) } else { None };
         let mut entrance = Entrance::bind(settings.listen).await?;
         entrance.waits_for("components are read and compiled");
-        let Loaded { rules, host, egress, models, components, files } =
+        let Loaded { rules, host, egress, models, own_models, components, files } =
             load_on_thread(&settings, &runtime, Progress::on_terminal()).await?;
         let folder = there.map_or_else(|| open_folder(&settings, &runtime), Ok)?;
         entrance.bodies.resize(host.body_bytes);
@@ -171,6 +171,7 @@ impl Host {
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
         let outside = Outside::new(runtime::Handle::current(), egress, models, key);
+        outside.own_models().set(own_models);
         let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
         surroundings.outgoing = Arc::<Outside>::clone(&outside);
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
@@ -292,6 +293,7 @@ impl Reloader {
         let _shelving = self.registry.shelving.lock().await;
         self.registry.restock(&loaded.rules, Progress::none()).await?;
         self.outside.set(loaded.egress, loaded.models);
+        self.outside.own_models().set(loaded.own_models);
         configure(&self.dispatcher, loaded.rules, &self.outside).await?;
         self.dispatcher.quarantine_after(loaded.host.quarantine_after);
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());

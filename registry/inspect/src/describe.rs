@@ -76,9 +76,9 @@ impl Description {
     pub fn asks(&self) -> Asks {
         let needs = self.needs();
         let has = |capability| needs.contains(&capability);
-        let [publish, kv, http, llm] =
-            [Capability::Publish, Capability::Kv, Capability::Http, Capability::Llm].map(has);
-        Asks { publish, kv, http, llm, said: self.said.clone() }
+        let [publish, kv, http, llm, infer] =
+            [Capability::Publish, Capability::Kv, Capability::Http, Capability::Llm, Capability::Infer].map(has);
+        Asks { publish, kv, http, llm, infer, said: self.said.clone() }
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Capability {
     Http,
     /// Ask models.
     Llm,
+    /// Ask models of its tenant.
+    Infer,
     /// Read its own configuration.
     Config,
     /// Write to its own log.
@@ -28,8 +30,17 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Publish, Self::Kv, Self::Http, Self::Llm, Self::Config, Self::Logging, Self::Clocks, Self::Random];
+    pub const ALL: [Self; 9] = [
+        Self::Publish,
+        Self::Kv,
+        Self::Http,
+        Self::Llm,
+        Self::Infer,
+        Self::Config,
+        Self::Logging,
+        Self::Clocks,
+        Self::Random,
+    ];
 
     /// Its name, as in `grants`.
     #[must_use]
@@ -39,6 +50,7 @@ impl Capability {
             Self::Kv => "kv",
             Self::Http => "http",
             Self::Llm => "llm",
+            Self::Infer => "infer",
             Self::Config => "config",
             Self::Logging => "logging",
             Self::Clocks => "clocks",
@@ -54,6 +66,7 @@ impl Capability {
             Self::Kv => "key-value buckets",
             Self::Http => "requests by HTTP",
             Self::Llm => "calls of models",
+            Self::Infer => "models of its tenant",
             Self::Config => "its own configuration",
             Self::Logging => "its own log",
             Self::Clocks => "the time",
@@ -64,7 +77,7 @@ impl Capability {
     /// Whether a plugin has it only if it is granted. The others reach nothing that is not the plugin's own.
     #[must_use]
     pub const fn is_granted(self) -> bool {
-        matches!(self, Self::Publish | Self::Kv | Self::Http | Self::Llm)
+        matches!(self, Self::Publish | Self::Kv | Self::Http | Self::Llm | Self::Infer)
     }
 }
 
@@ -91,7 +104,7 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 14] = [
+pub const OFFERS: [Offer; 15] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
@@ -99,6 +112,7 @@ pub const OFFERS: [Offer; 14] = [
     // Requests and answers as values, which what answers requests has to have: without the handler above nothing is sent.
     offer("wasi:http", "0.2", &["types"], Offered::Inert),
     offer("wharf:llm", "0.1", &["models"], Offered::Capability(Capability::Llm)),
+    offer("wharf:infer", "0.1", &["models"], Offered::Capability(Capability::Infer)),
     offer("wasi:config", "0.2.0-rc.1", &["store"], Offered::Capability(Capability::Config)),
     offer("wasi:logging", "0.1.0-draft", &["logging"], Offered::Capability(Capability::Logging)),
     offer("wasi:clocks", "0.2", &["wall-clock", "monotonic-clock"], Offered::Capability(Capability::Clocks)),
@@ -184,6 +198,7 @@ mod tests {
             ("wasi:http/types@0.2.6", "inert"),
             ("wasi:http/incoming-handler@0.2.6", "unknown"),
             ("wharf:llm/models@0.1.0", "llm"),
+            ("wharf:infer/models@0.1.0", "infer"),
             ("wasi:sockets/tcp@0.2.6", "inert"),
             ("wasi:sockets/tls@0.2.6", "unknown"),
             ("wall-clock", "unknown"),

@@ -13,6 +13,7 @@ use crate::bucket::{Bucket, OpenBuckets};
 use crate::config::{self, ConfigError};
 use crate::draft::{Draft, PublishError};
 use crate::http::Http;
+use crate::infer::Model;
 use crate::llm::Llm;
 use crate::log::{self, Level};
 use crate::port;
@@ -102,6 +103,19 @@ impl Context {
     /// ```
     pub fn llm(&self, route: impl Into<String>) -> Llm {
         Llm::new(route.into())
+    }
+
+    /// A model of the tenant, which needs a grant.
+    ///
+    /// ```no_run
+    /// # fn handler(cx: &wharf::Context) -> wharf::Outcome {
+    /// let answer = cx.model("fraud").infer([wharf::Tensor::f32("x", [1, 3], [0.5, 1.0, 0.0])])?;
+    /// cx.info(format_args!("{:?}", answer.f32("probabilities")?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn model(&self, name: impl Into<String>) -> Model {
+        Model::new(name.into())
     }
 
     /// The value of one key of the plugin's `config` table.

@@ -88,6 +88,13 @@ pub mod transform_bindings;
 #[rustfmt::skip]
 pub mod llm_bindings;
 
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod infer_bindings;
+
 mod batch;
 mod bucket;
 mod config;
@@ -98,6 +105,7 @@ mod failure;
 #[cfg(all(feature = "heap", target_arch = "wasm32"))]
 mod heap;
 mod http;
+pub mod infer;
 pub mod llm;
 mod log;
 mod needs;
@@ -117,6 +125,7 @@ pub use draft::{Draft, PublishError};
 pub use event::Event;
 pub use failure::{Failure, Outcome};
 pub use http::{Http, HttpError, Request, Response};
+pub use infer::{Answer, InferError, Model, Tensor, Values};
 pub use llm::{Conversation, Llm, LlmError, Prompt, Reply};
 pub use log::Level;
 #[doc(hidden)]

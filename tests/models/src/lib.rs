@@ -12,6 +12,7 @@
 
 mod bedrock;
 mod http;
+pub mod onnx;
 mod openai;
 mod sample;
 mod sigv4;

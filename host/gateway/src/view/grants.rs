@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use wharf_event::{
-    BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, PluginName, Position, RouteName, SecretUse,
+    BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, ModelName, PluginName, Position, RouteName,
+    SecretUse,
 };
 
 /// What a plugin is granted, and which of its releases wait for more.
@@ -60,4 +61,7 @@ pub struct Approval {
     /// Routes to models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<RouteName>,
+    /// Models of the tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub infer: Vec<ModelName>,
 }

@@ -108,6 +108,9 @@ pub struct GrantsView {
     /// Routes by which it may ask models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<String>,
+    /// Models of its tenant that it may ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub infer: Vec<String>,
 }
 
 /// One change of a plugin's channels.

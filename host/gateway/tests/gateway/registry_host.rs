@@ -171,7 +171,14 @@ impl Granting for FakeHost {
 
     async fn approve(&self, of: PluginRef, wish: Approval) -> Result<GrantsDetail, Refusal> {
         self.made(&of)?;
-        let more = Grants { publish: wish.publish, kv: wish.kv, http: wish.http, secrets: wish.secrets, llm: wish.llm };
+        let more = Grants {
+            publish: wish.publish,
+            kv: wish.kv,
+            http: wish.http,
+            secrets: wish.secrets,
+            llm: wish.llm,
+            infer: wish.infer,
+        };
         match (wish.release, more.is_empty()) {
             (Some(_), _) => return Err(none(Code::GrantUnsaid)),
             (None, true) => return Err(none(Code::ReleaseUnknown)),

@@ -141,6 +141,7 @@ impl HostAdapter {
             "publish" => " --publish 'TYPE.*'",
             "http" => " --http 'https://HOST/*'",
             "llm" => " --llm ROUTE",
+            "infer" => " --infer MODEL",
             _ => " --kv BUCKET",
         });
         let (kinds, options) = (unsaid.join(" and "), options.collect::<String>());
@@ -181,13 +182,14 @@ impl HostAdapter {
     /// What a plugin is granted if this comes about.
     async fn regrant(&self, of: &PluginRef, object: &PluginObject, wish: &Wish) -> Result<Grants, Refusal> {
         match wish {
-            Wish::Approve(Approval { release, publish, kv, http, secrets, llm }) => {
+            Wish::Approve(Approval { release, publish, kv, http, secrets, llm, infer }) => {
                 let named = Grants {
                     publish: publish.clone(),
                     kv: kv.clone(),
                     http: http.clone(),
                     secrets: secrets.clone(),
                     llm: llm.clone(),
+                    infer: infer.clone(),
                 };
                 let asked = match (release, named.is_empty()) {
                     (None, false) => Grants::default(),

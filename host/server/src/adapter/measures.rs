@@ -16,7 +16,7 @@ use wharf_gateway::{
 };
 use wharf_runtime::{CacheCounts, LoadedFigures};
 
-use super::{HostAdapter, model_measures, process};
+use super::{HostAdapter, infer_measures, model_measures, process};
 
 impl Measures for HostAdapter {
     async fn measures(&self) -> Vec<Family> {
@@ -32,6 +32,7 @@ impl Measures for HostAdapter {
         let models = self.outside.models();
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(model_measures::steps(&self.outside.route_steps()));
+        families.extend(infer_measures::families(&self.outside.own_models().meters().read()));
         families.push(self.violations());
         families.extend(process::families());
         families

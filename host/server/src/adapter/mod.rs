@@ -10,6 +10,7 @@ mod endpoints;
 mod feed;
 mod following;
 mod grants;
+mod infer_measures;
 mod intake;
 mod key_value;
 mod keys;

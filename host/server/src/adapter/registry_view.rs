@@ -67,7 +67,8 @@ pub fn grants(of: &Grants) -> GrantsView {
     let http = of.http.iter().map(ToString::to_string).collect();
     let secrets = of.secrets.iter().map(ToString::to_string).collect();
     let llm = of.llm.iter().map(ToString::to_string).collect();
-    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets, llm }
+    let infer = of.infer.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets, llm, infer }
 }
 
 /// All limits by their names in the configuration file.

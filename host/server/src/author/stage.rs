@@ -9,7 +9,8 @@ use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
 use wharf_inspect::Kind;
 use wharf_runtime::{
-    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, Prepared, Runtime, RuntimeError, describe,
+    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, Prepared, Runtime, RuntimeError,
+    describe,
 };
 
 use super::{ended::Ended, seed::Seed, stub::Stubs};
@@ -148,6 +149,7 @@ impl Stage {
             // Nobody outside is reached, whatever is granted.
             http: Arc::clone(&call.stubs) as _,
             llm: call.stubs,
+            infer: Arc::new(NoModels),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
         };

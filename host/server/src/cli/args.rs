@@ -282,6 +282,9 @@ pub enum Command {
     /// Compile a component from stdin to stdout, under limits: what a host starts for each component, and no use by itself
     #[command(hide = true, after_help = "Example:\n  wharf compile < plugin.wasm > /dev/null")]
     Compile,
+    /// Ask a model by messages on stdin and stdout, under limits: what a host starts for each model, and no use by itself
+    #[command(hide = true, after_help = "Example:\n  wharf infer < messages")]
+    Infer,
     /// Look at a configuration without running it
     #[command(after_help = "Example:\n  wharf config show")]
     Config {

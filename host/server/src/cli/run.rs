@@ -23,7 +23,7 @@ use super::{
     signing::{self, KeyCommand},
     stats, tail, tenant, test, top, topic, trace, usage, webhook,
 };
-use crate::{compiler, dev, serve};
+use crate::{compiler, dev, infer, serve};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
@@ -52,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args, json),
         Command::Dev(args) => dev::run(args, json),
         Command::Compile => compiler::run().map(|()| Exit::Success.into()),
+        Command::Infer => infer::run().map(|()| Exit::Success.into()),
         Command::Doctor(args) => doctor::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Backup(args) => backup::run(&args, &mut Output::new(global.output)).map(Into::into),
         Command::Restore(args) => restore::run(&args, &mut Output::new(global.output)).map(Into::into),
@@ -155,6 +156,7 @@ async fn answered(command: Command, global: &Global) -> Result<Exit, CommandErro
         Command::Serve(_)
         | Command::Dev(_)
         | Command::Compile
+        | Command::Infer
         | Command::Doctor(_)
         | Command::Backup(_)
         | Command::Restore(_)

@@ -53,6 +53,8 @@ plugin = "p"
 targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1" } }, { plugin = "o", order_by = "$.id", retry = { on = [{ code = "handler-trap" }] } }]
 [tenants.acme.topics.m.subscriptions.y]
 targets = [{ plugin = "p" }]
+[tenants.acme.models.small]
+file = "small.onnx"
 [tenants.acme.schemas.s]
 file = "s.json"
 [tenants.acme.schedules.c]
@@ -81,7 +83,7 @@ const SETTINGS: &str = "/tenants/acme/settings";
 const RETENTION: &str = "/tenants/acme/retention/audit";
 
 /// The limits on what an attempt may have the host do: all are integers below a million.
-const HOST_LIMITS: [&str; 18] = [
+const HOST_LIMITS: [&str; 21] = [
     "table_elements",
     "call_kib",
     "handles",
@@ -100,6 +102,9 @@ const HOST_LIMITS: [&str; 18] = [
     "llm_calls",
     "llm_kib",
     "llm_ms",
+    "infer_calls",
+    "infer_kib",
+    "infer_ms",
 ];
 
 fn cases() -> Vec<Case> {
@@ -405,7 +410,7 @@ fn dump(config: &Config) -> Value {
             |it: &super::SchemaConfig| json!({"file": it.file, "bus": it.bus, "type": it.kind, "mode": it.mode});
         let schemas: serde_json::Map<_, _> =
             tenant.schemas.iter().map(|(name, it)| (name.to_string(), schema(it))).collect();
-        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "prompts": tenant.prompts, "llm_cache": {"entries": tenant.cache.entries, "bytes": tenant.cache.bytes}, "settings": tenant.settings})
+        json!({"buses": tenant.buses, "retention": tenant.retention, "bus_backlogs": tenant.bus_backlogs, "plugins": plugins, "rules": tenant.rules, "webhooks": tenant.webhooks, "queues": tenant.queues, "schemas": schemas, "schedules": tenant.schedules, "routes": tenant.routes, "models": llm::own_models(tenant), "llm": llm::routes(tenant), "budgets": llm::budgets(tenant), "prompts": tenant.prompts, "llm_cache": {"entries": tenant.cache.entries, "bytes": tenant.cache.bytes}, "settings": tenant.settings})
     };
     let tenants: serde_json::Map<_, _> =
         config.tenants.iter().map(|(name, it)| (name.to_string(), tenant(it))).collect();

@@ -12,6 +12,7 @@ pub(super) static CEILING: &[Key] = &[
     key("http", "Requests; as in `grants` of a plugin.", Shape::Requests, Otherwise::Nothing),
     key("secrets", "Fields with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
     key("llm", "Routes to models; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
+    key("infer", "Models of the tenant; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
 ];
 
 pub(super) static GRANTS: &[Key] = &[
@@ -42,6 +43,12 @@ pub(super) static GRANTS: &[Key] = &[
     key(
         "llm",
         "Routes by which it may ask models (`llm.routes` of its tenant).",
+        Shape::Routes,
+        Otherwise::Default(|| json!([])),
+    ),
+    key(
+        "infer",
+        "Models of its tenant that it may ask (`models` of the tenant).",
         Shape::Routes,
         Otherwise::Default(|| json!([])),
     ),

@@ -18,6 +18,7 @@ use super::{
     grant_keys::{CEILING, GRANTS},
     limit_keys::{LIMITS, MEMORY_MIB_MAX},
     llm::{LLM, ROUTES},
+    own_models::MODEL,
     queues::QUEUE,
     quotas::{
         BACKLOG, BACKLOG_MAX, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S,
@@ -68,7 +69,7 @@ pub enum Shape {
     Requests,
     /// Fields of requests, each a URL, a name, and a text with a secret in it.
     Fields,
-    /// Names of routes to models.
+    /// Names of routes to models, or of models.
     Routes,
     /// Networks, each an address or an address with the length of its prefix.
     Networks,
@@ -238,6 +239,12 @@ static TENANT: &[Key] = &[
         "routes",
         "Which plugins answer the requests of which paths: `/a` is for itself, `/a/*` for all below it too.",
         Shape::Named(Named { one: "route", always: None, names: Some(PATHS), keys: ROUTE }),
+        Otherwise::Nothing,
+    ),
+    key(
+        "models",
+        "Models of its own, which its plugins ask with tensors.",
+        named("model", None, MODEL),
         Otherwise::Nothing,
     ),
     key("llm", "How its plugins reach models.", Shape::Table(ROUTES), Otherwise::Nothing),

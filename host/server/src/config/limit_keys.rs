@@ -141,4 +141,22 @@ pub(super) static LIMITS: &[Key] = &[
     limit("llm_ms", "Milliseconds that one call of a model may take.", most::LLM_MS_SETTABLE_MAX, || {
         json!(host().llm_ms)
     }),
+    limit(
+        "infer_calls",
+        "Questions to models of its tenant that an attempt may ask.",
+        most::INFER_CALLS_SETTABLE_MAX,
+        || json!(host().infer_calls),
+    ),
+    limit(
+        "infer_kib",
+        "KiB of tensors that an attempt may give to models and get of them.",
+        most::INFER_KIB_SETTABLE_MAX,
+        || json!(host().infer_kib),
+    ),
+    limit(
+        "infer_ms",
+        "Milliseconds that one answer of a model of its tenant may take.",
+        most::INFER_MS_SETTABLE_MAX,
+        || json!(host().infer_ms),
+    ),
 ];

@@ -11,8 +11,8 @@ use wharf_delivery::{
 use wharf_dispatch::limits::HOST_FAULTS_MAX;
 use wharf_egress::{Granted, limits::DNS_SERVERS_MAX};
 use wharf_event::{
-    BusName, Grants, PluginName, PromptName, QueueName, RouteName, RoutePath, RuleName, ScheduleName, SchemaName,
-    TenantName, WebhookName,
+    BusName, Grants, ModelName, PluginName, PromptName, QueueName, RouteName, RoutePath, RuleName, ScheduleName,
+    SchemaName, TenantName, WebhookName,
 };
 use wharf_gateway::limits::BODIES_BYTES_MAX;
 use wharf_runtime::limits::LOADED_BYTES;
@@ -22,6 +22,7 @@ use super::{
     caches::CacheConfig,
     keys::ROOT,
     llm::{self, LlmConfig, RouteConfig},
+    own_models::OwnModelConfig,
     problem::Problem,
     table::{Sink, Table},
     tenant, webhooks,
@@ -99,6 +100,8 @@ pub struct TenantConfig {
     pub schedules: BTreeMap<ScheduleName, ScheduleDocument>,
     /// Its routes.
     pub routes: BTreeMap<RoutePath, RouteDocument>,
+    /// Models of its own.
+    pub own_models: BTreeMap<ModelName, OwnModelConfig>,
     /// Its ways to models.
     pub models: BTreeMap<RouteName, RouteConfig>,
     /// What models may cost.

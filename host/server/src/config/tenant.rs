@@ -20,7 +20,7 @@ use super::{
     breaker, budgets, caches, input,
     keys::{DEFAULT_BUS, TRANSFORMS_MAX, WHOLE},
     llm::{self, LlmConfig},
-    pattern_json,
+    own_models, pattern_json,
     plugin_json::PluginSettings,
     prompts, queues, quotas,
     read::{PluginConfig, TenantConfig, Use},
@@ -78,6 +78,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
     tenant.routes = routes::read(&table, known, sink);
     tenant.rules.extend(subscriptions);
     tenant.uses.extend(uses);
+    tenant.own_models = own_models::read(&table);
     if let Some(table) = table.table("llm") {
         tenant.models = llm::read_routes(&table, models, sink);
         tenant.budgets = budgets::read_all(&table);
@@ -233,6 +234,7 @@ fn read_grants(table: Table<'_>) -> Grants {
         http: table.list("http"),
         secrets: table.list("secrets"),
         llm: table.list("llm"),
+        infer: table.list("infer"),
     }
 }
 
@@ -258,7 +260,8 @@ fn read_ceiling(table: Table<'_>) -> GrantBounds {
     let http = table.value("http").map(|_| table.list("http"));
     let secrets = table.value("secrets").map(|_| table.list("secrets"));
     let llm = table.value("llm").map(|_| table.list("llm"));
-    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets, llm }
+    let infer = table.value("infer").map(|_| table.list("infer"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets, llm, infer }
 }
 
 /// Reports what a plugin of the file is granted beyond its tenant's ceiling.
@@ -313,6 +316,9 @@ fn read_host_limits(table: &Table<'_>) -> HostLimits {
         llm_calls: read("llm_calls", defaults.llm_calls),
         llm_kib: read("llm_kib", defaults.llm_kib),
         llm_ms: read("llm_ms", defaults.llm_ms),
+        infer_calls: read("infer_calls", defaults.infer_calls),
+        infer_kib: read("infer_kib", defaults.infer_kib),
+        infer_ms: read("infer_ms", defaults.infer_ms),
     }
 }
 

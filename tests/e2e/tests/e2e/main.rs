@@ -35,6 +35,7 @@ mod formats;
 mod full_disk;
 mod grants;
 mod host;
+mod infer;
 mod inputs;
 mod killed;
 mod listing;

@@ -90,7 +90,13 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
          [tenants.acme.rules.asks]\npattern = {{ type = ['ask'] }}\ntargets = [{{ plugin = 'asker' }}]\n",
         asker.display()
     );
-    site.write("wharf.toml", config + schema + &models);
+    let own = format!(
+        "[tenants.acme.models.sum]\nfile = 'sum.onnx'\n[tenants.acme.plugins.estimator]\ncomponent = '{}'\ngrants = {{ publish = ['estimated'], infer = ['sum'] }}\n\
+         [tenants.acme.rules.estimates]\npattern = {{ type = ['estimate'] }}\ntargets = [{{ plugin = 'estimator' }}]\n",
+        guest("estimator").display()
+    );
+    site.write("wharf.toml", config + schema + &models + &own);
+    site.write("sum.onnx", wharf_models::onnx::sum());
     site.write("reject.json", r#"{"required": ["missing"]}"#);
     let host = site.start("serve");
     host.send("1", "probe.reject");
@@ -99,7 +105,11 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     let list = serde_json::json!([{"route": "dev", "text": "one two"}]);
     let event = serde_json::json!({"specversion": "1.0", "id": "3", "source": "test", "type": "ask", "data": list});
     assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
-    host.stats_until("acme", |stats| stats["attempts"] == 4);
+    let list = serde_json::json!([{"model": "sum", "inputs": [{"shape": [1, 2], "values": {"f32": [1, 2]}}]}]);
+    let event =
+        serde_json::json!({"specversion": "1.0", "id": "5", "source": "test", "type": "estimate", "data": list});
+    assert_eq!(host.post("/events", "application/cloudevents+json", event.to_string()).0, 202);
+    host.stats_until("acme", |stats| stats["attempts"] == 5);
     let of = "tenant=\"acme\",route=\"dev\",gen_ai_request_model=\"echo\",gen_ai_operation_name=\"chat\"";
     assert_eq!(value(&host, &format!("gen_ai_client_token_usage_sum{{{of},gen_ai_token_type=\"input\"}}")), 2);
     assert_eq!(value(&host, &format!("gen_ai_client_operation_duration_seconds_count{{{of},error_type=\"\"}}")), 1);

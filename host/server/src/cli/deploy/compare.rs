@@ -69,6 +69,7 @@ impl SettingsBody {
             http: beside(grants.http, more.http),
             secrets: beside(grants.secrets, more.secrets),
             llm: beside(grants.llm, more.llm),
+            infer: beside(grants.infer, more.infer),
         };
         Self { config, grants, limits, breaker }
     }

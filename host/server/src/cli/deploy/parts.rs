@@ -42,6 +42,7 @@ fn grants(there: &GrantsView, wanted: &GrantsView) -> Vec<String> {
         ("http", &there.http, &wanted.http),
         ("secrets", &there.secrets, &wanted.secrets),
         ("llm", &there.llm, &wanted.llm),
+        ("infer", &there.infer, &wanted.infer),
     ];
     for (what, old, new) in kinds {
         let (olds, news): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());

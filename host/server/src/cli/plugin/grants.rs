@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, PluginName, RouteName, SecretUse};
+use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, ModelName, PluginName, RouteName, SecretUse};
 use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
 
 use super::{
@@ -66,6 +66,9 @@ pub struct ApproveArgs {
     /// A route by which it may ask models
     #[arg(long, value_name = "ROUTE")]
     llm: Vec<RouteName>,
+    /// A model of the tenant that it may ask
+    #[arg(long, value_name = "MODEL")]
+    infer: Vec<ModelName>,
 }
 
 /// `wharf grant revoke`.
@@ -74,20 +77,23 @@ pub struct RevokeArgs {
     /// The plugin
     plugin: PluginName,
     /// Event types: every grant goes that is within
-    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets", "llm"])]
+    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets", "llm", "infer"])]
     publish: Vec<EventTypes>,
     /// A bucket
-    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets", "llm"])]
+    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets", "llm", "infer"])]
     kv: Vec<BucketAccess>,
     /// Requests: every grant goes that is within
-    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets", "llm"])]
+    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets", "llm", "infer"])]
     http: Vec<HttpAccess>,
     /// Fields with a secret
-    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http", "llm"])]
+    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http", "llm", "infer"])]
     secrets: Vec<SecretUse>,
     /// A route to a model
-    #[arg(long, value_name = "ROUTE", required_unless_present_any = ["publish", "kv", "http", "secrets"])]
+    #[arg(long, value_name = "ROUTE", required_unless_present_any = ["publish", "kv", "http", "secrets", "infer"])]
     llm: Vec<RouteName>,
+    /// A model of the tenant
+    #[arg(long, value_name = "MODEL", required_unless_present_any = ["publish", "kv", "http", "secrets", "llm"])]
+    infer: Vec<ModelName>,
 }
 
 /// Does what was said of grants.
@@ -95,8 +101,8 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
     let session = Session::open(global).await?;
     let detail: GrantsDetail = match command {
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
-        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets, llm }) => {
-            let named = Grants { publish, kv, http, secrets, llm };
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets, llm, infer }) => {
+            let named = Grants { publish, kv, http, secrets, llm, infer };
             let release = match release {
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
                 None if !named.is_empty() => None,
@@ -106,12 +112,13 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
                     held.waiting.first().map(|waiting| waiting.release)
                 }
             };
-            let Grants { publish, kv, http, secrets, llm } = named;
-            let wish = Approval { release, publish, kv, http, secrets, llm };
+            let Grants { publish, kv, http, secrets, llm, infer } = named;
+            let wish = Approval { release, publish, kv, http, secrets, llm, infer };
             say(&session, of(&session, &plugin).at("approve"), &wish).await?
         }
-        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets, llm }) => {
-            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets, llm }).await?
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets, llm, infer }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets, llm, infer })
+                .await?
         }
     };
     show(&detail, out)

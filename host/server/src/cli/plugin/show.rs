@@ -62,6 +62,7 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
         ("http", &grants.http),
         ("secrets", &grants.secrets),
         ("llm", &grants.llm),
+        ("infer", &grants.infer),
     ] {
         if !names.is_empty() {
             out.line(&format!("grants    {what} {}", names.join(", ")))?;

@@ -7,6 +7,7 @@ use crate::config::{BudgetConfig, LlmConfig, TenantConfig};
 
 const PROVIDER: &str = "/llm/providers/cloud";
 const MODEL: &str = "/llm/models/small";
+const OWN_MODEL: &str = "/tenants/acme/models/small";
 const ROUTE: &str = "/tenants/acme/llm/triage";
 
 /// Puts them where their keys are.
@@ -15,12 +16,18 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     behind(
         cases,
         "grants.secrets",
-        vec![case("tenants.*.plugins.*.grants.llm", "['a']", (PLUGIN, "grants/llm/0"), json!("a"), "['No']")],
+        vec![
+            case("tenants.*.plugins.*.grants.llm", "['a']", (PLUGIN, "grants/llm/0"), json!("a"), "['No']"),
+            case("tenants.*.plugins.*.grants.infer", "['a']", (PLUGIN, "grants/infer/0"), json!("a"), "['No']"),
+        ],
     );
     behind(
         cases,
         "ceiling.secrets",
-        vec![case("tenants.*.ceiling.llm", "['a']", (SETTINGS, "ceiling/llm/0"), json!("a"), "['No']")],
+        vec![
+            case("tenants.*.ceiling.llm", "['a']", (SETTINGS, "ceiling/llm/0"), json!("a"), "['No']"),
+            case("tenants.*.ceiling.infer", "['a']", (SETTINGS, "ceiling/infer/0"), json!("a"), "['No']"),
+        ],
     );
     let before = cases.iter().position(|case| case.0 == "tenants.*.suspended").unwrap_or(0);
     cases.splice(before..before, routes_cases());
@@ -49,7 +56,9 @@ fn models() -> Vec<Case> {
 fn routes_cases() -> Vec<Case> {
     let case =
         |name: &str, good, at, read, bad| case(&format!("tenants.*.llm.routes.*.{name}"), good, (ROUTE, at), read, bad);
+    let own = super::case("tenants.*.models.*.file", "'x.onnx'", (OWN_MODEL, "file"), json!("x.onnx"), "7");
     vec![
+        own,
         case("models", "['small']", "models/0", json!("small"), "['No']"),
         case("max_tokens", "7", "max_tokens", json!(7), "0"),
         case("tries", "3", "tries", json!(3), "6"),
@@ -135,4 +144,13 @@ pub(super) fn routes(tenant: &TenantConfig) -> Value {
     };
     let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
     Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
+}
+
+pub(super) fn own_models(tenant: &TenantConfig) -> Value {
+    tenant
+        .own_models
+        .iter()
+        .map(|(name, model)| (name.to_string(), json!({"file": model.file})))
+        .collect::<Map<_, _>>()
+        .into()
 }
