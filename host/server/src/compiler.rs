@@ -2,7 +2,8 @@
 //! else that the machine does, but where somebody sits and waits for it.
 //!
 //! Invariants: one at a time, which ends with its host; whatever a component does to the compiler ends that child and nothing else, and
-//! becomes a problem of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. A host says once
+//! becomes a problem of that component. The child takes the component on stdin and gives the artifact on stdout; it opens no file. Where somebody
+//! sits and waits it takes the functions behind it that it compiled before, and gives those that are new. A host says once
 //! where the kernel does not let its children be cut off from the network: at the first of them, or [`Compiler::look`] starts one
 //! that compiles nothing.
 
@@ -45,7 +46,10 @@ const SAID_BYTES_MAX: u64 = 4 << 10;
 /// What tells the child how many threads compile.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
-/// What tells the child that somebody waits, so that it does not step back.
+/// Bytes of functions that are known: beyond that all are forgotten.
+const KNOWN_BYTES_MAX: usize = 256 << 20;
+
+/// What tells the child that somebody waits, so that it does not step back, and that functions are known.
 const AT_ONCE: &str = "WHARF_COMPILE_AT_ONCE";
 
 /// What the child's answer begins with: whether the kernel cut it off from the network.
@@ -61,7 +65,8 @@ pub struct Compiler(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    one_at_a_time: Mutex<()>,
+    /// The turn to compile, and the functions that those before it compiled.
+    turn: Mutex<Vec<u8>>,
     /// Somebody waits, on a machine of theirs.
     at_once: bool,
     /// Set when it was told.
@@ -81,7 +86,7 @@ impl Compiler {
             return;
         }
         let compiler = self.clone();
-        let look = move || match ask(&[], false) {
+        let look = move || match ask(vec![], false) {
             Ok((status, answer, _)) if status.success() => compiler.tell(answer.first().copied()),
             Ok((status, _, said)) => tracing::warn!("components cannot be compiled: {}", ended(status, &said)),
             Err(error) => tracing::warn!("components cannot be compiled: {error:#}"),
@@ -103,16 +108,25 @@ impl Compiler {
 
 impl Compile for Compiler {
     fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-        let _turn = self.0.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |error: anyhow::Error| ComponentError::Compile { problem: format!("{error:#}") };
-        let (status, answer, said) = ask(wasm, self.0.at_once).map_err(failed)?;
+        let length = length(wasm);
+        let asked = if self.0.at_once { vec![&length[..], wasm, &known] } else { vec![wasm] };
+        let (status, answer, said) = ask(asked, self.0.at_once).map_err(failed)?;
         if !status.success() {
             return Err(ComponentError::Compile { problem: ended(status, &said) });
         }
-        let Some((network, artifact)) = answer.split_first() else {
-            return Err(ComponentError::Compile { problem: "the compiling process gave nothing".to_owned() });
-        };
+        let nothing = || ComponentError::Compile { problem: "the compiling process gave nothing".to_owned() };
+        let (network, answer) = answer.split_first().ok_or_else(nothing)?;
         self.tell(Some(*network));
+        if !self.0.at_once {
+            return Ok(answer.to_vec());
+        }
+        let (artifact, new) = split(answer).ok_or_else(nothing)?;
+        if known.len() + new.len() > KNOWN_BYTES_MAX {
+            known.clear();
+        }
+        known.extend_from_slice(new);
         Ok(artifact.to_vec())
     }
 }
@@ -131,8 +145,19 @@ fn ended(status: ExitStatus, said: &str) -> String {
     }
 }
 
+/// What stands before bytes that others follow: how many they are.
+fn length(bytes: &[u8]) -> [u8; size_of::<u64>()] {
+    (bytes.len() as u64).to_le_bytes()
+}
+
+/// The bytes whose length stands before them, and those that follow.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, bytes) = bytes.split_first_chunk()?;
+    bytes.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
 /// Lets a child compile: how it ended, what it gave, what it said.
-fn ask(wasm: &[u8], at_once: bool) -> Result<(ExitStatus, Vec<u8>, String)> {
+fn ask(asked: Vec<&[u8]>, at_once: bool) -> Result<(ExitStatus, Vec<u8>, String)> {
     // This very program, whatever has its name by now.
     let mut command = Command::new("/proc/self/exe");
     command.arg("compile").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear();
@@ -151,7 +176,7 @@ fn ask(wasm: &[u8], at_once: bool) -> Result<(ExitStatus, Vec<u8>, String)> {
     thread::scope(|scope| {
         scope.spawn(|| {
             // Whoever is killed reads no more.
-            let _ = stdin.write_all(wasm);
+            let _ = asked.iter().try_for_each(|bytes| stdin.write_all(bytes));
             drop(stdin);
         });
         let watched = &watched;
@@ -210,7 +235,8 @@ pub fn run() -> Result<()> {
     // The thread that waits for it is there as long as the host is.
     set_parent_process_death_signal(Some(Signal::KILL)).context("it cannot be tied to its host")?;
     let network = if cut_off() { CUT_OFF } else { CONNECTED };
-    if std::env::var_os(AT_ONCE).is_none() {
+    let at_once = std::env::var_os(AT_ONCE).is_some();
+    if !at_once {
         step_back(LAST);
     }
     let limits = [
@@ -222,13 +248,26 @@ pub fn run() -> Result<()> {
     for (resource, most) in limits {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).context("the limits cannot be set")?;
     }
-    let mut wasm = Vec::new();
-    std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut wasm)?;
-    let artifact = if wasm.is_empty() { Vec::new() } else { wharf_runtime::compile(&wasm)? };
+    let most = COMPONENT_BYTES_MAX + 1 + if at_once { KNOWN_BYTES_MAX } else { 0 };
+    let mut asked = Vec::new();
+    std::io::stdin().lock().take(most as u64).read_to_end(&mut asked)?;
+    let given = if at_once { knowing(&asked)? } else { compiled(&asked)? };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&[network])?;
-    stdout.write_all(&artifact)?;
+    given.iter().try_for_each(|bytes| stdout.write_all(bytes))?;
     Ok(stdout.flush()?)
+}
+
+/// The artifact of a component; nothing of nothing.
+fn compiled(wasm: &[u8]) -> Result<Vec<Vec<u8>>> {
+    Ok(if wasm.is_empty() { vec![] } else { vec![wharf_runtime::compile(wasm)?] })
+}
+
+/// The same where functions are known: the artifact behind its length, and the functions that are new.
+fn knowing(asked: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let (wasm, known) = split(asked).context("the component broke off")?;
+    let (artifact, new) = wharf_runtime::compile_knowing(wasm, known.to_vec())?;
+    Ok(vec![length(&artifact).to_vec(), artifact, new])
 }
 
 /// Takes this process out of the machine's network; false when the kernel does not let it.
