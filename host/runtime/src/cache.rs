@@ -2,8 +2,9 @@
 //!
 //! An artifact is machine code: whoever writes one owns the process. So each carries a keyed MAC under a secret of this
 //! data folder, checked over the name and the bytes of the very file that is then loaded; anything else is compiled again and reported. The name
-//! stands for the component's digest, the engine's settings and the full version of wasmtime, which itself checks only the major; being under the MAC, it
-//! keeps the code of one component from being run as another's.
+//! stands for the digest of the component, or of the core module that components share, the engine's settings and the full version of wasmtime, which itself checks only the major; being under the MAC, it
+//! keeps the code of one component from being run as another's. A component's artifact is without the modules that it imports (`wharf_parts`): each of
+//! them is compiled of its very bytes and has a file of its own, whichever component it came in, so nobody's code becomes another's but where the bytes are the same.
 //! An artifact is written once and its bytes never change; its file's time says when it was loaded last, and beyond a bound those
 //! go that were loaded longest ago. Nothing here is needed: the cache may be deleted at any time.
 
@@ -20,10 +21,11 @@ use rustix::{
     fs::{Timespec, Timestamps, UTIME_NOW, futimens},
     mm::{Advice, madvise},
 };
-use wasmtime::{Engine, component::Component};
+use wasmtime::Engine;
 use wharf_event::Digest;
 
 use crate::{
+    image::{Image, What},
     limits::{CACHE_BYTES_MAX, SYNC_EVERY_BYTES},
     settings::WASMTIME_VERSION,
 };
@@ -58,7 +60,8 @@ struct Asked {
     refused: AtomicU64,
 }
 
-/// What look-ups in a cache came to since the start.
+/// What look-ups in a cache came to since the start. Components are counted: those that need modules of their own files are there when
+/// these are too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheCounts {
     /// Artifacts that were taken.
@@ -67,6 +70,27 @@ pub struct CacheCounts {
     pub misses: u64,
     /// Artifacts that were there and not ours, damaged, or not to be loaded.
     pub refused: u64,
+}
+
+/// What a look-up came to.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    /// It is there and ours.
+    There(T),
+    /// It is not there.
+    Missing,
+    /// It is there and not ours, damaged, or not to be loaded.
+    Refused,
+}
+
+impl<T> Found<T> {
+    /// It, if it is there.
+    pub(crate) fn there(self) -> Option<T> {
+        match self {
+            Self::There(it) => Some(it),
+            Self::Missing | Self::Refused => None,
+        }
+    }
 }
 
 impl ArtifactCache {
@@ -97,27 +121,33 @@ impl ArtifactCache {
         Self { folder, secret, asked: Asked::default() }
     }
 
-    /// The artifact of that component for this very engine, if it is there and ours.
-    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
-        let name = name(engine, digest);
-        let Ok(file) = self.folder.open(&name) else {
-            self.missed(1);
-            return None;
-        };
-        let loaded = self.loaded(engine, &name, file);
-        let counter = if loaded.is_some() { &self.asked.hits } else { &self.asked.refused };
-        counter.fetch_add(1, Ordering::Relaxed);
-        loaded
+    /// The artifact of that for this very engine. It is not counted.
+    pub(crate) fn find<T: Image>(&self, engine: &Engine, digest: &Digest) -> Found<T> {
+        let name = name(engine, T::WHAT, digest);
+        let Ok(file) = self.folder.open(&name) else { return Found::Missing };
+        self.loaded(engine, &name, file).map_or(Found::Refused, Found::There)
     }
 
-    /// Whether an artifact of that component is there. Whether it is ours shows when it is loaded.
+    /// Whether an artifact of that component is there. Whether it is ours, and what it needs there too, shows when it is loaded.
     pub(crate) fn has(&self, engine: &Engine, digest: &Digest) -> bool {
-        self.folder.exists(name(engine, digest))
+        self.folder.exists(name(engine, What::Component, digest))
     }
 
-    /// Counts so many artifacts as not there.
-    pub(crate) fn missed(&self, count: usize) {
-        self.asked.misses.fetch_add(count as u64, Ordering::Relaxed);
+    /// Says that the artifact of that is used now, by one who has it from elsewhere.
+    pub(crate) fn used(&self, engine: &Engine, what: What, digest: &Digest) {
+        // One that is gone is missed when it is looked for.
+        let _ = self.folder.open(name(engine, what, digest)).map(|file| touch(&file));
+    }
+
+    /// Counts the look-up of a component.
+    pub(crate) fn count<T>(&self, found: &Found<T>) {
+        let Asked { hits, misses, refused } = &self.asked;
+        let counter = match found {
+            Found::There(_) => hits,
+            Found::Missing => misses,
+            Found::Refused => refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What look-ups came to so far.
@@ -127,7 +157,7 @@ impl ArtifactCache {
         CacheCounts { hits: read(hits), misses: read(misses), refused: read(refused) }
     }
 
-    fn loaded(&self, engine: &Engine, name: &str, mut file: File) -> Option<Component> {
+    fn loaded<T: Image>(&self, engine: &Engine, name: &str, mut file: File) -> Option<T> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).ok()?;
         if self.verified(name, &bytes).is_none() {
@@ -140,17 +170,17 @@ impl ArtifactCache {
         // and the MAC under this folder's secret was checked over its bytes. It is written once and is writable by nobody;
         // who changes it nevertheless is its owner, who can read the secret and sign what he likes.
         #[allow(unsafe_code, reason = "the one place that loads compiled artifacts")]
-        let loaded = unsafe { Component::deserialize_file(engine, same) };
-        let loaded = loaded.inspect(|component| {
-            let_go(component);
+        let loaded = unsafe { T::of_file(engine, &same) };
+        let loaded = loaded.inspect(|image| {
+            let_go(image);
             touch(&file);
         });
         loaded.inspect_err(|error| tracing::warn!(artifact = name, "a cached artifact does not load: {error:#}")).ok()
     }
 
     /// Keeps an artifact. A cache that cannot be written costs time only.
-    pub(crate) fn keep(&self, engine: &Engine, digest: &Digest, artifact: &[u8]) {
-        let name = name(engine, digest);
+    pub(crate) fn keep(&self, engine: &Engine, what: What, digest: &Digest, artifact: &[u8]) {
+        let name = name(engine, what, digest);
         let kept = write_whole(&self.folder, &name, &[artifact, self.mac(&name, artifact).as_bytes(), MAGIC])
             .and_then(|()| evict(&self.folder, &name, CACHE_BYTES_MAX));
         if let Err(error) = kept {
@@ -175,7 +205,8 @@ impl ArtifactCache {
     }
 }
 
-fn name(engine: &Engine, digest: &Digest) -> String {
+/// The name of the file of an artifact for this very engine.
+pub(crate) fn name(engine: &Engine, what: What, digest: &Digest) -> String {
     struct Stable(blake3::Hasher);
     impl Hasher for Stable {
         fn write(&mut self, bytes: &[u8]) {
@@ -190,6 +221,11 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     hasher.write(MAGIC);
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     hasher.write(WASMTIME_VERSION.as_bytes());
+    // Nothing for a component: it is the older of the two. As many bytes as a digest has are no digest with more before it.
+    hasher.write(match what {
+        What::Component => b"",
+        What::Module => b"core module",
+    });
     hasher.write(digest.as_bytes());
     format!("{}{SUFFIX}", hasher.0.finalize().to_hex())
 }
@@ -203,13 +239,12 @@ fn touch(file: &File) {
 }
 
 /// Lets the pages of a mapped artifact go until they are run: reading the file put all of them into memory.
-fn let_go(component: &Component) {
-    let image = component.image_range();
-    let length = (image.end as usize).saturating_sub(image.start as usize);
+fn let_go(image: &impl Image) {
+    let Ok(length) = usize::try_from(image.bytes()) else { return };
     // SAFETY: the image is a private mapping of a file that nobody changes, and nobody writes to it: a page that was let go comes
     // back as it was.
     #[allow(unsafe_code, reason = "advice about memory that the engine lets others give advice about")]
-    let advised = unsafe { madvise(image.start.cast_mut().cast(), length, Advice::LinuxDontNeed) };
+    let advised = unsafe { madvise(image.range().start.cast_mut().cast(), length, Advice::LinuxDontNeed) };
     if let Err(error) = advised {
         tracing::debug!("the pages of an artifact stay in memory: {error}");
     }

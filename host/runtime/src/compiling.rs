@@ -5,70 +5,80 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Engine, component::Component};
-use wharf_inspect::{ComponentError, check};
+use wasmtime::Engine;
+use wharf_inspect::ComponentError;
 
-use crate::{functions::Functions, settings};
+use crate::{functions::Functions, image::Image, settings};
 
-/// Makes an artifact of a component that was checked: in another process, that is.
+/// What a core module begins with.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Makes artifacts: in another process, that is.
 pub trait Compile: Send + Sync {
-    /// The artifact of `wasm`.
+    /// The artifact of `wasm`: of what is left of a component that was checked, or of a core module that was taken out of one.
     ///
     /// # Errors
-    /// When the component is not valid, or compiling it met a limit.
+    /// When it is not valid, or compiling it met a limit.
     fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError>;
 }
 
-/// Makes an artifact of a component in this process, which needs no room for instances.
+/// Makes an artifact of a component or of a core module in this process, which needs no room for instances. The engine validates it; whether a
+/// component is one for this host was found before it was taken apart, since what is left of it imports what no component may.
 ///
 /// # Errors
-/// When the component is none, or not valid.
+/// When it is neither, or not valid.
 pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    check(wasm)?;
-    settings::compiler().and_then(|config| Engine::new(&config)?.precompile_component(wasm)).map_err(invalid)
+    let engine = settings::compiler().and_then(|config| Engine::new(&config)).map_err(invalid)?;
+    compile_with(&engine, wasm)
 }
 
 /// The same where some functions are `known`, from what this gave before: the artifact, and the functions that are new. One after the other
 /// they are what is known the next time.
 ///
 /// # Errors
-/// When the component is none, or not valid.
+/// When it is neither, or not valid.
 pub fn compile_knowing(wasm: &[u8], known: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), ComponentError> {
-    check(wasm)?;
-    precompile_knowing(wasm, known).map_err(invalid)
+    let functions = Arc::new(Functions::known(known));
+    let mut config = settings::compiler().map_err(invalid)?;
+    config.enable_incremental_compilation(functions.clone()).map_err(invalid)?;
+    let engine = Engine::new(&config).map_err(invalid)?;
+    Ok((compile_with(&engine, wasm)?, functions.written()))
 }
 
-fn precompile_knowing(wasm: &[u8], known: Vec<u8>) -> wasmtime::Result<(Vec<u8>, Vec<u8>)> {
-    let functions = Arc::new(Functions::known(known));
-    let mut config = settings::compiler()?;
-    config.enable_incremental_compilation(functions.clone())?;
-    let artifact = Engine::new(&config)?.precompile_component(wasm)?;
-    Ok((artifact, functions.written()))
+/// The same with an engine that there is.
+pub(crate) fn compile_with(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    let made =
+        if wasm.starts_with(MODULE) { engine.precompile_module(wasm) } else { engine.precompile_component(wasm) };
+    made.map_err(invalid)
 }
 
 fn invalid(error: wasmtime::Error) -> ComponentError {
     ComponentError::Invalid { problem: format!("{error:#}") }
 }
 
-/// The component of an artifact that this program made a moment ago.
-pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, ComponentError> {
-    // SAFETY: these bytes come from `precompile_component` of this program, here or in its child, over a pipe that nobody else has.
+/// The code of an artifact that this program made a moment ago.
+pub(crate) fn load<T: Image>(engine: &Engine, artifact: &[u8]) -> Result<T, ComponentError> {
+    // SAFETY: these bytes come from `compile_with` of this program, here or in its child, over a pipe that nobody else has.
     #[allow(unsafe_code, reason = "the other place that loads compiled artifacts: those that were in no file yet")]
-    let loaded = unsafe { Component::deserialize(engine, artifact) };
+    let loaded = unsafe { T::of_bytes(engine, artifact) };
     loaded.map_err(|error| ComponentError::Compile { problem: format!("{error:#}") })
 }
 
 #[cfg(test)]
 mod tests {
+    use wasmtime::{Module, component::Component};
+
     use super::*;
     use crate::settings::{Reset, config};
 
     #[test]
-    fn what_is_compiled_elsewhere_is_taken_by_a_hosts_engine() {
-        let compiler = Engine::new(&settings::compiler().unwrap()).unwrap();
-        let artifact = compiler.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+    fn what_is_compiled_elsewhere_is_taken_by_a_hosts_engine_for_what_it_is() {
         let host = Engine::new(&config(Reset::of_this_machine()).unwrap()).unwrap();
-        load(&host, &artifact).unwrap();
+        let (component, module) = (compile(b"\0asm\x0d\0\x01\0").unwrap(), compile(MODULE).unwrap());
+        load::<Component>(&host, &component).unwrap();
+        load::<Module>(&host, &module).unwrap();
+        assert!(load::<Module>(&host, &component).is_err() && load::<Component>(&host, &module).is_err());
+        assert!(compile(b"\0asm\x01\0\0\0\xff").is_err());
     }
 
     /// A component of so many functions, each with a number of its own; the last with `last`.
@@ -84,14 +94,13 @@ mod tests {
     #[test]
     fn what_is_known_is_not_compiled_again_and_gives_the_same() {
         let (one, other) = (component(50, 50), component(50, 99));
-        let (_, known) = precompile_knowing(&one, Vec::new()).unwrap();
-        let (artifact, new) = precompile_knowing(&other, known.clone()).unwrap();
+        let (_, known) = compile_knowing(&one, Vec::new()).unwrap();
+        let (artifact, new) = compile_knowing(&other, known.clone()).unwrap();
         assert!(!new.is_empty() && new.len() * 10 < known.len(), "{} of {}", new.len(), known.len());
-        let compiler = Engine::new(&settings::compiler().unwrap()).unwrap();
-        assert!(artifact == compiler.precompile_component(&other).unwrap(), "it is other code");
-        let (again, nothing) = precompile_knowing(&other, [known, new].concat()).unwrap();
+        assert!(artifact == compile(&other).unwrap(), "it is other code");
+        let (again, nothing) = compile_knowing(&other, [known, new].concat()).unwrap();
         assert!(again == artifact && nothing.is_empty());
         // What is no such bytes is not taken for any.
-        assert_eq!(precompile_knowing(&other, vec![0xff; 999]).unwrap().0, artifact);
+        assert_eq!(compile_knowing(&other, vec![0xff; 999]).unwrap().0, artifact);
     }
 }

@@ -85,7 +85,7 @@ impl Runtime {
         let _ = self.loader.files.set(files);
     }
 
-    /// From now on so many bytes of compiled code may be in memory, of so many releases: beyond that the code of those goes that were idle
+    /// From now on so many bytes of compiled code may be in memory, of so many releases with the modules that they share: beyond that the code of those goes that were idle
     /// longest, until it is needed again. Without a call there is no bound.
     pub fn bound_loaded(&self, bytes_max: u64, releases_max: u64) {
         self.loader.residency.bound(bytes_max, releases_max);

@@ -1,5 +1,7 @@
 //! Running plugins: components become releases, and each attempt is a call in a fresh instance with every limit on.
 
+#[cfg(test)]
+mod apart;
 mod batch;
 mod broken;
 mod cache;
@@ -11,6 +13,7 @@ mod engine;
 mod functions;
 pub mod histogram;
 mod idle;
+mod image;
 mod invoke;
 mod leaving;
 pub mod limits;
@@ -21,6 +24,7 @@ mod release;
 mod residency;
 mod serve;
 mod settings;
+mod shared;
 mod slot;
 mod transform;
 

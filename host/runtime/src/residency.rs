@@ -1,7 +1,7 @@
 //! How much compiled code is in memory, and whose goes when it is too much: that of the releases which were idle longest.
 //!
 //! Invariant: code that an attempt uses stays, so what is loaded may be more than the bound by what runs at that moment; it is looked at
-//! again whenever an attempt ends. Nothing is loaded here.
+//! again whenever an attempt ends. A module that releases share counts once, and goes with the last of them. Nothing is loaded here.
 
 use std::{
     sync::{
@@ -28,6 +28,8 @@ pub(crate) struct Residency {
     count_max: AtomicU64,
     bytes: AtomicU64,
     count: AtomicU64,
+    /// Releases and modules that they share: each has its file open.
+    images: AtomicU64,
     ticks: AtomicU64,
     unloads: AtomicU64,
     load_us: Histogram,
@@ -40,7 +42,7 @@ pub(crate) struct Residency {
 pub struct LoadedFigures {
     /// Releases whose code is in memory.
     pub releases: u64,
-    /// Bytes of that code, as far as it may come into memory by being run.
+    /// Bytes of that code, as far as it may come into memory by being run; what releases share is counted once.
     pub bytes: u64,
     /// Releases whose code left memory because there was too much.
     pub unloads: u64,
@@ -55,6 +57,7 @@ impl Default for Residency {
             count_max: AtomicU64::new(u64::MAX),
             bytes: AtomicU64::default(),
             count: AtomicU64::default(),
+            images: AtomicU64::default(),
             ticks: AtomicU64::default(),
             unloads: AtomicU64::default(),
             load_us: Histogram::new(TIMES_US),
@@ -64,7 +67,7 @@ impl Default for Residency {
 }
 
 impl Residency {
-    /// From now on there may be so much.
+    /// From now on there may be so much: bytes, and releases with the modules that they share.
     pub(crate) fn bound(&self, bytes_max: u64, count_max: u64) {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
         self.count_max.store(count_max, Ordering::Relaxed);
@@ -76,11 +79,21 @@ impl Residency {
         self.ticks.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts code that came into memory, until what is given is dropped.
+    /// Counts a release's code that came into memory, until what is given is dropped.
     pub(crate) fn count(self: &Arc<Self>, bytes: u64) -> Counted {
+        self.counted(bytes, 1)
+    }
+
+    /// The same of code that releases share, which is none of itself.
+    pub(crate) fn count_shared(self: &Arc<Self>, bytes: u64) -> Counted {
+        self.counted(bytes, 0)
+    }
+
+    fn counted(self: &Arc<Self>, bytes: u64, releases: u64) -> Counted {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.count.fetch_add(1, Ordering::Relaxed);
-        Counted { bytes, within: Arc::clone(self) }
+        self.count.fetch_add(releases, Ordering::Relaxed);
+        self.images.fetch_add(1, Ordering::Relaxed);
+        Counted { bytes, releases, within: Arc::clone(self) }
     }
 
     /// Remembers who has it, and lets others go if that makes it too much.
@@ -103,7 +116,7 @@ impl Residency {
 
     fn is_over(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.bytes_max.load(Ordering::Relaxed)
-            || self.count.load(Ordering::Relaxed) > self.count_max.load(Ordering::Relaxed)
+            || self.images.load(Ordering::Relaxed) > self.count_max.load(Ordering::Relaxed)
     }
 
     /// Lets code go until it is no more than it may be, or all of it is in use.
@@ -137,6 +150,7 @@ impl Residency {
 /// Code that is counted.
 pub(crate) struct Counted {
     bytes: u64,
+    releases: u64,
     within: Arc<Residency>,
 }
 
@@ -150,6 +164,7 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.within.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.within.count.fetch_sub(1, Ordering::Relaxed);
+        self.within.count.fetch_sub(self.releases, Ordering::Relaxed);
+        self.within.images.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -17,7 +17,10 @@ use wharf_capability::{Attempt, BatchPre, EventTransformPre, ProxyPre};
 use wharf_delivery::Failure;
 use wharf_event::Digest;
 
-use crate::residency::{Counted, Residency, Unload};
+use crate::{
+    residency::{Counted, Residency, Unload},
+    shared::Beside,
+};
 
 /// What is called of a component of one kind.
 pub(crate) trait Linked: Send + Sync + Sized + 'static {
@@ -47,11 +50,14 @@ impl Linked for ProxyPre<Attempt> {
 pub(crate) struct Code<P> {
     linked: P,
     counted: Counted,
+    /// Kept so that who needs the same finds it.
+    _beside: Beside,
 }
 
 impl<P> Code<P> {
-    pub(crate) fn new(linked: P, counted: Counted) -> Self {
-        Self { linked, counted }
+    /// Of a component, with the modules that it shares.
+    pub(crate) fn new(linked: P, counted: Counted, beside: Beside) -> Self {
+        Self { linked, counted, _beside: beside }
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
 
     fn loaded(residency: &Arc<Residency>, name: &str, bytes: u64) -> Arc<Slot<String>> {
         let slot = Slot::empty(Digest::of(name.as_bytes()));
-        drop(slot.put(Code::new(name.to_owned(), residency.count(bytes))));
+        drop(slot.put(Code::new(name.to_owned(), residency.count(bytes), Beside::new())));
         slot
     }
 
