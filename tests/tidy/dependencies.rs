@@ -20,7 +20,8 @@ const HEAD: &str = "| crate | may depend on |";
 /// Dependencies, by how their names begin, and the only crates that may have them.
 const FENCES: &[(&str, &[&str])] = &[
     ("wasmtime", &["wharf-runtime", "wharf-capability"]),
-    ("wasmparser", &["wharf-inspect"]),
+    ("wasmparser", &["wharf-inspect", "wharf-parts"]),
+    ("wasm-encoder", &["wharf-parts"]),
     ("wit-component", &["wharf-encode"]),
     ("ed25519", &["wharf-signature", "wharf-webhook"]),
     ("oci-client", &["wharf-oci"]),
@@ -41,7 +42,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without tokio: they do nothing by themselves.
-const WITHOUT_TOKIO: [&str; 13] = [
+const WITHOUT_TOKIO: [&str; 14] = [
     "wharf-event",
     "wharf-pattern",
     "wharf-input",
@@ -52,6 +53,7 @@ const WITHOUT_TOKIO: [&str; 13] = [
     "wharf-state",
     "wharf-encode",
     "wharf-inspect",
+    "wharf-parts",
     "wharf-signature",
     "wharf-webhook",
     "wharf-llm",
