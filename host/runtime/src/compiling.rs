@@ -13,6 +13,12 @@ use crate::{functions::Functions, image::Image, settings};
 /// What a core module begins with.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// Whether these bytes are those of a core module that was taken out of a component.
+#[must_use]
+pub fn is_module(wasm: &[u8]) -> bool {
+    wasm.starts_with(MODULE)
+}
+
 /// Makes artifacts: in another process, that is.
 pub trait Compile: Send + Sync {
     /// The artifact of `wasm`: of what is left of a component that was checked, or of a core module that was taken out of one.
@@ -47,8 +53,7 @@ pub fn compile_knowing(wasm: &[u8], known: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>)
 
 /// The same with an engine that there is.
 pub(crate) fn compile_with(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    let made =
-        if wasm.starts_with(MODULE) { engine.precompile_module(wasm) } else { engine.precompile_component(wasm) };
+    let made = if is_module(wasm) { engine.precompile_module(wasm) } else { engine.precompile_component(wasm) };
     made.map_err(invalid)
 }
 

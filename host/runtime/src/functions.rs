@@ -30,9 +30,9 @@ impl Functions {
     /// What is written in those bytes, of [`Functions::written`], one behind the other. What is broken off is left out.
     pub(crate) fn known(known: Vec<u8>) -> Self {
         let (mut places, mut at) = (HashMap::new(), 0);
-        while let Some((key, code)) = part(&known, at).and_then(|key| Some((key.clone(), part(&known, key.end)?))) {
+        while let Some((key, code)) = entry(&known, at) {
             at = code.end;
-            places.insert(known[key].to_vec(), code);
+            places.insert(key.to_vec(), code);
         }
         Self { known, places, new: Mutex::default() }
     }
@@ -50,6 +50,13 @@ impl Functions {
         }
         written
     }
+}
+
+/// What is written at a place: a key, and where the code is.
+fn entry(bytes: &[u8], at: usize) -> Option<(&[u8], Range<usize>)> {
+    let key = part(bytes, at)?;
+    let code = part(bytes, key.end)?;
+    Some((bytes.get(key)?, code))
 }
 
 /// Where the bytes are whose length is told at a place.

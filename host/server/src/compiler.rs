@@ -24,7 +24,7 @@ use rustix::{
     process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
     thread::{UnshareFlags, unshare_unsafe},
 };
-use wharf_runtime::{Compile, ComponentError, limits::COMPONENT_BYTES_MAX};
+use wharf_runtime::{Compile, ComponentError, is_module, limits::COMPONENT_BYTES_MAX};
 
 use crate::pace::{LAST, step_back};
 
@@ -108,10 +108,13 @@ impl Compiler {
 
 impl Compile for Compiler {
     fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ComponentError> {
-        let mut known = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is taken out of components is the same in all of them, and its artifact is kept: it is not compiled function by function.
+        let mut whole = Vec::new();
+        let known = if is_module(wasm) { &mut whole } else { &mut *turn };
         let failed = |error: anyhow::Error| ComponentError::Compile { problem: format!("{error:#}") };
         let length = length(wasm);
-        let asked = if self.0.at_once { vec![&length[..], wasm, &known] } else { vec![wasm] };
+        let asked = if self.0.at_once { vec![&length[..], wasm, known] } else { vec![wasm] };
         let (status, answer, said) = ask(asked, self.0.at_once).map_err(failed)?;
         if !status.success() {
             return Err(ComponentError::Compile { problem: ended(status, &said) });
