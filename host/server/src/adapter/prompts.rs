@@ -63,7 +63,7 @@ impl Prompts for HostAdapter {
         self.may_change(&of)?;
         let PromptDraft { route, system, user } = draft;
         if !self.outside.models().has_route(&of.tenant, &route) {
-            let why = "the routes of a tenant stand in its `models` in the configuration file";
+            let why = "its routes stand in `llm.routes` of the configuration file";
             return Err(invalid(&format!("tenant `{}` has no route `{route}`: {why}", of.tenant)));
         }
         Prompt::parse(system.as_deref(), &user).map_err(|error| invalid(&error))?;
