@@ -112,7 +112,7 @@ pub(crate) async fn feed<H: Host>(
         .try_acquire_owned()
         .map_err(|_| Problem::new(Code::Overloaded, "as many feeds are followed as this host allows"))?;
     let items = gateway.host.feed(&tenant, query.from).await?;
-    let mut closing = gateway.closing;
+    let mut closing = gateway.closing.clone();
     let end = async move { begun(&mut closing).await };
     let lines = items.take_until(Box::pin(end)).map(move |item| {
         let _held = &permit;

@@ -1,7 +1,8 @@
 //! What every handler of the gateway is given: the host, and what shutdown and the limits ask of it.
 //!
-//! Invariant: cloning it is cheap and shares the host. It holds nothing of any request.
+//! Invariant: cloning it counts one reference and shares all else, since it is done for each request. It holds nothing of any request.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,12 @@ use crate::bodies::Bodies;
 use crate::traffic::Traffic;
 
 /// The state behind the routes.
-#[derive(Clone, Debug)]
-pub(crate) struct Gateway<H> {
+#[derive(Debug)]
+pub(crate) struct Gateway<H>(Arc<Parts<H>>);
+
+/// What it is of.
+#[derive(Debug)]
+pub(crate) struct Parts<H> {
     /// What is asked.
     pub(crate) host: H,
     /// Becomes true when shutdown begins.
@@ -25,12 +30,32 @@ pub(crate) struct Gateway<H> {
     pub(crate) body_timeout: Duration,
 }
 
+impl<H> Gateway<H> {
+    pub(crate) fn new(parts: Parts<H>) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl<H> Clone for Gateway<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H> Deref for Gateway<H> {
+    type Target = Parts<H>;
+
+    fn deref(&self) -> &Parts<H> {
+        &self.0
+    }
+}
+
 /// Completes when shutdown has begun, or the server is gone.
 pub(crate) async fn begun(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-impl<H> Gateway<H> {
+impl<H> Parts<H> {
     /// Whether shutdown has begun.
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()

@@ -8,10 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Request, Version, header};
 use wharf_event::Code;
 
 use crate::problem::Problem;
@@ -66,15 +63,8 @@ fn is_loopback(host: &str) -> bool {
     address.is_ok_and(|address| address.is_loopback())
 }
 
-/// The layer: lets a request through or answers it.
-pub(crate) async fn check(State(hosts): State<HostList>, request: Request, next: Next) -> Response {
-    match verdict(&hosts, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn verdict(hosts: &HostList, request: &Request) -> Result<(), Problem> {
+/// Lets a request through, or says why not.
+pub(crate) fn check<B>(hosts: &HostList, request: &Request<B>) -> Result<(), Problem> {
     addressed(hosts, request).map_err(|reason| {
         Problem::new(Code::HostForeign, format!("{reason}; this host answers to loopback names only"))
     })?;
@@ -83,7 +73,7 @@ fn verdict(hosts: &HostList, request: &Request) -> Result<(), Problem> {
     })
 }
 
-fn addressed(hosts: &HostList, request: &Request) -> Result<(), &'static str> {
+fn addressed<B>(hosts: &HostList, request: &Request<B>) -> Result<(), &'static str> {
     if request.uri().authority().is_some_and(|authority| !hosts.allows(authority.as_str())) {
         return Err("the request line names another host");
     }

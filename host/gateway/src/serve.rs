@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,12 +28,11 @@ use tower::ServiceExt;
 
 use crate::bodies::Bodies;
 use crate::endpoints::Peer;
-use crate::gateway::{Gateway, begun};
-use crate::guard::HostList;
+use crate::gateway::{Gateway, Parts, begun};
+use crate::guard::{self, HostList};
 use crate::limits;
 use crate::patience::Patient;
 use crate::port::Host;
-use crate::problem::Cut;
 use crate::routes;
 use crate::starting::{self, Starting};
 use crate::traffic::{CutBy, Traffic};
@@ -101,18 +101,17 @@ pub async fn serve<H: Host>(
     let (close, closing) = watch::channel(false);
     let traffic = Arc::new(Traffic::new(options.connections_max, options.feeds_max));
     let ServeOptions { hosts, bodies, body_timeout, starting, .. } = options.clone();
-    let routers =
-        Routers { starting: starting::router(starting, hosts.clone(), Arc::clone(&traffic)), open: Arc::default() };
+    let routers = Routers { starting: starting::router(starting), open: Arc::default() };
     let (open, counted, until) = (Arc::clone(&routers.open), Arc::clone(&traffic), closing.clone());
     let opened = async move {
-        let gateway = Gateway { host: host.await, closing: until, traffic: counted, bodies, body_timeout };
+        let parts = Parts { host: host.await, closing: until, traffic: counted, bodies, body_timeout };
         // It is the only one who opens.
-        let _ = open.set(routes::router(gateway, hosts));
+        let _ = open.set(routes::router(Gateway::new(parts)));
     };
     let room = Arc::new(Semaphore::new(options.connections_max));
     let write_timeout = options.write_timeout;
     let [protocol, crowded] = [options.header_timeout, options.header_timeout_crowded].map(protocol);
-    let connections = Connections { routers, protocol, closing, traffic, write_timeout };
+    let connections = Connections { routers, hosts, protocol, closing, traffic, write_timeout };
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown, opened);
     let mut is_open = false;
@@ -184,9 +183,17 @@ struct Routers {
     open: Arc<OnceLock<Router>>,
 }
 
+impl Routers {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response> + use<> {
+        let router = self.open.get().unwrap_or(&self.starting).clone();
+        router.oneshot(request).map(|answer| answer.unwrap_or_else(|never: Infallible| match never {}))
+    }
+}
+
 #[derive(Clone)]
 struct Connections {
     routers: Routers,
+    hosts: HostList,
     protocol: http1::Builder,
     closing: watch::Receiver<bool>,
     traffic: Arc<Traffic>,
@@ -196,13 +203,22 @@ struct Connections {
 impl Connections {
     /// Serves one connection to its end. The permit is its place among the open ones.
     async fn run(self, stream: TcpStream, permit: OwnedSemaphorePermit) {
-        let Self { routers, protocol, mut closing, traffic, write_timeout } = self;
+        let Self { routers, hosts, protocol, mut closing, traffic, write_timeout } = self;
+        let counted = Arc::clone(&traffic);
         let peer = stream.peer_addr().ok().map(Peer);
         let service = service_fn(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            Box::pin(answer(routers.clone(), request))
+            let answer = guard::check(&hosts, &request).map(|()| routers.answer(request.map(Body::new)));
+            let counted = Arc::clone(&counted);
+            Box::pin(async move {
+                let response = match answer {
+                    Ok(answer) => answer.await,
+                    Err(problem) => problem.into_response(),
+                };
+                counted.count(response).ok_or(Incomplete)
+            })
         });
         traffic.opened();
         let (stream, tail) = Watched::new(Patient::new(stream, write_timeout));
@@ -250,10 +266,4 @@ fn cut_by(error: &hyper::Error) -> Option<CutBy> {
         return Some(CutBy::Head);
     }
     std::error::Error::source(error).is_some_and(stalled).then_some(CutBy::Answer)
-}
-
-async fn answer(routers: Routers, request: Request<Incoming>) -> Result<Response, Incomplete> {
-    let router = routers.open.get().cloned().unwrap_or(routers.starting);
-    let response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {});
-    if response.extensions().get::<Cut>().is_some() { Err(Incomplete) } else { Ok(response) }
 }

@@ -1,6 +1,6 @@
 //! What is answered while the host starts: that it lives, and what it waits for.
 //!
-//! Invariant: it asks nothing of a host, for there is none yet. Requests are guarded and counted as they are later.
+//! Invariant: it asks nothing of a host, for there is none yet.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,10 +9,8 @@ use axum::extract::State;
 use axum::routing::get;
 use wharf_event::Code;
 
-use crate::guard::{self, HostList};
 use crate::probes;
 use crate::problem::Problem;
-use crate::traffic::{self, Traffic};
 
 /// What a host that starts waits for, in words that whoever asks is told.
 #[derive(Clone, Debug, Default)]
@@ -37,12 +35,10 @@ async fn not_ready(State(starting): State<Starting>) -> Problem {
 }
 
 /// The router of before there is a host.
-pub(crate) fn router(starting: Starting, hosts: HostList, traffic: Arc<Traffic>) -> Router {
+pub(crate) fn router(starting: Starting) -> Router {
     Router::new()
         .route("/livez", get(probes::live))
         .fallback(not_ready)
         .method_not_allowed_fallback(not_ready)
-        .layer(axum::middleware::from_fn_with_state(hosts, guard::check))
-        .layer(axum::middleware::from_fn_with_state(traffic, traffic::count))
         .with_state(starting)
 }

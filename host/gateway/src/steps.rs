@@ -32,7 +32,7 @@ pub(crate) async fn follow<H: Host>(gateway: Gateway<H>, of: ReleaseRef) -> Resu
         .try_acquire_owned()
         .map_err(|_| Problem::new(Code::Overloaded, "as many feeds are followed as this host allows"))?;
     let steps = gateway.host.follow(of).await?;
-    let mut closing = gateway.closing;
+    let mut closing = gateway.closing.clone();
     let end = async move { begun(&mut closing).await };
     let events = steps.take_until(Box::pin(end)).map(move |release| {
         let _held = &permit;

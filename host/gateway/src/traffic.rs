@@ -5,8 +5,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use tokio::sync::Semaphore;
 use wharf_event::Code;
@@ -84,6 +82,17 @@ impl Traffic {
         }
     }
 
+    /// Counts what was answered to a request, and gives it; none if its body broke off, so that there is nobody to answer.
+    pub(crate) fn count(&self, response: Response) -> Option<Response> {
+        if response.extensions().get::<Cut>().is_some() {
+            self.cut(CutBy::Body);
+            return None;
+        }
+        let problem = response.extensions().get::<Told>().map(|Told(code)| *code);
+        self.answered(response.status().as_u16(), problem);
+        Some(response)
+    }
+
     pub(crate) fn cut(&self, by: CutBy) {
         add(self.cut.get(by as usize));
     }
@@ -125,18 +134,6 @@ fn add(counter: Option<&AtomicU64>) {
     counter.into_iter().for_each(|counter| {
         counter.fetch_add(1, Ordering::Relaxed);
     });
-}
-
-/// The layer: counts what every route answers.
-pub(crate) async fn count(State(traffic): State<Arc<Traffic>>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    if response.extensions().get::<Cut>().is_some() {
-        traffic.cut(CutBy::Body);
-    } else {
-        let problem = response.extensions().get::<Told>().map(|Told(code)| *code);
-        traffic.answered(response.status().as_u16(), problem);
-    }
-    response
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@ mod operation;
 mod problems;
 mod table;
 
-use std::sync::Arc;
-
 use axum::Router;
 use wharf_event::Code;
 
@@ -20,11 +18,9 @@ pub use table::ROUTES;
 use crate::bodies;
 use crate::endpoints;
 use crate::gateway::Gateway;
-use crate::guard::{self, HostList};
 use crate::port::Host;
 use crate::probes;
 use crate::problem::Problem;
-use crate::traffic;
 
 /// The methods that routes take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +60,8 @@ pub struct Route {
     pub problems: &'static [Code],
 }
 
-/// The router of [`ROUTES`], behind the guard. Whatever it answers is counted.
-pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
-    let counted = Arc::clone(&gateway.traffic);
+/// The router of [`ROUTES`].
+pub(crate) fn router<H: Host>(gateway: Gateway<H>) -> Router {
     let bodies = axum::middleware::from_fn_with_state(gateway.bodies.clone(), bodies::hold);
     let ready = axum::middleware::from_fn_with_state(gateway.clone(), probes::must_be_ready::<H>);
     let handler = |route: &Route| match route.verb {
@@ -82,7 +77,5 @@ pub(crate) fn router<H: Host>(gateway: Gateway<H>, hosts: HostList) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "the Allow header names the methods of this path")
         })
-        .layer(axum::middleware::from_fn_with_state(hosts, guard::check))
-        .layer(axum::middleware::from_fn_with_state(counted, traffic::count))
         .with_state(gateway)
 }
