@@ -66,6 +66,14 @@ fn metrics_count_what_happened_and_exact_ones_go_on_after_a_crash() {
 }
 
 #[test]
+fn bodies_have_as_much_room_as_the_file_says() {
+    let site = Site::new("default_tenant = \"acme\"\n[tenants.acme]\n[host]\nbody_memory = \"7MiB\"\n");
+    let host = site.start("serve");
+    assert_eq!(value(&host, "wharf_http_body_bytes_max"), 7 << 20);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn the_age_of_what_waits_is_told_while_it_waits() {
     let site = Site::probe("", "first = \"1h\", max = \"1h\"");
     let host = site.start("serve");

@@ -232,6 +232,18 @@ fn what_a_provider_says_is_what_the_plugin_is_told() {
 }
 
 #[test]
+fn a_call_takes_no_longer_than_its_plugin_may_let_it() {
+    let server = Server::start();
+    // The route lets it take 30 s.
+    let site = site(server.port, "llm_ms = 200, ");
+    let host = start(&site);
+    asks(&host, "one", "ask", &json!([{"route": "fallback", "text": "slow"}]));
+    let refused = came(&host)[0]["refused"].to_string();
+    assert!(refused.contains("Timeout"), "{refused}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn a_secret_of_a_provider_is_nobodys_to_see() {
     let server = Server::start();
     let site = site(server.port, "");

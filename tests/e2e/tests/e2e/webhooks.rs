@@ -6,9 +6,10 @@
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     process::Stdio,
     sync::mpsc::{Receiver, channel},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub fn receiver(statuses: &'static [u16]) -> (u16, Receiver<Came>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (came, coming) = channel();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let mut statuses = statuses.iter().copied().chain(std::iter::repeat(*statuses.last().unwrap()));
         for stream in listener.incoming() {
             // A host that is killed breaks off.
@@ -175,7 +176,7 @@ fn one_that_only_fails_is_disabled_in_the_end_and_what_waits_too_long_is_given_u
     let host = site.start("serve");
     host.send("one", "order");
     // Whoever hears nothing blocks nobody.
-    std::thread::spawn(move || came.iter().for_each(drop));
+    thread::spawn(move || came.iter().for_each(drop));
     host.stats_until("acme", |_| webhook(&host)["enabled"] == false);
     assert_eq!(webhook(&host)["disabled"]["code"], "webhook-status");
     let stats = host.stats_until("acme", |stats| stats["dead_letters"] == 1);
@@ -288,6 +289,43 @@ fn nothing_is_sent_to_where_nobody_granted_it() {
         (status, &problem["code"], &problem["errors"][0]["pointer"]),
         (422, &json!("webhook-invalid"), &json!("/networks"))
     );
+}
+
+/// A DNS server for whom every name is this machine. It says what it was asked: each label behind its length.
+fn names() -> (u16, Receiver<Vec<u8>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (port, (asked, questions)) = (socket.local_addr().unwrap().port(), channel());
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let end = 12 + buffer[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+            let is_v4 = buffer[end - 3] == 1;
+            let mut answer = buffer[..end].to_vec();
+            // An answer, to what was asked, with one address or with none (RFC 1035, 4.1.1).
+            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0]);
+            if is_v4 {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+            }
+            // Whoever asked may have gone.
+            let _ = socket.send_to(&answer, from);
+            let _ = asked.send(buffer[12..end - 5].to_vec());
+        }
+    });
+    (port, questions)
+}
+
+#[test]
+fn a_name_is_asked_of_the_servers_that_the_file_names() {
+    let ((port, came), (dns, asked)) = (receiver(&[200]), names());
+    let site = site(port, "", "attempts = 1");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    let config = config.replace("[egress]\n", &format!("[egress]\ndns = [\"127.0.0.1:{dns}\"]\n"));
+    site.write("wharf.toml", config.replace("http://127.0.0.1:", "http://crm.test:"));
+    let host = site.start("serve");
+    host.send("one", "order");
+    assert_eq!(came.recv().unwrap().body["id"], "one");
+    assert_eq!(asked.recv().unwrap(), b"\x03crm\x04test");
+    assert_eq!(host.stop(), Some(0));
 }
 
 #[test]
