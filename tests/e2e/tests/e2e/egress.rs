@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest, wharf};
+use crate::{
+    host::{Host, Site, guest, wharf},
+    services,
+};
 
 /// A server whose answer is what it was asked, as text; a path tells it to do otherwise. What came is given on.
 pub fn server() -> (u16, Receiver<String>) {
@@ -63,22 +66,11 @@ fn serve(mut stream: TcpStream, came: &std::sync::mpsc::Sender<String>) -> std::
             }
         }
         "/broken" => Ok(()),
-        path if path.ends_with("/Messages.json") => write!(stream, "{}", twilio(&text)),
-        _ => write!(stream, "{}", answer("200 OK", "", &text)),
+        path => match services::answer(path, &text) {
+            Some((status, more, body)) => write!(stream, "{}", answer(status, more, &body)),
+            None => write!(stream, "{}", answer("200 OK", "", &text)),
+        },
     }
-}
-
-/// What Twilio answers, as it documents it.
-fn twilio(text: &str) -> String {
-    let (status, body) = if !text.contains("authorization: Basic QUMxOnRva2Vu\r\n") {
-        ("401 Unauthorized", json!({"code": 20003, "message": "Authenticate", "status": 401}))
-    } else if text.contains("To=%2B15005550001&") {
-        ("400 Bad Request", json!({"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}))
-    } else {
-        ("201 Created", json!({"sid": "SM1", "status": "queued", "direction": "outbound-api"}))
-    };
-    let body = body.to_string();
-    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// A site whose plugin `caller` is granted this, within these limits.

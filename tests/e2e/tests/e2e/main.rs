@@ -67,6 +67,7 @@ mod schedules;
 mod schema_versions;
 mod schemas;
 mod secrets;
+mod services;
 mod shapes;
 mod signatures;
 mod starting;

@@ -26,7 +26,7 @@ fn site(port: u16, other: u16) -> Site {
 }
 
 /// What `wharf secret` says and how it ends, with this on its stdin.
-fn secret(host: &Host, words: &[&str], stdin: &str) -> (i32, String) {
+pub fn secret(host: &Host, words: &[&str], stdin: &str) -> (i32, String) {
     let mut command = wharf();
     command.args(["--url", &host.url, "-o", "json", "secret"]).args(words);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -143,36 +143,4 @@ fn a_secret_does_not_open_under_another_key() {
         status == 1 && said.contains("error[secret-closed]: secret.key in the data folder cannot be read"),
         "{said}"
     );
-}
-
-/// Base64 of `AC1:token`, as Twilio wants it in `Authorization`.
-const TWILIO: &str = "QUMxOnRva2Vu";
-
-#[test]
-fn a_plugin_sends_by_twilio_with_a_secret_that_it_never_has() {
-    let (port, server) = server();
-    let site = Site::new(&format!(
-        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.plugins.sms]\n\
-         component = \"{}\"\nconfig = {{ account = \"AC1\", from = \"+4930\", api = \"http://127.0.0.1:{port}\" }}\n\
-         [tenants.acme.plugins.sms.grants]\npublish = [\"sms.sent\"]\n\
-         http = [\"POST http://127.0.0.1:{port}/2010-04-01/* private\"]\n\
-         secrets = [\"http://127.0.0.1:{port} authorization: Basic {{secret:twilio}}\"]\n\
-         [tenants.acme.rules.sms]\npattern = {{ type = [\"sms.wanted\"] }}\n\
-         targets = [{{ plugin = \"sms\", retry = {{ attempts = 1 }} }}]\n",
-        guest("twilio-sms").display()
-    ));
-    let host = site.start("serve");
-    assert_eq!(secret(&host, &["set", "twilio"], TWILIO).0, 0);
-    let attempts = calls(&host, "one", "sms.wanted", &json!({"to": "+49 171", "body": "hällo & bye"}));
-    assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
-    let heard = server.recv().unwrap();
-    assert!(heard.starts_with("POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n"), "{heard}");
-    assert!(heard.ends_with("To=%2B49+171&From=%2B4930&Body=h%C3%A4llo+%26+bye"), "{heard}");
-    let (_, sent) = host.get("/v1/tenants/acme/events?type_prefix=sms.sent");
-    assert_eq!(sent[0]["event"]["data"], json!({"to": "+49 171", "sid": "SM1", "status": "queued"}));
-    // What is no number is rejected at once.
-    let attempts = calls(&host, "two", "sms.wanted", &json!({"to": "+15005550001", "body": "x"}));
-    let said = attempts[0].to_string();
-    assert!(said.contains("handler-reject") && said.contains("Twilio says 400, 21211"), "{said}");
-    assert_eq!(host.stop(), Some(0));
 }

@@ -1,0 +1,206 @@
+//! Goal: an example plugin uses a service outside as that service documents it, with a key that it never has, and what the service refuses ends as it
+//! should: what is wrong for good is rejected, by itself, and what may go away is tried again.
+//! Method: the server of `egress.rs` answers under the services' own paths as their documentation says; it does not know them any better.
+
+use serde_json::{Value, json};
+
+use crate::{
+    egress::{calls, server},
+    host::{Site, guest},
+    secrets::secret,
+};
+
+/// Status, more fields, and body of an answer.
+type Answer = (&'static str, &'static str, String);
+
+/// What a service answers, if it is one of theirs that is asked.
+pub fn answer(path: &str, text: &str) -> Option<Answer> {
+    match path.split_once('?').unwrap_or((path, "")) {
+        (path, "") if path.ends_with("/Messages.json") => Some(twilio(text)),
+        ("/v3/mail/send", "") => Some(sendgrid(text)),
+        ("/import", query) => Some(mixpanel(query, text)),
+        _ => None,
+    }
+}
+
+/// What came as JSON behind the fields.
+fn sent(text: &str) -> Value {
+    text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok()).unwrap_or_default()
+}
+
+fn twilio(text: &str) -> Answer {
+    let (status, body) = if !text.contains(&format!("authorization: Basic {TWILIO}\r\n")) {
+        ("401 Unauthorized", json!({"code": 20003, "message": "Authenticate", "status": 401}))
+    } else if text.contains("To=%2B15005550001&") {
+        ("400 Bad Request", json!({"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}))
+    } else {
+        ("201 Created", json!({"sid": "SM1", "status": "queued", "direction": "outbound-api"}))
+    };
+    (status, "", body.to_string())
+}
+
+fn sendgrid(text: &str) -> Answer {
+    let mistake =
+        |message, field: Value| json!({"errors": [{"message": message, "field": field, "help": null}]}).to_string();
+    if !text.contains(&format!("authorization: Bearer {SENDGRID}\r\n")) {
+        return ("401 Unauthorized", "", mistake("authorization required", Value::Null));
+    }
+    let mail = sent(text);
+    let to = mail["personalizations"][0]["to"][0]["email"].as_str().unwrap_or_default();
+    if to.contains('@') && mail["from"]["email"] == "shop@example.com" && !mail["content"][0]["value"].is_null() {
+        return ("202 Accepted", "x-message-id: m1\r\n", String::new());
+    }
+    ("400 Bad Request", "", mistake("Does not contain a valid address.", json!("personalizations.0.to.0.email")))
+}
+
+/// An event whose property `price` is no number is one that it does not take.
+fn mixpanel(query: &str, text: &str) -> Answer {
+    if query != "strict=1&project_id=7" || !text.contains(&format!("authorization: Basic {MIXPANEL}\r\n")) {
+        return (
+            "401 Unauthorized",
+            "",
+            json!({"code": 401, "error": "Unauthorized", "status": "Unauthorized"}).to_string(),
+        );
+    }
+    let events = sent(text);
+    let events = events.as_array().map_or(&[][..], Vec::as_slice);
+    let is_taken = |event: &Value| {
+        let properties = &event["properties"];
+        let id = properties["$insert_id"].as_str().unwrap_or_default();
+        let is_id = (1..=36).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        is_id && properties["time"].is_i64() && properties["distinct_id"].is_string() && properties["price"].is_number()
+    };
+    let failed: Vec<_> = events.iter().enumerate().filter(|(_, event)| !is_taken(event)).collect();
+    let imported = events.len() - failed.len();
+    let failed: Vec<_> = failed
+        .into_iter()
+        .map(|(index, event)| {
+            let id = &event["properties"]["$insert_id"];
+            json!({"index": index, "insert_id": id, "field": "properties.price", "message": "must be a number"})
+        })
+        .collect();
+    if failed.is_empty() {
+        return ("200 OK", "", json!({"code": 200, "num_records_imported": imported, "status": "OK"}).to_string());
+    }
+    let error = "some data points in the request failed validation";
+    let said = json!({"code": 400, "error": error, "failed_records": failed, "num_records_imported": imported});
+    ("400 Bad Request", "", said.to_string())
+}
+
+/// Base64 of `AC1:token`, as Twilio wants it in `Authorization`.
+const TWILIO: &str = "QUMxOnRva2Vu";
+
+#[test]
+fn a_plugin_sends_by_twilio_with_a_secret_that_it_never_has() {
+    let (port, server) = server();
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.plugins.sms]\n\
+         component = \"{}\"\nconfig = {{ account = \"AC1\", from = \"+4930\", api = \"http://127.0.0.1:{port}\" }}\n\
+         [tenants.acme.plugins.sms.grants]\npublish = [\"sms.sent\"]\n\
+         http = [\"POST http://127.0.0.1:{port}/2010-04-01/* private\"]\n\
+         secrets = [\"http://127.0.0.1:{port} authorization: Basic {{secret:twilio}}\"]\n\
+         [tenants.acme.rules.sms]\npattern = {{ type = [\"sms.wanted\"] }}\n\
+         targets = [{{ plugin = \"sms\", retry = {{ attempts = 1 }} }}]\n",
+        guest("twilio-sms").display()
+    ));
+    let host = site.start("serve");
+    assert_eq!(secret(&host, &["set", "twilio"], TWILIO).0, 0);
+    let attempts = calls(&host, "one", "sms.wanted", &json!({"to": "+49 171", "body": "hällo & bye"}));
+    assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
+    let heard = server.recv().unwrap();
+    assert!(heard.starts_with("POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n"), "{heard}");
+    assert!(heard.ends_with("To=%2B49+171&From=%2B4930&Body=h%C3%A4llo+%26+bye"), "{heard}");
+    let (_, sent) = host.get("/v1/tenants/acme/events?type_prefix=sms.sent");
+    assert_eq!(sent[0]["event"]["data"], json!({"to": "+49 171", "sid": "SM1", "status": "queued"}));
+    // What is no number is rejected at once.
+    let attempts = calls(&host, "two", "sms.wanted", &json!({"to": "+15005550001", "body": "x"}));
+    let said = attempts[0].to_string();
+    assert!(said.contains("handler-reject") && said.contains("Twilio says 400, 21211"), "{said}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+const SENDGRID: &str = "SG.nobody-else-has-this";
+
+#[test]
+fn a_plugin_sends_mail_by_sendgrid_with_a_secret_that_it_never_has() {
+    let (port, server) = server();
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.plugins.mail]\n\
+         component = \"{}\"\nconfig = {{ from = \"shop@example.com\", from_name = \"Shop\", api = \"http://127.0.0.1:{port}\" }}\n\
+         [tenants.acme.plugins.mail.grants]\npublish = [\"email.sent\"]\n\
+         http = [\"POST http://127.0.0.1:{port}/v3/mail/send private\"]\n\
+         secrets = [\"http://127.0.0.1:{port} authorization: Bearer {{secret:sendgrid}}\"]\n\
+         [tenants.acme.rules.mail]\npattern = {{ type = [\"email.wanted\"] }}\n\
+         targets = [{{ plugin = \"mail\", retry = {{ attempts = 1 }} }}]\n",
+        guest("sendgrid-email").display()
+    ));
+    let host = site.start("serve");
+    assert_eq!(secret(&host, &["set", "sendgrid"], SENDGRID).0, 0);
+    let wanted = |to: &str| json!({"to": to, "subject": "Hellö", "text": "hi", "html": "<p>hi</p>"});
+    let attempts = calls(&host, "one", "email.wanted", &wanted("ada@example.com"));
+    assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
+    let mail = sent(&server.recv().unwrap());
+    assert_eq!((&mail["subject"], &mail["from"]["name"]), (&json!("Hellö"), &json!("Shop")), "{mail}");
+    let kinds: Vec<_> = mail["content"].as_array().unwrap().iter().map(|part| part["type"].clone()).collect();
+    assert_eq!(kinds, ["text/plain", "text/html"], "in the order that it asks for");
+    let (_, published) = host.get("/v1/tenants/acme/events?type_prefix=email.sent");
+    assert_eq!(published[0]["event"]["data"], json!({"to": "ada@example.com", "id": "m1"}));
+    // What is no address is rejected at once.
+    let attempts = calls(&host, "two", "email.wanted", &wanted("nobody"));
+    let said = attempts[0].to_string();
+    assert!(
+        said.contains("handler-reject") && said.contains("SendGrid says 400: Does not contain a valid address."),
+        "{said}"
+    );
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// Base64 of `account:token`.
+const MIXPANEL: &str = "YWNjb3VudDp0b2tlbg==";
+
+#[test]
+fn a_plugin_gives_batches_to_mixpanel_with_a_secret_that_it_never_has_and_a_bad_event_is_rejected_by_itself() {
+    let (port, server) = server();
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.1\"]\n[tenants.acme.plugins.track]\n\
+         component = \"{}\"\nconfig = {{ project = \"7\", api = \"http://127.0.0.1:{port}\" }}\n\
+         [tenants.acme.plugins.track.grants]\n\
+         http = [\"POST http://127.0.0.1:{port}/import private\"]\n\
+         secrets = [\"http://127.0.0.1:{port} authorization: Basic {{secret:mixpanel}}\"]\n\
+         [tenants.acme.queues.tracked]\nconsumer = {{ plugin = \"track\", batch = 10, window = \"5s\" }}\n",
+        guest("mixpanel-track").display()
+    ));
+    let host = site.start("serve");
+    assert_eq!(secret(&host, &["set", "mixpanel"], MIXPANEL).0, 0);
+    let event = |n: usize| {
+        let price = if n == 4 { json!("nine") } else { json!(n) };
+        json!({"specversion": "1.0", "id": n.to_string(), "source": "shop", "type": "order.placed", "subject": "ada",
+            "time": "2026-11-28T10:00:00Z", "data": {"price": price}})
+    };
+    let events: Vec<_> = (0..10).map(event).collect();
+    let path = "/v1/tenants/acme/queues/tracked/messages";
+    let (status, answer) = host.post(path, "application/cloudevents-batch+json", Value::from(events).to_string());
+    assert_eq!(status, 200, "{answer}");
+    host.settled("acme");
+    let came = server.recv().unwrap();
+    assert!(came.starts_with("POST /import?strict=1&project_id=7 HTTP/1.1\r\n"), "{came}");
+    let came = sent(&came);
+    assert_eq!(came.as_array().unwrap().len(), 10, "one request has them all");
+    let (first, properties) = (&came[0]["event"], &came[0]["properties"]);
+    assert_eq!(
+        (first, &properties["distinct_id"], &properties["price"]),
+        (&json!("order.placed"), &json!("ada"), &json!(0))
+    );
+    assert_eq!(properties["time"], 1_795_860_000_000_u64);
+    // Those that were taken are sent again at most under the ids that they had.
+    let ids = |events: &Value| -> Vec<Value> {
+        events.as_array().unwrap().iter().map(|event| event["properties"]["$insert_id"].clone()).collect()
+    };
+    let known = ids(&came);
+    assert!(server.try_iter().all(|again| ids(&sent(&again)).iter().all(|id| known.contains(id))));
+    let dead = host.dead("tracked");
+    let [letter] = dead.as_slice() else { panic!("{dead:?}") };
+    assert_eq!((&letter["event"]["event"]["id"], &letter["code"]), (&json!("4"), &json!("handler-reject")));
+    assert!(letter["error"].as_str().unwrap().contains("must be a number (properties.price)"), "{letter}");
+    assert_eq!(host.stop(), Some(0));
+}
