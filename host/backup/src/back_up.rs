@@ -21,13 +21,16 @@ use crate::{
 pub(crate) const PARTITION: u32 = 0;
 
 /// The ending of a component's file.
-const WASM: &str = ".wasm";
+pub(crate) const WASM: &str = ".wasm";
+
+/// The ending of a model's file, which lies beside it.
+pub(crate) const ONNX: &str = ".onnx";
 
 /// What is backed up: folders of a data folder that a host may be using.
 pub struct Source {
     /// The log.
     pub log: Dir,
-    /// The components, by their digests.
+    /// The components and models, by their digests.
     pub components: Dir,
 }
 
@@ -55,6 +58,8 @@ pub struct Taken {
     pub segment_bytes: (u64, u64),
     /// Components of the backup, and how many of them were copied now.
     pub components: (usize, usize),
+    /// The same of models.
+    pub models: (usize, usize),
 }
 
 /// Brings the backup in `into` up to where the log is, or begins one. `tell` hears how many bytes were read.
@@ -74,15 +79,17 @@ pub fn back_up(from: &Source, into: &Dir, when: When, tell: Tell<'_>) -> Result<
         let kept = kept(&log, when);
         let is_whole = log.there_k <= kept.first().map_or(0, |first| first.first_k);
         // Of what the log does not have any more records may name components that the host does not have any more.
-        let earlier = before.as_ref().filter(|_| !is_whole).map(|before| before.components.clone());
-        let (named, copied) = copying.components(&components, earlier.unwrap_or_default())?;
+        let earlier = before.as_ref().filter(|_| !is_whole);
+        let earlier = earlier.map(|before| (before.components.clone(), before.models.clone())).unwrap_or_default();
+        let (named, copied) = copying.components(&components, WASM, earlier.0)?;
+        let (models, models_copied) = copying.components(&components, ONNX, earlier.1)?;
         for folder in [&copying.copies, &components] {
             sync(folder).map_err(BackupError::io(LOG))?;
         }
-        let manifest = Manifest::new(when.now_ms, kept, named);
+        let manifest = Manifest::new(when.now_ms, kept, named, models);
         manifest.write(into)?;
         tidy(&copying.copies, &components, &manifest).map_err(BackupError::io(LOG))?;
-        return taken(&manifest, &log, copied);
+        return taken(&manifest, &log, (copied, models_copied));
     }
     Err(copying.missed.map_or(BackupError::Restless, BackupError::Log))
 }
@@ -219,13 +226,20 @@ impl Copying<'_> {
         Ok(Some((kept, copied)))
     }
 
-    /// Copies the components that are not in the backup; gives all that are then, and how many were copied.
-    fn components(&mut self, into: &Dir, mut all: Vec<Digest>) -> Result<(Vec<Digest>, usize), BackupError> {
+    /// Copies the components that are not in the backup, or the models; gives all that are then, and how many were copied.
+    fn components(
+        &mut self,
+        into: &Dir,
+        ending: &str,
+        mut all: Vec<Digest>,
+    ) -> Result<(Vec<Digest>, usize), BackupError> {
         let unusable = || BackupError::io(COMPONENTS);
         let mut copied = 0;
         for entry in self.from.components.entries().map_err(unusable())? {
             let name = entry.map_err(unusable())?.file_name();
-            let Some((name, digest)) = name.to_str().and_then(|name| Some((name, digest_of(name)?))) else { continue };
+            let Some((name, digest)) = name.to_str().and_then(|name| Some((name, digest_of(name, ending)?))) else {
+                continue;
+            };
             if !into.exists(name) {
                 let from = match self.from.components.open(name) {
                     Ok(from) => from.into_std(),
@@ -278,13 +292,13 @@ pub(crate) fn whole(copy: &std::fs::File, segment: &Segment, kept: &Kept) -> Res
 }
 
 /// The digest that a component is called by.
-fn digest_of(name: &str) -> Option<Digest> {
-    format!("sha256:{}", name.strip_suffix(WASM)?).parse().ok()
+fn digest_of(name: &str, ending: &str) -> Option<Digest> {
+    format!("sha256:{}", name.strip_suffix(ending)?).parse().ok()
 }
 
-/// The name of a component's file.
-pub(crate) fn component_name(digest: &Digest) -> String {
-    format!("{}{WASM}", digest.hex())
+/// The name of the file of a component or a model.
+pub(crate) fn file_name(digest: &Digest, ending: &str) -> String {
+    format!("{}{ending}", digest.hex())
 }
 
 /// The digest of a file's bytes.
@@ -312,7 +326,8 @@ fn kept(log: &OfLog, when: When) -> Vec<Kept> {
 /// Removes what a manifest does not name.
 fn tidy(copies: &Dir, components: &Dir, manifest: &Manifest) -> io::Result<()> {
     let segments = manifest.segments.iter().map(Kept::name).collect();
-    let named = manifest.components.iter().map(component_name).collect();
+    let components_named = manifest.components.iter().map(|digest| file_name(digest, WASM));
+    let named = components_named.chain(manifest.models.iter().map(|digest| file_name(digest, ONNX))).collect();
     for (folder, names) in [(copies, segments), (components, named)] {
         let names: std::collections::HashSet<String> = names;
         for entry in folder.entries()? {
@@ -325,7 +340,7 @@ fn tidy(copies: &Dir, components: &Dir, manifest: &Manifest) -> io::Result<()> {
     Ok(())
 }
 
-fn taken(manifest: &Manifest, log: &OfLog, components: usize) -> Result<Taken, BackupError> {
+fn taken(manifest: &Manifest, log: &OfLog, (components, models): (usize, usize)) -> Result<Taken, BackupError> {
     let segments = &manifest.segments;
     let (first, last) = segments.first().zip(segments.last()).ok_or(BackupError::Nothing)?;
     let bytes = |of: &[Kept]| of.iter().map(|kept| kept.bytes).sum();
@@ -337,5 +352,6 @@ fn taken(manifest: &Manifest, log: &OfLog, components: usize) -> Result<Taken, B
         segments: (segments.len(), copied.len()),
         segment_bytes: (bytes(segments), bytes(copied)),
         components: (manifest.components.len(), components),
+        models: (manifest.models.len(), models),
     })
 }

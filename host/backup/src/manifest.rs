@@ -11,7 +11,10 @@ use wharf_event::Digest;
 use crate::{copying::sync, error::BackupError, limits::MANIFEST_BYTES_MAX};
 
 const NAME: &str = "backup.json";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// The format of one without models, so that hosts of before read it.
+const WITHOUT_MODELS: u32 = 1;
 
 /// What else is in the folder of a backup.
 pub(crate) const LOG: &str = "log";
@@ -30,6 +33,9 @@ pub(crate) struct Manifest {
     pub(crate) segments: Vec<Kept>,
     /// What its records name, and maybe more.
     pub(crate) components: Vec<Digest>,
+    /// The same of models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) models: Vec<Digest>,
 }
 
 /// A segment of a backup.
@@ -54,8 +60,9 @@ impl Kept {
 }
 
 impl Manifest {
-    pub(crate) fn new(taken_ms: u64, segments: Vec<Kept>, components: Vec<Digest>) -> Self {
-        Self { format: FORMAT, taken_ms, segments, components }
+    pub(crate) fn new(taken_ms: u64, segments: Vec<Kept>, components: Vec<Digest>, models: Vec<Digest>) -> Self {
+        let format = if models.is_empty() { WITHOUT_MODELS } else { FORMAT };
+        Self { format, taken_ms, segments, components, models }
     }
 
     /// The manifest of the backup in `folder`; absent where that holds nothing, or what a backup left that came to nothing.

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use wharf_log::{Copied, Segment};
 
 use crate::{
-    back_up::{component_name, digest_in, lock, segment_of, whole},
+    back_up::{ONNX, WASM, digest_in, file_name, lock, segment_of, whole},
     copying::{Copy, Tell, sync},
     error::BackupError,
     limits::COMPONENT_BYTES_MAX,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Target {
     /// For the log.
     pub log: Dir,
-    /// For the components.
+    /// For the components and models.
     pub components: Dir,
 }
 
@@ -108,8 +108,9 @@ fn write(file: &std::fs::File, segment: &Segment, copied: &Copied, into: &Dir, t
 
 fn components(from: &Dir, manifest: &Manifest, into: &Dir, tell: Tell<'_>) -> Result<(), BackupError> {
     let folder = from.open_dir(COMPONENTS).map_err(BackupError::io(COMPONENTS))?;
-    for digest in &manifest.components {
-        let name = component_name(digest);
+    let models = manifest.models.iter().map(|digest| (digest, ONNX));
+    for (digest, ending) in manifest.components.iter().map(|digest| (digest, WASM)).chain(models) {
+        let name = file_name(digest, ending);
         let file = opened(&folder, &name)?;
         let mut copy = Copy::begin(into, &name).map_err(BackupError::io(&name))?;
         copy.take(&file, COMPONENT_BYTES_MAX, tell).map_err(BackupError::io(&name))?;

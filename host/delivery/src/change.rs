@@ -8,8 +8,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use wharf_event::{
-    BusName, Digest, PluginName, Position, PromptName, QueueName, RoutePath, RuleName, ScheduleName, SchemaName,
-    TenantName, WebhookName,
+    BusName, Digest, ModelName, PluginName, Position, PromptName, QueueName, RoutePath, RuleName, ScheduleName,
+    SchemaName, TenantName, WebhookName,
 };
 
 use crate::{
@@ -50,10 +50,12 @@ pub enum ObjectKind {
     Prompt = 12,
     /// A route: its document is a [`crate::RouteDocument`].
     Route = 13,
+    /// A model of the tenant with its versions and which of them answers (its document is the registry's).
+    Model = 14,
 }
 
 impl ObjectKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Rule,
         Self::Schema,
         Self::Release,
@@ -67,6 +69,7 @@ impl ObjectKind {
         Self::Schedule,
         Self::Prompt,
         Self::Route,
+        Self::Model,
     ];
 
     /// The number that it has in records and keys; never 0.
@@ -92,6 +95,7 @@ impl ObjectKind {
             Self::Schedule => "schedule",
             Self::Prompt => "prompt",
             Self::Route => "route",
+            Self::Model => "model",
         }
     }
 
@@ -164,6 +168,12 @@ impl From<&RoutePath> for ObjectName {
 
 impl From<&WebhookName> for ObjectName {
     fn from(name: &WebhookName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&ModelName> for ObjectName {
+    fn from(name: &ModelName) -> Self {
         Self(name.as_str().to_owned())
     }
 }

@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use wharf_capability::{
-    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, InferCall, InferOut, Inferring, LlmAnswer, LlmCall,
-    LlmFailed, LlmOut, PromptCall,
+    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, InferCall, InferFailed, InferOut, InferSpent,
+    Inferring, LlmAnswer, LlmCall, LlmFailed, LlmOut, PromptCall,
 };
 use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
@@ -89,7 +89,15 @@ impl LlmOut for Calls {
 /// Nothing of a question leaves the host, so it waits for no frame.
 impl InferOut for Calls {
     fn infer(&self, call: InferCall) -> Inferring {
-        self.outgoing.infer(call)
+        let name = ObjectName::from(&call.model);
+        let model = Object::get(&self.shared.read().state, &call.tenant, ObjectKind::Model, &name);
+        match model {
+            Ok(model) => self.outgoing.infer(call, model),
+            Err(error) => {
+                let why = wharf_infer::Failed::Host(format!("the models cannot be read: {error}"));
+                Box::pin(async { Err(InferFailed::Asked(why, InferSpent::default())) })
+            }
+        }
     }
 }
 

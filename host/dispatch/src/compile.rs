@@ -426,11 +426,13 @@ impl RuleSet {
                     let (tenant, route) = named();
                     RulesError::Route { tenant, route, source }
                 })?,
-                // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes, prompts when a plugin does.
+                // It is on the shelf, or it is fetched when a channel is to name it. Keys are asked when a release comes, prompts and models when a
+                // plugin does.
                 ObjectKind::Release
                 | ObjectKind::Keys
                 | ObjectKind::Secrets
                 | ObjectKind::Prompt
+                | ObjectKind::Model
                 | ObjectKind::Tenant => {}
             }
         }

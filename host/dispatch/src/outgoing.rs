@@ -12,7 +12,7 @@ use wharf_capability::{
     LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm, NoModels,
 };
 use wharf_catalog::PromptDocument;
-use wharf_delivery::{ReserveRequest, Reserved, SpendRequest};
+use wharf_delivery::{Object, ReserveRequest, Reserved, SpendRequest};
 use wharf_event::{Code, PromptName, SecretName, TenantName, WebhookName};
 use wharf_llm::Failed;
 use wharf_webhook::Message;
@@ -101,7 +101,9 @@ pub trait Outgoing: Send + Sync + 'static {
     }
 
     /// Asks a model of the tenant for a guest, and gives it up when the answer is not waited for any more. It runs beside the host, and nothing leaves.
-    fn infer(&self, call: InferCall) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+    /// `model` is its record, where there is one.
+    fn infer(&self, call: InferCall, model: Option<Object>) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+        drop(model);
         NoModels.infer(call)
     }
 }

@@ -121,7 +121,7 @@ codes! {
     GrantUnsaid "grant-unsaid" 409 "What is to be granted has to be named";
     GrantCeiling "grant-ceiling" 403 "The grant lies beyond what the operator lets the tenant grant";
     ChannelUnknown "channel-unknown" 404 "The plugin has no such channel";
-    ChannelInvalid "channel-invalid" 409 "The plugin's channels cannot be changed like that";
+    ChannelInvalid "channel-invalid" 409 "What gets the traffic cannot be changed like that";
     WebhookUnknown "webhook-unknown" 404 "The tenant has no such webhook";
     WebhookInvalid "webhook-invalid" 422 "The webhook cannot be put to use";
     WebhookOfFile "webhook-of-file" 409 "The webhook stands in the configuration file";
@@ -257,6 +257,9 @@ codes! {
     InferBusy "infer-busy" 500 "As many models run as may, and none ended in time";
     LimitInfer "limit-infer" 500 "The attempt asked models more often, or with more tensors, than allowed";
     ModelUnknown "model-unknown" 404 "The tenant has no such model";
+    ModelOfFile "model-of-file" 409 "The model stands in the configuration file";
+    ModelsTooMany "models-too-many" 409 "The tenant has as many models as it can hold";
+    ModelVersionUnknown "model-version-unknown" 404 "The model has no such version";
     ModelUnfit "model-unfit" 422 "The file is no model that can be asked";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";

@@ -10,8 +10,9 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_event::{
-    BucketName, BusName, ChannelName, Code, PluginName, PromptName, QueueName, ReplayName, RoutePath, RuleName,
-    ScheduleName, SchemaName, SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName, WebhookName,
+    BucketName, BusName, ChannelName, Code, ModelName, PluginName, PromptName, QueueName, ReplayName, RoutePath,
+    RuleName, ScheduleName, SchemaName, SecretName, SigningKeyName, SubscriptionName, TenantName, TopicName,
+    WebhookName,
 };
 
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
@@ -113,6 +114,10 @@ impl Params {
 
     pub(crate) fn plugin(&self, unknown: Code) -> Result<PluginName, Problem> {
         self.name("plugin", unknown)
+    }
+
+    pub(crate) fn model(&self, unknown: Code) -> Result<ModelName, Problem> {
+        self.name("model", unknown)
     }
 
     pub(crate) fn channel(&self, unknown: Code) -> Result<ChannelName, Problem> {

@@ -36,8 +36,8 @@ pub const SIGNATURE_HEADER: &str = "wharf-signature";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
-    version: Option<String>,
-    message: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// `GET /v1/tenants/{tenant}/plugins`
@@ -176,7 +176,10 @@ fn signatures(headers: &HeaderMap) -> Result<Vec<String>, Problem> {
 }
 
 /// What a body brings, as it comes. One that brings nothing for `within`, or is not whole after [`UPLOAD_TIMEOUT`], has ended badly.
-fn chunks(body: Body, within: Duration) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static {
+pub(crate) fn chunks(
+    body: Body,
+    within: Duration,
+) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static {
     let end = tokio::time::Instant::now() + UPLOAD_TIMEOUT;
     let next = move |body: Option<Body>| async move {
         let mut body = body?;
@@ -198,7 +201,7 @@ fn chunks(body: Body, within: Duration) -> impl Stream<Item = Result<Bytes, Refu
     Box::pin(stream::unfold(Some(body), next))
 }
 
-fn noted(text: Option<String>, name: &str) -> Result<Option<String>, Problem> {
+pub(crate) fn noted(text: Option<String>, name: &str) -> Result<Option<String>, Problem> {
     match text {
         Some(text) if text.chars().count() > UPLOAD_NOTE_CHARS_MAX || text.chars().any(char::is_control) => {
             let detail =

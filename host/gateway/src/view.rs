@@ -9,6 +9,7 @@ mod grants;
 mod keys;
 mod letters;
 mod load;
+mod models;
 mod prompts;
 mod queues;
 mod quotas;
@@ -37,8 +38,9 @@ pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
+pub use models::{ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView};
 pub use prompts::{
-    PromptCanaryDraft, PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView,
+    PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView, ShareDraft,
 };
 pub use queues::{
     ConsumerView, MessageQueueView, MessageState, MessageView, PeekedView, PurgedView, ReceiptResult, ReceiptsView,

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    Failed, Start, Tensor,
+    Description, Failed, Start, Tensor,
     fitting::within_bounds,
     limits::{IDLE, WORKERS_MAX},
     worker::{Answered, Leash, Worker},
@@ -40,6 +40,9 @@ pub struct Ran {
     /// How long that waited for a worker, and for the model to be ready.
     pub waited: Duration,
 }
+
+/// A place among those of a tenant, and one among all.
+type Place = [OwnedSemaphorePermit; 2];
 
 /// Which model of whom.
 type Which = (String, String);
@@ -125,32 +128,62 @@ impl Pool {
             return (asked.elapsed(), Err(failed));
         }
         let deadline = tokio::time::Instant::now() + timeout;
-        let place = match tokio::time::timeout_at(deadline, self.place(&tenant)).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(failed)) => return (asked.elapsed(), Err(failed)),
-            Err(_) => return (asked.elapsed(), Err(Failed::Busy)),
-        };
+        let place = self.place_until(&tenant, deadline).await;
         let waited = asked.elapsed();
-        let leash = Arc::new(Leash::default());
-        let waiting = Waiting(Arc::clone(&leash));
-        let inner = Arc::clone(&self.0);
-        let running = tokio::task::spawn_blocking(move || {
-            let answered = inner.ask((tenant, model), read, &tensors, &leash);
-            drop(place);
-            answered
-        });
-        let answered = tokio::time::timeout_at(deadline, running).await;
-        drop(waiting);
-        let answered = match answered {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(_)) => Err(Failed::Host("the host failed while it asked a model".to_owned())),
-            Err(_) => Err(Failed::Timeout),
+        let answered = match place {
+            Ok(place) => {
+                let ask = move |pool: &Arc<Inner>, leash: &Leash| pool.ask((tenant, model), read, &tensors, leash);
+                self.until(deadline, place, ask).await
+            }
+            Err(failed) => Err(failed),
         };
         (waited, answered)
     }
 
+    /// Gives a model to a worker, and says what it is: whether it can be read, found out where it can hurt nobody.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn look(&self, tenant: &str, model: Vec<u8>, timeout: Duration) -> Result<Description, Failed> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let place = self.place_until(tenant, deadline).await?;
+        let look = move |pool: &Arc<Inner>, leash: &Leash| {
+            pool.make_room();
+            Ok(Worker::load(&*pool.start, &model, leash)?.1)
+        };
+        self.until(deadline, place, look).await
+    }
+
+    /// Does what waits for a worker, which is ended when nobody waits for that any more.
+    async fn until<T: Send + 'static>(
+        &self,
+        deadline: tokio::time::Instant,
+        place: Place,
+        act: impl FnOnce(&Arc<Inner>, &Leash) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Failed> {
+        let leash = Arc::new(Leash::default());
+        let waiting = Waiting(Arc::clone(&leash));
+        let inner = Arc::clone(&self.0);
+        let acting = tokio::task::spawn_blocking(move || {
+            let done = act(&inner, &leash);
+            drop((inner, place));
+            done
+        });
+        let done = tokio::time::timeout_at(deadline, acting).await;
+        drop(waiting);
+        match done {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(Failed::Host("the host failed while it asked a model".to_owned())),
+            Err(_) => Err(Failed::Timeout),
+        }
+    }
+
+    async fn place_until(&self, tenant: &str, deadline: tokio::time::Instant) -> Result<Place, Failed> {
+        tokio::time::timeout_at(deadline, self.place(tenant)).await.map_err(|_| Failed::Busy)?
+    }
+
     /// A place for a tenant among its own, and then among all.
-    async fn place(&self, tenant: &str) -> Result<[OwnedSemaphorePermit; 2], Failed> {
+    async fn place(&self, tenant: &str) -> Result<Place, Failed> {
         let own = {
             let mut of_tenants = self.0.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
             let each = (self.0.workers / 2).max(1);
@@ -182,7 +215,7 @@ impl Inner {
             None => {
                 self.make_room();
                 let model = read().map_err(|error| Failed::Host(format!("the model cannot be read: {error}")))?;
-                Worker::load(&*self.start, &model, leash)?
+                Worker::load(&*self.start, &model, leash)?.0
             }
         };
         let (worker, answered) = worker.run(tensors, leash);
@@ -497,6 +530,8 @@ mod tests {
         assert!(matches!(unfit, Failed::Unfit(_)), "{unfit}");
         let gone = pool.run(wanted("a", "z", 60_000), || Err(io::ErrorKind::NotFound.into()), ones()).await.outputs;
         assert!(matches!(gone, Err(Failed::Host(_))));
+        assert_eq!(pool.look("a", sum(), PATIENCE).await.unwrap().inputs.len(), 1);
+        assert!(matches!(pool.look("a", b"no model".to_vec(), PATIENCE).await, Err(Failed::Unfit(_))));
     }
 
     #[tokio::test]

@@ -94,14 +94,14 @@ pub(crate) type Answered = Result<(Vec<Tensor>, Duration), Failed>;
 
 impl Worker {
     /// Starts one and gives it a model.
-    pub(crate) fn load(start: &dyn Start, model: &[u8], leash: &Leash) -> Result<Self, Failed> {
+    pub(crate) fn load(start: &dyn Start, model: &[u8], leash: &Leash) -> Result<(Self, Description), Failed> {
         let started = start.start().map_err(|error| Failed::Host(format!("no worker can be started: {error}")))?;
         let mut worker = Self { started };
         leash.tie(&worker.started.ends);
         let (letter, body) = worker.exchange(frame::LOAD, model)?;
         match letter {
             frame::DESCRIBED => match serde_json::from_slice::<Description>(&body) {
-                Ok(_) => Ok(worker),
+                Ok(description) => Ok((worker, description)),
                 Err(_) => Err(babble()),
             },
             frame::FAILED => Err(why(&body)),

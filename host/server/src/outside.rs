@@ -14,6 +14,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_catalog::PromptDocument;
+use wharf_delivery::Object;
 use wharf_dispatch::{
     Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer, LlmCall,
     LlmFailed, NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
@@ -177,10 +178,10 @@ impl Port for Outside {
         .boxed()
     }
 
-    fn infer(&self, call: InferCall) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+    fn infer(&self, call: InferCall, model: Option<Object>) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
         let asks = Arc::clone(&self.infer);
         // Timers are those of the I/O threads.
-        let asked = Abandoned(self.io.spawn(async move { asks.ask(call).await }));
+        let asked = Abandoned(self.io.spawn(async move { asks.ask(call, model).await }));
         async move {
             let mut asked = asked;
             let failed = || wharf_infer::Failed::Host("the host failed while it asked".to_owned());

@@ -184,8 +184,9 @@ impl Host {
         let components_folder = || folder.components().context("the folder of components cannot be opened");
         runtime.recompile_from(Box::new(Components::new(components_folder()?)));
         runtime.bound_loaded(host.loaded_code_bytes, files::releases_max());
-        let kept = Components::new(components_folder()?);
+        let kept = (Components::new(components_folder()?), Components::of_models(components_folder()?));
         let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept, guests.front);
+        outside.own_models().read_from(Arc::clone(&registry.models));
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;
@@ -193,21 +194,20 @@ impl Host {
         configure(&dispatcher, rules, &outside).await?;
         heap::give_back();
         image::let_go();
-        let recovered = dispatcher.recovered();
         let adapter =
-            HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&outside));
-        let adapter = adapter.priced_by(prices.clone());
+            HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&outside))
+                .priced_by(prices.clone());
         dispatcher.begin();
         compiler.look();
         adapter.tell_closed_secrets().await;
         entrance.open(adapter.clone());
         Ok(Self {
+            recovered: dispatcher.recovered(),
             runtime,
             dispatcher,
             registry,
             prices,
             folder,
-            recovered,
             files,
             outside,
             entrance,

@@ -107,6 +107,12 @@ impl Channels {
         &self.history
     }
 
+    /// The same as far as [`Self::pick`] needs it.
+    #[must_use]
+    pub fn without_history(self) -> Self {
+        Self { history: Vec::new(), ..self }
+    }
+
     /// Releases that some channel names: they have to stay ready.
     pub fn releases(&self) -> impl Iterator<Item = Digest> + '_ {
         let canary = self.canary.iter().map(|canary| canary.release);

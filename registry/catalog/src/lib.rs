@@ -1,4 +1,4 @@
-//! Which release of a plugin, and which version of a prompt, gets which traffic: channels, canaries, rollbacks, and the history of all that.
+//! Which release of a plugin, and which version of a prompt or a model, gets which traffic: channels, canaries, rollbacks, and the history of all that.
 //!
 //! Everything here is a pure value: a channel set and a wish give another channel set and an entry of its history, or say why not;
 //! counts and a clock's reading give a judgement. Invariant: at every time exactly one release has all traffic that is not the
@@ -11,6 +11,7 @@ mod condition;
 mod history;
 mod judge;
 pub mod limits;
+mod model;
 mod objects;
 mod prompt;
 mod share;
@@ -21,6 +22,7 @@ pub use channels::{ChannelError, Channels, Pick};
 pub use condition::{Bound, Condition, ConditionError, Measure};
 pub use history::{Action, Cause, Entry};
 pub use judge::{Judgement, judge};
+pub use model::{ModelObject, ModelVersion};
 pub use objects::{PluginObject, ReleaseObject};
 pub use prompt::{PromptCanary, PromptDocument, PromptError, PromptObject, PromptVersion};
 pub use share::{Share, ShareError};

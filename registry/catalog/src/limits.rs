@@ -23,3 +23,6 @@ pub const CHANNELS_MAX: usize = 32;
 
 /// Versions of a prompt that are kept.
 pub const PROMPT_VERSIONS_MAX: usize = 10;
+
+/// Versions of a model that are kept, each a file of up to 64 MiB.
+pub const MODEL_VERSIONS_MAX: usize = 20;

@@ -120,7 +120,17 @@ pub fn model(nodes: &[Vec<u8>], kept: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &
 /// `y = x · [1, 2]`, for as many rows as one likes.
 #[must_use]
 pub fn sum() -> Vec<u8> {
-    let weights: Vec<u8> = [1f32, 2.0].iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    weighted([1.0, 2.0])
+}
+
+/// The same with each row counted several times: `y = x · [weight, weight]`.
+#[must_use]
+pub fn product(weight: f32) -> Vec<u8> {
+    weighted([weight, weight])
+}
+
+fn weighted(weights: [f32; 2]) -> Vec<u8> {
+    let weights: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
     model(
         &[node("MatMul", "", &["x", "w"], &["y"])],
         &[kept("w", FLOAT, &[2, 1], &weights)],

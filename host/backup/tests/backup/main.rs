@@ -8,7 +8,7 @@ use std::fs;
 
 use proptest::prelude::*;
 use wharf_backup::BackupError;
-use wharf_event::Code;
+use wharf_event::{Code, Digest};
 
 use crate::site::{Site, restored};
 
@@ -83,6 +83,36 @@ fn what_the_log_lets_go_of_stays_until_it_is_too_old_and_its_components_with_it(
     let kept = site.back_up(Some(1_000_000)).unwrap();
     assert_eq!((kept.first_k, kept.components.0), (site.frames()[0].0, 1));
     assert_eq!(restored(&site.restore(None).unwrap()), site.frames());
+}
+
+#[test]
+fn models_are_kept_beside_components_and_a_backup_without_them_is_of_the_format_of_before() {
+    let mut site = Site::new();
+    site.log(50);
+    site.component(b"both");
+    let format = |site: &Site| {
+        let text = fs::read_to_string(site.backup().join("backup.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (manifest["format"].as_u64().unwrap(), manifest["models"].as_array().map_or(0, Vec::len))
+    };
+    site.back_up(None).unwrap();
+    assert_eq!(format(&site), (1, 0));
+    site.model(b"both");
+    site.model(b"model");
+    let taken = site.back_up(None).unwrap();
+    assert_eq!((taken.components, taken.models, format(&site)), ((1, 0), (2, 2), (2, 2)));
+    let folder = site.restore(None).unwrap();
+    let restored = |bytes: &[u8], ending| {
+        let name = format!("components/{}.{ending}", Digest::of(bytes).hex());
+        fs::read(folder.path().join(name)).ok()
+    };
+    assert_eq!((restored(b"both", "wasm"), restored(b"both", "onnx")), (Some(b"both".into()), Some(b"both".into())));
+    assert_eq!((restored(b"model", "onnx"), restored(b"model", "wasm")), (Some(b"model".into()), None));
+    let copy = site.backup().join("components").join(format!("{}.onnx", Digest::of(b"model").hex()));
+    fs::write(&copy, b"other").unwrap();
+    assert_eq!(site.restore(None).unwrap_err().code(), Code::BackupDamaged);
+    site.forget_components();
+    assert_eq!((site.back_up(None).unwrap().models, format(&site)), ((0, 0), (1, 0)));
 }
 
 #[test]

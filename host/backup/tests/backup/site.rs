@@ -76,7 +76,15 @@ impl Site {
     }
 
     pub fn component(&self, bytes: &[u8]) {
-        let name = format!("{}.wasm", Digest::of(bytes).hex());
+        self.file(bytes, "wasm");
+    }
+
+    pub fn model(&self, bytes: &[u8]) {
+        self.file(bytes, "onnx");
+    }
+
+    fn file(&self, bytes: &[u8], ending: &str) {
+        let name = format!("{}.{ending}", Digest::of(bytes).hex());
         fs::write(self.data.path().join("components").join(name), bytes).unwrap();
     }
 

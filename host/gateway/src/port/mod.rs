@@ -10,6 +10,7 @@ mod endpoints;
 mod grants;
 mod intake;
 mod key_value;
+mod models;
 mod prompts;
 mod queues;
 mod redrives;
@@ -39,6 +40,7 @@ pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
 pub use key_value::KeyValue;
+pub use models::{ModelNote, ModelRef, Models};
 pub use prompts::{PromptRef, Prompts};
 pub use queues::{Ending, Messages, QueueRef, Queues};
 pub use redrives::Redrives;
@@ -119,6 +121,7 @@ pub trait Host:
     + Replays
     + Rules
     + Registry
+    + Models
     + Granting
     + Signing
     + Secrets
@@ -146,6 +149,7 @@ impl<H> Host for H where
         + Replays
         + Rules
         + Registry
+        + Models
         + Granting
         + Signing
         + Secrets

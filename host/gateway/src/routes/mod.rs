@@ -68,7 +68,9 @@ pub(crate) fn router<H: Host>(gateway: Gateway<H>) -> Router {
         Verb::Get | Verb::Delete => operation::handler::<H>(route),
         Verb::Post => operation::handler::<H>(route).route_layer(bodies.clone()),
         // Its body is never held whole.
-        Verb::Put if route.operation == Operation::Upload => operation::handler::<H>(route).route_layer(ready.clone()),
+        Verb::Put if matches!(route.operation, Operation::Upload | Operation::PutModel) => {
+            operation::handler::<H>(route).route_layer(ready.clone())
+        }
         Verb::Put => operation::handler::<H>(route).route_layer(bodies.clone()).route_layer(ready.clone()),
     };
     let router = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, handler(route)));

@@ -8,8 +8,8 @@ use super::{Route, Verb};
 use crate::gateway::Gateway;
 use crate::port::Host;
 use crate::{
-    dead_letters, events, grants, key_values, keys, metrics, openapi, probes, prompts, queues, receive, registry,
-    replays, rules, schedules, schemas, secrets, tenant_routes, tenants, topics, usage, webhooks,
+    dead_letters, events, grants, key_values, keys, metrics, models, openapi, probes, prompts, queues, receive,
+    registry, replays, rules, schedules, schemas, secrets, tenant_routes, tenants, topics, usage, webhooks,
 };
 
 /// What a route does.
@@ -123,6 +123,18 @@ pub enum Operation {
     RevokeGrants,
     /// Lists the keys that sign releases.
     ListSigningKeys,
+    /// Lists models.
+    ListModels,
+    /// Shows one model.
+    ShowModel,
+    /// Takes the file of a version of a model.
+    PutModel,
+    /// Has a version of a model answer.
+    PromoteModel,
+    /// Has the version answer that did before.
+    RollBackModel,
+    /// Removes a model.
+    RemoveModel,
     /// Lists prompts.
     ListPrompts,
     /// Shows one prompt.
@@ -306,6 +318,12 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::ShowGrants => on(verb, grants::show::<H>),
         Operation::ApproveGrants => on(verb, grants::approve::<H>),
         Operation::RevokeGrants => on(verb, grants::revoke::<H>),
+        Operation::ListModels => on(verb, models::list::<H>),
+        Operation::ShowModel => on(verb, models::show::<H>),
+        Operation::PutModel => on(verb, models::put::<H>),
+        Operation::PromoteModel => on(verb, models::promote::<H>),
+        Operation::RollBackModel => on(verb, models::roll_back::<H>),
+        Operation::RemoveModel => on(verb, models::remove::<H>),
         Operation::ListPrompts => on(verb, prompts::list::<H>),
         Operation::ShowPrompt => on(verb, prompts::show::<H>),
         Operation::PutPrompt => on(verb, prompts::put::<H>),

@@ -180,6 +180,29 @@ pub(super) const OF_ROUTE: &[Code] = &[
 pub(super) const OF_ROUTE_REMOVAL: &[Code] =
     &[Code::QueryInvalid, Code::TenantUnknown, Code::RouteOfFile, Code::VersionConflict];
 
+pub(super) const OF_MODEL_PUT: &[Code] = &[
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::ModelUnknown,
+    Code::ModelVersionUnknown,
+    Code::ModelOfFile,
+    Code::ModelsTooMany,
+    Code::ModelUnfit,
+    Code::ReleaseMismatch,
+    Code::DiskFull,
+];
+
+pub(super) const OF_MODEL: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::ModelUnknown,
+    Code::ModelVersionUnknown,
+    Code::ModelOfFile,
+    Code::ChannelInvalid,
+    Code::DiskFull,
+];
+
 pub(super) const OF_WEBHOOK: &[Code] = &[
     Code::QueryInvalid,
     Code::ContentTypeUnsupported,
@@ -198,4 +221,13 @@ pub(super) const OF_WEBHOOK_REMOVAL: &[Code] = &[
     Code::WebhookOfFile,
     Code::WebhookInUse,
     Code::VersionConflict,
+];
+
+pub(super) const OF_MODEL_REMOVAL: &[Code] = &[
+    Code::QueryInvalid,
+    Code::TenantUnknown,
+    Code::ModelUnknown,
+    Code::ModelOfFile,
+    Code::VersionConflict,
+    Code::DiskFull,
 ];

@@ -5,8 +5,9 @@ use wharf_event::Code;
 use super::{
     Operation, Route, Verb,
     problems::{
-        OF_CHANNELS, OF_INTAKE, OF_PROMOTION, OF_PROMPT, OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE,
-        OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING, OF_SIGNING_KEY, OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
+        OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION, OF_PROMPT, OF_PROMPT_CHANGE,
+        OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
+        OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
     },
 };
 
@@ -34,6 +35,7 @@ const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 
 const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
+const MODEL: &str = "/v1/tenants/{tenant}/models/{model}";
 const PROMPT: &str = "/v1/tenants/{tenant}/prompts/{prompt}";
 const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
 const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
@@ -361,6 +363,12 @@ pub const ROUTES: &[Route] = &[
             Code::DiskFull,
         ],
     ),
+    get("/v1/tenants/{tenant}/models", Operation::ListModels, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get(MODEL, Operation::ShowModel, &[Code::TenantUnknown, Code::ModelUnknown]),
+    put("/v1/tenants/{tenant}/models/{model}/versions/{version}", Operation::PutModel, OF_MODEL_PUT),
+    post("/v1/tenants/{tenant}/models/{model}/promote", Operation::PromoteModel, OF_MODEL),
+    post("/v1/tenants/{tenant}/models/{model}/rollback", Operation::RollBackModel, OF_MODEL),
+    delete(MODEL, Operation::RemoveModel, OF_MODEL_REMOVAL),
     get("/v1/tenants/{tenant}/prompts", Operation::ListPrompts, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(PROMPT, Operation::ShowPrompt, &[Code::TenantUnknown, Code::PromptUnknown]),
     put(PROMPT, Operation::PutPrompt, OF_PROMPT),

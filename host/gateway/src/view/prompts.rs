@@ -74,13 +74,13 @@ pub struct PromptPromotion {
     pub version: Option<u32>,
     /// To a part only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<PromptCanaryDraft>,
+    pub canary: Option<ShareDraft>,
 }
 
-/// How a version is tried out.
+/// How a version of a prompt or a model is tried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PromptCanaryDraft {
+pub struct ShareDraft {
     /// Its share of the deliveries, such as `10%`.
     pub share: String,
 }

@@ -12,15 +12,15 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::Notify;
 use wharf_event::{
-    BucketName, BusName, Code, Digest, Event, Grants, PluginName, Position, QueueName, ReplayName, RuleName,
+    BucketName, BusName, Code, Digest, Event, Grants, ModelName, PluginName, Position, QueueName, ReplayName, RuleName,
     ScheduleName, SchemaName, TenantName,
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
     Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, LetterFilter, LetterGroupView, LetterGroupsView, PluginDetail, QueueView, QuotaView, QuotasView,
-    RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView, StatsView,
-    TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
+    KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail, QueueView, QuotaView,
+    QuotasView, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView,
+    StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive,
@@ -41,6 +41,8 @@ pub struct FakeHost {
     pub schedules: Arc<Mutex<BTreeMap<ScheduleName, ScheduleView>>>,
     /// The schemas that were put.
     pub schemas: Arc<Mutex<BTreeMap<SchemaName, SchemaView>>>,
+    /// The models that were made.
+    pub models: Arc<Mutex<BTreeMap<ModelName, ModelDetail>>>,
     /// The plugins that were made.
     pub plugins: Arc<Mutex<BTreeMap<PluginName, PluginDetail>>>,
     /// What each of them is granted.

@@ -15,6 +15,8 @@ mod client;
 mod connections;
 mod host;
 mod keys;
+mod models;
+mod models_host;
 mod prompts;
 mod queues;
 mod reading;

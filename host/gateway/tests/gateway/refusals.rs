@@ -205,6 +205,8 @@ fn path(route: &Route, tenant: &str) -> String {
         ("{signer}", "ci"),
         ("{secret}", "stripe"),
         ("{prompt}", "classify"),
+        ("{model}", "fraud"),
+        ("{version}", DIGITS),
         ("{webhook}", "filed"),
         ("{topic}", "made"),
         ("{subscription}", "billing"),
@@ -240,7 +242,9 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
             let request = match route.verb {
                 Verb::Get => get(path),
                 Verb::Post if path.ends_with("/redrive") => post(path, "application/json", "{\"all\":true}"),
-                Verb::Post if path.contains("/prompts/") => post(path, "application/json", "{}"),
+                Verb::Post if path.contains("/prompts/") || path.contains("/models/") => {
+                    post(path, "application/json", "{}")
+                }
                 Verb::Post if path.ends_with("/promote") => {
                     post(path, "application/json", format!("{{\"release\":\"sha256:{DIGITS}\"}}"))
                 }

@@ -44,9 +44,14 @@ impl Wish {
     }
 
     pub(super) fn apply(&self, object: &mut PluginObject, now_ms: u64) -> Result<(), ChannelError> {
-        match (self, &mut object.channels) {
-            (Self::Promote { release, reason }, None) => {
-                object.channels = Some(Channels::new(*release, now_ms, reason));
+        self.apply_to(&mut object.channels, now_ms)
+    }
+
+    /// The same to the channels of whatever it is.
+    pub(super) fn apply_to(&self, channels: &mut Option<Channels>, now_ms: u64) -> Result<(), ChannelError> {
+        match (self, channels) {
+            (Self::Promote { release, reason }, channels @ None) => {
+                *channels = Some(Channels::new(*release, now_ms, reason));
                 Ok(())
             }
             (Self::Promote { release, reason }, Some(channels)) => {

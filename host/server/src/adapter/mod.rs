@@ -17,6 +17,8 @@ mod keys;
 mod letters;
 mod measures;
 mod model_measures;
+mod models;
+mod models_view;
 mod page;
 mod process;
 mod prompts;

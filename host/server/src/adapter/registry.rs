@@ -346,7 +346,7 @@ impl HostAdapter {
         self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
     }
 
-    fn has_room(&self) -> Result<(), Refusal> {
+    pub(super) fn has_room(&self) -> Result<(), Refusal> {
         match self.dispatcher.short_of() {
             None => Ok(()),
             Some(_) => wharf_gateway::Intake::ready(self),

@@ -123,7 +123,7 @@ struct LimitsShown<'a> {
     host: &'a wharf_delivery::HostLimits,
 }
 
-fn entry(entry: &Entry) -> HistoryView {
+pub(super) fn entry(entry: &Entry) -> HistoryView {
     let (share, from) = match entry.action {
         Action::CanaryStarted { share, .. } | Action::CanaryWidened { share, .. } => (Some(share.to_string()), None),
         Action::RolledBack { from, .. } => (None, Some(from)),

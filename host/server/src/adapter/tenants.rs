@@ -75,6 +75,7 @@ impl Tenants for HostAdapter {
         self.known(&tenant)?;
         let releases = self.registry.objects(&tenant, ObjectKind::Release).await;
         let releases = releases.map_err(|error| registry::broken(&error))?;
+        let models = self.registry.versions(&tenant).await.map_err(|error| registry::broken(&error))?;
         let _shelving = self.registry.shelving.lock().await;
         let taken = match expected {
             // There is a document under its name, be it of one that is long gone.
@@ -93,7 +94,7 @@ impl Tenants for HostAdapter {
         self.registry.unshelve();
         let registry = Arc::clone(&self.registry);
         tokio::spawn(async move {
-            // What the tenant had names its components to the end.
+            // What the tenant had names its components and models to the end.
             if !erased.await.unwrap_or(false) {
                 return;
             }
@@ -102,6 +103,8 @@ impl Tenants for HostAdapter {
                     tracing::warn!(%release, "a component that nothing names stays until the next start: {error:#}");
                 }
             }
+            let _files = registry.files.lock().await;
+            registry.forget_models(models).await;
         });
         Ok(())
     }

@@ -52,7 +52,8 @@ fn a_disk_that_fails_to_sync_is_told_of_with_what_to_do_and_what_is_there_can_be
         let kept = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
         let key = crate::secret_key::SecretKey::find(kept.try_clone().unwrap()).unwrap();
         let outside = crate::outside::Outside::new(here.clone(), Default::default(), Default::default(), key);
-        let registry = Registry::new(dispatcher.clone(), Arc::clone(&sandbox), Components::new(kept), here.clone());
+        let kept = (Components::new(kept.try_clone().unwrap()), Components::of_models(kept));
+        let registry = Registry::new(dispatcher.clone(), Arc::clone(&sandbox), kept, here.clone());
         let adapter = HostAdapter::new(dispatcher, sandbox, registry, outside);
         here.spawn(wharf_gateway::serve(listener, std::future::ready(adapter), options, std::future::pending::<()>()));
         address

@@ -18,6 +18,7 @@ use super::{
     deploy::DeployArgs,
     dlq::DlqCommand,
     invoke::InvokeArgs,
+    model::ModelCommand,
     new::NewArgs,
     plugin::{GrantCommand, PluginCommand, PromoteArgs, RollbackArgs},
     prompt::PromptCommand,
@@ -174,6 +175,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: GrantCommand,
+    },
+    /// Models that plugins ask with tensors: sent, looked at, promoted, gone back from
+    #[command(after_help = "Example:\n  wharf model put fraud fraud.onnx --promote")]
+    Model {
+        /// What to do.
+        #[command(subcommand)]
+        command: ModelCommand,
     },
     /// Prompts that plugins fill in place of texts of their own: versions, given to some or to all
     #[command(after_help = "Example:\n  wharf prompt put classify --route triage --user user.txt")]

@@ -58,6 +58,8 @@ struct Report {
     bytes_copied: u64,
     components: usize,
     components_copied: usize,
+    models: usize,
+    models_copied: usize,
 }
 
 /// Takes a backup, or brings one up to date.
@@ -126,7 +128,7 @@ impl Drop for Read {
 }
 
 fn tell(taken: &Taken, out: &mut Output) -> anyhow::Result<()> {
-    let Taken { first_k, last_k, last_time_ms, segments, segment_bytes, components } = *taken;
+    let Taken { first_k, last_k, last_time_ms, segments, segment_bytes, components, models } = *taken;
     let report = Report {
         first_k,
         last_k,
@@ -137,11 +139,13 @@ fn tell(taken: &Taken, out: &mut Output) -> anyhow::Result<()> {
         bytes_copied: segment_bytes.1,
         components: components.0,
         components_copied: components.1,
+        models: models.0,
+        models_copied: models.1,
     };
     if out.is_json() {
         return Ok(out.document(&report)?);
     }
-    let copied = format!("{}, {} of them new: {}", report.components, report.components_copied, sized(segment_bytes.1));
+    let of_files = |(all, copied): (usize, usize)| format!("{all}, {copied} of them new");
     let of_log = counted(report.segments, "segment", "segments");
     for (name, value) in [
         ("frames", format!("{first_k} to {last_k}, up to {}", report.last_time)),
@@ -154,7 +158,8 @@ fn tell(taken: &Taken, out: &mut Output) -> anyhow::Result<()> {
                 sized(report.bytes_copied)
             ),
         ),
-        ("components", copied),
+        ("components", of_files(components)),
+        ("models", of_files(models)),
     ] {
         out.line(&fact(name, &value))?;
     }

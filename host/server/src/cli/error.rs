@@ -6,7 +6,7 @@
 use std::{error::Error, io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use http::StatusCode;
-use wharf_event::{Code, EventError, PluginName, TenantName, UnknownCode};
+use wharf_event::{Code, EventError, ModelName, PluginName, TenantName, UnknownCode};
 use wharf_oci::OciError;
 use wharf_pattern::{PatternErrors, RulesError};
 use wharf_schedule::TimingError;
@@ -215,6 +215,19 @@ pub enum CommandError {
         /// Whether several begin so.
         several: bool,
     },
+    /// No version of a model, or none that could be told from others.
+    #[error("{}", match several {
+        true => format!("several versions of model `{model}` begin with `{written}`"),
+        false => format!("no version of model `{model}` begins with `{written}`"),
+    })]
+    VersionMeant {
+        /// Of which model.
+        model: ModelName,
+        /// How it was written.
+        written: String,
+        /// Whether several begin so.
+        several: bool,
+    },
     /// A value came in an encoding that it is not in.
     #[error("the value's base64 is damaged")]
     ValueDamaged,
@@ -278,6 +291,7 @@ impl CommandError {
             Self::Component { .. } => Some(Code::ComponentMissing.as_str()),
             Self::ReleaseMeant { several: false, .. } => Some(Code::ReleaseUnknown.as_str()),
             Self::VersionUnknown { .. } => Some(Code::PromptUnknown.as_str()),
+            Self::VersionMeant { several: false, .. } => Some(Code::ModelVersionUnknown.as_str()),
             Self::Pattern(_) => Some(Code::PatternInvalid.as_str()),
             Self::Timing(_) => Some(Code::ScheduleInvalid.as_str()),
             Self::Schema { .. } => Some(Code::SchemaInvalid.as_str()),
@@ -319,6 +333,7 @@ impl CommandError {
                 "leave --tenant and WHARF_TENANT out, or name one that the host does not have".to_owned()
             }
             Self::ReleaseMeant { plugin, .. } => format!("`wharf plugin releases {plugin}` lists them"),
+            Self::VersionMeant { model, .. } => format!("`wharf model show {model}` lists them"),
             Self::Component { .. } => "build it, or correct the path".to_owned(),
             Self::There { help, .. } => (*help).to_owned(),
             Self::RuleUnknown { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
@@ -361,6 +376,7 @@ impl CommandError {
             | Self::RuleUnknown { .. }
             | Self::VersionUnknown { .. }
             | Self::ReleaseMeant { .. }
+            | Self::VersionMeant { .. }
             | Self::TenantNotInFile { .. } => Exit::NotFound,
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             Self::InputTooLarge { .. } => Exit::Quota,

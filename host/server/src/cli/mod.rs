@@ -37,6 +37,7 @@ mod kv;
 mod limits;
 mod match_lines;
 mod meant;
+mod model;
 mod new;
 mod object;
 mod output;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use wharf_event::{PromptName, RouteName};
 use wharf_gateway::view::{
-    PromptCanaryDraft, PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView,
+    PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView, ShareDraft,
 };
 
 use super::{
@@ -109,7 +109,7 @@ pub async fn run(command: PromptCommand, global: &Global, out: &mut Output) -> R
         }
         PromptCommand::Promote { name, version, canary } => {
             let word = if canary.is_some() { "on trial" } else { "promoted" };
-            let wish = PromptPromotion { version, canary: canary.map(|share| PromptCanaryDraft { share }) };
+            let wish = PromptPromotion { version, canary: canary.map(|share| ShareDraft { share }) };
             let now: PromptView =
                 session.client.post(&all.at(&name).at("promote"), "application/json", body(&wish)?).await?;
             changed(word, &now, out)

@@ -3,16 +3,27 @@
 //! Invariant: a tenant's plugins reach models of that tenant only. Which version answers is looked up for each question, and told with the answer.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
 };
 
+use wharf_catalog::{Channels, ModelObject};
+use wharf_delivery::Object;
 use wharf_dispatch::{InferCall, InferFailed, InferSpent, Inferred};
-use wharf_event::{Code, Digest, ModelName, TenantName};
+use wharf_event::{Code, Digest, ModelName, Position, TenantName};
 use wharf_infer::{Description, Failed, Pool, Port, Ran, Wanted};
+use wharf_runtime::ComponentFiles as _;
 
 use super::{InferMeters, worker::Workers};
+use crate::registry::Components;
+
+/// Models of the API whose channels are kept as they were read.
+const READ_MAX: usize = 1_000;
+
+/// Which version of a model was read from its record, and what that says.
+type Read = HashMap<(TenantName, ModelName), (Position, Option<Arc<Channels>>)>;
 
 /// A model that the configuration file names.
 #[derive(Clone)]
@@ -31,6 +42,9 @@ impl fmt::Debug for OwnModel {
     }
 }
 
+/// Reads the file of a model.
+type Reader = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send>;
+
 /// The models of all tenants.
 pub type OwnModels = BTreeMap<TenantName, BTreeMap<ModelName, OwnModel>>;
 
@@ -38,13 +52,16 @@ pub type OwnModels = BTreeMap<TenantName, BTreeMap<ModelName, OwnModel>>;
 pub struct Asks {
     pool: Pool,
     of_file: RwLock<Arc<OwnModels>>,
+    files: OnceLock<Arc<Components>>,
+    read: Mutex<Read>,
     meters: InferMeters,
 }
 
 impl Asks {
     /// Of no models yet.
     pub fn new() -> Self {
-        Self { pool: Pool::new(Workers::new()), of_file: RwLock::default(), meters: InferMeters::default() }
+        let (of_file, files, read, meters) = Default::default();
+        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters }
     }
 
     /// The models of the configuration file from now on. What is asked already is answered by what was there.
@@ -59,26 +76,87 @@ impl Asks {
         *self.of_file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
     }
 
+    /// Where the files of all other models are.
+    pub fn read_from(&self, files: Arc<Components>) {
+        // It is said once.
+        let _ = self.files.set(files);
+    }
+
+    /// The models of a tenant that the configuration file names.
+    pub fn of_file(&self, tenant: &TenantName) -> BTreeMap<ModelName, OwnModel> {
+        let of_file = self.of_file.read().unwrap_or_else(PoisonError::into_inner);
+        of_file.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// What a model is, found out by a worker, where it can hurt nobody.
+    ///
+    /// # Errors
+    /// When it is none that can be asked, or that could not be found out.
+    pub async fn look(&self, tenant: &TenantName, model: Vec<u8>, timeout: Duration) -> Result<Description, Failed> {
+        self.pool.look(tenant.as_str(), model, timeout).await
+    }
+
     /// What was counted.
     pub fn meters(&self) -> &InferMeters {
         &self.meters
     }
 
-    /// Asks one.
+    /// The version that answers a question, and what reads its file.
+    fn version(&self, call: &InferCall, object: Option<&Object>) -> Result<(Digest, Reader), InferFailed> {
+        let InferCall { tenant, model, occasion, .. } = call;
+        let of_file = Arc::clone(&self.of_file.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(own) = of_file.get(tenant).and_then(|models| models.get(model)) {
+            let bytes = Arc::clone(&own.bytes);
+            return Ok((own.digest, Box::new(move || Ok(bytes.to_vec()))));
+        }
+        let Some(object) = object else {
+            let why = format!(
+                "there is no model `{model}`: add a table `models.{model}` to the tenant, or `wharf model put {model} FILE.onnx`"
+            );
+            return Err(InferFailed::Denied(Code::ModelUnknown, why));
+        };
+        let Some(channels) = self.channels(call, object)? else {
+            let why = format!("no version of the model `{model}` was promoted: `wharf model promote {model}`");
+            return Err(InferFailed::Denied(Code::ModelUnknown, why));
+        };
+        // The same delivery asks the same version again, as long as nobody changes which answers.
+        let version = channels.pick(occasion.as_bytes(), true).release;
+        let files = self.files.get().map(Arc::clone);
+        let read = move || match files {
+            Some(files) => files.read(&version),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok((version, Box::new(read)))
+    }
+
+    /// Which version of a model gets which questions: read once for each version of its record.
+    fn channels(&self, call: &InferCall, object: &Object) -> Result<Option<Arc<Channels>>, InferFailed> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = (call.tenant.clone(), call.model.clone());
+        if let Some((_, channels)) = read.get(&of).filter(|(version, _)| *version == object.version) {
+            return Ok(channels.clone());
+        }
+        let model: ModelObject = serde_json::from_slice(&object.document).map_err(|error| {
+            let why = Failed::Host(format!("the model's record cannot be read: {error}"));
+            InferFailed::Asked(why, InferSpent::default())
+        })?;
+        if read.len() >= READ_MAX && !read.contains_key(&of) {
+            read.clear();
+        }
+        let channels = model.channels.map(|channels| Arc::new(channels.without_history()));
+        read.insert(of, (object.version, channels.clone()));
+        Ok(channels)
+    }
+
+    /// Asks one. `object` is the record of the model, where there is one.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn ask(&self, call: InferCall) -> Result<Inferred, InferFailed> {
+    pub async fn ask(&self, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
+        let (version, read) = self.version(&call, object.as_ref())?;
         let InferCall { tenant, plugin, occasion, model, inputs, timeout } = call;
-        let of_file = Arc::clone(&self.of_file.read().unwrap_or_else(PoisonError::into_inner));
-        let found = of_file.get(&tenant).and_then(|models| models.get(&model));
-        let Some(OwnModel { digest, bytes, .. }) = found else {
-            let why = format!("there is no model `{model}`: add a table `models.{model}` to the tenant");
-            return Err(InferFailed::Denied(Code::ModelUnknown, why));
-        };
-        let (version, bytes) = (*digest, Arc::clone(bytes));
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
-        let Ran { outputs, took, waited } = self.pool.run(wanted, move || Ok(bytes.to_vec()), inputs).await;
+        let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error));
         tracing::debug!(

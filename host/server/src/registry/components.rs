@@ -1,4 +1,4 @@
-//! Components in the data folder, one file for each digest.
+//! Components in the data folder, and models beside them, one file for each digest.
 //!
 //! Invariant: a file with a digest for its name has the bytes of that digest, durably: it was written under another name, hashed on
 //! the way, synced and renamed. What somebody began to send and did not end is removed, at the latest at the next start.
@@ -28,8 +28,14 @@ const WHOLE: &str = ".wasm";
 /// Pieces that wait to be written.
 const PIECES: usize = 16;
 
-/// The folder of components.
-pub struct Components(Dir);
+/// How one of a model is.
+const MODEL: &str = ".onnx";
+
+/// The folder of components, or the models in it.
+pub struct Components {
+    folder: Dir,
+    ending: &'static str,
+}
 
 /// Why a component was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +44,7 @@ pub enum NotKept {
     #[error("{}", .0.detail)]
     Sender(Refusal),
     /// It has too many bytes.
-    #[error("a component has at most {COMPONENT_BYTES_MAX} bytes")]
+    #[error("there may be at most {COMPONENT_BYTES_MAX} bytes")]
     TooLarge,
     /// It is another one.
     #[error("the bytes that came are those of {found}")]
@@ -47,7 +53,7 @@ pub enum NotKept {
         found: Digest,
     },
     /// The disk failed.
-    #[error("the component cannot be written")]
+    #[error("it cannot be written")]
     Disk(#[from] io::Error),
 }
 
@@ -60,13 +66,23 @@ impl Components {
     /// The components in `folder`.
     #[must_use]
     pub fn new(folder: Dir) -> Self {
-        Self(folder)
+        Self { folder, ending: WHOLE }
+    }
+
+    /// The models in `folder`.
+    #[must_use]
+    pub fn of_models(folder: Dir) -> Self {
+        Self { folder, ending: MODEL }
+    }
+
+    fn whole(&self, digest: &Digest) -> String {
+        format!("{}{}", digest.hex(), self.ending)
     }
 
     /// The bytes of one, counted; none if there is none of that digest.
     #[must_use]
     pub fn size(&self, digest: &Digest) -> Option<u64> {
-        Some(self.0.metadata(whole(digest)).ok()?.len())
+        Some(self.folder.metadata(self.whole(digest)).ok()?.len())
     }
 
     /// Removes one, if it is there.
@@ -74,7 +90,7 @@ impl Components {
     /// # Errors
     /// When that fails.
     pub fn remove(&self, digest: &Digest) -> io::Result<()> {
-        match self.0.remove_file(whole(digest)) {
+        match self.folder.remove_file(self.whole(digest)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -90,8 +106,8 @@ impl Components {
         mut pieces: impl Stream<Item = Result<Bytes, Refusal>> + Unpin,
     ) -> Result<u64, NotKept> {
         let (sender, receiver) = mpsc::channel(PIECES);
-        let folder = self.0.try_clone()?;
-        let writing = tokio::task::spawn_blocking(move || keep(&folder, digest, receiver));
+        let (folder, whole) = (self.folder.try_clone()?, self.whole(&digest));
+        let writing = tokio::task::spawn_blocking(move || keep(&folder, (digest, &whole), receiver));
         let mut stopped = Ok(());
         loop {
             let piece = match pieces.next().await {
@@ -119,13 +135,13 @@ impl Components {
     /// When the folder cannot be read.
     pub fn sweep(&self, wanted: &HashSet<Digest>) -> io::Result<usize> {
         let mut removed = 0;
-        for entry in self.0.entries()? {
+        for entry in self.folder.entries()? {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let digest = name.strip_suffix(WHOLE).and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
+            let digest = name.strip_suffix(self.ending).and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
             let goes = digest.map_or(name.ends_with(PART), |digest| !wanted.contains(&digest));
             if goes {
-                self.0.remove_file(name)?;
+                self.folder.remove_file(name)?;
                 removed += 1;
             }
         }
@@ -135,21 +151,17 @@ impl Components {
 
 impl ComponentFiles for Components {
     fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        self.0.read(whole(digest))
+        self.folder.read(self.whole(digest))
     }
 }
 
-fn whole(digest: &Digest) -> String {
-    format!("{}{WHOLE}", digest.hex())
-}
-
 /// Writes pieces until their end, and keeps them if they are what they should be.
-fn keep(folder: &Dir, digest: Digest, mut pieces: mpsc::Receiver<Piece>) -> Result<u64, NotKept> {
+fn keep(folder: &Dir, (digest, whole): (Digest, &str), mut pieces: mpsc::Receiver<Piece>) -> Result<u64, NotKept> {
     let part = format!("{}-{:016x}{PART}", digest.hex(), rand::random::<u64>());
     let written =
         folder.create(&part).map_err(NotKept::from).and_then(|mut file| write(&mut file, digest, &mut pieces));
     let kept = written.and_then(|bytes| {
-        folder.rename(&part, folder, whole(&digest))?;
+        folder.rename(&part, folder, whole)?;
         folder.open(".")?.sync_all()?;
         Ok(bytes)
     });
@@ -223,6 +235,18 @@ mod tests {
         assert_eq!(files(&folder), 1);
         assert_eq!(components.sweep(&HashSet::from([digest])).unwrap(), 0);
         assert_eq!(components.sweep(&HashSet::new()).unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn models_and_components_lie_beside_each_other() {
+        let (folder, components) = folder();
+        let models = Components::of_models(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+        let digest = Digest::of(b"model");
+        models.receive(digest, stream::iter(pieces(b"model", 2))).await.unwrap();
+        assert_eq!((components.size(&digest), models.size(&digest)), (None, Some(5)));
+        assert_eq!(components.sweep(&HashSet::new()).unwrap(), 0, "it is no component");
+        assert_eq!(models.read(&digest).unwrap(), b"model");
+        assert_eq!(models.sweep(&HashSet::new()).unwrap(), 1);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use wharf_catalog::{PluginObject, ReleaseObject};
+use wharf_catalog::{ModelObject, PluginObject, ReleaseObject};
 use wharf_delivery::{Expected, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_dispatch::Dispatcher;
 use wharf_event::{Code, Digest, PluginName, TenantName};
@@ -166,6 +166,8 @@ pub struct Registry {
     pub(super) runtime: Arc<Runtime>,
     /// Their bytes.
     pub components: Arc<Components>,
+    /// The bytes of models.
+    pub models: Arc<Components>,
     /// What is not in the log.
     pub preparing: Preparing,
     /// Places for uploads.
@@ -182,11 +184,16 @@ pub struct Registry {
 impl Registry {
     /// The registry of a host; first instances are made on `guests`.
     #[must_use]
-    pub fn new(dispatcher: Dispatcher, runtime: Arc<Runtime>, components: Components, guests: Handle) -> Arc<Self> {
+    pub fn new(
+        dispatcher: Dispatcher,
+        runtime: Arc<Runtime>,
+        (components, models): (Components, Components),
+        guests: Handle,
+    ) -> Arc<Self> {
         let (uploads, turn) = (Semaphore::new(UPLOADS_MAX), Semaphore::new(1));
-        let (components, preparing) = (Arc::new(components), Preparing::default());
+        let (components, models, preparing) = (Arc::new(components), Arc::new(models), Preparing::default());
         let (files, shelving) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Self { dispatcher, runtime, components, preparing, uploads, files, shelving, turn, guests })
+        Arc::new(Self { dispatcher, runtime, components, models, preparing, uploads, files, shelving, turn, guests })
     }
 
     /// Makes a release ready whose component is kept, in the background. One that is on its way already goes on.
@@ -371,6 +378,36 @@ impl Registry {
     /// When that cannot be found out, or it cannot be removed.
     pub async fn forget(&self, release: &Digest) -> Result<()> {
         self.forget_but(release, None).await
+    }
+
+    /// Every version of a model that a tenant has.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn versions(&self, tenant: &TenantName) -> Result<Vec<Digest>> {
+        let mut versions = Vec::new();
+        for object in self.objects(tenant, ObjectKind::Model).await? {
+            let model: ModelObject = serde_json::from_slice(&object.document)?;
+            versions.extend(model.versions.iter().map(|version| version.digest));
+        }
+        Ok(versions)
+    }
+
+    /// Removes the files of models, but for those that something names. Called under the lock of files. What cannot be removed now is so at the next start.
+    pub async fn forget_models(&self, mut gone: Vec<Digest>) {
+        if gone.is_empty() {
+            return;
+        }
+        let forgotten = async {
+            let named = self.named().await?;
+            gone.retain(|version| !named.contains(version));
+            let models = Arc::clone(&self.models);
+            let remove = move || gone.iter().try_for_each(|version| models.remove(version));
+            anyhow::Ok(tokio::task::spawn_blocking(remove).await??)
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!("models that nothing names stay until the next start: {error:#}");
+        }
     }
 
     async fn forget_but(&self, release: &Digest, but: Option<&Whose>) -> Result<()> {

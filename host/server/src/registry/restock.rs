@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use wharf_catalog::{Channels, PluginObject, ReleaseObject};
+use wharf_catalog::{Channels, ModelObject, PluginObject, ReleaseObject};
 use wharf_delivery::{Object, ObjectKind, ObjectName, Table, Tables as _, TenantLife, ValueRow, keys};
 use wharf_dispatch::{Callable, RuleSet, Sandboxed, SandboxedBatch, SandboxedHttp, SandboxedTransform};
 use wharf_event::{Digest, GrantBounds, TenantName};
@@ -104,15 +104,16 @@ impl Registry {
     pub async fn sweep(&self, of_file: HashSet<Digest>) -> Result<()> {
         let mut wanted = self.named().await?;
         wanted.extend(of_file);
-        let components = Arc::clone(&self.components);
-        let removed = tokio::task::spawn_blocking(move || components.sweep(&wanted)).await??;
+        let (components, models) = (Arc::clone(&self.components), Arc::clone(&self.models));
+        let sweep = move || components.sweep(&wanted).and_then(|removed| Ok(removed + models.sweep(&wanted)?));
+        let removed = tokio::task::spawn_blocking(sweep).await??;
         if removed > 0 {
-            tracing::info!(removed, "components that nothing names are removed");
+            tracing::info!(removed, "components and models that nothing names are removed");
         }
         Ok(())
     }
 
-    /// Every release that is in the log, or that a channel names. Tenants that the configuration does not have keep what is theirs; those that
+    /// Every release and every version of a model that is in the log, or that a channel names. Tenants that the configuration does not have keep what is theirs; those that
     /// are being deleted need nothing any more.
     pub(super) async fn named(&self) -> Result<HashSet<Digest>> {
         let (mut named, mut after) = (HashSet::new(), None::<Bytes>);
@@ -130,6 +131,10 @@ impl Registry {
                     Some((_, ObjectKind::Plugin, _)) => {
                         let plugin: PluginObject = serde_json::from_slice(&ValueRow::from_bytes(row)?.value)?;
                         named.extend(plugin.channels.iter().flat_map(Channels::releases));
+                    }
+                    Some((_, ObjectKind::Model, _)) => {
+                        let model: ModelObject = serde_json::from_slice(&ValueRow::from_bytes(row)?.value)?;
+                        named.extend(model.versions.iter().map(|version| version.digest));
                     }
                     _ => {}
                 }

@@ -11,7 +11,7 @@ use wharf_models::onnx;
 
 use crate::{
     egress::{calls, lines},
-    host::{Host, Site, guest, wharf},
+    host::{Host, Site, guest, sha256, wharf},
     killed::until,
 };
 
@@ -303,5 +303,142 @@ targets = [{{ plugin = "fraud-score" }}]
         assert!((ours - theirs).abs() < 1e-5, "{ours} and {theirs}");
         assert_eq!(scored["hold"], json!(theirs > 0.4));
     }
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// Runs `wharf model …` against a host: its exit status and what it said, as JSON.
+fn model(host: &Host, arguments: &[&str]) -> (Option<i32>, Value) {
+    let ran = wharf().args(["--url", &host.url, "-o", "json", "model"]).args(arguments).output().unwrap();
+    let said = if ran.stdout.is_empty() { ran.stderr } else { ran.stdout };
+    (ran.status.code(), serde_json::from_slice(&said).unwrap_or(Value::String(String::from_utf8_lossy(&said).into())))
+}
+
+fn code(said: &(Option<i32>, Value)) -> String {
+    said.1.to_string()
+}
+
+#[test]
+fn models_come_by_the_api_and_are_promoted_tried_and_gone_back_from() {
+    let site = site(&[("of-file", onnx::sum())], &[("asks", &["fraud", "of-file"], PATIENT)]);
+    site.write("one.onnx", onnx::sum());
+    site.write("two.onnx", onnx::product(3.0));
+    let path = |name: &str| site.folder.path().join(name).display().to_string();
+    let host = site.start("serve");
+    let ones = question("fraud", &[1, 2], &json!({"f32": [1, 1]}));
+    let answers = |id: &str| {
+        let (attempt, came) = asks(&host, id, "asks", &json!([ones]));
+        (came[0]["answer"]["outputs"][0][2]["f32"][0].clone(), attempt)
+    };
+    let (status, put) = model(&host, &["put", "fraud", &path("one.onnx"), "-m", "first"]);
+    assert_eq!(
+        (status, &put["inputs"], &put["message"]),
+        (Some(0), &json!(["x: f32[N, 2]"]), &json!("first")),
+        "{put}"
+    );
+    assert_eq!(answers("unpromoted").1["limits"], json!(["model-unknown"]));
+    assert_eq!(model(&host, &["promote", "fraud"]).0, Some(0));
+    assert_eq!(answers("one").0, json!(3.0));
+    assert_eq!(model(&host, &["put", "fraud", &path("two.onnx"), "--promote"]).0, Some(0));
+    assert_eq!(answers("two").0, json!(6.0));
+    assert_eq!(model(&host, &["put", "fraud", &path("two.onnx"), "--promote"]).1["promoted"], json!(true), "again");
+    assert_eq!(model(&host, &["rollback", "fraud"]).0, Some(0));
+    assert_eq!(answers("three").0, json!(3.0));
+    let (_, shown) = model(&host, &["show", "fraud"]);
+    let (newest, first) = (shown["versions"][0]["digest"].as_str().unwrap(), shown["versions"][1]["digest"].clone());
+    assert_eq!(shown["stable"], first);
+    let (status, tried) = model(&host, &["promote", "fraud", &newest["sha256:".len()..][..8], "--canary", "50%"]);
+    assert_eq!((status, &tried["canary"]["share"]), (Some(0), &json!("50%")), "{tried}");
+    let drawn: Vec<_> = (0..24).map(|n| answers(&format!("drawn-{n}")).0).collect();
+    assert!(drawn.contains(&json!(3.0)) && drawn.contains(&json!(6.0)), "{drawn:?}");
+    // What a host keeps it has behind a kill too.
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(model(&host, &["show", "fraud"]).1["canary"]["share"], json!("50%"));
+    assert_eq!(asks(&host, "again", "asks", &json!([ones])).1[0]["answer"]["outputs"][0][0], json!("y"));
+    for (arguments, wanted) in [
+        (vec!["put", "of-file", &path("one.onnx")], "model-of-file"),
+        (vec!["put", "fraud", &path("wharf.toml")], "model-unfit"),
+        (vec!["promote", "fraud", &"7".repeat(64)], "model-version-unknown"),
+        (vec!["promote", "lost", &"7".repeat(64)], "model-unknown"),
+    ] {
+        let said = model(&host, &arguments);
+        assert!(said.0 != Some(0) && code(&said).contains(wanted), "{arguments:?}: {said:?}");
+    }
+    let (_, all) = model(&host, &["ls"]);
+    assert_eq!((&all[0]["model"], &all[1]["origin"]), (&json!("fraud"), &json!("file")), "{all}");
+    assert_eq!(kept(&site), 2, "what was unfit left nothing");
+    let refused = model(&host, &["promote", "fraud", &newest["sha256:".len()..], "--canary", "20%"]);
+    assert!(refused.0 != Some(0) && refused.1.to_string().contains("only grows"), "{refused:?}");
+    let (_, wider) = model(&host, &["promote", "fraud", "--canary", "60%"]);
+    assert_eq!((&wider["canary"]["share"], &wider["stable"]), (&json!("60%"), &first), "{wider}");
+    let (_, ended) = model(&host, &["promote", "fraud"]);
+    assert_eq!((&ended["canary"], &ended["stable"]), (&Value::Null, &json!(newest)), "{ended}");
+    assert_eq!(model(&host, &["rm", "fraud"]).0, Some(0));
+    assert_eq!(kept(&site), 0);
+    assert_eq!(asks(&host, "gone", "asks", &json!([ones])).0["limits"], json!(["model-unknown"]));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_tenant_has_a_hundred_models_and_no_more() {
+    let site = site(&[("of-file", onnx::sum())], &[]);
+    let host = site.start("serve");
+    let bytes = onnx::sum();
+    let digest = sha256(&bytes);
+    let put = |n: u32| host.put(&format!("/v1/tenants/acme/models/m{n}/versions/{digest}"), None, &bytes);
+    for n in 0..100 {
+        assert_eq!(put(n).0, 201);
+    }
+    let refused = put(100);
+    assert_eq!((refused.0, &refused.2["code"]), (409, &json!("models-too-many")));
+    assert_eq!(host.delete("/v1/tenants/acme/models/m7"), 204);
+    assert_eq!(put(100).0, 201);
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// The files of models that a host made by the API keeps.
+fn kept(site: &Site) -> usize {
+    let all = std::fs::read_dir(site.folder.path().join("data/components")).unwrap();
+    all.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".onnx")).count()
+}
+
+#[test]
+fn a_host_that_is_made_of_a_backup_answers_by_the_models_of_the_first() {
+    let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
+    site.write("one.onnx", onnx::sum());
+    let host = site.start("serve");
+    assert_eq!(model(&host, &["put", "fraud", &site.folder.path().join("one.onnx").display().to_string()]).0, Some(0));
+    assert_eq!(model(&host, &["promote", "fraud"]).0, Some(0));
+    let run = |site: &Site, arguments: &[&str]| {
+        let ran = wharf().current_dir(site.folder.path()).args(arguments).args(["-o", "json"]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        serde_json::from_slice::<Value>(&ran.stdout).unwrap()
+    };
+    let taken = run(&site, &["backup", "backup", "--data", "data"]);
+    assert_eq!((&taken["models"], &taken["models_copied"]), (&json!(1), &json!(1)), "{taken}");
+    host.kill();
+    let second = Site::new(&std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap());
+    run(&second, &["restore", &site.folder.path().join("backup").display().to_string(), "--data", "data"]);
+    let host = second.start("serve");
+    let (_, came) = asks(&host, "one", "asks", &json!([question("fraud", &[1, 2], &json!({"f32": [1, 1]}))]));
+    assert_eq!(outputs(&came[0]), &json!([["y", [1, 1], {"f32": [3.0]}]]));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_a_tenant_had_of_models_goes_with_it_but_for_what_another_has_too() {
+    let site = site(&[("of-file", onnx::sum())], &[]);
+    let host = site.start("serve");
+    let send = |tenant: &str, bytes: &[u8]| {
+        let path = format!("/v1/tenants/{tenant}/models/m/versions/{}", sha256(bytes));
+        assert_eq!(host.put(&path, None, bytes).0, 201);
+    };
+    assert_eq!(host.put("/v1/tenants/other", None, "{}").0, 201);
+    send("acme", &onnx::sum());
+    send("other", &onnx::sum());
+    send("other", &onnx::product(3.0));
+    assert_eq!(kept(&site), 2);
+    assert_eq!(host.delete("/v1/tenants/other?confirm=other"), 202);
+    until("its model goes", || kept(&site) == 1);
     assert_eq!(host.stop(), Some(0));
 }

@@ -11,6 +11,7 @@ use std::{
 
 use expect_test::expect_file;
 use serde_json::{Map, Value, json};
+use wharf_models::onnx;
 
 use crate::{
     authoring::core_transform,
@@ -371,9 +372,22 @@ const PROMPTS: [&str; 7] = [
     "prompt rm classify",
 ];
 
+/// `wharf model …`.
+const MODELS: [&str; 7] = [
+    "model put fraud one.onnx --version 1 -m first --promote",
+    "model put fraud two.onnx --version 2 -m second",
+    "model promote fraud --canary 10%",
+    "model show fraud",
+    "model ls",
+    "model rollback fraud",
+    "model rm fraud",
+];
+
 /// Lines that change something.
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
     site.write("value.txt", "sk_123");
+    site.write("one.onnx", onnx::sum());
+    site.write("two.onnx", onnx::product(3.0));
     let fixed = RULES
         .into_iter()
         .chain(SCHEDULES)
@@ -386,6 +400,7 @@ fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String>
         .chain(["queue rm jobs"])
         .chain(SECRETS)
         .chain(PROMPTS)
+        .chain(MODELS)
         .chain(BENCHES)
         .map(ToOwned::to_owned);
     fixed.chain(of_plugins(site, registry))
@@ -407,6 +422,7 @@ fn named(line: &str) -> String {
         "topic ",
         "secret ",
         "prompt ",
+        "model ",
     ];
     let words = if groups.iter().any(|group| line.starts_with(group)) { 2 } else { 1 };
     line.split(' ').take(words).collect::<Vec<_>>().join(" ")

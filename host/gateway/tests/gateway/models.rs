@@ -1,0 +1,54 @@
+//! Goal: a model's versions are taken, promoted and told of, and what is refused has its code.
+
+use serde_json::json;
+use wharf_event::{Code, Digest};
+use wharf_gateway::view::{ModelDetail, ModelVersionView, ModelView};
+
+use crate::client::{delete, get, post, put};
+use crate::server::Server;
+
+const MODELS: &str = "/v1/tenants/acme/models";
+
+#[tokio::test]
+async fn a_version_is_taken_promoted_and_told_of() {
+    let server = Server::start().await;
+    let (digest, other) = (Digest::of(b"fit"), Digest::of(b"other"));
+    let version = |model: &str, digest: &Digest| format!("{MODELS}/{model}/versions/{}", digest.hex());
+    let path = version("fraud", &digest) + "?version=1&message=first";
+    let made = put(path.clone(), "fit").send(server.addr).await.json::<ModelVersionView>(201);
+    assert_eq!((made.digest, made.bytes, made.message.as_deref()), (digest, 3, Some("first")));
+    put(path, "fit").send(server.addr).await.json::<ModelVersionView>(200);
+    let at = |what: &str| format!("{MODELS}/fraud{what}");
+    let wish = json!({"version": digest, "reason": "why"}).to_string();
+    let promoted =
+        post(at("/promote"), "application/json", wish.as_str()).send(server.addr).await.json::<ModelDetail>(200);
+    assert_eq!(promoted.model.stable, Some(digest));
+    assert_eq!(get(at("")).send(server.addr).await.json::<ModelDetail>(200), promoted);
+    assert_eq!(get(MODELS).send(server.addr).await.json::<Vec<ModelView>>(200), std::slice::from_ref(&promoted.model));
+    assert!(get(format!("{MODELS}?after=fraud")).send(server.addr).await.json::<Vec<ModelView>>(200).is_empty());
+    for (path, body, code) in [
+        (version("fraud", &other), "fit", Code::ReleaseMismatch),
+        (version("fraud", &other), "other", Code::ModelUnfit),
+        (version("of-file", &digest), "fit", Code::ModelOfFile),
+        (version("No", &digest), "fit", Code::ModelUnknown),
+        (format!("{MODELS}/fraud/versions/7"), "fit", Code::ModelVersionUnknown),
+        (version("fraud", &digest) + "?name=x", "fit", Code::QueryInvalid),
+    ] {
+        put(path, body).send(server.addr).await.refused(code);
+    }
+    let wish = json!({"version": other}).to_string();
+    post(at("/promote"), "application/json", wish.as_str()).send(server.addr).await.refused(Code::ModelVersionUnknown);
+    post(at("/rollback"), "application/json", "{}").send(server.addr).await.refused(Code::ChannelInvalid);
+    for body in [r#"{"release": "sha256:00"}"#, r#"{"canary": {"share": "10%", "for": "1h"}}"#, &" ".repeat(1 << 20)] {
+        post(at("/promote"), "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
+        post(at("/rollback"), "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
+    }
+    post(at("/promote"), "text/plain", "{}").send(server.addr).await.refused(Code::ContentTypeUnsupported);
+    assert_eq!(
+        post(at("/promote"), "application/json", "{}").send(server.addr).await.json::<ModelDetail>(200),
+        promoted
+    );
+    assert_eq!(delete(at("")).send(server.addr).await.status, 204);
+    get(at("")).send(server.addr).await.refused(Code::ModelUnknown);
+    delete(at("")).send(server.addr).await.refused(Code::ModelUnknown);
+}

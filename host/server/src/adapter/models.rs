@@ -1,0 +1,314 @@
+//! Port: a tenant's models: their versions, and which of those answers.
+//!
+//! Invariant: a version is in the log only when a worker could make it ready, and its bytes are durable before that. A model of the configuration file
+//! is read here and never changed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use wharf_catalog::{CanaryWish, ChannelError, ModelObject, ModelVersion, Share, ShareError};
+use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWish};
+use wharf_event::{Code, Digest, ModelName, TenantName};
+use wharf_gateway::{
+    Expected, ModelNote, ModelRef, Put, Refusal,
+    view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView},
+};
+use wharf_infer::{Description, Failed};
+use wharf_runtime::ComponentFiles as _;
+
+use super::{
+    HostAdapter,
+    channel_wish::Wish,
+    models_view::{detail, document, made, of_file_version, of_file_view, version_view, view},
+    registry::{broken, not_changed},
+    tenants::must_hold,
+    was_read,
+};
+use crate::registry::NotKept;
+
+/// Models of a tenant.
+const MODELS_MAX: usize = 100;
+
+/// How long it may take to find out what a model is.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl wharf_gateway::Models for HostAdapter {
+    async fn models(
+        &self,
+        tenant: &TenantName,
+        after: Option<ModelName>,
+        limit: u32,
+    ) -> Result<Vec<ModelView>, Refusal> {
+        self.known(tenant)?;
+        let of_file = self.outside.own_models().of_file(tenant);
+        let mut all: Vec<ModelView> = of_file.iter().map(|(name, own)| of_file_view(name, own)).collect();
+        for object in self.registry.objects(tenant, ObjectKind::Model).await.map_err(|error| broken(&error))? {
+            let name: ModelName = object
+                .name
+                .as_str()
+                .parse()
+                .map_err(|_| Refusal::new(Code::Internal, "a model in the state has no name"))?;
+            if !of_file.contains_key(&name) {
+                all.push(view(&name, &document(&object)?));
+            }
+        }
+        all.sort_by(|one, other| one.model.cmp(&other.model));
+        let behind = all.into_iter().filter(|view| after.as_ref().is_none_or(|after| view.model > *after));
+        Ok(behind.take(limit as usize).collect())
+    }
+
+    async fn model(&self, of: ModelRef) -> Result<ModelDetail, Refusal> {
+        self.known(&of.tenant)?;
+        if let Some(own) = self.outside.own_models().of_file(&of.tenant).get(&of.model) {
+            let versions = vec![of_file_version(own)];
+            let model = of_file_view(&of.model, own);
+            return Ok(ModelDetail { model, version: None, versions, history: Vec::new() });
+        }
+        let object = self.model_object(&of).await?.ok_or_else(|| unknown(&of))?;
+        Ok(detail(&of.model, &document(&object)?, object.version))
+    }
+
+    async fn put_model(
+        &self,
+        of: ModelRef,
+        version: Digest,
+        note: ModelNote,
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
+    ) -> Result<Put<ModelVersionView>, Refusal> {
+        self.known(&of.tenant)?;
+        self.model_not_of_file(&of)?;
+        let there = self.model_object(&of).await?.as_ref().map(document).transpose()?.unwrap_or_default();
+        if let (Some(known), Some(_)) = (there.version(&version), self.registry.models.size(&version)) {
+            return Ok(Put { now: version_view(known), created: false });
+        }
+        let this = self.clone();
+        // What was begun is ended: who goes away when all bytes are here leaves a version, and not a file that nobody knows.
+        let received = tokio::spawn(async move { this.model_received(of, version, note, bytes).await });
+        received.await.map_err(|_| Refusal::new(Code::Internal, "a task of the host failed"))?
+    }
+
+    async fn promote_model(&self, of: ModelRef, wish: ModelPromotion) -> Result<ModelDetail, Refusal> {
+        let invalid = |error: ShareError| Refusal::new(Code::QueryInvalid, format!("`share`: {error}"));
+        let share: Option<Share> = wish.canary.map(|it| it.share.parse().map_err(invalid)).transpose()?;
+        let reason = wish.reason.unwrap_or_default();
+        self.answered_by(&of, |model| {
+            let meant = if share.is_some() { model.newest() } else { model.next() };
+            let release = kept(&of, model, wish.version.or(meant))?;
+            let reason = reason.clone();
+            Ok(match share {
+                None => Wish::Promote { release, reason },
+                Some(share) => {
+                    let wish = CanaryWish { release, share, for_ms: None, abort_on: Vec::new() };
+                    Wish::TryOut { wish, reason }
+                }
+            })
+        })
+        .await
+    }
+
+    async fn roll_back_model(&self, of: ModelRef, wish: ModelRollBack) -> Result<ModelDetail, Refusal> {
+        let reason = wish.reason.unwrap_or_default();
+        self.answered_by(&of, |model| {
+            let to = wish.version.map(|version| kept(&of, model, Some(version))).transpose()?;
+            Ok(Wish::RollBack { to, reason: reason.clone() })
+        })
+        .await
+    }
+
+    async fn remove_model(&self, of: ModelRef, expected: Expected) -> Result<(), Refusal> {
+        self.known(&of.tenant)?;
+        self.model_not_of_file(&of)?;
+        let _files = self.registry.files.lock().await;
+        let there = loop {
+            let there = self.model_object(&of).await?.ok_or_else(|| unknown(&of))?;
+            must_hold(expected, Some(&there), &format!("model `{}`", of.model))?;
+            let (kind, name, expected) = (ObjectKind::Model, there.name.clone(), Taken::Version(there.version));
+            let wish = ObjectWish { kind, name, document: None, expected };
+            match self.dispatcher.change(&of.tenant, vec![wish]).await {
+                Ok(_) => break there,
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        };
+        let gone = document(&there)?.versions.iter().map(|version| version.digest).collect();
+        self.registry.forget_models(gone).await;
+        Ok(())
+    }
+}
+
+impl HostAdapter {
+    async fn model_object(&self, of: &ModelRef) -> Result<Option<Object>, Refusal> {
+        let name = ObjectName::from(&of.model);
+        was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Model, &name)).await)
+    }
+
+    fn model_not_of_file(&self, of: &ModelRef) -> Result<(), Refusal> {
+        match self.outside.own_models().of_file(&of.tenant).contains_key(&of.model) {
+            false => Ok(()),
+            true => {
+                let detail = format!(
+                    "model `{}` stands in the configuration file: change it there, and start the host again",
+                    of.model
+                );
+                Err(Refusal::new(Code::ModelOfFile, detail))
+            }
+        }
+    }
+
+    /// Takes the bytes of a version, has a worker find out what they are, and puts it into the log.
+    async fn model_received(
+        &self,
+        of: ModelRef,
+        version: Digest,
+        note: ModelNote,
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
+    ) -> Result<Put<ModelVersionView>, Refusal> {
+        let _place = self.registry.uploads.try_acquire().map_err(|_| {
+            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
+        })?;
+        // The reserve of the disk is not for this.
+        let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
+        let size = self.registry.models.receive(version, bytes).await.map_err(not_kept)?;
+        let looked = self.looked(&of.tenant, version).await;
+        let _files = self.registry.files.lock().await;
+        let put = match looked {
+            Ok(description) => self.model_recorded(&of, made(version, size, note, &description)).await,
+            Err(refusal) => Err(refusal),
+        };
+        if put.is_err() {
+            self.registry.forget_models(vec![version]).await;
+        }
+        put
+    }
+
+    async fn looked(&self, tenant: &TenantName, version: Digest) -> Result<Description, Refusal> {
+        let models = self.registry.models.clone();
+        let read = tokio::task::spawn_blocking(move || models.read(&version)).await;
+        let bytes = read.map_err(std::io::Error::other).and_then(|read| read).map_err(|error| {
+            tracing::error!(%version, "a model cannot be read: {error}");
+            Refusal::new(Code::Internal, "the model cannot be read")
+        })?;
+        self.outside.own_models().look(tenant, bytes, LOOK).await.map_err(|failed| match failed {
+            Failed::Busy => Refusal::new(Code::Overloaded, "no worker is free to look at it").retry_after_s(1),
+            Failed::Host(why) => Refusal::new(Code::Internal, why),
+            Failed::Timeout => Refusal::new(Code::ModelUnfit, format!("it was not ready within {} s", LOOK.as_secs())),
+            failed => Refusal::new(Code::ModelUnfit, failed.to_string()),
+        })
+    }
+
+    async fn model_recorded(&self, of: &ModelRef, new: ModelVersion) -> Result<Put<ModelVersionView>, Refusal> {
+        if self.registry.models.size(&new.digest).is_none() {
+            let detail = "the model was removed meanwhile: send it again";
+            return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(1));
+        }
+        loop {
+            let there = self.model_object(of).await?;
+            let mut model = there.as_ref().map(document).transpose()?.unwrap_or_default();
+            if there.is_none() {
+                let all = self.registry.objects(&of.tenant, ObjectKind::Model).await.map_err(|error| broken(&error))?;
+                if all.len() >= MODELS_MAX {
+                    return Err(Refusal::new(
+                        Code::ModelsTooMany,
+                        format!("the tenant has {MODELS_MAX} models already"),
+                    ));
+                }
+            }
+            let created = model.version(&new.digest).is_none();
+            let new = ModelVersion { at_ms: self.dispatcher.now_ms(), ..new.clone() };
+            let gone = model.add(new.clone());
+            let put = (ObjectKind::Model, ObjectName::from(&of.model));
+            let held = there.map_or(Taken::Absent, |there| Taken::Version(there.version));
+            match self.put_object(&of.tenant, put, &model, held).await {
+                Ok(_) => {
+                    self.registry.forget_models(gone).await;
+                    return Ok(Put { now: version_view(&new), created });
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        }
+    }
+
+    /// Changes which version of a model answers whom.
+    async fn answered_by(
+        &self,
+        of: &ModelRef,
+        wished: impl Fn(&ModelObject) -> Result<Wish, Refusal> + Send + Sync,
+    ) -> Result<ModelDetail, Refusal> {
+        self.known(&of.tenant)?;
+        self.model_not_of_file(of)?;
+        wharf_gateway::Intake::ready(self)?;
+        loop {
+            let there = self.model_object(of).await?.ok_or_else(|| unknown(of))?;
+            let mut model = document(&there)?;
+            let wish = wished(&model)?;
+            match (&wish, wish.apply_to(&mut model.channels, self.dispatcher.now_ms())) {
+                // Whoever says it again has what they want.
+                (Wish::Promote { .. }, Err(ChannelError::Already(_))) => {
+                    return Ok(detail(&of.model, &model, there.version));
+                }
+                (_, done) => done.map_err(no_channels)?,
+            }
+            if let Some(gone) = model.missing() {
+                return Err(not_kept_any_more(of, &gone));
+            }
+            let put = (ObjectKind::Model, there.name.clone());
+            match self.put_object(&of.tenant, put, &model, Taken::Version(there.version)).await {
+                Ok(fate) => {
+                    let version = fate.version().ok_or_else(|| unknown(of))?;
+                    return Ok(detail(&of.model, &model, version));
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(not_changed(&error)),
+            }
+        }
+    }
+}
+
+/// A version that is to answer: one that there is.
+fn kept(of: &ModelRef, model: &ModelObject, version: Option<Digest>) -> Result<Digest, Refusal> {
+    let none = || Refusal::new(Code::ModelVersionUnknown, format!("model `{}` has no version", of.model));
+    let version = version.ok_or_else(none)?;
+    model.version(&version).map(|_| version).ok_or_else(|| not_kept_any_more(of, &version))
+}
+
+fn not_kept_any_more(of: &ModelRef, version: &Digest) -> Refusal {
+    Refusal::new(Code::ModelVersionUnknown, format!("model `{}` has no version {version}", of.model))
+}
+
+fn unknown(of: &ModelRef) -> Refusal {
+    Refusal::new(Code::ModelUnknown, format!("tenant `{}` has no model `{}`", of.tenant, of.model))
+}
+
+/// What is said of a plugin's releases there, of versions.
+fn no_channels(error: ChannelError) -> Refusal {
+    let detail = match error {
+        ChannelError::Already(version) => format!("version {} answers all questions already", version.short()),
+        ChannelError::CanaryRuns(version) => {
+            format!("version {} is on trial: promote it or roll it back first", version.short())
+        }
+        ChannelError::NoStable => "no version answers yet: promote one first".to_owned(),
+        ChannelError::NoBefore => "no other version answered before, as far as the history goes".to_owned(),
+        ChannelError::NeverHad(version) => {
+            format!("version {} never answered all questions, as far as the history goes: promote it", version.short())
+        }
+        error => error.to_string(),
+    };
+    Refusal::new(Code::ChannelInvalid, detail)
+}
+
+fn not_kept(error: NotKept) -> Refusal {
+    match error {
+        NotKept::Sender(refusal) => refusal,
+        NotKept::TooLarge => Refusal::new(Code::ModelUnfit, error.to_string()),
+        NotKept::Mismatch { .. } => Refusal::new(Code::ReleaseMismatch, error.to_string()),
+        NotKept::Disk(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+            Refusal::new(Code::DiskFull, "there is no room for the model").retry_after_s(10)
+        }
+        NotKept::Disk(source) => {
+            tracing::error!("a model cannot be kept: {source}");
+            Refusal::new(Code::Internal, "the model cannot be kept")
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A tenant's models as the API shows them.
+
+use wharf_catalog::{Channels, ModelObject, ModelVersion};
+use wharf_delivery::Object;
+use wharf_dispatch::rfc3339;
+use wharf_event::{Digest, ModelName, Position};
+use wharf_gateway::{
+    ModelNote, Refusal,
+    view::{ModelCanaryView, ModelDetail, ModelVersionView, ModelView, RuleOrigin},
+};
+use wharf_infer::{Description, Port};
+
+use super::{registry::damaged, registry_view::entry};
+use crate::infer::OwnModel;
+
+/// Inputs and outputs of a model that are told.
+const PORTS_TOLD_MAX: usize = 16;
+
+/// Characters of each, and of who made it.
+const TEXT_CHARS_MAX: usize = 120;
+
+/// A version as it is kept. What a worker says of a file is text of whoever made that: it is cut, and controls no terminal.
+pub(super) fn made(digest: Digest, bytes: u64, note: ModelNote, of: &Description) -> ModelVersion {
+    let short = |text: &str| text.chars().filter(|it| !it.is_control()).take(TEXT_CHARS_MAX).collect();
+    let told = |ports: &[Port]| ports.iter().take(PORTS_TOLD_MAX).map(|port| short(&port.to_string())).collect();
+    ModelVersion {
+        digest,
+        bytes,
+        at_ms: 0,
+        version: note.version,
+        message: note.message,
+        nodes: of.nodes,
+        opset: of.opset,
+        producer: short(&of.producer),
+        inputs: told(&of.inputs),
+        outputs: told(&of.outputs),
+    }
+}
+
+pub(super) fn document(object: &Object) -> Result<ModelObject, Refusal> {
+    serde_json::from_slice(&object.document).map_err(|error| damaged(&error))
+}
+
+pub(super) fn view(name: &ModelName, of: &ModelObject) -> ModelView {
+    let channels = of.channels.as_ref();
+    ModelView {
+        model: name.clone(),
+        origin: RuleOrigin::Api,
+        stable: channels.map(Channels::stable),
+        canary: channels.and_then(Channels::canary).map(|canary| ModelCanaryView {
+            version: canary.release,
+            share: canary.share.to_string(),
+            since: rfc3339(canary.since_ms),
+        }),
+    }
+}
+
+pub(super) fn of_file_view(name: &ModelName, own: &OwnModel) -> ModelView {
+    ModelView { model: name.clone(), origin: RuleOrigin::File, stable: Some(own.digest), canary: None }
+}
+
+pub(super) fn of_file_version(own: &OwnModel) -> ModelVersionView {
+    let made = made(own.digest, own.bytes.len() as u64, ModelNote::default(), &own.description);
+    ModelVersionView { at: None, ..version_view(&made) }
+}
+
+pub(super) fn version_view(of: &ModelVersion) -> ModelVersionView {
+    ModelVersionView {
+        digest: of.digest,
+        bytes: of.bytes,
+        at: Some(rfc3339(of.at_ms)),
+        version: of.version.clone(),
+        message: of.message.clone(),
+        nodes: of.nodes,
+        opset: of.opset,
+        producer: of.producer.clone(),
+        inputs: of.inputs.clone(),
+        outputs: of.outputs.clone(),
+    }
+}
+
+pub(super) fn detail(name: &ModelName, of: &ModelObject, version: Position) -> ModelDetail {
+    let history = of.channels.iter().flat_map(Channels::history).map(entry).collect();
+    let versions = of.versions.iter().rev().map(version_view).collect();
+    ModelDetail { model: view(name, of), version: Some(version), versions, history }
+}

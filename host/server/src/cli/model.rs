@@ -1,0 +1,273 @@
+//! `wharf model`: models of the tenant, their versions, and which of those answers.
+//!
+//! Invariant: the digest is that of the bytes that are sent. What a host refuses is told as it says it. A version that is written short is the only
+//! one that begins so.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use wharf_event::{Digest, ModelName};
+use wharf_gateway::view::{
+    ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView, RuleOrigin, ShareDraft,
+};
+use wharf_infer::limits::MODEL_BYTES_MAX;
+
+use super::{
+    args::Global,
+    error::{CommandError, Exit},
+    input::unreadable,
+    object,
+    output::Output,
+    session::Session,
+    words::{good, strong},
+};
+use crate::{
+    client::{ClientError, Resource},
+    compile::read_bounded,
+    progress::Progress,
+};
+
+/// How often the terminal shows how far it has come.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// `wharf model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Send a file as a version of a model, which is made if there is none; it answers nothing until it is promoted
+    #[command(
+        after_help = "Example:\n  wharf model put fraud fraud.onnx -m 'trained on October'\n  wharf model put fraud fraud.onnx --promote"
+    )]
+    Put(PutArgs),
+    /// List models, those of the configuration file among them
+    #[command(visible_alias = "list", after_help = "Example:\n  wharf model ls")]
+    Ls,
+    /// Show a model: its versions, what they take and give, and what happened
+    #[command(after_help = "Example:\n  wharf model show fraud")]
+    Show {
+        /// The model
+        model: ModelName,
+    },
+    /// Have a version answer all questions, or those of a part of the deliveries
+    #[command(after_help = "Example:\n  wharf model promote fraud\n  wharf model promote fraud 3f2a --canary 10%")]
+    Promote {
+        /// The model
+        model: ModelName,
+        /// The version, or how its digest begins; else that on trial, else the newest (with --canary always the newest)
+        version: Option<String>,
+        /// Only of this part of the deliveries, such as 10%
+        #[arg(long, value_name = "SHARE")]
+        canary: Option<String>,
+        /// Why, for the history
+        #[arg(short, long)]
+        message: Option<String>,
+    },
+    /// Go back to the version that answered before, or from a canary
+    #[command(after_help = "Example:\n  wharf model rollback fraud")]
+    Rollback {
+        /// The model
+        model: ModelName,
+        /// The version, or how its digest begins; else the last other one that answered all questions
+        version: Option<String>,
+        /// Why, for the history
+        #[arg(short, long)]
+        message: Option<String>,
+    },
+    /// Remove a model with its versions: what asks it is denied from then on
+    #[command(visible_alias = "remove", after_help = "Example:\n  wharf model rm fraud")]
+    Rm {
+        /// The model
+        model: ModelName,
+    },
+}
+
+/// `wharf model put`.
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// The model
+    model: ModelName,
+    /// Its file, in the format ONNX
+    file: PathBuf,
+    /// What it is called, for people
+    #[arg(long)]
+    version: Option<String>,
+    /// What is to be said about it, for people
+    #[arg(short, long)]
+    message: Option<String>,
+    /// Have it answer all questions from then on
+    #[arg(long)]
+    promote: bool,
+}
+
+/// What `put` tells.
+#[derive(Serialize)]
+struct Sent<'a> {
+    #[serde(flatten)]
+    version: &'a ModelVersionView,
+    promoted: bool,
+}
+
+/// Does what was said of models.
+///
+/// # Errors
+/// When the host refuses, or the file cannot be read.
+pub async fn run(command: ModelCommand, global: &Global, out: &mut Output) -> Result<Exit, CommandError> {
+    let session = Session::open(global).await?;
+    match command {
+        ModelCommand::Put(args) => put(args, &session, out).await,
+        ModelCommand::Ls => list(&session, out).await,
+        ModelCommand::Show { model } => show(&session.client.get(&at(&session, &model)).await?, out),
+        ModelCommand::Promote { model, version, canary, message } => {
+            let version = meant(&session, &model, version.as_deref()).await?;
+            let word = if canary.is_some() { "on trial" } else { "promoted" };
+            let canary = canary.map(|share| ShareDraft { share });
+            let wish = ModelPromotion { version, canary, reason: message };
+            told(&changed(&session, &model, "promote", &wish).await?, word, out)
+        }
+        ModelCommand::Rollback { model, version, message } => {
+            let version = meant(&session, &model, version.as_deref()).await?;
+            let wish = ModelRollBack { version, reason: message };
+            told(&changed(&session, &model, "rollback", &wish).await?, "rolled back", out)
+        }
+        ModelCommand::Rm { model } => object::remove(&session, &at(&session, &model), &model, out).await,
+    }
+}
+
+fn at(session: &Session, model: &ModelName) -> Resource {
+    session.own().at("models").at(model)
+}
+
+async fn put(args: PutArgs, session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let PutArgs { model, file, version, message, promote } = args;
+    let bytes = read_bounded(&file, MODEL_BYTES_MAX as u64 + 1).map_err(|source| unreadable(&file, source))?;
+    let (digest, size, sent) = (Digest::of(&bytes), bytes.len() as u64, Arc::new(AtomicU64::new(0)));
+    let resource = at(session, &model).at("versions").at(digest.hex());
+    let resource = resource.ask_some("version", version).ask_some("message", message.clone());
+    let sending = session.client.upload(&resource, bytes, &[], &sent);
+    let progress = Progress::on_terminal();
+    tokio::pin!(sending);
+    let put: ModelVersionView = loop {
+        match tokio::time::timeout(SHOW_EVERY, &mut sending).await {
+            Ok(done) => break done?,
+            Err(_) => progress.show(&format!("{} of {size} bytes sent", sent.load(Ordering::Relaxed))),
+        }
+    };
+    progress.clear();
+    if promote {
+        let wish = ModelPromotion { version: Some(digest), canary: None, reason: message };
+        let _: ModelDetail = changed(session, &model, "promote", &wish).await?;
+    }
+    if out.is_json() {
+        out.document(&Sent { version: &put, promoted: promote })?;
+    } else {
+        let word = if promote { "promoted" } else { "ready" };
+        out.line(&format!("{}  {model} {digest}", good(word)))?;
+        ports(&put, out)?;
+    }
+    Ok(Exit::Success)
+}
+
+async fn list(session: &Session, out: &mut Output) -> Result<Exit, CommandError> {
+    let mut all: Vec<ModelView> = Vec::new();
+    loop {
+        let after = all.last().map(|view| view.model.to_string());
+        let resource = session.own().at("models").ask("limit", 1_000).ask_some("after", after);
+        let page: Vec<ModelView> = session.client.get(&resource).await?;
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    if out.is_json() {
+        out.document(&all)?;
+        return Ok(Exit::Success);
+    }
+    let row = |view: &ModelView| {
+        let short = |digest: &Digest| digest.short();
+        let canary = view.canary.as_ref().map(|canary| format!("{} {}", short(&canary.version), canary.share));
+        let stable = view.stable.as_ref().map_or_else(|| "none".to_owned(), short);
+        let origin = if view.origin == RuleOrigin::File { "file" } else { "api" };
+        [view.model.to_string(), stable, canary.unwrap_or_default(), origin.to_owned()]
+    };
+    out.table(["MODEL", "VERSION", "CANARY", "ORIGIN"], all.iter().map(row).collect())?;
+    Ok(Exit::Success)
+}
+
+fn show(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(detail)?;
+        return Ok(Exit::Success);
+    }
+    let ModelView { model, stable, canary, .. } = &detail.model;
+    let answers =
+        stable.as_ref().map_or_else(|| "no version answers".to_owned(), |stable| format!("{} answers", stable.short()));
+    out.line(&format!("{}  {answers}", strong(model.as_str())))?;
+    if let Some(canary) = canary {
+        out.line(&format!("canary    {} {}", canary.version.short(), canary.share))?;
+    }
+    for version in &detail.versions {
+        let named = version.version.as_deref().map_or_else(String::new, |named| format!(" {named}"));
+        let at = version.at.as_deref().map_or_else(String::new, |at| format!("  {at}"));
+        let message = version.message.as_deref().map_or_else(String::new, |message| format!("  {message}"));
+        out.line(&format!("{}{named}  {} bytes{at}{message}", version.digest, version.bytes))?;
+        ports(version, out)?;
+    }
+    for entry in &detail.history {
+        out.line(&format!("{}  {} {}  {}", entry.at, entry.action, entry.release.short(), entry.reason))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn ports(version: &ModelVersionView, out: &mut Output) -> Result<(), CommandError> {
+    out.line(&format!("          takes {}", version.inputs.join(", ")))?;
+    out.line(&format!("          gives {}", version.outputs.join(", ")))
+}
+
+async fn changed(
+    session: &Session,
+    model: &ModelName,
+    what: &'static str,
+    wish: &impl Serialize,
+) -> Result<ModelDetail, CommandError> {
+    let body = serde_json::to_vec(wish).map_err(ClientError::NotUnderstood)?;
+    Ok(session.client.post(&at(session, model).at(what), "application/json", body).await?)
+}
+
+/// Tells what answers from now on.
+fn told(detail: &ModelDetail, word: &str, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(detail)?;
+        return Ok(Exit::Success);
+    }
+    let ModelView { model, stable, canary, .. } = &detail.model;
+    let now = canary.as_ref().map(|canary| canary.version).or(*stable).map_or_else(String::new, |now| now.to_string());
+    let share = canary.as_ref().map_or_else(String::new, |canary| format!("  {}", canary.share));
+    out.line(&format!("{}  {model} {now}{share}", good(word)))?;
+    Ok(Exit::Success)
+}
+
+/// The version that somebody means, where one is written: the only one whose digest begins so.
+async fn meant(session: &Session, model: &ModelName, written: Option<&str>) -> Result<Option<Digest>, CommandError> {
+    let Some(written) = written else { return Ok(None) };
+    if let Ok(whole) = written.parse().or_else(|_| format!("sha256:{written}").parse()) {
+        return Ok(Some(whole));
+    }
+    let detail: ModelDetail = session.client.get(&at(session, model)).await?;
+    let begins = written.strip_prefix("sha256:").unwrap_or(written);
+    let mut found = detail.versions.iter().filter(|version| version.digest.hex().starts_with(begins));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(Some(one.digest)),
+        (found, _) => Err(CommandError::VersionMeant {
+            model: model.clone(),
+            written: written.to_owned(),
+            several: found.is_some(),
+        }),
+    }
+}
