@@ -37,7 +37,7 @@ use crate::{
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
     meters::{Meters, Totals},
-    notices::{Herald, Notice},
+    notices::{Herald, Notice, Teller},
     partition::{AskError, Message, Partition, chain, weigh},
     patience::Patience,
     pauses::Pauses,
@@ -416,6 +416,12 @@ impl Dispatcher {
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.attempts.clock.now_ms()
+    }
+
+    /// What tells tenants of what others find out.
+    #[must_use]
+    pub fn teller(&self) -> Teller {
+        Teller { notices: self.attempts.notices.clone(), clock: Arc::clone(&self.attempts.clock) }
     }
 
     /// A tenant's figures since the start.

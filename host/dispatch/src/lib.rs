@@ -122,6 +122,7 @@ pub use letters::{ChosenLetters, Letter, LetterWish};
 pub use load::{LoadFigures, TargetLoad};
 pub use machine::{FolderHome, SystemClock};
 pub use meters::{AttemptFigures, AttemptsOf, FrameFigures, Totals};
+pub use notices::{Drifted, Teller};
 pub use outgoing::{Books, NoAnswer, NoOutside, Outgoing, OutgoingAnswer, OutgoingRequest};
 pub use partition::{AskError, chain};
 pub use plugins::{Callable, Plugin, Shelf};

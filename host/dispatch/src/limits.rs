@@ -122,6 +122,9 @@ pub const WEBHOOK_ANSWER_FIELDS: [&str; 4] = ["content-type", "retry-after", "lo
 /// Since when a webhook does nothing but fail is written when this part of the time has passed behind which it is disabled.
 pub const WEBHOOK_FAILING_PARTS: u64 = 10;
 
+/// Columns that an alert about a model has.
+pub const DRIFTED_TOLD_MAX: usize = 10;
+
 /// The largest event that an alert about a webhook shows whole, in bytes.
 pub const WEBHOOK_SAMPLE_BYTES_MAX: usize = 16 << 10;
 

@@ -3,25 +3,26 @@
 //! Invariant: each is told once, however often it takes until the log takes it, since it keeps its id. It is made after what it tells
 //! of: a host that is killed in between does not tell it.
 
-use std::time::Duration;
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use wharf_catalog::ColumnDrift;
 use wharf_delivery::Refused;
 use wharf_event::{
-    Code, Digest, Event, EventBuilder, EventError, PluginName, RuleName, Target, TenantName, WebhookName,
+    Code, Digest, Event, EventBuilder, EventError, ModelName, PluginName, RuleName, Target, TenantName, WebhookName,
 };
 
 use crate::{
-    clock::rfc3339,
+    clock::{FrameClock, rfc3339},
     dispatcher::{AcceptError, Dispatcher},
-    limits::NOTICE_PAUSE,
+    limits::{DRIFTED_TOLD_MAX, NOTICE_PAUSE},
     partition::{AskError, chain},
     sample, watched as watch,
 };
 
 /// Something to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Notice {
     /// A release is not run any more.
     Quarantined {
@@ -54,6 +55,8 @@ pub(crate) enum Notice {
         cause: String,
         reason: String,
     },
+    /// What a model is asked about is not what it was trained with.
+    Drifted { tenant: TenantName, model: ModelName, drifted: Box<Drifted> },
     /// A target's breaker opened: its deliveries wait.
     Opened {
         tenant: TenantName,
@@ -84,6 +87,7 @@ impl Notice {
             Self::Quarantined { tenant, .. }
             | Self::RolledBack { tenant, .. }
             | Self::WebhookDisabled { tenant, .. }
+            | Self::Drifted { tenant, .. }
             | Self::Opened { tenant, .. }
             | Self::Closed { tenant, .. } => tenant,
         }
@@ -102,6 +106,7 @@ impl Notice {
                 });
                 return of_webhook(webhook, at_ms, &data);
             }
+            Self::Drifted { model, drifted, .. } => return of_model(model, drifted, at_ms),
             Self::Opened { target, row, calls, failed, last, open_ms, .. } => {
                 let (code, reason) = last.clone().map_or((None, None), |(code, reason)| (Some(code), Some(reason)));
                 let data = json!({
@@ -155,7 +160,32 @@ fn of_webhook(webhook: &WebhookName, at_ms: u64, data: &Value) -> Result<Event, 
     .build()
 }
 
-/// An event within another one: without its payload where that is large.
+/// An event about a model whose inputs drifted. Those that did so furthest come first, and no more of them than an event has room for.
+fn of_model(model: &ModelName, drifted: &Drifted, at_ms: u64) -> Result<Event, EventError> {
+    let Drifted { version, rows, psi, ks, columns } = drifted;
+    let mut furthest: Vec<&ColumnDrift> = columns.iter().filter(|column| column.drifted).collect();
+    furthest.sort_by(|one, other| other.distances.partial_cmp(&one.distances).unwrap_or(Ordering::Equal));
+    let column = |column: &&ColumnDrift| {
+        let (psi, ks) = column.distances.unzip();
+        json!({ "input": column.input, "column": column.column, "psi": psi, "ks": ks })
+    };
+    let told: Vec<Value> = furthest.iter().take(DRIFTED_TOLD_MAX).map(column).collect();
+    let data = json!({
+        "model": model, "version": version, "rows": rows, "bounds": { "psi": psi, "ks": ks },
+        "drifted": furthest.len(), "of": columns.len(), "columns": told,
+    });
+    EventBuilder::new(
+        format!("drifted-{model}-{}-{at_ms}", version.short()),
+        format!("/wharf/models/{model}"),
+        "dev.wharf.model.drifted".to_owned(),
+    )
+    .subject(model.as_str())
+    .time(rfc3339(at_ms))
+    .datacontenttype("application/json")
+    .data(data.to_string())
+    .build()
+}
+
 /// What is told of a target.
 fn of_target(kind: &str, target: &Target, mut data: Value, at_ms: u64) -> Result<Event, EventError> {
     if let Some(data) = data.as_object_mut() {
@@ -174,6 +204,42 @@ fn of_target(kind: &str, target: &Target, mut data: Value, at_ms: u64) -> Result
 /// What the host's events about a plugin come from.
 fn source(plugin: &PluginName) -> String {
     format!("/wharf/plugins/{plugin}")
+}
+
+/// What is told of a model whose inputs drifted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drifted {
+    /// The version that was asked.
+    pub version: Digest,
+    /// Rows that were held against the baseline.
+    pub rows: u32,
+    /// The largest PSI of a column that did not drift.
+    pub psi: f64,
+    /// The largest KS of one.
+    pub ks: f64,
+    /// All columns.
+    pub columns: Vec<ColumnDrift>,
+}
+
+/// Tells tenants what others than the dispatcher find out.
+#[derive(Clone)]
+pub struct Teller {
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) clock: Arc<FrameClock>,
+}
+
+impl Teller {
+    /// Frame time now, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Tells that the inputs of a model drifted, by an event on the tenant's bus.
+    pub fn drifted(&self, tenant: TenantName, model: ModelName, drifted: Drifted) {
+        // A host that stops tells nobody any more.
+        let _ = self.notices.send(Notice::Drifted { tenant, model, drifted: Box::new(drifted) });
+    }
 }
 
 /// The task that tells.
@@ -259,6 +325,36 @@ mod tests {
         let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
         let wanted = json!({"target": "triage", "kind": "plugin", "cause": "probe", "open_ms": 70_000});
         assert_eq!((event.kind(), data), ("dev.wharf.target.closed", wanted));
+    }
+
+    #[test]
+    fn an_event_about_drift_has_what_drifted_furthest() {
+        let column = |n: usize| ColumnDrift {
+            input: "x".to_owned(),
+            column: format!("c{n}"),
+            distances: (n > 0).then_some((n as f64, 0.5)),
+            missing: 0,
+            drifted: n > 1,
+        };
+        let (tenant, model): (TenantName, ModelName) = ("acme".parse().unwrap(), "fraud".parse().unwrap());
+        let columns = (0..64).map(column).collect();
+        let drifted = Drifted { version: Digest::of(b"one"), rows: 1_000, psi: 0.2, ks: 0.3, columns };
+        let notice = Notice::Drifted { tenant, model, drifted: Box::new(drifted) };
+        let event = notice.event("", 1_780_000_000_000).unwrap();
+        assert_eq!(
+            (event.kind(), event.source(), event.subject()),
+            ("dev.wharf.model.drifted", "/wharf/models/fraud", Some("fraud"))
+        );
+        let data: Value = serde_json::from_slice(event.data().unwrap().bytes()).unwrap();
+        assert_eq!(
+            (&data["drifted"], &data["of"], &data["bounds"]),
+            (&json!(62), &json!(64), &json!({"psi": 0.2, "ks": 0.3}))
+        );
+        let told = data["columns"].as_array().unwrap();
+        assert_eq!(
+            (told.len(), &told[0]),
+            (DRIFTED_TOLD_MAX, &json!({"input": "x", "column": "c63", "psi": 63.0, "ks": 0.5}))
+        );
     }
 
     #[test]

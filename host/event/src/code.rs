@@ -260,6 +260,7 @@ codes! {
     ModelOfFile "model-of-file" 409 "The model stands in the configuration file";
     ModelsTooMany "models-too-many" 409 "The tenant has as many models as it can hold";
     ModelVersionUnknown "model-version-unknown" 404 "The model has no such version";
+    BaselineInvalid "baseline-invalid" 422 "The baseline is none that inputs can be held against";
     ModelUnfit "model-unfit" 422 "The file is no model that can be asked";
     LimitHttp "limit-http" 500 "The attempt sent more requests or bytes by HTTP than allowed";
     TargetGone "target-gone" 500 "The delivery's target is gone";

@@ -18,7 +18,7 @@ use crate::port::{Host, ModelNote, ModelRef, Put};
 use crate::problem::{Failure, Problem};
 use crate::registry::{UploadQuery, chunks, noted, read};
 use crate::tenants::sent;
-use crate::view::{ModelPromotion, ModelRollBack};
+use crate::view::{BaselineDraft, ModelPromotion, ModelRollBack};
 
 /// `GET /v1/tenants/{tenant}/models`
 pub(crate) async fn list<H: Host>(
@@ -85,6 +85,34 @@ pub(crate) async fn remove<H: Host>(
 ) -> Result<Response, Failure> {
     gateway.host.remove_model(named(&params)?, condition::of_change(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `PUT /v1/tenants/{tenant}/models/{model}/baseline`
+pub(crate) async fn put_baseline<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Sent,
+) -> Result<Response, Failure> {
+    let of = named(&params)?;
+    let body = sent(&headers, body, Code::BaselineInvalid, &gateway).await?;
+    let draft: BaselineDraft = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(Code::BaselineInvalid, format!("the body is not understood: {error}")))?;
+    Ok(answer::json(&gateway.host.put_baseline(of, draft).await?))
+}
+
+/// `DELETE /v1/tenants/{tenant}/models/{model}/baseline`
+pub(crate) async fn remove_baseline<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+) -> Result<Response, Failure> {
+    gateway.host.remove_baseline(named(&params)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /v1/tenants/{tenant}/models/{model}/drift`
+pub(crate) async fn drift<H: Host>(State(gateway): State<Gateway<H>>, params: Params) -> Result<Response, Failure> {
+    Ok(answer::json(&gateway.host.drift(named(&params)?).await?))
 }
 
 fn named(params: &Params) -> Result<ModelRef, Problem> {

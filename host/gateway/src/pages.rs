@@ -231,6 +231,7 @@ pages! {
     ModelOfFile "model-of-file",
     ModelsTooMany "models-too-many",
     ModelVersionUnknown "model-version-unknown",
+    BaselineInvalid "baseline-invalid",
     ModelUnfit "model-unfit",
     LimitHttp "limit-http",
     WebhookStatus "webhook-status",

@@ -5,6 +5,7 @@
 //! looks anything up.
 
 mod breakers;
+mod drift;
 mod grants;
 mod keys;
 mod letters;
@@ -34,6 +35,9 @@ use wharf_event::{BucketName, BusName, Code, Digest, Event, PluginName, Position
 
 use crate::problem::Problem;
 pub use breakers::{BreakerStanding, BreakerState, BreakerView};
+pub use drift::{
+    BaselineColumnDraft, BaselineDraft, BaselineView, ColumnDriftView, DriftView, VersionDriftView, WindowView,
+};
 pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};

@@ -186,7 +186,7 @@ impl Host {
         runtime.bound_loaded(host.loaded_code_bytes, files::releases_max());
         let kept = (Components::new(components_folder()?), Components::of_models(components_folder()?));
         let registry = Registry::new(dispatcher.clone(), Arc::clone(&runtime), kept, guests.front);
-        outside.own_models().read_from(Arc::clone(&registry.models));
+        outside.own_models().begin(Arc::clone(&registry.models), dispatcher.teller());
         registry.sweep(components.keys().copied().collect()).await?;
         drop(components);
         registry.restock(&rules, Progress::on_terminal()).await?;

@@ -26,3 +26,24 @@ pub const PROMPT_VERSIONS_MAX: usize = 10;
 
 /// Versions of a model that are kept, each a file of up to 64 MiB.
 pub const MODEL_VERSIONS_MAX: usize = 20;
+
+/// Quantiles of a column that a baseline has: one for each hundredth, and the least value.
+pub const QUANTILES: usize = 101;
+
+/// Columns of a baseline, those of all inputs together.
+pub const BASELINE_COLUMNS_MAX: usize = 64;
+
+/// Characters of the name of an input or a column of a baseline.
+pub const BASELINE_NAME_CHARS_MAX: usize = 64;
+
+/// Rows that a baseline is made of.
+pub const BASELINE_ROWS_MIN: u64 = 100;
+
+/// Numbers of a column below which nothing is said of it.
+pub const SAMPLE_MIN: u32 = 100;
+
+/// The smallest window that is held against a baseline, in rows.
+pub const WINDOW_ROWS_MIN: u32 = 200;
+
+/// The largest one.
+pub const WINDOW_ROWS_MAX: u32 = 1_000_000;

@@ -5,15 +5,18 @@
 use serde::{Deserialize, Serialize};
 use wharf_event::Digest;
 
-use crate::{Channels, limits::MODEL_VERSIONS_MAX};
+use crate::{Baseline, Channels, limits::MODEL_VERSIONS_MAX};
 
 /// The document of a control object: a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelObject {
     /// Which of its versions gets which questions; absent as long as none was promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Channels>,
+    /// What its inputs are held against, whatever the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// Its versions, the newest last.
     pub versions: Vec<ModelVersion>,
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod dead_letters;
+mod drift;
 mod endpoints;
 mod grants;
 mod intake;
@@ -36,6 +37,7 @@ use crate::problem::Mistake;
 
 pub use archive::{Archive, DeliveriesQuery, EventQuery, EventRef};
 pub use dead_letters::{DeadLetters, Redrive};
+pub use drift::ModelDrift;
 pub use endpoints::{Endpoints, Pieces, Served, Unserved};
 pub use grants::Granting;
 pub use intake::{Intake, PlainIdentity};
@@ -122,6 +124,7 @@ pub trait Host:
     + Rules
     + Registry
     + Models
+    + ModelDrift
     + Granting
     + Signing
     + Secrets
@@ -150,6 +153,7 @@ impl<H> Host for H where
         + Rules
         + Registry
         + Models
+        + ModelDrift
         + Granting
         + Signing
         + Secrets

@@ -135,6 +135,12 @@ pub enum Operation {
     RollBackModel,
     /// Removes a model.
     RemoveModel,
+    /// Holds what a model is asked against a baseline.
+    PutBaseline,
+    /// Holds it against none any more.
+    RemoveBaseline,
+    /// Shows how far a model's inputs are from its baseline.
+    ShowDrift,
     /// Lists prompts.
     ListPrompts,
     /// Shows one prompt.
@@ -324,6 +330,9 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::PromoteModel => on(verb, models::promote::<H>),
         Operation::RollBackModel => on(verb, models::roll_back::<H>),
         Operation::RemoveModel => on(verb, models::remove::<H>),
+        Operation::PutBaseline => on(verb, models::put_baseline::<H>),
+        Operation::RemoveBaseline => on(verb, models::remove_baseline::<H>),
+        Operation::ShowDrift => on(verb, models::drift::<H>),
         Operation::ListPrompts => on(verb, prompts::list::<H>),
         Operation::ShowPrompt => on(verb, prompts::show::<H>),
         Operation::PutPrompt => on(verb, prompts::put::<H>),

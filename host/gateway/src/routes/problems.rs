@@ -203,6 +203,15 @@ pub(super) const OF_MODEL: &[Code] = &[
     Code::DiskFull,
 ];
 
+pub(super) const OF_BASELINE: &[Code] = &[
+    Code::BaselineInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::ModelUnknown,
+    Code::ModelOfFile,
+    Code::DiskFull,
+];
+
 pub(super) const OF_WEBHOOK: &[Code] = &[
     Code::QueryInvalid,
     Code::ContentTypeUnsupported,

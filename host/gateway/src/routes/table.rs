@@ -5,9 +5,9 @@ use wharf_event::Code;
 use super::{
     Operation, Route, Verb,
     problems::{
-        OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION, OF_PROMPT, OF_PROMPT_CHANGE,
-        OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING, OF_SIGNING_KEY,
-        OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
+        OF_BASELINE, OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION, OF_PROMPT,
+        OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING,
+        OF_SIGNING_KEY, OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
     },
 };
 
@@ -36,6 +36,7 @@ const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
 const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
 
 const MODEL: &str = "/v1/tenants/{tenant}/models/{model}";
+const BASELINE: &str = "/v1/tenants/{tenant}/models/{model}/baseline";
 const PROMPT: &str = "/v1/tenants/{tenant}/prompts/{prompt}";
 const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
 const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
@@ -369,6 +370,13 @@ pub const ROUTES: &[Route] = &[
     post("/v1/tenants/{tenant}/models/{model}/promote", Operation::PromoteModel, OF_MODEL),
     post("/v1/tenants/{tenant}/models/{model}/rollback", Operation::RollBackModel, OF_MODEL),
     delete(MODEL, Operation::RemoveModel, OF_MODEL_REMOVAL),
+    put(BASELINE, Operation::PutBaseline, OF_BASELINE),
+    delete(
+        BASELINE,
+        Operation::RemoveBaseline,
+        &[Code::TenantUnknown, Code::ModelUnknown, Code::ModelOfFile, Code::DiskFull],
+    ),
+    get("/v1/tenants/{tenant}/models/{model}/drift", Operation::ShowDrift, &[Code::TenantUnknown, Code::ModelUnknown]),
     get("/v1/tenants/{tenant}/prompts", Operation::ListPrompts, &[Code::QueryInvalid, Code::TenantUnknown]),
     get(PROMPT, Operation::ShowPrompt, &[Code::TenantUnknown, Code::PromptUnknown]),
     put(PROMPT, Operation::PutPrompt, OF_PROMPT),

@@ -17,10 +17,10 @@ use wharf_event::{
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
-    Accepted, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem, FieldView,
-    KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail, QueueView, QuotaView,
-    QuotasView, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView, SigningKeyView,
-    StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
+    Accepted, BaselineView, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem,
+    FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail, QueueView,
+    QuotaView, QuotasView, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView,
+    SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive,
@@ -41,6 +41,8 @@ pub struct FakeHost {
     pub schedules: Arc<Mutex<BTreeMap<ScheduleName, ScheduleView>>>,
     /// The schemas that were put.
     pub schemas: Arc<Mutex<BTreeMap<SchemaName, SchemaView>>>,
+    /// What models are held against.
+    pub baselines: Arc<Mutex<BTreeMap<ModelName, BaselineView>>>,
     /// The models that were made.
     pub models: Arc<Mutex<BTreeMap<ModelName, ModelDetail>>>,
     /// The plugins that were made.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wharf_event::{Code, Digest};
-use wharf_gateway::view::{ModelDetail, ModelVersionView, ModelView};
+use wharf_gateway::view::{BaselineView, DriftView, ModelDetail, ModelVersionView, ModelView};
 
 use crate::client::{delete, get, post, put};
 use crate::server::Server;
@@ -51,4 +51,26 @@ async fn a_version_is_taken_promoted_and_told_of() {
     assert_eq!(delete(at("")).send(server.addr).await.status, 204);
     get(at("")).send(server.addr).await.refused(Code::ModelUnknown);
     delete(at("")).send(server.addr).await.refused(Code::ModelUnknown);
+}
+
+#[tokio::test]
+async fn the_baseline_of_drift_is_set_told_of_and_removed() {
+    let server = Server::start().await;
+    put(format!("{MODELS}/fraud/versions/{}", Digest::of(b"fit").hex()), "fit").send(server.addr).await;
+    let at = |what: &str| format!("{MODELS}/fraud{what}");
+    let column = json!({"name": "amount", "quantiles": [1.0, 2.0]});
+    let draft = json!({"rows": 500, "psi": 0.3, "inputs": {"x": [column]}}).to_string();
+    let kept = put(at("/baseline"), draft.as_str()).send(server.addr).await.json::<BaselineView>(200);
+    assert_eq!((kept.rows, kept.window, kept.psi, &kept.inputs["x"]), (500, 1_000, 0.3, &vec!["amount".to_owned()]));
+    let drift = get(at("/drift")).send(server.addr).await.json::<DriftView>(200);
+    assert_eq!((drift.model.as_str(), drift.baseline), ("fraud", Some(kept)));
+    for body in ["", "{}", r#"{"rows": 500, "inputs": {}, "other": 1}"#, r#"{"rows": -1, "inputs": {}}"#] {
+        put(at("/baseline"), body).send(server.addr).await.refused(Code::BaselineInvalid);
+    }
+    put(at("/baseline"), " ".repeat(1 << 20)).send(server.addr).await.refused(Code::BaselineInvalid);
+    put(format!("{MODELS}/of-file/baseline"), draft.as_str()).send(server.addr).await.refused(Code::ModelOfFile);
+    put(format!("{MODELS}/lost/baseline"), draft).send(server.addr).await.refused(Code::ModelUnknown);
+    assert_eq!(delete(at("/baseline")).send(server.addr).await.status, 204);
+    assert_eq!(get(at("/drift")).send(server.addr).await.json::<DriftView>(200).baseline, None);
+    get(format!("{MODELS}/lost/drift")).send(server.addr).await.refused(Code::ModelUnknown);
 }

@@ -5,8 +5,11 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use wharf_event::{Code, Digest, ModelName, TenantName};
-use wharf_gateway::view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView, RuleOrigin};
-use wharf_gateway::{Expected, ModelNote, ModelRef, Models, Put, Refusal};
+use wharf_gateway::view::{
+    BaselineDraft, BaselineView, DriftView, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView,
+    RuleOrigin,
+};
+use wharf_gateway::{Expected, ModelDrift, ModelNote, ModelRef, Models, Put, Refusal};
 
 use crate::host::{FakeHost, TIME, position, tenant_is_known};
 
@@ -102,5 +105,29 @@ impl Models for FakeHost {
         self.kept(&of)?;
         self.models.lock().unwrap().remove(&of.model);
         Ok(())
+    }
+}
+
+impl ModelDrift for FakeHost {
+    async fn put_baseline(&self, of: ModelRef, draft: BaselineDraft) -> Result<BaselineView, Refusal> {
+        self.kept(&of)?;
+        let inputs = draft.inputs.into_iter();
+        let inputs = inputs.map(|(input, all)| (input, all.into_iter().map(|column| column.name).collect())).collect();
+        let (window, psi, ks) = (draft.window.unwrap_or(1_000), draft.psi.unwrap_or(0.2), draft.ks.unwrap_or(0.2));
+        let view = BaselineView { rows: draft.rows, window, psi, ks, inputs };
+        self.baselines.lock().unwrap().insert(of.model, view.clone());
+        Ok(view)
+    }
+
+    async fn remove_baseline(&self, of: ModelRef) -> Result<(), Refusal> {
+        self.kept(&of)?;
+        self.baselines.lock().unwrap().remove(&of.model);
+        Ok(())
+    }
+
+    async fn drift(&self, of: ModelRef) -> Result<DriftView, Refusal> {
+        self.kept(&of)?;
+        let baseline = self.baselines.lock().unwrap().get(&of.model).cloned();
+        Ok(DriftView { model: of.model, baseline, versions: Vec::new() })
     }
 }

@@ -257,6 +257,7 @@ async fn every_route_of_a_tenant_knows_no_other_tenant() {
                 }
                 Verb::Post if path.ends_with("/rollback") => post(path, "application/json", "{}"),
                 Verb::Post => post(path, STRUCTURED, structured("1", "1")),
+                Verb::Put if path.ends_with("/baseline") => put(path, "{\"rows\":100,\"inputs\":{}}"),
                 Verb::Put if path.contains("/keys/") => put(path, "{\"key\":\"x\"}"),
                 Verb::Put if path.contains("/secrets/") => put(path, "{\"value\":\"x\"}"),
                 Verb::Put if path.contains("/prompts/") => put(path, "{\"route\":\"r\",\"user\":\"x\"}"),

@@ -1,9 +1,9 @@
 //! What models of tenants were asked, as families of measures.
 
-use wharf_gateway::measure::{Family, Kind};
+use wharf_gateway::measure::{Family, Kind, Reading};
 
 use super::measures::times;
-use crate::infer::{Inferences, InferencesOf};
+use crate::infer::{Inferences, InferencesOf, Progress, WatchedOf};
 
 pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
     let mut took = Family::new(
@@ -25,4 +25,20 @@ pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
         waited.push(&[tenant.as_str(), model, version], times(&of.waited_us));
     }
     [took, waited]
+}
+
+/// How far the inputs of models are from their baselines: of each version the column that is furthest in its last full window.
+pub(super) fn drift(watched: &[(WatchedOf, Progress)]) -> [Family; 2] {
+    let family = |name, help| Family::new(Kind::Gauge, name, help, &["tenant", "model", "version"]);
+    let mut psi =
+        family("wharf_infer_drift_psi", "The largest population stability index of a column of a model's inputs.");
+    let mut ks =
+        family("wharf_infer_drift_ks", "The largest distance of the distributions of a column of a model's inputs.");
+    for (WatchedOf { tenant, model, version }, Progress { last, .. }) in watched {
+        let Some((its_psi, its_ks)) = last.as_ref().and_then(|last| last.largest()) else { continue };
+        let labels = [tenant.as_str(), model.as_str(), &version.short()];
+        psi.push(&labels, Reading::Number(its_psi));
+        ks.push(&labels, Reading::Number(its_ks));
+    }
+    [psi, ks]
 }

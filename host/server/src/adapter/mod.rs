@@ -6,6 +6,7 @@ mod channel_wish;
 mod checking;
 mod dead_letters;
 mod detail;
+mod drift;
 mod endpoints;
 mod feed;
 mod following;

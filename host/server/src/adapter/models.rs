@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use wharf_catalog::{CanaryWish, ChannelError, ModelObject, ModelVersion, Share, ShareError};
+use wharf_catalog::{Baseline, CanaryWish, ChannelError, ModelObject, ModelVersion, Share, ShareError};
 use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWish};
-use wharf_event::{Code, Digest, ModelName, TenantName};
+use wharf_event::{Code, Digest, ModelName, Position, TenantName};
 use wharf_gateway::{
     Expected, ModelNote, ModelRef, Put, Refusal,
     view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView},
@@ -133,6 +133,7 @@ impl wharf_gateway::Models for HostAdapter {
         };
         let gone = document(&there)?.versions.iter().map(|version| version.digest).collect();
         self.registry.forget_models(gone).await;
+        self.outside.own_models().drifts().forget(&of.tenant, &of.model);
         Ok(())
     }
 }
@@ -236,33 +237,51 @@ impl HostAdapter {
         of: &ModelRef,
         wished: impl Fn(&ModelObject) -> Result<Wish, Refusal> + Send + Sync,
     ) -> Result<ModelDetail, Refusal> {
+        let now_ms = self.dispatcher.now_ms();
+        let answers = |model: &mut ModelObject| {
+            let wish = wished(model)?;
+            match (&wish, wish.apply_to(&mut model.channels, now_ms)) {
+                // Whoever says it again has what they want.
+                (Wish::Promote { .. }, Err(ChannelError::Already(_))) => return Ok(false),
+                (_, done) => done.map_err(no_channels)?,
+            }
+            model.missing().map_or(Ok(true), |gone| Err(not_kept_any_more(of, &gone)))
+        };
+        let (model, version) = self.edit_model(of, answers).await?;
+        Ok(detail(&of.model, &model, version))
+    }
+
+    /// Changes a model that was made by the API, where `change` says that it is another one; gives it as it is then.
+    pub(super) async fn edit_model(
+        &self,
+        of: &ModelRef,
+        change: impl Fn(&mut ModelObject) -> Result<bool, Refusal> + Send + Sync,
+    ) -> Result<(ModelObject, Position), Refusal> {
         self.known(&of.tenant)?;
         self.model_not_of_file(of)?;
         wharf_gateway::Intake::ready(self)?;
         loop {
             let there = self.model_object(of).await?.ok_or_else(|| unknown(of))?;
             let mut model = document(&there)?;
-            let wish = wished(&model)?;
-            match (&wish, wish.apply_to(&mut model.channels, self.dispatcher.now_ms())) {
-                // Whoever says it again has what they want.
-                (Wish::Promote { .. }, Err(ChannelError::Already(_))) => {
-                    return Ok(detail(&of.model, &model, there.version));
-                }
-                (_, done) => done.map_err(no_channels)?,
-            }
-            if let Some(gone) = model.missing() {
-                return Err(not_kept_any_more(of, &gone));
+            if !change(&mut model)? {
+                return Ok((model, there.version));
             }
             let put = (ObjectKind::Model, there.name.clone());
             match self.put_object(&of.tenant, put, &model, Taken::Version(there.version)).await {
-                Ok(fate) => {
-                    let version = fate.version().ok_or_else(|| unknown(of))?;
-                    return Ok(detail(&of.model, &model, version));
-                }
+                Ok(fate) => return Ok((model, fate.version().ok_or_else(|| unknown(of))?)),
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(not_changed(&error)),
             }
         }
+    }
+
+    /// What the inputs of a model are held against.
+    pub(super) async fn baseline(&self, of: &ModelRef) -> Result<Option<Baseline>, Refusal> {
+        self.known(&of.tenant)?;
+        if self.outside.own_models().of_file(&of.tenant).contains_key(&of.model) {
+            return Ok(None);
+        }
+        Ok(document(&self.model_object(of).await?.ok_or_else(|| unknown(of))?)?.baseline)
     }
 }
 

@@ -38,6 +38,7 @@ mod limits;
 mod match_lines;
 mod meant;
 mod model;
+mod model_drift;
 mod new;
 mod object;
 mod output;

@@ -24,6 +24,7 @@ use super::{
     args::Global,
     error::{CommandError, Exit},
     input::unreadable,
+    model_drift::{self, BaselineArgs},
     object,
     output::Output,
     session::Session,
@@ -79,6 +80,17 @@ pub enum ModelCommand {
         /// Why, for the history
         #[arg(short, long)]
         message: Option<String>,
+    },
+    /// Hold what a model is asked about against the rows that it was trained with
+    #[command(
+        after_help = "Example:\n  wharf model baseline fraud training.csv\n  wharf model baseline fraud training.csv --window 5000 --psi 0.25\n  wharf model baseline fraud --none"
+    )]
+    Baseline(BaselineArgs),
+    /// Show how far what a model is asked about is from its baseline
+    #[command(after_help = "Example:\n  wharf model drift fraud")]
+    Drift {
+        /// The model
+        model: ModelName,
     },
     /// Remove a model with its versions: what asks it is denied from then on
     #[command(visible_alias = "remove", after_help = "Example:\n  wharf model rm fraud")]
@@ -136,11 +148,13 @@ pub async fn run(command: ModelCommand, global: &Global, out: &mut Output) -> Re
             let wish = ModelRollBack { version, reason: message };
             told(&changed(&session, &model, "rollback", &wish).await?, "rolled back", out)
         }
+        ModelCommand::Baseline(args) => model_drift::baseline(args, &session, out).await,
+        ModelCommand::Drift { model } => model_drift::drift(&model, &session, out).await,
         ModelCommand::Rm { model } => object::remove(&session, &at(&session, &model), &model, out).await,
     }
 }
 
-fn at(session: &Session, model: &ModelName) -> Resource {
+pub(super) fn at(session: &Session, model: &ModelName) -> Resource {
     session.own().at("models").at(model)
 }
 

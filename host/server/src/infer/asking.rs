@@ -9,21 +9,39 @@ use std::{
     time::Duration,
 };
 
-use wharf_catalog::{Channels, ModelObject};
+use wharf_catalog::{Channels, ModelObject, Scales, Seen};
 use wharf_delivery::Object;
-use wharf_dispatch::{InferCall, InferFailed, InferSpent, Inferred};
+use wharf_dispatch::{Drifted, InferCall, InferFailed, InferSpent, Inferred, Teller};
 use wharf_event::{Code, Digest, ModelName, Position, TenantName};
 use wharf_infer::{Description, Failed, Pool, Port, Ran, Wanted};
 use wharf_runtime::ComponentFiles as _;
 
-use super::{InferMeters, worker::Workers};
+use super::{
+    InferMeters,
+    drift::{Drifts, WatchedOf, look},
+    worker::Workers,
+};
 use crate::registry::Components;
 
 /// Models of the API whose channels are kept as they were read.
 const READ_MAX: usize = 1_000;
 
-/// Which version of a model was read from its record, and what that says.
-type Read = HashMap<(TenantName, ModelName), (Position, Option<Arc<Channels>>)>;
+/// Of a model which version of its record was read, and what that says.
+type Read = HashMap<(TenantName, ModelName), (Position, Recorded)>;
+
+/// What a question needs of a model's record.
+#[derive(Clone)]
+struct Recorded {
+    channels: Option<Arc<Channels>>,
+    scales: Option<Arc<Scales>>,
+}
+
+/// What answers a question.
+struct Answering {
+    version: Digest,
+    read: Reader,
+    scales: Option<Arc<Scales>>,
+}
 
 /// A model that the configuration file names.
 #[derive(Clone)]
@@ -55,13 +73,16 @@ pub struct Asks {
     files: OnceLock<Arc<Components>>,
     read: Mutex<Read>,
     meters: InferMeters,
+    drifts: Drifts,
+    teller: OnceLock<Teller>,
 }
 
 impl Asks {
     /// Of no models yet.
     pub fn new() -> Self {
         let (of_file, files, read, meters) = Default::default();
-        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters }
+        let (drifts, teller) = Default::default();
+        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters, drifts, teller }
     }
 
     /// The models of the configuration file from now on. What is asked already is answered by what was there.
@@ -76,10 +97,15 @@ impl Asks {
         *self.of_file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
     }
 
-    /// Where the files of all other models are.
-    pub fn read_from(&self, files: Arc<Components>) {
+    /// Where the files of all other models are, and what tells tenants of what drifts.
+    pub fn begin(&self, files: Arc<Components>, teller: Teller) {
         // It is said once.
-        let _ = self.files.set(files);
+        let _ = (self.files.set(files), self.teller.set(teller));
+    }
+
+    /// What is held against baselines.
+    pub fn drifts(&self) -> &Drifts {
+        &self.drifts
     }
 
     /// The models of a tenant that the configuration file names.
@@ -102,12 +128,12 @@ impl Asks {
     }
 
     /// The version that answers a question, and what reads its file.
-    fn version(&self, call: &InferCall, object: Option<&Object>) -> Result<(Digest, Reader), InferFailed> {
+    fn version(&self, call: &InferCall, object: Option<&Object>) -> Result<Answering, InferFailed> {
         let InferCall { tenant, model, occasion, .. } = call;
         let of_file = Arc::clone(&self.of_file.read().unwrap_or_else(PoisonError::into_inner));
         if let Some(own) = of_file.get(tenant).and_then(|models| models.get(model)) {
             let bytes = Arc::clone(&own.bytes);
-            return Ok((own.digest, Box::new(move || Ok(bytes.to_vec()))));
+            return Ok(Answering { version: own.digest, read: Box::new(move || Ok(bytes.to_vec())), scales: None });
         }
         let Some(object) = object else {
             let why = format!(
@@ -115,7 +141,8 @@ impl Asks {
             );
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
         };
-        let Some(channels) = self.channels(call, object)? else {
+        let Recorded { channels, scales } = self.recorded(call, object)?;
+        let Some(channels) = channels else {
             let why = format!("no version of the model `{model}` was promoted: `wharf model promote {model}`");
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
         };
@@ -126,15 +153,15 @@ impl Asks {
             Some(files) => files.read(&version),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        Ok((version, Box::new(read)))
+        Ok(Answering { version, read: Box::new(read), scales })
     }
 
-    /// Which version of a model gets which questions: read once for each version of its record.
-    fn channels(&self, call: &InferCall, object: &Object) -> Result<Option<Arc<Channels>>, InferFailed> {
+    /// What a model's record says: read once for each version of it.
+    fn recorded(&self, call: &InferCall, object: &Object) -> Result<Recorded, InferFailed> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let of = (call.tenant.clone(), call.model.clone());
-        if let Some((_, channels)) = read.get(&of).filter(|(version, _)| *version == object.version) {
-            return Ok(channels.clone());
+        if let Some((_, recorded)) = read.get(&of).filter(|(version, _)| *version == object.version) {
+            return Ok(recorded.clone());
         }
         let model: ModelObject = serde_json::from_slice(&object.document).map_err(|error| {
             let why = Failed::Host(format!("the model's record cannot be read: {error}"));
@@ -144,8 +171,9 @@ impl Asks {
             read.clear();
         }
         let channels = model.channels.map(|channels| Arc::new(channels.without_history()));
-        read.insert(of, (object.version, channels.clone()));
-        Ok(channels)
+        let recorded = Recorded { channels, scales: model.baseline.map(|baseline| Arc::new(Scales::new(baseline))) };
+        read.insert(of, (object.version, recorded.clone()));
+        Ok(recorded)
     }
 
     /// Asks one. `object` is the record of the model, where there is one.
@@ -153,9 +181,10 @@ impl Asks {
     /// # Errors
     /// When there is no answer.
     pub async fn ask(&self, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
-        let (version, read) = self.version(&call, object.as_ref())?;
+        let Answering { version, read, scales } = self.version(&call, object.as_ref())?;
         let InferCall { tenant, plugin, occasion, model, inputs, timeout } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
+        let seen = scales.map(|scales| (look(&scales, &inputs), scales));
         let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error));
@@ -165,8 +194,27 @@ impl Asks {
         );
         let spent = InferSpent { version: Some(version), took, waited };
         match outputs {
-            Ok(outputs) => Ok(Inferred { outputs, version, spent }),
+            Ok(outputs) => {
+                if let Some((seen, scales)) = seen {
+                    self.watch(WatchedOf { tenant, model, version }, seen.as_ref(), &scales);
+                }
+                Ok(Inferred { outputs, version, spent })
+            }
             Err(failed) => Err(InferFailed::Asked(failed, spent)),
         }
+    }
+
+    /// Holds what was asked against the baseline, and tells the tenant where that drifted.
+    fn watch(&self, of: WatchedOf, seen: Option<&Seen>, scales: &Arc<Scales>) {
+        // Only a host that has begun is asked.
+        let Some(teller) = self.teller.get() else { return };
+        let WatchedOf { tenant, model, version } = of.clone();
+        let Some(ended) = self.drifts.count(of, scales, seen, || teller.now_ms()) else { return };
+        let (psi, ks) = (scales.baseline().psi, scales.baseline().ks);
+        tracing::warn!(
+            %tenant, %model, version = version.short(), rows = ended.rows, largest = ?ended.largest(),
+            "what a model is asked about is not what it was trained with"
+        );
+        teller.drifted(tenant, model, Drifted { version, rows: ended.rows, psi, ks, columns: ended.columns });
     }
 }

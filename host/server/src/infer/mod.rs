@@ -1,11 +1,13 @@
-//! Models of tenants: which version of one answers, and the processes that they run in.
+//! Models of tenants: which version of one answers, the processes that they run in, and how far what they are asked about is from a baseline.
 
 mod asking;
+mod drift;
 mod files;
 mod metering;
 mod worker;
 
 pub use asking::{Asks, OwnModel, OwnModels};
+pub use drift::{Ended, Progress, WatchedOf};
 pub use files::read;
 pub use metering::{InferMeters, Inferences, InferencesOf};
 pub use worker::run;

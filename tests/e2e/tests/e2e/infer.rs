@@ -22,7 +22,7 @@ type Models<'a> = [(&'a str, Vec<u8>)];
 type Asking<'a> = (&'a str, &'a [&'a str], &'a str);
 
 /// A site with these models, and these plugins, each of which asks what an event of its name has for it.
-fn site(models: &Models, plugins: &[Asking]) -> Site {
+pub fn site(models: &Models, plugins: &[Asking]) -> Site {
     let mut config = "default_tenant = \"acme\"\n".to_owned();
     for (model, _) in models {
         write!(config, "[tenants.acme.models.{model}]\nfile = \"{model}.onnx\"\n").unwrap();
@@ -43,10 +43,10 @@ fn site(models: &Models, plugins: &[Asking]) -> Site {
 }
 
 /// A limit behind which a machine that does much else has answered, too.
-const PATIENT: &str = "infer_ms = 60000";
+pub const PATIENT: &str = "infer_ms = 60000";
 
 /// Has a plugin ask, and gives its attempt and what came of its questions.
-fn asks(host: &Host, id: &str, plugin: &str, list: &Value) -> (Value, Vec<Value>) {
+pub fn asks(host: &Host, id: &str, plugin: &str, list: &Value) -> (Value, Vec<Value>) {
     let attempts = calls(host, id, plugin, list);
     let attempt = attempts.last().unwrap().clone();
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=estimated");
@@ -74,7 +74,7 @@ fn kill(worker: u32) {
     kill_process(Pid::from_raw(worker.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
-fn question(model: &str, shape: &[u32], values: &Value) -> Value {
+pub fn question(model: &str, shape: &[u32], values: &Value) -> Value {
     json!({"model": model, "inputs": [{"shape": shape, "values": values}]})
 }
 
@@ -307,7 +307,7 @@ targets = [{{ plugin = "fraud-score" }}]
 }
 
 /// Runs `wharf model …` against a host: its exit status and what it said, as JSON.
-fn model(host: &Host, arguments: &[&str]) -> (Option<i32>, Value) {
+pub fn model(host: &Host, arguments: &[&str]) -> (Option<i32>, Value) {
     let ran = wharf().args(["--url", &host.url, "-o", "json", "model"]).args(arguments).output().unwrap();
     let said = if ran.stdout.is_empty() { ran.stderr } else { ran.stdout };
     (ran.status.code(), serde_json::from_slice(&said).unwrap_or(Value::String(String::from_utf8_lossy(&said).into())))

@@ -28,6 +28,7 @@ mod dead_letters;
 mod demo;
 mod deploy;
 mod doctor;
+mod drift;
 mod editing;
 mod egress;
 mod fanning;

@@ -373,12 +373,15 @@ const PROMPTS: [&str; 7] = [
 ];
 
 /// `wharf model …`.
-const MODELS: [&str; 7] = [
+const MODELS: [&str; 10] = [
     "model put fraud one.onnx --version 1 -m first --promote",
     "model put fraud two.onnx --version 2 -m second",
     "model promote fraud --canary 10%",
     "model show fraud",
     "model ls",
+    "model baseline fraud rows.csv",
+    "model drift fraud",
+    "model baseline fraud --none",
     "model rollback fraud",
     "model rm fraud",
 ];
@@ -387,6 +390,7 @@ const MODELS: [&str; 7] = [
 fn changing(site: &Site, registry: &OciRegistry) -> impl Iterator<Item = String> {
     site.write("value.txt", "sk_123");
     site.write("one.onnx", onnx::sum());
+    site.write("rows.csv", "a,b\n".to_owned() + &"1,2\n".repeat(100));
     site.write("two.onnx", onnx::product(3.0));
     let fixed = RULES
         .into_iter()
