@@ -14,7 +14,7 @@ use crate::{
 const ROWS: u32 = 2_000;
 
 /// A site with a model whose inputs are held against a baseline.
-fn watched(window: &str) -> (Site, Host) {
+pub fn watched(window: &str) -> (Site, Host) {
     let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
     site.write("one.onnx", onnx::sum());
     let row = |n: u32| format!("{},{}\n", f64::from(n) / 1_000.0, n % 10);
@@ -28,7 +28,7 @@ fn watched(window: &str) -> (Site, Host) {
 }
 
 /// Has a window's rows asked about, in questions of 50 rows: spread as the baseline is, and moved.
-fn ask(host: &Host, id: &str, rows: u32, moved: f64) {
+pub fn ask(host: &Host, id: &str, rows: u32, moved: f64) {
     let row = |n: u32| [json!(f64::from(n * (ROWS / rows)) / 1_000.0 + moved), json!(n % 10)];
     let values: Vec<Value> = (0..rows).flat_map(row).collect();
     let of = |part: &[Value]| question("fraud", &[50, 2], &json!({"f32": part}));

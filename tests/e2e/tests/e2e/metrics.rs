@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, Site, guest};
+use crate::{
+    drift,
+    host::{Host, Site, guest},
+};
 
 /// The lines of the page that begin so.
 fn lines(host: &Host, start: &str) -> Vec<String> {
@@ -124,8 +127,11 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     assert_eq!(value(&host, "wharf_llm_route_steps_total{tenant=\"acme\",route=\"dev\",step=\"cache-miss\"}"), 1);
     assert_eq!(value(&host, &format!("wharf_llm_cost_total{{{of},currency=\"\"}}")), 0);
     assert_eq!(host.get("/nowhere").0, 404);
-    let told: BTreeSet<String> =
-        lines(&host, "# TYPE ").iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
+    // Some are there only where a model's inputs are held against a baseline.
+    let (_site, other) = drift::watched("200");
+    drift::ask(&other, "rows", 200, 0.0);
+    let types = [&host, &other].map(|host| lines(host, "# TYPE ")).concat();
+    let told: BTreeSet<String> = types.iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let listed: BTreeSet<String> = rows
