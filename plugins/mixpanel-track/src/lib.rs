@@ -1,8 +1,9 @@
 //! Gives the events of a queue to Mixpanel, as many in one request as the host hands over in one call.
 //!
-//! Invariant: an event counts once there however often it is sent: `$insert_id` is the host's id of its delivery, the same for every attempt. An event
-//! that Mixpanel does not take for what it is is rejected by itself, and those beside it are taken. It never holds the service account's
-//! secret: the host puts it into `Authorization`, for Mixpanel only.
+//! Invariant: an event counts once there however often it is sent: `$insert_id` is the host's id of its delivery, the same for every attempt, and Mixpanel
+//! knows an event again by that, its time, its name and its user together. So an event without a time is rejected: any other one would be another with
+//! each attempt. An event that Mixpanel does not take for what it is is rejected by itself, and those beside it are taken. It never holds the
+//! service account's secret: the host puts it into `Authorization`, for Mixpanel only.
 //!
 //! An event's type is the name that Mixpanel knows it by, its subject the user (`distinct_id`), and what its payload has, which is an object, the
 //! properties.
@@ -19,7 +20,7 @@
 //! consumer = { plugin = "mixpanel", batch = 1000, window = "1s" }
 //! ```
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -62,29 +63,32 @@ type Properties = Map<String, Value>;
 fn track(batch: Vec<Item<Properties>>, cx: &Context) -> Outcomes {
     let project = cx.config("project").ok_or_else(|| Failure::reject("config `project` is not set"))?;
     let api = cx.config("api").unwrap_or_else(|| API.to_owned());
-    let now = cx.now();
-    let tracked: Vec<_> = batch.into_iter().map(|item| tracked(item, now)).collect();
-    let answer = cx.http().post(format!("{api}/import?strict=1&project_id={project}")).json(&tracked).send()?;
-    outcomes(&answer, tracked.len())
+    let tracked: Vec<_> = batch.into_iter().map(tracked).collect();
+    let sent: Vec<_> = tracked.iter().flatten().collect();
+    if sent.is_empty() {
+        return Ok(tracked.into_iter().map(|it| it.map(drop)).collect());
+    }
+    let answer = cx.http().post(format!("{api}/import?strict=1&project_id={project}")).json(&sent).send()?;
+    let mut came = outcomes(&answer, sent.len())?.into_iter();
+    Ok(tracked.into_iter().map(|it| it.and_then(|_| came.next().unwrap_or(Ok(())))).collect())
 }
 
 /// An event as Mixpanel wants it. What its payload says of the properties that Mixpanel reserves for itself does not count.
-fn tracked(item: Item<Properties>, now: SystemTime) -> Tracked {
+fn tracked(item: Item<Properties>) -> Result<Tracked, Failure> {
     let insert_id = insert_id(item.delivery_id());
     let event = item.event;
     let mut properties = event.data;
-    properties.insert("time".to_owned(), at_ms(event.time.as_deref(), now).into());
+    properties.insert("time".to_owned(), at_ms(event.time.as_deref())?.into());
     // Mixpanel's word for nobody in particular.
     properties.insert("distinct_id".to_owned(), event.subject.unwrap_or_default().into());
     properties.insert("$insert_id".to_owned(), insert_id.into());
-    Tracked { event: event.kind, properties }
+    Ok(Tracked { event: event.kind, properties })
 }
 
-/// When an event was, in milliseconds since 1970: now, if it does not say.
-fn at_ms(time: Option<&str>, now: SystemTime) -> i64 {
-    let said = time.and_then(|time| time.parse::<Timestamp>().ok()).map(Timestamp::as_millisecond);
-    let now_ms = || now.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok());
-    said.or_else(now_ms).unwrap_or_default()
+/// When an event was, in milliseconds since 1970.
+fn at_ms(time: Option<&str>) -> Result<i64, Failure> {
+    let time = time.and_then(|time| time.parse::<Timestamp>().ok()).map(Timestamp::as_millisecond);
+    time.ok_or_else(|| Failure::reject("an event without a time cannot be known again by Mixpanel"))
 }
 
 /// An id as Mixpanel takes it: letters, digits and `-`.
@@ -109,7 +113,9 @@ fn outcomes(answer: &Response, count: usize) -> Outcomes {
     let said = format!("Mixpanel says {}{why}", answer.status);
     match answer.status {
         429 => Err(Failure::retry_after(PAUSE, said)),
-        // The project or its account may be mended; what cannot be read as a request will not be.
+        // What is too large is sent again in smaller parts: the host hands over fewer at a time. What is wrong with one alone is wrong with it for good.
+        400 | 413 if count > 1 => Err(Failure::retry(said)),
+        // The project or its account may be mended.
         401 | 403 | 404 | 408 | 500.. => Err(Failure::retry(said)),
         _ => Err(Failure::reject(said)),
     }
@@ -136,8 +142,11 @@ mod tests {
             "failed_records": [{"index": 1, "insert_id": "1-0-0", "field": "properties.time", "message": "is too old"}]}"#;
         let said = "Mixpanel does not take it: is too old (properties.time)";
         assert_eq!(met(400, part), Ok(vec![Ok(()), Err(Failure::reject(said)), Ok(())]));
-        let unread = r#"{"code": 400, "error": "invalid JSON", "status": "Bad Request"}"#;
-        assert_eq!(met(400, unread), Err(Failure::reject("Mixpanel says 400: invalid JSON")));
+        let large = r#"{"code": 413, "error": "request exceeds max limit of 10485760 bytes", "status": "Request Entity Too Large"}"#;
+        let said = "Mixpanel says 413: request exceeds max limit of 10485760 bytes";
+        assert_eq!(met(413, large), Err(Failure::retry(said)));
+        let alone = Response { status: 413, headers: vec![], body: large.into() };
+        assert_eq!(outcomes(&alone, 1), Err(Failure::reject(said)));
         let busy = r#"{"code": 429, "error": "Project exceeded rate limits", "status": "Too Many Requests"}"#;
         let said = "Mixpanel says 429: Project exceeded rate limits";
         assert_eq!(met(429, busy), Err(Failure::retry_after(PAUSE, said)));
@@ -146,10 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn an_event_was_when_it_says_and_else_now() {
-        let now = UNIX_EPOCH + Duration::from_millis(1_500);
-        assert_eq!(at_ms(Some("2026-11-28T12:00:00.25+02:00"), now), 1_795_860_000_250);
-        assert_eq!((at_ms(Some("yesterday"), now), at_ms(None, now)), (1_500, 1_500));
+    fn an_event_was_when_it_says_and_is_none_without() {
+        assert_eq!(at_ms(Some("2026-11-28T12:00:00.25+02:00")), Ok(1_795_860_000_250));
+        assert!(at_ms(Some("yesterday")).is_err() && at_ms(None).is_err());
         assert_eq!(insert_id("12.3-4"), "12-3-4");
     }
 }

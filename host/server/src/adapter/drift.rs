@@ -2,6 +2,8 @@
 //!
 //! Invariant: a baseline is durable before its answer; what is counted against it is not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use wharf_catalog::{Baseline, BaselineColumn, ColumnDrift};
 use wharf_dispatch::rfc3339;
 use wharf_event::{Code, Digest};
@@ -25,12 +27,17 @@ impl wharf_gateway::ModelDrift for HostAdapter {
     async fn put_baseline(&self, of: ModelRef, draft: BaselineDraft) -> Result<BaselineView, Refusal> {
         let baseline = drafted(draft);
         baseline.check().map_err(|error| Refusal::new(Code::BaselineInvalid, error.to_string()))?;
+        let is_new = AtomicBool::new(false);
         let kept = |model: &mut wharf_catalog::ModelObject| {
-            let is_new = model.baseline.as_ref() != Some(&baseline);
+            is_new.store(model.baseline.as_ref() != Some(&baseline), Ordering::Relaxed);
             model.baseline = Some(baseline.clone());
-            Ok(is_new)
+            Ok(is_new.load(Ordering::Relaxed))
         };
         self.edit_model(&of, kept).await?;
+        if is_new.into_inner() {
+            // What was counted was held against another one.
+            self.outside.own_models().drifts().forget(&of.tenant, &of.model);
+        }
         Ok(view(&baseline))
     }
 

@@ -12,11 +12,11 @@ use wharf_catalog::{ColumnDrift, Scales, Seen, Window};
 use wharf_event::{Digest, ModelName, TenantName};
 use wharf_infer::{Tensor, Values};
 
-/// Versions of models whose windows are kept, of all tenants together: at most 30 KiB each.
+/// Versions of models whose windows are kept, of all tenants together: at most 64 KiB each, beside the baseline that they share with the model's record.
 const WATCHED_MAX: usize = 500;
 
-/// Values of one tensor that are looked at: those of the first rows.
-const VALUES_MAX: usize = 65_536;
+/// Values of one question that are looked at: of each tensor those of the first rows.
+const VALUES_MAX: usize = 16_384;
 
 /// Whose questions are held against a baseline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +86,8 @@ pub(super) fn look(scales: &Scales, inputs: &[Tensor]) -> Option<Seen> {
         // A tensor of one column may have any shape, and no direction is of columns then.
         let last = shape.last().map_or(1, |last| *last as usize);
         let width = if scales.columns(name) == Some(1) { 1 } else { last };
-        let whole = VALUES_MAX - VALUES_MAX % width.max(1);
+        let left = VALUES_MAX.saturating_sub(seen.values());
+        let whole = left - left % width.max(1);
         let fits = match values {
             Values::F32(all) => scales.look(name, width, all.iter().take(whole).map(|it| f64::from(*it)), &mut seen),
             Values::F64(all) => scales.look(name, width, all.iter().take(whole).copied(), &mut seen),
@@ -123,9 +124,12 @@ impl Drifts {
         let new =
             || Watched { scales: Arc::clone(scales), window: Window::new(scales), unfit: 0, last: None, asked: 0 };
         let watched = all.entry(of).or_insert_with(new);
-        // Another baseline is another matter.
-        if watched.scales != *scales {
-            *watched = new();
+        // Another baseline is another matter; the same one is read anew with each change of the model's record.
+        if !Arc::ptr_eq(&watched.scales, scales) {
+            match watched.scales == *scales {
+                true => watched.scales = Arc::clone(scales),
+                false => *watched = new(),
+            }
         }
         watched.asked = *asked;
         let Some(seen) = seen else {
@@ -160,6 +164,12 @@ impl Drifts {
     pub fn forget(&self, tenant: &TenantName, model: &ModelName) {
         let mut locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         locked.1.retain(|of, _| of.tenant != *tenant || of.model != *model);
+    }
+
+    /// Forgets what was watched of a tenant.
+    pub fn forget_tenant(&self, tenant: &TenantName) {
+        let mut locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.1.retain(|of, _| of.tenant != *tenant);
     }
 
     fn read(&self, which: impl Fn(&WatchedOf) -> bool) -> Vec<(WatchedOf, Progress)> {
@@ -248,5 +258,10 @@ mod tests {
         let names: Vec<_> = watched.iter().map(|(of, _)| of.model.as_str()).collect();
         assert_eq!((watched.len(), names.contains(&"m0"), names.contains(&"m1")), (WATCHED_MAX, true, false));
         assert_eq!(watched.last().unwrap().1.rows as usize, VALUES_MAX);
+        // So many in all, however many tensors a question has, and under whatever names.
+        let seen = look(&scales, &[rows(VALUES_MAX as u32 - 5, 0.0), rows(9, 0.0), rows(9, 0.0)]).unwrap();
+        assert_eq!(seen.values(), VALUES_MAX);
+        drifts.forget_tenant(&"acme".parse().unwrap());
+        assert!(drifts.all().is_empty());
     }
 }
