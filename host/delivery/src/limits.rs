@@ -1,7 +1,7 @@
 //! The bounds of the delivery machine, each with its unit.
 
-/// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`.
-pub const PENDING_DELIVERIES_MAX: u64 = 1_000_000;
+/// Deliveries that may wait in one partition at a time. Above it admission answers `overloaded`. They are on disk, and cost no memory.
+pub const PENDING_DELIVERIES_MAX: u64 = 20_000_000;
 
 /// How many of those are kept for tenants of whom little waits: others, however many they are, make the host `overloaded` before.
 pub const PENDING_RESERVED: u64 = 200_000;
@@ -16,7 +16,7 @@ pub const TENANT_PENDING_MAX: u32 = 500_000;
 pub const VALUE_BYTES_PER_TENANT: u64 = 10 << 30;
 
 /// Deliveries that may wait before handlers may publish no more to anyone: what is under way has some room above admission.
-pub const PUBLISHING_PENDING_MAX: u64 = 1_200_000;
+pub const PUBLISHING_PENDING_MAX: u64 = 24_000_000;
 
 /// Targets that one event may have. (They are numbered in two bytes.)
 pub const TARGETS_PER_EVENT_MAX: usize = 10_000;

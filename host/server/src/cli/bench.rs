@@ -1,7 +1,7 @@
 //! `wharf bench`: how fast a host takes events in and settles them, measured from outside by its HTTP API.
 //!
-//! Invariant: it works in tenants that it makes itself and takes away again, whatever happens in between, and touches no other. A
-//! figure counts only if every event was taken, and every message that it became settled.
+//! Invariant: it works in tenants that it makes itself and takes away again, whatever happens in between (unless they are to be kept), and
+//! touches no other. A figure counts only if every event was taken, and every message that it became settled.
 
 mod book;
 mod clients;
@@ -110,8 +110,24 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     subscriptions: u32,
     /// Messages that wait before `backlog` begins
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=900_000))]
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=15_000_000))]
     backlog: u32,
+    /// Plugins that the events of `plugin` are spread over, each with a rule of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    plugins: u32,
+    /// Further rules on the bus of `plugin`, of which an event meets none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    rules: u32,
+    /// Leave the tenant and all that is in it, for a look at it afterwards
+    #[arg(long)]
+    keep: bool,
+}
+
+impl BenchArgs {
+    /// Plugins, each of which has a part of all events.
+    fn lanes(&self) -> u32 {
+        if self.scenario == Scenario::Plugin { self.plugins } else { 1 }
+    }
 }
 
 /// Why nothing was measured.
@@ -201,7 +217,9 @@ async fn measured(args: &BenchArgs, global: &Global) -> Result<Report, BenchErro
         done = both(&client, args, global, &mut grounds) => done,
         () = stopped() => Err(BenchError::Stopped),
     };
-    grounds.remove(&client).await;
+    if !args.keep {
+        grounds.remove(&client).await;
+    }
     done
 }
 
@@ -275,7 +293,7 @@ async fn one(
     let run = Arc::new(Run {
         client: client.clone(),
         ground,
-        events: Events::new(args.bytes, args.batch, args.keys, is_ordered),
+        events: Events::new(args.bytes, args.batch, args.keys, is_ordered).in_lanes(args.lanes()),
         book: Book::new(owed, first)?,
         end,
         rate: args.rate.filter(|_| settles),

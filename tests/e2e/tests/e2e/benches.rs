@@ -38,6 +38,7 @@ fn every_scenario_settles_all_that_it_sends_and_leaves_no_tenant() {
         ("pull", 300),
         ("pull --batch 1 --bytes 100", 300),
         ("plugin", 300),
+        ("plugin --plugins 3 --rules 40", 300),
         ("batch", 300),
         ("fanout --subscriptions 3", 900),
         ("fanout --subscriptions 300 --waiting 100000", 90_000),

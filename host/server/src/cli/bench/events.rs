@@ -22,6 +22,7 @@ pub struct Events {
     payloads: Vec<String>,
     keys: u64,
     batch: u64,
+    lanes: u64,
     is_keyed: bool,
 }
 
@@ -31,7 +32,12 @@ impl Events {
     pub fn new(bytes: u32, batch: u32, keys: u32, is_keyed: bool) -> Self {
         let mut random = 1;
         let payloads = (0..PAYLOADS).map(|_| payload(bytes as usize, &mut random)).collect();
-        Self { payloads, keys: u64::from(keys.max(1)), batch: u64::from(batch.max(1)), is_keyed }
+        Self { payloads, keys: u64::from(keys.max(1)), batch: u64::from(batch.max(1)), lanes: 1, is_keyed }
+    }
+
+    /// The same in so many lanes: if there is more than one, each event has the attribute `lane`.
+    pub fn in_lanes(self, lanes: u32) -> Self {
+        Self { lanes: u64::from(lanes.max(1)), ..self }
     }
 
     /// How many events one batch has.
@@ -71,6 +77,9 @@ impl Events {
         if self.is_keyed {
             let _ = write!(text, r#","partitionkey":"k-{key}""#);
         }
+        if self.lanes > 1 {
+            let _ = write!(text, r#","lane":"{}""#, lane(key % self.lanes));
+        }
         text.push_str(r#","datacontenttype":"application/json","data":"#);
         let turn = usize::try_from(event).unwrap_or(0) % PAYLOADS;
         text.push_str(self.payloads.get(turn).map_or("null", String::as_str));
@@ -81,6 +90,11 @@ impl Events {
     pub fn key(&self, event: u64) -> u64 {
         mixed(event) % self.keys
     }
+}
+
+/// What a lane is called.
+pub fn lane(number: u64) -> String {
+    format!("l-{number}")
 }
 
 fn payload(bytes: usize, random: &mut u64) -> String {
@@ -123,6 +137,17 @@ mod tests {
             }
         }
         assert_eq!((ids, keys.len()), ((0..500).collect(), 50));
+    }
+
+    #[test]
+    fn lanes_have_their_part_of_the_events_each() {
+        let events = Events::new(PAYLOAD_BYTES_MIN, 100, 10_000, false).in_lanes(4);
+        let mut of_lanes = [0; 4];
+        for event in serde_json::from_slice::<Vec<Value>>(&events.body(0)).unwrap() {
+            let at = (0..4).position(|number| event["lane"] == lane(number)).unwrap();
+            of_lanes[at] += 1;
+        }
+        assert!(of_lanes.iter().sum::<usize>() == 100 && of_lanes.iter().all(|of| *of > 10), "{of_lanes:?}");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Invariant: only a tenant that this program has made is used and deleted. One that is there already is a refusal, whatever its name.
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::view::{PluginDetail, Promotion, TenantView};
 
 use super::{
     super::{error::talk, plugin::bring},
-    BenchArgs, BenchError, Scenario,
+    BenchArgs, BenchError, Scenario, events,
 };
 use crate::client::{Client, ClientError, Condition, Resource};
 
@@ -19,8 +20,11 @@ const COUNT_BATCH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bench-count
 /// The name of whatever there is one of: queue, topic, rule, plugin.
 const NAME: &str = "bench";
 
-/// Deliveries of the tenant that may wait: as many as any tenant may have.
+/// Deliveries of the tenant that may wait, beyond those of a backlog that is asked for.
 const BACKLOG: u32 = 1_000_000;
+
+/// Requests at a time where many things of a kind are made.
+const MADE_AT_ONCE: usize = 16;
 
 /// How long a call of the batch plugin waits for more messages.
 const WINDOW: &str = "20ms";
@@ -53,7 +57,8 @@ impl Grounds {
         args: &BenchArgs,
     ) -> Result<Ground, BenchError> {
         let own = Resource::of(&tenant);
-        let settings = json!({ "backlog": BACKLOG });
+        let backlog = if args.scenario == Scenario::Backlog { args.backlog } else { 0 };
+        let settings = json!({ "backlog": BACKLOG + backlog });
         self.0.extend(is_random.then(|| tenant.clone()));
         match client.put::<TenantView>(&own, settings.to_string(), Condition::Absent).await {
             Ok(_) if is_random => {}
@@ -98,13 +103,14 @@ async fn furnish(client: &Client, own: &Resource, args: &BenchArgs) -> Result<Re
             Ok(queue.at("messages"))
         }
         Scenario::Plugin => {
-            let plugin = plugin(client, own, COUNT).await?;
-            let rule = json!({ "pattern": { "type": ["bench.event"] }, "targets": [{ "plugin": plugin }] });
-            put(client, &bus.clone().at("rules").at(NAME), rule).await?;
+            let lanes = u64::from(args.lanes());
+            many(lanes, |number| lane(client.clone(), own.clone(), (number, lanes))).await?;
+            let first = name_of(0, lanes);
+            many(u64::from(args.rules), |number| unmet(client.clone(), bus.clone(), number, first.clone())).await?;
             Ok(bus.at("events"))
         }
         Scenario::Batch => {
-            let plugin = plugin(client, own, COUNT_BATCH).await?;
+            let plugin = plugin(client, own, NAME, COUNT_BATCH).await?;
             let consumer = json!({ "plugin": plugin, "batch": args.batch, "window": WINDOW });
             put(client, &queue, json!({ "visibility": "5m", "consumer": consumer })).await?;
             Ok(queue.at("messages"))
@@ -123,14 +129,59 @@ async fn furnish(client: &Client, own: &Resource, args: &BenchArgs) -> Result<Re
     }
 }
 
+/// Makes many things of a kind, some at a time.
+async fn many<M: Future<Output = Result<(), BenchError>> + Send + 'static>(
+    number: u64,
+    make: impl Fn(u64) -> M,
+) -> Result<(), BenchError> {
+    let mut making = JoinSet::new();
+    for one in 0..number {
+        if making.len() >= MADE_AT_ONCE
+            && let Some(made) = making.join_next().await
+        {
+            made.unwrap_or(Err(BenchError::Ended))?;
+        }
+        making.spawn(make(one));
+    }
+    while let Some(made) = making.join_next().await {
+        made.unwrap_or(Err(BenchError::Ended))?;
+    }
+    Ok(())
+}
+
+/// Makes the plugin of a lane, and the rule by which the events of that lane are its own.
+async fn lane(client: Client, own: Resource, (number, lanes): (u64, u64)) -> Result<(), BenchError> {
+    let name = name_of(number, lanes);
+    let plugin = plugin(&client, &own, &name, COUNT).await?;
+    let mut pattern = json!({ "type": ["bench.event"] });
+    if lanes > 1 {
+        pattern["lane"] = json!([events::lane(number)]);
+    }
+    let rule = json!({ "pattern": pattern, "targets": [{ "plugin": plugin }] });
+    put(&client, &own.at("buses").at("default").at("rules").at(&name), rule).await
+}
+
+/// What the plugin of a lane is called, and its rule.
+fn name_of(lane: u64, lanes: u64) -> String {
+    if lanes == 1 { NAME.to_owned() } else { format!("{NAME}-{lane}") }
+}
+
+/// Makes a rule that no event of a bench meets.
+async fn unmet(client: Client, bus: Resource, number: u64, plugin: String) -> Result<(), BenchError> {
+    let pattern =
+        json!({ "type": [format!("bench.other-{number}")], "subject": [{ "prefix": format!("o-{number}-") }] });
+    let rule = json!({ "pattern": pattern, "targets": [{ "plugin": plugin }] });
+    put(&client, &bus.at("rules").at(format!("other-{number}")), rule).await
+}
+
 async fn put(client: &Client, at: &Resource, document: Value) -> Result<(), BenchError> {
     let _: serde::de::IgnoredAny = client.put(at, document.to_string(), Condition::Absent).await?;
     Ok(())
 }
 
 /// Makes a plugin of a component: granted what it uses, and with all traffic.
-async fn plugin(client: &Client, own: &Resource, wasm: &[u8]) -> Result<PluginName, BenchError> {
-    let name: PluginName = NAME.parse().map_err(|_| BenchError::Unmade)?;
+async fn plugin(client: &Client, own: &Resource, name: &str, wasm: &[u8]) -> Result<PluginName, BenchError> {
+    let name: PluginName = name.parse().map_err(|_| BenchError::Unmade)?;
     let at = own.clone().at("plugins").at(&name);
     let settings = json!({ "grants": { "kv": [NAME] } });
     let _: PluginDetail = client.put(&at, settings.to_string(), Condition::None).await?;

@@ -66,6 +66,8 @@ struct Settings {
     waiting: Option<u32>,
     subscriptions: Option<u32>,
     backlog: Option<u32>,
+    plugins: Option<u32>,
+    rules: Option<u32>,
     warm_up_s: f64,
 }
 
@@ -146,6 +148,8 @@ impl Settings {
             waiting: args.rate.is_none().then_some(args.waiting),
             subscriptions: (args.scenario == Scenario::Fanout).then_some(args.subscriptions),
             backlog: (args.scenario == Scenario::Backlog).then_some(args.backlog),
+            plugins: (args.scenario == Scenario::Plugin).then_some(args.plugins),
+            rules: (args.scenario == Scenario::Plugin).then_some(args.rules),
             warm_up_s: args.warm_up.as_secs_f64(),
         }
     }
