@@ -14,9 +14,11 @@ mod drive;
 mod fairness;
 mod family;
 mod footprint;
+mod growth;
 mod http;
 mod invoke;
 mod languages;
+mod llm;
 mod load;
 mod log;
 mod machine;
@@ -58,6 +60,8 @@ pub enum Bench {
     Redis(redis::Args),
     /// What a host takes of disk, memory and time, beside the same peers.
     Footprint(footprint::Args),
+    /// What one event costs as tenants, rules, plugins, keys, a backlog, subscriptions and payloads grow.
+    Growth(growth::Args),
     /// Messages through a queue, beside every peer that promises the same; and our plugins beside their queues.
     Peers(peers::Args),
     /// The commit path, beside a bare log of the same bytes; commits beside checkpoints; replay.
@@ -92,6 +96,8 @@ pub enum Bench {
     Webhook(webhook::Args),
     /// The rate at full load, without and with one backup after another beside it.
     Backup(backup::Args),
+    /// What the host adds to a call of a model, and many answers in pieces at a time.
+    Llm(llm::Args),
     /// One request, beside a bare hyper server: an event through a plugin, and a route that a plugin answers.
     Http(http::Args),
     /// Matching events with many patterns, beside the crate quamina and beside reading JSON alone.
@@ -111,6 +117,7 @@ pub fn run(which: &Bench) -> Result<()> {
     match which {
         Bench::Redis(args) => redis::run(args),
         Bench::Footprint(args) => footprint::run(args),
+        Bench::Growth(args) => growth::run(args),
         Bench::Peers(args) => peers::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Rules(args) => rules::run(args),
@@ -128,6 +135,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Fairness(args) => fairness::run(args),
         Bench::Neighbour(args) => neighbour::run(args),
         Bench::Backup(args) => backup::run(args),
+        Bench::Llm(args) => llm::run(args),
         Bench::Http(args) => http::run(args),
         Bench::Pattern(args) => pattern::run(args),
     }
