@@ -9,6 +9,7 @@ use wharf_event::{Code, Event, Grants, PluginName, TenantName};
 
 use crate::{
     effects::Effects,
+    hold::{HeldSecrets, Holding},
     http::{HttpOut, Way},
     inert,
     infer::{self, InferOut},
@@ -46,6 +47,8 @@ pub struct AttemptContext {
     pub llm: Arc<dyn LlmOut>,
     /// The way to models of the tenant.
     pub infer: Arc<dyn InferOut>,
+    /// What opens secrets that the plugin may hold.
+    pub secrets: Arc<dyn HeldSecrets>,
     /// The `time` of the events that it publishes, RFC 3339.
     pub time: String,
     /// Where the wall clock stands still that the plugin reads, in milliseconds since 1970: for tests. Absent, it is the machine's.
@@ -125,6 +128,7 @@ pub struct Attempt {
     pub(crate) http: Option<Box<Way>>,
     pub(crate) llm: Tally,
     pub(crate) infer: infer::Tally,
+    pub(crate) holding: Holding,
     pub(crate) limits: LimitsDocument,
     budget: Budget,
 }
@@ -149,6 +153,7 @@ impl Attempt {
             http: None,
             llm: Tally::default(),
             infer: infer::Tally::default(),
+            holding: Holding::default(),
             limits,
             budget: Budget::new(limits),
         }
@@ -194,6 +199,7 @@ impl Attempt {
         }
         std::mem::take(&mut self.llm).tell(&mut details);
         std::mem::take(&mut self.infer).tell(&mut details);
+        std::mem::take(&mut self.holding).tell(&mut details);
         (effects, details)
     }
 

@@ -42,6 +42,15 @@ pub mod infer {
     });
 }
 
+/// Secrets to hold, which a component imports beside the world that it is of.
+pub mod secrets {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package wharf:host; world secrets { import wharf:secrets/held@0.1.0; }",
+        imports: { default: async | trappable },
+    });
+}
+
 /// The world of batch handlers: what it imports is that of handlers, so only its export is made here.
 pub mod batch {
     wasmtime::component::bindgen!({

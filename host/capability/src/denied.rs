@@ -15,7 +15,8 @@ impl AttemptContext {
         let options = options.chain(more.kv.iter().map(|bucket| format!(" --kv {bucket}")));
         let options = options.chain(more.http.iter().map(|access| format!(" --http '{access}'")));
         let options = options.chain(more.llm.iter().map(|route| format!(" --llm {route}")));
-        let options: String = options.chain(more.infer.iter().map(|model| format!(" --infer {model}"))).collect();
+        let options = options.chain(more.infer.iter().map(|model| format!(" --infer {model}")));
+        let options: String = options.chain(more.hold.iter().map(|secret| format!(" --hold {secret}"))).collect();
         format!(
             "in wharf.toml: grants = {all} (or, where the plugin was uploaded: wharf grant approve {plugin}{options}; a \
              release that says what it needs gets no more than that)"

@@ -13,7 +13,7 @@ use wasmtime_wasi::{
 
 use crate::{
     bindings::wasi::logging::logging::Level,
-    limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX},
+    limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX, SECRET_BYTES_MAX},
     logging::AttemptLog,
     program::Streams,
     spent::Spent,
@@ -92,7 +92,8 @@ impl OutputStream for LineStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
-            let room = LOG_LINE_BYTES_MAX.saturating_sub(self.partial.len());
+            // What hides a secret has to see all of it, and shortens the line then.
+            let room = (LOG_LINE_BYTES_MAX + SECRET_BYTES_MAX).saturating_sub(self.partial.len());
             self.partial.extend_from_slice(line.get(..room.min(line.len())).unwrap_or_default());
             if lines.peek().is_some() {
                 let whole = self.partial.split();

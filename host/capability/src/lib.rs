@@ -8,6 +8,7 @@ mod bindings;
 mod config;
 mod denied;
 mod effects;
+mod hold;
 mod http;
 mod inert;
 mod infer;
@@ -31,6 +32,7 @@ pub use bindings::{
     wharf,
 };
 pub use effects::Effects;
+pub use hold::{HeldSecrets, NoSecrets, NotHeld, Opening, Secret};
 pub use http::{
     Answered, BodyBounds, BodyError, Calling, Cut, Given, Handed, HttpAnswer, HttpBody, HttpFailed, HttpOut,
     HttpRequest, Late, NoHttp, Passing,

@@ -11,7 +11,7 @@ use wasmtime_wasi::{
     sockets::{WasiSockets, WasiSocketsView},
 };
 
-use crate::{Attempt, bindings, http, infer, llm, random};
+use crate::{Attempt, bindings, hold, http, infer, llm, random};
 
 /// Adds everything that this host offers to `linker`.
 ///
@@ -28,7 +28,8 @@ pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     link_wasi(linker)?;
     http::link(linker)?;
     llm::link(linker)?;
-    infer::link(linker)
+    infer::link(linker)?;
+    hold::link(linker)
 }
 
 /// Everything of WASI 0.2 but time zones and what only a program imports.

@@ -11,6 +11,7 @@ use crate::{
     Attempt, AttemptContext,
     bindings::wasi::logging::logging::{Host, Level},
     effects::bytes,
+    hold::Given,
     limits::{LOG_DROPPED_FACTOR, LOG_LINE_BYTES_MAX},
     occasion::Occasion,
     spent::Spent,
@@ -35,6 +36,8 @@ struct Lines {
     dropped_left: u32,
     last_error: Option<String>,
     tail: LogTail,
+    /// What no line shows.
+    given: Given,
 }
 
 impl AttemptLog {
@@ -44,7 +47,10 @@ impl AttemptLog {
 
     /// The log of another call from now on, for all ways into it.
     pub(crate) fn renew(&self, context: &AttemptContext, limits: HostLimits) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Lines::new(context, limits);
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its instance may have it in its memory still.
+        let given = std::mem::take(&mut lines.given);
+        *lines = Lines { given, ..Lines::new(context, limits) };
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -65,6 +71,16 @@ impl AttemptLog {
     /// The last lines, which are kept with the attempt.
     pub(crate) fn take_tail(&self) -> LogTail {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).tail)
+    }
+
+    /// Notes more of what no line shows.
+    pub(crate) fn hide(&self, add: impl FnOnce(&mut Given)) {
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).given);
+    }
+
+    /// A text without that; absent where it has none of it.
+    pub(crate) fn redact(&self, text: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact(text)
     }
 
     /// Takes a line.
@@ -106,10 +122,13 @@ impl Lines {
             dropped_left: limits.log_lines.saturating_mul(LOG_DROPPED_FACTOR),
             last_error: None,
             tail: LogTail::default(),
+            given: Given::default(),
         }
     }
 
     fn write(&mut self, level: Level, context: &str, message: &str) -> Result<(), Spent> {
+        let (plain, redacted) = (self.given.redact(context), self.given.redact(message));
+        let (context, message) = (plain.as_deref().unwrap_or(context), redacted.as_deref().unwrap_or(message));
         let (context, message) = (clipped(context), clipped(message));
         let bytes = context.len() + message.len();
         self.tail.push(kept(level), context, message);

@@ -383,6 +383,7 @@ async fn invoke(
         config: Arc::clone(&plugin.config),
         llm: keeping::models(&attempts.calls, &grants, waiting.id, &row.target.to),
         infer: Arc::<Calls>::clone(&attempts.calls),
+        secrets: Arc::<Calls>::clone(&attempts.calls),
         grants,
         values: Arc::new(values),
         http: Arc::<Calls>::clone(&attempts.calls),

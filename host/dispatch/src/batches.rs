@@ -225,6 +225,7 @@ impl Batches {
             config: Arc::clone(&plugin.config),
             llm: keeping::models(&attempts.calls, &grants, first.receipt.delivery, &Target::Queue(self.queue.clone())),
             infer: Arc::<Calls>::clone(&attempts.calls),
+            secrets: Arc::<Calls>::clone(&attempts.calls),
             grants,
             values: Arc::new(AttemptValues { shared, contention, holds }),
             http: Arc::<Calls>::clone(&attempts.calls),

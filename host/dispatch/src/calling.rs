@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use wharf_capability::{
-    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, InferCall, InferFailed, InferOut, InferSpent,
-    Inferring, LlmAnswer, LlmCall, LlmFailed, LlmOut, PromptCall,
+    Asking, Calling, Filling, HeldSecrets, HttpFailed, HttpOut, HttpRequest, InferCall, InferFailed, InferOut,
+    InferSpent, Inferring, LlmAnswer, LlmCall, LlmFailed, LlmOut, NotHeld, Opening, PromptCall,
 };
 use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
@@ -101,6 +101,23 @@ impl InferOut for Calls {
     }
 }
 
+/// A value leaves the log's thread as any other of an attempt: what the guest does of it waits for its frame where it leaves the host.
+impl HeldSecrets for Calls {
+    fn open(&self, tenant: &TenantName, secret: &SecretName) -> Opening {
+        let sealed = kept(&self.shared, tenant).map_err(|reason| NotHeld { code: Code::Internal, reason });
+        let sealed = sealed.and_then(|kept| {
+            let found = kept.secrets.get(secret).map(|found| found.sealed.clone());
+            found.ok_or_else(|| NotHeld { code: Code::SecretUnknown, reason: no_secret(secret) })
+        });
+        let opened = sealed.and_then(|sealed| self.outgoing.open(tenant, secret, &sealed));
+        Box::pin(async { opened })
+    }
+}
+
+fn no_secret(name: &SecretName) -> String {
+    format!("there is no secret `{name}`: `wharf secret set {name}` keeps one")
+}
+
 /// The secrets of a tenant, as they are kept at this moment.
 fn kept(shared: &Shared, tenant: &TenantName) -> Result<SecretsObject, String> {
     let object = Object::get(&shared.read().state, tenant, ObjectKind::Secrets, &ObjectName::from(tenant));
@@ -118,8 +135,7 @@ fn sealed(shared: &Shared, request: &mut HttpRequest) -> Result<(), HttpFailed> 
     for (used, sealed) in &mut request.secrets {
         let name = used.secret();
         let Some(found) = kept.secrets.get(name) else {
-            let reason = format!("there is no secret `{name}`: `wharf secret set {name}` keeps one");
-            return Err(HttpFailed::new(Code::SecretUnknown, reason));
+            return Err(HttpFailed::new(Code::SecretUnknown, no_secret(name)));
         };
         sealed.clone_from(&found.sealed);
     }

@@ -147,5 +147,5 @@ pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
     BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer,
-    LlmCall, LlmFailed, LlmFit, LlmSpent, Pieces,
+    LlmCall, LlmFailed, LlmFit, LlmSpent, NotHeld, Pieces,
 };

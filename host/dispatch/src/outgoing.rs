@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use wharf_capability::{
     HttpAnswer, HttpFailed, HttpOut as _, HttpRequest, InferCall, InferFailed, InferOut as _, Inferred, LlmAnswer,
-    LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm, NoModels,
+    LlmCall, LlmFailed, LlmOut as _, NoHttp, NoLlm, NoModels, NotHeld, Secret,
 };
 use wharf_catalog::PromptDocument;
 use wharf_delivery::{Object, ReserveRequest, Reserved, SpendRequest};
@@ -98,6 +98,15 @@ pub trait Outgoing: Send + Sync + 'static {
     /// The prompt of that name that the operator's file has. It stands before one that is a control object.
     fn prompt(&self, _tenant: &TenantName, _prompt: &PromptName) -> Option<PromptDocument> {
         None
+    }
+
+    /// Opens a secret of a tenant, for a guest that may hold it.
+    ///
+    /// # Errors
+    /// When it does not open.
+    fn open(&self, _tenant: &TenantName, secret: &SecretName, _sealed: &str) -> Result<Secret, NotHeld> {
+        let reason = format!("the secret `{secret}` cannot be opened: this host has no key of secrets");
+        Err(NotHeld { code: Code::SecretClosed, reason })
     }
 
     /// Asks a model of the tenant for a guest, and gives it up when the answer is not waited for any more. It runs beside the host, and nothing leaves.

@@ -276,6 +276,7 @@ impl Turn {
             http: Arc::<Calls>::clone(&attempts.calls),
             llm: Arc::<Calls>::clone(&attempts.calls),
             infer: Arc::<Calls>::clone(&attempts.calls),
+            secrets: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
         };

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
-use wharf_capability::{AttemptContext, NoHttp, NoLlm, NoModels};
+use wharf_capability::{AttemptContext, NoHttp, NoLlm, NoModels, NoSecrets};
 use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
@@ -150,6 +150,7 @@ async fn call(
         http: Arc::new(NoHttp),
         llm: Arc::new(NoLlm),
         infer: Arc::new(NoModels),
+        secrets: Arc::new(NoSecrets),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
     };
@@ -234,6 +235,7 @@ mod tests {
             http: Arc::new(NoHttp),
             llm: Arc::new(NoLlm),
             infer: Arc::new(NoModels),
+            secrets: Arc::new(NoSecrets),
             time: String::new(),
             clock_ms: None,
         };

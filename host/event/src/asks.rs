@@ -21,11 +21,11 @@ pub enum NeedsError {
     #[error("it has more than {NEEDS_BYTES_MAX} bytes")]
     TooLong,
     /// It names too much.
-    #[error("it names more than {NEEDS_MAX} event types, buckets, requests, routes or models")]
+    #[error("it names more than {NEEDS_MAX} event types, buckets, requests, routes, models or secrets")]
     TooMany,
     /// It is not the JSON that it should be.
     #[error(
-        "it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS], \"http\": [REQUESTS], \"llm\": [ROUTES], \"infer\": [MODELS]}}`: {0}"
+        "it is not `{{\"publish\": [TYPES], \"kv\": [BUCKETS], \"http\": [REQUESTS], \"llm\": [ROUTES], \"infer\": [MODELS], \"hold\": [SECRETS]}}`: {0}"
     )]
     Json(#[from] serde_json::Error),
 }
@@ -47,6 +47,9 @@ pub struct Asks {
     /// It imports what asks models of its tenant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub infer: bool,
+    /// It imports what gives it secrets to hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
     /// What it says of that.
     #[serde(default, skip_serializing_if = "GrantBounds::is_open")]
     pub said: GrantBounds,
@@ -76,6 +79,7 @@ impl Missing {
             "http" => "http (which requests it does not say)".to_owned(),
             "llm" => "llm (which routes it does not say)".to_owned(),
             "infer" => "infer (which models it does not say)".to_owned(),
+            "hold" => "hold (which secrets it does not say)".to_owned(),
             kind => format!("{kind} (which buckets it does not say)"),
         });
         self.said.told().into_iter().chain(unsaid).collect()
@@ -98,15 +102,19 @@ impl Asks {
     /// What of it these grants do not meet.
     #[must_use]
     pub fn missing(&self, granted: &Grants) -> Missing {
-        let Grants { publish, kv, http, llm, infer, .. } = granted;
-        let there = [!publish.is_empty(), !kv.is_empty(), !http.is_empty(), !llm.is_empty(), !infer.is_empty()];
-        self.beyond(granted, there)
+        let Grants { publish, kv, http, secrets: _, llm, infer, hold } = granted;
+        let none =
+            [publish.is_empty(), kv.is_empty(), http.is_empty(), llm.is_empty(), infer.is_empty(), hold.is_empty()];
+        self.beyond(granted, none.map(|is_none| !is_none))
     }
 
     /// What of it another release does not ask for.
     #[must_use]
     pub fn since(&self, before: &Self) -> Missing {
-        self.beyond(&before.said.said(), [before.publish, before.kv, before.http, before.llm, before.infer])
+        self.beyond(
+            &before.said.said(),
+            [before.publish, before.kv, before.http, before.llm, before.infer, before.hold],
+        )
     }
 
     /// All of it.
@@ -115,13 +123,14 @@ impl Asks {
         self.missing(&Grants::default())
     }
 
-    fn beyond(&self, there: &Grants, [publishes, stores, sends, asks, infers]: [bool; 5]) -> Missing {
+    fn beyond(&self, there: &Grants, [publishes, stores, sends, asks, infers, holds]: [bool; 6]) -> Missing {
         let kinds = [
             ("publish", self.publish && self.said.publish.is_none() && !publishes),
             ("kv", self.kv && self.said.kv.is_none() && !stores),
             ("http", self.http && self.said.http.is_none() && !sends),
             ("llm", self.llm && self.said.llm.is_none() && !asks),
             ("infer", self.infer && self.said.infer.is_none() && !infers),
+            ("hold", self.hold && self.said.hold.is_none() && !holds),
         ];
         let unsaid = kinds.into_iter().filter(|(_, is_missing)| *is_missing).map(|(kind, _)| kind).collect();
         Missing { said: there.missing(&self.said.said()), unsaid }
@@ -139,7 +148,7 @@ pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
     let mut needs = GrantBounds::default();
     for said in serde_json::Deserializer::from_slice(text).into_iter::<Map<String, Value>>() {
         let said: GrantBounds = serde_json::from_value(said?.into())?;
-        let Grants { publish, kv, http, secrets, llm, infer } = needs.said().with(&said.said());
+        let Grants { publish, kv, http, secrets, llm, infer, hold } = needs.said().with(&said.said());
         needs = GrantBounds {
             publish: (needs.publish.is_some() || said.publish.is_some()).then_some(publish),
             kv: (needs.kv.is_some() || said.kv.is_some()).then_some(kv),
@@ -147,6 +156,7 @@ pub fn needs_from_json(text: &[u8]) -> Result<GrantBounds, NeedsError> {
             secrets: (needs.secrets.is_some() || said.secrets.is_some()).then_some(secrets),
             llm: (needs.llm.is_some() || said.llm.is_some()).then_some(llm),
             infer: (needs.infer.is_some() || said.infer.is_some()).then_some(infer),
+            hold: (needs.hold.is_some() || said.hold.is_some()).then_some(hold),
         };
     }
     if needs.said().each().count() > NEEDS_MAX { Err(NeedsError::TooMany) } else { Ok(needs) }
@@ -157,7 +167,7 @@ mod tests {
     use super::*;
 
     fn asks(publish: bool, kv: bool, said: &str) -> Asks {
-        Asks { publish, kv, http: false, llm: false, infer: false, said: needs_from_json(said.as_bytes()).unwrap() }
+        Asks { publish, kv, said: needs_from_json(said.as_bytes()).unwrap(), ..Asks::default() }
     }
 
     fn grants(text: &str) -> Grants {
@@ -179,6 +189,9 @@ mod tests {
         let infers = Asks { infer: true, ..asks(false, false, "") };
         assert_eq!(infers.all().told(), ["infer (which models it does not say)"]);
         assert!(infers.missing(&grants(r#"{"infer": ["fraud"]}"#)).is_empty());
+        let holds = Asks { hold: true, ..asks(false, false, "") };
+        assert_eq!(holds.all().told(), ["hold (which secrets it does not say)"]);
+        assert!(holds.missing(&grants(r#"{"hold": ["signing"]}"#)).is_empty());
         let named = Asks { infer: true, ..asks(false, false, r#"{"infer": ["fraud"]}"#) };
         assert_eq!(named.missing(&grants(r#"{"infer": ["churn"]}"#)).told(), ["infer fraud"]);
         assert!(sends.missing(&grants(r#"{"http": ["https://a.example"], "publish": ["a"]}"#)).is_empty());

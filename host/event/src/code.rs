@@ -250,6 +250,7 @@ codes! {
     LlmProvider "llm-provider" 500 "The model's provider refused the call, or its answer is not understood";
     BudgetExceeded "budget-exceeded" 500 "A budget has not enough left for what the model may cost";
     LimitLlm "limit-llm" 500 "The attempt made more calls of models, or sent and got more, than allowed";
+    HoldDenied "hold-denied" 500 "No grant of the plugin names the secret that it wants to hold";
     InferDenied "infer-denied" 500 "No grant of the plugin names the model";
     InferInvalid "infer-invalid" 500 "What a model was asked does not fit it";
     InferFailed "infer-failed" 500 "The model failed with what it was asked";

@@ -1,5 +1,5 @@
 //! What plugins may use beyond computing, and how that is compared: event types that they publish, buckets that they open, requests that
-//! they send, models that they ask, be they of others or the tenant's own.
+//! they send, models that they ask, be they of others or the tenant's own, and secrets that they hold.
 //!
 //! Invariant: a grant that exists has one text, and parsing is the only way in. What one grant covers follows from it alone: two
 //! together never cover what neither does.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     http_access::{HttpAccess, HttpAsked},
     limits::{ERROR_VALUE_CHARS_MAX, GRANT_BYTES_MAX},
-    names::{BucketName, ModelName, NameError, PluginName, RouteName},
+    names::{BucketName, ModelName, NameError, PluginName, RouteName, SecretName},
     secret_use::SecretUse,
 };
 
@@ -171,6 +171,12 @@ impl Covers for ModelName {
     }
 }
 
+impl Covers for SecretName {
+    fn covers(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 fn missing<T: Covers>(granted: &[T], wanted: &[T]) -> Vec<T> {
     wanted.iter().filter(|wanted| !granted.iter().any(|granted| granted.covers(wanted))).cloned().collect()
 }
@@ -217,6 +223,9 @@ pub struct Grants {
     /// Models of its tenant that it may ask.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub infer: Vec<ModelName>,
+    /// Secrets whose values it may have in its own memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hold: Vec<SecretName>,
 }
 
 impl Grants {
@@ -256,6 +265,12 @@ impl Grants {
         self.infer.iter().any(|granted| granted.as_str() == model)
     }
 
+    /// Whether the value of a secret may be had.
+    #[must_use]
+    pub fn may_hold(&self, secret: &str) -> bool {
+        self.hold.iter().any(|granted| granted.as_str() == secret)
+    }
+
     /// Whether it allows nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -272,6 +287,7 @@ impl Grants {
             secrets: missing(&self.secrets, &wanted.secrets),
             llm: missing(&self.llm, &wanted.llm),
             infer: missing(&self.infer, &wanted.infer),
+            hold: missing(&self.hold, &wanted.hold),
         }
     }
 
@@ -285,6 +301,7 @@ impl Grants {
             secrets: joined(&self.secrets, &more.secrets),
             llm: joined(&self.llm, &more.llm),
             infer: joined(&self.infer, &more.infer),
+            hold: joined(&self.hold, &more.hold),
         }
     }
 
@@ -302,7 +319,8 @@ impl Grants {
         let secrets = self.secrets.iter().map(|one| Self { secrets: vec![one.clone()], ..Self::default() });
         let llm = self.llm.iter().map(|one| Self { llm: vec![one.clone()], ..Self::default() });
         let infer = self.infer.iter().map(|one| Self { infer: vec![one.clone()], ..Self::default() });
-        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer)
+        let hold = self.hold.iter().map(|one| Self { hold: vec![one.clone()], ..Self::default() });
+        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer).chain(hold)
     }
 
     /// Each of them in words.
@@ -315,7 +333,8 @@ impl Grants {
         let secrets = self.secrets.iter().map(|used| format!("secret {used}"));
         let llm = self.llm.iter().map(|route| format!("llm {route}"));
         let infer = self.infer.iter().map(|model| format!("infer {model}"));
-        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer).collect()
+        let hold = self.hold.iter().map(|secret| format!("hold {secret}"));
+        publish.chain(kv).chain(http).chain(secrets).chain(llm).chain(infer).chain(hold).collect()
     }
 }
 
@@ -333,6 +352,7 @@ impl fmt::Display for Grants {
             list("secrets", &self.secrets),
             list("llm", &self.llm),
             list("infer", &self.infer),
+            list("hold", &self.hold),
         ];
         let kinds: Vec<_> = kinds.into_iter().flatten().collect();
         if kinds.is_empty() { f.write_str("{}") } else { write!(f, "{{ {} }}", kinds.join(", ")) }
@@ -361,6 +381,9 @@ pub struct GrantBounds {
     /// Models of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infer: Option<Vec<ModelName>>,
+    /// Secrets that are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Vec<SecretName>>,
 }
 
 impl GrantBounds {
@@ -383,6 +406,7 @@ impl GrantBounds {
             secrets: bounded(&grants.secrets, self.secrets.as_ref()),
             llm: bounded(&grants.llm, self.llm.as_ref()),
             infer: bounded(&grants.infer, self.infer.as_ref()),
+            hold: bounded(&grants.hold, self.hold.as_ref()),
         }
     }
 
@@ -396,6 +420,7 @@ impl GrantBounds {
             secrets: self.secrets.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.secrets)),
             llm: self.llm.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.llm)),
             infer: self.infer.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.infer)),
+            hold: self.hold.as_ref().map_or_else(Vec::new, |bound| missing(bound, &grants.hold)),
         }
     }
 
@@ -419,6 +444,7 @@ impl GrantBounds {
             secrets: self.secrets.clone().unwrap_or_default(),
             llm: self.llm.clone().unwrap_or_default(),
             infer: self.infer.clone().unwrap_or_default(),
+            hold: self.hold.clone().unwrap_or_default(),
         }
     }
 }
@@ -470,6 +496,20 @@ mod tests {
         assert_eq!(infers.to_string(), r#"{ llm = ["triage"], infer = ["fraud"] }"#);
         assert_eq!(infers.told(), ["llm triage", "infer fraud"]);
         assert!(infers.may_infer("fraud") && !infers.may_infer("triage"));
+    }
+
+    #[test]
+    fn a_secret_is_held_by_a_grant_of_its_own_and_by_none_that_puts_it_into_a_field() {
+        let text = r#"{"secrets": ["https://a.example x: {secret:field}"], "hold": ["signing"]}"#;
+        let granted: Grants = serde_json::from_str(text).unwrap();
+        assert!(granted.may_hold("signing") && !granted.may_hold("field"));
+        assert_eq!(granted.told(), ["secret https://a.example x: {secret:field}", "hold signing"]);
+        assert!(granted.to_string().ends_with(r#", hold = ["signing"] }"#), "{granted}");
+        let bound: GrantBounds = serde_json::from_str(r#"{"hold": []}"#).unwrap();
+        assert_eq!(bound.beyond(&granted).told(), ["hold signing"]);
+        assert!(!bound.within(&granted).may_hold("signing"));
+        let revoked: Grants = serde_json::from_str(r#"{"hold": ["signing"]}"#).unwrap();
+        assert_eq!(granted.without(&revoked).each().count(), 1);
     }
 
     #[test]

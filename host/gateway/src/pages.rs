@@ -221,6 +221,7 @@ pages! {
     LlmProvider "llm-provider",
     BudgetExceeded "budget-exceeded",
     LimitLlm "limit-llm",
+    HoldDenied "hold-denied",
     InferDenied "infer-denied",
     InferInvalid "infer-invalid",
     InferFailed "infer-failed",

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use wharf_capability::{AttemptContext, Contended, Effects, batch_exports::Item, wharf::plugin::types};
+use wharf_capability::{Attempt, AttemptContext, Contended, Effects, batch_exports::Item, wharf::plugin::types};
 use wharf_delivery::{DeliveryId, Details, Failure, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{Code, Event};
 
@@ -90,8 +90,8 @@ impl Runtime {
         };
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
-            Ok(Ok(Ok(outcomes))) => verdicts(outcomes, count),
-            Ok(Ok(Err(failure))) => BatchEnding::Failed(wished(failure)),
+            Ok(Ok(Ok(outcomes))) => verdicts(outcomes, count, store.data()),
+            Ok(Ok(Err(failure))) => BatchEnding::Failed(store.data().redacted(wished(failure))),
             Ok(Err(error)) => match error.downcast_ref::<Contended>() {
                 Some(Contended(key)) => BatchEnding::Contended(key.clone()),
                 None => BatchEnding::Failed(broken(&error, store.data_mut(), limits)),
@@ -113,7 +113,7 @@ fn handed(item: BatchItem, wall_ms: u32) -> Item {
 }
 
 /// The verdicts on so many events, if the guest gave as many outcomes.
-fn verdicts(outcomes: Vec<Result<(), types::Failure>>, count: usize) -> BatchEnding {
+fn verdicts(outcomes: Vec<Result<(), types::Failure>>, count: usize, attempt: &Attempt) -> BatchEnding {
     if outcomes.len() != count {
         let counted = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let reason = format!("it gave {} for {}", counted(outcomes.len(), "outcome"), counted(count, "event"));
@@ -121,7 +121,7 @@ fn verdicts(outcomes: Vec<Result<(), types::Failure>>, count: usize) -> BatchEnd
     }
     let verdict = |outcome: Result<(), types::Failure>| match outcome {
         Ok(()) => Verdict::Ok,
-        Err(failure) => Verdict::Failed(wished(failure)),
+        Err(failure) => Verdict::Failed(attempt.redacted(wished(failure))),
     };
     BatchEnding::Verdicts(outcomes.into_iter().map(verdict).collect())
 }

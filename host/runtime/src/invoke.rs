@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 use wharf_capability::{Attempt, AttemptContext, Contended, Effects, EventHandler, wharf::plugin::types};
-use wharf_delivery::{Details, Failure, LimitsDocument, ReadKey, Verdict, clipped};
+use wharf_delivery::{Details, Failure, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{Code, Event};
 
 use crate::{
@@ -98,7 +98,7 @@ impl Runtime {
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
         let ending = match tokio::time::timeout(wall, Metered::new(call, meter.clone())).await {
             Ok(Ok(Ok(()))) => Ending::Verdict(Verdict::Ok),
-            Ok(Ok(Err(failure))) => Ending::Verdict(Verdict::Failed(wished(failure))),
+            Ok(Ok(Err(failure))) => Ending::Verdict(Verdict::Failed(store.data().redacted(wished(failure)))),
             Ok(Err(error)) => match error.downcast_ref::<Contended>() {
                 Some(Contended(key)) => Ending::Contended(key.clone()),
                 None => Ending::Verdict(Verdict::Failed(broken(&error, store.data_mut(), limits))),
@@ -204,13 +204,13 @@ pub(crate) fn add_up(
     }
 }
 
-/// What the plugin itself said, as long as it is kept: it may be megabytes.
+/// What the plugin itself said: it may be megabytes, and have in it what nobody is to see, until it is redacted.
 pub(crate) fn wished(failure: types::Failure) -> Failure {
     match failure {
         types::Failure::Retry(wish) => {
-            Failure { retry_after_ms: wish.after_ms, ..Failure::new(Code::HandlerRetry, clipped(wish.reason)) }
+            Failure { retry_after_ms: wish.after_ms, ..Failure::new(Code::HandlerRetry, wish.reason) }
         }
-        types::Failure::Reject(reason) => Failure::new(Code::HandlerReject, clipped(reason)),
+        types::Failure::Reject(reason) => Failure::new(Code::HandlerReject, reason),
     }
 }
 

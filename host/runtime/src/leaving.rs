@@ -14,7 +14,7 @@ use http::{Method, Response, StatusCode, header, response};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
 use wharf_capability::{Answered, BodyBounds, Given, HttpBody, Passing};
-use wharf_delivery::{Failure, clipped};
+use wharf_delivery::Failure;
 use wharf_event::Code;
 
 use crate::{
@@ -144,7 +144,7 @@ impl Leaving {
         match self.answered.as_ref().and_then(Answered::take) {
             None => false,
             Some(Err(said)) => {
-                self.refuse(Failure::new(Code::RouteFailed, clipped(format!("it answered with an error: {said}"))));
+                self.refuse(Failure::new(Code::RouteFailed, format!("it answered with an error: {said}")));
                 true
             }
             Some(Ok(answer)) => {

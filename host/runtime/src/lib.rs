@@ -48,7 +48,7 @@ pub use wasmtime::Error as CallError;
 /// What a call is made with, for those who call without a host.
 pub use wharf_capability::{
     Asking, AttemptContext, Calling as HttpCalling, CommittedValues, Effects, HttpAnswer, HttpFailed, HttpOut,
-    HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, Occasion,
-    ReadFailed,
+    HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, NoSecrets,
+    Occasion, ReadFailed,
 };
 pub use wharf_inspect::{ComponentError, Kind, describe};

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, ReadFailed};
+use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, NoSecrets, ReadFailed};
 use wharf_delivery::{DeliveryId, Failure, LimitsDocument, ReadKey};
 use wharf_event::{BucketName, Code, EventBuilder, Grants, PluginName, Position, TenantName};
 
@@ -70,6 +70,7 @@ impl Runtime {
             http: Arc::new(NoHttp),
             llm: Arc::new(NoLlm),
             infer: Arc::new(NoModels),
+            secrets: Arc::new(NoSecrets),
             time: "1970-01-01T00:00:00Z".to_owned(),
             clock_ms: None,
         };

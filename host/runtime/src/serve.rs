@@ -114,7 +114,7 @@ impl Runtime {
             }
         };
         let failure = match ended {
-            Ok(Ok(())) => leaving.ends().err(),
+            Ok(Ok(())) => leaving.ends().err().map(|failure| store.data().redacted(failure)),
             Ok(Err(error)) => Some(leaving.fails(broken(&error, store.data_mut(), limits))),
             Err(_) => Some(leaving.fails(too_long(limits))),
         };

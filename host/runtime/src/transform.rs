@@ -66,7 +66,7 @@ impl Runtime {
                 .map(from_guest)
                 .transpose()
                 .map_err(|error| Failure::new(Code::TransformOutput, error.to_string())),
-            Ok(Ok(Err(failure))) => Err(wished(failure)),
+            Ok(Ok(Err(failure))) => Err(store.data().redacted(wished(failure))),
             Ok(Err(error)) => Err(broken(&error, store.data_mut(), limits)),
             Err(_) => Err(too_long(limits)),
         };

@@ -6,16 +6,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wharf_dispatch::{HttpFailed, HttpRequest};
 use wharf_event::{Code, SecretName, TenantName};
-use wharf_vault::{Key, SealError, Sealer as _, Value};
+use wharf_vault::{Key, SOUGHT_BYTES_MIN, SealError, Sealer as _, Value, without};
 
 /// Bytes of a secret at most.
 pub const SECRET_BYTES_MAX: usize = 4_096;
 
 /// Secrets of a tenant.
 pub const SECRETS_PER_TENANT_MAX: usize = 64;
-
-/// Shorter values are not looked for in answers: they would be found by chance.
-const SOUGHT_BYTES_MIN: usize = 8;
 
 /// What a secret is sealed for.
 #[must_use]
@@ -61,7 +58,7 @@ impl Filled {
     /// A body without the values.
     #[must_use]
     pub fn redact(&self, body: bytes::Bytes) -> bytes::Bytes {
-        self.sought().fold(body, |body, (name, value)| match replaced(&body, value.reveal(), name) {
+        self.sought().fold(body, |body, (name, value)| match without(&body, value.reveal(), name.as_str()) {
             Some(other) => other.into(),
             None => body,
         })
@@ -71,7 +68,7 @@ impl Filled {
     pub fn redact_fields(&self, fields: &mut HeaderMap) {
         for (name, value) in self.sought() {
             for field in fields.values_mut() {
-                if let Some(other) = replaced(field.as_bytes(), value.reveal(), name) {
+                if let Some(other) = without(field.as_bytes(), value.reveal(), name.as_str()) {
                     *field = HeaderValue::from_bytes(&other).unwrap_or(HeaderValue::from_static("[secret]"));
                 }
             }
@@ -120,21 +117,6 @@ impl Redacting<'_> {
 fn begun(bytes: &[u8], value: &[u8]) -> usize {
     let most = value.len().saturating_sub(1).min(bytes.len());
     (1..=most).rev().find(|length| value.get(..*length).is_some_and(|begin| bytes.ends_with(begin))).unwrap_or(0)
-}
-
-/// Bytes in which the name stands in the place of the value; absent where the value is not in them.
-fn replaced(bytes: &[u8], value: &[u8], name: &SecretName) -> Option<Vec<u8>> {
-    let finder = memchr::memmem::Finder::new(value);
-    let mut found = finder.find_iter(bytes).peekable();
-    found.peek()?;
-    let (mut kept, mut from) = (Vec::with_capacity(bytes.len()), 0);
-    for at in found {
-        kept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
-        kept.extend_from_slice(format!("[secret:{name}]").as_bytes());
-        from = at + value.len();
-    }
-    kept.extend_from_slice(bytes.get(from..).unwrap_or_default());
-    Some(kept)
 }
 
 #[cfg(test)]

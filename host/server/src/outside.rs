@@ -17,7 +17,7 @@ use wharf_catalog::PromptDocument;
 use wharf_delivery::Object;
 use wharf_dispatch::{
     Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer, LlmCall,
-    LlmFailed, NoAnswer, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
+    LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
     Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
@@ -25,11 +25,11 @@ use wharf_egress::{
 };
 use wharf_event::{Code, PromptName, SecretName, TenantName};
 use wharf_llm::Failed;
-use wharf_vault::{Key, SealError};
+use wharf_vault::{Key, SealError, Sealer as _, Value};
 
 use crate::{
     config::EgressConfig,
-    filling::Redacting,
+    filling::{Redacting, place},
     infer::Asks,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
@@ -176,6 +176,14 @@ impl Port for Outside {
             (&mut asked.0).await.unwrap_or_else(|_| Err(failed()))
         }
         .boxed()
+    }
+
+    fn open(&self, tenant: &TenantName, secret: &SecretName, sealed: &str) -> Result<Value, NotHeld> {
+        let opened = self.key.get().and_then(|key| key.open(&place(tenant, secret), sealed));
+        opened.map_err(|error| {
+            let reason = format!("the secret `{secret}` cannot be opened: {error}");
+            NotHeld { code: Code::SecretClosed, reason }
+        })
     }
 
     fn infer(&self, call: InferCall, model: Option<Object>) -> BoxFuture<'static, Result<Inferred, InferFailed>> {

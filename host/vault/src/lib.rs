@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod key;
+mod redact;
 mod seal;
 
 pub use key::{Key, KeyError};
+pub use redact::{SOUGHT_BYTES_MIN, without};
 pub use seal::{SealError, Sealer, Value, sealed_under};

@@ -76,9 +76,9 @@ impl Description {
     pub fn asks(&self) -> Asks {
         let needs = self.needs();
         let has = |capability| needs.contains(&capability);
-        let [publish, kv, http, llm, infer] =
-            [Capability::Publish, Capability::Kv, Capability::Http, Capability::Llm, Capability::Infer].map(has);
-        Asks { publish, kv, http, llm, infer, said: self.said.clone() }
+        let [publish, kv, http] = [Capability::Publish, Capability::Kv, Capability::Http].map(has);
+        let [llm, infer, hold] = [Capability::Llm, Capability::Infer, Capability::Hold].map(has);
+        Asks { publish, kv, http, llm, infer, hold, said: self.said.clone() }
     }
 }
 

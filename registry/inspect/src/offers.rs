@@ -18,6 +18,8 @@ pub enum Capability {
     Llm,
     /// Ask models of its tenant.
     Infer,
+    /// Hold secrets of its tenant.
+    Hold,
     /// Read its own configuration.
     Config,
     /// Write to its own log.
@@ -30,12 +32,13 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Publish,
         Self::Kv,
         Self::Http,
         Self::Llm,
         Self::Infer,
+        Self::Hold,
         Self::Config,
         Self::Logging,
         Self::Clocks,
@@ -51,6 +54,7 @@ impl Capability {
             Self::Http => "http",
             Self::Llm => "llm",
             Self::Infer => "infer",
+            Self::Hold => "hold",
             Self::Config => "config",
             Self::Logging => "logging",
             Self::Clocks => "clocks",
@@ -67,6 +71,7 @@ impl Capability {
             Self::Http => "requests by HTTP",
             Self::Llm => "calls of models",
             Self::Infer => "models of its tenant",
+            Self::Hold => "secrets to hold",
             Self::Config => "its own configuration",
             Self::Logging => "its own log",
             Self::Clocks => "the time",
@@ -77,7 +82,7 @@ impl Capability {
     /// Whether a plugin has it only if it is granted. The others reach nothing that is not the plugin's own.
     #[must_use]
     pub const fn is_granted(self) -> bool {
-        matches!(self, Self::Publish | Self::Kv | Self::Http | Self::Llm | Self::Infer)
+        matches!(self, Self::Publish | Self::Kv | Self::Http | Self::Llm | Self::Infer | Self::Hold)
     }
 }
 
@@ -104,7 +109,7 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 15] = [
+pub const OFFERS: [Offer; 16] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
@@ -113,6 +118,7 @@ pub const OFFERS: [Offer; 15] = [
     offer("wasi:http", "0.2", &["types"], Offered::Inert),
     offer("wharf:llm", "0.1", &["models"], Offered::Capability(Capability::Llm)),
     offer("wharf:infer", "0.1", &["models"], Offered::Capability(Capability::Infer)),
+    offer("wharf:secrets", "0.1", &["held"], Offered::Capability(Capability::Hold)),
     offer("wasi:config", "0.2.0-rc.1", &["store"], Offered::Capability(Capability::Config)),
     offer("wasi:logging", "0.1.0-draft", &["logging"], Offered::Capability(Capability::Logging)),
     offer("wasi:clocks", "0.2", &["wall-clock", "monotonic-clock"], Offered::Capability(Capability::Clocks)),
@@ -199,6 +205,7 @@ mod tests {
             ("wasi:http/incoming-handler@0.2.6", "unknown"),
             ("wharf:llm/models@0.1.0", "llm"),
             ("wharf:infer/models@0.1.0", "infer"),
+            ("wharf:secrets/held@0.1.0", "hold"),
             ("wasi:sockets/tcp@0.2.6", "inert"),
             ("wasi:sockets/tls@0.2.6", "unknown"),
             ("wall-clock", "unknown"),

@@ -34,6 +34,11 @@ def test_the_component_imports_what_was_said_and_no_capability_beyond(monkeypatc
     ]:
         monkeypatch.setattr(declare, "needed", needed)
         assert build.narrowed(contract) == left
+    monkeypatch.setattr(declare, "needed", {"publish": [], "kv": [], "hold": ["signing"]})
+    worlds = "world event-handler {\n}\nworld event-batch-handler {\n}\nworld event-transform {\n}\n"
+    held = "    import wharf:secrets/held@0.1.0;\n"
+    left = worlds.replace("handler {\n", "handler {\n" + held)
+    assert build.narrowed(worlds) == left
 
 
 def test_what_is_spared_from_the_stubs_has_its_name_in_the_end() -> None:

@@ -18,6 +18,8 @@ from wharf import (
     Reject,
     Retry,
     RetryAfter,
+    SecretDenied,
+    SecretError,
     batch_handler,
     handler,
     transform,
@@ -235,3 +237,16 @@ def test_what_cannot_be_a_handler_is_refused_in_words() -> None:
 def test_the_examples_of_the_documentation_run() -> None:
     failed, tried = doctest.testmod(testing)
     assert tried > 3 and not failed
+
+
+@handler()
+def sign(event: Event[Any], cx: Context) -> None:
+    cx.kv.set("bytes", str(len(cx.secret("signing"))))
+
+
+def test_a_secret_is_held_where_the_test_keeps_one() -> None:
+    host = Host(secrets={"signing": "whsec_1"})
+    assert host.run(sign, None).ok and host.kv["default"]["bytes"] == b"7"
+    assert issubclass(SecretDenied, SecretError)
+    assert "SecretError: there is no secret `signing`" in Host().run(sign, None).reason
+    assert "SecretDenied: holding" in Host(secrets={"signing": "x"}, denied=["signing"]).run(sign, None).reason

@@ -17,6 +17,7 @@ use crate::infer::Model;
 use crate::llm::Llm;
 use crate::log::{self, Level};
 use crate::port;
+use crate::secret::SecretError;
 
 /// The bucket that is the plugin's own.
 const OWN_BUCKET: &str = "default";
@@ -116,6 +117,23 @@ impl Context {
     /// ```
     pub fn model(&self, name: impl Into<String>) -> Model {
         Model::new(name.into())
+    }
+
+    /// The value of a secret of the tenant, which needs a grant of its own (`hold`). Where a service takes a key in a field of a request, a grant of
+    /// `secrets` has the host put it there, and the plugin never has it.
+    ///
+    /// ```no_run
+    /// # fn handler(cx: &wharf::Context) -> wharf::Outcome {
+    /// let key = cx.secret("stripe-signing")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is not granted, not there, or cannot be opened.
+    pub fn secret(&self, name: &str) -> Result<String, SecretError> {
+        port::secret(name).map_err(SecretError::from)
     }
 
     /// The value of one key of the plugin's `config` table.

@@ -56,7 +56,7 @@
 //!
 //! The crate's target is `wasm32-unknown-unknown` with the linker `wasm-component-ld`: there nothing is ambient, so a component
 //! imports exactly what its handler uses, and that list is what it can do. [`Context`] has all there is: publishing, key-value
-//! buckets, HTTP, models, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
+//! buckets, HTTP, models, secrets, configuration, log, clock and random numbers. (`std::time` and the like do not work on that target.)
 //!
 //! A plugin also compiles on any other target, so `cargo test` runs its tests: those of pure functions as they are, and those of the handler by
 //! the host in memory of `wharf::testing`.
@@ -95,6 +95,13 @@ pub mod llm_bindings;
 #[rustfmt::skip]
 pub mod infer_bindings;
 
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod secrets_bindings;
+
 mod batch;
 mod bucket;
 mod config;
@@ -113,6 +120,7 @@ mod payload;
 mod port;
 #[doc(hidden)]
 pub mod run;
+mod secret;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod transformed;
@@ -131,6 +139,7 @@ pub use log::Level;
 #[doc(hidden)]
 pub use needs::needs_bytes;
 pub use payload::Payload;
+pub use secret::SecretError;
 pub use transformed::{IntoPayload, Transformed, Unchanged};
 pub use wharf_macros::{batch_handler, handler, transform};
 #[doc(hidden)]

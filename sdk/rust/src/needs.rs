@@ -3,8 +3,8 @@
 //! Invariant: what is said is JSON that the host understands; a text that would not be is an error of the compiler. Saying it allows nothing:
 //! the tenant grants it.
 
-/// Says which event types a plugin publishes, which buckets it opens, which requests it sends, by which routes it asks models, and which models of
-/// its tenant it asks, so that whoever grants it need not guess. The host gives it no more than that, whatever is granted.
+/// Says which event types a plugin publishes, which buckets it opens, which requests it sends, by which routes it asks models, which models of
+/// its tenant it asks, and which secrets it holds, so that whoever grants it need not guess. The host gives it no more than that, whatever is granted.
 ///
 /// A type ends in `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read. What is left out is not
 /// said: then any grant of that kind will do.
@@ -28,6 +28,7 @@ macro_rules! needs {
     (@kind http) => {};
     (@kind llm) => {};
     (@kind infer) => {};
+    (@kind hold) => {};
     (@list [$($first:literal $(, $more:literal)*)? $(,)?]) => {
         ::core::concat!("[" $(, "\"", $first, "\"" $(, ",\"", $more, "\"")*)?, "]")
     };
@@ -81,5 +82,6 @@ mod tests {
     needs! { http = ["POST https://api.example.com/v1/*"] }
     needs! { llm = ["triage"] }
     needs! { infer = ["fraud"] }
+    needs! { hold = ["stripe-signing"] }
     needs! { publish = ["paid"], http = ["https://api.example.com"] }
 }

@@ -127,7 +127,13 @@ impl Host {
         self
     }
 
-    /// Denies an event type or a bucket.
+    /// Keeps a secret, which the plugin may hold.
+    pub fn secret(&mut self, name: &str, value: &str) -> &mut Self {
+        self.memory.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Denies an event type, a bucket or a secret.
     pub fn deny(&mut self, type_or_bucket: &str) -> &mut Self {
         self.memory.denied.insert(type_or_bucket.to_owned());
         self
@@ -299,6 +305,22 @@ mod tests {
         host.answer("POST", "https://a.example/x", 201, "").at(UNIX_EPOCH + Duration::from_secs(7)).attempt(3);
         assert_eq!(host.run(tell, event("a")), Ok(()));
         assert_eq!((host.get("default", "told"), host.sent().len()), (Some("201 3 3 7"), 2));
+    }
+
+    fn sign(_: Event<()>, cx: &Context) -> Outcome {
+        let bytes = cx.secret("signing")?.len();
+        cx.kv().set("bytes", bytes.to_string())?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_secret_is_held_where_the_test_keeps_one() {
+        let mut host = Host::new();
+        assert!(host.run(sign, event("a")).unwrap_err().to_string().contains("there is no secret `signing`"));
+        host.secret("signing", "whsec_1");
+        assert_eq!((host.run(sign, event("a")), host.get("default", "bytes")), (Ok(()), Some("7")));
+        host.deny("signing");
+        assert!(host.run(sign, event("a")).unwrap_err().to_string().contains("is not granted"));
     }
 
     fn sum(batch: Vec<Item<i64>>, cx: &Context) -> Outcomes {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use wharf_event::{
     BucketAccess, Digest, EventTypes, GrantBounds, Grants, HttpAccess, ModelName, PluginName, Position, RouteName,
-    SecretUse,
+    SecretName, SecretUse,
 };
 
 /// What a plugin is granted, and which of its releases wait for more.
@@ -64,4 +64,7 @@ pub struct Approval {
     /// Models of the tenant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub infer: Vec<ModelName>,
+    /// Secrets that it may hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hold: Vec<SecretName>,
 }

@@ -111,6 +111,9 @@ pub struct GrantsView {
     /// Models of its tenant that it may ask.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub infer: Vec<String>,
+    /// Secrets of its tenant that it may hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hold: Vec<String>,
 }
 
 /// One change of a plugin's channels.

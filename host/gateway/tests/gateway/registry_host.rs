@@ -178,6 +178,7 @@ impl Granting for FakeHost {
             secrets: wish.secrets,
             llm: wish.llm,
             infer: wish.infer,
+            hold: wish.hold,
         };
         match (wish.release, more.is_empty()) {
             (Some(_), _) => return Err(none(Code::GrantUnsaid)),

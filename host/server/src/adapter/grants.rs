@@ -142,6 +142,7 @@ impl HostAdapter {
             "http" => " --http 'https://HOST/*'",
             "llm" => " --llm ROUTE",
             "infer" => " --infer MODEL",
+            "hold" => " --hold SECRET",
             _ => " --kv BUCKET",
         });
         let (kinds, options) = (unsaid.join(" and "), options.collect::<String>());
@@ -182,7 +183,7 @@ impl HostAdapter {
     /// What a plugin is granted if this comes about.
     async fn regrant(&self, of: &PluginRef, object: &PluginObject, wish: &Wish) -> Result<Grants, Refusal> {
         match wish {
-            Wish::Approve(Approval { release, publish, kv, http, secrets, llm, infer }) => {
+            Wish::Approve(Approval { release, publish, kv, http, secrets, llm, infer, hold }) => {
                 let named = Grants {
                     publish: publish.clone(),
                     kv: kv.clone(),
@@ -190,6 +191,7 @@ impl HostAdapter {
                     secrets: secrets.clone(),
                     llm: llm.clone(),
                     infer: infer.clone(),
+                    hold: hold.clone(),
                 };
                 let asked = match (release, named.is_empty()) {
                     (None, false) => Grants::default(),

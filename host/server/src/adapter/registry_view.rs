@@ -68,7 +68,8 @@ pub fn grants(of: &Grants) -> GrantsView {
     let secrets = of.secrets.iter().map(ToString::to_string).collect();
     let llm = of.llm.iter().map(ToString::to_string).collect();
     let infer = of.infer.iter().map(ToString::to_string).collect();
-    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets, llm, infer }
+    let hold = of.hold.iter().map(ToString::to_string).collect();
+    GrantsView { publish, kv: of.kv.iter().map(ToString::to_string).collect(), http, secrets, llm, infer, hold }
 }
 
 /// All limits by their names in the configuration file.

@@ -9,8 +9,8 @@ use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
 use wharf_inspect::Kind;
 use wharf_runtime::{
-    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, Prepared, Runtime, RuntimeError,
-    describe,
+    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, NoSecrets, Prepared, Runtime,
+    RuntimeError, describe,
 };
 
 use super::{ended::Ended, seed::Seed, stub::Stubs};
@@ -150,6 +150,7 @@ impl Stage {
             http: Arc::clone(&call.stubs) as _,
             llm: call.stubs,
             infer: Arc::new(NoModels),
+            secrets: Arc::new(NoSecrets),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
         };

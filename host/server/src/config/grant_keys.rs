@@ -13,6 +13,7 @@ pub(super) static CEILING: &[Key] = &[
     key("secrets", "Fields with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
     key("llm", "Routes to models; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
     key("infer", "Models of the tenant; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
+    key("hold", "Secrets that are held; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
 ];
 
 pub(super) static GRANTS: &[Key] = &[
@@ -49,6 +50,12 @@ pub(super) static GRANTS: &[Key] = &[
     key(
         "infer",
         "Models of its tenant that it may ask (`models` of the tenant).",
+        Shape::Routes,
+        Otherwise::Default(|| json!([])),
+    ),
+    key(
+        "hold",
+        "Secrets of its tenant whose values it may have in its own memory, by name. Where a service takes a key in a field of a request, `secrets` puts it there and the plugin never has it.",
         Shape::Routes,
         Otherwise::Default(|| json!([])),
     ),

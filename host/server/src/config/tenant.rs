@@ -235,6 +235,7 @@ fn read_grants(table: Table<'_>) -> Grants {
         secrets: table.list("secrets"),
         llm: table.list("llm"),
         infer: table.list("infer"),
+        hold: table.list("hold"),
     }
 }
 
@@ -261,7 +262,8 @@ fn read_ceiling(table: Table<'_>) -> GrantBounds {
     let secrets = table.value("secrets").map(|_| table.list("secrets"));
     let llm = table.value("llm").map(|_| table.list("llm"));
     let infer = table.value("infer").map(|_| table.list("infer"));
-    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets, llm, infer }
+    let hold = table.value("hold").map(|_| table.list("hold"));
+    GrantBounds { publish, kv: table.value("kv").map(|_| table.list("kv")), http, secrets, llm, infer, hold }
 }
 
 /// Reports what a plugin of the file is granted beyond its tenant's ceiling.

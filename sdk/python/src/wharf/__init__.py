@@ -7,7 +7,7 @@ to be tried again.
 
 from .batch import Item
 from .bucket import AccessDenied, Bucket, KvError, NoSuchBucket
-from .context import ConfigError, Context, InvalidEvent, PublishDenied, PublishError
+from .context import ConfigError, Context, InvalidEvent, PublishDenied, PublishError, SecretDenied, SecretError
 from .declare import batch_handler, handler, needs, transform
 from .event import Event
 from .failure import Failure, Reject, Retry, RetryAfter
@@ -29,6 +29,8 @@ __all__ = [
     "Reject",
     "Retry",
     "RetryAfter",
+    "SecretDenied",
+    "SecretError",
     "Unfit",
     "batch_handler",
     "handler",

@@ -16,7 +16,7 @@ from wit_world.imports import types as wit
 
 from . import declare, run
 from .bucket import AccessDenied, KvError, NoSuchBucket
-from .context import InvalidEvent, PublishDenied
+from .context import InvalidEvent, PublishDenied, SecretDenied, SecretError
 from .event import Delivery, Event, Received
 from .failure import Failure, Reject, RetryAfter
 
@@ -33,6 +33,7 @@ def _imported(name: str) -> Any:
 
 _publisher, _counters, _atomics = _imported("publisher"), _imported("counters"), _imported("atomics")
 _store, _config = _imported("keyvalue"), _imported("config")
+_held = _imported("held")
 _logging, _clock, _random = _imported("logging"), _imported("wall_clock"), _imported("random")
 
 
@@ -101,6 +102,16 @@ class _Host:
 
     def open(self, bucket: str) -> _OpenBucket:
         return _OpenBucket(bucket)
+
+    def secret(self, name: str) -> str:
+        if _held is None:
+            raise SecretDenied(f"secret `{name}`: this plugin does not say that it holds it: `needs(hold=[…])`")
+        try:
+            return str(_held.get(name))
+        except Err as error:
+            reason = error.value
+            kind = SecretDenied if isinstance(reason, _held.SecretError_Denied) else SecretError
+            raise kind(reason.value) from None
 
     def config(self, key: str) -> str | None:
         value = _config.get(key)

@@ -69,8 +69,15 @@ def build(module: Path, output: Path) -> None:
         os.replace(half, output)
 
 
+#: What a plugin imports beside its world, where it says that it needs it.
+_BESIDE = {"hold": "wharf:secrets/held@0.1.0"}
+
+
 def narrowed(contract: str) -> str:
-    """The contract without the imports that are not needed; all of it where nothing was said."""
+    """The contract without the imports that are not needed, and with those beside it that are; as it is where nothing was said."""
+    for kind, name in _BESIDE.items():
+        if declare.needed.get(kind):
+            contract = re.sub(r"^(world event-(?:batch-)?handler \{\n)", rf"\1    import {name};\n", contract, flags=re.MULTILINE)
     for kind, imports in _CAPABILITIES.items():
         if declare.needed and not declare.needed.get(kind):
             for name in imports:

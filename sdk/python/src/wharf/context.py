@@ -35,6 +35,14 @@ class ConfigError(ValueError):
     """A configured value that is not what the plugin needs."""
 
 
+class SecretError(Exception):
+    """There is no value of a secret: it is not there, or cannot be opened."""
+
+
+class SecretDenied(SecretError):
+    """No grant of this plugin lets it hold the secret."""
+
+
 class Context:
     """The attempt that a handler runs in: why it was called, and what it can do."""
 
@@ -123,6 +131,10 @@ class Context:
             return _truth(value) if into is bool else into(value)
         except ValueError as error:
             raise ConfigError(f"config `{key}` = `{value}`: {error}") from error
+
+    def secret(self, name: str) -> str:
+        """The value of a secret of the tenant, which needs a grant of its own (`hold`), and to be said: `needs(hold=[…])`."""
+        return self._port.secret(name)
 
     def log(self, level: str, message: object, group: str = "") -> None:
         """Writes one line to the plugin's log. Lines of one `group` belong together."""

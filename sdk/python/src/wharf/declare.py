@@ -70,12 +70,14 @@ def transform(on: str | Sequence[str] | None = None) -> Callable[[F], F]:
     return _declare("transform", on)
 
 
-def needs(*, publish: Sequence[str] = (), kv: Sequence[str] = ()) -> None:
-    """Says which event types a plugin publishes and which buckets it opens; the component then imports nothing beyond.
+def needs(*, publish: Sequence[str] = (), kv: Sequence[str] = (), hold: Sequence[str] = ()) -> None:
+    """Says which event types a plugin publishes, which buckets it opens and which secrets it holds; the component then imports nothing beyond.
 
     A type ends in `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read.
     """
     needed.update(publish=list(publish), kv=list(kv))
+    if hold:
+        needed.update(hold=list(hold))
 
 
 def _declare(

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import declare, payload, run
 from .bucket import AccessDenied, KvError
-from .context import InvalidEvent, PublishDenied
+from .context import InvalidEvent, PublishDenied, SecretDenied, SecretError
 from .event import Delivery, Event, Received
 from .failure import Failure, Reject, RetryAfter
 
@@ -77,12 +77,15 @@ class Host:
         kv: Mapping[str, Mapping[str, bytes | str]] | None = None,
         config: Mapping[str, str] | None = None,
         denied: Iterable[str] = (),
+        secrets: Mapping[str, str] | None = None,
         now: float = 1_767_225_600.0,
     ) -> None:
         encoded = {bucket: {key: _bytes(value) for key, value in keys.items()} for bucket, keys in (kv or {}).items()}
         self.kv: dict[str, dict[str, bytes]] = encoded
         self.config = dict(config or {})
-        #: Buckets and event types that are refused.
+        #: What the plugin may hold.
+        self.secrets = dict(secrets or {})
+        #: Buckets, event types and secrets that are refused.
         self.denied = set(denied)
         #: The clock stands still.
         self.now = now
@@ -158,6 +161,13 @@ class _Attempt:
 
     def config(self, key: str) -> str | None:
         return self._host.config.get(key)
+
+    def secret(self, name: str) -> str:
+        if name in self._host.denied:
+            raise SecretDenied(f"holding the secret `{name}` is not granted to this plugin")
+        if name not in self._host.secrets:
+            raise SecretError(f"there is no secret `{name}`")
+        return self._host.secrets[name]
 
     def log(self, level: str, group: str, message: str) -> None:
         self._host.log.append((level, message))

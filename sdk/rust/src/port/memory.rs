@@ -15,6 +15,7 @@ use crate::bindings::wasi::keyvalue::store;
 use crate::bindings::wasi::logging::logging;
 use crate::bindings::wharf::plugin::publisher::{Draft, PublishError};
 use crate::http::{HttpError, Request, Response};
+use crate::secrets_bindings::wharf::secrets::held::SecretError;
 use crate::testing::Published;
 
 thread_local! {
@@ -27,6 +28,7 @@ pub(crate) struct Memory {
     pub(crate) kv: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) denied: BTreeSet<String>,
+    pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) published: Vec<Published>,
     pub(crate) lines: Vec<String>,
     /// Since 1970.
@@ -72,6 +74,16 @@ pub(crate) fn publish(draft: &Draft) -> Result<String, PublishError> {
 
 pub(crate) fn config(key: &str) -> Result<Option<String>, configuration::Error> {
     Ok(with(|host| host.config.get(key).cloned()))
+}
+
+pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
+    with(|host| {
+        if host.denied.contains(name) {
+            return Err(SecretError::Denied(format!("holding the secret `{name}` is not granted")));
+        }
+        let unknown = || SecretError::Unknown(format!("there is no secret `{name}`"));
+        host.secrets.get(name).cloned().ok_or_else(unknown)
+    })
 }
 
 pub(crate) fn log(level: logging::Level, _: &str, message: &str) {

@@ -35,6 +35,7 @@ mod fanning;
 mod formats;
 mod full_disk;
 mod grants;
+mod holding;
 mod host;
 mod infer;
 mod inputs;

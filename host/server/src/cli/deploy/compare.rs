@@ -70,6 +70,7 @@ impl SettingsBody {
             secrets: beside(grants.secrets, more.secrets),
             llm: beside(grants.llm, more.llm),
             infer: beside(grants.infer, more.infer),
+            hold: beside(grants.hold, more.hold),
         };
         Self { config, grants, limits, breaker }
     }

@@ -43,6 +43,7 @@ fn grants(there: &GrantsView, wanted: &GrantsView) -> Vec<String> {
         ("secrets", &there.secrets, &wanted.secrets),
         ("llm", &there.llm, &wanted.llm),
         ("infer", &there.infer, &wanted.infer),
+        ("hold", &there.hold, &wanted.hold),
     ];
     for (what, old, new) in kinds {
         let (olds, news): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());

@@ -1,8 +1,10 @@
 //! `wharf grant`: what plugins may use.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
-use wharf_event::{BucketAccess, EventTypes, Grants, HttpAccess, ModelName, PluginName, RouteName, SecretUse};
+use wharf_event::{
+    BucketAccess, EventTypes, Grants, HttpAccess, ModelName, PluginName, RouteName, SecretName, SecretUse,
+};
 use wharf_gateway::view::{Approval, GrantsDetail, WaitingView};
 
 use super::{
@@ -69,31 +71,38 @@ pub struct ApproveArgs {
     /// A model of the tenant that it may ask
     #[arg(long, value_name = "MODEL")]
     infer: Vec<ModelName>,
+    /// A secret whose value it may have in its own memory
+    #[arg(long, value_name = "SECRET")]
+    hold: Vec<SecretName>,
 }
 
 /// `wharf grant revoke`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("less").required(true).multiple(true).args(["publish", "kv", "http", "secrets", "llm", "infer", "hold"]))]
 pub struct RevokeArgs {
     /// The plugin
     plugin: PluginName,
     /// Event types: every grant goes that is within
-    #[arg(long, value_name = "TYPES", required_unless_present_any = ["kv", "http", "secrets", "llm", "infer"])]
+    #[arg(long, value_name = "TYPES")]
     publish: Vec<EventTypes>,
     /// A bucket
-    #[arg(long, value_name = "BUCKET", required_unless_present_any = ["publish", "http", "secrets", "llm", "infer"])]
+    #[arg(long, value_name = "BUCKET")]
     kv: Vec<BucketAccess>,
     /// Requests: every grant goes that is within
-    #[arg(long, value_name = "REQUESTS", required_unless_present_any = ["publish", "kv", "secrets", "llm", "infer"])]
+    #[arg(long, value_name = "REQUESTS")]
     http: Vec<HttpAccess>,
     /// Fields with a secret
-    #[arg(long = "secret", value_name = "FIELD", required_unless_present_any = ["publish", "kv", "http", "llm", "infer"])]
+    #[arg(long = "secret", value_name = "FIELD")]
     secrets: Vec<SecretUse>,
     /// A route to a model
-    #[arg(long, value_name = "ROUTE", required_unless_present_any = ["publish", "kv", "http", "secrets", "infer"])]
+    #[arg(long, value_name = "ROUTE")]
     llm: Vec<RouteName>,
     /// A model of the tenant
-    #[arg(long, value_name = "MODEL", required_unless_present_any = ["publish", "kv", "http", "secrets", "llm"])]
+    #[arg(long, value_name = "MODEL")]
     infer: Vec<ModelName>,
+    /// A secret
+    #[arg(long, value_name = "SECRET")]
+    hold: Vec<SecretName>,
 }
 
 /// Does what was said of grants.
@@ -101,8 +110,8 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
     let session = Session::open(global).await?;
     let detail: GrantsDetail = match command {
         GrantCommand::Ls(Named { plugin }) => session.client.get(&of(&session, &plugin)).await?,
-        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets, llm, infer }) => {
-            let named = Grants { publish, kv, http, secrets, llm, infer };
+        GrantCommand::Approve(ApproveArgs { plugin, release, publish, kv, http, secrets, llm, infer, hold }) => {
+            let named = Grants { publish, kv, http, secrets, llm, infer, hold };
             let release = match release {
                 Some(written) => Some(meant(&session, &plugin, Some(&written)).await?),
                 None if !named.is_empty() => None,
@@ -112,12 +121,12 @@ pub async fn grant(command: GrantCommand, global: &Global, out: &mut Output) -> 
                     held.waiting.first().map(|waiting| waiting.release)
                 }
             };
-            let Grants { publish, kv, http, secrets, llm, infer } = named;
-            let wish = Approval { release, publish, kv, http, secrets, llm, infer };
+            let Grants { publish, kv, http, secrets, llm, infer, hold } = named;
+            let wish = Approval { release, publish, kv, http, secrets, llm, infer, hold };
             say(&session, of(&session, &plugin).at("approve"), &wish).await?
         }
-        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets, llm, infer }) => {
-            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets, llm, infer })
+        GrantCommand::Revoke(RevokeArgs { plugin, publish, kv, http, secrets, llm, infer, hold }) => {
+            say(&session, of(&session, &plugin).at("revoke"), &Grants { publish, kv, http, secrets, llm, infer, hold })
                 .await?
         }
     };

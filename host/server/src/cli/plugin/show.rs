@@ -63,6 +63,7 @@ pub(super) fn settings(detail: &PluginDetail, out: &mut Output) -> Result<Exit, 
         ("secrets", &grants.secrets),
         ("llm", &grants.llm),
         ("infer", &grants.infer),
+        ("hold", &grants.hold),
     ] {
         if !names.is_empty() {
             out.line(&format!("grants    {what} {}", names.join(", ")))?;

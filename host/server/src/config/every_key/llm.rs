@@ -19,6 +19,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         vec![
             case("tenants.*.plugins.*.grants.llm", "['a']", (PLUGIN, "grants/llm/0"), json!("a"), "['No']"),
             case("tenants.*.plugins.*.grants.infer", "['a']", (PLUGIN, "grants/infer/0"), json!("a"), "['No']"),
+            case("tenants.*.plugins.*.grants.hold", "['a']", (PLUGIN, "grants/hold/0"), json!("a"), "['No']"),
         ],
     );
     behind(
@@ -27,6 +28,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         vec![
             case("tenants.*.ceiling.llm", "['a']", (SETTINGS, "ceiling/llm/0"), json!("a"), "['No']"),
             case("tenants.*.ceiling.infer", "['a']", (SETTINGS, "ceiling/infer/0"), json!("a"), "['No']"),
+            case("tenants.*.ceiling.hold", "['a']", (SETTINGS, "ceiling/hold/0"), json!("a"), "['No']"),
         ],
     );
     let before = cases.iter().position(|case| case.0 == "tenants.*.suspended").unwrap_or(0);

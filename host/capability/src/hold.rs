@@ -1,0 +1,168 @@
+//! Capability: `wharf:secrets/held`. Whether a plugin may have a value is decided here; where it is kept, and under which key, is not known here.
+//!
+//! Invariant: a value is given only where a grant of its own kind names the secret, and is in nothing that the host shows of the call from then on:
+//! its log and the reasons that it gives are written without it, also in later calls of the same instance, whose memory may have it still.
+
+use std::{fmt, pin::Pin};
+
+use wasmtime::component::{HasSelf, Linker};
+use wharf_delivery::{Details, Failure, clipped};
+use wharf_event::{Code, Grants, SecretName, TenantName};
+pub use wharf_vault::Value as Secret;
+use wharf_vault::without;
+
+use crate::{
+    Attempt,
+    bindings::{secrets::wharf::secrets::held, wasi::logging::logging::Level},
+};
+
+/// Why there is no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotHeld {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, in words.
+    pub reason: String,
+}
+
+/// What comes of a wish for a value.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Secret, NotHeld>> + Send>>;
+
+/// Opens secrets of tenants.
+pub trait HeldSecrets: Send + Sync {
+    /// The value of a secret as it is kept now.
+    fn open(&self, tenant: &TenantName, secret: &SecretName) -> Opening;
+}
+
+/// Where there are no secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSecrets;
+
+impl HeldSecrets for NoSecrets {
+    fn open(&self, _: &TenantName, secret: &SecretName) -> Opening {
+        let reason = format!("there is no secret `{secret}`: none are kept here");
+        Box::pin(async { Err(NotHeld { code: Code::SecretUnknown, reason }) })
+    }
+}
+
+/// Values that an instance was given, to be found in what it says.
+#[derive(Clone, Default)]
+pub(crate) struct Given(Vec<(SecretName, Secret)>);
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name.as_str())).finish()
+    }
+}
+
+impl Given {
+    fn add(&mut self, name: &SecretName, value: &Secret) {
+        if !self.0.iter().any(|(held, same)| (held, same) == (name, value)) {
+            self.0.push((name.clone(), value.clone()));
+        }
+    }
+
+    /// A text without the values.
+    pub(crate) fn redact(&self, text: &str) -> Option<String> {
+        self.0.iter().fold(None, |before: Option<String>, (name, value)| {
+            let now = without(before.as_deref().unwrap_or(text).as_bytes(), value.reveal(), name.as_str());
+            now.map(|it| String::from_utf8_lossy(&it).into_owned()).or(before)
+        })
+    }
+}
+
+/// What a call was given and refused.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    /// Of this call: what it was given once it is given again.
+    open: Given,
+    met: Vec<Code>,
+}
+
+impl Holding {
+    pub(crate) fn tell(self, details: &mut Details) {
+        self.met.iter().for_each(|code| details.met(*code));
+    }
+}
+
+/// Adds it to `linker`.
+pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    held::add_to_linker::<_, HasSelf<Attempt>>(linker, |attempt| attempt)
+}
+
+impl held::Host for Attempt {
+    async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, held::SecretError>> {
+        let given = match self.granted(&name) {
+            Ok(secret) => self.opened(&secret).await,
+            Err(refused) => Err(refused),
+        };
+        Ok(given.map_err(|NotHeld { code, reason }| {
+            if !self.holding.met.contains(&code) {
+                self.holding.met.push(code);
+            }
+            // A log that is full ends the attempt when the guest writes the next line.
+            let _ = self.log.line(Level::Warn, "hold", &format!("{code}: {reason}"));
+            match code {
+                Code::HoldDenied => held::SecretError::Denied(reason),
+                Code::SecretUnknown => held::SecretError::Unknown(reason),
+                _ => held::SecretError::Unavailable(reason),
+            }
+        }))
+    }
+}
+
+impl Attempt {
+    fn granted(&self, name: &str) -> Result<SecretName, NotHeld> {
+        let denied = |reason| NotHeld { code: Code::HoldDenied, reason };
+        let secret = name.parse::<SecretName>().map_err(|error| denied(error.to_string()))?;
+        if self.context.grants.may_hold(name) {
+            return Ok(secret);
+        }
+        let line = self.context.grants_line(&Grants { hold: vec![secret], ..Grants::default() });
+        Err(denied(format!("holding the secret `{name}` is not granted; {line}")))
+    }
+
+    async fn opened(&mut self, secret: &SecretName) -> Result<String, NotHeld> {
+        let before = self.holding.open.0.iter().find(|(name, _)| name == secret).map(|(_, value)| value.clone());
+        let value = match before {
+            Some(value) => value,
+            None => {
+                let opening = self.context.secrets.open(&self.context.tenant, secret);
+                let value = opening.await?;
+                self.holding.open.add(secret, &value);
+                self.log.hide(|given| given.add(secret, &value));
+                value
+            }
+        };
+        self.effects.gave(value.reveal().len());
+        String::from_utf8(value.reveal().to_vec())
+            .map_err(|_| NotHeld { code: Code::SecretClosed, reason: format!("the secret `{secret}` is no text") })
+    }
+
+    /// A failure as it is kept: without what the plugin was given to hold, and then as long as a reason may be.
+    #[must_use]
+    pub fn redacted(&self, failure: Failure) -> Failure {
+        let reason = self.log.redact(&failure.reason).unwrap_or(failure.reason);
+        Failure { reason: clipped(reason), ..failure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_was_given_is_in_no_text_whatever_else_was_given() {
+        let name = |text: &str| text.parse::<SecretName>().unwrap();
+        let mut given = Given::default();
+        given.add(&name("old"), &Secret::new(b"whsec_old_value".to_vec()));
+        given.add(&name("new"), &Secret::new(b"whsec_new_value".to_vec()));
+        given.add(&name("new"), &Secret::new(b"whsec_new_value".to_vec()));
+        assert_eq!(given.0.len(), 2);
+        let told = given.redact("of whsec_old_value and whsec_new_value").unwrap();
+        assert_eq!(told, "of [secret:old] and [secret:new]");
+        assert_eq!(given.redact("nothing of them"), None);
+        assert_eq!(format!("{given:?}"), r#"["old", "new"]"#);
+    }
+}
