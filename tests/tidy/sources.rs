@@ -12,11 +12,13 @@ use anyhow::{Context, Result};
 const ROOTS: [&str; 6] = ["host", "plugins", "registry", "sdk", "tests", "xtask"];
 
 /// What a generator wrote.
-const GENERATED: [&str; 5] = [
+const GENERATED: [&str; 7] = [
     "sdk/rust/src/bindings.rs",
     "sdk/rust/src/batch_bindings.rs",
     "sdk/rust/src/infer_bindings.rs",
     "sdk/rust/src/llm_bindings.rs",
+    "sdk/rust/src/receiver_bindings.rs",
+    "sdk/rust/src/secrets_bindings.rs",
     "sdk/rust/src/transform_bindings.rs",
 ];
 

@@ -203,6 +203,12 @@ impl Attempt {
         (effects, details)
     }
 
+    /// What it did and read so far.
+    #[must_use]
+    pub fn done(&self) -> Effects {
+        self.effects.clone()
+    }
+
     /// Whether its instance may go on to another call: it was refused nothing, and has left half of the memory that it may have.
     #[must_use]
     pub fn is_roomy(&self) -> bool {

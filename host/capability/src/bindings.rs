@@ -42,6 +42,19 @@ pub mod infer {
     });
 }
 
+/// Events that requests bring, which a component imports beside the world that it is of.
+pub mod receiver {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package wharf:host; world receiver { import wharf:plugin/receiver@0.1.0; }",
+        imports: { default: trappable },
+        with: {
+            "wharf:plugin/types": super::wharf::plugin::types,
+            "wharf:plugin/publisher": super::wharf::plugin::publisher,
+        },
+    });
+}
+
 /// Secrets to hold, which a component imports beside the world that it is of.
 pub mod secrets {
     wasmtime::component::bindgen!({

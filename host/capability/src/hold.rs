@@ -93,7 +93,7 @@ pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 
 impl held::Host for Attempt {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, held::SecretError>> {
-        let given = match self.granted(&name) {
+        let given = match self.may_hold(&name) {
             Ok(secret) => self.opened(&secret).await,
             Err(refused) => Err(refused),
         };
@@ -113,7 +113,7 @@ impl held::Host for Attempt {
 }
 
 impl Attempt {
-    fn granted(&self, name: &str) -> Result<SecretName, NotHeld> {
+    fn may_hold(&self, name: &str) -> Result<SecretName, NotHeld> {
         let denied = |reason| NotHeld { code: Code::HoldDenied, reason };
         let secret = name.parse::<SecretName>().map_err(|error| denied(error.to_string()))?;
         if self.context.grants.may_hold(name) {

@@ -20,6 +20,7 @@ use crate::{Attempt, bindings, hold, http, infer, llm, random};
 pub fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
     type Own = HasSelf<Attempt>;
     bindings::wharf::plugin::publisher::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
+    bindings::receiver::wharf::plugin::receiver::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     bindings::wharf::plugin::counters::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     bindings::wasi::keyvalue::store::add_to_linker::<_, Own>(linker, |attempt| attempt)?;
     bindings::wasi::keyvalue::atomics::add_to_linker::<_, Own>(linker, |attempt| attempt)?;

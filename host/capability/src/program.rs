@@ -158,7 +158,7 @@ impl Attempt {
             return Ok(Err(retry(last)));
         }
         for draft in drafts {
-            match self.drafted(draft) {
+            match self.drafted(draft, None) {
                 Ok(event) => self.effects.publish(event)?,
                 Err(PublishError::Denied(reason) | PublishError::Invalid(reason)) => return Ok(Err(retry(reason))),
             }

@@ -72,7 +72,7 @@ pub(crate) fn decide<T: Tables>(
 }
 
 /// Why no more deliveries may arise.
-fn overfull<T: Tables>(
+pub(crate) fn overfull<T: Tables>(
     sequencer: &mut Sequencer,
     request: &AcceptRequest,
     now_ms: u64,
@@ -178,6 +178,34 @@ fn decide_admitted(
     if let Err(spent) = sequencer.rates.take(&request.tenant, &[rate], request.events.len(), now_ms) {
         return Ok(Err(Refused::Quota(spent)));
     }
+    let (tenant, delayed) = (request.tenant.clone(), request.delayed.clone());
+    let (mut records, answers) = taken(sequencer, request, now_ms, base, tables)?;
+    if let Some((queue, delay_ms)) = delayed.filter(|_| !records.is_empty()) {
+        let until = Move::Delay(now_ms.saturating_add(delay_ms));
+        let fresh = answers.iter().flatten().filter(|accepted| !accepted.duplicate).zip(&records);
+        // Those that come behind others are delayed by them.
+        let is_first = |record: &Record| match record {
+            Record::Accept { targets, .. } => targets.iter().all(|target| !target.is_behind()),
+            _ => false,
+        };
+        let moves = fresh.filter(|(_, record)| is_first(record));
+        let moves = moves.map(|(one, _)| (DeliveryId { event: one.position, n: 0 }, until.clone())).collect();
+        records.push(Record::Queue { tenant, queue, moves });
+    }
+    Ok(Ok(Decision { records, answer: Answer::Accepted(answers) }))
+}
+
+/// A record for each event that is new, and an answer for each event.
+pub(crate) type Taken = (Vec<Record>, Vec<Result<Accepted, Refused>>);
+
+/// Takes what is known to be taken: a record for each event that is new, and an answer for each.
+pub(crate) fn taken(
+    sequencer: &mut Sequencer,
+    request: AcceptRequest,
+    now_ms: u64,
+    base: Position,
+    tables: &impl Tables,
+) -> Result<Taken, TableError> {
     let mut lines = Lines::new(&request.tenant, &[], tables);
     let mut records = Vec::with_capacity(request.events.len());
     let mut answers = Vec::with_capacity(request.events.len());
@@ -199,19 +227,7 @@ fn decide_admitted(
         answers.push(Ok(Accepted { id, position, duplicate: false }));
         records.push(Record::Accept { tenant: request.tenant.clone(), bus: request.bus.clone(), event, targets });
     }
-    if let Some((queue, delay_ms)) = request.delayed.filter(|_| !records.is_empty()) {
-        let until = Move::Delay(now_ms.saturating_add(delay_ms));
-        let fresh = answers.iter().flatten().filter(|accepted| !accepted.duplicate).zip(&records);
-        // Those that come behind others are delayed by them.
-        let is_first = |record: &Record| match record {
-            Record::Accept { targets, .. } => targets.iter().all(|target| !target.is_behind()),
-            _ => false,
-        };
-        let moves = fresh.filter(|(_, record)| is_first(record));
-        let moves = moves.map(|(one, _)| (DeliveryId { event: one.position, n: 0 }, until.clone())).collect();
-        records.push(Record::Queue { tenant: request.tenant, queue, moves });
-    }
-    Ok(Ok(Decision { records, answer: Answer::Accepted(answers) }))
+    Ok((records, answers))
 }
 
 pub(crate) fn apply(

@@ -8,7 +8,7 @@ use crate::{
     rows::{DeadLetterRow, QueueRow, Row},
     seal, settle, sizes,
     tables::{Table, TableError, Tables},
-    usage,
+    usage, values,
 };
 
 /// A delivery that waits for its next attempt.
@@ -79,6 +79,7 @@ pub fn apply<T: Tables>(
         Record::Charged { tenant, plugin, calls, used } => {
             usage::charge((tenant, plugin), *calls, used, time_ms, tables).map(|()| Vec::new())
         }
+        Record::Served { tenant, writes, .. } => values::apply(tenant, writes, position, tables).map(|()| Vec::new()),
         Record::Model { tenant, step } => models::apply(tenant, step, position, tables).map(|()| Vec::new()),
         Record::Fired { tenant, schedule, state } => {
             fire::apply((tenant, schedule), state.as_ref(), position, tables);

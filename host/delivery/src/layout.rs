@@ -71,6 +71,9 @@ impl Record {
                 w.str(tenant.as_str()).str(plugin.as_str()).u64(*calls);
                 used.put(&mut w);
             }
+            Record::Served { tenant, plugin, request, writes } => {
+                put_writes(w.str(tenant.as_str()).str(plugin.as_str()).str(request), writes);
+            }
             Record::Replay { tenant, replay, state } => replay::put((tenant, replay), state.as_ref(), &mut w),
             Record::Redriving { tenant, queue, state } => redriving::put((tenant, queue), state, &mut w),
             Record::Fired { tenant, schedule, state } => fire::put((tenant, schedule), state.as_ref(), &mut w),
@@ -142,6 +145,7 @@ impl Record {
                 Record::Replay { tenant: r.parse("tenant")?, replay: r.parse("replay")?, state: replay::take(&mut r)? }
             }
             RecordKind::Redriving => redriving::take(&mut r)?,
+            RecordKind::Served => take_served(&mut r)?,
             RecordKind::Fired => {
                 Record::Fired { tenant: r.parse("tenant")?, schedule: r.parse("schedule")?, state: fire::take(&mut r)? }
             }
@@ -177,6 +181,11 @@ fn take_settle(r: &mut Reader) -> Result<Record, DecodeError> {
     })
 }
 
+fn take_served(r: &mut Reader) -> Result<Record, DecodeError> {
+    let (tenant, plugin, request) = (r.parse("tenant")?, r.parse("plugin")?, r.str("request")?);
+    Ok(Record::Served { tenant, plugin, request, writes: r.list("writes", take_write)? })
+}
+
 fn put_carried(w: &mut Writer, events: &[Event], rows: &[CarriedRow]) {
     w.count(events.len());
     for event in events {
@@ -209,6 +218,10 @@ fn put_effects(w: &mut Writer, published: &[Published], writes: &[ValueWrite]) {
             w.str(queue.as_str());
         }
     }
+    put_writes(w, writes);
+}
+
+fn put_writes(w: &mut Writer, writes: &[ValueWrite]) {
     w.count(writes.len());
     for write in writes {
         w.str(write.bucket.as_str()).str(&write.key);

@@ -49,6 +49,7 @@ mod schema;
 mod seal;
 mod secrets;
 mod sequencer;
+mod serve;
 mod settings;
 mod settle;
 pub mod sizes;
@@ -105,6 +106,7 @@ pub use schema::{NoMode, SchemaDocument, SchemaMode, SchemaObject, SchemaVersion
 pub use seal::SegmentFacts;
 pub use secrets::{KeptSecret, SecretsObject};
 pub use sequencer::{Answer, Decision, Refused, Request, Sequencer};
+pub use serve::ServeRequest;
 pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, TenantSettings};
 pub use settle::{
     HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops, published_on,

@@ -67,6 +67,8 @@ pub enum RecordKind {
     Charged = 23,
     /// A redrive at a rate goes on, or ends.
     Redriving = 24,
+    /// A plugin answered a request, and stored something for it.
+    Served = 25,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -344,10 +346,21 @@ pub enum Record {
         /// How it stands.
         state: RedriveState,
     },
+    /// A plugin answered a request, and stored something for it. The events that it brought stand before it, in the same frame.
+    Served {
+        /// Whose it is.
+        tenant: TenantName,
+        /// Which plugin.
+        plugin: PluginName,
+        /// The request's id.
+        request: String,
+        /// Key-value changes.
+        writes: Vec<ValueWrite>,
+    },
 }
 
 impl RecordKind {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -372,6 +385,7 @@ impl RecordKind {
         Self::Model,
         Self::Charged,
         Self::Redriving,
+        Self::Served,
     ];
 
     /// The kind of that number.
@@ -412,6 +426,7 @@ impl Record {
             Record::Model { .. } => RecordKind::Model,
             Record::Charged { .. } => RecordKind::Charged,
             Record::Redriving { .. } => RecordKind::Redriving,
+            Record::Served { .. } => RecordKind::Served,
         }
     }
 
@@ -431,6 +446,7 @@ impl Record {
             | Record::Edited { tenant, .. }
             | Record::Model { tenant, .. }
             | Record::Charged { tenant, .. }
+            | Record::Served { tenant, .. }
             | Record::Carry { tenant, .. }
             | Record::Change { tenant, .. }
             | Record::Erase { tenant, .. }

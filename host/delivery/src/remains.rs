@@ -8,7 +8,7 @@ use wharf_event::{Event, Position, TenantName};
 
 use crate::{
     CarriedEvent, CarriedRow, DeadLetterRow, DeliveryId, DeliveryRow, Held, ModelStep, ObjectChange, Record, TargetRef,
-    keys,
+    ValueWrite, keys,
     rows::Row,
     tables::{Table, TableError},
 };
@@ -40,10 +40,10 @@ impl Remains {
                 let place = |n| Position { k: position.k, i: position.i + n };
                 let events = (1..).zip(published);
                 let events = events.flat_map(|(n, published)| owed(place(n), &published.event, &published.targets));
-                let written = writes.iter().filter(|write| write.value.is_some());
-                let values =
-                    written.map(|write| held(Table::Values, keys::value(tenant, &write.bucket, &write.key), position));
-                Self { tenant: tenant.clone(), events: events.collect(), held: values.collect() }
+                Self { tenant: tenant.clone(), events: events.collect(), held: values(tenant, writes, position) }
+            }
+            Record::Served { tenant, writes, .. } => {
+                Self { tenant: tenant.clone(), events: Vec::new(), held: values(tenant, writes, position) }
             }
             Record::Edited { tenant, delivery, event, letter, .. } => {
                 let target = DeadLetterRow::decode(letter)?.delivery.target;
@@ -92,6 +92,12 @@ impl Remains {
         };
         Ok((!remains.events.is_empty() || !remains.held.is_empty()).then_some(remains))
     }
+}
+
+/// Values that were stored.
+fn values(tenant: &TenantName, writes: &[ValueWrite], position: Position) -> Vec<Held> {
+    let written = writes.iter().filter(|write| write.value.is_some());
+    written.map(|write| held(Table::Values, keys::value(tenant, &write.bucket, &write.key), position)).collect()
 }
 
 fn held(table: Table, key: impl Into<Bytes>, from: Position) -> Held {

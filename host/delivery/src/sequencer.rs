@@ -11,8 +11,8 @@ use crate::{
     AcceptRequest, Accepted, BudgetSpent, CarryRequest, ChangeRequest, Changed, ChargeRequest, ConfigureRequest,
     ConsumeRequest, DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, KeepRequest, Moved,
     ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest,
-    ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, SettleRequest, Settled, SpendRequest, StatsRow,
-    accept,
+    ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, ServeRequest, SettleRequest, Settled,
+    SpendRequest, StatsRow, accept,
     answers::{self, Answered},
     budgets, carry, change, consume,
     dedup::{Dedup, Fingerprint},
@@ -23,7 +23,7 @@ use crate::{
     rates::Rates,
     receive, redrive, redriving, replay,
     rows::Row,
-    settle,
+    serve, settle,
     tables::{Table, TableError, Tables},
     usage,
 };
@@ -41,6 +41,8 @@ pub enum Request {
     Accept(AcceptRequest),
     /// End an attempt.
     Settle(Box<SettleRequest>),
+    /// Keep what a plugin did for a request that it answered.
+    Serve(Box<ServeRequest>),
     /// Try dead letters again.
     Redrive(RedriveRequest),
     /// Start a redrive at a rate, let it go on, or end it.
@@ -346,6 +348,7 @@ impl Sequencer {
             Request::Erase(request) => Ok(Ok(erase::decide(self, request, tables)?)),
             Request::Accept(request) => accept::decide(self, request, now_ms, base, tables),
             Request::Settle(request) => settle::decide(self, *request, now_ms, base, tables),
+            Request::Serve(request) => serve::decide(self, *request, now_ms, base, tables),
             Request::Redrive(request) => redrive::decide(self, request, tables),
             Request::Redriving(request) => redriving::decide(self, *request, tables),
             Request::Edit(request) => edit::decide(*request, base, tables),

@@ -197,7 +197,7 @@ pub(crate) fn settled<T: Tables>(
 }
 
 /// What the changes come to, as the values are now.
-fn resolved(
+pub(crate) fn resolved(
     tenant: &TenantName,
     requests: Vec<WriteRequest>,
     tables: &impl Tables,
@@ -266,7 +266,11 @@ fn publishes_too_much(
     sequencer.hours.spent(tenant, quotas, now_ms, tables)
 }
 
-fn stale_reads(tenant: &TenantName, reads: &[Read], tables: &impl Tables) -> Result<Vec<ReadKey>, TableError> {
+pub(crate) fn stale_reads(
+    tenant: &TenantName,
+    reads: &[Read],
+    tables: &impl Tables,
+) -> Result<Vec<ReadKey>, TableError> {
     let mut stale = Vec::new();
     for Read { key, version } in reads {
         let now = match key {

@@ -101,7 +101,7 @@ impl InferOut for Calls {
     }
 }
 
-/// A value leaves the log's thread as any other of an attempt: what the guest does of it waits for its frame where it leaves the host.
+/// A value is read of what is sequenced, as an attempt reads all else: what its guest makes of it waits for the frame where it leaves the host.
 impl HeldSecrets for Calls {
     fn open(&self, tenant: &TenantName, secret: &SecretName) -> Opening {
         let sealed = kept(&self.shared, tenant).map_err(|reason| NotHeld { code: Code::Internal, reason });

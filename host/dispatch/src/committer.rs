@@ -380,6 +380,7 @@ impl Committer {
 fn is_new(request: &Request) -> bool {
     match request {
         Request::Accept(_) => true,
+        Request::Serve(serve) => serve.changes(),
         Request::Fire(fire) => fire.event.is_some(),
         Request::Replay(replay) => replay.events.is_some(),
         _ => false,

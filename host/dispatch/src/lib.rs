@@ -10,6 +10,7 @@ mod batches;
 mod bells;
 mod breaker;
 mod breakers;
+mod bringing;
 mod calling;
 mod carrying;
 mod charging;

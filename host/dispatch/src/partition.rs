@@ -182,6 +182,7 @@ fn is_wide(request: &Request) -> bool {
         Request::Accept(accept) => accepts(accept),
         Request::Fire(fire) => fire.event.as_ref().is_some_and(accepts),
         Request::Replay(replay) => replay.events.as_ref().is_some_and(accepts),
+        Request::Serve(serve) => accepts(&serve.accept),
         Request::Settle(settle) => settle.published.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE),
         Request::Consume(consume) => consume.published.iter().any(|one| one.targets.len() > TARGETS_AT_ONCE),
         _ => false,
@@ -252,6 +253,7 @@ pub(crate) fn size(request: &Request) -> usize {
             let delayed = if accept.delayed.is_some() { accept.events.len() * 2 * LENGTHS + RECORD } else { 0 };
             delayed + accepted(Some(accept))
         }
+        Request::Serve(serve) => accepted(Some(&serve.accept)) + effects(&[], &serve.writes) + RECORD,
         Request::Fan(fan) => fan.targets.iter().map(|target| target.room() + LENGTHS).sum::<usize>() + RECORD,
         Request::Queue(of) => of.op.most() * (MOVE + ORDERED + ANSWERS) + RECORD,
         Request::Settle(settle) => {

@@ -1,7 +1,8 @@
 //! Requests of routes: who answers one, when it is its turn, and what that came to.
 //!
 //! Invariant: a request has a place among the attempts of its tenant and plugin, and its guest has turns as theirs have; what waits for one is
-//! bounded in number and time, and refused beyond that. A request is no delivery: it is tried once, and nothing of it is in the log.
+//! bounded in number and time, and refused beyond that. A request is no delivery: it is tried once, and nothing of it is in the log but what its
+//! plugin published and stored for it (`bringing.rs`).
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,7 @@ use wharf_runtime::{RequestInvocation, RequestReport};
 use crate::{
     attempt::Attempts,
     breaker::Sign,
+    bringing,
     calling::Calls,
     clock::rfc3339,
     dispatcher::Dispatcher,
@@ -219,6 +221,10 @@ fn callable(rules: &RuleSet, tenant: &TenantName, route: &RouteInForce) -> Resul
 fn told(failure: &Failure) -> Unserved {
     match failure.code {
         Code::LimitWall => Unserved::new(Code::RouteTimeout, "the plugin did not answer within its time"),
+        Code::RouteConflict => {
+            again(failure, "what the plugin had read was changed meanwhile, and nothing that it did is kept")
+        }
+        Code::RouteUnkept => again(failure, "what the plugin did cannot be kept at this time"),
         Code::Overloaded => Unserved::new(Code::Overloaded, "the host has no room for another instance"),
         Code::RouteFailed => Unserved::new(Code::RouteFailed, "the plugin gave no answer that can be sent"),
         Code::ReleaseQuarantined | Code::HandlerKind | Code::ReleaseUnready => {
@@ -228,10 +234,16 @@ fn told(failure: &Failure) -> Unserved {
     }
 }
 
+/// What may be answered when it is asked again.
+fn again(failure: &Failure, detail: &str) -> Unserved {
+    let after_s = failure.retry_after_ms.map(|ms| u32::try_from(ms.div_ceil(1_000)).unwrap_or(u32::MAX));
+    Unserved { after_s, ..Unserved::new(failure.code, detail) }
+}
+
 impl Turn {
     async fn run(
         self,
-        attempts: &Attempts,
+        attempts: &Arc<Attempts>,
         request: Request<HttpBody>,
         answer: oneshot::Sender<wharf_runtime::Answer>,
     ) {
@@ -250,7 +262,7 @@ impl Turn {
 
     async fn call(
         &self,
-        attempts: &Attempts,
+        attempts: &Arc<Attempts>,
         request: Request<HttpBody>,
         answer: oneshot::Sender<wharf_runtime::Answer>,
     ) -> Result<RequestReport, Failure> {
@@ -264,6 +276,11 @@ impl Turn {
         let event = standing_for(&request, &self.id, tenant)
             .map_err(|error| Failure::new(Code::Internal, format!("a request has no event: {error}")))?;
         let (shared, contention) = (Arc::clone(&attempts.shared), Arc::clone(&attempts.contention));
+        // Whoever may publish or store nothing has nothing to wait for.
+        let keep = (!grants.publish.is_empty() || !grants.kv.is_empty()).then(|| {
+            let (plugin, request) = (name.clone(), Arc::clone(&self.id));
+            bringing::keeps(attempts, bringing::Whose { tenant: tenant.clone(), plugin, request })
+        });
         let context = AttemptContext {
             tenant: tenant.clone(),
             plugin: name.clone(),
@@ -286,7 +303,7 @@ impl Turn {
         let (charges, whose) = (Arc::clone(&attempts.charges), (tenant.clone(), name.clone()));
         let late = Box::new(move |bytes| charges.add(&whose, 0, &Used { bytes_out: bytes, ..Used::default() }));
         let limits = self.plugin.limits;
-        let invocation = RequestInvocation { context, limits, bounds, request, answer, reuse, late };
+        let invocation = RequestInvocation { context, limits, bounds, request, answer, reuse, late, keep };
         let target = Target::Plugin(name.clone());
         let (of_tenant, of_target) = self.rules.shares(tenant, &target);
         let caller =
@@ -311,7 +328,7 @@ impl Turn {
         attempts.meters.settled(tenant, &Target::Plugin(name.clone()), &settling, None);
         used.into_iter().for_each(|used| attempts.charges.add(&(tenant.clone(), name.clone()), 1, used));
         if let Some(since_ms) = self.picked.trial {
-            attempts.trials.count((tenant, name), (since_ms, release), failed.is_some(), took_us);
+            attempts.trials.count((tenant, name), (since_ms, release), failed.is_some_and(is_its_own), took_us);
         }
     }
 
@@ -326,6 +343,11 @@ impl Turn {
             None => tracing::debug!(%tenant, %plugin, request, status, "{shown} took {ms} ms"),
         }
     }
+}
+
+/// Whether a request failed by what its plugin did.
+fn is_its_own(code: Code) -> bool {
+    !matches!(code, Code::RouteConflict | Code::RouteUnkept)
 }
 
 /// What a failed request says of its plugin.

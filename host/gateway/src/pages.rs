@@ -253,6 +253,8 @@ pages! {
     RouteIdle "route-idle",
     RouteBusy "route-busy",
     RouteFailed "route-failed",
+    RouteConflict "route-conflict",
+    RouteUnkept "route-unkept",
     RouteTimeout "route-timeout",
     RequestTooLarge "request-too-large",
 }

@@ -40,7 +40,7 @@ pub use measure::Parts;
 pub use probe::Probe;
 pub use release::{BatchRelease, HttpRelease, Prepared, Release, TransformRelease};
 pub use residency::LoadedFigures;
-pub use serve::{Answer, RequestInvocation, RequestReport};
+pub use serve::{Answer, Keep, RequestInvocation, RequestReport};
 pub use settings::Reset;
 pub use transform::{TransformReport, Transformed};
 /// What ends a call, as the engine has it.

@@ -58,6 +58,9 @@ pub const BACKTRACE_FRAMES: usize = 16;
 /// Bytes of an answer's body that are gathered before it leaves, where the guest writes them without waiting for anything else.
 pub const ANSWER_GATHERED_BYTES: usize = 64 << 10;
 
+/// Bytes of the body of an answer that waits until its call is over and what it did is durable.
+pub const ANSWER_HELD_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of the fields of a plugin's answer.
 pub const ANSWER_HEAD_BYTES_MAX: usize = 32 << 10;
 

@@ -4,7 +4,7 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
@@ -13,8 +13,11 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime::Store;
-use wharf_capability::{Attempt, AttemptContext, BodyBounds, Handed, HttpBody, Late, Passing, Proxy};
+use wharf_capability::{
+    Attempt, AttemptContext, BodyBounds, Contended, Effects, Handed, HttpBody, Late, Passing, Proxy,
+};
 use wharf_delivery::{Details, Failure, LimitsDocument};
+use wharf_event::Code;
 
 use crate::{
     HttpRelease, Reuse, Runtime,
@@ -27,6 +30,9 @@ use crate::{
 
 /// The answer to a request, or why there is none.
 pub type Answer = Result<Response<HttpBody>, Failure>;
+
+/// What makes durable what a call did for a request, before its answer leaves. What it refuses is not there.
+pub type Keep = Box<dyn FnOnce(Effects) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send>;
 
 /// A request to be answered.
 pub struct RequestInvocation {
@@ -44,6 +50,9 @@ pub struct RequestInvocation {
     pub reuse: Option<Reuse>,
     /// Who is told of bytes of the answer that left when the report was made already.
     pub late: Late,
+    /// What keeps what the call does. Where it is there the answer is held until the call is over and its effects are durable; one that says that it failed
+    /// (500 and above) has none.
+    pub keep: Option<Keep>,
 }
 
 /// What came of a request.
@@ -81,7 +90,7 @@ impl Runtime {
     /// Lets `release` answer a request: in a fresh instance, or in one that waits for it where that is wished. It returns when the call does,
     /// or when a limit ends it: the answer may have left before then. Waiting until its code is in memory is none of the call's time.
     pub async fn serve(&self, release: &HttpRelease, invocation: RequestInvocation) -> RequestReport {
-        let RequestInvocation { context, limits, bounds, request, answer, reuse, late } = invocation;
+        let RequestInvocation { context, limits, bounds, request, answer, reuse, late, keep } = invocation;
         let code = match self.code(&release.slot).await {
             Ok(code) => code,
             Err(failure) => {
@@ -95,7 +104,7 @@ impl Runtime {
         let Instance { mut store, mut proxy, answered, place } =
             self.instance(release, (context, limits), &meter, reuse.as_ref());
         // It goes before the store does, and says how the call ended, whatever ends this.
-        let mut leaving = Leaving::new((bounds, request.method()), Arc::clone(&passing), answer);
+        let mut leaving = Leaving::new((bounds, request.method()), Arc::clone(&passing), answer, keep.is_some());
         let ended = match store.data_mut().hand_over(request, bounds, &passing) {
             Err(error) => Ok(Err(error)),
             Ok(handed) => {
@@ -113,12 +122,21 @@ impl Runtime {
                 tokio::time::timeout(wall, Metered::new(serving, meter.clone())).await
             }
         };
+        let duration = began.elapsed();
         let failure = match ended {
-            Ok(Ok(())) => leaving.ends().err().map(|failure| store.data().redacted(failure)),
+            Ok(Ok(())) => {
+                let done = keep.map(|keep| (keep, store.data().done()));
+                ended_well(&mut leaving, done).await.err()
+            }
+            Ok(Err(error)) if error.downcast_ref::<Contended>().is_some() => {
+                let reason = "what it read is another attempt's at this time";
+                Some(leaving.fails(Failure::new(Code::RouteConflict, reason)))
+            }
             Ok(Err(error)) => Some(leaving.fails(broken(&error, store.data_mut(), limits))),
             Err(_) => Some(leaving.fails(too_long(limits))),
         };
-        let (status, duration) = (leaving.status(), began.elapsed());
+        let failure = failure.map(|failure| store.data().redacted(failure));
+        let status = leaving.status();
         drop(leaving);
         let spent = (duration, bytes_of_head);
         let mut details = match (reuse, proxy, place) {
@@ -156,6 +174,18 @@ impl Runtime {
         let place = reuse.and_then(|_| Arc::clone(&self.idle).try_acquire_owned().ok());
         Instance { store: self.store(context, limits, meter.clone()), proxy: None, answered: 0, place }
     }
+}
+
+/// Lets the answer of a call leave that came to its end; one that was held when what the call did is durable.
+async fn ended_well(leaving: &mut Leaving, done: Option<(Keep, Effects)>) -> Result<(), Failure> {
+    let status = leaving.comes_to_its_end()?;
+    // Whoever says that it failed has done nothing.
+    if let Some((keep, effects)) = done.filter(|_| !status.is_server_error())
+        && let Err(failure) = keep(effects).await
+    {
+        return Err(leaving.fails(failure));
+    }
+    leaving.ends()
 }
 
 /// Drives a call, and lets its answer leave meanwhile.

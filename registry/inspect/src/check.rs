@@ -9,7 +9,7 @@ use crate::{
     error::ComponentError,
     limits::{COMPONENT_BYTES_MAX, NAMES_TOLD},
     names::{InterfaceName, of_wasi_3},
-    offers::{Capability, Offered, find},
+    offers::find,
     outline::Outline,
     pure,
 };
@@ -128,12 +128,6 @@ impl Read {
         {
             return Err(ComponentError::Impure { import: import.clone() });
         }
-        // What it did would be nobody's: there is no delivery that it could be settled with.
-        if kind == Kind::Http
-            && let Some(import) = used().find(|import| of_settlement(import))
-        {
-            return Err(ComponentError::Unsettled { import: import.clone() });
-        }
         let unknown: Vec<_> = used().filter(|import| find(import).is_none()).map(String::as_str).collect();
         if unknown.is_empty() {
             return Ok(kind);
@@ -178,12 +172,6 @@ impl Read {
             }
         }
     }
-}
-
-/// Whether it is an import by which a handler does what is settled with its event.
-fn of_settlement(import: &str) -> bool {
-    let gives = find(import).map(|offer| offer.gives);
-    matches!(gives, Some(Offered::Capability(Capability::Publish | Capability::Kv)))
 }
 
 /// The first of these names, and how many there are beside.
@@ -317,14 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_requests_is_of_its_own_kind_and_has_nothing_to_settle() {
+    fn what_answers_requests_is_of_its_own_kind_and_may_publish_and_store() {
         let http = "wasi:http/incoming-handler@0.2.0";
         assert_eq!(check(&component("wasi:http/types@0.2.0", FUNCTION, &[http])), Ok(Kind::Http));
         assert_eq!(check(&component("wasi:http/outgoing-handler@0.2.9", FUNCTION, &[http])), Ok(Kind::Http));
         for import in ["wharf:plugin/publisher@0.1.0", "wasi:keyvalue/store@0.2.0-draft"] {
-            let error = check(&component(import, FUNCTION, &[http])).unwrap_err();
-            assert_eq!(error, ComponentError::Unsettled { import: import.to_owned() });
-            assert_eq!(error.code(), Code::ComponentImport);
+            assert_eq!(check(&component(import, FUNCTION, &[http])), Ok(Kind::Http), "{import}");
         }
         let both = check(&component("wasi:http/types@0.2.0", FUNCTION, &[http, "wharf:plugin/handler@0.1.0"]));
         assert!(both.unwrap_err().to_string().contains("make two components of it"));

@@ -76,15 +76,6 @@ pub enum ComponentError {
         /// The capability.
         import: String,
     },
-    /// It answers requests and imports what only handlers of events have.
-    #[error(
-        "the component answers requests and imports {import}: what it did by that would be settled with no event; let it send an event \
-         to a bus by HTTP, or make a handler of it"
-    )]
-    Unsettled {
-        /// What it imports.
-        import: String,
-    },
     /// It says what it needs, in a way that is not understood.
     #[error("the component's section `wharf:needs` is not understood: {problem}")]
     Needs {
@@ -122,7 +113,7 @@ impl ComponentError {
             ComponentError::Impure { .. } => Code::ComponentImpure,
             ComponentError::Needs { .. } => Code::ComponentNeeds,
             ComponentError::Handler { .. } => Code::ComponentHandler,
-            ComponentError::Import { .. } | ComponentError::Unsettled { .. } => Code::ComponentImport,
+            ComponentError::Import { .. } => Code::ComponentImport,
         }
     }
 }

@@ -109,8 +109,10 @@ pub struct Offer {
 }
 
 /// Everything that this host offers.
-pub const OFFERS: [Offer; 16] = [
+pub const OFFERS: [Offer; 17] = [
     offer("wharf:plugin", "0.1", &["publisher"], Offered::Capability(Capability::Publish)),
+    // Events with ids of their own, which only what answers requests brings.
+    offer("wharf:plugin", "0.1", &["receiver"], Offered::Capability(Capability::Publish)),
     offer("wharf:plugin", "0.1", &["counters"], Offered::Capability(Capability::Kv)),
     offer("wasi:keyvalue", "0.2.0-draft", &["store", "atomics"], Offered::Capability(Capability::Kv)),
     offer("wasi:http", "0.2", &["outgoing-handler"], Offered::Capability(Capability::Http)),
@@ -193,6 +195,7 @@ mod tests {
         };
         let cases = [
             ("wharf:plugin/publisher@0.1.0", "publish"),
+            ("wharf:plugin/receiver@0.1.0", "publish"),
             ("wharf:plugin/counters@0.1.3", "kv"),
             ("wharf:plugin/publisher@0.2.0", "unknown"),
             ("wasi:keyvalue/atomics@0.2.0-draft", "kv"),

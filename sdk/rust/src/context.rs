@@ -33,6 +33,16 @@ impl Context {
         Self { delivery, buckets: OpenBuckets::default() }
     }
 
+    /// What the call of a plugin can do that answers requests of a route: there the SDK calls no handler, and nobody gives it one of these. It is of
+    /// no delivery and no rule, and its only attempt.
+    ///
+    /// What it published and stored is durable before the answer leaves. None of it is kept where the answer has a status of 500 or above, or
+    /// cannot be kept: then whoever asked gets 503 in its place.
+    pub fn of_request() -> Self {
+        let (id, rule) = (String::new(), String::new());
+        Self::new(Delivery { id, rule, attempt: 1, max_attempts: 1, deadline_ms: 0 })
+    }
+
     /// Which attempt this is: 1 is the first.
     pub fn attempt(&self) -> u32 {
         self.delivery.attempt
@@ -65,6 +75,16 @@ impl Context {
     /// When the event's type is not granted, the attempt has published all it may, or the draft is against CloudEvents.
     pub fn publish(&self, draft: Draft) -> Result<String, PublishError> {
         port::publish(&draft.into_contract()).map_err(PublishError::from)
+    }
+
+    /// Adds an event that a request brought, under the id that it has where it comes from; its draft should say that source. One that is known
+    /// already is left out. Only what answers requests may.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and where an event is handled.
+    pub fn receive(&self, id: &str, draft: Draft) -> Result<(), PublishError> {
+        port::receive(id, &draft.into_contract()).map_err(PublishError::from)
     }
 
     /// The plugin's own bucket.

@@ -102,6 +102,13 @@ pub mod infer_bindings;
 #[rustfmt::skip]
 pub mod secrets_bindings;
 
+// As the one above.
+#[allow(missing_docs, unsafe_code)]
+#[allow(clippy::panic, clippy::too_many_lines, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#[doc(hidden)]
+#[rustfmt::skip]
+pub mod receiver_bindings;
+
 mod batch;
 mod bucket;
 mod config;

@@ -24,6 +24,7 @@ mod redriving;
 mod replay;
 mod runner;
 mod script;
+mod serving;
 mod site;
 
 pub use cut::{Figures, every_crash, every_error, every_recovery};

@@ -153,6 +153,7 @@ fn events(request: &Request) -> Vec<Event> {
         Request::Accept(accept) => accept.events.iter().map(|one| one.event.clone()).collect(),
         Request::Replay(replay) => brought(replay.events.as_ref()),
         Request::Fire(fire) => brought(fire.event.as_ref()),
+        Request::Serve(serve) => brought(Some(&serve.accept)),
         _ => Vec::new(),
     }
 }

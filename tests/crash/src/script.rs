@@ -16,6 +16,7 @@ use wharf_event::{Code, Digest, Event, EventBuilder, Position, RuleName, Target,
 use crate::{
     fan, firing, queue, redriving, replay,
     runner::{BrokenOff, Runner},
+    serving,
 };
 
 /// Rows of a page when a tenant's go: so few that there are several.
@@ -44,7 +45,7 @@ pub fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     }
 }
 
-fn targets(count: usize) -> Vec<TargetRef> {
+pub fn targets(count: usize) -> Vec<TargetRef> {
     (0..count).map(|n| TargetRef::new(name(&format!("rule-{n}")), name("handler"))).collect()
 }
 
@@ -236,6 +237,7 @@ fn first_life(run: &mut Runner) -> Result<(Owed, DeliveryId), BrokenOff> {
     let child = published.first().map(|p| Position { k: p.k, i: p.i + 1 }).unwrap_or(Position::ZERO);
     run.ask(vec![settling(ack(child, 0, 1, &[("n", WriteOp::Add(2)), ("gone", WriteOp::Delete)]))])?;
     forward(run)?;
+    serving::answers(run)?;
     run.committer()?.idle()?;
     // One goes and one comes in one record; what is so already is in none.
     run.ask(vec![change(&[("other", None), ("kept", Some("k")), ("new", Some("n"))])])?;

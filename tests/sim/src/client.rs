@@ -23,6 +23,7 @@ use crate::{
     rules,
     script::{COUNTERS, RAISED, VALUES},
     tides::{self, TIDES},
+    web,
 };
 
 /// What a client does in one life at most.
@@ -107,6 +108,10 @@ impl Client {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             if self.world.plan.tides && self.rng.chance(12) {
                 tides::wish(&self.world, &self.dispatcher, &mut self.rng).await;
+                continue;
+            }
+            if self.rng.chance(10) {
+                web::act(&self.world, &self.dispatcher, &mut self.rng).await;
                 continue;
             }
             if self.rng.chance(20) {

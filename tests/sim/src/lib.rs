@@ -29,6 +29,7 @@ mod sieve;
 mod surroundings;
 pub mod sweep;
 mod tides;
+mod web;
 
 #[cfg(test)]
 mod tests;

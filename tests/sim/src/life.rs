@@ -35,6 +35,7 @@ use crate::{
     sieve::Sieve,
     surroundings::{LifeClock, surroundings},
     tides::{self, TIDES},
+    web::Web,
 };
 
 /// How often the archive is read while a life runs.
@@ -352,7 +353,8 @@ pub fn releases(seed: u64, observed: &Observed) -> wharf_dispatch::Releases {
         (handler.digest(), handler)
     });
     let gather: Arc<dyn Handler> = Arc::new(Gather::new(seed, observed.clone()));
-    handlers.chain([(gather.digest(), gather)]).collect()
+    let web: Arc<dyn Handler> = Arc::new(Web::new(seed, observed.clone()));
+    handlers.chain([(gather.digest(), gather), (web.digest(), web)]).collect()
 }
 
 /// The transforms of a history.

@@ -13,7 +13,7 @@ use wharf_delivery::{DeliveryId, Expected, ObjectFate, ObjectKind, Read, Used, V
 use wharf_dispatch::{Item, LetterWish, ReplayWish};
 use wharf_event::{Event, Position};
 
-use crate::{batch::Call, oracle::ToldBy, queue::QueuesSeen, rests::Rests};
+use crate::{batch::Call, oracle::ToldBy, queue::QueuesSeen, rests::Rests, web::Asked};
 
 /// An event that a client sent.
 #[derive(Clone, Debug)]
@@ -172,6 +172,8 @@ pub struct Seen {
     pub replays: Vec<(String, ReplayWish)>,
     /// Redrives at a rate that somebody wished to begin: of which tenant's queue, and for what.
     pub paced: Vec<((String, String), LetterWish)>,
+    /// What plugins did for requests.
+    pub asked: Vec<Asked>,
     /// Values that clients read.
     pub values: Vec<ReadValue>,
     /// Answers of the oracle.

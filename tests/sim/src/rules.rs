@@ -125,6 +125,10 @@ pub fn queueing(seed: u64) -> Queueing {
     }
 }
 
+/// The plugin of each tenant that answers requests, and where.
+pub const WEB: &str = "web";
+pub const PATH: &str = "/do";
+
 /// The plugin that consumes the queue, in some histories.
 pub const GATHER: &str = "gather";
 
@@ -327,6 +331,7 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
             .chain([SIEVE])
             .filter(|_| has())
             .chain(gathering(seed).map(|_| GATHER))
+            .chain([WEB])
             .map(|plugin| (plugin, of_plugin(seed, plugin)))
             .collect();
         let queues = has().then(|| json!({QUEUE: of_queue(seed)}));
@@ -358,8 +363,8 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
         }
         let there = |of: &str| plugins.contains_key(of) || of == ASIDE || (of == QUEUE && queues.is_some());
         let schedules = if has() { json!({TICK: schedule(seed, there)}) } else { json!({}) };
-        let mut of_tenant =
-            json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules, "webhooks": webhooks});
+        let mut of_tenant = json!({"buses": BUSES, "plugins": plugins, "rules": rules, "schedules": schedules, "webhooks": webhooks,
+                "routes": {PATH: {"plugin": WEB, "request_bytes": 1024, "answer_bytes": 1024}}});
         if let (Some(queues), Some(of_tenant)) = (queues, of_tenant.as_object_mut()) {
             of_tenant.insert("queues".to_owned(), queues);
         }

@@ -21,3 +21,4 @@ mod receive;
 mod redriving;
 mod replay;
 mod scenario;
+mod serving;

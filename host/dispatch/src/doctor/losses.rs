@@ -193,24 +193,12 @@ fn detail_of(record: &Record) -> Option<String> {
             Some(format!("control objects changed: {}", names.join(", ")))
         }
         Record::Erase { rows, .. } => Some(format!("{} rows of a deleted tenant went", rows.len())),
-        Record::Model { step: ModelStep::Answered { delivery, call, .. }, .. } => {
-            Some(format!("what a model answered call {call} of delivery {delivery}"))
-        }
-        Record::Model { step: ModelStep::Settled { delivery }, .. } => {
-            Some(format!("what models answered for delivery {delivery} is kept no more"))
-        }
-        Record::Model { step: ModelStep::Reserved { plugin, route, .. }, .. } => {
-            Some(format!("what a call of {plugin} by {route} may cost"))
-        }
-        Record::Model { step: ModelStep::Spent { plugin, route, cost, .. }, .. } => {
-            let tokens = cost.input_tokens.saturating_add(cost.output_tokens);
-            Some(format!("what a call of {plugin} by {route} cost: {tokens} tokens"))
-        }
-        Record::Model { step: ModelStep::Forgotten { .. }, tenant } => {
-            Some(format!("what models cost {tenant} long ago is kept no more"))
-        }
+        Record::Model { tenant, step } => Some(of_model(tenant, step)),
         Record::Charged { tenant, plugin, calls, .. } => {
             Some(format!("what {calls} requests to {plugin} of {tenant} used"))
+        }
+        Record::Served { plugin, request, writes, .. } => {
+            Some(format!("{} values that {plugin} wrote for request {request}", writes.len()))
         }
         Record::Forgotten { tenant, .. } => Some(format!("what {tenant} used long ago is kept no more")),
         Record::Fired { schedule, state, .. } => Some(match state.map(|state| (state.last_ms, state.next_ms)) {
@@ -241,5 +229,21 @@ fn detail_of(record: &Record) -> Option<String> {
         }),
         Record::Cleaned { below_k } => Some(format!("what lies before frame {below_k} is needed no more")),
         Record::Follow { .. } | Record::Sealed(_) => None,
+    }
+}
+
+/// What a record about models says, in words.
+fn of_model(tenant: &TenantName, step: &ModelStep) -> String {
+    match step {
+        ModelStep::Answered { delivery, call, .. } => {
+            format!("what a model answered call {call} of delivery {delivery}")
+        }
+        ModelStep::Settled { delivery } => format!("what models answered for delivery {delivery} is kept no more"),
+        ModelStep::Reserved { plugin, route, .. } => format!("what a call of {plugin} by {route} may cost"),
+        ModelStep::Spent { plugin, route, cost, .. } => {
+            let tokens = cost.input_tokens.saturating_add(cost.output_tokens);
+            format!("what a call of {plugin} by {route} cost: {tokens} tokens")
+        }
+        ModelStep::Forgotten { .. } => format!("what models cost {tenant} long ago is kept no more"),
     }
 }

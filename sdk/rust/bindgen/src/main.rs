@@ -1,4 +1,5 @@
-//! Writes `bindings.rs`, `batch_bindings.rs`, `transform_bindings.rs`, `llm_bindings.rs`, `infer_bindings.rs` and `secrets_bindings.rs` of `sdk/rust/src` from `wit/`: `cargo run -p wharf-bindgen`,
+//! Writes `bindings.rs`, `batch_bindings.rs`, `transform_bindings.rs`, `llm_bindings.rs`, `infer_bindings.rs`, `secrets_bindings.rs` and
+//! `receiver_bindings.rs` of `sdk/rust/src` from `wit/`: `cargo run -p wharf-bindgen`,
 //! in `sdk/rust`. With `--check` it writes nothing and fails when a file is not what it would write.
 //!
 //! Invariant: a file is a function of `wit/` and of the generator's version in `Cargo.lock`, so it is compared byte for byte.
@@ -38,7 +39,7 @@ struct Bindings {
     shares: usize,
 }
 
-const ALL: [Bindings; 6] = [
+const ALL: [Bindings; 7] = [
     Bindings {
         world: "event-handler",
         path: "../src/bindings.rs",
@@ -87,11 +88,19 @@ const ALL: [Bindings; 6] = [
         says: "secrets to hold, which a plugin imports beside its world",
         shares: 0,
     },
+    Bindings {
+        world: "receiver",
+        path: "../src/receiver_bindings.rs",
+        module: "wharf::receiver_bindings",
+        export_macro: "export_receiver",
+        says: "events that requests bring, which a plugin imports beside its world",
+        shares: 2,
+    },
 ];
 
 /// Interfaces that no world of the contract imports, since a handler without them starts faster: a world for each.
 const BESIDE: &str = "package wharf:beside; world llm { import wharf:llm/models@0.1.0; } world infer { import wharf:infer/models@0.1.0; } \
-                      world secrets { import wharf:secrets/held@0.1.0; }";
+                      world secrets { import wharf:secrets/held@0.1.0; } world receiver { import wharf:plugin/receiver@0.1.0; }";
 
 fn head(says: &str) -> String {
     format!(

@@ -8,6 +8,7 @@ pub(crate) use crate::bindings::wasi::config::store::get as config;
 pub(crate) use crate::bindings::wasi::logging::logging::log;
 pub(crate) use crate::bindings::wasi::random::random::{get_random_bytes, get_random_u64};
 pub(crate) use crate::bindings::wharf::plugin::publisher::publish;
+pub(crate) use crate::receiver_bindings::wharf::plugin::receiver::receive;
 pub(crate) use crate::secrets_bindings::wharf::secrets::held::get as secret;
 
 /// A bucket that is open.

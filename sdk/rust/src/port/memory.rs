@@ -49,6 +49,16 @@ fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
 }
 
 pub(crate) fn publish(draft: &Draft) -> Result<String, PublishError> {
+    let id = with(|host| format!("published-{}", host.published.len() + 1));
+    published(&id, draft).map(|()| id)
+}
+
+pub(crate) fn receive(id: &str, draft: &Draft) -> Result<(), PublishError> {
+    let is_known = with(|host| host.published.iter().any(|one| one.id == id && one.source == draft.source));
+    if is_known { Ok(()) } else { published(id, draft) }
+}
+
+fn published(id: &str, draft: &Draft) -> Result<(), PublishError> {
     with(|host| {
         if draft.type_.is_empty() {
             return Err(PublishError::Invalid("its type is empty".to_owned()));
@@ -56,11 +66,10 @@ pub(crate) fn publish(draft: &Draft) -> Result<String, PublishError> {
         if host.denied.contains(&draft.type_) {
             return Err(PublishError::Denied(draft.type_.clone()));
         }
-        let id = format!("published-{}", host.published.len() + 1);
         let extensions = draft.extensions.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
         let with_data = draft.data.as_ref().map(|_| "application/json".to_owned());
         host.published.push(Published {
-            id: id.clone(),
+            id: id.to_owned(),
             kind: draft.type_.clone(),
             source: draft.source.clone(),
             subject: draft.subject.clone(),
@@ -68,7 +77,7 @@ pub(crate) fn publish(draft: &Draft) -> Result<String, PublishError> {
             extensions,
             data: draft.data.clone().unwrap_or_default(),
         });
-        Ok(id)
+        Ok(())
     })
 }
 

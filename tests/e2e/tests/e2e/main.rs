@@ -18,6 +18,7 @@ mod bad_uploads;
 mod batches;
 mod benches;
 mod breakers;
+mod bringing;
 mod budgets;
 mod buses;
 mod channels;

@@ -68,8 +68,18 @@ pub fn asked(host: &Host, line: &str, body: &[u8]) -> Got {
     got(&mut sent(host, line, &length, body))
 }
 
+/// The same with more fields, each with its line's end.
+pub fn asked_with(host: &Host, line: &str, fields: &str, body: &[u8]) -> Got {
+    got(&mut sent(host, line, &format!("{fields}content-length: {}\r\n", body.len()), body))
+}
+
+/// A request without a body that is on its way.
+pub fn begun(host: &Host, line: &str) -> TcpStream {
+    sent(host, line, "", b"")
+}
+
 /// Reads an answer to its end, or to where it breaks off.
-fn got(stream: &mut TcpStream) -> Got {
+pub fn got(stream: &mut TcpStream) -> Got {
     let mut reading = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

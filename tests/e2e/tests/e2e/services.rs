@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     egress::{calls, server},
-    host::{Site, guest},
-    secrets::secret,
+    host::{Host, Site, guest},
+    routes::{Got, asked_with},
+    secrets::{found, secret},
 };
 
 /// How long a request may take to come.
@@ -207,4 +209,99 @@ fn a_plugin_gives_batches_to_mixpanel_with_a_secret_that_it_never_has_and_a_bad_
     assert_eq!((&letter["event"]["event"]["id"], &letter["code"]), (&json!("4"), &json!("handler-reject")));
     assert!(letter["error"].as_str().unwrap().contains("must be a number (properties.price)"), "{letter}");
     assert_eq!(host.stop(), Some(0));
+}
+
+/// What Stripe shows as the signing secret of an endpoint.
+const SIGNING: &str = "whsec_5bVa0NobodyElseSignsWithThis";
+
+/// HMAC-SHA256 of a text, in hex (RFC 2104).
+fn hmac(key: &str, text: &str) -> String {
+    let padded = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(key.bytes()).for_each(|(byte, of_key)| *byte ^= of_key);
+        block
+    };
+    let inner = Sha256::new().chain_update(padded(0x36)).chain_update(text).finalize();
+    let outer = Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize();
+    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An event as Stripe's reference shows one.
+fn of_stripe(id: &str, kind: &str, cents: u32) -> String {
+    let object =
+        json!({"id": "pi_3MtwBwLkdIwHu7ix28a3tqPa", "object": "payment_intent", "amount": cents, "currency": "usd"});
+    let event = json!({
+        "id": id, "object": "event", "api_version": "2024-04-10", "created": 1_680_064_028, "type": kind,
+        "data": {"object": object}, "livemode": false, "pending_webhooks": 1,
+        "request": {"id": null, "idempotency_key": null},
+    });
+    // As it comes: signed are the bytes, whatever they say.
+    serde_json::to_string_pretty(&event).unwrap()
+}
+
+fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
+}
+
+/// Sends what Stripe would, with this in `Stripe-Signature`.
+fn posted(host: &Host, signature: &str, body: &str) -> Got {
+    let fields = format!("content-type: application/json; charset=utf-8\r\nstripe-signature: {signature}\r\n");
+    asked_with(host, "POST /t/acme/hooks/stripe", &fields, body.as_bytes())
+}
+
+fn signed(host: &Host, at_s: u64, key: &str, body: &str) -> Got {
+    posted(host, &format!("t={at_s},v1={},v0={}", hmac(key, &format!("{at_s}.{body}")), "0".repeat(64)), body)
+}
+
+fn stripes(host: &Host) -> Vec<Value> {
+    let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=stripe.");
+    events.as_array().unwrap().iter().map(|one| one["event"].clone()).collect()
+}
+
+#[test]
+fn events_of_stripe_are_taken_in_once_where_the_secret_that_the_plugin_holds_signed_them() {
+    let site = Site::new(&format!(
+        "default_tenant = \"acme\"\n[tenants.acme.plugins.stripe]\ncomponent = \"{}\"\n\
+         grants = {{ publish = [\"stripe.*\"], hold = [\"stripe-signing\"] }}\n\
+         [tenants.acme.routes.\"/hooks/stripe\"]\nplugin = \"stripe\"\nmethods = [\"POST\"]\n",
+        guest("stripe-webhook").display()
+    ));
+    let host = site.start_with("serve", &["--log", "trace"]);
+    let paid = of_stripe("evt_1", "payment_intent.succeeded", 990);
+    // Without its secret nothing is taken, and Stripe sends it again.
+    assert_eq!(signed(&host, now_s(), SIGNING, &paid).status, 500);
+    assert_eq!(secret(&host, &["set", "stripe-signing"], &format!("{SIGNING}\n")).0, 0);
+    assert_eq!(signed(&host, now_s(), SIGNING, &paid).status, 200);
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!(signed(&host, now_s(), SIGNING, &paid).status, 200, "it is sent once more");
+    let events = stripes(&host);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let event = &events[0];
+    assert_eq!((&event["id"], &event["source"]), (&json!("evt_1"), &json!("stripe")));
+    assert_eq!(
+        (&event["type"], &event["subject"]),
+        (&json!("stripe.payment_intent.succeeded"), &json!("pi_3MtwBwLkdIwHu7ix28a3tqPa"))
+    );
+    assert_eq!(event["data"], serde_json::from_str::<Value>(&paid).unwrap());
+
+    // What is not signed so, or not now, is refused.
+    let refund = of_stripe("evt_2", "charge.refunded", 100);
+    for (at_s, key) in [(now_s(), "whsec_another"), (now_s() - 310, SIGNING), (now_s() + 310, SIGNING)] {
+        assert_eq!(signed(&host, at_s, key, &refund).status, 400, "{at_s} {key}");
+    }
+    let at_s = now_s();
+    let other = hmac(SIGNING, &format!("{at_s}.{paid}"));
+    for wrong in [format!("t={at_s},v1={other}"), format!("t={at_s}"), "nonsense".to_owned(), String::new()] {
+        assert_eq!(posted(&host, &wrong, &refund).status, 400, "{wrong}");
+    }
+    assert_eq!(asked_with(&host, "POST /t/acme/hooks/stripe", "", refund.as_bytes()).status, 400);
+    // While the secret changes Stripe signs with both.
+    let right = hmac(SIGNING, &format!("{at_s}.{refund}"));
+    assert_eq!(posted(&host, &format!("t={at_s},v1={},v1={right}", "0".repeat(64)), &refund).status, 200);
+    assert_eq!(signed(&host, now_s(), SIGNING, "{}").status, 400, "it is signed, and no event");
+    let types: Vec<_> = stripes(&host).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(types, ["stripe.charge.refunded", "stripe.payment_intent.succeeded"]);
+    assert_eq!(host.stop(), Some(0));
+    assert_eq!(found(&site.folder.path().join("data"), SIGNING.as_bytes()), Vec::<String>::new());
 }

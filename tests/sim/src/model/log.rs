@@ -27,6 +27,7 @@ use super::{
     settles,
     tenants::{Tenants, Turned},
     usage::Charged,
+    web::{self, Web},
 };
 use crate::{
     client::World,
@@ -82,6 +83,7 @@ pub(super) struct Log<'a> {
     pub(super) paced: Redrives,
     pub(super) fans: Fans<'a>,
     pub(super) oracle: Oracle,
+    pub(super) web: Web,
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) messages: Messages<'a>,
@@ -193,6 +195,7 @@ impl<'a> Log<'a> {
             }
             Record::Model { step, .. } => self.oracle.take(step, at, wrong),
             Record::Charged { .. } => wrong.say("requests are charged, and there are none"),
+            Record::Served { .. } => web::take(self, item, seen, wrong),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
     }

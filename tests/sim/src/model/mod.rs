@@ -23,7 +23,8 @@
 //! 14. a redrive at a rate sends the letters between its two cursors in the frame in which it moves, and passes over none (`redrives`);
 //! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
 //! 16. what a model answered a handler is in the log before the handler has it, a delivery pays once for a question until it is settled, and then
-//!     nothing of that is left (`oracle`).
+//!     nothing of that is left (`oracle`);
+//! 17. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
 
 mod answers;
 mod book;
@@ -43,6 +44,7 @@ mod settles;
 mod tables;
 mod tenants;
 mod usage;
+mod web;
 
 use std::collections::BTreeMap;
 
@@ -96,6 +98,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     log.fans.check(&mut wrong);
     let is_erased = |id| log.deliveries.get(&id).is_some_and(|of| matches!(of.standing(), Standing::Erased));
     log.oracle.check(seen, dump, is_erased, &mut wrong);
+    web::check(seen, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
     wrong.0
