@@ -63,7 +63,8 @@ fn twilio_sms(event: Event<Wanted>, cx: &Context) -> Outcome {
     let request = cx.http().post(format!("{api}/2010-04-01/Accounts/{account}/Messages.json"));
     let answer = request.form(&[("To", &to), ("From", &from), ("Body", &body)]).send()?;
     let Taken { sid, status } = taken(&answer)?;
-    cx.info(format_args!("{sid} to {to} is {status}"));
+    // To whom is no matter of a log.
+    cx.info(format_args!("{sid} is {status}"));
     cx.publish(Draft::new("sms.sent").subject(sid.clone()).json(&Sent { to: &to, sid, status })?)?;
     Ok(())
 }

@@ -56,6 +56,16 @@ impl ModelObject {
         self.versions.iter().find(|version| version.digest == *digest)
     }
 
+    /// Whether a version takes an input of that name; without a name it is the only one.
+    #[must_use]
+    pub fn takes(&self, input: &str) -> bool {
+        let is_it = |port: &String| port.strip_prefix(input).is_some_and(|rest| rest.starts_with(": "));
+        self.versions.iter().any(|version| match input {
+            "" => version.inputs.len() == 1,
+            _ => version.inputs.iter().any(is_it),
+        })
+    }
+
     /// The version that a promotion without one means: that on trial, else the newest.
     #[must_use]
     pub fn next(&self) -> Option<Digest> {
@@ -125,6 +135,15 @@ mod tests {
             inputs: Vec::new(),
             outputs: Vec::new(),
         }
+    }
+
+    #[test]
+    fn inputs_are_known_by_their_names() {
+        let mut model = ModelObject::default();
+        model.add(ModelVersion { inputs: vec!["x: f32[N, 3]".to_owned()], ..version(0) });
+        assert!(["x", ""].iter().all(|input| model.takes(input)) && !model.takes("y") && !model.takes("x: f32[N"));
+        model.versions[0].inputs.push("y: i64[1]".to_owned());
+        assert!(model.takes("y") && !model.takes(""), "of two none is the only one");
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl wharf_gateway::ModelDrift for HostAdapter {
         baseline.check().map_err(|error| Refusal::new(Code::BaselineInvalid, error.to_string()))?;
         let is_new = AtomicBool::new(false);
         let kept = |model: &mut wharf_catalog::ModelObject| {
+            let unknown = baseline.inputs.keys().find(|input| !model.takes(input));
+            if let Some(unknown) = unknown {
+                let detail = format!("no version of model `{}` has an input `{unknown}`", of.model);
+                return Err(Refusal::new(Code::BaselineInvalid, detail));
+            }
             is_new.store(model.baseline.as_ref() != Some(&baseline), Ordering::Relaxed);
             model.baseline = Some(baseline.clone());
             Ok(is_new.load(Ordering::Relaxed))

@@ -33,7 +33,7 @@ impl Measures for HostAdapter {
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(model_measures::steps(&self.outside.route_steps()));
         families.extend(infer_measures::families(&self.outside.own_models().meters().read()));
-        families.extend(infer_measures::drift(&self.outside.own_models().drifts().all()));
+        families.extend(infer_measures::drift(&self.outside.own_models().drifts().measured(self.dispatcher.now_ms())));
         families.push(self.violations());
         families.extend(process::families());
         families

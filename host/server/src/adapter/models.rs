@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use wharf_catalog::{Baseline, CanaryWish, ChannelError, ModelObject, ModelVersion, Share, ShareError};
+use wharf_catalog::{Baseline, CanaryWish, ChannelError, Channels, ModelObject, ModelVersion, Share, ShareError};
 use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_event::{Code, Digest, ModelName, Position, TenantName};
 use wharf_gateway::{
@@ -82,9 +82,9 @@ impl wharf_gateway::Models for HostAdapter {
         if let (Some(known), Some(_)) = (there.version(&version), self.registry.models.size(&version)) {
             return Ok(Put { now: version_view(known), created: false });
         }
-        let this = self.clone();
+        let (this, since_k) = (self.clone(), self.dispatcher.rules().since_k(&of.tenant));
         // What was begun is ended: who goes away when all bytes are here leaves a version, and not a file that nobody knows.
-        let received = tokio::spawn(async move { this.model_received(of, version, note, bytes).await });
+        let received = tokio::spawn(async move { this.model_received(of, since_k, (version, note), bytes).await });
         received.await.map_err(|_| Refusal::new(Code::Internal, "a task of the host failed"))?
     }
 
@@ -157,30 +157,40 @@ impl HostAdapter {
         }
     }
 
-    /// Takes the bytes of a version, has a worker find out what they are, and puts it into the log.
+    /// Takes the bytes of a version, and leaves nothing of them where they do not come into the log.
     async fn model_received(
         &self,
         of: ModelRef,
-        version: Digest,
-        note: ModelNote,
+        since_k: u64,
+        sent: (Digest, ModelNote),
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     ) -> Result<Put<ModelVersionView>, Refusal> {
-        let _place = self.registry.uploads.try_acquire().map_err(|_| {
-            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
-        })?;
-        // The reserve of the disk is not for this.
-        let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
-        let size = self.registry.models.receive(version, bytes).await.map_err(not_kept)?;
-        let looked = self.looked(&of.tenant, version).await;
-        let _files = self.registry.files.lock().await;
-        let put = match looked {
-            Ok(description) => self.model_recorded(&of, made(version, size, note, &description)).await,
-            Err(refusal) => Err(refusal),
-        };
+        let (version, place) = (sent.0, self.place(&of.tenant, sent.0)?);
+        let put = self.model_kept(of, since_k, sent, bytes).await;
         if put.is_err() {
+            let _files = self.registry.files.lock().await;
+            // Whoever else sends the same bytes needs their file: it goes with the last of them.
+            drop(place);
             self.registry.forget_models(vec![version]).await;
         }
         put
+    }
+
+    /// Takes the bytes of a version, has a worker find out what they are, and puts it into the log: of the tenant that is there since that frame, and
+    /// not of another one that has its name by then.
+    async fn model_kept(
+        &self,
+        of: ModelRef,
+        since_k: u64,
+        (version, note): (Digest, ModelNote),
+        bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
+    ) -> Result<Put<ModelVersionView>, Refusal> {
+        // The reserve of the disk is not for this.
+        let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
+        let size = self.registry.models.receive(version, bytes).await.map_err(not_kept)?;
+        let description = self.looked(&of.tenant, version).await?;
+        let _files = self.registry.files.lock().await;
+        self.model_recorded(&of, since_k, made(version, size, note, &description)).await
     }
 
     async fn looked(&self, tenant: &TenantName, version: Digest) -> Result<Description, Refusal> {
@@ -198,12 +208,23 @@ impl HostAdapter {
         })
     }
 
-    async fn model_recorded(&self, of: &ModelRef, new: ModelVersion) -> Result<Put<ModelVersionView>, Refusal> {
+    async fn model_recorded(
+        &self,
+        of: &ModelRef,
+        since_k: u64,
+        new: ModelVersion,
+    ) -> Result<Put<ModelVersionView>, Refusal> {
         if self.registry.models.size(&new.digest).is_none() {
             let detail = "the model was removed meanwhile: send it again";
             return Err(Refusal::new(Code::Overloaded, detail).retry_after_s(1));
         }
         loop {
+            if self.dispatcher.rules().since_k(&of.tenant) != since_k {
+                return Err(Refusal::new(
+                    Code::TenantUnknown,
+                    format!("the tenant `{}` was deleted meanwhile", of.tenant),
+                ));
+            }
             let there = self.model_object(of).await?;
             let mut model = there.as_ref().map(document).transpose()?.unwrap_or_default();
             if there.is_none() {
@@ -248,6 +269,8 @@ impl HostAdapter {
             model.missing().map_or(Ok(true), |gone| Err(not_kept_any_more(of, &gone)))
         };
         let (model, version) = self.edit_model(of, answers).await?;
+        let asked: Vec<_> = model.channels.iter().flat_map(Channels::releases).collect();
+        self.outside.own_models().drifts().keep(&of.tenant, &of.model, &asked);
         Ok(detail(&of.model, &model, version))
     }
 

@@ -15,7 +15,10 @@ use wharf_gateway::{
 };
 
 use super::{HostAdapter, channel_wish::Wish, not_asked, page::is_behind, registry_view as view, rules, was_read};
-use crate::{config::read_plugin_settings, registry::NotKept};
+use crate::{
+    config::read_plugin_settings,
+    registry::{NotKept, Place},
+};
 
 impl wharf_gateway::Registry for HostAdapter {
     async fn plugins(
@@ -329,9 +332,7 @@ impl HostAdapter {
         note: UploadNote,
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin,
     ) -> Result<ReleaseView, Refusal> {
-        let _place = self.registry.uploads.try_acquire().map_err(|_| {
-            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
-        })?;
+        let _place = self.place(&of.of.tenant, of.release)?;
         if !self.has_sent(&of).await? {
             // The reserve of the disk is not for this.
             let bytes = bytes.map(|piece| piece.and_then(|piece| self.has_room().map(|()| piece)));
@@ -344,6 +345,13 @@ impl HostAdapter {
         let whose = (of.of.tenant.clone(), of.of.plugin.clone(), of.release);
         self.registry.prepare(whose, size, note);
         self.found(&of).await?.ok_or_else(|| unknown_release(&of.of, &of.release))
+    }
+
+    /// A place for an upload of a tenant.
+    pub(super) fn place(&self, tenant: &TenantName, digest: Digest) -> Result<Place, Refusal> {
+        self.registry.uploads.take(tenant, digest).ok_or_else(|| {
+            Refusal::new(Code::Overloaded, "as many uploads as there may be are under way").retry_after_s(1)
+        })
     }
 
     pub(super) fn has_room(&self) -> Result<(), Refusal> {

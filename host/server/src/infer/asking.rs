@@ -23,8 +23,8 @@ use super::{
 };
 use crate::registry::Components;
 
-/// Models of the API whose channels are kept as they were read.
-const READ_MAX: usize = 1_000;
+/// Models of the API whose channels and baselines are kept as they were read: at most 200 KiB each, so 100 MiB. Beyond that all are read anew.
+const READ_MAX: usize = 500;
 
 /// Of a model which version of its record was read, and what that says.
 type Read = HashMap<(TenantName, ModelName), (Position, Recorded)>;
@@ -209,7 +209,7 @@ impl Asks {
         // Only a host that has begun is asked.
         let Some(teller) = self.teller.get() else { return };
         let WatchedOf { tenant, model, version } = of.clone();
-        let Some(ended) = self.drifts.count(of, scales, seen, || teller.now_ms()) else { return };
+        let Some(ended) = self.drifts.count(of, scales, seen, teller.now_ms()) else { return };
         let (psi, ks) = (scales.baseline().psi, scales.baseline().ks);
         tracing::warn!(
             %tenant, %model, version = version.short(), rows = ended.rows, largest = ?ended.largest(),

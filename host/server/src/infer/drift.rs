@@ -18,6 +18,12 @@ const WATCHED_MAX: usize = 500;
 /// Values of one question that are looked at: of each tensor those of the first rows.
 const VALUES_MAX: usize = 16_384;
 
+/// Events about drift that a tenant gets in an hour, of all its models together.
+const TOLD_AN_HOUR_MAX: u32 = 20;
+
+/// How long after the last question what a version came to is a measure, in milliseconds: an hour.
+const MEASURED_MS: u64 = 3_600_000;
+
 /// Whose questions are held against a baseline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WatchedOf {
@@ -71,13 +77,40 @@ struct Watched {
     window: Window,
     unfit: u64,
     last: Option<Ended>,
+    /// Whether the tenant was told of what goes on.
+    told: bool,
     /// Which question of all it was asked last.
     asked: u64,
+    /// And when, in milliseconds since 1970.
+    asked_ms: u64,
+}
+
+#[derive(Default)]
+struct All {
+    /// Questions so far.
+    asked: u64,
+    of: BTreeMap<WatchedOf, Watched>,
+    /// The hour since 1970, and how often whom it was told of in it.
+    told: (u64, BTreeMap<TenantName, u32>),
+}
+
+impl All {
+    /// Whether a tenant may be told of something more in this hour.
+    fn may_tell(&mut self, tenant: &TenantName, now_ms: u64) -> bool {
+        let hour = now_ms / 3_600_000;
+        if self.told.0 != hour {
+            self.told = (hour, BTreeMap::new());
+        }
+        let told = self.told.1.entry(tenant.clone()).or_default();
+        let may = *told < TOLD_AN_HOUR_MAX;
+        *told += u32::from(may);
+        may
+    }
 }
 
 /// What is watched of all tenants.
 #[derive(Default)]
-pub struct Drifts(Mutex<(u64, BTreeMap<WatchedOf, Watched>)>);
+pub struct Drifts(Mutex<All>);
 
 /// Where the values of a question lie; none where a tensor has other columns than the baseline.
 pub(super) fn look(scales: &Scales, inputs: &[Tensor]) -> Option<Seen> {
@@ -106,24 +139,21 @@ pub(super) fn look(scales: &Scales, inputs: &[Tensor]) -> Option<Seen> {
 }
 
 impl Drifts {
-    /// Counts a question that was answered. Gives a window that it fills with something that drifted, where the one before had nothing of that.
-    pub(super) fn count(
-        &self,
-        of: WatchedOf,
-        scales: &Arc<Scales>,
-        seen: Option<&Seen>,
-        now_ms: impl FnOnce() -> u64,
-    ) -> Option<Ended> {
+    /// Counts a question that was answered. Gives a window that it fills with something that drifted, where the tenant was not told of that yet and may
+    /// be; else the next window is told of in which it goes on.
+    pub(super) fn count(&self, of: WatchedOf, scales: &Arc<Scales>, seen: Option<&Seen>, now_ms: u64) -> Option<Ended> {
         let mut locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, all) = &mut *locked;
-        *asked += 1;
-        if all.len() >= WATCHED_MAX && !all.contains_key(&of) {
-            let longest = all.iter().min_by_key(|(_, watched)| watched.asked).map(|(of, _)| of.clone());
-            longest.and_then(|longest| all.remove(&longest));
+        locked.asked += 1;
+        let asked = locked.asked;
+        if locked.of.len() >= WATCHED_MAX && !locked.of.contains_key(&of) {
+            let longest = locked.of.iter().min_by_key(|(_, watched)| watched.asked).map(|(of, _)| of.clone());
+            longest.and_then(|longest| locked.of.remove(&longest));
         }
-        let new =
-            || Watched { scales: Arc::clone(scales), window: Window::new(scales), unfit: 0, last: None, asked: 0 };
-        let watched = all.entry(of).or_insert_with(new);
+        let new = || {
+            let (scales, window) = (Arc::clone(scales), Window::new(scales));
+            Watched { scales, window, unfit: 0, last: None, told: false, asked, asked_ms: now_ms }
+        };
+        let watched = locked.of.entry(of.clone()).or_insert_with(new);
         // Another baseline is another matter; the same one is read anew with each change of the model's record.
         if !Arc::ptr_eq(&watched.scales, scales) {
             match watched.scales == *scales {
@@ -131,7 +161,7 @@ impl Drifts {
                 false => *watched = new(),
             }
         }
-        watched.asked = *asked;
+        (watched.asked, watched.asked_ms) = (asked, now_ms);
         let Some(seen) = seen else {
             watched.unfit += 1;
             return None;
@@ -141,41 +171,51 @@ impl Drifts {
         if rows < scales.baseline().window {
             return None;
         }
-        let ended = Ended { at_ms: now_ms(), rows, columns: watched.window.drift(scales) };
+        let ended = Ended { at_ms: now_ms, rows, columns: watched.window.drift(scales) };
         watched.window = Window::new(scales);
-        let before = watched.last.replace(ended.clone());
-        (ended.drifted() && !before.is_some_and(|before| before.drifted())).then_some(ended)
+        watched.last = Some(ended.clone());
+        watched.told &= ended.drifted();
+        if watched.told || !ended.drifted() || !locked.may_tell(&of.tenant, now_ms) {
+            return None;
+        }
+        locked.of.get_mut(&of)?.told = true;
+        Some(ended)
     }
 
     /// What is watched of a model, by version.
     pub fn of_model(&self, tenant: &TenantName, model: &ModelName) -> Vec<(Digest, Progress)> {
-        self.read(|of| of.tenant == *tenant && of.model == *model)
+        self.read(|of, _| of.tenant == *tenant && of.model == *model)
             .into_iter()
             .map(|(of, it)| (of.version, it))
             .collect()
     }
 
-    /// What is watched.
-    pub fn all(&self) -> Vec<(WatchedOf, Progress)> {
-        self.read(|_| true)
+    /// What is watched of versions that were asked of late.
+    pub fn measured(&self, now_ms: u64) -> Vec<(WatchedOf, Progress)> {
+        self.read(|_, it| now_ms.saturating_sub(it.asked_ms) <= MEASURED_MS)
     }
 
     /// Forgets what was watched of a model.
     pub fn forget(&self, tenant: &TenantName, model: &ModelName) {
+        self.keep(tenant, model, &[]);
+    }
+
+    /// Forgets what was watched of a model, but for these versions of it: nobody asks others any more.
+    pub fn keep(&self, tenant: &TenantName, model: &ModelName, versions: &[Digest]) {
         let mut locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        locked.1.retain(|of, _| of.tenant != *tenant || of.model != *model);
+        locked.of.retain(|of, _| of.tenant != *tenant || of.model != *model || versions.contains(&of.version));
     }
 
     /// Forgets what was watched of a tenant.
     pub fn forget_tenant(&self, tenant: &TenantName) {
         let mut locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        locked.1.retain(|of, _| of.tenant != *tenant);
+        locked.of.retain(|of, _| of.tenant != *tenant);
     }
 
-    fn read(&self, which: impl Fn(&WatchedOf) -> bool) -> Vec<(WatchedOf, Progress)> {
+    fn read(&self, which: impl Fn(&WatchedOf, &Watched) -> bool) -> Vec<(WatchedOf, Progress)> {
         let locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let progress = |it: &Watched| Progress { rows: it.window.rows(), unfit: it.unfit, last: it.last.clone() };
-        locked.1.iter().filter(|(of, _)| which(of)).map(|(of, it)| (of.clone(), progress(it))).collect()
+        locked.of.iter().filter(|(of, it)| which(of, it)).map(|(of, it)| (of.clone(), progress(it))).collect()
     }
 }
 
@@ -216,7 +256,7 @@ mod tests {
         let mut ask = |moved| {
             at += 1;
             let seen = look(&scales, &[rows(100, moved)]);
-            drifts.count(of(1), &scales, seen.as_ref(), || at).map(|ended| (ended.at_ms, ended.rows))
+            drifts.count(of(1), &scales, seen.as_ref(), at).map(|ended| (ended.at_ms, ended.rows))
         };
         let told: Vec<_> =
             [0.0, 0.0, 0.5, 0.5, 0.6, 0.6, 0.0, 0.0, 0.5, 0.5].map(&mut ask).into_iter().flatten().collect();
@@ -225,7 +265,43 @@ mod tests {
         let last = watched[0].1.last.clone().unwrap();
         assert!(last.drifted() && (0.45..0.55).contains(&last.largest().unwrap().1), "{last:?}");
         drifts.forget(&"acme".parse().unwrap(), &"m1".parse().unwrap());
-        assert!(drifts.all().is_empty());
+        assert!(drifts.measured(0).is_empty());
+    }
+
+    #[test]
+    fn drift_is_told_so_often_in_an_hour_and_later_where_it_goes_on() {
+        let (drifts, scales) = (Drifts::default(), scales(1, 200));
+        let ask = |n: usize, moved, at_ms| {
+            let seen = look(&scales, &[rows(200, moved)]);
+            drifts.count(of(n), &scales, seen.as_ref(), at_ms).is_some()
+        };
+        let told = (0..TOLD_AN_HOUR_MAX as usize + 5).filter(|n| ask(*n, 0.5, 1)).count();
+        assert_eq!(told, TOLD_AN_HOUR_MAX as usize);
+        // As it comes and goes, too.
+        assert!(!ask(0, 0.0, 2) && !ask(0, 0.5, 3));
+        let hour = 3_600_000;
+        assert!(!ask(1, 0.5, hour), "this one was told of");
+        assert!(ask(24, 0.5, hour) && ask(0, 0.5, hour) && !ask(0, 0.5, hour), "these were not");
+    }
+
+    #[test]
+    fn what_nobody_asks_any_more_is_no_measure() {
+        let (drifts, scales) = (Drifts::default(), scales(1, 200));
+        let (tenant, model) = ("acme".parse().unwrap(), "m1".parse().unwrap());
+        let [one, two] = [b"one".as_slice(), b"two"].map(Digest::of);
+        for (version, at_ms) in [(one, 0), (two, 10)] {
+            drifts.count(WatchedOf { version, ..of(1) }, &scales, look(&scales, &[rows(200, 0.5)]).as_ref(), at_ms);
+        }
+        let measured = |now_ms| {
+            drifts.measured(now_ms).into_iter().map(|(of, _)| of.version).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(measured(MEASURED_MS), [one, two].into());
+        assert_eq!(measured(MEASURED_MS + 1), [two].into());
+        assert_eq!(drifts.of_model(&tenant, &model).len(), 2, "it is shown still");
+        drifts.keep(&tenant, &model, &[one]);
+        assert_eq!(measured(0), [one].into());
+        drifts.keep(&tenant, &"m2".parse().unwrap(), &[]);
+        assert_eq!(measured(0), [one].into(), "another model");
     }
 
     #[test]
@@ -238,12 +314,12 @@ mod tests {
         assert!(!fits(Values::F32(Vec::new()), &[0, 0]) && fits(Values::F32(Vec::new()), &[0, 2]));
         assert!(look(&scales(1, 200), &[tensor(&[3], Values::F32(vec![0.5; 3]))]).is_some(), "all of it is one column");
         let drifts = Drifts::default();
-        assert_eq!(drifts.count(of(1), &two, None, || 0), None);
-        assert_eq!(drifts.all()[0].1, Progress { rows: 0, unfit: 1, last: None });
+        assert_eq!(drifts.count(of(1), &two, None, 0), None);
+        assert_eq!(drifts.measured(0)[0].1, Progress { rows: 0, unfit: 1, last: None });
         // With another baseline all begins anew.
         let other = scales(2, 300);
-        drifts.count(of(1), &other, look(&other, &[tensor(&[2, 2], Values::F64(vec![0.5; 4]))]).as_ref(), || 0);
-        assert_eq!(drifts.all()[0].1, Progress { rows: 2, unfit: 0, last: None });
+        drifts.count(of(1), &other, look(&other, &[tensor(&[2, 2], Values::F64(vec![0.5; 4]))]).as_ref(), 0);
+        assert_eq!(drifts.measured(0)[0].1, Progress { rows: 2, unfit: 0, last: None });
     }
 
     #[test]
@@ -251,10 +327,10 @@ mod tests {
         let (drifts, scales) = (Drifts::default(), scales(1, 1_000_000));
         let seen = look(&scales, &[rows(200_000, 0.0)]);
         for n in 0..=WATCHED_MAX {
-            drifts.count(of(n % WATCHED_MAX), &scales, seen.as_ref(), || 0);
+            drifts.count(of(n % WATCHED_MAX), &scales, seen.as_ref(), 0);
         }
-        drifts.count(of(WATCHED_MAX), &scales, seen.as_ref(), || 0);
-        let watched = drifts.all();
+        drifts.count(of(WATCHED_MAX), &scales, seen.as_ref(), 0);
+        let watched = drifts.measured(0);
         let names: Vec<_> = watched.iter().map(|(of, _)| of.model.as_str()).collect();
         assert_eq!((watched.len(), names.contains(&"m0"), names.contains(&"m1")), (WATCHED_MAX, true, false));
         assert_eq!(watched.last().unwrap().1.rows as usize, VALUES_MAX);
@@ -262,6 +338,6 @@ mod tests {
         let seen = look(&scales, &[rows(VALUES_MAX as u32 - 5, 0.0), rows(9, 0.0), rows(9, 0.0)]).unwrap();
         assert_eq!(seen.values(), VALUES_MAX);
         drifts.forget_tenant(&"acme".parse().unwrap());
-        assert!(drifts.all().is_empty());
+        assert!(drifts.measured(0).is_empty());
     }
 }

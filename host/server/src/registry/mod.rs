@@ -2,8 +2,10 @@
 //! into force in `wharf-dispatch`.
 
 mod components;
+mod places;
 mod prepare;
 mod restock;
 
 pub use components::{Components, NotKept};
+pub use places::{Place, Places};
 pub use prepare::{Progress, Registry};

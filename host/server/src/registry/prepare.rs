@@ -19,7 +19,7 @@ use wharf_event::{Code, Digest, PluginName, TenantName};
 use wharf_gateway::{UploadNote, view::ReleaseState};
 use wharf_runtime::{ComponentError, ComponentFiles as _, Prepared, Probe, Runtime, describe};
 
-use super::Components;
+use super::{Components, Places};
 use crate::behind::behind;
 
 /// Unfit releases that are remembered.
@@ -27,9 +27,6 @@ const REMEMBERED_MAX: usize = 1_000;
 
 /// Releases of a plugin that are kept: beyond them the oldest go that no channel names.
 const RELEASES_MAX: usize = 100;
-
-/// Uploads at a time.
-const UPLOADS_MAX: usize = 8;
 
 /// Releases of a tenant that wait until they are made ready.
 const WAITING_MAX: usize = 16;
@@ -171,7 +168,7 @@ pub struct Registry {
     /// What is not in the log.
     pub preparing: Preparing,
     /// Places for uploads.
-    pub uploads: Semaphore,
+    pub uploads: Places,
     /// Held while the file of a component is looked for or removed: what is found is still there when it is waited for.
     pub files: tokio::sync::Mutex<()>,
     /// Held from before releases are put on the shelf until the plugins that need them are in use, and while what no plugin needs is
@@ -190,7 +187,7 @@ impl Registry {
         (components, models): (Components, Components),
         guests: Handle,
     ) -> Arc<Self> {
-        let (uploads, turn) = (Semaphore::new(UPLOADS_MAX), Semaphore::new(1));
+        let (uploads, turn) = (Places::default(), Semaphore::new(1));
         let (components, models, preparing) = (Arc::new(components), Arc::new(models), Preparing::default());
         let (files, shelving) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
         Arc::new(Self { dispatcher, runtime, components, models, preparing, uploads, files, shelving, turn, guests })
@@ -393,14 +390,14 @@ impl Registry {
         Ok(versions)
     }
 
-    /// Removes the files of models, but for those that something names. Called under the lock of files. What cannot be removed now is so at the next start.
+    /// Removes the files of models, but for those that something names, or that somebody sends. Called under the lock of files. What cannot be removed now is so at the next start.
     pub async fn forget_models(&self, mut gone: Vec<Digest>) {
         if gone.is_empty() {
             return;
         }
         let forgotten = async {
             let named = self.named().await?;
-            gone.retain(|version| !named.contains(version));
+            gone.retain(|version| !named.contains(version) && !self.uploads.awaits(version));
             let models = Arc::clone(&self.models);
             let remove = move || gone.iter().try_for_each(|version| models.remove(version));
             anyhow::Ok(tokio::task::spawn_blocking(remove).await??)

@@ -58,8 +58,14 @@ fn a_model_that_is_asked_about_something_else_is_told_of_once() {
     let columns = &drift["versions"][0]["last"]["columns"];
     assert_eq!((&columns[0]["drifted"], &columns[1]["drifted"]), (&json!(true), &json!(false)), "{drift}");
     assert!((columns[0]["ks"].as_f64().unwrap() - 0.25).abs() < 0.02, "{drift}");
+    // Notices come in their order: when it is told again, whatever was told of before is there.
+    // The first half of a window was moved already.
+    ask(&host, "rest", 100, 0.5);
+    ask(&host, "back", 200, 0.0);
+    ask(&host, "again", 200, 0.5);
+    until("the event about its second time", || told(&host).len() > 1);
     let told = told(&host);
-    assert_eq!(told.len(), 1, "it goes on, and is told once: {told:?}");
+    assert_eq!(told.len(), 2, "it went on, and was told once: {told:?}");
     let event = &told[0];
     assert_eq!((&event["type"], &event["subject"]), (&json!("dev.wharf.model.drifted"), &json!("fraud")));
     let data = &event["data"];
@@ -73,6 +79,11 @@ fn a_model_that_is_asked_about_something_else_is_told_of_once() {
     let path = site.folder.path().join("rows.csv").display().to_string();
     let refused = model(&host, &["baseline", "fraud", &path, "--window", "10"]);
     assert!(refused.0 != Some(0) && refused.1.to_string().contains("baseline-invalid"), "{refused:?}");
+    let refused = model(&host, &["baseline", "fraud", &path, "--input", "y"]);
+    assert!(
+        refused.0 != Some(0) && refused.1.to_string().contains("no version of model `fraud` has an input `y`"),
+        "{refused:?}"
+    );
     // The baseline is there behind a kill, and what was counted is not.
     host.kill();
     let host = site.start("serve");
@@ -81,5 +92,20 @@ fn a_model_that_is_asked_about_something_else_is_told_of_once() {
     assert_eq!(model(&host, &["baseline", "fraud", "--none"]).0, Some(0));
     ask(&host, "unwatched", 200, 0.5);
     assert_eq!(model(&host, &["drift", "fraud"]).1, json!({"model": "fraud", "versions": []}));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn drift_of_a_version_that_answers_no_more_is_no_measure() {
+    let (site, host) = watched("200");
+    ask(&host, "same", 200, 0.0);
+    let measured = || host.get("/metrics").1.as_str().unwrap().contains("wharf_infer_drift_psi{tenant=\"acme\"");
+    assert!(measured());
+    site.write("two.onnx", onnx::product(3.0));
+    let path = site.folder.path().join("two.onnx").display().to_string();
+    assert_eq!(model(&host, &["put", "fraud", &path]).0, Some(0));
+    assert!(measured(), "it answers still");
+    assert_eq!(model(&host, &["promote", "fraud"]).0, Some(0));
+    assert!(!measured());
     assert_eq!(host.stop(), Some(0));
 }

@@ -46,6 +46,7 @@ mod loading;
 mod looking;
 mod metrics;
 mod model_routes;
+mod model_uploads;
 mod models;
 mod oci;
 mod oci_registry;

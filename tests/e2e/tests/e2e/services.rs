@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    egress::{calls, server},
+    egress::{calls, lines, server},
     host::{Host, Site, guest},
     routes::{Got, asked_with},
     secrets::{found, secret},
@@ -114,6 +114,8 @@ fn a_plugin_sends_by_twilio_with_a_secret_that_it_never_has() {
     assert_eq!(secret(&host, &["set", "twilio"], TWILIO).0, 0);
     let attempts = calls(&host, "one", "sms.wanted", &json!({"to": "+49 171", "body": "hällo & bye"}));
     assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
+    let said = lines(&attempts[0]);
+    assert!(said.contains("SM1 is queued") && !said.contains("+49"), "whose it is does not belong in a log: {said}");
     let heard = server.recv_timeout(PATIENCE).unwrap();
     assert!(heard.starts_with("POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n"), "{heard}");
     assert!(heard.ends_with("To=%2B49+171&From=%2B4930&Body=h%C3%A4llo+%26+bye"), "{heard}");
@@ -146,6 +148,8 @@ fn a_plugin_sends_mail_by_sendgrid_with_a_secret_that_it_never_has() {
     let wanted = |to: &str| json!({"to": to, "subject": "Hellö", "text": "hi", "html": "<p>hi</p>"});
     let attempts = calls(&host, "one", "email.wanted", &wanted("ada@example.com"));
     assert_eq!(attempts[0]["outcome"]["outcome"], "ack", "{attempts:?}");
+    let said = lines(&attempts[0]);
+    assert!(said.contains("m1 is taken") && !said.contains("ada"), "whose it is does not belong in a log: {said}");
     let mail = sent(&server.recv_timeout(PATIENCE).unwrap());
     assert_eq!((&mail["subject"], &mail["from"]["name"]), (&json!("Hellö"), &json!("Shop")), "{mail}");
     let kinds: Vec<_> = mail["content"].as_array().unwrap().iter().map(|part| part["type"].clone()).collect();

@@ -153,10 +153,9 @@ async fn many<M: Future<Output = Result<(), BenchError>> + Send + 'static>(
 async fn lane(client: Client, own: Resource, (number, lanes): (u64, u64)) -> Result<(), BenchError> {
     let name = name_of(number, lanes);
     let plugin = plugin(&client, &own, &name, COUNT).await?;
-    let mut pattern = json!({ "type": ["bench.event"] });
-    if lanes > 1 {
-        pattern["lane"] = json!([events::lane(number)]);
-    }
+    let kind = json!(["bench.event"]);
+    let pattern =
+        if lanes == 1 { json!({ "type": kind }) } else { json!({ "type": kind, "lane": [events::lane(number)] }) };
     let rule = json!({ "pattern": pattern, "targets": [{ "plugin": plugin }] });
     put(&client, &own.at("buses").at("default").at("rules").at(&name), rule).await
 }
