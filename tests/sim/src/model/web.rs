@@ -64,7 +64,7 @@ pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
         };
         let own = || events.iter().filter(|event| event.id().starts_with(&**request));
         if *kept == Some(true) {
-            wrong.unless(stored == !writes.is_empty(), || format!("{request} was kept, and its values are not there"));
+            wrong.unless(stored != writes.is_empty(), || format!("{request} was kept, and its values are not there"));
             let lost = events.iter().find(|event| !taken(event.id(), event.source()));
             wrong.unless(lost.is_none(), || {
                 format!("{request} was kept, and {:?} is not there", lost.map(|it| it.id()))
