@@ -41,7 +41,11 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
                     && sent.event == *taken.event
             });
             let told = || notice(seen, world, (tenant, bus), taken.event, taken.at);
-            wrong.unless(was_sent || told() || is_tick(taken.event) || is_marked(taken.event), || {
+            let brought = || {
+                let of = seen.asked.iter().filter(|asked| asked.tenant == *tenant && bus == "default");
+                of.flat_map(|asked| &asked.events).any(|event| event == taken.event)
+            };
+            wrong.unless(was_sent || brought() || told() || is_tick(taken.event) || is_marked(taken.event), || {
                 format!("the event at {} was never sent like that", taken.at)
             });
         }
