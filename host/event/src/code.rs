@@ -278,7 +278,7 @@ codes! {
     RouteIdle "route-idle" 503 "The plugin of the route cannot be called";
     RouteBusy "route-busy" 503 "The plugin of the route has no room for another request";
     RouteFailed "route-failed" 502 "The plugin of the route failed before it had answered";
-    RouteConflict "route-conflict" 503 "What the plugin had read for a request was changed meanwhile, and nothing of it is kept";
+    RouteConflict "route-conflict" 503 "What the plugin had read for a request was changed meanwhile";
     RouteUnkept "route-unkept" 503 "What the plugin did for a request cannot be kept at this time";
     RouteTimeout "route-timeout" 504 "The plugin of the route did not answer in time";
     RequestTooLarge "request-too-large" 413 "The body of the request is larger than the route takes";
