@@ -144,7 +144,7 @@ fn looked(pid: u32, time: Duration, work: impl FnOnce() -> Result<u64> + Send) -
 }
 
 /// Bytes of a file, or of all files below a folder.
-fn size(path: &Path) -> Result<u64> {
+pub fn size(path: &Path) -> Result<u64> {
     let found = fs::symlink_metadata(path).with_context(|| format!("looking at {}", path.display()))?;
     if !found.is_dir() {
         return Ok(found.len());

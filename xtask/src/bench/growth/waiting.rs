@@ -6,7 +6,6 @@
 //!
 //! Invariant: it judges nothing; that all is there after each start it does judge.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::super::machine::Machine;
-use super::super::{Output, say};
+use super::super::{Output, footprint, say};
 use super::{Args, bench, peak_mib};
 use crate::host::{Host, Stage};
 use crate::interrupt::Interrupt;
@@ -138,21 +137,8 @@ fn pending(host: &Host) -> Result<u64> {
 
 /// What the files below a folder take, in MiB.
 fn mib(folder: &Path) -> Result<f64> {
-    let mut bytes = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
-            let found = entry?;
-            if found.is_dir() {
-                folders.push(path);
-            } else {
-                bytes += found.len();
-            }
-        }
-    }
     #[allow(clippy::cast_precision_loss, reason = "what is shown has few digits")]
-    Ok((bytes as f64 / f64::from(1 << 20)).round())
+    Ok((footprint::size(folder)? as f64 / f64::from(1 << 20)).round())
 }
 
 impl Report {
