@@ -26,6 +26,9 @@ const BACKLOG: u32 = 1_000_000;
 /// Requests at a time where many things of a kind are made.
 const MADE_AT_ONCE: usize = 16;
 
+/// Uploads at a time; a tenant has three places for them.
+const UPLOADS_AT_ONCE: usize = 2;
+
 /// How long a call of the batch plugin waits for more messages.
 const WINDOW: &str = "20ms";
 
@@ -104,9 +107,12 @@ async fn furnish(client: &Client, own: &Resource, args: &BenchArgs) -> Result<Re
         }
         Scenario::Plugin => {
             let lanes = u64::from(args.lanes());
-            many(lanes, |number| lane(client.clone(), own.clone(), (number, lanes))).await?;
+            many(lanes, UPLOADS_AT_ONCE, |number| lane(client.clone(), own.clone(), (number, lanes))).await?;
             let first = name_of(0, lanes);
-            many(u64::from(args.rules), |number| unmet(client.clone(), bus.clone(), number, first.clone())).await?;
+            many(u64::from(args.rules), MADE_AT_ONCE, |number| {
+                unmet(client.clone(), bus.clone(), number, first.clone())
+            })
+            .await?;
             Ok(bus.at("events"))
         }
         Scenario::Batch => {
@@ -129,14 +135,15 @@ async fn furnish(client: &Client, own: &Resource, args: &BenchArgs) -> Result<Re
     }
 }
 
-/// Makes many things of a kind, some at a time.
+/// Makes many things of a kind, so many at a time.
 async fn many<M: Future<Output = Result<(), BenchError>> + Send + 'static>(
     number: u64,
+    at_once: usize,
     make: impl Fn(u64) -> M,
 ) -> Result<(), BenchError> {
     let mut making = JoinSet::new();
     for one in 0..number {
-        if making.len() >= MADE_AT_ONCE
+        if making.len() >= at_once
             && let Some(made) = making.join_next().await
         {
             made.unwrap_or(Err(BenchError::Ended))?;
