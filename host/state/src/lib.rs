@@ -5,6 +5,7 @@
 
 mod base;
 mod file;
+mod fronts;
 pub mod limits;
 mod overlay;
 mod pace;

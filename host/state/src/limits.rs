@@ -17,3 +17,9 @@ pub const PACE_ROWS: usize = 256;
 
 /// How long a rest of a checkpoint may be.
 pub const PACE_REST_MAX: Duration = Duration::from_millis(20);
+
+/// Removed rows that a scan steps over before it is worth knowing where the rows begin.
+pub const STEPPED_OVER_MIN: usize = 8;
+
+/// Prefixes of a table of which it is known where their rows begin.
+pub const FRONTS_MAX: usize = 4096;

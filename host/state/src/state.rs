@@ -11,7 +11,8 @@ use wharf_delivery::{Table, TableError, Tables};
 use crate::{
     base::{Base, Checkpointed, Opened, StateError},
     file::StateFile,
-    limits::{CHECKED_AT_OPEN_BYTES_MAX, OVERLAY_BYTES},
+    fronts::Fronts,
+    limits::{CHECKED_AT_OPEN_BYTES_MAX, OVERLAY_BYTES, STEPPED_OVER_MIN},
     overlay::{Known, Overlay},
     pace::Pace,
     scratch::Scratch,
@@ -24,6 +25,7 @@ pub struct State {
     /// Of the checkpoint under way.
     pace: Pace,
     base: Base,
+    fronts: Fronts,
 }
 
 /// The changes of a checkpoint that is being written, or that has to be written again.
@@ -66,7 +68,7 @@ impl State {
     pub fn open(file: Box<dyn StateFile>) -> Result<(Self, Checkpointed), StateError> {
         let check = file.size().map_err(redb::Error::Io)? <= CHECKED_AT_OPEN_BYTES_MAX;
         let (base, checkpointed) = Base::open(file.into(), check)?;
-        Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
+        Ok((Self::on(base), checkpointed))
     }
 
     /// Opens the state in `file` to look at it, after the checksum of every page in use was found right. Nothing is written
@@ -88,7 +90,11 @@ impl State {
 
     fn over(file: Scratch, check: bool) -> Result<(Self, Checkpointed), StateError> {
         let (base, checkpointed) = Base::open(Arc::new(file), check)?;
-        Ok((Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base }, checkpointed))
+        Ok((Self::on(base), checkpointed))
+    }
+
+    fn on(base: Base) -> Self {
+        Self { active: Overlay::default(), frozen: None, pace: Pace::default(), base, fronts: Fronts::default() }
     }
 
     /// Whether enough changes have gathered for a checkpoint.
@@ -216,31 +222,47 @@ impl Tables for State {
         after: Bound<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, TableError> {
-        let from = match after {
-            Bound::Excluded(key) | Bound::Included(key) if key >= prefix => after,
-            _ => Bound::Included(prefix),
-        };
+        let begins = !matches!(after, Bound::Excluded(key) | Bound::Included(key) if key >= prefix);
+        let front = if begins { self.fronts.of(table, prefix) } else { None };
+        let from = if begins { Bound::Included(front.as_deref().unwrap_or(prefix)) } else { after };
         let active = layer(Some(&self.active), table, from).peekable();
         let frozen = layer(self.frozen.as_ref().map(|frozen| frozen.overlay.as_ref()), table, from).peekable();
         let base = self.base.range(table, from)?.map(|row| row.map(|(key, row)| (key, Some(row)))).peekable();
-        merge(active, merge(frozen, base).peekable())
-            .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
-            .filter_map(|row| row.map(|(key, row)| row.map(|row| (key, row))).transpose())
-            .take(limit)
-            .collect()
+        let (mut rows, mut over) = (Vec::new(), None);
+        let mut stepped = 0;
+        let mut all = merge(active, merge(frozen, base).peekable());
+        while rows.len() < limit
+            && let Some((key, row)) = all.next().transpose()?.filter(|(key, _)| key.starts_with(prefix))
+        {
+            match row {
+                Some(row) => rows.push((key, row)),
+                None if rows.is_empty() => (stepped, over) = (stepped + 1, Some(key)),
+                None => {}
+            }
+        }
+        let front = rows.first().map_or(over, |(key, _)| Some(key.clone()));
+        if let Some(front) = front.filter(|_| begins && stepped >= STEPPED_OVER_MIN) {
+            self.fronts.seen(table, prefix, front);
+        }
+        Ok(rows)
     }
 
     fn insert(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.fronts.written(table, key);
         self.active.insert(table, key, row);
     }
 
     fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
+        self.fronts.written(table, key);
         self.active.put(table, key, row);
     }
 
     fn replace(&mut self, table: Table, key: &[u8], row: Option<Vec<u8>>) -> Result<Option<Bytes>, TableError> {
         let known = match row {
-            Some(row) => self.active.put(table, key, row),
+            Some(row) => {
+                self.fronts.written(table, key);
+                self.active.put(table, key, row)
+            }
             None => self.active.remove(table, key),
         };
         match known {

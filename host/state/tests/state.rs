@@ -58,6 +58,12 @@ fn check(state: &State, model: &Model) {
         let got = state.get(Table::Values, &[b'k', key]).unwrap().map(|row| row.to_vec());
         assert_eq!(got.as_ref(), model.get(&vec![b'k', key]));
     }
+    for (prefix, limit) in [(&b""[..], 1), (b"k", 2), (&[b'k', 20], 1)] {
+        let first = state.scan(Table::Values, prefix, Bound::Unbounded, limit).unwrap();
+        let expected: Vec<_> = model.iter().filter(|(key, _)| key.starts_with(prefix)).take(limit).collect();
+        let first: Vec<_> = first.iter().map(|(key, row)| (key.to_vec(), row.to_vec())).collect();
+        assert_eq!(first.iter().map(|(key, row)| (key, row)).collect::<Vec<_>>(), expected);
+    }
     let page = state.scan(Table::Values, b"k", Bound::Excluded(&[b'k', 7]), 3).unwrap();
     let expected: Vec<_> = model.range(vec![b'k', 8]..).take(3).map(|(key, _)| key.clone()).collect();
     assert_eq!(page.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>(), expected);
