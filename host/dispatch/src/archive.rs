@@ -88,7 +88,7 @@ impl Archive {
     /// The events at `positions`, read frame by frame until they have `bytes_max` bytes together, each with a payload of its own.
     /// Absent is what was not read, for whatever reason: who asks for it alone is told why.
     pub(crate) fn events(&self, positions: &[Position], bytes_max: usize) -> Vec<Option<Event>> {
-        let (mut frame, mut bytes) = (None, 0);
+        let (mut frame, mut last, mut bytes) = (None, None, 0);
         let mut read = |position: &Position| {
             if bytes >= bytes_max {
                 return None;
@@ -96,9 +96,15 @@ impl Archive {
             if frame.as_ref().is_none_or(|(k, _)| *k != position.k) {
                 frame = Some((position.k, self.reader.read_frame(position.k).ok()??));
             }
-            let (_, frame) = frame.as_ref()?;
-            let record = frame.records.get(usize::try_from(position.i >> 8).ok()?)?;
-            let event = event_of(decode(record).ok()?, *position)?.detached();
+            // Messages that one event became stand beside each other, and a record names all their targets: it is taken apart once.
+            let place = (position.k, position.i >> 8);
+            if last.as_ref().is_none_or(|(of, _)| *of != place) {
+                let (_, frame) = frame.as_ref()?;
+                let record = frame.records.get(usize::try_from(place.1).ok()?)?;
+                last = Some((place, decode(record).ok()?));
+            }
+            let (_, record) = last.as_ref()?;
+            let event = event_of(record, *position)?.detached();
             bytes += event.size();
             Some(event)
         };
@@ -125,17 +131,17 @@ impl Archive {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn event(&self, position: Position) -> Result<Event, ArchiveError> {
-        event_of(self.record(position)?.record, position).ok_or(ArchiveError::NoEvent(position))
+        event_of(&self.record(position)?.record, position).cloned().ok_or(ArchiveError::NoEvent(position))
     }
 }
 
 /// The event of a record that stands at `position`: what was received, what a letter got in its place, or the one of those published that is meant.
-fn event_of(record: Record, position: Position) -> Option<Event> {
+fn event_of(record: &Record, position: Position) -> Option<&Event> {
     let published_n = (position.i & 0xff) as usize;
     match (record, published_n.checked_sub(1)) {
         (Record::Accept { event, .. } | Record::Edited { event, .. }, None) => Some(event),
-        (Record::Settle { mut published, .. }, Some(n)) if n < published.len() => Some(published.swap_remove(n).event),
-        (Record::Carry { mut events, .. }, Some(n)) if n < events.len() => Some(events.swap_remove(n)),
+        (Record::Settle { published, .. }, Some(n)) => Some(&published.get(n)?.event),
+        (Record::Carry { events, .. }, Some(n)) => events.get(n),
         _ => None,
     }
 }
