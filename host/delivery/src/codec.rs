@@ -68,6 +68,15 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
+    /// A text that is at hand in parts.
+    pub(crate) fn parts(&mut self, parts: &[&str]) -> &mut Self {
+        self.count(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        self
+    }
+
     pub(crate) fn position(&mut self, value: Position) -> &mut Self {
         self.u64(value.k).u32(value.i)
     }

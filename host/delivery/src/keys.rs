@@ -89,14 +89,26 @@ pub fn bus_size(tenant: &TenantName, bus: &BusName) -> Vec<u8> {
 /// `tenant 0 target 0`: the prefix of everything that waits for a target: its lane.
 #[must_use]
 pub fn lane(tenant: &TenantName, target: &Target) -> Vec<u8> {
-    join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 0)
+    lane_and(tenant, target, 0)
+}
+
+/// `tenant 0 target 0`, with room for so many bytes behind it.
+fn lane_and(tenant: &TenantName, target: &Target, rest: usize) -> Vec<u8> {
+    let [before, name] = target.spelled();
+    let mut key = join(&[tenant.as_str().as_bytes()], before.len() + name.len() + 1 + rest);
+    key.extend_from_slice(before.as_bytes());
+    key.extend_from_slice(name.as_bytes());
+    key.push(0);
+    key
 }
 
 /// `tenant 0 target 0 key 0`: the prefix of the deliveries to a target that have an ordering key.
 #[must_use]
 pub fn line(tenant: &TenantName, target: &Target, key: &OrderingKey) -> Vec<u8> {
-    let text = target.text();
-    join(&[tenant.as_str().as_bytes(), text.as_bytes(), key.as_str().as_bytes()], DeliveryId::KEY_LEN)
+    let mut line = lane_and(tenant, target, key.as_str().len() + 1 + DeliveryId::KEY_LEN);
+    line.extend_from_slice(key.as_str().as_bytes());
+    line.push(0);
+    line
 }
 
 /// `tenant 0 target 0 key 0 delivery`.
@@ -110,7 +122,7 @@ pub fn behind(tenant: &TenantName, target: &Target, key: &OrderingKey, id: Deliv
 /// `tenant 0 target 0 0`: the prefix of the deliveries that wait for their first attempt, in log order.
 #[must_use]
 pub fn first_attempts(tenant: &TenantName, target: &Target) -> Vec<u8> {
-    let mut bytes = lane(tenant, target);
+    let mut bytes = lane_and(tenant, target, 1);
     bytes.push(0);
     bytes
 }
@@ -118,7 +130,7 @@ pub fn first_attempts(tenant: &TenantName, target: &Target) -> Vec<u8> {
 /// `tenant 0 target 0 timed delivery`: timed = 0 waits for its first attempt, 1 for its time.
 #[must_use]
 pub fn delivery(tenant: &TenantName, target: &Target, timed: bool, id: DeliveryId) -> Vec<u8> {
-    let mut bytes = join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 1 + DeliveryId::KEY_LEN);
+    let mut bytes = lane_and(tenant, target, 1 + DeliveryId::KEY_LEN);
     bytes.push(u8::from(timed));
     bytes.extend_from_slice(&id.to_key());
     bytes
@@ -127,7 +139,7 @@ pub fn delivery(tenant: &TenantName, target: &Target, timed: bool, id: DeliveryI
 /// `tenant 0 target 0 leased`: the prefix of a queue's messages that somebody has, or that are hidden otherwise.
 #[must_use]
 pub fn hidden_by(tenant: &TenantName, target: &Target, leased: bool) -> Vec<u8> {
-    let mut bytes = join(&[tenant.as_str().as_bytes(), target.text().as_bytes()], 1 + 8 + DeliveryId::KEY_LEN);
+    let mut bytes = lane_and(tenant, target, 1 + 8 + DeliveryId::KEY_LEN);
     bytes.push(u8::from(leased));
     bytes
 }

@@ -87,7 +87,7 @@ impl Record {
             }
             Record::Edited { .. } => edit::put(self, &mut w),
             Record::Ordered { tenant, to, key, delivery, place } => {
-                w.str(tenant.as_str()).str(&to.text());
+                w.str(tenant.as_str()).parts(&to.spelled());
                 behind::put(key, *delivery, *place, &mut w);
             }
         }

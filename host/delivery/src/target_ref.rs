@@ -44,9 +44,13 @@ impl TargetRef {
 
     pub(crate) fn put(&self, w: &mut Writer) {
         w.str(self.rule.as_str());
+        let [before, name] = self.to.spelled();
         match &self.order {
-            None => w.str(&self.to.text()),
-            Some((key, is_behind)) => w.str(&format!("{}{}{key}", self.to, if *is_behind { BEHIND } else { FIRST })),
+            None => w.parts(&[before, name]),
+            Some((key, is_behind)) => {
+                let place = if *is_behind { BEHIND } else { FIRST };
+                w.parts(&[before, name, place.encode_utf8(&mut [0; 4]), key.as_str()])
+            }
         };
     }
 

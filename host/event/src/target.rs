@@ -60,28 +60,31 @@ const BUS: &str = "bus/";
 const TOPIC: &str = "topic/";
 
 impl Target {
+    /// The target as text, in two parts: what stands before the name, and the name.
+    #[must_use]
+    pub fn spelled(&self) -> [&str; 2] {
+        match self {
+            Self::Plugin(plugin) => ["", plugin.as_str()],
+            Self::Webhook(webhook) => [WEBHOOK, webhook.as_str()],
+            Self::Queue(queue) => [QUEUE, queue.as_str()],
+            Self::Bus(bus) if bus.is_plain() => [BUS, bus.as_str()],
+            Self::Bus(bus) => ["", bus.as_str()],
+        }
+    }
+
     /// The target as text.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Plugin(plugin) => Cow::Borrowed(plugin.as_str()),
-            Self::Webhook(webhook) => Cow::Owned(format!("{WEBHOOK}{webhook}")),
-            Self::Queue(queue) => Cow::Owned(format!("{QUEUE}{queue}")),
-            Self::Bus(bus) if bus.is_plain() => Cow::Owned(format!("{BUS}{bus}")),
-            Self::Bus(bus) => Cow::Borrowed(bus.as_str()),
+        match self.spelled() {
+            ["", name] => Cow::Borrowed(name),
+            parts => Cow::Owned(parts.concat()),
         }
     }
 
     /// The length of the text, in bytes.
     #[must_use]
     pub fn text_len(&self) -> usize {
-        match self {
-            Self::Plugin(plugin) => plugin.as_str().len(),
-            Self::Webhook(webhook) => WEBHOOK.len() + webhook.as_str().len(),
-            Self::Queue(queue) => QUEUE.len() + queue.as_str().len(),
-            Self::Bus(bus) if bus.is_plain() => BUS.len() + bus.as_str().len(),
-            Self::Bus(bus) => bus.as_str().len(),
-        }
+        self.spelled().map(str::len).iter().sum()
     }
 
     /// The word for its kind.
