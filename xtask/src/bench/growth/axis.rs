@@ -8,6 +8,9 @@ pub const PLUGIN: &str = "counter";
 /// Bytes of one batch at most, where payloads are large.
 const BATCH_BYTES_MAX: u32 = 1_000_000;
 
+/// Messages that one batch may become: the record of an event names all its targets.
+const BATCH_MESSAGES_MAX: u32 = 50_000;
+
 /// What grows.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Axis {
@@ -72,7 +75,12 @@ impl Axis {
 
     /// What `wharf bench` is asked for.
     pub fn words(self, n: u32, seconds: u32) -> Vec<String> {
-        let batch = if self == Self::Payload { (BATCH_BYTES_MAX / n).clamp(1, 100) } else { 100 };
+        let batch = match self {
+            Self::Payload => BATCH_BYTES_MAX / n,
+            Self::Subscriptions => BATCH_MESSAGES_MAX / n,
+            _ => 100,
+        };
+        let batch = batch.clamp(1, 100);
         let (scenario, own) = match self {
             Self::Tenants => ("plugin", None),
             Self::Rules => ("plugin", Some(("--rules", n - 1))),
@@ -107,7 +115,7 @@ mod tests {
             assert!(axis.steps().is_sorted() && most >= least * 1_000, "{}", axis.name());
             let differs = axis.words(least, 3).iter().zip(&axis.words(most, 3)).filter(|(a, b)| a != b).count();
             let more = usize::from(axis.config(least) != axis.config(most));
-            let also = usize::from(axis == Axis::Payload);
+            let also = usize::from(matches!(axis, Axis::Payload | Axis::Subscriptions));
             assert_eq!(differs + more, 1 + also, "{}", axis.name());
         }
     }
