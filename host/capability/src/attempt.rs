@@ -14,7 +14,7 @@ use crate::{
     inert,
     infer::{self, InferOut},
     keyvalue::CommittedValues,
-    limits::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
+    limits::{HELD_VALUES_MAX, INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
     llm::{LlmOut, Tally},
     logging::AttemptLog,
     occasion::Occasion,
@@ -209,11 +209,17 @@ impl Attempt {
         self.effects.clone()
     }
 
-    /// Whether its instance may go on to another call: it was refused nothing, and has left half of the memory that it may have.
+    /// Whether its instance may go on to another call: it was refused nothing, has left half of the memory that it may have, and holds few secrets.
     #[must_use]
     pub fn is_roomy(&self) -> bool {
         let Budget { memory_bytes, memory_bytes_left, memory_refused, tables_refused, .. } = self.budget;
-        !memory_refused && !tables_refused && memory_bytes <= memory_bytes_left
+        !memory_refused && !tables_refused && memory_bytes <= memory_bytes_left && self.holds_few()
+    }
+
+    /// Whether its instance was given no more values of secrets than one that goes on to another call: they change, and it may have all of them still.
+    #[must_use]
+    pub fn holds_few(&self) -> bool {
+        self.log.hidden() <= HELD_VALUES_MAX
     }
 
     /// Whether it was made for the same plugin with the same grants as another one: what it opened stays open.

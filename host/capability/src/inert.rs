@@ -10,10 +10,11 @@ use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
+use wharf_vault::SECRET_BYTES_MAX;
 
 use crate::{
     bindings::wasi::logging::logging::Level,
-    limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX, SECRET_BYTES_MAX},
+    limits::{LOG_LINE_BYTES_MAX, RANDOM_KIB_SETTABLE_MAX},
     logging::AttemptLog,
     program::Streams,
     spent::Spent,
@@ -73,18 +74,28 @@ impl StdoutStream for Lines {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(LineStream { to: self.clone(), partial: BytesMut::new() })
+        Box::new(LineStream { to: self.clone(), partial: BytesMut::new(), is_cut: false })
     }
 }
 
 struct LineStream {
     to: Lines,
     partial: BytesMut,
+    /// Whether there is more of the line than is kept.
+    is_cut: bool,
 }
 
 impl LineStream {
     fn emit(&self, line: &[u8]) -> Result<(), Spent> {
-        self.to.log.line(self.to.level, self.to.context, &String::from_utf8_lossy(line))
+        let (Lines { log, level, context }, text) = (&self.to, String::from_utf8_lossy(line));
+        if !self.is_cut {
+            return log.line(*level, context, &text);
+        }
+        // A secret that was cut off is at its end, and is not found there.
+        let shown = log.redact(&text).unwrap_or_else(|| text.into_owned());
+        let most = shown.len().saturating_sub(SECRET_BYTES_MAX);
+        let end = (0..=most).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or(0);
+        log.line(*level, context, shown.get(..end).unwrap_or_default())
     }
 }
 
@@ -94,10 +105,13 @@ impl OutputStream for LineStream {
         while let Some(line) = lines.next() {
             // What hides a secret has to see all of it, and shortens the line then.
             let room = (LOG_LINE_BYTES_MAX + SECRET_BYTES_MAX).saturating_sub(self.partial.len());
+            self.is_cut |= line.len() > room;
             self.partial.extend_from_slice(line.get(..room.min(line.len())).unwrap_or_default());
             if lines.peek().is_some() {
                 let whole = self.partial.split();
-                self.emit(&whole).map_err(|spent| StreamError::Trap(spent.into()))?;
+                let emitted = self.emit(&whole);
+                self.is_cut = false;
+                emitted.map_err(|spent| StreamError::Trap(spent.into()))?;
             }
         }
         Ok(())
@@ -124,4 +138,38 @@ impl Drop for LineStream {
 #[wasmtime_wasi::async_trait]
 impl Pollable for LineStream {
     async fn ready(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::{VALUE, holding};
+
+    /// The lines that come of what is written, as errors, so that the last one is whole.
+    fn last(value: &str, pieces: &[&str]) -> String {
+        let attempt = holding(value);
+        let to = Lines { log: attempt.log.clone(), level: Level::Error, context: "stdout" };
+        let mut stream = to.p2_stream();
+        for piece in pieces {
+            stream.write(Bytes::copy_from_slice(piece.as_bytes())).unwrap();
+        }
+        drop(stream);
+        attempt.log.last_error().unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_in_no_line_that_is_written_in_pieces_or_cut_off() {
+        let (begin, end) = VALUE.split_at(9);
+        assert_eq!(last(VALUE, &["it is ", begin, end, "\n"]), "it is [secret:signing]");
+        assert_eq!(last(VALUE, &["it is ", begin, end]), "it is [secret:signing]");
+        // What stands in the place of the first one is shorter, which brings the end of the line nearer.
+        let long: String = ('a'..='z').cycle().take(SECRET_BYTES_MAX - 1).chain(['!']).collect();
+        let rest = LOG_LINE_BYTES_MAX - 1_000;
+        let line = format!("{long}{}{long} and more", "-".repeat(rest));
+        let shown = last(&long, &[&line]);
+        assert_eq!(shown, format!("[secret:signing]{}", "-".repeat(rest - (SECRET_BYTES_MAX - 1_000))));
+        // A line that is as long without a secret has all that a line may.
+        assert_eq!(last(VALUE, &[&"-".repeat(20_000)]), "-".repeat(LOG_LINE_BYTES_MAX));
+        assert_eq!(last(VALUE, &[&"-".repeat(20_000), "\nnext"]), "next");
+    }
 }

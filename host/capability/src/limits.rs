@@ -34,8 +34,8 @@ pub const LOG_KIB_SETTABLE_MAX: u32 = 16 << 10;
 /// Bytes of one line of the log; the rest of a longer one is dropped.
 pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 
-/// Bytes of the value of a secret at most.
-pub const SECRET_BYTES_MAX: usize = 4 << 10;
+/// Values of secrets that an instance was given and that goes on to another call: what it says is looked through for each of them.
+pub const HELD_VALUES_MAX: usize = 256;
 
 /// How many lines more than it may log an attempt may try to, as a multiple. They are dropped; after that it is ended.
 pub const LOG_DROPPED_FACTOR: u32 = 10;

@@ -78,6 +78,11 @@ impl AttemptLog {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).given);
     }
 
+    /// How much that is.
+    pub(crate) fn hidden(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).given.len()
+    }
+
     /// A text without that; absent where it has none of it.
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact(text)

@@ -148,7 +148,10 @@ impl Attempt {
                 // What it ended with says more than a line that it may have been writing.
                 Err(_) if !is_well => {}
                 Err(error) => {
-                    let line: String = String::from_utf8_lossy(line).chars().take(SAID_CHARS_MAX).collect();
+                    let line = String::from_utf8_lossy(line);
+                    // Before it is cut: of a secret that was cut off the rest is not found.
+                    let line = self.log.redact(&line).unwrap_or_else(|| line.into_owned());
+                    let line: String = line.chars().take(SAID_CHARS_MAX).collect();
                     return Ok(Err(retry(format!("line {n} of its stdout is no event: {error}: {line}"))));
                 }
             }
@@ -185,5 +188,21 @@ fn draft(event: &Event) -> Draft {
             .map(|(name, value)| Attribute { name: name.to_string(), value: value.to_string() })
             .collect(),
         data: event.data().map(|data| data.bytes().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::{VALUE, holding};
+
+    #[test]
+    fn a_line_that_is_no_event_is_told_without_the_secrets_that_it_has() {
+        let told = |line: String| match holding(VALUE).ended(&Bytes::from(line), true).unwrap() {
+            Err(Failure::Retry(RetryRequest { reason, .. })) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(told(format!("it is {VALUE}")).ends_with(": it is [secret:signing]"));
+        assert!(told(format!("{}{VALUE}", "-".repeat(SAID_CHARS_MAX - 10))).ends_with("--[secret:si"));
     }
 }

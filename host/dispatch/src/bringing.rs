@@ -1,7 +1,8 @@
 //! What a plugin did for a request that it answers: its events are matched, and all of it is sequenced before the answer leaves.
 //!
 //! Invariant: where this gives an error none of it is there, unless it says that the log failed: then the next start finds out. A conflict is
-//! told to whoever asked; nothing is run again, since the body of a request is there once.
+//! told to whoever asked; nothing is run again, since the body of a request is there once. No answer leaves before the frames are durable that it
+//! follows from, be it one that says that its plugin failed.
 
 use std::sync::Arc;
 
@@ -35,7 +36,11 @@ pub(crate) fn keeps(attempts: &Arc<Attempts>, whose: Whose) -> Keep {
     Box::new(move |effects| async move { keep(&attempts, &whose, effects).await }.boxed())
 }
 
-async fn keep(attempts: &Attempts, whose: &Whose, effects: Effects) -> Result<(), Failure> {
+async fn keep(attempts: &Attempts, whose: &Whose, effects: Option<Effects>) -> Result<(), Failure> {
+    let Some(effects) = effects else {
+        let ended = "nothing of it is kept, and nothing leaves: the host takes nothing any more";
+        return attempts.shared.read_durable(|_| ()).await.ok_or_else(|| Failure::new(Code::RouteUnkept, ended));
+    };
     let (events, writes, reads) = effects.into_parts();
     if events.is_empty() && writes.is_empty() && reads.is_empty() {
         return Ok(());

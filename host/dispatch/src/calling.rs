@@ -101,7 +101,8 @@ impl InferOut for Calls {
     }
 }
 
-/// A value is read of what is sequenced, as an attempt reads all else: what its guest makes of it waits for the frame where it leaves the host.
+/// A value is read of what is sequenced, as an attempt reads all else: what a handler makes of it comes later in the same log, or waits where it
+/// leaves the host. Whoever answers a request waits for it (`answering.rs`).
 impl HeldSecrets for Calls {
     fn open(&self, tenant: &TenantName, secret: &SecretName) -> Opening {
         let sealed = kept(&self.shared, tenant).map_err(|reason| NotHeld { code: Code::Internal, reason });

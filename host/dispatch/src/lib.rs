@@ -4,6 +4,7 @@
 //! Nothing derived from a frame leaves before that frame is durable.
 
 mod aiming;
+mod answering;
 mod archive;
 mod attempt;
 mod batches;

@@ -18,6 +18,7 @@ use wharf_event::{Code, Event, EventBuilder, QueueName, Target, TenantName};
 use wharf_runtime::{RequestInvocation, RequestReport};
 
 use crate::{
+    answering::Answering,
     attempt::Attempts,
     breaker::Sign,
     bringing,
@@ -281,6 +282,7 @@ impl Turn {
             let (plugin, request) = (name.clone(), Arc::clone(&self.id));
             bringing::keeps(attempts, bringing::Whose { tenant: tenant.clone(), plugin, request })
         });
+        let answering = Arc::new(Answering(Arc::clone(&attempts.calls)));
         let context = AttemptContext {
             tenant: tenant.clone(),
             plugin: name.clone(),
@@ -291,9 +293,9 @@ impl Turn {
             grants,
             values: Arc::new(AttemptValues { shared, contention, holds: false }),
             http: Arc::<Calls>::clone(&attempts.calls),
-            llm: Arc::<Calls>::clone(&attempts.calls),
-            infer: Arc::<Calls>::clone(&attempts.calls),
-            secrets: Arc::<Calls>::clone(&attempts.calls),
+            llm: Arc::<Answering>::clone(&answering),
+            infer: Arc::<Answering>::clone(&answering),
+            secrets: answering,
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
         };

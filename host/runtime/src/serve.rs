@@ -31,8 +31,9 @@ use crate::{
 /// The answer to a request, or why there is none.
 pub type Answer = Result<Response<HttpBody>, Failure>;
 
-/// What makes durable what a call did for a request, before its answer leaves. What it refuses is not there.
-pub type Keep = Box<dyn FnOnce(Effects) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send>;
+/// What makes durable what a call did for a request, before its answer leaves. What it refuses is not there. Where the answer says that the call
+/// failed it is given nothing to keep, and ends when all is durable that the answer may follow from.
+pub type Keep = Box<dyn FnOnce(Option<Effects>) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send>;
 
 /// A request to be answered.
 pub struct RequestInvocation {
@@ -140,7 +141,9 @@ impl Runtime {
         drop(leaving);
         let spent = (duration, bytes_of_head);
         let mut details = match (reuse, proxy, place) {
-            (Some(Reuse { idle, most }), Some(proxy), Some(place)) if failure.is_none() && answered + 1 < most => {
+            (Some(Reuse { idle, most }), Some(proxy), Some(place))
+                if failure.is_none() && answered + 1 < most && store.data().holds_few() =>
+            {
                 let (_, mut details) = store.data_mut().end();
                 add_up(&mut details, &meter, None, spent);
                 let living = Living::Proxy { proxy, _code: code };
@@ -179,11 +182,12 @@ impl Runtime {
 /// Lets the answer of a call leave that came to its end; one that was held when what the call did is durable.
 async fn ended_well(leaving: &mut Leaving, done: Option<(Keep, Effects)>) -> Result<(), Failure> {
     let status = leaving.comes_to_its_end()?;
-    // Whoever says that it failed has done nothing.
-    if let Some((keep, effects)) = done.filter(|_| !status.is_server_error())
-        && let Err(failure) = keep(effects).await
-    {
-        return Err(leaving.fails(failure));
+    if let Some((keep, effects)) = done {
+        // Whoever says that it failed has done nothing; what it says may follow from what it read.
+        let kept = Some(effects).filter(|_| !status.is_server_error());
+        if let Err(failure) = keep(kept).await {
+            return Err(leaving.fails(failure));
+        }
     }
     leaving.ends()
 }

@@ -1,15 +1,12 @@
 //! Secrets put into requests on their way out, and taken out of answers on their way in.
 //!
-//! Invariant: a value is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
+//! Invariant: a value of a field is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
 //! in a field or in the body, as long as it is whole and as it was.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wharf_dispatch::{HttpFailed, HttpRequest};
 use wharf_event::{Code, SecretName, TenantName};
 use wharf_vault::{Key, SOUGHT_BYTES_MIN, SealError, Sealer as _, Value, without};
-
-/// Bytes of a secret at most.
-pub const SECRET_BYTES_MAX: usize = 4_096;
 
 /// Secrets of a tenant.
 pub const SECRETS_PER_TENANT_MAX: usize = 64;

@@ -12,4 +12,4 @@ mod seal;
 
 pub use key::{Key, KeyError};
 pub use redact::{SOUGHT_BYTES_MIN, without};
-pub use seal::{SealError, Sealer, Value, sealed_under};
+pub use seal::{SECRET_BYTES_MAX, SealError, Sealer, Value, sealed_under};

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::key::Key;
 
+/// Bytes of a value at most, where it is a secret of a tenant.
+pub const SECRET_BYTES_MAX: usize = 4 << 10;
+
 /// How a sealed text begins.
 const VERSION: &str = "v1";
 

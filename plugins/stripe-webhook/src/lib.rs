@@ -2,9 +2,11 @@
 //! `stripe.payment_intent.succeeded`, with Stripe's event as it came for its payload.
 //!
 //! Invariant: nothing is taken in that is not signed by the endpoint's secret, over the bytes that came, within five minutes. Stripe is answered 200
-//! when the event is durable, and sends it again otherwise; its id is that of Stripe's, so that what comes twice is there once.
+//! when the event is durable, and sends it again otherwise; its id is that of Stripe's, so that what comes twice is there once, for as long as the host
+//! knows duplicates. Stripe sends again for three days what it got no answer to: `wharf serve --dedup-window 73h` covers that, or whoever handles the
+//! events looks at their ids, as Stripe advises.
 //!
-//! It does not look at what an event says: who handles it has its type, and a schema if the tenant wants one.
+//! It does not look at what an event says, and no schema is held against what plugins bring: who handles it has its type.
 //!
 //! Config: `secret` (the secret's name; `stripe-signing` without it), `source` (the events' source; `stripe` without it: another one for each account,
 //! where there are several). The secret is what Stripe shows as "Signing secret", `whsec_…`, as it is:
@@ -36,18 +38,27 @@ const SECRET: &str = "stripe-signing";
 /// The source of the events.
 const SOURCE: &str = "stripe";
 
-/// What has to be known of one of Stripe's events.
+/// What has to be known of one of Stripe's events, be it with what it is about (`data`) or thin, with a name of that (`related_object`).
 #[derive(Deserialize)]
 struct Sent {
     id: String,
     #[serde(rename = "type")]
     kind: String,
-    data: Data,
+    data: Option<Data>,
+    related_object: Option<Object>,
+}
+
+impl Sent {
+    /// The id of what it is about.
+    fn subject(&mut self) -> Option<String> {
+        let object = self.data.take().and_then(|data| data.object);
+        object.or(self.related_object.take())?.id
+    }
 }
 
 #[derive(Deserialize)]
 struct Data {
-    object: Object,
+    object: Option<Object>,
 }
 
 /// What the event is about. Some have no id, as a balance.
@@ -81,12 +92,12 @@ fn received(request: &Request, cx: &Context) -> Result<Response, Response> {
         cx.warn(format_args!("a request was refused: {}", wrong.told()));
         Response::new(400, wrong.told())
     })?;
-    let sent: Sent = serde_json::from_slice(&request.body)
+    let mut sent: Sent = serde_json::from_slice(&request.body)
         .map_err(|error| Response::new(400, format!("this is none of Stripe's events: {error}")))?;
     let source = cx.config("source").unwrap_or_else(|| SOURCE.to_owned());
     let draft = Draft::new(format!("stripe.{}", sent.kind)).source(source);
     let draft = draft.data("application/json", request.body.clone());
-    let draft = sent.data.object.id.into_iter().fold(draft, Draft::subject);
+    let draft = sent.subject().into_iter().fold(draft, Draft::subject);
     cx.receive(&sent.id, draft).map_err(|error| {
         cx.error(&error);
         // What is not granted may be; what is no event never will be.

@@ -42,6 +42,8 @@ pub struct Asked {
     pub reads: Vec<Read>,
     /// Whether it is kept; absent where nobody was told.
     pub kept: Option<bool>,
+    /// Whether an answer left that may follow from what it read.
+    pub left: bool,
 }
 
 /// The plugin that answers requests.
@@ -85,14 +87,19 @@ impl Web {
         }
         let fails = rng.chance(15);
         let (events, writes, reads) = effects.clone().into_parts();
-        let asked =
-            Asked { tenant: context.tenant.to_string(), request: request.clone(), events, writes, reads, kept: None };
+        let (tenant, kept, left) = (context.tenant.to_string(), None, false);
+        let asked = Asked { tenant, request: request.clone(), events, writes, reads, kept, left };
         self.observed.note(|| format!("request {request}: {asked:?}"), |seen| seen.asked.push(asked.clone()));
-        let kept = match (failure, keep) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(keep)) if !fails => keep(effects).await,
-            // What says that it failed has done nothing.
-            (None, _) => Err(Failure::new(Code::RouteFailed, "as scripted")),
+        let scripted = || Failure::new(Code::RouteFailed, "as scripted");
+        let (kept, left) = match (failure, keep) {
+            (Some(failure), _) => (Err(failure), false),
+            (None, None) => (Err(scripted()), false),
+            (None, Some(keep)) => {
+                // What says that it failed has done nothing.
+                let told = keep(Some(effects).filter(|_| !fails)).await;
+                let left = told.is_ok();
+                (if fails { told.and_then(|()| Err(scripted())) } else { told }, left)
+            }
         };
         let told = match &kept {
             Ok(()) => Some(true),
@@ -101,7 +108,10 @@ impl Web {
         };
         self.observed.note(
             || format!("request {request} is kept: {kept:?}"),
-            |seen| seen.asked.iter_mut().filter(|one| one.request == request).for_each(|one| one.kept = told),
+            |seen| {
+                let of = seen.asked.iter_mut().filter(|one| one.request == request);
+                of.for_each(|one| (one.kept, one.left) = (told, left));
+            },
         );
         let failure = kept.as_ref().err().cloned();
         // Whoever waited may have gone.

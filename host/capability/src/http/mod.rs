@@ -76,6 +76,8 @@ impl Way {
         tally.met.iter().for_each(|code| details.met(*code));
         for shown in tally.open.values() {
             let line = format!("{shown}: the attempt ended before its answer; it may have arrived");
+            // Some services have their keys in paths.
+            let line = self.gate.log.redact(&line).unwrap_or(line);
             details.log.push(LogLevel::Warn, "http", &line);
         }
         let used = details.used.get_or_insert_default();
@@ -90,5 +92,23 @@ impl WasiHttpView for Attempt {
         let way = http.get_or_insert_with(|| Box::new(Way::new(context, *limits, log)));
         let Way { gate, ctx } = &mut **way;
         WasiHttpCtxView { hooks: gate, table, ctx }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::tests::{VALUE, holding};
+
+    #[test]
+    fn a_request_that_is_under_way_at_the_end_is_told_without_the_secrets_in_its_path() {
+        let attempt = holding(VALUE);
+        let way = Way::new(&attempt.context, attempt.limits, &attempt.log);
+        locked(&way.gate.tally).open.insert(1, format!("POST https://a.example:443/bot{VALUE}/send"));
+        let mut details = Details::default();
+        way.tell(&mut details);
+        let told: Vec<_> = details.log.lines().map(|line| line.message.as_str()).collect();
+        let shown = "POST https://a.example:443/bot[secret:signing]/send";
+        assert_eq!(told, [format!("{shown}: the attempt ended before its answer; it may have arrived")]);
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answering;
 mod contended;
 mod failing_disk;
 mod full_disk;

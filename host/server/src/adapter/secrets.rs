@@ -1,7 +1,7 @@
 //! Port: a tenant's secrets, sealed on their way in.
 //!
 //! Invariant: a value is sealed before anything keeps it, for its tenant and its name. It is opened where a request leaves
-//! (`host/server/src/filling.rs`), and nowhere else.
+//! (`host/server/src/filling.rs`) and for a guest that may hold it (`host/server/src/outside.rs`), and nowhere else.
 
 use wharf_delivery::{Expected as Taken, KeptSecret, Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_dispatch::rfc3339;
@@ -10,10 +10,10 @@ use wharf_gateway::{
     Put, Refusal, SecretRef,
     view::{KeptSecretView, SecretDraft},
 };
-use wharf_vault::{Sealer as _, Value, sealed_under};
+use wharf_vault::{SECRET_BYTES_MAX, Sealer as _, Value, sealed_under};
 
 use super::{HostAdapter, registry::damaged, tenants::not_changed, was_read};
-use crate::filling::{SECRET_BYTES_MAX, SECRETS_PER_TENANT_MAX, place};
+use crate::filling::{SECRETS_PER_TENANT_MAX, place};
 
 /// Secrets that do not open and are told by name.
 const CLOSED_TOLD_MAX: usize = 20;

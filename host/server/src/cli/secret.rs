@@ -10,6 +10,7 @@ use std::{
 use clap::Subcommand;
 use wharf_event::SecretName;
 use wharf_gateway::view::{KeptSecretView, SecretDraft};
+use wharf_vault::SECRET_BYTES_MAX;
 
 use super::{
     args::Global,
@@ -21,10 +22,7 @@ use super::{
     session::Session,
     words::good,
 };
-use crate::{
-    client::{ClientError, Condition},
-    filling::SECRET_BYTES_MAX,
-};
+use crate::client::{ClientError, Condition};
 
 /// Commands about the secrets of a tenant.
 #[derive(Debug, Subcommand)]

@@ -304,8 +304,18 @@ fn events_of_stripe_are_taken_in_once_where_the_secret_that_the_plugin_holds_sig
     let right = hmac(SIGNING, &format!("{at_s}.{refund}"));
     assert_eq!(posted(&host, &format!("t={at_s},v1={},v1={right}", "0".repeat(64)), &refund).status, 200);
     assert_eq!(signed(&host, now_s(), SIGNING, "{}").status, 400, "it is signed, and no event");
-    let types: Vec<_> = stripes(&host).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(types, ["stripe.charge.refunded", "stripe.payment_intent.succeeded"]);
+    // A thin event names what it is about and has none of it.
+    let related = json!({"id": "mtr_test_61", "type": "billing.meter", "url": "/v1/billing/meters/mtr_test_61"});
+    let thin = json!({"id": "evt_test_65", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered", "related_object": related});
+    assert_eq!(signed(&host, now_s(), SIGNING, &thin.to_string()).status, 200);
+    let told: Vec<_> = stripes(&host)
+        .iter()
+        .map(|event| [&event["type"], &event["subject"]].map(|it| it.as_str().unwrap().to_owned()))
+        .collect();
+    let of = |kind: &str, subject: &str| [format!("stripe.{kind}"), subject.to_owned()];
+    let intent = "pi_3MtwBwLkdIwHu7ix28a3tqPa";
+    let thin = of("v1.billing.meter.error_report_triggered", "mtr_test_61");
+    assert_eq!(told, [thin, of("charge.refunded", intent), of("payment_intent.succeeded", intent)]);
     assert_eq!(host.stop(), Some(0));
     assert_eq!(found(&site.folder.path().join("data"), SIGNING.as_bytes()), Vec::<String>::new());
 }

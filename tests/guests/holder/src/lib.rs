@@ -10,7 +10,7 @@ use wharf::{Context, Draft, Event, Failure, Outcome};
 #[serde(deny_unknown_fields)]
 struct Wish {
     secret: String,
-    /// `tell`, `log`, `print`, `retry`, `reject` or `abort`.
+    /// `tell`, `log`, `retry`, `reject` or `abort`.
     does: String,
 }
 

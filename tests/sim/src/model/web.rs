@@ -1,11 +1,12 @@
 //! Judges what plugins did for requests that they answered: a record follows from one of them, which read what was current; what was said to be
-//! kept is there, all of it, and what was said not to be is not.
+//! kept is there, all of it, and what was said not to be is not. What an answer may follow from is there, whatever the answer says.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wharf_delivery::{Read, Record};
+use wharf_delivery::{Read, ReadKey, Record};
 use wharf_dispatch::Item;
+use wharf_event::Position;
 
 use super::{
     Wrong,
@@ -56,6 +57,7 @@ fn judge(log: &Log<'_>, item: &Item, asked: &Asked, wrong: &mut Wrong) {
 /// All or nothing of each is there, as was told.
 pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
     for asked in &seen.asked {
+        follows(asked, log, wrong);
         let Asked { tenant, request, events, writes, kept, .. } = asked;
         let stored = log.web.0.contains(request);
         let taken = |id: &str, source: &str| {
@@ -79,5 +81,19 @@ pub(super) fn check(seen: &Seen, log: &Log<'_>, wrong: &mut Wrong) {
             let whole = !writes.is_empty() && own().next().is_some();
             wrong.unless(!whole || (stored == all && stored == some), || format!("half of {request} is there"));
         }
+    }
+}
+
+/// What was read for an answer that left is in the log.
+fn follows(asked: &Asked, log: &Log<'_>, wrong: &mut Wrong) {
+    let Asked { tenant, request, reads, left, .. } = asked;
+    for Read { key, version } in reads.iter().filter(|_| *left) {
+        let ReadKey::Value(bucket, name) = key else { continue };
+        // Absent, or seen at two versions, which is none.
+        let is_one = *version != Position::ZERO && version.k != u64::MAX;
+        let place = || ((tenant.clone(), bucket.to_string(), name.clone()), *version);
+        wrong.unless(!is_one || log.written.contains_key(&place()), || {
+            format!("{request} was answered, and read {bucket}/{name} at {version}, where nothing is")
+        });
     }
 }

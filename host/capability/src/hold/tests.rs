@@ -1,0 +1,101 @@
+//! Goal: what a plugin holds is in no text that is kept of its call. Method: an attempt without a guest, which was given a value; the ways that lead
+//! past here have their tests beside them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use wharf_delivery::{LimitsDocument, ReadKey};
+use wharf_event::{BucketName, EventBuilder, Position};
+
+use super::*;
+use crate::{
+    AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, Occasion, ReadFailed, limits::HELD_VALUES_MAX,
+};
+
+/// A value that is held.
+pub(crate) const VALUE: &str = "whsec_0123456789abcdef";
+
+struct NoValues;
+
+impl CommittedValues for NoValues {
+    fn value(&self, _: &TenantName, _: &BucketName, _: &str) -> Result<Option<(Position, Bytes)>, ReadFailed> {
+        Ok(None)
+    }
+
+    fn keys(&self, _: &TenantName, _: &BucketName, _: Option<&str>, _: usize) -> Result<KeyPage, ReadFailed> {
+        Ok(KeyPage::default())
+    }
+
+    fn is_taken(&self, _: &TenantName, _: &ReadKey) -> bool {
+        false
+    }
+}
+
+/// An attempt that was given this value, as `signing`.
+pub(crate) fn holding(value: &str) -> Attempt {
+    let event = EventBuilder::new("1", "/test", "test").build().unwrap();
+    let context = AttemptContext {
+        tenant: "acme".parse().unwrap(),
+        plugin: "holder".parse().unwrap(),
+        occasion: Occasion::Request("r1".into()),
+        event: event.clone(),
+        received: event,
+        config: Arc::new(BTreeMap::new()),
+        grants: Arc::new(Grants::default()),
+        values: Arc::new(NoValues),
+        http: Arc::new(NoHttp),
+        llm: Arc::new(NoLlm),
+        infer: Arc::new(NoModels),
+        secrets: Arc::new(NoSecrets),
+        time: "1970-01-01T00:00:00Z".to_owned(),
+        clock_ms: None,
+    };
+    let attempt = Attempt::new(context, LimitsDocument::default());
+    let value = Secret::new(value.as_bytes().to_vec());
+    attempt.log.hide(|given| given.add(&"signing".parse().unwrap(), &value));
+    attempt
+}
+
+#[test]
+fn a_secret_that_was_given_is_in_no_text_whatever_else_was_given() {
+    let name = |text: &str| text.parse::<SecretName>().unwrap();
+    let mut given = Given::default();
+    for (of, value) in [("old", "whsec_old_value"), ("new", "whsec_new_value"), ("new", "whsec_new_value")] {
+        given.add(&name(of), &Secret::new(value.as_bytes().to_vec()));
+    }
+    assert_eq!(given.0.len(), 2);
+    let told = given.redact("of whsec_old_value and whsec_new_value").unwrap();
+    assert_eq!(told, "of [secret:old] and [secret:new]");
+    assert_eq!(given.redact("nothing of them"), None);
+    assert_eq!(format!("{given:?}"), r#"["old", "new"]"#);
+    // One that has another in it is taken out whole.
+    given.add(&name("longer"), &Secret::new(b"whsec_old_value.and.more".to_vec()));
+    assert_eq!(given.redact("whsec_old_value.and.more").as_deref(), Some("[secret:longer]"));
+    assert_eq!(given.redact("whsec_old_value.and").as_deref(), Some("[secret:old].and"));
+}
+
+#[test]
+fn a_reason_is_cut_behind_a_secret_and_the_next_call_of_the_instance_does_not_show_it_either() {
+    let mut attempt = holding(VALUE);
+    let reason = format!("{}{VALUE}", "-".repeat(wharf_delivery::limits::ERROR_TEXT_BYTES_MAX - 4));
+    let told = |attempt: &Attempt| attempt.redacted(Failure::new(Code::HandlerRetry, reason.clone())).reason;
+    assert!(told(&attempt).ends_with("--[sec…"), "{}", told(&attempt));
+    attempt.renew(attempt.context.clone());
+    assert!(told(&attempt).ends_with("--[sec…"), "{}", told(&attempt));
+    attempt.log.line(Level::Info, VALUE, VALUE).unwrap();
+    let lines = attempt.log.take_tail();
+    let told: Vec<_> = lines.lines().map(|line| (line.context.as_str(), line.message.as_str())).collect();
+    assert_eq!(told, [("[secret:signing]", "[secret:signing]")]);
+}
+
+#[test]
+fn an_instance_that_was_given_very_many_values_goes_on_to_no_other_call() {
+    let attempt = holding(VALUE);
+    let name: SecretName = "signing".parse().unwrap();
+    let gives =
+        |n: usize| attempt.log.hide(|given| given.add(&name, &Secret::new(format!("value of {n}").into_bytes())));
+    (1..HELD_VALUES_MAX).for_each(gives);
+    assert!(attempt.is_roomy() && attempt.holds_few());
+    gives(HELD_VALUES_MAX);
+    assert!(!attempt.is_roomy() && !attempt.holds_few());
+}
