@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{DeliveryId, ReplayState, Table, ValueWrite};
+use crate::{AcceptRequest, DeliveryId, ReplayState, Table, ValueWrite};
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Bug {
     Fan = 7,
     /// What a call with messages of a queue read may have changed.
     Batch = 8,
+    /// What a request brings is taken again, however well it is known.
+    Serve = 9,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
@@ -72,4 +74,10 @@ pub(crate) fn lose_a_write(writes: &mut Vec<ValueWrite>) {
     if has(Bug::Settle) && writes.len() >= 3 {
         writes.pop();
     }
+}
+
+/// Forgets what is known of the events that a request brings, as if all of it had been another tenant's.
+pub(crate) fn forget_known(accept: AcceptRequest) -> AcceptRequest {
+    let since_k = if has(Bug::Serve) { u64::MAX } else { accept.since_k };
+    AcceptRequest { since_k, ..accept }
 }

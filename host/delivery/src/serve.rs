@@ -50,6 +50,8 @@ pub(crate) fn decide<T: Tables>(
 ) -> Result<Result<Decision, Refused>, TableError> {
     let changes = of.changes();
     let ServeRequest { accept, plugin, request, reads, writes, publish_per_s } = of;
+    #[cfg(feature = "mutations")]
+    let accept = crate::mutation::forget_known(accept);
     let (tenant, events) = (accept.tenant.clone(), accept.events.len());
     let stale = stale_reads(&tenant, &reads, tables)?;
     if !stale.is_empty() {

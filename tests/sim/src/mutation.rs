@@ -28,11 +28,13 @@ pub enum Mutation {
     Fan,
     /// What a call with messages of a queue read may have changed.
     Batch,
+    /// What a request brings is taken again, however well it is known.
+    Serve,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Fsync,
         Self::Dedup,
         Self::Order,
@@ -43,6 +45,7 @@ impl Mutation {
         Self::Replay,
         Self::Fan,
         Self::Batch,
+        Self::Serve,
     ];
 
     /// Its name on the command line.
@@ -59,6 +62,7 @@ impl Mutation {
             Self::Replay => "replay",
             Self::Fan => "fan",
             Self::Batch => "batch",
+            Self::Serve => "serve",
         }
     }
 
@@ -83,6 +87,8 @@ impl Mutation {
             Self::Fan => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Fan),
             #[cfg(feature = "mutations")]
             Self::Batch => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Batch),
+            #[cfg(feature = "mutations")]
+            Self::Serve => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Serve),
             #[cfg(not(feature = "mutations"))]
             Self::Order
             | Self::Lease
@@ -91,7 +97,8 @@ impl Mutation {
             | Self::Receipt
             | Self::Replay
             | Self::Fan
-            | Self::Batch => false,
+            | Self::Batch
+            | Self::Serve => false,
         }
     }
 }
