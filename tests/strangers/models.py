@@ -1,4 +1,5 @@
-"""Asks the stand-in for providers of models by the providers' own SDKs: `openai` for chat and embeddings, `boto3` for Bedrock's runtime.
+"""Asks the stand-in for providers of models by the providers' own SDKs: `openai` for chat and embeddings, `boto3` for the
+runtimes of Bedrock and SageMaker.
 
 The first argument is the line of JSON that the stand-in prints: where it listens, and which keys it knows. What the SDKs would not read, or what they
 send and the stand-in would not take, ends this with an error.
@@ -123,11 +124,65 @@ def ask_bedrock(base, access_key, secret_key):
         assert error.response["Error"]["Code"] == "InvalidSignatureException", error.response
 
 
+def sagemaker(base, access_key, secret_key):
+    return boto3.client(
+        "sagemaker-runtime",
+        region_name="eu-central-1",
+        endpoint_url=base,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(retries={"max_attempts": 0}),
+    )
+
+
+def ask_sagemaker(base, access_key, secret_key):
+    client = sagemaker(base, access_key, secret_key)
+
+    def asked(text, **more):
+        body = json.dumps({"messages": [{"role": "user", "content": text}], **more})
+        return {"EndpointName": "llama-3", "ContentType": "application/json", "Body": body}
+
+    answer = json.loads(client.invoke_endpoint(**asked("one two", max_tokens=3))["Body"].read())
+    assert answer["choices"][0]["message"]["content"] == "you said: one" and answer["usage"]["prompt_tokens"] == 2, answer
+    body = json.dumps({"input": ["a", "bb"]})
+    answer = client.invoke_endpoint(EndpointName="vectors", ContentType="application/json", Body=body)
+    assert len(json.loads(answer["Body"].read())["data"]) == 2, answer
+    more = {"stream": True, "stream_options": {"include_usage": True}}
+    events = list(client.invoke_endpoint_with_response_stream(**asked("one two", **more))["Body"])
+    said = b"".join(event["PayloadPart"]["Bytes"] for event in events).decode()
+    chunks = [line.removeprefix("data: ") for line in said.split("\n\n") if line]
+    assert chunks.pop() == "[DONE]" and json.loads(chunks[-1])["usage"]["prompt_tokens"] == 2, said
+    deltas = [json.loads(chunk)["choices"][0]["delta"].get("content") or "" for chunk in chunks[:-1]]
+    assert "".join(deltas) == "you said: one two", said
+    try:
+        list(client.invoke_endpoint_with_response_stream(**asked("fail late", **more))["Body"])
+        raise SystemExit("fail late came to its end")
+    except EventStreamError as error:
+        assert error.response["Error"]["Code"] == "ModelStreamError", error.response
+    try:
+        client.invoke_endpoint(**asked("fail:503"))
+        raise SystemExit("fail:503 was answered")
+    except client.exceptions.ModelError as error:
+        assert error.response["OriginalStatusCode"] == 503 and error.response["OriginalMessage"], error.response
+    for name, expected in [("gone", "ValidationError"), ("busy", "ThrottlingException")]:
+        try:
+            client.invoke_endpoint(**{**asked("one"), "EndpointName": name})
+            raise SystemExit(f"the endpoint {name} answered")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == expected, error.response
+    try:
+        sagemaker(base, access_key, "wrong").invoke_endpoint(**asked("one"))
+        raise SystemExit("a wrong signature was taken")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "InvalidSignatureException", error.response
+
+
 def main():
     there = json.loads(sys.argv[1])
     base = f"http://127.0.0.1:{there['port']}"
     ask_openai(base, there["key"])
     ask_bedrock(base, there["access_key"], there["secret_key"])
+    ask_sagemaker(base, there["access_key"], there["secret_key"])
     print(f"openai {openai.__version__} and boto3 {boto3.__version__} talk to the stand-in")
 
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ask::{Ask, Conversation, Document, Embedding, Image, Message, Part, Reasoning, Role, ToolChoice},
+    aws::encoded,
     failed::Failed,
     provider::{Answered, Provider, Request, Step, Unanswered},
     reply::Told,
@@ -72,15 +73,6 @@ impl Provider for Bedrock {
             Ask::Embed(_) => Ok(answer::titan(answered.body)?),
         }
     }
-}
-
-/// A model's name in a path: all but letters, digits and `-._~` is encoded.
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 /// JSON that was looked at before.

@@ -4,6 +4,7 @@
 //! protocol without a network, and whoever sends decides where to, with which key, and for how long.
 
 mod ask;
+mod aws;
 mod bedrock;
 mod check;
 mod echo;
@@ -16,6 +17,7 @@ mod prompt;
 mod provider;
 mod repair;
 mod reply;
+mod sagemaker;
 mod sigv4;
 mod stream;
 
@@ -32,5 +34,6 @@ pub use prompt::{Prompt, PromptError, PromptText};
 pub use provider::{Answered, Provider, Request, Step, Unanswered};
 pub use repair::Repair;
 pub use reply::{Reply, StopReason, Told, Usage, Vectors};
+pub use sagemaker::SageMaker;
 pub use sigv4::{Credentials, Signed, Unsigned};
 pub use stream::{Piece, Reads};

@@ -14,8 +14,10 @@ use crate::{
     stream::Reads,
 };
 
-mod answer;
+pub(crate) mod answer;
 mod stream;
+
+pub(crate) use stream::Stream;
 
 /// Settings that are the plugin's to choose; all others are the host's, such as the model, or change what is paid.
 const OPTIONS: [&str; 11] = [
@@ -41,23 +43,16 @@ pub struct OpenAi {
 
 impl Provider for OpenAi {
     fn write(&self, model: &str, ask: &Ask) -> Result<Step, Failed> {
-        let (path, body) = match ask {
-            Ask::Converse(conversation) => ("/chat/completions", self.chat(model, conversation)?),
-            Ask::Embed(embedding) => ("/embeddings", embeddings(model, embedding)),
-            Ask::Count(_) => {
-                return Err(Failed::Unsupported("servers of this protocol count no tokens beforehand".to_owned()));
-            }
-        };
+        let path = if matches!(ask, Ask::Embed(_)) { "/embeddings" } else { "/chat/completions" };
+        let body = self.whole(Some(model), ask)?;
         Ok(Step::Send(Request { path: path.to_owned(), body: body.to_string().into_bytes() }))
     }
 
     fn stream(&self, model: &str, ask: &Ask) -> Result<(Step, Option<Box<dyn Reads>>), Failed> {
         let Ask::Converse(conversation) = ask else { return Ok((self.write(model, ask)?, None)) };
-        let mut body = self.chat(model, conversation)?;
-        put(&mut body, "stream", Some(json!(true)));
-        put(&mut body, "stream_options", Some(json!({"include_usage": true})));
+        let body = self.in_pieces(Some(model), conversation)?;
         let request = Request { path: "/chat/completions".to_owned(), body: body.to_string().into_bytes() };
-        Ok((Step::Send(request), Some(Box::new(stream::Stream::new()))))
+        Ok((Step::Send(request), Some(Box::new(Stream::new()))))
     }
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {
@@ -71,8 +66,9 @@ impl Provider for OpenAi {
     }
 }
 
-fn embeddings(model: &str, embedding: &Embedding) -> Value {
-    let mut body = json!({"model": model, "input": embedding.texts, "encoding_format": "float"});
+fn embeddings(model: Option<&str>, embedding: &Embedding) -> Value {
+    let mut body = json!({"input": embedding.texts, "encoding_format": "float"});
+    put(&mut body, "model", model.map(|model| json!(model)));
     put(&mut body, "dimensions", embedding.dimensions.map(|number| json!(number)));
     body
 }
@@ -95,13 +91,33 @@ fn number(number: f32) -> Value {
 }
 
 impl OpenAi {
-    fn chat(&self, model: &str, conversation: &Conversation) -> Result<Value, Failed> {
+    /// What is asked, by that model; by the only one that a server has where none is named.
+    pub(crate) fn whole(&self, model: Option<&str>, ask: &Ask) -> Result<Value, Failed> {
+        match ask {
+            Ask::Converse(conversation) => self.chat(model, conversation),
+            Ask::Embed(embedding) => Ok(embeddings(model, embedding)),
+            Ask::Count(_) => {
+                Err(Failed::Unsupported("servers of this protocol count no tokens beforehand".to_owned()))
+            }
+        }
+    }
+
+    /// The same for an answer in pieces.
+    pub(crate) fn in_pieces(&self, model: Option<&str>, conversation: &Conversation) -> Result<Value, Failed> {
+        let mut body = self.chat(model, conversation)?;
+        put(&mut body, "stream", Some(json!(true)));
+        put(&mut body, "stream_options", Some(json!({"include_usage": true})));
+        Ok(body)
+    }
+
+    fn chat(&self, model: Option<&str>, conversation: &Conversation) -> Result<Value, Failed> {
         let mut messages = Vec::new();
         messages.extend(conversation.system.as_ref().map(|system| json!({"role": "system", "content": system})));
         for message in &conversation.messages {
             turn(message, &mut messages)?;
         }
-        let mut body = json!({"model": model, "messages": messages});
+        let mut body = json!({"messages": messages});
+        put(&mut body, "model", model.map(|model| json!(model)));
         let tools: Vec<_> = conversation.tools.iter().map(|tool| {
             let function = json!({"name": tool.name, "description": tool.description, "parameters": parsed(&tool.input_schema)});
             json!({"type": "function", "function": function})

@@ -14,6 +14,7 @@ mod bedrock;
 mod http;
 pub mod onnx;
 mod openai;
+mod sagemaker;
 mod sample;
 mod sigv4;
 mod streams;
@@ -81,7 +82,11 @@ impl Server {
 
 fn answer(heard: &Heard, bill: &Mutex<Bill>) -> Answer {
     let number = bill.lock().unwrap_or_else(PoisonError::into_inner).answers + 1;
-    let answer = if bedrock::is_for(heard) { bedrock::answer(heard) } else { openai::answer(heard, number) };
+    let answer = match heard {
+        heard if bedrock::is_for(heard) => bedrock::answer(heard),
+        heard if sagemaker::is_for(heard) => sagemaker::answer(heard, number),
+        heard => openai::answer(heard, number),
+    };
     // Every answer that says what was counted is paid for, whether whoever asked still listens or not.
     let usage = &answer.body["usage"];
     let tokens = |name: &str, other: &str| usage[name].as_u64().or_else(|| usage[other].as_u64());

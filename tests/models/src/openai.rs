@@ -78,7 +78,7 @@ pub(crate) fn said(message: &Value) -> String {
     }
 }
 
-fn chat(body: &Value, number: u64) -> Answer {
+pub(crate) fn chat(body: &Value, number: u64) -> Answer {
     let none = Vec::new();
     let messages = body["messages"].as_array().unwrap_or(&none);
     if messages.is_empty() {
@@ -154,7 +154,7 @@ fn completion(body: &Value, message: &Value, finish: &str, read: usize, wrote: u
     )
 }
 
-fn embeddings(body: &Value) -> Answer {
+pub(crate) fn embeddings(body: &Value) -> Answer {
     let texts: Vec<&str> = match &body["input"] {
         Value::String(text) => vec![text],
         Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect(),

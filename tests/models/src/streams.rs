@@ -105,9 +105,35 @@ pub(crate) fn bedrock(last: &str, mut answer: Answer) -> Answer {
     answer
 }
 
-/// A message: the lengths of all and of its head, their sum, the head, the body, and the sum of all before.
+/// What a container answers in pieces, as SageMaker passes them on: cut where they happen to be, so in the middle of events too.
+pub(crate) fn sagemaker(asked: &Value, answer: Answer) -> Answer {
+    let mut answer = openai(asked, answer);
+    let Some(streamed) = answer.streamed.take() else { return answer };
+    let Streamed { pieces, breaks, .. } = streamed;
+    let last = asked["messages"].as_array().and_then(|all| all.last()).map(said).unwrap_or_default();
+    let fails = going(&last) == Going::FailLate;
+    let whole = if fails { pieces.split_last().map_or(&[][..], |(_, before)| before) } else { pieces.as_slice() };
+    let head = [(":event-type", "PayloadPart"), (":content-type", "application/octet-stream"), (":message-type", "event")];
+    let parts = whole.iter().flat_map(|piece| {
+        let (first, second) = piece.split_at(piece.len() / 3);
+        [first, second]
+    });
+    let mut pieces: Vec<_> = parts.map(|part| framed(&head, part)).collect();
+    if fails {
+        let headers = [(":exception-type", "ModelStreamError"), (":message-type", "exception")];
+        pieces.push(message(&headers, &json!({"Message": "as it was told", "ErrorCode": "StreamBroken"})));
+    }
+    answer.streamed = Some(Streamed { kind: "application/vnd.amazon.eventstream", pieces, breaks });
+    answer
+}
+
 fn message(headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
-    let (mut head, body) = (Vec::new(), body.to_string().into_bytes());
+    framed(headers, body.to_string().as_bytes())
+}
+
+/// A message: the lengths of all and of its head, their sum, the head, the body, and the sum of all before.
+fn framed(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = Vec::new();
     let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
     for (name, value) in headers {
         head.push(u8::try_from(name.len()).unwrap_or(u8::MAX));

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::REDACTED;
 use crate::{
     ask::{Part, Reasoning, ToolUse},
+    aws::Error,
     failed::Failed,
     provider::{Answered, Unanswered, not_understood, said},
     reply::{Reply, StopReason, Told, Usage, Vectors},
@@ -123,17 +124,10 @@ pub(super) fn titan(body: &[u8]) -> Result<Told, Failed> {
 
 /// What a status that is no success means: the error's name says it, which stands in the head, or else in the body.
 pub(super) fn failed(answered: Answered<'_>) -> Failed {
-    let body: Value = serde_json::from_slice(answered.body).unwrap_or_default();
-    let said_by = |name: &str| body.get(name).and_then(Value::as_str);
-    let named = answered.error.or_else(|| said_by("__type")).unwrap_or_default();
-    let name = named.split(':').next().unwrap_or_default();
-    let name = name.rsplit('#').next().unwrap_or_default();
-    let text = said_by("message").or_else(|| said_by("Message")).unwrap_or("without a word");
-    let shown = if name.is_empty() { answered.status.to_string() } else { name.to_owned() };
-    let words = said(&format!("{shown}: {text}"));
+    let Error { name, text, words, .. } = Error::read(answered);
     let lower = text.to_lowercase();
     let is_context = lower.contains("too long") || lower.contains("context window") || lower.contains("context length");
-    match (name, answered.status) {
+    match (name.as_str(), answered.status) {
         ("ThrottlingException", _) => Failed::RateLimited(answered.retry_after),
         ("ModelTimeoutException", _) | ("", 408 | 504) => Failed::Timeout,
         (

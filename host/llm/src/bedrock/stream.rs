@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::Message;
-use bytes::BytesMut;
 use serde_json::{Value, json};
 
 use super::answer::{self, counted};
 use crate::{
+    aws::{Frames, exception, header},
     failed::Failed,
-    limits::{EVENT_BYTES_MAX, STREAMED_CALLS_MAX},
+    limits::STREAMED_CALLS_MAX,
     provider::{Answered, not_understood},
     reply::{Told, Usage},
     stream::{Piece, Reads, broke_off},
@@ -40,25 +39,18 @@ struct Block {
 /// An answer that comes.
 #[derive(Default)]
 pub(super) struct Stream {
-    frames: MessageFrameDecoder,
-    bytes: BytesMut,
+    frames: Frames,
     blocks: BTreeMap<u64, Block>,
     stop: Option<String>,
     usage: Option<Value>,
     came: usize,
 }
 
-/// A header of a message.
-fn header<'a>(message: &'a Message, name: &str) -> &'a str {
-    let found = message.headers().iter().find(|header| header.name().as_str() == name);
-    found.and_then(|header| header.value().as_string().ok()).map_or("", |text| text.as_str())
-}
-
 impl Stream {
     fn message(&mut self, message: &Message, pieces: &mut Vec<Piece>) -> Result<(), Failed> {
         let kind = header(message, ":message-type");
         if kind != "event" {
-            return Err(exception(message));
+            return Err(broken(message));
         }
         let body: Value =
             serde_json::from_slice(message.payload()).map_err(|error| not_understood(&error.to_string()))?;
@@ -135,34 +127,21 @@ impl Block {
     }
 }
 
-/// What says that there will be no answer: its name stands in the head, as that of an error that comes at once, but for its first letter.
-fn exception(message: &Message) -> Failed {
-    let name = match header(message, ":exception-type") {
-        "" => header(message, ":error-code"),
-        name => name,
-    };
+/// What says that there will be no answer: its name is that of an error that comes at once, but for its first letter.
+fn broken(message: &Message) -> Failed {
+    let (name, body) = exception(message);
     let mut letters = name.chars();
     let name: String = letters.next().iter().flat_map(|first| first.to_uppercase()).chain(letters).collect();
-    let said = match header(message, ":error-message") {
-        "" => message.payload().to_vec(),
-        said => json!({ "message": said }).to_string().into_bytes(),
-    };
-    answer::failed(Answered { status: 500, retry_after: None, error: Some(&name), body: &said })
+    answer::failed(Answered { status: 500, retry_after: None, error: Some(&name), body: &body })
 }
 
 impl Reads for Stream {
     fn take(&mut self, bytes: &[u8], pieces: &mut Vec<Piece>) -> Result<(), Failed> {
-        self.bytes.extend_from_slice(bytes);
-        loop {
-            match self.frames.decode_frame(&mut self.bytes) {
-                Ok(DecodedFrame::Complete(message)) => self.message(&message, pieces)?,
-                Ok(DecodedFrame::Incomplete) if self.bytes.len() > EVENT_BYTES_MAX => {
-                    return Err(not_understood("a part of it is too long"));
-                }
-                Ok(DecodedFrame::Incomplete) => return Ok(()),
-                Err(error) => return Err(not_understood(&error.to_string())),
-            }
+        self.frames.add(bytes);
+        while let Some(message) = self.frames.message()? {
+            self.message(&message, pieces)?;
         }
+        Ok(())
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -128,7 +128,7 @@ pub(super) fn vectors(body: &[u8], texts: usize) -> Result<Told, Failed> {
 }
 
 /// What a status that is no success means.
-pub(super) fn failed(answered: Answered<'_>) -> Failed {
+pub(crate) fn failed(answered: Answered<'_>) -> Failed {
     let body: Value = serde_json::from_slice(answered.body).unwrap_or_default();
     // Of most servers it is below `error`; of some it is that text itself, or stands alone.
     let error = body.get("error").unwrap_or(&body);

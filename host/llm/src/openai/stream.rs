@@ -57,7 +57,7 @@ struct FunctionDelta {
 }
 
 /// A completion that comes.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     events: SseDecoder,
     text: String,
     thoughts: String,
@@ -70,7 +70,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: SseDecoder::with_limit(NonZeroUsize::new(EVENT_BYTES_MAX).unwrap_or(NonZeroUsize::MIN)),
             text: String::new(),

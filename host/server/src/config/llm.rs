@@ -61,6 +61,8 @@ pub enum Protocol {
     OpenAi,
     /// Amazon Bedrock's runtime.
     Bedrock,
+    /// Amazon SageMaker's runtime: endpoints whose containers speak OpenAI's.
+    SageMaker,
     /// None: the host answers by itself.
     Echo,
 }
@@ -72,6 +74,7 @@ impl FromStr for Protocol {
         match text {
             "openai" => Ok(Self::OpenAi),
             "bedrock" => Ok(Self::Bedrock),
+            "sagemaker" => Ok(Self::SageMaker),
             "echo" => Ok(Self::Echo),
             other => Err(format!("`{other}` is no protocol of models")),
         }
@@ -91,7 +94,7 @@ pub struct ProviderConfig {
     pub key_env: Option<String>,
     /// The field for an answer's tokens.
     pub tokens_field: &'static str,
-    /// The region of Bedrock; empty where there is none.
+    /// The region of AWS; empty where there is none.
     pub region: String,
 }
 
@@ -146,26 +149,26 @@ pub(super) static LLM: &[Key] = &[
 static PROVIDER: &[Key] = &[
     key(
         "kind",
-        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's embeddings); or `echo`, where the host answers by itself.",
-        Shape::Choice(&["openai", "bedrock", "echo"]),
+        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's embeddings); `sagemaker`, real-time endpoints of Amazon SageMaker whose containers speak `openai`; or `echo`, where the host answers by itself.",
+        Shape::Choice(&["openai", "bedrock", "sagemaker", "echo"]),
         Otherwise::Required,
     ),
     key(
         "endpoint",
-        "Where it is: the URL before `/chat/completions`, as in `https://api.openai.com/v1`. An address that is not public has to be in `egress.networks`. For `bedrock` that of its region if none is given.",
+        "Where it is: the URL before `/chat/completions`, as in `https://api.openai.com/v1`. An address that is not public has to be in `egress.networks`. For `bedrock` and `sagemaker` that of the region if none is given.",
         Shape::Text,
         Otherwise::Nothing,
     ),
-    key("region", "The region of `bedrock`, as in `eu-central-1`.", Shape::Name, Otherwise::Nothing),
+    key("region", "The region of `bedrock` or `sagemaker`, as in `eu-central-1`.", Shape::Name, Otherwise::Nothing),
     key(
         "secret",
-        "The secret with its key, of the tenant that asks (`wharf secret set`); for `bedrock` `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or one of its API keys.",
+        "The secret with its key, of the tenant that asks (`wharf secret set`); for `bedrock` and `sagemaker` `ACCESS_KEY_ID:SECRET_ACCESS_KEY`; for `bedrock` also one of its API keys.",
         Shape::Name,
         Otherwise::Nothing,
     ),
     key(
         "key_env",
-        "The host's variable with its key, where it is the operator's. With neither of them `bedrock` takes AWS's own variables or profile.",
+        "The host's variable with its key, where it is the operator's. With neither of them `bedrock` and `sagemaker` take AWS's own variables or profile. `sagemaker` has no such keys.",
         Shape::Text,
         Otherwise::Nothing,
     ),
@@ -179,7 +182,7 @@ static PROVIDER: &[Key] = &[
 
 static MODEL: &[Key] = &[
     key("provider", "Who has it.", Shape::Name, Otherwise::Required),
-    key("model", "What it is called there.", Shape::Text, Otherwise::Required),
+    key("model", "What it is called there; of `sagemaker` the name of the endpoint.", Shape::Text, Otherwise::Required),
     key(
         "input_price",
         "What a million tokens cost that it reads, as in \"0.15\". Without a price it is not called; \"0\" is one.",
@@ -274,7 +277,7 @@ fn read_provider(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
         Some(Protocol::OpenAi) if table.value("endpoint").is_none() => {
             table.missing("endpoint", "say where it is: endpoint = \"https://api.openai.com/v1\"");
         }
-        Some(Protocol::Bedrock) if table.value("region").is_none() => {
+        Some(Protocol::Bedrock | Protocol::SageMaker) if table.value("region").is_none() => {
             table.missing("region", "say which it is: region = \"eu-central-1\"");
         }
         _ => {}
@@ -293,6 +296,11 @@ fn read_provider(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
         let span = table.value_span("key_env").unwrap_or(table.span.clone());
         sink.report(span, format!("{} has both a `secret` and a `key_env`", table.what()), "leave one of them out");
     }
+    if kind == Some(Protocol::SageMaker) && key_env.is_some() {
+        let span = table.value_span("key_env").unwrap_or(table.span.clone());
+        let help = "leave it out: requests are signed by a `secret`, or by AWS's own variables or profile";
+        sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
+    }
     let tokens_field = table.parsed_by("tokens_field", |text| {
         TOKENS_FIELDS.iter().find(|field| **field == text).copied().ok_or_else(|| format!("`{text}` is no such field"))
     });
@@ -300,6 +308,7 @@ fn read_provider(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
     let kind = kind?;
     let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
         Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
+        Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
         _ => String::new(),
     });
     Some(ProviderConfig { kind, endpoint, secret, key_env, tokens_field, region })

@@ -12,7 +12,7 @@ use wharf_event::{Code, SecretName};
 use wharf_llm::{Credentials, Signed};
 use wharf_vault::{Key, SealError, Sealer as _, Value};
 
-use super::key::{Auth, Signer};
+use super::key::{Auth, BEDROCK, Signer};
 use crate::filling::{Filled, fill, place};
 
 /// What stands in the place of a key of the host's own.
@@ -33,7 +33,7 @@ pub fn authorize(request: &mut HttpRequest, auth: Auth, key: Result<&Key, SealEr
                     let value = opened.map_err(|error| closed(name.as_str(), &error.to_string()))?;
                     let text = std::str::from_utf8(value.reveal()).unwrap_or_default();
                     // An API key of Bedrock has no colon: it is sent as it is.
-                    if !text.contains(':') {
+                    if service == BEDROCK && !text.contains(':') {
                         bearer(request, name, value, &mut filled)?;
                         return Ok(filled);
                     }

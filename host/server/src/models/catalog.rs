@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use wharf_catalog::PromptDocument;
 use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
 use wharf_event::{Digest, ModelName, PluginName, PromptName, RouteName, TenantName};
-use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Usage};
+use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, SageMaker, Usage};
 
 use crate::{
     config::{
@@ -162,7 +162,10 @@ impl Model<'_> {
     pub(super) fn speaks(&self) -> Box<dyn Provider> {
         match self.provider {
             Some((_, config)) if config.kind == Protocol::Bedrock => Box::new(Bedrock),
-            Some((_, config)) => Box::new(OpenAi { tokens_field: config.tokens_field }),
+            Some((_, config)) => {
+                let openai = OpenAi { tokens_field: config.tokens_field };
+                if config.kind == Protocol::SageMaker { Box::new(SageMaker { openai }) } else { Box::new(openai) }
+            }
             None => Box::new(Echo),
         }
     }

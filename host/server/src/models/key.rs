@@ -12,8 +12,11 @@ use wharf_vault::Value;
 use super::round::{Sealed, Unable};
 use crate::config::{Protocol, ProviderConfig};
 
-/// The service, as signatures name it.
-const SERVICE: &str = "bedrock";
+/// The service that has API keys too, as signatures name it.
+pub(super) const BEDROCK: &str = "bedrock";
+
+/// And that of SageMaker's runtime.
+const SAGEMAKER: &str = "sagemaker";
 
 /// What goes beside a request.
 #[derive(Debug)]
@@ -49,14 +52,19 @@ pub(super) fn put(
     sealed: &Sealed,
 ) -> Result<Auth, Unable> {
     let (name, config) = provider;
-    let sign = |by| Auth::Sign { region: config.region.clone(), service: SERVICE, by };
+    let service = match config.kind {
+        Protocol::Bedrock => Some(BEDROCK),
+        Protocol::SageMaker => Some(SAGEMAKER),
+        Protocol::OpenAi | Protocol::Echo => None,
+    };
+    let sign = |service, by| Auth::Sign { region: config.region.clone(), service, by };
     if let Some(secret) = &config.secret {
         let found = sealed.get(secret).cloned().ok_or_else(|| {
             let why = format!("there is no secret `{secret}`: `wharf secret set {secret}` keeps one");
             Unable::coded(Code::SecretUnknown, &why)
         })?;
-        if config.kind == Protocol::Bedrock {
-            return Ok(sign(Signer::Secret(secret.clone(), found)));
+        if let Some(service) = service {
+            return Ok(sign(service, Signer::Secret(secret.clone(), found)));
         }
         let used = used(&request.url, secret).ok_or_else(|| Unable::coded(Code::Internal, "no field for the key"))?;
         request.secrets.push((used, found));
@@ -68,14 +76,12 @@ pub(super) fn put(
             Unable::coded(Code::SecretUnknown, &why)
         });
     }
-    if config.kind != Protocol::Bedrock {
-        return Ok(Auth::Filled);
-    }
+    let Some(service) = service else { return Ok(Auth::Filled) };
     let own = own().ok_or_else(|| {
         let why = "there are no credentials for AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and the file of profiles has none";
         Unable::coded(Code::SecretUnknown, why)
     })?;
-    Ok(sign(Signer::Own(own)))
+    Ok(sign(service, Signer::Own(own)))
 }
 
 /// A variable of the host that says something.

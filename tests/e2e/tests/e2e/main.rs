@@ -66,6 +66,7 @@ mod restarts;
 mod retention;
 mod routes;
 mod rules;
+mod sagemaker;
 mod sandbox;
 mod schedules;
 mod schema_versions;
