@@ -164,6 +164,12 @@ def ask_sagemaker(base, access_key, secret_key):
         raise SystemExit("fail:503 was answered")
     except client.exceptions.ModelError as error:
         assert error.response["OriginalStatusCode"] == 503 and error.response["OriginalMessage"], error.response
+    rows = client.invoke_endpoint(EndpointName="xgb", ContentType="text/csv", Body="1,2.5\n3,4")
+    assert rows["ContentType"] == "text/csv" and rows["Body"].read() == b"3.5\n7\n", rows
+    tensor = {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2.5, 3, 4]}
+    body = json.dumps({"inputs": [tensor]})
+    sums = client.invoke_endpoint(EndpointName="triton", ContentType="application/json", Body=body)["Body"].read()
+    assert json.loads(sums)["outputs"][0]["data"] == [3.5, 7.0], sums
     for name, expected in [("gone", "ValidationError"), ("busy", "ThrottlingException")]:
         try:
             client.invoke_endpoint(**{**asked("one"), "EndpointName": name})

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use wharf_capability::{
     Asking, Calling, Filling, HeldSecrets, HttpFailed, HttpOut, HttpRequest, InferCall, InferFailed, InferOut,
     InferSpent, Inferring, LlmAnswer, LlmCall, LlmFailed, LlmOut, NotHeld, Opening, PromptCall,
@@ -12,7 +13,16 @@ use wharf_delivery::{Object, ObjectKind, ObjectName, SecretsObject};
 use wharf_event::{Code, SecretName, TenantName};
 use wharf_llm::Failed;
 
-use crate::{outgoing::Outgoing, partition::Partition, rules::RuleSet, shared::Shared, watched as watch};
+use crate::{
+    outgoing::{Leaves, Outgoing},
+    partition::Partition,
+    rules::RuleSet,
+    shared::Shared,
+    watched as watch,
+};
+
+/// Why nothing leaves a host that stops.
+const STOPS: &str = "the host takes nothing any more, so nothing leaves it";
 
 /// The way out of every attempt.
 #[derive(Clone)]
@@ -35,12 +45,7 @@ impl Calls {
 
     /// Asks a model.
     pub(crate) async fn asked(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
-        let secrets: BTreeMap<SecretName, String> = kept(&self.shared, &call.tenant)
-            .map_err(unreadable)?
-            .secrets
-            .into_iter()
-            .map(|(name, secret)| (name, secret.sealed))
-            .collect();
+        let secrets = all_sealed(&self.shared, &call.tenant).map_err(unreadable)?;
         if self.shared.read_durable(|_| ()).await.is_none() {
             return Err(ends());
         }
@@ -50,7 +55,7 @@ impl Calls {
 
 /// The host stops, so no call is made and no answer is given.
 pub(crate) fn ends() -> LlmFailed {
-    Failed::Overloaded("the host takes nothing any more, so nothing leaves it".to_owned()).into()
+    Failed::Overloaded(STOPS.to_owned()).into()
 }
 
 /// The state cannot be read, or is not what it should be.
@@ -65,8 +70,7 @@ impl HttpOut for Calls {
             let mut request = request;
             sealed(&shared, &mut request)?;
             if shared.read_durable(|_| ()).await.is_none() {
-                let reason = "the host takes nothing any more, so nothing leaves it";
-                return Err(HttpFailed::new(Code::HttpUnreachable, reason));
+                return Err(HttpFailed::new(Code::HttpUnreachable, STOPS));
             }
             outgoing.call(request).await
         })
@@ -86,18 +90,31 @@ impl LlmOut for Calls {
     }
 }
 
-/// Nothing of a question leaves the host, so it waits for no frame.
+/// A question waits for no frame, unless its model runs elsewhere: then it waits where it leaves.
 impl InferOut for Calls {
     fn infer(&self, call: InferCall) -> Inferring {
         let name = ObjectName::from(&call.model);
         let model = Object::get(&self.shared.read().state, &call.tenant, ObjectKind::Model, &name);
         match model {
-            Ok(model) => self.outgoing.infer(call, model),
+            Ok(model) => self.outgoing.infer(call, model, Arc::new(self.clone())),
             Err(error) => {
                 let why = wharf_infer::Failed::Host(format!("the models cannot be read: {error}"));
                 Box::pin(async { Err(InferFailed::Asked(why, InferSpent::default())) })
             }
         }
+    }
+}
+
+impl Leaves for Calls {
+    fn leave(&self, tenant: &TenantName) -> BoxFuture<'static, Result<BTreeMap<SecretName, String>, HttpFailed>> {
+        let (sealed, shared) = (all_sealed(&self.shared, tenant), Arc::clone(&self.shared));
+        Box::pin(async move {
+            let sealed = sealed.map_err(|reason| HttpFailed::new(Code::Internal, reason))?;
+            if shared.read_durable(|_| ()).await.is_none() {
+                return Err(HttpFailed::new(Code::HttpUnreachable, STOPS));
+            }
+            Ok(sealed)
+        })
     }
 }
 
@@ -125,6 +142,11 @@ fn kept(shared: &Shared, tenant: &TenantName) -> Result<SecretsObject, String> {
     let object = object.map_err(|error| format!("the secrets cannot be read: {error}"))?;
     let kept = object.map(|object| serde_json::from_slice::<SecretsObject>(&object.document)).transpose();
     Ok(kept.map_err(|error| format!("the secrets cannot be read: {error}"))?.unwrap_or_default())
+}
+
+/// The same by their names, sealed.
+fn all_sealed(shared: &Shared, tenant: &TenantName) -> Result<BTreeMap<SecretName, String>, String> {
+    Ok(kept(shared, tenant)?.secrets.into_iter().map(|(name, secret)| (name, secret.sealed)).collect())
 }
 
 /// Adds the secrets of a request.

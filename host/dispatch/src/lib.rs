@@ -125,7 +125,7 @@ pub use load::{LoadFigures, TargetLoad};
 pub use machine::{FolderHome, SystemClock};
 pub use meters::{AttemptFigures, AttemptsOf, FrameFigures, Totals};
 pub use notices::{Drifted, Teller};
-pub use outgoing::{Books, NoAnswer, NoOutside, Outgoing, OutgoingAnswer, OutgoingRequest};
+pub use outgoing::{Books, Leaves, NoAnswer, NoOutside, Outgoing, OutgoingAnswer, OutgoingRequest};
 pub use partition::{AskError, chain};
 pub use plugins::{Callable, Plugin, Shelf};
 pub use quarantine::FaultFigures;

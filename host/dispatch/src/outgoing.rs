@@ -73,6 +73,12 @@ pub trait Books: Send + Sync + 'static {
     fn spend(&self, request: SpendRequest);
 }
 
+/// Lets what a guest asks of a model of its tenant leave the host.
+pub trait Leaves: Send + Sync + 'static {
+    /// Waits until every frame is durable that it may follow from. Gives the tenant's secrets as they are kept, sealed.
+    fn leave(&self, tenant: &TenantName) -> BoxFuture<'static, Result<BTreeMap<SecretName, String>, HttpFailed>>;
+}
+
 /// Sends requests out of the host.
 pub trait Outgoing: Send + Sync + 'static {
     /// Sends a request and waits for its answer.
@@ -109,10 +115,15 @@ pub trait Outgoing: Send + Sync + 'static {
         Err(NotHeld { code: Code::SecretClosed, reason })
     }
 
-    /// Asks a model of the tenant for a guest, and gives it up when the answer is not waited for any more. It runs beside the host, and nothing leaves.
-    /// `model` is its record, where there is one.
-    fn infer(&self, call: InferCall, model: Option<Object>) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
-        drop(model);
+    /// Asks a model of the tenant for a guest, and gives it up when the answer is not waited for any more. It runs beside the host; where it
+    /// runs elsewhere nothing leaves before `leaves` lets it. `model` is its record, where there is one.
+    fn infer(
+        &self,
+        call: InferCall,
+        model: Option<Object>,
+        leaves: Arc<dyn Leaves>,
+    ) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+        drop((model, leaves));
         NoModels.infer(call)
     }
 }

@@ -96,9 +96,7 @@ impl OpenAi {
         match ask {
             Ask::Converse(conversation) => self.chat(model, conversation),
             Ask::Embed(embedding) => Ok(embeddings(model, embedding)),
-            Ask::Count(_) => {
-                Err(Failed::Unsupported("servers of this protocol count no tokens beforehand".to_owned()))
-            }
+            Ask::Count(_) => Err(Failed::Unsupported("servers of this protocol count no tokens beforehand".to_owned())),
         }
     }
 

@@ -27,26 +27,40 @@ pub struct SageMaker {
     pub openai: OpenAi,
 }
 
-fn request(endpoint: &str, operation: &str, body: &Value) -> Request {
-    let path = format!("/endpoints/{}/{operation}", encoded(endpoint));
-    Request { path, body: body.to_string().into_bytes() }
+impl SageMaker {
+    /// Where an endpoint is asked, behind the runtime's: it begins with a slash, and what needs to be is encoded.
+    #[must_use]
+    pub fn invocations(endpoint: &str) -> String {
+        format!("/endpoints/{}/invocations", encoded(endpoint))
+    }
+
+    /// What an answer means whose status is no success, whatever the endpoint was asked.
+    #[must_use]
+    pub fn refused(answered: Answered<'_>) -> Failed {
+        failed(answered)
+    }
 }
 
 impl Provider for SageMaker {
     fn write(&self, model: &str, ask: &Ask) -> Result<Step, Failed> {
-        Ok(Step::Send(request(model, "invocations", &self.openai.whole(None, ask)?)))
+        let body = self.openai.whole(None, ask)?.to_string().into_bytes();
+        Ok(Step::Send(Request { path: Self::invocations(model), body }))
     }
 
     fn stream(&self, model: &str, ask: &Ask) -> Result<(Step, Option<Box<dyn Reads>>), Failed> {
         let Ask::Converse(conversation) = ask else { return Ok((self.write(model, ask)?, None)) };
-        let body = self.openai.in_pieces(None, conversation)?;
-        let request = request(model, "invocations-response-stream", &body);
+        let body = self.openai.in_pieces(None, conversation)?.to_string().into_bytes();
+        let request = Request { path: format!("{}-response-stream", Self::invocations(model)), body };
         let reads = Stream { frames: Frames::default(), of_container: openai::Stream::new() };
         Ok((Step::Send(request), Some(Box::new(reads))))
     }
 
     fn read(&self, ask: &Ask, answered: Answered<'_>) -> Result<Told, Unanswered> {
-        if (200..300).contains(&answered.status) { self.openai.read(ask, answered) } else { Err(failed(answered).into()) }
+        if (200..300).contains(&answered.status) {
+            self.openai.read(ask, answered)
+        } else {
+            Err(failed(answered).into())
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use wharf_catalog::PromptDocument;
 use wharf_delivery::Object;
 use wharf_dispatch::{
-    Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer, LlmCall,
-    LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
+    Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, Leaves, LlmAnswer,
+    LlmCall, LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
     Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
@@ -186,10 +186,20 @@ impl Port for Outside {
         })
     }
 
-    fn infer(&self, call: InferCall, model: Option<Object>) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
-        let asks = Arc::clone(&self.infer);
+    fn infer(
+        &self,
+        call: InferCall,
+        model: Option<Object>,
+        leaves: Arc<dyn Leaves>,
+    ) -> BoxFuture<'static, Result<Inferred, InferFailed>> {
+        let (asks, calls) = (Arc::clone(&self.infer), self.calls(Lane::Models));
         // Timers are those of the I/O threads.
-        let asked = Abandoned(self.io.spawn(async move { asks.ask(call, model).await }));
+        let asked = Abandoned(self.io.spawn(async move {
+            match asks.outside(&call.tenant, &call.model) {
+                Some(there) => asks.ask_outside(there, call, (&calls, leaves.as_ref())).await,
+                None => asks.ask(call, model).await,
+            }
+        }));
         async move {
             let mut asked = asked;
             let failed = || wharf_infer::Failed::Host("the host failed while it asked".to_owned());

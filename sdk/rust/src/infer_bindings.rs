@@ -91,7 +91,8 @@ pub mod wharf {
             pub struct Answer {
                 /// Its outputs, in its order.
                 pub outputs: _rt::Vec<Tensor>,
-                /// Which version of the model it was: the digest of its file, `sha256:` and 64 digits.
+                /// Which version of the model it was: `sha256:` and 64 digits, the digest of its file. Of a model that somebody else runs, that of what the
+                /// operator says of it.
                 pub version: _rt::String,
             }
             impl ::core::fmt::Debug for Answer {
@@ -161,7 +162,7 @@ pub mod wharf {
             }
             impl ::core::error::Error for InferError {}
             #[allow(unused_unsafe, clippy::all)]
-            /// Asks a model, and waits for its answer. Nothing of it leaves the host.
+            /// Asks a model, and waits for its answer. Nothing of it leaves the host, unless the operator says that somebody else runs the model.
             #[allow(async_fn_in_trait)]
             pub fn infer(
                 model: &str,

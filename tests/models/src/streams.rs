@@ -113,7 +113,8 @@ pub(crate) fn sagemaker(asked: &Value, answer: Answer) -> Answer {
     let last = asked["messages"].as_array().and_then(|all| all.last()).map(said).unwrap_or_default();
     let fails = going(&last) == Going::FailLate;
     let whole = if fails { pieces.split_last().map_or(&[][..], |(_, before)| before) } else { pieces.as_slice() };
-    let head = [(":event-type", "PayloadPart"), (":content-type", "application/octet-stream"), (":message-type", "event")];
+    let head =
+        [(":event-type", "PayloadPart"), (":content-type", "application/octet-stream"), (":message-type", "event")];
     let parts = whole.iter().flat_map(|piece| {
         let (first, second) = piece.split_at(piece.len() / 3);
         [first, second]

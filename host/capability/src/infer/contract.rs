@@ -39,6 +39,7 @@ pub(super) fn failed(why: InferFailed) -> models::InferError {
         InferFailed::Asked(Failed::Busy, _) => models::InferError::Busy,
         InferFailed::Asked(Failed::Timeout, _) => models::InferError::Timeout,
         InferFailed::Asked(Failed::Model(why), _) => models::InferError::Failed(why),
+        InferFailed::Outside(_, why, _) => models::InferError::Unavailable(why),
         InferFailed::Asked(why @ (Failed::Unfit(_) | Failed::Host(_)), _) => {
             models::InferError::Unavailable(why.to_string())
         }

@@ -41,6 +41,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Adds how long a model ran on a processor of the host.
+    fn add(&mut self, spent: &InferSpent) {
+        if !spent.outside {
+            self.took += spent.took;
+        }
+    }
+
     /// Adds what the questions came to. (Each has a line of the log, which is counted as a call of the host.) A model's time is processor time of
     /// the attempt, since its worker has one processor.
     pub(crate) fn tell(self, details: &mut Details) {
@@ -86,8 +93,8 @@ impl models::Host for Attempt {
                     self.infer.met.push(code);
                 }
                 let spent = match &failed {
-                    InferFailed::Asked(_, spent) => {
-                        self.infer.took += spent.took;
+                    InferFailed::Asked(_, spent) | InferFailed::Outside(_, _, spent) => {
+                        self.infer.add(spent);
                         told(spent)
                     }
                     _ => String::new(),
@@ -129,6 +136,7 @@ impl Attempt {
             occasion: self.context.occasion.to_string(),
             model: name,
             inputs,
+            trace: self.context.received.extension("traceparent").map(ToString::to_string),
             timeout: Duration::from_millis(limits.infer_ms.min(self.limits.wall_ms).into()),
         })
     }
@@ -140,7 +148,7 @@ impl Attempt {
 
     /// The answer, if the attempt may have as many bytes. The model has run for it, whether or not.
     fn within(&mut self, inferred: Inferred) -> Result<Inferred, InferFailed> {
-        self.infer.took += inferred.spent.took;
+        self.infer.add(&inferred.spent);
         let size = inferred.outputs.iter().map(Tensor::bytes).sum::<usize>() as u64;
         if size > self.bytes_left() {
             return Err(too_many_bytes(self.limits.host.infer_kib));
@@ -156,8 +164,11 @@ fn too_many_bytes(kib: u32) -> InferFailed {
 
 /// What a question came to, in words.
 fn told(spent: &InferSpent) -> String {
-    let InferSpent { version, took, waited } = spent;
+    let InferSpent { version, took, waited, outside } = spent;
     let Some(version) = version else { return String::new() };
     let ms = |time: &Duration| format!("{}.{:03} ms", time.as_micros() / 1_000, time.as_micros() % 1_000);
+    if *outside {
+        return format!("@{}, {} outside of the host", version.short(), ms(took));
+    }
     format!("@{}, {} behind {} of waiting", version.short(), ms(took), ms(waited))
 }

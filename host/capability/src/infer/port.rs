@@ -1,6 +1,6 @@
 //! The port behind models of a tenant: tensors for a model that was granted go in, tensors or the lack of them come back.
 //!
-//! Invariant: whoever stands behind it knows which version of the model answers, and keeps to the time that the call says. Nothing leaves the host.
+//! Invariant: whoever stands behind it knows which version of the model answers, and keeps to the time that the call says.
 
 use std::{pin::Pin, time::Duration};
 
@@ -20,6 +20,8 @@ pub struct InferCall {
     pub model: ModelName,
     /// What goes into it.
     pub inputs: Vec<Tensor>,
+    /// The trace that it belongs to, if any.
+    pub trace: Option<String>,
     /// How long all of it may take.
     pub timeout: Duration,
 }
@@ -33,6 +35,8 @@ pub struct InferSpent {
     pub took: Duration,
     /// How long that waited for its turn, and for the model to be ready.
     pub waited: Duration,
+    /// Whether it ran elsewhere, and not on processors of the host.
+    pub outside: bool,
 }
 
 /// What came back.
@@ -58,6 +62,9 @@ pub enum InferFailed {
     /// It was asked.
     #[error("{0}")]
     Asked(Failed, InferSpent),
+    /// Whoever runs it elsewhere cannot be asked.
+    #[error("{1}")]
+    Outside(Code, String, InferSpent),
 }
 
 impl InferFailed {
@@ -65,7 +72,7 @@ impl InferFailed {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Denied(code, _) => *code,
+            Self::Denied(code, _) | Self::Outside(code, ..) => *code,
             Self::Limit(_) | Self::Asked(Failed::TooLarge(_), _) => Code::LimitInfer,
             Self::Asked(Failed::Invalid(_), _) => Code::InferInvalid,
             Self::Asked(Failed::Model(_), _) => Code::InferFailed,

@@ -31,7 +31,8 @@ fn an_endpoint_is_asked_for_what_its_only_model_says() {
     let whole = sent(ENDPOINT.write("llama-3", &conversation()).unwrap());
     assert_eq!(whole, ("/endpoints/llama-3/invocations".to_owned(), json!({"messages": messages, "max_tokens": 7})));
     let (step, reads) = ENDPOINT.stream("llama-3", &conversation()).unwrap();
-    let body = json!({"messages": messages, "max_tokens": 7, "stream": true, "stream_options": {"include_usage": true}});
+    let body =
+        json!({"messages": messages, "max_tokens": 7, "stream": true, "stream_options": {"include_usage": true}});
     assert_eq!(sent(step), ("/endpoints/llama-3/invocations-response-stream".to_owned(), body));
     assert!(reads.is_some());
     let embedding = Ask::Embed(Embedding { texts: vec!["a".into()], dimensions: None });
@@ -51,7 +52,8 @@ fn an_error_of_the_endpoint_and_one_of_its_container_lead_to_what_they_say() {
     let message = json!({"Message": "so it is"});
     let words = |name: &str| format!("{name}: so it is");
     assert_eq!(read(400, "ThrottlingException", message.clone()), Failed::RateLimited(None));
-    for (status, name) in [(429, "ModelNotReadyException"), (503, "ServiceUnavailable"), (530, "InternalDependencyException")]
+    for (status, name) in
+        [(429, "ModelNotReadyException"), (503, "ServiceUnavailable"), (530, "InternalDependencyException")]
     {
         assert_eq!(read(status, name, message.clone()), Failed::Overloaded(words(name)));
     }

@@ -21,6 +21,12 @@ kind = "openai"
 endpoint = "https://a.test/v1"
 [llm.providers.other]
 kind = "echo"
+[llm.providers.aws]
+kind = "sagemaker"
+region = "eu-central-1"
+[llm.providers.ours]
+kind = "sagemaker"
+region = "eu-central-1"
 [llm.models.small]
 provider = "cloud"
 model = "gpt"
@@ -55,6 +61,9 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 targets = [{ plugin = "p" }]
 [tenants.acme.models.small]
 file = "small.onnx"
+[tenants.acme.models.theirs]
+provider = "aws"
+endpoint = "e"
 [tenants.acme.schemas.s]
 file = "s.json"
 [tenants.acme.schedules.c]
@@ -464,6 +473,10 @@ fn with(path: &str, value: &str) -> String {
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
         ("providers.*", "providers.cloud"),
+        // A model has no file where somebody else runs it.
+        ("acme.models.*.provider", "acme.models.theirs.provider"),
+        ("acme.models.*.endpoint", "acme.models.theirs.endpoint"),
+        ("acme.models.*.payload", "acme.models.theirs.payload"),
         ("models.*", "models.small"),
         ("llm.routes.*", "llm.routes.triage"),
         ("llm.prompts.*", "llm.prompts.classify"),

@@ -46,7 +46,7 @@ pub use effective::{Place, Setting, effective};
 pub use json_table::Wrong;
 pub use keys::DEFAULT_BUS;
 pub use llm::{ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig, RouteConfig};
-pub use own_models::OwnModelConfig;
+pub use own_models::{EndpointConfig, OwnModelConfig};
 pub use plugin_json::{PluginSettings, read_plugin_settings};
 pub use problem::{Problem, ProblemView, Problems};
 pub use queues::{DELAY_MS, VISIBILITY_MS};

@@ -78,7 +78,7 @@ pub(super) fn read(table: Table<'_>, operator: &Granted, models: &LlmConfig, sin
     tenant.routes = routes::read(&table, known, sink);
     tenant.rules.extend(subscriptions);
     tenant.uses.extend(uses);
-    tenant.own_models = own_models::read(&table);
+    tenant.own_models = own_models::read(&table, models, sink);
     if let Some(table) = table.table("llm") {
         tenant.models = llm::read_routes(&table, models, sink);
         tenant.budgets = budgets::read_all(&table);

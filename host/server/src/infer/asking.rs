@@ -21,7 +21,7 @@ use super::{
     drift::{Drifts, WatchedOf, look},
     worker::Workers,
 };
-use crate::registry::Components;
+use crate::{config::EndpointConfig, registry::Components};
 
 /// Models of the API whose channels and baselines are kept as they were read: at most 200 KiB each, so 100 MiB. Beyond that all are read anew.
 const READ_MAX: usize = 500;
@@ -50,8 +50,10 @@ pub struct OwnModel {
     pub digest: Digest,
     /// Its file: at most 64 MiB, held as long as the configuration is in force, since the file itself may change.
     pub bytes: Arc<[u8]>,
-    /// What it takes and gives.
+    /// What it takes and gives, as far as that is known.
     pub description: Description,
+    /// Who runs it, if that is not the host.
+    pub endpoint: Option<Arc<EndpointConfig>>,
 }
 
 impl fmt::Debug for OwnModel {
@@ -112,6 +114,13 @@ impl Asks {
     pub fn of_file(&self, tenant: &TenantName) -> BTreeMap<ModelName, OwnModel> {
         let of_file = self.of_file.read().unwrap_or_else(PoisonError::into_inner);
         of_file.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// Who runs a model elsewhere, and as which version it is counted.
+    pub fn outside(&self, tenant: &TenantName, model: &ModelName) -> Option<(Digest, Arc<EndpointConfig>)> {
+        let of_file = self.of_file.read().unwrap_or_else(PoisonError::into_inner);
+        let own = of_file.get(tenant)?.get(model)?;
+        Some((own.digest, Arc::clone(own.endpoint.as_ref()?)))
     }
 
     /// What a model is, found out by a worker, where it can hurt nobody.
@@ -182,7 +191,7 @@ impl Asks {
     /// When there is no answer.
     pub async fn ask(&self, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
         let Answering { version, read, scales } = self.version(&call, object.as_ref())?;
-        let InferCall { tenant, plugin, occasion, model, inputs, timeout } = call;
+        let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
         let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
@@ -192,7 +201,7 @@ impl Asks {
             %tenant, %plugin, %occasion, %model, version = version.short(), took_us = took.as_micros(),
             waited_us = waited.as_micros(), error, "a model was asked"
         );
-        let spent = InferSpent { version: Some(version), took, waited };
+        let spent = InferSpent { version: Some(version), took, waited, outside: false };
         match outputs {
             Ok(outputs) => {
                 if let Some((seen, scales)) = seen {

@@ -8,7 +8,7 @@ use std::{
 use wharf_event::{Code, Digest, ModelName};
 use wharf_infer::{Unfit, limits::MODEL_BYTES_MAX};
 
-use super::OwnModel;
+use super::{OwnModel, endpoint};
 use crate::{
     compile::read_bounded,
     config::{OwnModelConfig, Problem},
@@ -26,14 +26,23 @@ pub fn read(
     problems: &mut Vec<Problem>,
 ) -> (BTreeMap<ModelName, OwnModel>, Vec<PathBuf>) {
     let (mut read, mut files) = (BTreeMap::new(), Vec::new());
-    for (name, OwnModelConfig { file, file_span }) in models {
+    for (name, config) in models {
+        let (file, file_span) = match config {
+            OwnModelConfig::File { file, file_span } => (file, file_span),
+            OwnModelConfig::Endpoint(of) => {
+                read.insert(name.clone(), endpoint::model(of.clone()));
+                continue;
+            }
+        };
         let path = folder.join(file);
         let model = read_bounded(&path, MODEL_BYTES_MAX as u64 + 1).map_err(|error| {
             let help = "export it, or correct the path; it is relative to the configuration's folder";
             (Code::ModelUnfit, error.to_string(), help.to_owned())
         });
         let model = model.and_then(|bytes| match wharf_onnx::Model::look(&bytes) {
-            Ok(description) => Ok(OwnModel { digest: Digest::of(&bytes), bytes: bytes.into(), description }),
+            Ok(description) => {
+                Ok(OwnModel { digest: Digest::of(&bytes), bytes: bytes.into(), description, endpoint: None })
+            }
             Err(why) => Err(unfit(&why)),
         });
         match model {

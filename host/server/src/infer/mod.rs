@@ -2,6 +2,7 @@
 
 mod asking;
 mod drift;
+mod endpoint;
 mod files;
 mod metering;
 mod worker;

@@ -70,7 +70,8 @@ fn bearer(request: &mut HttpRequest, name: SecretName, value: Value, filled: &mu
 fn signed(request: &mut HttpRequest, region: &str, service: &str, credentials: &Credentials) -> Result<(), HttpFailed> {
     let invalid = |why: String| HttpFailed::new(Code::HttpInvalid, why);
     let place: Place = request.url.parse().map_err(|error: wharf_egress::NotPlace| invalid(error.to_string()))?;
-    let headers = [("host", place.authority()), ("content-type", "application/json")];
+    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let headers = [("host", place.authority()), ("content-type", kind.unwrap_or_default())];
     let (method, url, body) = (request.method.as_str(), request.url.as_str(), &request.body[..]);
     let signed = Signed { region, service, method, url, headers: &headers, body };
     let fields = credentials.sign(&signed, SystemTime::now()).map_err(|error| invalid(error.to_string()))?;

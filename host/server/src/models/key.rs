@@ -2,9 +2,9 @@
 //!
 //! Invariant: the value is in the request's fields and nowhere else; an answer that repeats it comes without it.
 
-use std::{env, path::PathBuf};
+use std::{collections::BTreeMap, env, path::PathBuf};
 
-use wharf_dispatch::HttpRequest;
+use wharf_dispatch::{HttpFailed, HttpRequest};
 use wharf_event::{Code, SecretName, SecretUse};
 use wharf_llm::{Credentials, Failed, Usage};
 use wharf_vault::Value;
@@ -82,6 +82,19 @@ pub(super) fn put(
         Unable::coded(Code::SecretUnknown, why)
     })?;
     Ok(sign(service, Signer::Own(own)))
+}
+
+/// The same for a request that is none of a route.
+///
+/// # Errors
+/// When there is no key.
+pub fn sign_in(
+    request: &mut HttpRequest,
+    provider: (&str, &ProviderConfig),
+    sealed: &BTreeMap<SecretName, String>,
+) -> Result<Auth, HttpFailed> {
+    put(request, provider, sealed)
+        .map_err(|unable| HttpFailed::new(unable.code.unwrap_or(Code::Internal), unable.why.to_string()))
 }
 
 /// A variable of the host that says something.

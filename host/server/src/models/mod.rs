@@ -19,6 +19,6 @@ pub use answers::Answers;
 pub use asking::{Means, ask};
 pub use authorizing::authorize;
 pub use catalog::Catalog;
-pub use key::Auth;
+pub use key::{Auth, sign_in};
 pub use metering::{Asked, AskedOf, ModelMeters, StepOf};
 pub use round::Sends;

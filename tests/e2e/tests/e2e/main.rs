@@ -32,6 +32,7 @@ mod doctor;
 mod drift;
 mod editing;
 mod egress;
+mod endpoints;
 mod fanning;
 mod formats;
 mod full_disk;

@@ -61,7 +61,7 @@ fn start(site: &Site) -> Host {
 /// What came of the questions of the last event that was handled.
 fn came(host: &Host) -> Vec<Value> {
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=asked");
-    events.as_array().unwrap().last().unwrap()["event"]["data"].as_array().unwrap().clone()
+    events[0]["event"]["data"].as_array().unwrap().clone()
 }
 
 /// What the tenant has spent today, in 10⁻⁹ of the unit, and what is reserved.
@@ -131,7 +131,10 @@ fn what_an_endpoint_cannot_answer_another_model_does() {
     let chat = "/v1/chat/completions".to_owned();
     assert_eq!(asked, [invoked("busy"), invoked("busy"), chat, invoked("gone"), invoked("llama-3")]);
     let said = lines(&attempts[0]);
-    assert!(said.contains("again, chat: small at try 3, ") && said.contains("fallback, chat: llama at try 2, "), "{said}");
+    assert!(
+        said.contains("again, chat: small at try 3, ") && said.contains("fallback, chat: llama at try 2, "),
+        "{said}"
+    );
     assert_eq!(today(&host), (billed(&server), 0));
     // A secret that is no pair of keys signs nothing, and none is sent as it is.
     keep(&host, "sent-as-it-is");
@@ -167,7 +170,8 @@ fn an_answer_comes_in_pieces_is_paid_to_the_cent_and_to_no_less_where_it_breaks_
         calls(&host, text, "ask", &json!([{"route": "llama", "text": text, "stream": true}]));
         let broken = came(&host);
         assert_eq!(broken[0]["pieces"][0][0], json!("you "), "{broken:?}");
-        assert!(broken[0]["pieces"][1]["refused"].as_str().unwrap().starts_with("Overloaded("), "{broken:?}");
+        let refused = broken[0]["pieces"][1]["refused"].as_str().unwrap_or_default();
+        assert!(refused.starts_with("Overloaded("), "{broken:?}");
         let (spent, held) = today(&host);
         assert!(billed(&server) > bill && spent >= before + billed(&server) - bill && held == 0, "{spent} {before}");
     }

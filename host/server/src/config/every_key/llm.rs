@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{Case, PLUGIN, SETTINGS, case};
-use crate::config::{BudgetConfig, LlmConfig, TenantConfig};
+use crate::config::{BudgetConfig, LlmConfig, OwnModelConfig, TenantConfig};
 
 const PROVIDER: &str = "/llm/providers/cloud";
 const MODEL: &str = "/llm/models/small";
 const OWN_MODEL: &str = "/tenants/acme/models/small";
+const THEIRS: &str = "/tenants/acme/models/theirs";
 const ROUTE: &str = "/tenants/acme/llm/triage";
 
 /// Puts them where their keys are.
@@ -59,8 +60,13 @@ fn routes_cases() -> Vec<Case> {
     let case =
         |name: &str, good, at, read, bad| case(&format!("tenants.*.llm.routes.*.{name}"), good, (ROUTE, at), read, bad);
     let own = super::case("tenants.*.models.*.file", "'x.onnx'", (OWN_MODEL, "file"), json!("x.onnx"), "7");
+    let theirs =
+        |name, good, read, bad| super::case(&format!("tenants.*.models.*.{name}"), good, (THEIRS, name), read, bad);
     vec![
         own,
+        theirs("provider", "'ours'", json!("ours"), "'No'"),
+        theirs("endpoint", "'x'", json!("x"), "7"),
+        theirs("payload", "'csv'", json!("csv"), "'n'"),
         case("models", "['small']", "models/0", json!("small"), "['No']"),
         case("max_tokens", "7", "max_tokens", json!(7), "0"),
         case("tries", "3", "tries", json!(3), "6"),
@@ -152,7 +158,13 @@ pub(super) fn own_models(tenant: &TenantConfig) -> Value {
     tenant
         .own_models
         .iter()
-        .map(|(name, model)| (name.to_string(), json!({"file": model.file})))
+        .map(|(name, model)| match model {
+            OwnModelConfig::File { file, .. } => (name.to_string(), json!({ "file": file })),
+            OwnModelConfig::Endpoint(of) => {
+                let payload = of.payload.to_string();
+                (name.to_string(), json!({"provider": of.name, "endpoint": of.endpoint, "payload": payload}))
+            }
+        })
         .collect::<Map<_, _>>()
         .into()
 }

@@ -1,0 +1,201 @@
+//! Models of tenants that somebody else runs: Amazon SageMaker's InvokeEndpoint, asked with tensors.
+//!
+//! Invariant: nothing of a question leaves before the frames are durable that it follows from, and then by the same way, with the same keys, as what is
+//! asked of language models. All tries of a question end in the time that it has.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, Leaves};
+use wharf_event::{Code, Digest, SecretName};
+use wharf_infer::{Description, Failed, Tensor};
+use wharf_llm::{Answered, SageMaker};
+
+use super::{Asks, OwnModel};
+use crate::{
+    config::EndpointConfig,
+    models::{Sends, sign_in},
+};
+
+/// How often an endpoint is asked that has too much to do.
+const TRIES: u32 = 2;
+
+/// What is waited before the second time.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// Bytes of an answer: as JSON, which is longer than its tensors.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// What the meters call an endpoint that could not be asked.
+const OUTSIDE: &str = "outside";
+
+/// Why an endpoint has no answer.
+enum Unable {
+    /// It was asked.
+    Failed(Failed),
+    /// It could not be.
+    Outside(Code, String),
+}
+
+impl From<Failed> for Unable {
+    fn from(why: Failed) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// Why one try came to nothing, and whether another may come to more.
+struct Tried {
+    why: Unable,
+    again: bool,
+}
+
+/// A model that somebody else runs, as the models of files are known.
+pub(super) fn model(of: EndpointConfig) -> OwnModel {
+    let EndpointConfig { provider, endpoint, payload, .. } = &of;
+    // There is no file, so a version is what the operator says of it.
+    let digest = Digest::of(format!("{} {endpoint} {payload}", provider.endpoint).as_bytes());
+    let producer = format!("the endpoint {endpoint} of Amazon SageMaker");
+    let description = Description { inputs: Vec::new(), outputs: Vec::new(), nodes: 0, opset: 0, producer };
+    OwnModel { digest, bytes: Arc::from([]), description, endpoint: Some(Arc::new(of)) }
+}
+
+impl Asks {
+    /// Asks an endpoint.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_outside(
+        &self,
+        (version, of): (Digest, Arc<EndpointConfig>),
+        call: InferCall,
+        (sends, leaves): (&dyn Sends, &dyn Leaves),
+    ) -> Result<Inferred, InferFailed> {
+        let began = Instant::now();
+        let asked = exchange(&of, &call, (sends, leaves)).await;
+        let took = began.elapsed();
+        let InferCall { tenant, plugin, occasion, model, .. } = call;
+        let error = match &asked {
+            Ok(_) => None,
+            Err(Unable::Failed(why)) => Some(why.name()),
+            Err(Unable::Outside(..)) => Some(OUTSIDE),
+        };
+        self.meters().count((&tenant, &model, &version), (took, Duration::ZERO, error));
+        tracing::debug!(
+            %tenant, %plugin, %occasion, %model, endpoint = of.endpoint, version = version.short(), took_us = took.as_micros(),
+            error, "a model was asked that somebody else runs"
+        );
+        let spent = InferSpent { version: Some(version), took, waited: Duration::ZERO, outside: true };
+        match asked {
+            Ok(outputs) => Ok(Inferred { outputs, version, spent }),
+            Err(Unable::Failed(why)) => Err(InferFailed::Asked(why, spent)),
+            Err(Unable::Outside(code, why)) => Err(InferFailed::Outside(code, why, spent)),
+        }
+    }
+}
+
+async fn exchange(
+    of: &EndpointConfig,
+    call: &InferCall,
+    (sends, leaves): (&dyn Sends, &dyn Leaves),
+) -> Result<Vec<Tensor>, Unable> {
+    let began = Instant::now();
+    let body = Bytes::from(of.payload.write(&call.inputs)?);
+    let outside = |HttpFailed { code, reason, .. }| Unable::Outside(code, reason);
+    let sealed = leaves.leave(&call.tenant).await.map_err(outside)?;
+    for last in (0..TRIES).rev().map(|left| left == 0) {
+        let left = call.timeout.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        match once(of, call, body.clone(), (sends, &sealed, left)).await {
+            Ok(outputs) => return Ok(outputs),
+            Err(Tried { why, again }) if last || !again || WAIT >= call.timeout.saturating_sub(began.elapsed()) => {
+                return Err(why);
+            }
+            Err(_) => tokio::time::sleep(WAIT).await,
+        }
+    }
+    Err(Failed::Timeout.into())
+}
+
+async fn once(
+    of: &EndpointConfig,
+    call: &InferCall,
+    body: Bytes,
+    (sends, sealed, timeout): (&dyn Sends, &BTreeMap<SecretName, String>, Duration),
+) -> Result<Vec<Tensor>, Tried> {
+    let mut request = request(of, call, body, timeout);
+    let auth = sign_in(&mut request, (of.name.as_str(), &of.provider), sealed);
+    let sent = match auth {
+        Ok(auth) => sends.send(request, auth).await,
+        Err(failed) => Err(failed),
+    };
+    let answer = sent.map_err(unsent)?;
+    if !answer.status.is_success() {
+        return Err(refused(&answer));
+    }
+    of.payload.read(&call.inputs, &answer.body).map_err(|why| Tried { why: why.into(), again: false })
+}
+
+fn request(of: &EndpointConfig, call: &InferCall, body: Bytes, timeout: Duration) -> HttpRequest {
+    let kind = HeaderValue::from_static(of.payload.media_type());
+    let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind.clone()), (header::ACCEPT, kind)]);
+    if let Some(trace) = call.trace.as_ref().and_then(|trace| trace.parse().ok()) {
+        headers.insert("traceparent", trace);
+    }
+    HttpRequest {
+        tenant: call.tenant.clone(),
+        plugin: call.plugin.clone(),
+        policy: format!("{} infer {}", call.tenant, of.name).into(),
+        method: Method::POST,
+        url: format!("{}{}", of.provider.endpoint, SageMaker::invocations(&of.endpoint)),
+        headers,
+        body,
+        secrets: Vec::new(),
+        // The operator says where it is, and which networks the host reaches.
+        private: true,
+        timeout,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
+/// What a request that came to nothing means.
+fn unsent(HttpFailed { code, reason, may_be_done, .. }: HttpFailed) -> Tried {
+    let (why, again) = match code {
+        Code::HttpTimeout => (Failed::Timeout.into(), false),
+        // As many are under way as may be.
+        Code::LimitHttp if !may_be_done => (Failed::Busy.into(), true),
+        Code::LimitHttp => (Failed::TooLarge(reason).into(), false),
+        // A model answers the same again, so it may be asked again.
+        code => (Unable::Outside(code, reason), code == Code::HttpUnreachable),
+    };
+    Tried { why, again }
+}
+
+/// What an answer means that is no success.
+fn refused(answer: &HttpAnswer) -> Tried {
+    let answered = Answered {
+        status: answer.status.as_u16(),
+        retry_after: None,
+        error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
+        body: &answer.body,
+    };
+    let (why, again) = match SageMaker::refused(answered) {
+        wharf_llm::Failed::RateLimited(_) => (Failed::Busy.into(), true),
+        wharf_llm::Failed::Overloaded(why) => (Failed::Model(why).into(), true),
+        wharf_llm::Failed::Timeout => (Failed::Timeout.into(), false),
+        wharf_llm::Failed::Invalid(why) | wharf_llm::Failed::ContextTooLong(why) => {
+            (Failed::Invalid(why).into(), false)
+        }
+        other => (Unable::Outside(Code::InferFailed, other.to_string()), false),
+    };
+    Tried { why, again }
+}
+
+#[cfg(test)]
+mod tests;
