@@ -42,7 +42,9 @@ pub use grants::{Approval, GrantsDetail, WaitingView};
 pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
-pub use models::{ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView};
+pub use models::{
+    ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView,
+};
 pub use prompts::{
     PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView, ShareDraft,
 };

@@ -50,14 +50,14 @@ pub trait Models: Clone + Send + Sync + 'static {
         bytes: impl Stream<Item = Result<Bytes, Refusal>> + Send + Unpin + 'static,
     ) -> impl Future<Output = Result<Put<ModelVersionView>, Refusal>> + Send;
 
-    /// Has a version answer all questions, or those of a part of the deliveries.
+    /// Has a version answer all questions, or those of a part of the deliveries; or be asked in the shadow.
     fn promote_model(
         &self,
         of: ModelRef,
         wish: ModelPromotion,
     ) -> impl Future<Output = Result<ModelDetail, Refusal>> + Send;
 
-    /// Ends a canary, or has the version answer that did before.
+    /// Ends a canary or a shadow, or has the version answer that did before.
     fn roll_back_model(
         &self,
         of: ModelRef,

@@ -20,6 +20,24 @@ pub struct ModelView {
     /// The version on trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<ModelCanaryView>,
+    /// The version that is asked in the shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ModelShadowView>,
+}
+
+/// A version that is asked in the shadow of the one that answers, and what came of that since the host started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelShadowView {
+    /// Which one.
+    pub version: Digest,
+    /// How often it would have answered the same.
+    pub same: u64,
+    /// How often something else.
+    pub differing: u64,
+    /// How often it had no answer.
+    pub failed: u64,
+    /// How often it was not asked, since another question of the tenant was in the shadow.
+    pub left_out: u64,
 }
 
 /// A version on trial.
@@ -86,6 +104,9 @@ pub struct ModelPromotion {
     /// Of a part only; a larger one than it has, where that version is on trial already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<ShareDraft>,
+    /// In the shadow only: it is asked, and nobody gets its answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Why, for the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -98,6 +119,9 @@ pub struct ModelRollBack {
     /// Which; else back from a canary, else to the last other one that answered all questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Digest>,
+    /// No version is asked in the shadow any more, and nothing else changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Why, for the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

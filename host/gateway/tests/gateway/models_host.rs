@@ -78,7 +78,8 @@ impl Models for FakeHost {
             outputs: Vec::new(),
         };
         let created = found.is_none();
-        let model = ModelView { model: of.model.clone(), origin: RuleOrigin::Api, stable: None, canary: None };
+        let (model, origin) = (of.model.clone(), RuleOrigin::Api);
+        let model = ModelView { model, origin, stable: None, canary: None, shadow: None };
         let detail =
             ModelDetail { model, version: Some(position(0)), versions: vec![now.clone()], history: Vec::new() };
         self.models.lock().unwrap().insert(of.model, detail);

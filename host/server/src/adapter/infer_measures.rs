@@ -3,7 +3,7 @@
 use wharf_gateway::measure::{Family, Kind, Reading};
 
 use super::measures::times;
-use crate::infer::{Inferences, InferencesOf, Progress, WatchedOf};
+use crate::infer::{Inferences, InferencesOf, Progress, ShadowCounts, WatchedOf};
 
 pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
     let mut took = Family::new(
@@ -25,6 +25,21 @@ pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
         waited.push(&[tenant.as_str(), model, version], times(&of.waited_us));
     }
     [took, waited]
+}
+
+/// What came of the questions that versions were asked in the shadow.
+pub(super) fn shadow(counted: &[(WatchedOf, ShadowCounts)]) -> Family {
+    let help = "Questions to versions of models in the shadow of those that answered.";
+    let labels = &["tenant", "model", "version", "result"];
+    let mut family = Family::new(Kind::Counter, "wharf_infer_shadow_total", help, labels);
+    for (WatchedOf { tenant, model, version }, counts) in counted {
+        let ShadowCounts { same, differing, failed, left_out } = *counts;
+        for (result, count) in [("same", same), ("differing", differing), ("failed", failed), ("left-out", left_out)] {
+            let labels = [tenant.as_str(), model.as_str(), &version.short(), result];
+            family.push(&labels, Reading::Count(count));
+        }
+    }
+    family
 }
 
 /// How far the inputs of models are from their baselines: of each version the column that is furthest in its last full window.

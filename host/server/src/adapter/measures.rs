@@ -34,6 +34,7 @@ impl Measures for HostAdapter {
         families.push(model_measures::steps(&self.outside.route_steps()));
         families.extend(infer_measures::families(&self.outside.own_models().meters().read()));
         families.extend(infer_measures::drift(&self.outside.own_models().drifts().measured(self.dispatcher.now_ms())));
+        families.push(infer_measures::shadow(&self.outside.own_models().shadows().read()));
         families.push(self.violations());
         families.extend(process::families());
         families

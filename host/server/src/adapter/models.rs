@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use wharf_catalog::{Baseline, CanaryWish, ChannelError, Channels, ModelObject, ModelVersion, Share, ShareError};
 use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWish};
-use wharf_event::{Code, Digest, ModelName, Position, TenantName};
+use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
 use wharf_gateway::{
     Expected, ModelNote, ModelRef, Put, Refusal,
     view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView},
@@ -25,7 +25,7 @@ use super::{
     tenants::must_hold,
     was_read,
 };
-use crate::registry::NotKept;
+use crate::{infer::SHADOW, registry::NotKept};
 
 /// Models of a tenant.
 const MODELS_MAX: usize = 100;
@@ -50,7 +50,8 @@ impl wharf_gateway::Models for HostAdapter {
                 .parse()
                 .map_err(|_| Refusal::new(Code::Internal, "a model in the state has no name"))?;
             if !of_file.contains_key(&name) {
-                all.push(view(&name, &document(&object)?));
+                let named = ModelRef { tenant: tenant.clone(), model: name };
+                all.push(view(&named, &document(&object)?, self.outside.own_models().shadows()));
             }
         }
         all.sort_by(|one, other| one.model.cmp(&other.model));
@@ -66,7 +67,7 @@ impl wharf_gateway::Models for HostAdapter {
             return Ok(ModelDetail { model, version: None, versions, history: Vec::new() });
         }
         let object = self.model_object(&of).await?.ok_or_else(|| unknown(&of))?;
-        Ok(detail(&of.model, &document(&object)?, object.version))
+        Ok(detail(&of, &document(&object)?, object.version, self.outside.own_models().shadows()))
     }
 
     async fn put_model(
@@ -91,11 +92,21 @@ impl wharf_gateway::Models for HostAdapter {
     async fn promote_model(&self, of: ModelRef, wish: ModelPromotion) -> Result<ModelDetail, Refusal> {
         let invalid = |error: ShareError| Refusal::new(Code::QueryInvalid, format!("`share`: {error}"));
         let share: Option<Share> = wish.canary.map(|it| it.share.parse().map_err(invalid)).transpose()?;
-        let reason = wish.reason.unwrap_or_default();
+        if share.is_some() && wish.shadow {
+            let detail = "`shadow`: a canary answers some questions, and a version in the shadow none";
+            return Err(Refusal::new(Code::QueryInvalid, detail));
+        }
+        let (reason, shadow) = (wish.reason.unwrap_or_default(), shadow()?);
         self.answered_by(&of, |model| {
-            let meant = if share.is_some() { model.newest() } else { model.next() };
+            let meant = if share.is_some() || wish.shadow { model.newest() } else { model.next() };
             let release = kept(&of, model, wish.version.or(meant))?;
             let reason = reason.clone();
+            if wish.shadow {
+                return match &model.channels {
+                    Some(channels) if channels.stable() == release => Err(no_channels(ChannelError::Already(release))),
+                    _ => Ok(Wish::PromoteOn { channel: shadow.clone(), release, reason }),
+                };
+            }
             Ok(match share {
                 None => Wish::Promote { release, reason },
                 Some(share) => {
@@ -109,7 +120,11 @@ impl wharf_gateway::Models for HostAdapter {
 
     async fn roll_back_model(&self, of: ModelRef, wish: ModelRollBack) -> Result<ModelDetail, Refusal> {
         let reason = wish.reason.unwrap_or_default();
+        let shadow = shadow()?;
         self.answered_by(&of, |model| {
+            if wish.shadow {
+                return Ok(Wish::Close { channel: shadow.clone() });
+            }
             let to = wish.version.map(|version| kept(&of, model, Some(version))).transpose()?;
             Ok(Wish::RollBack { to, reason: reason.clone() })
         })
@@ -263,7 +278,7 @@ impl HostAdapter {
             let wish = wished(model)?;
             match (&wish, wish.apply_to(&mut model.channels, now_ms)) {
                 // Whoever says it again has what they want.
-                (Wish::Promote { .. }, Err(ChannelError::Already(_))) => return Ok(false),
+                (Wish::Promote { .. } | Wish::PromoteOn { .. }, Err(ChannelError::Already(_))) => return Ok(false),
                 (_, done) => done.map_err(no_channels)?,
             }
             model.missing().map_or(Ok(true), |gone| Err(not_kept_any_more(of, &gone)))
@@ -271,7 +286,7 @@ impl HostAdapter {
         let (model, version) = self.edit_model(of, answers).await?;
         let asked: Vec<_> = model.channels.iter().flat_map(Channels::releases).collect();
         self.outside.own_models().drifts().keep(&of.tenant, &of.model, &asked);
-        Ok(detail(&of.model, &model, version))
+        Ok(detail(of, &model, version, self.outside.own_models().shadows()))
     }
 
     /// Changes a model that was made by the API, where `change` says that it is another one; gives it as it is then.
@@ -308,6 +323,11 @@ impl HostAdapter {
     }
 }
 
+/// The channel of the version that is asked in the shadow.
+fn shadow() -> Result<ChannelName, Refusal> {
+    SHADOW.parse().map_err(|_| Refusal::new(Code::Internal, "the shadow has no name"))
+}
+
 /// A version that is to answer: one that there is.
 fn kept(of: &ModelRef, model: &ModelObject, version: Option<Digest>) -> Result<Digest, Refusal> {
     let none = || Refusal::new(Code::ModelVersionUnknown, format!("model `{}` has no version", of.model));
@@ -330,6 +350,7 @@ fn no_channels(error: ChannelError) -> Refusal {
         ChannelError::CanaryRuns(version) => {
             format!("version {} is on trial: promote it or roll it back first", version.short())
         }
+        ChannelError::Unknown(_) => "no version is asked in the shadow".to_owned(),
         ChannelError::NoStable => "no version answers yet: promote one first".to_owned(),
         ChannelError::NoBefore => "no other version answered before, as far as the history goes".to_owned(),
         ChannelError::NeverHad(version) => {

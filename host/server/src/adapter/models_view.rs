@@ -3,15 +3,15 @@
 use wharf_catalog::{Channels, ModelObject, ModelVersion};
 use wharf_delivery::Object;
 use wharf_dispatch::rfc3339;
-use wharf_event::{Digest, ModelName, Position};
+use wharf_event::{ChannelName, Digest, ModelName, Position};
 use wharf_gateway::{
-    ModelNote, Refusal,
-    view::{ModelCanaryView, ModelDetail, ModelVersionView, ModelView, RuleOrigin},
+    ModelNote, ModelRef, Refusal,
+    view::{ModelCanaryView, ModelDetail, ModelShadowView, ModelVersionView, ModelView, RuleOrigin},
 };
 use wharf_infer::{Description, Port};
 
 use super::{registry::damaged, registry_view::entry};
-use crate::infer::OwnModel;
+use crate::infer::{OwnModel, SHADOW, ShadowCounts, Shadows};
 
 /// Inputs and outputs of a model that are told.
 const PORTS_TOLD_MAX: usize = 16;
@@ -41,10 +41,15 @@ pub(super) fn document(object: &Object) -> Result<ModelObject, Refusal> {
     serde_json::from_slice(&object.document).map_err(|error| damaged(&error))
 }
 
-pub(super) fn view(name: &ModelName, of: &ModelObject) -> ModelView {
+pub(super) fn view(named: &ModelRef, of: &ModelObject, shadows: &Shadows) -> ModelView {
     let channels = of.channels.as_ref();
+    let shadow = SHADOW.parse::<ChannelName>().ok().and_then(|shadow| channels?.named(&shadow).ok());
     ModelView {
-        model: name.clone(),
+        shadow: shadow.map(|version| {
+            let ShadowCounts { same, differing, failed, left_out } = shadows.of(&named.tenant, &named.model, version);
+            ModelShadowView { version, same, differing, failed, left_out }
+        }),
+        model: named.model.clone(),
         origin: RuleOrigin::Api,
         stable: channels.map(Channels::stable),
         canary: channels.and_then(Channels::canary).map(|canary| ModelCanaryView {
@@ -56,7 +61,7 @@ pub(super) fn view(name: &ModelName, of: &ModelObject) -> ModelView {
 }
 
 pub(super) fn of_file_view(name: &ModelName, own: &OwnModel) -> ModelView {
-    ModelView { model: name.clone(), origin: RuleOrigin::File, stable: Some(own.digest), canary: None }
+    ModelView { model: name.clone(), origin: RuleOrigin::File, stable: Some(own.digest), canary: None, shadow: None }
 }
 
 pub(super) fn of_file_version(own: &OwnModel) -> ModelVersionView {
@@ -79,8 +84,8 @@ pub(super) fn version_view(of: &ModelVersion) -> ModelVersionView {
     }
 }
 
-pub(super) fn detail(name: &ModelName, of: &ModelObject, version: Position) -> ModelDetail {
+pub(super) fn detail(named: &ModelRef, of: &ModelObject, version: Position, shadows: &Shadows) -> ModelDetail {
     let history = of.channels.iter().flat_map(Channels::history).map(entry).collect();
     let versions = of.versions.iter().rev().map(version_view).collect();
-    ModelDetail { model: view(name, of), version: Some(version), versions, history }
+    ModelDetail { model: view(named, of, shadows), version: Some(version), versions, history }
 }

@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use wharf_event::{Digest, ModelName};
 use wharf_gateway::view::{
-    ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView, RuleOrigin, ShareDraft,
+    ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView, RuleOrigin, ShareDraft,
 };
 use wharf_infer::limits::MODEL_BYTES_MAX;
 
@@ -39,6 +39,9 @@ use crate::{
 /// How often the terminal shows how far it has come.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
+/// What is told of a version that is asked and does not answer.
+const IN_THE_SHADOW: &str = "in the shadow";
+
 /// `wharf model`.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
@@ -56,27 +59,35 @@ pub enum ModelCommand {
         /// The model
         model: ModelName,
     },
-    /// Have a version answer all questions, or those of a part of the deliveries
-    #[command(after_help = "Example:\n  wharf model promote fraud\n  wharf model promote fraud 3f2a --canary 10%")]
+    /// Have a version answer all questions, or those of a part of the deliveries; or be asked in the shadow
+    #[command(
+        after_help = "Example:\n  wharf model promote fraud\n  wharf model promote fraud 3f2a --canary 10%\n  wharf model promote fraud 3f2a --shadow"
+    )]
     Promote {
         /// The model
         model: ModelName,
-        /// The version, or how its digest begins; else that on trial, else the newest (with --canary always the newest)
+        /// The version, or how its digest begins; else that on trial, else the newest (with --canary or --shadow always the newest)
         version: Option<String>,
         /// Only of this part of the deliveries, such as 10%
         #[arg(long, value_name = "SHARE")]
         canary: Option<String>,
+        /// Only ask it as well: its answers are held against those that are given, and nobody gets them
+        #[arg(long, conflicts_with = "canary")]
+        shadow: bool,
         /// Why, for the history
         #[arg(short, long)]
         message: Option<String>,
     },
-    /// Go back to the version that answered before, or from a canary
-    #[command(after_help = "Example:\n  wharf model rollback fraud")]
+    /// Go back to the version that answered before, or from a canary or a shadow
+    #[command(after_help = "Example:\n  wharf model rollback fraud\n  wharf model rollback fraud --shadow")]
     Rollback {
         /// The model
         model: ModelName,
         /// The version, or how its digest begins; else the last other one that answered all questions
         version: Option<String>,
+        /// Only have no version asked in the shadow any more
+        #[arg(long, conflicts_with = "version")]
+        shadow: bool,
         /// Why, for the history
         #[arg(short, long)]
         message: Option<String>,
@@ -136,16 +147,20 @@ pub async fn run(command: ModelCommand, global: &Global, out: &mut Output) -> Re
         ModelCommand::Put(args) => put(args, &session, out).await,
         ModelCommand::Ls => list(&session, out).await,
         ModelCommand::Show { model } => show(&session.client.get(&at(&session, &model)).await?, out),
-        ModelCommand::Promote { model, version, canary, message } => {
+        ModelCommand::Promote { model, version, canary, shadow, message } => {
             let version = meant(&session, &model, version.as_deref()).await?;
-            let word = if canary.is_some() { "on trial" } else { "promoted" };
+            let word = match (&canary, shadow) {
+                (Some(_), _) => "on trial",
+                (None, true) => IN_THE_SHADOW,
+                (None, false) => "promoted",
+            };
             let canary = canary.map(|share| ShareDraft { share });
-            let wish = ModelPromotion { version, canary, reason: message };
+            let wish = ModelPromotion { version, canary, shadow, reason: message };
             told(&changed(&session, &model, "promote", &wish).await?, word, out)
         }
-        ModelCommand::Rollback { model, version, message } => {
+        ModelCommand::Rollback { model, version, shadow, message } => {
             let version = meant(&session, &model, version.as_deref()).await?;
-            let wish = ModelRollBack { version, reason: message };
+            let wish = ModelRollBack { version, shadow, reason: message };
             told(&changed(&session, &model, "rollback", &wish).await?, "rolled back", out)
         }
         ModelCommand::Baseline(args) => model_drift::baseline(args, &session, out).await,
@@ -175,7 +190,7 @@ async fn put(args: PutArgs, session: &Session, out: &mut Output) -> Result<Exit,
     };
     progress.clear();
     if promote {
-        let wish = ModelPromotion { version: Some(digest), canary: None, reason: message };
+        let wish = ModelPromotion { version: Some(digest), reason: message, ..ModelPromotion::default() };
         let _: ModelDetail = changed(session, &model, "promote", &wish).await?;
     }
     if out.is_json() {
@@ -219,12 +234,16 @@ fn show(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
         out.document(detail)?;
         return Ok(Exit::Success);
     }
-    let ModelView { model, stable, canary, .. } = &detail.model;
+    let ModelView { model, stable, canary, shadow, .. } = &detail.model;
     let answers =
         stable.as_ref().map_or_else(|| "no version answers".to_owned(), |stable| format!("{} answers", stable.short()));
     out.line(&format!("{}  {answers}", strong(model.as_str())))?;
     if let Some(canary) = canary {
         out.line(&format!("canary    {} {}", canary.version.short(), canary.share))?;
+    }
+    if let Some(ModelShadowView { version, same, differing, failed, left_out }) = shadow {
+        let came = format!("{same} the same, {differing} differing, {failed} failed, {left_out} left out");
+        out.line(&format!("shadow    {} {came}", version.short()))?;
     }
     for version in &detail.versions {
         let named = version.version.as_deref().map_or_else(String::new, |named| format!(" {named}"));
@@ -260,8 +279,12 @@ fn told(detail: &ModelDetail, word: &str, out: &mut Output) -> Result<Exit, Comm
         out.document(detail)?;
         return Ok(Exit::Success);
     }
-    let ModelView { model, stable, canary, .. } = &detail.model;
-    let now = canary.as_ref().map(|canary| canary.version).or(*stable).map_or_else(String::new, |now| now.to_string());
+    let ModelView { model, stable, canary, shadow, .. } = &detail.model;
+    let newest = if word == IN_THE_SHADOW { shadow.as_ref().map(|shadow| shadow.version) } else { None };
+    let now = newest
+        .or(canary.as_ref().map(|canary| canary.version))
+        .or(*stable)
+        .map_or_else(String::new, |now| now.to_string());
     let share = canary.as_ref().map_or_else(String::new, |canary| format!("  {}", canary.share));
     out.line(&format!("{}  {model} {now}{share}", good(word)))?;
     Ok(Exit::Success)

@@ -12,13 +12,14 @@ use std::{
 use wharf_catalog::{Channels, ModelObject, Scales, Seen};
 use wharf_delivery::Object;
 use wharf_dispatch::{Drifted, InferCall, InferFailed, InferSpent, Inferred, Teller};
-use wharf_event::{Code, Digest, ModelName, Position, TenantName};
-use wharf_infer::{Description, Failed, Pool, Port, Ran, Wanted};
+use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
+use wharf_infer::{Description, Failed, Pool, Port, Ran, Tensor, Wanted};
 use wharf_runtime::ComponentFiles as _;
 
 use super::{
     InferMeters,
     drift::{Drifts, WatchedOf, look},
+    shadow::{SHADOW, Shadows},
     worker::Workers,
 };
 use crate::{config::EndpointConfig, registry::Components};
@@ -41,6 +42,8 @@ struct Answering {
     version: Digest,
     read: Reader,
     scales: Option<Arc<Scales>>,
+    /// The version that is asked in the shadow, and what reads it.
+    shadow: Option<(Digest, Reader)>,
 }
 
 /// A model that the configuration file names.
@@ -76,6 +79,7 @@ pub struct Asks {
     read: Mutex<Read>,
     meters: InferMeters,
     drifts: Drifts,
+    shadows: Arc<Shadows>,
     teller: OnceLock<Teller>,
 }
 
@@ -83,8 +87,8 @@ impl Asks {
     /// Of no models yet.
     pub fn new() -> Self {
         let (of_file, files, read, meters) = Default::default();
-        let (drifts, teller) = Default::default();
-        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters, drifts, teller }
+        let (drifts, shadows, teller) = Default::default();
+        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters, drifts, shadows, teller }
     }
 
     /// The models of the configuration file from now on. What is asked already is answered by what was there.
@@ -108,6 +112,11 @@ impl Asks {
     /// What is held against baselines.
     pub fn drifts(&self) -> &Drifts {
         &self.drifts
+    }
+
+    /// What came of questions in the shadow.
+    pub fn shadows(&self) -> &Shadows {
+        &self.shadows
     }
 
     /// The models of a tenant that the configuration file names.
@@ -142,7 +151,8 @@ impl Asks {
         let of_file = Arc::clone(&self.of_file.read().unwrap_or_else(PoisonError::into_inner));
         if let Some(own) = of_file.get(tenant).and_then(|models| models.get(model)) {
             let bytes = Arc::clone(&own.bytes);
-            return Ok(Answering { version: own.digest, read: Box::new(move || Ok(bytes.to_vec())), scales: None });
+            let read = Box::new(move || Ok(bytes.to_vec()));
+            return Ok(Answering { version: own.digest, read, scales: None, shadow: None });
         }
         let Some(object) = object else {
             let why = format!(
@@ -157,12 +167,18 @@ impl Asks {
         };
         // The same delivery asks the same version again, as long as nobody changes which answers.
         let version = channels.pick(occasion.as_bytes(), true).release;
+        let shadow = SHADOW.parse::<ChannelName>().ok().and_then(|shadow| channels.named(&shadow).ok());
+        let shadow = shadow.filter(|shadow| *shadow != version).map(|shadow| (shadow, self.reader(shadow)));
+        Ok(Answering { version, read: self.reader(version), scales, shadow })
+    }
+
+    /// What reads the file of a version.
+    fn reader(&self, version: Digest) -> Reader {
         let files = self.files.get().map(Arc::clone);
-        let read = move || match files {
+        Box::new(move || match files {
             Some(files) => files.read(&version),
             None => Err(io::ErrorKind::NotFound.into()),
-        };
-        Ok(Answering { version, read: Box::new(read), scales })
+        })
     }
 
     /// What a model's record says: read once for each version of it.
@@ -189,11 +205,12 @@ impl Asks {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn ask(&self, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
-        let Answering { version, read, scales } = self.version(&call, object.as_ref())?;
+    pub async fn ask(self: &Arc<Self>, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
+        let Answering { version, read, scales, shadow } = self.version(&call, object.as_ref())?;
         let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
+        let shadow = shadow.map(|(version, read)| (version, read, inputs.clone()));
         let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error));
@@ -204,6 +221,10 @@ impl Asks {
         let spent = InferSpent { version: Some(version), took, waited, outside: false };
         match outputs {
             Ok(outputs) => {
+                if let Some((version, read, inputs)) = shadow {
+                    let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
+                    self.shadow(of, (read, inputs, timeout), outputs.clone());
+                }
                 if let Some((seen, scales)) = seen {
                     self.watch(WatchedOf { tenant, model, version }, seen.as_ref(), &scales);
                 }
@@ -211,6 +232,25 @@ impl Asks {
             }
             Err(failed) => Err(InferFailed::Asked(failed, spent)),
         }
+    }
+
+    /// Puts a question that was answered to one more version, and holds its answer against that. Nobody waits for it.
+    fn shadow(
+        self: &Arc<Self>,
+        of: WatchedOf,
+        (read, inputs, timeout): (Reader, Vec<Tensor>, Duration),
+        given: Vec<Tensor>,
+    ) {
+        let Some(open) = self.shadows.begin(&of) else { return };
+        let asks = Arc::clone(self);
+        tokio::spawn(async move {
+            let WatchedOf { tenant, model, version } = &of;
+            let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
+            let Ran { outputs, took, waited } = asks.pool.run(wanted, read, inputs).await;
+            let error = outputs.as_ref().err().map(Failed::name);
+            asks.meters.count((tenant, model, version), (took, waited, error));
+            open.end(&given, outputs.as_deref().ok());
+        });
     }
 
     /// Holds what was asked against the baseline, and tells the tenant where that drifted.

@@ -5,10 +5,12 @@ mod drift;
 mod endpoint;
 mod files;
 mod metering;
+mod shadow;
 mod worker;
 
 pub use asking::{Asks, OwnModel, OwnModels};
 pub use drift::{Ended, Progress, WatchedOf};
 pub use files::read;
 pub use metering::{InferMeters, Inferences, InferencesOf};
+pub use shadow::{SHADOW, ShadowCounts, Shadows};
 pub use worker::run;

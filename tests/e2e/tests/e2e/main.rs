@@ -74,6 +74,7 @@ mod schema_versions;
 mod schemas;
 mod secrets;
 mod services;
+mod shadows;
 mod shapes;
 mod signatures;
 mod starting;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     drift,
     host::{Host, Site, guest},
+    shadows,
 };
 
 /// The lines of the page that begin so.
@@ -130,7 +131,9 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     // Some are there only where a model's inputs are held against a baseline.
     let (_site, other) = drift::watched("200");
     drift::ask(&other, "rows", 200, 0.0);
-    let types = [&host, &other].map(|host| lines(host, "# TYPE ")).concat();
+    // And one where a version is asked in the shadow.
+    let (_shadowed, third) = shadows::asked_once();
+    let types = [&host, &other, &third].map(|host| lines(host, "# TYPE ")).concat();
     let told: BTreeSet<String> = types.iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
