@@ -51,6 +51,8 @@ var (
 	ErrInvalid = host.ErrInvalid
 	// ErrNoBucket means that there is no bucket of that name.
 	ErrNoBucket = host.ErrNoBucket
+	// ErrNoSecret means that the tenant has no secret of that name.
+	ErrNoSecret = host.ErrNoSecret
 )
 
 // Publish adds an event to the attempt's effects and gives the id that it will have.
@@ -80,6 +82,10 @@ func (c *Context) Bucket(name string) *Bucket { return &Bucket{name: name} }
 
 // Config is the value of one key of the plugin's `config` table.
 func (c *Context) Config(key string) (value string, isThere bool) { return host.Config(key) }
+
+// Secret is the value of a secret of the tenant, which needs a grant of its own (`hold`). Where a service takes a key in a field of a request, a
+// grant of `secrets` has the host put it there, and the plugin never has it.
+func (c *Context) Secret(name string) (string, error) { return host.Secret(name) }
 
 // Level is how much a line of the log matters.
 type Level = host.Level

@@ -65,11 +65,12 @@ func WithRetries(retries Retries) Option {
 	}
 }
 
-// Needs says which event types a plugin publishes and which buckets it opens, so that whoever grants it need not guess. A type ends in
-// `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read.
+// Needs says which event types a plugin publishes, which buckets it opens and which secrets it holds, so that whoever grants it need not guess. A
+// type ends in `*` where all are meant that begin so; a bucket has `:read` behind its name where it is only read.
 type Needs struct {
 	Publish []string `json:"publish"`
 	KV      []string `json:"kv"`
+	Hold    []string `json:"hold,omitempty"`
 }
 
 // Declare puts what a plugin needs into its component. Call it in an init function. Saying it allows nothing: the tenant grants it.

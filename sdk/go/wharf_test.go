@@ -207,3 +207,26 @@ func TestWhatAnswersRequestsIsAFunctionAndItsPanicAnAnswer(t *testing.T) {
 		t.Error(response.Status)
 	}
 }
+
+func sign(ctx *wharf.Context, _ wharf.Event[any]) error {
+	value, err := ctx.Secret("signing")
+	if err != nil {
+		return err
+	}
+	return ctx.KV().Set("bytes", []byte(fmt.Sprint(len(value))))
+}
+
+func TestASecretIsHeldWhereTheTestKeepsOne(t *testing.T) {
+	host := wharftest.New()
+	host.Secrets["signing"] = "whsec_1"
+	if result := wharftest.Run(host, sign, "a", "{}"); result.Outcome != "ok" || host.KV["default"]["bytes"] != "7" {
+		t.Fatal(result, host.KV)
+	}
+	host.Denied = []string{"signing"}
+	if result := wharftest.Run(host, sign, "a", "{}"); result.Reason != "secret `signing`: not granted to this plugin" {
+		t.Fatal(result)
+	}
+	if result := wharftest.Run(wharftest.New(), sign, "a", "{}"); result.Reason != "secret `signing`: there is no such secret" {
+		t.Fatal(result)
+	}
+}

@@ -75,6 +75,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_handler_imports_beside_its_world_is_there_if_it_does() {
+        let handler = |import: &str| {
+            let text = format!(
+                r#"(module {import}
+                    (memory (export "memory") 1)
+                    (func (export "wharf:plugin/handler@0.1.0#handle") (param i32) (result i32) (i32.const 128))
+                    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))"#
+            );
+            let request = Request { world: Some("event-handler"), ..Default::default() };
+            component(&wat::parse_str(text).unwrap(), &request).unwrap()
+        };
+        let has = |made: &[u8]| made.windows(22).any(|at| at == b"wharf:secrets/held@0.1");
+        let held = r#"(import "wharf:secrets/held@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
+        assert!(has(&handler(held)) && !has(&handler("")));
+    }
+
+    #[test]
     fn a_program_exports_that_it_can_be_run() {
         let program = r#"(module
             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))

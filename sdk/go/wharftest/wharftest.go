@@ -39,7 +39,9 @@ type Host struct {
 	KV map[string]map[string]string
 	// Configuration is the plugin's `config` table.
 	Configuration map[string]string
-	// Denied are event types and buckets that are not granted.
+	// Secrets are what the plugin may hold.
+	Secrets map[string]string
+	// Denied are event types, buckets and secrets that are not granted.
 	Denied []string
 	// Time stands still.
 	Time time.Time
@@ -55,6 +57,7 @@ func New() *Host {
 	return &Host{
 		KV:            map[string]map[string]string{},
 		Configuration: map[string]string{},
+		Secrets:       map[string]string{},
 		Time:          time.Unix(1700000000, 0).UTC(),
 		Attempt:       1,
 		drawn:         rand.NewChaCha8([32]byte{}),
@@ -244,6 +247,17 @@ func (m memory) Add(name, key string, delta int64) (int64, error) {
 func (m memory) Config(key string) (string, bool) {
 	value, isThere := m.Configuration[key]
 	return value, isThere
+}
+
+func (m memory) Secret(name string) (string, error) {
+	if slices.Contains(m.Denied, name) {
+		return "", fmt.Errorf("secret `%s`: %w", name, host.ErrDenied)
+	}
+	value, isThere := m.Secrets[name]
+	if !isThere {
+		return "", fmt.Errorf("secret `%s`: %w", name, host.ErrNoSecret)
+	}
+	return value, nil
 }
 
 func (m memory) Log(level host.Level, _, message string) {

@@ -38,6 +38,9 @@ const INTERFACES = [
   ["random", "wasi:random/random@0.2.0"],
 ];
 
+/** What a plugin imports beside its world, where it says that it needs it: as above. */
+const BESIDE = [["held", "wharf:secrets/held@0.1.0", "hold"]];
+
 /** Why there is no component, for the author to read. */
 export class BuildError extends Error {}
 
@@ -46,15 +49,17 @@ export async function build(module, output, engine = "quickjs") {
   const work = mkdtempSync(join(tmpdir(), "wharf-"));
   try {
     const plugin = await declaredBy(module, work);
-    const imports = INTERFACES.filter(([, , need]) => plugin.kind !== "transform" && isNeeded(plugin, need));
+    const isPure = plugin.kind === "transform";
+    const beside = BESIDE.filter(([, , need]) => !isPure && (plugin.needs?.[need] ?? []).length > 0);
+    const imports = INTERFACES.filter(([, , need]) => !isPure && isNeeded(plugin, need));
     const wit = join(work, "wit");
     cpSync(join(PACKAGE, "wit"), wit, { recursive: true });
     const left = new Set(INTERFACES.filter((one) => !imports.includes(one)).map(([, name]) => name.replace(/^wharf:plugin\/(.*)@.*$/, "$1")));
     for (const file of readdirSync(wit, { recursive: true }).filter((file) => file.endsWith(".wit"))) {
       const path = join(wit, file);
-      writeFileSync(path, narrowed(readFileSync(path, "utf8"), left));
+      writeFileSync(path, widened(narrowed(readFileSync(path, "utf8"), left), beside.map(([, name]) => name)));
     }
-    const source = await bundled(entry(module, plugin, imports, engine), work);
+    const source = await bundled(entry(module, plugin, [...imports, ...beside], engine), work);
     const component = await componentized(source, wit, WORLDS[plugin.kind], engine, work);
     const half = `${output}.half`;
     writeFileSync(half, joined([component, ...sections(plugin)]));
@@ -67,6 +72,12 @@ export async function build(module, output, engine = "quickjs") {
 /** The contract without the imports that are left out. */
 export function narrowed(wit, left) {
   return wit.replace(/^ {4}import ([^;]+);\n/gm, (line, name) => (left.has(name) ? "" : line));
+}
+
+/** The contract with these imports beside those of the worlds of handlers. */
+export function widened(wit, names) {
+  const imports = names.map((name) => `    import ${name};\n`).join("");
+  return wit.replace(/^world event-(?:batch-)?handler \{\n/gm, (line) => line + imports);
 }
 
 /** A custom section, as it stands at the end of a component (WebAssembly, "Custom Section": id 0, size, name, bytes). */
@@ -96,7 +107,7 @@ export function sections(plugin) {
   const said = [];
   const { needs, on, orderBy, retry } = plugin;
   if (needs !== undefined) {
-    said.push(customSection("wharf:needs", JSON.stringify({ publish: needs.publish ?? [], kv: needs.kv ?? [] })));
+    said.push(customSection("wharf:needs", JSON.stringify({ publish: needs.publish ?? [], kv: needs.kv ?? [], hold: needs.hold })));
   }
   if (on.length > 0 || orderBy !== undefined || retry !== undefined) {
     said.push(customSection("wharf:handler", JSON.stringify({ on, order_by: orderBy, retry })));

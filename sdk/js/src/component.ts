@@ -19,13 +19,24 @@ import type * as Counters from "wharf:plugin/counters@0.1.0";
 import type * as Wit from "wharf:plugin/types@0.1.0";
 
 import { AccessDenied, KvError, NoSuchBucket } from "./bucket.js";
-import { InvalidEvent, PublishDenied, type Level } from "./context.js";
+import { InvalidEvent, PublishDenied, SecretDenied, SecretError, type Level } from "./context.js";
 import type { Plugin } from "./declare.js";
 import type { Delivery, Received } from "./event.js";
 import { Failure, Reject, RetryAfter } from "./failure.js";
 import type { Port, PortBucket } from "./port.js";
 import * as run from "./run.js";
 import { wholeText } from "./text.js";
+
+/** `wharf:secrets/held@0.1.0`, which no world of the contract has: a plugin imports it beside its world. */
+interface Held {
+  get(name: string): string;
+}
+
+/** Why there is no value of a secret. */
+interface NotHeld {
+  tag: "denied" | "unknown" | "unavailable";
+  val: string;
+}
 
 /** What a component imports; absent where its plugin does without. */
 export interface Imports {
@@ -37,6 +48,7 @@ export interface Imports {
   logging?: typeof Logging;
   clock?: typeof Clock;
   random?: typeof Random;
+  held?: Held;
 }
 
 /** Makes the export of a plugin. `bigints`: whether the engine has 64-bit integers as `bigint`. */
@@ -120,6 +132,19 @@ class Host implements Port {
 
   config(key: string): string | undefined {
     return this.#imports.config?.get(wholeText(key)) ?? undefined;
+  }
+
+  secret(name: string): string {
+    const { held } = this.#imports;
+    if (held === undefined) throw new SecretDenied(`secret \`${name}\`: this plugin does not say that it holds it: \`needs: { hold: […] }\``);
+    try {
+      return held.get(wholeText(name));
+    } catch (error) {
+      const { tag, val } = unwrapped<NotHeld>(error);
+      if (tag === "denied") throw new SecretDenied(val);
+      if (tag === "unknown" || tag === "unavailable") throw new SecretError(val);
+      throw error;
+    }
   }
 
   log(level: Level, group: string, message: string): void {

@@ -27,6 +27,17 @@ export class PublishDenied extends PublishError {}
 /** The event breaks a rule of CloudEvents. */
 export class InvalidEvent extends PublishError {}
 
+/** There is no value of a secret: it is not there, or cannot be opened. */
+export class SecretError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+/** No grant of this plugin lets it hold the secret. */
+export class SecretDenied extends SecretError {}
+
 /** A configured value that is not what the plugin needs. */
 export class ConfigError extends Error {
   constructor(message: string) {
@@ -136,6 +147,11 @@ export class Context {
       throw new ConfigError(`config \`${key}\` = \`${value}\`: expected true or false`);
     }
     return value === "true";
+  }
+
+  /** The value of a secret of the tenant, which needs a grant of its own (`hold`), and to be said: `needs: { hold: […] }`. */
+  secret(name: string): string {
+    return this.#port.secret(name);
   }
 
   /** Writes one line to the plugin's log. Lines of one `group` belong together. */

@@ -15,6 +15,8 @@ export interface Needs {
   publish?: string[];
   /** The buckets that it opens, `:read` behind the name of one that it only reads. */
   kv?: string[];
+  /** The secrets that it holds. A plugin that does not say it holds none. */
+  hold?: string[];
 }
 
 /** How often a handler wants to be tried, as in a rule's target. */

@@ -10,7 +10,7 @@
 
 export { Item } from "./batch.js";
 export { AccessDenied, Bucket, KvError, NoSuchBucket } from "./bucket.js";
-export { ConfigError, Context, InvalidEvent, PublishDenied, PublishError, type Draft, type Level } from "./context.js";
+export { ConfigError, Context, InvalidEvent, PublishDenied, PublishError, SecretDenied, SecretError, type Draft, type Level } from "./context.js";
 export { batchHandler, handler, transform, type Needs, type Options, type Plugin, type Retries } from "./declare.js";
 export type { Delivery, Event } from "./event.js";
 export { Failure, Reject, Retry, RetryAfter } from "./failure.js";

@@ -24,6 +24,7 @@ export interface Port {
   publish(draft: Received): string;
   open(bucket: string): PortBucket;
   config(key: string): string | undefined;
+  secret(name: string): string;
   log(level: Level, group: string, message: string): void;
   now(): { seconds: number; nanoseconds: number };
   random(length: number): Uint8Array;

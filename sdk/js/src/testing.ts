@@ -8,7 +8,7 @@
  */
 
 import { AccessDenied, KvError } from "./bucket.js";
-import { InvalidEvent, PublishDenied, type Level } from "./context.js";
+import { InvalidEvent, PublishDenied, SecretDenied, SecretError, type Level } from "./context.js";
 import type { Plugin } from "./declare.js";
 import type { Delivery, Event, Received } from "./event.js";
 import { Failure, Reject, RetryAfter } from "./failure.js";
@@ -43,7 +43,9 @@ export type About = Partial<Omit<Event, "data">> & { attempt?: number; maxAttemp
 export interface Setup {
   kv?: Record<string, Record<string, Uint8Array | string>>;
   config?: Record<string, string>;
-  /** Buckets and event types that are refused. */
+  /** What the plugin may hold. */
+  secrets?: Record<string, string>;
+  /** Buckets, event types and secrets that are refused. */
   denied?: string[];
   /** Where the clock stands still. */
   now?: Date;
@@ -60,6 +62,7 @@ export class Host {
   readonly published: Published[] = [];
   readonly log: { level: Level; message: string }[] = [];
   readonly config: Record<string, string>;
+  readonly secrets: Map<string, string>;
   readonly denied: Set<string>;
   readonly now: Date;
   /** @internal */
@@ -69,6 +72,7 @@ export class Host {
 
   constructor(setup: Setup = {}) {
     this.config = setup.config ?? {};
+    this.secrets = new Map(Object.entries(setup.secrets ?? {}));
     this.denied = new Set(setup.denied);
     this.now = setup.now ?? new Date("2026-01-01T00:00:00Z");
     for (const [bucket, keys] of Object.entries(setup.kv ?? {})) {
@@ -166,6 +170,13 @@ class Attempt implements Port {
 
   config(key: string): string | undefined {
     return this.#host.config[key];
+  }
+
+  secret(name: string): string {
+    if (this.#host.denied.has(name)) throw new SecretDenied(`holding the secret \`${name}\` is not granted to this plugin`);
+    const value = this.#host.secrets.get(name);
+    if (value === undefined) throw new SecretError(`there is no secret \`${name}\``);
+    return value;
   }
 
   log(level: Level, _group: string, message: string): void {

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { customSection, narrowed, sections } from "../bin/build.mjs";
+import { customSection, narrowed, sections, widened } from "../bin/build.mjs";
 
 const contract = process.env.WHARF_WIT ?? new URL("../../../wit/", import.meta.url).pathname;
 
@@ -24,6 +24,16 @@ test("what a handler declares is in its sections", () => {
 test("an import that is left out is not in the contract", () => {
   const wit = "world w {\n    import publisher;\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n";
   assert.equal(narrowed(wit, new Set(["publisher"])), "world w {\n    import wasi:keyvalue/store@0.2.0-draft;\n}\n");
+});
+
+test("a secret that is held is imported beside the worlds of handlers, and said", () => {
+  const worlds = "world event-handler {\n}\nworld event-batch-handler {\n}\nworld event-transform {\n}\n";
+  const held = "    import wharf:secrets/held@0.1.0;\n";
+  assert.equal(widened(worlds, ["wharf:secrets/held@0.1.0"]), worlds.replaceAll("handler {\n", `handler {\n${held}`));
+  assert.equal(widened(worlds, []), worlds);
+  const said = (needs) => Buffer.from(sections({ on: [], needs })[0]).subarray(2).toString();
+  assert.equal(said({ hold: ["signing"] }), '\vwharf:needs{"publish":[],"kv":[],"hold":["signing"]}');
+  assert.equal(said({ kv: ["a"] }), '\vwharf:needs{"publish":[],"kv":["a"]}');
 });
 
 test("the package carries the contract as it is", () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  AccessDenied, InvalidEvent, KvError, PublishDenied, Reject, Retry, RetryAfter, batchHandler, handler, shape, transform,
+  AccessDenied, InvalidEvent, KvError, PublishDenied, Reject, Retry, RetryAfter, SecretDenied, SecretError, batchHandler, handler, shape, transform,
 } from "../dist/index.js";
 import { Host } from "../dist/testing.js";
 
@@ -69,6 +69,16 @@ test("a context tells why the handler was called", () => {
   assert.equal(host.run(look, null, { attempt: 2, extensions: { shop: "berlin" } }).reason, "");
   assert.equal(host.kv.default.seen, '[2,3,"test","delivery-of-1",30000,{"shop":"berlin"}]');
   assert.deepEqual(host.log, [{ level: "info", message: "hi" }]);
+});
+
+test("a secret is held where the test keeps one", () => {
+  const sign = handler({}, (_, cx) => cx.kv.set("bytes", `${cx.secret("signing").length}`));
+  const host = new Host({ secrets: { signing: "whsec_1" } });
+  assert.equal(host.run(sign).outcome, "ok");
+  assert.equal(host.kv.default.bytes, "7");
+  assert.match(new Host().run(sign).reason, /^SecretError: there is no secret `signing`/);
+  assert.match(new Host({ secrets: { signing: "x" }, denied: ["signing"] }).run(sign).reason, /^SecretDenied: holding the secret `signing` is not granted/);
+  assert.ok(SecretDenied.prototype instanceof SecretError);
 });
 
 test("a wrong configured value is named", () => {

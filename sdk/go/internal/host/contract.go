@@ -42,6 +42,9 @@ func increment(bucket int32, key string, delta uint64, area unsafe.Pointer)
 //go:wasmimport wasi:config/store@0.2.0-rc.1 get
 func config(key string, area unsafe.Pointer)
 
+//go:wasmimport wharf:secrets/held@0.1.0 get
+func held(name string, area unsafe.Pointer)
+
 //go:wasmimport wasi:logging/logging@0.1.0-draft log
 func log(level uint32, group, message string)
 
@@ -213,6 +216,22 @@ func Config(key string) (value string, isThere bool) {
 		return "", false
 	}
 	return area.Text(8), true
+}
+
+// Secret is the value of a secret of the plugin's tenant.
+func Secret(name string) (string, error) {
+	area := abi.NewArea()
+	held(abi.Sound(name), area.At(0))
+	if area.U8(0) == 0 {
+		return area.Text(4), nil
+	}
+	switch area.U8(4) {
+	case 0:
+		return "", fmt.Errorf("secret `%s`: %w: %s", name, ErrDenied, area.Text(8))
+	case 1:
+		return "", fmt.Errorf("secret `%s`: %w: %s", name, ErrNoSecret, area.Text(8))
+	}
+	return "", fmt.Errorf("secret `%s`: %s", name, area.Text(8))
 }
 
 // Log writes one line to the plugin's log.

@@ -48,4 +48,5 @@ var (
 	ErrDenied   = errors.New("not granted to this plugin")
 	ErrInvalid  = errors.New("against the rules of CloudEvents")
 	ErrNoBucket = errors.New("there is no such bucket")
+	ErrNoSecret = errors.New("there is no such secret")
 )

@@ -13,6 +13,7 @@ type Memory interface {
 	Keys(bucket string) ([]string, error)
 	Add(bucket, key string, delta int64) (int64, error)
 	Config(key string) (string, bool)
+	Secret(name string) (string, error)
 	Log(level Level, group, message string)
 	Now() time.Time
 	Random(length int) []byte
@@ -34,6 +35,7 @@ func Set(bucket, key string, value []byte) error     { return current().Set(buck
 func Delete(bucket, key string) error                { return current().Delete(bucket, key) }
 func Keys(bucket string) ([]string, error)           { return current().Keys(bucket) }
 func Config(key string) (value string, isThere bool) { return current().Config(key) }
+func Secret(name string) (string, error)             { return current().Secret(name) }
 func Log(level Level, group, message string)         { current().Log(level, group, message) }
 func Now() time.Time                                 { return current().Now() }
 func Random(length int) []byte                       { return current().Random(length) }
