@@ -16,9 +16,12 @@ use wharf_delivery::Table;
 
 use crate::limits::FRONTS_MAX;
 
-/// The fronts that are known, by table and prefix.
+/// The fronts that are known, by prefix.
+type OfTable = BTreeMap<Box<[u8]>, Bytes>;
+
+/// The fronts of all tables.
 #[derive(Default)]
-pub(crate) struct Fronts(Mutex<BTreeMap<Table, BTreeMap<Box<[u8]>, Bytes>>>);
+pub(crate) struct Fronts(Mutex<BTreeMap<Table, OfTable>>);
 
 impl Fronts {
     /// The front of a prefix, if it is known.
