@@ -119,7 +119,7 @@ fn an_answer_is_the_same_however_the_container_and_the_stream_cut_it() {
 #[test]
 fn a_stream_that_breaks_off_or_fails_is_no_answer_and_keeps_what_was_counted() {
     let (first, rest) = SAID.split_at(SAID.find("data: {\"choices\":[]").unwrap());
-    let begun = message("event", (":event-type", "PayloadPart"), SAID[..60].as_bytes());
+    let begun = message("event", (":event-type", "PayloadPart"), &SAID.as_bytes()[..60]);
     assert_eq!(read(&begun, 9).2, Err(broke_off()));
     let counted = message("event", (":event-type", "PayloadPart"), rest.as_bytes());
     let whole = [message("event", (":event-type", "PayloadPart"), first.as_bytes()), counted].concat();
