@@ -70,8 +70,13 @@ fn workers(host: &Host) -> Vec<u32> {
     host.children().into_iter().filter(|id| line(id).ends_with("\0infer\0")).collect()
 }
 
+/// Kills a worker, and waits until its host can tell: its memory, and its command line with it, is gone some time before.
 fn kill(worker: u32) {
     kill_process(Pid::from_raw(worker.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    until("that it is dead", || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+    });
 }
 
 pub fn question(model: &str, shape: &[u32], values: &Value) -> Value {
