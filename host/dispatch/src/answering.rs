@@ -12,10 +12,7 @@ use wharf_capability::{
 };
 use wharf_event::{Code, SecretName, TenantName};
 
-use crate::calling::{Calls, ends};
-
-/// Why nothing is told any more.
-const ENDS: &str = "the host takes nothing any more, so nothing leaves it";
+use crate::calling::{Calls, STOPS, ends};
 
 /// The way out of whoever answers a request.
 pub(crate) struct Answering(pub(crate) Arc<Calls>);
@@ -29,7 +26,7 @@ async fn when_durable<T, E>(calls: &Calls, wish: impl Future<Output = Result<T, 
 impl HeldSecrets for Answering {
     fn open(&self, tenant: &TenantName, secret: &SecretName) -> Opening {
         let (calls, opening) = (Arc::clone(&self.0), self.0.open(tenant, secret));
-        let ends = NotHeld { code: Code::Internal, reason: ENDS.to_owned() };
+        let ends = NotHeld { code: Code::Internal, reason: STOPS.to_owned() };
         Box::pin(async move { when_durable(&calls, opening, ends).await })
     }
 }
@@ -37,7 +34,7 @@ impl HeldSecrets for Answering {
 impl InferOut for Answering {
     fn infer(&self, call: InferCall) -> Inferring {
         let (calls, inferring) = (Arc::clone(&self.0), self.0.infer(call));
-        let ends = InferFailed::Asked(wharf_infer::Failed::Host(ENDS.to_owned()), InferSpent::default());
+        let ends = InferFailed::Asked(wharf_infer::Failed::Host(STOPS.to_owned()), InferSpent::default());
         Box::pin(async move { when_durable(&calls, inferring, ends).await })
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Why nothing leaves a host that stops.
-const STOPS: &str = "the host takes nothing any more, so nothing leaves it";
+pub(crate) const STOPS: &str = "the host takes nothing any more, so nothing leaves it";
 
 /// The way out of every attempt.
 #[derive(Clone)]
