@@ -57,7 +57,7 @@ fn number(host: &Host, key: &str) -> u64 {
 
 #[test]
 fn bad_events_go_to_the_dead_letters_and_the_good_ones_of_their_batches_count_once() {
-    let site = site("batch = 100, window = \"200ms\"");
+    let site = limited("cpu_ms = 20000, wall_ms = 60000", "batch = 100, window = \"200ms\"");
     let host = site.start("serve");
     let kind = |n| match n {
         7 | 70 | 177 => "probe.reject",
@@ -74,15 +74,21 @@ fn bad_events_go_to_the_dead_letters_and_the_good_ones_of_their_batches_count_on
         assert_eq!(number(&host, &format!("seen/{n}")), u64::from(!bad.contains(&n)), "{n}");
     }
     let dead = host.dead("jobs");
-    let told = |one: &Value| format!("{} {} {}", one["event"]["event"]["id"], one["code"], one["attempts"]);
+    // Whether the call that 133 broke was of 177 too, which is then looked at in a second one, is a matter of when each was there.
+    let attempts =
+        |one: &Value| if one["event"]["event"]["id"] == "177" { "1 or 2".into() } else { one["attempts"].to_string() };
+    let told = |one: &Value| format!("{} {} {}", one["event"]["event"]["id"], one["code"], attempts(one));
     let mut told: Vec<_> = dead.iter().map(told).collect();
     told.sort_unstable();
+    assert!(
+        dead.iter().all(|one| one["event"]["event"]["id"] != "177" || one["attempts"].as_u64() <= Some(2)),
+        "{dead:?}"
+    );
     assert_eq!(
         told,
         [
-            // The call that it broke was of 177 too, which was looked at in its second.
             r#""133" "retries-spent" 4"#,
-            r#""177" "handler-reject" 2"#,
+            r#""177" "handler-reject" 1 or 2"#,
             r#""220" "retries-spent" 4"#,
             r#""7" "handler-reject" 1"#,
             r#""70" "handler-reject" 1"#
