@@ -2,6 +2,8 @@
 //!
 //! Invariant: whoever reads a variant knows what to change: the model, what is asked, or when. Texts are for people only.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 
 use crate::limits::REASON_CHARS_MAX;
@@ -73,5 +75,6 @@ impl Failed {
 /// The beginning of a reason, in one line.
 #[must_use]
 pub fn short(reason: &str) -> String {
-    reason.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON_CHARS_MAX).collect()
+    let spaced = reason.split_whitespace().flat_map(|word| iter::once(' ').chain(word.chars()));
+    spaced.skip(1).take(REASON_CHARS_MAX).collect()
 }

@@ -19,7 +19,7 @@ pub use description::{Description, Dim, Element, Port};
 pub use failed::{Failed, Unfit, short};
 pub use fitting::{in_order, within_bounds};
 pub use payload::Payload;
-pub use pool::{Pool, Ran, Wanted};
+pub use pool::{Pool, Ran, Reads, Wanted};
 pub use serving::{Asked, serve};
 pub use tensor::{Tensor, Values};
 pub use worker::{Ends, Start, Started};

@@ -20,6 +20,9 @@ pub const ELEMENTS_MAX: u64 = 4 << 20;
 /// Bytes of all tensors that go in, and of all that come out.
 pub const TENSORS_BYTES_MAX: usize = 32 << 20;
 
+/// Bytes of a request or an answer in which tensors are text.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+
 /// Characters of a reason.
 pub const REASON_CHARS_MAX: usize = 512;
 

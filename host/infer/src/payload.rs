@@ -1,16 +1,24 @@
 //! Tensors as the bodies of requests to those who run a model elsewhere, in forms that many of them take.
 //!
-//! Invariant: a value is written as it is or refused, and what is read is within the bounds that hold for any model. A whole number is never cut.
+//! Invariant: a value is written as it is or refused, and what is read is within the bounds that hold for any model. A whole number is never cut. What
+//! is read is the word of a stranger: nothing is made of it that takes more memory than its tensors may.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    str::FromStr,
+};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::{
     failed::{Failed, short},
     fitting::within_bounds,
+    limits::{BODY_BYTES_MAX, ELEMENTS_MAX},
     tensor::{Tensor, Values},
 };
+
+mod v2;
 
 /// What the only output of rows is called.
 const PREDICTIONS: &str = "predictions";
@@ -44,7 +52,7 @@ impl Payload {
     pub fn write(self, inputs: &[Tensor]) -> Result<Vec<u8>, Failed> {
         within_bounds(inputs)?;
         match self {
-            Self::V2 => v2(inputs),
+            Self::V2 => v2::write(inputs),
             Self::Csv => csv(inputs),
         }
     }
@@ -55,7 +63,7 @@ impl Payload {
     /// When it is none.
     pub fn read(self, inputs: &[Tensor], body: &[u8]) -> Result<Vec<Tensor>, Failed> {
         let outputs = match self {
-            Self::V2 => outputs(body)?,
+            Self::V2 => v2::read(body)?,
             Self::Csv => vec![predictions(inputs, body)?],
         };
         within_bounds(&outputs).map_err(|why| not_understood(&why.to_string()))?;
@@ -92,77 +100,36 @@ fn invalid<T>(why: &str) -> Result<T, Failed> {
     Err(Failed::Invalid(why.to_owned()))
 }
 
-/// Floats that JSON and rows can say.
-fn finite(values: impl Iterator<Item = f64>) -> Result<Vec<f64>, Failed> {
-    let finite = |value: f64| if value.is_finite() { Ok(value) } else { invalid("a value is no finite number") };
-    values.map(finite).collect()
-}
+/// A body that is being written: of a bounded length.
+#[derive(Default)]
+struct Body(Vec<u8>);
 
-/// 32-bit floats as they are written, not as their bits are.
-fn written(values: &[f32]) -> Result<Vec<f64>, Failed> {
-    finite(values.iter().map(|value| value.to_string().parse().unwrap_or(f64::NAN)))
-}
-
-fn v2(inputs: &[Tensor]) -> Result<Vec<u8>, Failed> {
-    let mut said = Vec::new();
-    for Tensor { name, shape, values } in inputs {
-        if name.is_empty() {
-            return invalid("every tensor for this model has a name: which inputs it has is not known here");
+impl io::Write for Body {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > BODY_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let (datatype, data) = match values {
-            Values::F32(values) => ("FP32", json!(written(values)?)),
-            Values::F64(values) => ("FP64", json!(finite(values.iter().copied())?)),
-            Values::I32(values) => ("INT32", json!(values)),
-            Values::I64(values) => ("INT64", json!(values)),
-            Values::Bool(values) => ("BOOL", json!(values)),
-            Values::String(values) => ("BYTES", json!(values)),
-        };
-        said.push(json!({"name": name, "shape": shape, "datatype": datatype, "data": data}));
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
-    Ok(json!({ "inputs": said }).to_string().into_bytes())
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-fn outputs(body: &[u8]) -> Result<Vec<Tensor>, Failed> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| not_understood(&error.to_string()))?;
-    let outputs = body.get("outputs").and_then(Value::as_array).ok_or_else(|| not_understood("it has no `outputs`"))?;
-    outputs.iter().map(output).collect()
+fn too_large(_: impl fmt::Debug) -> Failed {
+    Failed::TooLarge(format!("as text the tensors have more than {BODY_BYTES_MAX} bytes"))
 }
 
-fn output(said: &Value) -> Result<Tensor, Failed> {
-    let text = |name: &str| said.get(name).and_then(Value::as_str);
-    let name = text("name").unwrap_or_default().to_owned();
-    let wrong = |what: &str| not_understood(&format!("the output `{name}` {what}"));
-    let length = |length: &Value| length.as_u64().and_then(|length| u32::try_from(length).ok());
-    let shape = said.get("shape").and_then(Value::as_array).and_then(|lengths| lengths.iter().map(length).collect());
-    let shape: Vec<u32> = shape.ok_or_else(|| wrong("has no shape"))?;
-    let mut flat = Vec::new();
-    flatten(said.get("data").ok_or_else(|| wrong("has no data"))?, &mut flat);
-    let datatype = text("datatype").unwrap_or_default();
-    let values = match datatype {
-        "FP16" | "BF16" | "FP32" => all(&flat, |value| value.as_f64().map(|value| value as f32)).map(Values::F32),
-        "FP64" => all(&flat, Value::as_f64).map(Values::F64),
-        "INT8" | "INT16" | "INT32" | "UINT8" | "UINT16" => {
-            all(&flat, |value| value.as_i64().and_then(|value| i32::try_from(value).ok())).map(Values::I32)
-        }
-        "INT64" | "UINT32" | "UINT64" => all(&flat, Value::as_i64).map(Values::I64),
-        "BOOL" => all(&flat, Value::as_bool).map(Values::Bool),
-        "BYTES" => all(&flat, |value| value.as_str().map(str::to_owned)).map(Values::String),
-        _ => None,
+/// Whether the values are numbers that JSON and rows can say.
+fn can_be_said(values: &Values) -> Result<(), Failed> {
+    let finite = match values {
+        Values::F32(values) => values.iter().all(|value| value.is_finite()),
+        Values::F64(values) => values.iter().all(|value| value.is_finite()),
+        Values::I32(_) | Values::I64(_) | Values::Bool(_) | Values::String(_) => true,
     };
-    let values = values.ok_or_else(|| wrong(&format!("has no values of {}", short(datatype))))?;
-    Ok(Tensor { name, shape, values })
-}
-
-/// Rows within rows, one behind the other.
-fn flatten<'a>(data: &'a Value, flat: &mut Vec<&'a Value>) {
-    match data {
-        Value::Array(items) => items.iter().for_each(|item| flatten(item, flat)),
-        value => flat.push(value),
-    }
-}
-
-fn all<T>(flat: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-    flat.iter().map(|value| read(value)).collect()
+    if finite { Ok(()) } else { invalid("a value is no finite number") }
 }
 
 /// How many rows a tensor has, and how long they are.
@@ -177,25 +144,42 @@ fn rows(shape: &[u32]) -> Option<(usize, usize)> {
 fn csv(inputs: &[Tensor]) -> Result<Vec<u8>, Failed> {
     let [Tensor { shape, values, .. }] = inputs else { return invalid("this model takes one tensor") };
     let Some((_, columns)) = rows(shape) else { return invalid("this model takes a row, or rows, with columns") };
-    let texts: Vec<String> = match values {
-        Values::F32(values) => written(values)?.iter().map(ToString::to_string).collect(),
-        Values::F64(values) => finite(values.iter().copied())?.iter().map(ToString::to_string).collect(),
-        Values::I32(values) => values.iter().map(ToString::to_string).collect(),
-        Values::I64(values) => values.iter().map(ToString::to_string).collect(),
-        Values::Bool(values) => values.iter().map(|value| u8::from(*value).to_string()).collect(),
-        Values::String(_) => return invalid("this model takes numbers"),
-    };
-    let lines: Vec<_> = texts.chunks(columns).map(|row| row.join(",")).collect();
-    Ok(lines.join("\n").into_bytes())
+    can_be_said(values)?;
+    match values {
+        Values::F32(values) => lines(values.iter(), columns),
+        Values::F64(values) => lines(values.iter(), columns),
+        Values::I32(values) => lines(values.iter(), columns),
+        Values::I64(values) => lines(values.iter(), columns),
+        Values::Bool(values) => lines(values.iter().map(|value| u8::from(*value)), columns),
+        Values::String(_) => invalid("this model takes numbers"),
+    }
+}
+
+fn lines(values: impl Iterator<Item = impl Serialize>, columns: usize) -> Result<Vec<u8>, Failed> {
+    let mut body = Body::default();
+    for (n, value) in values.enumerate() {
+        let between: &[u8] = match n {
+            0 => b"",
+            n if n.is_multiple_of(columns) => b"\n",
+            _ => b",",
+        };
+        body.write_all(between).map_err(too_large)?;
+        serde_json::to_writer(&mut body, &value).map_err(too_large)?;
+    }
+    Ok(body.0)
 }
 
 /// As many numbers for each row; some servers have a line for each of them, others one for all.
 fn predictions(inputs: &[Tensor], body: &[u8]) -> Result<Tensor, Failed> {
     let text = std::str::from_utf8(body).map_err(|_| not_understood("it is no text"))?;
-    let words = text.split([',', '\n', '\r']).map(str::trim).filter(|word| !word.is_empty());
-    let values: Vec<f64> = words
-        .map(|word| word.parse().map_err(|_| not_understood(&format!("`{word}` is no number"))))
-        .collect::<Result<_, _>>()?;
+    let mut values: Vec<f64> = Vec::new();
+    for word in text.trim_end().lines().flat_map(|line| line.split(',')).map(str::trim) {
+        let value = word.parse().ok().filter(|value: &f64| value.is_finite());
+        values.push(value.ok_or_else(|| not_understood(&format!("`{}` is no number", short(word))))?);
+        if values.len() as u64 > ELEMENTS_MAX {
+            return Err(not_understood(&format!("it has more than {ELEMENTS_MAX} numbers")));
+        }
+    }
     let rows = inputs.first().and_then(|tensor| rows(&tensor.shape)).map_or(1, |(rows, _)| rows);
     if values.is_empty() || !values.len().is_multiple_of(rows) {
         return Err(not_understood(&format!("it has {} numbers for {rows} rows", values.len())));
@@ -207,6 +191,8 @@ fn predictions(inputs: &[Tensor], body: &[u8]) -> Result<Tensor, Failed> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn tensor(name: &str, shape: &[u32], values: Values) -> Tensor {
@@ -244,7 +230,7 @@ mod tests {
     fn rows_are_written_and_their_predictions_read_whoever_separates_them() {
         let two = [tensor("", &[2, 3], Values::F32(vec![0.1, 2.0, -3.5, 1.0, 0.0, 1e-7]))];
         let text = String::from_utf8(Payload::Csv.write(&two).unwrap()).unwrap();
-        assert_eq!(text, "0.1,2,-3.5\n1,0,0.0000001");
+        assert_eq!(text, "0.1,2.0,-3.5\n1.0,0.0,1e-7");
         assert_eq!(Payload::Csv.write(&[tensor("x", &[2], Values::Bool(vec![true, false]))]).unwrap(), b"1,0");
         for (said, shape, values) in [
             ("0.25,0.75", [2, 1], vec![0.25, 0.75]),
@@ -275,6 +261,12 @@ mod tests {
             no("INT64", json!([u64::MAX])),
             no("FP32", json!(["a"])),
             no("FP32", json!([1, 2])),
+            no("FP32", json!([1e300])),
+            no("INT32", json!([1.5])),
+            no("BOOL", json!([1])),
+            no("BYTES", json!([1])),
+            no("FP64", json!([[0.5], {"a": 1}])),
+            no("FP64", json!([null])),
             no("COMPLEX", json!([1])),
             json!({"name": "y", "shape": [-1], "datatype": "FP32", "data": [1]}),
             json!({"name": "y", "datatype": "FP32", "data": [1]}),
@@ -285,9 +277,35 @@ mod tests {
             assert!(why(Payload::V2.read(&[], body.as_bytes())).contains("not understood"), "{body}");
         }
         let two = [tensor("", &[2, 1], Values::I32(vec![1, 2]))];
-        for body in ["", "1,2,3", "0.5,high"] {
+        for body in ["", "1,2,3", "0.5,high", "1,\n,2", "1\n\n2", "1e999,1", "inf,1", "1,2\n3,4,"] {
             assert!(why(Payload::Csv.read(&two, body.as_bytes())).contains("not understood"), "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_before_it_takes_memory() {
+        // As text each of them has over 20 bytes, of which there are eight.
+        let many = tensor("x", &[2_000_000], Values::F64(vec![-1.234_567_890_123_456_7e-300; 2_000_000]));
+        for payload in [Payload::V2, Payload::Csv] {
+            assert!(why(payload.write(std::slice::from_ref(&many))).contains("bytes"), "{payload}");
+        }
+        let one = [tensor("", &[1, 1], Values::I32(vec![1]))];
+        let numbers = vec!["0"; ELEMENTS_MAX as usize + 1].join(",");
+        assert!(why(Payload::Csv.read(&one, numbers.as_bytes())).contains("more than"));
+        for datatype in ["FP64", "BYTES"] {
+            let data = format!("[[{numbers}]]");
+            let said =
+                format!(r#"{{"outputs": [{{"name": "y", "shape": [1], "datatype": "{datatype}", "data": {data}}}]}}"#);
+            let said = why(Payload::V2.read(&[], said.as_bytes()));
+            assert!(said.contains("not understood"), "{said}");
+        }
+        let shape = vec!["1"; 100].join(",");
+        let said =
+            format!(r#"{{"outputs": [{{"name": "y", "shape": [{shape}], "datatype": "FP64", "data": [1.0]}}]}}"#);
+        assert!(why(Payload::V2.read(&[], said.as_bytes())).contains("more than 8"));
+        let outputs = vec![r#"{"name": "y", "shape": [1], "datatype": "FP64", "data": [1.0]}"#; 100].join(",");
+        let said = format!(r#"{{"outputs": [{outputs}]}}"#);
+        assert!(why(Payload::V2.read(&[], said.as_bytes())).contains("more than 64"));
     }
 
     #[test]

@@ -44,6 +44,11 @@ pub struct Ran {
 /// A place among those of a tenant, and one among all.
 type Place = [OwnedSemaphorePermit; 2];
 
+/// What reads the file of a model.
+pub trait Reads: FnOnce() -> io::Result<Vec<u8>> + Send + 'static {}
+
+impl<F: FnOnce() -> io::Result<Vec<u8>> + Send + 'static> Reads for F {}
+
 /// Which model of whom.
 type Which = (String, String);
 
@@ -101,34 +106,34 @@ impl Pool {
     }
 
     /// Asks a model, which is read where no worker has it. Given up where nobody waits any more.
-    pub async fn run(
-        &self,
-        wanted: Wanted,
-        read: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
-        tensors: Vec<Tensor>,
-    ) -> Ran {
+    pub async fn run(&self, wanted: Wanted, read: impl Reads, tensors: Vec<Tensor>) -> Ran {
         let asked = Instant::now();
-        let (waited, answered) = self.answered(wanted, read, tensors, asked).await;
-        let all = asked.elapsed();
-        match answered {
-            Ok((outputs, took)) => Ran { outputs: Ok(outputs), took, waited: all.saturating_sub(took) },
-            Err(failed) => Ran { outputs: Err(failed), took: all.saturating_sub(waited), waited },
-        }
+        let deadline = tokio::time::Instant::now() + wanted.timeout;
+        let place = match within_bounds(&tensors) {
+            Ok(()) => self.place_until(&wanted.tenant, deadline).await,
+            Err(failed) => Err(failed),
+        };
+        self.ran(wanted, place, (read, tensors), (asked, deadline)).await
     }
 
-    /// The answer, and how long it waited for a place.
-    async fn answered(
+    /// The same, where a worker is free at once: nothing otherwise.
+    pub async fn run_at_once(&self, wanted: Wanted, read: impl Reads, tensors: Vec<Tensor>) -> Option<Ran> {
+        let asked = Instant::now();
+        let deadline = tokio::time::Instant::now() + wanted.timeout;
+        let own = self.places_of(&wanted.tenant).try_acquire_owned().ok()?;
+        let any = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
+        let place = within_bounds(&tensors).map(|()| [own, any]);
+        Some(self.ran(wanted, place, (read, tensors), (asked, deadline)).await)
+    }
+
+    /// What came of a question that has a place.
+    async fn ran(
         &self,
-        Wanted { tenant, model, timeout }: Wanted,
-        read: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
-        tensors: Vec<Tensor>,
-        asked: Instant,
-    ) -> (Duration, Answered) {
-        if let Err(failed) = within_bounds(&tensors) {
-            return (asked.elapsed(), Err(failed));
-        }
-        let deadline = tokio::time::Instant::now() + timeout;
-        let place = self.place_until(&tenant, deadline).await;
+        Wanted { tenant, model, .. }: Wanted,
+        place: Result<Place, Failed>,
+        (read, tensors): (impl Reads, Vec<Tensor>),
+        (asked, deadline): (Instant, tokio::time::Instant),
+    ) -> Ran {
         let waited = asked.elapsed();
         let answered = match place {
             Ok(place) => {
@@ -137,7 +142,11 @@ impl Pool {
             }
             Err(failed) => Err(failed),
         };
-        (waited, answered)
+        let all = asked.elapsed();
+        match answered {
+            Ok((outputs, took)) => Ran { outputs: Ok(outputs), took, waited: all.saturating_sub(took) },
+            Err(failed) => Ran { outputs: Err(failed), took: all.saturating_sub(waited), waited },
+        }
     }
 
     /// Gives a model to a worker, and says what it is: whether it can be read, found out where it can hurt nobody.
@@ -184,16 +193,18 @@ impl Pool {
 
     /// A place for a tenant among its own, and then among all.
     async fn place(&self, tenant: &str) -> Result<Place, Failed> {
-        let own = {
-            let mut of_tenants = self.0.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            let each = (self.0.workers / 2).max(1);
-            of_tenants.retain(|_, places| Arc::strong_count(places) > 1 || places.available_permits() < each);
-            Arc::clone(of_tenants.entry(tenant.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(each))))
-        };
         let closed = |_| Failed::Host("the host takes nothing any more".to_owned());
-        let own = own.acquire_owned().await.map_err(closed)?;
+        let own = self.places_of(tenant).acquire_owned().await.map_err(closed)?;
         let any = Arc::clone(&self.0.places).acquire_owned().await.map_err(closed)?;
         Ok([own, any])
+    }
+
+    /// The places of a tenant: half of all.
+    fn places_of(&self, tenant: &str) -> Arc<Semaphore> {
+        let mut of_tenants = self.0.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = (self.0.workers / 2).max(1);
+        of_tenants.retain(|_, places| Arc::strong_count(places) > 1 || places.available_permits() < each);
+        Arc::clone(of_tenants.entry(tenant.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(each))))
     }
 }
 
@@ -513,6 +524,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(runs("a", 20).await.unwrap(), Err(Failed::Busy), "one of the two is left to others");
+        assert_eq!(pool.run_at_once(wanted("a", "x", 600_000), || Ok(sum()), ones()).await, None, "it does not wait");
+        let at_once = pool.run_at_once(wanted("b", "x", 20), || Ok(sum()), ones()).await.unwrap();
+        assert_eq!(at_once.outputs, Err(Failed::Timeout));
         assert_eq!(runs("b", 20).await.unwrap(), Err(Failed::Timeout));
         first.abort();
     }

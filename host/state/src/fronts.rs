@@ -33,6 +33,10 @@ impl Fronts {
     pub(crate) fn seen(&self, table: Table, prefix: &[u8], front: Bytes) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fronts = tables.entry(table).or_default();
+        if let Some(known) = fronts.get_mut(prefix) {
+            *known = front;
+            return;
+        }
         if fronts.len() >= FRONTS_MAX {
             // They are found again where they are of use.
             fronts.clear();
@@ -84,9 +88,13 @@ mod tests {
     #[test]
     fn there_are_only_so_many() {
         let fronts = Fronts::default();
-        for n in 0..=FRONTS_MAX {
+        for n in 0..FRONTS_MAX {
             fronts.seen(Table::Values, &n.to_be_bytes(), Bytes::new());
         }
+        fronts.seen(Table::Values, &1usize.to_be_bytes(), Bytes::from_static(b"x"));
+        assert!(fronts.of(Table::Values, &0usize.to_be_bytes()).is_some(), "one that is known is no more of them");
+        assert_eq!(fronts.of(Table::Values, &1usize.to_be_bytes()).unwrap(), "x");
+        fronts.seen(Table::Values, &FRONTS_MAX.to_be_bytes(), Bytes::new());
         assert!(fronts.of(Table::Values, &FRONTS_MAX.to_be_bytes()).is_some());
         assert!(fronts.of(Table::Values, &0usize.to_be_bytes()).is_none());
     }

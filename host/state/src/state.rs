@@ -295,6 +295,8 @@ where
     L: Iterator<Item = Layered>,
 {
     iter::from_fn(move || match (upper.peek(), lower.peek()) {
+        // What the upper layer has behind it must not stand for what could not be read.
+        (_, Some(Err(_))) => lower.next(),
         (Some(Ok((u, _))), Some(Ok((l, _)))) => match u.cmp(l) {
             std::cmp::Ordering::Less => upper.next(),
             std::cmp::Ordering::Greater => lower.next(),

@@ -15,7 +15,7 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -28,7 +28,10 @@ type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Clone, Debug)]
 enum Op {
     Put(u8, u8),
+    Replace(u8, u8),
     Remove(u8),
+    /// As many keys as a front takes and more, one behind the other.
+    RemoveRun(u8, u8),
     Freeze,
     Thaw,
     Reopen,
@@ -37,7 +40,9 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (0..24u8, any::<u8>()).prop_map(|(key, row)| Op::Put(key, row)),
+        2 => (0..24u8, any::<u8>()).prop_map(|(key, row)| Op::Replace(key, row)),
         4 => (0..24u8).prop_map(Op::Remove),
+        2 => (0..8u8, 8..16u8).prop_map(|(from, count)| Op::RemoveRun(from, count)),
         1 => Just(Op::Freeze),
         1 => Just(Op::Thaw),
         1 => Just(Op::Reopen),
@@ -91,9 +96,19 @@ proptest! {
                         state.put(Table::Values, &key, vec![row]);
                     }
                 }
+                Op::Replace(key, row) => {
+                    let before = state.replace(Table::Values, &[b'k', key], Some(vec![row])).unwrap();
+                    prop_assert_eq!(before.map(|row| row.to_vec()), model.insert(vec![b'k', key], vec![row]));
+                }
                 Op::Remove(key) => {
                     model.remove(&vec![b'k', key]);
                     state.remove(Table::Values, &[b'k', key]);
+                }
+                Op::RemoveRun(from, count) => {
+                    for key in from..from + count {
+                        model.remove(&vec![b'k', key]);
+                        state.remove(Table::Values, &[b'k', key]);
+                    }
                 }
                 Op::Freeze => {
                     if let Some(checkpoint) = state.freeze(k) {
@@ -216,6 +231,67 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
     drop(state);
     let (state, k) = open(&path);
     assert_eq!((k, rows(&state)), (9, (7_500, 5_000)));
+}
+
+/// A file of which one read fails: the one that brings `left` to nothing.
+struct Unread {
+    file: File,
+    left: Arc<AtomicUsize>,
+}
+
+impl StateFile for Unread {
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left == Ok(1) { Err(io::ErrorKind::Other.into()) } else { StateFile::read_at(&self.file, offset, into) }
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        StateFile::write_at(&self.file, offset, bytes)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        StateFile::set_len(&self.file, bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        StateFile::sync_data(&self.file)
+    }
+}
+
+#[test]
+fn a_read_that_fails_is_told_and_hides_no_row_from_those_that_come_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let (mut state, _) = open(&path);
+    (0..5_000_u32).for_each(|n| state.insert(Table::Values, &n.to_be_bytes(), vec![1; 100]));
+    let snapshot = state.freeze(1).unwrap().write_at_once().unwrap();
+    drop((state.thaw(snapshot), state));
+    let mut failed = 0;
+    for nth in 1..20 {
+        let left = Arc::new(AtomicUsize::new(0));
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let (mut state, _) = State::open(Box::new(Unread { file, left: Arc::clone(&left) })).unwrap();
+        // The removed ones are on several pages of the file, and there is a row far behind them that needs no reading.
+        (0..500_u32).for_each(|n| state.remove(Table::Values, &n.to_be_bytes()));
+        state.put(Table::Values, &4_999_u32.to_be_bytes(), vec![2]);
+        let first = |state: &State| {
+            let rows = state.scan(Table::Values, &[], Bound::Unbounded, 1);
+            rows.map(|rows| rows.first().map(|(key, _)| key.to_vec()))
+        };
+        left.store(nth, Ordering::Relaxed);
+        let (during, expected) = (first(&state), Some(500_u32.to_be_bytes().to_vec()));
+        left.store(0, Ordering::Relaxed);
+        match during {
+            Ok(found) => assert_eq!(found, expected, "read {nth}"),
+            Err(_) => failed += 1,
+        }
+        assert_eq!(first(&state).unwrap(), expected, "after read {nth}");
+    }
+    assert!(failed > 3, "{failed}");
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl wharf_gateway::Models for HostAdapter {
         };
         let gone = document(&there)?.versions.iter().map(|version| version.digest).collect();
         self.registry.forget_models(gone).await;
-        self.outside.own_models().drifts().forget(&of.tenant, &of.model);
+        self.outside.own_models().keep(&of.tenant, &of.model, &[]);
         Ok(())
     }
 }
@@ -285,7 +285,7 @@ impl HostAdapter {
         };
         let (model, version) = self.edit_model(of, answers).await?;
         let asked: Vec<_> = model.channels.iter().flat_map(Channels::releases).collect();
-        self.outside.own_models().drifts().keep(&of.tenant, &of.model, &asked);
+        self.outside.own_models().keep(&of.tenant, &of.model, &asked);
         Ok(detail(of, &model, version, self.outside.own_models().shadows()))
     }
 

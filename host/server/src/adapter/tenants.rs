@@ -91,7 +91,7 @@ impl Tenants for HostAdapter {
         let deleted = tenant.clone();
         let erased = self.dispatcher.delete_tenant(&tenant, taken).await.map_err(|error| not_changed(&error))?;
         self.registry.preparing.let_go(&deleted);
-        self.outside.own_models().drifts().forget_tenant(&deleted);
+        self.outside.own_models().forget_tenant(&deleted);
         self.registry.unshelve();
         let registry = Arc::clone(&self.registry);
         tokio::spawn(async move {

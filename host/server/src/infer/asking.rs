@@ -19,13 +19,16 @@ use wharf_runtime::ComponentFiles as _;
 use super::{
     InferMeters,
     drift::{Drifts, WatchedOf, look},
-    shadow::{SHADOW, Shadows},
+    shadow::{Open, SHADOW, Shadows},
     worker::Workers,
 };
 use crate::{config::EndpointConfig, registry::Components};
 
 /// Models of the API whose channels and baselines are kept as they were read: at most 200 KiB each, so 100 MiB. Beyond that all are read anew.
 const READ_MAX: usize = 500;
+
+/// How long a question in the shadow takes at most: on a small machine its tenant has no other worker meanwhile.
+const SHADOW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a model which version of its record was read, and what that says.
 type Read = HashMap<(TenantName, ModelName), (Position, Recorded)>;
@@ -119,6 +122,18 @@ impl Asks {
         &self.shadows
     }
 
+    /// Forgets what was seen of a model, but for these versions of it: nobody asks others any more.
+    pub fn keep(&self, tenant: &TenantName, model: &ModelName, versions: &[Digest]) {
+        self.drifts.keep(tenant, model, versions);
+        self.shadows.keep(tenant, model, versions);
+    }
+
+    /// Forgets what was seen of a tenant's models.
+    pub fn forget_tenant(&self, tenant: &TenantName) {
+        self.drifts.forget_tenant(tenant);
+        self.shadows.forget_tenant(tenant);
+    }
+
     /// The models of a tenant that the configuration file names.
     pub fn of_file(&self, tenant: &TenantName) -> BTreeMap<ModelName, OwnModel> {
         let of_file = self.of_file.read().unwrap_or_else(PoisonError::into_inner);
@@ -210,7 +225,10 @@ impl Asks {
         let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
-        let shadow = shadow.map(|(version, read)| (version, read, inputs.clone()));
+        let shadow = shadow.and_then(|(version, read)| {
+            let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
+            Some((self.shadows.begin(&of)?, of, read, inputs.clone()))
+        });
         let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error));
@@ -221,9 +239,9 @@ impl Asks {
         let spent = InferSpent { version: Some(version), took, waited, outside: false };
         match outputs {
             Ok(outputs) => {
-                if let Some((version, read, inputs)) = shadow {
-                    let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
-                    self.shadow(of, (read, inputs, timeout), outputs.clone());
+                if let Some((open, of, read, inputs)) = shadow {
+                    let wanted = Wanted { tenant: tenant.to_string(), model: of.version.hex(), timeout };
+                    self.shadow((open, of), (wanted, read, inputs), outputs.clone());
                 }
                 if let Some((seen, scales)) = seen {
                     self.watch(WatchedOf { tenant, model, version }, seen.as_ref(), &scales);
@@ -237,18 +255,18 @@ impl Asks {
     /// Puts a question that was answered to one more version, and holds its answer against that. Nobody waits for it.
     fn shadow(
         self: &Arc<Self>,
-        of: WatchedOf,
-        (read, inputs, timeout): (Reader, Vec<Tensor>, Duration),
+        (open, of): (Open, WatchedOf),
+        (wanted, read, inputs): (Wanted, Reader, Vec<Tensor>),
         given: Vec<Tensor>,
     ) {
-        let Some(open) = self.shadows.begin(&of) else { return };
         let asks = Arc::clone(self);
         tokio::spawn(async move {
-            let WatchedOf { tenant, model, version } = &of;
-            let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
-            let Ran { outputs, took, waited } = asks.pool.run(wanted, read, inputs).await;
+            let wanted = Wanted { timeout: wanted.timeout.min(SHADOW_TIMEOUT), ..wanted };
+            let Some(Ran { outputs, took, waited }) = asks.pool.run_at_once(wanted, read, inputs).await else {
+                return open.left_out();
+            };
             let error = outputs.as_ref().err().map(Failed::name);
-            asks.meters.count((tenant, model, version), (took, waited, error));
+            asks.meters.count((&of.tenant, &of.model, &of.version), (took, waited, error));
             open.end(&given, outputs.as_deref().ok());
         });
     }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, Leaves};
 use wharf_event::{Code, Digest, SecretName};
-use wharf_infer::{Description, Failed, Tensor};
+use wharf_infer::{Description, Failed, Tensor, limits::BODY_BYTES_MAX};
 use wharf_llm::{Answered, SageMaker};
 
 use super::{Asks, OwnModel};
@@ -27,9 +28,6 @@ const TRIES: u32 = 2;
 
 /// What is waited before the second time.
 const WAIT: Duration = Duration::from_millis(250);
-
-/// Bytes of an answer: as JSON, which is longer than its tensors.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// What the meters call an endpoint that could not be asked.
 const OUTSIDE: &str = "outside";
@@ -72,11 +70,12 @@ impl Asks {
     pub async fn ask_outside(
         &self,
         (version, of): (Digest, Arc<EndpointConfig>),
-        call: InferCall,
+        mut call: InferCall,
         (sends, leaves): (&dyn Sends, &dyn Leaves),
     ) -> Result<Inferred, InferFailed> {
         let began = Instant::now();
-        let asked = exchange(&of, &call, (sends, leaves)).await;
+        let inputs = Arc::new(mem::take(&mut call.inputs));
+        let asked = exchange(&of, (&call, &inputs), (sends, leaves)).await;
         let took = began.elapsed();
         let InferCall { tenant, plugin, occasion, model, .. } = call;
         let error = match &asked {
@@ -100,20 +99,26 @@ impl Asks {
 
 async fn exchange(
     of: &EndpointConfig,
-    call: &InferCall,
+    (call, inputs): (&InferCall, &Arc<Vec<Tensor>>),
     (sends, leaves): (&dyn Sends, &dyn Leaves),
 ) -> Result<Vec<Tensor>, Unable> {
     let began = Instant::now();
-    let body = Bytes::from(of.payload.write(&call.inputs)?);
+    // Texts of tensors are long: who writes and reads them holds nobody up.
+    let (payload, said) = (of.payload, Arc::clone(inputs));
+    let body = Bytes::from(aside(move || payload.write(&said)).await?);
     let outside = |HttpFailed { code, reason, .. }| Unable::Outside(code, reason);
-    let sealed = leaves.leave(&call.tenant).await.map_err(outside)?;
+    let leave = tokio::time::timeout(call.timeout.saturating_sub(began.elapsed()), leaves.leave(&call.tenant));
+    let sealed = leave.await.map_err(|_| Failed::Timeout)?.map_err(outside)?;
     for last in (0..TRIES).rev().map(|left| left == 0) {
         let left = call.timeout.saturating_sub(began.elapsed());
         if left.is_zero() {
             break;
         }
         match once(of, call, body.clone(), (sends, &sealed, left)).await {
-            Ok(outputs) => return Ok(outputs),
+            Ok(answer) => {
+                let asked = Arc::clone(inputs);
+                return Ok(aside(move || payload.read(&asked, &answer)).await?);
+            }
             Err(Tried { why, again }) if last || !again || WAIT >= call.timeout.saturating_sub(began.elapsed()) => {
                 return Err(why);
             }
@@ -128,7 +133,7 @@ async fn once(
     call: &InferCall,
     body: Bytes,
     (sends, sealed, timeout): (&dyn Sends, &BTreeMap<SecretName, String>, Duration),
-) -> Result<Vec<Tensor>, Tried> {
+) -> Result<Bytes, Tried> {
     let mut request = request(of, call, body, timeout);
     let auth = sign_in(&mut request, (of.name.as_str(), &of.provider), sealed);
     let sent = match auth {
@@ -139,7 +144,13 @@ async fn once(
     if !answer.status.is_success() {
         return Err(refused(&answer));
     }
-    of.payload.read(&call.inputs, &answer.body).map_err(|why| Tried { why: why.into(), again: false })
+    Ok(answer.body)
+}
+
+/// Does what takes a while where it holds nobody up.
+async fn aside<T: Send + 'static>(act: impl FnOnce() -> Result<T, Failed> + Send + 'static) -> Result<T, Failed> {
+    let done = tokio::task::spawn_blocking(act).await;
+    done.unwrap_or_else(|_| Err(Failed::Host("the host failed while it asked an endpoint".to_owned())))
 }
 
 fn request(of: &EndpointConfig, call: &InferCall, body: Bytes, timeout: Duration) -> HttpRequest {
@@ -160,7 +171,7 @@ fn request(of: &EndpointConfig, call: &InferCall, body: Bytes, timeout: Duration
         // The operator says where it is, and which networks the host reaches.
         private: true,
         timeout,
-        answer_bytes_max: ANSWER_BYTES_MAX,
+        answer_bytes_max: BODY_BYTES_MAX,
     }
 }
 

@@ -17,7 +17,7 @@ use super::WatchedOf;
 /// The channel of a model that names the version.
 pub const SHADOW: &str = "shadow";
 
-/// Versions that are counted apart; those that come then are not counted.
+/// Versions that are counted apart; beyond that the one goes of which there was nothing to count for the longest.
 const COUNTED_MAX: usize = 500;
 
 /// How far two floats may be from each other that count as the same: absolutely, and by the larger of them.
@@ -38,16 +38,23 @@ pub struct ShadowCounts {
 
 #[derive(Default)]
 struct All {
-    counts: BTreeMap<WatchedOf, ShadowCounts>,
+    /// With the number of the count that was the last of it.
+    counts: BTreeMap<WatchedOf, (ShadowCounts, u64)>,
+    counted: u64,
     /// The tenants that have a question in the shadow at this moment.
     open: BTreeSet<TenantName>,
 }
 
 impl All {
     fn count(&mut self, of: &WatchedOf, add: impl FnOnce(&mut ShadowCounts)) {
-        if self.counts.len() < COUNTED_MAX || self.counts.contains_key(of) {
-            add(self.counts.entry(of.clone()).or_default());
+        if self.counts.len() >= COUNTED_MAX && !self.counts.contains_key(of) {
+            let oldest = self.counts.iter().min_by_key(|(_, (_, last))| *last).map(|(of, _)| of.clone());
+            oldest.map(|oldest| self.counts.remove(&oldest));
         }
+        self.counted += 1;
+        let (counts, last) = self.counts.entry(of.clone()).or_default();
+        add(counts);
+        *last = self.counted;
     }
 }
 
@@ -79,23 +86,41 @@ impl Shadows {
     /// What came of the questions to a version.
     pub fn of(&self, tenant: &TenantName, model: &ModelName, version: Digest) -> ShadowCounts {
         let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
-        self.all().counts.get(&of).copied().unwrap_or_default()
+        self.all().counts.get(&of).copied().unwrap_or_default().0
     }
 
     /// The same of all versions.
     pub fn read(&self) -> Vec<(WatchedOf, ShadowCounts)> {
-        self.all().counts.iter().map(|(of, counts)| (of.clone(), *counts)).collect()
+        self.all().counts.iter().map(|(of, (counts, _))| (of.clone(), *counts)).collect()
+    }
+
+    /// Forgets what came of a model's versions, but for these.
+    pub fn keep(&self, tenant: &TenantName, model: &ModelName, versions: &[Digest]) {
+        let mut all = self.all();
+        all.counts.retain(|of, _| of.tenant != *tenant || of.model != *model || versions.contains(&of.version));
+    }
+
+    /// Forgets what came of a tenant's versions.
+    pub fn forget_tenant(&self, tenant: &TenantName) {
+        self.all().counts.retain(|of, _| of.tenant != *tenant);
     }
 }
 
 impl Open {
     /// Ends it: with what was given, and what this version would have given, if anything.
     pub(super) fn end(self, given: &[Tensor], answered: Option<&[Tensor]>) {
-        self.shadows.all().count(&self.of, |counts| match answered {
-            Some(others) if agree(given, others) => counts.same += 1,
-            Some(_) => counts.differing += 1,
+        // Which takes long where there is much of it, and others count meanwhile.
+        let same = answered.map(|others| agree(given, others));
+        self.shadows.all().count(&self.of, |counts| match same {
+            Some(true) => counts.same += 1,
+            Some(false) => counts.differing += 1,
             None => counts.failed += 1,
         });
+    }
+
+    /// Ends it without having asked.
+    pub(super) fn left_out(self) {
+        self.shadows.all().count(&self.of, |counts| counts.left_out += 1);
     }
 }
 
@@ -177,5 +202,24 @@ mod tests {
         assert_eq!(counts(&first), ShadowCounts { same: 1, differing: 1, failed: 1, left_out: 0 });
         assert_eq!(counts(&of("acme", 2)), ShadowCounts { left_out: 1, ..ShadowCounts::default() });
         assert_eq!(shadows.read().len(), 2, "what was begun and dropped is in no count");
+        shadows.keep(&first.tenant, &first.model, &[first.version]);
+        assert_eq!((shadows.read().len(), counts(&first).same), (1, 1));
+        shadows.begin(&other).unwrap().left_out();
+        shadows.forget_tenant(&first.tenant);
+        assert_eq!(shadows.read(), [(other, ShadowCounts { left_out: 1, ..ShadowCounts::default() })]);
+    }
+
+    #[test]
+    fn what_was_counted_last_is_kept() {
+        let shadows = Arc::<Shadows>::default();
+        let tenants: Vec<_> = (0..=COUNTED_MAX).map(|n| of(&format!("t{n}"), 1)).collect();
+        let count = |of: &WatchedOf| shadows.begin(of).unwrap().left_out();
+        tenants[..COUNTED_MAX].iter().for_each(count);
+        count(&tenants[0]);
+        count(&tenants[COUNTED_MAX]);
+        let read = shadows.read();
+        assert_eq!(read.len(), COUNTED_MAX);
+        assert!(read.iter().any(|(of, counts)| *of == tenants[0] && counts.left_out == 2));
+        assert!(!read.iter().any(|(of, _)| *of == tenants[1]));
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: what is signed is what is sent, to the host that it is sent to. What a request carries of keys is noted, so that an answer that repeats
 //! it comes without it.
 
-use std::time::SystemTime;
+use std::{iter, time::SystemTime};
 
 use http::{HeaderValue, header};
 use wharf_dispatch::{HttpFailed, HttpRequest};
@@ -71,7 +71,8 @@ fn signed(request: &mut HttpRequest, region: &str, service: &str, credentials: &
     let invalid = |why: String| HttpFailed::new(Code::HttpInvalid, why);
     let place: Place = request.url.parse().map_err(|error: wharf_egress::NotPlace| invalid(error.to_string()))?;
     let kind = request.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let headers = [("host", place.authority()), ("content-type", kind.unwrap_or_default())];
+    let headers: Vec<_> =
+        iter::once(("host", place.authority())).chain(kind.map(|kind| ("content-type", kind))).collect();
     let (method, url, body) = (request.method.as_str(), request.url.as_str(), &request.body[..]);
     let signed = Signed { region, service, method, url, headers: &headers, body };
     let fields = credentials.sign(&signed, SystemTime::now()).map_err(|error| invalid(error.to_string()))?;
