@@ -135,7 +135,7 @@ async fn an_endpoint_is_asked_with_tensors_and_gives_tensors() {
         outputs,
         [Tensor { name: "predictions".into(), shape: vec![2, 1], values: Values::F64(vec![0.5, 0.75]) }]
     );
-    assert_eq!((&came[0].body[..], &came[0].headers["content-type"]), (&b"1\n2.5"[..], &"text/csv".parse().unwrap()));
+    assert_eq!((&came[0].body[..], &came[0].headers["content-type"]), (&b"1.0\n2.5"[..], &"text/csv".parse().unwrap()));
 }
 
 #[tokio::test]
