@@ -154,25 +154,27 @@ fn a_file_of_a_later_format_is_refused_and_one_of_an_earlier_is_to_be_rebuilt() 
     }
 }
 
-/// A file whose writes fail for want of room while `full`.
-struct Bounded {
+/// A file whose writes fail for want of room while `full`, and of whose reads the one fails that brings `left` to nothing.
+struct Failing {
     file: File,
     full: Arc<AtomicBool>,
+    left: Arc<AtomicUsize>,
 }
 
-impl Bounded {
+impl Failing {
     fn room(&self) -> io::Result<()> {
         if self.full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
-impl StateFile for Bounded {
+impl StateFile for Failing {
     fn size(&self) -> io::Result<u64> {
         self.file.size()
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        StateFile::read_at(&self.file, offset, into)
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left == Ok(1) { Err(io::ErrorKind::Other.into()) } else { StateFile::read_at(&self.file, offset, into) }
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -199,7 +201,8 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
     let path = folder.path().join("state.redb");
     let full = Arc::new(AtomicBool::new(false));
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    let (mut state, _) = State::open(Box::new(Bounded { file, full: Arc::clone(&full) })).unwrap();
+    let (mut state, _) =
+        State::open(Box::new(Failing { file, full: Arc::clone(&full), left: Arc::default() })).unwrap();
     let key = |n: u32| n.to_be_bytes();
     (0..5_000).for_each(|n| state.insert(Table::Values, &key(n), vec![1; 100]));
     let checkpoint = state.freeze(7).unwrap();
@@ -233,35 +236,6 @@ fn a_checkpoint_for_which_there_is_no_room_is_written_later_and_reads_go_on_mean
     assert_eq!((k, rows(&state)), (9, (7_500, 5_000)));
 }
 
-/// A file of which one read fails: the one that brings `left` to nothing.
-struct Unread {
-    file: File,
-    left: Arc<AtomicUsize>,
-}
-
-impl StateFile for Unread {
-    fn size(&self) -> io::Result<u64> {
-        self.file.size()
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if left == Ok(1) { Err(io::ErrorKind::Other.into()) } else { StateFile::read_at(&self.file, offset, into) }
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        StateFile::write_at(&self.file, offset, bytes)
-    }
-
-    fn set_len(&self, bytes: u64) -> io::Result<()> {
-        StateFile::set_len(&self.file, bytes)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        StateFile::sync_data(&self.file)
-    }
-}
-
 #[test]
 fn a_read_that_fails_is_told_and_hides_no_row_from_those_that_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -274,7 +248,8 @@ fn a_read_that_fails_is_told_and_hides_no_row_from_those_that_come_after_it() {
     for nth in 1..20 {
         let left = Arc::new(AtomicUsize::new(0));
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        let (mut state, _) = State::open(Box::new(Unread { file, left: Arc::clone(&left) })).unwrap();
+        let (mut state, _) =
+            State::open(Box::new(Failing { file, full: Arc::default(), left: Arc::clone(&left) })).unwrap();
         // The removed ones are on several pages of the file, and there is a row far behind them that needs no reading.
         (0..500_u32).for_each(|n| state.remove(Table::Values, &n.to_be_bytes()));
         state.put(Table::Values, &4_999_u32.to_be_bytes(), vec![2]);
