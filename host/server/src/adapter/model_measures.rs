@@ -45,10 +45,10 @@ pub(super) fn steps(steps: &[(StepOf, u64)]) -> Family {
         Kind::Counter,
         "wharf_llm_route_steps_total",
         "What routes to models did besides asking: answers of the cache, repairs, guardrails.",
-        &["tenant", "route", "step"],
+        &["tenant", "route", "gen_ai_request_model", "step"],
     );
-    for (StepOf { tenant, route, step }, count) in steps {
-        family.push(&[tenant.as_str(), route, step.name()], Reading::Count(*count));
+    for (StepOf { tenant, route, model, step }, count) in steps {
+        family.push(&[tenant.as_str(), route, model, step.name()], Reading::Count(*count));
     }
     family
 }

@@ -84,7 +84,7 @@ impl Walk<'_> {
                         self.table(keys, as_table(value), &format!("{at}.{}", quoted(name.get_ref())));
                     }
                 }
-                Shape::Settings | Shape::Texts => {
+                Shape::Settings | Shape::Texts | Shape::Weights(_) => {
                     for (name, value) in written.and_then(as_table).into_iter().flat_map(|table| table.iter()) {
                         self.written(format!("{at}.{}", quoted(name.get_ref())), value);
                     }

@@ -31,7 +31,7 @@ region = "eu-central-1"
 provider = "cloud"
 model = "gpt"
 [tenants.acme.llm.routes.triage]
-models = ["echo"]
+models = ["small", "echo"]
 [tenants.acme.llm.routes.other]
 models = ["echo"]
 [tenants.acme.llm.prompts.classify]

@@ -81,6 +81,8 @@ pub enum Shape {
     Words(usize),
     /// Texts under any names.
     Texts,
+    /// Whole numbers under names.
+    Weights(RangeInclusive<u32>),
     /// An event pattern: a table, or JSON in a string.
     Pattern,
     /// A payload: a table, or JSON in a string.

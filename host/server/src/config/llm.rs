@@ -18,6 +18,7 @@ use super::{
     keys::{Key, Named, Otherwise, Shape, key},
     prompts::PROMPTS,
     table::{Sink, Table},
+    weights,
 };
 use crate::prices::Money;
 
@@ -116,6 +117,8 @@ pub struct ModelConfig {
 pub struct RouteConfig {
     /// Those that are asked, one after the other until one answers.
     pub models: Vec<ModelName>,
+    /// Which of them is asked first, how often; none = the first.
+    pub weights: BTreeMap<ModelName, u32>,
     /// Tokens of an answer at most.
     pub max_tokens: u32,
     /// How often each is asked that has too much to do.
@@ -212,6 +215,7 @@ static ROUTE: &[Key] = &[
         Shape::Names(MODELS_MAX),
         Otherwise::Required,
     ),
+    weights::KEY,
     key(
         "max_tokens",
         "Tokens of an answer at most, whatever a plugin asks for.",
@@ -356,6 +360,7 @@ pub(super) fn read_routes(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> 
             }
         }
         let route = RouteConfig {
+            weights: weights::read(&table, &models, sink),
             models: models.into_iter().map(|found| found.value).collect(),
             max_tokens: table.integer("max_tokens").unwrap_or(MAX_TOKENS_DEFAULT),
             tries: table.integer("tries").unwrap_or(TRIES_DEFAULT),

@@ -38,6 +38,7 @@ mod tenant_json;
 mod tests;
 mod topics;
 mod webhooks;
+mod weights;
 
 pub use budgets::{BudgetConfig, BudgetsConfig};
 pub use caches::CacheConfig;

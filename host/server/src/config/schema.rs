@@ -77,6 +77,10 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Words(max) => json!({ "type": "array", "items": { "type": "string" }, "maxItems": max }),
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Shape::Weights(bounds) => {
+            let weight = json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() });
+            json!({ "type": "object", "additionalProperties": weight, "propertyNames": name(), "minProperties": 2 })
+        }
         Shape::Pattern => json!({ "anyOf": [{ "$ref": "#/definitions/pattern" }, { "type": "string" }] }),
         Shape::Payload => json!({ "type": ["object", "string"] }),
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 use wharf_dispatch::{Books, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent};
-use wharf_event::{Code, Digest};
+use wharf_event::{Code, Digest, ModelName};
 use wharf_llm::{Ask, Failed, Piece, Repair, Reply, Told, Usage, Vectors};
 use wharf_schema::Schema;
 
@@ -15,6 +15,7 @@ use super::{
     answers::Answers,
     catalog::Catalog,
     metering::{ModelMeters, RouteStep},
+    order::order,
     round::{Round, Sealed, Sends, Unable},
 };
 use crate::config::RouteConfig;
@@ -49,31 +50,35 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         let most = conversation.max_tokens.map_or(route.max_tokens, |wished| wished.min(route.max_tokens));
         conversation.max_tokens = Some(most);
     }
+    let models = order(&call, route);
+    let first = models.first().copied();
     let masked = match &route.guard {
-        Some(guard) => guard.ask(&mut call.ask).inspect_err(|_| means.meters.step(&call, RouteStep::Blocked))?,
+        Some(guard) => {
+            guard.ask(&mut call.ask).inspect_err(|_| means.meters.step((&call, first), RouteStep::Blocked))?
+        }
         None => 0,
     };
-    let key = key(catalog, &call, route);
+    let key = key((catalog, &call), route, first);
     if let Some(key) = &key {
         if let Some((told, model)) = means.answers.get(&call.tenant, key, began) {
-            means.meters.step(&call, RouteStep::CacheHit);
+            means.meters.step((&call, first), RouteStep::CacheHit);
             let spent = LlmSpent { model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
             return Ok(LlmAnswer { told: free(told), spent });
         }
-        means.meters.step(&call, RouteStep::CacheMiss);
+        means.meters.step((&call, first), RouteStep::CacheMiss);
     }
     let mut round = Round::new(means, &call, &sealed, live(&call, route));
-    let (asked, fit) = match round.all(route).await {
+    let (asked, fit) = match round.all(route, &models).await {
         Ok(told) => fitting(&mut round, route, &call, told).await,
         Err(unable) => (Err(unable), LlmFit::Fine),
     };
     if fit != LlmFit::Fine {
         let step = if fit == LlmFit::Repaired { RouteStep::Repaired } else { RouteStep::Broken };
-        means.meters.step(&call, step);
+        means.meters.step((&call, first), step);
     }
     let (asked, also) = guarded(route, asked);
     let spent = LlmSpent { masked: masked + also, fit, ..round.spent() };
-    count(&means, &call, &spent, asked.as_ref().err());
+    count(&means, (&call, first), &spent, asked.as_ref().err());
     tracing::debug!(
         tenant = %call.tenant, plugin = %call.plugin, route = %call.route, gen_ai.operation.name = call.ask.operation(),
         gen_ai.request.model = spent.model.as_ref().map(|model| model.as_str()),
@@ -102,22 +107,24 @@ fn live<'a>(call: &'a LlmCall, route: &RouteConfig) -> Option<&'a Sender<Piece>>
     call.pieces.sender().filter(|_| !is_whole)
 }
 
-fn count(means: &Means<'_>, call: &LlmCall, spent: &LlmSpent, unable: Option<&Unable>) {
+fn count(means: &Means<'_>, of: (&LlmCall, Option<&ModelName>), spent: &LlmSpent, unable: Option<&Unable>) {
     if spent.masked > 0 {
-        means.meters.step(call, RouteStep::Masked);
+        means.meters.step(of, RouteStep::Masked);
     }
     if unable.is_some_and(|unable| matches!(unable.why, Failed::GuardrailBlocked(_))) {
-        means.meters.step(call, RouteStep::Blocked);
+        means.meters.step(of, RouteStep::Blocked);
     }
 }
 
-/// By what an answer is found again: the whole question, as the models of the route get it, and all that the operator says of them.
-fn key(catalog: &Catalog, call: &LlmCall, route: &RouteConfig) -> Option<Digest> {
+/// By what an answer is found again: the whole question, as the models of the route get it, which of them is the first, and all that the operator says of
+/// them.
+fn key((catalog, call): (&Catalog, &LlmCall), route: &RouteConfig, first: Option<&ModelName>) -> Option<Digest> {
     if route.cache_ms.is_none() || matches!(call.ask, Ask::Count(_)) {
         return None;
     }
     let version = catalog.version(&call.tenant, &call.route);
-    Some(Digest::of(&[version.0.as_slice(), &call.ask.to_bytes()].concat()))
+    let first = first.map_or("", ModelName::as_str);
+    Some(Digest::of(&[version.0.as_slice(), first.as_bytes(), b"\n", &call.ask.to_bytes()].concat()))
 }
 
 /// An answer that nobody counts anything for.

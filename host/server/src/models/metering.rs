@@ -100,6 +100,8 @@ pub struct StepOf {
     pub tenant: String,
     /// Its route.
     pub route: String,
+    /// The model that is the first of the call.
+    pub model: String,
     /// What was done.
     pub step: RouteStep,
 }
@@ -113,11 +115,13 @@ pub struct ModelMeters {
 
 impl ModelMeters {
     /// Counts a step of a call's route.
-    pub(super) fn step(&self, call: &LlmCall, step: RouteStep) {
+    pub(super) fn step(&self, (call, first): (&LlmCall, Option<&ModelName>), step: RouteStep) {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut of = StepOf { tenant: call.tenant.to_string(), route: call.route.to_string(), step };
+        let model = first.map(ToString::to_string).unwrap_or_default();
+        let mut of = StepOf { tenant: call.tenant.to_string(), route: call.route.to_string(), model, step };
         if steps.len() >= SERIES_MAX && !steps.contains_key(&of) {
-            of = StepOf { tenant: OTHER.to_owned(), route: OTHER.to_owned(), step };
+            let other = || OTHER.to_owned();
+            of = StepOf { tenant: other(), route: other(), model: other(), step };
         }
         *steps.entry(of).or_default() += 1;
     }

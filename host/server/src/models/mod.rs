@@ -9,6 +9,7 @@ mod authorizing;
 mod catalog;
 mod key;
 mod metering;
+mod order;
 mod passing;
 mod round;
 mod streaming;

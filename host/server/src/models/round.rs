@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Sender;
 use wharf_delivery::{Cost, ReserveRequest, Reserved, SpendRequest};
 use wharf_dispatch::{HttpAnswer, HttpFailed, HttpRequest, LlmCall, LlmSpent};
 use wharf_egress::Takes;
-use wharf_event::{Code, Digest, SecretName};
+use wharf_event::{Code, Digest, ModelName, SecretName};
 use wharf_llm::{Answered, Ask, Failed, Next, Piece, Request, Step, Told, Unanswered, Usage};
 
 use super::{
@@ -104,10 +104,10 @@ impl<'a> Round<'a> {
         Self { means, call, sealed, began: Instant::now(), spent, told, live, has_passed: false }
     }
 
-    /// Asks the models of the route until one answers.
-    pub(super) async fn all(&mut self, route: &RouteConfig) -> Result<Told, Unable> {
+    /// Asks the models of the route, in this order, until one answers.
+    pub(super) async fn all(&mut self, route: &RouteConfig, order: &[&ModelName]) -> Result<Told, Unable> {
         let mut last = Unable::from(Failed::Timeout);
-        for name in &route.models {
+        for name in order {
             let Some(model) = self.means.catalog.model(name) else {
                 last = Failed::Provider(format!("there is no model `{name}`")).into();
                 continue;

@@ -21,6 +21,7 @@ use crate::config;
 
 mod around;
 mod streams;
+mod weights;
 
 const CONFIG: &str = r#"
 [host.prices]

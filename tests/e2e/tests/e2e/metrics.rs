@@ -125,7 +125,13 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     let of = "tenant=\"acme\",route=\"dev\",gen_ai_request_model=\"echo\",gen_ai_operation_name=\"chat\"";
     assert_eq!(value(&host, &format!("gen_ai_client_token_usage_sum{{{of},gen_ai_token_type=\"input\"}}")), 2);
     assert_eq!(value(&host, &format!("gen_ai_client_operation_duration_seconds_count{{{of},error_type=\"\"}}")), 1);
-    assert_eq!(value(&host, "wharf_llm_route_steps_total{tenant=\"acme\",route=\"dev\",step=\"cache-miss\"}"), 1);
+    assert_eq!(
+        value(
+            &host,
+            "wharf_llm_route_steps_total{tenant=\"acme\",route=\"dev\",gen_ai_request_model=\"echo\",step=\"cache-miss\"}"
+        ),
+        1
+    );
     assert_eq!(value(&host, &format!("wharf_llm_cost_total{{{of},currency=\"\"}}")), 0);
     assert_eq!(host.get("/nowhere").0, 404);
     // Some are there only where a model's inputs are held against a baseline.

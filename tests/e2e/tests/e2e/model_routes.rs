@@ -41,7 +41,13 @@ fn came(host: &Host) -> Vec<Value> {
 }
 
 fn steps(host: &Host, route: &str, step: &str) -> String {
-    let name = format!("wharf_llm_route_steps_total{{tenant=\"acme\",route=\"{route}\",step=\"{step}\"}} ");
+    steps_of(host, route, "small", step)
+}
+
+fn steps_of(host: &Host, route: &str, model: &str, step: &str) -> String {
+    let name = format!(
+        "wharf_llm_route_steps_total{{tenant=\"acme\",route=\"{route}\",gen_ai_request_model=\"{model}\",step=\"{step}\"}} "
+    );
     let (_, page) = host.get("/metrics");
     page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&name)).unwrap_or("0").to_owned()
 }
@@ -125,5 +131,53 @@ fn guardrails_mask_what_is_sent_and_block_what_is_denied() {
     );
     assert!(!said.to_lowercase().contains("zephyr") && !said.contains("a@b.de"), "{said}");
     assert_eq!((steps(&host, "guarded", "masked").as_str(), steps(&host, "guarded", "blocked").as_str()), ("2", "1"));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn models_are_asked_by_their_weights_and_an_attempt_that_comes_again_asks_the_same() {
+    let server = Server::start();
+    let site = Site::new(&format!(
+        r#"
+{}[llm.models.large]
+provider = "cloud"
+model = "gpt-large"
+input_price = "3"
+output_price = "15"
+[tenants.acme.llm.routes.split]
+models = ["small", "large"]
+weights = {{ small = 1, large = 1 }}
+cache = "1h"
+{}"#,
+        provided(server.port),
+        asker(&["split"])
+    ));
+    let host = with_key(site.start("serve"));
+    let mut by_model = std::collections::BTreeMap::<&str, usize>::new();
+    for n in 0..12 {
+        let list = json!([{"route": "split", "text": format!("question {n}")}, {"route": "split", "text": format!("and {n}")}]);
+        let attempts = calls(&host, &format!("of {n}"), "again", &list);
+        assert_eq!(attempts.len(), 2);
+        let (first, second) = (server.heard.try_recv().unwrap().json(), server.heard.try_recv().unwrap().json());
+        assert_eq!(first["model"], second["model"], "the calls of a delivery stay with one model");
+        assert!(server.heard.try_recv().is_err(), "the second attempt asked again");
+        let model = if first["model"] == "gpt-small" { "small" } else { "large" };
+        for attempt in &attempts {
+            assert!(lines(attempt).contains(model), "{}", lines(attempt));
+        }
+        *by_model.entry(model).or_default() += 2;
+    }
+    assert_eq!(by_model.len(), 2, "{by_model:?}");
+    // Each arm is counted by itself: what it took, what it cost, and what came of its answers.
+    let (_, page) = host.get("/metrics");
+    for (model, asked) in &by_model {
+        let of = format!("tenant=\"acme\",route=\"split\",gen_ai_request_model=\"{model}\"");
+        let took = format!(
+            "gen_ai_client_operation_duration_seconds_count{{{of},gen_ai_operation_name=\"chat\",error_type=\"\"}} {asked}\n"
+        );
+        assert!(page.as_str().unwrap().contains(&took), "{took}");
+        assert!(page.as_str().unwrap().contains(&format!("wharf_llm_cost_total{{{of},")));
+        assert_eq!(steps_of(&host, "split", model, "cache-miss"), asked.to_string());
+    }
     assert_eq!(host.stop(), Some(0));
 }

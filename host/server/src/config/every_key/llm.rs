@@ -68,6 +68,7 @@ fn routes_cases() -> Vec<Case> {
         theirs("endpoint", "'x'", json!("x"), "7"),
         theirs("payload", "'csv'", json!("csv"), "'n'"),
         case("models", "['small']", "models/0", json!("small"), "['No']"),
+        case("weights", "{ small = 90, echo = 10 }", "weights/small", json!(90), "{ small = 0, echo = 10 }"),
         case("max_tokens", "7", "max_tokens", json!(7), "0"),
         case("tries", "3", "tries", json!(3), "6"),
         case("timeout", "'7s'", "timeout_ms", json!(7_000), "7"),
@@ -150,7 +151,7 @@ pub(super) fn routes(tenant: &TenantConfig) -> Value {
         let wharf_llm::Rules { deny, mask, patterns } = guard.rules();
         json!({"deny": deny, "mask": mask.iter().map(ToString::to_string).collect::<Vec<_>>(), "patterns": patterns})
     };
-    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
+    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "weights": it.weights, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
     Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
 }
 
