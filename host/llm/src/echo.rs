@@ -6,9 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ask::{Ask, Conversation, Embedding, Message, Part, Role, Tool, ToolChoice, ToolUse},
+    ask::{Ask, Conversation, Embedding, Message, Part, Tool, ToolChoice, ToolUse},
     failed::Failed,
     provider::{Answered, Provider, Step, Unanswered},
+    replay::last,
     reply::{Reply, StopReason, Told, Usage, Vectors},
 };
 
@@ -91,18 +92,6 @@ fn wanted(conversation: &Conversation) -> Option<&Tool> {
     }
 }
 
-/// What the user said last.
-fn last(messages: &[Message]) -> String {
-    let said = messages.iter().rev().find(|message| message.role == Role::User);
-    let parts = said.iter().flat_map(|message| &message.content);
-    let texts = parts.filter_map(|part| match part {
-        Part::Text(text) => Some(text.as_str()),
-        Part::ToolResult(result) => Some(result.content.as_str()),
-        _ => None,
-    });
-    texts.collect::<Vec<_>>().join("\n")
-}
-
 fn sample_of(schema: &str) -> String {
     let schema = serde_json::from_str(schema).unwrap_or(Value::Null);
     sample(&schema, DEPTH_MAX).to_string()
@@ -163,7 +152,7 @@ fn vector(text: &str, dimensions: u32) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ask::{OutputSchema, ToolResult};
+    use crate::ask::{OutputSchema, Role, ToolResult};
 
     fn told(conversation: &Conversation) -> Reply {
         match Echo.write("echo", &Ask::Converse(conversation.clone())) {

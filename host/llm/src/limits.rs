@@ -71,3 +71,9 @@ pub const PROMPT_GIVEN_VALUES_MAX: usize = 4_096;
 
 /// Bytes of what becomes of a prompt, and of what filters make on the way.
 pub const PROMPT_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a script of answers.
+pub const SCRIPT_BYTES_MAX: usize = 16 << 20;
+
+/// Lines of a script of answers.
+pub const SCRIPT_LINES_MAX: usize = 10_000;

@@ -7,7 +7,7 @@ use crate::{
     failed::Failed,
     limits::SAID_CHARS_MAX,
     reply::{Told, Usage},
-    stream::Reads,
+    stream::{Piece, Reads},
 };
 
 /// A request to be sent: a `POST` of JSON.
@@ -26,6 +26,8 @@ pub enum Step {
     Send(Request),
     /// The answer is known.
     Done(Told),
+    /// It is known too, and comes in these pieces, behind which it may break off.
+    Said(Vec<Piece>, Result<Told, Failed>),
 }
 
 /// An answer of a provider.

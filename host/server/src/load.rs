@@ -18,7 +18,7 @@ use crate::{
     compile::{self, Compiled, Components, Unfit, read_bounded},
     config::{self, Config, EgressConfig, HostConfig, PluginConfig, Problem, Problems},
     infer::{self, OwnModels},
-    models::Catalog,
+    models::{self, Catalog},
     progress::Progress,
     tenant_tables,
 };
@@ -98,6 +98,7 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     let components = in_files.map(|plugin| loading.folder.join(&plugin.component)).collect();
     loading.compiled = compile::all(components, runtime, progress);
     let document = loading.document(&config);
+    let (scripts, script_files) = models::read_scripts(&loading.folder, &config.llm, &mut loading.problems);
     if !loading.problems.is_empty() {
         let mut list = loading.problems;
         list.sort_by_key(|problem| problem.span.start);
@@ -108,7 +109,8 @@ pub fn load(path: &Path, runtime: &Arc<Runtime>, progress: &Progress) -> Result<
     files.extend(loading.by_file.into_keys());
     files.extend(loading.schema_files);
     files.extend(loading.model_files);
-    let models = Catalog::new(&config);
+    files.extend(script_files);
+    let models = Catalog::new(&config, scripts);
     let (own_models, components) = (loading.own_models, loading.components);
     Ok(Loaded { rules, host: config.host, egress: config.egress, models, own_models, components, files })
 }

@@ -21,6 +21,7 @@ use super::{
     stage::Call,
     stub::{StubError, Stubs},
 };
+use crate::models::{ScriptError, read_script};
 
 /// Bytes of a fixture.
 const FIXTURE_BYTES_MAX: u64 = 8 << 20;
@@ -49,6 +50,9 @@ pub enum FixtureError {
     /// Its stubs are none.
     #[error("its `stubs`: {0}")]
     Stubs(#[from] StubError),
+    /// Its file of answers is none.
+    #[error("its `answers`: {0}")]
+    Answers(#[from] ScriptError),
     /// Its time is none.
     #[error("its `now`: {0}")]
     Now(#[from] jiff::Error),
@@ -68,6 +72,7 @@ struct Written {
     events: Option<Vec<Map<String, Value>>>,
     seed: Option<Value>,
     stubs: Option<Value>,
+    answers: Option<String>,
     #[serde(default)]
     config: BTreeMap<String, String>,
     grants: Option<Grants>,
@@ -116,7 +121,7 @@ impl Fixture {
     /// When it cannot be used.
     pub fn read(file: &Path, plugin: &PluginName, usual: &Usual) -> Result<Self, FixtureError> {
         let form = Form::of(file);
-        let Written { event, events, seed, stubs, config, grants, limits, now, attempt, attempts, expect } =
+        let Written { event, events, seed, stubs, answers, config, grants, limits, now, attempt, attempts, expect } =
             serde_json::from_value(form.read(&text(file)?)?)?;
         let events = match (event, events) {
             (Some(event), None) => vec![event],
@@ -126,6 +131,9 @@ impl Fixture {
         let now: jiff::Timestamp = now.as_deref().unwrap_or(NOW).parse()?;
         let mut all = usual.config.clone();
         all.extend(config);
+        let stubs: Stubs = stubs.map(|list| Stubs::of(form::plain(list)?)).transpose()?.unwrap_or_default();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let script = answers.map(|answers| read_script(&folder.join(&answers), &answers)).transpose()?;
         let limits = LimitsDocument {
             wall_ms: limits.wall_ms.unwrap_or(usual.limits.wall_ms),
             cpu_ms: limits.cpu_ms.unwrap_or(usual.limits.cpu_ms),
@@ -135,7 +143,7 @@ impl Fixture {
         let call = Call {
             events: events.into_iter().enumerate().map(self::event).collect::<Result<_, _>>()?,
             seed: Arc::new(seed.map(|seed| Seed::of(seed, plugin)).transpose()?.unwrap_or_default()),
-            stubs: Arc::new(stubs.map(|list| Stubs::of(form::plain(list)?)).transpose()?.unwrap_or_default()),
+            stubs: Arc::new(stubs.with(script)),
             config: all,
             grants: grants.unwrap_or_else(|| usual.grants.clone()),
             limits,

@@ -1,11 +1,12 @@
 //! What a fixture says of the outside: answers to requests, and what models say, in place of anybody.
 //!
-//! Invariant: nobody is reached. What no stub is for fails, but for a question to a model, which then says what it was told. A stub answers once
+//! Invariant: nobody is reached. What no stub is for fails, but for a question to a model, which is then answered by the file of answers, or where there is
+//! none says what it was told. A stub answers once
 //! before the next one that would fit does; the last one answers on.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,12 +15,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_event::{Code, HttpAccess, HttpAsked, RouteName};
-use wharf_llm::{Ask, Part, Reply, StopReason, Told, Usage};
+use wharf_llm::{Ask, Part, Replay, Reply, Script, StopReason, Told, Usage};
 use wharf_runtime::{
     Asking, HttpAnswer, HttpCalling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmOut, LlmSpent,
 };
 
-use super::echo::Echoes;
+use super::echo::{self, Echoes};
+
+/// What a model is called that says what a file has.
+const REPLAY: &str = "replay";
 
 /// A stub that answers nothing.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,8 @@ enum Stub {
 pub struct Stubs {
     all: Vec<Stub>,
     used: Mutex<Vec<usize>>,
+    /// What models say that no stub is for.
+    script: Option<Arc<Script>>,
 }
 
 impl Stubs {
@@ -75,7 +81,12 @@ impl Stubs {
     pub fn of(list: Value) -> Result<Self, StubError> {
         let all: Vec<Written> = serde_json::from_value(list)?;
         let all = all.into_iter().enumerate().map(|(n, it)| stub(n + 1, it)).collect::<Result<_, _>>()?;
-        Ok(Self { all, used: Mutex::default() })
+        Ok(Self { all, used: Mutex::default(), script: None })
+    }
+
+    /// The same with what models say that no stub is for.
+    pub fn with(self, script: Option<Script>) -> Self {
+        Self { script: script.map(Arc::new), ..self }
     }
 
     /// The first that fits and was not used, else the last that fits.
@@ -169,7 +180,13 @@ impl LlmOut for Stubs {
                 let spent = LlmSpent { tries: 1, usage, ..LlmSpent::default() };
                 Box::pin(async move { Ok(LlmAnswer { told, spent }) })
             }
-            _ => Echoes.ask(call),
+            _ => match &self.script {
+                Some(script) => {
+                    let replay = Replay { script: Arc::clone(script), route: call.route.to_string() };
+                    echo::told(&replay, REPLAY, call)
+                }
+                None => Echoes.ask(call),
+            },
         }
     }
 }

@@ -104,7 +104,9 @@ pub fn run(args: &TestArgs, out: &mut Output) -> Result<Exit> {
 fn watcher(args: &TestArgs, changed: &mpsc::Sender<()>) -> Result<notify::RecommendedWatcher> {
     let tell = changed.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = |path: &PathBuf| path.extension().is_some_and(|it| it == "wasm" || it == "toml" || it == "json");
+        let ours = |path: &PathBuf| {
+            path.extension().is_some_and(|it| it == "wasm" || it == "toml" || it == "json" || it == "jsonl")
+        };
         if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(ours)) {
             // Nobody listens any more only when the command is ending.
             let _ = tell.send(());

@@ -24,6 +24,9 @@ kind = "echo"
 [llm.providers.aws]
 kind = "sagemaker"
 region = "eu-central-1"
+[llm.providers.told]
+kind = "replay"
+answers = "a.jsonl"
 [llm.providers.ours]
 kind = "sagemaker"
 region = "eu-central-1"
@@ -472,6 +475,7 @@ fn with(path: &str, value: &str) -> String {
         ("topics.*", "topics.n"),
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
+        ("providers.*.answers", "providers.told.answers"),
         ("providers.*", "providers.cloud"),
         // A model has no file where somebody else runs it.
         ("acme.models.*.provider", "acme.models.theirs.provider"),

@@ -3,11 +3,10 @@
 //! Invariant: every model that a route names is there, and every provider that a model names. No key of anybody stands in the file: it names a
 //! secret or a variable.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
-use wharf_egress::Place;
-use wharf_event::{ModelName, ProviderName, RouteName, SecretName};
+use wharf_event::{ModelName, ProviderName, RouteName};
 use wharf_llm::Guard;
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
     guardrails::{self, GUARDRAILS},
     keys::{Key, Named, Otherwise, Shape, key},
     prompts::PROMPTS,
+    providers::{self, PROVIDER, ProviderConfig},
     table::{Sink, Table},
     weights,
 };
@@ -40,9 +40,6 @@ const MAX_TOKENS_DEFAULT: u32 = 4_096;
 /// How often a model is asked where it is not said.
 const TRIES_DEFAULT: u32 = 2;
 
-/// The field for an answer's tokens, and what it was called before.
-const TOKENS_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
-
 /// The model that is always there: it answers by itself.
 pub const ECHO: &str = "echo";
 
@@ -53,50 +50,6 @@ pub struct LlmConfig {
     pub providers: BTreeMap<ProviderName, ProviderConfig>,
     /// Which there are.
     pub models: BTreeMap<ModelName, ModelConfig>,
-}
-
-/// A protocol of models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// OpenAI's, which many servers speak.
-    OpenAi,
-    /// Amazon Bedrock's runtime.
-    Bedrock,
-    /// Amazon SageMaker's runtime: endpoints whose containers speak OpenAI's.
-    SageMaker,
-    /// None: the host answers by itself.
-    Echo,
-}
-
-impl FromStr for Protocol {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "openai" => Ok(Self::OpenAi),
-            "bedrock" => Ok(Self::Bedrock),
-            "sagemaker" => Ok(Self::SageMaker),
-            "echo" => Ok(Self::Echo),
-            other => Err(format!("`{other}` is no protocol of models")),
-        }
-    }
-}
-
-/// Somebody who has models.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderConfig {
-    /// Its protocol.
-    pub kind: Protocol,
-    /// Where: an absolute URL without a slash at its end; empty where nobody is asked.
-    pub endpoint: String,
-    /// The secret of the tenant that asks.
-    pub secret: Option<SecretName>,
-    /// The variable with the operator's own key.
-    pub key_env: Option<String>,
-    /// The field for an answer's tokens.
-    pub tokens_field: &'static str,
-    /// The region of AWS; empty where there is none.
-    pub region: String,
 }
 
 /// A model.
@@ -146,40 +99,6 @@ pub(super) static LLM: &[Key] = &[
         "Which models there are. One that answers by itself, `echo`, always is.",
         named("model", MODEL),
         Otherwise::Nothing,
-    ),
-];
-
-static PROVIDER: &[Key] = &[
-    key(
-        "kind",
-        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's embeddings); `sagemaker`, real-time endpoints of Amazon SageMaker whose containers speak `openai`; or `echo`, where the host answers by itself.",
-        Shape::Choice(&["openai", "bedrock", "sagemaker", "echo"]),
-        Otherwise::Required,
-    ),
-    key(
-        "endpoint",
-        "Where it is: the URL before `/chat/completions`, as in `https://api.openai.com/v1`. An address that is not public has to be in `egress.networks`. For `bedrock` and `sagemaker` that of the region if none is given.",
-        Shape::Text,
-        Otherwise::Nothing,
-    ),
-    key("region", "The region of `bedrock` or `sagemaker`, as in `eu-central-1`.", Shape::Name, Otherwise::Nothing),
-    key(
-        "secret",
-        "The secret with its key, of the tenant that asks (`wharf secret set`); for `bedrock` and `sagemaker` `ACCESS_KEY_ID:SECRET_ACCESS_KEY`; for `bedrock` also one of its API keys.",
-        Shape::Name,
-        Otherwise::Nothing,
-    ),
-    key(
-        "key_env",
-        "The host's variable with its key, where it is the operator's. With neither of them `bedrock` and `sagemaker` take AWS's own variables or profile. `sagemaker` has no such keys.",
-        Shape::Text,
-        Otherwise::Nothing,
-    ),
-    key(
-        "tokens_field",
-        "The field for the tokens of an answer at most; older servers know `max_tokens` only.",
-        Shape::Choice(&TOKENS_FIELDS),
-        Otherwise::Default(|| json!(TOKENS_FIELDS[0])),
     ),
 ];
 
@@ -256,66 +175,12 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> LlmConfig {
     let mut providers = Vec::new();
     for (name, table) in table.named::<ProviderName>("providers") {
         providers.push(name.clone());
-        config.providers.extend(read_provider(&table, sink).map(|provider| (name, provider)));
+        config.providers.extend(providers::read(&table, sink).map(|provider| (name, provider)));
     }
     for (name, table) in table.named::<ModelName>("models") {
         config.models.extend(read_model(&table, &providers, sink).map(|model| (name, model)));
     }
     config
-}
-
-fn read_provider(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
-    let whole = |text: &str| text.parse::<Place>().map(|_| text.trim_end_matches('/').to_owned());
-    let kind = table.parsed::<Protocol>("kind").map(|found| found.value);
-    if table.value("kind").is_none() {
-        table.missing("kind", "say its protocol: kind = \"openai\"");
-    }
-    let endpoint = table.parsed_by("endpoint", whole);
-    let region = table.parsed_by("region", |text| {
-        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let fine = !text.is_empty() && text.len() <= 63 && text.bytes().all(letter);
-        if fine { Ok(text.to_owned()) } else { Err(format!("`{text}` is no region")) }
-    });
-    let region = region.map(|found| found.value).unwrap_or_default();
-    match kind {
-        Some(Protocol::OpenAi) if table.value("endpoint").is_none() => {
-            table.missing("endpoint", "say where it is: endpoint = \"https://api.openai.com/v1\"");
-        }
-        Some(Protocol::Bedrock | Protocol::SageMaker) if table.value("region").is_none() => {
-            table.missing("region", "say which it is: region = \"eu-central-1\"");
-        }
-        _ => {}
-    }
-    let secret = table.parsed::<SecretName>("secret").map(|found| found.value);
-    let key_env = table.parsed_by("key_env", |text| {
-        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if !text.is_empty() && text.bytes().all(letter) {
-            Ok(text.to_owned())
-        } else {
-            Err(format!("`{text}` is no variable"))
-        }
-    });
-    let key_env = key_env.map(|found| found.value);
-    if secret.is_some() && key_env.is_some() {
-        let span = table.value_span("key_env").unwrap_or(table.span.clone());
-        sink.report(span, format!("{} has both a `secret` and a `key_env`", table.what()), "leave one of them out");
-    }
-    if kind == Some(Protocol::SageMaker) && key_env.is_some() {
-        let span = table.value_span("key_env").unwrap_or(table.span.clone());
-        let help = "leave it out: requests are signed by a `secret`, or by AWS's own variables or profile";
-        sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
-    }
-    let tokens_field = table.parsed_by("tokens_field", |text| {
-        TOKENS_FIELDS.iter().find(|field| **field == text).copied().ok_or_else(|| format!("`{text}` is no such field"))
-    });
-    let tokens_field = tokens_field.map_or(TOKENS_FIELDS[0], |found| found.value);
-    let kind = kind?;
-    let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
-        Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
-        Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
-        _ => String::new(),
-    });
-    Some(ProviderConfig { kind, endpoint, secret, key_env, tokens_field, region })
 }
 
 fn read_model(table: &Table<'_>, providers: &[ProviderName], sink: &Sink) -> Option<ModelConfig> {

@@ -9,7 +9,8 @@ use wharf_infer::Payload;
 
 use super::{
     keys::{Key, Otherwise, Shape, key},
-    llm::{LlmConfig, Protocol, ProviderConfig},
+    llm::LlmConfig,
+    providers::{Protocol, ProviderConfig},
     table::{Found, Sink, Table},
 };
 

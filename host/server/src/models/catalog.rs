@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use wharf_catalog::PromptDocument;
 use wharf_delivery::{Budget, BudgetOf, BudgetPer, BudgetUnit};
 use wharf_event::{Digest, ModelName, PluginName, PromptName, RouteName, TenantName};
-use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, SageMaker, Usage};
+use wharf_llm::{Ask, Bedrock, Echo, Failed, OpenAi, Provider, Replay, SageMaker, Script, Usage};
 
+use super::scripts::Scripts;
 use crate::{
     config::{
         BudgetConfig, BudgetsConfig, CacheConfig, Config, ECHO, LlmConfig, ModelConfig, Protocol, ProviderConfig,
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     llm: LlmConfig,
+    scripts: Scripts,
     routes: BTreeMap<TenantName, BTreeMap<RouteName, RouteConfig>>,
     budgets: BTreeMap<TenantName, BudgetsConfig>,
     caches: BTreeMap<TenantName, CacheConfig>,
@@ -36,12 +38,14 @@ pub(super) struct Model<'a> {
     output_price: Option<Money>,
     /// Whose it is; none where the host answers by itself.
     pub(super) provider: Option<(&'a str, &'a ProviderConfig)>,
+    /// What it says, where a file has that.
+    script: Option<&'a Arc<Script>>,
 }
 
 impl Catalog {
-    /// What a configuration says.
+    /// What a configuration says, with the files of answers that it names.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, scripts: Scripts) -> Self {
         let routes = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.models.clone()));
         let currency = config.host.prices.currency.map(|currency| currency.to_string().into());
         let budgets = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.budgets.clone()));
@@ -49,6 +53,7 @@ impl Catalog {
         let prompts = config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.prompts.clone()));
         Self {
             llm: config.llm.clone(),
+            scripts,
             routes: routes.filter(|(_, routes)| !routes.is_empty()).collect(),
             budgets: budgets.filter(|(_, budgets)| *budgets != BudgetsConfig::default()).collect(),
             caches: caches.filter(|(_, cache)| *cache != CacheConfig::default()).collect(),
@@ -116,7 +121,8 @@ impl Catalog {
         let config = self.route(tenant, route);
         let models = config.iter().flat_map(|config| &config.models).map(|name| {
             let model = self.llm.models.get(name);
-            (name, model, model.and_then(|model| self.llm.providers.get(&model.provider)))
+            let script = model.and_then(|model| self.scripts.get(&model.provider)).map(|script| script.digest());
+            (name, model, model.and_then(|model| self.llm.providers.get(&model.provider)), script)
         });
         Digest::of(format!("{route} {config:?} {:?}", models.collect::<Vec<_>>()).as_bytes())
     }
@@ -131,12 +137,13 @@ impl Catalog {
     pub(super) fn model<'a>(&'a self, name: &'a ModelName) -> Option<Model<'a>> {
         let Some(ModelConfig { provider, model, input_price, output_price }) = self.llm.models.get(name) else {
             let free = Some(Money::default());
-            let echo = Model { name, id: ECHO, input_price: free, output_price: free, provider: None };
+            let echo = Model { name, id: ECHO, input_price: free, output_price: free, provider: None, script: None };
             return (name.as_str() == ECHO).then_some(echo);
         };
         let (whose, config) = self.llm.providers.get_key_value(provider)?;
-        let provider = (config.kind != Protocol::Echo).then_some((whose.as_str(), config));
-        Some(Model { name, id: model, input_price: *input_price, output_price: *output_price, provider })
+        let provider = config.kind.is_asked().then_some((whose.as_str(), config));
+        let script = self.scripts.get(whose);
+        Some(Model { name, id: model, input_price: *input_price, output_price: *output_price, provider, script })
     }
 }
 
@@ -158,15 +165,18 @@ pub(super) fn billionths(money: Money) -> u64 {
 }
 
 impl Model<'_> {
-    /// Who writes to it and reads it.
-    pub(super) fn speaks(&self) -> Box<dyn Provider> {
+    /// Who writes to it and reads it, asked by a route.
+    pub(super) fn speaks(&self, route: &RouteName) -> Box<dyn Provider> {
         match self.provider {
             Some((_, config)) if config.kind == Protocol::Bedrock => Box::new(Bedrock),
             Some((_, config)) => {
                 let openai = OpenAi { tokens_field: config.tokens_field };
                 if config.kind == Protocol::SageMaker { Box::new(SageMaker { openai }) } else { Box::new(openai) }
             }
-            None => Box::new(Echo),
+            None => match self.script {
+                Some(script) => Box::new(Replay { script: Arc::clone(script), route: route.to_string() }),
+                None => Box::new(Echo),
+            },
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn put(
     let service = match config.kind {
         Protocol::Bedrock => Some(BEDROCK),
         Protocol::SageMaker => Some(SAGEMAKER),
-        Protocol::OpenAi | Protocol::Echo => None,
+        Protocol::OpenAi | Protocol::Echo | Protocol::Replay => None,
     };
     let sign = |service, by| Auth::Sign { region: config.region.clone(), service, by };
     if let Some(secret) = &config.secret {

@@ -12,6 +12,7 @@ mod metering;
 mod order;
 mod passing;
 mod round;
+mod scripts;
 mod streaming;
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use catalog::Catalog;
 pub use key::{Auth, sign_in};
 pub use metering::{Asked, AskedOf, ModelMeters, StepOf};
 pub use round::Sends;
+pub use scripts::{ScriptError, Scripts, read as read_scripts, read_script};

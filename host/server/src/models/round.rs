@@ -192,13 +192,14 @@ impl<'a> Round<'a> {
     }
 
     async fn exchange(&mut self, model: &Model<'_>, ask: &Ask, timeout: Duration) -> Result<Told, Unable> {
-        let (call, speaks) = (self.call, model.speaks());
+        let (call, speaks) = (self.call, model.speaks(&self.call.route));
         let (step, reads) = match self.live {
             Some(_) => speaks.stream(model.id, ask)?,
             None => (speaks.write(model.id, ask)?, None),
         };
         let request = match step {
             Step::Done(told) => return Ok(told),
+            Step::Said(pieces, ended) => return self.said(pieces, ended).await,
             Step::Send(request) => request,
         };
         let Some(provider) = model.provider else {
@@ -244,6 +245,17 @@ impl<'a> Round<'a> {
         };
         self.settle(model, reserved, usage);
         Ok(read?)
+    }
+
+    /// Passes on an answer whose pieces are known.
+    async fn said(&mut self, pieces: Vec<Piece>, ended: Result<Told, Failed>) -> Result<Told, Unable> {
+        for piece in pieces {
+            let Some(live) = self.live else { break };
+            self.has_passed = true;
+            let gone = |_| Failed::Provider("nobody waits for the answer any more".to_owned());
+            live.send(piece).await.map_err(gone)?;
+        }
+        Ok(ended?)
     }
 
     /// Takes what asking a model may cost at most out of the budgets that there are. Nothing has more tokens than bytes, as it is sent.

@@ -16,7 +16,7 @@ use wharf_egress::Takes;
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask};
+use super::{Answers, Auth, Catalog, Means, ModelMeters, Scripts, Sends, ask};
 use crate::config;
 
 mod around;
@@ -190,7 +190,7 @@ async fn asked_by(
     assert_eq!(problems, []);
     let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
     let secrets = BTreeMap::from([("cloud".parse().unwrap(), "v1.sealed".to_owned())]);
-    let (catalog, meters) = (Catalog::new(&config), ModelMeters::default());
+    let (catalog, meters) = (Catalog::new(&config, Scripts::default()), ModelMeters::default());
     let means = Means { catalog: &catalog, sends: &script, books, meters: &meters, answers: before };
     let told = ask(means, call, secrets).await;
     let counted = meters

@@ -46,6 +46,7 @@ mod listing;
 mod loading;
 mod looking;
 mod metrics;
+mod model_replay;
 mod model_routes;
 mod model_uploads;
 mod models;

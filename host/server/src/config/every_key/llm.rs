@@ -49,6 +49,7 @@ fn models() -> Vec<Case> {
         case("llm.providers.*.secret", "'s'", (PROVIDER, "secret"), json!("s"), "'No'"),
         case("llm.providers.*.key_env", "'KEY'", (PROVIDER, "key_env"), json!("KEY"), "7"),
         case("llm.providers.*.tokens_field", "'max_tokens'", (PROVIDER, "tokens_field"), json!("max_tokens"), "'n'"),
+        case("llm.providers.*.answers", "'b.jsonl'", ("/llm/providers/told", "answers"), json!("b.jsonl"), "7"),
         case("llm.models.*.provider", "'other'", (MODEL, "provider"), json!("other"), "'No'"),
         case("llm.models.*.model", "'x'", (MODEL, "model"), json!("x"), "7"),
         case("llm.models.*.input_price", "'0.15'", (MODEL, "input_price"), json!("0.150000"), "7"),
@@ -136,7 +137,7 @@ pub(super) fn budgets(tenant: &TenantConfig) -> Value {
 /// What was read of models.
 pub(super) fn dump(config: &LlmConfig) -> Value {
     let providers: Map<_, _> = config.providers.iter().map(|(name, it)| {
-        (name.to_string(), json!({"kind": format!("{:?}", it.kind), "endpoint": it.endpoint, "secret": it.secret, "key_env": it.key_env, "tokens_field": it.tokens_field, "region": it.region}))
+        (name.to_string(), json!({"kind": format!("{:?}", it.kind), "endpoint": it.endpoint, "secret": it.secret, "key_env": it.key_env, "tokens_field": it.tokens_field, "region": it.region, "answers": it.answers.as_ref().map(|answers| &answers.file)}))
     }).collect();
     let models: Map<_, _> = config.models.iter().map(|(name, it)| {
         let price = |price: Option<crate::prices::Money>| price.map(|price| price.to_string());

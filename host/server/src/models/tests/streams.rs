@@ -126,7 +126,7 @@ async fn whoever_lets_go_of_a_stream_pays_for_what_came_of_it() {
     let counted = json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}});
     for (sent, wanted) in [(chunk("one "), None), (format!("{}data: {counted}\n\n", chunk("one ")), Some((7, 2)))] {
         let (books, sends, meters) = (Ledger::default(), Stalls(sent), ModelMeters::default());
-        let (catalog, answers) = (Catalog::new(&config::read(CONFIG).0), Answers::default());
+        let (catalog, answers) = (Catalog::new(&config::read(CONFIG).0, Scripts::default()), Answers::default());
         let means = Means { catalog: &catalog, sends: &sends, books: &books, meters: &meters, answers: &answers };
         let (sender, mut receiver) = mpsc::channel(100);
         let mut call = call("bounded");

@@ -1,0 +1,225 @@
+//! Who has models: their protocol, where they are, and by whose key they are asked.
+//!
+//! Invariant: no key stands in the file: it names a secret or a variable. Files that it names are not opened here.
+
+use std::{ops::Range, str::FromStr};
+
+use serde_json::json;
+use wharf_egress::Place;
+use wharf_event::SecretName;
+
+use super::{
+    keys::{Key, Otherwise, Shape, key},
+    table::{Sink, Table},
+};
+
+/// The field for an answer's tokens, and what it was called before.
+const TOKENS_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// A protocol of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OpenAI's, which many servers speak.
+    OpenAi,
+    /// Amazon Bedrock's runtime.
+    Bedrock,
+    /// Amazon SageMaker's runtime: endpoints whose containers speak OpenAI's.
+    SageMaker,
+    /// None: the host answers by itself.
+    Echo,
+    /// None either: a file says what is answered.
+    Replay,
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "openai" => Ok(Self::OpenAi),
+            "bedrock" => Ok(Self::Bedrock),
+            "sagemaker" => Ok(Self::SageMaker),
+            "echo" => Ok(Self::Echo),
+            "replay" => Ok(Self::Replay),
+            other => Err(format!("`{other}` is no protocol of models")),
+        }
+    }
+}
+
+impl Protocol {
+    /// Whether somebody outside of the host is asked by it.
+    #[must_use]
+    pub const fn is_asked(self) -> bool {
+        !matches!(self, Self::Echo | Self::Replay)
+    }
+}
+
+/// A file of answers, relative to the configuration's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswersFile {
+    /// Which.
+    pub file: String,
+    /// Where it is named, for mistakes found in it.
+    pub span: Range<usize>,
+}
+
+/// Somebody who has models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// Its protocol.
+    pub kind: Protocol,
+    /// Where: an absolute URL without a slash at its end; empty where nobody is asked.
+    pub endpoint: String,
+    /// The secret of the tenant that asks.
+    pub secret: Option<SecretName>,
+    /// The variable with the operator's own key.
+    pub key_env: Option<String>,
+    /// The field for an answer's tokens.
+    pub tokens_field: &'static str,
+    /// The region of AWS; empty where there is none.
+    pub region: String,
+    /// What is answered, where a file says it.
+    pub answers: Option<AnswersFile>,
+}
+
+pub(super) static PROVIDER: &[Key] = &[
+    key(
+        "kind",
+        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's embeddings); `sagemaker`, real-time endpoints of Amazon SageMaker whose containers speak `openai`; `echo`, where the host answers by itself; or `replay`, where a file says what is answered.",
+        Shape::Choice(&["openai", "bedrock", "sagemaker", "echo", "replay"]),
+        Otherwise::Required,
+    ),
+    key(
+        "endpoint",
+        "Where it is: the URL before `/chat/completions`, as in `https://api.openai.com/v1`. An address that is not public has to be in `egress.networks`. For `bedrock` and `sagemaker` that of the region if none is given.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key("region", "The region of `bedrock` or `sagemaker`, as in `eu-central-1`.", Shape::Name, Otherwise::Nothing),
+    key(
+        "secret",
+        "The secret with its key, of the tenant that asks (`wharf secret set`); for `bedrock` and `sagemaker` `ACCESS_KEY_ID:SECRET_ACCESS_KEY`; for `bedrock` also one of its API keys.",
+        Shape::Name,
+        Otherwise::Nothing,
+    ),
+    key(
+        "key_env",
+        "The host's variable with its key, where it is the operator's. With neither of them `bedrock` and `sagemaker` take AWS's own variables or profile. `sagemaker` has no such keys.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
+        "tokens_field",
+        "The field for the tokens of an answer at most; older servers know `max_tokens` only.",
+        Shape::Choice(&TOKENS_FIELDS),
+        Otherwise::Default(|| json!(TOKENS_FIELDS[0])),
+    ),
+    key(
+        "answers",
+        "The file of answers of `replay`, a line of JSON each, relative to the folder of this file.",
+        Shape::Text,
+        Otherwise::Nothing,
+    ),
+];
+
+/// Reads one of them.
+pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
+    let whole = |text: &str| text.parse::<Place>().map(|_| text.trim_end_matches('/').to_owned());
+    let kind = table.parsed::<Protocol>("kind").map(|found| found.value);
+    if table.value("kind").is_none() {
+        table.missing("kind", "say its protocol: kind = \"openai\"");
+    }
+    let endpoint = table.parsed_by("endpoint", whole);
+    let region = table.parsed_by("region", |text| {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fine = !text.is_empty() && text.len() <= 63 && text.bytes().all(letter);
+        if fine { Ok(text.to_owned()) } else { Err(format!("`{text}` is no region")) }
+    });
+    let region = region.map(|found| found.value).unwrap_or_default();
+    match kind {
+        Some(Protocol::OpenAi) if table.value("endpoint").is_none() => {
+            table.missing("endpoint", "say where it is: endpoint = \"https://api.openai.com/v1\"");
+        }
+        Some(Protocol::Bedrock | Protocol::SageMaker) if table.value("region").is_none() => {
+            table.missing("region", "say which it is: region = \"eu-central-1\"");
+        }
+        _ => {}
+    }
+    let (secret, key_env) = read_keys(table, kind, sink);
+    let tokens_field = table.parsed_by("tokens_field", |text| {
+        TOKENS_FIELDS.iter().find(|field| **field == text).copied().ok_or_else(|| format!("`{text}` is no such field"))
+    });
+    let tokens_field = tokens_field.map_or(TOKENS_FIELDS[0], |found| found.value);
+    let answers = read_answers(table, kind, sink);
+    let kind = kind?;
+    let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
+        Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
+        Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
+        _ => String::new(),
+    });
+    Some(ProviderConfig { kind, endpoint, secret, key_env, tokens_field, region, answers })
+}
+
+/// Its secret, or the variable with its key.
+fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<SecretName>, Option<String>) {
+    let secret = table.parsed::<SecretName>("secret").map(|found| found.value);
+    let key_env = table.parsed_by("key_env", |text| {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !text.is_empty() && text.bytes().all(letter) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is no variable"))
+        }
+    });
+    let key_env = key_env.map(|found| found.value);
+    if secret.is_some() && key_env.is_some() {
+        let span = table.value_span("key_env").unwrap_or(table.span.clone());
+        sink.report(span, format!("{} has both a `secret` and a `key_env`", table.what()), "leave one of them out");
+    }
+    if kind == Some(Protocol::SageMaker) && key_env.is_some() {
+        let span = table.value_span("key_env").unwrap_or(table.span.clone());
+        let help = "leave it out: requests are signed by a `secret`, or by AWS's own variables or profile";
+        sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
+    }
+    (secret, key_env)
+}
+
+/// The file of answers, which one kind reads.
+fn read_answers(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Option<AnswersFile> {
+    let answers = table.parsed::<String>("answers");
+    match (kind, &answers) {
+        (Some(Protocol::Replay), None) if table.value("answers").is_none() => {
+            table.missing("answers", "name the file of answers: answers = \"answers.jsonl\"");
+        }
+        (Some(kind), Some(found)) if kind != Protocol::Replay => {
+            let message =
+                format!("{} has `answers`, and only the kind `replay` says what is written there", table.what());
+            sink.report(found.span.clone(), message, "leave it out, or say kind = \"replay\"");
+        }
+        _ => {}
+    }
+    answers.map(|found| AnswersFile { file: found.value, span: found.span })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn answers_are_of_replay_and_replay_has_answers() {
+        let problems = |provider: &str| {
+            let (_, problems) =
+                crate::config::read(&format!("default_tenant = 'acme'\n[llm.providers.told]\n{provider}\n"));
+            problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help)).collect::<Vec<_>>()
+        };
+        assert_eq!(problems("kind = 'replay'\nanswers = 'a.jsonl'"), [] as [String; 0]);
+        for (provider, wanted) in [
+            (
+                "kind = 'replay'",
+                "provider `told` has no `answers`; name the file of answers: answers = \"answers.jsonl\"",
+            ),
+            ("kind = 'echo'\nanswers = 'a.jsonl'", "provider `told` has `answers`, and only the kind `replay` says"),
+        ] {
+            let found = problems(provider);
+            assert!(found.len() == 1 && found[0].contains(wanted), "{provider}: {found:?}");
+        }
+    }
+}
