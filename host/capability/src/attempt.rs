@@ -6,6 +6,7 @@ use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wharf_delivery::{Details, HostLimits, LimitsDocument};
 use wharf_event::{Code, Event, Grants, PluginName, TenantName};
+use wharf_recording::Tape;
 
 use crate::{
     effects::Effects,
@@ -53,6 +54,8 @@ pub struct AttemptContext {
     pub time: String,
     /// Where the wall clock stands still that the plugin reads, in milliseconds since 1970: for tests. Absent, it is the machine's.
     pub clock_ms: Option<u64>,
+    /// What it is recorded on.
+    pub tape: Tape,
 }
 
 /// The memory, table and instance budget of an attempt, summed over everything that it creates.
@@ -182,6 +185,7 @@ impl Attempt {
     /// The same where its instance lives on for another call: what that holds stays.
     #[must_use]
     pub fn end(&mut self) -> (Effects, Details) {
+        self.end_tape();
         let effects = std::mem::take(&mut self.effects);
         let log = self.log.take_tail();
         let mut used = effects.used();

@@ -8,6 +8,7 @@ use std::{fmt, pin::Pin};
 use wasmtime::component::{HasSelf, Linker};
 use wharf_delivery::{Details, Failure, clipped};
 use wharf_event::{Code, Grants, SecretName, TenantName};
+use wharf_recording::{Call, Holds};
 pub use wharf_vault::Value as Secret;
 use wharf_vault::without;
 
@@ -76,6 +77,18 @@ impl Given {
             now.map(|it| String::from_utf8_lossy(&it).into_owned()).or(before)
         })
     }
+
+    /// Bytes without the values, also as they stand in strings of JSON.
+    pub(crate) fn redact_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.0.iter().fold(None, |before: Option<Vec<u8>>, (name, value)| {
+            let text = std::str::from_utf8(value.reveal()).ok().and_then(|text| serde_json::to_string(text).ok());
+            let in_json =
+                text.as_deref().and_then(|json| json.get(1..json.len().saturating_sub(1))).unwrap_or_default();
+            [value.reveal(), in_json.as_bytes()].iter().fold(before, |before, spelled| {
+                without(before.as_deref().unwrap_or(bytes), spelled, name.as_str()).or(before)
+            })
+        })
+    }
 }
 
 /// What a call was given and refused.
@@ -99,10 +112,18 @@ pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 
 impl held::Host for Attempt {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, held::SecretError>> {
+        let begun = self.context.tape.begin();
         let given = match self.may_hold(&name) {
             Ok(secret) => self.opened(&secret).await,
             Err(refused) => Err(refused),
         };
+        self.context.tape.note(begun, || {
+            let call = Call::of("wharf:secrets/held.get").asked("name", name.as_str());
+            match &given {
+                Ok(_) => call.told("value", format!("[secret:{name}]")),
+                Err(NotHeld { code, reason }) => call.told("error", code.as_str()).told("why", reason.as_str()),
+            }
+        });
         Ok(given.map_err(|NotHeld { code, reason }| {
             if !self.holding.met.contains(&code) {
                 self.holding.met.push(code);
@@ -144,6 +165,22 @@ impl Attempt {
         self.effects.gave(value.reveal().len());
         String::from_utf8(value.reveal().to_vec())
             .map_err(|_| NotHeld { code: Code::SecretClosed, reason: format!("the secret `{secret}` is no text") })
+    }
+
+    /// Ends what is recorded: without what the plugin was given to hold. An event that has it in it is not kept at all.
+    pub(crate) fn end_tape(&self) {
+        let tape = &self.context.tape;
+        if !tape.is_on() {
+            return;
+        }
+        let held = if self.log.hidden() == 0 {
+            Holds::Nothing
+        } else {
+            let mut event = Vec::new();
+            self.context.event.encode(&mut event);
+            if self.log.redact_bytes(&event).is_some() { Holds::InEvent } else { Holds::Elsewhere }
+        };
+        tape.end(held, |bytes| self.log.redact_bytes(bytes));
     }
 
     /// A failure as it is kept: without what the plugin was given to hold, and then as long as a reason may be.

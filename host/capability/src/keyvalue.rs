@@ -9,6 +9,7 @@ use bytes::Bytes;
 use wasmtime::component::Resource;
 use wharf_delivery::{ReadKey, WriteOp};
 use wharf_event::{BucketAccess, BucketName, Grants, Position, TenantName};
+use wharf_recording::{Begun, Call};
 
 use crate::{
     Attempt,
@@ -89,6 +90,15 @@ fn check_key(key: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The word for an error in the contract, with what it says beside.
+fn wrong(call: Call, error: &Error) -> Call {
+    match error {
+        Error::NoSuchStore => call.told("error", "no-such-store"),
+        Error::AccessDenied => call.told("error", "access-denied"),
+        Error::Other(why) => call.told("error", "other").told("why", why.as_str()),
+    }
+}
+
 fn integer<T: std::str::FromStr>(value: &[u8]) -> Result<T, Error> {
     let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| Error::Other("the value under this key is no decimal integer in range".into()))
@@ -97,6 +107,20 @@ fn integer<T: std::str::FromStr>(value: &[u8]) -> Result<T, Error> {
 impl Attempt {
     fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<BucketName> {
         Ok(self.table.get(bucket)?.name.clone())
+    }
+
+    /// Records what a call about a bucket was told.
+    fn note<T>(
+        &self,
+        begun: Begun,
+        call: impl FnOnce() -> Call,
+        answer: &Result<T, Error>,
+        told: impl FnOnce(Call, &T) -> Call,
+    ) {
+        self.context.tape.note(begun, || match answer {
+            Ok(answer) => told(call(), answer),
+            Err(error) => wrong(call(), error),
+        });
     }
 
     fn queue_if_taken(&self, key: &ReadKey) -> Result<(), Contended> {
@@ -180,24 +204,57 @@ impl Attempt {
         }
         Ok(Ok(Listed { keys: keys.into_iter().collect(), end }))
     }
-}
 
-impl store::Host for Attempt {
-    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+    fn opened_bucket(&mut self, identifier: &str) -> Answer<Resource<Bucket>> {
         let own = self.context.plugin.as_str();
-        let name = if identifier.is_empty() || identifier == "default" { own } else { &identifier };
+        let name = if identifier.is_empty() || identifier == "default" { own } else { identifier };
         let Ok(name) = name.parse::<BucketName>() else { return Ok(Err(Error::NoSuchStore)) };
         if !self.context.grants.may_read(&name) {
             return self.denied(name, "is not granted");
         }
         Ok(Ok(self.table.push(Bucket { name, pages: Vec::new() })?))
     }
+
+    fn incremented(&mut self, bucket: &BucketName, key: &str, delta: u64) -> Answer<u64> {
+        let before = match self.read(bucket, key)? {
+            Ok(value) => value.as_deref().map_or(Ok(0), integer::<u64>),
+            Err(error) => Err(error),
+        };
+        let sum = before.and_then(|before| {
+            before.checked_add(delta).ok_or_else(|| Error::Other("the sum does not fit into 64 bits".into()))
+        });
+        match sum {
+            Ok(sum) => Ok(self.write(bucket, key, WriteOp::Set(sum.to_string().into()))?.map(|()| sum)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+/// A call about a key.
+fn about(function: &'static str, bucket: &BucketName, key: &str) -> Call {
+    Call::of(function).asked("bucket", bucket.as_str()).asked("key", key)
+}
+
+impl store::Host for Attempt {
+    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+        let begun = self.context.tape.begin();
+        let opened = self.opened_bucket(&identifier)?;
+        let call = || Call::of("wasi:keyvalue/store.open").asked("identifier", identifier);
+        self.note(begun, call, &opened, |call, _| call);
+        Ok(opened)
+    }
 }
 
 impl store::HostBucket for Attempt {
     fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.read(&bucket, &key)?.map(|value| value.map(|value| value.to_vec())))
+        let begun = self.context.tape.begin();
+        let value = self.read(&bucket, &key)?;
+        let call = || about("wasi:keyvalue/store.get", &bucket, &key);
+        self.note(begun, call, &value, |call, value| {
+            value.iter().fold(call, |call, it| call.told("value", it.clone()))
+        });
+        Ok(value.map(|value| value.map(|value| value.to_vec())))
     }
 
     fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
@@ -212,7 +269,11 @@ impl store::HostBucket for Attempt {
 
     fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
         let bucket = self.bucket(&bucket)?;
-        Ok(self.read(&bucket, &key)?.map(|value| value.is_some()))
+        let begun = self.context.tape.begin();
+        let exists = self.read(&bucket, &key)?.map(|value| value.is_some());
+        let call = || about("wasi:keyvalue/store.exists", &bucket, &key);
+        self.note(begun, call, &exists, |call, exists| call.told("exists", if *exists { "true" } else { "false" }));
+        Ok(exists)
     }
 
     fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<KeyResponse> {
@@ -228,7 +289,17 @@ impl store::HostBucket for Attempt {
                 Some(page)
             }
         };
-        let Listed { keys, end } = match self.list(&name, after)? {
+        let begun = self.context.tape.begin();
+        let listed = self.list(&name, after.clone())?;
+        let call = || {
+            let call = Call::of("wasi:keyvalue/store.list-keys").asked("bucket", name.as_str());
+            after.iter().fold(call, |call, after| call.asked("after", after.as_str()))
+        };
+        self.note(begun, call, &listed, |call, Listed { keys, end }| {
+            let call = keys.iter().fold(call, |call, key| call.told("key", key.as_str()));
+            end.iter().fold(call, |call, end| call.told("end", end.as_str()))
+        });
+        let Listed { keys, end } = match listed {
             Ok(listed) => listed,
             Err(error) => return Ok(Err(error)),
         };
@@ -247,17 +318,11 @@ impl store::HostBucket for Attempt {
 impl atomics::Host for Attempt {
     fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
         let bucket = self.bucket(&bucket)?;
-        let before = match self.read(&bucket, &key)? {
-            Ok(value) => value.as_deref().map_or(Ok(0), integer::<u64>),
-            Err(error) => Err(error),
-        };
-        let sum = before.and_then(|before| {
-            before.checked_add(delta).ok_or_else(|| Error::Other("the sum does not fit into 64 bits".into()))
-        });
-        match sum {
-            Ok(sum) => Ok(self.write(&bucket, &key, WriteOp::Set(sum.to_string().into()))?.map(|()| sum)),
-            Err(error) => Ok(Err(error)),
-        }
+        let begun = self.context.tape.begin();
+        let sum = self.incremented(&bucket, &key, delta)?;
+        let call = || about("wasi:keyvalue/atomics.increment", &bucket, &key).asked("delta", delta.to_string());
+        self.note(begun, call, &sum, |call, sum| call.told("value", sum.to_string()));
+        Ok(sum)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod bindings;
+mod clocks;
 mod config;
 mod denied;
 mod effects;
@@ -52,3 +53,5 @@ pub use spent::Spent;
 pub use wasmtime_wasi::p2::bindings::CommandPre;
 /// The world of components that answer requests.
 pub use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+/// What an attempt is recorded on.
+pub use wharf_recording::Tape;

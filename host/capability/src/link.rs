@@ -11,7 +11,7 @@ use wasmtime_wasi::{
     sockets::{WasiSockets, WasiSocketsView},
 };
 
-use crate::{Attempt, bindings, hold, http, infer, llm, random};
+use crate::{Attempt, bindings, clocks, hold, http, infer, llm, random};
 
 /// Adds everything that this host offers to `linker`.
 ///
@@ -39,9 +39,10 @@ fn link_wasi(l: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 
     // Streams, polls, clocks, random, and the standard streams.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(l)?;
-    // Its random numbers have no bound for an attempt, ours have.
+    // Its random numbers have no bound for an attempt, ours have, and what its clocks say is not recorded.
     l.allow_shadowing(true);
     random::link(l)?;
+    clocks::link(l)?;
     l.allow_shadowing(false);
     cli::exit::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;
     cli::environment::add_to_linker::<Attempt, WasiCli>(l, Attempt::cli)?;

@@ -88,6 +88,11 @@ impl AttemptLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact(text)
     }
 
+    /// Bytes without that; absent where they have none of it.
+    pub(crate) fn redact_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).given.redact_bytes(bytes)
+    }
+
     /// Takes a line.
     ///
     /// # Errors

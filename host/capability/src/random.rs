@@ -1,10 +1,11 @@
-//! Capability: `wasi:random`. The numbers are WASI's own; how many bytes of them an attempt may draw is counted here.
+//! Capability: `wasi:random`. The numbers are WASI's own; how many bytes of them an attempt may draw is counted here, and they are recorded.
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::{
     p2::bindings::random::{insecure, insecure_seed, random},
     random::WasiRandomView as _,
 };
+use wharf_recording::Call;
 
 use crate::{Attempt, effects::bytes, spent::Spent};
 
@@ -37,30 +38,56 @@ pub(crate) fn link(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
 impl random::Host for Attempt {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         self.random.draw(len)?;
-        random::Host::get_random_bytes(self.random(), len)
+        let begun = self.context.tape.begin();
+        let drawn = random::Host::get_random_bytes(self.random(), len)?;
+        self.context
+            .tape
+            .note(begun, || Call::of("wasi:random/random.get-random-bytes").told("bytes", drawn.as_slice()));
+        Ok(drawn)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
         self.random.draw(8)?;
-        random::Host::get_random_u64(self.random())
+        let begun = self.context.tape.begin();
+        let drawn = random::Host::get_random_u64(self.random())?;
+        self.context
+            .tape
+            .note(begun, || Call::of("wasi:random/random.get-random-u64").told("bytes", &drawn.to_le_bytes()[..]));
+        Ok(drawn)
     }
 }
 
 impl insecure::Host for Attempt {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         self.random.draw(len)?;
-        insecure::Host::get_insecure_random_bytes(self.random(), len)
+        let begun = self.context.tape.begin();
+        let drawn = insecure::Host::get_insecure_random_bytes(self.random(), len)?;
+        self.context
+            .tape
+            .note(begun, || Call::of("wasi:random/insecure.get-insecure-random-bytes").told("bytes", drawn.as_slice()));
+        Ok(drawn)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
         self.random.draw(8)?;
-        insecure::Host::get_insecure_random_u64(self.random())
+        let begun = self.context.tape.begin();
+        let drawn = insecure::Host::get_insecure_random_u64(self.random())?;
+        self.context.tape.note(begun, || {
+            Call::of("wasi:random/insecure.get-insecure-random-u64").told("bytes", &drawn.to_le_bytes()[..])
+        });
+        Ok(drawn)
     }
 }
 
 impl insecure_seed::Host for Attempt {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
-        insecure_seed::Host::insecure_seed(self.random())
+        let begun = self.context.tape.begin();
+        let (one, other) = insecure_seed::Host::insecure_seed(self.random())?;
+        self.context.tape.note(begun, || {
+            let bytes = [one.to_le_bytes(), other.to_le_bytes()].concat();
+            Call::of("wasi:random/insecure-seed.insecure-seed").told("bytes", bytes)
+        });
+        Ok((one, other))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use wharf_event::{Code, PluginName};
 
 use crate::{
-    Used,
+    RecordingAt, Used,
     codec::{DecodeError, Reader, Writer},
     limits::{LOG_BYTES_KEPT_MAX, LOG_LINES_KEPT_MAX},
 };
@@ -29,6 +29,8 @@ pub struct Details {
     pub used: Option<Used>,
     /// Who is charged with it where that is not the target: the plugin that consumes the queue whose message it was.
     pub consumer: Option<PluginName>,
+    /// Where a recording of it stands, if there is one. It goes with `used`: nothing is recorded where no guest ran.
+    pub recording: Option<RecordingAt>,
 }
 
 /// How much a line matters.
@@ -158,7 +160,8 @@ impl Details {
         let dropped = r.u32("lines dropped")?;
         let lines = VecDeque::from(r.list("lines", take_line)?);
         let bytes = lines.iter().map(|line| line.context.len() + line.message.len()).sum();
-        Ok(Self { cpu_us, memory_bytes, limits, log: LogTail { lines, bytes, dropped }, used: None, consumer: None })
+        let log = LogTail { lines, bytes, dropped };
+        Ok(Self { cpu_us, memory_bytes, limits, log, ..Self::default() })
     }
 }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use wharf_event::Event;
 
 use crate::{
-    Attempt, CarriedRow, Details, ModelStep, Outcome, Published, Record, RecordKind, SegmentFacts, Table, TargetRef,
-    Used, ValueWrite, behind, change,
+    Attempt, CarriedRow, Details, ModelStep, Outcome, Published, Record, RecordKind, RecordingAt, SegmentFacts, Table,
+    TargetRef, Used, ValueWrite, behind, change,
     codec::{DecodeError, Reader, Writer},
     edit, erase, fire, moves, redrive, redriving, replay,
     rows::Row as _,
@@ -109,7 +109,7 @@ impl Record {
                 targets: take_targets(&mut r)?,
             },
             RecordKind::Settle => take_settle(&mut r)?,
-            RecordKind::Settled | RecordKind::Metered | RecordKind::Consumed => {
+            RecordKind::Settled | RecordKind::Metered | RecordKind::Consumed | RecordKind::Recorded => {
                 let mut settled = take_settle(&mut r)?;
                 if let Record::Settle { attempt, .. } = &mut settled {
                     attempt.details = Some(Arc::new(take_told(kind, &mut r)?));
@@ -238,15 +238,33 @@ fn put_told(w: &mut Writer, attempt: &Attempt) {
     details.put(w);
     let Some(used) = &details.used else { return };
     used.put(w);
-    if let Some(consumer) = &details.consumer {
-        w.str(consumer.as_str());
+    match (&details.consumer, &details.recording) {
+        (None, None) => {}
+        (Some(consumer), None) => {
+            w.str(consumer.as_str());
+        }
+        (consumer, Some(recording)) => {
+            match consumer {
+                Some(consumer) => w.u8(1).str(consumer.as_str()),
+                None => w.u8(0),
+            };
+            recording.put(w);
+        }
     }
 }
 
 fn take_told(kind: RecordKind, r: &mut Reader) -> Result<Details, DecodeError> {
     let mut details = Details::take(r)?;
     details.used = (kind != RecordKind::Settled).then(|| Used::take(r)).transpose()?;
-    details.consumer = (kind == RecordKind::Consumed).then(|| r.parse("consumer")).transpose()?;
+    let has_consumer = match kind {
+        RecordKind::Recorded => match r.u8("has consumer")? {
+            has @ (0 | 1) => has == 1,
+            _ => return Err(DecodeError::Invalid("has consumer")),
+        },
+        _ => kind == RecordKind::Consumed,
+    };
+    details.consumer = has_consumer.then(|| r.parse("consumer")).transpose()?;
+    details.recording = (kind == RecordKind::Recorded).then(|| RecordingAt::take(r)).transpose()?;
     Ok(details)
 }
 

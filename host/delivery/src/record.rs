@@ -12,8 +12,8 @@ use wharf_event::{
 };
 
 use crate::{
-    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, ModelStep, Move, ObjectChange, RedriveState, ReplayState,
-    ScheduleState, SegmentFacts, TargetRef, Used,
+    CarriedRow, DeliveryId, Details, ErasedRow, LinePlace, ModelStep, Move, ObjectChange, RecordingAt, RedriveState,
+    ReplayState, ScheduleState, SegmentFacts, TargetRef, Used,
 };
 
 /// The kind of a record, as the frame's directory names it.
@@ -69,6 +69,8 @@ pub enum RecordKind {
     Redriving = 24,
     /// A plugin answered a request, and stored something for it.
     Served = 25,
+    /// An attempt was settled, what it used and said, what is charged for it and to whom, and where a recording of it stands.
+    Recorded = 26,
 }
 
 /// An event that an attempt published, with its matched targets.
@@ -148,6 +150,12 @@ impl Attempt {
     #[must_use]
     pub fn used(&self) -> Option<&Used> {
         self.details.as_ref()?.used.as_ref()
+    }
+
+    /// Where a recording of it stands; none where no guest ran.
+    #[must_use]
+    pub fn recording(&self) -> Option<&RecordingAt> {
+        self.details.as_ref()?.recording.as_ref()
     }
 
     /// The plugin that had it, where its target is none: that which consumes the queue.
@@ -360,7 +368,7 @@ pub enum Record {
 }
 
 impl RecordKind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Configure,
         Self::Accept,
         Self::Settle,
@@ -386,6 +394,7 @@ impl RecordKind {
         Self::Charged,
         Self::Redriving,
         Self::Served,
+        Self::Recorded,
     ];
 
     /// The kind of that number.
@@ -404,6 +413,7 @@ impl Record {
             Record::Accept { .. } => RecordKind::Accept,
             Record::Settle { attempt: Attempt { details: None, .. }, .. } => RecordKind::Settle,
             Record::Settle { attempt, .. } => match attempt.used() {
+                Some(_) if attempt.recording().is_some() => RecordKind::Recorded,
                 Some(_) if attempt.consumer().is_some() => RecordKind::Consumed,
                 Some(_) => RecordKind::Metered,
                 None => RecordKind::Settled,

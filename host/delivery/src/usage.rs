@@ -302,10 +302,14 @@ mod tests {
     use wharf_event::Digest;
 
     use super::*;
-    use crate::{Attempt, DeliveryId, Details, Outcome, RecordKind, TargetRef};
+    use crate::{Attempt, DeliveryId, Details, Outcome, RecordKind, RecordingAt, TargetRef};
 
     fn used() -> Used {
         Used { cpu_ns: 0x0102, memory_kib_us: 3, bytes_in: 4, bytes_out: 5, host_calls: 6 }
+    }
+
+    fn recording() -> RecordingAt {
+        RecordingAt { segment: 7, offset: 16, bytes: 9, digest: Digest([5; 32]) }
     }
 
     fn settle(details: Option<Details>) -> Record {
@@ -326,11 +330,15 @@ mod tests {
     fn a_settle_has_the_kind_of_what_it_tells_and_each_kind_reads_back() {
         let (told, metered) = (Details::default(), Details { used: Some(used()), ..Details::default() });
         let consumed = Details { consumer: Some("sums".parse().unwrap()), ..metered.clone() };
+        let [recorded, both] =
+            [&metered, &consumed].map(|of| Details { recording: Some(recording()), ..Details::clone(of) });
         let cases = [
             (None, RecordKind::Settle),
             (Some(told), RecordKind::Settled),
             (Some(metered), RecordKind::Metered),
             (Some(consumed), RecordKind::Consumed),
+            (Some(recorded), RecordKind::Recorded),
+            (Some(both), RecordKind::Recorded),
         ];
         for (details, kind) in cases {
             let record = settle(details.clone());
@@ -349,8 +357,13 @@ mod tests {
         let sums = [[2, 1, 0, 0, 0, 0, 0, 0], number(3), number(4), number(5), number(6)].concat();
         assert!(metered.ends_with(&sums));
         let consumer = Some("sums".parse().unwrap());
-        let consumed = settle(Some(Details { used: Some(used()), consumer, ..Details::default() })).encode();
-        assert_eq!(consumed, [&metered[..], b"\x04\0\0\0sums"].concat());
+        let consumed = Details { used: Some(used()), consumer, ..Details::default() };
+        assert_eq!(settle(Some(consumed.clone())).encode(), [&metered[..], b"\x04\0\0\0sums"].concat());
+        let place = [&number(7)[..], &number(16), b"\x09\0\0\0", &[5; 32]].concat();
+        let recorded = |of: Details| settle(Some(Details { recording: Some(recording()), ..of })).encode();
+        assert_eq!(recorded(consumed.clone()), [&metered[..], b"\x01\x04\0\0\0sums", &place].concat());
+        let nobody = Details { consumer: None, ..consumed };
+        assert_eq!(recorded(nobody), [&metered[..], b"\0", &place].concat());
         let row = UsageRow { attempts: 7, used: used(), place: Some(Position { k: 8, i: 256 }) };
         let place = [&[1][..], &number(8), &[0, 1, 0, 0]].concat();
         assert_eq!(row.encode(), [&number(7)[..], &sums, &place].concat());

@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, Effects};
-use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used};
+use wharf_capability::{AttemptContext, Effects, Tape};
+use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used, Verdict};
 use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
@@ -36,6 +36,7 @@ use crate::{
     places::Places,
     plugins::{Picked, Plugin, Shelf},
     quarantine::{Quarantine, Whose, refused},
+    recording::{Ran, most},
     replaying::Replays,
     rules::RuleSet,
     schedule::Waiting,
@@ -254,25 +255,38 @@ async fn handle(
     let mut void = waiting.void;
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
+        let tape = attempts.surroundings.recordings.tape();
+        let with = (held.is_some(), &tape);
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), held.is_some()).await?;
+            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), with).await?;
         let mut told = used.clone();
         told.add(&details);
         told.charge(Some(&void).filter(|void| **void != Used::default()));
         void.add(&details.used.unwrap_or_default());
+        let (release, deadline_ms) = (handler.digest(), plugin.1.limits.wall_ms);
+        let ran = Ran { plugin: plugin.0, release, deadline_ms, took: duration };
+        let record = |failed| attempts.record_attempt(waiting, rules, &event, (&tape, failed), &ran);
+        if let Ending::Verdict(verdict) = &ending {
+            told.recording = record(matches!(verdict, Verdict::Failed(_)));
+        }
         let told = Arc::new(told);
         *spent = Some(Arc::clone(&told));
         let keys = match ending {
             Ending::Contended(key) => vec![key],
             Ending::Verdict(verdict) => {
-                let release = handler.digest();
-                let spent = (transforming + duration, told);
-                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, spent);
+                let took = (transforming + duration, Arc::clone(&told));
+                let settlement = Settlement::tried(attempts, waiting, release, &verdict, effects, took);
                 let settlement = settlement.on_trial(*trial);
                 match settle(attempts, waiting, &settlement, slot).await {
                     Ok(()) => return Ok(()),
                     Err(AskError::Refused(Refused::Conflict { keys })) => keys,
-                    Err(error) => return Err(within_age(attempts, waiting, rules, stuck(error))),
+                    Err(error) => {
+                        let stuck = within_age(attempts, waiting, rules, stuck(error));
+                        if told.recording.is_none() && matches!(stuck, Stuck::Failed(_)) {
+                            *spent = Some(Arc::new(Details { recording: record(true), ..(*told).clone() }));
+                        }
+                        return Err(stuck);
+                    }
                 }
             }
         };
@@ -366,7 +380,7 @@ async fn invoke(
     rules: &RuleSet,
     ((name, plugin), picked): ((&PluginName, &Plugin), &Picked),
     (received, event): (&Event, &Event),
-    holds: bool,
+    (holds, tape): (bool, &Tape),
 ) -> Result<Report, Stuck> {
     let (row, handler) = (&waiting.row, &picked.handler);
     // The operator's ceiling may be lower than when something was granted.
@@ -389,12 +403,13 @@ async fn invoke(
         http: Arc::<Calls>::clone(&attempts.calls),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
+        tape: tape.clone(),
     };
     let invocation = Invocation {
         context,
         rule: row.target.rule.to_string(),
         attempt: row.attempts + 1,
-        max_attempts: rules.resolve(&row.tenant, &row.target).map_or(1, |target| target.retry.attempts),
+        max_attempts: most(rules, waiting),
         limits: plugin.limits,
         reuse: plugin.reuse(plugin.limits.reuse),
     };

@@ -8,12 +8,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use wharf_capability::AttemptContext;
+use wharf_capability::{AttemptContext, Tape};
 use wharf_delivery::{
     Answer, Attempt, ConsumeRequest, Consumed, Details, Failure, OnQuarantine, Outcome, PublishRequest, QueueOp,
-    ReadKey, Refused, RetryPolicy, Standing, TargetRef, Used, Verdict, disposition, hops, limits::HOPS_MAX,
+    ReadKey, RecordingAt, Refused, RetryPolicy, Standing, TargetRef, Used, Verdict, disposition, hops,
+    limits::HOPS_MAX,
 };
 use wharf_event::{BusName, Code, Event, QueueName, Target, TenantName};
+use wharf_recording::{Holds, Item, limits::EVENT_BYTES_MAX};
 use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
     plugins::Picked,
     quarantine::{Whose, refused},
     queueing::Message,
+    recording::Ran,
     slot::Slot,
     turns::Caller,
     values::AttemptValues,
@@ -55,7 +58,7 @@ enum Called {
     /// It is settled with its effects.
     Kept,
     /// These failed, by their places, and nothing is kept.
-    Failed(Vec<(usize, Failure)>, Spent),
+    Failed(Vec<(usize, Failure)>, Box<Spent>),
     /// These are somebody else's by now.
     Over(Vec<wharf_delivery::DeliveryId>),
     /// It was not made, or cannot be settled now.
@@ -148,20 +151,22 @@ impl Batches {
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
-            let BatchReport { ending, effects, duration, mut details } =
-                match self.invoke(picked, batch, held.is_some()).await {
-                    Ok(report) => report,
-                    Err(failure) => BatchReport::unstarted(failure),
-                };
+            let tape = attempts.surroundings.recordings.tape();
+            let invoked = self.invoke(picked, batch, (held.is_some(), &tape)).await;
+            let mut report = invoked.unwrap_or_else(BatchReport::unstarted);
+            let took = report.duration;
+            report.details.recording =
+                has_failed(&report.ending).and_then(|failed| self.record((picked, batch), took, (&tape, failed)));
+            let BatchReport { ending, effects, duration, mut details } = report;
             let used = details.used.unwrap_or_default();
             details.charge(Some(&self.debt).filter(|debt| **debt != Used::default()));
             self.debt.add(&used);
-            let spent = Spent { duration, details };
+            let mut spent = Spent { duration, details };
             let keys = match ending {
                 BatchEnding::Contended(key) => vec![key],
                 BatchEnding::Failed(failure) => {
                     self.slot.tell(Sign::of(&failure), Some(&failure));
-                    return Ok(Called::Failed(everyone(&failure), spent));
+                    return Ok(Called::Failed(everyone(&failure), Box::new(spent)));
                 }
                 BatchEnding::Verdicts(verdicts) => {
                     self.slot.tell(Sign::Good, None);
@@ -171,7 +176,7 @@ impl Batches {
                     });
                     let failed: Vec<_> = failed.collect();
                     if !failed.is_empty() {
-                        return Ok(Called::Failed(failed, spent));
+                        return Ok(Called::Failed(failed, Box::new(spent)));
                     }
                     let (published, writes, reads) = effects.into_parts();
                     let ended = self.ended(picked, batch.iter().map(|message| (message, Outcome::Ack)), &spent);
@@ -188,7 +193,13 @@ impl Batches {
                             return Ok(Called::Over(deliveries));
                         }
                         Err(error) => match stuck(error) {
-                            Stuck::Failed(failure) => return Ok(Called::Failed(everyone(&failure), spent)),
+                            Stuck::Failed(failure) => {
+                                spent.details.recording = spent
+                                    .details
+                                    .recording
+                                    .or_else(|| self.record((picked, batch), took, (&tape, true)));
+                                return Ok(Called::Failed(everyone(&failure), Box::new(spent)));
+                            }
                             Stuck::Held | Stuck::NoRoom(_) => return Ok(Called::Wait),
                             Stuck::Log(error) => return Err(error),
                         },
@@ -201,10 +212,36 @@ impl Batches {
         let reason = format!("what it read changed under each of {} runs", CONFLICT_RUNS_MAX + 1);
         let spent =
             Spent { duration: Duration::ZERO, details: Details { used: Some(self.debt), ..Details::default() } };
-        Ok(Called::Failed(everyone(&Failure::new(Code::Conflict, reason)), spent))
+        Ok(Called::Failed(everyone(&Failure::new(Code::Conflict, reason)), Box::new(spent)))
     }
 
-    async fn invoke(&self, picked: &Picked, batch: &[Message], holds: bool) -> Result<BatchReport, Failure> {
+    /// Keeps what was recorded of a call, which all of its messages have in common.
+    fn record(
+        &self,
+        (picked, batch): (&Picked, &[Message]),
+        took: Duration,
+        recorded: (&Tape, bool),
+    ) -> Option<RecordingAt> {
+        let (plugin, deadline_ms) = (&self.ready.by.plugin, self.ready.plugin.limits.wall_ms);
+        let ran = Ran { plugin, release: picked.handler.digest(), deadline_ms, took };
+        let mut room = EVENT_BYTES_MAX;
+        let mut item = |message: &Message, holds: Holds| Item {
+            delivery: message.receipt.delivery,
+            rule: message.row.target.rule.to_string(),
+            attempt: message.receives,
+            max_attempts: self.ready.settings.max_receives.unwrap_or(u32::MAX),
+            event: Item::event(&message.event, holds != Holds::Nothing, &mut room),
+        };
+        let items = |holds| batch.iter().map(|message| item(message, holds)).collect();
+        self.dispatcher.attempts.record(&self.tenant, recorded, &ran, items)
+    }
+
+    async fn invoke(
+        &self,
+        picked: &Picked,
+        batch: &[Message],
+        (holds, tape): (bool, &Tape),
+    ) -> Result<BatchReport, Failure> {
         let (attempts, Ready { settings, by, plugin }) = (&self.dispatcher.attempts, &self.ready);
         let first = batch.first().ok_or_else(|| Failure::new(Code::Internal, "a batch of nothing"))?;
         let rules = self.dispatcher.rules();
@@ -231,6 +268,7 @@ impl Batches {
             http: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
+            tape: tape.clone(),
         };
         let item = |message: &Message| BatchItem {
             event: message.event.clone(),
@@ -431,6 +469,15 @@ impl Batches {
     }
 }
 
+/// Whether a call failed for any of its messages; absent where it is made again.
+fn has_failed(ending: &BatchEnding) -> Option<bool> {
+    match ending {
+        BatchEnding::Contended(_) => None,
+        BatchEnding::Failed(_) => Some(true),
+        BatchEnding::Verdicts(verdicts) => Some(verdicts.iter().any(|verdict| *verdict != Verdict::Ok)),
+    }
+}
+
 /// One of so many shares of what a call used; the first has what is left, and what the call said.
 fn share(of: &Details, at: u64, shares: u64) -> Details {
     let shares = shares.max(1);
@@ -450,6 +497,7 @@ fn share(of: &Details, at: u64, shares: u64) -> Details {
         log,
         used,
         consumer: None,
+        recording: of.recording,
     }
 }
 

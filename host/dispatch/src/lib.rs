@@ -61,6 +61,7 @@ mod quarantine;
 mod queueing;
 mod queues;
 mod rates;
+mod recording;
 mod recover;
 mod redrives;
 mod redriving;
@@ -151,3 +152,5 @@ pub use wharf_capability::{
     BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer,
     LlmCall, LlmFailed, LlmFit, LlmSpent, NotHeld, Pieces,
 };
+/// Where nothing is recorded.
+pub use wharf_recording::NoRecordings;

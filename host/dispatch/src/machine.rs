@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use tokio::runtime::Handle;
 use wharf_log::{AnyDisk, FolderDisk, any_disk};
+use wharf_recording::NoRecordings;
 use wharf_state::StateFile;
 
 use crate::{
@@ -29,11 +30,12 @@ const BALLAST_FILE: &str = "ballast";
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 impl Surroundings {
-    /// Those of this machine. Jobs that block go to the threads that `io` keeps for them. Nothing leaves the host.
+    /// Those of this machine. Jobs that block go to the threads that `io` keeps for them. Nothing leaves the host, and nothing is recorded.
     #[must_use]
     pub fn of_this_machine(io: Handle) -> Self {
         Self {
             outgoing: Arc::new(NoOutside),
+            recordings: Arc::new(NoRecordings),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
             threads: Arc::new(SystemThreads { io }),

@@ -12,7 +12,7 @@ use std::{
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, header};
 use tokio::sync::oneshot;
-use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Occasion};
+use wharf_capability::{AttemptContext, BodyBounds, HttpBody, Occasion, Tape};
 use wharf_delivery::{Failure, Outcome, Used};
 use wharf_event::{Code, Event, EventBuilder, QueueName, Target, TenantName};
 use wharf_runtime::{RequestInvocation, RequestReport};
@@ -298,6 +298,7 @@ impl Turn {
             secrets: answering,
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
+            tape: Tape::default(),
         };
         let settings = &self.route.settings;
         let bounds = BodyBounds { request_bytes: settings.request_bytes, answer_bytes: settings.answer_bytes };

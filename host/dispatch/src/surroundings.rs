@@ -7,6 +7,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use wharf_log::{AnyDisk, SegmentSizes};
+use wharf_recording::Recordings;
 use wharf_state::StateFile;
 
 use crate::{clock::Clock, limits::BALLAST_BYTES, outgoing::Outgoing};
@@ -109,6 +110,8 @@ pub struct Surroundings {
     pub threads: Arc<dyn Threads>,
     /// What is outside of the host.
     pub outgoing: Arc<dyn Outgoing>,
+    /// Whoever keeps recordings of attempts.
+    pub recordings: Arc<dyn Recordings>,
 }
 
 /// Runs `read` on a thread that may block, and gives what it returned; absent when the thread did not come to its end.

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::Semaphore;
-use wharf_capability::{AttemptContext, NoHttp, NoLlm, NoModels, NoSecrets};
+use wharf_capability::{AttemptContext, NoHttp, NoLlm, NoModels, NoSecrets, Tape};
 use wharf_delivery::{Details, Failure, LimitsDocument, Verdict};
 use wharf_event::{Code, Digest, Event, PluginName};
 use wharf_runtime::{Runtime, TransformRelease, TransformReport, Transformed};
@@ -153,6 +153,7 @@ async fn call(
         secrets: Arc::new(NoSecrets),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
+        tape: Tape::default(),
     };
     let (tenant, plugin) = (&waiting.row.tenant, &step.name);
     let (whose, clock) = (Whose { tenant, plugin, release: step.release }, &attempts.surroundings.clock);
@@ -238,6 +239,7 @@ mod tests {
             secrets: Arc::new(NoSecrets),
             time: String::new(),
             clock_ms: None,
+            tape: Tape::default(),
         };
         let calls = (0..20).map(|_| step.call(context()));
         let reports = futures_util::future::join_all(calls).await;

@@ -80,6 +80,7 @@ codes! {
     SubscriptionUnknown "subscription-unknown" 404 "The topic has no such subscription";
     SubscriptionsTooMany "subscriptions-too-many" 409 "The topic has as many subscriptions as it can hold";
     EventUnknown "event-unknown" 404 "There is no such event";
+    AttemptUnknown "attempt-unknown" 404 "The delivery has no such attempt";
     BucketUnknown "bucket-unknown" 404 "There is no such bucket";
     KeyUnknown "key-unknown" 404 "The bucket has no such key";
     QueueUnknown "queue-unknown" 404 "There is no such queue";

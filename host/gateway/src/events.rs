@@ -20,7 +20,7 @@ use crate::gateway::{Gateway, begun};
 use crate::incoming::{Incoming, Parcel, PlainQuery};
 use crate::limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX};
 use crate::params::{Asked, Params, rows};
-use crate::port::{DeliveriesQuery, EventQuery, EventRef, Host};
+use crate::port::{AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Host};
 use crate::problem::{Failure, Problem};
 use crate::view::FeedItem;
 
@@ -41,6 +41,14 @@ pub(crate) struct DetailQuery {
     after: Option<u16>,
     delivery: Option<u16>,
     attempts_before: Option<Position>,
+}
+
+/// The query of what an attempt asked and was told.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallsQuery {
+    delivery: Option<u16>,
+    attempt: Option<u32>,
 }
 
 /// The query of a trace.
@@ -83,6 +91,16 @@ pub(crate) async fn show<H: Host>(
 fn named(params: &Params) -> EventRef {
     let name = params.text("event");
     name.parse().map_or_else(|_| EventRef::Id(name.to_owned()), EventRef::Position)
+}
+
+/// `GET /v1/tenants/{tenant}/events/{event}/calls`
+pub(crate) async fn calls<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    Asked(CallsQuery { delivery, attempt }): Asked<CallsQuery>,
+) -> Result<Response, Failure> {
+    let query = AttemptQuery { delivery, attempt };
+    Ok(answer::json(&gateway.host.calls(&params.tenant()?, named(&params), query).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/events/{event}/trace`

@@ -56,12 +56,12 @@ pub use bodies::Bodies;
 pub use guard::HostList;
 pub use pages::page;
 pub use port::{
-    Archive, BusRef, ChannelWish, Compatibility, DeadLetters, DeliveriesQuery, Ending, Endpoints, EventQuery, EventRef,
-    Expected, Granting, Host, Intake, KeyValue, Measures, Messages, ModelDrift, ModelNote, ModelRef, Models, Pieces,
-    PlainIdentity, PluginPut, PluginRef, PromptRef, Prompts, Put, QueueRef, Queues, Redrive, Redrives, Refusal,
-    Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef, Rules, ScheduleRef, Schedules, SchemaPut,
-    SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef, SubscriptionRef, TenantRoutes, Tenants,
-    TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
+    Archive, AttemptQuery, BusRef, ChannelWish, Compatibility, DeadLetters, DeliveriesQuery, Ending, Endpoints,
+    EventQuery, EventRef, Expected, Granting, Host, Intake, KeyValue, Measures, Messages, ModelDrift, ModelNote,
+    ModelRef, Models, Pieces, PlainIdentity, PluginPut, PluginRef, PromptRef, Prompts, Put, QueueRef, Queues, Redrive,
+    Redrives, Refusal, Registry, ReleaseRef, ReplayRef, Replays, RouteRef, RulePut, RuleRef, Rules, ScheduleRef,
+    Schedules, SchemaPut, SchemaRef, Schemas, SecretRef, Secrets, Served, Signing, SigningKeyRef, SubscriptionRef,
+    TenantRoutes, Tenants, TopicRef, Topics, Unserved, UploadNote, Usage, UsageBy, UsageQuery, WebhookRef, Webhooks,
 };
 pub use problem::{Mistake, Problem};
 pub use registry::SIGNATURE_HEADER;

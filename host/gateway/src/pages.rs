@@ -55,6 +55,7 @@ pages! {
     SubscriptionUnknown "subscription-unknown",
     SubscriptionsTooMany "subscriptions-too-many",
     EventUnknown "event-unknown",
+    AttemptUnknown "attempt-unknown",
     BucketUnknown "bucket-unknown",
     KeyUnknown "key-unknown",
     QueueUnknown "queue-unknown",

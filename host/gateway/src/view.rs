@@ -14,6 +14,7 @@ mod models;
 mod prompts;
 mod queues;
 mod quotas;
+mod recordings;
 mod registry;
 mod replays;
 mod rules;
@@ -53,6 +54,7 @@ pub use queues::{
     ReceiptsWish, ReceiveWish, ReceivedView,
 };
 pub use quotas::{BudgetView, PluginQuotasView, QuotaView, QuotasView, SpentView};
+pub use recordings::{CallField, CallView, CallsView, RecordedItem, RecordingPlace, RecordingState, RecordingView};
 pub use registry::{
     CanaryDraft, CanaryView, GrantsView, HistoryView, LimitView, PluginDetail, PluginView, Promotion, ReleaseFailure,
     ReleaseState, ReleaseView, RollBack,
@@ -223,6 +225,9 @@ pub struct AttemptView {
     /// The plugin that had the message, where its target is the queue that it consumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<PluginName>,
+    /// Where a recording of it was put, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingPlace>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]

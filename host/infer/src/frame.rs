@@ -77,7 +77,10 @@ fn number(of: Element) -> u8 {
 }
 
 /// Tensors as bytes.
-pub(crate) fn encode(tensors: &[Tensor]) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// When they are more, or have more dimensions, than a model may have.
+pub fn encode(tensors: &[Tensor]) -> io::Result<Vec<u8>> {
     let mut all = Vec::with_capacity(tensors.iter().map(|tensor| tensor.bytes() + 32).sum());
     let short = |number: usize| u16::try_from(number).map(u16::to_le_bytes).map_err(|_| invalid("too many"));
     all.extend(short(tensors.len())?);

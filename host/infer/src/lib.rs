@@ -18,6 +18,7 @@ mod worker;
 pub use description::{Description, Dim, Element, Port};
 pub use failed::{Failed, Unfit, short};
 pub use fitting::{in_order, within_bounds};
+pub use frame::encode as tensors_to_bytes;
 pub use payload::Payload;
 pub use pool::{Pool, Ran, Reads, Wanted};
 pub use serving::{Asked, serve};

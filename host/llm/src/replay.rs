@@ -5,7 +5,10 @@
 
 mod line;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    cell::LazyCell,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -84,10 +87,11 @@ impl Script {
 
     /// The first line that answers a question of a route and is not used up.
     fn line(&self, route: &str, ask: &Ask) -> Result<&Line, Failed> {
-        let (user, request) = (user(ask), digest(ask));
+        // Few files name questions by their digests.
+        let (user, request) = (user(ask), LazyCell::new(|| digest(ask)));
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         for (line, used) in self.lines.iter().zip(used.iter_mut()) {
-            if line.is_for(route, &user, &request)
+            if line.is_for(route, &user, || request.clone())
                 && line.says.answers(ask)
                 && line.times.is_none_or(|times| *used < times)
             {

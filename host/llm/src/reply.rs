@@ -69,6 +69,13 @@ impl Told {
         }
     }
 
+    /// As bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Texts, whole numbers and base64; there is nothing in it that JSON has no word for.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// Its bytes for whoever is given it.
     #[must_use]
     pub fn bytes(&self) -> usize {

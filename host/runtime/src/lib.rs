@@ -49,6 +49,6 @@ pub use wasmtime::Error as CallError;
 pub use wharf_capability::{
     Asking, AttemptContext, Calling as HttpCalling, CommittedValues, Effects, HttpAnswer, HttpFailed, HttpOut,
     HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, NoSecrets,
-    Occasion, ReadFailed,
+    Occasion, ReadFailed, Tape,
 };
 pub use wharf_inspect::{ComponentError, Kind, describe};

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, NoSecrets, ReadFailed};
+use wharf_capability::{
+    AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, NoSecrets, ReadFailed, Tape,
+};
 use wharf_delivery::{DeliveryId, Failure, LimitsDocument, ReadKey};
 use wharf_event::{BucketName, Code, EventBuilder, Grants, PluginName, Position, TenantName};
 
@@ -73,6 +75,7 @@ impl Runtime {
             secrets: Arc::new(NoSecrets),
             time: "1970-01-01T00:00:00Z".to_owned(),
             clock_ms: None,
+            tape: Tape::default(),
         };
         let (mut handler, mut batch, mut transform, mut http) = (None, None, None, None);
         match &release {

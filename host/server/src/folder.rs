@@ -22,6 +22,7 @@ const LOCK: &str = "lock";
 const LOG: &str = "log";
 const CACHE: &str = "cache";
 const COMPONENTS: &str = "components";
+const RECORDINGS: &str = "recordings";
 
 /// What no one but a folder's owner may do with it, as bits of its mode.
 const OTHERS_WRITE: u32 = 0o022;
@@ -111,7 +112,7 @@ impl DataFolder {
         own(&dir, path)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
         let lock = locked(dir.open_with(LOCK, &options).map_err(unusable)?, path)?;
-        for folder in [CACHE, COMPONENTS] {
+        for folder in [CACHE, COMPONENTS, RECORDINGS] {
             if !dir.exists(folder) {
                 dir.create_dir_with(folder, &builder).map_err(unusable)?;
             }
@@ -171,6 +172,14 @@ impl DataFolder {
     /// When it cannot be opened.
     pub fn cache(&self) -> io::Result<Dir> {
         self.dir.open_dir(CACHE)
+    }
+
+    /// The folder of recordings.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn recordings(&self) -> io::Result<Dir> {
+        self.dir.open_dir(RECORDINGS)
     }
 
     /// The folder of components.

@@ -9,6 +9,7 @@ use tokio::runtime;
 use wharf_dispatch::{ConfigureError, Dispatcher, FolderHome, Guests, Options, Recovered, RuleSet, Surroundings};
 use wharf_event::Code;
 use wharf_gateway::Bodies;
+use wharf_recording::{Policy, Recorder};
 use wharf_runtime::{ArtifactCache, Runtime};
 
 use crate::{
@@ -58,6 +59,11 @@ impl Settings {
         let HostArgs { file, data, listen, dedup_window, log_format: _, log: _ } = args;
         Self { config: file.config, data, listen, dedup_window, drain, follow_clock, is_watched: false }
     }
+
+    /// What is recorded: all of it where an author looks on.
+    fn recorded(&self, policy: Policy) -> Policy {
+        if self.is_watched { policy.with_all() } else { policy }
+    }
 }
 
 /// A host that is built, and answers.
@@ -75,6 +81,7 @@ pub struct Host {
     /// The files of the configuration.
     pub files: Vec<PathBuf>,
     outside: Arc<Outside>,
+    recorder: Arc<Recorder>,
     entrance: Entrance,
     adapter: HostAdapter,
     settings: Settings,
@@ -159,21 +166,14 @@ impl Host {
         let folder = there.map_or_else(|| open_folder(&settings, &runtime), Ok)?;
         entrance.bodies.resize(host.body_bytes);
         entrance.waits_for("the log is read");
-        let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
         let prices = PriceList::default();
         prices.set(host.prices);
-        let options = Options {
-            dedup_window_ms,
-            host_faults_max: host.quarantine_after,
-            processors: processors(),
-            ..Options::default()
-        };
+        let options = options(&settings, host.quarantine_after);
         let home = FolderHome::new(folder.dir.try_clone().context("the data folder cannot be used")?);
         let key = SecretKey::find(folder.dir.try_clone().context("the data folder cannot be used")?)?;
         let outside = Outside::new(runtime::Handle::current(), egress, models, key);
         outside.own_models().set(own_models);
-        let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
-        surroundings.outgoing = Arc::<Outside>::clone(&outside);
+        let (surroundings, recorder) = surrounded(&folder, settings.recorded(host.recordings), &outside)?;
         let dispatcher = Dispatcher::open(&home, options, surroundings, guests.clone())
             .map_err(|error| Failure::of(error.code(), &error))?;
         if settings.follow_clock {
@@ -196,7 +196,8 @@ impl Host {
         image::let_go();
         let adapter =
             HostAdapter::new(dispatcher.clone(), Arc::clone(&runtime), Arc::clone(&registry), Arc::clone(&outside))
-                .priced_by(prices.clone());
+                .priced_by(prices.clone())
+                .recorded_by(Arc::clone(&recorder));
         dispatcher.begin();
         compiler.look();
         adapter.tell_closed_secrets().await;
@@ -210,6 +211,7 @@ impl Host {
             folder,
             files,
             outside,
+            recorder,
             entrance,
             adapter,
             settings,
@@ -238,6 +240,9 @@ impl Host {
         self.entrance.serve(shutdown).await?;
         resting.abort();
         let drained = self.dispatcher.stop(self.settings.drain).await;
+        let recorder = self.recorder;
+        // What waits still is written, or is lost as in a crash.
+        let _ = tokio::task::spawn_blocking(move || recorder.settle(THREADS_STOP)).await;
         Ok(drained)
     }
 
@@ -256,6 +261,7 @@ impl Host {
             registry: Arc::clone(&self.registry),
             prices: self.prices.clone(),
             outside: Arc::clone(&self.outside),
+            recorder: Arc::clone(&self.recorder),
             folder: Arc::clone(&self.folder),
             bodies: self.entrance.bodies.clone(),
             settings: self.settings.clone(),
@@ -270,6 +276,7 @@ pub struct Reloader {
     registry: Arc<Registry>,
     prices: PriceList,
     outside: Arc<Outside>,
+    recorder: Arc<Recorder>,
     folder: Arc<DataFolder>,
     bodies: Bodies,
     settings: Settings,
@@ -299,6 +306,7 @@ impl Reloader {
         self.runtime.bound_loaded(loaded.host.loaded_code_bytes, files::releases_max());
         self.prices.set(loaded.host.prices);
         self.bodies.resize(loaded.host.body_bytes);
+        self.recorder.set(self.settings.recorded(loaded.host.recordings));
         Ok(loaded.files)
     }
 
@@ -307,6 +315,24 @@ impl Reloader {
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
     }
+}
+
+/// How the core is to run.
+fn options(settings: &Settings, host_faults_max: u32) -> Options {
+    let dedup_window_ms = u64::try_from(settings.dedup_window.as_millis()).unwrap_or(u64::MAX);
+    Options { dedup_window_ms, host_faults_max, processors: processors(), ..Options::default() }
+}
+
+/// What the core has around it, with whoever keeps its recordings.
+fn surrounded(folder: &DataFolder, policy: Policy, outside: &Arc<Outside>) -> Result<(Surroundings, Arc<Recorder>)> {
+    let mut surroundings = Surroundings::of_this_machine(runtime::Handle::current());
+    surroundings.outgoing = Arc::<Outside>::clone(outside);
+    let clock = Arc::clone(&surroundings.clock);
+    let recordings = folder.recordings().context("the folder of recordings cannot be opened")?;
+    let recorder = Recorder::open(recordings, policy, move || clock.wall_ms());
+    let recorder = Arc::new(recorder.context("the folder of recordings cannot be used")?);
+    surroundings.recordings = Arc::<Recorder>::clone(&recorder);
+    Ok((surroundings, recorder))
 }
 
 /// Opens the data folder, and the cache of artifacts in it.

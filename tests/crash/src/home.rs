@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use wharf_dispatch::{Clock, Home, Job, NoOutside, Random, Surroundings, Threads};
+use wharf_dispatch::{Clock, Home, Job, NoOutside, NoRecordings, Random, Surroundings, Threads};
 use wharf_faults::{FaultyDisk, SimHome};
 use wharf_log::{AnyDisk, SegmentSizes};
 use wharf_state::StateFile;
@@ -109,6 +109,7 @@ pub fn surroundings(hands: &Arc<Hands>, life: u64) -> Surroundings {
     Surroundings {
         clock: Arc::new(HandClock(Arc::clone(hands))),
         outgoing: Arc::new(NoOutside),
+        recordings: Arc::new(NoRecordings),
         random: Arc::new(Counted(AtomicU64::new(life << 32))),
         threads: Arc::new(Inline),
     }

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wharf_dispatch::{Clock, Job, NoOutside, Random, Surroundings, Threads};
+use wharf_dispatch::{Clock, Job, NoOutside, NoRecordings, Random, Surroundings, Threads};
 
 use crate::{plan::WallStep, rng::Rng};
 
@@ -85,6 +85,7 @@ impl Threads for Tasks {
 pub fn surroundings(clock: Arc<LifeClock>, seed: u64, delay_ms_max: u64) -> Surroundings {
     Surroundings {
         outgoing: Arc::new(NoOutside),
+        recordings: Arc::new(NoRecordings),
         clock,
         random: Arc::new(SeededRandom(Mutex::new(Rng::of(&[seed, 1])))),
         threads: Arc::new(Tasks { delays: Mutex::new(Rng::of(&[seed, 2])), delay_ms_max }),

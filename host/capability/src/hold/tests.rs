@@ -9,7 +9,8 @@ use wharf_event::{BucketName, EventBuilder, Position};
 
 use super::*;
 use crate::{
-    AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, Occasion, ReadFailed, limits::HELD_VALUES_MAX,
+    AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, Occasion, ReadFailed, Tape,
+    limits::HELD_VALUES_MAX,
 };
 
 /// A value that is held.
@@ -49,6 +50,7 @@ pub(crate) fn holding(value: &str) -> Attempt {
         secrets: Arc::new(NoSecrets),
         time: "1970-01-01T00:00:00Z".to_owned(),
         clock_ms: None,
+        tape: Tape::default(),
     };
     let attempt = Attempt::new(context, LimitsDocument::default());
     let value = Secret::new(value.as_bytes().to_vec());
@@ -98,4 +100,23 @@ fn an_instance_that_was_given_very_many_values_goes_on_to_no_other_call() {
     assert!(attempt.is_roomy() && attempt.holds_few());
     gives(HELD_VALUES_MAX);
     assert!(!attempt.is_roomy() && !attempt.holds_few());
+}
+
+#[test]
+fn what_is_recorded_has_no_value_in_it_however_json_spells_it_and_no_event_that_has_it() {
+    let value = "whsec_\"quoted\"_0123";
+    for (subject, held) in [("a subject".to_owned(), Holds::Elsewhere), (format!("of {value}"), Holds::InEvent)] {
+        let mut attempt = holding(value);
+        let tape = Tape::blank();
+        attempt.context.tape = tape.clone();
+        attempt.context.event = EventBuilder::new("1", "/test", "test").subject(subject).build().unwrap();
+        let note = |part: String| tape.note(tape.begin(), || Call::of("f").asked("it", part));
+        note(format!("it is {value}."));
+        note(serde_json::json!({"it": value}).to_string());
+        let _ = attempt.end();
+        let taped = tape.take().unwrap();
+        let parts = taped.calls.iter().map(|call| call.asked[0].part.clone()).collect::<Vec<_>>();
+        assert_eq!(parts, ["it is [secret:signing].".into(), "{\"it\":\"[secret:signing]\"}".into()]);
+        assert_eq!(taped.held, held);
+    }
 }

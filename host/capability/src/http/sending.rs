@@ -1,6 +1,6 @@
 //! One request of a guest, from its head to the answer's last byte.
 //!
-//! Invariant: every request that a guest made has one line of the attempt's log, whatever came of it. A request that was refused costs the
+//! Invariant: every request that a guest made has one line of the attempt's log, and is recorded, whatever came of it. A request that was refused costs the
 //! attempt nothing but that.
 
 use std::{
@@ -9,11 +9,12 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use wharf_event::{Code, Digest};
+use wharf_recording::{Asked, Call as Recorded, Tape};
 
 use super::{
     Gate, Tally,
@@ -49,9 +50,12 @@ impl WasiHttpHooks for Gate {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        let tape = &self.context.tape;
+        let asked = asked(tape, &request);
         match self.begin(request, options) {
-            Ok(call) => Box::new(call.run()),
+            Ok(call) => Box::new(call.run(asked)),
             Err(denied) => {
+                tape.close(asked, |call| refused(call, &denied.error, denied.code, &denied.reason));
                 note(&self.log, &self.tally, denied.code, &denied.reason);
                 Box::new(async move { Err(denied.error) })
             }
@@ -71,6 +75,34 @@ struct Call {
     bytes_max: usize,
     open: Open,
     log: AttemptLog,
+    tape: Tape,
+}
+
+/// What is recorded of a request as the guest made it: what the host fills in is not there yet, and its body may be still to come.
+fn asked(tape: &Tape, request: &Request<WasiBody>) -> Asked {
+    tape.ask(|| {
+        let call = Recorded::of("wasi:http/outgoing-handler.handle");
+        let call = call.asked("method", request.method().as_str()).asked("url", request.uri().to_string());
+        call.asked("fields", fields(request.headers()))
+    })
+}
+
+/// Fields, a line each.
+fn fields(of: &HeaderMap) -> Bytes {
+    let line = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat()
+    };
+    of.iter().map(line).collect::<Vec<_>>().concat().into()
+}
+
+/// A call that came to nothing: what the guest was told, and why.
+fn refused(call: Recorded, error: &Error, code: Code, reason: &str) -> Recorded {
+    call.told("error", code.as_str()).told("why", reason).told("code", format!("{error:?}"))
+}
+
+/// A call that was answered.
+fn answered(call: Recorded, HttpAnswer { status, headers, body, .. }: &HttpAnswer) -> Recorded {
+    call.told("status", status.as_str()).told("fields", fields(headers)).told("body", body.clone())
 }
 
 /// Counts as open while it is there, under its number.
@@ -137,18 +169,19 @@ impl Gate {
             timeout: wished.map_or(most, |wished| wished.min(most)),
             answer_bytes_max: room,
         };
-        let (out, log) = (Arc::clone(&self.context.http), self.log.clone());
+        let (out, log, tape) = (Arc::clone(&self.context.http), self.log.clone(), self.context.tape.clone());
         let occasion = self.context.occasion.to_string().replace('.', "-");
-        Ok(Call { allowed, body, request, occasion, out, bytes_max: room, open, log })
+        Ok(Call { allowed, body, request, occasion, out, bytes_max: room, open, log, tape })
     }
 }
 
 impl Call {
-    async fn run(self) -> Sent {
-        let Self { allowed: Allowed { method, shown, .. }, body, mut request, occasion, out, bytes_max, open, log } =
-            self;
+    async fn run(self, asked: Asked) -> Sent {
+        let Self { allowed, body, mut request, occasion, out, bytes_max, open, log, tape } = self;
+        let Allowed { method, shown, .. } = allowed;
         let tally = &open.0;
-        let fail = |error, code, reason: &str| {
+        let fail = |asked, error, code, reason: &str| {
+            tape.close(asked, |call| refused(call, &error, code, reason));
             note(&log, tally, code, &format!("{method} {shown}: {reason}"));
             Err(error)
         };
@@ -158,15 +191,15 @@ impl Call {
             Ok(Ok(body)) => body,
             Ok(Err(Unread::TooLong)) => {
                 let error = Error::HttpRequestBodySize(Some(bytes_max as u64));
-                return fail(error, Code::LimitHttp, &format!("its body may have {bytes_max} bytes"));
+                return fail(asked, error, Code::LimitHttp, &format!("its body may have {bytes_max} bytes"));
             }
             Ok(Err(Unread::Broken(error))) => {
                 let reason = format!("its body broke off: {error}");
-                return fail(error, Code::HttpInvalid, &reason);
+                return fail(asked, error, Code::HttpInvalid, &reason);
             }
             Err(_) => {
                 let reason = "its body did not come to an end in time";
-                return fail(Error::ConnectionWriteTimeout, Code::HttpTimeout, reason);
+                return fail(asked, Error::ConnectionWriteTimeout, Code::HttpTimeout, reason);
             }
         };
         request.timeout = request.timeout.saturating_sub(began.elapsed());
@@ -176,8 +209,11 @@ impl Call {
         }
         let bytes_out = request.body.len();
         locked(tally).bytes_out += bytes_out as u64;
+        tape.add(&asked, |call| call.asked("body", request.body.clone()));
         match out.call(request).await {
-            Ok(HttpAnswer { status, headers, body, took }) => {
+            Ok(answer) => {
+                tape.close(asked, |call| answered(call, &answer));
+                let HttpAnswer { status, headers, body, took } = answer;
                 locked(tally).bytes_in += body.len() as u64;
                 let (status_code, bytes_in, ms) = (status.as_u16(), body.len(), took.as_millis());
                 let line = format!("{method} {shown}: {status_code} in {ms} ms, {bytes_out} bytes out, {bytes_in} in");
@@ -189,7 +225,7 @@ impl Call {
             }
             Err(HttpFailed { code, reason, bytes_in, .. }) => {
                 locked(tally).bytes_in += bytes_in;
-                fail(told(code), code, &reason)
+                fail(asked, told(code), code, &reason)
             }
         }
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 use wharf_delivery::{Details, LogLevel};
 use wharf_event::{Code, Grants, ModelName};
-use wharf_infer::Tensor;
+use wharf_infer::{Tensor, tensors_to_bytes};
+use wharf_recording::Call;
 
 pub use port::{InferCall, InferFailed, InferOut, InferSpent, Inferred, Inferring, NoModels};
 
@@ -71,7 +72,11 @@ impl models::Host for Attempt {
         inputs: Vec<models::Tensor>,
     ) -> wasmtime::Result<Result<models::Answer, models::InferError>> {
         let shown: String = model.chars().take(64).collect();
-        let inferred = match self.question(&model, contract::tensors(inputs)) {
+        let inputs = contract::tensors(inputs);
+        let asked = self.context.tape.ask(|| {
+            Call::of("wharf:infer/models.infer").asked("model", model.as_str()).asked("inputs", recorded(&inputs))
+        });
+        let inferred = match self.question(&model, inputs) {
             Ok(call) => {
                 self.infer.open = Some(shown.clone());
                 let inferring = self.context.infer.infer(call);
@@ -81,6 +86,12 @@ impl models::Host for Attempt {
             }
             Err(failed) => Err(failed),
         };
+        self.context.tape.close(asked, |call| match &inferred {
+            Ok(inferred) => {
+                call.told("version", inferred.version.to_string()).told("outputs", recorded(&inferred.outputs))
+            }
+            Err(failed) => call.told("error", failed.code().as_str()).told("why", failed.to_string()),
+        });
         // A log that is full ends the attempt when the guest writes the next line.
         Ok(match inferred {
             Ok(inferred) => {
@@ -156,6 +167,11 @@ impl Attempt {
         self.infer.bytes_in += size;
         Ok(inferred)
     }
+}
+
+/// Tensors as they are recorded: nothing of those that are no question of any model.
+fn recorded(tensors: &[Tensor]) -> Vec<u8> {
+    tensors_to_bytes(tensors).unwrap_or_default()
 }
 
 fn too_many_bytes(kib: u32) -> InferFailed {

@@ -6,6 +6,7 @@
 mod contract;
 mod port;
 mod prompt;
+mod recorded;
 mod stream;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -20,6 +21,8 @@ pub use port::{
     no_prompt,
 };
 pub use stream::{Pieces, ReplyStream};
+
+use recorded::Recorded;
 
 use crate::{
     Attempt,
@@ -127,6 +130,7 @@ impl Attempt {
     /// Asks, and leaves its trace in the attempt. Gives the answer, and whether the route had it.
     async fn asked(&mut self, route: &str, ask: Ask) -> Result<(Told, bool), models::LlmError> {
         let operation = ask.operation();
+        let recorded = Recorded::begin(&self.context.tape, route, &ask);
         let called = match self.call(route, ask) {
             Ok(call) => {
                 let number = call.number;
@@ -138,7 +142,9 @@ impl Attempt {
             }
             Err(failed) => Err(failed),
         };
-        self.answered(route, operation, called).map_err(contract::failed)
+        let answered = self.answered(route, operation, called);
+        recorded.end(&answered);
+        answered.map_err(contract::failed)
     }
 
     /// Leaves the trace of a call that has ended in the attempt. Gives the answer, and whether the route had it.

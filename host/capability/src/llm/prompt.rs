@@ -4,8 +4,9 @@
 
 use wharf_event::{Code, PromptName};
 use wharf_llm::Failed;
+use wharf_recording::Call;
 
-use super::{FilledPrompt, LlmFailed, PromptCall, contract};
+use super::{FilledPrompt, LlmFailed, PromptCall, contract, recorded::Recorded};
 use crate::{
     Attempt,
     bindings::{llm::wharf::llm::models, wasi::logging::logging::Level},
@@ -19,6 +20,10 @@ impl Attempt {
         prompt: &str,
         variables: String,
     ) -> Result<models::Rendered, models::LlmError> {
+        let recorded = Recorded::of(&self.context.tape, || {
+            let call = Call::of("wharf:llm/models.render").asked("route", route).asked("prompt", prompt);
+            call.asked("variables", variables.as_str())
+        });
         let filled = match self.prompt(route, prompt, variables) {
             Ok(call) => {
                 let filling = self.context.llm.fill(call);
@@ -26,8 +31,19 @@ impl Attempt {
             }
             Err(failed) => Err(failed),
         };
-        let FilledPrompt { text, version } =
-            filled.map_err(|failed| contract::failed(self.failed(route, OPERATION, failed)))?;
+        let FilledPrompt { text, version } = match filled {
+            Ok(filled) => filled,
+            Err(failed) => {
+                let why = self.failed(route, OPERATION, failed);
+                recorded.end_with(|call| super::recorded::failed(call, &why));
+                return Err(contract::failed(why));
+            }
+        };
+        recorded.end_with(|call| {
+            let call = call.told("version", version.to_string());
+            let call = text.system.iter().fold(call, |call, system| call.told("system", system.as_str()));
+            call.told("user", text.user.as_str())
+        });
         let (of, bytes) =
             (if version == 0 { "of the file".to_owned() } else { format!("version {version}") }, text.bytes());
         // A log that is full ends the attempt when the guest writes the next line.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use wasmtime::component::Resource;
 use wharf_llm::{Ask, Failed, Piece, Told};
 
-use super::{Asking, LlmAnswer, LlmFailed, contract};
+use super::{Asking, LlmAnswer, LlmFailed, contract, recorded::Recorded};
 use crate::{Attempt, bindings::llm::wharf::llm::models, effects::bytes};
 
 /// Pieces that wait for the guest. When there are as many the provider is read no further.
@@ -61,6 +61,8 @@ pub struct ReplyStream {
     /// Bytes that the guest was given.
     given: u64,
     ended: Option<Result<LlmAnswer, LlmFailed>>,
+    /// What is recorded of it, until it has ended.
+    recorded: Option<Recorded>,
 }
 
 /// What comes next.
@@ -112,15 +114,21 @@ impl Attempt {
     pub(super) fn streamed(&mut self, route: String, ask: Ask) -> Result<ReplyStream, models::LlmError> {
         let operation = ask.operation();
         let (own, pieces) = Pieces::new();
+        let recorded = Recorded::begin_stream(&self.context.tape, &route, &ask);
         match self.call(&route, ask) {
             Ok(call) => {
                 let number = call.number;
                 self.llm.open.insert(number, format!("{route}, {operation}"));
                 let asking = self.context.llm.ask(super::LlmCall { pieces: own, ..call });
                 let (rest, has_come, given, ended) = (VecDeque::new(), false, 0, None);
-                Ok(ReplyStream { number, route, asking: Some(asking), pieces, rest, has_come, given, ended })
+                let (asking, recorded) = (Some(asking), Some(recorded));
+                Ok(ReplyStream { number, route, asking, pieces, rest, has_come, given, ended, recorded })
             }
-            Err(failed) => Err(contract::failed(self.failed(&route, operation, failed))),
+            Err(failed) => {
+                let why = self.failed(&route, operation, failed);
+                recorded.end_with(|call| super::recorded::failed(call, &why));
+                Err(contract::failed(why))
+            }
         }
     }
 }
@@ -141,6 +149,9 @@ impl models::HostReplyStream for Attempt {
                 self.llm.bytes_in += size;
                 // Several answers may come at a time, each of which had the room that was there when it was asked for.
                 if self.llm.bytes_out + self.llm.bytes_in <= most {
+                    if let Some(recorded) = &open.recorded {
+                        recorded.gave(&piece);
+                    }
                     return Ok(Ok(Some(match piece {
                         Piece::Text(text) => models::Piece::Text(text),
                         Piece::Reasoning(text) => models::Piece::Reasoning(text),
@@ -151,8 +162,12 @@ impl models::HostReplyStream for Attempt {
                 Err(Failed::Limit(why).into())
             }
         };
-        let (number, route, given) = (open.number, open.route.clone(), open.given);
-        Ok(match self.over((number, &route), given, ended) {
+        let (number, route, given, recorded) = (open.number, open.route.clone(), open.given, open.recorded.take());
+        let over = self.over((number, &route), given, ended);
+        if let Some(recorded) = recorded {
+            recorded.end(&over);
+        }
+        Ok(match over {
             Ok((Told::Reply(reply), cached)) => Ok(Some(models::Piece::End(contract::reply(reply, cached)))),
             Ok(_) => Err(super::another()),
             Err(why) => Err(contract::failed(why)),

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use wharf_event::{BusName, Event, Position, TenantName};
 
 use super::Refusal;
-use crate::view::{EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceView};
+use crate::view::{CallsView, EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceView};
 
 /// Which events of a tenant to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,15 @@ pub struct DeliveriesQuery {
     pub only: Option<u16>,
     /// Only attempts before this position.
     pub attempts_before: Option<Position>,
+}
+
+/// Which attempt of an event's deliveries to tell more of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttemptQuery {
+    /// The delivery of this number; absent, the only one.
+    pub delivery: Option<u16>,
+    /// The newest attempt of this number; absent, the newest.
+    pub attempt: Option<u32>,
 }
 
 /// How a caller names one event. A name that reads as a position is one.
@@ -60,6 +69,14 @@ pub trait Archive: Clone + Send + Sync + 'static {
         event: EventRef,
         query: DeliveriesQuery,
     ) -> impl Future<Output = Result<EventDetail, Refusal>> + Send;
+
+    /// What an attempt asked the outside and was told, if that is recorded.
+    fn calls(
+        &self,
+        tenant: &TenantName,
+        event: EventRef,
+        query: AttemptQuery,
+    ) -> impl Future<Output = Result<CallsView, Refusal>> + Send;
 
     /// An event and everything that came of it, in the order of the log: at most `limit` events, those behind `after`.
     fn trace(

@@ -35,7 +35,7 @@ use wharf_event::{Code, Position};
 use crate::measure::Family;
 use crate::problem::Mistake;
 
-pub use archive::{Archive, DeliveriesQuery, EventQuery, EventRef};
+pub use archive::{Archive, AttemptQuery, DeliveriesQuery, EventQuery, EventRef};
 pub use dead_letters::{DeadLetters, Redrive};
 pub use drift::ModelDrift;
 pub use endpoints::{Endpoints, Pieces, Served, Unserved};

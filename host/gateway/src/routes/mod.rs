@@ -5,6 +5,7 @@
 //! route that is, it is refused while the host takes nothing new.
 
 mod operation;
+mod paths;
 mod problems;
 mod table;
 

@@ -41,6 +41,8 @@ pub enum Operation {
     ListEvents,
     /// Shows one event.
     ShowEvent,
+    /// Shows what an attempt asked the outside and was told.
+    ShowCalls,
     /// See [`crate::port::Archive::trace`].
     TraceEvent,
     /// Follows what happens.
@@ -284,6 +286,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::Explain => on(verb, events::explain::<H>),
         Operation::ListEvents => on(verb, events::list::<H>),
         Operation::ShowEvent => on(verb, events::show::<H>),
+        Operation::ShowCalls => on(verb, events::calls::<H>),
         Operation::TraceEvent => on(verb, events::trace::<H>),
         Operation::Feed => on(verb, events::feed::<H>),
         Operation::Stats => on(verb, events::stats::<H>),

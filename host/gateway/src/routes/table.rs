@@ -4,6 +4,10 @@ use wharf_event::Code;
 
 use super::{
     Operation, Route, Verb,
+    paths::{
+        BASELINE, BUS, EVENT, MESSAGES, MODEL, PLUGIN, PROMPT, QUEUE, REDRIVE, RELEASE, REPLAY, ROUTE, RULE, SCHEDULE,
+        SCHEMA, SECRET, SIGNER, SUBSCRIPTION, SUBSCRIPTIONS, TENANT, TOPIC, WEBHOOK,
+    },
     problems::{
         OF_BASELINE, OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION, OF_PROMPT,
         OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING,
@@ -26,40 +30,6 @@ const fn put(path: &'static str, operation: Operation, problems: &'static [Code]
 const fn delete(path: &'static str, operation: Operation, problems: &'static [Code]) -> Route {
     Route { verb: Verb::Delete, path, operation, problems }
 }
-
-const TENANT: &str = "/v1/tenants/{tenant}";
-
-const BUS: &str = "/v1/tenants/{tenant}/buses/{bus}";
-
-const RULE: &str = "/v1/tenants/{tenant}/buses/{bus}/rules/{rule}";
-
-const REPLAY: &str = "/v1/tenants/{tenant}/replays/{replay}";
-
-const MODEL: &str = "/v1/tenants/{tenant}/models/{model}";
-const BASELINE: &str = "/v1/tenants/{tenant}/models/{model}/baseline";
-const PROMPT: &str = "/v1/tenants/{tenant}/prompts/{prompt}";
-const SECRET: &str = "/v1/tenants/{tenant}/secrets/{secret}";
-const SIGNER: &str = "/v1/tenants/{tenant}/keys/{signer}";
-const REDRIVE: &str = "/v1/tenants/{tenant}/dlq/{queue}/redrive";
-const SCHEDULE: &str = "/v1/tenants/{tenant}/schedules/{schedule}";
-
-const PLUGIN: &str = "/v1/tenants/{tenant}/plugins/{plugin}";
-
-const RELEASE: &str = "/v1/tenants/{tenant}/plugins/{plugin}/releases/{release}";
-const SCHEMA: &str = "/v1/tenants/{tenant}/schemas/{schema}";
-
-const ROUTE: &str = "/v1/tenants/{tenant}/routes/{route}";
-const WEBHOOK: &str = "/v1/tenants/{tenant}/webhooks/{webhook}";
-
-const QUEUE: &str = "/v1/tenants/{tenant}/queues/{queue}";
-
-const TOPIC: &str = "/v1/tenants/{tenant}/topics/{topic}";
-
-const SUBSCRIPTIONS: &str = "/v1/tenants/{tenant}/topics/{topic}/subscriptions";
-
-const SUBSCRIPTION: &str = "/v1/tenants/{tenant}/topics/{topic}/subscriptions/{subscription}";
-
-const MESSAGES: &str = "/v1/tenants/{tenant}/queues/{queue}/messages";
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
@@ -116,10 +86,11 @@ pub const ROUTES: &[Route] = &[
     post("/events", Operation::PostDefaultEvents, OF_INTAKE),
     post("/v1/tenants/{tenant}/buses/{bus}/explain", Operation::Explain, OF_INTAKE),
     get("/v1/tenants/{tenant}/events", Operation::ListEvents, &[Code::QueryInvalid, Code::TenantUnknown]),
+    get(EVENT, Operation::ShowEvent, &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown]),
     get(
-        "/v1/tenants/{tenant}/events/{event}",
-        Operation::ShowEvent,
-        &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown],
+        "/v1/tenants/{tenant}/events/{event}/calls",
+        Operation::ShowCalls,
+        &[Code::QueryInvalid, Code::TenantUnknown, Code::EventUnknown, Code::AttemptUnknown],
     ),
     get(
         "/v1/tenants/{tenant}/events/{event}/trace",

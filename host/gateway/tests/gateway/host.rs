@@ -17,14 +17,15 @@ use wharf_event::{
 };
 use wharf_gateway::measure::{Family, Kind, Reading};
 use wharf_gateway::view::{
-    Accepted, BaselineView, BucketView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView, FeedItem,
-    FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail, QueueView,
-    QuotaView, QuotasView, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView, ScheduleView, SchemaView,
-    SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView, ValueView, event_json,
+    Accepted, BaselineView, BucketView, CallsView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView,
+    FeedItem, FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail,
+    QueueView, QuotaView, QuotasView, RecordingState, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView,
+    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView,
+    ValueView, event_json,
 };
 use wharf_gateway::{
-    Archive, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures, PlainIdentity, Redrive,
-    Refusal, Usage, UsageBy, UsageQuery,
+    Archive, AttemptQuery, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures,
+    PlainIdentity, Redrive, Refusal, Usage, UsageBy, UsageQuery,
 };
 
 pub const TIME: &str = "2026-01-31T23:59:59Z";
@@ -194,6 +195,17 @@ impl Archive for FakeHost {
         };
         let event = self.views().swap_remove(place);
         Ok(EventDetail { event, deliveries: vec![delivery], next: query.only.or(query.after) })
+    }
+
+    async fn calls(&self, tenant: &TenantName, event: EventRef, query: AttemptQuery) -> Result<CallsView, Refusal> {
+        let EventDetail { event, .. } = self.event(tenant, event, DeliveriesQuery::default()).await?;
+        let attempt = query.attempt.unwrap_or(1);
+        if attempt > 2 {
+            return Err(Refusal::new(Code::AttemptUnknown, "there are two"));
+        }
+        let delivery = format!("{}.{}", event.position, query.delivery.unwrap_or(0));
+        let (position, state) = (event.position, RecordingState::None);
+        Ok(CallsView { delivery, attempt, position, state, recording: None })
     }
 
     async fn trace(

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use wharf_event::{Code, TenantName};
 use wharf_gateway::Redrive;
 use wharf_gateway::view::{
-    BucketView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, LetterFilter,
+    BucketView, CallsView, DeadLetterView, DeliveryState, EventDetail, EventView, FeedItem, KeyView, LetterFilter,
     LetterGroupsView, QueueView, QuotasView, RedriveView, RuleVerdict, StatsView, TenantsView, TraceView, UsageView,
     ValueView,
 };
@@ -56,6 +56,10 @@ async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it
             get(format!("/v1/tenants/acme/events/{name}/trace?limit=1&after=5-0")).send(server.addr).await.json(200);
         assert_eq!((trace.events[0].event.position, trace.truncated), (position(wanted), true), "{name}");
         assert_eq!(trace.next, Some("5-0".parse().unwrap()), "{name}");
+        let calls = format!("/v1/tenants/acme/events/{name}/calls?delivery=3&attempt=");
+        let told: CallsView = get(format!("{calls}2")).send(server.addr).await.json(200);
+        assert_eq!((told.delivery, told.attempt), (format!("{}.3", position(wanted)), 2), "{name}");
+        get(format!("{calls}3")).send(server.addr).await.refused(Code::AttemptUnknown);
     }
 }
 

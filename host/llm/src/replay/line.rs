@@ -63,7 +63,8 @@ enum Stop {
     EndTurn,
     ToolUse,
     MaxTokens,
-    StopSequence,
+    #[serde(rename = "stop-sequence")]
+    Sequence,
 }
 
 /// What a line says.
@@ -113,10 +114,10 @@ impl Line {
     }
 
     /// Whether it is for a question.
-    pub(super) fn is_for(&self, route: &str, user: &str, request: &str) -> bool {
+    pub(super) fn is_for(&self, route: &str, user: &str, request: impl Fn() -> String) -> bool {
         self.route.as_deref().is_none_or(|wanted| wanted == route)
             && self.user.as_deref().is_none_or(|wanted| wanted == user)
-            && self.request.as_deref().is_none_or(|digits| request.starts_with(digits))
+            && self.request.as_deref().is_none_or(|digits| request().starts_with(digits))
     }
 
     /// How its words come, where it says so.
@@ -205,7 +206,7 @@ fn says(written: &Written) -> Result<Says, String> {
     let stop = match stop {
         Some(Stop::ToolUse) => StopReason::ToolUse,
         Some(Stop::MaxTokens) => StopReason::MaxTokens,
-        Some(Stop::StopSequence) => StopReason::StopSequence,
+        Some(Stop::Sequence) => StopReason::StopSequence,
         Some(Stop::EndTurn) => StopReason::EndTurn,
         None if tools.is_empty() => StopReason::EndTurn,
         None => StopReason::ToolUse,

@@ -6,8 +6,10 @@ use wharf_delivery::{StatsRow, keys};
 use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
-    DeliveriesQuery, EventQuery, EventRef, Refusal,
-    view::{EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceView, WebhookLoadView},
+    AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Refusal,
+    view::{
+        CallsView, EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceView, WebhookLoadView,
+    },
 };
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
     detail::detail,
     feed, not_in_archive,
     page::Room,
-    rules,
+    recordings, rules,
     search::Asked,
     trace::{TracePage, trace},
     unknown,
@@ -48,6 +50,17 @@ impl wharf_gateway::Archive for HostAdapter {
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
         let search = move |asked: &Asked| detail(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, query);
+        if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
+    }
+
+    async fn calls(&self, tenant: &TenantName, event: EventRef, query: AttemptQuery) -> Result<CallsView, Refusal> {
+        self.known(tenant)?;
+        let (dispatcher, recorder, own) = (self.dispatcher.clone(), self.recorder.clone(), self.own(tenant));
+        let may_be_far = matches!(event, EventRef::Id(_));
+        let search = move |asked: &Asked| {
+            let position = own.place(asked, &event)?;
+            recordings::calls(asked, (&dispatcher, recorder.as_deref()), &own.tenant, position, query)
+        };
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }
 

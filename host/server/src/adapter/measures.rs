@@ -14,6 +14,7 @@ use wharf_gateway::{
     Measures,
     measure::{Family, Kind, OTHER, Reading},
 };
+use wharf_recording::Counted;
 use wharf_runtime::{CacheCounts, LoadedFigures};
 
 use super::{HostAdapter, infer_measures, model_measures, process};
@@ -29,6 +30,7 @@ impl Measures for HostAdapter {
         families.extend(of_breakers(&self.dispatcher.breakers(None)));
         families.push(self.cache());
         families.extend(self.loaded());
+        families.extend(self.recorder.iter().flat_map(|recorder| recordings(recorder.counted())));
         let models = self.outside.models();
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(model_measures::steps(&self.outside.route_steps()));
@@ -98,6 +100,17 @@ impl HostAdapter {
         }
         family
     }
+}
+
+/// Recordings of attempts.
+fn recordings(Counted { kept, left_out, unwritten, bytes }: Counted) -> [Family; 2] {
+    let help = "Recordings of attempts, by what became of them: left out, where too many waited for the disk.";
+    let mut family = Family::new(Kind::Counter, "wharf_recordings_total", help, &["result"]);
+    for (result, count) in [("kept", kept), ("left-out", left_out), ("unwritten", unwritten)] {
+        family.push(&[result], Reading::Count(count));
+    }
+    let help = "Bytes that recordings of attempts take on the disk.";
+    [family, Family::of_one(Kind::Gauge, "wharf_recordings_bytes", help, Reading::Count(bytes))]
 }
 
 /// What is counted in the state: exact over crashes, and since the tenant's first event.

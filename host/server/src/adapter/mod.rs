@@ -25,6 +25,7 @@ mod process;
 mod prompts;
 mod queues;
 mod quotas;
+mod recordings;
 mod redrives;
 mod registry;
 mod registry_view;
@@ -64,6 +65,7 @@ use wharf_delivery::{Refused, TableError};
 use wharf_dispatch::{AcceptError, ArchiveError, AskError, Dispatcher, Unknown};
 use wharf_event::{Code, TenantName};
 use wharf_gateway::Refusal;
+use wharf_recording::Recorder;
 use wharf_runtime::Runtime;
 
 use crate::{outside::Outside, prices::PriceList, registry::Registry};
@@ -78,6 +80,8 @@ pub struct HostAdapter {
     checking: Arc<checking::Checking>,
     prices: PriceList,
     outside: Arc<Outside>,
+    /// Whoever keeps recordings, if anybody does.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl HostAdapter {
@@ -92,7 +96,14 @@ impl HostAdapter {
             checking: Arc::default(),
             prices: PriceList::default(),
             outside,
+            recorder: None,
         }
+    }
+
+    /// The same, which finds recordings of attempts here.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Arc<Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// The same, which says what things cost by this list.

@@ -10,6 +10,8 @@ use wharf_gateway::{
     view::{self, AttemptView, EventView, FeedItem, LogLineView},
 };
 
+use super::recordings;
+
 /// An event at its place.
 pub(super) struct Placed<'a> {
     pub(super) position: Position,
@@ -123,6 +125,7 @@ pub(super) fn attempt(
         log: details.map(|details| details.log.lines().map(line).collect()).unwrap_or_default(),
         log_lines_dropped: details.map_or(0, |details| details.log.dropped()),
         consumer: attempt.consumer().cloned(),
+        recording: attempt.recording().copied().map(recordings::place),
     }
 }
 

@@ -10,7 +10,7 @@ use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Posit
 use wharf_inspect::Kind;
 use wharf_runtime::{
     AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, NoSecrets, Prepared, Runtime,
-    RuntimeError, describe,
+    RuntimeError, Tape, describe,
 };
 
 use super::{ended::Ended, seed::Seed, stub::Stubs};
@@ -153,6 +153,7 @@ impl Stage {
             secrets: Arc::new(NoSecrets),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
+            tape: Tape::default(),
         };
         let Call { events, seed, limits, attempt, max_attempts, .. } = call;
         let rule = RULE.to_owned();

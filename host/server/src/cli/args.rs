@@ -519,7 +519,7 @@ pub enum EventsCommand {
         before: Option<Position>,
     },
     /// Show one event with everything that became of it
-    #[command(after_help = "Example:\n  wharf events show 1042-256")]
+    #[command(after_help = "Examples:\n  wharf events show 1042-256\n  wharf events show 1042-256 --attempt 1 --calls")]
     Show {
         /// Its position, or its id (the newest event with this id)
         #[arg(value_name = "POSITION|ID")]
@@ -527,6 +527,15 @@ pub enum EventsCommand {
         /// Print it as a fixture for `wharf test` instead
         #[arg(long)]
         fixture: bool,
+        /// Show what an attempt asked the outside and was told instead, where that is recorded
+        #[arg(long, conflicts_with = "fixture")]
+        calls: bool,
+        /// Which attempt; the newest without it
+        #[arg(long, value_name = "N", requires = "calls", value_parser = clap::value_parser!(u32).range(1..))]
+        attempt: Option<u32>,
+        /// Which delivery, by its number; needed where the event has several
+        #[arg(long, value_name = "N", requires = "calls")]
+        delivery: Option<u16>,
     },
 }
 

@@ -10,6 +10,7 @@ use wharf_gateway::view::{EventDetail, EventView};
 use super::{
     args::{EventsCommand, Global},
     attributes::Attributes,
+    calls,
     error::{CommandError, Exit, talk},
     json_text,
     output::Output,
@@ -37,7 +38,10 @@ pub async fn run(command: EventsCommand, global: &Global, out: &mut Output) -> R
                 list(&events, limit, out)?;
             }
         }
-        EventsCommand::Show { event, fixture } => {
+        EventsCommand::Show { event, calls: true, attempt, delivery, .. } => {
+            calls::show(&session, &event, (delivery, attempt), out).await?;
+        }
+        EventsCommand::Show { event, fixture, .. } => {
             let detail = session.event(event).await?;
             if fixture {
                 let text = fixture_of(&detail.event.event, out.is_json()).map_err(ClientError::NotUnderstood)?;

@@ -10,6 +10,7 @@ mod backup;
 mod batch;
 mod bench;
 mod build;
+mod calls;
 mod check;
 mod completions;
 mod componentize;

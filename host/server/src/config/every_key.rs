@@ -4,6 +4,7 @@
 //! configuration and looks for it in what was read; the list of cases is compared with the list of keys.
 
 use serde_json::{Value, json};
+use wharf_recording::Policy;
 
 mod llm;
 mod places;
@@ -209,6 +210,10 @@ fn own_cases() -> Vec<Case> {
         case("host.prices.gb_in", "'0.2'", ("/host/prices", "gb_in"), json!("0.200000"), "0.2"),
         case("host.prices.gb_out", "'0.2'", ("/host/prices", "gb_out"), json!("0.200000"), "0.2"),
         case("host.prices.host_calls_million", "'7'", ("/host/prices", "host_calls_million"), json!("7.000000"), "7"),
+        case("host.recordings.failures", "false", ("/host/recordings", "failures"), json!(false), "'no'"),
+        case("host.recordings.hourly", "7", ("/host/recordings", "hourly"), json!(7), "-1"),
+        case("host.recordings.size", "'7MiB'", ("/host/recordings", "bytes"), json!(7 << 20), "7"),
+        case("host.recordings.age", "'2h'", ("/host/recordings", "age_ms"), json!(7_200_000), "'2 hours'"),
         case("egress.networks", "['10.7.0.0/16']", ("/egress", "networks/0"), json!("10.7.0.0/16"), "['ten']"),
         case("egress.dns", "['10.7.0.1:53']", ("/egress", "dns/0"), json!("10.7.0.1:53"), "['dns.test:53']"),
         case("tenants.*.weight", "7", (SETTINGS, "weight"), json!(7), "0"),
@@ -436,7 +441,9 @@ fn dump(config: &Config) -> Value {
         "gb_out": prices.gb_out.to_string(),
         "host_calls_million": prices.host_calls_million.to_string(),
     });
-    let host = json!({"quarantine_after": config.host.quarantine_after, "prices": prices, "body_bytes": config.host.body_bytes, "loaded_code": config.host.loaded_code_bytes});
+    let Policy { failures, hourly, bytes, age_ms } = config.host.recordings;
+    let recordings = json!({"failures": failures, "hourly": hourly, "bytes": bytes, "age_ms": age_ms});
+    let host = json!({"recordings": recordings, "quarantine_after": config.host.quarantine_after, "prices": prices, "body_bytes": config.host.body_bytes, "loaded_code": config.host.loaded_code_bytes});
     let egress = json!({"networks": config.egress.networks.texts().collect::<Vec<_>>(), "dns": config.egress.dns});
     json!({"default_tenant": config.default_tenant, "host": host, "egress": egress, "llm": llm::dump(&config.llm), "tenants": tenants})
 }

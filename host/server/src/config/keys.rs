@@ -24,6 +24,7 @@ use super::{
         BACKLOG, BACKLOG_MAX, BYTES_PER_HOUR, CPU_PER_HOUR, HOST_CALLS_PER_HOUR, KV_SIZE, PER_S_MAX, PUBLISH_PER_S,
         RECEIVE_PER_S,
     },
+    recordings::RECORDINGS,
     retry::RETRY,
     routes::ROUTE,
     size::size_text,
@@ -183,6 +184,7 @@ static HOST: &[Key] = &[
         Shape::Table(PRICES),
         Otherwise::Nothing,
     ),
+    key("recordings", "Which attempts are recorded.", Shape::Table(RECORDINGS), Otherwise::Nothing),
 ];
 
 static EGRESS: &[Key] = &[

@@ -24,6 +24,7 @@ mod providers;
 mod queues;
 mod quotas;
 mod read;
+mod recordings;
 mod retry;
 mod routes;
 mod rule_json;

@@ -152,6 +152,9 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
     let tokens_field = tokens_field.map_or(TOKENS_FIELDS[0], |found| found.value);
     let answers = read_answers(table, kind, sink);
     let kind = kind?;
+    if !kind.is_asked() {
+        refuse_others(table, sink);
+    }
     let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
         Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
         Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
@@ -182,6 +185,16 @@ fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<
         sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
     }
     (secret, key_env)
+}
+
+/// Reports what only those have that are asked elsewhere.
+fn refuse_others(table: &Table<'_>, sink: &Sink) {
+    for key in ["endpoint", "region", "secret", "key_env", "tokens_field"] {
+        if let Some(span) = table.value_span(key) {
+            let message = format!("{} answers by itself, and has no `{key}`", table.what());
+            sink.report(span, message, "leave it out, or say who is asked: kind = \"openai\"");
+        }
+    }
 }
 
 /// The file of answers, which one kind reads.
@@ -216,6 +229,7 @@ mod tests {
                 "kind = 'replay'",
                 "provider `told` has no `answers`; name the file of answers: answers = \"answers.jsonl\"",
             ),
+            ("kind = 'echo'\nregion = 'eu-central-1'", "provider `told` answers by itself, and has no `region`"),
             ("kind = 'echo'\nanswers = 'a.jsonl'", "provider `told` has `answers`, and only the kind `replay` says"),
         ] {
             let found = problems(provider);

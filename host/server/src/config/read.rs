@@ -15,6 +15,7 @@ use wharf_event::{
     SchemaName, TenantName, WebhookName,
 };
 use wharf_gateway::limits::BODIES_BYTES_MAX;
+use wharf_recording::Policy;
 use wharf_runtime::limits::LOADED_BYTES;
 
 use super::{
@@ -24,6 +25,7 @@ use super::{
     llm::{self, LlmConfig, RouteConfig},
     own_models::OwnModelConfig,
     problem::Problem,
+    recordings,
     table::{Sink, Table},
     tenant, webhooks,
 };
@@ -64,6 +66,8 @@ pub struct HostConfig {
     pub prices: Prices,
     /// Bytes that bodies of requests may hold in memory at once.
     pub body_bytes: u64,
+    /// Which attempts are recorded.
+    pub recordings: Policy,
 }
 
 impl Default for HostConfig {
@@ -73,6 +77,7 @@ impl Default for HostConfig {
             loaded_code_bytes: LOADED_BYTES,
             prices: Prices::default(),
             body_bytes: BODIES_BYTES_MAX,
+            recordings: Policy::default(),
         }
     }
 }
@@ -213,6 +218,7 @@ fn read_root(root: Table<'_>, sink: &Sink) -> Config {
         config.host.loaded_code_bytes = host.size_bytes("loaded_code").unwrap_or(LOADED_BYTES);
         config.host.prices = host.table("prices").map(read_prices).unwrap_or_default();
         config.host.body_bytes = host.size_bytes("body_memory").unwrap_or(BODIES_BYTES_MAX);
+        config.host.recordings = host.table("recordings").map(|table| recordings::read(&table)).unwrap_or_default();
     }
     if let Some(egress) = root.table("egress") {
         config.egress = read_egress(&egress, sink);

@@ -122,7 +122,9 @@ impl Catalog {
         let models = config.iter().flat_map(|config| &config.models).map(|name| {
             let model = self.llm.models.get(name);
             let script = model.and_then(|model| self.scripts.get(&model.provider)).map(|script| script.digest());
-            (name, model, model.and_then(|model| self.llm.providers.get(&model.provider)), script)
+            let provider = model.and_then(|model| self.llm.providers.get(&model.provider));
+            // What is in a file of answers counts, and not where the file is named.
+            (name, model, provider.map(|provider| ProviderConfig { answers: None, ..provider.clone() }), script)
         });
         Digest::of(format!("{route} {config:?} {:?}", models.collect::<Vec<_>>()).as_bytes())
     }

@@ -24,4 +24,4 @@ pub use catalog::Catalog;
 pub use key::{Auth, sign_in};
 pub use metering::{Asked, AskedOf, ModelMeters, StepOf};
 pub use round::Sends;
-pub use scripts::{ScriptError, Scripts, read as read_scripts, read_script};
+pub use scripts::{ScriptError, read as read_scripts, read_script};

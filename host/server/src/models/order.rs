@@ -13,46 +13,41 @@ use crate::config::RouteConfig;
 
 /// The models of the route, the first that is asked first.
 pub(super) fn order<'a>(call: &LlmCall, route: &'a RouteConfig) -> Vec<&'a ModelName> {
-    let listed = || route.models.iter();
     // Vectors of different models cannot be compared, so who makes them is not drawn.
     let first = if matches!(call.ask, Ask::Embed(_)) { None } else { drawn(call, route) };
-    first.into_iter().chain(listed().filter(|model| Some(*model) != first)).collect()
+    first.into_iter().chain(route.models.iter().filter(|model| Some(*model) != first)).collect()
 }
 
 /// The model that a delivery falls to; none where nothing is weighed.
 fn drawn<'a>(call: &LlmCall, route: &'a RouteConfig) -> Option<&'a ModelName> {
     let text = format!("{}\n{}\n{}", call.tenant, call.route, call.delivery);
     let place = Digest::of(text.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    within(&route.models, &route.weights, place)
+    within(&route.weights, place)
 }
 
 /// The model that has a place: each has as many, one after the other, as it weighs.
-fn within<'a>(models: &'a [ModelName], weights: &BTreeMap<ModelName, u32>, place: u64) -> Option<&'a ModelName> {
+fn within(weights: &BTreeMap<ModelName, u32>, place: u64) -> Option<&ModelName> {
     let sum: u64 = weights.values().map(|weight| u64::from(*weight)).sum();
     // The remainder is even to one part in 10^15.
     let mut left = place.checked_rem(sum)?;
-    models.iter().find(|model| {
-        let weight = weights.get(*model).map_or(0, |weight| u64::from(*weight));
+    let drawn = weights.iter().find(|(_, weight)| {
+        let weight = u64::from(**weight);
         let is_here = left < weight;
         left = left.saturating_sub(weight);
         is_here
-    })
+    });
+    drawn.map(|(model, _)| model)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<ModelName> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
     #[test]
     fn each_model_has_as_many_places_as_it_weighs() {
-        let models = names(&["small", "spare", "large"]);
-        let weights = BTreeMap::from([(models[0].clone(), 3), (models[2].clone(), 2)]);
-        let at = |place| within(&models, &weights, place).unwrap().as_str();
-        assert_eq!((0..7).map(at).collect::<Vec<_>>(), ["small", "small", "small", "large", "large", "small", "small"]);
-        assert_eq!(within(&models, &BTreeMap::new(), 7), None);
+        let weights = [("small", 3), ("large", 2)].map(|(name, weight)| (name.parse().unwrap(), weight)).into();
+        let at = |place| within(&weights, place).unwrap().as_str();
+        assert_eq!((0..7).map(at).collect::<Vec<_>>(), ["large", "large", "small", "small", "small", "large", "large"]);
+        assert_eq!(within(&BTreeMap::new(), 7), None);
     }
 }

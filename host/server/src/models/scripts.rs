@@ -38,6 +38,9 @@ pub enum ScriptError {
 /// When it is none.
 pub fn read_script(path: &Path, name: &str) -> Result<Script, ScriptError> {
     let bytes = read_bounded(path, SCRIPT_BYTES_MAX as u64 + 1)?;
+    if bytes.len() > SCRIPT_BYTES_MAX {
+        return Err(wharf_llm::NotScript::Size.into());
+    }
     let text = String::from_utf8(bytes).map_err(io::Error::other)?;
     Ok(Script::parse(name, &text)?)
 }

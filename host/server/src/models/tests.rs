@@ -16,7 +16,7 @@ use wharf_egress::Takes;
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
-use super::{Answers, Auth, Catalog, Means, ModelMeters, Scripts, Sends, ask};
+use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask, scripts::Scripts};
 use crate::config;
 
 mod around;

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use wharf_capability::{AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, NoSecrets, ReadFailed};
+use wharf_capability::{
+    AttemptContext, CommittedValues, KeyPage, NoHttp, NoLlm, NoModels, NoSecrets, ReadFailed, Tape,
+};
 use wharf_delivery::{DeliveryId, LimitsDocument, ReadKey, Verdict};
 use wharf_event::{BucketName, Event, EventBuilder, Grants, Position, TenantName};
 use wharf_runtime::{Ending, Invocation, Parts, Prepared, Release, Runtime, TransformRelease, Transformed};
@@ -116,6 +118,7 @@ impl Guest {
             secrets: Arc::new(NoSecrets),
             time: "2026-01-01T00:00:00Z".to_owned(),
             clock_ms: None,
+            tape: Tape::default(),
         })
     }
 }

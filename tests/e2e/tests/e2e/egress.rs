@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     host::{Host, Site, guest, wharf},
+    recordings::recorded,
     services,
 };
 
@@ -317,6 +318,9 @@ fn egress_that_is_under_way_when_its_attempt_ends_is_told() {
     assert_eq!(attempts[0]["limits"], json!(["limit-wall"]));
     let said = lines(&attempts[0]);
     assert!(said.contains("/slow: the attempt ended before its answer"), "{said}");
+    let recorded = recorded(&host, "one", 1);
+    let told = |name: &str| recorded[0].1.iter().find(|field| field["name"] == name).map(|field| field["text"].clone());
+    assert_eq!((recorded.len(), told("error"), told("status")), (1, Some(json!("unfinished")), None), "{recorded:?}");
     server.recv().unwrap();
     assert_eq!(host.stop(), Some(0));
 }

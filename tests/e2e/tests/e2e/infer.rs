@@ -13,6 +13,7 @@ use crate::{
     egress::{calls, lines},
     host::{Host, Site, guest, sha256, wharf},
     killed::until,
+    recordings::recorded,
 };
 
 /// Models, and what they are called.
@@ -113,6 +114,9 @@ fn a_question_reaches_the_model_of_its_tenant_with_every_kind_of_element() {
     let version = came[7]["answer"]["version"].as_str().unwrap();
     assert_eq!(version.len(), "sha256:".len() + 64);
     assert!(attempt["limits"].is_null(), "{attempt}");
+    let recorded = recorded(&host, "one", 1);
+    assert_eq!(recorded.len(), 8);
+    assert_eq!((recorded[7].0.as_str(), &recorded[7].1[0]["text"]), ("wharf:infer/models.infer", &json!(version)));
     let short = &version["sha256:".len()..][..12];
     assert!(lines(&attempt).contains(&format!("sum@{short}, ")), "{}", lines(&attempt));
     let metrics = host.get("/metrics").1.as_str().unwrap().to_owned();

@@ -61,6 +61,7 @@ mod queues;
 mod quotas;
 mod rates;
 mod reading;
+mod recordings;
 mod refusals;
 mod registry;
 mod replays;

@@ -11,6 +11,7 @@ use crate::{
     egress::{calls, lines},
     host::{Host, Site},
     models::{asker, provided, with_key},
+    recordings::recorded,
 };
 
 fn site(port: u16) -> Site {
@@ -172,6 +173,16 @@ fn a_delivery_that_is_tried_again_has_the_same_answer_in_pieces_and_pays_once() 
     }
     assert_eq!(lines(&attempts[1]).matches("kept from an attempt before").count(), 3, "{}", lines(&attempts[1]));
     assert!(lines(&attempts[0]).contains("the plugin let go of it before its end"), "{}", lines(&attempts[0]));
+    let recorded = recorded(&host, "one", 1);
+    assert!(recorded.iter().all(|(function, _)| function == "wharf:llm/models.converse-stream"), "{recorded:?}");
+    // Each piece is there, and then the whole answer with whether it was kept; of what was let go of what came.
+    let names =
+        |told: &Vec<Value>| told.iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names: Vec<_> = recorded.iter().map(|(_, told)| names(told)).collect();
+    assert_eq!(names[3], ["text", "text", "answer", "cached"]);
+    assert!(names[..3].iter().all(|names| names.ends_with(&["answer".into(), "cached".into()])), "{names:?}");
+    assert!(names[4].starts_with(&["text".into()]) && names[4].ends_with(&["error".into()]), "{names:?}");
+    assert!(!names[4].contains(&"answer".into()), "{names:?}");
     // What was let go of is paid by what came of it, and holds nothing back.
     while today(&host).1 != NOTHING {
         host.wait(Duration::from_millis(5));
