@@ -519,7 +519,7 @@ pub enum EventsCommand {
         before: Option<Position>,
     },
     /// Show one event with everything that became of it
-    #[command(after_help = "Examples:\n  wharf events show 1042-256\n  wharf events show 1042-256 --attempt 1 --calls")]
+    #[command(after_help = "Example:\n  wharf events show 1042-256\n  wharf events show 1042-256 --attempt 1 --calls")]
     Show {
         /// Its position, or its id (the newest event with this id)
         #[arg(value_name = "POSITION|ID")]

@@ -152,9 +152,6 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
     let tokens_field = tokens_field.map_or(TOKENS_FIELDS[0], |found| found.value);
     let answers = read_answers(table, kind, sink);
     let kind = kind?;
-    if !kind.is_asked() {
-        refuse_others(table, sink);
-    }
     let endpoint = endpoint.map(|found| found.value).unwrap_or_else(|| match kind {
         Protocol::Bedrock => format!("https://bedrock-runtime.{region}.amazonaws.com"),
         Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
@@ -187,16 +184,6 @@ fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<
     (secret, key_env)
 }
 
-/// Reports what only those have that are asked elsewhere.
-fn refuse_others(table: &Table<'_>, sink: &Sink) {
-    for key in ["endpoint", "region", "secret", "key_env", "tokens_field"] {
-        if let Some(span) = table.value_span(key) {
-            let message = format!("{} answers by itself, and has no `{key}`", table.what());
-            sink.report(span, message, "leave it out, or say who is asked: kind = \"openai\"");
-        }
-    }
-}
-
 /// The file of answers, which one kind reads.
 fn read_answers(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Option<AnswersFile> {
     let answers = table.parsed::<String>("answers");
@@ -219,8 +206,9 @@ mod tests {
     #[test]
     fn answers_are_of_replay_and_replay_has_answers() {
         let problems = |provider: &str| {
-            let (_, problems) =
-                crate::config::read(&format!("default_tenant = 'acme'\n[llm.providers.told]\n{provider}\n"));
+            let (_, problems) = crate::config::read(&format!(
+                "default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"
+            ));
             problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help)).collect::<Vec<_>>()
         };
         assert_eq!(problems("kind = 'replay'\nanswers = 'a.jsonl'"), [] as [String; 0]);
@@ -229,7 +217,6 @@ mod tests {
                 "kind = 'replay'",
                 "provider `told` has no `answers`; name the file of answers: answers = \"answers.jsonl\"",
             ),
-            ("kind = 'echo'\nregion = 'eu-central-1'", "provider `told` answers by itself, and has no `region`"),
             ("kind = 'echo'\nanswers = 'a.jsonl'", "provider `told` has `answers`, and only the kind `replay` says"),
         ] {
             let found = problems(provider);
