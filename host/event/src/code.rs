@@ -232,6 +232,7 @@ codes! {
     SecretInvalid "secret-invalid" 422 "The text cannot be kept as a secret";
     SecretsTooMany "secrets-too-many" 409 "The tenant has as many secrets as it can hold";
     SecretClosed "secret-closed" 500 "The secret cannot be sealed or opened with the key of this host";
+    CredentialsUnavailable "credentials-unavailable" 500 "The host has no credentials for AWS to sign a request with";
     PromptUnknown "prompt-unknown" 404 "The tenant has no such prompt";
     PromptInvalid "prompt-invalid" 422 "The prompt cannot be put to use";
     PromptOfFile "prompt-of-file" 409 "The prompt stands in the configuration file";

@@ -203,6 +203,7 @@ pages! {
     SecretInvalid "secret-invalid",
     SecretsTooMany "secrets-too-many",
     SecretClosed "secret-closed",
+    CredentialsUnavailable "credentials-unavailable",
     PromptUnknown "prompt-unknown",
     PromptInvalid "prompt-invalid",
     PromptOfFile "prompt-of-file",

@@ -10,13 +10,9 @@ use aws_sigv4::{
     sign::v4,
 };
 
-/// Who signs.
+/// Who signs. What it has is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    access_key: String,
-    secret_key: String,
-    token: Option<String>,
-}
+pub struct Credentials(Identity);
 
 /// Why nothing is signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +29,7 @@ pub enum Unsigned {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+        f.debug_struct("Credentials").field("access_key", &self.0.access_key_id()).finish_non_exhaustive()
     }
 }
 
@@ -41,7 +37,7 @@ impl Credentials {
     /// By their parts.
     #[must_use]
     pub fn new(access_key: String, secret_key: String, token: Option<String>) -> Self {
-        Self { access_key, secret_key, token: token.filter(|token| !token.is_empty()) }
+        Self(Identity::new(access_key, secret_key, token.filter(|token| !token.is_empty()), None, "wharf"))
     }
 
     /// From one text, as a secret has them.
@@ -58,29 +54,9 @@ impl Credentials {
         }
     }
 
-    /// Of a profile of the file that AWS's own programs read (`~/.aws/credentials`), where they stand as they are.
-    #[must_use]
-    pub fn of_profile(file: &str, profile: &str) -> Option<Self> {
-        let (mut is_in, mut found) = (false, [None, None, None]);
-        for line in file.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
-            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                is_in = name.trim() == profile;
-            } else if let (true, Some((name, value))) = (is_in, line.split_once('=')) {
-                let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-                for (key, found) in keys.into_iter().zip(&mut found) {
-                    if name.trim() == key {
-                        *found = Some(value.trim().to_owned());
-                    }
-                }
-            }
-        }
-        let [access_key, secret_key, token] = found;
-        Some(Self::new(access_key?, secret_key?, token))
-    }
-
     /// What nobody else should see.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        [self.secret_key.as_str()].into_iter().chain(self.token.as_deref())
+        [self.0.secret_access_key()].into_iter().chain(self.0.session_token())
     }
 
     /// The fields that sign a request to a service of a region at that time: names in lower case, and values.
@@ -89,8 +65,7 @@ impl Credentials {
     /// When it cannot be signed.
     pub fn sign(&self, signed: &Signed<'_>, time: SystemTime) -> Result<Vec<(&'static str, String)>, Unsigned> {
         let failed = |error: &dyn fmt::Display| Unsigned::Request(error.to_string());
-        let Self { access_key, secret_key, token } = self;
-        let identity = Identity::new(access_key, secret_key, token.clone(), None, "wharf").into();
+        let identity = self.0.clone().into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(signed.region)
@@ -231,10 +206,5 @@ mod tests {
         for wrong in ["", "AKID", ":secret", "AKID:"] {
             assert_eq!(Credentials::parse(wrong), Err(Unsigned::Text), "{wrong}");
         }
-        let file = "[other]\naws_access_key_id = X\naws_secret_access_key=Y\n# a note\n[default]\naws_access_key_id = AKID\n\
-            aws_secret_access_key = secret/+\n";
-        let of = |profile| Credentials::of_profile(file, profile);
-        assert_eq!(of("default"), Some(Credentials::new("AKID".into(), "secret/+".into(), None)));
-        assert_eq!((of("other").is_some(), of("third")), (true, None));
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
 use tokio::{runtime::Handle, task::JoinHandle};
+use wharf_aws::Finder;
 use wharf_catalog::PromptDocument;
 use wharf_delivery::Object;
 use wharf_dispatch::{
@@ -54,24 +55,30 @@ pub struct Outside {
 /// What the operator says of it, and what follows from that. Without the certificates of the machine nothing is sent.
 struct Ways {
     config: EgressConfig,
-    egress: Result<Egress, String>,
+    egress: Result<Arc<Egress>, String>,
+    /// The host's own credentials for AWS.
+    finder: Finder,
 }
 
 impl Ways {
-    fn new(config: EgressConfig) -> Self {
-        let egress = Egress::new(Settings { dns: config.dns.clone() });
+    fn new(config: EgressConfig, before: Option<&Self>) -> Self {
+        let egress = Egress::new(Settings { dns: config.dns.clone() }).map(Arc::new);
         let egress = egress.map_err(|error| format!("the certificates of this machine cannot be read: {error}"));
         if let Err(error) = &egress {
             tracing::warn!("nothing is sent: {error}");
         }
-        Self { config, egress }
+        let finder = match before {
+            Some(before) => before.finder.leaving_by(egress.clone()),
+            None => Finder::new(egress.clone()),
+        };
+        Self { config, egress, finder }
     }
 }
 
 impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
-        let (ways, models) = (RwLock::new(Arc::new(Ways::new(config))), RwLock::new(Arc::new(models)));
+        let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None))), RwLock::new(Arc::new(models)));
         let (meters, answers, guard) = (Arc::default(), Arc::default(), Guard::default());
         let infer = Arc::new(Asks::new());
         Arc::new(Self { io, ways, models, meters, answers, infer, guard, key: Arc::new(key) })
@@ -80,8 +87,10 @@ impl Outside {
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
     pub fn set(&self, config: EgressConfig, models: Catalog) {
         *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
-        if self.ways().config != config {
-            *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ways::new(config));
+        let before = self.ways();
+        if before.config != config {
+            let ways = Ways::new(config, Some(&before));
+            *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
         }
     }
 
@@ -245,8 +254,11 @@ struct Calls {
 impl Sends for Calls {
     fn send(&self, mut request: HttpRequest, auth: Auth) -> BoxFuture<'_, Result<HttpAnswer, HttpFailed>> {
         async move {
-            let filled = authorize(&mut request, auth, self.key.get())?;
+            let finder = &self.ways.finder;
+            let authorized = authorize(&mut request, auth, (self.key.get(), finder)).await?;
             let mut answer = self.ways.call(request, (&self.guard, self.lane), None).await?;
+            authorized.answered(answer.status, &answer.headers, finder);
+            let filled = authorized.filled;
             filled.redact_fields(&mut answer.headers);
             answer.body = filled.redact(answer.body);
             Ok(answer)
@@ -261,7 +273,9 @@ impl Sends for Calls {
         takes: &'a mut dyn Takes,
     ) -> BoxFuture<'a, Result<HttpAnswer, HttpFailed>> {
         async move {
-            let filled = authorize(&mut request, auth, self.key.get())?;
+            let finder = &self.ways.finder;
+            let authorized = authorize(&mut request, auth, (self.key.get(), finder)).await?;
+            let filled = &authorized.filled;
             let mut redacted = Redacted { redacting: filled.redacting(), takes };
             let mut answer = self.ways.call(request, (&self.guard, self.lane), Some(&mut redacted)).await?;
             let Redacted { redacting, takes } = redacted;
@@ -269,6 +283,7 @@ impl Sends for Calls {
             if !rest.is_empty() {
                 takes.take(rest).await;
             }
+            authorized.answered(answer.status, &answer.headers, finder);
             filled.redact_fields(&mut answer.headers);
             answer.body = filled.redact(answer.body);
             Ok(answer)

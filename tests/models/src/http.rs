@@ -93,7 +93,7 @@ fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Hear
         let Answer { status, headers, body, streamed } = answer(&heard);
         if let Some(streamed) = streamed {
             let breaks = streamed.breaks;
-            send(&mut stream, streamed)?;
+            send(&mut stream, status, &headers, streamed)?;
             if breaks {
                 return Ok(());
             }
@@ -114,8 +114,13 @@ fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Hear
 }
 
 /// Sends piece by piece, each by itself.
-fn send(stream: &mut TcpStream, Streamed { kind, pieces, breaks }: Streamed) -> Result<()> {
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n")?;
+fn send(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], streamed: Streamed) -> Result<()> {
+    let Streamed { kind, pieces, breaks } = streamed;
+    write!(stream, "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n")?;
+    for (name, value) in headers {
+        write!(stream, "{name}: {value}\r\n")?;
+    }
+    write!(stream, "\r\n")?;
     for piece in pieces {
         write!(stream, "{:x}\r\n", piece.len())?;
         stream.write_all(&piece)?;

@@ -12,6 +12,7 @@
 
 mod bedrock;
 mod http;
+mod lender;
 pub mod onnx;
 mod openai;
 mod sagemaker;
@@ -28,7 +29,8 @@ use std::{
 };
 
 pub use http::{Answer, Heard, Streamed};
-pub use sigv4::{ACCESS_KEY, SECRET_KEY, SESSION_TOKEN};
+pub use lender::{CONTAINER_PATH, CONTAINER_TOKEN, LATE, Lender, Lends, METADATA_TOKEN, ROLE, WEB_IDENTITY};
+pub use sigv4::{ACCESS_KEY, Lent, SECRET_KEY, SESSION_TOKEN, lender_of, lent};
 
 /// The key that it knows.
 pub const KEY: &str = "sk-standin-8Zk2Q0";

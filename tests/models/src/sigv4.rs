@@ -14,6 +14,46 @@ pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxStandInKeyForTests0";
 /// The session that it knows, where a request names one.
 pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjStandInSession==";
 
+/// Credentials for a while, by their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// The access key.
+    pub access_key: String,
+    /// Its secret key.
+    pub secret_key: String,
+    /// The session that goes with it.
+    pub token: String,
+}
+
+/// How access keys begin that are for a while.
+const LENT: &str = "ASIASTANDIN0";
+
+/// Those of that number.
+#[must_use]
+pub fn lent(number: u32) -> Lent {
+    Lent {
+        access_key: format!("{LENT}{number:08}"),
+        secret_key: format!("lentSecretKeyForTestsOnly/+{number:013}"),
+        token: format!("IQoJlentStandInSession{number:08}=="),
+    }
+}
+
+/// The number of the credentials that a request is signed by, where they are for a while.
+#[must_use]
+pub fn lender_of(heard: &Heard) -> Option<u32> {
+    let (_, named) = heard.header("authorization")?.split_once(LENT)?;
+    named.split('/').next()?.parse().ok()
+}
+
+/// The secret key of an access key, and the session that a request has to name.
+fn known(access_key: &str) -> Option<(String, Option<String>)> {
+    if access_key == ACCESS_KEY {
+        return Some((SECRET_KEY.to_owned(), None));
+    }
+    let lent = lent(access_key.strip_prefix(LENT)?.parse().ok()?);
+    (lent.access_key == access_key).then_some((lent.secret_key, Some(lent.token)))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -53,23 +93,24 @@ pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, Strin
     };
     let scope: Vec<&str> = credential.split('/').collect();
     let [access_key, date, region, of, end] = scope.as_slice() else { return incomplete("a part of the scope") };
-    if *access_key != ACCESS_KEY {
-        return refuse(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.".to_owned(),
-        );
-    }
+    let unknown =
+        || refuse("UnrecognizedClientException", "The security token included in the request is invalid.".to_owned());
+    let Some((secret_key, session)) = known(access_key) else { return unknown() };
     if (*of, *end) != (service, "aws4_request") {
         return refuse(
             "InvalidSignatureException",
             format!("Credential should be scoped to correct service: '{service}'."),
         );
     }
-    if heard.header("x-amz-security-token").is_some_and(|token| token != SESSION_TOKEN) {
-        return refuse(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.".to_owned(),
-        );
+    let token = heard.header("x-amz-security-token");
+    let is_session = match &session {
+        Some(session) => {
+            token == Some(session.as_str()) && signed.split(';').any(|name| name == "x-amz-security-token")
+        }
+        None => token.is_none_or(|token| token == SESSION_TOKEN),
+    };
+    if !is_session {
+        return unknown();
     }
     let Some(time) = heard.header("x-amz-date").filter(|time| time.starts_with(date)) else {
         return incomplete("the date");
@@ -93,7 +134,7 @@ pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, Strin
     let scope = format!("{date}/{region}/{service}/aws4_request");
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
     let key = [*date, *region, service, "aws4_request"];
-    let key = key.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| mac(&key, text));
+    let key = key.iter().fold(format!("AWS4{secret_key}").into_bytes(), |key, text| mac(&key, text));
     if hex(&mac(&key, &to_sign)) == signature {
         return None;
     }

@@ -483,6 +483,7 @@ fn with(path: &str, value: &str) -> String {
         ("buses.*", "buses.audit"),
         ("plugins.*", "plugins.p"),
         ("providers.*.answers", "providers.told.answers"),
+        ("providers.*.credentials", "providers.aws.credentials"),
         ("providers.*", "providers.cloud"),
         // A model has no file where somebody else runs it.
         ("acme.models.*.provider", "acme.models.theirs.provider"),

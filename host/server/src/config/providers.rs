@@ -5,6 +5,7 @@
 use std::{ops::Range, str::FromStr};
 
 use serde_json::json;
+use wharf_aws::Source;
 use wharf_egress::Place;
 use wharf_event::SecretName;
 
@@ -74,6 +75,8 @@ pub struct ProviderConfig {
     pub secret: Option<SecretName>,
     /// The variable with the operator's own key.
     pub key_env: Option<String>,
+    /// Where the host's own credentials for AWS are, where neither of them is said.
+    pub credentials: Source,
     /// The field for an answer's tokens.
     pub tokens_field: &'static str,
     /// The region of AWS; empty where there is none.
@@ -104,8 +107,14 @@ pub(super) static PROVIDER: &[Key] = &[
     ),
     key(
         "key_env",
-        "The host's variable with its key, where it is the operator's. With neither of them `bedrock` and `sagemaker` take AWS's own variables or profile. `sagemaker` has no such keys.",
+        "The host's variable with its key, where it is the operator's. `sagemaker` has no such keys.",
         Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
+        "credentials",
+        "Where the host's own credentials for AWS are, which sign for `bedrock` and `sagemaker` with neither of them: `environment` (AWS_ACCESS_KEY_ID and its like), `profile` (of the files that AWS's own programs read, with what it leads to), `web-identity` (AWS_WEB_IDENTITY_TOKEN_FILE), `container` (AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI), `instance` (its metadata service, by IMDSv2), or `chain`, as where nothing is said: the first of these that has any.",
+        Shape::Choice(&Source::NAMES),
         Otherwise::Nothing,
     ),
     key(
@@ -146,6 +155,7 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
         _ => {}
     }
     let (secret, key_env) = read_keys(table, kind, sink);
+    let credentials = read_credentials(table, kind, sink);
     let tokens_field = table.parsed_by("tokens_field", |text| {
         TOKENS_FIELDS.iter().find(|field| **field == text).copied().ok_or_else(|| format!("`{text}` is no such field"))
     });
@@ -157,7 +167,7 @@ pub(super) fn read(table: &Table<'_>, sink: &Sink) -> Option<ProviderConfig> {
         Protocol::SageMaker => format!("https://runtime.sagemaker.{region}.amazonaws.com"),
         _ => String::new(),
     });
-    Some(ProviderConfig { kind, endpoint, secret, key_env, tokens_field, region, answers })
+    Some(ProviderConfig { kind, endpoint, secret, key_env, credentials, tokens_field, region, answers })
 }
 
 /// Its secret, or the variable with its key.
@@ -178,10 +188,25 @@ fn read_keys(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> (Option<
     }
     if kind == Some(Protocol::SageMaker) && key_env.is_some() {
         let span = table.value_span("key_env").unwrap_or(table.span.clone());
-        let help = "leave it out: requests are signed by a `secret`, or by AWS's own variables or profile";
+        let help = "leave it out: requests are signed by a `secret`, or by the host's own `credentials`";
         sink.report(span, "there are no keys of `sagemaker` that are sent as they are".to_owned(), help);
     }
     (secret, key_env)
+}
+
+/// Where the host's own credentials are, which sign where nothing else does.
+fn read_credentials(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Source {
+    let Some(found) = table.parsed::<Source>("credentials") else { return Source::Chain };
+    let wrong = match kind {
+        Some(Protocol::OpenAi) => Some(("no request is signed", "leave it out")),
+        _ if table.value("secret").is_some() => Some(("a `secret` signs", "leave one of them out")),
+        _ if table.value("key_env").is_some() => Some(("a `key_env` is sent", "leave one of them out")),
+        _ => None,
+    };
+    if let Some((why, help)) = wrong {
+        sink.report(found.span, format!("{} has `credentials`, and {why}", table.what()), help);
+    }
+    found.value
 }
 
 /// The file of answers, which one kind reads.
@@ -203,14 +228,14 @@ fn read_answers(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Optio
 
 #[cfg(test)]
 mod tests {
+    fn problems(provider: &str) -> Vec<String> {
+        let (_, problems) =
+            crate::config::read(&format!("default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"));
+        problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help)).collect()
+    }
+
     #[test]
     fn answers_are_of_replay_and_replay_has_answers() {
-        let problems = |provider: &str| {
-            let (_, problems) = crate::config::read(&format!(
-                "default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"
-            ));
-            problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help)).collect::<Vec<_>>()
-        };
         assert_eq!(problems("kind = 'replay'\nanswers = 'a.jsonl'"), [] as [String; 0]);
         for (provider, wanted) in [
             (
@@ -220,6 +245,23 @@ mod tests {
             ("kind = 'echo'\nanswers = 'a.jsonl'", "provider `told` has `answers`, and only the kind `replay` says"),
         ] {
             let found = problems(provider);
+            assert!(found.len() == 1 && found[0].contains(wanted), "{provider}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_of_those_who_sign_by_nothing_else() {
+        let bedrock = "kind = 'bedrock'\nregion = 'eu-central-1'\ncredentials = 'instance'";
+        assert_eq!(problems(bedrock), [] as [String; 0]);
+        for (provider, wanted) in [
+            (format!("{bedrock}\nsecret = 'aws'"), "provider `told` has `credentials`, and a `secret` signs"),
+            (format!("{bedrock}\nkey_env = 'KEY'"), "provider `told` has `credentials`, and a `key_env` is sent"),
+            (
+                "kind = 'openai'\nendpoint = 'https://a.test'\ncredentials = 'chain'".to_owned(),
+                "`credentials`, and no request is signed",
+            ),
+        ] {
+            let found = problems(&provider);
             assert!(found.len() == 1 && found[0].contains(wanted), "{provider}: {found:?}");
         }
     }

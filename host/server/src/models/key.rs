@@ -1,12 +1,13 @@
-//! The key of a provider, put into a request: a tenant's secret, a variable of the host, or what AWS's own programs find.
+//! The key of a provider, put into a request: a tenant's secret, a variable of the host, or the host's own credentials for AWS.
 //!
 //! Invariant: the value is in the request's fields and nowhere else; an answer that repeats it comes without it.
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{collections::BTreeMap, env};
 
+use wharf_aws::Source;
 use wharf_dispatch::{HttpFailed, HttpRequest};
 use wharf_event::{Code, SecretName, SecretUse};
-use wharf_llm::{Credentials, Failed, Usage};
+use wharf_llm::{Failed, Usage};
 use wharf_vault::Value;
 
 use super::round::{Sealed, Unable};
@@ -39,8 +40,8 @@ pub enum Auth {
 /// Who signs.
 #[derive(Debug)]
 pub enum Signer {
-    /// The host.
-    Own(Credentials),
+    /// The host, by the credentials that it has there.
+    Own(Source),
     /// A secret of the tenant, as it is kept: credentials, or a key that is sent as it is.
     Secret(SecretName, String),
 }
@@ -77,11 +78,7 @@ pub(super) fn put(
         });
     }
     let Some(service) = service else { return Ok(Auth::Filled) };
-    let own = own().ok_or_else(|| {
-        let why = "there are no credentials for AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and the file of profiles has none";
-        Unable::coded(Code::SecretUnknown, why)
-    })?;
-    Ok(sign(service, Signer::Own(own)))
+    Ok(sign(service, Signer::Own(config.credentials)))
 }
 
 /// The same for a request that is none of a route.
@@ -104,18 +101,6 @@ pub fn sign_in(
 )]
 fn variable_of(name: &str) -> Option<String> {
     env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-}
-
-/// The host's own credentials for AWS: its variables, or else its profile. They are looked up for each call, since whoever renews them writes
-/// the file anew.
-fn own() -> Option<Credentials> {
-    if let (Some(access), Some(secret)) = (variable_of("AWS_ACCESS_KEY_ID"), variable_of("AWS_SECRET_ACCESS_KEY")) {
-        return Some(Credentials::new(access, secret, variable_of("AWS_SESSION_TOKEN")));
-    }
-    let file = variable_of("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
-    let file = file.or_else(|| Some(PathBuf::from(variable_of("HOME")?).join(".aws/credentials")))?;
-    let profile = variable_of("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-    Credentials::of_profile(&std::fs::read_to_string(file).ok()?, &profile)
 }
 
 /// The field that the key belongs into.

@@ -292,9 +292,12 @@ impl Host {
 
     /// Waits for a line of the log that says `last`, and gives how many before it said `text`.
     pub fn lines_before(&self, text: &str, last: &str) -> usize {
-        let lines =
-            std::iter::from_fn(|| self.logged.recv_timeout(PATIENCE).ok()).take_while(|line| !line.contains(last));
-        lines.filter(|line| line.contains(text)).count()
+        self.lines().take_while(|line| !line.contains(last)).filter(|line| line.contains(text)).count()
+    }
+
+    /// The lines of the log that nobody took yet, until its end.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        std::iter::from_fn(|| self.logged.recv_timeout(PATIENCE).ok())
     }
 
     /// KiB of the host's memory that are resident.

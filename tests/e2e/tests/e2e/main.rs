@@ -25,6 +25,7 @@ mod channels;
 mod clocks;
 mod conflicts;
 mod contract;
+mod credentials;
 mod dead_letters;
 mod demo;
 mod deploy;

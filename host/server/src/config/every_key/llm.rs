@@ -6,6 +6,8 @@ use super::{Case, PLUGIN, SETTINGS, case};
 use crate::config::{BudgetConfig, LlmConfig, OwnModelConfig, TenantConfig};
 
 const PROVIDER: &str = "/llm/providers/cloud";
+
+const AWS: &str = "/llm/providers/aws";
 const MODEL: &str = "/llm/models/small";
 const OWN_MODEL: &str = "/tenants/acme/models/small";
 const THEIRS: &str = "/tenants/acme/models/theirs";
@@ -48,6 +50,7 @@ fn models() -> Vec<Case> {
         case("llm.providers.*.region", "'eu-west-1'", (PROVIDER, "region"), json!("eu-west-1"), "'No'"),
         case("llm.providers.*.secret", "'s'", (PROVIDER, "secret"), json!("s"), "'No'"),
         case("llm.providers.*.key_env", "'KEY'", (PROVIDER, "key_env"), json!("KEY"), "7"),
+        case("llm.providers.*.credentials", "'instance'", (AWS, "credentials"), json!("instance"), "'imds'"),
         case("llm.providers.*.tokens_field", "'max_tokens'", (PROVIDER, "tokens_field"), json!("max_tokens"), "'n'"),
         case("llm.providers.*.answers", "'b.jsonl'", ("/llm/providers/told", "answers"), json!("b.jsonl"), "7"),
         case("llm.models.*.provider", "'other'", (MODEL, "provider"), json!("other"), "'No'"),
@@ -137,7 +140,7 @@ pub(super) fn budgets(tenant: &TenantConfig) -> Value {
 /// What was read of models.
 pub(super) fn dump(config: &LlmConfig) -> Value {
     let providers: Map<_, _> = config.providers.iter().map(|(name, it)| {
-        (name.to_string(), json!({"kind": format!("{:?}", it.kind), "endpoint": it.endpoint, "secret": it.secret, "key_env": it.key_env, "tokens_field": it.tokens_field, "region": it.region, "answers": it.answers.as_ref().map(|answers| &answers.file)}))
+        (name.to_string(), json!({"kind": format!("{:?}", it.kind), "endpoint": it.endpoint, "secret": it.secret, "key_env": it.key_env, "credentials": it.credentials.name(), "tokens_field": it.tokens_field, "region": it.region, "answers": it.answers.as_ref().map(|answers| &answers.file)}))
     }).collect();
     let models: Map<_, _> = config.models.iter().map(|(name, it)| {
         let price = |price: Option<crate::prices::Money>| price.map(|price| price.to_string());
