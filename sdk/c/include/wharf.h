@@ -192,6 +192,10 @@ wharf_status wharf_kv_compare_and_swap(const char *bucket, wharf_bytes key, whar
 /* The value of one key of the plugin's `config` table; none if there is no such. */
 wharf_bytes wharf_config(const char *key);
 
+/* The value of a secret of the tenant, which needs a grant of its own (`hold`). Where a service takes a key in a field of a
+ * request, a grant of `secrets` has the host put it there, and the plugin never has it. */
+wharf_status wharf_secret(const char *name, wharf_bytes *value);
+
 typedef enum {
     WHARF_LOG_TRACE,
     WHARF_LOG_DEBUG,
@@ -252,7 +256,7 @@ typedef wharf_outcome wharf_batch_handler(const wharf_item *items, size_t len, w
 /* Changes an event on its way to a target, or drops it. It is pure: nothing that reaches the host can be linked to it. */
 typedef wharf_outcome wharf_transform(wharf_event *event);
 
-/* Answers a request. There is no delivery: nothing is published and no key is kept. */
+/* Answers a request. Nothing is published and no key is kept: that is for handlers here. */
 typedef wharf_response wharf_answer(const wharf_request *request);
 
 /* Makes a function what the component exports. Link the source of that kind: export_handler.c and so on. */
@@ -285,7 +289,7 @@ wharf_answer wharf_exported_answer;
 
 /* What a component says of itself travels in it as custom sections: JSON that is written as a C string.
  *
- *     WHARF_NEEDS("{\"publish\":[\"order.*\"],\"kv\":[\"orders\"]}")      what whoever grants it is told
+ *     WHARF_NEEDS("{\"publish\":[\"order.*\"],\"kv\":[\"orders\"]}")      what whoever grants it is told; also `hold`
  *     WHARF_DECLARE("{\"on\":[\"order.created\"]}")                       which events it is for; also `order_by` and `retry`,
  *                                                                     as in the target of a rule
  */

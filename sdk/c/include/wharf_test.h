@@ -16,7 +16,9 @@ extern "C" {
 void wharf_test_begin(void);
 /* Sets a key of the plugin's configuration. */
 void wharf_test_config(const char *key, const char *value);
-/* Lets publishing events of this type, or opening the bucket of this name, be denied. */
+/* Keeps a secret, which the plugin may hold. */
+void wharf_test_secret(const char *name, const char *value);
+/* Lets publishing events of this type, or the bucket or the secret of this name, be denied. */
 void wharf_test_deny(const char *type_or_bucket);
 /* Sets the time of day; it stands still. */
 void wharf_test_now(uint64_t seconds);

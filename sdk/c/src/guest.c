@@ -218,6 +218,21 @@ wharf_bytes wharf_config(const char *key)
     return kept(&value.val);
 }
 
+wharf_status wharf_secret(const char *name, wharf_bytes *value)
+{
+    contract_string_t asked = lent(wharf_text(name)), found;
+    wharf_secrets_held_secret_error_t error;
+    *value = (wharf_bytes){NULL, 0};
+    if (wharf_secrets_held_get(&asked, &found, &error)) {
+        *value = kept(&found);
+        return WHARF_DONE;
+    }
+    /* Each of them is a text. */
+    wharf_bytes words = kept(&error.val.denied);
+    wharf_status status = error.tag == WHARF_SECRETS_HELD_SECRET_ERROR_DENIED ? WHARF_DENIED : WHARF_REFUSED;
+    return said(status, wharf_format("secret `%s`: %.*s", name, WHARF_S(words)));
+}
+
 static void line(wharf_level level, const char *group, wharf_bytes message)
 {
     contract_string_t context = lent(wharf_text(group)), text = lent(message);

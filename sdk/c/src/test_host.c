@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct {
-    wharf_bytes group; /* a value's bucket; "config", "deny" and "log" of the others */
+    wharf_bytes group; /* a value's bucket; "config", "secret", "deny" and "log" of the others */
     wharf_bytes key;
     wharf_bytes value; /* none: deleted */
 } entry;
@@ -74,6 +74,11 @@ void wharf_test_begin(void)
 void wharf_test_config(const char *key, const char *value)
 {
     put(&settings, wharf_text("config"), wharf_text(key), wharf_text(value));
+}
+
+void wharf_test_secret(const char *name, const char *value)
+{
+    put(&settings, wharf_text("secret"), wharf_text(name), wharf_text(value));
 }
 
 void wharf_test_deny(const char *type_or_bucket)
@@ -282,6 +287,15 @@ wharf_status wharf_publish(const wharf_draft *draft, wharf_bytes *id)
     if (id != NULL)
         *id = wharf_format("published-%zu", published_len);
     return WHARF_DONE;
+}
+
+wharf_status wharf_secret(const char *name, wharf_bytes *value)
+{
+    *value = (wharf_bytes){NULL, 0};
+    if (last(&settings, wharf_text("deny"), wharf_text(name)).ptr != NULL)
+        return said(WHARF_DENIED, wharf_format("holding the secret `%s` is not granted to this plugin", name));
+    *value = last(&settings, wharf_text("secret"), wharf_text(name));
+    return value->ptr != NULL ? WHARF_DONE : said(WHARF_REFUSED, wharf_format("there is no secret `%s`", name));
 }
 
 wharf_bytes wharf_config(const char *key)

@@ -193,6 +193,26 @@ static void a_batch_is_kept_if_all_ended_well(void)
     IS(wharf_test_get(NULL, "total"), "1");
 }
 
+static wharf_outcome sign(const wharf_event *event, const wharf_delivery *delivery)
+{
+    (void)event, (void)delivery;
+    wharf_bytes value;
+    WHARF_TRY(wharf_secret("signing", &value));
+    WHARF_TRY(wharf_kv_set(NULL, wharf_text("bytes"), wharf_format("%zu", value.len)));
+    return wharf_ok();
+}
+
+static void a_secret_is_held_where_the_test_keeps_one(void)
+{
+    wharf_test_begin();
+    IS(wharf_test_run(sign, wharf_test_event("a", NULL)).reason, "there is no secret `signing`");
+    wharf_test_secret("signing", "whsec_1");
+    OK(wharf_test_run(sign, wharf_test_event("a", NULL)).end == WHARF_END_OK);
+    IS(wharf_test_get(NULL, "bytes"), "7");
+    wharf_test_deny("signing");
+    IS(wharf_test_run(sign, wharf_test_event("a", NULL)).reason, "holding the secret `signing` is not granted to this plugin");
+}
+
 static void a_request_is_told_by_its_method_and_path(void)
 {
     wharf_attribute fields[] = {{wharf_text("accept"), wharf_text("text/plain")}};
@@ -214,6 +234,7 @@ int main(void)
     values_of_json_go_through();
     buckets_do_what_they_say();
     a_batch_is_kept_if_all_ended_well();
+    a_secret_is_held_where_the_test_keeps_one();
     a_request_is_told_by_its_method_and_path();
     wharf_test_begin();
     printf(failures == 0 ? "all tests passed\n" : "%d failed\n", failures);

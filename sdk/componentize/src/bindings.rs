@@ -17,24 +17,30 @@ const WORLDS: [(&str, &str); 3] =
     [("handler", "event-handler"), ("batch", "event-batch-handler"), ("transform", "event-transform")];
 
 /// The contract, in the order in which its packages need each other.
-const CONTRACT: [(&str, &str); 6] = [
+const CONTRACT: [(&str, &str); 7] = [
     ("clocks.wit", include_str!("../../../wit/deps/clocks/clocks.wit")),
     ("config.wit", include_str!("../../../wit/deps/config/store.wit")),
     ("keyvalue.wit", include_str!("../../../wit/deps/keyvalue/store.wit")),
     ("logging.wit", include_str!("../../../wit/deps/logging/logging.wit")),
     ("random.wit", include_str!("../../../wit/deps/random/random.wit")),
+    ("secrets.wit", include_str!("../../../wit/deps/secrets/secrets.wit")),
     ("plugin.wit", include_str!("../../../wit/plugin.wit")),
 ];
+
+/// What the SDKs have beside the worlds of handlers, and these worlds as they begin.
+const BESIDE: &str = "    import wharf:secrets/held@0.1.0;\n";
+const HANDLERS: [&str; 2] = ["world event-handler {\n", "world event-batch-handler {\n"];
 
 /// Files by their path in a folder.
 pub type Written = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Reads the contract, and finds one world of it.
-pub fn load(world: &str) -> Result<(Resolve, WorldId)> {
+/// Reads the contract, with these imports beside those of handlers, and finds one world of it.
+fn load(world: &str, beside: &str) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let mut packages = Vec::new();
     for (path, text) in CONTRACT {
-        packages.push(resolve.push_str(path, text)?);
+        let widened = |text: String, begin: &&str| text.replace(begin, &format!("{begin}{beside}"));
+        packages.push(resolve.push_str(path, &HANDLERS.iter().fold(text.to_owned(), widened))?);
     }
     let plugin = packages.last().context("the contract has no package")?;
     let world = resolve.select_world(&[*plugin], Some(world))?;
@@ -48,11 +54,11 @@ pub fn bare(language: &str, world: &str) -> Result<Written> {
         "go" => wit_bindgen_go::Opts::default().build(),
         other => bail!("{other}: bindings are written for c and go"),
     };
-    generate(generator, world)
+    generate(generator, load(world, "")?)
 }
 
-fn generate(mut generator: Box<dyn WorldGenerator>, world: &str) -> Result<Written> {
-    let (mut resolve, world) = load(world)?;
+fn generate(mut generator: Box<dyn WorldGenerator>, contract: (Resolve, WorldId)) -> Result<Written> {
+    let (mut resolve, world) = contract;
     let mut files = Files::default();
     generator.generate(&mut resolve, world, &mut files)?;
     Ok(files.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect())
@@ -64,7 +70,7 @@ fn committed() -> Result<Written> {
     for (name, world) in WORLDS {
         // One name for all worlds: the SDK's sources are the same for each, compiled with another folder of bindings.
         let options = wit_bindgen_c::Opts { rename_world: Some("contract".to_owned()), ..Default::default() };
-        for (file, bytes) in generate(options.build(), world)? {
+        for (file, bytes) in generate(options.build(), load(world, BESIDE)?)? {
             all.insert(Path::new("c/contract").join(name).join(file), bytes);
         }
     }

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Imported Functions from `wharf:secrets/held@0.1.0`
+
+__attribute__((__import_module__("wharf:secrets/held@0.1.0"), __import_name__("get")))
+extern void __wasm_import_wharf_secrets_held_get(uint8_t *, size_t, uint8_t *);
+
 // Imported Functions from `wharf:plugin/publisher@0.1.0`
 
 __attribute__((__import_module__("wharf:plugin/publisher@0.1.0"), __import_name__("publish")))
@@ -149,6 +154,31 @@ __attribute__((__aligned__(8)))
 static uint8_t RET_AREA[(32+2*sizeof(void*))];
 
 // Helper Functions
+
+void wharf_secrets_held_secret_error_free(wharf_secrets_held_secret_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      contract_string_free(&ptr->val.denied);
+      break;
+    }
+    case 1: {
+      contract_string_free(&ptr->val.unknown);
+      break;
+    }
+    case 2: {
+      contract_string_free(&ptr->val.unavailable);
+      break;
+    }
+  }
+}
+
+void wharf_secrets_held_result_string_secret_error_free(wharf_secrets_held_result_string_secret_error_t *ptr) {
+  if (!ptr->is_err) {
+    contract_string_free(&ptr->val.ok);
+  } else {
+    wharf_secrets_held_secret_error_free(&ptr->val.err);
+  }
+}
 
 void wharf_plugin_types_attribute_free(wharf_plugin_types_attribute_t *ptr) {
   contract_string_free(&ptr->name);
@@ -494,6 +524,50 @@ void contract_string_free(contract_string_t *ret) {
 }
 
 // Component Adapters
+
+bool wharf_secrets_held_get(contract_string_t *name, contract_string_t *ret, wharf_secrets_held_secret_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_wharf_secrets_held_get((uint8_t *) (*name).ptr, (*name).len, ptr);
+  wharf_secrets_held_result_string_secret_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (contract_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      wharf_secrets_held_secret_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.denied = (contract_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant.val.unknown = (contract_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant.val.unavailable = (contract_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
 
 bool wharf_plugin_publisher_publish(wharf_plugin_publisher_draft_t *event, contract_string_t *ret, wharf_plugin_publisher_publish_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))

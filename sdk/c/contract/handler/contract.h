@@ -14,6 +14,31 @@ typedef struct contract_string_t {
   size_t len;
 } contract_string_t;
 
+// Why there is no value. The texts are for people.
+typedef struct wharf_secrets_held_secret_error_t {
+  uint8_t tag;
+  union {
+    contract_string_t     denied;
+    contract_string_t     unknown;
+    contract_string_t     unavailable;
+  } val;
+} wharf_secrets_held_secret_error_t;
+
+// No grant of the plugin lets it hold this secret.
+#define WHARF_SECRETS_HELD_SECRET_ERROR_DENIED 0
+// The tenant has no such secret.
+#define WHARF_SECRETS_HELD_SECRET_ERROR_UNKNOWN 1
+// It is kept and cannot be opened, or the host failed.
+#define WHARF_SECRETS_HELD_SECRET_ERROR_UNAVAILABLE 2
+
+typedef struct {
+  bool is_err;
+  union {
+    contract_string_t ok;
+    wharf_secrets_held_secret_error_t err;
+  } val;
+} wharf_secrets_held_result_string_secret_error_t;
+
 // One CloudEvents attribute or extension that the specification does not require, in its canonical string form
 // (CloudEvents 1.0.2, section "Type System").
 typedef struct wharf_plugin_types_attribute_t {
@@ -333,6 +358,11 @@ typedef struct {
   } val;
 } exports_wharf_plugin_handler_result_void_failure_t;
 
+// Imported Functions from `wharf:secrets/held@0.1.0`
+// The value of a secret, as it is kept at this time: the same for the rest of the call. What the plugin logs, and the reasons that it gives,
+// have `[secret:NAME]` in the place of a value of 8 bytes or more; what it publishes, stores, sends and answers is as it says.
+extern bool wharf_secrets_held_get(contract_string_t *name, contract_string_t *ret, wharf_secrets_held_secret_error_t *err);
+
 // Imported Functions from `wharf:plugin/publisher@0.1.0`
 // Adds an event to the attempt's effects. Gives the id that it will have.
 extern bool wharf_plugin_publisher_publish(wharf_plugin_publisher_draft_t *event, contract_string_t *ret, wharf_plugin_publisher_publish_error_t *err);
@@ -392,6 +422,10 @@ extern uint64_t wasi_random_random_get_random_u64(void);
 bool exports_wharf_plugin_handler_handle(exports_wharf_plugin_handler_event_t *event, exports_wharf_plugin_handler_delivery_t *delivery, exports_wharf_plugin_handler_failure_t *err);
 
 // Helper Functions
+
+void wharf_secrets_held_secret_error_free(wharf_secrets_held_secret_error_t *ptr);
+
+void wharf_secrets_held_result_string_secret_error_free(wharf_secrets_held_result_string_secret_error_t *ptr);
 
 void wharf_plugin_types_attribute_free(wharf_plugin_types_attribute_t *ptr);
 
