@@ -5,9 +5,13 @@
 use std::time::{Duration, SystemTime};
 
 use aws_config::{
-    Region, default_provider::credentials::DefaultCredentialsChain, ecs::EcsCredentialsProvider,
-    environment::EnvironmentVariableCredentialsProvider, imds::{Client, credentials::ImdsCredentialsProvider},
-    profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    Region,
+    default_provider::credentials::DefaultCredentialsChain,
+    ecs::EcsCredentialsProvider,
+    environment::EnvironmentVariableCredentialsProvider,
+    imds::{Client, credentials::ImdsCredentialsProvider},
+    profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
     web_identity_token::WebIdentityTokenCredentialsProvider,
 };
 use aws_credential_types::provider::ProvideCredentials as _;

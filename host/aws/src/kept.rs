@@ -61,7 +61,12 @@ impl Lasting {
     fn new(Found { credentials, lasts }: &Found, now: Instant) -> Self {
         let lasts = lasts.unwrap_or(ENDLESS_KEPT).min(LASTS_MAX);
         let (before, left) = (RENEWED_BEFORE.min(lasts / 2), LEFT_MIN.min(lasts / 4));
-        Self { credentials: credentials.clone(), found: now, renewed: now + (lasts - before), end: now + (lasts - left) }
+        Self {
+            credentials: credentials.clone(),
+            found: now,
+            renewed: now + (lasts - before),
+            end: now + (lasts - left),
+        }
     }
 }
 

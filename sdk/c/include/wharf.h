@@ -192,7 +192,7 @@ wharf_status wharf_kv_compare_and_swap(const char *bucket, wharf_bytes key, whar
 /* The value of one key of the plugin's `config` table; none if there is no such. */
 wharf_bytes wharf_config(const char *key);
 
-/* The value of a secret of the tenant, which needs a grant of its own (`hold`). Where a service takes a key in a field of a
+/* The value of a secret of the tenant, for handlers and batch handlers; it needs a grant of its own (`hold`). Where a service takes a key in a field of a
  * request, a grant of `secrets` has the host put it there, and the plugin never has it. */
 wharf_status wharf_secret(const char *name, wharf_bytes *value);
 

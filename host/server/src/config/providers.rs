@@ -229,8 +229,9 @@ fn read_answers(table: &Table<'_>, kind: Option<Protocol>, sink: &Sink) -> Optio
 #[cfg(test)]
 mod tests {
     fn problems(provider: &str) -> Vec<String> {
-        let (_, problems) =
-            crate::config::read(&format!("default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"));
+        let (_, problems) = crate::config::read(&format!(
+            "default_tenant = 'acme'\n[tenants.acme]\n[llm.providers.told]\n{provider}\n"
+        ));
         problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help)).collect()
     }
 

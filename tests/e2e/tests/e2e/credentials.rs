@@ -188,7 +188,10 @@ fn whoever_gives_no_credentials_holds_up_no_other_call_and_shows_none_in_an_erro
     assert!((1..20).all(|number| !attempts[0].to_string().contains(&lent(number).secret_key)), "{said}");
     // Why is for the operator.
     let log = stopped(host);
-    assert!(log.lines().any(|line| line.contains("\"why\"") && line.contains("the instance's metadata service")), "{log}");
+    assert!(
+        log.lines().any(|line| line.contains("\"why\"") && line.contains("the instance's metadata service")),
+        "{log}"
+    );
 }
 
 #[test]
