@@ -315,6 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn an_artifact_has_a_name_for_each_engine_and_for_what_it_is_of() {
+        let engine = |fuel| {
+            let mut config = crate::settings::compiler().unwrap();
+            config.consume_fuel(fuel);
+            Engine::new(&config).unwrap()
+        };
+        let digest = Digest::of(b"component");
+        let of = |fuel, what| name(&engine(fuel), what, &digest);
+        assert_eq!(of(false, What::Component), of(false, What::Component));
+        assert_ne!(of(false, What::Component), of(true, What::Component), "another engine's code is not looked at");
+        assert_ne!(of(false, What::Component), of(false, What::Module));
+        assert_ne!(of(false, What::Component), name(&engine(false), What::Component, &Digest::of(b"another")));
+    }
+
+    #[test]
     fn an_artifact_counts_only_with_this_folders_mac() {
         let folder = std::env::temp_dir().join(format!("wharf-cache-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&folder).unwrap();

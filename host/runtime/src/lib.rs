@@ -47,8 +47,8 @@ pub use transform::{TransformReport, Transformed};
 pub use wasmtime::Error as CallError;
 /// What a call is made with, for those who call without a host.
 pub use wharf_capability::{
-    Asking, AttemptContext, Calling as HttpCalling, CommittedValues, Effects, HttpAnswer, HttpFailed, HttpOut,
-    HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, NoSecrets,
-    Occasion, ReadFailed, Tape,
+    Asking, AttemptContext, Calling as HttpCalling, CommittedValues, Effects, HeldSecrets, HttpAnswer, HttpFailed,
+    HttpOut, HttpRequest, KeyPage, LlmAnswer, LlmCall, LlmFailed, LlmOut, LlmSpent, NoHttp, NoLlm, NoModels, NotHeld,
+    Occasion, Opening, ReadFailed, Tape,
 };
 pub use wharf_inspect::{ComponentError, Kind, describe};

@@ -40,7 +40,12 @@ impl Reset {
 /// Whether dirty pages can be found by scanning the page map. With swap they cannot: a dirty page that was swapped out is
 /// overlooked by wasmtime 48, and the next instance would see it.
 fn dirty_pages_are_visible() -> bool {
-    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() <= 1)
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| !has_swap(&swaps))
+}
+
+/// Whether there is any, by what the kernel says of it: a head, and a line for each.
+fn has_swap(swaps: &str) -> bool {
+    swaps.lines().count() > 1
 }
 
 pub(crate) fn config(reset: Reset) -> wasmtime::Result<Config> {
@@ -91,6 +96,13 @@ pub(crate) fn compiler() -> wasmtime::Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_with_swap_is_known_by_what_its_kernel_says() {
+        let head = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        assert!(!has_swap("") && !has_swap(head));
+        assert!(has_swap(&format!("{head}/swapfile                               file\t\t2097148\t\t0\t\t-2\n")));
+    }
 
     #[test]
     fn the_version_is_that_of_the_wasmtime_in_use() {

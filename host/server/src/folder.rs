@@ -14,7 +14,10 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions},
 };
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Resource, Rlimit, setrlimit},
+};
 use wharf_backup::{Source, Target};
 use wharf_event::{Code, Digest};
 
@@ -84,9 +87,15 @@ impl FolderError {
     }
 }
 
-/// Takes from everything that this process makes what group and others could do with it. To be called before anything is made.
+/// Takes from everything that this process makes what group and others could do with it, and lets the kernel write no image of its memory when it
+/// crashes: secrets are in it. To be called before anything is made.
 pub fn keep_to_owner() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    // One byte, and not none: an image that goes to a program (`core_pattern` with a pipe) is written whatever else the limit is.
+    let none = Rlimit { current: Some(1), maximum: Some(1) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!("a crash may leave an image of the memory behind: {error}");
+    }
 }
 
 /// An open, locked data folder.

@@ -49,6 +49,8 @@ pub struct Outside {
     answers: Arc<Answers>,
     infer: Arc<Asks>,
     guard: Guard,
+    /// Which models of routes rest.
+    rests: Guard,
     key: Arc<SecretKey>,
 }
 
@@ -79,9 +81,9 @@ impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None))), RwLock::new(Arc::new(models)));
-        let (meters, answers, guard) = (Arc::default(), Arc::default(), Guard::default());
+        let (meters, answers, guard, rests) = (Arc::default(), Arc::default(), Guard::default(), Guard::default());
         let infer = Arc::new(Asks::new());
-        Arc::new(Self { io, ways, models, meters, answers, infer, guard, key: Arc::new(key) })
+        Arc::new(Self { io, ways, models, meters, answers, infer, guard, rests, key: Arc::new(key) })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -172,10 +174,10 @@ impl Port for Outside {
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
         let catalog = self.models();
         let calls = self.calls(Lane::Models);
-        let (meters, answers) = (Arc::clone(&self.meters), Arc::clone(&self.answers));
+        let (meters, answers, rests) = (Arc::clone(&self.meters), Arc::clone(&self.answers), self.rests.clone());
         let asked = Abandoned(self.io.spawn(async move {
             let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
-            let means = Means { catalog: &catalog, sends: &calls, books, meters, answers };
+            let means = Means { catalog: &catalog, sends: &calls, books, meters, answers, rests: &rests };
             models::ask(means, call, secrets).await
         }));
         async move {

@@ -16,6 +16,7 @@ use wharf_inspect::Kind;
 
 use super::{
     ended::{Ended, Word},
+    secrets::Secrets,
     seed::Seed,
     stage::{Call, Stage, StageError},
 };
@@ -142,6 +143,7 @@ fn call(events: Vec<Event>, grants: &Grants, attempt: u32) -> Call {
         events,
         seed: Arc::new(Seed::default()),
         stubs: Arc::default(),
+        secrets: Secrets::default(),
         config: BTreeMap::new(),
         grants: grants.clone(),
         limits: LimitsDocument::default(),

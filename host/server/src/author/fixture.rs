@@ -17,6 +17,7 @@ use wharf_event::{Event, EventError, Grants, PluginName};
 
 use super::{
     form::{self, Form},
+    secrets::{Secrets, SecretsError},
     seed::{Seed, SeedError},
     stage::Call,
     stub::{StubError, Stubs},
@@ -47,6 +48,9 @@ pub enum FixtureError {
     /// Its state is none.
     #[error("its `seed`: {0}")]
     Seed(#[from] SeedError),
+    /// Its secrets are none.
+    #[error("its `secrets`: {0}")]
+    Secrets(#[from] SecretsError),
     /// Its stubs are none.
     #[error("its `stubs`: {0}")]
     Stubs(#[from] StubError),
@@ -73,6 +77,8 @@ struct Written {
     seed: Option<Value>,
     stubs: Option<Value>,
     answers: Option<String>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
     #[serde(default)]
     config: BTreeMap<String, String>,
     grants: Option<Grants>,
@@ -121,9 +127,10 @@ impl Fixture {
     /// When it cannot be used.
     pub fn read(file: &Path, plugin: &PluginName, usual: &Usual) -> Result<Self, FixtureError> {
         let form = Form::of(file);
-        let Written { event, events, seed, stubs, answers, config, grants, limits, now, attempt, attempts, expect } =
-            serde_json::from_value(form.read(&text(file)?)?)?;
-        let events = match (event, events) {
+        let written: Written = serde_json::from_value(form.read(&text(file)?)?)?;
+        let Written { seed, stubs, answers, secrets, config, grants, limits, now, attempt, attempts, expect, .. } =
+            written;
+        let events = match (written.event, written.events) {
             (Some(event), None) => vec![event],
             (None, Some(events)) => events,
             _ => return Err(FixtureError::NoEvent),
@@ -144,6 +151,7 @@ impl Fixture {
             events: events.into_iter().enumerate().map(self::event).collect::<Result<_, _>>()?,
             seed: Arc::new(seed.map(|seed| Seed::of(seed, plugin)).transpose()?.unwrap_or_default()),
             stubs: Arc::new(stubs.with(script)),
+            secrets: Secrets::of(secrets)?,
             config: all,
             grants: grants.unwrap_or_else(|| usual.grants.clone()),
             limits,

@@ -9,11 +9,11 @@ use wharf_delivery::{DeliveryId, LimitsDocument};
 use wharf_event::{Code, Event, GrantBounds, Grants, NameError, PluginName, Position, TenantName};
 use wharf_inspect::Kind;
 use wharf_runtime::{
-    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, NoSecrets, Prepared, Runtime,
-    RuntimeError, Tape, describe,
+    AttemptContext, BatchInvocation, BatchItem, ComponentError, Invocation, NoModels, Prepared, Runtime, RuntimeError,
+    Tape, describe,
 };
 
-use super::{ended::Ended, seed::Seed, stub::Stubs};
+use super::{ended::Ended, secrets::Secrets, seed::Seed, stub::Stubs};
 use crate::compiler::Compiler;
 
 /// The tenant of a plugin that belongs to nobody.
@@ -68,6 +68,8 @@ pub struct Call {
     pub seed: Arc<Seed>,
     /// Who answers in place of those outside.
     pub stubs: Arc<Stubs>,
+    /// The secrets that there are.
+    pub secrets: Secrets,
     /// The plugin's config table.
     pub config: BTreeMap<String, String>,
     /// What it may use; if it says what it needs, no more than that.
@@ -150,7 +152,7 @@ impl Stage {
             http: Arc::clone(&call.stubs) as _,
             llm: call.stubs,
             infer: Arc::new(NoModels),
-            secrets: Arc::new(NoSecrets),
+            secrets: Arc::new(call.secrets),
             time: wharf_dispatch::rfc3339(call.now_ms),
             clock_ms: call.stands_still.then_some(call.now_ms),
             tape: Tape::default(),

@@ -26,7 +26,7 @@ use super::{
     words::printable,
 };
 use crate::{
-    author::{Call, Ended, Seed, Stage, View, Word, lines, plugin_name},
+    author::{Call, Ended, Secrets, Seed, Stage, View, Word, lines, plugin_name},
     compile::read_bounded,
     config::parse_duration,
     failure::Failure,
@@ -44,6 +44,9 @@ pub struct InvokeArgs {
     /// The key-value state that it meets, {"BUCKET": {"KEY": VALUE}}; `default` is its own bucket
     #[arg(long, value_name = "FILE")]
     kv: Option<PathBuf>,
+    /// The secrets that it may hold, {"NAME": "VALUE"}
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// A value of its config table; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     config: Vec<(String, String)>,
@@ -111,6 +114,16 @@ fn called(args: InvokeArgs) -> Result<Ended> {
         Some(file) => Seed::from_json(&input::whole(file)?, &plugin).with_context(|| file.display().to_string())?,
         None => Seed::default(),
     };
+    let secrets = match &args.secrets {
+        Some(file) => Secrets::from_json(&input::whole(file)?).with_context(|| file.display().to_string())?,
+        None => Secrets::default(),
+    };
+    let more = Grants {
+        publish: args.publish,
+        kv: args.bucket,
+        hold: secrets.names().cloned().collect(),
+        ..Grants::default()
+    };
     let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let limits = LimitsDocument {
         wall_ms: ms(args.deadline),
@@ -124,8 +137,9 @@ fn called(args: InvokeArgs) -> Result<Ended> {
         events,
         seed: Arc::new(seed),
         stubs: Arc::default(),
+        secrets,
         config: args.config.into_iter().collect::<BTreeMap<_, _>>(),
-        grants: stage.asked().with(&Grants { publish: args.publish, kv: args.bucket, ..Grants::default() }),
+        grants: stage.asked().with(&more),
         limits,
         attempt: args.attempt,
         max_attempts: args.attempts,

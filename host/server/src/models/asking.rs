@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 use wharf_dispatch::{Books, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSpent};
+use wharf_egress::Guard;
 use wharf_event::{Code, Digest, ModelName};
 use wharf_llm::{Ask, Failed, Piece, Repair, Reply, Told, Usage, Vectors};
 use wharf_schema::Schema;
@@ -33,6 +34,8 @@ pub struct Means<'a> {
     pub meters: &'a ModelMeters,
     /// What they answered, where it may be given again.
     pub answers: &'a Answers,
+    /// Which of them rest.
+    pub rests: &'a Guard,
 }
 
 /// Asks by a route.

@@ -76,6 +76,8 @@ pub enum RouteStep {
     Masked,
     /// Its guardrails stopped a call.
     Blocked,
+    /// A model was not asked, since it only failed.
+    Rest,
 }
 
 impl RouteStep {
@@ -89,6 +91,7 @@ impl RouteStep {
             Self::Broken => "schema-broken",
             Self::Masked => "masked",
             Self::Blocked => "blocked",
+            Self::Rest => "rest",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every try is paid for in the sum, whether it led to an answer or not; and all of them together end in the time that the call has.
 //! Where there are budgets, what a try may cost is taken out of them before it leaves, and what it did cost is put in its place.
-//! What each error leads to is `wharf-llm`'s to say (`Failed::next`).
+//! What each error leads to is `wharf-llm`'s to say (`Failed::next`). A model that only fails by a route is not asked by it for a while, and the next one is.
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +23,7 @@ use super::{
     asking::Means,
     catalog::{Model, billionths},
     key::{self, Auth},
+    metering::RouteStep,
     streaming::{Came, Streamed},
 };
 use crate::{
@@ -112,7 +113,7 @@ impl<'a> Round<'a> {
                 last = Failed::Provider(format!("there is no model `{name}`")).into();
                 continue;
             };
-            match self.model(&model, route).await {
+            match self.rested(&model, route).await {
                 // What the guest has of one answer does not go on with another.
                 Err(unable) if unable.why.next() != Next::Stop && !self.has_passed => {
                     tracing::debug!(tenant = %self.call.tenant, route = %self.call.route, model = %name, "a model did not answer: {}", unable.why);
@@ -122,6 +123,34 @@ impl<'a> Round<'a> {
             }
         }
         Err(last)
+    }
+
+    /// Asks one model, unless it rests: as often as all tries of a call failed in a row.
+    async fn rested(&mut self, model: &Model<'_>, route: &RouteConfig) -> Result<Told, Unable> {
+        let LlmCall { tenant, route: name, .. } = self.call;
+        let leave = match self.means.rests.enter((format!("{tenant} {name}").into(), usize::MAX), model.name.as_str()) {
+            Ok(leave) => leave,
+            Err(held) => {
+                self.means.meters.step((self.call, Some(model.name)), RouteStep::Rest);
+                return Err(Failed::Overloaded(format!(
+                    "the model `{}` is not asked by this route: {held}",
+                    model.name
+                ))
+                .into());
+            }
+        };
+        let ended = self.model(model, route).await;
+        leave.ended(!self.is_failure(&ended));
+        ended
+    }
+
+    /// Whether the model has to do with it: not where the time was over that the call had.
+    fn is_failure(&self, ended: &Result<Told, Unable>) -> bool {
+        match ended.as_ref().err().filter(|unable| unable.code.is_none()).map(|unable| &unable.why) {
+            Some(Failed::Overloaded(_) | Failed::RateLimited(_)) => true,
+            Some(Failed::Timeout) => !self.left().is_zero(),
+            _ => false,
+        }
     }
 
     /// Asks one model as often as the route says.

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value as Json, json};
 use wharf_delivery::{BudgetOf, BudgetUnit, Cost, ReserveRequest, Reserved, SpendRequest};
 use wharf_dispatch::{Books, HttpAnswer, HttpFailed, HttpRequest, LlmAnswer, LlmCall, LlmFailed, Pieces};
-use wharf_egress::Takes;
+use wharf_egress::{Guard, Takes};
 use wharf_event::Code;
 use wharf_llm::{Ask, Conversation, Failed, Message, Part, Role, Told, Usage};
 
@@ -20,6 +20,7 @@ use super::{Answers, Auth, Catalog, Means, ModelMeters, Sends, ask, scripts::Scr
 use crate::config;
 
 mod around;
+mod resting;
 mod streams;
 mod weights;
 
@@ -191,7 +192,8 @@ async fn asked_by(
     let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
     let secrets = BTreeMap::from([("cloud".parse().unwrap(), "v1.sealed".to_owned())]);
     let (catalog, meters) = (Catalog::new(&config, Scripts::default()), ModelMeters::default());
-    let means = Means { catalog: &catalog, sends: &script, books, meters: &meters, answers: before };
+    let means =
+        Means { catalog: &catalog, sends: &script, books, meters: &meters, answers: before, rests: &Guard::default() };
     let told = ask(means, call, secrets).await;
     let counted = meters
         .read()

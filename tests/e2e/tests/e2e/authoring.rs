@@ -204,6 +204,41 @@ fn a_fixture_says_what_those_outside_answer() {
 }
 
 #[test]
+fn a_fixture_and_a_call_have_secrets_of_their_own_and_show_none() {
+    let site = Site::new("");
+    std::fs::create_dir(site.folder.path().join("fixtures")).unwrap();
+    let holder = guest("holder");
+    let holder = holder.to_str().unwrap();
+    let fixture = |secret: &str, does: &str| {
+        json!({"event": {"type": "hold", "data": {"secret": secret, "does": does}}, "secrets": {"signing": "whsec_of-a-test"},
+            "grants": {"publish": ["held"], "hold": ["signing", "other"]}})
+        .to_string()
+    };
+    let read = |name: &str| std::fs::read_to_string(site.folder.path().join("fixtures").join(name)).unwrap();
+    site.write("fixtures/tells.json", fixture("signing", "tell"));
+    site.write("fixtures/rejects.json", fixture("signing", "retry"));
+    site.write("fixtures/lacks.json", fixture("other", "tell"));
+    let (status, said, talk) = run(&site, &["test", holder, "--bless", "-o", "json"]);
+    assert_eq!(status, 0, "{said}{talk}");
+    let [tells, rejects, lacks]: [Value; 3] = ["tells.json", "rejects.json", "lacks.json"]
+        .map(|name| serde_json::from_str::<Value>(&read(name)).unwrap()["expect"].clone());
+    assert_eq!(tells["published"][0]["data"], json!({"bytes": 15, "end": "est"}), "{tells}");
+    assert_eq!(rejects["reason"], json!("it is [secret:signing], [secret:signing]"));
+    assert!(lacks["reason"].as_str().unwrap().contains("no secret `other` among those of this call"), "{lacks}");
+    site.write("fixtures/tells.json", fixture("signing", "tell").replace("whsec_of-a-test", ""));
+    let (status, said, _) = run(&site, &["test", holder]);
+    assert!(status == 10 && said.contains("its `secrets`: a secret has 1 to"), "{said}");
+
+    site.write("secrets.json", r#"{"signing": "whsec_of-a-test"}"#);
+    site.write(
+        "event.json",
+        r#"{"specversion": "1.0", "id": "1", "source": "s", "type": "hold", "data": {"secret": "signing", "does": "log"}}"#,
+    );
+    let (status, said, _) = run(&site, &["invoke", holder, "-e", "event.json", "--secrets", "secrets.json"]);
+    assert!(status == 0 && said.contains("it is [secret:signing]") && !said.contains("whsec_of"), "{said}");
+}
+
+#[test]
 fn a_fixture_is_made_of_an_event_that_there_was_and_passes_once_it_is_blessed() {
     let site = with_fixtures();
     let host = site.start("serve");

@@ -87,12 +87,30 @@ fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
     shown += &host.get("/metrics").1.to_string();
     let tail = wharf().args(["--url", &host.url, "-o", "json", "events", "ls"]).output().unwrap();
     shown += &String::from_utf8_lossy(&tail.stdout);
+    for (words, part) in
+        [(["trace", "one", "-o", "json"].as_slice(), "caller"), (&["events", "show", "one", "--calls"], "handle")]
+    {
+        let output = wharf().args(["--url", &host.url]).args(words).output().unwrap();
+        let said = told(output.stdout);
+        assert!(output.status.success() && said.contains(part), "{words:?}: {said}");
+        shown += &said;
+    }
     assert!(!shown.contains(VALUE) && shown.contains("stripe"), "{shown}");
     calls(&host, "mark", "fail", &json!([{"url": "http://marker.test/"}]));
     assert_eq!(host.lines_before(VALUE, "marker.test"), 0);
+    // A crash leaves no image of its memory behind, not by a program either.
+    let limits = host.proc("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["1", "1"], "{core}");
     host.kill();
     let folder = site.folder.path().join("data");
     assert_eq!(found(&folder, VALUE.as_bytes()), Vec::<String>::new());
+    let backup = site.folder.path().join("backup");
+    let backed_up =
+        wharf().current_dir(site.folder.path()).args(["backup", "backup", "--data", "data"]).output().unwrap();
+    assert!(backed_up.status.success(), "{}", told(backed_up.stderr));
+    assert_eq!(found(&backup, VALUE.as_bytes()), Vec::<String>::new());
+    assert!(std::fs::read_dir(&backup).unwrap().count() > 0);
 
     let host = site.start("serve");
     calls(&host, "three", "fail", &call(port));

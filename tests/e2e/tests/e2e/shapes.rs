@@ -502,6 +502,7 @@ fn what_commands_print_for_programs_has_the_shape_that_it_had() {
         ("events ls", "events ls"),
         ("events show", "events show probe.tell"),
         ("events show", "events show probe.panic"),
+        ("events show --calls", "events show probe.tell --calls"),
         ("trace", "trace probe.tell"),
         ("trace", "trace probe.panic"),
         ("kv ls", "kv ls"),

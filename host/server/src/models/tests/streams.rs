@@ -127,7 +127,14 @@ async fn whoever_lets_go_of_a_stream_pays_for_what_came_of_it() {
     for (sent, wanted) in [(chunk("one "), None), (format!("{}data: {counted}\n\n", chunk("one ")), Some((7, 2)))] {
         let (books, sends, meters) = (Ledger::default(), Stalls(sent), ModelMeters::default());
         let (catalog, answers) = (Catalog::new(&config::read(CONFIG).0, Scripts::default()), Answers::default());
-        let means = Means { catalog: &catalog, sends: &sends, books: &books, meters: &meters, answers: &answers };
+        let means = Means {
+            catalog: &catalog,
+            sends: &sends,
+            books: &books,
+            meters: &meters,
+            answers: &answers,
+            rests: &Guard::default(),
+        };
         let (sender, mut receiver) = mpsc::channel(100);
         let mut call = call("bounded");
         call.pieces = Pieces::of(sender);
