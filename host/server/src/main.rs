@@ -33,6 +33,7 @@ mod project;
 mod registry;
 mod schema_file;
 mod secret_key;
+mod sent;
 mod serve;
 mod signing;
 mod sources;

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -21,11 +21,12 @@ use wharf_dispatch::{
     LlmCall, LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
-    Egress, EgressError, Granted, Guard, Held, NotPlace, Outgoing, Place, Settings, Takes,
+    Answer, Egress, EgressError, Granted, Guard, Held, Leave, NotPlace, Outgoing, Place, Settings, Takes,
     limits::{MODELS_OPEN_PER_OWNER_MAX, OPEN_PER_OWNER_MAX},
 };
 use wharf_event::{Code, PromptName, SecretName, TenantName};
 use wharf_llm::Failed;
+use wharf_runtime::histogram::Distribution;
 use wharf_vault::{Key, SealError, Sealer as _, Value};
 
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
     infer::Asks,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
+    sent::{CameOf, SentMeters, SentTo},
     signing::sign,
 };
 
@@ -51,6 +53,7 @@ pub struct Outside {
     guard: Guard,
     /// Which models of routes rest.
     rests: Guard,
+    sent: Arc<SentMeters>,
     key: Arc<SecretKey>,
 }
 
@@ -83,7 +86,18 @@ impl Outside {
         let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None))), RwLock::new(Arc::new(models)));
         let (meters, answers, guard, rests) = (Arc::default(), Arc::default(), Guard::default(), Guard::default());
         let infer = Arc::new(Asks::new());
-        Arc::new(Self { io, ways, models, meters, answers, infer, guard, rests, key: Arc::new(key) })
+        Arc::new(Self {
+            io,
+            ways,
+            models,
+            meters,
+            answers,
+            infer,
+            guard,
+            rests,
+            sent: Arc::default(),
+            key: Arc::new(key),
+        })
     }
 
     /// What the operator says from now on. Connections that wait for requests are closed with what was said before.
@@ -104,6 +118,11 @@ impl Outside {
     /// What models were asked since the start.
     pub fn asked(&self) -> Vec<(AskedOf, Asked)> {
         self.meters.read()
+    }
+
+    /// What requests of plugins came to, by where they went.
+    pub fn sent(&self) -> Vec<(SentTo, CameOf, Distribution)> {
+        self.sent.read()
     }
 
     /// What routes to models did besides.
@@ -222,7 +241,8 @@ impl Port for Outside {
 
 impl Outside {
     fn calls(&self, lane: Lane) -> Calls {
-        Calls { ways: self.ways(), guard: self.guard.clone(), key: Arc::clone(&self.key), lane }
+        let (guard, sent, key) = (self.guard.clone(), Arc::clone(&self.sent), Arc::clone(&self.key));
+        Calls { ways: self.ways(), guard, sent, key, lane }
     }
 }
 
@@ -249,6 +269,7 @@ impl Lane {
 struct Calls {
     ways: Arc<Ways>,
     guard: Guard,
+    sent: Arc<SentMeters>,
     key: Arc<SecretKey>,
     lane: Lane,
 }
@@ -258,7 +279,7 @@ impl Sends for Calls {
         async move {
             let finder = &self.ways.finder;
             let authorized = authorize(&mut request, auth, (self.key.get(), finder)).await?;
-            let mut answer = self.ways.call(request, (&self.guard, self.lane), None).await?;
+            let mut answer = self.ways.call(request, (&self.guard, self.lane, &self.sent), None).await?;
             authorized.answered(answer.status, &answer.headers, finder);
             let filled = authorized.filled;
             filled.redact_fields(&mut answer.headers);
@@ -279,7 +300,7 @@ impl Sends for Calls {
             let authorized = authorize(&mut request, auth, (self.key.get(), finder)).await?;
             let filled = &authorized.filled;
             let mut redacted = Redacted { redacting: filled.redacting(), takes };
-            let mut answer = self.ways.call(request, (&self.guard, self.lane), Some(&mut redacted)).await?;
+            let mut answer = self.ways.call(request, (&self.guard, self.lane, &self.sent), Some(&mut redacted)).await?;
             let Redacted { redacting, takes } = redacted;
             let rest = redacting.end();
             if !rest.is_empty() {
@@ -364,7 +385,7 @@ impl Ways {
     async fn call(
         &self,
         request: HttpRequest,
-        (guard, lane): (&Guard, Lane),
+        (guard, lane, meters): (&Guard, Lane, &SentMeters),
         takes: Option<&mut dyn Takes>,
     ) -> Result<HttpAnswer, HttpFailed> {
         let HttpRequest {
@@ -407,31 +428,40 @@ impl Ways {
         };
         let took = began.elapsed();
         let status = sent.as_ref().ok().map(|answer| answer.status.as_u16());
+        let came_of =
+            sent.as_ref().map_or_else(|error| CameOf::Failed(code_of(error)), |it| CameOf::Status(it.status.as_u16()));
+        meters.count(&tenant, (&host, port), (came_of, took));
         tracing::debug!(
             %tenant, %plugin, http.request.method = %method, server.address = host, server.port = port,
             http.response.status_code = status, http.client.request.duration = took.as_secs_f64(), "a plugin's request"
         );
-        match sent {
-            Ok(answer) if answer.is_cut => {
-                leave.ended(true);
-                let reason = format!("its answer has more than {answer_bytes_max} bytes");
-                let bytes_in = answer_bytes_max as u64;
-                Err(HttpFailed { bytes_in, may_be_done: true, ..failed(Code::LimitHttp, reason) })
+        came(sent, leave, (answer_bytes_max, took))
+    }
+}
+
+/// What a request came to, which its place is known by from then on.
+fn came(
+    sent: Result<Answer, EgressError>,
+    leave: Leave,
+    (bytes_max, took): (usize, Duration),
+) -> Result<HttpAnswer, HttpFailed> {
+    match sent {
+        Ok(answer) if answer.is_cut => {
+            leave.ended(true);
+            let cut = HttpFailed::new(Code::LimitHttp, format!("its answer has more than {bytes_max} bytes"));
+            Err(HttpFailed { bytes_in: bytes_max as u64, may_be_done: true, ..cut })
+        }
+        Ok(answer) => {
+            leave.ended(true);
+            Ok(HttpAnswer { status: answer.status, headers: answer.headers, body: answer.body, took })
+        }
+        Err(error) => {
+            // An address that is refused says nothing of how anybody is.
+            if !matches!(error, EgressError::Refused { .. } | EgressError::Request(_)) {
+                leave.ended(false);
             }
-            Ok(answer) => {
-                leave.ended(true);
-                Ok(HttpAnswer { status: answer.status, headers: answer.headers, body: answer.body, took })
-            }
-            Err(error) => {
-                // An address that is refused says nothing of how anybody is.
-                let is_place = !matches!(error, EgressError::Refused { .. } | EgressError::Request(_));
-                let code = code_of(&error);
-                if is_place {
-                    leave.ended(false);
-                }
-                let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
-                Err(HttpFailed { may_be_done, ..failed(code, chain(&error)) })
-            }
+            let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
+            Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), chain(&error)) })
         }
     }
 }

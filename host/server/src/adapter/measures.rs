@@ -18,6 +18,7 @@ use wharf_recording::Counted;
 use wharf_runtime::{CacheCounts, LoadedFigures};
 
 use super::{HostAdapter, infer_measures, model_measures, process};
+use crate::sent::{CameOf, SentTo};
 
 impl Measures for HostAdapter {
     async fn measures(&self) -> Vec<Family> {
@@ -31,6 +32,7 @@ impl Measures for HostAdapter {
         families.push(self.cache());
         families.extend(self.loaded());
         families.extend(self.recorder.iter().flat_map(|recorder| recordings(recorder.counted())));
+        families.push(sent(&self.outside.sent()));
         let models = self.outside.models();
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(model_measures::steps(&self.outside.route_steps()));
@@ -41,6 +43,24 @@ impl Measures for HostAdapter {
         families.extend(process::families());
         families
     }
+}
+
+/// Requests that left for plugins.
+fn sent(sent: &[(SentTo, CameOf, Distribution)]) -> Family {
+    let mut family = Family::new(
+        Kind::Histogram,
+        "http_client_request_duration_seconds",
+        "How long requests of plugins, and those to their models, took.",
+        &["tenant", "server_address", "server_port", "http_response_status_code", "error_type"],
+    );
+    for (SentTo { tenant, host, port }, came, took) in sent {
+        let (status, error) = match came {
+            CameOf::Status(status) => (status.to_string(), ""),
+            CameOf::Failed(code) => (String::new(), code.as_str()),
+        };
+        family.push(&[tenant.as_str(), host, &port.to_string(), &status, error], times(took));
+    }
+    family
 }
 
 impl HostAdapter {

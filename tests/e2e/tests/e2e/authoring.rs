@@ -232,10 +232,10 @@ fn a_fixture_and_a_call_have_secrets_of_their_own_and_show_none() {
     site.write("secrets.json", r#"{"signing": "whsec_of-a-test"}"#);
     site.write(
         "event.json",
-        r#"{"specversion": "1.0", "id": "1", "source": "s", "type": "hold", "data": {"secret": "signing", "does": "log"}}"#,
+        r#"{"specversion": "1.0", "id": "1", "source": "s", "type": "hold", "data": {"secret": "signing", "does": "retry"}}"#,
     );
     let (status, said, _) = run(&site, &["invoke", holder, "-e", "event.json", "--secrets", "secrets.json"]);
-    assert!(status == 0 && said.contains("it is [secret:signing]") && !said.contains("whsec_of"), "{said}");
+    assert!(status == 8 && said.contains("it is [secret:signing]") && !said.contains("whsec_of"), "{said}");
 }
 
 #[test]

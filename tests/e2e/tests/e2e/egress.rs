@@ -79,7 +79,7 @@ pub fn site(grants: &str, limits: &str) -> Site {
     Site::new(&format!(
         "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.0/8\"]\n[tenants.acme.plugins.caller]\n\
          component = \"{}\"\ngrants = {{ publish = [\"called\"], http = [{grants}] }}\nlimits = {{ {limits} }}\n\
-         [tenants.acme.rules.calls]\npattern = {{ type = [\"call\", \"fail\"] }}\n\
+         [tenants.acme.rules.calls]\npattern = {{ type = [\"call\", \"fail\", \"again\"] }}\n\
          targets = [{{ plugin = \"caller\", retry = {{ attempts = 2, first = \"1ms\" }} }}]\n",
         guest("caller").display()
     ))
@@ -110,6 +110,16 @@ pub fn lines(attempt: &Value) -> String {
     attempt["log"].as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned() + "\n").collect()
 }
 
+/// How many requests of the tenant to a port of this machine came to that, as `/metrics` says it.
+fn told(host: &Host, port: u16, came: &str) -> Option<String> {
+    let head = format!(
+        "http_client_request_duration_seconds_count{{tenant=\"acme\",server_address=\"127.0.0.1\",server_port=\"{port}\",{came}}} "
+    );
+    let (_, metrics) = host.get("/metrics");
+    let metrics = metrics.as_str().unwrap().to_owned();
+    metrics.lines().find_map(|line| line.strip_prefix(&head)).map(str::to_owned)
+}
+
 #[test]
 fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     let (port, server) = server();
@@ -129,15 +139,18 @@ fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     let key = |text: &str| text.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned();
     assert!(key(&first) != key(&second) && key(&first).ends_with("-1") && key(&second).ends_with("-2"), "{first}");
     assert_eq!(came(&host)[0]["status"][0], 200);
+    let measured = told(&host, port, "http_response_status_code=\"200\",error_type=\"\"");
+    assert_eq!(measured.as_deref(), Some("2"));
     let said = lines(&attempts[0]);
     assert!(said.contains(&format!("POST http://127.0.0.1:{port}/v1/notes: 200 in ")), "{said}");
     assert!(!said.contains("a=b"), "what stands behind a question mark may be a secret: {said}");
     // What was asked for twice, since its attempt failed, carries the same key both times.
     let got = json!({"method": "POST", "url": format!("http://127.0.0.1:{port}/broken"), "body": "x"});
-    let attempts = calls(&host, "two", "fail", &json!([call, got]));
-    assert_eq!(attempts.len(), 1, "it rejects: {attempts:?}");
+    let attempts = calls(&host, "two", "again", &json!([call, got]));
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
     assert_eq!(attempts[0]["limits"], json!(["http-denied"]));
-    assert_eq!(key(&server.recv().unwrap()).rsplit('-').next(), Some("1"));
+    let [again, once_more] = [server.recv().unwrap(), server.recv().unwrap()].map(|heard| key(&heard));
+    assert!(again == once_more && again != key(&first) && again.ends_with("-1"), "{again} {once_more}");
     let usage = wharf().args(["--url", &host.url, "-o", "json", "usage"]).output().unwrap();
     let usage = String::from_utf8(usage.stdout).unwrap();
     assert!(usage.contains("\"bytes_out\"") && usage.contains("caller"), "{usage}");
@@ -334,5 +347,8 @@ fn egress_rests_where_it_only_fails() {
     let attempts = calls(&host, "one", "call", &json!(list));
     assert_eq!(attempts[0]["limits"], json!(["http-unreachable", "http-rest"]));
     assert_eq!(lines(&attempts[0]).matches("http-rest: ").count(), 2, "{}", lines(&attempts[0]));
+    // What did not leave is not measured.
+    let measured = told(&host, port, "http_response_status_code=\"\",error_type=\"http-unreachable\"");
+    assert_eq!(measured.as_deref(), Some("5"));
     assert_eq!(host.stop(), Some(0));
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    drift,
+    drift, egress,
     host::{Host, Site, guest},
     shadows,
 };
@@ -139,7 +139,11 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
     drift::ask(&other, "rows", 200, 0.0);
     // And one where a version is asked in the shadow.
     let (_shadowed, third) = shadows::asked_once();
-    let types = [&host, &other, &third].map(|host| lines(host, "# TYPE ")).concat();
+    // And one where a plugin sent something.
+    let calling = egress::site("\"http://127.0.0.1:9 private\"", "");
+    let fourth = calling.start("serve");
+    egress::calls(&fourth, "one", "call", &serde_json::json!([{"url": "http://127.0.0.1:9/"}]));
+    let types = [&host, &other, &third, &fourth].map(|host| lines(host, "# TYPE ")).concat();
     let told: BTreeSet<String> = types.iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());

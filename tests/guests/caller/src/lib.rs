@@ -1,7 +1,8 @@
 //! Sends the requests that an event has for it, and publishes what came of each, so that a test can see what leaves the host.
 //!
 //! Invariant: it hides nothing and gives up nothing: whatever a request is refused for, the next one is sent. An event of the type `fail` fails
-//! behind its requests, so that what they did can be told from what the attempt did.
+//! behind its requests, so that what they did can be told from what the attempt did; one of the type `again` does so in its first attempt, and wants
+//! another.
 
 use serde::{Deserialize, Serialize};
 use wasip2::http::{
@@ -54,6 +55,9 @@ fn caller(event: Event<Vec<Call>>, cx: &Context) -> Outcome {
     }
     if event.kind == "fail" {
         return Err(Failure::reject("as asked"));
+    }
+    if event.kind == "again" && cx.attempt() == 1 {
+        return Err(Failure::retry("as asked"));
     }
     cx.publish(Draft::new("called").json(&came)?)?;
     Ok(())
