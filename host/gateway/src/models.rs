@@ -18,7 +18,7 @@ use crate::port::{Host, ModelNote, ModelRef, Put};
 use crate::problem::{Failure, Problem};
 use crate::registry::{UploadQuery, chunks, noted, read};
 use crate::tenants::sent;
-use crate::view::{BaselineDraft, ModelPromotion, ModelRollBack};
+use crate::view::{BaselineDraft, ModelBatching, ModelPromotion, ModelRollBack};
 
 /// `GET /v1/tenants/{tenant}/models`
 pub(crate) async fn list<H: Host>(
@@ -74,6 +74,18 @@ pub(crate) async fn roll_back<H: Host>(
 ) -> Result<Response, Failure> {
     let wish: ModelRollBack = read(&sent(&headers, body, Code::QueryInvalid, &gateway).await?)?;
     let detail = gateway.host.roll_back_model(named(&params)?, wish).await?;
+    Ok(object::shown(&detail, detail.version))
+}
+
+/// `POST /v1/tenants/{tenant}/models/{model}/batch`
+pub(crate) async fn batch<H: Host>(
+    State(gateway): State<Gateway<H>>,
+    params: Params,
+    headers: HeaderMap,
+    body: Sent,
+) -> Result<Response, Failure> {
+    let wish: ModelBatching = read(&sent(&headers, body, Code::QueryInvalid, &gateway).await?)?;
+    let detail = gateway.host.batch_model(named(&params)?, wish).await?;
     Ok(object::shown(&detail, detail.version))
 }
 

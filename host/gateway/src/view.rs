@@ -44,7 +44,8 @@ pub use keys::{SigningKeyDraft, SigningKeyView};
 pub use letters::{LetterFilter, LetterGroupView, LetterGroupsView, PacedRedriveView};
 pub use load::{LoadView, PluginLoadView, WebhookLoadView};
 pub use models::{
-    ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView,
+    ModelBatching, ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView,
+    ModelView,
 };
 pub use prompts::{
     PromptCanaryView, PromptDraft, PromptPromotion, PromptRollBack, PromptVersionView, PromptView, ShareDraft,

@@ -3,6 +3,8 @@
 //! Invariant: there are never more of them than [`WORKERS_MAX`], and no tenant keeps all of them busy where there are several. Whoever waits does so for
 //! as long as it said and no longer: then its worker is ended, since nothing else can stop a model that runs.
 
+mod batching;
+
 use std::{
     collections::HashMap,
     io, mem,
@@ -19,6 +21,9 @@ use crate::{
     worker::{Answered, Leash, Worker},
 };
 
+pub use batching::Batch;
+use batching::{Gatherings, Learned};
+
 /// What is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -28,6 +33,8 @@ pub struct Wanted {
     pub model: String,
     /// How long all of it may take, the wait for a worker included.
     pub timeout: Duration,
+    /// How it is asked together with others, if it may be.
+    pub batch: Option<Batch>,
 }
 
 /// What came of it.
@@ -35,19 +42,21 @@ pub struct Wanted {
 pub struct Ran {
     /// What the model gave, if it gave anything.
     pub outputs: Result<Vec<Tensor>, Failed>,
-    /// How long it ran; where it gave nothing, how long it kept a worker.
+    /// How long it ran; where it gave nothing, how long it kept a worker. Of a run that questions share its rows' part of that.
     pub took: Duration,
     /// How long that waited for a worker, and for the model to be ready.
     pub waited: Duration,
+    /// Of a run that was answered, and that questions might have shared, how many did; told to one of them.
+    pub shared: Option<u32>,
 }
 
 /// A place among those of a tenant, and one among all.
 type Place = [OwnedSemaphorePermit; 2];
 
 /// What reads the file of a model.
-pub trait Reads: FnOnce() -> io::Result<Vec<u8>> + Send + 'static {}
+pub trait Reads: Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static {}
 
-impl<F: FnOnce() -> io::Result<Vec<u8>> + Send + 'static> Reads for F {}
+impl<F: Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static> Reads for F {}
 
 /// Which model of whom.
 type Which = (String, String);
@@ -69,6 +78,8 @@ struct Inner {
     /// The places of each tenant that has somebody waiting or running.
     of_tenants: Mutex<HashMap<String, Arc<Semaphore>>>,
     resting: Mutex<Resting>,
+    gatherings: Gatherings,
+    learned: Learned,
 }
 
 /// The workers that have nothing to do.
@@ -101,12 +112,16 @@ impl Pool {
     #[must_use]
     pub fn of(start: impl Start, workers: usize, rest_max: Duration) -> Self {
         let places = Arc::new(Semaphore::new(workers));
-        let (of_tenants, resting) = Default::default();
-        Self(Arc::new(Inner { start: Box::new(start), workers, rest_max, places, of_tenants, resting }))
+        let (of_tenants, resting, gatherings, learned) = Default::default();
+        let start = Box::new(start);
+        Self(Arc::new(Inner { start, workers, rest_max, places, of_tenants, resting, gatherings, learned }))
     }
 
     /// Asks a model, which is read where no worker has it. Given up where nobody waits any more.
     pub async fn run(&self, wanted: Wanted, read: impl Reads, tensors: Vec<Tensor>) -> Ran {
+        if let Some(joined) = self.joins(&wanted, &tensors) {
+            return self.together(wanted.timeout, joined, Arc::new(read), tensors).await;
+        }
         let asked = Instant::now();
         let deadline = tokio::time::Instant::now() + wanted.timeout;
         let place = match within_bounds(&tensors) {
@@ -129,7 +144,7 @@ impl Pool {
     /// What came of a question that has a place.
     async fn ran(
         &self,
-        Wanted { tenant, model, .. }: Wanted,
+        Wanted { tenant, model, batch, .. }: Wanted,
         place: Result<Place, Failed>,
         (read, tensors): (impl Reads, Vec<Tensor>),
         (asked, deadline): (Instant, tokio::time::Instant),
@@ -137,15 +152,18 @@ impl Pool {
         let waited = asked.elapsed();
         let answered = match place {
             Ok(place) => {
-                let ask = move |pool: &Arc<Inner>, leash: &Leash| pool.ask((tenant, model), read, &tensors, leash);
+                let ask = move |pool: &Arc<Inner>, leash: &Leash| pool.ask((tenant, model), &read, &tensors, leash);
                 self.until(deadline, place, ask).await
             }
             Err(failed) => Err(failed),
         };
         let all = asked.elapsed();
         match answered {
-            Ok((outputs, took)) => Ran { outputs: Ok(outputs), took, waited: all.saturating_sub(took) },
-            Err(failed) => Ran { outputs: Err(failed), took: all.saturating_sub(waited), waited },
+            Ok((outputs, took)) => {
+                let shared = batch.map(|_| 1);
+                Ran { outputs: Ok(outputs), took, waited: all.saturating_sub(took), shared }
+            }
+            Err(failed) => Ran { outputs: Err(failed), took: all.saturating_sub(waited), waited, shared: None },
         }
     }
 
@@ -214,13 +232,7 @@ impl Inner {
     }
 
     /// Has a worker with this model answer.
-    fn ask(
-        self: &Arc<Self>,
-        of: Which,
-        read: impl FnOnce() -> io::Result<Vec<u8>>,
-        tensors: &[Tensor],
-        leash: &Leash,
-    ) -> Answered {
+    fn ask(self: &Arc<Self>, of: Which, read: &dyn Reads, tensors: &[Tensor], leash: &Leash) -> Answered {
         let worker = match self.rested(&of) {
             Some(worker) => worker,
             None => {
@@ -298,7 +310,7 @@ async fn watch(pool: Weak<Inner>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{
         io::{PipeReader, PipeWriter, Write as _, pipe},
         sync::atomic::{AtomicUsize, Ordering},
@@ -388,14 +400,16 @@ mod tests {
     }
 
     /// How long a test waits for what must come.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-    struct Thread {
-        input: Mutex<Option<PipeWriter>>,
-        ended: Arc<AtomicUsize>,
+    /// A worker that is a thread.
+    pub(crate) struct Thread {
+        pub(crate) input: Mutex<Option<PipeWriter>>,
+        pub(crate) ended: Arc<AtomicUsize>,
     }
 
-    struct Into(Arc<Thread>);
+    /// What it hears.
+    pub(crate) struct Into(pub(crate) Arc<Thread>);
 
     impl io::Write for Into {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -448,7 +462,8 @@ mod tests {
     }
 
     fn wanted(tenant: &str, model: &str, ms: u64) -> Wanted {
-        Wanted { tenant: tenant.to_owned(), model: model.to_owned(), timeout: Duration::from_millis(ms) }
+        let timeout = Duration::from_millis(ms);
+        Wanted { tenant: tenant.to_owned(), model: model.to_owned(), timeout, batch: None }
     }
 
     fn ones() -> Vec<Tensor> {

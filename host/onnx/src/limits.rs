@@ -13,4 +13,4 @@ pub const KEPT_ELEMENTS_MAX: u64 = 64 << 20;
 pub const BETWEEN_BYTES_MAX: u64 = 512 << 20;
 
 /// Shapes of inputs for which a model is kept prepared.
-pub const SHAPES_MAX: usize = 8;
+pub const SHAPES_MAX: usize = 16;

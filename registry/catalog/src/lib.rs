@@ -25,7 +25,7 @@ pub use condition::{Bound, Condition, ConditionError, Measure};
 pub use drift::{Baseline, BaselineColumn, BaselineError, ColumnDrift, Scales, Seen, Window, quantiles};
 pub use history::{Action, Cause, Entry};
 pub use judge::{Judgement, judge};
-pub use model::{ModelObject, ModelVersion};
+pub use model::{Joining, ModelBatch, ModelObject, ModelVersion};
 pub use objects::{PluginObject, ReleaseObject};
 pub use prompt::{PromptCanary, PromptDocument, PromptError, PromptObject, PromptVersion};
 pub use share::{Share, ShareError};

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a version that answers is among those that are kept, and there are never more of those than may be.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use wharf_event::Digest;
 
@@ -17,8 +19,21 @@ pub struct ModelObject {
     /// What its inputs are held against, whatever the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
+    /// How questions to it are asked together, whatever the version; absent where each is asked alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<ModelBatch>,
     /// Its versions, the newest last.
     pub versions: Vec<ModelVersion>,
+}
+
+/// How questions to a model are asked together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelBatch {
+    /// Rows of one run at most.
+    pub rows: u32,
+    /// How long the first question waits for others, in milliseconds.
+    pub wait_ms: u64,
 }
 
 /// A version of a model: a file that was uploaded and found fit to be asked.
@@ -47,6 +62,19 @@ pub struct ModelVersion {
     pub inputs: Vec<String>,
     /// What comes out.
     pub outputs: Vec<String>,
+    /// Whether questions to it can be joined. Absent where nobody looked for that, as it is of models without a `batch`; then they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joining: Option<Joining>,
+}
+
+/// Whether questions to a version of a model can be joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Joining {
+    /// By their rows, as far as its file says.
+    Rows,
+    /// Not at all, and why.
+    Alone(String),
 }
 
 impl ModelObject {
@@ -54,6 +82,27 @@ impl ModelObject {
     #[must_use]
     pub fn version(&self, digest: &Digest) -> Option<&ModelVersion> {
         self.versions.iter().find(|version| version.digest == *digest)
+    }
+
+    /// The versions whose questions are joined.
+    pub fn joined(&self) -> impl Iterator<Item = Digest> {
+        let joined = self.versions.iter().filter(|version| version.joining == Some(Joining::Rows));
+        joined.filter(|_| self.batch.is_some()).map(|version| version.digest)
+    }
+
+    /// Has questions asked together from now on, or each alone; whether that changes anything. What was found out of versions of which nothing is known
+    /// yet is `looked`. Nothing is kept of that without a `batch`, so that the record is again one that hosts of before read.
+    pub fn join(&mut self, batch: Option<ModelBatch>, looked: &BTreeMap<Digest, Joining>) -> bool {
+        let mut changed = std::mem::replace(&mut self.batch, batch) != batch;
+        for version in &mut self.versions {
+            let joining = match (batch, &version.joining) {
+                (None, _) => None,
+                (Some(_), Some(known)) => Some(known.clone()),
+                (Some(_), None) => looked.get(&version.digest).cloned(),
+            };
+            changed |= std::mem::replace(&mut version.joining, joining.clone()) != joining;
+        }
+        changed
     }
 
     /// Whether a version takes an input of that name; without a name it is the only one.
@@ -134,7 +183,32 @@ mod tests {
             producer: String::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            joining: None,
         }
+    }
+
+    #[test]
+    fn questions_are_joined_where_somebody_looked_and_set_it_and_a_record_without_is_as_it_was_before() {
+        let before = format!(
+            r#"{{"versions":[{{"digest":"{}","bytes":1,"at_ms":0,"nodes":1,"opset":17,"producer":"","inputs":[],"outputs":[]}}]}}"#,
+            digest(0)
+        );
+        let mut model: ModelObject = serde_json::from_str(&before).unwrap();
+        model.add(version(1));
+        model.add(version(2));
+        let without = serde_json::to_string(&model).unwrap();
+        let joined = |model: &ModelObject| model.joined().collect::<Vec<_>>();
+        let batch = Some(ModelBatch { rows: 8, wait_ms: 2 });
+        let alone = || Joining::Alone("it is fixed".to_owned());
+        assert!(model.join(batch, &BTreeMap::from([(digest(1), Joining::Rows), (digest(2), alone())])));
+        assert_eq!(joined(&model), [digest(1)], "nobody looked at the first one");
+        assert_eq!(serde_json::from_str::<ModelObject>(&serde_json::to_string(&model).unwrap()).unwrap(), model);
+        let known = [(digest(0), Joining::Rows), (digest(1), alone())];
+        assert!(model.join(batch, &BTreeMap::from(known.clone())));
+        assert_eq!(joined(&model), [digest(0), digest(1)], "what is known stays");
+        assert!(!model.join(batch, &BTreeMap::from(known)), "nothing is new");
+        assert!(model.join(None, &BTreeMap::new()));
+        assert_eq!((serde_json::to_string(&model).unwrap(), joined(&model)), (without, vec![]));
     }
 
     #[test]

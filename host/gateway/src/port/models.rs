@@ -7,7 +7,7 @@ use futures_util::Stream;
 use wharf_event::{Digest, ModelName, TenantName};
 
 use super::{Expected, Put, Refusal};
-use crate::view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView};
+use crate::view::{ModelBatching, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView};
 
 /// One model by its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub trait Models: Clone + Send + Sync + 'static {
         &self,
         of: ModelRef,
         wish: ModelRollBack,
+    ) -> impl Future<Output = Result<ModelDetail, Refusal>> + Send;
+
+    /// Has questions to a model asked together, or each alone.
+    fn batch_model(
+        &self,
+        of: ModelRef,
+        wish: ModelBatching,
     ) -> impl Future<Output = Result<ModelDetail, Refusal>> + Send;
 
     /// Removes a model with its versions.

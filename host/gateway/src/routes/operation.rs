@@ -135,6 +135,8 @@ pub enum Operation {
     PromoteModel,
     /// Has the version answer that did before.
     RollBackModel,
+    /// Has questions to a model asked together.
+    BatchModel,
     /// Removes a model.
     RemoveModel,
     /// Holds what a model is asked against a baseline.
@@ -332,6 +334,7 @@ pub(super) fn handler<H: Host>(route: &Route) -> MethodRouter<Gateway<H>> {
         Operation::PutModel => on(verb, models::put::<H>),
         Operation::PromoteModel => on(verb, models::promote::<H>),
         Operation::RollBackModel => on(verb, models::roll_back::<H>),
+        Operation::BatchModel => on(verb, models::batch::<H>),
         Operation::RemoveModel => on(verb, models::remove::<H>),
         Operation::PutBaseline => on(verb, models::put_baseline::<H>),
         Operation::RemoveBaseline => on(verb, models::remove_baseline::<H>),

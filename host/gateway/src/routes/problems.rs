@@ -203,6 +203,15 @@ pub(super) const OF_MODEL: &[Code] = &[
     Code::DiskFull,
 ];
 
+pub(super) const OF_MODEL_BATCH: &[Code] = &[
+    Code::QueryInvalid,
+    Code::ContentTypeUnsupported,
+    Code::TenantUnknown,
+    Code::ModelUnknown,
+    Code::ModelOfFile,
+    Code::DiskFull,
+];
+
 pub(super) const OF_BASELINE: &[Code] = &[
     Code::BaselineInvalid,
     Code::ContentTypeUnsupported,

@@ -9,9 +9,9 @@ use super::{
         SCHEMA, SECRET, SIGNER, SUBSCRIPTION, SUBSCRIPTIONS, TENANT, TOPIC, WEBHOOK,
     },
     problems::{
-        OF_BASELINE, OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION, OF_PROMPT,
-        OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET, OF_SENDING,
-        OF_SIGNING_KEY, OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
+        OF_BASELINE, OF_CHANNELS, OF_INTAKE, OF_MODEL, OF_MODEL_BATCH, OF_MODEL_PUT, OF_MODEL_REMOVAL, OF_PROMOTION,
+        OF_PROMPT, OF_PROMPT_CHANGE, OF_PUBLISHING, OF_RECEIPTS, OF_REDRIVE, OF_ROUTE, OF_ROUTE_REMOVAL, OF_SECRET,
+        OF_SENDING, OF_SIGNING_KEY, OF_WEBHOOK, OF_WEBHOOK_REMOVAL,
     },
 };
 
@@ -340,6 +340,7 @@ pub const ROUTES: &[Route] = &[
     put("/v1/tenants/{tenant}/models/{model}/versions/{version}", Operation::PutModel, OF_MODEL_PUT),
     post("/v1/tenants/{tenant}/models/{model}/promote", Operation::PromoteModel, OF_MODEL),
     post("/v1/tenants/{tenant}/models/{model}/rollback", Operation::RollBackModel, OF_MODEL),
+    post("/v1/tenants/{tenant}/models/{model}/batch", Operation::BatchModel, OF_MODEL_BATCH),
     delete(MODEL, Operation::RemoveModel, OF_MODEL_REMOVAL),
     put(BASELINE, Operation::PutBaseline, OF_BASELINE),
     delete(

@@ -23,6 +23,12 @@ pub struct ModelView {
     /// The version that is asked in the shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ModelShadowView>,
+    /// Rows of one run at most, where questions are asked together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
+    /// And how long the first of them waits for others, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_wait_ms: Option<u64>,
 }
 
 /// A version that is asked in the shadow of the one that answers, and what came of that since the host started.
@@ -92,6 +98,21 @@ pub struct ModelVersionView {
     pub inputs: Vec<String>,
     /// What comes out.
     pub outputs: Vec<String>,
+    /// Why each question to it is asked alone, though the model has a `batch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
+}
+
+/// The wish to have questions to a model asked together; or each alone, where it has no `batch`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelBatching {
+    /// Rows of one run at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
+    /// How long the first question waits for others, in milliseconds; not at all where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_wait_ms: Option<u64>,
 }
 
 /// The wish to have a version answer all questions, or those of a part of the deliveries.

@@ -48,6 +48,14 @@ async fn a_version_is_taken_promoted_and_told_of() {
         post(at("/promote"), "application/json", "{}").send(server.addr).await.json::<ModelDetail>(200),
         promoted
     );
+    let batch = r#"{"batch": 32, "batch_wait_ms": 2}"#;
+    let batched = post(at("/batch"), "application/json", batch).send(server.addr).await.json::<ModelDetail>(200);
+    assert_eq!((batched.model.batch, batched.model.batch_wait_ms), (Some(32), Some(2)));
+    for body in ["", r#"{"batch": -1}"#, r#"{"rows": 7}"#] {
+        post(at("/batch"), "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
+    }
+    let of_file = post(format!("{MODELS}/of-file/batch"), "application/json", batch);
+    of_file.send(server.addr).await.refused(Code::ModelOfFile);
     assert_eq!(delete(at("")).send(server.addr).await.status, 204);
     get(at("")).send(server.addr).await.refused(Code::ModelUnknown);
     delete(at("")).send(server.addr).await.refused(Code::ModelUnknown);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use wharf_event::{Code, Digest, ModelName, TenantName};
 use wharf_gateway::view::{
-    BaselineDraft, BaselineView, DriftView, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView,
-    RuleOrigin,
+    BaselineDraft, BaselineView, DriftView, ModelBatching, ModelDetail, ModelPromotion, ModelRollBack,
+    ModelVersionView, ModelView, RuleOrigin,
 };
 use wharf_gateway::{Expected, ModelDrift, ModelNote, ModelRef, Models, Put, Refusal};
 
@@ -76,10 +76,12 @@ impl Models for FakeHost {
             producer: String::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            alone: None,
         };
         let created = found.is_none();
         let (model, origin) = (of.model.clone(), RuleOrigin::Api);
-        let model = ModelView { model, origin, stable: None, canary: None, shadow: None };
+        let model =
+            ModelView { model, origin, stable: None, canary: None, shadow: None, batch: None, batch_wait_ms: None };
         let detail =
             ModelDetail { model, version: Some(position(0)), versions: vec![now.clone()], history: Vec::new() };
         self.models.lock().unwrap().insert(of.model, detail);
@@ -100,6 +102,13 @@ impl Models for FakeHost {
     async fn roll_back_model(&self, of: ModelRef, _: ModelRollBack) -> Result<ModelDetail, Refusal> {
         self.kept(&of)?;
         Err(none(Code::ChannelInvalid))
+    }
+
+    async fn batch_model(&self, of: ModelRef, wish: ModelBatching) -> Result<ModelDetail, Refusal> {
+        let mut detail = self.kept(&of)?;
+        (detail.model.batch, detail.model.batch_wait_ms) = (wish.batch, wish.batch_wait_ms);
+        self.models.lock().unwrap().insert(of.model, detail.clone());
+        Ok(detail)
     }
 
     async fn remove_model(&self, of: ModelRef, _: Expected) -> Result<(), Refusal> {

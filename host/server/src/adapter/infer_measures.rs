@@ -2,10 +2,10 @@
 
 use wharf_gateway::measure::{Family, Kind, Reading};
 
-use super::measures::times;
+use super::measures::{counts, times};
 use crate::infer::{Inferences, InferencesOf, Progress, ShadowCounts, WatchedOf};
 
-pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
+pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 3] {
     let mut took = Family::new(
         Kind::Histogram,
         "wharf_infer_duration_seconds",
@@ -18,13 +18,22 @@ pub(super) fn families(inferred: &[(InferencesOf, Inferences)]) -> [Family; 2] {
         "How long questions waited for a worker, and for the model to be ready.",
         &["tenant", "model", "version"],
     );
+    let mut shared = Family::new(
+        Kind::Histogram,
+        "wharf_infer_batch_questions",
+        "How many questions a run of a model answered, where several may share one.",
+        &["tenant", "model", "version"],
+    );
     for (InferencesOf { tenant, model, version }, of) in inferred {
         for (error, distribution) in &of.took_us {
             took.push(&[tenant.as_str(), model, version, error], times(distribution));
         }
         waited.push(&[tenant.as_str(), model, version], times(&of.waited_us));
+        if let Some(questions) = &of.shared {
+            shared.push(&[tenant.as_str(), model, version], counts(questions));
+        }
     }
-    [took, waited]
+    [took, waited, shared]
 }
 
 /// What came of the questions that versions were asked in the shadow.

@@ -19,6 +19,7 @@ mod letters;
 mod measures;
 mod model_measures;
 mod models;
+mod models_batch;
 mod models_view;
 mod page;
 mod process;

@@ -3,7 +3,7 @@
 //! Invariant: a version is in the log only when a worker could make it ready, and its bytes are durable before that. A model of the configuration file
 //! is read here and never changed.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -12,7 +12,7 @@ use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWi
 use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
 use wharf_gateway::{
     Expected, ModelNote, ModelRef, Put, Refusal,
-    view::{ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView},
+    view::{ModelBatching, ModelDetail, ModelPromotion, ModelRollBack, ModelVersionView, ModelView},
 };
 use wharf_infer::{Description, Failed};
 use wharf_runtime::ComponentFiles as _;
@@ -20,6 +20,7 @@ use wharf_runtime::ComponentFiles as _;
 use super::{
     HostAdapter,
     channel_wish::Wish,
+    models_batch,
     models_view::{detail, document, made, of_file_version, of_file_view, version_view, view},
     registry::{broken, not_changed},
     tenants::must_hold,
@@ -81,7 +82,7 @@ impl wharf_gateway::Models for HostAdapter {
         self.model_not_of_file(&of)?;
         let there = self.model_object(&of).await?.as_ref().map(document).transpose()?.unwrap_or_default();
         if let (Some(known), Some(_)) = (there.version(&version), self.registry.models.size(&version)) {
-            return Ok(Put { now: version_view(known), created: false });
+            return Ok(Put { now: version_view(known, there.batch.is_some()), created: false });
         }
         let (this, since_k) = (self.clone(), self.dispatcher.rules().since_k(&of.tenant));
         // What was begun is ended: who goes away when all bytes are here leaves a version, and not a file that nobody knows.
@@ -131,6 +132,16 @@ impl wharf_gateway::Models for HostAdapter {
         .await
     }
 
+    async fn batch_model(&self, of: ModelRef, wish: ModelBatching) -> Result<ModelDetail, Refusal> {
+        let batch = models_batch::wished(wish)?;
+        let looked = match batch {
+            Some(_) => self.look_for_joining(&of).await?,
+            None => BTreeMap::new(),
+        };
+        let (model, version) = self.edit_model(&of, |model| Ok(model.join(batch, &looked))).await?;
+        Ok(detail(&of, &model, version, self.outside.own_models().shadows()))
+    }
+
     async fn remove_model(&self, of: ModelRef, expected: Expected) -> Result<(), Refusal> {
         self.known(&of.tenant)?;
         self.model_not_of_file(&of)?;
@@ -154,12 +165,12 @@ impl wharf_gateway::Models for HostAdapter {
 }
 
 impl HostAdapter {
-    async fn model_object(&self, of: &ModelRef) -> Result<Option<Object>, Refusal> {
+    pub(super) async fn model_object(&self, of: &ModelRef) -> Result<Option<Object>, Refusal> {
         let name = ObjectName::from(&of.model);
         was_read(self.dispatcher.read(|state| Object::get(state, &of.tenant, ObjectKind::Model, &name)).await)
     }
 
-    fn model_not_of_file(&self, of: &ModelRef) -> Result<(), Refusal> {
+    pub(super) fn model_not_of_file(&self, of: &ModelRef) -> Result<(), Refusal> {
         match self.outside.own_models().of_file(&of.tenant).contains_key(&of.model) {
             false => Ok(()),
             true => {
@@ -205,10 +216,10 @@ impl HostAdapter {
         let size = self.registry.models.receive(version, bytes).await.map_err(not_kept)?;
         let description = self.looked(&of.tenant, version).await?;
         let _files = self.registry.files.lock().await;
-        self.model_recorded(&of, since_k, made(version, size, note, &description)).await
+        self.model_recorded(&of, since_k, made(version, size, note, (&description, true))).await
     }
 
-    async fn looked(&self, tenant: &TenantName, version: Digest) -> Result<Description, Refusal> {
+    pub(super) async fn looked(&self, tenant: &TenantName, version: Digest) -> Result<Description, Refusal> {
         let models = self.registry.models.clone();
         let read = tokio::task::spawn_blocking(move || models.read(&version)).await;
         let bytes = read.map_err(std::io::Error::other).and_then(|read| read).map_err(|error| {
@@ -252,14 +263,16 @@ impl HostAdapter {
                 }
             }
             let created = model.version(&new.digest).is_none();
-            let new = ModelVersion { at_ms: self.dispatcher.now_ms(), ..new.clone() };
+            let (has_batch, at_ms) = (model.batch.is_some(), self.dispatcher.now_ms());
+            let joining = new.joining.clone().filter(|_| has_batch);
+            let new = ModelVersion { at_ms, joining, ..new.clone() };
             let gone = model.add(new.clone());
             let put = (ObjectKind::Model, ObjectName::from(&of.model));
             let held = there.map_or(Taken::Absent, |there| Taken::Version(there.version));
             match self.put_object(&of.tenant, put, &model, held).await {
                 Ok(_) => {
                     self.registry.forget_models(gone).await;
-                    return Ok(Put { now: version_view(&new), created });
+                    return Ok(Put { now: version_view(&new, has_batch), created });
                 }
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(not_changed(&error)),
@@ -339,7 +352,7 @@ fn not_kept_any_more(of: &ModelRef, version: &Digest) -> Refusal {
     Refusal::new(Code::ModelVersionUnknown, format!("model `{}` has no version {version}", of.model))
 }
 
-fn unknown(of: &ModelRef) -> Refusal {
+pub(super) fn unknown(of: &ModelRef) -> Refusal {
     Refusal::new(Code::ModelUnknown, format!("tenant `{}` has no model `{}`", of.tenant, of.model))
 }
 

@@ -1,6 +1,6 @@
 //! A tenant's models as the API shows them.
 
-use wharf_catalog::{Channels, ModelObject, ModelVersion};
+use wharf_catalog::{Channels, Joining, ModelObject, ModelVersion};
 use wharf_delivery::Object;
 use wharf_dispatch::rfc3339;
 use wharf_event::{ChannelName, Digest, ModelName, Position};
@@ -8,7 +8,7 @@ use wharf_gateway::{
     ModelNote, ModelRef, Refusal,
     view::{ModelCanaryView, ModelDetail, ModelShadowView, ModelVersionView, ModelView, RuleOrigin},
 };
-use wharf_infer::{Description, Port};
+use wharf_infer::{Batch, Description, Port, apart};
 
 use super::{registry::damaged, registry_view::entry};
 use crate::infer::{OwnModel, SHADOW, ShadowCounts, Shadows};
@@ -19,9 +19,18 @@ const PORTS_TOLD_MAX: usize = 16;
 /// Characters of each, and of who made it.
 const TEXT_CHARS_MAX: usize = 120;
 
-/// A version as it is kept. What a worker says of a file is text of whoever made that: it is cut, and controls no terminal.
-pub(super) fn made(digest: Digest, bytes: u64, note: ModelNote, of: &Description) -> ModelVersion {
-    let short = |text: &str| text.chars().filter(|it| !it.is_control()).take(TEXT_CHARS_MAX).collect();
+/// What a worker says of a file is text of whoever made that: it is cut, and controls no terminal.
+pub(super) fn short(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+/// Whether questions to a model can be joined.
+pub(super) fn joining(of: &Description) -> Joining {
+    apart(of).map_or(Joining::Rows, |why| Joining::Alone(short(&why)))
+}
+
+/// A version as it is kept; `joins` where it is looked whether questions to it can be joined.
+pub(super) fn made(digest: Digest, bytes: u64, note: ModelNote, (of, joins): (&Description, bool)) -> ModelVersion {
     let told = |ports: &[Port]| ports.iter().take(PORTS_TOLD_MAX).map(|port| short(&port.to_string())).collect();
     ModelVersion {
         digest,
@@ -34,6 +43,7 @@ pub(super) fn made(digest: Digest, bytes: u64, note: ModelNote, of: &Description
         producer: short(&of.producer),
         inputs: told(&of.inputs),
         outputs: told(&of.outputs),
+        joining: joins.then(|| joining(of)),
     }
 }
 
@@ -57,19 +67,39 @@ pub(super) fn view(named: &ModelRef, of: &ModelObject, shadows: &Shadows) -> Mod
             share: canary.share.to_string(),
             since: rfc3339(canary.since_ms),
         }),
+        batch: of.batch.map(|batch| batch.rows),
+        batch_wait_ms: of.batch.map(|batch| batch.wait_ms),
     }
 }
 
 pub(super) fn of_file_view(name: &ModelName, own: &OwnModel) -> ModelView {
-    ModelView { model: name.clone(), origin: RuleOrigin::File, stable: Some(own.digest), canary: None, shadow: None }
+    let wait_ms = |batch: Batch| u64::try_from(batch.wait.as_millis()).unwrap_or(u64::MAX);
+    ModelView {
+        model: name.clone(),
+        origin: RuleOrigin::File,
+        stable: Some(own.digest),
+        canary: None,
+        shadow: None,
+        batch: own.batch.map(|batch| batch.rows),
+        batch_wait_ms: own.batch.map(wait_ms),
+    }
 }
 
 pub(super) fn of_file_version(own: &OwnModel) -> ModelVersionView {
-    let made = made(own.digest, own.bytes.len() as u64, ModelNote::default(), &own.description);
-    ModelVersionView { at: None, ..version_view(&made) }
+    // Whether its questions can be joined is known of every file; it is told where it matters.
+    let of = (&own.description, own.batch.is_some());
+    let made = made(own.digest, own.bytes.len() as u64, ModelNote::default(), of);
+    ModelVersionView { at: None, ..version_view(&made, own.batch.is_some()) }
 }
 
-pub(super) fn version_view(of: &ModelVersion) -> ModelVersionView {
+/// A version of a model, which has a `batch` or has none.
+pub(super) fn version_view(of: &ModelVersion, has_batch: bool) -> ModelVersionView {
+    let alone = match &of.joining {
+        _ if !has_batch => None,
+        Some(Joining::Rows) => None,
+        Some(Joining::Alone(why)) => Some(why.clone()),
+        None => Some("nobody looked whether questions to it can be joined: set the model's `batch` again".to_owned()),
+    };
     ModelVersionView {
         digest: of.digest,
         bytes: of.bytes,
@@ -81,11 +111,12 @@ pub(super) fn version_view(of: &ModelVersion) -> ModelVersionView {
         producer: of.producer.clone(),
         inputs: of.inputs.clone(),
         outputs: of.outputs.clone(),
+        alone,
     }
 }
 
 pub(super) fn detail(named: &ModelRef, of: &ModelObject, version: Position, shadows: &Shadows) -> ModelDetail {
     let history = of.channels.iter().flat_map(Channels::history).map(entry).collect();
-    let versions = of.versions.iter().rev().map(version_view).collect();
+    let versions = of.versions.iter().rev().map(|version| version_view(version, of.batch.is_some())).collect();
     ModelDetail { model: view(named, of, shadows), version: Some(version), versions, history }
 }

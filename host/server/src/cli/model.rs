@@ -16,7 +16,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use wharf_event::{Digest, ModelName};
 use wharf_gateway::view::{
-    ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView, RuleOrigin, ShareDraft,
+    ModelBatching, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView,
+    RuleOrigin, ShareDraft,
 };
 use wharf_infer::limits::MODEL_BYTES_MAX;
 
@@ -33,6 +34,7 @@ use super::{
 use crate::{
     client::{ClientError, Resource},
     compile::read_bounded,
+    config::{duration_text, parse_duration},
     progress::Progress,
 };
 
@@ -91,6 +93,23 @@ pub enum ModelCommand {
         /// Why, for the history
         #[arg(short, long)]
         message: Option<String>,
+    },
+    /// Have questions to a model that wait at the same time answered by one run, or each by its own
+    #[command(
+        after_help = "Example:\n  wharf model batch fraud 64\n  wharf model batch fraud 64 --wait 2ms\n  wharf model batch fraud --none"
+    )]
+    Batch {
+        /// The model
+        model: ModelName,
+        /// Rows of one run at most: 2 to 1024
+        #[arg(required_unless_present = "none")]
+        rows: Option<u32>,
+        /// How long the first question waits for others, though a worker is free; not at all if it is left out
+        #[arg(long, value_parser = parse_duration)]
+        wait: Option<Duration>,
+        /// Each question has a run of its own
+        #[arg(long, conflicts_with_all = ["rows", "wait"])]
+        none: bool,
     },
     /// Hold what a model is asked about against the rows that it was trained with
     #[command(
@@ -162,6 +181,11 @@ pub async fn run(command: ModelCommand, global: &Global, out: &mut Output) -> Re
             let version = meant(&session, &model, version.as_deref()).await?;
             let wish = ModelRollBack { version, shadow, reason: message };
             told(&changed(&session, &model, "rollback", &wish).await?, "rolled back", out)
+        }
+        ModelCommand::Batch { model, rows, wait, none: _ } => {
+            let batch_wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            let wish = ModelBatching { batch: rows, batch_wait_ms };
+            batched(&changed(&session, &model, "batch", &wish).await?, out)
         }
         ModelCommand::Baseline(args) => model_drift::baseline(args, &session, out).await,
         ModelCommand::Drift { model } => model_drift::drift(&model, &session, out).await,
@@ -245,6 +269,9 @@ fn show(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
         let came = format!("{same} the same, {differing} differing, {failed} failed, {left_out} left out");
         out.line(&format!("shadow    {} {came}", version.short()))?;
     }
+    if let Some(batch) = told_batch(&detail.model) {
+        out.line(&format!("batch     {batch}"))?;
+    }
     for version in &detail.versions {
         let named = version.version.as_deref().map_or_else(String::new, |named| format!(" {named}"));
         let at = version.at.as_deref().map_or_else(String::new, |at| format!("  {at}"));
@@ -260,7 +287,36 @@ fn show(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
 
 fn ports(version: &ModelVersionView, out: &mut Output) -> Result<(), CommandError> {
     out.line(&format!("          takes {}", version.inputs.join(", ")))?;
-    out.line(&format!("          gives {}", version.outputs.join(", ")))
+    out.line(&format!("          gives {}", version.outputs.join(", ")))?;
+    match &version.alone {
+        Some(why) => out.line(&format!("          asked one question at a time: {why}")),
+        None => Ok(()),
+    }
+}
+
+/// How questions are asked together, if they are.
+fn told_batch(ModelView { batch, batch_wait_ms, .. }: &ModelView) -> Option<String> {
+    let rows = (*batch)?;
+    Some(match batch_wait_ms.unwrap_or(0) {
+        0 => format!("{rows} rows at most"),
+        wait => format!("{rows} rows at most, the first waits {}", duration_text(wait)),
+    })
+}
+
+/// Tells how questions are asked from now on.
+fn batched(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
+    if out.is_json() {
+        out.document(detail)?;
+        return Ok(Exit::Success);
+    }
+    let how = told_batch(&detail.model).unwrap_or_else(|| "each question has a run of its own".to_owned());
+    out.line(&format!("{}  {}  {how}", good("kept"), detail.model.model))?;
+    for version in &detail.versions {
+        if let (Some(_), Some(why)) = (detail.model.batch, &version.alone) {
+            out.line(&format!("          {} is asked one question at a time: {why}", version.digest.short()))?;
+        }
+    }
+    Ok(Exit::Success)
 }
 
 async fn changed(

@@ -65,6 +65,7 @@ targets = [{ plugin = "p" }, { plugin = "s", input_transformer = { template = "1
 targets = [{ plugin = "p" }]
 [tenants.acme.models.small]
 file = "small.onnx"
+batch = 9
 [tenants.acme.models.theirs]
 provider = "aws"
 endpoint = "e"

@@ -49,7 +49,7 @@ pub use effective::{Place, Setting, effective};
 pub use json_table::Wrong;
 pub use keys::DEFAULT_BUS;
 pub use llm::{ECHO, LlmConfig, ModelConfig, RouteConfig};
-pub use own_models::{EndpointConfig, OwnModelConfig};
+pub use own_models::{BATCH_ROWS, BATCH_WAIT_MS, EndpointConfig, OwnModelConfig};
 pub use plugin_json::{PluginSettings, read_plugin_settings};
 pub use problem::{Problem, ProblemView, Problems};
 pub use providers::{AnswersFile, Protocol, ProviderConfig};

@@ -2,10 +2,17 @@
 //!
 //! Invariant: an endpoint is of a provider that there is, and that runs models which are asked with tensors.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
 
 use wharf_event::{ModelName, ProviderName};
-use wharf_infer::Payload;
+use wharf_infer::{
+    Batch, Payload,
+    limits::{BATCH_ROWS_MAX, BATCH_WAIT_MS_MAX},
+};
 
 use super::{
     keys::{Key, Otherwise, Shape, key},
@@ -17,12 +24,30 @@ use super::{
 /// Bytes of the name of an endpoint.
 const ENDPOINT_BYTES_MAX: usize = 63;
 
+/// Rows of a run that questions share: one would be no other's.
+pub const BATCH_ROWS: RangeInclusive<u32> = 2..=BATCH_ROWS_MAX;
+
+/// How long the first of them waits for others, in milliseconds.
+pub const BATCH_WAIT_MS: RangeInclusive<u64> = 0..=BATCH_WAIT_MS_MAX;
+
 /// The keys of a model.
 pub(super) static MODEL: &[Key] = &[
     key(
         "file",
         "The model's file, in the format ONNX, relative to the folder of this file. A model has a `file` or a `provider`.",
         Shape::Text,
+        Otherwise::Nothing,
+    ),
+    key(
+        "batch",
+        "Rows of one run at most: questions that wait at the same time are joined to that. Without it each is asked alone.",
+        Shape::Integer(BATCH_ROWS),
+        Otherwise::Nothing,
+    ),
+    key(
+        "batch_wait",
+        "How long the first question waits for others, though a worker is free: at most 1s; not at all without it.",
+        Shape::Duration,
         Otherwise::Nothing,
     ),
     key(
@@ -49,6 +74,8 @@ pub enum OwnModelConfig {
         file: String,
         /// Where the file is named, for mistakes found in it.
         file_span: Range<usize>,
+        /// How questions to it are asked together, and where that is said.
+        batch: Option<(Batch, Range<usize>)>,
     },
     /// Somewhere else.
     Endpoint(EndpointConfig),
@@ -71,6 +98,7 @@ pub struct EndpointConfig {
 pub(super) fn read(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> BTreeMap<ModelName, OwnModelConfig> {
     let mut models = BTreeMap::new();
     for (name, table) in table.named::<ModelName>("models") {
+        let batch = read_batch(&table, sink);
         let elsewhere = ["provider", "endpoint", "payload"].into_iter().find(|key| table.value(key).is_some());
         let read = match (table.value("file").is_some(), elsewhere) {
             (true, Some(key)) => {
@@ -79,10 +107,16 @@ pub(super) fn read(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> BTreeMa
                 sink.report(span, message, "leave the `file` out where somebody else runs the model");
                 None
             }
-            (false, Some(_)) => read_endpoint(&table, known, sink).map(OwnModelConfig::Endpoint),
+            (false, Some(_)) => {
+                if let Some((_, span)) = batch {
+                    let message = format!("{} has a `batch`, and its runs are not the host's", table.what());
+                    sink.report(span, message, "leave it out: whoever runs the model joins questions there");
+                }
+                read_endpoint(&table, known, sink).map(OwnModelConfig::Endpoint)
+            }
             (true, None) => table
                 .parsed::<String>("file")
-                .map(|Found { value: file, span: file_span }| OwnModelConfig::File { file, file_span }),
+                .map(|Found { value: file, span: file_span }| OwnModelConfig::File { file, file_span, batch }),
             (false, None) => {
                 table.missing("file", "name the file of a model: file = \"fraud.onnx\"");
                 None
@@ -91,6 +125,22 @@ pub(super) fn read(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> BTreeMa
         models.extend(read.map(|model| (name, model)));
     }
     models
+}
+
+fn read_batch(table: &Table<'_>, sink: &Sink) -> Option<(Batch, Range<usize>)> {
+    let wait_ms = table.duration_between("batch_wait", BATCH_WAIT_MS);
+    let Some(span) = table.value_span("batch") else {
+        if let Some(span) = table.value_span("batch_wait") {
+            sink.report(
+                span,
+                "a `batch_wait` without a `batch` is for nothing",
+                "say how many rows a run has: batch = 32",
+            );
+        }
+        return None;
+    };
+    let wait = Duration::from_millis(wait_ms.unwrap_or(0));
+    Some((Batch { rows: table.integer("batch")?, wait }, span))
 }
 
 fn read_endpoint(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> Option<EndpointConfig> {

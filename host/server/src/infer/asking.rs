@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use wharf_catalog::{Channels, ModelObject, Scales, Seen};
+use wharf_catalog::{Channels, ModelBatch, ModelObject, Scales, Seen};
 use wharf_delivery::Object;
 use wharf_dispatch::{Drifted, InferCall, InferFailed, InferSpent, Inferred, Teller};
 use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
-use wharf_infer::{Description, Failed, Pool, Port, Ran, Tensor, Wanted};
+use wharf_infer::{Batch, Description, Failed, Pool, Port, Ran, Tensor, Wanted};
 use wharf_runtime::ComponentFiles as _;
 
 use super::{
@@ -38,6 +38,9 @@ type Read = HashMap<(TenantName, ModelName), (Position, Recorded)>;
 struct Recorded {
     channels: Option<Arc<Channels>>,
     scales: Option<Arc<Scales>>,
+    batch: Option<Batch>,
+    /// Versions whose questions are joined.
+    joined: Arc<[Digest]>,
 }
 
 /// What answers a question.
@@ -45,6 +48,7 @@ struct Answering {
     version: Digest,
     read: Reader,
     scales: Option<Arc<Scales>>,
+    batch: Option<Batch>,
     /// The version that is asked in the shadow, and what reads it.
     shadow: Option<(Digest, Reader)>,
 }
@@ -58,6 +62,8 @@ pub struct OwnModel {
     pub bytes: Arc<[u8]>,
     /// What it takes and gives, as far as that is known.
     pub description: Description,
+    /// How questions to it are asked together.
+    pub batch: Option<Batch>,
     /// Who runs it, if that is not the host.
     pub endpoint: Option<Arc<EndpointConfig>>,
 }
@@ -69,7 +75,7 @@ impl fmt::Debug for OwnModel {
 }
 
 /// Reads the file of a model.
-type Reader = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send>;
+type Reader = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
 
 /// The models of all tenants.
 pub type OwnModels = BTreeMap<TenantName, BTreeMap<ModelName, OwnModel>>;
@@ -167,7 +173,7 @@ impl Asks {
         if let Some(own) = of_file.get(tenant).and_then(|models| models.get(model)) {
             let bytes = Arc::clone(&own.bytes);
             let read = Box::new(move || Ok(bytes.to_vec()));
-            return Ok(Answering { version: own.digest, read, scales: None, shadow: None });
+            return Ok(Answering { version: own.digest, read, scales: None, batch: own.batch, shadow: None });
         }
         let Some(object) = object else {
             let why = format!(
@@ -175,7 +181,7 @@ impl Asks {
             );
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
         };
-        let Recorded { channels, scales } = self.recorded(call, object)?;
+        let Recorded { channels, scales, batch, joined } = self.recorded(call, object)?;
         let Some(channels) = channels else {
             let why = format!("no version of the model `{model}` was promoted: `wharf model promote {model}`");
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
@@ -184,13 +190,14 @@ impl Asks {
         let version = channels.pick(occasion.as_bytes(), true).release;
         let shadow = SHADOW.parse::<ChannelName>().ok().and_then(|shadow| channels.named(&shadow).ok());
         let shadow = shadow.filter(|shadow| *shadow != version).map(|shadow| (shadow, self.reader(shadow)));
-        Ok(Answering { version, read: self.reader(version), scales, shadow })
+        let batch = batch.filter(|_| joined.contains(&version));
+        Ok(Answering { version, read: self.reader(version), scales, batch, shadow })
     }
 
     /// What reads the file of a version.
     fn reader(&self, version: Digest) -> Reader {
         let files = self.files.get().map(Arc::clone);
-        Box::new(move || match files {
+        Box::new(move || match &files {
             Some(files) => files.read(&version),
             None => Err(io::ErrorKind::NotFound.into()),
         })
@@ -210,8 +217,12 @@ impl Asks {
         if read.len() >= READ_MAX && !read.contains_key(&of) {
             read.clear();
         }
+        let joined = model.joined().collect();
         let channels = model.channels.map(|channels| Arc::new(channels.without_history()));
-        let recorded = Recorded { channels, scales: model.baseline.map(|baseline| Arc::new(Scales::new(baseline))) };
+        let scales = model.baseline.map(|baseline| Arc::new(Scales::new(baseline)));
+        let batch =
+            model.batch.map(|ModelBatch { rows, wait_ms }| Batch { rows, wait: Duration::from_millis(wait_ms) });
+        let recorded = Recorded { channels, scales, batch, joined };
         read.insert(of, (object.version, recorded.clone()));
         Ok(recorded)
     }
@@ -221,17 +232,17 @@ impl Asks {
     /// # Errors
     /// When there is no answer.
     pub async fn ask(self: &Arc<Self>, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
-        let Answering { version, read, scales, shadow } = self.version(&call, object.as_ref())?;
+        let Answering { version, read, scales, batch, shadow } = self.version(&call, object.as_ref())?;
         let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
-        let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout };
+        let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout, batch };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
         let shadow = shadow.and_then(|(version, read)| {
             let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
             Some((self.shadows.begin(&of)?, of, read, inputs.clone()))
         });
-        let Ran { outputs, took, waited } = self.pool.run(wanted, read, inputs).await;
+        let Ran { outputs, took, waited, shared } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
-        self.meters.count((&tenant, &model, &version), (took, waited, error));
+        self.meters.count((&tenant, &model, &version), (took, waited, error), shared);
         tracing::debug!(
             %tenant, %plugin, %occasion, %model, version = version.short(), took_us = took.as_micros(),
             waited_us = waited.as_micros(), error, "a model was asked"
@@ -240,7 +251,7 @@ impl Asks {
         match outputs {
             Ok(outputs) => {
                 if let Some((open, of, read, inputs)) = shadow {
-                    let wanted = Wanted { tenant: tenant.to_string(), model: of.version.hex(), timeout };
+                    let wanted = Wanted { tenant: tenant.to_string(), model: of.version.hex(), timeout, batch: None };
                     self.shadow((open, of), (wanted, read, inputs), outputs.clone());
                 }
                 if let Some((seen, scales)) = seen {
@@ -262,11 +273,11 @@ impl Asks {
         let asks = Arc::clone(self);
         tokio::spawn(async move {
             let wanted = Wanted { timeout: wanted.timeout.min(SHADOW_TIMEOUT), ..wanted };
-            let Some(Ran { outputs, took, waited }) = asks.pool.run_at_once(wanted, read, inputs).await else {
+            let Some(Ran { outputs, took, waited, .. }) = asks.pool.run_at_once(wanted, read, inputs).await else {
                 return open.left_out();
             };
             let error = outputs.as_ref().err().map(Failed::name);
-            asks.meters.count((&of.tenant, &of.model, &of.version), (took, waited, error));
+            asks.meters.count((&of.tenant, &of.model, &of.version), (took, waited, error), None);
             open.end(&given, outputs.as_deref().ok());
         });
     }

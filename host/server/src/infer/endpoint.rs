@@ -59,7 +59,7 @@ pub(super) fn model(of: EndpointConfig) -> OwnModel {
     let digest = Digest::of(format!("{} {endpoint} {payload}", provider.endpoint).as_bytes());
     let producer = format!("the endpoint {endpoint} of Amazon SageMaker");
     let description = Description { inputs: Vec::new(), outputs: Vec::new(), nodes: 0, opset: 0, producer };
-    OwnModel { digest, bytes: Arc::from([]), description, endpoint: Some(Arc::new(of)) }
+    OwnModel { digest, bytes: Arc::from([]), description, batch: None, endpoint: Some(Arc::new(of)) }
 }
 
 impl Asks {
@@ -83,7 +83,7 @@ impl Asks {
             Err(Unable::Failed(why)) => Some(why.name()),
             Err(Unable::Outside(..)) => Some(OUTSIDE),
         };
-        self.meters().count((&tenant, &model, &version), (took, Duration::ZERO, error));
+        self.meters().count((&tenant, &model, &version), (took, Duration::ZERO, error), None);
         tracing::debug!(
             %tenant, %plugin, %occasion, %model, endpoint = of.endpoint, version = version.short(), took_us = took.as_micros(),
             error, "a model was asked that somebody else runs"

@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use wharf_event::{Code, Digest, ModelName};
-use wharf_infer::{Unfit, limits::MODEL_BYTES_MAX};
+use wharf_infer::{Unfit, apart, limits::MODEL_BYTES_MAX};
 
 use super::{OwnModel, endpoint};
 use crate::{
@@ -19,6 +20,13 @@ fn unfit(why: &Unfit) -> (Code, String, String) {
     (Code::ModelUnfit, why.to_string(), "`wharf explain model-unfit` says what a model may be".to_owned())
 }
 
+/// What to do about one whose questions cannot be joined, though they are to be.
+fn not_joined(name: &ModelName, span: Range<usize>, why: &str) -> Problem {
+    let message = format!("questions to the model `{name}` cannot be joined to batches: {why}");
+    let help = "export it with a first dimension that has no length, or leave `batch` out".to_owned();
+    Problem { span, code: Code::ConfigInvalid, message, help }
+}
+
 /// The models of a tenant, and all files that were looked for.
 pub fn read(
     folder: &Path,
@@ -27,8 +35,8 @@ pub fn read(
 ) -> (BTreeMap<ModelName, OwnModel>, Vec<PathBuf>) {
     let (mut read, mut files) = (BTreeMap::new(), Vec::new());
     for (name, config) in models {
-        let (file, file_span) = match config {
-            OwnModelConfig::File { file, file_span } => (file, file_span),
+        let (file, file_span, batch) = match config {
+            OwnModelConfig::File { file, file_span, batch } => (file, file_span, batch),
             OwnModelConfig::Endpoint(of) => {
                 read.insert(name.clone(), endpoint::model(of.clone()));
                 continue;
@@ -41,12 +49,18 @@ pub fn read(
         });
         let model = model.and_then(|bytes| match wharf_onnx::Model::look(&bytes) {
             Ok(description) => {
-                Ok(OwnModel { digest: Digest::of(&bytes), bytes: bytes.into(), description, endpoint: None })
+                let (digest, batch) = (Digest::of(&bytes), batch.as_ref().map(|(batch, _)| *batch));
+                Ok(OwnModel { digest, bytes: bytes.into(), description, batch, endpoint: None })
             }
             Err(why) => Err(unfit(&why)),
         });
         match model {
-            Ok(model) => _ = read.insert(name.clone(), model),
+            Ok(model) => {
+                if let (Some((_, span)), Some(why)) = (batch, apart(&model.description)) {
+                    problems.push(not_joined(name, span.clone(), &why));
+                }
+                read.insert(name.clone(), model);
+            }
             Err((code, message, help)) => {
                 let message = format!("model {}: {message}", path.display());
                 problems.push(Problem { span: file_span.clone(), code, message, help });

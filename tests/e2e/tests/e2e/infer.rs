@@ -57,7 +57,7 @@ pub fn asks(host: &Host, id: &str, plugin: &str, list: &Value) -> (Value, Vec<Va
 }
 
 /// Has a plugin ask, and does not wait: the event's position.
-fn post(host: &Host, id: &str, plugin: &str, list: &Value) -> String {
+pub fn post(host: &Host, id: &str, plugin: &str, list: &Value) -> String {
     let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": plugin, "data": list});
     let (status, answer) = host.post("/events", "application/cloudevents+json", event.to_string());
     assert_eq!(status, 202, "{answer}");

@@ -41,6 +41,7 @@ mod grants;
 mod holding;
 mod host;
 mod infer;
+mod infer_batches;
 mod inputs;
 mod killed;
 mod listing;

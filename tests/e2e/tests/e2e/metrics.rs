@@ -103,7 +103,7 @@ fn the_page_of_metrics_lists_every_family_and_no_other() {
         asker.display()
     );
     let own = format!(
-        "[tenants.acme.models.sum]\nfile = 'sum.onnx'\n[tenants.acme.plugins.estimator]\ncomponent = '{}'\ngrants = {{ publish = ['estimated'], infer = ['sum'] }}\n\
+        "[tenants.acme.models.sum]\nfile = 'sum.onnx'\nbatch = 4\n[tenants.acme.plugins.estimator]\ncomponent = '{}'\ngrants = {{ publish = ['estimated'], infer = ['sum'] }}\n\
          [tenants.acme.rules.estimates]\npattern = {{ type = ['estimate'] }}\ntargets = [{{ plugin = 'estimator' }}]\n",
         guest("estimator").display()
     );

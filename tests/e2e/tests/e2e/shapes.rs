@@ -373,12 +373,13 @@ const PROMPTS: [&str; 7] = [
 ];
 
 /// `wharf model …`.
-const MODELS: [&str; 10] = [
+const MODELS: [&str; 11] = [
     "model put fraud one.onnx --version 1 -m first --promote",
     "model put fraud two.onnx --version 2 -m second",
     "model promote fraud --canary 10%",
     "model show fraud",
     "model ls",
+    "model batch fraud 32 --wait 2ms",
     "model baseline fraud rows.csv",
     "model drift fraud",
     "model baseline fraud --none",

@@ -66,8 +66,13 @@ fn routes_cases() -> Vec<Case> {
     let own = super::case("tenants.*.models.*.file", "'x.onnx'", (OWN_MODEL, "file"), json!("x.onnx"), "7");
     let theirs =
         |name, good, read, bad| super::case(&format!("tenants.*.models.*.{name}"), good, (THEIRS, name), read, bad);
+    let small = |name: &str, good, at, read, bad| {
+        super::case(&format!("tenants.*.models.*.{name}"), good, (OWN_MODEL, at), read, bad)
+    };
     vec![
         own,
+        small("batch", "7", "batch/rows", json!(7), "1"),
+        small("batch_wait", "'7ms'", "batch/wait_ms", json!(7), "'7 ms'"),
         theirs("provider", "'ours'", json!("ours"), "'No'"),
         theirs("endpoint", "'x'", json!("x"), "7"),
         theirs("payload", "'csv'", json!("csv"), "'n'"),
@@ -164,7 +169,11 @@ pub(super) fn own_models(tenant: &TenantConfig) -> Value {
         .own_models
         .iter()
         .map(|(name, model)| match model {
-            OwnModelConfig::File { file, .. } => (name.to_string(), json!({ "file": file })),
+            OwnModelConfig::File { file, batch, .. } => {
+                let batch =
+                    batch.as_ref().map(|(it, _)| json!({"rows": it.rows, "wait_ms": it.wait.as_millis() as u64}));
+                (name.to_string(), json!({"file": file, "batch": batch}))
+            }
             OwnModelConfig::Endpoint(of) => {
                 let payload = of.payload.to_string();
                 (name.to_string(), json!({"provider": of.name, "endpoint": of.endpoint, "payload": payload}))
