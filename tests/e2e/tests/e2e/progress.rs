@@ -1,10 +1,11 @@
-//! A release on its way: told state by state, and started once before it is ready.
+//! A release on its way: told state by state, and started once before it is ready. And what else takes long says how far it is, where a person looks.
 //!
 //! Method: the states are read as a browser would, from the stream of events of the release.
 
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -32,6 +33,25 @@ fn states(host: &Host, path: &str) -> Vec<Value> {
     assert!(answer.contains("text/event-stream"), "{answer}");
     let data = answer.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_takes_long_says_how_far_it_is_on_a_terminal_and_nowhere_else() {
+    let site = Site::probe("", "attempts = 1");
+    let binary = wharf().get_program().to_str().unwrap().to_owned();
+    // A terminal of its own, which is given to stdout whole.
+    let on_terminal = Command::new("script")
+        .args(["-qec", &format!("{binary} check"), "/dev/null"])
+        .current_dir(site.folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(on_terminal.stdout).unwrap();
+    assert!(on_terminal.status.success() && said.contains("\r1 of 1 components compiled\u{1b}[K"), "{said:?}");
+    assert!(said.contains("\r\u{1b}[K"), "the line is taken away: {said:?}");
+    let elsewhere = wharf().arg("check").current_dir(site.folder.path()).output().unwrap();
+    let said = String::from_utf8(elsewhere.stderr).unwrap();
+    assert!(elsewhere.status.success() && !said.contains('\r') && !said.contains("compiled"), "{said:?}");
 }
 
 #[test]

@@ -30,6 +30,21 @@ const ASKED: [&str; 8] = [
     "wasi:http/outgoing-handler.handle",
 ];
 
+/// What else there is to be asked.
+const REST: [&str; 11] = [
+    "wasi:keyvalue/store.exists",
+    "wasi:keyvalue/store.list-keys",
+    "wasi:keyvalue/atomics.increment",
+    "wasi:random/random.get-random-bytes",
+    "wasi:random/insecure.get-insecure-random-u64",
+    "wasi:random/insecure-seed.insecure-seed",
+    "wasi:random/insecure.get-insecure-random-bytes",
+    "wasi:clocks/monotonic-clock.now",
+    "wasi:clocks/monotonic-clock.resolution",
+    "wharf:llm/models.embed",
+    "wharf:llm/models.count-tokens",
+];
+
 fn site(port: u16, recordings: &str) -> Site {
     Site::new(&format!(
         r#"
@@ -54,7 +69,10 @@ targets = [{{ plugin = "witness", retry = {{ attempts = 2, first = "1ms" }} }}]
 
 /// Sends an event that the plugin fails with or not, and gives its position when all is done.
 fn asks(host: &Host, id: &str, port: u16, fails: bool) -> String {
-    let data = json!({"url": format!("http://127.0.0.1:{port}/said"), "fails": fails});
+    wishes(host, id, &json!({"url": format!("http://127.0.0.1:{port}/said"), "fails": fails}))
+}
+
+fn wishes(host: &Host, id: &str, data: &Value) -> String {
     let event = json!({"specversion": "1.0", "id": id, "source": "test", "type": "ask", "data": data});
     let (status, answer) = host.post("/events", "application/cloudevents+json", event.to_string());
     assert_eq!(status, 202, "{answer}");
@@ -142,6 +160,26 @@ fn a_failure_is_recorded_and_a_success_only_where_it_is_sampled() {
     assert!(metrics.as_str().unwrap().contains("wharf_recordings_total{result=\"kept\"} 3\n"), "{metrics}");
     host.kill();
     assert_eq!(found(&site.folder.path().join("data"), PART.as_bytes()), Vec::<String>::new());
+}
+
+#[test]
+fn whatever_a_plugin_may_ask_is_recorded() {
+    let site = site(9, "hourly = 100");
+    let host = site.start("serve");
+    let event = wishes(&host, "rest", &json!({"url": "", "fails": false, "rest": true}));
+    let asked = recorded(&host, &event, 1);
+    // Buckets are opened besides.
+    let functions: Vec<_> =
+        asked.iter().map(|(function, _)| function.as_str()).filter(|name| !name.ends_with("store.open")).collect();
+    assert_eq!(functions, REST);
+    let all = calls(&host, &event, 1);
+    let of = |n: usize, name: &str| text(&all, REST[n], name).to_owned();
+    assert_eq!((of(0, "exists").as_str(), of(2, "value").as_str()), ("false", "2"), "{all}");
+    assert_eq!(told(&all, REST[1], "key"), &Value::Null, "there is none: {all}");
+    assert_eq!([3, 4, 6].map(|n| told(&all, REST[n], "bytes")["bytes"].clone()), [json!(5), json!(8), json!(3)]);
+    assert!([7, 8].iter().all(|n| of(*n, "nanoseconds").parse::<u64>().is_ok()), "{all}");
+    assert!([9, 10].iter().all(|n| !of(*n, "answer").is_empty()), "{all}");
+    assert_eq!(host.stop(), Some(0));
 }
 
 #[test]
