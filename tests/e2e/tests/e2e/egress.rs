@@ -85,7 +85,7 @@ pub fn site(grants: &str, limits: &str) -> Site {
     ))
 }
 
-const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Sends an event with requests to be sent, and gives its attempts when all is done.
 pub fn calls(host: &Host, id: &str, kind: &str, calls: &Value) -> Vec<Value> {
@@ -110,6 +110,14 @@ pub fn lines(attempt: &Value) -> String {
     attempt["log"].as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_owned() + "\n").collect()
 }
 
+/// Whether a line of the host's log has these fields, whatever they are where nothing is said.
+pub fn has_fields(line: &str, fields: &[(&str, Value)]) {
+    let line: Value = serde_json::from_str(line).unwrap();
+    for (name, value) in fields {
+        assert!(!line[name].is_null() && (value.is_null() || line[name] == *value), "{name}: {line}");
+    }
+}
+
 /// How many requests of the tenant to a port of this machine came to that, as `/metrics` says it.
 fn told(host: &Host, port: u16, came: &str) -> Option<String> {
     let head = format!(
@@ -124,7 +132,7 @@ fn told(host: &Host, port: u16, came: &str) -> Option<String> {
 fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     let (port, server) = server();
     let site = site(&format!("\"POST http://127.0.0.1:{port}/v1/* private\""), "");
-    let host = site.start("serve");
+    let host = site.start_with("serve", &["--log", "debug"]);
     let call = json!({
         "method": "POST", "url": format!("http://127.0.0.1:{port}/v1/notes?a=b"), "body": "hello",
         "headers": [["x-note", "1"]]
@@ -139,6 +147,16 @@ fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     let key = |text: &str| text.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned();
     assert!(key(&first) != key(&second) && key(&first).ends_with("-1") && key(&second).ends_with("-2"), "{first}");
     assert_eq!(came(&host)[0]["status"][0], 200);
+    has_fields(
+        &host.wait_for_log("a plugin's request"),
+        &[
+            ("http.request.method", json!("POST")),
+            ("server.address", json!("127.0.0.1")),
+            ("server.port", json!(port)),
+            ("http.response.status_code", json!(200)),
+            ("http.client.request.duration", Value::Null),
+        ],
+    );
     let measured = told(&host, port, "http_response_status_code=\"200\",error_type=\"\"");
     assert_eq!(measured.as_deref(), Some("2"));
     let said = lines(&attempts[0]);

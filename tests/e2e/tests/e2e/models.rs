@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wharf_models::{ACCESS_KEY, Heard, KEY, SECRET_KEY, SESSION_TOKEN, Server};
 
 use crate::{
-    egress::lines,
+    egress::{TRACE, has_fields, lines},
     host::{Host, Site, guest, wharf},
 };
 
@@ -99,8 +99,12 @@ targets = [{{ plugin = "asker", retry = {{ attempts = 1 }} }}]
 }
 
 fn start(site: &Site) -> Host {
+    start_with(site, &[])
+}
+
+fn start_with(site: &Site, arguments: &[&str]) -> Host {
     let mut command = site.command("serve");
-    command.env("MODELS_KEY", KEY);
+    command.args(arguments).env("MODELS_KEY", KEY);
     let host = site.start_command(command);
     assert_eq!(host.put("/v1/tenants/acme/secrets/cloud", None, json!({"value": KEY}).to_string()).0, 201);
     host
@@ -131,7 +135,7 @@ fn heard(server: &Server) -> Heard {
 fn a_call_reaches_the_model_of_its_route_and_costs_what_it_costs() {
     let server = Server::start();
     let site = site(server.port, "");
-    let host = start(&site);
+    let host = start_with(&site, &["--log", "debug"]);
     let attempts = asks(
         &host,
         "one",
@@ -147,6 +151,17 @@ fn a_call_reaches_the_model_of_its_route_and_costs_what_it_costs() {
     let first = heard(&server);
     let body = first.json();
     assert_eq!((first.target.as_str(), &body["model"]), ("/v1/chat/completions", &json!("gpt-small")));
+    assert_eq!(first.header("traceparent"), Some(TRACE));
+    has_fields(
+        &host.wait_for_log("a plugin's call of a model"),
+        &[
+            ("gen_ai.operation.name", json!("chat")),
+            ("gen_ai.request.model", json!("small")),
+            ("gen_ai.usage.input_tokens", json!(5)),
+            ("gen_ai.usage.output_tokens", json!(7)),
+            ("gen_ai.client.operation.duration", Value::Null),
+        ],
+    );
     // The route says how much there is at most.
     assert_eq!(body["max_completion_tokens"], json!(50));
     assert_eq!(body["messages"][0]["content"][1]["image_url"]["url"], json!("data:image/png;base64,AQID"));
