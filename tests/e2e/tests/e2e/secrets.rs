@@ -73,6 +73,10 @@ fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
     let attempts = calls(&host, "one", "call", &call(port));
     let heard = server.recv().unwrap();
     assert!(heard.contains(&format!("authorization: Bearer {VALUE}\r\n")) && !heard.contains("mine"), "{heard}");
+    // A guest may also say where it goes.
+    let named = json!([{"url": format!("http://127.0.0.1:{port}/x"), "headers": [["authorization", "Bearer {secret:stripe}"]]}]);
+    calls(&host, "named", "fail", &named);
+    assert!(server.recv().unwrap().contains(&format!("authorization: Bearer {VALUE}\r\n")));
     // The server repeats all that it heard; the guest sees none of it.
     let answer = came(&host)[0]["status"][1].as_str().unwrap().to_owned();
     assert!(answer.contains("authorization: Bearer [secret:stripe]"), "{answer}");
@@ -123,6 +127,35 @@ fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
     assert_eq!((full.0, &full.2["code"]), (409, &json!("secrets-too-many")));
     assert_eq!(secret(&host, &["rm", "stripe"], "").0, 0);
     assert_eq!(secret(&host, &["rm", "stripe"], "").0, 3);
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_secret_is_sealed_under_the_key_of_a_file_where_one_is_named() {
+    let (port, server) = server();
+    let site = site(port, port);
+    let with_file = || {
+        let mut command = site.command("serve");
+        command.env("WHARF_SECRET_KEY_FILE", "elsewhere.key");
+        command
+    };
+    let said = told(with_file().output().unwrap().stderr);
+    assert!(said.contains("secret-closed") && said.contains("elsewhere.key"), "{said}");
+    site.write("elsewhere.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+    let host = site.start_command(with_file());
+    assert_eq!(secret(&host, &["set", "stripe"], VALUE).0, 0);
+    assert_eq!(host.stop(), Some(0));
+    assert!(!site.folder.path().join("data/secret.key").exists(), "there is one key");
+    let host = site.start_command(with_file());
+    calls(&host, "one", "fail", &json!([{"url": format!("http://127.0.0.1:{port}/x")}]));
+    assert!(server.recv().unwrap().contains(VALUE));
+    assert_eq!(host.stop(), Some(0));
+    // The same key, said in another way.
+    let mut command = site.command("serve");
+    command.env("WHARF_SECRET_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let host = site.start_command(command);
+    calls(&host, "two", "fail", &json!([{"url": format!("http://127.0.0.1:{port}/x")}]));
+    assert!(server.recv().unwrap().contains(VALUE));
     assert_eq!(host.stop(), Some(0));
 }
 
