@@ -48,8 +48,9 @@ impl SecretKey {
         let text = if let Some(text) = std::env::var_os(KEY) {
             Some((Zeroizing::new(String::from_utf8_lossy(text.as_bytes()).into_owned()), format!("the variable {KEY}")))
         } else if let Some(file) = std::env::var_os(KEY_FILE) {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| unusable(format!("{KEY_FILE} names a file that cannot be read: {error}")))?;
+            let text = std::fs::read_to_string(&file).map_err(|error| {
+                unusable(format!("{KEY_FILE} names {}, which cannot be read: {error}", file.display()))
+            })?;
             Some((Zeroizing::new(text), format!("the file of {KEY_FILE}")))
         } else {
             match folder.read_to_string(OWN_FILE) {
