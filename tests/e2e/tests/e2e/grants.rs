@@ -144,11 +144,18 @@ fn what_is_taken_back_or_not_asked_for_is_denied_at_the_next_attempt() {
 
 #[test]
 fn nothing_is_granted_above_the_ceiling_and_a_lower_one_counts_at_once() {
-    let site = Site::new(&format!("{SITE}ceiling = {{ publish = [\"probe.*\"], kv = [\"made\"] }}\n"));
+    let http = "http = [\"POST https://api.test/v1/*\"]";
+    let site = Site::new(&format!("{SITE}ceiling = {{ publish = [\"probe.*\"], kv = [\"made\"], {http} }}\n"));
     let host = site.start("dev");
     upload(&site, &host, r#"{"kv": ["default"], "publish": ["probe.told"]}"#);
     assert_eq!(run(&host, &["grant", "approve", "made"]).0, 0);
-    for above in [["--publish", "*"], ["--kv", "other"]] {
+    for above in [
+        ["--publish", "*"],
+        ["--kv", "other"],
+        ["--http", "GET https://api.test/v1/x"],
+        ["--http", "POST https://api.test/v2/x"],
+        ["--http", "POST https://*.test/v1/x"],
+    ] {
         let (exit, _, said) = run(&host, &["grant", "approve", "made", above[0], above[1]]);
         assert!(exit == 4 && said.contains("grant-ceiling"), "{above:?} {exit} {said}");
     }
