@@ -86,6 +86,8 @@ where
 }
 
 fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Heard) -> Answer) -> Result<()> {
+    // What is said is not held back for what may follow.
+    stream.set_nodelay(true)?;
     let mut reading = BufReader::new(stream.try_clone()?);
     while let Some(heard) = read(&mut reading)? {
         // Nobody may be listening.
@@ -100,32 +102,25 @@ fn converse(mut stream: TcpStream, hears: &Sender<Heard>, answer: &impl Fn(&Hear
             continue;
         }
         let body = body.to_string();
-        write!(
-            stream,
-            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
-            body.len()
-        )?;
-        for (name, value) in headers {
-            write!(stream, "{name}: {value}\r\n")?;
-        }
-        write!(stream, "\r\n{body}")?;
+        let length = format!("content-length: {}", body.len());
+        let head = head(status, "application/json", &length, &headers);
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     }
     Ok(())
+}
+
+fn head(status: u16, kind: &str, length: &str, headers: &[(&str, String)]) -> String {
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n{length}\r\n{more}\r\n")
 }
 
 /// Sends piece by piece, each by itself.
 fn send(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], streamed: Streamed) -> Result<()> {
     let Streamed { kind, pieces, breaks } = streamed;
-    write!(stream, "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n")?;
-    for (name, value) in headers {
-        write!(stream, "{name}: {value}\r\n")?;
-    }
-    write!(stream, "\r\n")?;
+    stream.write_all(head(status, kind, "transfer-encoding: chunked", headers).as_bytes())?;
     for piece in pieces {
-        write!(stream, "{:x}\r\n", piece.len())?;
-        stream.write_all(&piece)?;
-        write!(stream, "\r\n")?;
-        stream.flush()?;
+        let size = format!("{:x}\r\n", piece.len());
+        stream.write_all(&[size.as_bytes(), &piece, b"\r\n"].concat())?;
         std::thread::park_timeout(PAUSE);
     }
     if breaks { Ok(()) } else { write!(stream, "0\r\n\r\n") }

@@ -2,9 +2,8 @@
 //!
 //! Invariant: a time is from before a call until its answer is there, and nothing else is done in between. A call that fails fails the event.
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
+use wasip2::clocks::monotonic_clock;
 use wharf::llm::Piece;
 use wharf::{Context, Conversation, Draft, Event, Failure, Outcome};
 
@@ -43,9 +42,9 @@ fn model_clock(event: Event<Wanted>, cx: &Context) -> Outcome {
     for call in 0..calls {
         let text = if same { text.clone() } else { format!("{text} {} {call}", event.id) };
         let conversation = Conversation::new(text);
-        let began = Instant::now();
+        let began = monotonic_clock::now();
         let reply = model.converse(&conversation)?;
-        clocked.us.push(began.elapsed().as_secs_f64() * 1e6);
+        clocked.us.push((monotonic_clock::now() - began) as f64 / 1e3);
         clocked.cached += u32::from(reply.cached);
     }
     let mut open = Vec::new();
