@@ -66,6 +66,18 @@ pub fn answers_are_full(tables: &impl Tables, tenant: &TenantName) -> Result<boo
     Ok(sizes::answer_bytes(tables, tenant)? > ANSWERS_PER_TENANT_BYTES_MAX - ANSWERS_PER_DELIVERY_BYTES_MAX)
 }
 
+/// Bytes of answers for which a delivery has room.
+///
+/// # Errors
+/// When the table cannot be read or a row is damaged.
+pub fn answers_left(tables: &impl Tables, tenant: &TenantName, delivery: DeliveryId) -> Result<u64, TableError> {
+    let mut left = ANSWERS_PER_DELIVERY_BYTES_MAX;
+    for (key, row) in of(tables, tenant, delivery)? {
+        left = left.saturating_sub(size(&key, &ValueRow::decode_of(Table::Models, &row)?));
+    }
+    Ok(left)
+}
+
 /// Deliveries that have answers.
 #[derive(Default)]
 pub(crate) struct Answered(HashMap<TenantName, HashSet<DeliveryId>>);

@@ -61,7 +61,7 @@ mod values;
 mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
-pub use answers::{KeepRequest, answers_are_full, kept_answer};
+pub use answers::{KeepRequest, answers_are_full, answers_left, kept_answer};
 pub use apply::{Due, History, apply};
 pub use behind::{BehindPage, LinePlace, behind, line};
 pub use breaker::BreakerDocument;

@@ -1,6 +1,7 @@
 //! Requests of guests, and their calls of models, on their way out.
 //!
-//! Invariant: nothing leaves before the frames are durable that it follows from: an attempt may begin earlier, and waits here.
+//! Invariant: nothing leaves before the frames are durable that it follows from: an attempt may begin earlier, and waits here. A question of a
+//! delivery's to a model, which changes nothing outside, waits only for those that were there when the attempt began (`keeping.rs`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -43,10 +44,10 @@ impl Calls {
         Self { shared, outgoing, partition, rules }
     }
 
-    /// Asks a model.
-    pub(crate) async fn asked(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
+    /// Asks a model, once frame `k` is durable.
+    pub(crate) async fn asked(&self, call: LlmCall, k: u64) -> Result<LlmAnswer, LlmFailed> {
         let secrets = all_sealed(&self.shared, &call.tenant).map_err(unreadable)?;
-        if self.shared.read_durable(|_| ()).await.is_none() {
+        if !self.shared.durable(k).await {
             return Err(ends());
         }
         self.outgoing.ask(call, secrets, Arc::new(self.clone())).await
@@ -81,7 +82,8 @@ impl HttpOut for Calls {
 impl LlmOut for Calls {
     fn ask(&self, call: LlmCall) -> Asking {
         let (calls, bytes_max) = (self.clone(), call.answer_bytes_max);
-        Box::pin(async move { calls.asked(call).await?.within(bytes_max) })
+        let k = self.shared.read().k;
+        Box::pin(async move { calls.asked(call, k).await?.within(bytes_max) })
     }
 
     fn fill(&self, call: PromptCall) -> Filling {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wharf_delivery::{
     Answer, DeliveryId, KeepRequest, Outcome, QueueOp, RedriveRequest, RedriveWhich, Refused, Request, Sequencer,
-    Table, Tables as _, answers_are_full, kept_answer, keys,
+    Table, Tables as _, answers_are_full, answers_left, kept_answer, keys,
     limits::{ANSWERS_PER_DELIVERY_BYTES_MAX, ANSWERS_PER_TENANT_BYTES_MAX},
     sizes,
 };
@@ -118,7 +118,11 @@ fn answers_have_room_for_each_delivery_and_for_all_of_a_tenant() {
     let mut p = Partition::new();
     let large = vec![b'x'; usize::try_from(ANSWERS_PER_DELIVERY_BYTES_MAX).unwrap() / 2];
     let id = owed(&mut p, "a");
+    assert_eq!(answers_left(&p.tables, &tenant(), id).unwrap(), ANSWERS_PER_DELIVERY_BYTES_MAX);
     keep(&mut p, id, 1, "a", &large).unwrap();
+    let left = answers_left(&p.tables, &tenant(), id).unwrap();
+    assert_eq!(left, ANSWERS_PER_DELIVERY_BYTES_MAX - bytes(&p));
+    assert!(left < large.len() as u64, "a key and a digest count too");
     assert!(matches!(keep(&mut p, id, 2, "b", &large), Err(Refused::AnswersFull { .. })));
     // In place of the one before it has room.
     keep(&mut p, id, 1, "b", &large).unwrap();
