@@ -31,7 +31,7 @@ fn invalid(message: &str) -> Answer {
     error(400, "ValidationException", message)
 }
 
-pub(crate) fn answer(heard: &Heard) -> Answer {
+pub(crate) fn answer(heard: &Heard, number: u64) -> Answer {
     if let Some((kind, why)) = sigv4::wrong(heard, "bedrock") {
         return error(403, kind, &why);
     }
@@ -42,8 +42,8 @@ pub(crate) fn answer(heard: &Heard) -> Answer {
     }
     let body = heard.json();
     match operation {
-        "converse" => converse(&body),
-        "converse-stream" => streams::bedrock(&last(&body), converse(&body)),
+        "converse" => converse(&body, number),
+        "converse-stream" => streams::bedrock(&last(&body), converse(&body, number)),
         "count-tokens" => match wrong(&body["input"]["converse"]) {
             Some(problem) => invalid(&problem),
             None => Answer::new(200, json!({"inputTokens": read(&body["input"]["converse"])})),
@@ -125,7 +125,7 @@ fn last(body: &Value) -> String {
     last.map(|message| texts(&message["content"])).unwrap_or_default()
 }
 
-fn converse(body: &Value) -> Answer {
+fn converse(body: &Value, number: u64) -> Answer {
     if let Some(problem) = wrong(body) {
         return invalid(&problem);
     }
@@ -164,6 +164,8 @@ fn converse(body: &Value) -> Answer {
         sample(&serde_json::from_str(schema).unwrap_or_default()).to_string()
     } else if last == "echo" {
         body.to_string()
+    } else if last == "number" {
+        format!("number {number}")
     } else {
         format!("you said: {last}")
     };

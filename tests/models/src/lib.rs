@@ -5,8 +5,9 @@
 //!
 //! What is said last tells it what to do: `fail:429` and the like has it answer that status, `slow` has it take its time, `refuse` has it not
 //! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike, `break` has it
-//! break the schema that it is to keep to; `cut`, `cut late` and `fail late` have an answer in pieces break off in its middle, break off when all was said, and
-//! end in an error. It counts what it bills, also of an answer that broke off.
+//! break the schema that it is to keep to; `cut`, `cut early`, `cut late`, `fail early` and `fail late` have an answer in pieces break off in its middle, before
+//! anything was said, and when all was said, be refused before anything was said, and end in an error. It counts what it bills, also of an answer that
+//! broke off.
 
 #![allow(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 
@@ -85,14 +86,15 @@ impl Server {
 fn answer(heard: &Heard, bill: &Mutex<Bill>) -> Answer {
     let number = bill.lock().unwrap_or_else(PoisonError::into_inner).answers + 1;
     let answer = match heard {
-        heard if bedrock::is_for(heard) => bedrock::answer(heard),
+        heard if bedrock::is_for(heard) => bedrock::answer(heard, number),
         heard if sagemaker::is_for(heard) => sagemaker::answer(heard, number),
         heard => openai::answer(heard, number),
     };
     // Every answer that says what was counted is paid for, whether whoever asked still listens or not.
     let usage = &answer.body["usage"];
     let tokens = |name: &str, other: &str| usage[name].as_u64().or_else(|| usage[other].as_u64());
-    if let Some(read) = tokens("prompt_tokens", "inputTokens") {
+    let of_vector = answer.body["inputTextTokenCount"].as_u64();
+    if let Some(read) = tokens("prompt_tokens", "inputTokens").or(of_vector) {
         let mut bill = bill.lock().unwrap_or_else(PoisonError::into_inner);
         bill.answers += 1;
         bill.input_tokens += read;

@@ -41,19 +41,24 @@ pub(crate) fn told(text: &str) -> Told {
     }
 }
 
-/// How a stream goes, by what is said last: `cut` breaks off in its middle, `cut late` when all was said and counted, `fail late` ends in an error.
+/// How a stream goes, by what is said last: `cut` breaks off in its middle, `cut early` before anything was said, `cut late` when all was said and
+/// counted; `fail early` is refused before anything was said, which nobody is billed for, and `fail late` ends in an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Going {
     Well,
     Cut,
+    CutEarly,
     CutLate,
+    FailEarly,
     FailLate,
 }
 
 pub(crate) fn going(text: &str) -> Going {
     match text {
         "cut" => Going::Cut,
+        "cut early" => Going::CutEarly,
         "cut late" => Going::CutLate,
+        "fail early" => Going::FailEarly,
         "fail late" => Going::FailLate,
         _ => Going::Well,
     }

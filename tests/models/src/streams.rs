@@ -38,7 +38,11 @@ pub(crate) fn openai(asked: &Value, mut answer: Answer) -> Answer {
     }
     match going {
         Going::Cut => chunks.truncate(chunks.len() / 2 + 1),
-        Going::FailLate => {
+        Going::CutEarly => chunks.clear(),
+        Going::FailEarly | Going::FailLate => {
+            if going == Going::FailEarly {
+                chunks.clear();
+            }
             chunks.push(json!({"error": {"message": "as it was told", "type": "server_error", "code": null}}));
         }
         Going::Well | Going::CutLate => {
@@ -53,7 +57,7 @@ pub(crate) fn openai(asked: &Value, mut answer: Answer) -> Answer {
     if going == Going::Well {
         pieces.push(b"data: [DONE]\n\n".to_vec());
     }
-    let breaks = matches!(going, Going::Cut | Going::CutLate);
+    let breaks = matches!(going, Going::Cut | Going::CutEarly | Going::CutLate);
     answer.streamed = Some(Streamed { kind: "text/event-stream", pieces, breaks });
     answer
 }
@@ -87,6 +91,7 @@ pub(crate) fn bedrock(last: &str, mut answer: Answer) -> Answer {
     ];
     match going {
         Going::Cut => events.truncate(half),
+        Going::CutEarly | Going::FailEarly => events.clear(),
         Going::FailLate => {}
         Going::Well | Going::CutLate => events.extend(end),
     }
@@ -96,11 +101,15 @@ pub(crate) fn bedrock(last: &str, mut answer: Answer) -> Answer {
             message(&[(":event-type", name), (":content-type", "application/json"), (":message-type", "event")], body)
         })
         .collect();
-    if going == Going::FailLate {
-        let headers = [(":exception-type", "modelStreamErrorException"), (":message-type", "exception")];
+    if let Going::FailEarly | Going::FailLate = going {
+        let kind = if going == Going::FailEarly { "throttlingException" } else { "modelStreamErrorException" };
+        let headers = [(":exception-type", kind), (":message-type", "exception")];
         pieces.push(message(&headers, &json!({"message": "as it was told"})));
     }
-    let breaks = matches!(going, Going::Cut | Going::CutLate);
+    if going == Going::FailEarly {
+        answer.body["usage"].take();
+    }
+    let breaks = matches!(going, Going::Cut | Going::CutEarly | Going::CutLate);
     answer.streamed = Some(Streamed { kind: "application/vnd.amazon.eventstream", pieces, breaks });
     answer
 }
@@ -111,7 +120,7 @@ pub(crate) fn sagemaker(asked: &Value, answer: Answer) -> Answer {
     let Some(streamed) = answer.streamed.take() else { return answer };
     let Streamed { pieces, breaks, .. } = streamed;
     let last = asked["messages"].as_array().and_then(|all| all.last()).map(said).unwrap_or_default();
-    let fails = going(&last) == Going::FailLate;
+    let fails = matches!(going(&last), Going::FailEarly | Going::FailLate);
     let whole = if fails { pieces.split_last().map_or(&[][..], |(_, before)| before) } else { pieces.as_slice() };
     let head =
         [(":event-type", "PayloadPart"), (":content-type", "application/octet-stream"), (":message-type", "event")];

@@ -24,6 +24,9 @@ const DELTAS: [&str; 5] = [
     "/delta/reasoningContent/redactedContent",
 ];
 
+/// What refuses a request, in the stream as at once: where nothing came before it nobody is billed.
+const REFUSALS: [&str; 3] = ["serviceUnavailableException", "throttlingException", "validationException"];
+
 /// A part of an answer.
 #[derive(Default)]
 struct Block {
@@ -44,12 +47,14 @@ pub(super) struct Stream {
     stop: Option<String>,
     usage: Option<Value>,
     came: usize,
+    is_refused: bool,
 }
 
 impl Stream {
     fn message(&mut self, message: &Message, pieces: &mut Vec<Piece>) -> Result<(), Failed> {
         let kind = header(message, ":message-type");
         if kind != "event" {
+            self.is_refused = self.blocks.is_empty() && REFUSALS.contains(&header(message, ":exception-type"));
             return Err(broken(message));
         }
         let body: Value =
@@ -145,7 +150,8 @@ impl Reads for Stream {
     }
 
     fn usage(&self) -> Option<Usage> {
-        self.usage.as_ref().and_then(counted)
+        let counted = self.usage.as_ref().and_then(counted);
+        counted.or_else(|| self.is_refused.then(Usage::default))
     }
 
     fn bytes(&self) -> usize {
@@ -250,7 +256,12 @@ mod tests {
     fn an_exception_in_the_stream_is_the_error_that_it_names() {
         let throttled = message("exception", (":exception-type", "throttlingException"), &json!({"message": "slow"}));
         assert_eq!(read(&throttled, 9).2, Err(Failed::RateLimited(None)));
+        // What was refused costs nothing; of what broke off nobody knows.
+        let begun = event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": "a"}}));
+        assert_eq!(read(&throttled, 9).1, Some(Usage::default()));
+        assert_eq!(read(&[begun, throttled].concat(), 9).1, None);
         let failed = message("exception", (":exception-type", "modelStreamErrorException"), &json!({"message": "x"}));
+        assert_eq!(read(&failed, 9).1, None);
         assert_eq!(read(&failed, 9).2, Err(Failed::Overloaded("ModelStreamErrorException: x".into())));
         let blocked = [
             event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": "no"}})),

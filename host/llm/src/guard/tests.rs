@@ -64,6 +64,15 @@ fn json_stays_json_and_is_looked_at_value_by_value() {
     assert_eq!(all.told(&mut told), Ok(3));
     let Told::Reply(reply) = told else { panic!() };
     assert!(matches!(&reply.content[0], Part::ToolUse(wanted_part) if wanted_part.input == wanted), "{reply:?}");
+    // A tool may give a text alone, as JSON, and spell it as it likes.
+    let content = r#""of a\u0040b.de""#.to_owned();
+    let gave = Part::ToolResult(ToolResult { id: "1".into(), content, is_error: false });
+    let messages = vec![Message { role: Role::User, content: vec![gave] }];
+    let mut ask = Ask::Converse(Conversation { messages, ..Conversation::default() });
+    assert_eq!(all.ask(&mut ask), Ok(1));
+    let Ask::Converse(asked) = ask else { panic!() };
+    let said = &asked.messages[0].content[0];
+    assert!(matches!(said, Part::ToolResult(gave) if gave.content == r#""of [email]""#), "{said:?}");
 }
 
 /// A conversation whose parts all have the same text.

@@ -37,7 +37,8 @@ impl Guard {
     /// The same of a text that may be JSON: then of the values in it.
     pub(super) fn json_text(&self, text: &mut String, found: &mut Found) {
         let first = text.trim_start().bytes().next();
-        let parsed = if matches!(first, Some(b'{' | b'[')) { serde_json::from_str::<Value>(text).ok() } else { None };
+        let parsed =
+            if matches!(first, Some(b'{' | b'[' | b'"')) { serde_json::from_str::<Value>(text).ok() } else { None };
         let Some(mut value) = parsed else { return self.text(text, found) };
         let before = found.masked;
         self.value(&mut value, found);

@@ -1,11 +1,11 @@
 //! Asks what an event has for it, and publishes what came of each question, so that a test can see what a model was asked and what of its answer
 //! arrives.
 //!
-//! Invariant: it hides nothing and gives up nothing. An event of the type `fail` fails behind its questions, and one of the type `again` is to be tried
-//! again the first time.
+//! Invariant: it hides nothing and gives up nothing. An event of the type `fail` fails behind its questions, one of the type `again` is to be tried
+//! again the first time, and one of the type `always` each time.
 
 use serde::{Deserialize, Serialize};
-use wharf::llm::{Document, Image, Part, Piece, Reply, ReplyStream};
+use wharf::llm::{Document, Image, Llm, Part, Piece, Reply, ReplyStream, ToolUse, result};
 use wharf::{Context, Conversation, Draft, Event, Failure, LlmError, Outcome};
 
 /// A question.
@@ -34,6 +34,8 @@ struct Asked {
     prompt: Option<(String, serde_json::Value)>,
     /// The JSON Schema that the answer has to keep to.
     schema: Option<serde_json::Value>,
+    /// The JSON Schema of what a tool is told, and what it gives.
+    tool: Option<(serde_json::Value, serde_json::Value)>,
     /// Whether a picture and a document go along.
     #[serde(default)]
     parts: bool,
@@ -46,6 +48,8 @@ enum Came {
     Text(String, String, u64, u64, bool),
     /// The pieces, and the whole answer.
     Pieces(Vec<String>, Box<Came>),
+    /// What the model told the tool, and what it said when it was given what that gave.
+    Tool(Vec<String>, Box<Came>),
     /// It was let go of.
     LetGo,
     Vectors(Vec<Vec<f32>>),
@@ -59,7 +63,7 @@ fn asker(event: Event<Vec<Asked>>, cx: &Context) -> Outcome {
     if event.kind == "fail" {
         return Err(Failure::reject("as asked"));
     }
-    if event.kind == "again" && cx.attempt() == 1 {
+    if event.kind == "always" || event.kind == "again" && cx.attempt() == 1 {
         return Err(Failure::retry("as asked"));
     }
     cx.publish(Draft::new("asked").json(&came)?)?;
@@ -94,6 +98,9 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
         let document = Document { name, media_type, data: b"words".to_vec() };
         conversation = conversation.part(Part::Image(image)).part(Part::Document(document));
     }
+    if let Some((schema, gives)) = asked.tool {
+        return used(&model, conversation.tool("find", "Finds what is asked for.", &schema), &gives);
+    }
     if asked.count {
         return Ok(Came::Count(model.count_tokens(&conversation)?));
     }
@@ -101,6 +108,17 @@ fn told(cx: &Context, asked: Asked) -> Result<Came, LlmError> {
         return Ok(pieces(model.stream(&conversation)?, asked.take));
     }
     Ok(whole(&model.converse(&conversation)?))
+}
+
+/// Asks, and once more with what the tool gives.
+fn used(model: &Llm, asked: Conversation, gives: &serde_json::Value) -> Result<Came, LlmError> {
+    let reply = model.converse(&asked)?;
+    let wanted: Vec<&ToolUse> = reply.tool_uses().collect();
+    let inputs = wanted.iter().map(|wanted| wanted.input.clone()).collect();
+    let results: Vec<Part> = wanted.iter().map(|wanted| result(wanted, gives)).collect();
+    let last = model.converse(&asked.then(&reply, results));
+    let last = last.map_or_else(|error| Came::Refused(format!("{error:?}")), |reply| whole(&reply));
+    Ok(Came::Tool(inputs, Box::new(last)))
 }
 
 fn whole(reply: &Reply) -> Came {
