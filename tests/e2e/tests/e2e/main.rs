@@ -78,6 +78,7 @@ mod sandbox;
 mod schedules;
 mod schema_versions;
 mod schemas;
+mod secret_memory;
 mod secrets;
 mod services;
 mod shadows;
