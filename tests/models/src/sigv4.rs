@@ -77,6 +77,22 @@ fn encoded(path: &str) -> String {
 
 /// Why a request is not signed as it should be, as AWS names it.
 pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, String)> {
+    wrong_by(heard, service, known)
+}
+
+/// The values of a field as a signature has them: each without more space than a word needs, all on one line.
+fn values(heard: &Heard, name: &str) -> Option<String> {
+    let of = heard.headers.iter().filter(|(other, _)| other == name);
+    let of: Vec<_> = of.map(|(_, value)| value.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    (!of.is_empty()).then(|| of.join(","))
+}
+
+/// The same, for whoever knows these access keys.
+fn wrong_by(
+    heard: &Heard,
+    service: &str,
+    known: impl Fn(&str) -> Option<(String, Option<String>)>,
+) -> Option<(&'static str, String)> {
     let refuse = |kind, text: String| Some((kind, text));
     let incomplete = |what: &str| refuse("IncompleteSignatureException", format!("{what} is missing"));
     let Some(authorization) = heard.header("authorization") else {
@@ -121,13 +137,13 @@ pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, Strin
     }
     let mut canonical = String::new();
     for name in &names {
-        let Some(value) = heard.header(name) else { return incomplete(name) };
-        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let Some(value) = values(heard, name) else { return incomplete(name) };
         canonical += &format!("{name}:{value}\n");
     }
     let (path, query) = heard.target.split_once('?').unwrap_or((&heard.target, ""));
     let mut query: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
-    query.sort_unstable();
+    // By their names, then by their values: a name may go on with what stands before `=`.
+    query.sort_unstable_by_key(|pair| pair.split_once('='));
     let query = query.join("&");
     let request =
         [heard.method.clone(), encoded(path), query, canonical, signed.clone(), sha256(&heard.body)].join("\n");
@@ -140,4 +156,64 @@ pub(crate) fn wrong(heard: &Heard, service: &str) -> Option<(&'static str, Strin
     }
     let text = "The request signature we calculated does not match the signature you provided.";
     refuse("InvalidSignatureException", format!("{text} The canonical request should have been {request:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A case of the suite that AWS publishes (tests/data/NOTICE.md), signed as it says.
+    fn heard(case: &Value) -> Heard {
+        let text = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
+        let pair = |pair: &Value| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().trim().to_owned());
+        let mut headers: Vec<_> = case["headers"].as_array().unwrap().iter().map(pair).collect();
+        headers.push(("x-amz-date".to_owned(), "20150830T123600Z".to_owned()));
+        headers.extend(case["token"].as_str().map(|token| ("x-amz-security-token".to_owned(), token.to_owned())));
+        let scope = "AKIDEXAMPLE/20150830/us-east-1/service/aws4_request";
+        let (signed, signature) = (text("signed"), text("signature"));
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={signed}, Signature={signature}");
+        headers.push(("authorization".to_owned(), authorization));
+        Heard { method: text("method"), target: text("target"), headers, body: text("body").into_bytes() }
+    }
+
+    #[test]
+    fn the_published_cases_of_sigv4_are_signed_and_none_is_when_a_byte_of_it_is_another() {
+        let cases = include_str!("../../data/sigv4-aws.jsonl").lines().map(|line| serde_json::from_str(line).unwrap());
+        // It takes paths and queries as clients send them: encoded, with nothing to normalize; and fields that stand on one line.
+        let is_sent = |case: &Value| {
+            let target = case["target"].as_str().unwrap();
+            let path = target.split('?').next().unwrap();
+            let is_normal = path == "/" || path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+            target.is_ascii() && is_normal && !case["headers"].to_string().contains("\\n")
+        };
+        let cases: Vec<Value> = cases.filter(is_sent).collect();
+        assert_eq!(cases.len(), 20);
+        for case in &cases {
+            let known = |access_key: &str| {
+                let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned();
+                (access_key == "AKIDEXAMPLE").then(|| (secret, case["token"].as_str().map(str::to_owned)))
+            };
+            let fine = heard(case);
+            assert_eq!(wrong_by(&fine, "service", known), None, "{case}");
+            let mut others = vec![
+                Heard { method: "PUT".to_owned(), ..fine.clone() },
+                Heard { target: format!("{}a", fine.target), ..fine.clone() },
+                Heard { body: [&fine.body[..], b"x"].concat(), ..fine.clone() },
+            ];
+            for at in 0..fine.headers.len() {
+                let mut other = fine.clone();
+                other.headers[at].1.push('0');
+                others.push(other);
+            }
+            // What is not signed may be another.
+            let signed = format!(";{};authorization;", case["signed"].as_str().unwrap());
+            assert!(fine.headers.iter().all(|(name, _)| signed.contains(&format!(";{name};"))), "{case}");
+            for other in others {
+                assert!(wrong_by(&other, "service", known).is_some(), "{other:?}");
+            }
+        }
+    }
 }
