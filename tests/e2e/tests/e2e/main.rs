@@ -39,6 +39,7 @@ mod fanning;
 mod formats;
 mod full_disk;
 mod grants;
+mod guardrails;
 mod holding;
 mod host;
 mod infer;
