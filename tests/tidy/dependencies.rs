@@ -25,7 +25,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("wit-component", &["wharf-encode"]),
     ("ed25519", &["wharf-signature", "wharf-webhook"]),
     ("oci-client", &["wharf-oci"]),
-    ("rustls", &["wharf-oci", "wharf-egress"]),
+    ("rustls", &["wharf-oci", "wharf-egress", "wharf-e2e"]),
     ("redb", &["wharf-state"]),
     ("clap", &["wharf-server", "wharf-crash", "xtask"]),
     ("axum", &["wharf-gateway"]),

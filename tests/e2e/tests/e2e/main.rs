@@ -34,6 +34,8 @@ mod doctor;
 mod drift;
 mod editing;
 mod egress;
+mod egress_peers;
+mod egress_tls;
 mod endpoints;
 mod fanning;
 mod formats;
