@@ -216,7 +216,7 @@ fn a_plugin_gives_batches_to_mixpanel_with_a_secret_that_it_never_has_and_a_bad_
 }
 
 /// What Stripe shows as the signing secret of an endpoint.
-const SIGNING: &str = "whsec_5bVa0NobodyElseSignsWithThis";
+pub const SIGNING: &str = "whsec_5bVa0NobodyElseSignsWithThis";
 
 /// HMAC-SHA256 of a text, in hex (RFC 2104).
 fn hmac(key: &str, text: &str) -> String {
@@ -231,7 +231,7 @@ fn hmac(key: &str, text: &str) -> String {
 }
 
 /// An event as Stripe's reference shows one.
-fn of_stripe(id: &str, kind: &str, cents: u32) -> String {
+pub fn of_stripe(id: &str, kind: &str, cents: u32) -> String {
     let object =
         json!({"id": "pi_3MtwBwLkdIwHu7ix28a3tqPa", "object": "payment_intent", "amount": cents, "currency": "usd"});
     let event = json!({
@@ -243,7 +243,7 @@ fn of_stripe(id: &str, kind: &str, cents: u32) -> String {
     serde_json::to_string_pretty(&event).unwrap()
 }
 
-fn now_s() -> u64 {
+pub fn now_s() -> u64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
@@ -253,11 +253,11 @@ fn posted(host: &Host, signature: &str, body: &str) -> Got {
     asked_with(host, "POST /t/acme/hooks/stripe", &fields, body.as_bytes())
 }
 
-fn signed(host: &Host, at_s: u64, key: &str, body: &str) -> Got {
+pub fn signed(host: &Host, at_s: u64, key: &str, body: &str) -> Got {
     posted(host, &format!("t={at_s},v1={},v0={}", hmac(key, &format!("{at_s}.{body}")), "0".repeat(64)), body)
 }
 
-fn stripes(host: &Host) -> Vec<Value> {
+pub fn stripes(host: &Host) -> Vec<Value> {
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=stripe.");
     events.as_array().unwrap().iter().map(|one| one["event"].clone()).collect()
 }

@@ -1,0 +1,129 @@
+//! Goal: which version of a model answers follows its channels, and people see each version by itself: how often it answered, and what it failed at, through a
+//! promotion, a canary and what ends it, a rollback, and a version in the shadow.
+//! Method: tiny models whose answers tell them apart; what `/metrics` says of each version is held against the answers that came.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use wharf_models::onnx;
+
+use crate::{
+    host::{Host, Site},
+    infer::{PATIENT, asks, model, question, site},
+    killed::until,
+};
+
+/// What was counted of each version: answers, and questions that do not fit it.
+type Counted = BTreeMap<String, (u64, u64)>;
+
+/// Puts a file as the newest version, and gives the digits that it is known by.
+fn put(site: &Site, host: &Host, bytes: &[u8]) -> String {
+    site.write("next.onnx", bytes);
+    let path = site.folder.path().join("next.onnx").display().to_string();
+    let (status, put) = model(host, &["put", "fraud", &path]);
+    assert_eq!(status, Some(0), "{put}");
+    let (_, shown) = model(host, &["show", "fraud"]);
+    short(&shown["versions"][0]["digest"])
+}
+
+fn short(version: &Value) -> String {
+    version.as_str().unwrap()["sha256:".len()..][..12].to_owned()
+}
+
+fn does(host: &Host, words: &[&str]) -> Value {
+    let (status, said) = model(host, words);
+    assert_eq!(status, Some(0), "{words:?}: {said}");
+    said
+}
+
+/// Has deliveries ask once each, and counts what came by the version that said so; and by the one that is known to fail, since a refusal names none.
+fn ask(host: &Host, round: &str, times: usize, failing: &str, counted: &mut Counted) -> Vec<Value> {
+    let mut came = Vec::new();
+    for n in 0..times {
+        let list = json!([question("fraud", &[1, 2], &json!({"f32": [1, 1]}))]);
+        let (_, mut told) = asks(host, &format!("{round}-{n}"), "asks", &list);
+        let told = told.remove(0);
+        if told["answer"].is_object() {
+            counted.entry(short(&told["answer"]["version"])).or_default().0 += 1;
+        } else {
+            counted.entry(failing.to_owned()).or_default().1 += 1;
+        }
+        came.push(told);
+    }
+    came
+}
+
+/// What `/metrics` says of all versions.
+fn measured(host: &Host) -> Counted {
+    let (_, page) = host.get("/metrics");
+    let mut counted = Counted::new();
+    for line in page.as_str().unwrap().lines() {
+        let of = "wharf_infer_duration_seconds_count{tenant=\"acme\",model=\"fraud\",version=\"";
+        let Some((version, rest)) = line.strip_prefix(of).and_then(|rest| rest.split_once('"')) else { continue };
+        let (labels, count) = rest.rsplit_once(' ').unwrap();
+        let entry = counted.entry(version.to_owned()).or_default();
+        match labels {
+            ",error_type=\"\"}" => entry.0 = count.parse().unwrap(),
+            ",error_type=\"invalid\"}" => entry.1 = count.parse().unwrap(),
+            other => panic!("{other}: {line}"),
+        }
+    }
+    counted
+}
+
+fn first(came: &Value) -> &Value {
+    &came["answer"]["outputs"][0][2]["f32"][0]
+}
+
+#[test]
+fn each_version_of_a_model_is_counted_by_itself_through_all_its_channels() {
+    let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
+    let host = site.start("serve");
+    let mut counted = Counted::new();
+    let one = put(&site, &host, &onnx::sum());
+    does(&host, &["promote", "fraud"]);
+    ask(&host, "stable", 2, "", &mut counted);
+    assert_eq!(measured(&host), BTreeMap::from([(one.clone(), (2, 0))]));
+
+    // Some deliveries have the canary, and nobody else.
+    let two = put(&site, &host, &onnx::product(3.0));
+    does(&host, &["promote", "fraud", "--canary", "50%"]);
+    let came = ask(&host, "canary", 24, "", &mut counted);
+    assert!(came.iter().all(|came| *first(came) == if short(&came["answer"]["version"]) == one { 3.0 } else { 6.0 }));
+    assert!(counted[&one].0 > 2 && counted.get(&two).is_some_and(|(answers, _)| *answers > 0), "{counted:?}");
+    assert_eq!(measured(&host), counted);
+    // It ends without having become the stable one.
+    let ended = does(&host, &["rollback", "fraud"]);
+    assert_eq!((&ended["canary"], short(&ended["stable"])), (&Value::Null, one.clone()), "{ended}");
+    let came = ask(&host, "ended", 4, "", &mut counted);
+    assert!(came.iter().all(|came| *first(came) == 3.0), "{came:?}");
+    assert_eq!(measured(&host), counted);
+
+    // A version that takes something else fails by its own name, and the one before comes back.
+    let bad = put(&site, &host, &onnx::same(onnx::FLOAT));
+    does(&host, &["promote", "fraud"]);
+    let came = ask(&host, "bad", 3, &bad, &mut counted);
+    assert!(
+        came.iter().all(|came| came["refused"].as_str().is_some_and(|why| why.starts_with("Invalid("))),
+        "{came:?}"
+    );
+    assert_eq!((counted[&bad], measured(&host)), ((0, 3), counted.clone()));
+    let back = does(&host, &["rollback", "fraud"]);
+    assert_eq!(short(&back["stable"]), one, "{back}");
+    let came = ask(&host, "back", 2, &bad, &mut counted);
+    assert!(came.iter().all(|came| *first(came) == 3.0), "{came:?}");
+
+    // In the shadow a version is asked what the other is, and its answers are nobody's.
+    does(&host, &["promote", "fraud", &two, "--shadow"]);
+    let came = ask(&host, "shadow", 1, "", &mut counted);
+    assert_eq!(*first(&came[0]), json!(3.0));
+    counted.get_mut(&two).unwrap().0 += 1;
+    until("that the shadow is counted", || measured(&host) == counted);
+    // All that it was asked is told by its history, too.
+    let (_, shown) = model(&host, &["show", "fraud"]);
+    let channels: Vec<_> =
+        shown["history"].as_array().unwrap().iter().map(|change| change["channel"].clone()).collect();
+    assert_eq!(channels.len(), 6, "{shown}");
+    assert_eq!(channels.last(), Some(&json!("shadow")), "{shown}");
+    assert_eq!(host.stop(), Some(0));
+}
