@@ -58,7 +58,7 @@ fn a_host_that_is_killed_between_an_answer_and_its_settlement_pays_once() {
         assert_eq!(heard(&server), "fail:429");
         assert_eq!(server.billed(), paid);
         // It was handed to the log before the second question left, so it is there before whatever comes now.
-        assert_eq!(host.post("/events?type=other&source=test", "application/json", "1".to_owned()).0, 202);
+        assert_eq!(host.post("/events?type=other&source=test", "application/json", "1").0, 202);
         host.kill();
         assert!(server.heard.try_iter().all(|heard| heard.json().to_string().contains("fail:429")));
         let (status, found, said) = site.examine(&["doctor"]);
