@@ -43,7 +43,7 @@ pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};
 pub use link::link;
 pub use llm::{
     Asking, FilledPrompt, Filling, Fit as LlmFit, Keeping as LlmKeeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm,
-    Pieces, PromptCall, Spent as LlmSpent, no_prompt,
+    Pieces, PromptCall, Similar as LlmSimilar, Spent as LlmSpent, no_prompt,
 };
 pub use occasion::Occasion;
 pub use program::run_program;

@@ -75,8 +75,10 @@ impl OfDelivery {
     async fn answered(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
         let (tenant, number, request) = (call.tenant.clone(), call.number, digest(&call));
         if let Some(kept) = self.before(&call, &request)? {
+            let cached = kept.is_cached();
             let (model, came) = kept.into_parts();
-            let spent = LlmSpent { model: model.parse().ok(), keeping: LlmKeeping::Before, ..LlmSpent::default() };
+            let (model, keeping) = (model.parse().ok(), LlmKeeping::Before);
+            let spent = LlmSpent { model, keeping, cached, ..LlmSpent::default() };
             return match came {
                 Ok(told) => Ok(LlmAnswer { told, spent }),
                 Err(why) => Err(LlmFailed { why, code: None, spent: Box::new(spent) }),
@@ -154,5 +156,5 @@ fn worth_keeping(asked: &Result<LlmAnswer, LlmFailed>) -> Option<Kept> {
         Err(_) => return None,
     };
     let model = spent.model.as_ref().map_or("", |model| model.as_str());
-    if spent.outside { Kept::of(model, came) } else { None }
+    if spent.outside { Kept::of(model, came, spent.cached) } else { None }
 }

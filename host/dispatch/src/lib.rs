@@ -150,7 +150,7 @@ pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
     BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer,
-    LlmCall, LlmFailed, LlmFit, LlmSpent, NotHeld, Pieces,
+    LlmCall, LlmFailed, LlmFit, LlmSimilar, LlmSpent, NotHeld, Pieces,
 };
 /// Where nothing is recorded.
 pub use wharf_recording::NoRecordings;

@@ -13,6 +13,9 @@ use crate::{failed::Failed, reply::Told};
 pub struct Kept {
     model: String,
     came: Came,
+    /// Whether the route had it, of somebody who asked what means the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cached: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,14 +29,14 @@ enum Came {
 impl Kept {
     /// What is to be kept; nothing where another attempt may get something else without paying twice.
     #[must_use]
-    pub fn of(model: &str, came: Result<&Told, &Failed>) -> Option<Self> {
+    pub fn of(model: &str, came: Result<&Told, &Failed>, cached: bool) -> Option<Self> {
         let came = match came {
             Ok(told) => Came::Told(told.clone()),
             Err(Failed::ContentFiltered(why)) => Came::ContentFiltered(why.clone()),
             Err(Failed::GuardrailBlocked(why)) => Came::GuardrailBlocked(why.clone()),
             Err(_) => return None,
         };
-        Some(Self { model: model.to_owned(), came })
+        Some(Self { model: model.to_owned(), came, cached })
     }
 
     /// As bytes.
@@ -47,6 +50,12 @@ impl Kept {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// Whether the route had it: then the guest is told so again.
+    #[must_use]
+    pub const fn is_cached(&self) -> bool {
+        self.cached
     }
 
     /// The model, and what came of asking it.
@@ -109,7 +118,7 @@ mod tests {
     };
 
     fn back(came: Result<Told, Failed>) -> (String, Result<Told, Failed>) {
-        let kept = Kept::of("small", came.as_ref()).unwrap();
+        let kept = Kept::of("small", came.as_ref(), false).unwrap();
         Kept::from_bytes(&kept.to_bytes()).unwrap().into_parts()
     }
 
@@ -139,7 +148,7 @@ mod tests {
     #[test]
     fn an_error_that_may_pass_is_not_kept_and_what_is_not_understood_is_nothing() {
         for failed in [Failed::Timeout, Failed::Overloaded("x".into()), Failed::Provider("x".into())] {
-            assert_eq!(Kept::of("small", Err(&failed)), None);
+            assert_eq!(Kept::of("small", Err(&failed), false), None);
         }
         let more = br#"{"model":"small","came":{"told":{"Count":3}},"since":1}"#;
         for bytes in [&b""[..], b"{}", more] {
@@ -154,7 +163,12 @@ mod tests {
         let content = vec![Part::Text("hi".into())];
         let told = Told::Reply(Reply { content, stop: StopReason::EndTurn, usage });
         let wanted = r#"{"model":"small","came":{"told":{"Reply":{"content":[{"Text":"hi"}],"stop":"EndTurn","usage":{"input_tokens":2,"output_tokens":3}}}}}"#;
-        assert_eq!(String::from_utf8(Kept::of("small", Ok(&told)).unwrap().to_bytes()).unwrap(), wanted);
+        assert_eq!(String::from_utf8(Kept::of("small", Ok(&told), false).unwrap().to_bytes()).unwrap(), wanted);
+        let cached = Kept::of("small", Ok(&told), true).unwrap().to_bytes();
+        assert_eq!(String::from_utf8(cached.clone()).unwrap(), wanted.replace("}}}}}", "}}}},\"cached\":true}"));
+        assert!(
+            Kept::from_bytes(&cached).unwrap().is_cached() && !Kept::from_bytes(wanted.as_bytes()).unwrap().is_cached()
+        );
     }
 
     #[test]

@@ -77,3 +77,9 @@ pub const SCRIPT_BYTES_MAX: usize = 16 << 20;
 
 /// Lines of a script of answers.
 pub const SCRIPT_LINES_MAX: usize = 10_000;
+
+/// Bytes of a text whose answer may be that of a similar one. In longer ones what differs weighs little.
+pub const SIMILAR_BYTES_MAX: usize = 8 << 10;
+
+/// Numbers of a vector that is compared.
+pub const DIMENSIONS_MAX: usize = 8_192;

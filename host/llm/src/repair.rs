@@ -55,7 +55,8 @@ impl Ask {
     }
 }
 
-fn words(reply: &Reply) -> String {
+/// What an answer says, its parts one behind the other.
+pub(crate) fn words(reply: &Reply) -> String {
     let texts = reply.content.iter().filter_map(|part| match part {
         Part::Text(text) => Some(text.as_str()),
         _ => None,

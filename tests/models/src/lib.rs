@@ -6,8 +6,8 @@
 //! What is said last tells it what to do: `fail:429` and the like has it answer that status, `slow` has it take its time, `refuse` has it not
 //! answer, `echo` has it repeat how it was asked, `number` has it answer with the number of its answer, which no two have alike, `break` has it
 //! break the schema that it is to keep to; `cut`, `cut early`, `cut late`, `fail early` and `fail late` have an answer in pieces break off in its middle, before
-//! anything was said, and when all was said, be refused before anything was said, and end in an error. It counts what it bills, also of an answer that
-//! broke off.
+//! anything was said, and when all was said, be refused before anything was said, and end in an error. Vectors of the model `words` count
+//! words, so that texts with many of them in common are near. It counts what it bills, also of an answer that broke off.
 
 #![allow(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 

@@ -17,6 +17,9 @@ const SLOW: Duration = Duration::from_secs(5);
 /// Words that a model reads.
 const CONTEXT: usize = 2_000;
 
+/// Places of a vector of the model `words`.
+const WORDS: u64 = 1_021;
+
 fn error(status: u16, kind: &str, code: &str, message: &str) -> Answer {
     Answer::new(status, json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
 }
@@ -154,6 +157,18 @@ fn completion(body: &Value, message: &Value, finish: &str, read: usize, wrote: u
     )
 }
 
+/// A vector that means something: each place counts the words that fall to it.
+fn words_of(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.0; WORDS as usize];
+    for word in text.split_whitespace() {
+        let digest = word
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        vector[(digest % WORDS) as usize] += 1.0;
+    }
+    vector
+}
+
 pub(crate) fn embeddings(body: &Value) -> Answer {
     let texts: Vec<&str> = match &body["input"] {
         Value::String(text) => vec![text],
@@ -167,8 +182,12 @@ pub(crate) fn embeddings(body: &Value) -> Answer {
         return invalid("'encoding_format' is not one of float, base64");
     }
     let numbers = usize::try_from(body["dimensions"].as_u64().unwrap_or(3)).unwrap_or(3);
+    let is_of_words = body["model"] == "words";
     #[allow(clippy::cast_precision_loss, reason = "a text is short")]
-    let vector = |text: &str| (0..numbers).map(|n| (text.len() + n) as f32 / 64.0).collect::<Vec<_>>();
+    let vector = |text: &str| match is_of_words {
+        true => words_of(text),
+        false => (0..numbers).map(|n| (text.len() + n) as f32 / 64.0).collect::<Vec<_>>(),
+    };
     let data = texts.iter().enumerate().rev();
     let data: Vec<_> =
         data.map(|(index, text)| json!({"object": "embedding", "index": index, "embedding": vector(text)})).collect();

@@ -17,8 +17,8 @@ use wharf_event::{Code, Grants, RouteName};
 use wharf_llm::{Ask, Failed, Told, Usage};
 
 pub use port::{
-    Asking, FilledPrompt, Filling, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, PromptCall, Spent,
-    no_prompt,
+    Asking, FilledPrompt, Filling, Fit, Keeping, LlmAnswer, LlmCall, LlmFailed, LlmOut, NoLlm, PromptCall, Similar,
+    Spent, no_prompt,
 };
 pub use stream::{Pieces, ReplyStream};
 
@@ -168,7 +168,7 @@ impl Attempt {
         if !self.llm.met.contains(&code) {
             self.llm.met.push(code);
         }
-        let behind = if spent.tries > 0 || spent.keeping == Keeping::Before {
+        let behind = if spent.tries > 0 || spent.outside || spent.keeping == Keeping::Before {
             format!(" ({})", shown(&spent))
         } else {
             String::new()
@@ -237,6 +237,21 @@ fn shown(spent: &Spent) -> String {
     let Spent { model, tries, usage: Usage { input_tokens, output_tokens }, cost, currency, took, .. } = spent;
     let model = model.as_ref().map_or("no model", |model| model.as_str());
     let masked = if spent.masked > 0 { format!("; {} masked", spent.masked) } else { String::new() };
+    let kept = match &spent.keeping {
+        Keeping::Before => {
+            return format!("{model}, kept from an attempt before: nobody was asked, and nothing is paid");
+        }
+        Keeping::NoRoom => "; there is no room to keep it, so another attempt asks again",
+        Keeping::No | Keeping::Kept => "",
+    };
+    let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
+    let (whole, part, ms) = (cost / 1_000_000_000, cost % 1_000_000_000, took.as_millis());
+    let paid = format!("{ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}");
+    if let (true, Similar::Given(likeness)) = (spent.cached, &spent.similar) {
+        return format!(
+            "{model}, from the route's cache (similar {likeness}): only a vector was asked for, {paid}{masked}{kept}"
+        );
+    }
     if spent.cached {
         return format!("{model}, from the route's cache: nobody was asked, and nothing is paid{masked}");
     }
@@ -245,21 +260,28 @@ fn shown(spent: &Spent) -> String {
         Fit::Repaired => "; the first answer broke its schema".to_owned(),
         Fit::Broken(why) => format!("; it breaks its schema: {why}"),
     };
-    let kept = match &spent.keeping {
-        Keeping::Before => {
-            return format!("{model}, kept from an attempt before: nobody was asked, and nothing is paid");
-        }
-        Keeping::NoRoom => "; there is no room to keep it, so another attempt asks again",
-        Keeping::No | Keeping::Kept => "",
-    };
     let again = if *tries > 1 { format!(" at try {tries}") } else { String::new() };
-    let unit = currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
-    let (whole, part) = (cost / 1_000_000_000, cost % 1_000_000_000);
-    let ms = took.as_millis();
     let guessed = if spent.guessed { " at most, since it broke off before that was counted" } else { "" };
-    format!(
-        "{model}{again}, {ms} ms, {input_tokens} tokens in, {output_tokens} out, {whole}.{part:09}{unit}{guessed}{masked}{fit}{kept}"
-    )
+    let similar = similar(&spent.similar);
+    format!("{model}{again}, {paid}{guessed}{masked}{fit}{similar}{kept}")
+}
+
+/// What came of looking for what means the same, in words.
+fn similar(similar: &Similar) -> String {
+    match similar {
+        Similar::No | Similar::Given(_) => String::new(),
+        Similar::Nothing(None) => "; nothing similar was asked before".to_owned(),
+        Similar::Nothing(Some(nearest)) => format!("; nothing similar enough was asked before ({nearest})"),
+        Similar::Shadow(likeness, same) => {
+            let same = match same {
+                Some(true) => ", and is the same",
+                Some(false) => ", and is another",
+                None => "",
+            };
+            format!("; similar {likeness}: that answer would have been given{same}")
+        }
+        Similar::Failed(why) => format!("; nothing similar was looked for: {why}"),
+    }
 }
 
 /// The code of a reason.

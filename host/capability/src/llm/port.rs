@@ -6,7 +6,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use wharf_event::{Code, ModelName, PluginName, PromptName, RouteName, TenantName};
-use wharf_llm::{Ask, Failed, PromptText, Told, Usage};
+use wharf_llm::{Ask, Failed, Likeness, PromptText, Told, Usage};
 
 use super::stream::Pieces;
 
@@ -78,14 +78,32 @@ pub struct Spent {
     pub outside: bool,
     /// Whether another attempt gets the same.
     pub keeping: Keeping,
-    /// Whether the route had the answer, of somebody who asked the same: then nobody was asked.
+    /// Whether the route had the answer, of somebody who asked the same, or what means the same: then no model was asked for another.
     pub cached: bool,
+    /// What came of looking for the answer to what means the same.
+    pub similar: Similar,
     /// How often something was masked, in what was sent and in the answer.
     pub masked: u32,
     /// Whether the answer keeps to the schema that was asked for.
     pub fit: Fit,
     /// Whether an answer broke off that nobody had counted: then tokens and cost are what it may be at most, by what came.
     pub guessed: bool,
+}
+
+/// What came of looking for the answer to a question that means the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Similar {
+    /// Nobody looked.
+    #[default]
+    No,
+    /// None was near enough; how near the nearest was, if there was any.
+    Nothing(Option<Likeness>),
+    /// It was given.
+    Given(Likeness),
+    /// It would have been given; and whether the models said the same, if they said anything.
+    Shadow(Likeness, Option<bool>),
+    /// It could not be told; why.
+    Failed(String),
 }
 
 /// Whether an answer keeps to the schema that was asked for.

@@ -17,6 +17,7 @@ use super::{
     keys::{Key, Named, Otherwise, Shape, key},
     prompts::PROMPTS,
     providers::{self, PROVIDER, ProviderConfig},
+    similar::{self, SIMILAR, SimilarConfig},
     table::{Sink, Table},
     weights,
 };
@@ -82,6 +83,8 @@ pub struct RouteConfig {
     pub budget: BudgetConfig,
     /// For how long an answer is given again to the same question, in milliseconds; none = not at all.
     pub cache_ms: Option<u64>,
+    /// Which questions mean the same; none = those that are the same.
+    pub similar: Option<SimilarConfig>,
     /// Whether a model is asked once more where its answer breaks its schema.
     pub repair: bool,
     /// What may not be said, and what is masked.
@@ -160,6 +163,7 @@ static ROUTE: &[Key] = &[
         Shape::Duration,
         Otherwise::Nothing,
     ),
+    SIMILAR,
     key(
         "repair",
         "Whether a model is asked once more where its answer breaks the schema that was asked for. That is paid like any other call.",
@@ -232,6 +236,7 @@ pub(super) fn read_routes(table: &Table<'_>, known: &LlmConfig, sink: &Sink) -> 
             timeout_ms: table.duration_between("timeout", TIMEOUT_MS).unwrap_or(TIMEOUT_MS_DEFAULT),
             budget: budgets::read(&table),
             cache_ms: table.duration_between("cache", CACHE_MS),
+            similar: similar::read(&table, known, sink),
             repair: table.boolean("repair").unwrap_or(true),
             guard: guardrails::read(&table, sink),
         };

@@ -32,6 +32,8 @@ mod schedule_json;
 mod schedules;
 mod schema;
 mod schemas;
+mod shape;
+mod similar;
 mod size;
 mod table;
 mod tenant;

@@ -52,6 +52,7 @@ fn shape(shape: &Shape) -> Value {
         }
         Shape::Size => json!({ "type": "string", "pattern": "^[0-9]+([KMGT]i)?B$", "examples": ["64MiB", "10GiB"] }),
         Shape::Integer(bounds) => json!({ "type": "integer", "minimum": bounds.start(), "maximum": bounds.end() }),
+        Shape::Part(bounds) => json!({ "type": "number", "minimum": bounds.start(), "maximum": bounds.end() }),
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Buckets => {
             let pattern = format!("^[a-z0-9][a-z0-9._-]{{0,{}}}(:read)?$", NAME_BYTES_MAX - 1);

@@ -194,6 +194,27 @@ impl<'a> Table<'a> {
         parsed
     }
 
+    /// A number that may have decimals, within the bounds of its key.
+    pub(super) fn part<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<T> {
+        let Some(Shape::Part(bounds)) = self.shape(key) else { return None };
+        let value = self.value(key)?;
+        let text = match value.get_ref() {
+            DeValue::Float(float) => float.as_str(),
+            DeValue::Integer(integer) => integer.as_str(),
+            _ => {
+                self.expected(value, key, "a number");
+                return None;
+            }
+        };
+        if !text.parse::<f64>().is_ok_and(|number| bounds.contains(&number)) {
+            let message = format!("`{key}` of {} is out of range", self.what);
+            self.sink.report(value.span(), message, format!("give {} to {}", bounds.start(), bounds.end()));
+            return None;
+        }
+        let wrong = |error| self.sink.report(value.span(), error, format!("correct `{key}` of {}", self.what));
+        text.parse().map_err(wrong).ok()
+    }
+
     /// A list of texts that each read as `T`.
     pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<T> {
         self.placed_list(key).into_iter().map(|found| found.value).collect()

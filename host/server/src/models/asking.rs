@@ -13,11 +13,12 @@ use wharf_llm::{Ask, Failed, Piece, Repair, Reply, Told, Usage, Vectors};
 use wharf_schema::Schema;
 
 use super::{
-    answers::Answers,
+    answers::{Answers, Found},
     catalog::Catalog,
     metering::{ModelMeters, RouteStep},
     order::order,
-    round::{Round, Sealed, Sends, Unable},
+    round::{Patience, Round, Sealed, Sends, Unable},
+    similar::{Looked, look},
 };
 use crate::config::RouteConfig;
 
@@ -62,16 +63,26 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         None => 0,
     };
     let key = key((catalog, &call), route, first);
+    let mut looked = Looked::default();
     if let Some(key) = &key {
-        if let Some((told, model)) = means.answers.get(&call.tenant, key, began) {
-            means.meters.step((&call, first), RouteStep::CacheHit);
-            let spent = LlmSpent { model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
-            return Ok(LlmAnswer { told: free(told), spent });
+        let hit = means.answers.get(&call.tenant, key, began);
+        means.meters.step((&call, first), if hit.is_some() { RouteStep::CacheHit } else { RouteStep::CacheMiss });
+        if let Some(found) = hit {
+            let spent =
+                LlmSpent { model: found.model, cached: true, masked, took: began.elapsed(), ..LlmSpent::default() };
+            return Ok(LlmAnswer { told: free(found.told), spent });
         }
-        means.meters.step((&call, first), RouteStep::CacheMiss);
+        looked = look((means, &sealed), (&call, began), (route, first)).await;
+        if let Some((found, spent)) = looked.given() {
+            let whose = (&call.tenant, catalog.cache(&call.tenant));
+            // It stays in the place that it was found in only, and as long as it would have: so nothing goes from one to the next.
+            means.answers.put(whose, (*key, None), found.clone(), began);
+            tell(&call, &spent, None);
+            return Ok(LlmAnswer { told: free(found.told), spent: LlmSpent { masked, ..spent } });
+        }
     }
-    let mut round = Round::new(means, &call, &sealed, live(&call, route));
-    let (asked, fit) = match round.all(route, &models).await {
+    let mut round = Round::new(means, (&call, began), &sealed, live(&call, route));
+    let (asked, fit) = match round.all(Patience::of(route), &models).await {
         Ok(told) => fitting(&mut round, route, &call, told).await,
         Err(unable) => (Err(unable), LlmFit::Fine),
     };
@@ -80,27 +91,36 @@ pub async fn ask(means: Means<'_>, mut call: LlmCall, sealed: Sealed) -> Result<
         means.meters.step((&call, first), step);
     }
     let (asked, also) = guarded(route, asked);
-    let spent = LlmSpent { masked: masked + also, fit, ..round.spent() };
+    if let Ok(told) = &asked {
+        looked.compared(means, (&call, first), told);
+    }
+    let spent = looked.with(LlmSpent { masked: masked + also, fit, ..round.spent() });
     count(&means, (&call, first), &spent, asked.as_ref().err());
-    tracing::debug!(
-        tenant = %call.tenant, plugin = %call.plugin, route = %call.route, gen_ai.operation.name = call.ask.operation(),
-        gen_ai.request.model = spent.model.as_ref().map(|model| model.as_str()),
-        gen_ai.usage.input_tokens = spent.usage.input_tokens, gen_ai.usage.output_tokens = spent.usage.output_tokens,
-        gen_ai.client.operation.duration = spent.took.as_secs_f64(),
-        error = asked.as_ref().err().map(|unable| unable.why.to_string()), "a plugin's call of a model"
-    );
+    tell(&call, &spent, asked.as_ref().err());
     match asked {
         Ok(told) => {
             if let (Some(key), LlmFit::Fine | LlmFit::Repaired) = (key, &spent.fit) {
                 let now = Instant::now();
                 let until = now + Duration::from_millis(route.cache_ms.unwrap_or(0));
                 let whose = (&call.tenant, catalog.cache(&call.tenant));
-                means.answers.put(whose, key, (told.clone(), spent.model.clone()), (now, until));
+                let found = Found { told: told.clone(), model: spent.model.clone(), until };
+                means.answers.put(whose, (key, looked.near(&told)), found, now);
             }
             Ok(LlmAnswer { told, spent })
         }
         Err(Unable { code, why, .. }) => Err(LlmFailed { why, code, spent: Box::new(spent) }),
     }
+}
+
+/// Tells of a call by the names of OpenTelemetry.
+fn tell(call: &LlmCall, spent: &LlmSpent, unable: Option<&Unable>) {
+    tracing::debug!(
+        tenant = %call.tenant, plugin = %call.plugin, route = %call.route, gen_ai.operation.name = call.ask.operation(),
+        gen_ai.request.model = spent.model.as_ref().map(|model| model.as_str()),
+        gen_ai.usage.input_tokens = spent.usage.input_tokens, gen_ai.usage.output_tokens = spent.usage.output_tokens,
+        gen_ai.client.operation.duration = spent.took.as_secs_f64(),
+        error = unable.map(|unable| unable.why.to_string()), "a plugin's call of a model"
+    );
 }
 
 /// Where pieces of the answer go as they come. What is to be looked at, or may be asked for once more, goes when it is whole.
@@ -164,7 +184,7 @@ async fn fitting(
     }
     let Some(wrong) = wrong(&call.ask, &told).await else { return (Ok(told), LlmFit::Fine) };
     let Some(more) = call.ask.repaired(&told, &wrong) else { return (Ok(told), LlmFit::Broken(wrong)) };
-    let again = match round.again(route, &more).await {
+    let again = match round.again(Patience::of(route), &more).await {
         None => return (Ok(told), LlmFit::Broken(wrong)),
         Some(Ok(again)) => again,
         Some(Err(unable)) => {

@@ -119,7 +119,8 @@ impl Catalog {
     /// What tells a route from itself before it, its models or their providers were changed. It is of this process only.
     pub(super) fn version(&self, tenant: &TenantName, route: &RouteName) -> Digest {
         let config = self.route(tenant, route);
-        let models = config.iter().flat_map(|config| &config.models).map(|name| {
+        let vectors = config.and_then(|config| config.similar.as_ref()).map(|similar| &similar.model);
+        let models = config.iter().flat_map(|config| &config.models).chain(vectors).map(|name| {
             let model = self.llm.models.get(name);
             let script = model.and_then(|model| self.scripts.get(&model.provider)).map(|script| script.digest());
             let provider = model.and_then(|model| self.llm.providers.get(&model.provider));

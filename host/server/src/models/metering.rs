@@ -68,6 +68,18 @@ pub enum RouteStep {
     CacheHit,
     /// It had not.
     CacheMiss,
+    /// It had the answer to what means the same.
+    SimilarHit,
+    /// It had none to that either.
+    SimilarMiss,
+    /// Whether it had could not be told.
+    SimilarFailed,
+    /// It had one, which was not given: the models were asked as ever.
+    SimilarShadow,
+    /// What they said then was the same.
+    SimilarSame,
+    /// It was something else.
+    SimilarOther,
     /// An answer broke its schema, and another one did not.
     Repaired,
     /// An answer breaks its schema.
@@ -87,6 +99,12 @@ impl RouteStep {
         match self {
             Self::CacheHit => "cache-hit",
             Self::CacheMiss => "cache-miss",
+            Self::SimilarHit => "similar-hit",
+            Self::SimilarMiss => "similar-miss",
+            Self::SimilarFailed => "similar-failed",
+            Self::SimilarShadow => "similar-shadow",
+            Self::SimilarSame => "similar-shadow-same",
+            Self::SimilarOther => "similar-shadow-other",
             Self::Repaired => "schema-repaired",
             Self::Broken => "schema-broken",
             Self::Masked => "masked",

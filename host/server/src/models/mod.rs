@@ -13,6 +13,7 @@ mod order;
 mod passing;
 mod round;
 mod scripts;
+mod similar;
 mod streaming;
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,20 @@ impl From<Unanswered> for Unable {
     }
 }
 
+/// How often each model is asked, and how long each time.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) tries: u32,
+    pub(super) timeout: Duration,
+}
+
+impl Patience {
+    /// That of a route.
+    pub(super) const fn of(route: &RouteConfig) -> Self {
+        Self { tries: route.tries, timeout: Duration::from_millis(route.timeout_ms) }
+    }
+}
+
 /// The tries of one call.
 pub(super) struct Round<'a> {
     pub(super) means: Means<'a>,
@@ -94,26 +108,26 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// None yet.
+    /// None yet, of a call that began then.
     pub(super) fn new(
         means: Means<'a>,
-        call: &'a LlmCall,
+        (call, began): (&'a LlmCall, Instant),
         sealed: &'a Sealed,
         live: Option<&'a Sender<Piece>>,
     ) -> Self {
         let (spent, told) = (Money::default(), LlmSpent::default());
-        Self { means, call, sealed, began: Instant::now(), spent, told, live, has_passed: false }
+        Self { means, call, sealed, began, spent, told, live, has_passed: false }
     }
 
-    /// Asks the models of the route, in this order, until one answers.
-    pub(super) async fn all(&mut self, route: &RouteConfig, order: &[&ModelName]) -> Result<Told, Unable> {
+    /// Asks these models, in this order, until one answers.
+    pub(super) async fn all(&mut self, patience: Patience, order: &[&ModelName]) -> Result<Told, Unable> {
         let mut last = Unable::from(Failed::Timeout);
         for name in order {
             let Some(model) = self.means.catalog.model(name) else {
                 last = Failed::Provider(format!("there is no model `{name}`")).into();
                 continue;
             };
-            match self.rested(&model, route).await {
+            match self.rested(&model, patience).await {
                 // What the guest has of one answer does not go on with another.
                 Err(unable) if unable.why.next() != Next::Stop && !self.has_passed => {
                     tracing::debug!(tenant = %self.call.tenant, route = %self.call.route, model = %name, "a model did not answer: {}", unable.why);
@@ -126,7 +140,7 @@ impl<'a> Round<'a> {
     }
 
     /// Asks one model, unless it rests: as often as all tries of a call failed in a row.
-    async fn rested(&mut self, model: &Model<'_>, route: &RouteConfig) -> Result<Told, Unable> {
+    async fn rested(&mut self, model: &Model<'_>, patience: Patience) -> Result<Told, Unable> {
         let LlmCall { tenant, route: name, .. } = self.call;
         let leave = match self.means.rests.enter((format!("{tenant} {name}").into(), usize::MAX), model.name.as_str()) {
             Ok(leave) => leave,
@@ -139,7 +153,7 @@ impl<'a> Round<'a> {
                 .into());
             }
         };
-        let ended = self.model(model, route).await;
+        let ended = self.model(model, patience).await;
         leave.ended(!self.is_failure(&ended));
         ended
     }
@@ -153,14 +167,14 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Asks one model as often as the route says.
-    async fn model(&mut self, model: &Model<'_>, route: &RouteConfig) -> Result<Told, Unable> {
+    /// Asks one model as often as it may be.
+    async fn model(&mut self, model: &Model<'_>, patience: Patience) -> Result<Told, Unable> {
         let call = self.call;
         // Whether it has a price is known before it is asked.
         model.cost(&call.ask, Usage::default())?;
         let mut wait = WAIT;
-        for last in (0..route.tries).rev().map(|left| left == 0) {
-            let unable = match self.once(model, &call.ask, Duration::from_millis(route.timeout_ms)).await {
+        for last in (0..patience.tries).rev().map(|left| left == 0) {
+            let unable = match self.once(model, &call.ask, patience.timeout).await {
                 Ok(told) => return Ok(told),
                 Err(unable) => unable,
             };
@@ -180,11 +194,11 @@ impl<'a> Round<'a> {
     }
 
     /// Asks the model that answered once more, and nobody else. None where there is none to be asked.
-    pub(super) async fn again(&mut self, route: &RouteConfig, ask: &Ask) -> Option<Result<Told, Unable>> {
+    pub(super) async fn again(&mut self, patience: Patience, ask: &Ask) -> Option<Result<Told, Unable>> {
         let catalog = self.means.catalog;
         let name = self.told.model.clone()?;
         let model = catalog.model(&name).filter(|model| model.provider.is_some())?;
-        Some(self.once(&model, ask, Duration::from_millis(route.timeout_ms)).await)
+        Some(self.once(&model, ask, patience.timeout).await)
     }
 
     /// Asks it once. What it counted is in the sum, whatever comes of it.

@@ -21,6 +21,7 @@ use crate::config;
 
 mod around;
 mod resting;
+mod similar;
 mod streams;
 mod weights;
 
@@ -152,6 +153,8 @@ fn call(route: &str) -> LlmCall {
 #[derive(Default)]
 struct Ledger {
     is_empty: bool,
+    /// Whether there is nothing left for what has no answer in words.
+    no_vectors: bool,
     reserved: Mutex<Vec<ReserveRequest>>,
     spent: Mutex<Vec<SpendRequest>>,
 }
@@ -159,8 +162,9 @@ struct Ledger {
 impl Books for Ledger {
     fn reserve(&self, request: ReserveRequest) -> BoxFuture<'static, Result<Reserved, Failed>> {
         let reserved = Reserved { hour: 1, cost: request.most };
+        let is_spent = self.is_empty || (self.no_vectors && request.most.output_tokens == 0);
         self.reserved.lock().unwrap().push(request);
-        let told = if self.is_empty { Err(Failed::BudgetExceeded("spent".into())) } else { Ok(reserved) };
+        let told = if is_spent { Err(Failed::BudgetExceeded("spent".into())) } else { Ok(reserved) };
         async { told }.boxed()
     }
 
@@ -194,10 +198,12 @@ async fn asked_by(
     let (catalog, meters) = (Catalog::new(&config, Scripts::default()), ModelMeters::default());
     let means =
         Means { catalog: &catalog, sends: &script, books, meters: &meters, answers: before, rests: &Guard::default() };
+    let operation = call.ask.operation();
     let told = ask(means, call, secrets).await;
     let counted = meters
         .read()
         .iter()
+        .filter(|(of, _)| of.operation == operation)
         .flat_map(|(_, asked)| asked.took_us.values())
         .map(|took| took.counts.iter().sum::<u64>())
         .sum::<u64>();

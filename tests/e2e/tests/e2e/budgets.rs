@@ -41,7 +41,7 @@ fn money(bill: Bill) -> String {
 }
 
 /// What the host says of a tenant, a plugin or a route in this day.
-fn today(host: &Host, of: &str) -> Value {
+pub fn today(host: &Host, of: &str) -> Value {
     let (_, quotas) = host.get("/v1/tenants/acme/quotas");
     let budgets = quotas["budgets"].as_array().cloned().unwrap_or_default();
     budgets.into_iter().find(|budget| budget["of"] == of).map_or(Value::Null, |budget| budget["day"].clone())

@@ -56,6 +56,7 @@ mod metrics;
 mod model_channels;
 mod model_replay;
 mod model_routes;
+mod model_similar;
 mod model_uploads;
 mod models;
 mod oci;

@@ -35,12 +35,12 @@ patterns = {{ staff = "E-[0-9]{{6}}" }}
 }
 
 /// What came of the questions of the last event that was handled.
-fn came(host: &Host) -> Vec<Value> {
+pub fn came(host: &Host) -> Vec<Value> {
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=asked");
     events.as_array().unwrap().first().unwrap()["event"]["data"].as_array().unwrap().clone()
 }
 
-fn steps(host: &Host, route: &str, step: &str) -> String {
+pub fn steps(host: &Host, route: &str, step: &str) -> String {
     steps_of(host, route, "small", step)
 }
 

@@ -86,6 +86,9 @@ fn routes_cases() -> Vec<Case> {
     .chain(budget_cases("routes.*.", &format!("{ROUTE}/budget")))
     .chain([
         case("cache", "'1h'", "cache_ms", json!(3_600_000), "7"),
+        near("model", "'vectors'", json!("vectors"), "'No'"),
+        near("at_least", "0.97", json!(9_700), "0.4"),
+        near("shadow", "false", json!(false), "'no'"),
         case("repair", "false", "repair", json!(false), "'no'"),
         case("guardrails.deny", "['a b']", "guard/deny/0", json!("a b"), "[7]"),
         case("guardrails.mask", "['card']", "guard/mask/0", json!("card"), "['No']"),
@@ -111,6 +114,12 @@ fn routes_cases() -> Vec<Case> {
 /// What a prompt says.
 fn prompt(name: &'static str, good: &'static str, read: Value, bad: &'static str) -> Case {
     super::case(&format!("tenants.*.llm.prompts.*.{name}"), good, ("/tenants/acme/prompts/classify", name), read, bad)
+}
+
+/// What questions mean the same.
+fn near(name: &'static str, good: &'static str, read: Value, bad: &'static str) -> Case {
+    let at = "/tenants/acme/llm/near/similar";
+    super::case(&format!("tenants.*.llm.routes.*.similar.{name}"), good, (at, name), read, bad)
 }
 
 /// The room for answers.
@@ -160,7 +169,8 @@ pub(super) fn routes(tenant: &TenantConfig) -> Value {
         let wharf_llm::Rules { deny, mask, patterns } = guard.rules();
         json!({"deny": deny, "mask": mask.iter().map(ToString::to_string).collect::<Vec<_>>(), "patterns": patterns})
     };
-    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "weights": it.weights, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
+    let similar = |it: &crate::config::similar::SimilarConfig| json!({"model": it.model, "at_least": it.at_least.ten_thousandths(), "shadow": it.shadow});
+    let route = |it: &crate::config::RouteConfig| json!({"models": it.models, "weights": it.weights, "max_tokens": it.max_tokens, "tries": it.tries, "timeout_ms": it.timeout_ms, "budget": budget(&it.budget), "cache_ms": it.cache_ms, "similar": it.similar.as_ref().map(similar), "repair": it.repair, "guard": it.guard.as_deref().map(guard)});
     Value::Object(tenant.models.iter().map(|(name, it)| (name.to_string(), route(it))).collect())
 }
 
