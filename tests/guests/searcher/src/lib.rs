@@ -56,7 +56,7 @@ fn search(sought: &[u8]) -> (usize, usize) {
     #[cfg(target_arch = "wasm32")]
     let bytes = core::arch::wasm32::memory_size::<0>() * 65_536;
     #[cfg(not(target_arch = "wasm32"))]
-    let bytes = 0;
+    let bytes = 0_usize;
     // The first byte is where a pointer would be null: it is left out.
     let ends = 1..bytes.saturating_sub(sought.len());
     let is_there = |start: &usize| sought.iter().enumerate().all(|(at, byte)| masked(start + at) == *byte);
