@@ -10,11 +10,12 @@ use crate::host::{Host, Site, guest};
 /// time, and every other limit as it is by default.
 const CASES: &str = include_str!("../../../guests/hostile.tsv");
 
-fn cases() -> Vec<(&'static str, &'static str, &'static str)> {
+/// The cases with four times as much of both: on a busy machine a build for development may need more than 100 ms for 10,000 reads.
+fn cases() -> Vec<(&'static str, &'static str, String)> {
     let columns = |line: &'static str| {
         let (kind, rest) = line.split_once('\t').unwrap();
         let (code, said) = rest.split_once('\t').unwrap();
-        (kind, code, said)
+        (kind, code, said.replace(" 500 ms", " 2000 ms").replace(" 100 ms", " 400 ms"))
     };
     CASES.lines().map(columns).collect()
 }
@@ -47,13 +48,13 @@ fn letter(host: &Host, kind: &str) -> Value {
 
 #[test]
 fn every_limit_ends_the_attempt_with_its_code_and_the_next_event_is_served() {
-    let site = site("wall_ms = 500, cpu_ms = 100");
+    let site = site("wall_ms = 2000, cpu_ms = 400");
     let host = site.start("serve");
     for (n, (kind, code, said)) in (1..).zip(cases()) {
         let letter = letter(&host, kind);
         assert_eq!(letter["code"], code, "{kind}");
         let error = letter["error"].as_str().unwrap();
-        assert!(error.contains(said), "{kind}: {error}");
+        assert!(error.contains(&said), "{kind}: {error}");
         assert!(error.len() < 5_000, "{kind}: the reason has {} bytes", error.len());
         host.send(&format!("after-{kind}"), "hostile.count");
         host.settled("acme");
