@@ -23,8 +23,12 @@ const ASKED_OF: u64 = 15;
 /// What a handler was told.
 #[derive(Clone, Debug)]
 pub struct ToldBy {
+    /// In which life of the process.
+    pub life: usize,
     /// For which delivery.
     pub delivery: DeliveryId,
+    /// In which attempt.
+    pub attempt: u32,
     /// As which call of its attempt.
     pub call: u32,
     /// The answer's number.
@@ -59,7 +63,11 @@ pub(crate) async fn ask(observed: &Observed, context: &AttemptContext) {
         let Ok(LlmAnswer { told: Told::Count(answer), .. }) = context.llm.ask(call).await else { return };
         observed.note(
             || format!("{delivery} call {number} is told {answer}"),
-            |seen| seen.told.push(ToldBy { delivery, call: number, answer }),
+            |seen| {
+                let (life, mut runs) = (seen.lives.len(), seen.runs.iter().rev());
+                let attempt = runs.find(|run| run.delivery == delivery).map_or(0, |run| run.attempt);
+                seen.told.push(ToldBy { life, delivery, attempt, call: number, answer });
+            },
         );
     }
 }

@@ -51,12 +51,13 @@ use std::collections::BTreeMap;
 use wharf_delivery::{Record, ReplayPhase};
 use wharf_event::Position;
 
-use self::delivery::Standing;
+use self::delivery::{Standing, Turn};
 use crate::{
     client::World,
     history::Figures,
     life::Dump,
     observed::{Ran, Seen},
+    oracle::ToldBy,
     rules,
 };
 
@@ -96,8 +97,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     log.replays.check(dump, &mut wrong);
     log.paced.check(dump, &mut wrong);
     log.fans.check(&mut wrong);
-    let is_erased = |id| log.deliveries.get(&id).is_some_and(|of| matches!(of.standing(), Standing::Erased));
-    log.oracle.check(seen, dump, is_erased, &mut wrong);
+    log.oracle.check(seen, dump, |told| may_be_lost(told, seen, &log), &mut wrong);
     web::check(seen, &log, &mut wrong);
     log.charged.check(dump, &mut wrong);
     log.schedules.check(dump, (log.last_ms, log.followed_ms), world, &mut wrong);
@@ -105,6 +105,23 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
 }
 
 pub(crate) use tables::differences;
+
+/// Whether what a handler was told need not be in the log: its delivery went with its tenant, or the process crashed before it had settled the attempt.
+fn may_be_lost(told: &ToldBy, seen: &Seen, log: &log::Log<'_>) -> bool {
+    let Some(delivery) = log.deliveries.get(&told.delivery) else { return false };
+    if matches!(delivery.standing(), Standing::Erased) {
+        return true;
+    }
+    let of_life = delivery.moments.iter().filter(|moment| life_of(seen, moment.at.k) == told.life);
+    let is_settled = of_life.fold(false, |is_settled, moment| match moment.turn {
+        Turn::Acked(number) | Turn::Retried(number, _) | Turn::Dead(number) => is_settled || number >= told.attempt,
+        // Its attempts are counted anew.
+        Turn::Redriven => false,
+        Turn::Erased => is_settled,
+    });
+    let has_crashed = seen.lives.get(told.life - 1).is_some_and(|life| !life.clean);
+    has_crashed && !is_settled
+}
 
 /// In which life a frame was written: 1 for the first that came to run.
 fn life_of(seen: &Seen, k: u64) -> usize {

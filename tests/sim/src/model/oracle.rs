@@ -1,5 +1,5 @@
-//! Judges what models answered: what a handler was told is in the log, a delivery pays once for a question as long as it is not settled, and then
-//! nothing of that is left.
+//! Judges what models answered: what a handler was told is in the log, unless the process crashed before anything that came of it was; a delivery pays
+//! once for a question as long as it is not settled, and then nothing of that is left.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use wharf_event::{Digest, Position};
 use wharf_llm::{Kept, Told};
 
 use super::Wrong;
-use crate::{life::Dump, observed::Seen};
+use crate::{life::Dump, observed::Seen, oracle::ToldBy};
 
 /// What is kept, and what ever was.
 #[derive(Default)]
@@ -50,9 +50,9 @@ impl Oracle {
         Some(self.kept.remove(&(delivery, call)).is_some())
     }
 
-    /// Whoever was told something while its delivery went with its tenant may have been told what nobody keeps.
-    pub(super) fn check(&self, seen: &Seen, dump: &Dump, is_erased: impl Fn(DeliveryId) -> bool, wrong: &mut Wrong) {
-        for told in seen.told.iter().filter(|told| !is_erased(told.delivery)) {
+    /// Whoever was told what `may_be_lost` may have been told what nobody keeps.
+    pub(super) fn check(&self, seen: &Seen, dump: &Dump, may_be_lost: impl Fn(&ToldBy) -> bool, wrong: &mut Wrong) {
+        for told in seen.told.iter().filter(|told| !may_be_lost(told)) {
             let of = self.ever.get(&(told.delivery, told.call));
             wrong.unless(of.is_some_and(|of| of.contains(&Some(told.answer))), || {
                 format!("{} call {} was told {}, which the log does not have", told.delivery, told.call, told.answer)
