@@ -1,7 +1,7 @@
 //! `cargo xtask bench llm`: what the host adds to a call of a model, and what many answers in pieces at a time take of its memory.
 //!
 //! Method: a provider that answers at once (`tests/models`, a process of its own). It is asked by a client of its own, with the host left out
-//! (`bare`); by a plugin, which times each call from where it is made (`routed`: prices, budget, a record that is durable before the plugin has the
+//! (`bare`); by a plugin, which times each call from where it is made (`routed`: prices, a record that is on its way to the log before the plugin has the
 //! answer); and again for what the route has kept (`cached`). The three take turns. Then plugins open many answers in pieces before any is
 //! read, of as many words and of four times as many.
 //!
