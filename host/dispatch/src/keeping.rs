@@ -1,17 +1,22 @@
 //! The way to models of the attempts of one delivery: what was answered once is given again.
 //!
 //! Invariant: an answer that may be paid for is on its way to the log before anything else can happen to its attempt. So it stands there before all that
-//! comes of it, and nothing that comes of it leaves the host before it is durable, but questions to models. A delivery pays once for what its
-//! attempts ask as the same call, unless the host is killed before the log has the answer. Whoever finds no room for another answer asks nobody.
+//! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. A delivery pays once for what
+//! its attempts ask as the same call, unless the host is killed before the log has the answer, which is so of a few answers at most. Whoever finds no
+//! room for another answer asks nobody.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use tokio::sync::oneshot::error::RecvError;
 use wharf_capability::{Asking, Filling, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut, LlmSpent, PromptCall};
 use wharf_delivery::{
-    DeliveryId, KeepRequest, Refused, Request, TableError, answers_are_full, answers_left, kept_answer,
+    Answer, DeliveryId, KeepRequest, Refused, TableError, answers_are_full, answers_left, kept_answer,
     limits::ANSWERS_PER_DELIVERY_MAX,
 };
 use wharf_event::{Code, Digest, Grants, Target};
@@ -19,7 +24,8 @@ use wharf_llm::{Failed, Kept, Usage};
 
 use crate::{
     calling::{Calls, ends, unreadable},
-    partition::{AskError, chain},
+    limits::ANSWERS_AHEAD_MAX,
+    partition::{AskError, Coming, chain},
 };
 
 /// Bytes that a row takes beside its answer, at most.
@@ -33,21 +39,35 @@ pub(crate) struct OfDelivery {
     target: Target,
     /// The frame that the state had when the attempt began: its event, and what its configuration follows from, are in it or earlier.
     began_k: u64,
-    left: Arc<Left>,
+    kept: Arc<Keeps>,
 }
 
-/// Bytes of answers for which the delivery has room, by what the attempt's first call found and what was kept since. Only one attempt of a delivery
-/// runs at a time.
+/// What an attempt keeps. Only one of a delivery runs at a time.
 #[derive(Default)]
-struct Left(OnceLock<AtomicU64>);
+struct Keeps {
+    /// Bytes of answers for which the delivery has room, by what the attempt's first call found and what was kept since.
+    left: OnceLock<AtomicU64>,
+    /// What comes of the answers that nobody waited for, the oldest first.
+    ahead: Mutex<VecDeque<Coming>>,
+}
 
-impl Left {
+impl Keeps {
     /// Takes the room of an answer, if it is there for sure.
     fn takes(&self, keep: &KeepRequest) -> bool {
         let bytes = keep.answer.len() as u64 + ROW;
         let less = |left: u64| left.checked_sub(bytes);
         let took = |left: &AtomicU64| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
-        keep.call <= ANSWERS_PER_DELIVERY_MAX && self.0.get().is_some_and(took)
+        keep.call <= ANSWERS_PER_DELIVERY_MAX && self.left.get().is_some_and(took)
+    }
+
+    fn goes_ahead(&self, coming: Coming) {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).push_back(coming);
+    }
+
+    /// The oldest of those that nobody waited for, where they are as many as may be.
+    fn too_far_ahead(&self) -> Option<Coming> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if ahead.len() < ANSWERS_AHEAD_MAX { None } else { ahead.pop_front() }
     }
 }
 
@@ -56,8 +76,8 @@ pub(crate) fn models(calls: &Arc<Calls>, grants: &Grants, delivery: DeliveryId, 
     if grants.llm.is_empty() {
         return Arc::<Calls>::clone(calls);
     }
-    let (began_k, left) = (calls.shared.read().k, Arc::default());
-    Arc::new(OfDelivery { calls: Arc::clone(calls), delivery, target: target.clone(), began_k, left })
+    let (began_k, calls, target) = (calls.shared.read().k, Arc::clone(calls), target.clone());
+    Arc::new(OfDelivery { calls, delivery, target, began_k, kept: Arc::default() })
 }
 
 impl LlmOut for OfDelivery {
@@ -84,6 +104,7 @@ impl OfDelivery {
                 Err(why) => Err(LlmFailed { why, code: None, spent: Box::new(spent) }),
             };
         }
+        self.few_ahead().await?;
         let mut asked = self.calls.asked(call, self.began_k).await;
         let answer = worth_keeping(&asked).map(|kept| kept.to_bytes().into());
         let Some(answer) = answer else { return asked };
@@ -97,18 +118,24 @@ impl OfDelivery {
         asked
     }
 
+    /// Waits until the log has all answers but a few: a host that is killed pays again for what it has not.
+    async fn few_ahead(&self) -> Result<(), LlmFailed> {
+        while let Some(oldest) = self.kept.too_far_ahead() {
+            came_of(oldest.await)?;
+        }
+        Ok(())
+    }
+
     /// Keeps an answer. Where there is room for sure nobody waits for the log: what the guest makes of the answer comes behind it.
     async fn keep(&self, keep: KeepRequest) -> Result<LlmKeeping, LlmFailed> {
-        if self.left.takes(&keep) {
-            self.calls.partition.tell(Request::Keep(keep));
-            return Ok(LlmKeeping::Kept);
-        }
-        match self.calls.partition.keep(keep).await {
-            Ok(_) => Ok(LlmKeeping::Kept),
-            // It is settled, so there is no other attempt.
-            Err(AskError::Refused(Refused::Gone)) => Ok(LlmKeeping::No),
-            Err(AskError::Failed(_) | AskError::Stopping) => Err(ends()),
-            Err(AskError::Refused(_) | AskError::TooLarge { .. }) => Ok(LlmKeeping::NoRoom),
+        let has_room = self.kept.takes(&keep);
+        match self.calls.partition.keep(keep) {
+            Ok(coming) if has_room => {
+                self.kept.goes_ahead(coming);
+                Ok(LlmKeeping::Kept)
+            }
+            Ok(coming) => came_of(coming.await),
+            Err(error) => came_of(Ok(Err(error))),
         }
     }
 
@@ -118,9 +145,9 @@ impl OfDelivery {
         let (found, is_full) = {
             let sequenced = self.calls.shared.read();
             let state = &sequenced.state;
-            if self.left.0.get().is_none() {
+            if self.kept.left.get().is_none() {
                 let left = answers_left(state, &call.tenant, self.delivery).map_err(failed)?;
-                self.left.0.get_or_init(|| AtomicU64::new(left));
+                self.kept.left.get_or_init(|| AtomicU64::new(left));
             }
             let found = kept_answer(state, (&call.tenant, self.delivery, call.number), request).map_err(failed)?;
             (found, answers_are_full(state, &call.tenant).map_err(failed)?)
@@ -140,6 +167,17 @@ impl OfDelivery {
             return Err(LlmFailed::of(Code::LimitLlm, Failed::Overloaded(why.to_owned())));
         }
         Ok(None)
+    }
+}
+
+/// What came of keeping an answer. It is an error where the log takes nothing any more.
+fn came_of(came: Result<Result<Answer, AskError>, RecvError>) -> Result<LlmKeeping, LlmFailed> {
+    match came {
+        Ok(Ok(_)) => Ok(LlmKeeping::Kept),
+        // It is settled, so there is no other attempt.
+        Ok(Err(AskError::Refused(Refused::Gone))) => Ok(LlmKeeping::No),
+        Err(_) | Ok(Err(AskError::Failed(_) | AskError::Stopping)) => Err(ends()),
+        Ok(Err(AskError::Refused(_) | AskError::TooLarge { .. })) => Ok(LlmKeeping::NoRoom),
     }
 }
 

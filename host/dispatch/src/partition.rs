@@ -40,6 +40,9 @@ pub enum AskError {
     Stopping,
 }
 
+/// What comes of a request, when it is durable; nothing where the thread ended before.
+pub(crate) type Coming = oneshot::Receiver<Result<Answer, AskError>>;
+
 /// A request on its way to the thread.
 pub(crate) struct Job {
     pub(crate) request: Request,
@@ -117,14 +120,14 @@ impl Partition {
         self.send(request, None, None).await
     }
 
-    /// Keeps what a model answered. It waits for no room: it is on its way before anything else can happen, since it may be paid for.
-    pub(crate) async fn keep(&self, request: KeepRequest) -> Result<Answer, AskError> {
+    /// Keeps what a model answered, which is on its way when this returns: it waits for no room, since it may be paid for.
+    pub(crate) fn keep(&self, request: KeepRequest) -> Result<Coming, AskError> {
         let request = Request::Keep(request);
         let bytes = size(&request);
         if bytes > REQUEST_BYTES_MAX {
             return Err(AskError::TooLarge { bytes });
         }
-        self.send(request, None, None).await
+        self.hand_over(request, None, None)
     }
 
     async fn send(
@@ -133,16 +136,26 @@ impl Partition {
         room: Option<OwnedSemaphorePermit>,
         slot: Option<Arc<Slot>>,
     ) -> Result<Answer, AskError> {
-        let ((answer, answered), is_wide) = (oneshot::channel(), is_wide(&request));
-        let of_replay = slot.as_ref().is_some_and(|slot| slot.is_of_replay());
-        let is_patient = of_replay || matches!(request, Request::Replay(_) | Request::Redriving(_));
-        let job = Job { request, is_patient, asked: self.clock.monotonic(), answer, slot, _room: room };
-        self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
-        let answer = answered.await.map_err(|_| AskError::Stopping)?;
+        let is_wide = is_wide(&request);
+        let answer = self.hand_over(request, room, slot)?.await.map_err(|_| AskError::Stopping)?;
         if is_wide {
             self.wide.notify_one();
         }
         answer
+    }
+
+    fn hand_over(
+        &self,
+        request: Request,
+        room: Option<OwnedSemaphorePermit>,
+        slot: Option<Arc<Slot>>,
+    ) -> Result<Coming, AskError> {
+        let (answer, coming) = oneshot::channel();
+        let of_replay = slot.as_ref().is_some_and(|slot| slot.is_of_replay());
+        let is_patient = of_replay || matches!(request, Request::Replay(_) | Request::Redriving(_));
+        let job = Job { request, is_patient, asked: self.clock.monotonic(), answer, slot, _room: room };
+        self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
+        Ok(coming)
     }
 
     /// What rings when an event is in the log that is owed to more than arise with it.
@@ -152,16 +165,8 @@ impl Partition {
 
     /// Tells what needs no answer. It is on its way when this returns.
     pub(crate) fn tell(&self, request: Request) {
-        let job = Job {
-            request,
-            is_patient: false,
-            asked: self.clock.monotonic(),
-            answer: oneshot::channel().0,
-            slot: None,
-            _room: None,
-        };
         // Without a thread there is nobody to be told.
-        let _ = self.messages.send(Message::Ask(Box::new(job)));
+        let _ = self.hand_over(request, None, None);
     }
 
     pub(crate) fn follow_clock(&self) {

@@ -8,6 +8,7 @@
 )]
 
 mod answering;
+mod asking;
 mod contended;
 mod failing_disk;
 mod full_disk;
