@@ -322,7 +322,7 @@ impl<'a> Log<'a> {
             if target.to.queue().is_some() {
                 let id = DeliveryId { event: event_at, n };
                 let ordered = rules::queueing(world.seed).ordered;
-                self.messages.arise(tenant, (id, target, ordered), event, time_ms, wrong);
+                self.messages.arise(tenant, (id, target, ordered), event, (time_ms, before > 0), wrong);
                 continue;
             }
             let delivery = Delivery {

@@ -36,7 +36,7 @@ struct Message<'a> {
     hidden_ms: u64,
     /// The lease that it has, or had last.
     lease: Option<Position>,
-    /// Whether it ever was received or hidden.
+    /// Whether it is among those that come in the order of the log: it never was received, and waits for no time.
     is_fresh: bool,
     /// Its group, and whose; absent where there are none.
     line: Option<Line>,
@@ -78,7 +78,7 @@ impl<'a> Messages<'a> {
         tenant: &'a str,
         (id, target, ordered): (DeliveryId, &TargetRef, bool),
         event: &'a Event,
-        since_ms: u64,
+        (since_ms, late): (u64, bool),
         wrong: &mut Wrong,
     ) {
         let group = match event.extension("partitionkey") {
@@ -91,8 +91,8 @@ impl<'a> Messages<'a> {
         wrong.unless(said == line.as_ref().map(|(_, group)| (group.as_str(), behind)), || {
             format!("{id} comes as {said:?}, and its group is {line:?}, behind others: {behind}")
         });
-        // Those behind others wait for a time when they come.
-        let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, !behind);
+        // Those behind others, and those that come later than their event, wait for a time.
+        let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, !behind && !late);
         self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh, line });
     }
 
