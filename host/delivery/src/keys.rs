@@ -30,6 +30,12 @@ pub fn tenant(tenant: &TenantName) -> Vec<u8> {
     join(&[tenant.as_str().as_bytes()], 0)
 }
 
+/// Behind all rows of a tenant, and before those of any other that come later.
+#[must_use]
+pub fn behind_tenant(tenant: &TenantName) -> Vec<u8> {
+    [tenant.as_str().as_bytes(), &[1]].concat()
+}
+
 /// `tenant 0 bucket 0`: a bucket's row, and the prefix of its values.
 #[must_use]
 pub fn bucket(tenant: &TenantName, bucket: &BucketName) -> Vec<u8> {

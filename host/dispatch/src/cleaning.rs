@@ -5,7 +5,7 @@
 //! that durably too. It reads on threads that may block, and writes by the same way as everyone else, so that what is
 //! carried waits its turn among what comes in.
 
-use std::{ops::Bound, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -167,7 +167,7 @@ impl Cleaner {
             return Ok(());
         }
         let mut all = true;
-        for tenant in self.names(Table::Stats, &[], keys::first)? {
+        for tenant in self.tenants()? {
             if self.has_old(&tenant, from_hour)? {
                 self.attempts.partition.ask(Request::Forget(ForgetRequest { tenant, from_hour })).await?;
                 all = false;
@@ -191,7 +191,7 @@ impl Cleaner {
     /// Writes again what attempts used, and what asking models cost, where it was written before `below_k` only. That of an hour which is over is
     /// written once, and then as often as its segment goes.
     async fn carry_hours(&self, below_k: u64) -> Result<(), Uncleaned> {
-        for tenant in self.names(Table::Stats, &[], keys::first)? {
+        for tenant in self.tenants()? {
             let used = |row: &Bytes| Ok(UsageRow::from_bytes(row)?.needs_carrying(below_k));
             for keys in self.rows(Table::Usage, &keys::tenant(&tenant), used)? {
                 self.ask(CarryRequest::Usage { tenant: tenant.clone(), keys, below_k }).await?;
@@ -231,8 +231,7 @@ impl Cleaner {
 
     /// Writes the sums over each tenant's rows again, after everything that they count.
     async fn carry_sums(&self) -> Result<(), Uncleaned> {
-        let tenants: Vec<TenantName> = self.names(Table::Stats, &[], keys::first)?;
-        for tenant in tenants {
+        for tenant in self.tenants()? {
             let prefix = keys::tenant(&tenant);
             let buckets = self.names(Table::Buckets, &prefix, keys::second)?;
             let queues = self.names(Table::Queues, &prefix, keys::second)?;
@@ -248,6 +247,21 @@ impl Cleaner {
             }
         }
         Ok(())
+    }
+
+    /// All who have sums: one whose plugins only answer requests has none of events.
+    fn tenants(&self) -> Result<BTreeSet<TenantName>, TableError> {
+        let mut tenants = BTreeSet::new();
+        for table in [Table::Stats, Table::Buckets, Table::Queues, Table::Usage, Table::Models] {
+            let mut behind = Vec::new();
+            loop {
+                let next = self.attempts.shared.read().state.scan(table, &[], Bound::Excluded(&behind), 1)?;
+                let Some(tenant) = next.first().and_then(|(key, _)| keys::first(key)) else { break };
+                behind = keys::behind_tenant(&tenant);
+                tenants.insert(tenant);
+            }
+        }
+        Ok(tenants)
     }
 
     /// The names in the keys of a table, read page by page.

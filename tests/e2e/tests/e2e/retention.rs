@@ -6,11 +6,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, Site, guest};
+use crate::{
+    host::{Host, Site, guest},
+    routes::asked,
+};
 
 const SEGMENT: &str = "data/log/00000000000000000001.seg";
 
 fn site() -> Site {
+    site_with("")
+}
+
+fn site_with(rest: &str) -> Site {
     Site::new(&format!(
         r#"
 default_tenant = "acme"
@@ -22,6 +29,7 @@ grants = {{ publish = ["probe.*"], kv = ["probe"] }}
 [tenants.acme.rules.probe]
 pattern = {{ type = [{{ prefix = "probe." }}] }}
 targets = [{{ plugin = "probe", retry = {{ first = "1h", max = "1h" }}, dead_letter = "dead" }}]
+{rest}
 "#,
         guest("probe").display()
     ))
@@ -92,4 +100,30 @@ fn segments_past_retention_go_and_nothing_goes_with_them_that_is_still_needed() 
     host.send("count-5", "probe.increment");
     host.stats_until("acme", |stats| stats["pending"] == 1);
     assert_eq!(host.value("probe", "shared").as_deref(), Some("6"));
+}
+
+#[test]
+fn what_is_known_of_a_tenant_that_never_had_an_event_does_not_go_either() {
+    let site = site_with(&format!(
+        "[tenants.web.plugins.bringer]\ncomponent = \"{}\"\ngrants = {{ publish = [\"brought\"], kv = [\"bringer\"] }}\n\
+         [tenants.web.routes.\"/do/*\"]\nplugin = \"bringer\"\n",
+        guest("bringer").display()
+    ));
+    let host = start(&site);
+    assert_eq!(asked(&host, "POST /t/web/do/number", b"").status, 200);
+    // What it used is charged within a second.
+    let used = |host: &Host| host.get("/v1/tenants/web/usage").1["total"].clone();
+    let charged = |_| {
+        host.wait(Duration::from_millis(20));
+        used(&host)["attempts"] == 1
+    };
+    assert!((0..500).any(charged), "{}", used(&host));
+    until_trimmed(&site, &host, "first");
+    let before = used(&host);
+    assert_eq!(host.stop(), Some(0));
+    let (status, found, said) = site.examine(&["doctor"]);
+    assert_eq!((status, &found["findings"]), (0, &json!([])), "{found} {said}");
+    std::fs::remove_file(site.folder.path().join("data/state.redb")).unwrap();
+    let host = start(&site);
+    assert_eq!(used(&host), before, "the log that is left says what was used");
 }
