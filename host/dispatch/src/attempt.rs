@@ -137,18 +137,22 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
             let settlement = Settlement::failed(attempts, &waiting, failure, spent.take());
             settle(attempts, &waiting, &settlement, slot).await
         }
-        Stuck::Held => return slot.give_back(waiting),
+        Stuck::Held => return slot.give_back(unsettled(waiting, spent)),
         Stuck::NoRoom(room) => {
             attempts.rest(&waiting, room);
-            // Its runs are charged with the one that comes to something.
-            let void = spent.and_then(|spent| spent.used).unwrap_or_default();
-            return slot.give_back(Waiting { void, ..waiting });
+            return slot.give_back(unsettled(waiting, spent));
         }
         Stuck::Log(error) => Err(error),
     };
     if let Err(error) = settled {
         tracing::error!(delivery = %waiting.id, "an attempt cannot be settled: {error}");
     }
+}
+
+/// What waits again: its runs so far are charged with the one that comes to something.
+fn unsettled(waiting: Waiting, spent: SoFar) -> Waiting {
+    let void = spent.and_then(|spent| spent.used).unwrap_or(waiting.void);
+    Waiting { void, ..waiting }
 }
 
 /// What guests have used and said so far in an attempt, for a settlement that tells of no run.
@@ -250,9 +254,11 @@ async fn handle(
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
-    *spent = used.used.is_some().then(|| Arc::new(used.clone()));
     // What runs used that came to nothing.
     let mut void = waiting.void;
+    let mut so_far = used.clone();
+    so_far.charge(Some(&void).filter(|void| **void != Used::default()));
+    *spent = so_far.used.is_some().then(|| Arc::new(so_far));
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let tape = attempts.surroundings.recordings.tape();

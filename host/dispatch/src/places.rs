@@ -149,12 +149,16 @@ impl Places {
         }
     }
 
-    /// What held anybody back may be over: other rules, a quarantine that is lifted. Who wants a place gets its turn again.
+    /// What held anybody back may be over: other rules, a quarantine that is lifted. Who wants a place gets its turn again, in the order of
+    /// names, so that the same is the same again.
     pub(crate) fn again(&mut self) {
-        for (tenant, of) in &mut self.tenants {
+        let mut tenants: Vec<_> = self.tenants.iter_mut().collect();
+        tenants.sort_unstable_by_key(|(tenant, _)| *tenant);
+        for (tenant, of) in tenants {
             of.held = None;
-            let held: Vec<_> =
-                of.targets.iter().filter(|(_, one)| one.held.is_some()).map(|(it, _)| it.clone()).collect();
+            let held = of.targets.iter().filter(|(_, one)| one.held.is_some());
+            let mut held: Vec<_> = held.map(|(it, _)| it.clone()).collect();
+            held.sort_unstable();
             held.iter().for_each(|target| of.wants(target));
             of.join(tenant, &mut self.line);
         }
