@@ -22,7 +22,7 @@ use super::{
     place,
     queue::Messages,
     redrives::Redrives,
-    replays::{self, Replays},
+    replays::{self, Replays, Then},
     schedules::Schedules,
     settles,
     tenants::{Tenants, Turned},
@@ -184,7 +184,7 @@ impl<'a> Log<'a> {
                 self.schedules.turn((tenant.as_str(), schedule.as_str()), stands, time, world, wrong);
             }
             Record::Replay { tenant, replay, state } => {
-                self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), seen, wrong);
+                self.replay((tenant.as_str(), replay.as_str()), state.as_ref(), (at, time_ms), (seen, world), wrong);
             }
             Record::Redriving { tenant, queue, state } => self.paced((tenant, queue), state, at, seen, wrong),
             Record::Fanned { tenant, event, next, targets } => {
@@ -218,11 +218,13 @@ impl<'a> Log<'a> {
         named: (&str, &str),
         state: Option<&ReplayState>,
         time: (Position, u64),
-        seen: &Seen,
+        (seen, world): (&Seen, &World),
         wrong: &mut Wrong,
     ) {
         let (book, since_k) = (self.books.last(), self.tenants.since_k(named.0));
-        self.replays.turn(named, state, time, (book, since_k, self.cleaned_below_k), seen, wrong);
+        let ordered = rules::queueing(world.seed).ordered;
+        let then = Then { book, since_k, cleaned_below_k: self.cleaned_below_k, ordered };
+        self.replays.turn(named, state, time, then, seen, wrong);
     }
 
     fn paced(

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wharf_delivery::{ReplayPhase, ReplayState, Table, TargetRef};
+use wharf_delivery::{ReplayPhase, ReplayState, Table, TargetRef, limits::TARGETS_AT_ONCE};
 use wharf_dispatch::ReplayWish;
 use wharf_event::{AttributeValue, Event, Position};
 
 use super::{Wrong, book::RuleBook};
-use crate::{life::Dump, observed::Seen, rules::PLUGINS};
+use crate::{
+    life::Dump,
+    observed::Seen,
+    rules::{PLUGINS, QUEUE},
+};
 
 /// The mark of a replay.
 const MARK: &str = "wharfreplay";
@@ -29,8 +33,18 @@ pub(super) struct Replays<'a> {
     brought: Vec<Brought<'a>>,
 }
 
-/// What stood in a tenant's log when a record came: the rules, the last frame of others, and what may be cleaned away.
-type Then<'b> = (Option<&'b RuleBook>, u64, u64);
+/// What stood in a tenant's log when a record came.
+#[derive(Clone, Copy)]
+pub(super) struct Then<'b> {
+    /// The rules.
+    pub(super) book: Option<&'b RuleBook>,
+    /// The last frame of others.
+    pub(super) since_k: u64,
+    /// What lies before it may be cleaned away.
+    pub(super) cleaned_below_k: u64,
+    /// Whether the messages of a queue come one after the other.
+    pub(super) ordered: bool,
+}
 
 /// Whether a replay brought it.
 pub(super) fn is_marked(event: &Event) -> bool {
@@ -87,7 +101,7 @@ impl<'a> Replays<'a> {
         let Some(wish) = wish else { return };
         let Some(was) = was else {
             let begins = state.phase == ReplayPhase::Running && state.replayed == 0 && brought.is_empty();
-            let within = state.cursor.k > then.1 && state.cursor <= state.until && state.until.k <= at.k;
+            let within = state.cursor.k > then.since_k && state.cursor <= state.until && state.until.k <= at.k;
             return wrong.unless(begins && within, || format!("{tenant}'s {name} begins with {state:?} at {at}"));
         };
         let goes_on = was.phase == ReplayPhase::Running && (&was.document, was.until) == (&state.document, state.until);
@@ -113,7 +127,7 @@ impl<'a> Replays<'a> {
         wish: &ReplayWish,
         (was, is): (&ReplayState, &ReplayState),
         (brought, at): (&[Brought<'_>], Position),
-        (book, _, cleaned_below_k): Then<'_>,
+        Then { book, cleaned_below_k, ordered, .. }: Then<'_>,
         wrong: &mut Wrong,
     ) {
         let (bus, onto) = (wish.bus.to_string(), wish.onto().to_string());
@@ -131,11 +145,18 @@ impl<'a> Replays<'a> {
                 })
                 .collect::<Vec<_>>()
         };
+        // Those of an ordered queue come with their event, which has no room for very many.
+        let is_too_wide =
+            |owed: &[(&str, &str)]| ordered && owed.iter().filter(|(_, to)| *to == QUEUE).count() > TARGETS_AT_ONCE;
+        let is_owed = |event: &Event| {
+            let owed = owed(event);
+            !owed.is_empty() && !is_too_wide(&owed)
+        };
         let meant = between.filter(|(_, time_ms, event)| {
             let in_time = wish.start_ms.is_none_or(|start_ms| *time_ms >= start_ms)
                 && wish.end_ms.is_none_or(|end_ms| *time_ms < end_ms);
             let in_kind = wish.type_prefix.as_ref().is_none_or(|prefix| event.kind().starts_with(prefix));
-            in_time && in_kind && (wish.pattern.is_none() || event.subject().is_none()) && !owed(event).is_empty()
+            in_time && in_kind && (wish.pattern.is_none() || event.subject().is_none()) && is_owed(event)
         });
         let mut brought = brought.iter().peekable();
         for (place, _, event) in meant {
