@@ -71,18 +71,32 @@ impl Missing {
         self.said.is_empty() && self.unsaid.is_empty()
     }
 
+    /// The options of `wharf grant approve` that name what it does not say.
+    #[must_use]
+    pub fn options(&self) -> String {
+        self.unsaid.iter().map(|kind| format!(" {}", naming(kind).1)).collect()
+    }
+
     /// Each of it in words.
     #[must_use]
     pub fn told(&self) -> Vec<String> {
-        let unsaid = self.unsaid.iter().map(|kind| match *kind {
-            "publish" => "publish (which types it does not say)".to_owned(),
-            "http" => "http (which requests it does not say)".to_owned(),
-            "llm" => "llm (which routes it does not say)".to_owned(),
-            "infer" => "infer (which models it does not say)".to_owned(),
-            "hold" => "hold (which secrets it does not say)".to_owned(),
-            kind => format!("{kind} (which buckets it does not say)"),
+        let unsaid = self.unsaid.iter().map(|kind| {
+            let (what, option) = naming(kind);
+            format!("{kind} (which {what} it does not say: {option})")
         });
         self.said.told().into_iter().chain(unsaid).collect()
+    }
+}
+
+/// What of a kind is granted, and the option of `wharf grant approve` that names it.
+fn naming(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "publish" => ("types", "--publish 'TYPE.*'"),
+        "http" => ("requests", "--http 'https://HOST/*'"),
+        "llm" => ("routes", "--llm ROUTE"),
+        "infer" => ("models", "--infer MODEL"),
+        "hold" => ("secrets", "--hold SECRET"),
+        _ => ("buckets", "--kv BUCKET"),
     }
 }
 
@@ -179,18 +193,24 @@ mod tests {
         let coarse = asks(true, true, "");
         assert_eq!(
             coarse.all().told(),
-            ["publish (which types it does not say)", "kv (which buckets it does not say)"]
+            [
+                "publish (which types it does not say: --publish 'TYPE.*')",
+                "kv (which buckets it does not say: --kv BUCKET)"
+            ]
         );
         assert_eq!(coarse.missing(&grants(r#"{"kv": ["b"]}"#)).unsaid, ["publish"]);
         assert!(coarse.missing(&grants(r#"{"kv": ["b:read"], "publish": ["a"]}"#)).is_empty());
         assert!(asks(false, false, "").is_nothing());
         let sends = Asks { http: true, ..asks(true, false, "") };
-        assert_eq!(sends.since(&asks(true, false, "")).told(), ["http (which requests it does not say)"]);
+        assert_eq!(
+            sends.since(&asks(true, false, "")).told(),
+            ["http (which requests it does not say: --http 'https://HOST/*')"]
+        );
         let infers = Asks { infer: true, ..asks(false, false, "") };
-        assert_eq!(infers.all().told(), ["infer (which models it does not say)"]);
+        assert_eq!(infers.all().told(), ["infer (which models it does not say: --infer MODEL)"]);
         assert!(infers.missing(&grants(r#"{"infer": ["fraud"]}"#)).is_empty());
         let holds = Asks { hold: true, ..asks(false, false, "") };
-        assert_eq!(holds.all().told(), ["hold (which secrets it does not say)"]);
+        assert_eq!(holds.all().told(), ["hold (which secrets it does not say: --hold SECRET)"]);
         assert!(holds.missing(&grants(r#"{"hold": ["signing"]}"#)).is_empty());
         let named = Asks { infer: true, ..asks(false, false, r#"{"infer": ["fraud"]}"#) };
         assert_eq!(named.missing(&grants(r#"{"infer": ["churn"]}"#)).told(), ["infer fraud"]);

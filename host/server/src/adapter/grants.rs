@@ -133,19 +133,11 @@ impl HostAdapter {
             }
         })?;
         standing.granted = standing.granted.with(named);
-        let Missing { said, unsaid } = standing.missing(&asks);
-        if unsaid.is_empty() {
-            return Ok(said);
+        let missing = standing.missing(&asks);
+        if missing.unsaid.is_empty() {
+            return Ok(missing.said);
         }
-        let options = unsaid.iter().map(|kind| match *kind {
-            "publish" => " --publish 'TYPE.*'",
-            "http" => " --http 'https://HOST/*'",
-            "llm" => " --llm ROUTE",
-            "infer" => " --infer MODEL",
-            "hold" => " --hold SECRET",
-            _ => " --kv BUCKET",
-        });
-        let (kinds, options) = (unsaid.join(" and "), options.collect::<String>());
+        let (kinds, options) = (missing.unsaid.join(" and "), missing.options());
         let detail = format!(
             "the release uses {kinds} and does not say what of it: name it, such as `wharf grant approve {}{options}`",
             of.plugin

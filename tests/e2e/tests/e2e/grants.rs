@@ -87,7 +87,7 @@ fn a_release_that_asks_for_more_waits_until_it_is_granted() {
     // One that does not say what it needs is met by any grant of the kind, and cannot be granted without a name.
     assert_eq!(run(&host, &["grant", "revoke", "made", "--publish", "*"]).0, 0);
     let (exit, coarse, _) = run(&host, &["plugin", "upload", "made", &guest("probe").display().to_string()]);
-    assert_eq!((exit, &coarse["missing"]), (0, &json!(["publish (which types it does not say)"])));
+    assert_eq!((exit, &coarse["missing"]), (0, &json!(["publish (which types it does not say: --publish 'TYPE.*')"])));
     let (exit, _, said) = run(&host, &["grant", "approve", "made", digest(&coarse)]);
     assert!(exit == 5 && said.contains("grant-unsaid") && said.contains("--publish"), "{exit} {said}");
     assert_eq!(run(&host, &["grant", "approve", "made", "--publish", "other.*"]).0, 0);

@@ -2,6 +2,8 @@
 //! in its shadow it is only counted how often that would be, and how often it would be right.
 //! Method: a stand-in for the provider whose vectors count words, and which bills what it answers; the guest `asker` asks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use wharf_models::{Bill, Server};
 
@@ -38,6 +40,9 @@ similar = {{ model = "vectors", at_least = 0.8 }}
 models = ["small"]
 cache = "1h"
 similar = {{ model = "dear", at_least = 0.8, shadow = false }}
+[tenants.acme.llm.routes.patient]
+models = ["small"]
+tries = 4
 [tenants.acme.llm.prompts.brief]
 route = "near"
 system = "Be brief."
@@ -48,7 +53,7 @@ system = "Be kind."
 user = "{{{{ text }}}}"
 {}"#,
         provided(port),
-        asker(&["near", "shadow", "dear"])
+        asker(&["near", "shadow", "dear", "patient"])
     ))
 }
 
@@ -107,6 +112,33 @@ fn an_answer_is_given_to_what_means_the_same_and_not_where_a_number_or_the_rest_
     assert_eq!(steps(&host, "near", "similar-hit"), "2");
     assert_eq!(steps(&host, "near", "similar-miss"), "7");
     assert_eq!(steps(&host, "near", "cache-hit"), "1");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_was_given_for_its_vector_is_given_again_to_the_delivery_when_the_host_is_killed_before_it_settles() {
+    let server = Server::start();
+    let site = site(server.port);
+    let host = start(&site);
+    ask(&host, "one", "ask", json!({"route": "near", "text": FIRST}));
+    let list = json!([{"route": "near", "text": SIMILAR}, {"route": "patient", "text": "fail:429"}]);
+    let event = json!({"specversion": "1.0", "id": "two", "source": "test", "type": "ask", "data": list});
+    let (_, two) = host.post("/events", "application/cloudevents+json", event.to_string());
+    let put_off = || server.heard.recv_timeout(Duration::from_secs(30)).unwrap().json().to_string();
+    while !put_off().contains("fail:429") {}
+    let paid = server.billed();
+    assert_eq!(paid.answers, 3, "two vectors and one answer");
+    // The answer is in the log before this is, and with the host goes the cache that it came from.
+    assert_eq!(host.post("/events?type=other&source=test", "application/json", "1").0, 202);
+    host.kill();
+    let host = start(&site);
+    host.settled("acme");
+    let came = came(&host);
+    assert_eq!(came[0]["text"][0], json!(format!("you said: {FIRST}")), "{came:?}");
+    assert_eq!(server.billed(), paid);
+    let (_, detail) = host.get(&format!("/v1/tenants/acme/events/{}", two["position"].as_str().unwrap()));
+    let said = lines(detail["deliveries"][0]["attempts"].as_array().unwrap().last().unwrap());
+    assert!(said.contains("near, chat: small, kept from an attempt before: nobody was asked"), "{said}");
     assert_eq!(host.stop(), Some(0));
 }
 
