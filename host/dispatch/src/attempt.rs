@@ -11,9 +11,9 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, Effects, Tape};
-use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Used, Verdict};
-use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
+use wharf_capability::{AttemptContext, Effects, LlmOut, Tape};
+use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Verdict};
+use wharf_event::{ChannelName, Code, Event, Grants, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -122,7 +122,7 @@ pub(crate) enum Stuck {
 
 /// Tries a delivery once and settles it.
 pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>) {
-    let mut spent = None;
+    let mut spent = waiting.used_before().map(|used| Arc::new(Details { used: Some(*used), ..Details::default() }));
     let ended = AssertUnwindSafe(deliver(attempts, &waiting, slot, &mut spent)).catch_unwind().await;
     let stuck = match ended {
         Ok(Ok(())) => return,
@@ -151,7 +151,7 @@ pub(crate) async fn run(attempts: &Attempts, waiting: Waiting, slot: &Arc<Slot>)
 
 /// What waits again: its runs so far are charged with the one that comes to something.
 fn unsettled(waiting: Waiting, spent: SoFar) -> Waiting {
-    let void = spent.and_then(|spent| spent.used).unwrap_or(waiting.void);
+    let void = spent.and_then(|spent| spent.used).unwrap_or_default();
     Waiting { void, ..waiting }
 }
 
@@ -180,7 +180,7 @@ async fn deliver(attempts: &Attempts, waiting: &Waiting, slot: &Arc<Slot>, spent
         return sending::send(attempts, waiting, slot, (&rules, name, webhook), received, spent).await;
     }
     if let (Some(_), Some(_)) = (target, to.bus()) {
-        let ended = forwarding::forward(attempts, waiting, slot, &rules, received).await;
+        let ended = forwarding::forward(attempts, waiting, slot, &rules, received, spent).await;
         return ended.map_err(|stuck| within_age(attempts, waiting, &rules, stuck));
     }
     let plugin = to.plugin().and_then(|name| Some((name, rules.plugin(&waiting.row.tenant, name)?)));
@@ -242,7 +242,7 @@ async fn handle(
     spent: &mut SoFar,
 ) -> Result<(), Stuck> {
     let Picked { handler, trial, .. } = picked;
-    let Passed { event: passed, took: transforming, details: used } =
+    let Passed { event: passed, took: transforming, details: mut used } =
         transform::pass(attempts, waiting, rules, &received).await;
     let event = match passed {
         Ok(event) => event,
@@ -254,21 +254,19 @@ async fn handle(
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
-    // What runs used that came to nothing.
-    let mut void = waiting.void;
-    let mut so_far = used.clone();
-    so_far.charge(Some(&void).filter(|void| **void != Used::default()));
-    *spent = so_far.used.is_some().then(|| Arc::new(so_far));
+    *spent = used.used.is_some().then(|| Arc::new(used.clone()));
+    let grants = picked.granted(&rules.settings(&waiting.row.tenant).ceiling);
+    let llm = keeping::models(&attempts.calls, &grants, waiting.id, &waiting.row.target.to);
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let tape = attempts.surroundings.recordings.tape();
         let with = (held.is_some(), &tape);
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), with).await?;
+            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), (&grants, &llm), with).await?;
         let mut told = used.clone();
         told.add(&details);
-        told.charge(Some(&void).filter(|void| **void != Used::default()));
-        void.add(&details.used.unwrap_or_default());
+        // If this run comes to nothing, the next one is charged with it.
+        used.charge(details.used.as_ref());
         let (release, deadline_ms) = (handler.digest(), plugin.1.limits.wall_ms);
         let ran = Ran { plugin: plugin.0, release, deadline_ms, took: duration };
         let record = |failed| attempts.record_attempt(waiting, rules, &event, (&tape, failed), &ran);
@@ -386,12 +384,10 @@ async fn invoke(
     rules: &RuleSet,
     ((name, plugin), picked): ((&PluginName, &Plugin), &Picked),
     (received, event): (&Event, &Event),
+    (grants, llm): (&Arc<Grants>, &Arc<dyn LlmOut>),
     (holds, tape): (bool, &Tape),
 ) -> Result<Report, Stuck> {
     let (row, handler) = (&waiting.row, &picked.handler);
-    // The operator's ceiling may be lower than when something was granted.
-    let ceiling = &rules.settings(&row.tenant).ceiling;
-    let grants = if ceiling.is_open() { Arc::clone(&picked.grants) } else { Arc::new(ceiling.within(&picked.grants)) };
     let values =
         AttemptValues { shared: Arc::clone(&attempts.shared), contention: Arc::clone(&attempts.contention), holds };
     let context = AttemptContext {
@@ -401,10 +397,10 @@ async fn invoke(
         event: event.clone(),
         received: received.clone(),
         config: Arc::clone(&plugin.config),
-        llm: keeping::models(&attempts.calls, &grants, waiting.id, &row.target.to),
+        llm: Arc::clone(llm),
         infer: Arc::<Calls>::clone(&attempts.calls),
         secrets: Arc::<Calls>::clone(&attempts.calls),
-        grants,
+        grants: Arc::clone(grants),
         values: Arc::new(values),
         http: Arc::<Calls>::clone(&attempts.calls),
         time: rfc3339(attempts.clock.now_ms()),

@@ -8,13 +8,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use wharf_capability::{AttemptContext, Tape};
+use wharf_capability::{AttemptContext, LlmOut, Tape};
 use wharf_delivery::{
     Answer, Attempt, ConsumeRequest, Consumed, Details, Failure, OnQuarantine, Outcome, PublishRequest, QueueOp,
     ReadKey, RecordingAt, Refused, RetryPolicy, Standing, TargetRef, Used, Verdict, disposition, hops,
     limits::HOPS_MAX,
 };
-use wharf_event::{BusName, Code, Event, QueueName, Target, TenantName};
+use wharf_event::{BusName, Code, Event, Grants, QueueName, Target, TenantName};
 use wharf_recording::{Holds, Item, limits::EVENT_BYTES_MAX};
 use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 
@@ -149,10 +149,14 @@ impl Batches {
     async fn call(&mut self, picked: &Picked, batch: &[Message]) -> Result<Called, AskError> {
         let attempts = &self.dispatcher.attempts;
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
+        let Some(first) = batch.first() else { return Ok(Called::Kept) };
+        let grants = picked.granted(&self.dispatcher.rules().settings(&self.tenant).ceiling);
+        let queue = Target::Queue(self.queue.clone());
+        let llm = keeping::models(&attempts.calls, &grants, first.receipt.delivery, &queue);
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
             let tape = attempts.surroundings.recordings.tape();
-            let invoked = self.invoke(picked, batch, (held.is_some(), &tape)).await;
+            let invoked = self.invoke(picked, (first, batch), (&grants, &llm), (held.is_some(), &tape)).await;
             let mut report = invoked.unwrap_or_else(BatchReport::unstarted);
             let took = report.duration;
             report.details.recording =
@@ -239,19 +243,16 @@ impl Batches {
     async fn invoke(
         &self,
         picked: &Picked,
-        batch: &[Message],
+        (first, batch): (&Message, &[Message]),
+        (grants, llm): (&Arc<Grants>, &Arc<dyn LlmOut>),
         (holds, tape): (bool, &Tape),
     ) -> Result<BatchReport, Failure> {
         let (attempts, Ready { settings, by, plugin }) = (&self.dispatcher.attempts, &self.ready);
-        let first = batch.first().ok_or_else(|| Failure::new(Code::Internal, "a batch of nothing"))?;
         let rules = self.dispatcher.rules();
         let release = picked.handler.digest();
         if attempts.quarantine.holds(&self.tenant, release) {
             return Err(refused(release));
         }
-        let ceiling = &rules.settings(&self.tenant).ceiling;
-        let grants =
-            if ceiling.is_open() { Arc::clone(&picked.grants) } else { Arc::new(ceiling.within(&picked.grants)) };
         let (shared, contention) = (Arc::clone(&attempts.shared), Arc::clone(&attempts.contention));
         let context = AttemptContext {
             tenant: self.tenant.clone(),
@@ -260,10 +261,10 @@ impl Batches {
             event: first.event.clone(),
             received: first.event.clone(),
             config: Arc::clone(&plugin.config),
-            llm: keeping::models(&attempts.calls, &grants, first.receipt.delivery, &Target::Queue(self.queue.clone())),
+            llm: Arc::clone(llm),
             infer: Arc::<Calls>::clone(&attempts.calls),
             secrets: Arc::<Calls>::clone(&attempts.calls),
-            grants,
+            grants: Arc::clone(grants),
             values: Arc::new(AttemptValues { shared, contention, holds }),
             http: Arc::<Calls>::clone(&attempts.calls),
             time: rfc3339(attempts.clock.now_ms()),

@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use wharf_delivery::{
-    Answer, CarryRequest, FanOut, ForgetRequest, Record, Remains, Request, SegmentFacts, SpentRow, Table, TableError,
-    Tables, Usage, UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
+    Answer, CarryRequest, DecodeError, FanOut, ForgetRequest, Record, Remains, Request, SegmentFacts, SpentRow, Table,
+    TableError, Tables, Usage, UsageRow, hour_of, keys, limits::USAGE_KEPT_HOURS, published_on,
 };
 use wharf_event::TenantName;
 use wharf_log::SegmentInfo;
@@ -26,6 +26,12 @@ use crate::{
     surroundings::blocking,
     watched as watch,
 };
+
+/// What has what a tenant used, and what models cost it, by the hour.
+const HOURLY: [Table; 2] = [Table::Usage, Table::Models];
+
+/// What has sums over a tenant's rows.
+const SUMMED: [Table; 3] = [Table::Stats, Table::Buckets, Table::Queues];
 
 /// The task that looks after the log's age and size.
 pub(crate) struct Cleaner {
@@ -167,7 +173,7 @@ impl Cleaner {
             return Ok(());
         }
         let mut all = true;
-        for tenant in self.tenants()? {
+        for tenant in self.tenants(&HOURLY).await? {
             if self.has_old(&tenant, from_hour)? {
                 self.attempts.partition.ask(Request::Forget(ForgetRequest { tenant, from_hour })).await?;
                 all = false;
@@ -191,7 +197,7 @@ impl Cleaner {
     /// Writes again what attempts used, and what asking models cost, where it was written before `below_k` only. That of an hour which is over is
     /// written once, and then as often as its segment goes.
     async fn carry_hours(&self, below_k: u64) -> Result<(), Uncleaned> {
-        for tenant in self.tenants()? {
+        for tenant in self.tenants(&HOURLY).await? {
             let used = |row: &Bytes| Ok(UsageRow::from_bytes(row)?.needs_carrying(below_k));
             for keys in self.rows(Table::Usage, &keys::tenant(&tenant), used)? {
                 self.ask(CarryRequest::Usage { tenant: tenant.clone(), keys, below_k }).await?;
@@ -231,7 +237,7 @@ impl Cleaner {
 
     /// Writes the sums over each tenant's rows again, after everything that they count.
     async fn carry_sums(&self) -> Result<(), Uncleaned> {
-        for tenant in self.tenants()? {
+        for tenant in self.tenants(&SUMMED).await? {
             let prefix = keys::tenant(&tenant);
             let buckets = self.names(Table::Buckets, &prefix, keys::second)?;
             let queues = self.names(Table::Queues, &prefix, keys::second)?;
@@ -249,19 +255,22 @@ impl Cleaner {
         Ok(())
     }
 
-    /// All who have sums: one whose plugins only answer requests has none of events.
-    fn tenants(&self) -> Result<BTreeSet<TenantName>, TableError> {
-        let mut tenants = BTreeSet::new();
-        for table in [Table::Stats, Table::Buckets, Table::Queues, Table::Usage, Table::Models] {
-            let mut behind = Vec::new();
-            loop {
-                let next = self.attempts.shared.read().state.scan(table, &[], Bound::Excluded(&behind), 1)?;
-                let Some(tenant) = next.first().and_then(|(key, _)| keys::first(key)) else { break };
-                behind = keys::behind_tenant(&tenant);
-                tenants.insert(tenant);
+    /// All who have rows in these tables: one whose plugins only answer requests has no sums of events.
+    async fn tenants(&self, tables: &'static [Table]) -> Result<BTreeSet<TenantName>, Uncleaned> {
+        let shared = Arc::clone(&self.attempts.shared);
+        let read = blocking(self.threads(), move || -> Result<_, TableError> {
+            let mut tenants = BTreeSet::new();
+            for table in tables {
+                let mut behind = Vec::new();
+                // Table by table and tenant by tenant: the log's thread waits while the state is read.
+                while let Some(tenant) = next_tenant(&shared.read().state, *table, &behind)? {
+                    behind = keys::behind_tenant(&tenant);
+                    tenants.insert(tenant);
+                }
             }
-        }
-        Ok(tenants)
+            Ok(tenants)
+        });
+        Ok(read.await.ok_or(Uncleaned::Thread)??)
     }
 
     /// The names in the keys of a table, read page by page.
@@ -290,6 +299,15 @@ impl Cleaner {
     fn threads(&self) -> &dyn crate::surroundings::Threads {
         self.attempts.surroundings.threads.as_ref()
     }
+}
+
+/// The first tenant that has rows in a table behind a key.
+fn next_tenant(tables: &impl Tables, table: Table, behind: &[u8]) -> Result<Option<TenantName>, TableError> {
+    let next = tables.scan(table, &[], Bound::Excluded(behind), 1)?;
+    let tenant = |key: &[u8]| {
+        keys::first(key).ok_or(TableError::Row { table: table.name(), source: DecodeError::Invalid("tenant of a key") })
+    };
+    next.first().map(|(key, _)| tenant(key)).transpose()
 }
 
 /// Counts what a full segment holds.

@@ -11,7 +11,7 @@ use wharf_delivery::{Failure, Verdict};
 use wharf_event::{Code, Event, EventError};
 
 use crate::{
-    attempt::{Attempts, Stuck, stuck},
+    attempt::{Attempts, SoFar, Stuck, stuck},
     rules::RuleSet,
     schedule::Waiting,
     settling::{Settlement, settle},
@@ -26,6 +26,7 @@ pub(crate) async fn forward(
     slot: &Arc<Slot>,
     rules: &RuleSet,
     received: Event,
+    spent: &mut SoFar,
 ) -> Result<(), Stuck> {
     let Passed { event, took, details } = transform::pass(attempts, waiting, rules, &received).await;
     let of_attempt = (took, Arc::new(details));
@@ -36,6 +37,7 @@ pub(crate) async fn forward(
             return settle(attempts, waiting, &settlement, slot).await.map_err(stuck);
         }
     };
+    *spent = of_attempt.1.used.is_some().then(|| Arc::clone(&of_attempt.1));
     let event = caused(event, &received, &format!("{}.1", waiting.id)).map_err(|error| {
         let reason = format!("the event cannot be published once more: {error}");
         Stuck::Failed(Failure::new(Code::LimitPublish, reason))

@@ -42,13 +42,13 @@ pub(crate) struct OfDelivery {
     kept: Arc<Keeps>,
 }
 
-/// What an attempt keeps. Only one of a delivery runs at a time.
+/// What an attempt keeps, over all of its runs. Only one of a delivery runs at a time.
 #[derive(Default)]
 struct Keeps {
     /// Bytes of answers for which the delivery has room, by what the attempt's first call found and what was kept since.
     left: OnceLock<AtomicU64>,
-    /// What comes of the answers that nobody waited for, the oldest first.
-    ahead: Mutex<VecDeque<Coming>>,
+    /// What comes of the answers that nobody waited for, each with the number of its call, the oldest first.
+    ahead: Mutex<VecDeque<(u32, Coming)>>,
 }
 
 impl Keeps {
@@ -60,14 +60,15 @@ impl Keeps {
         keep.call <= ANSWERS_PER_DELIVERY_MAX && self.left.get().is_some_and(took)
     }
 
-    fn goes_ahead(&self, coming: Coming) {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).push_back(coming);
+    fn goes_ahead(&self, call: u32, coming: Coming) {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).push_back((call, coming));
     }
 
-    /// The oldest of those that nobody waited for, where they are as many as may be.
-    fn too_far_ahead(&self) -> Option<Coming> {
+    /// The oldest of those that nobody waited for, where they are as many as may be, or one of them is to this call, which a run before made.
+    fn to_wait_for(&self, call: u32) -> Option<Coming> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        if ahead.len() < ANSWERS_AHEAD_MAX { None } else { ahead.pop_front() }
+        let waits = ahead.len() >= ANSWERS_AHEAD_MAX || ahead.iter().any(|(of, _)| *of == call);
+        if waits { ahead.pop_front().map(|(_, oldest)| oldest) } else { None }
     }
 }
 
@@ -94,6 +95,7 @@ impl LlmOut for OfDelivery {
 impl OfDelivery {
     async fn answered(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
         let (tenant, number, request) = (call.tenant.clone(), call.number, digest(&call));
+        self.few_ahead(number).await?;
         if let Some(kept) = self.before(&call, &request)? {
             let cached = kept.is_cached();
             let (model, came) = kept.into_parts();
@@ -104,7 +106,6 @@ impl OfDelivery {
                 Err(why) => Err(LlmFailed { why, code: None, spent: Box::new(spent) }),
             };
         }
-        self.few_ahead().await?;
         let mut asked = self.calls.asked(call, self.began_k).await;
         let answer = worth_keeping(&asked).map(|kept| kept.to_bytes().into());
         let Some(answer) = answer else { return asked };
@@ -118,9 +119,10 @@ impl OfDelivery {
         asked
     }
 
-    /// Waits until the log has all answers but a few: a host that is killed pays again for what it has not.
-    async fn few_ahead(&self) -> Result<(), LlmFailed> {
-        while let Some(oldest) = self.kept.too_far_ahead() {
+    /// Waits until the log has all answers but a few, and that of this call, if there was one: a host that is killed pays again for what it has
+    /// not.
+    async fn few_ahead(&self, call: u32) -> Result<(), LlmFailed> {
+        while let Some(oldest) = self.kept.to_wait_for(call) {
             came_of(oldest.await)?;
         }
         Ok(())
@@ -128,10 +130,10 @@ impl OfDelivery {
 
     /// Keeps an answer. Where there is room for sure nobody waits for the log: what the guest makes of the answer comes behind it.
     async fn keep(&self, keep: KeepRequest) -> Result<LlmKeeping, LlmFailed> {
-        let has_room = self.kept.takes(&keep);
+        let (call, has_room) = (keep.call, self.kept.takes(&keep));
         match self.calls.partition.keep(keep) {
             Ok(coming) if has_room => {
-                self.kept.goes_ahead(coming);
+                self.kept.goes_ahead(call, coming);
                 Ok(LlmKeeping::Kept)
             }
             Ok(coming) => came_of(coming.await),

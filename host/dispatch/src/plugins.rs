@@ -9,7 +9,7 @@ use std::{
 
 use wharf_catalog::{Channels, PluginObject};
 use wharf_delivery::{BreakerDocument, LimitsDocument, PluginDocument};
-use wharf_event::{ChannelName, Digest, Grants, PluginName};
+use wharf_event::{ChannelName, Digest, GrantBounds, Grants, PluginName};
 use wharf_runtime::{IdleSet, Reuse};
 
 use crate::{
@@ -80,6 +80,13 @@ pub(crate) struct Picked {
     pub(crate) grants: Arc<Grants>,
     /// Since when a release is on trial beside others, if one is.
     pub(crate) trial: Option<u64>,
+}
+
+impl Picked {
+    /// What it may use: the operator's ceiling may be lower than when it was granted.
+    pub(crate) fn granted(&self, ceiling: &GrantBounds) -> Arc<Grants> {
+        if ceiling.is_open() { Arc::clone(&self.grants) } else { Arc::new(ceiling.within(&self.grants)) }
+    }
 }
 
 impl Plugin {

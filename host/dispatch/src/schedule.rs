@@ -41,8 +41,15 @@ pub(crate) struct Waiting {
     /// When the request was made that it arose from, by the monotonic clock, if that was in this process and this is its
     /// first attempt.
     pub(crate) asked: Option<Duration>,
-    /// What its attempt used in runs that came to nothing, and that no settle told of.
+    /// What its attempt used in turns that came to nothing, and that no settle told of. The next one does.
     pub(crate) void: Used,
+}
+
+impl Waiting {
+    /// What its attempt used before this turn, if it did.
+    pub(crate) fn used_before(&self) -> Option<&Used> {
+        Some(&self.void).filter(|void| **void != Used::default())
+    }
 }
 
 /// Events that were read for deliveries of a lane.

@@ -269,11 +269,7 @@ impl Turn {
     ) -> Result<RequestReport, Failure> {
         let (tenant, name) = (&self.tenant, &self.route.settings.plugin);
         let handler = Arc::clone(&self.picked.handler);
-        let ceiling = &self.rules.settings(tenant).ceiling;
-        let grants = match ceiling.is_open() {
-            true => Arc::clone(&self.picked.grants),
-            false => Arc::new(ceiling.within(&self.picked.grants)),
-        };
+        let grants = self.picked.granted(&self.rules.settings(tenant).ceiling);
         let event = standing_for(&request, &self.id, tenant)
             .map_err(|error| Failure::new(Code::Internal, format!("a request has no event: {error}")))?;
         let (shared, contention) = (Arc::clone(&attempts.shared), Arc::clone(&attempts.contention));

@@ -102,9 +102,11 @@ pub(crate) struct Passed {
     pub(crate) details: Details,
 }
 
-/// Lets an event through the transforms of its delivery's rule, and makes the target's input of it.
+/// Lets an event through the transforms of its delivery's rule, and makes the target's input of it. What they used comes to what the attempt had
+/// used before.
 pub(crate) async fn pass(attempts: &Attempts, waiting: &Waiting, rules: &RuleSet, received: &Event) -> Passed {
     let (mut event, mut took, mut details) = (received.clone(), Duration::ZERO, Details::default());
+    details.charge(waiting.used_before());
     for step in rules.transforms(&waiting.row.tenant, &waiting.row.target.rule) {
         let report = call(attempts, waiting, (rules, step), (received, &event)).await;
         let TransformReport { made, duration, details: used } = report;

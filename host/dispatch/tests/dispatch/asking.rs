@@ -1,9 +1,12 @@
 //! Goal: of answers that the log does not have there are only a few, since a host that is killed pays for those again. Method: a plugin asks a model
-//! again and again, on a disk that is well and on one whose syncs fail from the first answer on.
+//! again and again, on a disk that is well, on one whose syncs fail from the first answer on, and on one that is full from then on.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,20 +21,35 @@ use wharf_dispatch::{
 };
 use wharf_event::SecretName;
 use wharf_faults::Fault;
-use wharf_llm::{Ask, Embedding, Told};
+use wharf_llm::{Ask, Embedding, Told, Usage, Vectors};
 
 use crate::{
+    full_disk::until,
     host::{Scripted, send},
-    small_home::SmallHome,
+    small_home::{BALLAST_BYTES, SmallHome},
 };
 
 /// Questions of an attempt.
 const ASKS: u32 = 50;
 
-/// What answers at once, and breaks the disk before it does, if that is wished.
+/// Numbers of each answer: all answers together have more bytes than the log has room for without another segment.
+const NUMBERS: usize = 8_000;
+
+const DISK_BYTES: u64 = 64 << 20;
+
+/// What becomes of the disk with the first answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    IsWell,
+    Fails,
+    IsFull,
+}
+
+/// What answers at once.
 struct Model {
     home: SmallHome,
-    breaks: bool,
+    disk: Disk,
+    asked: Arc<AtomicU32>,
 }
 
 impl Outgoing for Model {
@@ -45,13 +63,21 @@ impl Outgoing for Model {
         _: BTreeMap<SecretName, String>,
         _: Arc<dyn Books>,
     ) -> BoxFuture<'static, Result<LlmAnswer, LlmFailed>> {
-        if self.breaks {
-            self.home
-                .disk
-                .watch(|operation| (operation.is_sync() && operation.name.starts_with("log/")).then_some(Fault::Error));
+        if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            match self.disk {
+                Disk::IsWell => {}
+                Disk::Fails => self.home.disk.watch(|operation| {
+                    (operation.is_sync() && operation.name.starts_with("log/")).then_some(Fault::Error)
+                }),
+                Disk::IsFull => {
+                    self.home.disk.lose("ballast");
+                    self.home.take_the_rest();
+                }
+            }
         }
         let spent = LlmSpent { model: "m".parse().ok(), tries: 1, outside: true, ..LlmSpent::default() };
-        async { Ok(LlmAnswer { told: Told::Count(1), spent }) }.boxed()
+        let vectors = vec![vec![0.5; NUMBERS]];
+        async { Ok(LlmAnswer { told: Told::Vectors(Vectors { vectors, usage: Usage::default() }), spent }) }.boxed()
     }
 }
 
@@ -68,7 +94,7 @@ async fn ask(context: AttemptContext) -> u32 {
             ask: Ask::Embed(Embedding { texts, dimensions: None }),
             trace: None,
             timeout: Duration::from_secs(10),
-            answer_bytes_max: 1_000,
+            answer_bytes_max: 1 << 20,
             pieces: Pieces::default(),
         };
         if context.llm.ask(call).await.is_err() {
@@ -78,16 +104,23 @@ async fn ask(context: AttemptContext) -> u32 {
     ASKS
 }
 
-/// How many answers a plugin has that asks a model.
-async fn answers(breaks: bool) -> u32 {
-    let home = SmallHome::new(64 << 20);
+/// A host whose plugin asks a model.
+struct World {
+    home: SmallHome,
+    asked: Arc<AtomicU32>,
+    /// How many answers it had in the end.
+    had: mpsc::UnboundedReceiver<u32>,
+    _dispatcher: Dispatcher,
+}
+
+async fn world(disk: Disk) -> World {
+    let (home, asked) = (SmallHome::new(DISK_BYTES), Arc::<AtomicU32>::default());
     let here = tokio::runtime::Handle::current();
-    let surroundings = Surroundings {
-        outgoing: Arc::new(Model { home: home.clone(), breaks }),
-        ..Surroundings::of_this_machine(here.clone())
-    };
+    let model = Model { home: home.clone(), disk, asked: Arc::clone(&asked) };
+    let surroundings = Surroundings { outgoing: Arc::new(model), ..Surroundings::of_this_machine(here.clone()) };
     let dispatcher = Dispatcher::open(&home, Options::default(), surroundings, here).unwrap();
-    let (told, mut had) = mpsc::unbounded_channel();
+    until("the ballast is made", || home.ballast() == BALLAST_BYTES).await;
+    let (told, had) = mpsc::unbounded_channel();
     let plugin = Scripted::new(move |invocation| {
         let (told, context) = (told.clone(), invocation.context.clone());
         async move {
@@ -111,11 +144,21 @@ async fn answers(breaks: bool) -> u32 {
     dispatcher.configure(rules).await.unwrap();
     dispatcher.begin();
     send(&dispatcher, 0..1).await;
-    had.recv().await.unwrap()
+    World { home, asked, had, _dispatcher: dispatcher }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_log_takes_nothing_a_plugin_has_eight_more_answers_and_no_ninth() {
-    assert_eq!(answers(false).await, ASKS);
-    assert_eq!(answers(true).await, 8);
+async fn when_the_log_failed_a_plugin_has_eight_more_answers_and_no_ninth() {
+    assert_eq!(world(Disk::IsWell).await.had.recv().await, Some(ASKS));
+    assert_eq!(world(Disk::Fails).await.had.recv().await, Some(8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_a_plugin_waits_with_its_next_question_until_there_is_room() {
+    let mut world = world(Disk::IsFull).await;
+    let waits = tokio::time::timeout(Duration::from_secs(1), world.had.recv()).await;
+    let asked = world.asked.load(Ordering::Relaxed);
+    assert!(waits.is_err() && (8..ASKS).contains(&asked), "{waits:?} {asked}");
+    world.home.resize(2 * DISK_BYTES);
+    assert_eq!(world.had.recv().await, Some(ASKS));
 }

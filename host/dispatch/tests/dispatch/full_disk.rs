@@ -34,7 +34,7 @@ async fn fill(dispatcher: &Dispatcher, from: usize) -> (usize, AcceptError) {
     unreachable!("disks are finite")
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let mut left = 6_000;
     while !holds() {
         left -= 1;

@@ -128,8 +128,7 @@ fn what_was_given_for_its_vector_is_given_again_to_the_delivery_when_the_host_is
     while !put_off().contains("fail:429") {}
     let paid = server.billed();
     assert_eq!(paid.answers, 3, "two vectors and one answer");
-    // The answer is in the log before this is, and with the host goes the cache that it came from.
-    assert_eq!(host.post("/events?type=other&source=test", "application/json", "1").0, 202);
+    // What the second question may cost was in the log before it left, and the answer before that. With the host goes the cache that it came from.
     host.kill();
     let host = start(&site);
     host.settled("acme");

@@ -110,7 +110,7 @@ fn what_is_known_of_a_tenant_that_never_had_an_event_does_not_go_either() {
         guest("bringer").display()
     ));
     let host = start(&site);
-    assert_eq!(asked(&host, "POST /t/web/do/number", b"").status, 200);
+    assert_eq!(asked(&host, "POST /t/web/do/look", b"").status, 200);
     // What it used is charged within a second.
     let used = |host: &Host| host.get("/v1/tenants/web/usage").1["total"].clone();
     let charged = |_| {
@@ -119,6 +119,7 @@ fn what_is_known_of_a_tenant_that_never_had_an_event_does_not_go_either() {
     };
     assert!((0..500).any(charged), "{}", used(&host));
     until_trimmed(&site, &host, "first");
+    assert_eq!(host.stats("web")["events"], 0);
     let before = used(&host);
     assert_eq!(host.stop(), Some(0));
     let (status, found, said) = site.examine(&["doctor"]);

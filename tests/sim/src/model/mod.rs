@@ -22,7 +22,7 @@
 //!     and the receiver outside);
 //! 14. a redrive at a rate sends the letters between its two cursors in the frame in which it moves, and passes over none (`redrives`);
 //! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
-//! 16. what a model answered a handler is in the log before the handler has it, a delivery pays once for a question until it is settled, and then
+//! 16. what a model answered a handler is in the log before what the handler does with it, a delivery pays once for a question until it is settled, and then
 //!     nothing of that is left (`oracle`);
 //! 17. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
 

@@ -64,6 +64,9 @@ pub(super) fn take(
     log.charged.add((tenant.as_str(), target.to.name()), item.time_ms, attempt);
 }
 
+/// Turns that an attempt has at most before it comes to something.
+const TURNS_MAX: u32 = 3;
+
 fn numbers(used: &Used) -> [u64; 5] {
     [used.cpu_ns, used.memory_kib_us, used.bytes_in, used.bytes_out, used.host_calls]
 }
@@ -90,7 +93,11 @@ impl Due<'_> {
         let gone = matches!(self.outcome, Outcome::DeadLetter { code: Code::TargetGone, .. });
         let mut possible = Vec::new();
         if sieves && !gone {
-            possible.push(plus(base, sieve));
+            // It is transformed in each turn of the attempt: of one that was held, or found no room, there are more than one.
+            possible.extend((0..TURNS_MAX).scan(base, |sum, _| {
+                *sum = plus(*sum, sieve);
+                Some(*sum)
+            }));
         }
         // One whose release is not run any more may not have come to its transform.
         let quarantined = match self.outcome {
