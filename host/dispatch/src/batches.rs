@@ -150,13 +150,11 @@ impl Batches {
         let attempts = &self.dispatcher.attempts;
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
         let Some(first) = batch.first() else { return Ok(Called::Kept) };
-        let grants = picked.granted(&self.dispatcher.rules().settings(&self.tenant).ceiling);
-        let queue = Target::Queue(self.queue.clone());
-        let llm = keeping::models(&attempts.calls, &grants, first.receipt.delivery, &queue);
+        let granted = self.granted(picked, first);
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
             let tape = attempts.surroundings.recordings.tape();
-            let invoked = self.invoke(picked, (first, batch), (&grants, &llm), (held.is_some(), &tape)).await;
+            let invoked = self.invoke(picked, (first, batch), &granted, (held.is_some(), &tape)).await;
             let mut report = invoked.unwrap_or_else(BatchReport::unstarted);
             let took = report.duration;
             report.details.recording =
@@ -219,6 +217,14 @@ impl Batches {
         Ok(Called::Failed(everyone(&Failure::new(Code::Conflict, reason)), Box::new(spent)))
     }
 
+    /// What the plugin may use for a batch, over all runs of the call.
+    fn granted(&self, picked: &Picked, first: &Message) -> (Arc<Grants>, Arc<dyn LlmOut>) {
+        let grants = picked.granted(&self.dispatcher.rules().settings(&self.tenant).ceiling);
+        let (calls, queue) = (&self.dispatcher.attempts.calls, Target::Queue(self.queue.clone()));
+        let llm = keeping::models(calls, &grants, first.receipt.delivery, &queue);
+        (grants, llm)
+    }
+
     /// Keeps what was recorded of a call, which all of its messages have in common.
     fn record(
         &self,
@@ -244,7 +250,7 @@ impl Batches {
         &self,
         picked: &Picked,
         (first, batch): (&Message, &[Message]),
-        (grants, llm): (&Arc<Grants>, &Arc<dyn LlmOut>),
+        (grants, llm): &(Arc<Grants>, Arc<dyn LlmOut>),
         (holds, tape): (bool, &Tape),
     ) -> Result<BatchReport, Failure> {
         let (attempts, Ready { settings, by, plugin }) = (&self.dispatcher.attempts, &self.ready);
