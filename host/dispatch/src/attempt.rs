@@ -11,9 +11,9 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, Effects, LlmOut, Tape};
+use wharf_capability::{AttemptContext, Effects, Tape};
 use wharf_delivery::{DeliveryRow, Details, Failure, OnQuarantine, ReadKey, Refused, TargetRef, Verdict};
-use wharf_event::{ChannelName, Code, Event, Grants, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
+use wharf_event::{ChannelName, Code, Event, PluginName, Position, REPLAY_ATTRIBUTE, TenantName};
 use wharf_runtime::{Ending, Invocation, Report};
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     contention::{Contention, Held},
     forwarding,
     health::{Health, News},
-    keeping,
+    keeping::Ways,
     lane::LaneKey,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
@@ -256,13 +256,13 @@ async fn handle(
     };
     *spent = used.used.is_some().then(|| Arc::new(used.clone()));
     let grants = picked.granted(&rules.settings(&waiting.row.tenant).ceiling);
-    let llm = keeping::models(&attempts.calls, &grants, waiting.id, &waiting.row.target.to);
+    let ways = Ways::new(&attempts.calls, grants, waiting.id, &waiting.row.target.to);
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let tape = attempts.surroundings.recordings.tape();
         let with = (held.is_some(), &tape);
         let Report { ending, effects, duration, details } =
-            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), (&grants, &llm), with).await?;
+            invoke(attempts, waiting, rules, (plugin, picked), (&received, &event), &ways, with).await?;
         let mut told = used.clone();
         told.add(&details);
         // If this run comes to nothing, the next one is charged with it.
@@ -384,7 +384,7 @@ async fn invoke(
     rules: &RuleSet,
     ((name, plugin), picked): ((&PluginName, &Plugin), &Picked),
     (received, event): (&Event, &Event),
-    (grants, llm): (&Arc<Grants>, &Arc<dyn LlmOut>),
+    ways: &Ways,
     (holds, tape): (bool, &Tape),
 ) -> Result<Report, Stuck> {
     let (row, handler) = (&waiting.row, &picked.handler);
@@ -397,12 +397,12 @@ async fn invoke(
         event: event.clone(),
         received: received.clone(),
         config: Arc::clone(&plugin.config),
-        llm: Arc::clone(llm),
+        llm: Arc::clone(&ways.llm),
         infer: Arc::<Calls>::clone(&attempts.calls),
         secrets: Arc::<Calls>::clone(&attempts.calls),
-        grants: Arc::clone(grants),
+        grants: Arc::clone(&ways.grants),
         values: Arc::new(values),
-        http: Arc::<Calls>::clone(&attempts.calls),
+        http: Arc::clone(&ways.http),
         time: rfc3339(attempts.clock.now_ms()),
         clock_ms: None,
         tape: tape.clone(),

@@ -8,13 +8,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use wharf_capability::{AttemptContext, LlmOut, Tape};
+use wharf_capability::{AttemptContext, Tape};
 use wharf_delivery::{
     Answer, Attempt, ConsumeRequest, Consumed, Details, Failure, OnQuarantine, Outcome, PublishRequest, QueueOp,
     ReadKey, RecordingAt, Refused, RetryPolicy, Standing, TargetRef, Used, Verdict, disposition, hops,
     limits::HOPS_MAX,
 };
-use wharf_event::{BusName, Code, Event, Grants, QueueName, Target, TenantName};
+use wharf_event::{BusName, Code, Event, QueueName, Target, TenantName};
 use wharf_recording::{Holds, Item, limits::EVENT_BYTES_MAX};
 use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport};
 
@@ -26,7 +26,7 @@ use crate::{
     consuming::Ready,
     contention::Held,
     dispatcher::Dispatcher,
-    keeping,
+    keeping::Ways,
     limits::{BATCH_CALLS_MAX, BATCH_SHRINKS_BY, CONFLICT_RUNS_MAX, CONSUMER_PAUSE},
     meters::Settling,
     partition::{AskError, weigh},
@@ -150,11 +150,11 @@ impl Batches {
         let attempts = &self.dispatcher.attempts;
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
         let Some(first) = batch.first() else { return Ok(Called::Kept) };
-        let granted = self.granted(picked, first);
+        let ways = self.ways(picked, first);
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
             let tape = attempts.surroundings.recordings.tape();
-            let invoked = self.invoke(picked, (first, batch), &granted, (held.is_some(), &tape)).await;
+            let invoked = self.invoke(picked, (first, batch), &ways, (held.is_some(), &tape)).await;
             let mut report = invoked.unwrap_or_else(BatchReport::unstarted);
             let took = report.duration;
             report.details.recording =
@@ -218,11 +218,10 @@ impl Batches {
     }
 
     /// What the plugin may use for a batch, over all runs of the call.
-    fn granted(&self, picked: &Picked, first: &Message) -> (Arc<Grants>, Arc<dyn LlmOut>) {
+    fn ways(&self, picked: &Picked, first: &Message) -> Ways {
         let grants = picked.granted(&self.dispatcher.rules().settings(&self.tenant).ceiling);
-        let (calls, queue) = (&self.dispatcher.attempts.calls, Target::Queue(self.queue.clone()));
-        let llm = keeping::models(calls, &grants, first.receipt.delivery, &queue);
-        (grants, llm)
+        let queue = Target::Queue(self.queue.clone());
+        Ways::new(&self.dispatcher.attempts.calls, grants, first.receipt.delivery, &queue)
     }
 
     /// Keeps what was recorded of a call, which all of its messages have in common.
@@ -250,7 +249,7 @@ impl Batches {
         &self,
         picked: &Picked,
         (first, batch): (&Message, &[Message]),
-        (grants, llm): &(Arc<Grants>, Arc<dyn LlmOut>),
+        ways: &Ways,
         (holds, tape): (bool, &Tape),
     ) -> Result<BatchReport, Failure> {
         let (attempts, Ready { settings, by, plugin }) = (&self.dispatcher.attempts, &self.ready);
@@ -267,12 +266,12 @@ impl Batches {
             event: first.event.clone(),
             received: first.event.clone(),
             config: Arc::clone(&plugin.config),
-            llm: Arc::clone(llm),
+            llm: Arc::clone(&ways.llm),
             infer: Arc::<Calls>::clone(&attempts.calls),
             secrets: Arc::<Calls>::clone(&attempts.calls),
-            grants: Arc::clone(grants),
+            grants: Arc::clone(&ways.grants),
             values: Arc::new(AttemptValues { shared, contention, holds }),
-            http: Arc::<Calls>::clone(&attempts.calls),
+            http: Arc::clone(&ways.http),
             time: rfc3339(attempts.clock.now_ms()),
             clock_ms: None,
             tape: tape.clone(),

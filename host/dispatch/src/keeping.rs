@@ -1,4 +1,4 @@
-//! The way to models of the attempts of one delivery: what was answered once is given again.
+//! The ways out of the attempts of one delivery, to models above all: what was answered once is given again.
 //!
 //! Invariant: an answer that may be paid for is on its way to the log before anything else can happen to its attempt. So it stands there before all that
 //! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. A delivery pays once for what
@@ -8,13 +8,16 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::oneshot::error::RecvError;
-use wharf_capability::{Asking, Filling, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut, LlmSpent, PromptCall};
+use tokio::sync::{Mutex, oneshot::error::RecvError};
+use wharf_capability::{
+    Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut,
+    LlmSpent, PromptCall,
+};
 use wharf_delivery::{
     Answer, DeliveryId, KeepRequest, Refused, TableError, answers_are_full, answers_left, kept_answer,
     limits::ANSWERS_PER_DELIVERY_MAX,
@@ -23,7 +26,7 @@ use wharf_event::{Code, Digest, Grants, Target};
 use wharf_llm::{Failed, Kept, Usage};
 
 use crate::{
-    calling::{Calls, ends, unreadable},
+    calling::{Calls, STOPS, ends, unreadable},
     limits::ANSWERS_AHEAD_MAX,
     partition::{AskError, Coming, chain},
 };
@@ -31,9 +34,28 @@ use crate::{
 /// Bytes that a row takes beside its answer, at most.
 const ROW: u64 = 512;
 
-/// Models, for the attempts of a delivery.
+/// What an attempt may use, and its ways out of the host.
+pub(crate) struct Ways {
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) llm: Arc<dyn LlmOut>,
+    pub(crate) http: Arc<dyn HttpOut>,
+}
+
+impl Ways {
+    /// Those of an attempt of a delivery. Most may not ask models: nothing is made for those.
+    pub(crate) fn new(calls: &Arc<Calls>, grants: Arc<Grants>, delivery: DeliveryId, target: &Target) -> Self {
+        if grants.llm.is_empty() {
+            return Self { grants, llm: Arc::<Calls>::clone(calls), http: Arc::<Calls>::clone(calls) };
+        }
+        let (began_k, calls, target) = (calls.shared.read().k, Arc::clone(calls), target.clone());
+        let of = Arc::new(OfDelivery { calls, delivery, target, began_k, kept: Arc::default() });
+        Self { grants, llm: Arc::<OfDelivery>::clone(&of), http: of }
+    }
+}
+
+/// The ways out of an attempt that may ask models.
 #[derive(Clone)]
-pub(crate) struct OfDelivery {
+struct OfDelivery {
     calls: Arc<Calls>,
     delivery: DeliveryId,
     target: Target,
@@ -47,8 +69,16 @@ pub(crate) struct OfDelivery {
 struct Keeps {
     /// Bytes of answers for which the delivery has room, by what the attempt's first call found and what was kept since.
     left: OnceLock<AtomicU64>,
-    /// What comes of the answers that nobody waited for, each with the number of its call, the oldest first.
-    ahead: Mutex<VecDeque<(u32, Coming)>>,
+    ahead: Mutex<Ahead>,
+}
+
+/// The answers that nobody waited for.
+#[derive(Default)]
+struct Ahead {
+    /// What comes of each, with the number of its call, the oldest first.
+    coming: VecDeque<(u32, Coming)>,
+    /// Whether the log takes nothing any more.
+    ended: bool,
 }
 
 impl Keeps {
@@ -60,25 +90,17 @@ impl Keeps {
         keep.call <= ANSWERS_PER_DELIVERY_MAX && self.left.get().is_some_and(took)
     }
 
-    fn goes_ahead(&self, call: u32, coming: Coming) {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).push_back((call, coming));
+    /// Waits until the log has all answers but so many, and that of this call, if a run before had one. Whoever is waiting is waited for too.
+    async fn all_but(&self, most: usize, call: Option<u32>) -> Result<(), Ended> {
+        let mut ahead = self.ahead.lock().await;
+        let Ahead { coming, ended } = &mut *ahead;
+        while !*ended && (coming.len() > most || coming.iter().any(|(of, _)| Some(*of) == call)) {
+            let Some((_, oldest)) = coming.front_mut() else { break };
+            *ended = came_of(oldest.await).is_err();
+            coming.pop_front();
+        }
+        if *ended { Err(Ended) } else { Ok(()) }
     }
-
-    /// The oldest of those that nobody waited for, where they are as many as may be, or one of them is to this call, which a run before made.
-    fn to_wait_for(&self, call: u32) -> Option<Coming> {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = ahead.len() >= ANSWERS_AHEAD_MAX || ahead.iter().any(|(of, _)| *of == call);
-        if waits { ahead.pop_front().map(|(_, oldest)| oldest) } else { None }
-    }
-}
-
-/// The way to models of an attempt. Most may not ask any: nothing is made for those.
-pub(crate) fn models(calls: &Arc<Calls>, grants: &Grants, delivery: DeliveryId, target: &Target) -> Arc<dyn LlmOut> {
-    if grants.llm.is_empty() {
-        return Arc::<Calls>::clone(calls);
-    }
-    let (began_k, calls, target) = (calls.shared.read().k, Arc::clone(calls), target.clone());
-    Arc::new(OfDelivery { calls, delivery, target, began_k, kept: Arc::default() })
 }
 
 impl LlmOut for OfDelivery {
@@ -92,10 +114,32 @@ impl LlmOut for OfDelivery {
     }
 }
 
+/// A request may be an order: whoever gets it has to be able to rely on what it follows from.
+impl HttpOut for OfDelivery {
+    fn call(&self, request: HttpRequest) -> Calling {
+        let this = self.clone();
+        Box::pin(async move {
+            let ends = |_| HttpFailed::new(Code::HttpUnreachable, STOPS);
+            this.kept.all_but(0, None).await.map_err(ends)?;
+            this.calls.call(request).await
+        })
+    }
+}
+
+/// The log takes nothing any more.
+struct Ended;
+
+impl From<Ended> for LlmFailed {
+    fn from(_: Ended) -> Self {
+        ends()
+    }
+}
+
 impl OfDelivery {
     async fn answered(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
         let (tenant, number, request) = (call.tenant.clone(), call.number, digest(&call));
-        self.few_ahead(number).await?;
+        // A host that is killed pays again for what the log has not.
+        self.kept.all_but(ANSWERS_AHEAD_MAX - 1, Some(number)).await?;
         if let Some(kept) = self.before(&call, &request)? {
             let cached = kept.is_cached();
             let (model, came) = kept.into_parts();
@@ -119,25 +163,16 @@ impl OfDelivery {
         asked
     }
 
-    /// Waits until the log has all answers but a few, and that of this call, if there was one: a host that is killed pays again for what it has
-    /// not.
-    async fn few_ahead(&self, call: u32) -> Result<(), LlmFailed> {
-        while let Some(oldest) = self.kept.to_wait_for(call) {
-            came_of(oldest.await)?;
-        }
-        Ok(())
-    }
-
     /// Keeps an answer. Where there is room for sure nobody waits for the log: what the guest makes of the answer comes behind it.
     async fn keep(&self, keep: KeepRequest) -> Result<LlmKeeping, LlmFailed> {
         let (call, has_room) = (keep.call, self.kept.takes(&keep));
         match self.calls.partition.keep(keep) {
             Ok(coming) if has_room => {
-                self.kept.goes_ahead(call, coming);
+                self.kept.ahead.lock().await.coming.push_back((call, coming));
                 Ok(LlmKeeping::Kept)
             }
-            Ok(coming) => came_of(coming.await),
-            Err(error) => came_of(Ok(Err(error))),
+            Ok(coming) => Ok(came_of(coming.await)?),
+            Err(error) => Ok(came_of(Ok(Err(error)))?),
         }
     }
 
@@ -173,12 +208,12 @@ impl OfDelivery {
 }
 
 /// What came of keeping an answer. It is an error where the log takes nothing any more.
-fn came_of(came: Result<Result<Answer, AskError>, RecvError>) -> Result<LlmKeeping, LlmFailed> {
+fn came_of(came: Result<Result<Answer, AskError>, RecvError>) -> Result<LlmKeeping, Ended> {
     match came {
         Ok(Ok(_)) => Ok(LlmKeeping::Kept),
         // It is settled, so there is no other attempt.
         Ok(Err(AskError::Refused(Refused::Gone))) => Ok(LlmKeeping::No),
-        Err(_) | Ok(Err(AskError::Failed(_) | AskError::Stopping)) => Err(ends()),
+        Err(_) | Ok(Err(AskError::Failed(_) | AskError::Stopping)) => Err(Ended),
         Ok(Err(AskError::Refused(_) | AskError::TooLarge { .. })) => Ok(LlmKeeping::NoRoom),
     }
 }

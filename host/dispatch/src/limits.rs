@@ -184,8 +184,11 @@ pub const ASIDE_MAX: usize = 16_384;
 /// How much of what the scheduler's own pauses kept back begins faster than its rate.
 pub const RATE_SLACK: Duration = Duration::from_millis(10);
 
-/// How long a request waits for company that nobody waits for.
+/// How long a request of a replay waits for company: nobody waits for it.
 pub const PATIENCE: Duration = Duration::from_millis(10);
+
+/// The same of what a model answered and what that cost: until it is durable a host that is killed pays again.
+pub const PAID_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Requests that wait for it.
 pub const PATIENT_MAX: usize = 64;

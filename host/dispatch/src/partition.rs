@@ -14,7 +14,7 @@ use wharf_state::Snapshot;
 use crate::{
     clock::Clock,
     committer::Unwritten,
-    limits::{FRAME_GATHER_BYTES, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
+    limits::{FRAME_GATHER_BYTES, PAID_PATIENCE, PATIENCE, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
     slot::Slot,
 };
 
@@ -52,8 +52,8 @@ pub(crate) struct Job {
     /// The attempt's, which another may have as soon as this settlement is sequenced.
     pub(crate) slot: Option<Arc<Slot>>,
     pub(crate) _room: Option<OwnedSemaphorePermit>,
-    /// Nobody waits for it, so it may wait for others.
-    pub(crate) is_patient: bool,
+    /// How long it may wait for others, since nobody waits for it.
+    pub(crate) patience: Duration,
 }
 
 pub(crate) enum Message {
@@ -152,8 +152,13 @@ impl Partition {
     ) -> Result<Coming, AskError> {
         let (answer, coming) = oneshot::channel();
         let of_replay = slot.as_ref().is_some_and(|slot| slot.is_of_replay());
-        let is_patient = of_replay || matches!(request, Request::Replay(_) | Request::Redriving(_));
-        let job = Job { request, is_patient, asked: self.clock.monotonic(), answer, slot, _room: room };
+        let patience = match &request {
+            Request::Replay(_) | Request::Redriving(_) => PATIENCE,
+            _ if of_replay => PATIENCE,
+            Request::Keep(_) | Request::Spend(_) => PAID_PATIENCE,
+            _ => Duration::ZERO,
+        };
+        let job = Job { request, patience, asked: self.clock.monotonic(), answer, slot, _room: room };
         self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
         Ok(coming)
     }

@@ -1,7 +1,7 @@
-//! Requests that may wait for company: what a replay brings, and what settles it. Nobody waits for those, and each frame that they had for themselves would keep
-//! what comes in now waiting for its sync.
+//! Requests that may wait for company: what a replay brings, and what settles it; what models answered, and what that cost. Nobody waits for those, and each
+//! frame that they had for themselves would keep what comes in now waiting for its sync.
 //!
-//! Invariant: one waits no longer than [`PATIENCE`], and never longer than until something else is asked for: then they go in one frame with that, behind it
+//! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that, behind it
 //! where it is a request.
 
 use std::{collections::VecDeque, time::Duration};
@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    limits::{MARK_AFTER, PATIENCE, PATIENT_MAX},
+    limits::{MARK_AFTER, PATIENT_MAX},
     partition::{Job, Message},
 };
 
@@ -23,11 +23,12 @@ pub(crate) struct Patience {
 impl Patience {
     /// Whether a request may wait here.
     pub(crate) fn takes(&self, job: &Job) -> bool {
-        job.is_patient && self.jobs.len() < PATIENT_MAX
+        !job.patience.is_zero() && self.jobs.len() < PATIENT_MAX
     }
 
     pub(crate) fn push(&mut self, job: Box<Job>) {
-        self.until.get_or_insert_with(|| Instant::now() + PATIENCE);
+        let until = Instant::now() + job.patience;
+        self.until = Some(self.until.map_or(until, |before| before.min(until)));
         self.jobs.push(Message::Ask(job));
     }
 

@@ -359,7 +359,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     fn of(job: Job) -> (Request, Self) {
-        let Job { request, asked, answer, slot, _room, is_patient: _ } = job;
+        let Job { request, asked, answer, slot, _room, patience: _ } = job;
         (request, Self { asked, answer, slot, _room })
     }
 }

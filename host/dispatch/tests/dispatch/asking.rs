@@ -13,13 +13,13 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::json;
 use tokio::sync::mpsc;
-use wharf_capability::{AttemptContext, LlmCall, LlmFailed, LlmSpent, Pieces};
+use wharf_capability::{AttemptContext, HttpAnswer, HttpFailed, HttpRequest, LlmCall, LlmFailed, LlmSpent, Pieces};
 use wharf_delivery::Verdict;
 use wharf_dispatch::{
     Books, Dispatcher, Handler, LlmAnswer, NoAnswer, Options, Outgoing, OutgoingAnswer, OutgoingRequest, RuleSet,
     Surroundings,
 };
-use wharf_event::SecretName;
+use wharf_event::{Code, SecretName};
 use wharf_faults::Fault;
 use wharf_llm::{Ask, Embedding, Told, Usage, Vectors};
 
@@ -31,6 +31,9 @@ use crate::{
 
 /// Questions of an attempt.
 const ASKS: u32 = 50;
+
+/// Questions of one that may be ahead of the log with all answers, which have no room in the log all the same.
+const FEW: u32 = 7;
 
 /// Numbers of each answer: all answers together have more bytes than the log has room for without another segment.
 const NUMBERS: usize = 8_000;
@@ -50,11 +53,18 @@ struct Model {
     home: SmallHome,
     disk: Disk,
     asked: Arc<AtomicU32>,
+    /// Requests by HTTP.
+    sent: Arc<AtomicU32>,
 }
 
 impl Outgoing for Model {
     fn send(&self, _: OutgoingRequest) -> BoxFuture<'static, Result<OutgoingAnswer, NoAnswer>> {
         unreachable!("there are no webhooks")
+    }
+
+    fn call(&self, _: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        async { Err(HttpFailed::new(Code::HttpUnreachable, "nobody is there")) }.boxed()
     }
 
     fn ask(
@@ -82,8 +92,8 @@ impl Outgoing for Model {
 }
 
 /// Asks until there is no answer, and gives how many there were.
-async fn ask(context: AttemptContext) -> u32 {
-    for number in 1..=ASKS {
+async fn ask(context: &AttemptContext, questions: u32) -> u32 {
+    for number in 1..=questions {
         let texts = vec![number.to_string()];
         let call = LlmCall {
             tenant: context.tenant.clone(),
@@ -101,22 +111,42 @@ async fn ask(context: AttemptContext) -> u32 {
             return number - 1;
         }
     }
-    ASKS
+    questions
+}
+
+/// Sends a request.
+async fn send_one(context: &AttemptContext) {
+    let request = HttpRequest {
+        tenant: context.tenant.clone(),
+        plugin: context.plugin.clone(),
+        policy: "p".into(),
+        method: http::Method::GET,
+        url: "https://example.com/".to_owned(),
+        headers: http::HeaderMap::new(),
+        body: bytes::Bytes::new(),
+        private: false,
+        timeout: Duration::from_secs(1),
+        answer_bytes_max: 1,
+        secrets: Vec::new(),
+    };
+    assert!(context.http.call(request).await.is_err());
 }
 
 /// A host whose plugin asks a model.
 struct World {
     home: SmallHome,
     asked: Arc<AtomicU32>,
+    sent: Arc<AtomicU32>,
     /// How many answers it had in the end.
     had: mpsc::UnboundedReceiver<u32>,
     _dispatcher: Dispatcher,
 }
 
-async fn world(disk: Disk) -> World {
-    let (home, asked) = (SmallHome::new(DISK_BYTES), Arc::<AtomicU32>::default());
+/// One that asks so often, and then sends a request.
+async fn world(disk: Disk, questions: u32) -> World {
+    let (home, asked, sent) = (SmallHome::new(DISK_BYTES), Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
     let here = tokio::runtime::Handle::current();
-    let model = Model { home: home.clone(), disk, asked: Arc::clone(&asked) };
+    let model = Model { home: home.clone(), disk, asked: Arc::clone(&asked), sent: Arc::clone(&sent) };
     let surroundings = Surroundings { outgoing: Arc::new(model), ..Surroundings::of_this_machine(here.clone()) };
     let dispatcher = Dispatcher::open(&home, Options::default(), surroundings, here).unwrap();
     until("the ballast is made", || home.ballast() == BALLAST_BYTES).await;
@@ -124,7 +154,11 @@ async fn world(disk: Disk) -> World {
     let plugin = Scripted::new(move |invocation| {
         let (told, context) = (told.clone(), invocation.context.clone());
         async move {
-            told.send(ask(context).await).unwrap();
+            let answers = ask(&context, questions).await;
+            if answers == questions {
+                send_one(&context).await;
+            }
+            told.send(answers).unwrap();
             Verdict::Ok
         }
         .boxed()
@@ -144,21 +178,32 @@ async fn world(disk: Disk) -> World {
     dispatcher.configure(rules).await.unwrap();
     dispatcher.begin();
     send(&dispatcher, 0..1).await;
-    World { home, asked, had, _dispatcher: dispatcher }
+    World { home, asked, sent, had, _dispatcher: dispatcher }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_log_failed_a_plugin_has_eight_more_answers_and_no_ninth() {
-    assert_eq!(world(Disk::IsWell).await.had.recv().await, Some(ASKS));
-    assert_eq!(world(Disk::Fails).await.had.recv().await, Some(8));
+    assert_eq!(world(Disk::IsWell, ASKS).await.had.recv().await, Some(ASKS));
+    assert_eq!(world(Disk::Fails, ASKS).await.had.recv().await, Some(8));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_a_plugin_waits_with_its_next_question_until_there_is_room() {
-    let mut world = world(Disk::IsFull).await;
+    let mut world = world(Disk::IsFull, ASKS).await;
     let waits = tokio::time::timeout(Duration::from_secs(1), world.had.recv()).await;
     let asked = world.asked.load(Ordering::Relaxed);
     assert!(waits.is_err() && (8..ASKS).contains(&asked), "{waits:?} {asked}");
     world.home.resize(2 * DISK_BYTES);
     assert_eq!(world.had.recv().await, Some(ASKS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_leaves_when_the_log_has_the_answers_that_it_may_follow_from() {
+    let mut world = world(Disk::IsFull, FEW).await;
+    let waits = tokio::time::timeout(Duration::from_secs(1), world.had.recv()).await;
+    let (asked, sent) = (world.asked.load(Ordering::Relaxed), world.sent.load(Ordering::Relaxed));
+    assert!(waits.is_err() && (asked, sent) == (FEW, 0), "{waits:?} {asked} {sent}");
+    world.home.resize(2 * DISK_BYTES);
+    assert_eq!(world.had.recv().await, Some(FEW));
+    assert_eq!(world.sent.load(Ordering::Relaxed), 1);
 }
