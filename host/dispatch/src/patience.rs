@@ -1,12 +1,12 @@
 //! Requests that may wait for company: what a replay brings, and what settles it; what models answered, and what that cost. Nobody waits for those, and each
 //! frame that they had for themselves would keep what comes in now waiting for its sync.
 //!
-//! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that, behind it
-//! where it is a request.
+//! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
+use wharf_delivery::Request;
 
 use crate::{
     limits::{MARK_AFTER, PATIENT_MAX},
@@ -16,7 +16,7 @@ use crate::{
 /// Those that wait, in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Patience {
-    jobs: Vec<Message>,
+    jobs: Vec<Box<Job>>,
     until: Option<Instant>,
 }
 
@@ -29,7 +29,7 @@ impl Patience {
     pub(crate) fn push(&mut self, job: Box<Job>) {
         let until = Instant::now() + job.patience;
         self.until = Some(self.until.map_or(until, |before| before.min(until)));
-        self.jobs.push(Message::Ask(job));
+        self.jobs.push(job);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -41,9 +41,13 @@ impl Patience {
         self.until.map_or(MARK_AFTER, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Lets all of them go, behind what is held already.
-    pub(crate) fn release(&mut self, held: &mut VecDeque<Message>) {
+    /// Lets all of them go, behind what is held already, and with what is asked for now: behind what attempts were told, since it may follow from that,
+    /// and before the others.
+    pub(crate) fn release(&mut self, held: &mut VecDeque<Message>, asked: Option<Message>) {
         self.until = None;
-        held.extend(self.jobs.drain(..));
+        let was_paid = |job: &mut Box<Job>| matches!(job.request, Request::Keep(_) | Request::Spend(_));
+        held.extend(self.jobs.extract_if(.., was_paid).map(Message::Ask));
+        held.extend(asked);
+        held.extend(self.jobs.drain(..).map(Message::Ask));
     }
 }

@@ -126,13 +126,10 @@ impl Writer {
                 Ok(Some(Message::Ask(job))) if self.patience.takes(&job) => self.patience.push(job),
                 Ok(message) if self.patience.is_empty() => return message.map(Some),
                 Err(_) if self.patience.is_empty() => return Some(None),
-                // Somebody waits for this one: those that nobody waits for go behind it, in its frame.
-                Ok(Some(asked @ Message::Ask(_))) => {
-                    self.held.push_back(asked);
-                    self.patience.release(&mut self.held);
-                }
+                // Somebody waits for this one, and those that nobody waits for go in its frame.
+                Ok(Some(asked @ Message::Ask(_))) => self.patience.release(&mut self.held, Some(asked)),
                 came => {
-                    self.patience.release(&mut self.held);
+                    self.patience.release(&mut self.held, None);
                     self.held.extend(came.ok().flatten());
                 }
             }
@@ -315,7 +312,7 @@ impl Writer {
             "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
         );
         self.committer.shared().fail(error.to_owned());
-        self.patience.release(&mut self.held);
+        self.patience.release(&mut self.held, None);
         for asker in std::mem::take(&mut self.committing).into_iter().chain(std::mem::take(&mut self.askers)) {
             answered(asker.answer, Err(AskError::Failed(error.to_owned())));
         }
