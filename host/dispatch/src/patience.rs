@@ -16,7 +16,7 @@ use crate::{
 /// Those that wait, in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Patience {
-    jobs: Vec<Box<Job>>,
+    jobs: Vec<Job>,
     until: Option<Instant>,
 }
 
@@ -29,7 +29,7 @@ impl Patience {
     pub(crate) fn push(&mut self, job: Box<Job>) {
         let until = Instant::now() + job.patience;
         self.until = Some(self.until.map_or(until, |before| before.min(until)));
-        self.jobs.push(job);
+        self.jobs.push(*job);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,9 +45,9 @@ impl Patience {
     /// and before the others.
     pub(crate) fn release(&mut self, held: &mut VecDeque<Message>, asked: Option<Message>) {
         self.until = None;
-        let was_paid = |job: &mut Box<Job>| matches!(job.request, Request::Keep(_) | Request::Spend(_));
-        held.extend(self.jobs.extract_if(.., was_paid).map(Message::Ask));
+        let was_paid = |job: &mut Job| matches!(job.request, Request::Keep(_) | Request::Spend(_));
+        held.extend(self.jobs.extract_if(.., was_paid).map(|job| Message::Ask(Box::new(job))));
         held.extend(asked);
-        held.extend(self.jobs.drain(..).map(Message::Ask));
+        held.extend(self.jobs.drain(..).map(|job| Message::Ask(Box::new(job))));
     }
 }
