@@ -7,7 +7,6 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tokio::runtime::Handle;
 use wharf_egress::Egress;
 use wharf_llm::Credentials;
 
@@ -16,21 +15,20 @@ use crate::{asking::ask, error::NotFound, kept::Kept, source::Source, way::Way};
 /// Finds credentials, and keeps them.
 pub struct Finder {
     way: Way,
-    io: Handle,
     kept: Arc<Mutex<HashMap<(Source, String), Kept>>>,
 }
 
 impl Finder {
-    /// One that looks on `io`, and whose requests leave by that way; or by none, and why.
+    /// One whose requests leave by that way; or by none, and why.
     #[must_use]
-    pub fn new(egress: Result<Arc<Egress>, String>, io: Handle) -> Self {
-        Self { way: Way(egress), io, kept: Arc::default() }
+    pub fn new(egress: Result<Arc<Egress>, String>) -> Self {
+        Self { way: Way(egress), kept: Arc::default() }
     }
 
     /// The same by another way, with what is kept.
     #[must_use]
     pub fn leaving_by(&self, egress: Result<Arc<Egress>, String>) -> Self {
-        Self { way: Way(egress), io: self.io.clone(), kept: Arc::clone(&self.kept) }
+        Self { way: Way(egress), kept: Arc::clone(&self.kept) }
     }
 
     /// Credentials of a source; the region is that of the security token service, where that is asked. Whoever does not wait for the answer
@@ -50,8 +48,6 @@ impl Finder {
     fn of(&self, of: Source, region: &str) -> Kept {
         let region = if of.is_regional() { region } else { "" };
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry((of, region.to_owned()))
-            .or_insert_with(|| Kept::new(of, Arc::new(Instant::now), self.io.clone()))
-            .clone()
+        all.entry((of, region.to_owned())).or_insert_with(|| Kept::new(of, Arc::new(Instant::now))).clone()
     }
 }

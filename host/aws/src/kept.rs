@@ -13,7 +13,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use tokio::{runtime::Handle, task::AbortHandle, time::timeout};
+use tokio::{task::AbortHandle, time::timeout};
 use wharf_llm::Credentials;
 
 use crate::{
@@ -37,8 +37,6 @@ pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 pub(crate) struct Kept {
     of: Source,
     clock: Clock,
-    /// Where it is looked for.
-    io: Handle,
     state: Arc<Mutex<State>>,
 }
 
@@ -81,8 +79,8 @@ struct Nothing {
 }
 
 impl Kept {
-    pub(crate) fn new(of: Source, clock: Clock, io: Handle) -> Self {
-        Self { of, clock, io, state: Arc::default() }
+    pub(crate) fn new(of: Source, clock: Clock) -> Self {
+        Self { of, clock, state: Arc::default() }
     }
 
     /// The credentials, which are looked for where there are none that last.
@@ -122,7 +120,7 @@ impl Kept {
             return came.clone();
         }
         let (of, look, kept) = (self.of, look(), self.clone());
-        let task = self.io.spawn(async move {
+        let task = tokio::spawn(async move {
             let late = |_| Err(NotFound::Late { of, ms: LOOK_WAIT.as_millis() });
             kept.ended(timeout(LOOK_WAIT, look).await.unwrap_or_else(late))
         });

@@ -1,6 +1,6 @@
 //! A request sent and its answer: one time bound over all of it, from the name's addresses to the last byte that is kept.
 //!
-//! Connections live on the threads that serve I/O; a request may be made, and its answer read, on any. Invariant: a request is sent once. It is sent again only where a connection that had waited turns out to be closed before any of the
+//! Invariant: a request is sent once. It is sent again only where a connection that had waited turns out to be closed before any of the
 //! request went out.
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use rustls::{ClientConfig, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokio::{runtime::Handle, task::JoinSet, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     connect::{Connection, Connector, Sender},
@@ -76,28 +76,27 @@ pub trait Takes: Send {
 /// HTTP out of the host.
 #[derive(Debug)]
 pub struct Egress {
-    connector: Arc<Connector>,
+    connector: Connector,
     pool: Pool,
-    io: Handle,
 }
 
 impl Egress {
-    /// With the certificates that the machine trusts, and connections on `io`.
+    /// With the certificates that the machine trusts.
     ///
     /// # Errors
     /// When those cannot be read.
-    pub fn new(settings: Settings, io: Handle) -> Result<Self, rustls::Error> {
+    pub fn new(settings: Settings) -> Result<Self, rustls::Error> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let tls = builder.with_safe_default_protocol_versions()?.with_platform_verifier()?.with_no_client_auth();
-        Ok(Self::with_tls(settings, tls, io))
+        Ok(Self::with_tls(settings, tls))
     }
 
     /// With TLS of the caller's making.
     #[must_use]
-    pub fn with_tls(settings: Settings, mut tls: ClientConfig, io: Handle) -> Self {
+    pub fn with_tls(settings: Settings, mut tls: ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let resolver = if settings.dns.is_empty() { Resolver::System } else { Resolver::Servers(settings.dns) };
-        Self { connector: Arc::new(Connector { resolver, tls: Arc::new(tls) }), pool: Pool::default(), io }
+        Self { connector: Connector { resolver, tls: Arc::new(tls) }, pool: Pool::default() }
     }
 
     /// Sends a request.
@@ -125,17 +124,6 @@ impl Egress {
         }
     }
 
-    /// Makes a connection, which is given up where nobody waits for it any more.
-    async fn connect(&self, place: &Arc<Place>, granted: &Granted) -> Result<Connection, EgressError> {
-        let (connector, place, granted) = (Arc::clone(&self.connector), Arc::clone(place), granted.clone());
-        let mut connecting = JoinSet::new();
-        connecting.spawn_on(async move { connector.connect(&place, &granted).await }, &self.io);
-        match connecting.join_next().await {
-            Some(Ok(connected)) => connected,
-            _ => Err(EgressError::Closed),
-        }
-    }
-
     async fn exchange(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
         let Outgoing { owner, place, method, headers, body, granted, keep_bytes, .. } = outgoing;
         let key = Key::new(&owner, &place);
@@ -144,7 +132,7 @@ impl Egress {
             let is_new = waited.is_none();
             let mut connection = match waited.take() {
                 Some(connection) => connection,
-                None => self.connect(&place, &granted).await?,
+                None => self.connector.connect(&place, &granted).await?,
             };
             let request = request(&connection, &place, &method, &headers, &body)?;
             let answer = match send(&mut connection, request).await {

@@ -1,5 +1,4 @@
-//! The way out of the host: webhooks, and what plugins send, go by `wharf-egress`. Whoever sends makes the request and reads its answer on the thread
-//! that it is on; connections are those of the threads that serve I/O.
+//! The way out of the host: webhooks, and what plugins send, go by `wharf-egress`, on the threads that serve I/O.
 //!
 //! Invariant: a request reaches what its tenant names of the networks that the operator grants at that moment, and else public addresses only.
 
@@ -67,15 +66,15 @@ struct Ways {
 }
 
 impl Ways {
-    fn new(config: EgressConfig, before: Option<&Self>, io: &Handle) -> Self {
-        let egress = Egress::new(Settings { dns: config.dns.clone() }, io.clone()).map(Arc::new);
+    fn new(config: EgressConfig, before: Option<&Self>) -> Self {
+        let egress = Egress::new(Settings { dns: config.dns.clone() }).map(Arc::new);
         let egress = egress.map_err(|error| format!("the certificates of this machine cannot be read: {error}"));
         if let Err(error) = &egress {
             tracing::warn!("nothing is sent: {error}");
         }
         let finder = match before {
             Some(before) => before.finder.leaving_by(egress.clone()),
-            None => Finder::new(egress.clone(), io.clone()),
+            None => Finder::new(egress.clone()),
         };
         Self { config, egress, finder }
     }
@@ -84,7 +83,7 @@ impl Ways {
 impl Outside {
     /// The way out of this machine.
     pub fn new(io: Handle, config: EgressConfig, models: Catalog, key: SecretKey) -> Arc<Self> {
-        let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None, &io))), RwLock::new(Arc::new(models)));
+        let (ways, models) = (RwLock::new(Arc::new(Ways::new(config, None))), RwLock::new(Arc::new(models)));
         let (meters, answers, guard, rests) = (Arc::default(), Arc::default(), Guard::default(), Guard::default());
         let infer = Arc::new(Asks::new());
         Arc::new(Self {
@@ -106,7 +105,7 @@ impl Outside {
         *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
         let before = self.ways();
         if before.config != config {
-            let ways = Ways::new(config, Some(&before), &self.io);
+            let ways = Ways::new(config, Some(&before));
             *self.ways.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ways);
         }
     }
@@ -162,12 +161,24 @@ impl Port for Outside {
         if let Err(failed) = sign(&mut request, self.key.get()) {
             return async move { Err(failed) }.boxed();
         }
-        async move { ways.send(request).await }.boxed()
+        // Timers and sockets are those of the I/O threads.
+        let sent = self.io.spawn(async move { ways.send(request).await });
+        async move {
+            let failed = || NoAnswer { code: Code::Internal, reason: "the host failed while it sent".to_owned() };
+            sent.await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
     }
 
     fn call(&self, request: HttpRequest) -> BoxFuture<'static, Result<HttpAnswer, HttpFailed>> {
         let calls = self.calls(Lane::Requests);
-        async move { calls.send(request, Auth::Filled).await }.boxed()
+        let called = Abandoned(self.io.spawn(async move { calls.send(request, Auth::Filled).await }));
+        async move {
+            let mut called = called;
+            let failed = || HttpFailed::new(Code::Internal, "the host failed while it sent");
+            (&mut called.0).await.unwrap_or_else(|_| Err(failed()))
+        }
+        .boxed()
     }
 
     fn prompt(&self, tenant: &TenantName, prompt: &PromptName) -> Option<PromptDocument> {
@@ -183,17 +194,11 @@ impl Port for Outside {
         let catalog = self.models();
         let calls = self.calls(Lane::Models);
         let (meters, answers, rests) = (Arc::clone(&self.meters), Arc::clone(&self.answers), self.rests.clone());
-        let in_pieces = call.pieces.sender().is_some();
-        let asking = async move {
+        let asked = Abandoned(self.io.spawn(async move {
             let (books, meters, answers) = (books.as_ref(), meters.as_ref(), answers.as_ref());
             let means = Means { catalog: &catalog, sends: &calls, books, meters, answers, rests: &rests };
             models::ask(means, call, secrets).await
-        };
-        if !in_pieces {
-            return asking.boxed();
-        }
-        // Its pieces come while the guest does something else.
-        let asked = Abandoned(self.io.spawn(asking));
+        }));
         async move {
             let mut asked = asked;
             let failed =

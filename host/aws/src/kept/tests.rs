@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, mpsc};
 
 use super::*;
@@ -34,11 +33,7 @@ impl Stage {
     fn new() -> Self {
         let time = Arc::new(AtomicU64::new(0));
         let (start, clock) = (Instant::now(), Arc::clone(&time));
-        let kept = Kept::new(
-            Source::Container,
-            Arc::new(move || start + Duration::from_secs(clock.load(SeqCst))),
-            Handle::current(),
-        );
+        let kept = Kept::new(Source::Container, Arc::new(move || start + Duration::from_secs(clock.load(SeqCst))));
         let (tell, answers) = mpsc::unbounded_channel();
         Self { kept, time, looks: Arc::default(), answers: Arc::new(Turn::new(answers)), tell }
     }

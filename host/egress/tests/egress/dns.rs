@@ -15,7 +15,6 @@ use simple_dns::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, UdpSocket},
-    runtime::Handle,
 };
 use wharf_egress::{Egress, EgressError, Settings};
 
@@ -107,7 +106,7 @@ async fn a_name_that_leads_elsewhere_the_second_time_leads_nowhere() {
     let receiver = answering("127.0.0.1", &[OK]).await;
     // What stands for a public address here is one that is granted; the other one is not.
     let (dns, asked) = server(Way::Plain, &[[127, 0, 0, 1], [127, 0, 0, 2]]).await;
-    let egress = Egress::new(Settings { dns: vec![dns] }, Handle::current()).unwrap();
+    let egress = Egress::new(Settings { dns: vec![dns] }).unwrap();
     let url = format!("http://hook.test:{}/", receiver.address.port());
     assert_eq!(egress.send(request(&url, &["127.0.0.1"])).await.unwrap().status, 200);
     assert_eq!(asked.load(Ordering::Relaxed), 1, "what was checked is what was connected to: nobody asked again");
@@ -124,7 +123,7 @@ async fn an_address_is_found_behind_aliases_and_by_tcp_and_not_under_another_nam
     let url = format!("http://hook.test:{}/", receiver.address.port());
     for (way, arrives) in [(Way::Aliases, true), (Way::Tcp, true), (Way::Foreign, false), (Way::None, false)] {
         let (dns, _) = server(way, &[[127, 0, 0, 1]]).await;
-        let egress = Egress::new(Settings { dns: vec![dns] }, Handle::current()).unwrap();
+        let egress = Egress::new(Settings { dns: vec![dns] }).unwrap();
         match egress.send(request(&url, &["127.0.0.1"])).await {
             Ok(_) => assert!(arrives),
             Err(EgressError::NoAddress(host)) => assert!(!arrives && host == "hook.test"),

@@ -4,7 +4,6 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use tokio::runtime::Handle;
 use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
 
 use crate::receiver::answering;
@@ -24,7 +23,7 @@ pub fn request(url: &str, granted: &[&str]) -> Outgoing {
 }
 
 fn egress() -> Egress {
-    Egress::new(Settings::default(), Handle::current()).unwrap()
+    Egress::new(Settings::default()).unwrap()
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -16,10 +16,7 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use tokio::{
-    net::{TcpListener, UdpSocket},
-    runtime::Handle,
-};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use wharf_egress::{Egress, EgressError, Settings};
 
@@ -92,7 +89,7 @@ async fn egress() -> Egress {
     roots.add(CertificateDer::from_pem_slice(CA).unwrap()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-    Egress::with_tls(Settings { dns: vec![names().await] }, builder.with_no_client_auth(), Handle::current())
+    Egress::with_tls(Settings { dns: vec![names().await] }, builder.with_no_client_auth())
 }
 
 #[tokio::test]
@@ -120,7 +117,7 @@ async fn a_certificate_of_another_name_or_of_nobody_that_is_known_is_refused() {
     let port = server(&[]).await.port();
     let refused = egress().await.send(request(&format!("https://other.test:{port}/"), &["127.0.0.1"])).await;
     assert!(matches!(refused, Err(EgressError::Tls { .. })), "{refused:?}");
-    let machine = Egress::new(Settings { dns: vec![names().await] }, Handle::current()).unwrap();
+    let machine = Egress::new(Settings { dns: vec![names().await] }).unwrap();
     let refused = machine.send(request(&format!("https://hook.test:{port}/"), &["127.0.0.1"])).await;
     assert!(matches!(refused, Err(EgressError::Tls { .. })), "{refused:?}");
 }
