@@ -1,25 +1,28 @@
 //! The ways out of the attempts of one delivery, to models above all: what was answered once is given again.
 //!
 //! Invariant: an answer that may be paid for is on its way to the log before anything else can happen to its attempt. So it stands there before all that
-//! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. A delivery pays once for what
-//! its attempts ask as the same call, unless the host is killed before the log has the answer, which is so of a few answers at most. Whoever finds no
-//! room for another answer asks nobody.
+//! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. (A stream is an answer with its end:
+//! what a guest makes of its first pieces does not wait.) A delivery pays once for what its attempts ask as the same call, unless the host is killed before
+//! the log has the answer, which is so of a few answers at most. Whoever finds no room for another answer asks nobody.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::{Mutex, oneshot::error::RecvError};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use wharf_capability::{
     Asking, Calling, Filling, HttpFailed, HttpOut, HttpRequest, LlmAnswer, LlmCall, LlmFailed, LlmKeeping, LlmOut,
     LlmSpent, PromptCall,
 };
 use wharf_delivery::{
-    Answer, DeliveryId, KeepRequest, Refused, TableError, answers_are_full, answers_left, kept_answer,
+    DeliveryId, KeepRequest, Refused, TableError, answers_are_full, answers_left, kept_answer,
     limits::ANSWERS_PER_DELIVERY_MAX,
 };
 use wharf_event::{Code, Digest, Grants, Target};
@@ -28,7 +31,7 @@ use wharf_llm::{Failed, Kept, Usage};
 use crate::{
     calling::{Calls, STOPS, ends, unreadable},
     limits::ANSWERS_AHEAD_MAX,
-    partition::{AskError, Coming, chain},
+    partition::{self, AskError, chain},
 };
 
 /// Bytes that a row takes beside its answer, at most.
@@ -69,17 +72,12 @@ struct OfDelivery {
 struct Keeps {
     /// Bytes of answers for which the delivery has room, by what the attempt's first call found and what was kept since.
     left: OnceLock<AtomicU64>,
-    ahead: Mutex<Ahead>,
+    /// The answers that nobody waited for, each with the number of its call, the oldest first.
+    ahead: Mutex<VecDeque<(u32, Coming)>>,
 }
 
-/// The answers that nobody waited for.
-#[derive(Default)]
-struct Ahead {
-    /// What comes of each, with the number of its call, the oldest first.
-    coming: VecDeque<(u32, Coming)>,
-    /// Whether the log takes nothing any more.
-    ended: bool,
-}
+/// What comes of an answer's way to the log, for all who wait for it.
+type Coming = Shared<BoxFuture<'static, Result<LlmKeeping, Ended>>>;
 
 impl Keeps {
     /// Takes the room of an answer, if it is there for sure.
@@ -90,16 +88,31 @@ impl Keeps {
         keep.call <= ANSWERS_PER_DELIVERY_MAX && self.left.get().is_some_and(took)
     }
 
-    /// Waits until the log has all answers but so many, and that of this call, if a run before had one. Whoever is waiting is waited for too.
+    fn goes_ahead(&self, call: u32, coming: Coming) {
+        self.ahead().push_back((call, coming));
+    }
+
+    /// Waits until the log has all answers but so many, and that of this call, if a run before had one.
     async fn all_but(&self, most: usize, call: Option<u32>) -> Result<(), Ended> {
-        let mut ahead = self.ahead.lock().await;
-        let Ahead { coming, ended } = &mut *ahead;
-        while !*ended && (coming.len() > most || coming.iter().any(|(of, _)| Some(*of) == call)) {
-            let Some((_, oldest)) = coming.front_mut() else { break };
-            *ended = came_of(oldest.await).is_err();
-            coming.pop_front();
+        while let Some(oldest) = self.to_wait_for(most, call) {
+            oldest.await?;
         }
-        if *ended { Err(Ended) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// The oldest answer, where it is to be waited for. One that the log did not take stays, so that all who wait are told.
+    fn to_wait_for(&self, most: usize, call: Option<u32>) -> Option<Coming> {
+        let mut ahead = self.ahead();
+        while ahead.front().is_some_and(|(_, oldest)| matches!(oldest.peek(), Some(Ok(_)))) {
+            ahead.pop_front();
+        }
+        let (_, oldest) = ahead.front()?;
+        let waits = oldest.peek().is_some() || ahead.len() > most || ahead.iter().any(|(of, _)| Some(*of) == call);
+        waits.then(|| oldest.clone())
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, VecDeque<(u32, Coming)>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +140,7 @@ impl HttpOut for OfDelivery {
 }
 
 /// The log takes nothing any more.
+#[derive(Clone, Copy)]
 struct Ended;
 
 impl From<Ended> for LlmFailed {
@@ -168,11 +182,12 @@ impl OfDelivery {
         let (call, has_room) = (keep.call, self.kept.takes(&keep));
         match self.calls.partition.keep(keep) {
             Ok(coming) if has_room => {
-                self.kept.ahead.lock().await.coming.push_back((call, coming));
+                self.kept.goes_ahead(call, came_of(coming).boxed().shared());
                 Ok(LlmKeeping::Kept)
             }
-            Ok(coming) => Ok(came_of(coming.await)?),
-            Err(error) => Ok(came_of(Ok(Err(error)))?),
+            Ok(coming) => Ok(came_of(coming).await?),
+            Err(AskError::TooLarge { .. }) => Ok(LlmKeeping::NoRoom),
+            Err(_) => Err(Ended.into()),
         }
     }
 
@@ -207,9 +222,9 @@ impl OfDelivery {
     }
 }
 
-/// What came of keeping an answer. It is an error where the log takes nothing any more.
-fn came_of(came: Result<Result<Answer, AskError>, RecvError>) -> Result<LlmKeeping, Ended> {
-    match came {
+/// What comes of keeping an answer. It is an error where the log takes nothing any more.
+async fn came_of(coming: partition::Coming) -> Result<LlmKeeping, Ended> {
+    match coming.await {
         Ok(Ok(_)) => Ok(LlmKeeping::Kept),
         // It is settled, so there is no other attempt.
         Ok(Err(AskError::Refused(Refused::Gone))) => Ok(LlmKeeping::No),

@@ -1,5 +1,5 @@
-//! Requests that may wait for company: what a replay brings, and what settles it; what models answered, and what that cost. Nobody waits for those, and each
-//! frame that they had for themselves would keep what comes in now waiting for its sync.
+//! Requests that may wait for company: what a replay brings, and what settles it; what models answered, and what that cost. Hardly anybody waits for those, and
+//! each frame that they had for themselves would keep what comes in now waiting for its sync.
 //!
 //! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that.
 
