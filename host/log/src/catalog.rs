@@ -5,13 +5,14 @@
 //! that were read last; the index of an old segment is built when a reader first needs it.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::disk::Disk;
 use crate::error::{DiskOp, LogError};
 use crate::limits::{SECTOR_BYTES, SEGMENTS_OPEN_MAX};
 use crate::scan::{Chain, Depth, Until, Window, sector_of, walk};
 use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo, segment_name};
+use crate::tail::{Held, Tail};
 
 /// An open segment with the sectors at which its frames begin, and where the last one ends.
 pub(crate) struct Indexed<F> {
@@ -34,6 +35,7 @@ pub(crate) struct Shared<D: Disk> {
     catalog: RwLock<Catalog<D::File>>,
     /// Sealed segments in use, the last used one first.
     sealed: Mutex<Vec<Arc<Indexed<D::File>>>>,
+    tail: Mutex<Tail>,
 }
 
 struct Catalog<F> {
@@ -60,7 +62,7 @@ impl<F> Indexed<F> {
 impl<D: Disk> Shared<D> {
     pub(crate) fn new(disk: D, heads: Vec<SegmentHead>, active: Indexed<D::File>, last_k: u64) -> Self {
         let catalog = RwLock::new(Catalog { heads, active, last_k });
-        Self { disk, catalog, sealed: Mutex::new(Vec::new()) }
+        Self { disk, catalog, sealed: Mutex::default(), tail: Mutex::default() }
     }
 
     /// The oldest frame that is kept.
@@ -121,6 +123,26 @@ impl<D: Disk> Shared<D> {
             std::mem::replace(&mut catalog.active, segment)
         };
         self.keep(Arc::new(before));
+    }
+
+    /// Holds a frame that is durable in memory for a while.
+    pub(crate) fn hold(&self, frame: Held) {
+        self.tail().push(frame);
+    }
+
+    /// Lets go of the frames that are held in memory.
+    pub(crate) fn let_tail_go(&self) {
+        let frames = std::mem::take(&mut *self.tail());
+        drop(frames);
+    }
+
+    /// Frame `k`, if it is held in memory and was not trimmed.
+    pub(crate) fn held(&self, k: u64) -> Option<Held> {
+        if k < self.first_k() { None } else { self.tail().get(k) }
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the oldest segment if it is wholly below `below_k`, and returns its header.

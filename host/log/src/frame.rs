@@ -233,9 +233,9 @@ pub(crate) fn decode(bytes: &Bytes, salt: u32) -> Option<(FrameHead, Frame)> {
     Some((head, frame))
 }
 
-/// Puts a frame and its padding into `out`, replacing what was there. `head.bytes` and `head.records` are those of `records`.
-pub(crate) fn encode(out: &mut Vec<u8>, head: &FrameHead, records: &[RecordIn<'_>], salt: u32) {
-    out.clear();
+/// The bytes of a frame with its padding. `head.bytes` and `head.records` are those of `records`.
+pub(crate) fn encode(head: &FrameHead, records: &[RecordIn<'_>], salt: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(usize::try_from(head.padded_bytes()).unwrap_or_default());
     out.put_slice(&MAGIC);
     out.put_u16_le(FORMAT_VERSION);
     out.put_u16_le(head.kind.code());
@@ -257,7 +257,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, head: &FrameHead, records: &[RecordIn<'_
         out.put_u32_le(record.body.len() as u32);
         out.put_u32_le(crc32c(record.body));
     }
-    let crc = front_crc(out, salt).unwrap_or_default();
+    let crc = front_crc(&out, salt).unwrap_or_default();
     if let Some(slot) = out.get_mut(CRC_AT..CRC_END) {
         slot.copy_from_slice(&crc.to_le_bytes());
     }
@@ -267,6 +267,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, head: &FrameHead, records: &[RecordIn<'_
     // Padding to whole sectors: a write that is torn spoils sectors of its own frame only, never the end of an earlier one
     // that was acknowledged. (The kernel writes pages of several sectors; those of earlier frames get the bytes they have.)
     out.resize(out.len().next_multiple_of(SECTOR_BYTES as usize), 0);
+    out
 }
 
 /// The checksum of header and directory, without the four bytes where it stands. It starts from the segment header's

@@ -22,6 +22,7 @@ mod salvage;
 mod scan;
 mod segment;
 mod spare;
+mod tail;
 mod unsynced;
 mod verify;
 mod writer;

@@ -24,5 +24,8 @@ pub const SCAN_WINDOW_BYTES: usize = 1 << 20;
 /// First read for a single record, in bytes: a small frame comes whole with it.
 pub const RECORD_READ_BYTES: u64 = 4096;
 
+/// Bytes of the frames that were appended last and are held in memory.
+pub const TAIL_BYTES_MAX: usize = 8 << 20;
+
 /// Sealed segments whose file and frame index are kept open for readers; the least recently used goes first.
 pub const SEGMENTS_OPEN_MAX: usize = 16;

@@ -54,6 +54,13 @@ impl<D: Disk> LogReader<D> {
         self.unless_trimmed(k, self.frame(k))
     }
 
+    /// Frame `k`, if it is held in memory, as the last ones are while others are appended: nothing is waited for.
+    #[must_use]
+    pub fn held_frame(&self, k: u64) -> Option<Frame> {
+        let held = self.shared.held(k)?;
+        decode(&held.bytes, held.salt).map(|(_, frame)| frame)
+    }
+
     fn frame(&self, k: u64) -> Result<Option<Frame>, LogError> {
         let Some(place) = self.shared.locate(k)? else { return Ok(None) };
         let bytes = Bytes::from(place.read(0, place.bytes)?);

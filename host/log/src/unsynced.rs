@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::disk::DiskFile;
 use crate::error::{DiskOp, LogError};
 use crate::frame::Owner;
@@ -16,6 +18,7 @@ pub(crate) struct Written {
     pub(crate) start: u64,
     /// It is the first of a new segment.
     pub(crate) rolled: bool,
+    pub(crate) bytes: Bytes,
 }
 
 /// The sync that a written frame still needs.

@@ -15,6 +15,7 @@ use crate::recover::recover;
 use crate::scan::sector_of;
 use crate::segment::{HEADER_BLOCK_BYTES, SegmentHead, SegmentInfo, SegmentSizes};
 use crate::spare::Spare;
+use crate::tail::Held;
 use crate::unsynced::{Synced, Unsynced, Written};
 
 /// How a log is opened.
@@ -59,7 +60,6 @@ pub struct Log<D: Disk> {
     last_k: u64,
     last_time_ms: u64,
     spare: Option<Spare<D::File>>,
-    buffer: Vec<u8>,
     /// The frame that is written and not durable yet.
     unsynced: Option<Written>,
     poison: Option<Arc<LogError>>,
@@ -83,7 +83,6 @@ impl<D: Disk> Log<D> {
             last_k,
             last_time_ms: found.chain.time_ms,
             spare: None,
-            buffer: Vec::new(),
             unsynced: None,
             poison: None,
         };
@@ -118,7 +117,9 @@ impl<D: Disk> Log<D> {
     pub fn finish(&mut self, synced: Synced) -> Result<u64, LogError> {
         self.check_poison()?;
         synced.into_result().map_err(|error| self.poisoned_by(error))?;
-        let Some(Written { k, time_ms, owner, start, rolled }) = self.unsynced.take() else { return Ok(self.last_k) };
+        let Some(Written { k, time_ms, owner, start, rolled, bytes }) = self.unsynced.take() else {
+            return Ok(self.last_k);
+        };
         (self.owner, self.last_k, self.last_time_ms) = (owner, k, time_ms);
         if rolled {
             let sectors = vec![sector_of(start), sector_of(self.end)];
@@ -127,13 +128,16 @@ impl<D: Disk> Log<D> {
         } else {
             self.shared.publish(k, self.end);
         }
+        self.shared.hold(Held { k, salt: self.head.salt, bytes });
         Ok(k)
     }
 
     /// Appends a mark: a frame without records, behind which the frame before is no longer the last one, so that a fault in
     /// it is told from a torn write. Called when nothing was appended for a while.
     pub fn append_mark(&mut self, time_ms: u64) -> Result<u64, LogError> {
-        self.append_frame(FrameKind::Mark, self.owner, time_ms, &[])
+        let marked = self.append_frame(FrameKind::Mark, self.owner, time_ms, &[]);
+        self.shared.let_tail_go();
+        marked
     }
 
     /// Prepares the next segment by one step (about a millisecond) once the active one is half full; false when there is
@@ -268,12 +272,13 @@ impl<D: Disk> Log<D> {
         if rolled {
             self.roll(frame)?;
         }
-        encode(&mut self.buffer, frame, records, self.head.salt);
+        let bytes = encode(frame, records, self.head.salt);
         let segment = self.head.name();
-        self.file.write_at(self.end, &self.buffer).map_err(LogError::io(DiskOp::Write, &segment))?;
+        self.file.write_at(self.end, &bytes).map_err(LogError::io(DiskOp::Write, &segment))?;
         let FrameHead { k, time_ms, owner, .. } = *frame;
-        self.unsynced = Some(Written { k, time_ms, owner, start: self.end, rolled });
-        self.end += self.buffer.len() as u64;
+        let start = self.end;
+        self.end += bytes.len() as u64;
+        self.unsynced = Some(Written { k, time_ms, owner, start, rolled, bytes: bytes.into() });
         Ok(Unsynced::new(Arc::clone(&self.file), segment))
     }
 

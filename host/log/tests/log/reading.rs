@@ -89,6 +89,42 @@ proptest! {
 }
 
 #[test]
+fn the_last_frames_are_held_in_memory_until_nothing_is_appended_or_they_are_trimmed() {
+    let disk = FaultyDisk::default();
+    let (mut log, _) = open(&disk, 1).unwrap();
+    let reader = log.reader();
+    let held = |ks: std::ops::RangeInclusive<u64>| -> Vec<u64> {
+        let frames = ks.filter_map(|k| reader.held_frame(k));
+        frames
+            .inspect(|frame| assert_eq!(reader.read_frame(frame.k).unwrap().as_ref(), Some(frame)))
+            .map(|it| it.k)
+            .collect()
+    };
+    for seed in 0..3 {
+        append(&mut log, 0, &[body(seed, 300), body(seed, 5_000)]).unwrap();
+    }
+    assert_eq!(held(0..=9), [1, 2, 3, 4], "that of the open among them");
+    let records = [RecordIn { tenant: 0, kind: 1, key_id: 0, body: b"not durable yet" }];
+    let unsynced = log.write(0, &records).unwrap();
+    assert!(held(5..=5).is_empty());
+    log.finish(unsynced.sync()).unwrap();
+    assert_eq!(held(5..=5), [5]);
+    log.append_mark(0).unwrap();
+    assert!(held(0..=9).is_empty());
+    append(&mut log, 0, &[body(7, 300)]).unwrap();
+    assert_eq!(held(0..=9), [7]);
+
+    let segments = reader.segments().len();
+    while reader.segments().len() < segments + 2 {
+        append(&mut log, 0, &[body(8, 20_000)]).unwrap();
+    }
+    let last_k = log.last_k();
+    assert_eq!(held(7..=last_k).len() as u64, last_k - 6, "of whatever segment");
+    log.trim(last_k).unwrap();
+    assert_eq!(held(0..=last_k), [last_k], "it begins the last segment");
+}
+
+#[test]
 fn a_record_is_read_though_another_body_of_its_frame_is_damaged() {
     let disk = FaultyDisk::default();
     let (mut log, _) = open_large(&disk, 1).unwrap();
