@@ -1,7 +1,7 @@
 //! The host's core in one place: opened, asked, stopped.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -34,6 +34,7 @@ use crate::{
     fitting::{NeverFits, must_fit},
     guests::Guests,
     health::{Health, News},
+    inbox::Inbox,
     judging::Judge,
     limits::{HOST_FAULTS_MAX, PROCESSORS},
     meters::{Meters, Totals},
@@ -146,7 +147,8 @@ impl Dispatcher {
         let (seats, asked) = Seats::new();
         let (noticed, notices) = mpsc::unbounded_channel();
         let (newly, news) = mpsc::unbounded_channel();
-        let partition = Partition::new(sender.clone(), Arc::clone(&surroundings.clock));
+        let patience = Arc::<Patience>::default();
+        let partition = Partition::new(sender.clone(), Arc::clone(&surroundings.clock), Arc::clone(&patience));
         let outgoing = Arc::clone(&surroundings.outgoing);
         let (rules, in_force) = watch::channel(Arc::new(RuleSet::default()));
         let attempts = Arc::new(Attempts {
@@ -176,10 +178,9 @@ impl Dispatcher {
             crowds: Crowds::default(),
             charges: Arc::default(),
         });
-        let (held, askers, committing) = (VecDeque::new(), Vec::new(), Vec::new());
-        let patience = Patience::default();
-        let writer =
-            Writer { committer, messages, reports: sender, arisen, held, patience, askers, left: 0, committing };
+        let (askers, committing) = (Vec::new(), Vec::new());
+        let inbox = Inbox::new(messages, patience, Arc::clone(&surroundings.clock));
+        let writer = Writer { committer, inbox, reports: sender, arisen, askers, left: 0, committing };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

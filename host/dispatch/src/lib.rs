@@ -36,6 +36,7 @@ mod gone;
 mod guests;
 mod handler;
 mod health;
+mod inbox;
 mod inputs;
 mod judging;
 mod keeping;

@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     committer::Unwritten,
     limits::{FRAME_GATHER_BYTES, PAID_PATIENCE, PATIENCE, REQUEST_BYTES_MAX, WAITING_REQUESTS_KIB},
+    patience::Patience,
     slot::Slot,
 };
 
@@ -58,6 +59,8 @@ pub(crate) struct Job {
 
 pub(crate) enum Message {
     Ask(Box<Job>),
+    /// A request waits for company: look how long.
+    Waits,
     /// A checkpoint was written, or could not be.
     Checkpointed(Result<Snapshot, Unwritten>),
     /// Let frame time follow the wall clock now.
@@ -79,14 +82,15 @@ pub(crate) struct Partition {
     messages: UnboundedSender<Message>,
     room: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    patience: Arc<Patience>,
     /// It rings when an event is in the log that is owed to more than arise with it.
     wide: Arc<Notify>,
 }
 
 impl Partition {
-    pub(crate) fn new(messages: UnboundedSender<Message>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(messages: UnboundedSender<Message>, clock: Arc<dyn Clock>, patience: Arc<Patience>) -> Self {
         let room = Arc::new(Semaphore::new(WAITING_REQUESTS_KIB as usize));
-        Self { messages, room, clock, wide: Arc::default() }
+        Self { messages, room, clock, patience, wide: Arc::default() }
     }
 
     /// Asks from outside, and gives the answer when it is durable. Such requests wait for room first.
@@ -159,7 +163,12 @@ impl Partition {
             _ => Duration::ZERO,
         };
         let job = Job { request, patience, asked: self.clock.monotonic(), answer, slot, _room: room };
-        self.messages.send(Message::Ask(Box::new(job))).map_err(|_| AskError::Stopping)?;
+        let message = match self.patience.put(Box::new(job)) {
+            Ok(true) => Message::Waits,
+            Ok(false) => return Ok(coming),
+            Err(job) => Message::Ask(job),
+        };
+        self.messages.send(message).map_err(|_| AskError::Stopping)?;
         Ok(coming)
     }
 

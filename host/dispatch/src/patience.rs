@@ -1,11 +1,15 @@
 //! Requests that may wait for company: what a replay brings, and what settles it; what models answered, and what that cost. Hardly anybody waits for those, and
-//! each frame that they had for themselves would keep what comes in now waiting for its sync.
+//! each frame that they had for themselves would keep what comes in now waiting for its sync. They wait where the partition's thread finds them: it is woken
+//! for the first of them only.
 //!
 //! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::time::Instant;
 use wharf_delivery::Request;
 
 use crate::{
@@ -15,40 +19,67 @@ use crate::{
 
 /// Those that wait, in the order in which they came.
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct Patience(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
     jobs: Vec<Job>,
-    until: Option<Instant>,
+    /// When the least patient of them will have waited, by the monotonic clock.
+    until: Option<Duration>,
+    ended: bool,
 }
 
 impl Patience {
-    /// Whether a request may wait here.
-    pub(crate) fn takes(&self, job: &Job) -> bool {
-        !job.patience.is_zero() && self.jobs.len() < PATIENT_MAX
-    }
-
-    pub(crate) fn push(&mut self, job: Box<Job>) {
-        let until = Instant::now() + job.patience;
-        self.until = Some(self.until.map_or(until, |before| before.min(until)));
-        self.jobs.push(*job);
+    /// Lets a request wait. True where the thread has to be told, since it would sleep for longer; the request comes back where it may not wait.
+    pub(crate) fn put(&self, job: Box<Job>) -> Result<bool, Box<Job>> {
+        if job.patience.is_zero() {
+            return Err(job);
+        }
+        let mut waiting = self.waiting();
+        if waiting.ended || waiting.jobs.len() >= PATIENT_MAX {
+            return Err(job);
+        }
+        let until = job.asked + job.patience;
+        let sooner = waiting.until.is_none_or(|before| until < before);
+        if sooner {
+            waiting.until = Some(until);
+        }
+        waiting.jobs.push(*job);
+        Ok(sooner)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.waiting().jobs.is_empty()
     }
 
     /// How long the next message may be waited for.
-    pub(crate) fn pause(&self) -> Duration {
-        self.until.map_or(MARK_AFTER, |until| until.saturating_duration_since(Instant::now()))
+    pub(crate) fn pause(&self, now: Duration) -> Duration {
+        self.waiting().until.map_or(MARK_AFTER, |until| until.saturating_sub(now))
     }
 
     /// Lets all of them go, behind what is held already, and with what is asked for now: behind what attempts were told, since it may follow from that,
     /// and before the others.
-    pub(crate) fn release(&mut self, held: &mut VecDeque<Message>, asked: Option<Message>) {
-        self.until = None;
+    pub(crate) fn release(&self, held: &mut VecDeque<Message>, asked: Option<Message>) {
+        let mut jobs = {
+            let mut waiting = self.waiting();
+            waiting.until = None;
+            std::mem::take(&mut waiting.jobs)
+        };
         let was_paid = |job: &mut Job| matches!(job.request, Request::Keep(_) | Request::Spend(_));
-        held.extend(self.jobs.extract_if(.., was_paid).map(|job| Message::Ask(Box::new(job))));
+        held.extend(jobs.extract_if(.., was_paid).map(|job| Message::Ask(Box::new(job))));
         held.extend(asked);
-        held.extend(self.jobs.drain(..).map(|job| Message::Ask(Box::new(job))));
+        held.extend(jobs.into_iter().map(|job| Message::Ask(Box::new(job))));
+    }
+
+    /// Lets all of them go, and nobody wait any more.
+    pub(crate) fn end(&self, held: &mut VecDeque<Message>) {
+        self.waiting().ended = true;
+        self.release(held, None);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Every change is a few assignments that cannot panic halfway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,13 +121,11 @@ mod tests {
 
     #[test]
     fn what_was_told_goes_before_what_is_asked_for_now_and_the_rest_behind_it() {
-        let mut patience = Patience::default();
+        let patience = Patience::default();
         for request in [Request::Follow { by_ms: 1 }, keep(), Request::Follow { by_ms: 2 }] {
-            let waits = job(request, 10);
-            assert!(patience.takes(&waits));
-            patience.push(waits);
+            assert!(patience.put(job(request, 10)).is_ok());
         }
-        assert!(!patience.takes(&job(keep(), 0)), "somebody waits for it");
+        assert!(patience.put(job(keep(), 0)).is_err(), "somebody waits for it");
         let mut held = VecDeque::from([Message::Ask(job(Request::Follow { by_ms: 0 }, 0))]);
         patience.release(&mut held, Some(Message::Ask(job(Request::Follow { by_ms: 3 }, 0))));
         assert_eq!(told(held), [Some(0), None, Some(3), Some(1), Some(2)]);
@@ -104,17 +133,34 @@ mod tests {
     }
 
     #[test]
-    fn the_least_patient_ends_it_for_all_and_so_many_may_wait() {
-        let mut patience = Patience::default();
-        assert_eq!(patience.pause(), MARK_AFTER);
-        patience.push(job(Request::Follow { by_ms: 1 }, 3_600_000));
-        assert!(patience.pause() > Duration::from_millis(1_000));
-        patience.push(job(keep(), 1));
-        patience.push(job(Request::Follow { by_ms: 2 }, 3_600_000));
-        assert!(patience.pause() <= Duration::from_millis(1));
+    fn the_least_patient_ends_it_for_all_the_thread_is_told_of_it_and_so_many_may_wait() {
+        let (patience, now) = (Patience::default(), Duration::from_millis(1));
+        let put = |request, patience_ms| patience.put(job(request, patience_ms)).ok();
+        assert_eq!(patience.pause(now), MARK_AFTER);
+        assert_eq!(
+            put(Request::Follow { by_ms: 1 }, 3_600_000),
+            Some(true),
+            "it sleeps for less than that, and may not know"
+        );
+        assert_eq!(patience.pause(now), Duration::from_millis(3_599_999));
+        assert_eq!(put(keep(), 3), Some(true));
+        assert_eq!(put(Request::Follow { by_ms: 2 }, 3_600_000), Some(false));
+        assert_eq!(patience.pause(now), Duration::from_millis(2));
+        assert_eq!(patience.pause(Duration::from_millis(5)), Duration::ZERO);
         for _ in 3..PATIENT_MAX {
-            patience.push(job(keep(), 1));
+            assert_eq!(put(keep(), 3), Some(false));
         }
-        assert!(!patience.takes(&job(keep(), 1)));
+        assert_eq!(put(keep(), 3), None);
+        patience.release(&mut VecDeque::new(), None);
+        assert_eq!((patience.pause(now), put(keep(), 3)), (MARK_AFTER, Some(true)));
+    }
+
+    #[test]
+    fn nobody_waits_any_more_once_it_ended() {
+        let (patience, mut held) = (Patience::default(), VecDeque::new());
+        assert!(patience.put(job(keep(), 10)).is_ok());
+        patience.end(&mut held);
+        assert_eq!(told(held), [None]);
+        assert!(patience.put(job(keep(), 10)).is_err());
     }
 }

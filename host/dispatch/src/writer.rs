@@ -5,7 +5,6 @@
 //! client is answered sooner without. When the log or the state has failed, requests are told why until the host stops.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -14,11 +13,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        mpsc::{UnboundedReceiver, UnboundedSender},
-        oneshot,
-    },
+    sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot},
     time::timeout,
 };
 use wharf_delivery::{Answer, Refused, Request};
@@ -27,9 +22,9 @@ use wharf_state::{Checkpoint, State};
 use crate::{
     committer::{CommitFailed, Committer, Unwritten},
     draft::{Answered, Committed},
+    inbox::Inbox,
     limits::{GATHER_PAUSE, LAST_CHECKPOINT_WAIT, MARK_AFTER, SYNC_ASIDE_FROM},
     partition::{Arisen, AskError, Job, Message, size},
-    patience::Patience,
     slot::Slot,
     surroundings::blocking,
 };
@@ -40,14 +35,10 @@ const LOG_FAILED_HELP: &str = "Look at the disk and what the system says of it (
 /// The task's own.
 pub(crate) struct Writer {
     pub(crate) committer: Committer,
-    pub(crate) messages: UnboundedReceiver<Message>,
+    pub(crate) inbox: Inbox,
     /// For the checkpoints to report to.
     pub(crate) reports: UnboundedSender<Message>,
     pub(crate) arisen: UnboundedSender<Arisen>,
-    /// Messages that have to wait for their turn.
-    pub(crate) held: VecDeque<Message>,
-    /// Requests that wait for others.
-    pub(crate) patience: Patience,
     /// Who waits for the frame that is being gathered.
     pub(crate) askers: Vec<Asker>,
     /// Bytes of requests that it still may hold.
@@ -60,7 +51,11 @@ impl Writer {
     /// Runs until it is stopped or the log fails. True when nothing is left to replay.
     pub(crate) async fn run(mut self) -> bool {
         let failure = match AssertUnwindSafe(self.work()).catch_unwind().await {
-            Ok(Ok(clean)) => return clean,
+            Ok(Ok(clean)) => {
+                // Nobody takes what would wait now.
+                self.inbox.end_patience();
+                return clean;
+            }
             Ok(Err(CommitFailed(error))) => error,
             Err(_) => "the log's thread panicked; that is a defect of the host".to_owned(),
         };
@@ -73,7 +68,7 @@ impl Writer {
         self.committer.follow_clock(false)?;
         loop {
             if self.askers.is_empty() {
-                match self.next().await {
+                match self.inbox.next().await {
                     Some(Some(Message::Ask(job))) => {
                         if !self.begin(job).await? {
                             return Ok(false);
@@ -82,6 +77,7 @@ impl Writer {
                     Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
                     Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
                     Some(Some(Message::Stop)) => return self.last_checkpoint().await,
+                    Some(Some(Message::Waits)) => {}
                     Some(None) => self.committer.idle()?,
                     None => return Ok(false),
                 }
@@ -110,28 +106,8 @@ impl Writer {
             }
             Err(failed) => {
                 // It is told why with all others.
-                self.held.push_front(Message::Ask(job));
+                self.inbox.put_back(Message::Ask(job));
                 Err(failed)
-            }
-        }
-    }
-
-    /// The next message; the inner one is absent when none came for a while, the outer one when none will.
-    async fn next(&mut self) -> Option<Option<Message>> {
-        loop {
-            if let Some(held) = self.held.pop_front() {
-                return Some(Some(held));
-            }
-            match timeout(self.patience.pause(), self.messages.recv()).await {
-                Ok(Some(Message::Ask(job))) if self.patience.takes(&job) => self.patience.push(job),
-                Ok(message) if self.patience.is_empty() => return message.map(Some),
-                Err(_) if self.patience.is_empty() => return Some(None),
-                // Somebody waits for this one, and those that nobody waits for go in its frame.
-                Ok(Some(asked @ Message::Ask(_))) => self.patience.release(&mut self.held, Some(asked)),
-                came => {
-                    self.patience.release(&mut self.held, None);
-                    self.held.extend(came.ok().flatten());
-                }
             }
         }
     }
@@ -147,14 +123,14 @@ impl Writer {
             if !std::mem::replace(&mut told, true) {
                 tracing::error!("the disk is full and the reserve is used up: settlements wait until there is room");
             }
-            match timeout(MARK_AFTER, self.messages.recv()).await {
-                Ok(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
-                Ok(Some(Message::Ask(job))) if self.committer.refuses(&job.request) => {
+            match self.inbox.behind(MARK_AFTER).await {
+                Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
+                Some(Some(Message::Ask(job))) if self.committer.refuses(&job.request) => {
                     answered(job.answer, Err(Refused::DiskFull.into()));
                 }
-                Ok(Some(later @ (Message::Ask(_) | Message::FollowClock))) => self.held.push_back(later),
-                Ok(Some(Message::Stop) | None) => return Ok(None),
-                Err(_) => self.committer.idle()?,
+                Some(Some(Message::Stop)) | None => return Ok(None),
+                Some(Some(later)) => self.inbox.hold(later),
+                Some(None) => self.committer.idle()?,
             }
         }
     }
@@ -195,7 +171,7 @@ impl Writer {
                     let ended = || CommitFailed("the thread that synced the log ended".to_owned());
                     return self.committer.finish(synced.ok_or_else(ended)?);
                 }
-                Some(message) = self.messages.recv(), if self.held.is_empty() => self.held.push_back(message),
+                () = self.inbox.fills() => {}
             }
         }
     }
@@ -203,16 +179,20 @@ impl Writer {
     /// Sequences the requests that wait, up to what has to wait for the frame that is being synced.
     fn sequence_waiting(&mut self) -> Result<(), CommitFailed> {
         if self.askers.is_empty() {
-            let Some(job) = waiting(&mut self.messages, &mut self.held, &mut { usize::MAX }) else { return Ok(()) };
+            // What waits for company begins no frame while one is synced.
+            if self.inbox.is_empty() {
+                return Ok(());
+            }
+            let Some(job) = self.inbox.request(&mut { usize::MAX }) else { return Ok(()) };
             match self.room_now(&job) {
                 Ok(Some(bytes)) => self.sequence(job, bytes),
                 room => {
-                    self.held.push_front(Message::Ask(Box::new(job)));
+                    self.inbox.put_back(Message::Ask(Box::new(job)));
                     room.map(drop)
                 }
             }
         } else if !self.committer.is_full()
-            && let Some(job) = waiting(&mut self.messages, &mut self.held, &mut self.left)
+            && let Some(job) = self.inbox.request(&mut self.left)
         {
             self.gather(job)
         } else {
@@ -232,9 +212,9 @@ impl Writer {
         let (first, asker) = Asker::of(first);
         self.askers.push(asker);
         // Borrowed apart: the committer asks for more while it has the state.
-        let Self { committer, messages, held, askers, left, .. } = self;
+        let Self { committer, inbox, askers, left, .. } = self;
         let more = || {
-            let (request, asker) = Asker::of(waiting(messages, held, left)?);
+            let (request, asker) = Asker::of(inbox.request(left)?);
             askers.push(asker);
             Some(request)
         };
@@ -277,12 +257,13 @@ impl Writer {
     /// Leaves nothing to replay, if it can. Requests that still come are told that the host stops.
     async fn last_checkpoint(&mut self) -> Result<bool, CommitFailed> {
         self.committer.read(State::hurry);
+        self.inbox.end_patience();
         let waited = timeout(LAST_CHECKPOINT_WAIT, async {
             while self.committer.is_checkpointing() {
-                match self.messages.recv().await {
-                    Some(Message::Checkpointed(written)) => self.committer.thaw(written)?,
-                    Some(Message::Ask(job)) => answered(job.answer, Err(AskError::Stopping)),
-                    Some(Message::Stop | Message::FollowClock) => {}
+                match self.inbox.next().await {
+                    Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
+                    Some(Some(Message::Ask(job))) => answered(job.answer, Err(AskError::Stopping)),
+                    Some(Some(Message::Stop | Message::FollowClock | Message::Waits) | None) => {}
                     None => return Ok(()),
                 }
             }
@@ -312,36 +293,16 @@ impl Writer {
             "the log failed, and nothing is acknowledged any more until a restart: {error}. {LOG_FAILED_HELP}"
         );
         self.committer.shared().fail(error.to_owned());
-        self.patience.release(&mut self.held, None);
+        self.inbox.end_patience();
         for asker in std::mem::take(&mut self.committing).into_iter().chain(std::mem::take(&mut self.askers)) {
             answered(asker.answer, Err(AskError::Failed(error.to_owned())));
         }
         loop {
-            let message = match self.held.pop_front() {
-                Some(held) => Some(held),
-                None => self.messages.recv().await,
-            };
-            match message {
-                Some(Message::Ask(job)) => answered(job.answer, Err(AskError::Failed(error.to_owned()))),
-                Some(Message::Checkpointed(_) | Message::FollowClock) => {}
-                Some(Message::Stop) | None => return,
+            match self.inbox.next().await {
+                Some(Some(Message::Ask(job))) => answered(job.answer, Err(AskError::Failed(error.to_owned()))),
+                Some(Some(Message::Checkpointed(_) | Message::FollowClock | Message::Waits) | None) => {}
+                Some(Some(Message::Stop)) | None => return,
             }
-        }
-    }
-}
-
-/// The next request, if one waits, nothing else comes before it, and the frame has room `left` for it.
-fn waiting(messages: &mut UnboundedReceiver<Message>, held: &mut VecDeque<Message>, left: &mut usize) -> Option<Job> {
-    let next = held.pop_front().or_else(|| messages.try_recv().ok())?;
-    match next {
-        Message::Ask(job) if size(&job.request) <= *left => {
-            *left -= size(&job.request);
-            Some(*job)
-        }
-        // The requests at hand are answered first.
-        other => {
-            held.push_front(other);
-            None
         }
     }
 }
