@@ -2,7 +2,9 @@
 
 use wharf_delivery::{DecodeError, Record, RecordKind, TargetRef};
 use wharf_event::{Event, Position};
-use wharf_log::{AnyDisk, Frame, LogError, LogReader, RecordOut, SegmentInfo};
+use wharf_log::{AnyDisk, LogError, LogReader, RecordOut, SegmentInfo};
+
+use crate::limits::HELD_BYTES_MAX;
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -85,38 +87,26 @@ impl Archive {
         item(Position { k: position.k, i: position.i & !0xff }, &record)
     }
 
+    /// The same where their frames are held in memory, as those are that were written a moment ago: it takes a fraction of a millisecond and waits for
+    /// nothing. Absent where one is not, or they are too many bytes for that.
+    pub(crate) fn events_held(&self, positions: &[Position], bytes_max: usize) -> Option<Vec<Option<Event>>> {
+        let mut ks: Vec<u64> = positions.iter().map(|position| position.k).collect();
+        ks.dedup();
+        let bytes: usize = ks.iter().map(|k| self.reader.held_bytes(*k)).sum::<Option<usize>>()?;
+        (bytes <= HELD_BYTES_MAX).then(|| self.events(positions, bytes_max))
+    }
+
     /// The events at `positions`, read frame by frame until they have `bytes_max` bytes together, each with a payload of its own.
     /// Absent is what was not read, for whatever reason: who asks for it alone is told why.
     pub(crate) fn events(&self, positions: &[Position], bytes_max: usize) -> Vec<Option<Event>> {
-        self.events_by(|k| self.reader.held_frame(k).or_else(|| self.reader.read_frame(k).ok()?), positions, bytes_max)
-    }
-
-    /// The same where all of them are held in memory, as those are that came a moment ago: nothing is waited for.
-    pub(crate) fn events_held(&self, positions: &[Position], bytes_max: usize) -> Option<Vec<Option<Event>>> {
-        let mut all = true;
-        let held = |k| {
-            self.reader.held_frame(k).or_else(|| {
-                all = false;
-                None
-            })
-        };
-        let events = self.events_by(held, positions, bytes_max);
-        all.then_some(events)
-    }
-
-    fn events_by(
-        &self,
-        mut frame_of: impl FnMut(u64) -> Option<Frame>,
-        positions: &[Position],
-        bytes_max: usize,
-    ) -> Vec<Option<Event>> {
         let (mut frame, mut last, mut bytes) = (None, None, 0);
         let mut read = |position: &Position| {
             if bytes >= bytes_max {
                 return None;
             }
             if frame.as_ref().is_none_or(|(k, _)| *k != position.k) {
-                frame = Some((position.k, frame_of(position.k)?));
+                let held = self.reader.held_frame(position.k);
+                frame = Some((position.k, held.or_else(|| self.reader.read_frame(position.k).ok()?)?));
             }
             // Messages that one event became stand beside each other, and a record names all their targets: it is taken apart once.
             let place = (position.k, position.i >> 8);

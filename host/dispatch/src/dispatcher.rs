@@ -180,7 +180,7 @@ impl Dispatcher {
         });
         let (askers, committing) = (Vec::new(), Vec::new());
         let inbox = Inbox::new(messages, patience, Arc::clone(&surroundings.clock));
-        let writer = Writer { committer, inbox, reports: sender, arisen, askers, left: 0, committing };
+        let writer = Writer { committer, inbox, reports: sender, arisen, askers, left: 0, committing, stopping: false };
         let (ended, end) = oneshot::channel();
         let task = async move {
             // A host that was dropped needs no answer.

@@ -1,10 +1,13 @@
 //! What comes to the partition's thread, in the order in which it is to be looked at.
 //!
-//! Invariant: what waits for company goes before the thread takes the next request that somebody waits for, or with it (patience.rs).
+//! Invariant: what waits for company (patience.rs) is put before each message that comes, since that may follow from it.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{sleep, timeout},
+};
 
 use crate::{
     clock::Clock,
@@ -12,7 +15,7 @@ use crate::{
     patience::Patience,
 };
 
-/// The thread's own end of the way to it.
+/// The thread's own end of the way to it. With it ends the patience of all.
 pub(crate) struct Inbox {
     messages: UnboundedReceiver<Message>,
     /// Messages that have to wait for their turn.
@@ -32,21 +35,30 @@ impl Inbox {
             if let Some(held) = self.held.pop_front() {
                 return Some(Some(held));
             }
-            match timeout(self.patience.pause(self.clock.monotonic()), self.messages.recv()).await {
-                Ok(Some(message)) => self.hold(message),
-                Ok(None) => return None,
-                Err(_) if self.patience.is_empty() => return Some(None),
-                Err(_) => self.patience.release(&mut self.held, None),
+            let pause = self.patience.pause(self.clock.monotonic());
+            tokio::select! {
+                biased;
+                message = self.messages.recv() => self.hold(message?),
+                () = self.patience.shrinks() => {}
+                () = sleep(pause) => {
+                    if self.patience.is_empty() {
+                        return Some(None);
+                    }
+                    self.patience.release(&mut self.held, None);
+                }
             }
         }
     }
 
-    /// The next message behind those that are held, if one comes in `time`. The outer one is absent when none will.
-    pub(crate) async fn behind(&mut self, time: Duration) -> Option<Option<Message>> {
-        timeout(time, self.messages.recv()).await.map_or(Some(None), |came| came.map(Some))
+    /// Waits for a message behind those that are held, and holds it: whether one came in `time`. Absent when none will.
+    pub(crate) async fn fills_in(&mut self, time: Duration) -> Option<bool> {
+        match timeout(time, self.messages.recv()).await {
+            Ok(message) => message.map(|message| self.hold(message)).map(|()| true),
+            Err(_) => Some(false),
+        }
     }
 
-    /// Waits until a message comes, and holds it; for ever where some are held.
+    /// Waits for a message and holds it; for ever where some are held.
     pub(crate) async fn fills(&mut self) {
         if self.held.is_empty()
             && let Some(message) = self.messages.recv().await
@@ -54,19 +66,6 @@ impl Inbox {
             return self.hold(message);
         }
         std::future::pending().await
-    }
-
-    /// Keeps a message for its turn, and with it what waited for company.
-    pub(crate) fn hold(&mut self, message: Message) {
-        match message {
-            // It was sent so that the thread looks how long it may wait.
-            Message::Waits => {}
-            asked @ Message::Ask(_) => self.patience.release(&mut self.held, Some(asked)),
-            other => {
-                self.patience.release(&mut self.held, None);
-                self.held.push_back(other);
-            }
-        }
     }
 
     /// Puts a message before all others.
@@ -101,8 +100,29 @@ impl Inbox {
         }
     }
 
+    /// Takes out those at hand for which `which` holds, what waits for company among them.
+    pub(crate) fn take(&mut self, which: impl Fn(&Message) -> bool) -> VecDeque<Message> {
+        self.patience.release(&mut self.held, None);
+        let (taken, held) = std::mem::take(&mut self.held).into_iter().partition(which);
+        self.held = held;
+        taken
+    }
+
     /// Lets nothing wait for company any more, and what does so go.
     pub(crate) fn end_patience(&mut self) {
         self.patience.end(&mut self.held);
     }
+
+    fn hold(&mut self, message: Message) {
+        self.patience.release(&mut self.held, Some(message));
+    }
 }
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.end_patience();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -53,14 +53,12 @@ pub(crate) struct Job {
     /// The attempt's, which another may have as soon as this settlement is sequenced.
     pub(crate) slot: Option<Arc<Slot>>,
     pub(crate) _room: Option<OwnedSemaphorePermit>,
-    /// How long it may wait for others, since nobody waits for it.
+    /// How long it may wait for others, since hardly anybody waits for it.
     pub(crate) patience: Duration,
 }
 
 pub(crate) enum Message {
     Ask(Box<Job>),
-    /// A request waits for company: look how long.
-    Waits,
     /// A checkpoint was written, or could not be.
     Checkpointed(Result<Snapshot, Unwritten>),
     /// Let frame time follow the wall clock now.
@@ -163,12 +161,9 @@ impl Partition {
             _ => Duration::ZERO,
         };
         let job = Job { request, patience, asked: self.clock.monotonic(), answer, slot, _room: room };
-        let message = match self.patience.put(Box::new(job)) {
-            Ok(true) => Message::Waits,
-            Ok(false) => return Ok(coming),
-            Err(job) => Message::Ask(job),
-        };
-        self.messages.send(message).map_err(|_| AskError::Stopping)?;
+        if let Err(job) = self.patience.put(Box::new(job)) {
+            self.messages.send(Message::Ask(job)).map_err(|_| AskError::Stopping)?;
+        }
         Ok(coming)
     }
 

@@ -2,7 +2,8 @@
 //! each frame that they had for themselves would keep what comes in now waiting for its sync. They wait where the partition's thread finds them: it is woken
 //! for the first of them only.
 //!
-//! Invariant: one waits no longer than its patience, and never longer than until something else is asked for: then they go in one frame with that.
+//! Invariant: none is kept back for longer than its patience, or when something else is asked for: then they go in one frame with that. (A frame that is
+//! being synced, and a full disk, hold up all.) In between they keep the order in which they came, however many they are.
 
 use std::{
     collections::VecDeque,
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Notify;
 use wharf_delivery::Request;
 
 use crate::{
@@ -19,7 +21,11 @@ use crate::{
 
 /// Those that wait, in the order in which they came.
 #[derive(Default)]
-pub(crate) struct Patience(Mutex<Waiting>);
+pub(crate) struct Patience {
+    waiting: Mutex<Waiting>,
+    /// It rings when the thread would sleep for longer than the least patient waits.
+    sooner: Notify,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -30,22 +36,32 @@ struct Waiting {
 }
 
 impl Patience {
-    /// Lets a request wait. True where the thread has to be told, since it would sleep for longer; the request comes back where it may not wait.
-    pub(crate) fn put(&self, job: Box<Job>) -> Result<bool, Box<Job>> {
+    /// Lets a request wait. It comes back where it has no patience, or nobody may wait any more.
+    pub(crate) fn put(&self, job: Box<Job>) -> Result<(), Box<Job>> {
         if job.patience.is_zero() {
             return Err(job);
         }
         let mut waiting = self.waiting();
-        if waiting.ended || waiting.jobs.len() >= PATIENT_MAX {
+        if waiting.ended {
             return Err(job);
         }
-        let until = job.asked + job.patience;
+        // Where there are many, none waits; but each waits its turn, or one would overtake others.
+        let until = if waiting.jobs.len() < PATIENT_MAX { job.asked + job.patience } else { Duration::ZERO };
         let sooner = waiting.until.is_none_or(|before| until < before);
         if sooner {
             waiting.until = Some(until);
         }
         waiting.jobs.push(*job);
-        Ok(sooner)
+        drop(waiting);
+        if sooner {
+            self.sooner.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits until the next message may be waited for less long.
+    pub(crate) async fn shrinks(&self) {
+        self.sooner.notified().await;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -79,24 +95,26 @@ impl Patience {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Every change is a few assignments that cannot panic halfway.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use futures_util::FutureExt as _;
     use tokio::sync::oneshot;
     use wharf_delivery::{DeliveryId, KeepRequest};
     use wharf_event::{Digest, Position};
 
     use super::*;
 
-    fn job(request: Request, patience_ms: u64) -> Box<Job> {
+    /// A request that was made at the beginning of all time.
+    pub(crate) fn job(request: Request, patience_ms: u64) -> Box<Job> {
         let (answer, patience) = (oneshot::channel().0, Duration::from_millis(patience_ms));
         Box::new(Job { request, asked: Duration::ZERO, answer, slot: None, _room: None, patience })
     }
 
-    fn keep() -> Request {
+    pub(crate) fn keep() -> Request {
         Request::Keep(KeepRequest {
             tenant: "acme".parse().unwrap(),
             target: "p".parse().unwrap(),
@@ -108,7 +126,7 @@ mod tests {
     }
 
     /// What they are: an answer is none of those that have a number.
-    fn told(held: VecDeque<Message>) -> Vec<Option<u64>> {
+    pub(crate) fn told(held: impl IntoIterator<Item = Message>) -> Vec<Option<u64>> {
         let number = |message| match message {
             Message::Ask(job) => match job.request {
                 Request::Follow { by_ms } => Some(by_ms),
@@ -133,26 +151,31 @@ mod tests {
     }
 
     #[test]
-    fn the_least_patient_ends_it_for_all_the_thread_is_told_of_it_and_so_many_may_wait() {
+    fn the_least_patient_ends_it_for_all_the_thread_is_woken_for_it_and_where_many_are_none_waits() {
         let (patience, now) = (Patience::default(), Duration::from_millis(1));
-        let put = |request, patience_ms| patience.put(job(request, patience_ms)).ok();
+        // Whether the thread is woken.
+        let put = |request, patience_ms| {
+            assert!(patience.put(job(request, patience_ms)).is_ok());
+            patience.shrinks().now_or_never().is_some()
+        };
         assert_eq!(patience.pause(now), MARK_AFTER);
-        assert_eq!(
-            put(Request::Follow { by_ms: 1 }, 3_600_000),
-            Some(true),
-            "it sleeps for less than that, and may not know"
-        );
+        assert!(put(Request::Follow { by_ms: 1 }, 3_600_000));
         assert_eq!(patience.pause(now), Duration::from_millis(3_599_999));
-        assert_eq!(put(keep(), 3), Some(true));
-        assert_eq!(put(Request::Follow { by_ms: 2 }, 3_600_000), Some(false));
+        assert!(put(keep(), 3));
+        assert!(!put(Request::Follow { by_ms: 2 }, 3_600_000));
         assert_eq!(patience.pause(now), Duration::from_millis(2));
         assert_eq!(patience.pause(Duration::from_millis(5)), Duration::ZERO);
         for _ in 3..PATIENT_MAX {
-            assert_eq!(put(keep(), 3), Some(false));
+            assert!(!put(keep(), 3));
         }
-        assert_eq!(put(keep(), 3), None);
-        patience.release(&mut VecDeque::new(), None);
-        assert_eq!((patience.pause(now), put(keep(), 3)), (MARK_AFTER, Some(true)));
+        assert_eq!(patience.pause(now), Duration::from_millis(2));
+        assert!(put(Request::Follow { by_ms: 4 }, 3_600_000), "so many may wait");
+        assert_eq!(patience.pause(now), Duration::ZERO);
+        let mut held = VecDeque::new();
+        patience.release(&mut held, None);
+        assert_eq!(told(held).into_iter().flatten().collect::<Vec<_>>(), [1, 2, 4]);
+        assert!(put(keep(), 3));
+        assert_eq!(patience.pause(now), Duration::from_millis(2));
     }
 
     #[test]

@@ -367,10 +367,10 @@ impl Dispatcher {
 
     /// Events of the log, as many as an answer has room for.
     async fn events(&self, positions: Vec<Position>) -> Result<Vec<Option<Event>>, AskError> {
-        let (archive, (read, events)) = (self.attempts.archive.clone(), oneshot::channel());
-        if let Some(events) = archive.events_held(&positions, RECEIVED_BYTES_MAX) {
+        if let Some(events) = self.attempts.archive.events_held(&positions, RECEIVED_BYTES_MAX) {
             return Ok(events);
         }
+        let (archive, (read, events)) = (self.attempts.archive.clone(), oneshot::channel());
         self.attempts.surroundings.threads.blocking(Box::new(move || {
             // Whoever asked may be gone.
             let _ = read.send(archive.events(&positions, RECEIVED_BYTES_MAX));

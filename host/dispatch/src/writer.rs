@@ -45,17 +45,15 @@ pub(crate) struct Writer {
     pub(crate) left: usize,
     /// Who waits for the frame that is being written and synced.
     pub(crate) committing: Vec<Asker>,
+    /// The host stops: the last checkpoint is written.
+    pub(crate) stopping: bool,
 }
 
 impl Writer {
     /// Runs until it is stopped or the log fails. True when nothing is left to replay.
     pub(crate) async fn run(mut self) -> bool {
         let failure = match AssertUnwindSafe(self.work()).catch_unwind().await {
-            Ok(Ok(clean)) => {
-                // Nobody takes what would wait now.
-                self.inbox.end_patience();
-                return clean;
-            }
+            Ok(Ok(clean)) => return clean,
             Ok(Err(CommitFailed(error))) => error,
             Err(_) => "the log's thread panicked; that is a defect of the host".to_owned(),
         };
@@ -76,8 +74,10 @@ impl Writer {
                     }
                     Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
                     Some(Some(Message::FollowClock)) => drop(self.committer.follow_clock(true)?),
-                    Some(Some(Message::Stop)) => return self.last_checkpoint().await,
-                    Some(Some(Message::Waits)) => {}
+                    Some(Some(Message::Stop)) => {
+                        self.stopping = true;
+                        return self.last_checkpoint().await;
+                    }
                     Some(None) => self.committer.idle()?,
                     None => return Ok(false),
                 }
@@ -123,16 +123,40 @@ impl Writer {
             if !std::mem::replace(&mut told, true) {
                 tracing::error!("the disk is full and the reserve is used up: settlements wait until there is room");
             }
-            match self.inbox.behind(MARK_AFTER).await {
-                Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
-                Some(Some(Message::Ask(job))) if self.committer.refuses(&job.request) => {
-                    answered(job.answer, Err(Refused::DiskFull.into()));
-                }
-                Some(Some(Message::Stop)) | None => return Ok(None),
-                Some(Some(later)) => self.inbox.hold(later),
-                Some(None) => self.committer.idle()?,
+            match self.without_room()? {
+                Meanwhile::Stop => return Ok(None),
+                Meanwhile::Thawed => continue,
+                Meanwhile::Nothing => {}
+            }
+            match self.inbox.fills_in(MARK_AFTER).await {
+                Some(true) => {}
+                Some(false) => self.committer.idle()?,
+                None => return Ok(None),
             }
         }
+    }
+
+    /// Looks after those at hand that need no room in the log, or will find none.
+    fn without_room(&mut self) -> Result<Meanwhile, CommitFailed> {
+        let Self { committer, inbox, .. } = self;
+        let at_once = inbox.take(|message| match message {
+            Message::Ask(job) => committer.refuses(&job.request),
+            Message::Checkpointed(_) | Message::Stop => true,
+            Message::FollowClock => false,
+        });
+        let mut came = Meanwhile::Nothing;
+        for message in at_once {
+            match message {
+                Message::Ask(job) => answered(job.answer, Err(Refused::DiskFull.into())),
+                Message::Checkpointed(written) => {
+                    committer.thaw(written)?;
+                    came = Meanwhile::Thawed;
+                }
+                Message::Stop => return Ok(Meanwhile::Stop),
+                Message::FollowClock => {}
+            }
+        }
+        Ok(came)
     }
 
     /// The bytes of requests that a frame with this one may hold; absent when there is no room for it in the log.
@@ -263,7 +287,7 @@ impl Writer {
                 match self.inbox.next().await {
                     Some(Some(Message::Checkpointed(written))) => self.committer.thaw(written)?,
                     Some(Some(Message::Ask(job))) => answered(job.answer, Err(AskError::Stopping)),
-                    Some(Some(Message::Stop | Message::FollowClock | Message::Waits) | None) => {}
+                    Some(Some(Message::Stop | Message::FollowClock) | None) => {}
                     None => return Ok(()),
                 }
             }
@@ -300,11 +324,20 @@ impl Writer {
         loop {
             match self.inbox.next().await {
                 Some(Some(Message::Ask(job))) => answered(job.answer, Err(AskError::Failed(error.to_owned()))),
-                Some(Some(Message::Checkpointed(_) | Message::FollowClock | Message::Waits) | None) => {}
                 Some(Some(Message::Stop)) | None => return,
+                Some(None) if self.stopping => return,
+                Some(Some(Message::Checkpointed(_) | Message::FollowClock) | None) => {}
             }
         }
     }
+}
+
+/// What came while there was no room in the log.
+enum Meanwhile {
+    Nothing,
+    /// A checkpoint, which may have made some.
+    Thawed,
+    Stop,
 }
 
 /// Who waits for the answer to a request.

@@ -61,6 +61,12 @@ impl<D: Disk> LogReader<D> {
         decode(&held.bytes, held.salt).map(|(_, frame)| frame)
     }
 
+    /// Bytes of frame `k`, if it is held in memory.
+    #[must_use]
+    pub fn held_bytes(&self, k: u64) -> Option<usize> {
+        self.shared.held(k).map(|held| held.bytes.len())
+    }
+
     fn frame(&self, k: u64) -> Result<Option<Frame>, LogError> {
         let Some(place) = self.shared.locate(k)? else { return Ok(None) };
         let bytes = Bytes::from(place.read(0, place.bytes)?);

@@ -39,7 +39,7 @@ impl Tail {
     /// Frame `k`, if it is here.
     pub(crate) fn get(&self, k: u64) -> Option<Held> {
         let first_k = self.frames.front()?.k;
-        self.frames.get(usize::try_from(k.checked_sub(first_k)?).ok()?).cloned()
+        self.frames.get(usize::try_from(k.checked_sub(first_k)?).ok()?).filter(|held| held.k == k).cloned()
     }
 }
 

@@ -40,3 +40,19 @@ async fn a_sync_that_failed_ends_the_acknowledgements_until_a_restart_finds_what
     let events = settled(&dispatcher).await.events;
     assert!(events == 100 || events == 101, "{events}: what was not acknowledged may be there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_though_its_checkpoint_cannot_be_written() {
+    let home = SmallHome::new(64 << 20);
+    let ok = || Scripted::new(|_| Box::pin(async { Verdict::Ok }));
+    let dispatcher = open_home(&home, ok(), 4).await;
+    dispatcher.begin();
+    send(&dispatcher, 0..10).await;
+    settled(&dispatcher).await;
+    home.disk.watch(|operation| (operation.is_sync() && !operation.name.starts_with("log/")).then_some(Fault::Error));
+    let stopped = tokio::time::timeout(Duration::from_secs(60), dispatcher.stop(Duration::from_secs(5))).await;
+    assert_eq!(stopped, Ok(false), "there is something left to replay");
+    home.disk.watch(|_| None);
+    let dispatcher = open_home(&home.after_kill(), ok(), 4).await;
+    assert_eq!(settled(&dispatcher).await.events, 10);
+}

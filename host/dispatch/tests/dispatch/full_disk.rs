@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use wharf_delivery::{AcceptEvent, AcceptRequest, Answer, Quotas, Refused, Request, Verdict};
-use wharf_dispatch::{AcceptError, AskError, Committer, Dispatcher, Surroundings};
+use wharf_dispatch::{AcceptError, AskError, Committer, Dispatcher, ReplayError, Surroundings};
 
 use crate::{
     host::{Scripted, event_of, open_home, retry, settled, tenant},
@@ -92,6 +92,11 @@ async fn with_the_reserve_used_up_settlements_wait_until_there_is_room_and_a_sto
     })
     .await;
     assert!(dispatcher.failure().is_none());
+    let wish = serde_json::from_str(r#"{"bus": "default", "per_s": 1}"#).unwrap();
+    let (tenant_name, name) = (tenant(), "again".parse().unwrap());
+    let begun = dispatcher.begin_replay(&tenant_name, &name, wish);
+    let begun = tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it waits for no room").unwrap_err();
+    assert!(matches!(begun, ReplayError::Ask(AskError::Refused(Refused::DiskFull))), "{begun:?}");
     home.resize(home.disk.allocated() + (3 << 19));
     assert_eq!(settled(&dispatcher).await.attempts, taken as u64 * 2);
     assert!(is_full(&fill(&dispatcher, taken).await.1), "and nothing new");
