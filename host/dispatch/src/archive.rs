@@ -168,3 +168,58 @@ pub(crate) fn decode(record: &RecordOut) -> Result<Record, DecodeError> {
     let kind = RecordKind::from_u16(record.kind).ok_or(DecodeError::Invalid("kind"))?;
     Record::decode(kind, &record.body)
 }
+
+#[cfg(test)]
+mod tests {
+    use cap_std::{ambient_authority, fs::Dir};
+    use wharf_delivery::{AcceptEvent, AcceptRequest, Quotas, Request};
+
+    use super::*;
+    use crate::{Committer, Surroundings, machine::FolderHome};
+
+    fn accept(id: u64) -> Request {
+        let json =
+            format!(r#"{{"specversion": "1.0", "id": "{id}", "type": "t", "source": "s", "data": "{:0>9000}"}}"#, id);
+        let event = AcceptEvent { event: Event::from_json(&json.into()).unwrap(), targets: Vec::new() };
+        Request::Accept(AcceptRequest {
+            tenant: "acme".parse().unwrap(),
+            bus: "default".parse().unwrap(),
+            rules_version: 0,
+            since_k: 0,
+            quotas: Quotas::default(),
+            backlogs: std::collections::BTreeMap::new(),
+            events: vec![
+                event.clone(),
+                AcceptEvent { event: event.event.with_id(&format!("{id} again")).unwrap(), ..event },
+            ],
+            delayed: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_held_in_memory_is_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = FolderHome::new(Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap());
+        let surroundings = Surroundings::of_this_machine(tokio::runtime::Handle::current());
+        let (mut committer, _) = Committer::open(&home, 0, surroundings).unwrap();
+        let archive = committer.archive();
+        let first_k = archive.last_k() + 1;
+        let frames = 2 * HELD_BYTES_MAX / 9_000;
+        for id in 0..frames as u64 {
+            committer.commit(accept(id), || None).unwrap();
+        }
+        let at = |number: u64, record: u32| Position { k: first_k + number, i: record << 8 };
+        let asked = [at(0, 0), at(0, 1), at(0, 2), at(3, 1), at(2, 0), at(3, 0)];
+        let read = archive.events(&asked, usize::MAX);
+        assert_eq!(read.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true, true, true]);
+        assert_eq!(archive.events_held(&asked, usize::MAX).as_ref(), Some(&read));
+        assert_eq!(archive.events_held(&asked, 1).unwrap().iter().flatten().count(), 1);
+
+        let all: Vec<_> = (0..frames as u64).map(|number| at(number, 0)).collect();
+        assert!(archive.events(&all, usize::MAX).iter().all(Option::is_some));
+        assert_eq!(archive.events_held(&all, usize::MAX), None, "more than is to be read at once");
+        committer.idle().unwrap();
+        assert_eq!(archive.events_held(&asked, usize::MAX), None);
+        assert_eq!(archive.events(&asked, usize::MAX), read);
+    }
+}
