@@ -1,10 +1,12 @@
 //! The archive: the log, read by position.
 
+use std::collections::BTreeMap;
+
 use wharf_delivery::{DecodeError, Record, RecordKind, TargetRef};
 use wharf_event::{Event, Position};
-use wharf_log::{AnyDisk, LogError, LogReader, RecordOut, SegmentInfo};
+use wharf_log::{AnyDisk, Frame, LogError, LogReader, RecordOut, SegmentInfo};
 
-use crate::limits::HELD_BYTES_MAX;
+use crate::limits::{HELD_BYTES_EACH, HELD_BYTES_MAX, WHOLE_FROM};
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,30 +92,24 @@ impl Archive {
     /// The same where their frames are held in memory, as those are that were written a moment ago: it takes a fraction of a millisecond and waits for
     /// nothing. Absent where one is not, or they are too many bytes for that.
     pub(crate) fn events_held(&self, positions: &[Position], bytes_max: usize) -> Option<Vec<Option<Event>>> {
-        let mut ks: Vec<u64> = positions.iter().map(|position| position.k).collect();
-        ks.dedup();
-        let bytes: usize = ks.iter().map(|k| self.reader.held_bytes(*k)).sum::<Option<usize>>()?;
+        let looked_at = |(k, wanted): (u64, usize)| Some(self.reader.held_bytes(k)?.min(wanted * HELD_BYTES_EACH));
+        let bytes: usize = by_frame(positions).into_iter().map(looked_at).sum::<Option<usize>>()?;
         (bytes <= HELD_BYTES_MAX).then(|| self.events(positions, bytes_max))
     }
 
-    /// The events at `positions`, read frame by frame until they have `bytes_max` bytes together, each with a payload of its own.
+    /// The events at `positions`, read until they have `bytes_max` bytes together, each with a payload of its own.
     /// Absent is what was not read, for whatever reason: who asks for it alone is told why.
     pub(crate) fn events(&self, positions: &[Position], bytes_max: usize) -> Vec<Option<Event>> {
-        let (mut frame, mut last, mut bytes) = (None, None, 0);
+        let (mut records, mut last, mut bytes) = (Records::of(&self.reader, positions), None, 0);
         let mut read = |position: &Position| {
             if bytes >= bytes_max {
                 return None;
             }
-            if frame.as_ref().is_none_or(|(k, _)| *k != position.k) {
-                let held = self.reader.held_frame(position.k);
-                frame = Some((position.k, held.or_else(|| self.reader.read_frame(position.k).ok()?)?));
-            }
             // Messages that one event became stand beside each other, and a record names all their targets: it is taken apart once.
             let place = (position.k, position.i >> 8);
             if last.as_ref().is_none_or(|(of, _)| *of != place) {
-                let (_, frame) = frame.as_ref()?;
-                let record = frame.records.get(usize::try_from(place.1).ok()?)?;
-                last = Some((place, decode(record).ok()?));
+                let record = records.get(place.0, place.1)?;
+                last = Some((place, decode(&record).ok()?));
             }
             let (_, record) = last.as_ref()?;
             let event = event_of(record, *position)?.detached();
@@ -145,6 +141,43 @@ impl Archive {
     pub fn event(&self, position: Position) -> Result<Event, ArchiveError> {
         event_of(&self.record(position)?.record, position).cloned().ok_or(ArchiveError::NoEvent(position))
     }
+}
+
+/// Reads records, of frames of which many are wanted the whole frame at once. Whoever receives from many groups, each in its order, wants few of each.
+struct Records<'a> {
+    reader: &'a LogReader<AnyDisk>,
+    /// How many are wanted, by frame.
+    wanted: BTreeMap<u64, usize>,
+    frame: Option<(u64, Frame)>,
+}
+
+impl<'a> Records<'a> {
+    fn of(reader: &'a LogReader<AnyDisk>, positions: &[Position]) -> Self {
+        Self { reader, wanted: by_frame(positions), frame: None }
+    }
+
+    /// A record, if it can be read.
+    fn get(&mut self, k: u64, index: u32) -> Option<RecordOut> {
+        if self.wanted.get(&k).is_none_or(|wanted| *wanted < WHOLE_FROM) {
+            let held = self.reader.held_record(k, index);
+            return held.or_else(|| self.reader.read_record(k, index).ok()?);
+        }
+        if self.frame.as_ref().is_none_or(|(read, _)| *read != k) {
+            let held = self.reader.held_frame(k);
+            self.frame = Some((k, held.or_else(|| self.reader.read_frame(k).ok()?)?));
+        }
+        let (_, frame) = self.frame.as_ref()?;
+        frame.records.get(usize::try_from(index).ok()?).cloned()
+    }
+}
+
+/// How many positions are in each frame.
+fn by_frame(positions: &[Position]) -> BTreeMap<u64, usize> {
+    let mut frames = BTreeMap::new();
+    for position in positions {
+        *frames.entry(position.k).or_default() += 1;
+    }
+    frames
 }
 
 /// The event of a record that stands at `position`: what was received, what a letter got in its place, or the one of those published that is meant.

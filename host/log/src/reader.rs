@@ -61,6 +61,17 @@ impl<D: Disk> LogReader<D> {
         decode(&held.bytes, held.salt).map(|(_, frame)| frame)
     }
 
+    /// Record `index` of frame `k`, if that is held in memory: the other bodies are not looked at.
+    #[must_use]
+    pub fn held_record(&self, k: u64, index: u32) -> Option<RecordOut> {
+        let held = self.shared.held(k)?;
+        let (head, entries) = decode_front(&held.bytes, held.salt)?;
+        let before = entries.iter().take(index as usize).map(|entry| u64::from(entry.bytes)).sum::<u64>();
+        let (from, entry) = (head.front_bytes() + before, entries.into_iter().nth(index as usize)?);
+        let body = Bytes::copy_from_slice(span(&held.bytes, from, from + u64::from(entry.bytes))?);
+        entry.record(head.time_ms, body)
+    }
+
     /// Bytes of frame `k`, if it is held in memory.
     #[must_use]
     pub fn held_bytes(&self, k: u64) -> Option<usize> {

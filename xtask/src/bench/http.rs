@@ -3,7 +3,8 @@
 //! Method: runs of either side take turns, each with a server of its own and the same load by `wrk`; CPU time is that of the server's process,
 //! all of its threads, divided by the requests that were answered. An event counts with all that follows from it: the run is over when it is settled.
 //!
-//! Invariant: a run in which an answer has another status than it is to have, or a connection breaks, does not count.
+//! Invariant: a run in which an answer has another status than it is to have, or a connection breaks, does not count; nor one in which an event was not
+//! counted by the plugin, in its first attempt.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,6 +20,7 @@ use super::median::median;
 use super::{Output, cpu, folder, say};
 use crate::guests::{self, Guest, apt, process};
 use crate::host::binary::{self, Profile};
+use crate::host::view::Stats;
 use crate::host::{Api, Host, Stage};
 use crate::interrupt::Interrupt;
 use crate::poll;
@@ -44,8 +46,9 @@ const WRK: &str = "wrk";
 /// How long the settlement of a run's events may take.
 const SETTLE_S_MAX: Duration = Duration::from_secs(120);
 
-/// Bytes of the payload of an event.
+/// Bytes of the payload of an event, and the keys that events are counted by.
 const PAYLOAD_BYTES: usize = 1_024;
+const KEYS: u32 = 10_000;
 
 /// One kind of request.
 struct Scenario {
@@ -201,27 +204,38 @@ impl Bench<'_> {
         self.settled(&api)?;
         let before = cpu::used(host.pid())?;
         let load = self.load(&url, scenario)?;
-        let counted = self.settled(&api)?;
+        let stats = self.settled(&api)?;
         let used = cpu::used(host.pid())?.saturating_sub(before);
-        // What was under way when the load ended is settled too: a connection has one at most.
-        let looked = u64::from(scenario.posts);
-        ensure!(
-            !scenario.posts
-                || (load.requests..=load.requests + u64::from(self.args.connections)).contains(&(counted - looked)),
-            "{} events were acknowledged, and {} settled",
-            load.requests,
-            counted - looked
-        );
+        if scenario.posts {
+            self.check(&api, &stats, load.requests)?;
+        }
         host.stop()?;
         Ok((Side { per_s: load.per_s, cpu_us: per(used, load.requests) }, bytes))
     }
 
-    /// Waits until nothing is owed, and gives how many attempts there were.
-    fn settled(&self, api: &Api) -> Result<u64> {
+    /// Waits until nothing is owed, and gives what there was.
+    fn settled(&self, api: &Api) -> Result<Stats> {
         poll::until("the events to be settled", SETTLE_S_MAX, &self.interrupt, || {
             let stats = api.stats()?;
-            Ok((stats.pending == 0).then_some(stats.attempts))
+            Ok((stats.pending == 0).then_some(stats))
         })
+    }
+
+    /// Whether each event was counted, in one attempt.
+    fn check(&self, api: &Api, stats: &Stats, requests: u64) -> Result<()> {
+        // Before the load there was one; what was under way when it ended is settled too: a connection has one at most.
+        let may_be = requests + 1..=requests + 1 + u64::from(self.args.connections);
+        ensure!(may_be.contains(&stats.events), "{requests} events were acknowledged, and the host has {stats:?}");
+        ensure!(
+            stats.attempts == stats.events && stats.dead_letters == 0 && stats.retries == 0,
+            "an attempt failed: {stats:?}"
+        );
+        let counted: i64 = api.counters()?.values().flat_map(|keys| keys.values()).sum();
+        ensure!(
+            u64::try_from(counted) == Ok(stats.events),
+            "{counted} events were counted, and the host has {stats:?}"
+        );
+        Ok(())
     }
 
     /// A run of the peer.
@@ -244,7 +258,7 @@ impl Bench<'_> {
     fn looked(&self, url: &str, scenario: &Scenario) -> Result<usize> {
         let url = format!("{url}{}", scenario.path);
         let mut response = match scenario.posts {
-            true => ureq::post(&url).content_type("application/json").send(payload())?,
+            true => ureq::post(&url).content_type("application/json").send(payload(&key(0)))?,
             false => ureq::get(&url).call()?,
         };
         ensure!(response.status().as_u16() == scenario.status, "{url} answers {}", response.status());
@@ -254,9 +268,11 @@ impl Bench<'_> {
     fn load(&self, url: &str, scenario: &Scenario) -> Result<Load> {
         self.interrupt.check()?;
         let script = self.folder.join("wrk.lua");
+        // Each request has the next key.
         let text = format!(
-            "wrk.method = \"POST\"\nwrk.headers[\"content-type\"] = \"application/json\"\nwrk.body = [[{}]]\n",
-            payload()
+            "local n = 0\nlocal headers = {{[\"content-type\"] = \"application/json\"}}\nlocal body = [[{}]]\n\
+             function request()\n  n = (n + 1) % {KEYS}\n  return wrk.format(\"POST\", nil, headers, string.format(body, n))\nend\n",
+            payload(KEY)
         );
         std::fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
         let Args { seconds, connections, .. } = self.args;
@@ -274,9 +290,17 @@ impl Bench<'_> {
     }
 }
 
-/// The payload of an event.
-fn payload() -> String {
-    format!("{{\"pad\":\"{}\"}}", "x".repeat(PAYLOAD_BYTES - 10))
+/// A key, as the load's program makes it of a number below [`KEYS`].
+const KEY: &str = "%04d";
+
+fn key(n: u32) -> String {
+    format!("{n:04}")
+}
+
+/// The payload of an event that is counted by this key.
+fn payload(key: &str) -> String {
+    let rest = format!("{{\"key\":\"{key}\",\"pad\":\"").len() + 2;
+    format!("{{\"key\":\"{key}\",\"pad\":\"{}\"}}", "x".repeat(PAYLOAD_BYTES - rest))
 }
 
 fn per(used: Duration, requests: u64) -> f64 {

@@ -28,6 +28,7 @@ mod ours;
 mod pattern;
 mod peer;
 mod peers;
+mod profile;
 mod queue;
 mod redis;
 mod replay;
@@ -64,6 +65,8 @@ pub enum Bench {
     Growth(growth::Args),
     /// Messages through a queue, beside every peer that promises the same; and our plugins beside their queues.
     Peers(peers::Args),
+    /// Where a host's processor time goes, scenario by scenario.
+    Profile(profile::Args),
     /// The commit path, beside a bare log of the same bytes; commits beside checkpoints; replay.
     Log(log::Args),
     /// One attempt in the sandbox, in its parts, by the way of resetting memory; and what an idle host takes.
@@ -119,6 +122,7 @@ pub fn run(which: &Bench) -> Result<()> {
         Bench::Footprint(args) => footprint::run(args),
         Bench::Growth(args) => growth::run(args),
         Bench::Peers(args) => peers::run(args),
+        Bench::Profile(args) => profile::run(args),
         Bench::Log(args) => log::run(args),
         Bench::Rules(args) => rules::run(args),
         Bench::Canary(args) => canary::run(args),

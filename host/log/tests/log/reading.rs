@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wharf_log::{FrameKind, LogError, RecordIn};
+use wharf_log::{Frame, FrameKind, LogError, RecordIn};
 
 use crate::setup::{FIRST_SEGMENT, append, body, frames_in, open, open_large};
 use wharf_faults::FaultyDisk;
@@ -95,10 +95,14 @@ fn the_last_frames_are_held_in_memory_until_nothing_is_appended_or_they_are_trim
     let reader = log.reader();
     let held = |ks: std::ops::RangeInclusive<u64>| -> Vec<u64> {
         let frames = ks.filter_map(|k| reader.held_frame(k));
-        frames
-            .inspect(|frame| assert_eq!(reader.read_frame(frame.k).unwrap().as_ref(), Some(frame)))
-            .map(|it| it.k)
-            .collect()
+        let same = |frame: &Frame| {
+            assert_eq!(reader.read_frame(frame.k).unwrap().as_ref(), Some(frame));
+            for (index, record) in (0..).zip(&frame.records) {
+                assert_eq!(reader.held_record(frame.k, index).as_ref(), Some(record));
+            }
+            assert_eq!(reader.held_record(frame.k, frame.records.len() as u32), None);
+        };
+        frames.inspect(same).map(|it| it.k).collect()
     };
     for seed in 0..3 {
         append(&mut log, 0, &[body(seed, 300), body(seed, 5_000)]).unwrap();
