@@ -3,11 +3,20 @@
 //! Invariant: the line for `wharf.toml` holds what the plugin may use already, so pasting it takes nothing away. Whether the operator
 //! lets it be granted is not known here.
 
-use wharf_event::Grants;
+use wharf_event::{Grants, HttpAccess};
 
 use crate::AttemptContext;
 
 impl AttemptContext {
+    /// How to grant addresses that are not public too, where that is not granted.
+    pub(crate) fn private_line(&self, access: &HttpAccess) -> String {
+        if access.is_private() {
+            return String::new();
+        }
+        let more = Grants { http: vec![access.clone().private()], ..Grants::default() };
+        format!("; and the tenant grants it {}", self.grants_line(&more))
+    }
+
     /// How to grant this too.
     pub(crate) fn grants_line(&self, more: &Grants) -> String {
         let (plugin, all) = (&self.plugin, self.grants.with(more));

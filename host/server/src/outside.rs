@@ -461,7 +461,7 @@ fn came(
                 leave.ended(false);
             }
             let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
-            Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), chain(&error)) })
+            Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), said(&error)) })
         }
     }
 }
@@ -482,5 +482,15 @@ fn no_answer(error: &EgressError) -> NoAnswer {
         EgressError::Timeout(_) => Code::WebhookTimeout,
         _ => Code::WebhookUnreachable,
     };
-    NoAnswer { code, reason: chain(error) }
+    NoAnswer { code, reason: said(error) }
+}
+
+/// What went wrong, and where an address was refused, who may change that, and how.
+fn said(error: &EgressError) -> String {
+    let EgressError::Refused { address, .. } = error else { return chain(error) };
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    format!(
+        "{}; where it is meant, the operator grants its network in wharf.toml: [egress] networks = [\"{address}/{bits}\"]",
+        chain(error)
+    )
 }

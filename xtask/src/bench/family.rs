@@ -1,4 +1,4 @@
-//! A server with all that it started: what it used of processors, what it has of memory, what it wrote.
+//! A server with all that it started: what it used of processors, and what it has of memory.
 //!
 //! Invariant: of processes that ended, what their parents were told of them is counted; of those that come and go between two looks nothing
 //! else is known.
@@ -26,11 +26,6 @@ pub fn cpu(pid: u32) -> Result<Duration> {
 /// Bytes of memory that the process `pid` and those that it started have; what several of them share counts once.
 pub fn memory(pid: u32) -> Result<u64> {
     sum(pid, "smaps_rollup", "Pss:").map(|kib| kib * 1024)
-}
-
-/// Bytes that the process `pid` and those that it started, and that still run, have sent towards a disk.
-pub fn written(pid: u32) -> Result<u64> {
-    sum(pid, "io", "write_bytes:")
 }
 
 /// The sum of a number over all of them. Who ended meanwhile has none.
@@ -109,6 +104,6 @@ mod tests {
     #[test]
     fn this_process_has_some_of_each() {
         let own = std::process::id();
-        assert!(memory(own).unwrap() > 0 && cpu(own).is_ok() && written(own).is_ok());
+        assert!(memory(own).unwrap() > 0 && cpu(own).is_ok());
     }
 }

@@ -3,8 +3,8 @@
 //! Method: each system is started afresh and left alone for 3 s; then it relays 1 KiB messages in batches of 100, first as fast as it
 //! goes, then at half of that rate, in whose middle its memory is looked at. Of a system that is several processes all are counted.
 //!
-//! Invariant: nothing is counted that another system is not asked for too. What a server wrote is what the kernel says that it sent towards
-//! the disk, whatever for.
+//! Invariant: nothing is counted that another system is not asked for too. What a server wrote is what the disk was sent meanwhile, whatever for, so
+//! nothing else may write to it.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::device::Device;
 use super::machine::Machine;
 use super::peers::ours::{self, Ours};
 use super::peers::rows::Scenario;
@@ -49,12 +50,12 @@ struct Row {
     program_bytes: u64,
     /// From its start until it answers, in milliseconds; peers are asked every 20 ms.
     ready_ms: f64,
-    /// Memory, in bytes.
+    /// Memory, in bytes; what several processes share counts once.
     idle_bytes: u64,
     /// Half of the rate that it comes to, and its memory then.
     half_per_s: f64,
     half_bytes: u64,
-    /// Bytes sent towards the disk for each message of 1 KiB.
+    /// Bytes sent to the disk for each message of 1 KiB.
     written_bytes: f64,
 }
 
@@ -87,7 +88,7 @@ fn of_ours(binary: &Path, folder: &Path, time: Duration) -> Result<Row> {
     let half = ours.cell(Scenario::Pull, time)?.per_s / 2.0;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is a few hundred thousand")]
     let at_half = || ours.at(Scenario::Pull, time, half as u64);
-    let (half_bytes, written_bytes) = looked(ours.pid(), time, at_half)?;
+    let (half_bytes, written_bytes) = looked(ours.pid(), folder, time, at_half)?;
     Ok(Row {
         system: ours::NAME,
         program_bytes: size(binary)?,
@@ -112,7 +113,7 @@ fn of_peer(system: &System, within: &Path, payloads: &Payloads, time: Duration, 
         let done = running.relay(Scenario::Pull, payloads, time, Some(half), interrupt)?;
         Ok(done.events as u64)
     };
-    let (half_bytes, written_bytes) = looked(pid, time, at_half)?;
+    let (half_bytes, written_bytes) = looked(pid, folder.path(), time, at_half)?;
     let mut program_bytes = 0;
     for part in system.parts() {
         program_bytes += size(&part)?;
@@ -129,15 +130,16 @@ fn of_peer(system: &System, within: &Path, payloads: &Payloads, time: Duration, 
 }
 
 /// The memory in the middle of some work, and the bytes written for each message of it.
-fn looked(pid: u32, time: Duration, work: impl FnOnce() -> Result<u64> + Send) -> Result<(u64, f64)> {
-    let before = family::written(pid)?;
+fn looked(pid: u32, folder: &Path, time: Duration, work: impl FnOnce() -> Result<u64> + Send) -> Result<(u64, f64)> {
+    let device = Device::of(folder)?;
+    let before = device.written()?;
     let (memory, events) = thread::scope(|scope| {
         let work = scope.spawn(work);
         poll::pause(time / 2);
         (family::memory(pid), work.join())
     });
     let events = events.ok().context("what was measured ended in a panic")??;
-    let written = family::written(pid)?.saturating_sub(before);
+    let written = device.written()?.saturating_sub(before);
     #[allow(clippy::cast_precision_loss, reason = "bytes of one benchmark are exact in a double")]
     let each = written as f64 / events.max(1) as f64;
     Ok((memory?, each.round()))

@@ -34,6 +34,9 @@ pub struct Args {
     /// Fill a queue with so many messages of 1 KiB instead, and look at its head, at the memory, and at starts.
     #[arg(long, value_name = "N", conflicts_with = "axes", value_parser = clap::value_parser!(u32).range(1_000..=15_000_000))]
     waiting: Option<u32>,
+    /// Leave the host its own deduplication window of five minutes, and stop it amid that: a start reads all of it again.
+    #[arg(long, requires = "waiting")]
+    default_window: bool,
     /// No step beyond this.
     #[arg(long, value_name = "N", default_value_t = u32::MAX)]
     up_to: u32,

@@ -10,6 +10,7 @@ mod bound;
 mod canary;
 mod compiling;
 mod cpu;
+mod device;
 mod drive;
 mod fairness;
 mod family;

@@ -23,6 +23,7 @@ use super::{
     port::{HttpAnswer, HttpFailed, HttpRequest},
 };
 use crate::{
+    AttemptContext,
     bindings::wasi::logging::logging::Level,
     effects::bytes,
     limits::{HTTP_BODY_CHUNK_BYTES, HTTP_OPEN_MAX},
@@ -65,17 +66,16 @@ impl WasiHttpHooks for Gate {
 
 /// A request that may be sent.
 struct Call {
+    context: Arc<AttemptContext>,
     allowed: Allowed,
     body: WasiBody,
     request: HttpRequest,
     /// What it is made for.
     occasion: String,
-    out: Arc<dyn super::HttpOut>,
     /// Bytes that it may send.
     bytes_max: usize,
     open: Open,
     log: AttemptLog,
-    tape: Tape,
 }
 
 /// What is recorded of a request as the guest made it: what the host fills in is not there yet, and its body may be still to come.
@@ -169,17 +169,17 @@ impl Gate {
             timeout: wished.map_or(most, |wished| wished.min(most)),
             answer_bytes_max: room,
         };
-        let (out, log, tape) = (Arc::clone(&self.context.http), self.log.clone(), self.context.tape.clone());
+        let (context, log) = (Arc::clone(&self.context), self.log.clone());
         let occasion = self.context.occasion.to_string().replace('.', "-");
-        Ok(Call { allowed, body, request, occasion, out, bytes_max: room, open, log, tape })
+        Ok(Call { context, allowed, body, request, occasion, bytes_max: room, open, log })
     }
 }
 
 impl Call {
     async fn run(self, asked: Asked) -> Sent {
-        let Self { allowed, body, mut request, occasion, out, bytes_max, open, log, tape } = self;
-        let Allowed { method, shown, .. } = allowed;
-        let tally = &open.0;
+        let Self { context, allowed, body, mut request, occasion, bytes_max, open, log } = self;
+        let Allowed { method, shown, access, .. } = allowed;
+        let (tally, tape) = (&open.0, &context.tape);
         let fail = |asked, error, code, reason: &str| {
             tape.close(asked, |call| refused(call, &error, code, reason));
             note(&log, tally, code, &format!("{method} {shown}: {reason}"));
@@ -210,7 +210,7 @@ impl Call {
         let bytes_out = request.body.len();
         locked(tally).bytes_out += bytes_out as u64;
         tape.add(&asked, |call| call.asked("body", request.body.clone()));
-        match out.call(request).await {
+        match context.http.call(request).await {
             Ok(answer) => {
                 tape.close(asked, |call| answered(call, &answer));
                 let HttpAnswer { status, headers, body, took } = answer;
@@ -225,7 +225,8 @@ impl Call {
             }
             Err(HttpFailed { code, reason, bytes_in, .. }) => {
                 locked(tally).bytes_in += bytes_in;
-                fail(asked, told(code), code, &reason)
+                let line = if code == Code::AddressDenied { context.private_line(&access) } else { String::new() };
+                fail(asked, told(code), code, &(reason + &line))
             }
         }
     }

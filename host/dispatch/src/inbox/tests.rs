@@ -1,3 +1,5 @@
+//! Goal: nothing that somebody waits for is looked at before what it may follow from, however the thread comes to it. Method: messages that come in this order or that.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt as _;

@@ -18,7 +18,7 @@ use tokio::{
 };
 use wharf_egress::{Egress, EgressError, Settings};
 
-use crate::{receiver::answering, sending::request};
+use super::{receiver::answering, sending::request};
 
 /// How it answers.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use wharf_egress::{Egress, EgressError, Granted, Outgoing, Settings};
 
-use crate::receiver::answering;
+use super::receiver::answering;
 
 /// A request of `acme` that may reach these networks.
 pub fn request(url: &str, granted: &[&str]) -> Outgoing {

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use wharf_egress::{Egress, EgressError, Settings};
 
-use crate::sending::request;
+use super::sending::request;
 
 const CA: &[u8] = include_bytes!("data/ca.pem");
 const CERTIFICATE: &[u8] = include_bytes!("data/server.pem");

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior};
 use wharf_event::{Code, Digest, PluginName, Target, WebhookName};
-use wharf_gateway::view::{BudgetView, FeedItem, Outcome, QuotaView, QuotasView, StatsView};
+use wharf_gateway::view::{BudgetView, FeedItem, Outcome, QuotaView, QuotasView, SpentView, StatsView};
 
 use super::{
     args::{Global, TopArgs},
@@ -330,7 +330,38 @@ fn show(interval: &Interval, out: &mut Output) -> Result<(), CommandError> {
         [name, release, pending, attempts, ack, filtered, retry, dead_letter, published, p50, p99, held]
     };
     let webhooks = interval.webhooks.iter().map(webhook);
-    out.table(head, interval.plugins.iter().map(row).chain(webhooks).collect())
+    out.table(head, interval.plugins.iter().map(row).chain(webhooks).collect())?;
+    show_budgets(&interval.quotas.budgets, out)
+}
+
+/// Those that were used or bound something.
+fn show_budgets(budgets: &[BudgetView], out: &mut Output) -> Result<(), CommandError> {
+    let rows: Vec<_> = budgets.iter().filter(|it| says_something(it)).map(budget).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    out.table(["BUDGET", "TOKENS/H", "COST/H", "TOKENS/DAY", "COST/DAY"], rows)
+}
+
+/// Whether a budget was used today, or is bounded.
+fn says_something(BudgetView { hour, day, .. }: &BudgetView) -> bool {
+    day.calls > 0 || [hour, day].iter().any(|spent| spent.most_tokens.is_some() || spent.most_cost.is_some())
+}
+
+/// What models took of it, what is reserved for calls that are under way included, and what they may.
+fn budget(BudgetView { of, currency, hour, day }: &BudgetView) -> [String; 5] {
+    let tokens = |spent: &SpentView| {
+        let used =
+            [spent.input_tokens, spent.output_tokens, spent.reserved_tokens].into_iter().fold(0, u64::saturating_add);
+        beside(QuotaView { used, most: spent.most_tokens }, |number| number.to_string())
+    };
+    let unit = currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
+    let cost = |spent: &SpentView| {
+        let most = spent.most_cost.as_ref().map(|most| format!("/{most}")).unwrap_or_default();
+        format!("{}{most}{unit}", spent.cost)
+    };
+    [of.clone(), tokens(hour), cost(hour), tokens(day), cost(day)]
 }
 
 #[cfg(test)]

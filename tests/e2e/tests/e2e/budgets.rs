@@ -100,6 +100,10 @@ fn a_budget_refuses_what_it_cannot_pay_and_knows_what_was_paid_to_the_cent() {
     assert!(shown.contains(&format!("models: {} of 1.000000000 EUR", money(billed))), "{shown}");
     let top = run(&["-o", "json", "top", "--times", "1"]);
     assert!(top.contains(&money(billed)), "{top}");
+    let top = run(&["top", "--times", "1"]);
+    for part in ["BUDGET", "TOKENS/H", "/700", &format!("{}/1.000000000 EUR", money(billed))] {
+        assert!(top.contains(part), "{part}: {top}");
+    }
     assert_eq!(host.stop(), Some(0));
 }
 

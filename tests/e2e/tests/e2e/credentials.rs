@@ -14,6 +14,7 @@ use crate::{
     egress::{calls, lines},
     host::{Host, Site},
     models::{asker, provided, with_key},
+    secrets::found_in_data,
 };
 
 const SOURCES: [&str; 6] = ["environment", "profile", "web-identity", "container", "instance", "chain"];
@@ -133,6 +134,10 @@ fn each_source_of_credentials_signs_with_what_it_gives_and_keeps_it() {
     let told = attempts[0].to_string();
     assert!((1..4).all(|number| !told.contains(&lent(number).secret_key)), "{told}");
     assert!(stopped(host).contains("\"level\":\"DEBUG\""), "what is not told is not because nothing is");
+    for number in 1..4 {
+        let [key, token] = [lent(number).secret_key, lent(number).token].map(String::into_bytes);
+        assert_eq!([found_in_data(&site, &key), found_in_data(&site, &token)].concat(), Vec::<String>::new());
+    }
 }
 
 #[test]

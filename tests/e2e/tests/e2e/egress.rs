@@ -266,6 +266,11 @@ fn no_way_out_of_egress_leads_around_its_grants() {
         assert!(met.contains(&json!(code)), "{met:?}");
     }
     assert!(server.try_recv().is_err(), "somebody heard of it");
+    // Who may change it, and how: the operator and the tenant.
+    let said = lines(&attempts[0]);
+    for part in ["a loopback address", "[egress] networks = [\"127.0.0.1/32\"]", "--http 'http://*:* private'"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     assert_eq!(host.stop(), Some(0));
 }
 

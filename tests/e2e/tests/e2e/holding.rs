@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     egress::{calls, lines},
     host::{Host, Site, guest, wharf},
-    secrets::{found, secret},
+    secrets::{found_in_data, secret},
 };
 
 const VALUE: &str = "whsec_Qq27NobodyElseHoldsThis";
@@ -71,7 +71,7 @@ fn a_secret_is_held_by_grant_only_and_read_anew_by_each_attempt() {
     does(&host, "mark", "marker", "tell");
     assert_eq!(host.lines_before(VALUE, "secret `marker`"), 0);
     host.kill();
-    assert_eq!(found(&site.folder.path().join("data"), VALUE.as_bytes()), Vec::<String>::new());
+    assert_eq!(found_in_data(&site, VALUE.as_bytes()), Vec::<String>::new());
 }
 
 #[test]

@@ -61,6 +61,7 @@ mod model_uploads;
 mod models;
 mod oci;
 mod oci_registry;
+mod ordering;
 mod paid_again;
 mod paid_once;
 mod patterns;

@@ -11,6 +11,7 @@ use wharf_models::{ACCESS_KEY, Heard, KEY, SECRET_KEY, SESSION_TOKEN, Server};
 use crate::{
     egress::{TRACE, has_fields, lines},
     host::{Host, Site, guest, wharf},
+    secrets::found_in_data,
 };
 
 /// What a configuration with the stand-in as a provider begins with: a model that it has, and one that it does not have.
@@ -276,7 +277,11 @@ fn a_secret_of_a_provider_is_nobodys_to_see() {
     let attempts = asks(&host, "two", "fail", &json!([{"route": "triage", "text": "x"}]));
     assert_eq!(attempts[0]["limits"], json!(["secret-unknown"]));
     assert!(server.heard.try_recv().is_err());
-    assert_eq!(host.stop(), Some(0));
+    assert!(!host.get("/metrics").1.to_string().contains(wrong));
+    host.kill();
+    for key in [wrong, KEY] {
+        assert_eq!(found_in_data(&site, key.as_bytes()), Vec::<String>::new());
+    }
 }
 
 #[test]

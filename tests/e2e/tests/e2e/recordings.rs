@@ -31,7 +31,7 @@ const ASKED: [&str; 8] = [
 ];
 
 /// What else there is to be asked.
-const REST: [&str; 11] = [
+const REST: [&str; 13] = [
     "wasi:keyvalue/store.exists",
     "wasi:keyvalue/store.list-keys",
     "wasi:keyvalue/atomics.increment",
@@ -43,6 +43,8 @@ const REST: [&str; 11] = [
     "wasi:clocks/monotonic-clock.resolution",
     "wharf:llm/models.embed",
     "wharf:llm/models.count-tokens",
+    "wasi:clocks/wall-clock.resolution",
+    "wharf:llm/models.render",
 ];
 
 fn site(port: u16, recordings: &str) -> Site {
@@ -179,6 +181,7 @@ fn whatever_a_plugin_may_ask_is_recorded() {
     assert_eq!([3, 4, 6].map(|n| told(&all, REST[n], "bytes")["bytes"].clone()), [json!(5), json!(8), json!(3)]);
     assert!([7, 8].iter().all(|n| of(*n, "nanoseconds").parse::<u64>().is_ok()), "{all}");
     assert!([9, 10].iter().all(|n| !of(*n, "answer").is_empty()), "{all}");
+    assert!(!of(12, "error").is_empty(), "there is no such prompt: {all}");
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -8,7 +8,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
     process::Stdio,
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
 };
 
@@ -459,4 +463,64 @@ fn a_secret_that_a_host_of_before_kept_in_the_clear_is_sealed_and_signs_on() {
     assert_eq!(host.settled("acme")["dead_letters"], 1);
     assert!(host.dead("crm")[0]["error"].as_str().unwrap().contains("secret-closed"));
     assert!(came.try_recv().is_err());
+}
+
+/// A receiver that answers when it is told to, and counts who waits for that.
+fn gate() -> (u16, Arc<AtomicUsize>, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (open, (came, coming), (opens, opened)) = (Arc::new(AtomicUsize::new(0)), channel(), channel::<()>());
+    let (most, opened) = (Arc::clone(&open), Arc::new(Mutex::new(opened)));
+    let waiting = Arc::new(AtomicUsize::new(0));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (most, opened, waiting, came) =
+                (Arc::clone(&most), Arc::clone(&opened), Arc::clone(&waiting), came.clone());
+            thread::spawn(move || {
+                most.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let _ = came.send(());
+                let _ = opened.lock().unwrap().recv();
+                waiting.fetch_sub(1, Ordering::SeqCst);
+                // A host that is stopped breaks off.
+                let _ = answer(stream.unwrap(), 200);
+            });
+        }
+    });
+    (port, open, coming, opens)
+}
+
+#[test]
+fn a_receiver_has_so_many_requests_at_a_time_and_so_many_begin_in_a_second() {
+    let (port, most, came, opens) = gate();
+    let host_site = site(port, "concurrency = 2", SOON);
+    let host = host_site.start("serve");
+    for id in ["one", "two", "three", "four", "five"] {
+        host.send(id, "order");
+    }
+    let held = |code: &'static str| {
+        move |stats: &Value| {
+            stats["load"]["webhooks"][0]["held_by"] == code && stats["load"]["webhooks"][0]["webhook"] == "crm"
+        }
+    };
+    came.recv().unwrap();
+    came.recv().unwrap();
+    host.stats_until("acme", held("held-plugin"));
+    for _ in 0..5 {
+        opens.send(()).unwrap();
+    }
+    assert_eq!(host.settled("acme")["attempts"], 5);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+    assert_eq!(host.stop(), Some(0));
+
+    let (port, came) = receiver(&[200]);
+    let site = site(port, "attempts_per_s = 1", SOON);
+    let host = site.start("serve");
+    for id in ["one", "two", "three"] {
+        host.send(id, "order");
+    }
+    let stats = host.stats_until("acme", held("held-rate"));
+    assert!(stats["attempts"].as_u64() < Some(3), "{stats}");
+    assert_eq!(host.settled("acme")["attempts"], 3);
+    assert_eq!(came.try_iter().count(), 3);
+    assert_eq!(host.stop(), Some(0));
 }

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use wasip2::{
-    clocks::monotonic_clock,
+    clocks::{monotonic_clock, wall_clock},
     random::{insecure, insecure_seed},
 };
 use wharf::{Context, Conversation, Event, Failure, Outcome};
@@ -50,6 +50,9 @@ fn ask_the_rest(cx: &Context) -> Outcome {
     let (began, tick) = (monotonic_clock::now(), monotonic_clock::resolution());
     let vectors = model.embed(["one two"], None)?.len();
     let tokens = model.count_tokens(&Conversation::new("one two three"))?;
-    cx.info(format_args!("{there} {keys} {count} {drawn:?} {bytes} {began} {tick} {vectors} {tokens}"));
+    let (wall_tick, has_prompt) = (wall_clock::resolution().nanoseconds, model.prompt("none", &()).is_ok());
+    cx.info(format_args!(
+        "{there} {keys} {count} {drawn:?} {bytes} {began} {tick} {vectors} {tokens} {wall_tick} {has_prompt}"
+    ));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! A queue in which millions of messages wait: what its head gives, what memory the host needs, and how long it takes to start.
 //!
 //! Method: the rate of an empty queue is measured on the same host before (`pull`). Then the queue is filled, and messages are sent behind
-//! and received before what waits (`backlog`). What waits stays. When all of it is older than the deduplication window, the host is asked to
-//! end and started again; then it is killed in the middle of a load, and started again.
+//! and received before what waits (`backlog`). What waits stays. When all of it is older than the deduplication window (at once, with the host's own
+//! window), the host is asked to end and started again; then it is killed in the middle of a load, and started again.
 //!
 //! Invariant: it judges nothing; that all is there after each start it does judge.
 
@@ -40,8 +40,9 @@ struct Report {
     head_per_s: f64,
     /// `head_per_s` beside `empty_per_s`.
     ratio: f64,
-    /// The host's memory: at its highest until then, and after a start, in MiB.
+    /// The host's memory: at its highest until then, when nobody had asked anything for a window, and after a start, in MiB.
     peak_mib: f64,
+    resting_mib: f64,
     started_mib: f64,
     /// Files of the log, and of the state, in MiB.
     log_mib: f64,
@@ -49,6 +50,8 @@ struct Report {
     /// From exec to the line that says that it serves: after it was asked to end, and after `kill -9` amid a load.
     start_ms: f64,
     start_killed_ms: f64,
+    /// The deduplication window, in seconds, where it is not the host's own.
+    window_s: Option<u64>,
     /// Frames that the second start read again.
     frames_replayed: u64,
     machine: Machine,
@@ -63,7 +66,9 @@ struct Measured {
 /// Measures, prints.
 pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &Interrupt) -> Result<()> {
     let stage = Stage::lay_out(folder, "growth-", "", &[])?;
-    let (host, _) = timed(binary, &stage)?;
+    let window = (!args.default_window).then_some(WINDOW);
+    let timed = |stage: &Stage| timed(binary, stage, window);
+    let (host, _) = timed(&stage)?;
     let time = format!("{}s", args.seconds);
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let empty: Measured = bench(binary, &host, &words(&["pull", "--for", &time]))?;
@@ -76,12 +81,16 @@ pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &
     say(&format!("filled at {fill_per_s:.0}/s, its head gives {:.0}/s", head.per_s));
     interrupt.check()?;
     let peak = peak_mib(&host)?;
-    poll::pause(WINDOW);
+    if let Some(window) = window {
+        poll::pause(window);
+    }
     let there = pending(&host)?;
+    #[allow(clippy::cast_precision_loss, reason = "what is shown has few digits")]
+    let resting_mib = (host.resident_kib()? as f64 / 102.4).round() / 10.0;
     host.stop()?;
     let (log_mib, state_mib) = (mib(&stage.data().join("log"))?, mib(&stage.data())?);
 
-    let (host, start_ms) = timed(binary, &stage)?;
+    let (host, start_ms) = timed(&stage)?;
     ensure!(pending(&host)? == there, "{there} messages waited before the host ended, and others after it");
     let started_mib = peak_mib(&host)?;
     say(&format!("started in {start_ms:.0} ms; killed amid a load"));
@@ -92,7 +101,7 @@ pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &
     host.kill()?;
     load.kill()?;
     load.wait()?;
-    let (host, start_killed_ms) = timed(binary, &stage)?;
+    let (host, start_killed_ms) = timed(&stage)?;
     ensure!(pending(&host)? == there, "{there} messages waited before the host was killed, and others after it");
     let frames_replayed = host.ready().frames_replayed;
     host.stop()?;
@@ -104,11 +113,13 @@ pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &
         head_per_s: head.per_s,
         ratio: (head.per_s / empty.per_s * 100.0).round() / 100.0,
         peak_mib: peak,
+        resting_mib,
         started_mib,
         log_mib,
         state_mib: state_mib - log_mib,
         start_ms,
         start_killed_ms,
+        window_s: window.map(|window| window.as_secs()),
         frames_replayed,
         machine: Machine::here(folder),
     };
@@ -121,11 +132,12 @@ pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &
 }
 
 /// Starts a host: how long it took.
-fn timed(binary: &Path, stage: &Stage) -> Result<(Host, f64)> {
-    let window = format!("{}s", WINDOW.as_secs());
+fn timed(binary: &Path, stage: &Stage, window: Option<Duration>) -> Result<(Host, f64)> {
     let began = Instant::now();
     let host = Host::start_as(binary, stage, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0), |command| {
-        command.args(["--dedup-window", &window]);
+        if let Some(window) = window {
+            command.args(["--dedup-window", &format!("{}s", window.as_secs())]);
+        }
     })?;
     Ok((host, (began.elapsed().as_secs_f64() * 10_000.0).round() / 10.0))
 }
@@ -143,16 +155,17 @@ fn mib(folder: &Path) -> Result<f64> {
 
 impl Report {
     fn text(&self) -> String {
-        let Self { waiting, empty_per_s, fill_per_s, head_per_s, ratio, peak_mib, started_mib, .. } = self;
-        let Self { log_mib, state_mib, start_ms, start_killed_ms, frames_replayed, machine, .. } = self;
+        let Self { waiting, empty_per_s, fill_per_s, head_per_s, ratio, peak_mib, resting_mib, started_mib, .. } = self;
+        let Self { log_mib, state_mib, start_ms, start_killed_ms, window_s, frames_replayed, machine, .. } = self;
+        let window =
+            window_s.map_or_else(|| "the host's own window".to_owned(), |seconds| format!("--dedup-window {seconds}s"));
         format!(
-            "machine   {}\nsettings  1 KiB, 4 producers and 4 consumers, batches of 100, --dedup-window {}s\n\n\
+            "machine   {}\nsettings  1 KiB, 4 producers and 4 consumers, batches of 100, {window}\n\n\
              waiting   {waiting} messages, filled at {fill_per_s:.0}/s; log {log_mib:.0} MiB, state {state_mib:.0} MiB\n\
              head      {head_per_s:.0}/s, {ratio} of an empty queue's {empty_per_s:.0}/s\n\
-             memory    {peak_mib:.0} MiB at its highest, {started_mib:.0} MiB after a start\n\
+             memory    {peak_mib:.0} MiB at its highest, {resting_mib:.0} MiB at rest, {started_mib:.0} MiB after a start\n\
              start     {start_ms:.0} ms after a stop, {start_killed_ms:.0} ms after kill -9 amid a load ({frames_replayed} frames read again)\n",
             machine.line(),
-            WINDOW.as_secs(),
         )
     }
 }

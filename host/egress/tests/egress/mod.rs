@@ -1,7 +1,5 @@
 //! Requests to servers of this machine that behave as servers of others do: slow, broken, somewhere else the second time.
 
-#![cfg(test)]
-
 mod addresses;
 mod dns;
 mod receiver;
