@@ -13,10 +13,10 @@ fn send(host: &Host, id: &str, kind: &str, customer: &str) -> String {
     answer["position"].as_str().unwrap().to_owned()
 }
 
-/// The ids of what the plugin published, in log order.
+/// The ids of what the plugin published, the first one first.
 fn told(host: &Host) -> Vec<String> {
     let (_, events) = host.get("/v1/tenants/acme/events?type_prefix=probe.told");
-    events.as_array().unwrap().iter().map(|event| event["event"]["id"].as_str().unwrap().to_owned()).collect()
+    events.as_array().unwrap().iter().rev().map(|event| event["event"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
