@@ -3,17 +3,15 @@
 //! Invariant: the line for `wharf.toml` holds what the plugin may use already, so pasting it takes nothing away. Whether the operator
 //! lets it be granted is not known here.
 
-use wharf_event::{Grants, HttpAccess};
+use wharf_event::{Grants, HttpAccess, HttpAsked};
 
 use crate::AttemptContext;
 
 impl AttemptContext {
-    /// How to grant addresses that are not public too, where that is not granted.
-    pub(crate) fn private_line(&self, access: &HttpAccess) -> String {
-        if access.is_private() {
-            return String::new();
-        }
-        let more = Grants { http: vec![access.clone().private()], ..Grants::default() };
+    /// How to grant what was asked for at an address that is not public.
+    pub(crate) fn private_line(&self, asked: HttpAsked) -> String {
+        let Some(access) = HttpAccess::of(asked) else { return String::new() };
+        let more = Grants { http: vec![access.private()], ..Grants::default() };
         format!("; and the tenant grants it {}", self.grants_line(&more))
     }
 

@@ -6,7 +6,7 @@ use wharf_delivery::{DecodeError, Record, RecordKind, TargetRef};
 use wharf_event::{Event, Position};
 use wharf_log::{AnyDisk, Frame, LogError, LogReader, RecordOut, SegmentInfo};
 
-use crate::limits::{HELD_BYTES_EACH, HELD_BYTES_MAX, WHOLE_FROM};
+use crate::limits::{HELD_BYTES_MAX, WHOLE_FROM};
 
 /// The archive could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +90,9 @@ impl Archive {
     }
 
     /// The same where their frames are held in memory, as those are that were written a moment ago: it takes a fraction of a millisecond and waits for
-    /// nothing. Absent where one is not, or they are too many bytes for that.
+    /// nothing, unless a frame leaves the memory meanwhile. Absent where one is not, or they are too many bytes for that.
     pub(crate) fn events_held(&self, positions: &[Position], bytes_max: usize) -> Option<Vec<Option<Event>>> {
-        let looked_at = |(k, wanted): (u64, usize)| Some(self.reader.held_bytes(k)?.min(wanted * HELD_BYTES_EACH));
-        let bytes: usize = by_frame(positions).into_iter().map(looked_at).sum::<Option<usize>>()?;
+        let bytes: usize = by_frame(positions).into_keys().map(|k| self.reader.held_bytes(k)).sum::<Option<usize>>()?;
         (bytes <= HELD_BYTES_MAX).then(|| self.events(positions, bytes_max))
     }
 
@@ -109,10 +108,10 @@ impl Archive {
             let place = (position.k, position.i >> 8);
             if last.as_ref().is_none_or(|(of, _)| *of != place) {
                 let record = records.get(place.0, place.1)?;
-                last = Some((place, decode(&record).ok()?));
+                last = Some((place, Brought::of(&record).ok()?));
             }
-            let (_, record) = last.as_ref()?;
-            let event = event_of(record, *position)?.detached();
+            let (_, brought) = last.as_ref()?;
+            let event = brought.event(*position)?.detached();
             bytes += event.size();
             Some(event)
         };
@@ -139,7 +138,10 @@ impl Archive {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn event(&self, position: Position) -> Result<Event, ArchiveError> {
-        event_of(&self.record(position)?.record, position).cloned().ok_or(ArchiveError::NoEvent(position))
+        let record = self.reader.read_record(position.k, position.i >> 8)?.ok_or(ArchiveError::NoEvent(position))?;
+        let place = Position { k: position.k, i: position.i & !0xff };
+        let brought = Brought::of(&record).map_err(|source| ArchiveError::Record { position: place, source })?;
+        brought.event(position).cloned().ok_or(ArchiveError::NoEvent(position))
     }
 }
 
@@ -180,14 +182,34 @@ fn by_frame(positions: &[Position]) -> BTreeMap<u64, usize> {
     frames
 }
 
-/// The event of a record that stands at `position`: what was received, what a letter got in its place, or the one of those published that is meant.
-fn event_of(record: &Record, position: Position) -> Option<&Event> {
-    let published_n = (position.i & 0xff) as usize;
-    match (record, published_n.checked_sub(1)) {
-        (Record::Accept { event, .. } | Record::Edited { event, .. }, None) => Some(event),
-        (Record::Settle { published, .. }, Some(n)) => Some(&published.get(n)?.event),
-        (Record::Carry { events, .. }, Some(n)) => events.get(n),
-        _ => None,
+/// The events that a record brought.
+enum Brought {
+    /// One that was received, without whom it is owed to.
+    Received(Event),
+    Other(Box<Record>),
+}
+
+impl Brought {
+    fn of(record: &RecordOut) -> Result<Self, DecodeError> {
+        if record.kind == RecordKind::Accept as u16 {
+            return Record::received(&record.body).map(Self::Received);
+        }
+        decode(record).map(|record| Self::Other(Box::new(record)))
+    }
+
+    /// The one that stands at `position`: what was received, what a letter got in its place, or the one of those published that is meant.
+    fn event(&self, position: Position) -> Option<&Event> {
+        let published_n = (position.i & 0xff) as usize;
+        let record = match self {
+            Self::Received(event) => return Some(event).filter(|_| published_n == 0),
+            Self::Other(record) => record.as_ref(),
+        };
+        match (record, published_n.checked_sub(1)) {
+            (Record::Edited { event, .. }, None) => Some(event),
+            (Record::Settle { published, .. }, Some(n)) => Some(&published.get(n)?.event),
+            (Record::Carry { events, .. }, Some(n)) => events.get(n),
+            _ => None,
+        }
     }
 }
 
@@ -246,6 +268,12 @@ mod tests {
         let read = archive.events(&asked, usize::MAX);
         assert_eq!(read.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true, true, true]);
         assert_eq!(archive.events_held(&asked, usize::MAX).as_ref(), Some(&read));
+        let whole = |at: Position| match archive.record(at).unwrap().record {
+            Record::Accept { event, .. } => event,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((read[1].clone(), archive.event(at(0, 1)).ok()), (Some(whole(at(0, 1))), Some(whole(at(0, 1)))));
+        assert!(archive.event(Position { i: 1, ..at(0, 0) }).is_err(), "it published nothing");
         assert_eq!(archive.events_held(&asked, 1).unwrap().iter().flatten().count(), 1);
 
         let all: Vec<_> = (0..frames as u64).map(|number| at(number, 0)).collect();

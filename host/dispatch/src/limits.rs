@@ -41,9 +41,6 @@ pub const WHOLE_FROM: usize = 8;
 /// Bytes of frames in memory that are taken apart on a thread that serves I/O.
 pub const HELD_BYTES_MAX: usize = 1 << 20;
 
-/// How much of a frame is reckoned for one of its records: the directory, and the record.
-pub const HELD_BYTES_EACH: usize = 16 << 10;
-
 /// Bytes of events that wait in memory for their first attempt; others are read from the log when their turn comes.
 pub const HELD_EVENT_BYTES: usize = 64 << 20;
 

@@ -152,7 +152,10 @@ impl Writer {
                     committer.thaw(written)?;
                     came = Meanwhile::Thawed;
                 }
-                Message::Stop => return Ok(Meanwhile::Stop),
+                Message::Stop => {
+                    self.stopping = true;
+                    return Ok(Meanwhile::Stop);
+                }
                 Message::FollowClock => {}
             }
         }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -21,8 +22,9 @@ use wharf_dispatch::{
     LlmCall, LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
-    Answer, Egress, EgressError, Granted, Guard, Held, Leave, NotPlace, Outgoing, Place, Settings, Takes,
+    Answer, Egress, EgressError, Granted, Guard, Held, Leave, NotPlace, Outgoing, Place, Settings, Takes, Why,
     limits::{MODELS_OPEN_PER_OWNER_MAX, OPEN_PER_OWNER_MAX},
+    refused,
 };
 use wharf_event::{Code, PromptName, SecretName, TenantName};
 use wharf_llm::Failed;
@@ -369,7 +371,14 @@ impl Ways {
             keep_bytes,
         };
         let egress = self.egress.as_ref().map_err(|error| unusable(error))?;
-        let answer = egress.send(outgoing).await.map_err(|error| no_answer(&error))?;
+        let answer = egress.send(outgoing).await.map_err(|error| {
+            let mut failed = no_answer(&error);
+            failed.reason += &self.who_grants(&error);
+            if is_inside(&error).is_some_and(|address| refused(address, &asked).is_some()) {
+                failed.reason += "; the webhook's own `networks` has to name it";
+            }
+            failed
+        })?;
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         Ok(OutgoingAnswer {
             status: answer.status.as_u16(),
@@ -435,8 +444,31 @@ impl Ways {
             %tenant, %plugin, http.request.method = %method, server.address = host, server.port = port,
             http.response.status_code = status, http.client.request.duration = took.as_secs_f64(), "a plugin's request"
         );
-        came(sent, leave, (answer_bytes_max, took))
+        let of_request = matches!(lane, Lane::Requests);
+        let hint = sent.as_ref().err().filter(|_| of_request).map_or_else(String::new, |error| self.who_grants(error));
+        came(sent, leave, (answer_bytes_max, took)).map_err(|failed| {
+            let reason = failed.reason + &hint;
+            HttpFailed { reason, ..failed }
+        })
     }
+
+    /// What the operator has to say, where an address inside was refused since nobody said so.
+    fn who_grants(&self, error: &EgressError) -> String {
+        match is_inside(error) {
+            Some(address) if refused(address, &self.config.networks).is_some() => {
+                format!(
+                    "; where it is meant, the operator adds it to `networks` under [egress] in wharf.toml: \"{address}\""
+                )
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// The address that was refused, where somebody may mean it: one of this machine, or of a network of somebody's own.
+fn is_inside(error: &EgressError) -> Option<IpAddr> {
+    let EgressError::Refused { address, why } = error else { return None };
+    matches!(why, Why::Loopback | Why::Private | Why::Carrier | Why::LinkLocal).then(|| address.to_canonical())
 }
 
 /// What a request came to, which its place is known by from then on.
@@ -461,7 +493,7 @@ fn came(
                 leave.ended(false);
             }
             let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
-            Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), said(&error)) })
+            Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), chain(&error)) })
         }
     }
 }
@@ -482,15 +514,5 @@ fn no_answer(error: &EgressError) -> NoAnswer {
         EgressError::Timeout(_) => Code::WebhookTimeout,
         _ => Code::WebhookUnreachable,
     };
-    NoAnswer { code, reason: said(error) }
-}
-
-/// What went wrong, and where an address was refused, who may change that, and how.
-fn said(error: &EgressError) -> String {
-    let EgressError::Refused { address, .. } = error else { return chain(error) };
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    format!(
-        "{}; where it is meant, the operator grants its network in wharf.toml: [egress] networks = [\"{address}/{bits}\"]",
-        chain(error)
-    )
+    NoAnswer { code, reason: chain(error) }
 }

@@ -33,6 +33,9 @@ const LOOKS_HZ: &str = "997";
 const BEFORE: Duration = Duration::from_secs(2);
 const BEHIND_S: u32 = 2;
 
+/// Percent of the samples that may fit nowhere.
+const REST_MAX: f64 = 10.0;
+
 /// Samples that are too few to say anything.
 const SAMPLES_MIN: usize = 200;
 
@@ -161,8 +164,9 @@ fn seen(
     let mut record = Command::new(perf);
     record.args(["record", "-q", "-F", LOOKS_HZ, "-e", "cpu-clock", "--call-graph", "dwarf,16384", "-o"]).arg(&data);
     record.args(["-p", &host.pid().to_string(), "--", "sleep", &args.seconds.to_string()]);
-    process::output(&mut record)?;
+    let recorded = process::output(&mut record);
     let output = load.wait_with_output()?;
+    recorded?;
     ensure!(output.status.success(), "`wharf bench` ended with {}", output.status);
     let measured: Measured = serde_json::from_slice(&output.stdout).context("reading what `wharf bench` says")?;
     host.stop()?;
@@ -172,7 +176,11 @@ fn seen(
     ensure!(samples >= SAMPLES_MIN, "perf saw {samples} samples only");
     #[allow(clippy::cast_precision_loss, reason = "samples of one profile are exact in a double")]
     let share = |count: usize| (count as f64 / samples as f64 * 1_000.0).round() / 10.0;
-    let rows = counts.into_iter().map(|(row, count)| (row, share(count))).collect();
+    let rows: BTreeMap<_, _> = counts.into_iter().map(|(row, count)| (row, share(count))).collect();
+    ensure!(
+        rows.get(rows::REST).is_none_or(|rest| *rest < REST_MAX),
+        "most of it has no name: the binary has to have its symbols (CARGO_PROFILE_RELEASE_STRIP=none)"
+    );
     Ok(Seen { scenario: name.to_owned(), per_s: measured.per_s, cpu_us: measured.cpu_us, samples, rows })
 }
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 
 use super::attack;
 use super::tools::Tools;
-use crate::guests::{self, cargo};
+use crate::guests::{self, cargo, process};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
 
@@ -84,6 +84,8 @@ enum Stranger {
     Promtool,
     /// The SDKs of OpenAI and AWS talk to the stand-in for providers of models that the tests use.
     Models,
+    /// scikit-learn makes the model of the plugin `fraud-score` anew, and it tells what it told before.
+    Fraud,
 }
 
 /// Any client of the host.
@@ -166,6 +168,7 @@ fn ask(stranger: Stranger, tools: &Tools, client: &Client) -> Result<String> {
         }
         Stranger::Schemathesis => schemathesis(&tools.python()?, &scripts, client),
         Stranger::Slowhttptest => attack::run(&tools.debian("slowhttptest", "slowhttptest")?, client),
+        Stranger::Fraud => fraud(&tools.fraud_python()?.join("python")),
         Stranger::Models => models(&tools.models_python()?.join("python"), &scripts.join("models.py")),
         Stranger::Promtool => promtool(&tools.debian("prometheus", "promtool")?, client),
     }
@@ -180,6 +183,19 @@ fn said(command: &mut Command) -> Result<String> {
         bail!("it ended with {}", done.status);
     }
     Ok(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim_matches(['=', ' ']).to_owned())
+}
+
+/// Whether the model is made again as it is.
+fn fraud(python: &Path) -> Result<String> {
+    let (from, made) = (cargo::repository().join("plugins/fraud-score/model"), tempfile::tempdir()?);
+    let script = made.path().join("train.py");
+    std::fs::copy(from.join("train.py"), &script).context("copying train.py")?;
+    process::run(Command::new(python).arg(&script))?;
+    for name in ["fraud.onnx", "predictions.json"] {
+        let read = |folder: &Path| std::fs::read(folder.join(name)).with_context(|| format!("reading {name}"));
+        ensure!(read(&from)? == read(made.path())?, "{name} is another than that of plugins/fraud-score/model");
+    }
+    Ok("the model and what it predicts are the same again".to_owned())
 }
 
 /// What the SDKs say of the stand-in, which ends with its stdin.

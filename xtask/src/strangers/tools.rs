@@ -21,6 +21,9 @@ const WEBHOOKS_NPM: [&str; 1] = ["standardwebhooks@1.1.1"];
 /// What talks to providers of models.
 const MODELS_PYTHON: [&str; 2] = ["openai==3.57.0", "boto3==1.44.8"];
 
+/// What makes the model of the plugin `fraud-score`, as its predictions say.
+const FRAUD_PYTHON: [&str; 2] = ["scikit-learn==1.9.1", "skl2onnx==1.20.0"];
+
 /// What makes components of Python.
 const COMPONENTIZE_PY: [&str; 1] = ["componentize-py==0.25.1"];
 
@@ -93,6 +96,11 @@ impl Tools {
     /// The folder of the programs of a Python environment that talks to providers of models.
     pub fn models_python(&self) -> Result<PathBuf> {
         self.environment("models-python", &MODELS_PYTHON)
+    }
+
+    /// The folder of the programs of a Python environment that makes the model of the plugin `fraud-score`.
+    pub fn fraud_python(&self) -> Result<PathBuf> {
+        self.environment("fraud-python", &FRAUD_PYTHON)
     }
 
     /// The folder of the npm package that verifies webhooks.

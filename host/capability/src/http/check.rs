@@ -93,6 +93,14 @@ pub(super) fn check(
     Ok(Allowed { method, url, shown, headers: passed(context, headers), access: access.clone(), secrets })
 }
 
+/// How a request to this place would be granted though its address is not public.
+pub(super) fn private_line(context: &AttemptContext, method: &Method, url: &str) -> String {
+    let Ok(uri) = url.parse::<Uri>() else { return String::new() };
+    let (Some(host), Some(port)) = (uri.host(), uri.port_u16()) else { return String::new() };
+    let (is_tls, host) = (uri.scheme() == Some(&Scheme::HTTPS), host.trim_matches(['[', ']']));
+    context.private_line(HttpAsked { method: method.as_str(), is_tls, host, port, path: uri.path() })
+}
+
 /// The fields that are sent: the guest's but for those that are the host's, and the trace where the guest says none.
 fn passed(context: &AttemptContext, mut headers: HeaderMap) -> HeaderMap {
     headers.remove(header::HOST);

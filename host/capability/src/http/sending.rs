@@ -18,7 +18,7 @@ use wharf_recording::{Asked, Call as Recorded, Tape};
 
 use super::{
     Gate, Tally,
-    check::{Allowed, Denied, check},
+    check::{Allowed, Denied, check, private_line},
     locked,
     port::{HttpAnswer, HttpFailed, HttpRequest},
 };
@@ -178,7 +178,7 @@ impl Gate {
 impl Call {
     async fn run(self, asked: Asked) -> Sent {
         let Self { context, allowed, body, mut request, occasion, bytes_max, open, log } = self;
-        let Allowed { method, shown, access, .. } = allowed;
+        let Allowed { method, shown, url, access, .. } = allowed;
         let (tally, tape) = (&open.0, &context.tape);
         let fail = |asked, error, code, reason: &str| {
             tape.close(asked, |call| refused(call, &error, code, reason));
@@ -225,7 +225,8 @@ impl Call {
             }
             Err(HttpFailed { code, reason, bytes_in, .. }) => {
                 locked(tally).bytes_in += bytes_in;
-                let line = if code == Code::AddressDenied { context.private_line(&access) } else { String::new() };
+                let is_unsaid = code == Code::AddressDenied && !access.is_private();
+                let line = if is_unsaid { private_line(&context, &method, &url) } else { String::new() };
                 fail(asked, told(code), code, &(reason + &line))
             }
         }

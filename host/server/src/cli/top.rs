@@ -359,7 +359,9 @@ fn budget(BudgetView { of, currency, hour, day }: &BudgetView) -> [String; 5] {
     let unit = currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
     let cost = |spent: &SpentView| {
         let most = spent.most_cost.as_ref().map(|most| format!("/{most}")).unwrap_or_default();
-        format!("{}{most}{unit}", spent.cost)
+        let is_nothing = spent.reserved_cost.chars().all(|digit| matches!(digit, '0' | '.'));
+        let reserved = if is_nothing { String::new() } else { format!("+{}", spent.reserved_cost) };
+        format!("{}{reserved}{most}{unit}", spent.cost)
     };
     [of.clone(), tokens(hour), cost(hour), tokens(day), cost(day)]
 }

@@ -15,6 +15,7 @@ use crate::{
     host::{Host, Site, guest, wharf},
     recordings::recorded,
     services,
+    webhooks::names,
 };
 
 /// A server whose answer is what it was asked, as text; a path tells it to do otherwise. What came is given on.
@@ -268,9 +269,41 @@ fn no_way_out_of_egress_leads_around_its_grants() {
     assert!(server.try_recv().is_err(), "somebody heard of it");
     // Who may change it, and how: the operator and the tenant.
     let said = lines(&attempts[0]);
-    for part in ["a loopback address", "[egress] networks = [\"127.0.0.1/32\"]", "--http 'http://*:* private'"] {
+    for part in [
+        "a loopback address",
+        "under [egress] in wharf.toml: \"::1\"",
+        &format!("--http 'http://127.0.0.1:{port}/x private'"),
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    assert!(
+        !said.contains("wharf.toml: \"127.0.0.1\"") && !said.contains("*:* private'"),
+        "the operator did, and no more is said than is needed"
+    );
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn egress_to_a_name_that_leads_elsewhere_the_second_time_reaches_nobody() {
+    let ((port, server), (dns, _asked)) = (server(), names(|look| [127, 0, 0, if look == 0 { 1 } else { 2 }]));
+    let site = site(&format!("\"http://hook.test:{port} private\""), "");
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    let named = format!("networks = [\"127.0.0.1/32\"]\ndns = [\"127.0.0.1:{dns}\"]");
+    site.write("wharf.toml", config.replace("networks = [\"127.0.0.0/8\"]", &named));
+    let host = site.start("serve");
+    let call = json!({"url": format!("http://hook.test:{port}/a")});
+    let attempts = calls(&host, "one", "call", &json!([call, call]));
+    let came = came(&host);
+    assert_eq!(
+        (&came[0]["status"][0], &came[1]["refused"]),
+        (&json!(200), &json!("address")),
+        "{}",
+        lines(&attempts[0])
+    );
+    assert_eq!(attempts[0]["limits"], json!(["address-denied"]));
+    let said = lines(&attempts[0]);
+    assert!(said.contains("under [egress] in wharf.toml: \"127.0.0.2\"") && !said.contains("private'"), "{said}");
+    assert_eq!(server.try_iter().count(), 1);
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::{TcpListener, UdpSocket},
+    net::TcpListener,
     path::Path,
     sync::{
         Arc,
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     egress::{calls, lines},
     host::{Host, Site, guest},
+    webhooks::names,
 };
 
 const CERTIFICATE: &[u8] = include_bytes!("../../../../host/egress/tests/egress/data/server.pem");
@@ -65,26 +66,6 @@ fn server() -> (u16, Receiver<String>) {
     (port, hears)
 }
 
-/// A DNS server for which every name is this machine.
-fn names() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 512];
-        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            let mut answer = buffer[..length].to_vec();
-            answer[2] |= 0x80;
-            // The type of the question is right behind its name.
-            if answer[length - 3] == 1 {
-                answer[7] = 1;
-                answer.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x7f\0\0\x01");
-            }
-            let _ = socket.send_to(&answer, from);
-        }
-    });
-    port
-}
-
 fn start(site: &Site, certificates: Option<&str>) -> Host {
     let mut command = site.command("serve");
     command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
@@ -102,7 +83,7 @@ fn egress_by_tls_reaches_whom_ssl_cert_file_trusts_and_nobody_else() {
          component = \"{}\"\ngrants = {{ publish = [\"called\"], http = [\"https://*.test:{port} private\"] }}\n\
          [tenants.acme.rules.calls]\npattern = {{ type = [\"call\"] }}\n\
          targets = [{{ plugin = \"caller\", retry = {{ attempts = 1 }} }}]\n",
-        names(),
+        names(|_| [127, 0, 0, 1]).0,
         guest("caller").display()
     ));
     site.write("nobody.pem", "");

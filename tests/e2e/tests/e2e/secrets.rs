@@ -62,7 +62,10 @@ pub fn found_in_data(site: &Site, bytes: &[u8]) -> Vec<String> {
         assert_eq!(made.status.code(), Some(0), "{made:?}");
     }
     assert!(std::fs::read_dir(&backup).unwrap().count() > 0);
-    [site.folder.path().join("data"), backup].iter().flat_map(|folder| found(folder, bytes)).collect()
+    let folders = [site.folder.path().join("data"), backup];
+    // What is there is found: the name of the tenant.
+    assert!(folders.iter().all(|folder| !found(folder, b"acme").is_empty()));
+    folders.iter().flat_map(|folder| found(folder, bytes)).collect()
 }
 
 #[test]

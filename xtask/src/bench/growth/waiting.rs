@@ -1,7 +1,7 @@
 //! A queue in which millions of messages wait: what its head gives, what memory the host needs, and how long it takes to start.
 //!
 //! Method: the rate of an empty queue is measured on the same host before (`pull`). Then the queue is filled, and messages are sent behind
-//! and received before what waits (`backlog`). What waits stays. When all of it is older than the deduplication window (at once, with the host's own
+//! and received before what waits (`backlog`). What waits stays. When all of it is older than the deduplication window (after as long, with the host's own
 //! window), the host is asked to end and started again; then it is killed in the middle of a load, and started again.
 //!
 //! Invariant: it judges nothing; that all is there after each start it does judge.
@@ -40,7 +40,7 @@ struct Report {
     head_per_s: f64,
     /// `head_per_s` beside `empty_per_s`.
     ratio: f64,
-    /// The host's memory: at its highest until then, when nobody had asked anything for a window, and after a start, in MiB.
+    /// The host's memory: at its highest until then, when nobody had asked anything for 20 s, and after a start, in MiB.
     peak_mib: f64,
     resting_mib: f64,
     started_mib: f64,
@@ -81,9 +81,7 @@ pub fn run(args: &Args, waiting: u32, binary: &Path, folder: &Path, interrupt: &
     say(&format!("filled at {fill_per_s:.0}/s, its head gives {:.0}/s", head.per_s));
     interrupt.check()?;
     let peak = peak_mib(&host)?;
-    if let Some(window) = window {
-        poll::pause(window);
-    }
+    poll::pause(WINDOW);
     let there = pending(&host)?;
     #[allow(clippy::cast_precision_loss, reason = "what is shown has few digits")]
     let resting_mib = (host.resident_kib()? as f64 / 102.4).round() / 10.0;

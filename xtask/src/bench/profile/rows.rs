@@ -46,7 +46,7 @@ const ROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The last row.
-const REST: &str = "the rest";
+pub const REST: &str = "the rest";
 
 /// The rows, in the order of the table.
 pub fn names() -> impl Iterator<Item = &'static str> {

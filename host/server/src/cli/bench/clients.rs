@@ -162,12 +162,10 @@ impl Run {
         }
         sleep_until(due).await;
         let now = Instant::now();
-        // What the timer of this program was late by is nothing that the host made anybody wait; a host that takes the processors from this program is.
-        if now.duration_since(due) <= TIMER_LATE {
-            return Some(now);
-        }
         self.book.late(micros(now, due));
-        Some(due)
+        // What the timer of this program was late by is nothing that the host made anybody wait; a host that takes the processors from this program is.
+        let is_timer = now.duration_since(due) <= TIMER_LATE;
+        Some(if is_timer { now } else { due })
     }
 
     /// Sends a batch until it is taken.
