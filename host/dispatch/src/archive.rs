@@ -89,8 +89,8 @@ impl Archive {
         item(Position { k: position.k, i: position.i & !0xff }, &record)
     }
 
-    /// The same where their frames are held in memory, as those are that were written a moment ago: it takes a fraction of a millisecond and waits for
-    /// nothing, unless a frame leaves the memory meanwhile. Absent where one is not, or they are too many bytes for that.
+    /// What [`Archive::events`] gives, where the frames are held in memory, as those are that were written a moment ago: it takes about a millisecond at most
+    /// and waits for nothing, unless a frame leaves the memory meanwhile. Absent where one is not, or they are too many bytes for that.
     pub(crate) fn events_held(&self, positions: &[Position], bytes_max: usize) -> Option<Vec<Option<Event>>> {
         let bytes: usize = by_frame(positions).into_keys().map(|k| self.reader.held_bytes(k)).sum::<Option<usize>>()?;
         (bytes <= HELD_BYTES_MAX).then(|| self.events(positions, bytes_max))
