@@ -3,7 +3,15 @@
 //! Invariant: a request is sent once. It is sent again only where a connection that had waited turns out to be closed before any of the
 //! request went out.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::HOST};
@@ -49,6 +57,8 @@ pub struct Outgoing {
     pub timeout: Duration,
     /// How much of the answer's body is kept, in bytes.
     pub keep_bytes: usize,
+    /// Where bytes of the answer's body are counted as they come, whatever becomes of it.
+    pub came_bytes: Arc<AtomicU64>,
 }
 
 /// An answer.
@@ -125,7 +135,7 @@ impl Egress {
     }
 
     async fn exchange(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
-        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, .. } = outgoing;
+        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, came_bytes, .. } = outgoing;
         let key = Key::new(&owner, &place);
         let mut waited = self.pool.take(&key, &granted);
         loop {
@@ -145,6 +155,7 @@ impl Egress {
                 Err(Unsent::Broken(error)) => return Err(EgressError::Broken(error)),
             };
             let (head, body) = answer.into_parts();
+            let body = Coming { body, bytes: &came_bytes };
             if let Sender::Two(sender) = &connection.sender {
                 let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
                 self.pool.put(key.clone(), other);
@@ -221,10 +232,27 @@ struct Read {
     is_whole: bool,
 }
 
-async fn read(mut body: Incoming, keep_bytes: usize) -> Result<Read, EgressError> {
+/// The body of an answer, counted while it comes.
+struct Coming<'a> {
+    body: Incoming,
+    bytes: &'a AtomicU64,
+}
+
+impl Coming<'_> {
+    /// The next bytes; trailers are left out.
+    async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(data) = frame.map_err(EgressError::Broken)?.into_data() else { continue };
+            self.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+            return Ok(Some(data));
+        }
+        Ok(None)
+    }
+}
+
+async fn read(mut body: Coming<'_>, keep_bytes: usize) -> Result<Read, EgressError> {
     let (mut kept, mut is_cut, mut drained) = (BytesMut::new(), false, 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(EgressError::Broken)?.into_data() else { continue };
+    while let Some(data) = body.next().await? {
         let room = keep_bytes - kept.len();
         kept.extend_from_slice(data.get(..room).unwrap_or(&data));
         let more = data.len().saturating_sub(room);
@@ -238,10 +266,9 @@ async fn read(mut body: Incoming, keep_bytes: usize) -> Result<Read, EgressError
 }
 
 /// Gives a body to whoever takes it.
-async fn taken(mut body: Incoming, bytes_max: usize, takes: &mut dyn Takes) -> Result<Read, EgressError> {
+async fn taken(mut body: Coming<'_>, bytes_max: usize, takes: &mut dyn Takes) -> Result<Read, EgressError> {
     let (mut bytes, end) = (0_usize, |is_cut, is_whole| Read { body: Bytes::new(), is_cut, is_whole });
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(EgressError::Broken)?.into_data() else { continue };
+    while let Some(data) = body.next().await? {
         bytes = bytes.saturating_add(data.len());
         if bytes > bytes_max {
             return Ok(end(true, false));

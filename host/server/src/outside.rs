@@ -6,7 +6,10 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,7 +31,6 @@ use wharf_egress::{
 };
 use wharf_event::{Code, PromptName, SecretName, TenantName};
 use wharf_llm::Failed;
-use wharf_runtime::histogram::Distribution;
 use wharf_vault::{Key, SealError, Sealer as _, Value};
 
 use crate::{
@@ -37,7 +39,7 @@ use crate::{
     infer::Asks,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
-    sent::{CameOf, SentMeters, SentTo},
+    sent::{CameOf, Carried, Sent, SentMeters, SentTo},
     signing::sign,
 };
 
@@ -123,7 +125,7 @@ impl Outside {
     }
 
     /// What requests of plugins came to, by where they went.
-    pub fn sent(&self) -> Vec<(SentTo, CameOf, Distribution)> {
+    pub fn sent(&self) -> Vec<(SentTo, Sent)> {
         self.sent.read()
     }
 
@@ -369,6 +371,7 @@ impl Ways {
             granted: asked.within(&self.config.networks),
             timeout,
             keep_bytes,
+            came_bytes: Arc::default(),
         };
         let egress = self.egress.as_ref().map_err(|error| unusable(error))?;
         let answer = egress.send(outgoing).await.map_err(|error| {
@@ -420,6 +423,7 @@ impl Ways {
             failed(code, held.to_string())
         })?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        let (body_bytes, came_bytes) = (body.len() as u64, Arc::new(AtomicU64::new(0)));
         let outgoing = Outgoing {
             owner: policy,
             place: Arc::new(place),
@@ -429,6 +433,7 @@ impl Ways {
             granted: if private { self.config.networks.clone() } else { Granted::default() },
             timeout,
             keep_bytes: answer_bytes_max,
+            came_bytes: Arc::clone(&came_bytes),
         };
         let began = Instant::now();
         let sent = match takes {
@@ -439,16 +444,19 @@ impl Ways {
         let status = sent.as_ref().ok().map(|answer| answer.status.as_u16());
         let came_of =
             sent.as_ref().map_or_else(|error| CameOf::Failed(code_of(error)), |it| CameOf::Status(it.status.as_u16()));
-        meters.count(&tenant, (&host, port), (came_of, took));
+        let went = sent.as_ref().err().is_none_or(may_be_done);
+        let carried = Carried { sent: if went { body_bytes } else { 0 }, received: came_bytes.load(Ordering::Relaxed) };
+        meters.count(&tenant, (&host, port), (came_of, took, carried));
         tracing::debug!(
             %tenant, %plugin, http.request.method = %method, server.address = host, server.port = port,
-            http.response.status_code = status, http.client.request.duration = took.as_secs_f64(), "a plugin's request"
+            http.response.status_code = status, http.client.request.duration = took.as_secs_f64(),
+            http.request.body.size = carried.sent, http.response.body.size = carried.received, "a plugin's request"
         );
         let of_request = matches!(lane, Lane::Requests);
         let hint = sent.as_ref().err().filter(|_| of_request).map_or_else(String::new, |error| self.who_grants(error));
         came(sent, leave, (answer_bytes_max, took)).map_err(|failed| {
             let reason = failed.reason + &hint;
-            HttpFailed { reason, ..failed }
+            HttpFailed { reason, bytes_in: carried.received.min(answer_bytes_max as u64), ..failed }
         })
     }
 
@@ -481,7 +489,7 @@ fn came(
         Ok(answer) if answer.is_cut => {
             leave.ended(true);
             let cut = HttpFailed::new(Code::LimitHttp, format!("its answer has more than {bytes_max} bytes"));
-            Err(HttpFailed { bytes_in: bytes_max as u64, may_be_done: true, ..cut })
+            Err(HttpFailed { may_be_done: true, ..cut })
         }
         Ok(answer) => {
             leave.ended(true);
@@ -492,10 +500,15 @@ fn came(
             if !matches!(error, EgressError::Refused { .. } | EgressError::Request(_)) {
                 leave.ended(false);
             }
-            let may_be_done = matches!(error, EgressError::Timeout(_) | EgressError::Broken(_));
+            let may_be_done = may_be_done(&error);
             Err(HttpFailed { may_be_done, ..HttpFailed::new(code_of(&error), chain(&error)) })
         }
     }
+}
+
+/// Whether the other side may have had the request.
+const fn may_be_done(error: &EgressError) -> bool {
+    matches!(error, EgressError::Timeout(_) | EgressError::Broken(_))
 }
 
 /// What a guest's request came to nothing by.

@@ -1,4 +1,4 @@
-//! Requests that left for plugins, counted by where they went: `http.client.request.duration` of OpenTelemetry.
+//! Requests that left for plugins, counted by where they went: `http.client.request.duration` of OpenTelemetry, and the sizes of their bodies and answers.
 //!
 //! Invariant: it is bounded: beyond [`PLACES_MAX`] places of tenants the others are counted together. A request that was not let out is none: a limit of
 //! the plugin's, a grant or a rest held it.
@@ -22,6 +22,9 @@ const TOOK_US: &[u64] = &[
     7_500_000, 10_000_000,
 ];
 
+/// Bounds for bodies, in bytes.
+const BYTES: &[u64] = &[256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
+
 /// Whose requests are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SentTo {
@@ -42,31 +45,67 @@ pub enum CameOf {
     Failed(Code),
 }
 
-type Counted = BTreeMap<CameOf, Histogram>;
+/// Bytes of bodies that went and came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Those that were sent.
+    pub sent: u64,
+    /// Those that were received.
+    pub received: u64,
+}
+
+/// What was counted of one place.
+struct Meter {
+    took_us: BTreeMap<CameOf, Histogram>,
+    sent: Histogram,
+    received: Histogram,
+}
+
+/// What was counted.
+pub struct Sent {
+    /// How long they took, by what came of them. In microseconds.
+    pub took_us: Vec<(CameOf, Distribution)>,
+    /// Bytes of their bodies.
+    pub sent: Distribution,
+    /// Bytes of their answers' bodies.
+    pub received: Distribution,
+}
 
 /// The requests of all tenants.
 #[derive(Default)]
-pub struct SentMeters(Mutex<BTreeMap<SentTo, Counted>>);
+pub struct SentMeters(Mutex<BTreeMap<SentTo, Meter>>);
 
 impl SentMeters {
     /// Counts one.
-    pub fn count(&self, tenant: &TenantName, (host, port): (&str, u16), (came, took): (CameOf, Duration)) {
+    pub fn count(
+        &self,
+        tenant: &TenantName,
+        (host, port): (&str, u16),
+        (came, took, carried): (CameOf, Duration, Carried),
+    ) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut of = SentTo { tenant: tenant.to_string(), host: host.to_owned(), port };
         if all.len() >= PLACES_MAX && !all.contains_key(&of) {
             of = SentTo { tenant: OTHER.to_owned(), host: OTHER.to_owned(), port: 0 };
         }
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        all.entry(of).or_default().entry(came).or_insert_with(|| Histogram::new(TOOK_US)).record(took_us);
+        let bytes = || Histogram::new(BYTES);
+        let new = || Meter { took_us: BTreeMap::new(), sent: bytes(), received: bytes() };
+        let meter = all.entry(of).or_insert_with(new);
+        meter.took_us.entry(came).or_insert_with(|| Histogram::new(TOOK_US)).record(took_us);
+        meter.sent.record(carried.sent);
+        meter.received.record(carried.received);
     }
 
-    /// What was counted so far: what came of them, and how long that took, in microseconds.
-    pub fn read(&self) -> Vec<(SentTo, CameOf, Distribution)> {
+    /// What was counted so far.
+    pub fn read(&self) -> Vec<(SentTo, Sent)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |(to, counted): (&SentTo, &Counted)| {
-            counted.iter().map(|(came, took)| (to.clone(), *came, took.read())).collect::<Vec<_>>()
+        let sent = |meter: &Meter| Sent {
+            took_us: meter.took_us.iter().map(|(came, took)| (*came, took.read())).collect(),
+            sent: meter.sent.read(),
+            received: meter.received.read(),
         };
-        all.iter().flat_map(of).collect()
+        all.iter().map(|(to, meter)| (to.clone(), sent(meter))).collect()
     }
 }
 
@@ -77,14 +116,17 @@ mod tests {
     #[test]
     fn places_beyond_the_bound_are_counted_together() {
         let (meters, tenant) = (SentMeters::default(), "acme".parse().unwrap());
-        let took = Duration::from_millis(1);
+        let came = |of| (of, Duration::from_millis(1), Carried { sent: 3, received: 5 });
         for n in 0..PLACES_MAX + 7 {
-            meters.count(&tenant, (&format!("{n}.test"), 443), (CameOf::Status(200), took));
+            meters.count(&tenant, (&format!("{n}.test"), 443), came(CameOf::Status(200)));
         }
-        meters.count(&tenant, ("1.test", 443), (CameOf::Failed(Code::HttpTimeout), took));
+        meters.count(&tenant, ("1.test", 443), came(CameOf::Failed(Code::HttpTimeout)));
         let read = meters.read();
-        assert_eq!(read.len(), PLACES_MAX + 2, "those, the others, and one that came to nothing");
-        let (_, _, others) = read.iter().find(|(to, ..)| to.tenant == OTHER).unwrap();
-        assert_eq!(others.counts.iter().sum::<u64>(), 7);
+        assert_eq!(read.len(), PLACES_MAX + 1, "those, and the others");
+        let of = |host: &str| &read.iter().find(|(to, _)| to.host == host).unwrap().1;
+        assert_eq!(of("1.test").took_us.len(), 2, "one of its requests came to nothing");
+        let others = of(OTHER);
+        assert_eq!(others.took_us.iter().map(|(_, took)| took.counts.iter().sum::<u64>()).sum::<u64>(), 7);
+        assert_eq!((others.sent.sum, others.received.sum), (21, 35));
     }
 }

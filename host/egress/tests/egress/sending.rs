@@ -19,6 +19,7 @@ pub fn request(url: &str, granted: &[&str]) -> Outgoing {
         granted: Granted::parse(granted.iter().copied()).unwrap(),
         timeout: Duration::from_secs(20),
         keep_bytes: 8,
+        came_bytes: Arc::default(),
     }
 }
 
@@ -72,7 +73,10 @@ async fn a_redirect_is_an_answer_and_nobody_goes_there() {
 #[tokio::test]
 async fn of_a_long_answer_the_beginning_is_kept() {
     let receiver = answering("127.0.0.1", &["HTTP/1.1 500 No\r\ncontent-length: 12\r\n\r\nhello, world"]).await;
-    let answer = egress().send(request(&format!("http://{}/", receiver.address), HERE)).await.unwrap();
+    let outgoing = request(&format!("http://{}/", receiver.address), HERE);
+    let came = Arc::clone(&outgoing.came_bytes);
+    let answer = egress().send(outgoing).await.unwrap();
+    assert_eq!(came.load(Ordering::Relaxed), 12);
     assert_eq!((answer.status.as_u16(), &answer.body[..], answer.is_cut), (500, b"hello, w".as_slice(), true));
 }
 
@@ -81,16 +85,18 @@ async fn what_is_no_answer_is_told_by_what_it_was() {
     let send = async |answers, millis| {
         let receiver = answering("127.0.0.1", answers).await;
         let outgoing = request(&format!("http://{}/", receiver.address), HERE);
-        egress().send(Outgoing { timeout: Duration::from_millis(millis), ..outgoing }).await.unwrap_err()
+        let came = Arc::clone(&outgoing.came_bytes);
+        let error = egress().send(Outgoing { timeout: Duration::from_millis(millis), ..outgoing }).await.unwrap_err();
+        (error, came.load(Ordering::Relaxed))
     };
-    assert!(matches!(send(&[""], 20_000).await, EgressError::Broken(_)));
-    assert!(matches!(send(&["no HTTP at all\r\n\r\n"], 20_000).await, EgressError::Broken(_)));
+    assert!(matches!(send(&[""], 20_000).await, (EgressError::Broken(_), 0)));
+    assert!(matches!(send(&["no HTTP at all\r\n\r\n"], 20_000).await, (EgressError::Broken(_), 0)));
     const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\nshort";
-    assert!(matches!(send(&[CUT], 20_000).await, EgressError::Broken(_)));
+    assert!(matches!(send(&[CUT], 20_000).await, (EgressError::Broken(_), 5)), "what came counts");
     // The answer has no end, so it comes to one by its time.
     assert!(matches!(
         send(&["HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nshort"], 50).await,
-        EgressError::Timeout(50)
+        (EgressError::Timeout(50), _)
     ));
     // A port that was free a moment ago.
     let gone = answering("127.0.0.1", &[OK]).await.address;

@@ -18,7 +18,7 @@ use wharf_recording::Counted;
 use wharf_runtime::{CacheCounts, LoadedFigures};
 
 use super::{HostAdapter, infer_measures, model_measures, process};
-use crate::sent::{CameOf, SentTo};
+use crate::sent::{CameOf, Sent, SentTo};
 
 impl Measures for HostAdapter {
     async fn measures(&self) -> Vec<Family> {
@@ -32,7 +32,7 @@ impl Measures for HostAdapter {
         families.push(self.cache());
         families.extend(self.loaded());
         families.extend(self.recorder.iter().flat_map(|recorder| recordings(recorder.counted())));
-        families.push(sent(&self.outside.sent()));
+        families.extend(sent(&self.outside.sent()));
         let models = self.outside.models();
         families.extend(model_measures::families(&self.outside.asked(), models.currency.as_deref()));
         families.push(model_measures::steps(&self.outside.route_steps()));
@@ -46,21 +46,29 @@ impl Measures for HostAdapter {
 }
 
 /// Requests that left for plugins.
-fn sent(sent: &[(SentTo, CameOf, Distribution)]) -> Family {
-    let mut family = Family::new(
-        Kind::Histogram,
+fn sent(all: &[(SentTo, Sent)]) -> [Family; 3] {
+    let family = |name, help, labels| Family::new(Kind::Histogram, name, help, labels);
+    let mut times_of = family(
         "http_client_request_duration_seconds",
         "How long requests of plugins, and those to their models, took.",
         &["tenant", "server_address", "server_port", "http_response_status_code", "error_type"],
     );
-    for (SentTo { tenant, host, port }, came, took) in sent {
-        let (status, error) = match came {
-            CameOf::Status(status) => (status.to_string(), ""),
-            CameOf::Failed(code) => (String::new(), code.as_str()),
-        };
-        family.push(&[tenant.as_str(), host, &port.to_string(), &status, error], times(took));
+    let place = &["tenant", "server_address", "server_port"];
+    let mut sizes = family("http_client_request_body_size_bytes", "Bytes of the bodies of these requests.", place);
+    let mut answers = family("http_client_response_body_size_bytes", "Bytes of the bodies of their answers.", place);
+    for (SentTo { tenant, host, port }, Sent { took_us, sent, received }) in all {
+        let port = port.to_string();
+        for (came, took) in took_us {
+            let (status, error) = match came {
+                CameOf::Status(status) => (status.to_string(), ""),
+                CameOf::Failed(code) => (String::new(), code.as_str()),
+            };
+            times_of.push(&[tenant.as_str(), host, &port, &status, error], times(took));
+        }
+        sizes.push(&[tenant.as_str(), host, &port], counts(sent));
+        answers.push(&[tenant.as_str(), host, &port], counts(received));
     }
-    family
+    [times_of, sizes, answers]
 }
 
 impl HostAdapter {

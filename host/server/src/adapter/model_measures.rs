@@ -8,7 +8,7 @@ use crate::models::{Asked, AskedOf, StepOf};
 /// Billionths of a unit of money.
 const UNIT: f64 = 1e9;
 
-pub(super) fn families(asked: &[(AskedOf, Asked)], currency: Option<&str>) -> [Family; 3] {
+pub(super) fn families(asked: &[(AskedOf, Asked)], currency: Option<&str>) -> [Family; 4] {
     let mut took = Family::new(
         Kind::Histogram,
         "gen_ai_client_operation_duration_seconds",
@@ -27,6 +27,12 @@ pub(super) fn families(asked: &[(AskedOf, Asked)], currency: Option<&str>) -> [F
         "What models cost, in units of the currency.",
         &["tenant", "route", "gen_ai_request_model", "gen_ai_operation_name", "currency"],
     );
+    let mut bytes = Family::new(
+        Kind::Counter,
+        "wharf_llm_bytes_total",
+        "Bytes of bodies that went to models and came back.",
+        &["tenant", "route", "gen_ai_request_model", "gen_ai_operation_name", "direction"],
+    );
     for (AskedOf { tenant, route, model, operation }, asked) in asked {
         let of = |last: &'static str| [tenant.as_str(), route, model, operation, last];
         for (error, distribution) in &asked.took_us {
@@ -34,10 +40,12 @@ pub(super) fn families(asked: &[(AskedOf, Asked)], currency: Option<&str>) -> [F
         }
         tokens.push(&of("input"), counts(&asked.input_tokens));
         tokens.push(&of("output"), counts(&asked.output_tokens));
+        bytes.push(&of("sent"), Reading::Count(asked.carried.sent));
+        bytes.push(&of("received"), Reading::Count(asked.carried.received));
         let labels = [tenant.as_str(), route, model, operation, currency.unwrap_or_default()];
         cost.push(&labels, Reading::Sum(number(asked.cost) / UNIT));
     }
-    [took, tokens, cost]
+    [took, tokens, cost, bytes]
 }
 
 pub(super) fn steps(steps: &[(StepOf, u64)]) -> Family {

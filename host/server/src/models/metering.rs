@@ -15,6 +15,8 @@ use wharf_gateway::measure::OTHER;
 use wharf_llm::Usage;
 use wharf_runtime::histogram::{Distribution, Histogram};
 
+use crate::sent::Carried;
+
 /// Tenants with their routes and models that are counted apart.
 const SERIES_MAX: usize = 500;
 
@@ -47,6 +49,7 @@ struct Meter {
     input_tokens: Histogram,
     output_tokens: Histogram,
     cost: u64,
+    carried: Carried,
 }
 
 /// What was counted.
@@ -59,6 +62,8 @@ pub struct Asked {
     pub output_tokens: Distribution,
     /// What it cost, in 10⁻⁹ of the unit.
     pub cost: u64,
+    /// Bytes that went to it and came back.
+    pub carried: Carried,
 }
 
 /// What a route did besides asking models.
@@ -158,7 +163,7 @@ impl ModelMeters {
         &self,
         (call, model): (&LlmCall, &ModelName),
         (took, error): (Duration, Option<&'static str>),
-        (usage, cost): (Usage, u64),
+        (usage, cost, carried): (Usage, u64, Carried),
     ) {
         let mut meters = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let (tenant, route, model) = (call.tenant.to_string(), call.route.to_string(), model.to_string());
@@ -172,6 +177,7 @@ impl ModelMeters {
             input_tokens: Histogram::new(TOKENS),
             output_tokens: Histogram::new(TOKENS),
             cost: 0,
+            carried: Carried::default(),
         };
         let meter = meters.entry(of).or_insert_with(new);
         let took_us = meter.took_us.entry(error.unwrap_or_default()).or_insert_with(|| Histogram::new(TOOK_US));
@@ -181,6 +187,8 @@ impl ModelMeters {
             meter.output_tokens.record(usage.output_tokens);
         }
         meter.cost = meter.cost.saturating_add(cost);
+        meter.carried.sent += carried.sent;
+        meter.carried.received += carried.received;
     }
 
     /// What was counted so far.
@@ -191,6 +199,7 @@ impl ModelMeters {
             input_tokens: meter.input_tokens.read(),
             output_tokens: meter.output_tokens.read(),
             cost: meter.cost,
+            carried: meter.carried,
         };
         meters.iter().map(|(of, meter)| (of.clone(), asked(meter))).collect()
     }

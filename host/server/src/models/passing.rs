@@ -17,12 +17,13 @@ pub(super) struct Passing<'a> {
     has_begun: bool,
     has_passed: bool,
     bytes_max: usize,
+    received: u64,
     failed: Option<Failed>,
 }
 
 impl<'a> Passing<'a> {
     pub(super) fn new(reads: Box<dyn Reads>, pieces: &'a Sender<Piece>, bytes_max: usize) -> Self {
-        Self { reads, pieces, has_begun: false, has_passed: false, bytes_max, failed: None }
+        Self { reads, pieces, has_begun: false, has_passed: false, bytes_max, received: 0, failed: None }
     }
 
     /// Whether any of the answer came.
@@ -43,6 +44,11 @@ impl<'a> Passing<'a> {
     /// Bytes of the answer that came.
     pub(super) fn bytes(&self) -> usize {
         self.reads.bytes()
+    }
+
+    /// Bytes that came, of whatever it is written in.
+    pub(super) const fn received(&self) -> u64 {
+        self.received
     }
 
     /// The whole answer.
@@ -77,6 +83,7 @@ impl Takes for Passing<'_> {
     fn take(&mut self, bytes: Bytes) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
             self.has_begun = true;
+            self.received += bytes.len() as u64;
             if self.failed.is_none() {
                 self.failed = self.pass(&bytes).await.err();
             }

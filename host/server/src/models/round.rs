@@ -29,6 +29,7 @@ use super::{
 use crate::{
     config::{ProviderConfig, RouteConfig},
     prices::Money,
+    sent::Carried,
 };
 
 /// Bytes of an answer of a provider: JSON, which is longer than what it says.
@@ -105,6 +106,8 @@ pub(super) struct Round<'a> {
     live: Option<&'a Sender<Piece>>,
     /// Whether any went.
     pub(super) has_passed: bool,
+    /// Bytes that the try which is under way sent and received.
+    pub(super) carried: Carried,
 }
 
 impl<'a> Round<'a> {
@@ -116,7 +119,7 @@ impl<'a> Round<'a> {
         live: Option<&'a Sender<Piece>>,
     ) -> Self {
         let (spent, told) = (Money::default(), LlmSpent::default());
-        Self { means, call, sealed, began, spent, told, live, has_passed: false }
+        Self { means, call, sealed, began, spent, told, live, has_passed: false, carried: Carried::default() }
     }
 
     /// Asks these models, in this order, until one answers.
@@ -209,6 +212,7 @@ impl<'a> Round<'a> {
         }
         self.told.tries += 1;
         self.told.model = Some(model.name.clone());
+        self.carried = Carried::default();
         let began = Instant::now();
         let asked = self.exchange(model, ask, timeout).await;
         let usage = match &asked {
@@ -220,7 +224,7 @@ impl<'a> Round<'a> {
         let cost = model.cost(ask, usage)?;
         self.spent = self.spent + cost;
         let error = asked.as_ref().err().map(|unable| unable.why.name());
-        self.count(model, (began, error), (usage, billionths(cost)));
+        self.count(model, (began, error), (usage, billionths(cost), self.carried));
         asked
     }
 
@@ -229,7 +233,7 @@ impl<'a> Round<'a> {
         &self,
         model: &Model<'_>,
         (began, error): (Instant, Option<&'static str>),
-        counted: (Usage, u64),
+        counted: (Usage, u64, Carried),
     ) {
         self.means.meters.count((self.call, model.name), (began.elapsed(), error), counted);
     }
@@ -250,7 +254,8 @@ impl<'a> Round<'a> {
         };
         let mut sent = outgoing(call, provider, request, timeout);
         let auth = key::put(&mut sent, provider, self.sealed)?;
-        let reserved = self.reserve((model, ask), sent.body.len() as u64).await?;
+        let bytes = sent.body.len() as u64;
+        let reserved = self.reserve((model, ask), bytes).await?;
         self.told.outside = true;
         let sent = match (reads, self.live) {
             (Some(reads), Some(pieces)) => {
@@ -258,13 +263,15 @@ impl<'a> Round<'a> {
                 match self.streamed(model, ask, streamed).await {
                     Came::Whole(answer) => Ok(answer),
                     Came::Failed(failed) => Err(failed),
-                    Came::Streamed(told, usage) => {
+                    Came::Streamed(told, usage, carried) => {
+                        self.carried = carried;
                         return told.map_err(|why| Unanswered { why, usage }.into());
                     }
                 }
             }
             _ => self.means.sends.send(sent, auth).await,
         };
+        self.carried = carried(bytes, &sent);
         let answer = match sent {
             Ok(answer) => answer,
             Err(failed) => {
@@ -380,6 +387,14 @@ fn outgoing(call: &LlmCall, provider: (&str, &ProviderConfig), request: Request,
 fn idempotency_key(call: &LlmCall, body: &[u8]) -> String {
     let digest = Digest::of(body).hex();
     format!("{}-{}-{}", call.delivery.replace('.', "-"), call.number, digest.get(..16).unwrap_or_default())
+}
+
+/// What a request of so many bytes carried, whatever came of it.
+fn carried(bytes: u64, sent: &Result<HttpAnswer, HttpFailed>) -> Carried {
+    match sent {
+        Ok(answer) => Carried { sent: bytes, received: answer.body.len() as u64 },
+        Err(failed) => Carried { sent: if failed.may_be_done { bytes } else { 0 }, received: failed.bytes_in },
+    }
 }
 
 /// What a request that came to nothing means.

@@ -16,6 +16,7 @@ use super::{
     passing::Passing,
     round::{Round, unsent},
 };
+use crate::sent::Carried;
 
 /// What came of a request whose answer comes in pieces.
 pub(super) enum Came {
@@ -23,8 +24,8 @@ pub(super) enum Came {
     Whole(HttpAnswer),
     /// None, and nobody knows of any of it.
     Failed(HttpFailed),
-    /// One that did, or broke off; and what that is paid as.
-    Streamed(Result<Told, Failed>, Usage),
+    /// One that did, or broke off; what that is paid as; and the bytes of both sides.
+    Streamed(Result<Told, Failed>, Usage, Carried),
 }
 
 /// A request that is to be answered in pieces.
@@ -64,6 +65,11 @@ impl Open<'_> {
         (Usage { input_tokens: self.bytes, output_tokens: came.min(most) }, false)
     }
 
+    /// Bytes that were sent and received.
+    const fn carried(&self) -> Carried {
+        Carried { sent: self.bytes, received: self.passing.received() }
+    }
+
     /// Puts what it did cost in the place of what was reserved.
     fn settle(&mut self) -> (Usage, bool) {
         self.is_over = true;
@@ -80,7 +86,7 @@ impl Drop for Open<'_> {
         }
         let (usage, _) = self.settle();
         let Ok(cost) = self.model.cost(self.ask, usage) else { return };
-        self.round.count(self.model, (self.began, Some(LET_GO)), (usage, billionths(cost)));
+        self.round.count(self.model, (self.began, Some(LET_GO)), (usage, billionths(cost), self.carried()));
     }
 }
 
@@ -111,7 +117,7 @@ impl Round<'_> {
                 // What was counted is known until the end is asked for.
                 let (usage, is_counted) = open.settle();
                 let told = answered.map_err(|failed| unsent(failed).why).and_then(|_| open.passing.end());
-                (Came::Streamed(told, usage), !is_counted)
+                (Came::Streamed(told, usage, open.carried()), !is_counted)
             }
         };
         drop(open);

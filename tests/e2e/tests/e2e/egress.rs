@@ -129,6 +129,17 @@ fn told(host: &Host, port: u16, came: &str) -> Option<String> {
     metrics.lines().find_map(|line| line.strip_prefix(&head)).map(str::to_owned)
 }
 
+/// Bytes that went to a port of this machine and came from there, as `/metrics` says it.
+fn carried(host: &Host, port: u16) -> [u64; 2] {
+    let (_, metrics) = host.get("/metrics");
+    ["request", "response"].map(|side| {
+        let place = format!("tenant=\"acme\",server_address=\"127.0.0.1\",server_port=\"{port}\"");
+        let head = format!("http_client_{side}_body_size_bytes_sum{{{place}}} ");
+        let line = metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&head));
+        line.unwrap_or_else(|| panic!("{head}")).parse().unwrap()
+    })
+}
+
 #[test]
 fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     let (port, server) = server();
@@ -160,6 +171,8 @@ fn egress_sends_what_is_granted_as_it_was_made_and_people_see_it() {
     );
     let measured = told(&host, port, "http_response_status_code=\"200\",error_type=\"\"");
     assert_eq!(measured.as_deref(), Some("2"));
+    // What was answered is what was asked, as it came.
+    assert_eq!(carried(&host, port), [10, (first.len() + second.len()) as u64]);
     let said = lines(&attempts[0]);
     assert!(said.contains(&format!("POST http://127.0.0.1:{port}/v1/notes: 200 in ")), "{said}");
     assert!(!said.contains("a=b"), "what stands behind a question mark may be a secret: {said}");
@@ -400,12 +413,14 @@ fn egress_rests_where_it_only_fails() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let site = site(&format!("\"http://127.0.0.1:{port} private\""), "");
     let host = site.start("serve");
-    let list: Vec<_> = (0..7).map(|_| json!({"url": format!("http://127.0.0.1:{port}/")})).collect();
+    let list: Vec<_> =
+        (0..7).map(|_| json!({"method": "POST", "url": format!("http://127.0.0.1:{port}/"), "body": "x"})).collect();
     let attempts = calls(&host, "one", "call", &json!(list));
     assert_eq!(attempts[0]["limits"], json!(["http-unreachable", "http-rest"]));
     assert_eq!(lines(&attempts[0]).matches("http-rest: ").count(), 2, "{}", lines(&attempts[0]));
     // What did not leave is not measured.
     let measured = told(&host, port, "http_response_status_code=\"\",error_type=\"http-unreachable\"");
     assert_eq!(measured.as_deref(), Some("5"));
+    assert_eq!(carried(&host, port), [0, 0], "what nobody took did not go");
     assert_eq!(host.stop(), Some(0));
 }

@@ -178,6 +178,13 @@ cache = "1h"
         );
         assert!(page.as_str().unwrap().contains(&took), "{took}");
         assert!(page.as_str().unwrap().contains(&format!("wharf_llm_cost_total{{{of},")));
+        for direction in ["sent", "received"] {
+            let bytes =
+                format!("wharf_llm_bytes_total{{{of},gen_ai_operation_name=\"chat\",direction=\"{direction}\"}} ");
+            let bytes = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&bytes)).unwrap();
+            // Neither a question nor its answer is shorter than its JSON has to be.
+            assert!(bytes.parse::<usize>().unwrap() > asked * 40, "{direction}: {bytes}");
+        }
         assert_eq!(steps_of(&host, "split", model, "cache-miss"), asked.to_string());
     }
     assert_eq!(host.stop(), Some(0));
