@@ -111,6 +111,11 @@ def ask_bedrock(base, access_key, secret_key):
     body = json.dumps({"inputText": "one two", "dimensions": 256})
     vector = json.loads(client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body)["body"].read())
     assert len(vector["embedding"]) == 256 and vector["inputTextTokenCount"] == 2, vector
+    body = json.dumps({"texts": ["one two", "three"], "input_type": "search_document"})
+    answer = client.invoke_model(modelId="cohere.embed-multilingual-v3", body=body)
+    vectors = json.loads(answer["body"].read())["embeddings"]
+    assert [len(vector) for vector in vectors] == [1024, 1024], vectors
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-bedrock-input-token-count"] == "3", answer
     for text, expected in [("fail:429", "ThrottlingException"), ("fail:400", "ValidationException")]:
         try:
             client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": text}]}])

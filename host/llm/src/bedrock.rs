@@ -1,4 +1,4 @@
-//! Amazon Bedrock's runtime: Converse, CountTokens, and InvokeModel for the embeddings of Titan.
+//! Amazon Bedrock's runtime: Converse, CountTokens, and InvokeModel for the embeddings of Titan and of Cohere.
 //!
 //! Invariant: every part of a conversation has its place in the request, or the request is refused. It is signed elsewhere (`sigv4`), as it is
 //! written here.
@@ -23,6 +23,16 @@ const REDACTED: &str = "redacted:";
 
 /// The models whose embeddings are spoken here, by what their names begin with behind a region's.
 const TITAN: &str = "amazon.titan-embed-text-v2";
+const COHERE: &str = "cohere.embed-";
+
+/// Those of Cohere whose vectors can have another length.
+const COHERE_SIZED: &str = "cohere.embed-v4";
+
+/// Texts that Cohere takes in a call.
+const COHERE_TEXTS_MAX: usize = 96;
+
+/// What Cohere makes vectors for. The contract has no word for it, so all have the same, and can be compared.
+const COHERE_INPUT: &str = "search_document";
 
 /// Documents that are taken, by their media types.
 const DOCUMENTS: [(&str, &str); 9] = [
@@ -50,7 +60,7 @@ impl Provider for Bedrock {
                 body.extend(tools(conversation)?.map(|tools| ("toolConfig".to_owned(), tools)));
                 ("count-tokens", Map::from_iter([("input".to_owned(), json!({"converse": body}))]))
             }
-            Ask::Embed(embedding) => ("invoke", titan(model, embedding)?),
+            Ask::Embed(embedding) => ("invoke", embed(model, embedding)?),
         };
         let path = format!("/model/{}/{operation}", encoded(model));
         Ok(Step::Send(Request { path, body: Value::Object(body).to_string().into_bytes() }))
@@ -70,7 +80,7 @@ impl Provider for Bedrock {
         match ask {
             Ask::Converse(_) => answer::reply(answered.body),
             Ask::Count(_) => Ok(answer::count(answered.body)?),
-            Ask::Embed(_) => Ok(answer::titan(answered.body)?),
+            Ask::Embed(embedding) => answer::vectors(embedding, answered),
         }
     }
 }
@@ -80,16 +90,39 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn titan(model: &str, embedding: &Embedding) -> Result<Map<String, Value>, Failed> {
-    let no = |why: &str| Err(Failed::Unsupported(why.to_owned()));
-    if !model.contains(TITAN) {
-        return no("of Bedrock's models only Titan Text Embeddings V2 makes vectors here");
+fn embed(model: &str, embedding: &Embedding) -> Result<Map<String, Value>, Failed> {
+    if model.contains(TITAN) {
+        titan(embedding)
+    } else if model.contains(COHERE) {
+        cohere(model, embedding)
+    } else {
+        no("of Bedrock's models only Titan Text Embeddings V2 and Cohere Embed make vectors here")
     }
+}
+
+fn no<T>(why: &str) -> Result<T, Failed> {
+    Err(Failed::Unsupported(why.to_owned()))
+}
+
+fn titan(embedding: &Embedding) -> Result<Map<String, Value>, Failed> {
     let [text] = embedding.texts.as_slice() else {
         return no("this model makes a vector of one text in a call");
     };
     let mut body = Map::from_iter([("inputText".to_owned(), json!(text))]);
     body.extend(embedding.dimensions.map(|number| ("dimensions".to_owned(), json!(number))));
+    Ok(body)
+}
+
+fn cohere(model: &str, embedding: &Embedding) -> Result<Map<String, Value>, Failed> {
+    let Embedding { texts, dimensions } = embedding;
+    if texts.len() > COHERE_TEXTS_MAX {
+        return no(&format!("this model makes vectors of {COHERE_TEXTS_MAX} texts in a call"));
+    }
+    if dimensions.is_some() && !model.contains(COHERE_SIZED) {
+        return no("the vectors of this model have one length");
+    }
+    let mut body = Map::from_iter([("texts".to_owned(), json!(texts)), ("input_type".to_owned(), json!(COHERE_INPUT))]);
+    body.extend(dimensions.map(|number| ("output_dimension".to_owned(), json!(number))));
     Ok(body)
 }
 

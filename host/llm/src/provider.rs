@@ -39,6 +39,8 @@ pub struct Answered<'a> {
     pub retry_after: Option<Duration>,
     /// The field in which its head names the error, if it has it (`x-amzn-errortype`).
     pub error: Option<&'a str>,
+    /// The tokens that its head counts as read, where it does (`x-amzn-bedrock-input-token-count`).
+    pub input_tokens: Option<u64>,
     /// Its body.
     pub body: &'a [u8],
 }

@@ -98,7 +98,13 @@ fn of_container(body: &Value, text: &str, words: String) -> Failed {
             // Most say it in JSON, as servers of this protocol do.
             let is_json = serde_json::from_str::<Value>(said).is_ok_and(|said| said.is_object());
             let said = if is_json { said.to_owned() } else { serde_json::json!({ "error": said }).to_string() };
-            openai::answer::failed(Answered { status, retry_after: None, error: None, body: said.as_bytes() })
+            openai::answer::failed(Answered {
+                status,
+                retry_after: None,
+                input_tokens: None,
+                error: None,
+                body: said.as_bytes(),
+            })
         }
         _ if text.to_lowercase().contains("timed out") => Failed::Timeout,
         _ => Failed::Overloaded(words),
@@ -114,7 +120,7 @@ struct Stream {
 /// What says that there will be no more.
 fn broken(message: &Message) -> Failed {
     let (name, body) = exception(message);
-    failed(Answered { status: 500, retry_after: None, error: Some(name), body: &body })
+    failed(Answered { status: 500, retry_after: None, input_tokens: None, error: Some(name), body: &body })
 }
 
 impl Reads for Stream {

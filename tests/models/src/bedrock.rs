@@ -1,4 +1,4 @@
-//! Amazon Bedrock's runtime, as its service model has it: Converse, CountTokens, and InvokeModel of Titan's embeddings.
+//! Amazon Bedrock's runtime, as its service model has it: Converse, CountTokens, and InvokeModel of Titan's and Cohere's embeddings.
 
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub(crate) fn answer(heard: &Heard, number: u64) -> Answer {
             None => Answer::new(200, json!({"inputTokens": read(&body["input"]["converse"])})),
         },
         "invoke" if model.contains("titan-embed") => titan(&body),
+        "invoke" if model.contains("cohere.embed-") => cohere(model, &body),
         _ => error(404, "UnknownOperationException", ""),
     }
 }
@@ -191,7 +192,42 @@ fn titan(body: &Value) -> Answer {
     if ![256, 512, 1_024].contains(&numbers) {
         return invalid("Malformed input request: #/dimensions: is not a valid enum value");
     }
-    #[allow(clippy::cast_precision_loss, reason = "a text is short")]
-    let vector: Vec<_> = (0..numbers).map(|n| (text.len() as u64 + n) as f32 / 2_048.0).collect();
+    let vector = vector(text, numbers);
     Answer::new(200, json!({"embedding": vector, "inputTextTokenCount": tokens(text)}))
+}
+
+fn vector(text: &str, numbers: u64) -> Vec<f32> {
+    #[allow(clippy::cast_precision_loss, reason = "a text is short")]
+    (0..numbers).map(|n| (text.len() as u64 + n) as f32 / 2_048.0).collect()
+}
+
+/// Many texts at a time. How many tokens they had is told in the head only.
+fn cohere(model: &str, body: &Value) -> Answer {
+    let known = ["texts", "input_type", "truncate", "embedding_types", "output_dimension"];
+    if let Some(name) = body.as_object().and_then(|it| it.keys().find(|name| !known.contains(&name.as_str()))) {
+        return invalid(&format!("Malformed input request: #: extraneous key [{name}] is not permitted"));
+    }
+    if !matches!(
+        body["input_type"].as_str(),
+        Some("search_document" | "search_query" | "classification" | "clustering")
+    ) {
+        return invalid("Malformed input request: #: required key [input_type] not found");
+    }
+    let texts: Vec<_> = body["texts"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if texts.is_empty() || texts.len() > 96 {
+        return invalid("Malformed input request: #/texts: expected 1 to 96 texts");
+    }
+    let is_sized = model.contains("embed-v4");
+    let numbers = match (body["output_dimension"].as_u64(), is_sized) {
+        (None, true) => 1_536,
+        (None, false) => 1_024,
+        (Some(numbers @ (256 | 512 | 1_024 | 1_536)), true) => numbers,
+        _ => return invalid("Malformed input request: #/output_dimension"),
+    };
+    let vectors: Vec<_> = texts.iter().map(|text| vector(text, numbers)).collect();
+    let body = json!({"id": "1", "embeddings": vectors, "response_type": "embeddings_floats", "texts": texts});
+    let mut answer = Answer::new(200, body);
+    let count: usize = texts.iter().map(|text| tokens(text)).sum();
+    answer.headers.push(("x-amzn-bedrock-input-token-count", count.to_string()));
+    answer
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::REDACTED;
 use crate::{
-    ask::{Part, Reasoning, ToolUse},
+    ask::{Embedding, Part, Reasoning, ToolUse},
     aws::Error,
     failed::Failed,
     provider::{Answered, Unanswered, not_understood, said},
@@ -47,11 +47,26 @@ struct Tokens {
     input_tokens: u64,
 }
 
+/// Vectors, as the models have them. Cohere's stand by their kind where it was asked for kinds.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Embedded {
-    embedding: Vec<f32>,
-    input_text_token_count: u64,
+#[serde(untagged)]
+enum Embedded {
+    #[serde(rename_all = "camelCase")]
+    Titan {
+        embedding: Vec<f32>,
+        input_text_token_count: u64,
+    },
+    Cohere {
+        embeddings: Vec<Vec<f32>>,
+    },
+    Kinds {
+        embeddings: Kinds,
+    },
+}
+
+#[derive(Deserialize)]
+struct Kinds {
+    float: Vec<Vec<f32>>,
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
@@ -115,11 +130,22 @@ pub(super) fn count(body: &[u8]) -> Result<Told, Failed> {
     Ok(Told::Count(read::<Tokens>(body)?.input_tokens))
 }
 
-/// A vector of Titan's.
-pub(super) fn titan(body: &[u8]) -> Result<Told, Failed> {
-    let Embedded { embedding, input_text_token_count } = read(body)?;
-    let usage = Usage { input_tokens: input_text_token_count, output_tokens: 0 };
-    Ok(Told::Vectors(Vectors { vectors: vec![embedding], usage }))
+/// Vectors of texts. Cohere counts its tokens in the head; where it does not, they are as many as there can be: no token has less than a byte.
+pub(super) fn vectors(asked: &Embedding, answered: Answered<'_>) -> Result<Told, Unanswered> {
+    let most = || asked.texts.iter().map(|text| text.len() as u64).sum();
+    let counted = answered.input_tokens.unwrap_or_else(most);
+    let (vectors, input_tokens) = match read(answered.body)? {
+        Embedded::Titan { embedding, input_text_token_count } => (vec![embedding], input_text_token_count),
+        Embedded::Cohere { embeddings } | Embedded::Kinds { embeddings: Kinds { float: embeddings } } => {
+            (embeddings, counted)
+        }
+    };
+    let usage = Usage { input_tokens, output_tokens: 0 };
+    if vectors.len() != asked.texts.len() {
+        let why = format!("it has {} vectors for {} texts", vectors.len(), asked.texts.len());
+        return Err(Unanswered { why: not_understood(&why), usage });
+    }
+    Ok(Told::Vectors(Vectors { vectors, usage }))
 }
 
 /// What a status that is no success means: the error's name says it, which stands in the head, or else in the body.

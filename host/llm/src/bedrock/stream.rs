@@ -137,7 +137,7 @@ fn broken(message: &Message) -> Failed {
     let (name, body) = exception(message);
     let mut letters = name.chars();
     let name: String = letters.next().iter().flat_map(|first| first.to_uppercase()).chain(letters).collect();
-    answer::failed(Answered { status: 500, retry_after: None, error: Some(&name), body: &body })
+    answer::failed(Answered { status: 500, retry_after: None, input_tokens: None, error: Some(&name), body: &body })
 }
 
 impl Reads for Stream {

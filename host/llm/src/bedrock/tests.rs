@@ -15,7 +15,7 @@ fn written(model: &str, ask: &Ask) -> (String, Value) {
 
 fn told(ask: &Ask, status: u16, error: Option<&str>, body: &Value) -> Result<Told, Unanswered> {
     let body = body.to_string();
-    Bedrock.read(ask, Answered { status, retry_after: None, error, body: body.as_bytes() })
+    Bedrock.read(ask, Answered { status, retry_after: None, input_tokens: None, error, body: body.as_bytes() })
 }
 
 fn message(role: Role, content: Vec<Part>) -> Message {
@@ -94,14 +94,23 @@ fn a_conversation_is_written_as_bedrock_has_it() {
     let (path, body) = written("amazon.titan-embed-text-v2:0", &embedding(&["a"]));
     assert_eq!(path, "/model/amazon.titan-embed-text-v2%3A0/invoke");
     assert_eq!(body, json!({"inputText": "a", "dimensions": 256}));
+    let (path, body) = written("eu.cohere.embed-v4:0", &embedding(&["a", "b"]));
+    assert_eq!(path, "/model/eu.cohere.embed-v4%3A0/invoke");
+    assert_eq!(body, json!({"texts": ["a", "b"], "input_type": "search_document", "output_dimension": 256}));
+    let unsized_of = |texts: Vec<String>| Ask::Embed(Embedding { texts, dimensions: None });
+    let (_, body) = written("cohere.embed-multilingual-v3", &unsized_of(vec!["a".into()]));
+    assert_eq!(body, json!({"texts": ["a"], "input_type": "search_document"}));
     let arn = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x";
     assert_eq!(
         written(arn, &Ask::Converse(conversation())).0,
         "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.x/converse"
     );
-    for (model, ask) in
-        [("amazon.titan-embed-text-v2:0", embedding(&["a", "b"])), ("cohere.embed-x", embedding(&["a"]))]
-    {
+    for (model, ask) in [
+        ("amazon.titan-embed-text-v2:0", embedding(&["a", "b"])),
+        ("cohere.embed-english-v3", embedding(&["a"])),
+        ("cohere.embed-v4:0", unsized_of(vec!["a".into(); 97])),
+        ("amazon.nova-x", embedding(&["a"])),
+    ] {
         assert!(matches!(Bedrock.write(model, &ask), Err(Failed::Unsupported(_))), "{model}");
     }
     let forbidden = Conversation { tool_choice: Some(ToolChoice::None), ..conversation() };
@@ -143,7 +152,32 @@ fn an_answer_means_what_it_says() {
     let body = json!({"embedding": [0.5], "inputTextTokenCount": 2});
     let usage = Usage { input_tokens: 2, output_tokens: 0 };
     let vectors = Told::Vectors(Vectors { vectors: vec![vec![0.5]], usage });
-    assert_eq!(told(&Ask::Embed(Embedding::default()), 200, None, &body), Ok(vectors));
+    let embed = |texts: &[&str]| {
+        Ask::Embed(Embedding { texts: texts.iter().map(ToString::to_string).collect(), dimensions: None })
+    };
+    assert_eq!(told(&embed(&["a b"]), 200, None, &body), Ok(vectors));
+}
+
+#[test]
+fn vectors_of_cohere_are_paid_as_its_head_counts_or_as_the_most_that_they_can_be() {
+    let texts = ["one".to_owned(), "three".to_owned()].to_vec();
+    let ask = Ask::Embed(Embedding { texts, dimensions: None });
+    let read = |body: &Value, input_tokens| {
+        let body = body.to_string();
+        let answered = Answered { status: 200, retry_after: None, input_tokens, error: None, body: body.as_bytes() };
+        Bedrock.read(&ask, answered)
+    };
+    let vectors = |input_tokens| {
+        let usage = Usage { input_tokens, output_tokens: 0 };
+        Ok(Told::Vectors(Vectors { vectors: vec![vec![0.5], vec![0.25]], usage }))
+    };
+    let plain = json!({"id": "x", "embeddings": [[0.5], [0.25]], "response_type": "embeddings_floats", "texts": ["one", "three"]});
+    assert_eq!(read(&plain, Some(4)), vectors(4));
+    assert_eq!(read(&plain, None), vectors(8));
+    let kinds = json!({"id": "x", "embeddings": {"float": [[0.5], [0.25]]}, "response_type": "embeddings_by_type"});
+    assert_eq!(read(&kinds, Some(4)), vectors(4));
+    let few = read(&json!({"embeddings": [[0.5]]}), Some(4)).unwrap_err();
+    assert!(matches!(few.why, Failed::Provider(_)) && few.usage.input_tokens == 4, "what was read is paid");
 }
 
 #[test]

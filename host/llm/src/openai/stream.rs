@@ -95,7 +95,13 @@ impl Stream {
             let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
             let body = serde_json::json!({ "error": error }).to_string();
             let status = status.filter(|status| (400..600).contains(status)).unwrap_or(500);
-            return Err(answer::failed(Answered { status, retry_after: None, error: None, body: body.as_bytes() }));
+            return Err(answer::failed(Answered {
+                status,
+                retry_after: None,
+                input_tokens: None,
+                error: None,
+                body: body.as_bytes(),
+            }));
         }
         if let Some(counted) = usage {
             self.usage = Some(counted.usage());

@@ -19,7 +19,7 @@ fn written(ask: &Ask) -> (String, Value) {
 
 fn told(status: u16, body: &Value) -> Result<Told, Unanswered> {
     let body = body.to_string();
-    let answered = Answered { status, retry_after: None, error: None, body: body.as_bytes() };
+    let answered = Answered { status, retry_after: None, input_tokens: None, error: None, body: body.as_bytes() };
     SERVER.read(&Ask::Converse(Conversation::default()), answered)
 }
 

@@ -46,7 +46,8 @@ fn an_endpoint_is_asked_for_what_its_only_model_says() {
 fn an_error_of_the_endpoint_and_one_of_its_container_lead_to_what_they_say() {
     let read = |status: u16, error: &str, body: Value| {
         let body = body.to_string();
-        let answered = Answered { status, retry_after: None, error: Some(error), body: body.as_bytes() };
+        let answered =
+            Answered { status, retry_after: None, input_tokens: None, error: Some(error), body: body.as_bytes() };
         ENDPOINT.read(&conversation(), answered).unwrap_err().why
     };
     let message = json!({"Message": "so it is"});

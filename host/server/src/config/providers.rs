@@ -88,7 +88,7 @@ pub struct ProviderConfig {
 pub(super) static PROVIDER: &[Key] = &[
     key(
         "kind",
-        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's embeddings); `sagemaker`, real-time endpoints of Amazon SageMaker whose containers speak `openai`; `echo`, where the host answers by itself; or `replay`, where a file says what is answered.",
+        "Its protocol: `openai`, which many servers speak (chat completions and embeddings); `bedrock`, Amazon Bedrock's runtime (Converse, CountTokens, Titan's and Cohere's embeddings); `sagemaker`, real-time endpoints of Amazon SageMaker whose containers speak `openai`; `echo`, where the host answers by itself; or `replay`, where a file says what is answered.",
         Shape::Choice(&["openai", "bedrock", "sagemaker", "echo", "replay"]),
         Otherwise::Required,
     ),

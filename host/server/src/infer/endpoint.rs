@@ -193,6 +193,7 @@ fn refused(answer: &HttpAnswer) -> Tried {
     let answered = Answered {
         status: answer.status.as_u16(),
         retry_after: None,
+        input_tokens: None,
         error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
         body: &answer.body,
     };

@@ -286,6 +286,7 @@ impl<'a> Round<'a> {
             status: answer.status.as_u16(),
             retry_after: retry_after(&answer.headers),
             error: answer.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()),
+            input_tokens: number(&answer.headers, "x-amzn-bedrock-input-token-count"),
             body: &answer.body,
         };
         let read = speaks.read(ask, answered);
@@ -412,6 +413,11 @@ pub(super) fn unsent(failed: HttpFailed) -> Unable {
 
 /// When to come again, as an answer's head says: seconds, or milliseconds where it has those. (A date is not read: the clocks may differ.)
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms").map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
+    let wait = number(headers, "retry-after-ms").map(Duration::from_millis);
+    wait.or_else(|| number(headers, "retry-after").map(Duration::from_secs))
+}
+
+/// A field that is a number.
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }

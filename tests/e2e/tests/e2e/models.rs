@@ -365,13 +365,18 @@ output_price = "1"
 provider = "own"
 model = "amazon.titan-embed-text-v2:0"
 input_price = "0.02"
+[llm.models.cohere]
+provider = "own"
+model = "eu.cohere.embed-v4:0"
+input_price = "0.12"
 [tenants.acme.llm.routes]
+many = {{ models = ["cohere"] }}
 claude = {{ models = ["claude"], tries = 1, timeout = "1s" }}
 nova = {{ models = ["nova"] }}
 vectors = {{ models = ["titan"] }}
 [tenants.acme.plugins.asker]
 component = "{}"
-grants = {{ publish = ["asked"], llm = ["claude", "nova", "vectors"] }}
+grants = {{ publish = ["asked"], llm = ["claude", "nova", "vectors", "many"] }}
 limits = {{ wall_ms = 60000 }}
 [tenants.acme.rules.asks]
 pattern = {{ type = ["ask", "fail"] }}
@@ -411,6 +416,7 @@ fn bedrock_is_asked_with_requests_that_sigv4_signs() {
             {"route": "claude", "text": "refuse"},
             {"route": "claude", "text": "x ".repeat(3_000)},
             {"route": "vectors", "embed": ["a", "b"]},
+            {"route": "many", "embed": ["one two", "three"]},
         ]),
     );
     let first = heard(&server);
@@ -422,12 +428,16 @@ fn bedrock_is_asked_with_requests_that_sigv4_signs() {
     assert_eq!(came[0]["text"][0], json!("you said: one two  "), "{came:?}");
     assert_eq!((&came[1]["text"][0], &came[2]["count"]), (&json!("you said: hello"), &json!(3)));
     assert_eq!(came[3]["vectors"][0].as_array().unwrap().len(), 1_024);
-    let refused: Vec<_> = came[4..].iter().map(|it| it["refused"].as_str().unwrap().to_owned()).collect();
+    let refused: Vec<_> = came[4..8].iter().map(|it| it["refused"].as_str().unwrap().to_owned()).collect();
     for (refused, wanted) in
         refused.iter().zip(["RateLimited(None)", "GuardrailBlocked(", "ContextTooLong(", "Unsupported("])
     {
         assert!(refused.starts_with(wanted), "{wanted}: {refused}");
     }
+    let vectors = came[8]["vectors"].as_array().unwrap();
+    assert_eq!((vectors.len(), vectors[1].as_array().unwrap().len()), (2, 1_536), "{came:?}");
+    // Three tokens at 0.12 a million, which stand in the head of the answer alone.
+    assert!(lines(&attempts[0]).contains("3 tokens in, 0 out, 0.000000360"), "{}", lines(&attempts[0]));
     // 2 tokens at 3 and 4 at 15 a million.
     assert!(lines(&attempts[0]).contains("claude, chat: claude, "), "{}", lines(&attempts[0]));
     assert!(lines(&attempts[0]).contains("2 tokens in, 4 out, 0.000066000"), "{}", lines(&attempts[0]));
