@@ -214,7 +214,7 @@ pub struct Grants {
     /// Requests that it may send. (Not written where there is none, as before there was this kind.)
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpAccess>,
-    /// Fields of its requests that the host puts a secret into.
+    /// Fields and queries of its requests that the host puts a secret into.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretUse>,
     /// Routes by which it may ask models.
@@ -372,7 +372,7 @@ pub struct GrantBounds {
     /// Requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Vec<HttpAccess>>,
-    /// Fields with secrets.
+    /// Fields and queries with secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<SecretUse>>,
     /// Routes to models.

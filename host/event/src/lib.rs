@@ -61,7 +61,7 @@ pub use plugin_at::PluginAt;
 pub use position::{Position, PositionError};
 pub use route_path::{RoutePath, RoutePathError};
 pub use said_line::SaidLine;
-pub use secret_use::{SecretUse, SecretUseError};
+pub use secret_use::{SecretPlace, SecretUse, SecretUseError};
 pub use signing::{NoPolicy, SignaturePolicy};
 pub use target::Target;
 pub use webhook::{NoWebhookMode, WebhookMode};

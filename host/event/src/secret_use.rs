@@ -1,5 +1,5 @@
-//! Where a secret goes: into one field of the requests to some hosts, as one text such as
-//! `https://api.example.com authorization: Bearer {secret:example}`.
+//! Where a secret goes: into one field of the requests to some hosts, or into the query of their URLs, as one text such as
+//! `https://api.example.com authorization: Bearer {secret:example}` or `https://api.example.com ?key={secret:example}`.
 //!
 //! Invariant: the value is put in by the host, behind all that a guest sees, and only where the request goes to one of these hosts.
 
@@ -18,12 +18,20 @@ const PLACE: &str = "{secret:";
 /// Fields that say where a request goes, or how long it is: the host's alone.
 const TAKEN: [&str; 6] = ["host", "content-length", "connection", "transfer-encoding", "upgrade", "te"];
 
-/// A field of requests that has a secret in it.
+/// What of a request has a secret in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretPlace {
+    /// A field, by its name in lower case.
+    Field(String),
+    /// A pair of the URL's query, by its name.
+    Query(String),
+}
+
+/// A part of requests that has a secret in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretUse {
     access: HttpAccess,
-    /// In lower case.
-    field: String,
+    place: SecretPlace,
     before: String,
     secret: SecretName,
     after: String,
@@ -33,7 +41,9 @@ pub struct SecretUse {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretUseError {
     /// It is not built like one.
-    #[error("`{0}` says no field: it is written `https://api.example.com authorization: Bearer {{secret:NAME}}`")]
+    #[error(
+        "`{0}` says no field: it is written `https://api.example.com authorization: Bearer {{secret:NAME}}`, or `https://api.example.com ?key={{secret:NAME}}` for the query"
+    )]
     Text(String),
     /// The field is none that can be set.
     #[error("`{0}` is no field that can be set")]
@@ -47,10 +57,10 @@ pub enum SecretUseError {
 }
 
 impl SecretUse {
-    /// The name of the field, in lower case.
+    /// What of a request has it.
     #[must_use]
-    pub fn field(&self) -> &str {
-        &self.field
+    pub const fn place(&self) -> &SecretPlace {
+        &self.place
     }
 
     /// The secret.
@@ -74,8 +84,8 @@ impl SecretUse {
 
 impl Covers for SecretUse {
     fn covers(&self, other: &Self) -> bool {
-        let same = (&self.field, &self.before, &self.secret, &self.after)
-            == (&other.field, &other.before, &other.secret, &other.after);
+        let same = (&self.place, &self.before, &self.secret, &self.after)
+            == (&other.place, &other.before, &other.secret, &other.after);
         same && self.access.covers(&other.access)
     }
 }
@@ -89,27 +99,44 @@ impl FromStr for SecretUse {
             return Err(HttpAccessError::TooLong.into());
         }
         let (url, rest) = text.split_once(' ').ok_or_else(no)?;
-        let (field, template) = rest.split_once(": ").ok_or_else(no)?;
+        let (place, template) = match rest.strip_prefix('?') {
+            Some(pair) => pair.split_once('=').map(|(name, template)| (query(name), template)),
+            None => rest.split_once(": ").map(|(name, template)| (field(name), template)),
+        }
+        .ok_or_else(no)?;
         let (before, rest) = template.split_once(PLACE).ok_or_else(no)?;
         let (secret, after) = rest.split_once('}').ok_or_else(no)?;
-        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let field = field.to_ascii_lowercase();
-        if field.is_empty() || !field.bytes().all(letter) || TAKEN.contains(&field.as_str()) {
-            return Err(SecretUseError::Field(field));
-        }
         let plain = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains(PLACE);
         if !plain(before) || !plain(after) {
             return Err(no());
         }
         let (before, after) = (before.to_owned(), after.to_owned());
-        Ok(Self { access: url.parse()?, field, before, secret: secret.parse()?, after })
+        Ok(Self { place: place?, access: url.parse()?, before, secret: secret.parse()?, after })
     }
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn field(name: &str) -> Result<SecretPlace, SecretUseError> {
+    let name = name.to_ascii_lowercase();
+    let is_free = is_word(&name) && !TAKEN.contains(&name.as_str());
+    if is_free { Ok(SecretPlace::Field(name)) } else { Err(SecretUseError::Field(name)) }
+}
+
+fn query(name: &str) -> Result<SecretPlace, SecretUseError> {
+    if is_word(name) { Ok(SecretPlace::Query(name.to_owned())) } else { Err(SecretUseError::Field(name.to_owned())) }
 }
 
 impl fmt::Display for SecretUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { access, field, before, secret, after } = self;
-        write!(f, "{access} {field}: {before}{PLACE}{secret}}}{after}")
+        let Self { access, place, before, secret, after } = self;
+        match place {
+            SecretPlace::Field(name) => write!(f, "{access} {name}: ")?,
+            SecretPlace::Query(name) => write!(f, "{access} ?{name}=")?,
+        }
+        write!(f, "{before}{PLACE}{secret}}}{after}")
     }
 }
 
@@ -122,9 +149,14 @@ mod tests {
         let used: SecretUse = "https://api.example.com Authorization: Bearer {secret:example}".parse().unwrap();
         assert_eq!(used.to_string(), "https://api.example.com authorization: Bearer {secret:example}");
         assert_eq!(
-            (used.field(), used.around(), used.secret().as_str()),
-            ("authorization", ("Bearer ", ""), "example")
+            (used.place(), used.around(), used.secret().as_str()),
+            (&SecretPlace::Field("authorization".to_owned()), ("Bearer ", ""), "example")
         );
+        let asks: SecretUse = "https://api.example.com/v1/* ?API_key=v1:{secret:example}".parse().unwrap();
+        assert_eq!(asks.to_string(), "https://api.example.com/v1/* ?API_key=v1:{secret:example}");
+        assert_eq!((asks.place(), asks.around()), (&SecretPlace::Query("API_key".to_owned()), ("v1:", "")));
+        let field: SecretUse = "https://api.example.com API_key: v1:{secret:example}".parse().unwrap();
+        assert!(!asks.covers(&field) && !field.covers(&asks), "a field is no query");
         let asked = |host, is_tls| HttpAsked { method: "GET", is_tls, host, port: 443, path: "/x" };
         assert!(used.is_for(asked("api.example.com", true)));
         assert!(!used.is_for(asked("example.com", true)) && !used.is_for(asked("api.example.com", false)));
@@ -140,6 +172,12 @@ mod tests {
             "a.example x: {secret:a}",
             "https://a.example x: {secret:a}{secret:b}",
             "https://a.example x: \n{secret:a}",
+            "https://a.example ?={secret:a}",
+            "https://a.example ?x: {secret:a}",
+            "https://a.example ?x&y={secret:a}",
+            "https://a.example ?x=y",
+            "https://a.example ?x={secret:a}&y={secret:b}",
+            "https://a.example?x={secret:a}",
         ] {
             assert!(text.parse::<SecretUse>().is_err(), "{text}");
         }

@@ -1,12 +1,14 @@
 //! Secrets put into requests on their way out, and taken out of answers on their way in.
 //!
-//! Invariant: a value of a field is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
+//! Invariant: a value of a field or a query is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
 //! in a field or in the body, as long as it is whole and as it was.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use wharf_dispatch::{HttpFailed, HttpRequest};
-use wharf_event::{Code, SecretName, TenantName};
+use wharf_event::{Code, SecretName, SecretPlace, TenantName};
 use wharf_vault::{Key, SOUGHT_BYTES_MIN, SealError, Sealer as _, Value, without};
+
+mod query;
 
 /// Secrets of a tenant.
 pub const SECRETS_PER_TENANT_MAX: usize = 64;
@@ -21,7 +23,7 @@ pub fn place(tenant: &TenantName, secret: &SecretName) -> String {
 #[derive(Default)]
 pub struct Filled(Vec<(SecretName, Value)>);
 
-/// Opens the secrets of a request and puts them into its fields, in the place of what the guest may have put there.
+/// Opens the secrets of a request and puts them where they belong, in the place of what the guest may have put there.
 pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<Filled, HttpFailed> {
     let mut filled = Filled::default();
     if request.secrets.is_empty() {
@@ -36,11 +38,24 @@ pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<F
         let value = opened.map_err(|error| closed(name, error.to_string()))?;
         let (before, after) = used.around();
         let whole = Value::new([before.as_bytes(), value.reveal(), after.as_bytes()].concat());
-        let field = HeaderName::try_from(used.field()).map_err(|error| closed(name, error.to_string()))?;
-        let mut text = HeaderValue::from_bytes(whole.reveal())
-            .map_err(|_| closed(name, "it cannot stand in a field".to_owned()))?;
-        text.set_sensitive(true);
-        request.headers.insert(field, text);
+        match used.place() {
+            SecretPlace::Field(field) => {
+                let field = HeaderName::try_from(field).map_err(|error| closed(name, error.to_string()))?;
+                let mut text = HeaderValue::from_bytes(whole.reveal())
+                    .map_err(|_| closed(name, "it cannot stand in a field".to_owned()))?;
+                text.set_sensitive(true);
+                request.headers.insert(field, text);
+            }
+            SecretPlace::Query(pair) => {
+                let whole = query::encoded(whole.reveal());
+                request.url = query::with(&request.url, pair, &String::from_utf8_lossy(&whole));
+                // Who repeats the URL repeats it so.
+                let spelled = query::encoded(value.reveal());
+                if spelled != value.reveal() {
+                    filled.0.push((name.clone(), Value::new(spelled)));
+                }
+            }
+        }
         filled.0.push((name.clone(), value));
     }
     Ok(filled)

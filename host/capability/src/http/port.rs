@@ -26,7 +26,7 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
-    /// What the host puts into its fields: each with the secret as it is kept, sealed. Only the first half is known where it begins.
+    /// What the host puts into its fields and its query: each with the secret as it is kept, sealed. Only the first half is known where it begins.
     pub secrets: Vec<(SecretUse, String)>,
     /// Whether it may reach what is not public, as far as the operator lets it be reached.
     pub private: bool,

@@ -55,7 +55,7 @@ pub struct Approval {
     /// Requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpAccess>,
-    /// Fields with secrets.
+    /// Fields and queries with secrets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretUse>,
     /// Routes to models.

@@ -10,7 +10,7 @@ pub(super) static CEILING: &[Key] = &[
     key("publish", "Event types; a `*` at the end stands for anything.", Shape::Types, Otherwise::Nothing),
     key("kv", "Key-value buckets; with `:read` behind its name one is only read.", Shape::Buckets, Otherwise::Nothing),
     key("http", "Requests; as in `grants` of a plugin.", Shape::Requests, Otherwise::Nothing),
-    key("secrets", "Fields with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
+    key("secrets", "Fields and queries with secrets; as in `grants` of a plugin.", Shape::Fields, Otherwise::Nothing),
     key("llm", "Routes to models; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
     key("infer", "Models of the tenant; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
     key("hold", "Secrets that are held; as in `grants` of a plugin.", Shape::Routes, Otherwise::Nothing),
@@ -37,7 +37,7 @@ pub(super) static GRANTS: &[Key] = &[
     ),
     key(
         "secrets",
-        "Fields of its requests that the host puts a secret into, such as `https://api.example.com authorization: Bearer {secret:NAME}`.",
+        "Fields of its requests that the host puts a secret into, such as `https://api.example.com authorization: Bearer {secret:NAME}`; with `?` before a name, pairs of their query, such as `https://api.example.com ?key={secret:NAME}`.",
         Shape::Fields,
         Otherwise::Default(|| json!([])),
     ),

@@ -64,7 +64,7 @@ fn shape(shape: &Shape) -> Value {
             json!({ "type": "array", "items": { "type": "string", "pattern": r"^([A-Z]+(,[A-Z]+)* )?https?://[^\s/]+(/\S*)?( private)?$" }, "examples": [["POST https://api.example.com/v1/*"]] })
         }
         Shape::Fields => {
-            json!({ "type": "array", "items": { "type": "string", "pattern": r"^https?://\S+ [A-Za-z0-9_-]+: .*\{secret:[a-z0-9][a-z0-9._-]*\}.*$" } })
+            json!({ "type": "array", "items": { "type": "string", "pattern": r"^https?://\S+ ([A-Za-z0-9_-]+: |\?[A-Za-z0-9_-]+=).*\{secret:[a-z0-9][a-z0-9._-]*\}.*$" } })
         }
         Shape::Routes => json!({ "type": "array", "items": name() }),
         Shape::Networks => {

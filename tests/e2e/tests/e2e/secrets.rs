@@ -14,11 +14,16 @@ const VALUE: &str = "sk_live_Zq81NoBodyElseHasThis";
 
 /// A site whose plugin reaches two servers, of which one is to get the secret.
 fn site(port: u16, other: u16) -> Site {
+    site_with(port, other, "Authorization: Bearer {secret:stripe}")
+}
+
+/// The same, where this of a request has it.
+fn site_with(port: u16, other: u16, place: &str) -> Site {
     Site::new(&format!(
         "default_tenant = \"acme\"\n[egress]\nnetworks = [\"127.0.0.0/8\"]\n[tenants.acme.plugins.caller]\n\
          component = \"{}\"\n[tenants.acme.plugins.caller.grants]\npublish = [\"called\"]\n\
          http = [\"http://127.0.0.1:{port} private\", \"http://127.0.0.1:{other} private\"]\n\
-         secrets = [\"http://127.0.0.1:{port} Authorization: Bearer {{secret:stripe}}\"]\n\
+         secrets = [\"http://127.0.0.1:{port} {place}\"]\n\
          [tenants.acme.rules.calls]\npattern = {{ type = [\"call\", \"fail\"] }}\n\
          targets = [{{ plugin = \"caller\", retry = {{ attempts = 1 }} }}]\n",
         guest("caller").display()
@@ -85,6 +90,9 @@ fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
     assert_eq!(secret(&host, &["set", "stripe"], "another value\n").0, 0);
     let (exit, kept) = secret(&host, &["set", "stripe"], &format!("{VALUE}\n"));
     assert_eq!((exit, serde_json::from_str::<Value>(&kept).unwrap()["version"].as_u64()), (0, Some(2)));
+    let (_, listed) = secret(&host, &["ls"], "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((&listed[0]["secret"], &listed[0]["version"]), (&json!("stripe"), &json!(2)), "{listed}");
     let attempts = calls(&host, "one", "call", &call(port));
     let heard = server.recv().unwrap();
     assert!(heard.contains(&format!("authorization: Bearer {VALUE}\r\n")) && !heard.contains("mine"), "{heard}");
@@ -136,7 +144,58 @@ fn a_secret_reaches_its_host_and_is_found_nowhere_else() {
     assert_eq!((full.0, &full.2["code"]), (409, &json!("secrets-too-many")));
     assert_eq!(secret(&host, &["rm", "stripe"], "").0, 0);
     assert_eq!(secret(&host, &["rm", "stripe"], "").0, 3);
+    // What comes behind one that is gone is the first of its name.
+    let (_, kept) = secret(&host, &["set", "stripe"], VALUE);
+    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["version"], 1);
     assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_secret_of_a_query_reaches_its_host_and_is_found_nowhere_else() {
+    const PART: &str = "NobodyReadsThisInAQuery";
+    let (value, encoded) = (format!("q/4 2&{PART}"), format!("q%2F4%202%26{PART}"));
+    let ((port, server), (other, another)) = (server(), server());
+    let site = site_with(port, other, "?api_key=v1:{secret:stripe}");
+    let host = site.start_with("serve", &["--log", "trace"]);
+    assert_eq!(secret(&host, &["set", "stripe"], &value).0, 0);
+    let call = |port: u16, query: &str| json!([{"url": format!("http://127.0.0.1:{port}/x{query}")}]);
+    let line = |heard: String| heard.lines().next().unwrap().to_owned();
+    let attempts = calls(&host, "one", "call", &call(port, "?a=1&api%5Fkey=mine&b"));
+    let whole = format!("GET /x?a=1&b&api_key=v1%3A{encoded} HTTP/1.1");
+    assert_eq!(line(server.recv().unwrap()), whole);
+    // The server repeats all that it heard; the guest sees none of it.
+    let answer = came(&host)[0]["status"][1].as_str().unwrap().to_owned();
+    assert!(answer.starts_with("GET /x?a=1&b&api_key=v1%3A[secret:stripe] HTTP/1.1\r\n"), "{answer}");
+    // A guest may leave it out, or say where it goes.
+    for (n, query) in ["", "?", "?api_key={secret:stripe}"].iter().enumerate() {
+        calls(&host, &format!("said {n}"), "fail", &call(port, query));
+        assert_eq!(line(server.recv().unwrap()), format!("GET /x?api_key=v1%3A{encoded} HTTP/1.1"));
+    }
+    // It goes to nobody else, and with no URL that is longer than one may be.
+    calls(&host, "two", "fail", &call(other, "?api_key=mine"));
+    assert_eq!(line(another.recv().unwrap()), "GET /x?api_key=mine HTTP/1.1");
+    let long = calls(&host, "long", "fail", &call(port, &format!("?a={}", "x".repeat(2_000))));
+    assert_eq!(long[0]["limits"], json!(["http-invalid"]), "{long:?}");
+    assert!(server.try_recv().is_err());
+
+    let mut shown = Value::from(attempts).to_string() + &Value::from(long).to_string();
+    for path in ["events", "plugins/caller", "plugins/caller/grants", "secrets"] {
+        shown += &host.get(&format!("/v1/tenants/acme/{path}")).1.to_string();
+    }
+    shown += &host.get("/metrics").1.to_string();
+    for (words, part) in
+        [(["trace", "one", "-o", "json"].as_slice(), "caller"), (&["events", "show", "long", "--calls"], "handle")]
+    {
+        let output = wharf().args(["--url", &host.url]).args(words).output().unwrap();
+        let said = told(output.stdout);
+        assert!(output.status.success() && said.contains(part), "{words:?}: {said}");
+        shown += &said;
+    }
+    assert!(!shown.contains(PART) && shown.contains("?api_key=v1:{secret:stripe}"), "{shown}");
+    calls(&host, "mark", "fail", &json!([{"url": "http://marker.test/"}]));
+    assert_eq!(host.lines_before(PART, "marker.test"), 0);
+    host.kill();
+    assert_eq!(found_in_data(&site, PART.as_bytes()), Vec::<String>::new());
 }
 
 #[test]

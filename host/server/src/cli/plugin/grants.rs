@@ -62,7 +62,7 @@ pub struct ApproveArgs {
     /// Requests that it may send, such as 'POST https://api.example.com/v1/*'
     #[arg(long, value_name = "REQUESTS")]
     http: Vec<HttpAccess>,
-    /// A field of requests that the host puts a secret into, such as 'https://api.example.com authorization: Bearer {secret:NAME}'
+    /// A field of requests that the host puts a secret into, such as 'https://api.example.com authorization: Bearer {secret:NAME}', or a pair of their query, 'https://api.example.com ?key={secret:NAME}'
     #[arg(long = "secret", value_name = "FIELD")]
     secrets: Vec<SecretUse>,
     /// A route by which it may ask models
