@@ -31,7 +31,7 @@ const ASKED: [&str; 8] = [
 ];
 
 /// What else there is to be asked.
-const REST: [&str; 13] = [
+const REST: [&str; 14] = [
     "wasi:keyvalue/store.exists",
     "wasi:keyvalue/store.list-keys",
     "wasi:keyvalue/atomics.increment",
@@ -45,6 +45,7 @@ const REST: [&str; 13] = [
     "wharf:llm/models.count-tokens",
     "wasi:clocks/wall-clock.resolution",
     "wharf:llm/models.render",
+    "wasi:config/store.get-all",
 ];
 
 fn site(port: u16, recordings: &str) -> Site {
@@ -59,7 +60,7 @@ networks = ["127.0.0.0/8"]
 models = ["echo"]
 [tenants.acme.plugins.witness]
 component = "{}"
-config = {{ tone = "dry" }}
+config = {{ tone = "dry", voice = "low" }}
 grants = {{ kv = ["witness"], llm = ["dev"], hold = ["signing"], http = ["http://127.0.0.1:{port} private"] }}
 [tenants.acme.rules.asks]
 pattern = {{ type = ["ask"] }}
@@ -182,6 +183,17 @@ fn whatever_a_plugin_may_ask_is_recorded() {
     assert!([7, 8].iter().all(|n| of(*n, "nanoseconds").parse::<u64>().is_ok()), "{all}");
     assert!([9, 10].iter().all(|n| !of(*n, "answer").is_empty()), "{all}");
     assert!(!of(12, "error").is_empty(), "there is no such prompt: {all}");
+    let (_, settings) = asked.last().unwrap();
+    let settings: Vec<_> = settings.iter().map(|field| (&field["name"], &field["text"])).collect();
+    let pairs = [("key", "tone"), ("value", "dry"), ("key", "voice"), ("value", "low")];
+    assert_eq!(
+        settings,
+        pairs.map(|(name, text)| (json!(name), json!(text))).iter().map(|(n, t)| (n, t)).collect::<Vec<_>>()
+    );
+    let output =
+        wharf().args(["--url", &host.url, "events", "show", &event, "--attempt", "1", "--calls"]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("wasi:config/store.get-all") && shown.contains("voice"), "{shown}");
     assert_eq!(host.stop(), Some(0));
 }
 

@@ -7,7 +7,7 @@ use wasip2::{
     clocks::{monotonic_clock, wall_clock},
     random::{insecure, insecure_seed},
 };
-use wharf::{Context, Conversation, Event, Failure, Outcome};
+use wharf::{bindings::wasi::config::store, Context, Conversation, Event, Failure, Outcome};
 
 /// Whom to send a request, and how to end.
 #[derive(Deserialize)]
@@ -51,8 +51,9 @@ fn ask_the_rest(cx: &Context) -> Outcome {
     let vectors = model.embed(["one two"], None)?.len();
     let tokens = model.count_tokens(&Conversation::new("one two three"))?;
     let (wall_tick, has_prompt) = (wall_clock::resolution().nanoseconds, model.prompt("none", &()).is_ok());
+    let settings = store::get_all().map_or(0, |all| all.len());
     cx.info(format_args!(
-        "{there} {keys} {count} {drawn:?} {bytes} {began} {tick} {vectors} {tokens} {wall_tick} {has_prompt}"
+        "{there} {keys} {count} {drawn:?} {bytes} {began} {tick} {vectors} {tokens} {wall_tick} {has_prompt} {settings}"
     ));
     Ok(())
 }
