@@ -36,7 +36,7 @@ pub use effects::Effects;
 pub use hold::{HeldSecrets, NoSecrets, NotHeld, Opening, Secret};
 pub use http::{
     Answered, BodyBounds, BodyError, Calling, Cut, Given, Handed, HttpAnswer, HttpBody, HttpFailed, HttpOut,
-    HttpRequest, Late, NoHttp, Passing,
+    HttpRequest, LEADS_NOWHERE, Late, NoHttp, Passing,
 };
 pub use infer::{InferCall, InferFailed, InferOut, InferSpent, Inferred, Inferring, NoModels};
 pub use keyvalue::{CommittedValues, Contended, KeyPage, ReadFailed};

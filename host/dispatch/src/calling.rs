@@ -76,6 +76,10 @@ impl HttpOut for Calls {
             outgoing.call(request).await
         })
     }
+
+    fn leads(&self, host: &str) -> bool {
+        self.outgoing.leads(host)
+    }
 }
 
 /// The calls of who makes them for no delivery: nothing is kept of them.

@@ -137,6 +137,10 @@ impl HttpOut for OfDelivery {
             this.calls.call(request).await
         })
     }
+
+    fn leads(&self, host: &str) -> bool {
+        self.calls.leads(host)
+    }
 }
 
 /// The log takes nothing any more.

@@ -150,8 +150,8 @@ pub use walk::replays_wait;
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};
 pub use wharf_capability::{
-    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LlmAnswer,
-    LlmCall, LlmFailed, LlmFit, LlmSimilar, LlmSpent, NotHeld, Pieces,
+    BodyError, HttpAnswer, HttpBody, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred,
+    LEADS_NOWHERE, LlmAnswer, LlmCall, LlmFailed, LlmFit, LlmSimilar, LlmSpent, NotHeld, Pieces,
 };
 /// Where nothing is recorded.
 pub use wharf_recording::NoRecordings;

@@ -89,6 +89,11 @@ pub trait Outgoing: Send + Sync + 'static {
         NoHttp.call(request)
     }
 
+    /// Whether a grant of a tenant can lead a guest's request to a host.
+    fn leads(&self, host: &str) -> bool {
+        NoHttp.leads(host)
+    }
+
     /// Asks a model for a guest, and gives it up when the answer is not waited for any more. The tenant's secrets go along as they are kept,
     /// sealed: which of them is needed follows from the route. What it may cost and does is written down in `books`.
     fn ask(

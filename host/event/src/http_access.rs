@@ -16,6 +16,9 @@ const PRIVATE: &str = " private";
 /// All paths.
 const EVERYWHERE: &str = "/*";
 
+/// What stands in no path of an access.
+const UNWRITTEN: [char; 4] = ['?', '#', '%', ' '];
+
 /// Requests that a plugin may send.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpAccess {
@@ -93,7 +96,7 @@ impl HttpAccess {
     pub fn of(asked: HttpAsked<'_>) -> Option<Self> {
         let HttpAsked { method, is_tls, host, port, path } = asked;
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let path = if is_plain(path) { path } else { EVERYWHERE };
+        let path = if is_plain(path) && !path.contains(UNWRITTEN) { path } else { EVERYWHERE };
         let scheme = if is_tls { "https" } else { "http" };
         format!("{method} {scheme}://{host}:{port}{path}").parse().ok()
     }
@@ -207,7 +210,7 @@ impl FromStr for HttpAccess {
             "*" => None,
             port => Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(no)?),
         };
-        let plain = is_plain(path.strip_suffix('*').unwrap_or(path)) && !path.contains(['?', '#', '%', ' ']);
+        let plain = is_plain(path.strip_suffix('*').unwrap_or(path)) && !path.contains(UNWRITTEN);
         if !plain {
             return Err(HttpAccessError::Path(clipped(path)));
         }
@@ -374,5 +377,10 @@ mod tests {
         assert!(!access("https://a.example").covers(&access("http://a.example")));
         let asked = HttpAsked { method: "GET", is_tls: false, host: "::1", port: 8080, path: "/a/../b" };
         assert_eq!(HttpAccess::of(asked).unwrap().to_string(), "GET http://[::1]:8080");
+        assert_eq!(
+            HttpAccess::of(HttpAsked { path: "/a%31", ..asked }).unwrap().to_string(),
+            "GET http://[::1]:8080",
+            "what cannot be written is within all paths"
+        );
     }
 }

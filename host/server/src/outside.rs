@@ -21,8 +21,8 @@ use wharf_aws::Finder;
 use wharf_catalog::PromptDocument;
 use wharf_delivery::Object;
 use wharf_dispatch::{
-    Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, Leaves, LlmAnswer,
-    LlmCall, LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
+    Books, HttpAnswer, HttpFailed, HttpRequest, InferCall, InferFailed, InferSpent, Inferred, LEADS_NOWHERE, Leaves,
+    LlmAnswer, LlmCall, LlmFailed, NoAnswer, NotHeld, Outgoing as Port, OutgoingAnswer, OutgoingRequest, chain,
 };
 use wharf_egress::{
     Answer, Egress, EgressError, Granted, Guard, Held, Leave, NotPlace, Outgoing, Place, Settings, Takes, Why,
@@ -183,6 +183,10 @@ impl Port for Outside {
             (&mut called.0).await.unwrap_or_else(|_| Err(failed()))
         }
         .boxed()
+    }
+
+    fn leads(&self, host: &str) -> bool {
+        host.parse().map_or(true, |address| self.ways().may_be_granted(address))
     }
 
     fn prompt(&self, tenant: &TenantName, prompt: &PromptName) -> Option<PromptDocument> {
@@ -452,22 +456,31 @@ impl Ways {
             http.response.status_code = status, http.client.request.duration = took.as_secs_f64(),
             http.request.body.size = carried.sent, http.response.body.size = carried.received, "a plugin's request"
         );
-        let of_request = matches!(lane, Lane::Requests);
-        let hint = sent.as_ref().err().filter(|_| of_request).map_or_else(String::new, |error| self.who_grants(error));
+        let refused = sent.as_ref().err().filter(|_| matches!(lane, Lane::Requests));
+        let hint = refused.map_or_else(String::new, |error| self.who_grants(error));
+        let refused_at = refused.and_then(refused_at);
+        let may_be_granted = refused_at.is_some_and(|address| self.may_be_granted(address));
         came(sent, leave, (answer_bytes_max, took)).map_err(|failed| {
-            let reason = failed.reason + &hint;
-            HttpFailed { reason, bytes_in: carried.received.min(answer_bytes_max as u64), ..failed }
+            let bytes_in = carried.received.min(answer_bytes_max as u64);
+            HttpFailed { reason: failed.reason + &hint, bytes_in, may_be_granted, ..failed }
         })
+    }
+
+    /// Whether a grant of a tenant leads to an address: where it is public, where the operator lets it be reached, or where somebody may mean it.
+    fn may_be_granted(&self, address: IpAddr) -> bool {
+        let why = refused(address, &Granted::default());
+        why.is_none_or(is_meant) || refused(address, &self.config.networks).is_none()
     }
 
     /// What the operator has to say, where an address inside was refused since nobody said so.
     fn who_grants(&self, error: &EgressError) -> String {
-        match is_inside(error) {
-            Some(address) if refused(address, &self.config.networks).is_some() => {
+        match (is_inside(error), refused_at(error)) {
+            (Some(address), _) if refused(address, &self.config.networks).is_some() => {
                 format!(
                     "; where it is meant, the operator adds it to `networks` under [egress] in wharf.toml: \"{address}\""
                 )
             }
+            (_, Some(address)) if !self.may_be_granted(address) => LEADS_NOWHERE.to_owned(),
             _ => String::new(),
         }
     }
@@ -476,7 +489,18 @@ impl Ways {
 /// The address that was refused, where somebody may mean it: one of this machine, or of a network of somebody's own.
 fn is_inside(error: &EgressError) -> Option<IpAddr> {
     let EgressError::Refused { address, why } = error else { return None };
-    matches!(why, Why::Loopback | Why::Private | Why::Carrier | Why::LinkLocal).then(|| address.to_canonical())
+    is_meant(*why).then(|| address.to_canonical())
+}
+
+const fn is_meant(why: Why) -> bool {
+    matches!(why, Why::Loopback | Why::Private | Why::Carrier | Why::LinkLocal)
+}
+
+const fn refused_at(error: &EgressError) -> Option<IpAddr> {
+    match error {
+        EgressError::Refused { address, .. } => Some(*address),
+        _ => None,
+    }
 }
 
 /// What a request came to, which its place is known by from then on.

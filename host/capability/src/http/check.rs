@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Uri, header, uri::Scheme};
 use wasmtime_wasi_http::Error;
 use wharf_event::{Code, Grants, HttpAccess, HttpAsked, SecretUse};
 
+use super::port::LEADS_NOWHERE;
 use crate::{AttemptContext, limits::HTTP_HEAD_BYTES_MAX};
 
 /// A request that is not sent: what the guest is told, and what people are.
@@ -50,7 +51,11 @@ pub(super) fn check(
     if authority.host().starts_with('[') && !authority.host().contains(':') {
         return Err(invalid("its host is none: brackets are for addresses of IPv6"));
     }
-    let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
+    let is_tls = match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => true,
+        Some(scheme) if *scheme == Scheme::HTTP => false,
+        _ => return Err(invalid("its scheme is neither http nor https")),
+    };
     let bare = authority.host();
     let host = bare.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(bare).to_ascii_lowercase();
     let port = match (authority.port(), is_tls) {
@@ -78,7 +83,8 @@ pub(super) fn check(
             let more = Grants { http: vec![access], ..Grants::default() };
             format!("; {}", context.grants_line(&more))
         });
-        let reason = format!("{method} {shown} is not granted{}", line.unwrap_or_default());
+        let line = if context.http.leads(&host) { line.unwrap_or_default() } else { LEADS_NOWHERE.to_owned() };
+        let reason = format!("{method} {shown} is not granted{line}");
         return Err(Denied { code: Code::HttpDenied, error: Error::HttpRequestDenied, reason });
     };
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wharf_delivery::{Details, LimitsDocument, LogLevel};
 use wharf_event::Code;
 
-pub use port::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, NoHttp};
+pub use port::{Calling, HttpAnswer, HttpFailed, HttpOut, HttpRequest, LEADS_NOWHERE, NoHttp};
 pub use serving::{Answered, BodyBounds, BodyError, Cut, Given, Handed, HttpBody, Late, Passing};
 
 use crate::{Attempt, AttemptContext, limits::HTTP_HEAD_BYTES_MAX, logging::AttemptLog};

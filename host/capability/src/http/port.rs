@@ -61,12 +61,14 @@ pub struct HttpFailed {
     pub bytes_in: u64,
     /// Whether the other side may have done what was asked.
     pub may_be_done: bool,
+    /// Whether a grant to addresses that are not public can lead there, as far as it is known: not to many at once, nor to what tells a machine its secrets.
+    pub may_be_granted: bool,
 }
 
 impl HttpFailed {
     /// Nothing came.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), bytes_in: 0, may_be_done: false }
+        Self { code, reason: reason.into(), bytes_in: 0, may_be_done: false, may_be_granted: false }
     }
 }
 
@@ -77,7 +79,15 @@ pub type Calling = Pin<Box<dyn Future<Output = Result<HttpAnswer, HttpFailed>> +
 pub trait HttpOut: Send + Sync {
     /// Sends a request and waits for its answer. It is given up where nobody waits any more.
     fn call(&self, request: HttpRequest) -> Calling;
+
+    /// Whether a grant of the tenant can lead to a host: not where it is an address that nobody's plugins reach.
+    fn leads(&self, _host: &str) -> bool {
+        true
+    }
 }
+
+/// What is said where none can.
+pub const LEADS_NOWHERE: &str = "; no grant of a tenant leads there";
 
 /// Where there is no outside: every request fails.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, uri::Scheme};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -43,6 +43,11 @@ impl WasiHttpHooks for Gate {
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         HTTP_BODY_CHUNK_BYTES
+    }
+
+    fn is_supported_scheme(&mut self, _: &Scheme) -> bool {
+        // What is none that is sent is told as all other denials are.
+        true
     }
 
     fn send_request(
@@ -223,9 +228,9 @@ impl Call {
                 let after: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
                 Ok((answer, after))
             }
-            Err(HttpFailed { code, reason, bytes_in, .. }) => {
+            Err(HttpFailed { code, reason, bytes_in, may_be_granted, .. }) => {
                 locked(tally).bytes_in += bytes_in;
-                let is_unsaid = code == Code::AddressDenied && !access.is_private();
+                let is_unsaid = may_be_granted && !access.is_private();
                 let line = if is_unsaid { private_line(&context, &method, &url) } else { String::new() };
                 fail(asked, told(code), code, &(reason + &line))
             }

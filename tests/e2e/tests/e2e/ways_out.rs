@@ -1,12 +1,14 @@
 //! Goal: of more than two hundred requests that are dressed up as something else none reaches anything that was not granted, each is refused on its
-//! own, and the attempt says with which code.
+//! own, and the attempt says with which code and, where there is one, with the line that would grant it.
 //! Method: the guest `caller` tries all of them, with and without the help of its SDK, under a grant to all public hosts and to one path of this
 //! machine; the server of the test hears of none.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::{
-    egress::{calls, server, site},
+    egress::{calls, lines, server, site},
     recordings::recorded,
 };
 
@@ -16,11 +18,62 @@ const AT_ONCE: usize = 50;
 /// What a request is recorded as.
 const HANDLE: &str = "wasi:http/outgoing-handler.handle";
 
-/// The code that a call was refused with; nothing where it was not.
-fn code(told: &[Value]) -> String {
-    let field = told.iter().find(|field| field["name"] == "error");
-    field.map(|field| field["text"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+/// What a call was refused with; nothing where it was not.
+struct Denial {
+    code: String,
+    why: String,
 }
+
+impl Denial {
+    fn of(told: &[Value]) -> Self {
+        let text = |name: &str| {
+            let field = told.iter().find(|field| field["name"] == name);
+            field.and_then(|field| field["text"].as_str()).unwrap_or_default().to_owned()
+        };
+        Self { code: text("error"), why: text("why") }
+    }
+}
+
+/// What a guest is told by the types of `wasi:http`, which make no request of such a text: nothing was asked of the host, so nothing is its to deny.
+const NO_REQUEST: [&str; 6] = [
+    // `set-scheme`, `set-authority`, `set-path-with-query` and `set-method`, which have no error but that.
+    "scheme",
+    "authority",
+    "path",
+    "it is no request: its method",
+    // `fields`: names and values that are none, and names that are the host's.
+    "it is no request: HeaderError::InvalidSyntax",
+    "it is no request: HeaderError::Forbidden",
+];
+
+/// And what by each code of the host's, without its SDK and with it.
+const REFUSED: [(&str, &str); 7] = [
+    ("address", "address-denied"),
+    ("ErrorCode::DestinationIpProhibited", "address-denied"),
+    ("denied", "http-denied"),
+    ("ErrorCode::HttpRequestUriInvalid", "http-invalid"),
+    ("it is no request: ErrorCode::HttpRequestMethodInvalid", "http-invalid"),
+    ("ErrorCode::ConnectionTerminated", "http-unreachable"),
+    ("no answer: ErrorCode::ConnectionTerminated", "http-unreachable"),
+];
+
+/// What no grant leads to: many at once, what tells a machine its secrets, and what nobody has.
+const NOWHERE: [&str; 14] = [
+    "0.0.0.0",
+    "[::]",
+    "224.0.0.1",
+    "239.255.255.250",
+    "[ff02::1]",
+    "169.254.169.254",
+    "[::ffff:169.254.169.254]",
+    "169.254.170.2",
+    "100.100.100.200",
+    "[fd00:ec2::254]",
+    "192.0.2.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[2001:db8::1]",
+];
 
 /// This machine, spelled as programs have read it: short, octal, hexadecimal, as one number, beyond a byte, with zeros, with a point behind it.
 const THIS: [&str; 34] = [
@@ -265,7 +318,7 @@ fn egress_lets_none_of_two_hundred_ways_lead_around_its_grants() {
     ways.push(json!({"url": format!("https://127.0.0.1:{port}/v1/x")}));
     ways.push(json!({"url": "http://127.0.0.1:1/v1/x"}));
     assert!(ways.len() >= 200, "{}", ways.len());
-    let (mut came, mut codes) = (Vec::new(), Vec::new());
+    let (mut came, mut denials) = (Vec::new(), Vec::new());
     for (n, ways) in ways.chunks(AT_ONCE).enumerate() {
         let id = format!("ways-{n}");
         calls(&host, &id, "call", &json!(ways));
@@ -273,19 +326,42 @@ fn egress_lets_none_of_two_hundred_ways_lead_around_its_grants() {
         let newest = events.as_array().unwrap().iter().find(|it| it["event"]["correlationid"] == json!(id));
         came.extend(newest.unwrap_or_else(|| panic!("{events}"))["event"]["data"].as_array().unwrap().clone());
         let asked = recorded(&host, &id, 1);
-        codes.extend(asked.into_iter().filter(|(function, _)| function == HANDLE).map(|(_, told)| code(&told)));
+        denials.extend(asked.into_iter().filter(|(function, _)| function == HANDLE).map(|(_, told)| Denial::of(&told)));
     }
     assert_eq!(came.len(), ways.len());
     let heard: Vec<_> = server.try_iter().collect();
-    // What is sent without an SDK tells a status where others tell why they were refused.
-    let is_refused = |came: &Value| came["refused"].as_str().is_some_and(|why| why.parse::<u16>().is_err());
-    let passed: Vec<_> = ways.iter().zip(&came).filter(|(_, came)| !is_refused(came)).collect();
-    assert!(passed.is_empty() && heard.is_empty(), "{passed:#?}\n{heard:#?}");
-    // Those that come as far as the host, and are not refused by the types of WASI, are each a denial with its code; or a name that nobody knows.
-    let of = |wanted: &str| codes.iter().filter(|code| *code == wanted).count();
-    let [denials @ .., unknown] = ["address-denied", "http-denied", "http-invalid", "http-unreachable"].map(of);
-    assert!(denials.iter().all(|count| *count >= 1) && denials.iter().sum::<usize>() >= 140, "{codes:?}");
-    assert_eq!(denials.iter().sum::<usize>() + unknown, codes.len(), "{codes:?}");
+    assert!(heard.is_empty(), "{heard:#?}");
+    // What the types of WASI take for no request does not come as far as the host. All else is a denial of the host's, in the order of the ways.
+    let mut denied = denials.iter();
+    let (mut typed, mut codes) = (BTreeSet::new(), BTreeSet::new());
+    for (way, came) in ways.iter().zip(&came) {
+        let refused = came["refused"].as_str().unwrap_or_else(|| panic!("{way} passed: {came}"));
+        if let Some(kind) = NO_REQUEST.iter().find(|kind| **kind == refused) {
+            typed.insert(*kind);
+            continue;
+        }
+        let Denial { code, why } = denied.next().unwrap_or_else(|| panic!("{way} was refused without a code: {came}"));
+        let (_, known) = REFUSED.iter().find(|(said, _)| *said == refused).unwrap_or_else(|| panic!("{way}: {came}"));
+        assert_eq!(code, known, "{way}: {came}, {why}");
+        codes.insert(code.as_str());
+        // Whoever may grant it is told how; nobody is told a line that would not help. (No grant can name a host with a point behind it.)
+        let is_told = [why.contains("grants = "), why.contains("no grant of a tenant leads there")];
+        let can_be_told = known.ends_with("-denied") && !way["url"].as_str().is_some_and(|url| url.contains(".:"));
+        assert_eq!(is_told.iter().filter(|is_told| **is_told).count(), usize::from(can_be_told), "{way}: {why}");
+        let leads_nowhere = NOWHERE.iter().any(|host| way["url"] == json!(format!("http://{host}:{port}/x")));
+        assert!(!leads_nowhere || is_told[1], "{way}: {why}");
+    }
+    assert_eq!(denied.next().map(|denial| &denial.why), None, "what was denied was asked for");
+    assert_eq!(typed, BTreeSet::from(NO_REQUEST));
+    assert_eq!(codes, BTreeSet::from(REFUSED.map(|(_, code)| code)));
+    // Nor is one told where nothing of it was granted.
+    let https = ["https://169.254.169.254/latest", "https://[ff02::1]/x", "https://10.1.2.3/x"];
+    let https = https.map(|url| json!({"url": url}));
+    let attempts = calls(&host, "https", "fail", &json!(https));
+    let said = lines(&attempts[0]);
+    let of = |code: &str, rest: &str| said.lines().filter(|line| line.starts_with(code) && line.contains(rest)).count();
+    let nowhere = of("http-denied: ", "is not granted; no grant of a tenant leads there");
+    assert_eq!((nowhere, of("http-denied: ", "grants = ")), (2, 1), "{said}");
     // What is granted goes on.
     calls(&host, "two", "fail", &json!([own("/v1/x")]));
     assert!(server.recv().unwrap().starts_with("GET /v1/x HTTP/1.1\r\n"));

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use wasip2::http::{
     outgoing_handler::handle,
-    types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme},
+    types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, Scheme},
 };
 use wharf::{Context, Draft, Event, Failure, HttpError, Outcome};
 
@@ -99,17 +99,25 @@ fn raw(call: &Call) -> Result<String, &'static str> {
     request.set_authority(Some(&authority)).map_err(|()| "authority")?;
     request.set_path_with_query(Some(&path)).map_err(|()| "path")?;
     let body = request.body().map_err(|()| "body")?;
-    let coming = handle(request, None).map_err(|_| "handle")?;
+    let coming = match handle(request, None) {
+        Ok(coming) => coming,
+        Err(code) => return Ok(format!("handle: {}", name(&code))),
+    };
     // One whose body has no end holds it until the host has had enough.
     let held = if call.endless { Some(body) } else { finished(body) };
     coming.subscribe().block();
     let told = match coming.get() {
         Some(Ok(Ok(answer))) => answer.status().to_string(),
-        Some(Ok(Err(code))) => format!("{code:?}").split('(').next().unwrap_or_default().to_owned(),
+        Some(Ok(Err(code))) => name(&code),
         _ => "nothing".to_owned(),
     };
     drop(held);
     Ok(told)
+}
+
+/// An error without what it says besides.
+fn name(code: &ErrorCode) -> String {
+    format!("{code:?}").split('(').next().unwrap_or_default().to_owned()
 }
 
 fn finished(body: OutgoingBody) -> Option<OutgoingBody> {
