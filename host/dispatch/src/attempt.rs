@@ -73,7 +73,7 @@ pub(crate) struct Attempts {
     pub(crate) turns: Arc<Turns>,
     /// What the host itself has to tell.
     pub(crate) notices: mpsc::UnboundedSender<Notice>,
-    pub(crate) trials: Trials,
+    pub(crate) trials: Trials<PluginName>,
     pub(crate) health: Health,
     /// What has to be done about webhooks.
     pub(crate) news: mpsc::UnboundedSender<News>,

@@ -146,6 +146,7 @@ pub use serving::{Served, Unserved};
 pub use surroundings::{Home, Job, Random, Room, Surroundings, Threads};
 pub use tenants::{BusError, TenantError};
 pub use transform::{SandboxedTransform, Transform, Transforms};
+pub use trials::Trials;
 pub use walk::replays_wait;
 pub use warden::WebhookEditError;
 pub use webhooks::{WebhookError, WebhookInForce};

@@ -7,7 +7,7 @@ use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use wharf_catalog::ColumnDrift;
+use wharf_catalog::{Cause, ColumnDrift};
 use wharf_delivery::Refused;
 use wharf_event::{
     Code, Digest, Event, EventBuilder, EventError, ModelName, PluginName, RuleName, Target, TenantName, WebhookName,
@@ -55,6 +55,8 @@ pub(crate) enum Notice {
         cause: String,
         reason: String,
     },
+    /// A model's version on trial answers nobody any more.
+    ModelRolledBack { tenant: TenantName, model: ModelName, version: Digest, stable: Digest, reason: String },
     /// What a model is asked about is not what it was trained with.
     Drifted { tenant: TenantName, model: ModelName, drifted: Box<Drifted> },
     /// A target's breaker opened: its deliveries wait.
@@ -87,6 +89,7 @@ impl Notice {
             Self::Quarantined { tenant, .. }
             | Self::RolledBack { tenant, .. }
             | Self::WebhookDisabled { tenant, .. }
+            | Self::ModelRolledBack { tenant, .. }
             | Self::Drifted { tenant, .. }
             | Self::Opened { tenant, .. }
             | Self::Closed { tenant, .. } => tenant,
@@ -106,7 +109,15 @@ impl Notice {
                 });
                 return of_webhook(webhook, at_ms, &data);
             }
-            Self::Drifted { model, drifted, .. } => return of_model(model, drifted, at_ms),
+            Self::Drifted { model, drifted, .. } => {
+                return of_model("drifted", (model, &drifted.version), &of_drift(model, drifted), at_ms);
+            }
+            Self::ModelRolledBack { model, version, stable, reason, .. } => {
+                let data = json!({
+                    "model": model, "version": version, "stable": stable, "cause": Cause::Judgement.as_str(), "reason": reason,
+                });
+                return of_model("rolled-back", (model, version), &data, at_ms);
+            }
             Self::Opened { target, row, calls, failed, last, open_ms, .. } => {
                 let (code, reason) = last.clone().map_or((None, None), |(code, reason)| (Some(code), Some(reason)));
                 let data = json!({
@@ -160,8 +171,8 @@ fn of_webhook(webhook: &WebhookName, at_ms: u64, data: &Value) -> Result<Event, 
     .build()
 }
 
-/// An event about a model whose inputs drifted. Those that did so furthest come first, and no more of them than an event has room for.
-fn of_model(model: &ModelName, drifted: &Drifted, at_ms: u64) -> Result<Event, EventError> {
+/// What is told of a model whose inputs drifted. Those that did so furthest come first, and no more of them than an event has room for.
+fn of_drift(model: &ModelName, drifted: &Drifted) -> Value {
     let Drifted { version, rows, psi, ks, columns } = drifted;
     let mut furthest: Vec<&ColumnDrift> = columns.iter().filter(|column| column.drifted).collect();
     furthest.sort_by(|one, other| other.distances.partial_cmp(&one.distances).unwrap_or(Ordering::Equal));
@@ -170,14 +181,23 @@ fn of_model(model: &ModelName, drifted: &Drifted, at_ms: u64) -> Result<Event, E
         json!({ "input": column.input, "column": column.column, "psi": psi, "ks": ks })
     };
     let told: Vec<Value> = furthest.iter().take(DRIFTED_TOLD_MAX).map(column).collect();
-    let data = json!({
+    json!({
         "model": model, "version": version, "rows": rows, "bounds": { "psi": psi, "ks": ks },
         "drifted": furthest.len(), "of": columns.len(), "columns": told,
-    });
+    })
+}
+
+/// An event about a version of a model.
+fn of_model(
+    kind: &str,
+    (model, version): (&ModelName, &Digest),
+    data: &Value,
+    at_ms: u64,
+) -> Result<Event, EventError> {
     EventBuilder::new(
-        format!("drifted-{model}-{}-{at_ms}", version.short()),
+        format!("{kind}-{model}-{}-{at_ms}", version.short()),
         format!("/wharf/models/{model}"),
-        "dev.wharf.model.drifted".to_owned(),
+        format!("dev.wharf.model.{kind}"),
     )
     .subject(model.as_str())
     .time(rfc3339(at_ms))
@@ -239,6 +259,16 @@ impl Teller {
     pub fn drifted(&self, tenant: TenantName, model: ModelName, drifted: Drifted) {
         // A host that stops tells nobody any more.
         let _ = self.notices.send(Notice::Drifted { tenant, model, drifted: Box::new(drifted) });
+    }
+
+    /// Tells that a model's version on trial broke a bound, and that the stable one answers all again.
+    pub fn model_rolled_back(
+        &self,
+        (tenant, model): (TenantName, ModelName),
+        (version, stable): (Digest, Digest),
+        reason: String,
+    ) {
+        let _ = self.notices.send(Notice::ModelRolledBack { tenant, model, version, stable, reason });
     }
 }
 

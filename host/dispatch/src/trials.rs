@@ -1,14 +1,16 @@
-//! First attempts of plugins that have a release on trial, counted for the canary and for the stable release over the same time.
+//! First attempts of plugins that have a release on trial, counted for the canary and for the stable release over the same time; and questions to models
+//! that have a version on trial, in the same way.
 //!
 //! It is kept in memory: after a restart a canary is judged by what comes from then on.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Mutex, PoisonError},
 };
 
 use wharf_catalog::Tally;
-use wharf_event::{Digest, PluginName, TenantName};
+use wharf_event::{Digest, TenantName};
 
 #[derive(Default)]
 struct Trial {
@@ -16,21 +18,26 @@ struct Trial {
     tallies: HashMap<Digest, Tally>,
 }
 
-/// What is counted, by tenant and plugin.
-#[derive(Default)]
-pub(crate) struct Trials(Mutex<HashMap<(TenantName, PluginName), Trial>>);
+/// What is counted, by tenant and the name of what has something on trial.
+pub struct Trials<N>(Mutex<HashMap<(TenantName, N), Trial>>);
 
-impl Trials {
-    /// Counts a first attempt that a plugin settled while a release was on trial since `since_ms`.
-    pub(crate) fn count(
+impl<N> Default for Trials<N> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<N: Clone + Eq + Hash> Trials<N> {
+    /// Counts a first attempt that a plugin settled, or a question that a model was asked, while a release was on trial since `since_ms`.
+    pub fn count(
         &self,
-        (tenant, plugin): (&TenantName, &PluginName),
+        (tenant, name): (&TenantName, &N),
         (since_ms, release): (u64, Digest),
         failed: bool,
         duration_us: u64,
     ) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trial = all.entry((tenant.clone(), plugin.clone())).or_default();
+        let trial = all.entry((tenant.clone(), name.clone())).or_default();
         if trial.since_ms < since_ms {
             *trial = Trial { since_ms, ..Trial::default() };
         }
@@ -40,26 +47,22 @@ impl Trials {
         }
     }
 
-    /// Whose attempts are counted.
-    pub(crate) fn running(&self) -> Vec<(TenantName, PluginName)> {
+    /// What is counted of.
+    #[must_use]
+    pub fn running(&self) -> Vec<(TenantName, N)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     /// What was counted of two releases since a trial began.
-    pub(crate) fn tallies(
-        &self,
-        tenant: &TenantName,
-        plugin: &PluginName,
-        since_ms: u64,
-        releases: [Digest; 2],
-    ) -> [Tally; 2] {
+    #[must_use]
+    pub fn tallies(&self, tenant: &TenantName, name: &N, since_ms: u64, releases: [Digest; 2]) -> [Tally; 2] {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trial = all.get(&(tenant.clone(), plugin.clone())).filter(|trial| trial.since_ms == since_ms);
+        let trial = all.get(&(tenant.clone(), name.clone())).filter(|trial| trial.since_ms == since_ms);
         releases.map(|release| trial.and_then(|trial| trial.tallies.get(&release)).cloned().unwrap_or_default())
     }
 
-    /// Forgets a plugin that has no release on trial.
-    pub(crate) fn end(&self, tenant: &TenantName, plugin: &PluginName) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant.clone(), plugin.clone()));
+    /// Forgets one that has nothing on trial.
+    pub fn end(&self, tenant: &TenantName, name: &N) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(tenant.clone(), name.clone()));
     }
 }

@@ -230,15 +230,17 @@ impl Host {
     /// # Errors
     /// When the socket fails.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<bool> {
-        let searches = self.adapter;
+        let (searches, judges) = (self.adapter.clone(), self.adapter);
         let shutdown = async move {
             shutdown.await;
             searches.stop();
         };
         let (archive, bodies) = (self.dispatcher.archive().clone(), self.entrance.bodies.clone());
         let resting = tokio::spawn(heap::give_back_at_rest(move || archive.last_k().wrapping_add(bodies.taken())));
+        let judging = tokio::spawn(judges.judge_models());
         self.entrance.serve(shutdown).await?;
         resting.abort();
+        judging.abort();
         let drained = self.dispatcher.stop(self.settings.drain).await;
         let recorder = self.recorder;
         // What waits still is written, or is lost as in a crash.

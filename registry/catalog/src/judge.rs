@@ -30,13 +30,13 @@ pub enum Judgement {
     },
 }
 
-/// Judges a canary at frame time `now_ms`, by the first attempts since it began on it and on the stable release.
+/// Judges a canary at frame time `now_ms`, by the first attempts since it began on it and on the stable release; a model's by the questions.
 #[must_use]
 pub fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64) -> Judgement {
     let is_over = canary.for_ms.is_some_and(|ms| now_ms >= canary.since_ms.saturating_add(ms));
     for condition in &canary.abort_on {
         if let Some(found) = broken(*condition, on_canary, on_stable, is_over) {
-            let reason = format!("{condition}: {found}, after {} first attempts", on_canary.attempts());
+            let reason = format!("{condition}: {found}, after {}", on_canary.attempts());
             return Judgement::Aborts { reason };
         }
     }
@@ -46,11 +46,7 @@ pub fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64)
     match ATTEMPTS_MIN.checked_sub(on_canary.attempts()) {
         Some(missing) if missing > 0 => Judgement::Waits { missing },
         _ => Judgement::Advances {
-            reason: format!(
-                "it kept its bounds: {} of {} first attempts failed",
-                on_canary.failures(),
-                on_canary.attempts()
-            ),
+            reason: format!("it kept its bounds: {} of {} failed", on_canary.failures(), on_canary.attempts()),
         },
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use wharf_event::{Digest, ModelName, Position};
 
-use super::{HistoryView, RuleOrigin, ShareDraft};
+use super::{CanaryDraft, HistoryView, RuleOrigin};
 
 /// A model, as a list has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,24 @@ pub struct ModelCanaryView {
     pub share: String,
     /// Since when, in RFC 3339.
     pub since: String,
+    /// When it answers all questions by itself; none = when somebody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// What ends it before, such as `error_rate>2%`.
+    #[serde(default)]
+    pub abort_on: Vec<String>,
+    /// Questions to it since it began, or since the host started.
+    #[serde(default)]
+    pub questions: u64,
+    /// Those that it failed at.
+    #[serde(default)]
+    pub failures: u64,
+    /// The same of the stable version.
+    #[serde(default)]
+    pub stable_questions: u64,
+    /// Those that it failed at.
+    #[serde(default)]
+    pub stable_failures: u64,
 }
 
 /// One model.
@@ -124,7 +142,7 @@ pub struct ModelPromotion {
     pub version: Option<Digest>,
     /// Of a part only; a larger one than it has, where that version is on trial already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<ShareDraft>,
+    pub canary: Option<CanaryDraft>,
     /// In the shadow only: it is asked, and nobody gets its answers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,

@@ -77,7 +77,7 @@ pub struct PromptPromotion {
     pub canary: Option<ShareDraft>,
 }
 
-/// How a version of a prompt or a model is tried out.
+/// How a version of a prompt is tried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShareDraft {

@@ -77,7 +77,7 @@ impl Wish {
     }
 }
 
-fn tried_out(release: Digest, draft: &CanaryDraft) -> Result<CanaryWish, Refusal> {
+pub(super) fn tried_out(release: Digest, draft: &CanaryDraft) -> Result<CanaryWish, Refusal> {
     let invalid = |what: &str, why: String| Refusal::new(Code::QueryInvalid, format!("`{what}`: {why}"));
     let share = draft.share.parse().map_err(|error: wharf_catalog::ShareError| invalid("share", error.to_string()))?;
     let for_ms = match &draft.time {

@@ -17,6 +17,7 @@ mod key_value;
 mod keys;
 mod letters;
 mod measures;
+mod model_judging;
 mod model_measures;
 mod models;
 mod models_batch;

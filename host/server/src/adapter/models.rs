@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use wharf_catalog::{Baseline, CanaryWish, ChannelError, Channels, ModelObject, ModelVersion, Share, ShareError};
+use wharf_catalog::{Baseline, ChannelError, Channels, ModelObject, ModelVersion};
 use wharf_delivery::{Expected as Taken, Object, ObjectKind, ObjectName, ObjectWish};
 use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
 use wharf_gateway::{
@@ -19,7 +19,7 @@ use wharf_runtime::ComponentFiles as _;
 
 use super::{
     HostAdapter,
-    channel_wish::Wish,
+    channel_wish::{Wish, tried_out},
     models_batch,
     models_view::{detail, document, made, of_file_version, of_file_view, version_view, view},
     registry::{broken, not_changed},
@@ -52,7 +52,7 @@ impl wharf_gateway::Models for HostAdapter {
                 .map_err(|_| Refusal::new(Code::Internal, "a model in the state has no name"))?;
             if !of_file.contains_key(&name) {
                 let named = ModelRef { tenant: tenant.clone(), model: name };
-                all.push(view(&named, &document(&object)?, self.outside.own_models().shadows()));
+                all.push(view(&named, &document(&object)?, self.outside.own_models()));
             }
         }
         all.sort_by(|one, other| one.model.cmp(&other.model));
@@ -68,7 +68,7 @@ impl wharf_gateway::Models for HostAdapter {
             return Ok(ModelDetail { model, version: None, versions, history: Vec::new() });
         }
         let object = self.model_object(&of).await?.ok_or_else(|| unknown(&of))?;
-        Ok(detail(&of, &document(&object)?, object.version, self.outside.own_models().shadows()))
+        Ok(detail(&of, &document(&object)?, object.version, self.outside.own_models()))
     }
 
     async fn put_model(
@@ -91,15 +91,14 @@ impl wharf_gateway::Models for HostAdapter {
     }
 
     async fn promote_model(&self, of: ModelRef, wish: ModelPromotion) -> Result<ModelDetail, Refusal> {
-        let invalid = |error: ShareError| Refusal::new(Code::QueryInvalid, format!("`share`: {error}"));
-        let share: Option<Share> = wish.canary.map(|it| it.share.parse().map_err(invalid)).transpose()?;
-        if share.is_some() && wish.shadow {
+        let draft = wish.canary.as_ref();
+        if draft.is_some() && wish.shadow {
             let detail = "`shadow`: a canary answers some questions, and a version in the shadow none";
             return Err(Refusal::new(Code::QueryInvalid, detail));
         }
         let (reason, shadow) = (wish.reason.unwrap_or_default(), shadow()?);
         self.answered_by(&of, |model| {
-            let meant = if share.is_some() || wish.shadow { model.newest() } else { model.next() };
+            let meant = if draft.is_some() || wish.shadow { model.newest() } else { model.next() };
             let release = kept(&of, model, wish.version.or(meant))?;
             let reason = reason.clone();
             if wish.shadow {
@@ -108,12 +107,9 @@ impl wharf_gateway::Models for HostAdapter {
                     _ => Ok(Wish::PromoteOn { channel: shadow.clone(), release, reason }),
                 };
             }
-            Ok(match share {
+            Ok(match draft {
                 None => Wish::Promote { release, reason },
-                Some(share) => {
-                    let wish = CanaryWish { release, share, for_ms: None, abort_on: Vec::new() };
-                    Wish::TryOut { wish, reason }
-                }
+                Some(draft) => Wish::TryOut { wish: tried_out(release, draft)?, reason },
             })
         })
         .await
@@ -139,7 +135,7 @@ impl wharf_gateway::Models for HostAdapter {
             None => BTreeMap::new(),
         };
         let (model, version) = self.edit_model(&of, |model| Ok(model.join(batch, &looked))).await?;
-        Ok(detail(&of, &model, version, self.outside.own_models().shadows()))
+        Ok(detail(&of, &model, version, self.outside.own_models()))
     }
 
     async fn remove_model(&self, of: ModelRef, expected: Expected) -> Result<(), Refusal> {
@@ -299,7 +295,7 @@ impl HostAdapter {
         let (model, version) = self.edit_model(of, answers).await?;
         let asked: Vec<_> = model.channels.iter().flat_map(Channels::releases).collect();
         self.outside.own_models().keep(&of.tenant, &of.model, &asked);
-        Ok(detail(of, &model, version, self.outside.own_models().shadows()))
+        Ok(detail(of, &model, version, self.outside.own_models()))
     }
 
     /// Changes a model that was made by the API, where `change` says that it is another one; gives it as it is then.
@@ -357,7 +353,7 @@ pub(super) fn unknown(of: &ModelRef) -> Refusal {
 }
 
 /// What is said of a plugin's releases there, of versions.
-fn no_channels(error: ChannelError) -> Refusal {
+pub(super) fn no_channels(error: ChannelError) -> Refusal {
     let detail = match error {
         ChannelError::Already(version) => format!("version {} answers all questions already", version.short()),
         ChannelError::CanaryRuns(version) => {

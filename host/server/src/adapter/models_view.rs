@@ -1,6 +1,6 @@
 //! A tenant's models as the API shows them.
 
-use wharf_catalog::{Channels, Joining, ModelObject, ModelVersion};
+use wharf_catalog::{Canary, Channels, Joining, ModelObject, ModelVersion};
 use wharf_delivery::Object;
 use wharf_dispatch::rfc3339;
 use wharf_event::{ChannelName, Digest, ModelName, Position};
@@ -11,7 +11,7 @@ use wharf_gateway::{
 use wharf_infer::{Batch, Description, Port, apart};
 
 use super::{registry::damaged, registry_view::entry};
-use crate::infer::{OwnModel, SHADOW, ShadowCounts, Shadows};
+use crate::infer::{Asks, OwnModel, SHADOW, ShadowCounts};
 
 /// Inputs and outputs of a model that are told.
 const PORTS_TOLD_MAX: usize = 16;
@@ -51,24 +51,37 @@ pub(super) fn document(object: &Object) -> Result<ModelObject, Refusal> {
     serde_json::from_slice(&object.document).map_err(|error| damaged(&error))
 }
 
-pub(super) fn view(named: &ModelRef, of: &ModelObject, shadows: &Shadows) -> ModelView {
+pub(super) fn view(named: &ModelRef, of: &ModelObject, asks: &Asks) -> ModelView {
     let channels = of.channels.as_ref();
     let shadow = SHADOW.parse::<ChannelName>().ok().and_then(|shadow| channels?.named(&shadow).ok());
     ModelView {
         shadow: shadow.map(|version| {
-            let ShadowCounts { same, differing, failed, left_out } = shadows.of(&named.tenant, &named.model, version);
+            let ShadowCounts { same, differing, failed, left_out } =
+                asks.shadows().of(&named.tenant, &named.model, version);
             ModelShadowView { version, same, differing, failed, left_out }
         }),
         model: named.model.clone(),
         origin: RuleOrigin::Api,
         stable: channels.map(Channels::stable),
-        canary: channels.and_then(Channels::canary).map(|canary| ModelCanaryView {
-            version: canary.release,
-            share: canary.share.to_string(),
-            since: rfc3339(canary.since_ms),
-        }),
+        canary: channels.and_then(|channels| Some(canary(named, channels.canary()?, channels.stable(), asks))),
         batch: of.batch.map(|batch| batch.rows),
         batch_wait_ms: of.batch.map(|batch| batch.wait_ms),
+    }
+}
+
+fn canary(of: &ModelRef, canary: &Canary, stable: Digest, asks: &Asks) -> ModelCanaryView {
+    let releases = [canary.release, stable];
+    let [on_canary, on_stable] = asks.trials().tallies(&of.tenant, &of.model, canary.since_ms, releases);
+    ModelCanaryView {
+        version: canary.release,
+        share: canary.share.to_string(),
+        since: rfc3339(canary.since_ms),
+        until: canary.for_ms.map(|ms| rfc3339(canary.since_ms.saturating_add(ms))),
+        abort_on: canary.abort_on.iter().map(ToString::to_string).collect(),
+        questions: on_canary.attempts(),
+        failures: on_canary.failures(),
+        stable_questions: on_stable.attempts(),
+        stable_failures: on_stable.failures(),
     }
 }
 
@@ -115,8 +128,8 @@ pub(super) fn version_view(of: &ModelVersion, has_batch: bool) -> ModelVersionVi
     }
 }
 
-pub(super) fn detail(named: &ModelRef, of: &ModelObject, version: Position, shadows: &Shadows) -> ModelDetail {
+pub(super) fn detail(named: &ModelRef, of: &ModelObject, version: Position, asks: &Asks) -> ModelDetail {
     let history = of.channels.iter().flat_map(Channels::history).map(entry).collect();
     let versions = of.versions.iter().rev().map(|version| version_view(version, of.batch.is_some())).collect();
-    ModelDetail { model: view(named, of, shadows), version: Some(version), versions, history }
+    ModelDetail { model: view(named, of, asks), version: Some(version), versions, history }
 }

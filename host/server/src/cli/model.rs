@@ -16,8 +16,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use wharf_event::{Digest, ModelName};
 use wharf_gateway::view::{
-    ModelBatching, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView, ModelVersionView, ModelView,
-    RuleOrigin, ShareDraft,
+    CanaryDraft, ModelBatching, ModelCanaryView, ModelDetail, ModelPromotion, ModelRollBack, ModelShadowView,
+    ModelVersionView, ModelView, RuleOrigin,
 };
 use wharf_infer::limits::MODEL_BYTES_MAX;
 
@@ -63,7 +63,7 @@ pub enum ModelCommand {
     },
     /// Have a version answer all questions, or those of a part of the deliveries; or be asked in the shadow
     #[command(
-        after_help = "Example:\n  wharf model promote fraud\n  wharf model promote fraud 3f2a --canary 10%\n  wharf model promote fraud 3f2a --shadow"
+        after_help = "Example:\n  wharf model promote fraud\n  wharf model promote fraud 3f2a --canary 10%\n  wharf model promote fraud 3f2a --canary 10% --for 1h --abort-on 'error_rate>2%,p99>2x'\n  wharf model promote fraud 3f2a --shadow"
     )]
     Promote {
         /// The model
@@ -73,6 +73,12 @@ pub enum ModelCommand {
         /// Only of this part of the deliveries, such as 10%
         #[arg(long, value_name = "SHARE")]
         canary: Option<String>,
+        /// How long until it answers all questions by itself; else when somebody promotes it
+        #[arg(long = "for", value_name = "DURATION", requires = "canary")]
+        time: Option<String>,
+        /// What ends the canary before, such as 'error_rate>2%,p99>2x'
+        #[arg(long, value_name = "CONDITIONS", requires = "canary")]
+        abort_on: Option<String>,
         /// Only ask it as well: its answers are held against those that are given, and nobody gets them
         #[arg(long, conflicts_with = "canary")]
         shadow: bool,
@@ -166,14 +172,14 @@ pub async fn run(command: ModelCommand, global: &Global, out: &mut Output) -> Re
         ModelCommand::Put(args) => put(args, &session, out).await,
         ModelCommand::Ls => list(&session, out).await,
         ModelCommand::Show { model } => show(&session.client.get(&at(&session, &model)).await?, out),
-        ModelCommand::Promote { model, version, canary, shadow, message } => {
+        ModelCommand::Promote { model, version, canary, time, abort_on, shadow, message } => {
             let version = meant(&session, &model, version.as_deref()).await?;
             let word = match (&canary, shadow) {
                 (Some(_), _) => "on trial",
                 (None, true) => IN_THE_SHADOW,
                 (None, false) => "promoted",
             };
-            let canary = canary.map(|share| ShareDraft { share });
+            let canary = canary.map(|share| CanaryDraft { share, time, abort_on });
             let wish = ModelPromotion { version, canary, shadow, reason: message };
             told(&changed(&session, &model, "promote", &wish).await?, word, out)
         }
@@ -263,7 +269,15 @@ fn show(detail: &ModelDetail, out: &mut Output) -> Result<Exit, CommandError> {
         stable.as_ref().map_or_else(|| "no version answers".to_owned(), |stable| format!("{} answers", stable.short()));
     out.line(&format!("{}  {answers}", strong(model.as_str())))?;
     if let Some(canary) = canary {
-        out.line(&format!("canary    {} {}", canary.version.short(), canary.share))?;
+        let until = canary.until.as_deref().map_or_else(String::new, |until| format!(" until {until}"));
+        out.line(&format!("canary    {} {}{until}", canary.version.short(), canary.share))?;
+        let ModelCanaryView { questions, failures, stable_questions, stable_failures, abort_on, .. } = canary;
+        out.line(&format!(
+            "          {failures} of {questions} questions failed; stable: {stable_failures} of {stable_questions}"
+        ))?;
+        if !abort_on.is_empty() {
+            out.line(&format!("          ends at {}", abort_on.join(", ")))?;
+        }
     }
     if let Some(ModelShadowView { version, same, differing, failed, left_out }) = shadow {
         let came = format!("{same} the same, {differing} differing, {failed} failed, {left_out} left out");

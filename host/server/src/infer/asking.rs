@@ -11,7 +11,7 @@ use std::{
 
 use wharf_catalog::{Channels, ModelBatch, ModelObject, Scales, Seen};
 use wharf_delivery::Object;
-use wharf_dispatch::{Drifted, InferCall, InferFailed, InferSpent, Inferred, Teller};
+use wharf_dispatch::{Drifted, InferCall, InferFailed, InferSpent, Inferred, Teller, Trials};
 use wharf_event::{ChannelName, Code, Digest, ModelName, Position, TenantName};
 use wharf_infer::{Batch, Description, Failed, Pool, Port, Ran, Tensor, Wanted};
 use wharf_runtime::ComponentFiles as _;
@@ -51,6 +51,8 @@ struct Answering {
     batch: Option<Batch>,
     /// The version that is asked in the shadow, and what reads it.
     shadow: Option<(Digest, Reader)>,
+    /// Since when another one is on trial.
+    trial: Option<u64>,
 }
 
 /// A model that the configuration file names.
@@ -89,6 +91,7 @@ pub struct Asks {
     meters: InferMeters,
     drifts: Drifts,
     shadows: Arc<Shadows>,
+    trials: Trials<ModelName>,
     teller: OnceLock<Teller>,
 }
 
@@ -96,8 +99,8 @@ impl Asks {
     /// Of no models yet.
     pub fn new() -> Self {
         let (of_file, files, read, meters) = Default::default();
-        let (drifts, shadows, teller) = Default::default();
-        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters, drifts, shadows, teller }
+        let (drifts, shadows, trials, teller) = Default::default();
+        Self { pool: Pool::new(Workers::new()), of_file, files, read, meters, drifts, shadows, trials, teller }
     }
 
     /// The models of the configuration file from now on. What is asked already is answered by what was there.
@@ -126,6 +129,16 @@ impl Asks {
     /// What came of questions in the shadow.
     pub fn shadows(&self) -> &Shadows {
         &self.shadows
+    }
+
+    /// What came of questions to models that have a version on trial.
+    pub fn trials(&self) -> &Trials<ModelName> {
+        &self.trials
+    }
+
+    /// What tells tenants of what became of their models; none before the host has begun.
+    pub fn teller(&self) -> Option<&Teller> {
+        self.teller.get()
     }
 
     /// Forgets what was seen of a model, but for these versions of it: nobody asks others any more.
@@ -173,7 +186,14 @@ impl Asks {
         if let Some(own) = of_file.get(tenant).and_then(|models| models.get(model)) {
             let bytes = Arc::clone(&own.bytes);
             let read = Box::new(move || Ok(bytes.to_vec()));
-            return Ok(Answering { version: own.digest, read, scales: None, batch: own.batch, shadow: None });
+            return Ok(Answering {
+                version: own.digest,
+                read,
+                scales: None,
+                batch: own.batch,
+                shadow: None,
+                trial: None,
+            });
         }
         let Some(object) = object else {
             let why = format!(
@@ -188,10 +208,11 @@ impl Asks {
         };
         // The same delivery asks the same version again, as long as nobody changes which answers.
         let version = channels.pick(occasion.as_bytes(), true).release;
+        let trial = channels.canary().map(|canary| canary.since_ms);
         let shadow = SHADOW.parse::<ChannelName>().ok().and_then(|shadow| channels.named(&shadow).ok());
         let shadow = shadow.filter(|shadow| *shadow != version).map(|shadow| (shadow, self.reader(shadow)));
         let batch = batch.filter(|_| joined.contains(&version));
-        Ok(Answering { version, read: self.reader(version), scales, batch, shadow })
+        Ok(Answering { version, read: self.reader(version), scales, batch, shadow, trial })
     }
 
     /// What reads the file of a version.
@@ -232,7 +253,7 @@ impl Asks {
     /// # Errors
     /// When there is no answer.
     pub async fn ask(self: &Arc<Self>, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
-        let Answering { version, read, scales, batch, shadow } = self.version(&call, object.as_ref())?;
+        let Answering { version, read, scales, batch, shadow, trial } = self.version(&call, object.as_ref())?;
         let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout, batch };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
@@ -243,6 +264,10 @@ impl Asks {
         let Ran { outputs, took, waited, shared } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error), shared);
+        if let (Some(since_ms), Some(failed)) = (trial, is_its_own(outputs.as_ref().err())) {
+            let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            self.trials.count((&tenant, &model), (since_ms, version), failed, took_us);
+        }
         tracing::debug!(
             %tenant, %plugin, %occasion, %model, version = version.short(), took_us = took.as_micros(),
             waited_us = waited.as_micros(), error, "a model was asked"
@@ -294,5 +319,14 @@ impl Asks {
             "what a model is asked about is not what it was trained with"
         );
         teller.drifted(tenant, model, Drifted { version, rows: ended.rows, psi, ks, columns: ended.columns });
+    }
+}
+
+/// Whether a version failed, as far as its answer or the lack of one says something about it: not where no worker was free, or the host failed.
+const fn is_its_own(failed: Option<&Failed>) -> Option<bool> {
+    match failed {
+        None => Some(false),
+        Some(Failed::Busy | Failed::Host(_)) => None,
+        Some(_) => Some(true),
     }
 }

@@ -12,5 +12,5 @@ pub use asking::{Asks, OwnModel, OwnModels};
 pub use drift::{Ended, Progress, WatchedOf};
 pub use files::read;
 pub use metering::{InferMeters, Inferences, InferencesOf};
-pub use shadow::{SHADOW, ShadowCounts, Shadows};
+pub use shadow::{SHADOW, ShadowCounts};
 pub use worker::run;

@@ -82,7 +82,7 @@ fn a_canary_without_an_end_goes_on_until_somebody_says_so() {
 #[test]
 fn the_reason_names_bound_figure_and_count() {
     let judgement = judge(&canary("error_rate>2%"), &tally(200, 12, 10), &Tally::default(), 500);
-    let reason = "error_rate>2%: error_rate was 6.00 %, after 200 first attempts".to_owned();
+    let reason = "error_rate>2%: error_rate was 6.00 %, after 200".to_owned();
     assert_eq!(judgement, Judgement::Aborts { reason });
     let judgement = judge(&canary("p99>2x"), &tally(200, 0, 100), &tally(200, 0, 10), 500);
     let Judgement::Aborts { reason } = judgement else { panic!("{judgement:?}") };

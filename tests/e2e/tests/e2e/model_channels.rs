@@ -1,5 +1,6 @@
 //! Goal: which version of a model answers follows its channels, and people see each version by itself: how often it answered, and what it failed at, through a
-//! promotion, a canary and what ends it, a rollback, and a version in the shadow.
+//! promotion, a canary and what ends it, a rollback, and a version in the shadow. A canary that fails more than it may is taken back by itself, and one that
+//! kept its bounds answers all.
 //! Method: tiny models whose answers tell them apart; what `/metrics` says of each version is held against the answers that came.
 
 use std::collections::BTreeMap;
@@ -125,5 +126,53 @@ fn each_version_of_a_model_is_counted_by_itself_through_all_its_channels() {
         shown["history"].as_array().unwrap().iter().map(|change| change["channel"].clone()).collect();
     assert_eq!(channels.len(), 6, "{shown}");
     assert_eq!(channels.last(), Some(&json!("shadow")), "{shown}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+/// Asks until no version is on trial any more, and gives the model as it is then.
+fn until_judged(host: &Host, round: &str) -> Value {
+    let mut counted = Counted::new();
+    for n in 0..100 {
+        ask(host, &format!("{round}-{n}"), 10, "", &mut counted);
+        let (_, shown) = model(host, &["show", "fraud"]);
+        if shown["canary"].is_null() {
+            return shown;
+        }
+    }
+    panic!("nobody judged it: {}", model(host, &["show", "fraud"]).1);
+}
+
+#[test]
+fn a_version_on_trial_is_taken_back_where_it_fails_more_than_it_may_and_else_answers_all() {
+    let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
+    let host = site.start("serve");
+    let one = put(&site, &host, &onnx::sum());
+    does(&host, &["promote", "fraud"]);
+    let bad = put(&site, &host, &onnx::same(onnx::FLOAT));
+    let tried = does(&host, &["promote", "fraud", "--canary", "50%", "--abort-on", "error_rate>20%"]);
+    assert_eq!(tried["canary"]["abort_on"], json!(["error_rate>20%"]), "{tried}");
+    let shown = until_judged(&host, "bad");
+    assert_eq!(short(&shown["stable"]), one, "{shown}");
+    let last = shown["history"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["action"], &last["cause"]), (&json!("canary-ended"), &json!("judgement")), "{last}");
+    let reason = last["reason"].as_str().unwrap();
+    assert!(reason.starts_with("error_rate>20%: error_rate was 100.00 %, after "), "{last}");
+    let told = || host.get("/v1/tenants/acme/events?type_prefix=dev.wharf.model").1;
+    until("the event about it", || told().as_array().is_some_and(|told| !told.is_empty()));
+    let told = told();
+    let (event, data) = (&told[0]["event"], &told[0]["event"]["data"]);
+    assert_eq!((&event["type"], &event["subject"]), (&json!("dev.wharf.model.rolled-back"), &json!("fraud")));
+    assert_eq!((short(&data["version"]), short(&data["stable"]), &data["reason"]), (bad, one, &last["reason"]));
+
+    // What keeps its bounds answers all questions when its time is over and enough were asked.
+    let two = put(&site, &host, &onnx::product(3.0));
+    does(&host, &["promote", "fraud", "--canary", "50%", "--for", "1ms", "--abort-on", "error_rate>20%"]);
+    let shown = until_judged(&host, "good");
+    assert_eq!(short(&shown["stable"]), two, "{shown}");
+    let last = shown["history"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["action"], &last["cause"]), (&json!("promoted"), &json!("judgement")), "{last}");
+    let wrong = json!({"canary": {"share": "10%", "abort_on": "luck>2"}}).to_string();
+    let (status, refused) = host.post("/v1/tenants/acme/models/fraud/promote", "application/json", wrong);
+    assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")), "{refused}");
     assert_eq!(host.stop(), Some(0));
 }
