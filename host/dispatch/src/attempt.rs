@@ -398,7 +398,7 @@ async fn invoke(
         received: received.clone(),
         config: Arc::clone(&plugin.config),
         llm: Arc::clone(&ways.llm),
-        infer: Arc::<Calls>::clone(&attempts.calls),
+        infer: attempts.calls.inferring(row.attempts == 0),
         secrets: Arc::<Calls>::clone(&attempts.calls),
         grants: Arc::clone(&ways.grants),
         values: Arc::new(values),

@@ -267,7 +267,7 @@ impl Batches {
             received: first.event.clone(),
             config: Arc::clone(&plugin.config),
             llm: Arc::clone(&ways.llm),
-            infer: Arc::<Calls>::clone(&attempts.calls),
+            infer: attempts.calls.inferring(batch.iter().all(|message| message.receives == 1)),
             secrets: Arc::<Calls>::clone(&attempts.calls),
             grants: Arc::clone(&ways.grants),
             values: Arc::new(AttemptValues { shared, contention, holds }),

@@ -111,6 +111,22 @@ impl InferOut for Calls {
     }
 }
 
+impl Calls {
+    /// The way to models of an attempt, which is the first of its delivery or is not.
+    pub(crate) fn inferring(self: &Arc<Self>, is_first: bool) -> Arc<dyn InferOut> {
+        if is_first { Arc::<Self>::clone(self) } else { Arc::new(Again(Arc::clone(self))) }
+    }
+}
+
+/// The way to models of an attempt that is not the first.
+struct Again(Arc<Calls>);
+
+impl InferOut for Again {
+    fn infer(&self, call: InferCall) -> Inferring {
+        self.0.infer(InferCall { is_first: false, ..call })
+    }
+}
+
 impl Leaves for Calls {
     fn leave(&self, tenant: &TenantName) -> BoxFuture<'static, Result<BTreeMap<SecretName, String>, HttpFailed>> {
         let (sealed, shared) = (all_sealed(&self.shared, tenant), Arc::clone(&self.shared));

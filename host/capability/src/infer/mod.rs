@@ -149,6 +149,8 @@ impl Attempt {
             inputs,
             trace: self.context.received.extension("traceparent").map(ToString::to_string),
             timeout: Duration::from_millis(limits.infer_ms.min(self.limits.wall_ms).into()),
+            // Whoever knows of an attempt before says so on its way.
+            is_first: true,
         })
     }
 

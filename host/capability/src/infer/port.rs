@@ -24,6 +24,8 @@ pub struct InferCall {
     pub trace: Option<String>,
     /// How long all of it may take.
     pub timeout: Duration,
+    /// Whether it is asked for the first time: an attempt before asked it already.
+    pub is_first: bool,
 }
 
 /// What it came to, whether there was an answer or not.

@@ -61,7 +61,7 @@ pub struct ModelCanaryView {
     /// What ends it before, such as `error_rate>2%`.
     #[serde(default)]
     pub abort_on: Vec<String>,
-    /// Questions to it since it began, or since the host started.
+    /// Questions of first attempts to it since it began, or since the host started.
     #[serde(default)]
     pub questions: u64,
     /// Those that it failed at.

@@ -39,7 +39,8 @@ async fn a_version_is_taken_promoted_and_told_of() {
     let wish = json!({"version": other}).to_string();
     post(at("/promote"), "application/json", wish.as_str()).send(server.addr).await.refused(Code::ModelVersionUnknown);
     post(at("/rollback"), "application/json", "{}").send(server.addr).await.refused(Code::ChannelInvalid);
-    for body in [r#"{"release": "sha256:00"}"#, r#"{"canary": {"share": "10%", "for": "1h"}}"#, &" ".repeat(1 << 20)] {
+    for body in [r#"{"release": "sha256:00"}"#, r#"{"canary": {"share": "10%", "until": "1h"}}"#, &" ".repeat(1 << 20)]
+    {
         post(at("/promote"), "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
         post(at("/rollback"), "application/json", body).send(server.addr).await.refused(Code::QueryInvalid);
     }

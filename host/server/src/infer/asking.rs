@@ -254,7 +254,7 @@ impl Asks {
     /// When there is no answer.
     pub async fn ask(self: &Arc<Self>, call: InferCall, object: Option<Object>) -> Result<Inferred, InferFailed> {
         let Answering { version, read, scales, batch, shadow, trial } = self.version(&call, object.as_ref())?;
-        let InferCall { tenant, plugin, occasion, model, inputs, timeout, .. } = call;
+        let InferCall { tenant, plugin, occasion, model, inputs, timeout, is_first, .. } = call;
         let wanted = Wanted { tenant: tenant.to_string(), model: version.hex(), timeout, batch };
         let seen = scales.map(|scales| (look(&scales, &inputs), scales));
         let shadow = shadow.and_then(|(version, read)| {
@@ -264,7 +264,8 @@ impl Asks {
         let Ran { outputs, took, waited, shared } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error), shared);
-        if let (Some(since_ms), Some(failed)) = (trial, is_its_own(outputs.as_ref().err())) {
+        // What is tried again says nothing new: one question that cannot be answered would count as many.
+        if let (Some(since_ms), Some(failed)) = (trial.filter(|_| is_first), is_its_own(outputs.as_ref().err())) {
             let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             self.trials.count((&tenant, &model), (since_ms, version), failed, took_us);
         }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use wharf_models::onnx;
 
 use crate::{
-    host::{Host, Site},
+    egress::calls,
+    host::{Host, Site, guest},
     infer::{PATIENT, asks, model, question, site},
     killed::until,
 };
@@ -174,5 +175,33 @@ fn a_version_on_trial_is_taken_back_where_it_fails_more_than_it_may_and_else_ans
     let wrong = json!({"canary": {"share": "10%", "abort_on": "luck>2"}}).to_string();
     let (status, refused) = host.post("/v1/tenants/acme/models/fraud/promote", "application/json", wrong);
     assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")), "{refused}");
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn what_an_attempt_asks_again_is_not_held_against_a_version_on_trial() {
+    let site = site(&[], &[]);
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    // It may not publish what came of its questions, so it asks them in each of its attempts.
+    let failing = format!(
+        "[tenants.acme.plugins.failing]\ncomponent = '{}'\ngrants = {{ infer = ['fraud'] }}\nlimits = {{ wall_ms = 60000, {PATIENT} }}\n\
+         [tenants.acme.rules.failing]\npattern = {{ type = ['failing'] }}\n\
+         targets = [{{ plugin = 'failing', retry = {{ attempts = 3, first = '1ms' }} }}]\n",
+        guest("estimator").display()
+    );
+    site.write("wharf.toml", config + &failing);
+    let host = site.start("serve");
+    put(&site, &host, &onnx::sum());
+    does(&host, &["promote", "fraud"]);
+    put(&site, &host, &onnx::same(onnx::FLOAT));
+    does(&host, &["promote", "fraud", "--canary", "50%", "--abort-on", "error_rate>99%"]);
+    for n in 0..8 {
+        let list = json!([question("fraud", &[1, 2], &json!({"f32": [1, 1]}))]);
+        assert_eq!(calls(&host, &format!("failing-{n}"), "failing", &list).len(), 3);
+    }
+    let asked: u64 = measured(&host).values().map(|(answers, failed)| answers + failed).sum();
+    let canary = &model(&host, &["show", "fraud"]).1["canary"];
+    let [questions, stable] = ["questions", "stable_questions"].map(|name| canary[name].as_u64().unwrap());
+    assert_eq!((asked, questions + stable, &canary["failures"]), (24, 8, &json!(questions)), "{canary}");
     assert_eq!(host.stop(), Some(0));
 }

@@ -92,6 +92,7 @@ async fn asked(model: &str, gate: Gate, answers: Vec<Answer>) -> (Result<Inferre
         inputs: vec![Tensor { name: "x".into(), shape: vec![2, 1], values: Values::F32(vec![1.0, 2.5]) }],
         trace: Some("00-1-2-01".to_owned()),
         timeout: Duration::from_secs(5),
+        is_first: true,
     };
     let script = Script { answers: Mutex::new(answers.into()), came: Mutex::default() };
     let inferred = asks.ask_outside(there, call, (&script, &gate)).await;
