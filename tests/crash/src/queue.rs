@@ -47,9 +47,21 @@ fn moved(run: &mut Runner, op: QueueOp, max_receives: Option<u32>) -> Result<Vec
     }
 }
 
-/// Six messages: one is done, one is given back for later, one is kept for longer, one waits behind that, two are delayed. Gives the one that
+/// A message is older than its queue keeps any when it would be received, and goes.
+fn expire(run: &mut Runner) -> Result<(), BrokenOff> {
+    send(run, &["old"], None)?;
+    let terms = Terms { delay_ms: 0, retention_ms: 0, max_receives: None, dead_letter: name("dead") };
+    let op = QueueOp::Receive { count: 1, visibility_ms: 30_000 };
+    match &run.ask(vec![Request::Queue(QueueRequest { tenant: tenant(), queue: name("jobs"), terms, op })])?[..] {
+        [Answer::Moved(Moved { left: 1, leases, .. })] if leases.is_empty() => Ok(()),
+        other => Err(BrokenOff(format!("what is too old is let go of with {other:?}"))),
+    }
+}
+
+/// Six messages, behind one that is too old: one is done, one is given back for later, one is kept for longer, one waits behind that, two are delayed. Gives the one that
 /// is kept.
 pub fn begin(run: &mut Runner) -> Result<DeliveryId, BrokenOff> {
+    expire(run)?;
     send(run, &["m1", "m2", "g1", "g2"], None)?;
     send(run, &["late", "later"], Some(60_000))?;
     let had = moved(run, QueueOp::Receive { count: 3, visibility_ms: 30_000 }, None)?;

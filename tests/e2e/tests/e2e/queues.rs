@@ -161,6 +161,66 @@ fn a_lease_that_is_over_brings_its_message_again_and_its_receipt_does_nothing_to
 }
 
 #[test]
+fn what_is_extended_does_not_come_again_when_its_first_lease_would_have_ended() {
+    let site = site("visibility = \"3s\"");
+    let host = site.start("serve");
+    host.send("by-api", "order");
+    host.send("by-cli", "order");
+    let had = receive(&host, "{}");
+    assert_eq!(end(&host, "extend", &had[0]["receipt"], &json!({"visibility": "1h"})), None);
+    let line = format!("queue extend jobs {} --visibility 1h", had[1]["receipt"].as_str().unwrap());
+    let (exit, said, talk) = run(&site, &host, &line);
+    assert_eq!(exit, 0, "{said}{talk}");
+    // The lease of another, which is as long as theirs was and began later, ends: that one comes again, and nothing else.
+    host.send("other", "order");
+    assert_eq!(receive(&host, "{}")[0]["event"]["id"], "other");
+    let again = receive(&host, r#"{"wait": "20s"}"#);
+    assert_eq!(again.iter().map(|it| it["event"]["id"].as_str().unwrap()).collect::<Vec<_>>(), ["other"]);
+    assert_eq!((ack(&host, &again[0]), receive(&host, "{}"), counts(&host)), (None, Vec::new(), (2, 2)));
+    // The receipt is the same until its lease ends, which may be earlier than it was to.
+    assert_eq!(end(&host, "extend", &had[0]["receipt"], &json!({"visibility": "1ms"})), None);
+    let again = receive(&host, r#"{"wait": "20s", "visibility": "1h"}"#).remove(0);
+    assert_eq!((&again["event"]["id"], &again["receives"]), (&json!("by-api"), &json!(2)));
+    assert_eq!(end(&host, "extend", &had[0]["receipt"], &json!({})).as_deref(), Some("receipt-stale"));
+    assert_eq!((ack(&host, &had[1]), ack(&host, &again), counts(&host)), (None, None, (0, 0)));
+    let (_, trace) = host.get("/v1/tenants/acme/events/by-cli/trace");
+    let steps = trace["events"][0]["deliveries"][0]["steps"].as_array().unwrap();
+    assert_eq!(
+        steps.iter().map(|of| of["step"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["received", "extended", "acked"]
+    );
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
+fn a_message_past_the_retention_of_its_queue_is_dropped_and_one_that_somebody_has_is_not() {
+    let site = site("retention = \"1s\"\nmax_receives = 1");
+    let host = site.start("serve");
+    host.send("had", "order");
+    let had = receive(&host, r#"{"visibility": "1h"}"#).remove(0);
+    // When it could be received first it is too old already.
+    let (status, late) = send(&host, "late", "?delay=2s");
+    assert_eq!((status, counts(&host)), (202, (2, 1)));
+    while counts(&host).0 > 1 {
+        assert_eq!(receive(&host, "{}"), Vec::<Value>::new());
+        host.wait(Duration::from_millis(20));
+    }
+    let position = late["position"].as_str().unwrap();
+    let (_, trace) = host.get(&format!("/v1/tenants/acme/events/{position}/trace"));
+    let delivery = &trace["events"][0]["deliveries"][0];
+    let last = delivery["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&delivery["state"], &last["step"]), (&json!("dropped"), &json!("expired")), "{trace}");
+    let stats = host.stats("acme");
+    assert_eq!((counts(&host), &stats["pending"], &stats["dead_letters"]), ((1, 1), &json!(1), &json!(0)));
+    assert_eq!((ack(&host, &had), counts(&host)), (None, (0, 0)));
+    // Nor does a crash bring it back.
+    host.kill();
+    let host = site.start("serve");
+    assert_eq!((receive(&host, "{}"), counts(&host)), (Vec::new(), (0, 0)));
+    assert_eq!(host.stop(), Some(0));
+}
+
+#[test]
 fn what_was_received_too_often_is_a_dead_letter_and_comes_back_when_it_is_redriven() {
     let site = site("visibility = \"1ms\"\nmax_receives = 2\ndead_letter = \"dead\"");
     let host = site.start("serve");
