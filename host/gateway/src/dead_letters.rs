@@ -15,7 +15,7 @@ use crate::answer;
 use crate::bodies::Sent;
 use crate::body::{self, Bound};
 use crate::gateway::Gateway;
-use crate::limits::{ENVELOPE_BYTES_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX, REDRIVE_PER_S_MAX};
+use crate::limits::{ENVELOPE_BYTES_MAX, PAGE_ROWS_MAX, REDRIVE_BYTES_MAX, REDRIVE_IDS_MAX, REDRIVE_PER_S_MAX};
 use crate::params::{Asked, PageQuery, Params, rows};
 use crate::port::{Host, Redrive};
 use crate::problem::{Failure, Problem};
@@ -85,10 +85,9 @@ pub(crate) async fn groups<H: Host>(
     Asked(query): Asked<LettersQuery>,
 ) -> Result<Response, Failure> {
     let (limit, after, filter) = query.parted();
-    if limit.is_some() || after.is_some() {
-        return Err(Problem::new(Code::QueryInvalid, "groups have no pages, so neither `limit` nor `after`").into());
-    }
-    Ok(answer::json(&gateway.host.groups(&params.tenant()?, &params.queue()?, filter).await?))
+    // Those of most letters come first, which is of use where most pages have all.
+    let limit = rows(limit.or(Some(PAGE_ROWS_MAX)))?;
+    Ok(answer::json(&gateway.host.groups(&params.tenant()?, &params.queue()?, filter, after, limit).await?))
 }
 
 /// `GET /v1/tenants/{tenant}/dlq/{queue}/{id}`

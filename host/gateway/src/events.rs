@@ -22,7 +22,7 @@ use crate::limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX};
 use crate::params::{Asked, Params, rows};
 use crate::port::{AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Host};
 use crate::problem::{Failure, Problem};
-use crate::view::FeedItem;
+use crate::view::{FeedItem, TraceCursor};
 
 /// The query of a page of events.
 #[derive(Debug, Deserialize)]
@@ -56,7 +56,7 @@ pub(crate) struct CallsQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TraceQuery {
     limit: Option<u32>,
-    after: Option<Position>,
+    after: Option<TraceCursor>,
 }
 
 /// The query of the feed.

@@ -27,17 +27,14 @@ pub const TRACED_EVENTS_MAX: u32 = 1_000;
 /// Attempts that are told of a delivery in one answer.
 pub const ATTEMPTS_TOLD_MAX: usize = 100;
 
-/// Deliveries that a trace tells of each event, with what came of them.
+/// Deliveries of one event that a page of a trace tells, with what came of them.
 pub const TRACED_DELIVERIES_MAX: usize = 100;
 
-/// What happened to all deliveries of a trace, in steps.
+/// What happened to all deliveries of a page of a trace, in steps.
 pub const TRACED_STEPS_MAX: usize = 10_000;
 
-/// Keys that are told of each attempt in a trace.
-pub const TRACED_WRITES_MAX: usize = 50;
-
-/// Groups in which the letters of a queue are counted.
-pub const LETTER_GROUPS_MAX: usize = 1_000;
+/// Deliveries of a trace that are followed at a time, beside those of one event.
+pub const TRACED_OPEN_MAX: usize = 50_000;
 
 /// Receipts that one request may show.
 pub const RECEIPTS_MAX: usize = 1_000;

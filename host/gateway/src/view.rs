@@ -25,6 +25,7 @@ mod tenant_routes;
 mod tenants;
 mod topics;
 mod trace;
+mod trace_cursor;
 mod usage;
 mod webhooks;
 
@@ -71,6 +72,7 @@ pub use tenant_routes::RouteView;
 pub use tenants::{BusView, RetentionView, TenantSettingsView, TenantView, TenantsView};
 pub use topics::{SubscriptionView, TopicView};
 pub use trace::{TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite};
+pub use trace_cursor::TraceCursor;
 pub use usage::{UsageItem, UsageView};
 pub use webhooks::{DisabledView, SecretView, WebhookRotation, WebhookView};
 

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use wharf_event::{BusName, Event, Position, TenantName};
 
 use super::Refusal;
-use crate::view::{CallsView, EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceView};
+use crate::view::{CallsView, EventDetail, EventView, FeedItem, RuleVerdict, StatsView, TraceCursor, TraceView};
 
 /// Which events of a tenant to list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +78,13 @@ pub trait Archive: Clone + Send + Sync + 'static {
         query: AttemptQuery,
     ) -> impl Future<Output = Result<CallsView, Refusal>> + Send;
 
-    /// An event and everything that came of it, in the order of the log: at most `limit` events, those behind `after`.
+    /// An event and everything that came of it, in the order of the log: at most `limit` events, and what is behind `after`.
     fn trace(
         &self,
         tenant: &TenantName,
         event: EventRef,
         limit: u32,
-        after: Option<Position>,
+        after: Option<TraceCursor>,
     ) -> impl Future<Output = Result<TraceView, Refusal>> + Send;
 
     /// What happens to a tenant's events, in log order: from a position on (itself included; that of a published event stands

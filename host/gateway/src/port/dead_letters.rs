@@ -40,12 +40,15 @@ pub trait DeadLetters: Clone + Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<DeadLetterView>, Refusal>> + Send;
 
-    /// The letters that `filter` leaves, counted by target and code.
+    /// The letters that `filter` leaves, counted by target and code: at most `limit` groups, those behind `after`, which is the `next` of the
+    /// page before.
     fn groups(
         &self,
         tenant: &TenantName,
         queue: &QueueName,
         filter: LetterFilter,
+        after: Option<String>,
+        limit: u32,
     ) -> impl Future<Output = Result<LetterGroupsView, Refusal>> + Send;
 
     /// One letter, with its attempts.

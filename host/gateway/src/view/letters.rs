@@ -65,10 +65,13 @@ pub struct PacedRedriveView {
 /// The letters of a queue, counted by who they are owed to, why they were given up, and what the last attempt ended with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterGroupsView {
-    /// The groups, that of most letters first.
+    /// The groups of the page, that of most letters first. Pages go by target, code and cause.
     pub groups: Vec<LetterGroupView>,
-    /// Letters of further groups, beyond [`crate::limits::LETTER_GROUPS_MAX`].
+    /// Letters of the groups behind this page.
     pub others: u64,
+    /// What to ask for as `after` to be told of those; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// The letters of one target and error.

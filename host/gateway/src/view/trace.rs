@@ -6,19 +6,20 @@
 use serde::{Deserialize, Serialize};
 use wharf_event::{BucketName, Code, Position, QueueName, RuleName, Target};
 
-use super::{AttemptView, DeliveryState, EventView};
+use super::{AttemptView, DeliveryState, EventView, TraceCursor};
 
-/// An event, and the events that its handlers published, and theirs.
+/// An event, and the events that its handlers published, and theirs: a page of that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TraceView {
-    /// The event that was asked for, and then the others in the order of the log; of a further page, those behind the one before.
+    /// The event that was asked for, and then the others in the order of the log; of a further page, those behind the one before. It begins
+    /// with the same event where that one ended within it.
     pub events: Vec<TracedEvent>,
-    /// Whether something is left out: events that are on the next page, deliveries of an event beyond those that are told of one, or
-    /// what a delivery did beyond all that is told of one.
+    /// Whether there is more than this. Where `next` is absent no page has it: of the deliveries that lead to it more than
+    /// [`crate::limits::TRACED_OPEN_MAX`] were open at a time.
     pub truncated: bool,
-    /// What to ask for as `after` to be told of more events; absent where there are none.
+    /// What to ask for as `after` to be told of more; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Position>,
+    pub next: Option<TraceCursor>,
 }
 
 /// One event of a trace.
@@ -26,12 +27,9 @@ pub struct TraceView {
 pub struct TracedEvent {
     /// The event.
     pub event: EventView,
-    /// Its deliveries, in the order of [`EventView::deliveries`], which has these and no others.
+    /// Its deliveries, in the order of [`EventView::deliveries`], which has these and no others. Of more than
+    /// [`crate::limits::TRACED_DELIVERIES_MAX`] a page has as many, and the next one those behind.
     pub deliveries: Vec<TracedDelivery>,
-    /// Deliveries beyond [`crate::limits::TRACED_DELIVERIES_MAX`], of which nothing is told, nor of what came of them: the event's own
-    /// pages have them.
-    #[serde(default, skip_serializing_if = "is_none_of")]
-    pub left_out: usize,
 }
 
 /// One delivery of a trace.
@@ -63,7 +61,7 @@ pub enum TraceStep {
         from: String,
         /// What came of it.
         attempt: Box<AttemptView>,
-        /// The keys that it wrote, the first [`crate::limits::TRACED_WRITES_MAX`].
+        /// The keys that it wrote.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         writes: Vec<TracedWrite>,
     },
@@ -145,11 +143,6 @@ pub struct TracedWrite {
     /// Bytes of the value; none where the key was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
-fn is_none_of(count: &usize) -> bool {
-    *count == 0
 }
 
 impl TraceStep {

@@ -20,8 +20,8 @@ use wharf_gateway::view::{
     Accepted, BaselineView, BucketView, CallsView, DeadLetterView, DeliveryState, DeliveryView, EventDetail, EventView,
     FeedItem, FieldView, KeyView, LetterFilter, LetterGroupView, LetterGroupsView, ModelDetail, PluginDetail,
     QueueView, QuotaView, QuotasView, RecordingState, RedriveView, ReleaseView, ReplayView, RuleVerdict, RuleView,
-    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceView, TracedEvent, UsageItem, UsageView,
-    ValueView, event_json,
+    ScheduleView, SchemaView, SigningKeyView, StatsView, TargetRef, TraceCursor, TraceView, TracedEvent, UsageItem,
+    UsageView, ValueView, event_json,
 };
 use wharf_gateway::{
     Archive, AttemptQuery, DeadLetters, DeliveriesQuery, EventQuery, EventRef, Intake, KeyValue, Measures,
@@ -213,10 +213,10 @@ impl Archive for FakeHost {
         tenant: &TenantName,
         event: EventRef,
         limit: u32,
-        after: Option<Position>,
+        after: Option<TraceCursor>,
     ) -> Result<TraceView, Refusal> {
         let EventDetail { event, .. } = self.event(tenant, event, DeliveriesQuery::default()).await?;
-        let traced = TracedEvent { event, deliveries: Vec::new(), left_out: 0 };
+        let traced = TracedEvent { event, deliveries: Vec::new() };
         Ok(TraceView { events: vec![traced], truncated: limit == 1, next: after })
     }
 
@@ -339,14 +339,16 @@ impl DeadLetters for FakeHost {
         tenant: &TenantName,
         queue: &QueueName,
         filter: LetterFilter,
+        after: Option<String>,
+        limit: u32,
     ) -> Result<LetterGroupsView, Refusal> {
         let letter = self.letter(tenant, queue, "1-0.0").await?;
         let DeadLetterView { to, code, cause, reason, time, id, error, .. } = letter;
         let first = time.clone();
         let group = LetterGroupView { to, code, cause, reason, count: 1, first, last: time, sample: id, error };
-        // The filter is told, so that a test can see it.
-        let others = filter.since.is_some().into();
-        Ok(LetterGroupsView { groups: vec![group], others })
+        // What was asked for is told, so that a test can see it.
+        let (others, next) = (filter.since.is_some().into(), after.map(|after| format!("{after} {limit}")));
+        Ok(LetterGroupsView { groups: vec![group], others, next })
     }
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, id: &str) -> Result<DeadLetterView, Refusal> {

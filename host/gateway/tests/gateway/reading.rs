@@ -52,10 +52,12 @@ async fn an_event_is_found_by_its_position_and_by_its_id_whatever_that_has_in_it
         assert_eq!((detail.next, detail.deliveries[0].attempts_before), (Some(3), Some("7-0".parse().unwrap())));
         assert_eq!(detail.event.position, position(wanted), "{name}");
         assert_eq!(detail.deliveries[0].state, DeliveryState::DeadLettered);
-        let trace: TraceView =
-            get(format!("/v1/tenants/acme/events/{name}/trace?limit=1&after=5-0")).send(server.addr).await.json(200);
+        let trace: TraceView = get(format!("/v1/tenants/acme/events/{name}/trace?limit=1&after=5-0.9@6-0"))
+            .send(server.addr)
+            .await
+            .json(200);
         assert_eq!((trace.events[0].event.position, trace.truncated), (position(wanted), true), "{name}");
-        assert_eq!(trace.next, Some("5-0".parse().unwrap()), "{name}");
+        assert_eq!(trace.next, Some("5-0.9@6-0".parse().unwrap()), "{name}");
         let calls = format!("/v1/tenants/acme/events/{name}/calls?delivery=3&attempt=");
         let told: CallsView = get(format!("{calls}2")).send(server.addr).await.json(200);
         assert_eq!((told.delivery, told.attempt), (format!("{}.3", position(wanted)), 2), "{name}");
@@ -199,6 +201,10 @@ async fn dead_letters_are_shown_and_sent_again() {
     let groups = get("/v1/tenants/acme/dlq/failed/groups?since=x&code=retries-spent").send(server.addr).await;
     let groups: LetterGroupsView = groups.json(200);
     assert_eq!((groups.groups[0].sample.as_str(), groups.groups[0].count, groups.others), ("1-0.0", 1, 1));
+    for (query, asked) in [("after=x", "x 1000"), ("limit=7&after=y", "y 7")] {
+        let page = get(format!("/v1/tenants/acme/dlq/failed/groups?{query}")).send(server.addr).await;
+        assert_eq!(page.json::<LetterGroupsView>(200).next.as_deref(), Some(asked));
+    }
     let of_one: Vec<DeadLetterView> =
         get("/v1/tenants/acme/dlq/failed?target=queue/q&until=x").send(server.addr).await.json(200);
     assert_eq!(of_one.len(), 0, "the filter came through");

@@ -139,7 +139,7 @@ async fn a_query_or_redrive_that_is_not_understood_is_refused() {
         "dlq/failed?limit=5000",
         "dlq/failed?x",
         "dlq/failed?code=x",
-        "dlq/failed/groups?limit=1",
+        "dlq/failed/groups?limit=1001",
     ];
     for query in queries.iter().chain(&more).chain(&others) {
         cases.push((get(format!("/v1/tenants/acme/{query}")), Code::QueryInvalid));

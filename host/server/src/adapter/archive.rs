@@ -8,7 +8,8 @@ use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Refusal,
     view::{
-        CallsView, EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceView, WebhookLoadView,
+        CallsView, EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceCursor, TraceView,
+        WebhookLoadView,
     },
 };
 
@@ -69,7 +70,7 @@ impl wharf_gateway::Archive for HostAdapter {
         tenant: &TenantName,
         event: EventRef,
         limit: u32,
-        after: Option<Position>,
+        after: Option<TraceCursor>,
     ) -> Result<TraceView, Refusal> {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));

@@ -15,7 +15,7 @@ use wharf_gateway::{
 
 use super::{
     HostAdapter, blocking,
-    letters::{Walk, chosen, wished},
+    letters::{GroupKey, GroupsPage, Walk, chosen, wished},
     not_asked, not_in_archive,
     page::{self, Room},
     unreadable,
@@ -73,9 +73,13 @@ impl DeadLetters for HostAdapter {
         tenant: &TenantName,
         queue: &QueueName,
         filter: LetterFilter,
+        after: Option<String>,
+        limit: u32,
     ) -> Result<LetterGroupsView, Refusal> {
         self.queue_known(tenant, queue).await?;
-        Walk::new(self, (tenant, queue), None, chosen(wished(filter)?)?).counted(REDRIVE_IDS_MAX).await
+        let after = after.map(|after| GroupKey::parse(&after)).transpose()?;
+        let page = GroupsPage { limit: limit as usize, after };
+        Walk::new(self, (tenant, queue), None, chosen(wished(filter)?)?).counted(page, REDRIVE_IDS_MAX).await
     }
 
     async fn letter(&self, tenant: &TenantName, queue: &QueueName, text: &str) -> Result<DeadLetterView, Refusal> {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    fmt,
     sync::Arc,
 };
 
@@ -14,7 +15,6 @@ use wharf_dispatch::{ChosenLetters, Letter, LetterWish, rfc3339};
 use wharf_event::{Code, QueueName, Target, TenantName};
 use wharf_gateway::{
     Refusal,
-    limits::LETTER_GROUPS_MAX,
     view::{LetterFilter, LetterGroupView, LetterGroupsView},
 };
 
@@ -81,22 +81,77 @@ impl<'a> Walk<'a> {
         blocking(move || chosen.among(&archive, rows).map_err(|error| unreadable(&error))).await.map(Some)
     }
 
-    /// All of them, counted.
-    pub(super) async fn counted(mut self, rows: usize) -> Result<LetterGroupsView, Refusal> {
+    /// All of them, counted: so many groups at most, the first behind one.
+    pub(super) async fn counted(mut self, page: GroupsPage, rows: usize) -> Result<LetterGroupsView, Refusal> {
         let (mut groups, mut others) = (BTreeMap::<_, Group>::new(), 0);
         while let Some(letters) = self.next(rows).await? {
             for Letter { id, row, .. } in letters {
-                let is_full = groups.len() >= LETTER_GROUPS_MAX;
-                match groups.entry((row.delivery.target.to.clone(), row.code.as_str(), row.cause().as_str())) {
+                let key = GroupKey::of(&row);
+                if page.after.as_ref().is_some_and(|after| key <= *after) {
+                    continue;
+                }
+                let is_full = groups.len() >= page.limit;
+                // A group that is behind a full page stays there: the page only comes to end earlier.
+                if is_full && groups.last_key_value().is_some_and(|(last, _)| key > *last) {
+                    others += 1;
+                    continue;
+                }
+                match groups.entry(key) {
                     Entry::Occupied(mut group) => group.get_mut().take(id, row),
-                    Entry::Vacant(_) if is_full => others += 1,
-                    Entry::Vacant(place) => drop(place.insert(Group::of(id, row))),
+                    Entry::Vacant(place) => {
+                        place.insert(Group::of(id, row));
+                        let pushed_out = if is_full { groups.pop_last() } else { None };
+                        others += pushed_out.map_or(0, |(_, group)| group.count);
+                    }
                 }
             }
         }
+        let next = groups.last_key_value().filter(|_| others > 0).map(|(last, _)| last.to_string());
         let mut groups: Vec<_> = groups.into_values().map(Group::view).collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-        Ok(LetterGroupsView { groups, others })
+        Ok(LetterGroupsView { groups, others, next })
+    }
+}
+
+/// Which groups are told.
+#[derive(Debug)]
+pub(super) struct GroupsPage {
+    /// How many.
+    pub(super) limit: usize,
+    /// Those behind this one.
+    pub(super) after: Option<GroupKey>,
+}
+
+/// What the letters of a group have in common, which is also the cursor of a page of groups: `webhook/crm,retries-spent,http-timeout`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GroupKey {
+    target: Target,
+    code: &'static str,
+    cause: &'static str,
+}
+
+impl GroupKey {
+    fn of(row: &DeadLetterRow) -> Self {
+        Self { target: row.delivery.target.to.clone(), code: row.code.as_str(), cause: row.cause().as_str() }
+    }
+
+    /// # Errors
+    /// When the text is no cursor.
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        let parsed = || {
+            let mut parts = text.split(',');
+            let target = parts.next()?.parse().ok()?;
+            let (code, cause) = (parts.next()?.parse::<Code>().ok()?, parts.next()?.parse::<Code>().ok()?);
+            parts.next().is_none().then(|| Self { target, code: code.as_str(), cause: cause.as_str() })
+        };
+        let none = || Refusal::new(Code::QueryInvalid, "`after`: it is the `next` of the page before".to_owned());
+        parsed().ok_or_else(none)
+    }
+}
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},{}", self.target, self.code, self.cause)
     }
 }
 

@@ -45,6 +45,7 @@ mod tenants;
 mod tests;
 mod topics;
 mod trace;
+mod trace_page;
 mod usage;
 mod view;
 mod webhooks;

@@ -1,70 +1,50 @@
 //! An event with everything that came of it, gathered in one walk through the log.
 //!
 //! Invariant: the walk begins at the event and ends where every delivery of every event that it found is told as the state has it, so
-//! what was over long ago is read to its end and no further. It stops earlier where a trace may hold no more, and says so.
-//! Each event is told once: only the attempt that settled it in the log publishes it. Of the events before a page no more is held than what is
-//! open of them, which leads to those behind.
+//! what was over long ago is read to its end and no further.
+//! Each event is found once: only the attempt that settled it in the log publishes it. A page is a stretch of the tree in the order of events,
+//! their deliveries and the steps of those; where it has no room for more it ends earlier, and the next one goes on from there. Of what is before
+//! a page no more is held than what is open of it, which leads to what is behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Record, ValueWrite, keys};
-use wharf_dispatch::{Dispatcher, Item, LoadFigures, rfc3339};
-use wharf_event::{AttributeValue, Code, EDITED_ATTRIBUTE, Position, TenantName};
+use wharf_delivery::{DeadLetterRow, DeliveryId, Move, Record, ValueWrite, keys};
+use wharf_dispatch::{Dispatcher, Item, rfc3339};
+use wharf_event::{Code, EDITED_ATTRIBUTE, Position, TenantName};
 use wharf_gateway::{
     Refusal,
-    limits::{TRACED_DELIVERIES_MAX, TRACED_STEPS_MAX, TRACED_WRITES_MAX},
-    view::{DeliveryView, EventView, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite},
+    limits::{TRACED_DELIVERIES_MAX, TRACED_OPEN_MAX},
+    view::{TraceCursor, TraceStep, TraceView, TracedWrite},
 };
 
 use super::{
-    detail::{Told, attempt_bytes, deliveries, follow, held, no_event, open, reached, waited},
+    detail::{Told, deliveries, follow, no_event, open, reached, waited},
     not_in_archive,
     page::Room,
     search::Asked,
+    trace_page::{Found, Page, Step},
     view::{self, Placed},
 };
-
-/// About what the JSON of a step takes beside its texts, in bytes.
-const STEP_BYTES: usize = 256;
 
 /// About what the JSON of a delivery takes, its steps aside, in bytes.
 const DELIVERY_BYTES: usize = 128;
 
-/// One event that was found.
-struct Found {
-    event: EventView,
-    deliveries: BTreeMap<u16, Told>,
-    /// Further deliveries, which are not followed.
-    left_out: usize,
-    steps: BTreeMap<u16, Vec<TraceStep>>,
-    open: BTreeMap<u16, DeliveryRow>,
-    /// What the last edit of a delivery that was heard of left in its event.
-    edited: BTreeMap<u16, AttributeValue>,
-    /// Whether it stands on a page before this one.
-    passed: bool,
-}
-
-/// Which events are told.
+/// Which part of a trace is told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TracePage {
-    /// How many.
+    /// Events at most.
     pub(super) limit: usize,
-    /// Those behind this one.
-    pub(super) after: Option<Position>,
+    /// What is behind this.
+    pub(super) after: Option<TraceCursor>,
 }
 
 struct Walk<'a> {
     dispatcher: &'a Dispatcher,
     tenant: &'a TenantName,
-    found: BTreeMap<Position, Found>,
-    /// What is not yet told as the state has it.
-    left: BTreeSet<(Position, u16)>,
+    page: Page,
     events: Room,
-    steps: Room,
-    after: Option<Position>,
-    truncated: bool,
-    /// Whether events of the tree are behind this page, or may be.
-    goes_on: bool,
+    /// Whether something is left out that no page has.
+    is_cut: bool,
 }
 
 /// The event at `root` with everything that came of it, a page of it.
@@ -80,97 +60,87 @@ pub(super) fn trace(
     if item.record.tenant() != Some(tenant) {
         return Err(no_event(root));
     }
-    let mut walk = Walk {
-        dispatcher,
-        tenant,
-        found: BTreeMap::new(),
-        left: BTreeSet::new(),
-        events: Room::new(page.limit),
-        steps: Room::new(TRACED_STEPS_MAX),
-        after: page.after,
-        truncated: false,
-        goes_on: false,
-    };
+    let TracePage { limit, after } = page;
+    let mut walk = Walk { dispatcher, tenant, page: Page::behind(after), events: Room::new(limit), is_cut: false };
     let events = view::events(&item);
     walk.add(events.iter().find(|placed| placed.position == root).ok_or_else(|| no_event(root))?)?;
     let mut k = root.k;
     // The log's end is asked for anew: what the state says of a later event may be in a later frame.
-    while !walk.left.is_empty() && k <= archive.last_k() {
+    while !walk.page.left.is_empty() && k <= archive.last_k() {
         asked.still()?;
         for item in archive.frame(k).map_err(|error| not_in_archive(&error))? {
             walk.hear(&item)?;
         }
         k += 1;
     }
-    let (load, now_ms) = (dispatcher.load(tenant), dispatcher.now_ms());
-    let Walk { found, truncated, goes_on, .. } = walk;
-    let events: Vec<_> =
-        found.into_values().filter(|found| !found.passed).map(|found| found.told(&load, now_ms)).collect();
-    let next = events.last().filter(|_| goes_on).map(|last| last.event.position);
-    Ok(TraceView { events, truncated, next })
+    let (load, now_ms, next) = (dispatcher.load(tenant), dispatcher.now_ms(), walk.page.next());
+    let events = walk.page.found.into_values().filter_map(|found| found.told(&load, now_ms)).collect();
+    Ok(TraceView { events, truncated: walk.is_cut || next.is_some(), next })
 }
 
 impl Walk<'_> {
-    /// Takes an event up, unless the trace is full.
+    /// Takes an event up, unless it is behind the page.
     fn add(&mut self, placed: &Placed<'_>) -> Result<(), Refusal> {
-        let told = 0..placed.targets.len().min(TRACED_DELIVERIES_MAX);
-        let (position, event) = (placed.position, placed.view_with(&told)?);
-        let passed = self.after.is_some_and(|after| position <= after);
-        // A delivery is there twice: as a target, and with what came of it.
-        if !passed && !self.events.take(Placed::bytes(&event) + told.len() * DELIVERY_BYTES) {
-            (self.truncated, self.goes_on) = (true, true);
+        let (position, total) = (placed.position, placed.targets.len());
+        if self.page.is_full {
             return Ok(());
         }
-        let left_out = placed.targets.len() - told.len();
-        self.truncated |= !passed && left_out > 0;
-        let open = open(self.dispatcher, self.tenant, position, placed.targets, &told)?;
-        let mut found = Found {
-            event,
-            deliveries: deliveries(placed, &told),
-            left_out,
-            steps: BTreeMap::new(),
-            open,
-            edited: BTreeMap::new(),
-            passed,
-        };
-        for (n, told) in &found.deliveries {
-            if let Some(queue) = &told.queue {
-                let (time, code) = (rfc3339(placed.time_ms), Code::HopLimit);
-                let given_up = TraceStep::GivenUp { time, code, reason: code.title().to_owned(), queue: queue.clone() };
-                found.steps.insert(*n, vec![given_up]);
-            }
+        if self.page.left.len() > TRACED_OPEN_MAX {
+            self.is_cut = true;
+            return Ok(());
+        }
+        let first = self.page.after.map_or(0, |after| after.passed(position, total));
+        let is_passed = first == total && self.page.after.is_some_and(|after| position <= after.event);
+        let end = total.min(first + TRACED_DELIVERIES_MAX);
+        let event = if is_passed { None } else { Some(placed.view_with(&(first..end))?) };
+        // A delivery is there twice: as a target, and with what came of it.
+        let bytes = event.as_ref().map(|event| Placed::bytes(event) + (end - first) * DELIVERY_BYTES);
+        if bytes.is_some_and(|bytes| !self.events.take(bytes)) {
+            self.page.close();
+            return Ok(());
+        }
+        // What came of deliveries before those is behind an event that the page does not tell to its end.
+        let followed = if end < total { first..end } else { 0..end };
+        let open = open(self.dispatcher, self.tenant, position, placed.targets, &followed)?;
+        let mut found =
+            Found { event, deliveries: deliveries(placed, &followed), first, end, total, open, ..Found::default() };
+        if !self.page.after.is_some_and(|after| after.event == position && after.step.is_some()) {
+            found.steps = given_up(&found, placed);
         }
         let numbers: Vec<_> = found.deliveries.keys().copied().collect();
-        self.found.insert(position, found);
+        self.page.found.insert(position, found);
         numbers.into_iter().try_for_each(|n| self.weigh(position, n))?;
-        self.let_go(position);
-        Ok(())
-    }
-
-    /// Forgets an event of a page before this one of which nothing is left to hear.
-    fn let_go(&mut self, event: Position) {
-        let is_open = self.left.range((event, 0)..=(event, u16::MAX)).next().is_some();
-        if !is_open && self.found.get(&event).is_some_and(|found| found.passed) {
-            self.found.remove(&event);
+        self.page.let_go(position);
+        if end < total {
+            self.page.close();
         }
+        Ok(())
     }
 
     /// Whether a delivery has to be followed further.
     fn weigh(&mut self, event: Position, n: u16) -> Result<(), Refusal> {
-        let Some(found) = self.found.get(&event) else { return Ok(()) };
-        let Some(told) = found.deliveries.get(&n) else { return Ok(()) };
-        if reached(self.dispatcher, self.tenant, event, n, told, &found.open)? && self.has_edits(found, told, n)? {
-            self.left.remove(&(event, n));
-        } else {
-            self.left.insert((event, n));
+        let Some(found) = self.page.found.get(&event) else { return Ok(()) };
+        let Some(told) = found.deliveries.get(&n).filter(|_| !self.page.is_full || found.tells(n)) else {
+            return Ok(());
+        };
+        let is_told = reached(self.dispatcher, self.tenant, event, n, told, &found.open)?
+            && self.has_edits((found, event), told, n)?;
+        if !is_told {
+            self.page.left.insert((event, n));
+            return Ok(());
+        }
+        self.page.left.remove(&(event, n));
+        if let Some(found) = self.page.found.get_mut(&event).filter(|found| !found.tells(n)) {
+            found.deliveries.remove(&n);
+            found.open.remove(&n);
         }
         Ok(())
     }
 
     /// Whether the last edit of a letter was heard of. A letter whose event lies elsewhere was edited, or its event was written again.
-    fn has_edits(&self, found: &Found, told: &Told, n: u16) -> Result<bool, Refusal> {
+    fn has_edits(&self, (found, event): (&Found, Position), told: &Told, n: u16) -> Result<bool, Refusal> {
         let Some(queue) = &told.queue else { return Ok(true) };
-        let id = DeliveryId { event: found.event.position, n };
+        let id = DeliveryId { event, n };
         let letter = waited(
             self.dispatcher.read(|state| DeadLetterRow::get(state, &keys::dead_letter(self.tenant, queue, id))),
         )?;
@@ -182,7 +152,7 @@ impl Walk<'_> {
 
     fn hear(&mut self, item: &Item) -> Result<(), Refusal> {
         for event in about(item) {
-            let Some(found) = self.found.get_mut(&event) else { continue };
+            let Some(found) = self.page.found.get_mut(&event) else { continue };
             let mut numbers = follow(item, event, &mut found.deliveries);
             if let Record::Edited { delivery, event, .. } = &item.record {
                 let mark = event.extension(EDITED_ATTRIBUTE).cloned();
@@ -190,26 +160,30 @@ impl Walk<'_> {
                 numbers.push(delivery.n);
             }
             numbers.retain(|n| found.deliveries.contains_key(n));
-            for n in &numbers {
-                let n = *n;
-                let Some(step) = found.step(item, DeliveryId { event, n }) else { continue };
-                if found.passed {
-                    continue;
-                }
-                if !self.steps.take(STEP_BYTES + text_bytes(&step)) {
-                    (self.truncated, self.goes_on, self.left) = (true, true, BTreeSet::new());
-                    return Ok(());
-                }
-                found.steps.entry(n).or_default().push(step);
-            }
+            let step = |n: &u16| {
+                let of = DeliveryId { event, n: *n };
+                Some((of, found.step(item, of)?))
+            };
+            let steps: Vec<_> = numbers.iter().filter_map(step).collect();
+            steps.into_iter().for_each(|(of, told)| self.page.tell(of, item.position, told));
             if matches!(item.record, Record::Settle { .. }) {
                 view::events(item).iter().try_for_each(|placed| self.add(placed))?;
             }
             numbers.into_iter().try_for_each(|n| self.weigh(event, n))?;
-            self.let_go(event);
+            self.page.let_go(event);
         }
         Ok(())
     }
+}
+
+/// The first steps of an event beyond the hop limit.
+fn given_up(of: &Found, placed: &Placed<'_>) -> BTreeMap<u16, Vec<Step>> {
+    let step = |(n, told): (&u16, &Told)| {
+        let (time, code, queue) = (rfc3339(placed.time_ms), Code::HopLimit, told.queue.clone()?);
+        let told = TraceStep::GivenUp { time, code, reason: code.title().to_owned(), queue };
+        Some((*n, vec![Step { position: placed.position, bytes: 0, told }]))
+    };
+    of.deliveries.iter().filter_map(step).collect()
 }
 
 /// The events whose deliveries a record is about.
@@ -231,7 +205,7 @@ impl Found {
                 // It stands in its step alone.
                 let attempt = self.deliveries.get_mut(&of.n)?.view.attempts.pop()?;
                 let from = rfc3339(item.time_ms.saturating_sub(attempt.duration_us / 1_000));
-                let writes = writes.iter().take(TRACED_WRITES_MAX).map(write).collect();
+                let writes = writes.iter().map(write).collect();
                 Some(TraceStep::Attempt { from, attempt: Box::new(attempt), writes })
             }
             Record::Redrive { queue, .. } => Some(TraceStep::Redriven { time, queue: queue.clone() }),
@@ -239,18 +213,6 @@ impl Found {
             Record::Queue { moves, .. } => moves.iter().find(|(id, _)| *id == of).map(|(_, to)| moved(to, time)),
             _ => None,
         }
-    }
-
-    fn told(mut self, load: &LoadFigures, now_ms: u64) -> TracedEvent {
-        held(&self.open, &mut self.deliveries, load, now_ms);
-        let mut steps = self.steps;
-        let delivery = |(n, told): (u16, Told)| {
-            let steps = steps.remove(&n).unwrap_or_default();
-            let DeliveryView { id, rule, to, state, held_by, .. } = told.view;
-            TracedDelivery { id, rule, to, state, held_by, steps }
-        };
-        let deliveries = self.deliveries.into_iter().map(delivery).collect();
-        TracedEvent { event: self.event, deliveries, left_out: self.left_out }
     }
 }
 
@@ -273,9 +235,4 @@ pub(super) fn moved(to: &Move, time: String) -> TraceStep {
             TraceStep::GivenUp { time, code: *code, reason: reason.clone(), queue: queue.clone() }
         }
     }
-}
-
-fn text_bytes(step: &TraceStep) -> usize {
-    let TraceStep::Attempt { attempt, writes, .. } = step else { return 0 };
-    attempt_bytes(attempt) + writes.iter().map(|of| of.key.len() + of.bucket.as_str().len()).sum::<usize>()
 }

@@ -49,6 +49,12 @@ pub enum DlqCommand {
     Groups {
         /// The queue
         queue: QueueName,
+        /// Only groups behind this place, which the page before named
+        #[arg(long, value_name = "PLACE")]
+        after: Option<String>,
+        /// Groups at most; more than these are on further pages
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
         /// Which letters
         #[command(flatten)]
         filter: FilterArgs,
@@ -209,8 +215,9 @@ pub async fn run(command: DlqCommand, global: &Global, out: &mut Output) -> Resu
                 list(&letters, limit, out)?;
             }
         }
-        DlqCommand::Groups { queue, filter } => {
+        DlqCommand::Groups { queue, after, limit, filter } => {
             let groups = letters(dlq.at(queue).at("groups"), filter.filter());
+            let groups = groups.ask("limit", limit).ask_some("after", after);
             let groups: LetterGroupsView = session.client.get(&groups).await?;
             if out.is_json() {
                 out.document(&groups)?;
@@ -266,8 +273,8 @@ fn counted(of: &LetterGroupsView, out: &mut Output) -> Result<(), CommandError> 
         [group.count.to_string(), target, code, first, last, printable(&group.sample).into_owned(), error]
     };
     out.table(["LETTERS", "TARGET", "CODE", "FIRST", "LAST", "SAMPLE", "ERROR"], of.groups.iter().map(row).collect())?;
-    if of.others > 0 {
-        talk(&format!("and {} letters of further groups: a filter shows them", of.others));
+    if let Some(next) = &of.next {
+        talk(&format!("and {} letters of further groups: --after {}", of.others, printable(next)));
     }
     Ok(())
 }

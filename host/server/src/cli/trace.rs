@@ -1,14 +1,13 @@
 //! `wharf trace`: an event and everything that came of it, as a waterfall.
 //!
-//! Invariant: it shows what the host tells, a page at a time; what is left out is named, with the command that shows it.
+//! Invariant: it shows what the host tells, a page at a time, and names the command that shows the next one.
 
 use std::io::{self, IsTerminal as _};
 
 use clap::Args;
-use wharf_event::Position;
 use wharf_gateway::{
     limits::{TRACED_EVENTS_DEFAULT, TRACED_EVENTS_MAX},
-    view::TraceView,
+    view::{TraceCursor, TraceView},
 };
 
 use super::{
@@ -31,9 +30,9 @@ pub struct TraceArgs {
     /// Events at most
     #[arg(long, default_value_t = TRACED_EVENTS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(TRACED_EVENTS_MAX)))]
     limit: u32,
-    /// Only those behind this position, as the page before said
-    #[arg(long, value_name = "POSITION")]
-    after: Option<Position>,
+    /// Only what is behind this place, which the page before named
+    #[arg(long, value_name = "PLACE")]
+    after: Option<TraceCursor>,
 }
 
 /// Shows a trace.
@@ -47,15 +46,9 @@ pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<E
     } else {
         waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
     }
-    for of in trace.events.iter().filter(|of| of.left_out > 0) {
-        let (position, left_out) = (of.event.position, of.left_out);
-        talk(&format!("{left_out} more deliveries of {position} are not in a trace: wharf events show {position}"));
-    }
     match trace.next {
         Some(next) => talk(&format!("more came of it: wharf trace {event} --after {next}")),
-        None if trace.truncated && trace.events.iter().all(|of| of.left_out == 0) => {
-            talk("one of these deliveries did more than is told of one")
-        }
+        None if trace.truncated => talk("more came of it, of too much at a time to be told"),
         None => {}
     }
     Ok(Exit::Success)

@@ -36,6 +36,30 @@ fn redrive(host: &Host, body: Value) -> (u16, Value) {
 }
 
 #[test]
+fn groups_of_letters_are_told_a_page_at_a_time_by_the_cursor_of_the_page_before() {
+    let site = Site::with_probe(RULES);
+    let host = host(&site);
+    let grouped = |more: &[&str]| {
+        let mut command = wharf();
+        command
+            .args(["--url", &host.url, "-t", "acme", "-o", "json", "dlq", "groups", "dead", "--limit", "1"])
+            .args(more);
+        let page: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let (count, next) = (page["groups"][0]["count"].clone(), page["next"].as_str().map(str::to_owned));
+        (page["groups"].as_array().unwrap().len(), count, page["others"].clone(), next)
+    };
+    let first = grouped(&[]);
+    let next = first.3.clone().unwrap();
+    assert_eq!(
+        (first.0, first.1, first.2, next.as_str()),
+        (1, json!(8), json!(3), "probe,handler-reject,handler-reject")
+    );
+    assert_eq!(grouped(&["--after", &next]), (1, json!(3), json!(0), None));
+    let (status, refused) = host.get("/v1/tenants/acme/dlq/dead/groups?after=probe");
+    assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")));
+}
+
+#[test]
 fn letters_are_counted_by_target_and_code_and_a_filter_says_the_same_everywhere() {
     let site = Site::with_probe(RULES);
     let host = host(&site);
@@ -86,6 +110,25 @@ fn letters_are_counted_by_target_and_code_and_a_filter_says_the_same_everywhere(
         assert_eq!((status, &refused["code"]), (429, &json!("quota-backlog")), "{refused}");
     }
     assert_eq!(counts(&host, ""), [("handler-reject".to_owned(), 8), ("retries-spent".to_owned(), 3)]);
+    // A page at a time it is the same, by the cursor that the command line tells.
+    let grouped = |more: &[&str]| {
+        let mut command = wharf();
+        command
+            .args(["--url", &host.url, "-t", "acme", "-o", "json", "dlq", "groups", "dead", "--limit", "1"])
+            .args(more);
+        let page: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let (count, next) = (page["groups"][0]["count"].clone(), page["next"].as_str().map(str::to_owned));
+        (page["groups"].as_array().unwrap().len(), count, page["others"].clone(), next)
+    };
+    let first = grouped(&[]);
+    let next = first.3.clone().unwrap();
+    assert_eq!(
+        (first.0, first.1, first.2, next.as_str()),
+        (1, json!(8), json!(3), "probe,handler-reject,handler-reject")
+    );
+    assert_eq!(grouped(&["--after", &next]), (1, json!(3), json!(0), None));
+    let (status, refused) = host.get("/v1/tenants/acme/dlq/dead/groups?after=probe");
+    assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")));
     assert_eq!(redrive(&host, json!({"where": {"rule": "also"}})), (200, json!({"redriven": 4})));
 }
 

@@ -65,7 +65,7 @@ fn paged(host: &Host, event: &str, limit: usize) -> Vec<Vec<u64>> {
 }
 
 #[test]
-fn an_event_with_many_deliveries_is_told_in_pages_and_a_trace_tells_the_first_of_them() {
+fn an_event_with_many_deliveries_is_told_in_pages() {
     const SUBSCRIPTIONS: usize = 250;
     let site = site(SUBSCRIPTIONS);
     let host = site.start("serve");
@@ -78,13 +78,88 @@ fn an_event_with_many_deliveries_is_told_in_pages_and_a_trace_tells_the_first_of
     assert_eq!((&one["deliveries"][0]["id"], one.get("next")), (&json!(format!("{position}.249")), None));
     let beyond = host.get("/v1/tenants/acme/events/a?after=249").1;
     assert_eq!((&beyond["deliveries"], beyond.get("next")), (&json!([]), None));
-    let trace = host.get("/v1/tenants/acme/events/a/trace?limit=1").1;
-    let event = &trace["events"][0];
-    let told = ["/event/deliveries", "/deliveries"].map(|list| event.pointer(list).unwrap().as_array().unwrap().len());
-    assert_eq!((told, &event["left_out"], &trace["truncated"]), ([100; 2], &json!(150), &json!(true)));
     let shown = wharf().args(["--url", &host.url, "events", "show", "a", "-o", "json"]).output().unwrap();
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(shown["deliveries"].as_array().unwrap().len(), SUBSCRIPTIONS);
+}
+
+/// The pages of the trace of `a`, of so many events each, and the cursors between them: by the command line, which prints the cursor.
+fn traced(host: &Host, limit: &str) -> (Vec<Value>, Vec<String>) {
+    let (mut pages, mut cursors) = (Vec::new(), Vec::<String>::new());
+    loop {
+        let mut command = wharf();
+        command.args(["--url", &host.url, "-t", "acme", "-o", "json", "trace", "a", "--limit", limit]);
+        command.args(cursors.last().into_iter().flat_map(|after| ["--after", after.as_str()]));
+        let output = command.output().unwrap();
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{talk}");
+        let page: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(page["truncated"], page["next"].is_string(), "{page}");
+        let next = page["next"].as_str().map(str::to_owned);
+        pages.push(page);
+        let Some(next) = next else { return (pages, cursors) };
+        assert!(talk.contains(&format!("wharf trace a --after {next}")), "{talk}");
+        cursors.push(next);
+    }
+}
+
+#[test]
+fn a_trace_of_an_event_with_many_deliveries_goes_on_within_it_and_has_all_that_came_of_them() {
+    const SUBSCRIPTIONS: usize = 230;
+    let mut config = String::from(
+        "default_tenant = \"acme\"\n[tenants.acme.queues.jobs]\n[tenants.acme.buses.side]\n[tenants.acme.rules.side]\nbus = \"side\"\n\
+         pattern = { type = [\"order.placed\"] }\ntargets = [{ queue = \"jobs\" }]\n",
+    );
+    for n in 0..SUBSCRIPTIONS {
+        let _ = writeln!(config, "[tenants.acme.topics.orders.subscriptions.s{n}]\ntargets = [{{ bus = \"side\" }}]");
+    }
+    let site = Site::new(&config);
+    let host = site.start("serve");
+    let root = publish(&host, "a").1["position"].as_str().unwrap().to_owned();
+    host.stats_until("acme", |_| depth(&host) == SUBSCRIPTIONS as u64);
+    let (pages, cursors) = traced(&host, "150");
+    // Of the event itself a hundred of its deliveries each, and behind the last of them what came of all.
+    let within = [99, 199].map(|n| format!("{root}.{n}"));
+    assert_eq!((&cursors[..2], cursors.len()), (&within[..], 3), "{cursors:?}");
+    let told = |of: &Value| {
+        of["deliveries"].as_array().unwrap().iter().map(|of| of["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let of_root: Vec<Vec<String>> = pages.iter().take(3).map(|page| told(&page["events"][0])).collect();
+    assert_eq!(of_root.concat(), (0..SUBSCRIPTIONS).map(|n| format!("{root}.{n}")).collect::<Vec<_>>());
+    for page in &pages[..3] {
+        let of = &page["events"][0];
+        let targets = of["event"]["deliveries"].as_array().unwrap();
+        assert_eq!((&of["event"]["position"], targets.len()), (&json!(root), told(of).len()));
+        let steps = |of: &Value| of["steps"].as_array().unwrap().len();
+        assert!(
+            of["deliveries"].as_array().unwrap().iter().all(|of| steps(of) == 1 && of["state"] == "settled"),
+            "{of}"
+        );
+    }
+    let events: Vec<_> = pages.iter().map(|page| page["events"].as_array().unwrap().len()).collect();
+    assert_eq!(events, [1, 1, 150, SUBSCRIPTIONS - 149]);
+    let published = |page: &Value| -> Vec<String> {
+        let steps =
+            page["events"][0]["deliveries"].as_array().unwrap().iter().flat_map(|of| of["steps"].as_array().unwrap());
+        steps
+            .flat_map(|of| of["attempt"]["published"].as_array().unwrap())
+            .map(|of| of.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut wanted = pages[..3].iter().flat_map(published).collect::<Vec<_>>();
+    let came = pages[2]["events"].as_array().unwrap().iter().skip(1).chain(pages[3]["events"].as_array().unwrap());
+    let mut came: Vec<_> = came
+        .map(|of| {
+            assert_eq!((&of["event"]["parent"], &of["deliveries"][0]["target"]), (&json!(root), &json!("queue/jobs")));
+            of["event"]["position"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    wanted.sort();
+    came.sort();
+    assert_eq!(came, wanted);
+    let (status, refused) = host.get("/v1/tenants/acme/events/a/trace?after=1-0@2-0");
+    assert_eq!((status, &refused["code"]), (400, &json!("query-invalid")));
+    assert_eq!(host.stop(), Some(0));
 }
 
 #[test]
