@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 
 use super::attack;
+use super::seed;
 use super::tools::Tools;
 use crate::guests::{self, cargo, process};
 use crate::host::binary::{self, Profile};
@@ -117,12 +118,26 @@ impl Client {
         let request = self.agent.post(self.url(path)).content_type(content_type);
         request.send(body).map(drop).with_context(|| format!("POST {path}"))
     }
+
+    /// Posts to a path, and gives the answer.
+    pub fn ask(&self, path: &str, content_type: &str, body: &str) -> Result<serde_json::Value> {
+        let request = self.agent.post(self.url(path)).content_type(content_type);
+        let answer = request.send(body).with_context(|| format!("POST {path}"))?.into_body().read_to_string()?;
+        serde_json::from_str(&answer).with_context(|| format!("the answer of {path}"))
+    }
+
+    /// Puts something at a path.
+    pub fn put(&self, path: &str, content_type: &str, body: &str) -> Result<()> {
+        let request = self.agent.put(self.url(path)).content_type(content_type);
+        request.send(body).map(drop).with_context(|| format!("PUT {path}"))
+    }
 }
 
 /// Asks the strangers, one after the other.
 pub fn run(args: &Args) -> Result<()> {
     let tools = Tools::new(&cargo::workspace(&cargo::repository())?.target);
-    let stage = Stage::lay_out(&std::env::temp_dir(), "wharf-strangers-", CONFIG, &guests::build()?)?;
+    let stage =
+        Stage::lay_out(&std::env::temp_dir(), "wharf-strangers-", &[CONFIG, seed::CONFIG].concat(), &guests::build()?)?;
     for (name, schema) in SCHEMAS {
         std::fs::write(stage.path().join(name), schema).with_context(|| format!("writing {name}"))?;
     }
@@ -214,8 +229,9 @@ fn models(python: &Path, script: &Path) -> Result<String> {
 }
 
 fn schemathesis(programs: &Path, scripts: &Path, client: &Client) -> Result<String> {
+    let config = seed::config(scripts, client)?;
     let mut command = Command::new(programs.join("schemathesis"));
-    command.arg("--config-file").arg(scripts.join("schemathesis.toml")).arg("run").arg(client.url("/openapi.json"));
+    command.arg("--config-file").arg(config.path()).arg("run").arg(client.url("/openapi.json"));
     command.args(["--checks", "all", "--continue-on-failure", "--max-examples", "100", "--request-timeout", "20"]);
     // It keeps a database of what failed where it runs.
     said(command.args(["--no-color", "--warnings", "off"]).current_dir(std::env::temp_dir()))

@@ -7,6 +7,7 @@
 
 mod attack;
 mod command;
+mod seed;
 pub mod tools;
 
 pub use command::{Args, run};
