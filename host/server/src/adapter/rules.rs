@@ -222,7 +222,7 @@ fn not_changed(error: &ChangeError, document: Option<&RuleDocument>) -> Refusal 
     let code = match source {
         RuleError::OfFile => Code::RuleOfFile,
         RuleError::OtherBus(_) => Code::RuleElsewhere,
-        RuleError::Batches(_) => Code::HandlerKind,
+        RuleError::Batches(_) | RuleError::Requests(_) => Code::HandlerKind,
         RuleError::TooMany | RuleError::Combinations => Code::RulesTooMany,
         RuleError::Subscriptions(_) => Code::SubscriptionsTooMany,
         RuleError::Pattern(errors) => return wrong_pattern(errors),

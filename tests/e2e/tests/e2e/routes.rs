@@ -182,6 +182,9 @@ fn the_closest_route_answers_and_what_has_none_is_told_so() {
     assert_eq!(asked(&host, "GET /t/acme/gone", b"").code(), "route-idle", "it handles events");
     let foreign = got(&mut sent(&host, "GET /t/acme/probe/echo", "origin: http://evil.example\r\n", b""));
     assert_eq!(foreign.code(), "origin-foreign");
+    let rule = r#"{"pattern": {"type": ["t"]}, "targets": [{"plugin": "web"}]}"#;
+    let (status, _, refused) = host.put("/v1/tenants/acme/buses/default/rules/r", None, rule);
+    assert_eq!((status, &refused["code"]), (422, &Value::from("handler-kind")), "{refused}");
     host.stop();
     let site = site("", "[tenants.acme.rules.r]\npattern = { type = [\"t\"] }\ntargets = [{ plugin = \"web\" }]\n");
     let (_, said) = site.refuse("serve");
