@@ -80,7 +80,7 @@ fn outgoing(request: &HttpRequest, timeout: Duration) -> Result<Outgoing, BoxErr
         granted: Granted::parse(EVERYWHERE)?,
         timeout,
         keep_bytes: ANSWER_BYTES_MAX,
-        came_bytes: Arc::default(),
+        passed: Arc::default(),
     })
 }
 

@@ -57,8 +57,27 @@ pub struct Outgoing {
     pub timeout: Duration,
     /// How much of the answer's body is kept, in bytes.
     pub keep_bytes: usize,
-    /// Where bytes of the answer's body are counted as they come, whatever becomes of it.
-    pub came_bytes: Arc<AtomicU64>,
+    /// Where bytes of the bodies are counted as they go and come, whatever becomes of it.
+    pub passed: Arc<Passed>,
+}
+
+/// Bytes of bodies that went and came so far.
+#[derive(Debug, Default)]
+pub struct Passed {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Passed {
+    /// Those of the request: all of them as soon as it is on its way.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Those of the answer.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
 }
 
 /// An answer.
@@ -135,7 +154,7 @@ impl Egress {
     }
 
     async fn exchange(&self, outgoing: Outgoing, takes: Option<&mut dyn Takes>) -> Result<Answer, EgressError> {
-        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, came_bytes, .. } = outgoing;
+        let Outgoing { owner, place, method, headers, body, granted, keep_bytes, passed, .. } = outgoing;
         let key = Key::new(&owner, &place);
         let mut waited = self.pool.take(&key, &granted);
         loop {
@@ -145,17 +164,22 @@ impl Egress {
                 None => self.connector.connect(&place, &granted).await?,
             };
             let request = request(&connection, &place, &method, &headers, &body)?;
+            passed.sent.store(body.len() as u64, Ordering::Relaxed);
             let answer = match send(&mut connection, request).await {
                 Ok(answer) => answer,
                 Err(Unsent::Closed) if !is_new => {
+                    passed.sent.store(0, Ordering::Relaxed);
                     waited = self.pool.take(&key, &granted);
                     continue;
                 }
-                Err(Unsent::Closed) => return Err(EgressError::Closed),
+                Err(Unsent::Closed) => {
+                    passed.sent.store(0, Ordering::Relaxed);
+                    return Err(EgressError::Closed);
+                }
                 Err(Unsent::Broken(error)) => return Err(EgressError::Broken(error)),
             };
             let (head, body) = answer.into_parts();
-            let body = Coming { body, bytes: &came_bytes };
+            let body = Coming { body, bytes: &passed.received };
             if let Sender::Two(sender) = &connection.sender {
                 let other = Connection { sender: Sender::Two(sender.clone()), address: connection.address };
                 self.pool.put(key.clone(), other);

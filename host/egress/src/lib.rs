@@ -19,7 +19,7 @@ mod pool;
 mod resolve;
 
 pub use address::{Why, refused};
-pub use egress::{Answer, Egress, Outgoing, Settings, Takes};
+pub use egress::{Answer, Egress, Outgoing, Passed, Settings, Takes};
 pub use error::EgressError;
 pub use granted::{Granted, NotNetwork};
 pub use guard::{Guard, Held, Leave};

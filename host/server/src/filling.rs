@@ -1,9 +1,9 @@
 //! Secrets put into requests on their way out, and taken out of answers on their way in.
 //!
 //! Invariant: a value of a field or a query is in the clear from here to the socket and nowhere else. What an answer repeats of it does not reach the guest, whether
-//! in a field or in the body, as long as it is whole and as it was.
+//! in a field or in the body, as long as it is whole and as it was, or as it may stand in a URL. The guest has no say in how the answer is encoded, or in where it is cut.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use wharf_dispatch::{HttpFailed, HttpRequest};
 use wharf_event::{Code, SecretName, SecretPlace, TenantName};
 use wharf_vault::{Key, SOUGHT_BYTES_MIN, SealError, Sealer as _, Value, without};
@@ -29,6 +29,8 @@ pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<F
     if request.secrets.is_empty() {
         return Ok(filled);
     }
+    request.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    request.headers.remove(header::RANGE);
     let closed = |name: &SecretName, why: String| {
         HttpFailed::new(Code::SecretClosed, format!("secret `{name}` cannot be put in: {why}"))
     };
@@ -47,12 +49,10 @@ pub fn fill(request: &mut HttpRequest, key: Result<&Key, SealError>) -> Result<F
                 request.headers.insert(field, text);
             }
             SecretPlace::Query(pair) => {
-                let whole = query::encoded(whole.reveal());
-                request.url = query::with(&request.url, pair, &String::from_utf8_lossy(&whole));
-                // Who repeats the URL repeats it so.
-                let spelled = query::encoded(value.reveal());
-                if spelled != value.reveal() {
-                    filled.0.push((name.clone(), Value::new(spelled)));
+                request.url = query::with(&request.url, pair, &query::encoded(whole.reveal()));
+                // Who repeats the URL repeats it as it was, or written anew.
+                for spelled in query::spellings(value.reveal()) {
+                    filled.keep(name.clone(), Value::new(spelled.into_bytes()));
                 }
             }
         }

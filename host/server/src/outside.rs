@@ -6,11 +6,8 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     pin::Pin,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -39,7 +36,7 @@ use crate::{
     infer::Asks,
     models::{self, Answers, Asked, AskedOf, Auth, Catalog, Means, ModelMeters, Sends, StepOf, authorize},
     secret_key::SecretKey,
-    sent::{CameOf, Carried, Sent, SentMeters, SentTo},
+    sent::{CameOf, Sent, SentMeters, SentTo, UnderWay},
     signing::sign,
 };
 
@@ -375,7 +372,7 @@ impl Ways {
             granted: asked.within(&self.config.networks),
             timeout,
             keep_bytes,
-            came_bytes: Arc::default(),
+            passed: Arc::default(),
         };
         let egress = self.egress.as_ref().map_err(|error| unusable(error))?;
         let answer = egress.send(outgoing).await.map_err(|error| {
@@ -427,7 +424,7 @@ impl Ways {
             failed(code, held.to_string())
         })?;
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-        let (body_bytes, came_bytes) = (body.len() as u64, Arc::new(AtomicU64::new(0)));
+        let under_way = UnderWay::begin(meters, &tenant, (&host, port));
         let outgoing = Outgoing {
             owner: policy,
             place: Arc::new(place),
@@ -437,20 +434,16 @@ impl Ways {
             granted: if private { self.config.networks.clone() } else { Granted::default() },
             timeout,
             keep_bytes: answer_bytes_max,
-            came_bytes: Arc::clone(&came_bytes),
+            passed: Arc::clone(under_way.passed()),
         };
-        let began = Instant::now();
         let sent = match takes {
             Some(takes) => egress.send_to(outgoing, takes).await,
             None => egress.send(outgoing).await,
         };
-        let took = began.elapsed();
         let status = sent.as_ref().ok().map(|answer| answer.status.as_u16());
         let came_of =
             sent.as_ref().map_or_else(|error| CameOf::Failed(code_of(error)), |it| CameOf::Status(it.status.as_u16()));
-        let went = sent.as_ref().err().is_none_or(may_be_done);
-        let carried = Carried { sent: if went { body_bytes } else { 0 }, received: came_bytes.load(Ordering::Relaxed) };
-        meters.count(&tenant, (&host, port), (came_of, took, carried));
+        let (took, carried) = under_way.ends(came_of);
         tracing::debug!(
             %tenant, %plugin, http.request.method = %method, server.address = host, server.port = port,
             http.response.status_code = status, http.client.request.duration = took.as_secs_f64(),

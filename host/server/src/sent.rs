@@ -5,10 +5,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
+use wharf_egress::Passed;
 use wharf_event::{Code, TenantName};
 use wharf_gateway::measure::OTHER;
 use wharf_runtime::histogram::{Distribution, Histogram};
@@ -43,6 +44,8 @@ pub enum CameOf {
     Status(u16),
     /// None, and why.
     Failed(Code),
+    /// Nobody waits for its answer any more.
+    LetGo,
 }
 
 /// Bytes of bodies that went and came.
@@ -77,7 +80,7 @@ pub struct SentMeters(Mutex<BTreeMap<SentTo, Meter>>);
 
 impl SentMeters {
     /// Counts one.
-    pub fn count(
+    fn count(
         &self,
         tenant: &TenantName,
         (host, port): (&str, u16),
@@ -109,9 +112,59 @@ impl SentMeters {
     }
 }
 
+/// A request that is under way. It is counted when this is dropped, so that one that nobody waits for any more counts too.
+pub struct UnderWay<'a> {
+    meters: &'a SentMeters,
+    tenant: TenantName,
+    host: String,
+    port: u16,
+    began: Instant,
+    passed: Arc<Passed>,
+    came: CameOf,
+}
+
+impl<'a> UnderWay<'a> {
+    /// It begins.
+    pub fn begin(meters: &'a SentMeters, tenant: &TenantName, (host, port): (&str, u16)) -> Self {
+        let (tenant, host, passed) = (tenant.clone(), host.to_owned(), Arc::default());
+        Self { meters, tenant, host, port, began: Instant::now(), passed, came: CameOf::LetGo }
+    }
+
+    /// Where what passes is counted.
+    pub const fn passed(&self) -> &Arc<Passed> {
+        &self.passed
+    }
+
+    /// It came to something. How long it took, and what it carried.
+    pub fn ends(mut self, came: CameOf) -> (Duration, Carried) {
+        self.came = came;
+        (self.began.elapsed(), self.carried())
+    }
+
+    fn carried(&self) -> Carried {
+        Carried { sent: self.passed.sent(), received: self.passed.received() }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.meters.count(&self.tenant, (&self.host, self.port), (self.came, self.began.elapsed(), self.carried()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_nobody_waits_for_any_more_is_counted_as_let_go() {
+        let (meters, tenant) = (SentMeters::default(), "acme".parse().unwrap());
+        drop(UnderWay::begin(&meters, &tenant, ("a.test", 443)));
+        UnderWay::begin(&meters, &tenant, ("a.test", 443)).ends(CameOf::Status(200));
+        let (_, sent) = meters.read().pop().unwrap();
+        let counted = sent.took_us.iter().map(|(came, took)| (*came, took.counts.iter().sum::<u64>()));
+        assert_eq!(counted.collect::<Vec<_>>(), [(CameOf::Status(200), 1), (CameOf::LetGo, 1)]);
+    }
 
     #[test]
     fn places_beyond_the_bound_are_counted_together() {

@@ -19,7 +19,7 @@ pub fn request(url: &str, granted: &[&str]) -> Outgoing {
         granted: Granted::parse(granted.iter().copied()).unwrap(),
         timeout: Duration::from_secs(20),
         keep_bytes: 8,
-        came_bytes: Arc::default(),
+        passed: Arc::default(),
     }
 }
 
@@ -74,9 +74,9 @@ async fn a_redirect_is_an_answer_and_nobody_goes_there() {
 async fn of_a_long_answer_the_beginning_is_kept() {
     let receiver = answering("127.0.0.1", &["HTTP/1.1 500 No\r\ncontent-length: 12\r\n\r\nhello, world"]).await;
     let outgoing = request(&format!("http://{}/", receiver.address), HERE);
-    let came = Arc::clone(&outgoing.came_bytes);
+    let passed = Arc::clone(&outgoing.passed);
     let answer = egress().send(outgoing).await.unwrap();
-    assert_eq!(came.load(Ordering::Relaxed), 12);
+    assert_eq!((passed.sent(), passed.received()), (4, 12));
     assert_eq!((answer.status.as_u16(), &answer.body[..], answer.is_cut), (500, b"hello, w".as_slice(), true));
 }
 
@@ -85,25 +85,28 @@ async fn what_is_no_answer_is_told_by_what_it_was() {
     let send = async |answers, millis| {
         let receiver = answering("127.0.0.1", answers).await;
         let outgoing = request(&format!("http://{}/", receiver.address), HERE);
-        let came = Arc::clone(&outgoing.came_bytes);
+        let passed = Arc::clone(&outgoing.passed);
         let error = egress().send(Outgoing { timeout: Duration::from_millis(millis), ..outgoing }).await.unwrap_err();
-        (error, came.load(Ordering::Relaxed))
+        (error, passed.sent(), passed.received())
     };
-    assert!(matches!(send(&[""], 20_000).await, (EgressError::Broken(_), 0)));
-    assert!(matches!(send(&["no HTTP at all\r\n\r\n"], 20_000).await, (EgressError::Broken(_), 0)));
+    assert!(matches!(send(&[""], 20_000).await, (EgressError::Broken(_), 4, 0)));
+    assert!(matches!(send(&["no HTTP at all\r\n\r\n"], 20_000).await, (EgressError::Broken(_), 4, 0)));
     const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\nshort";
-    assert!(matches!(send(&[CUT], 20_000).await, (EgressError::Broken(_), 5)), "what came counts");
+    assert!(matches!(send(&[CUT], 20_000).await, (EgressError::Broken(_), 4, 5)), "what came counts");
     // The answer has no end, so it comes to one by its time.
     assert!(matches!(
         send(&["HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nshort"], 50).await,
-        (EgressError::Timeout(50), _)
+        (EgressError::Timeout(50), 4, _)
     ));
     // A port that was free a moment ago.
     let gone = answering("127.0.0.1", &[OK]).await.address;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_ne!(port, gone.port());
-    let refused = egress().send(request(&format!("http://127.0.0.1:{port}/"), HERE)).await;
+    let outgoing = request(&format!("http://127.0.0.1:{port}/"), HERE);
+    let passed = Arc::clone(&outgoing.passed);
+    let refused = egress().send(outgoing).await;
     assert!(matches!(refused, Err(EgressError::Connect { .. })), "{refused:?}");
+    assert_eq!(passed.sent(), 0, "nothing left");
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ fn sent(all: &[(SentTo, Sent)]) -> [Family; 3] {
             let (status, error) = match came {
                 CameOf::Status(status) => (status.to_string(), ""),
                 CameOf::Failed(code) => (String::new(), code.as_str()),
+                CameOf::LetGo => (String::new(), "let-go"),
             };
             times_of.push(&[tenant.as_str(), host, &port, &status, error], times(took));
         }

@@ -166,6 +166,13 @@ fn a_secret_of_a_query_reaches_its_host_and_is_found_nowhere_else() {
     // The server repeats all that it heard; the guest sees none of it.
     let answer = came(&host)[0]["status"][1].as_str().unwrap().to_owned();
     assert!(answer.starts_with("GET /x?a=1&b&api_key=v1%3A[secret:stripe] HTTP/1.1\r\n"), "{answer}");
+    // Nor may it choose an answer that is compressed, or a part of one.
+    let choosing = json!([{"url": format!("http://127.0.0.1:{port}/x"),
+        "headers": [["accept-encoding", "gzip"], ["range", "bytes=0-3"], ["x", "y"]]}]);
+    calls(&host, "choosing", "fail", &choosing);
+    let heard = server.recv().unwrap().to_ascii_lowercase();
+    assert!(heard.contains("accept-encoding: identity\r\n") && heard.contains("x: y\r\n"), "{heard}");
+    assert!(!heard.contains("gzip") && !heard.contains("range"), "{heard}");
     // A guest may leave it out, or say where it goes.
     for (n, query) in ["", "?", "?api_key={secret:stripe}"].iter().enumerate() {
         calls(&host, &format!("said {n}"), "fail", &call(port, query));
