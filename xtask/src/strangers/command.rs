@@ -17,6 +17,7 @@ use super::tools::Tools;
 use crate::guests::{self, cargo, process};
 use crate::host::binary::{self, Profile};
 use crate::host::{Host, Stage};
+use crate::interrupt::Interrupt;
 
 /// The configuration of the host: a plugin that does what events ask it to.
 const CONFIG: &str = r#"
@@ -229,7 +230,7 @@ fn models(python: &Path, script: &Path) -> Result<String> {
 }
 
 fn schemathesis(programs: &Path, scripts: &Path, client: &Client) -> Result<String> {
-    let config = seed::config(scripts, client)?;
+    let config = seed::config(scripts, client, &Interrupt::never())?;
     let mut command = Command::new(programs.join("schemathesis"));
     command.arg("--config-file").arg(config.path()).arg("run").arg(client.url("/openapi.json"));
     command.args(["--checks", "all", "--continue-on-failure", "--max-examples", "100", "--request-timeout", "20"]);

@@ -5,12 +5,15 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::command::Client;
+use crate::interrupt::Interrupt;
+use crate::poll;
 
 /// A queue, a topic, a webhook whose address is refused, and a schedule, beside the rest of the configuration.
 pub const CONFIG: &str = r#"
@@ -34,8 +37,11 @@ const MESSAGES: usize = 200;
 /// Events that become dead letters.
 const LETTERS: usize = 20;
 
+/// What they take at most: a plugin's first call is among it.
+const LETTERS_S_MAX: Duration = Duration::from_secs(60);
+
 /// Brings what schemathesis is to meet, and gives its configuration: the file of that name, and the names of what came.
-pub fn config(scripts: &Path, client: &Client) -> Result<NamedTempFile> {
+pub fn config(scripts: &Path, client: &Client, interrupt: &Interrupt) -> Result<NamedTempFile> {
     let own = "/v1/tenants/acme";
     let events = |kind: &str, count: usize| {
         let event = |n| json!({"specversion": "1.0", "id": format!("{kind}-{n}"), "source": "seed", "type": kind, "data": {"total": n}});
@@ -57,12 +63,14 @@ pub fn config(scripts: &Path, client: &Client) -> Result<NamedTempFile> {
     };
     let receipts = values(received.get("messages").unwrap_or(&Value::Null), "receipt");
     ensure!(receipts.len() == MESSAGES, "{} messages were received", receipts.len());
+    let letters = poll::until("events to become dead letters", LETTERS_S_MAX, interrupt, || {
+        let letters = values(&list("dlq/dead?limit=50")?, "id");
+        Ok((letters.len() >= LETTERS).then_some(letters))
+    })?;
     let mut text = std::fs::read_to_string(scripts.join("schemathesis.toml")).context("reading schemathesis.toml")?;
-    for (name, values) in [
-        ("receipts", receipts),
-        ("events", values(&list("events?limit=50")?, "position")),
-        ("letters", values(&list("dlq/dead?limit=50")?, "id")),
-    ] {
+    for (name, values) in
+        [("receipts", receipts), ("events", values(&list("events?limit=50")?, "position")), ("letters", letters)]
+    {
         ensure!(!values.is_empty(), "there are no {name}");
         write!(text, "\n[dictionaries.{name}]\nvalues = {}\n", json!(values))?;
     }

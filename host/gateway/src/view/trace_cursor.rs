@@ -66,7 +66,8 @@ impl FromStr for TraceCursor {
             let is_whole = step.is_none() || delivery.is_some();
             is_whole.then_some(Self { event: event.parse().ok()?, delivery, step })
         };
-        parse().ok_or_else(|| TraceCursorError(text.chars().take(64).collect()))
+        let is_same = |cursor: &Self| cursor.to_string() == text;
+        parse().filter(is_same).ok_or_else(|| TraceCursorError(text.chars().take(64).collect()))
     }
 }
 
@@ -95,7 +96,19 @@ mod tests {
         for text in ["1042-256", "1042-256.99", "1042-256.99@1050-0"] {
             assert_eq!(cursor(text).to_string(), text);
         }
-        for text in ["", "1", "1-0.", "1-0.x", "1-0.65536", "1-0@2-0", "1-0.1@", "1-0.1@2", "1-0.1@2-0@3-0"] {
+        for text in [
+            "",
+            "1",
+            "1-0.",
+            "1-0.x",
+            "1-0.65536",
+            "1-0.+5",
+            "1-0.007",
+            "1-0@2-0",
+            "1-0.1@",
+            "1-0.1@2",
+            "1-0.1@2-0@3-0",
+        ] {
             assert!(text.parse::<TraceCursor>().is_err(), "{text}");
         }
     }

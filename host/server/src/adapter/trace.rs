@@ -6,7 +6,7 @@
 //! their deliveries and the steps of those; where it has no room for more it ends earlier, and the next one goes on from there. Of what is before
 //! a page no more is held than what is open of it, which leads to what is behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use wharf_delivery::{DeadLetterRow, DeliveryId, Move, Record, ValueWrite, keys};
 use wharf_dispatch::{Dispatcher, Item, rfc3339};
@@ -22,7 +22,7 @@ use super::{
     not_in_archive,
     page::Room,
     search::Asked,
-    trace_page::{Found, Page, Step},
+    trace_page::{Found, Page},
     view::{self, Placed},
 };
 
@@ -43,8 +43,6 @@ struct Walk<'a> {
     tenant: &'a TenantName,
     page: Page,
     events: Room,
-    /// Whether something is left out that no page has.
-    is_cut: bool,
 }
 
 /// The event at `root` with everything that came of it, a page of it.
@@ -61,7 +59,7 @@ pub(super) fn trace(
         return Err(no_event(root));
     }
     let TracePage { limit, after } = page;
-    let mut walk = Walk { dispatcher, tenant, page: Page::behind(after), events: Room::new(limit), is_cut: false };
+    let mut walk = Walk { dispatcher, tenant, page: Page::behind(after), events: Room::new(limit) };
     let events = view::events(&item);
     walk.add(events.iter().find(|placed| placed.position == root).ok_or_else(|| no_event(root))?)?;
     let mut k = root.k;
@@ -74,19 +72,16 @@ pub(super) fn trace(
         k += 1;
     }
     let (load, now_ms, next) = (dispatcher.load(tenant), dispatcher.now_ms(), walk.page.next());
+    let is_full = walk.page.is_full;
     let events = walk.page.found.into_values().filter_map(|found| found.told(&load, now_ms)).collect();
-    Ok(TraceView { events, truncated: walk.is_cut || next.is_some(), next })
+    Ok(TraceView { events, truncated: is_full, next })
 }
 
 impl Walk<'_> {
     /// Takes an event up, unless it is behind the page.
     fn add(&mut self, placed: &Placed<'_>) -> Result<(), Refusal> {
         let (position, total) = (placed.position, placed.targets.len());
-        if self.page.is_full {
-            return Ok(());
-        }
-        if self.page.left.len() > TRACED_OPEN_MAX {
-            self.is_cut = true;
+        if self.page.is_full || self.page.is_too_wide(TRACED_OPEN_MAX) {
             return Ok(());
         }
         let first = self.page.after.map_or(0, |after| after.passed(position, total));
@@ -102,13 +97,11 @@ impl Walk<'_> {
         // What came of deliveries before those is behind an event that the page does not tell to its end.
         let followed = if end < total { first..end } else { 0..end };
         let open = open(self.dispatcher, self.tenant, position, placed.targets, &followed)?;
-        let mut found =
+        let found =
             Found { event, deliveries: deliveries(placed, &followed), first, end, total, open, ..Found::default() };
-        if !self.page.after.is_some_and(|after| after.event == position && after.step.is_some()) {
-            found.steps = given_up(&found, placed);
-        }
-        let numbers: Vec<_> = found.deliveries.keys().copied().collect();
+        let (numbers, given_up): (Vec<_>, _) = (found.deliveries.keys().copied().collect(), given_up(&found, placed));
         self.page.found.insert(position, found);
+        given_up.into_iter().for_each(|(n, told)| self.page.tell(DeliveryId { event: position, n }, position, told));
         numbers.into_iter().try_for_each(|n| self.weigh(position, n))?;
         self.page.let_go(position);
         if end < total {
@@ -177,11 +170,10 @@ impl Walk<'_> {
 }
 
 /// The first steps of an event beyond the hop limit.
-fn given_up(of: &Found, placed: &Placed<'_>) -> BTreeMap<u16, Vec<Step>> {
+fn given_up(of: &Found, placed: &Placed<'_>) -> Vec<(u16, TraceStep)> {
     let step = |(n, told): (&u16, &Told)| {
         let (time, code, queue) = (rfc3339(placed.time_ms), Code::HopLimit, told.queue.clone()?);
-        let told = TraceStep::GivenUp { time, code, reason: code.title().to_owned(), queue };
-        Some((*n, vec![Step { position: placed.position, bytes: 0, told }]))
+        Some((*n, TraceStep::GivenUp { time, code, reason: code.title().to_owned(), queue }))
     };
     of.deliveries.iter().filter_map(step).collect()
 }

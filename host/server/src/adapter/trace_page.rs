@@ -21,6 +21,9 @@ use super::{
 /// About what the JSON of a step takes beside its texts, in bytes.
 const STEP_BYTES: usize = 256;
 
+/// The same of a key that was written.
+const WRITE_BYTES: usize = 64;
+
 /// One event that was found.
 #[derive(Default)]
 pub(super) struct Found {
@@ -56,6 +59,8 @@ pub(super) struct Page {
     pub(super) after: Option<TraceCursor>,
     /// Whether there is more behind it.
     pub(super) is_full: bool,
+    /// Whether no page has what is behind it.
+    is_cut: bool,
     /// The steps that it has, and their bytes.
     steps: (usize, usize),
     /// The last step that is told, of the one delivery that it has, where more are behind that.
@@ -73,6 +78,15 @@ impl Page {
         self.is_full = true;
         self.found.retain(|_, found| found.event.is_some());
         self.left.retain(|(event, n)| self.found.get(event).is_some_and(|found| found.tells(*n)));
+    }
+
+    /// Whether more is open at a time than is followed. Then it is the last page.
+    pub(super) fn is_too_wide(&mut self, most: usize) -> bool {
+        if self.left.len() > most {
+            self.is_cut = true;
+            self.close();
+        }
+        self.is_cut
     }
 
     /// Forgets an event of a page before this one of which nothing is left to hear.
@@ -129,7 +143,7 @@ impl Page {
 
     /// Where the page behind this one begins, if there is one.
     pub(super) fn next(&self) -> Option<TraceCursor> {
-        let (event, found) = self.found.last_key_value().filter(|_| self.is_full)?;
+        let (event, found) = self.found.last_key_value().filter(|_| self.is_full && !self.is_cut)?;
         let last = found.end.checked_sub(1).and_then(|last| u16::try_from(last).ok());
         let is_open = self.last_step.is_some() || found.end < found.total;
         Some(TraceCursor { event: *event, delivery: last.filter(|_| is_open), step: self.last_step })
@@ -166,7 +180,8 @@ impl Found {
 
 fn text_bytes(step: &TraceStep) -> usize {
     let TraceStep::Attempt { attempt, writes, .. } = step else { return 0 };
-    attempt_bytes(attempt) + writes.iter().map(|of| of.key.len() + of.bucket.as_str().len()).sum::<usize>()
+    attempt_bytes(attempt)
+        + writes.iter().map(|of| WRITE_BYTES + of.key.len() + of.bucket.as_str().len()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -222,6 +237,16 @@ mod tests {
         tell(&mut page, (1, 0), 30_000, 5_003);
         assert_eq!(seen(&page), ("1-0.0@34999-0".to_owned(), vec![(1, TRACED_STEPS_MAX)]), "then by steps");
         assert!(page.left.contains(&(position(1), 0)), "it is followed to its end, so that its state is right");
+    }
+
+    #[test]
+    fn where_too_much_is_open_at_a_time_the_page_is_the_last() {
+        let mut page = page(None, &[(2, 2), (1, 1)]);
+        assert!(!page.is_too_wide(3));
+        assert!(page.is_too_wide(2) && page.is_full);
+        assert_eq!(seen(&page), (String::new(), vec![(2, 0), (1, 0)]), "there is no next one");
+        page.left.clear();
+        assert!(page.is_too_wide(2), "what comes later is not taken up either");
     }
 
     #[test]

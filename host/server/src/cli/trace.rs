@@ -47,7 +47,11 @@ pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<E
         waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
     }
     match trace.next {
-        Some(next) => talk(&format!("more came of it: wharf trace {event} --after {next}")),
+        Some(next) => {
+            // By its position, since another event may have its id by then.
+            let first = trace.events.first().filter(|_| after.is_none()).map(|first| first.event.position.to_string());
+            talk(&format!("more came of it: wharf trace {} --after {next}", first.unwrap_or(event)));
+        }
         None if trace.truncated => talk("more came of it, of too much at a time to be told"),
         None => {}
     }

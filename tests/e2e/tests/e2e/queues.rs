@@ -162,7 +162,7 @@ fn a_lease_that_is_over_brings_its_message_again_and_its_receipt_does_nothing_to
 
 #[test]
 fn what_is_extended_does_not_come_again_when_its_first_lease_would_have_ended() {
-    let site = site("visibility = \"3s\"");
+    let site = site("visibility = \"6s\"");
     let host = site.start("serve");
     host.send("by-api", "order");
     host.send("by-cli", "order");
@@ -194,12 +194,12 @@ fn what_is_extended_does_not_come_again_when_its_first_lease_would_have_ended() 
 
 #[test]
 fn a_message_past_the_retention_of_its_queue_is_dropped_and_one_that_somebody_has_is_not() {
-    let site = site("retention = \"1s\"\nmax_receives = 1");
+    let site = site("retention = \"4s\"\nmax_receives = 1");
     let host = site.start("serve");
     host.send("had", "order");
     let had = receive(&host, r#"{"visibility": "1h"}"#).remove(0);
     // When it could be received first it is too old already.
-    let (status, late) = send(&host, "late", "?delay=2s");
+    let (status, late) = send(&host, "late", "?delay=5s");
     assert_eq!((status, counts(&host)), (202, (2, 1)));
     while counts(&host).0 > 1 {
         assert_eq!(receive(&host, "{}"), Vec::<Value>::new());
