@@ -48,6 +48,7 @@ pub(crate) struct Leash(Mutex<Held>);
 #[derive(Default)]
 struct Held {
     given_up: bool,
+    asked: bool,
     ends: Option<Arc<dyn Ends>>,
 }
 
@@ -69,6 +70,11 @@ impl Leash {
         let mut held = self.held();
         held.ends = None;
         !held.given_up
+    }
+
+    /// Whether a model was asked, which was ready by then.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.held().asked
     }
 
     pub(crate) fn give_up(&self) {
@@ -122,6 +128,7 @@ impl Worker {
             Ok(asked) => asked,
             Err(failed) => return (Some(self), Err(failed)),
         };
+        leash.held().asked = true;
         let began = Instant::now();
         match self.exchange(frame::RUN, &asked) {
             Err(lost) => (None, Err(lost)),

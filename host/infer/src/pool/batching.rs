@@ -101,7 +101,7 @@ impl Pool {
             Err(_) if spent.runs() => Told::failed(Failed::Timeout, spent.so_far()),
             Err(_) => Told::failed(Failed::Busy, spent.so_far()),
         };
-        Ran { outputs, took, waited: all.saturating_sub(took), shared }
+        Ran { outputs, took, waited: all.saturating_sub(took), asked: spent.has_asked(), shared }
     }
 
     /// Waits for others and for a place, and asks. Ends before that where all have gone.
@@ -144,7 +144,8 @@ impl Pool {
         let rows: Vec<u32> = questions.iter().map(|question| question.size.rows).collect();
         let all = rows.iter().sum::<u32>();
         let latest = questions.iter().map(|question| question.deadline).max().unwrap_or_else(Instant::now);
-        questions.iter().for_each(|question| question.spent.begin(question.size.rows, all));
+        let leash = Arc::<Leash>::default();
+        questions.iter().for_each(|question| question.spent.begin((question.size.rows, all), &leash));
         let filled = filled(&questions, all, key.batch.rows);
         let Some(read) = questions.first().map(|question| Arc::clone(&question.read)) else { return };
         let (of, tensors) = (key.of.clone(), questions.iter().map(|it| Arc::clone(&it.tensors)).collect::<Vec<_>>());
@@ -159,7 +160,7 @@ impl Pool {
             }
         };
         let answered = tokio::select! {
-            answered = self.until(latest, place, ask) => answered,
+            answered = self.until(latest, (place, &leash), ask) => answered,
             // Where all had to go since their time was over, it took too long.
             () = nobody_waits => match Instant::now() < latest {
                 true => return,
@@ -197,9 +198,10 @@ impl Pool {
                 Some(place) => place,
                 None => self.place_until(&tenant, deadline).await?,
             };
-            spent.begin(rows, rows);
+            let leash = Arc::<Leash>::default();
+            spent.begin((rows, rows), &leash);
             let ask = move |inner: &Arc<Inner>, leash: &Leash| inner.ask(of, &*read, &tensors, leash);
-            self.until(deadline, place, ask).await
+            self.until(deadline, (place, &leash), ask).await
         };
         let answered = tokio::select! {
             answered = asking => answered,

@@ -261,11 +261,12 @@ impl Asks {
             let of = WatchedOf { tenant: tenant.clone(), model: model.clone(), version };
             Some((self.shadows.begin(&of)?, of, read, inputs.clone()))
         });
-        let Ran { outputs, took, waited, shared } = self.pool.run(wanted, read, inputs).await;
+        let Ran { outputs, took, waited, asked, shared } = self.pool.run(wanted, read, inputs).await;
         let error = outputs.as_ref().err().map(Failed::name);
         self.meters.count((&tenant, &model, &version), (took, waited, error), shared);
         // What is tried again says nothing new: one question that cannot be answered would count as many.
-        if let (Some(since_ms), Some(failed)) = (trial.filter(|_| is_first), is_its_own(outputs.as_ref().err())) {
+        let failed = is_its_own(outputs.as_ref().err(), asked);
+        if let (Some(since_ms), Some(failed)) = (trial.filter(|_| is_first), failed) {
             let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             self.trials.count((&tenant, &model), (since_ms, version), failed, took_us);
         }
@@ -323,11 +324,45 @@ impl Asks {
     }
 }
 
-/// Whether a version failed, as far as its answer or the lack of one says something about it: not where no worker was free, or the host failed.
-const fn is_its_own(failed: Option<&Failed>) -> Option<bool> {
+/// Whether a version failed, as far as its answer or the lack of one says something about it: not where no worker was free, the host failed, or the
+/// question ended before the version was asked, since it is one that no model is asked, or its time was over while the version was made ready.
+const fn is_its_own(failed: Option<&Failed>, asked: bool) -> Option<bool> {
     match failed {
         None => Some(false),
         Some(Failed::Busy | Failed::Host(_)) => None,
+        Some(Failed::Invalid(_) | Failed::TooLarge(_) | Failed::Timeout) if !asked => None,
         Some(_) => Some(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_infer::Unfit;
+
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_about_a_version_is_not_held_against_it() {
+        let text = || "why".to_owned();
+        for (failed, asked, expected) in [
+            (None, true, Some(false)),
+            (Some(Failed::Busy), false, None),
+            (Some(Failed::Host(text())), false, None),
+            (Some(Failed::Host(text())), true, None),
+            // Bounds that hold for any model, and the ports and outputs of this one.
+            (Some(Failed::Invalid(text())), false, None),
+            (Some(Failed::Invalid(text())), true, Some(true)),
+            (Some(Failed::TooLarge(text())), false, None),
+            (Some(Failed::TooLarge(text())), true, Some(true)),
+            // While it was made ready, and while it ran.
+            (Some(Failed::Timeout), false, None),
+            (Some(Failed::Timeout), true, Some(true)),
+            // It cannot be made ready, or ended its worker at that.
+            (Some(Failed::Unfit(Unfit::Engine(text()))), false, Some(true)),
+            (Some(Failed::Model(text())), false, Some(true)),
+            (Some(Failed::Model(text())), true, Some(true)),
+        ] {
+            assert_eq!(is_its_own(failed.as_ref(), asked), expected, "{failed:?}, asked: {asked}");
+        }
     }
 }

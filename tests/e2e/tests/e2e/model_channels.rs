@@ -179,8 +179,8 @@ fn a_version_on_trial_is_taken_back_where_it_fails_more_than_it_may_and_else_ans
 }
 
 #[test]
-fn what_an_attempt_asks_again_is_not_held_against_a_version_on_trial() {
-    let site = site(&[], &[]);
+fn what_an_attempt_asks_again_and_what_no_model_is_asked_is_not_held_against_a_version_on_trial() {
+    let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
     let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
     // It may not publish what came of its questions, so it asks them in each of its attempts.
     let failing = format!(
@@ -200,6 +200,13 @@ fn what_an_attempt_asks_again_is_not_held_against_a_version_on_trial() {
         assert_eq!(calls(&host, &format!("failing-{n}"), "failing", &list).len(), 3);
     }
     let asked: u64 = measured(&host).values().map(|(answers, failed)| answers + failed).sum();
+    // A question that breaks bounds of any model comes to none.
+    for n in 0..8 {
+        let list = json!([question("fraud", &[1, 3], &json!({"f32": [1, 1]}))]);
+        let (_, came) = asks(&host, &format!("malformed-{n}"), "asks", &list);
+        let why = "Invalid(\"the tensor has 2 values, and its shape [1, 3] has 3\")";
+        assert_eq!(came[0]["refused"], json!(why), "{came:?}");
+    }
     let canary = &model(&host, &["show", "fraud"]).1["canary"];
     let [questions, stable] = ["questions", "stable_questions"].map(|name| canary[name].as_u64().unwrap());
     assert_eq!((asked, questions + stable, &canary["failures"]), (24, 8, &json!(questions)), "{canary}");

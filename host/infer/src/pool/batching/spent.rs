@@ -1,14 +1,16 @@
-//! What a question spends of workers: its part of the runs that it was in.
+//! What a question spends of workers: its part of the runs that it was in, and whether one of them asked a model.
 //!
 //! Invariant: each moment of a run counts once for a question, and none between two runs does.
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::worker::Leash;
 
 /// What a question spent so far.
 #[derive(Default)]
@@ -19,6 +21,8 @@ struct Sum {
     /// In runs that ended.
     before: Duration,
     now: Option<Run>,
+    /// The leashes of all runs: a question is in two at most, one of several and one of its own.
+    leashes: Vec<Arc<Leash>>,
 }
 
 /// A run that goes on: since when, and the question's rows among all that are in it.
@@ -39,8 +43,15 @@ impl Spent {
     }
 
     /// A run begins in which the question has so many of all rows.
-    pub(super) fn begin(&self, rows: u32, all: u32) {
-        self.sum().now = Some(Run { began: Instant::now(), rows, all });
+    pub(super) fn begin(&self, (rows, all): (u32, u32), leash: &Arc<Leash>) {
+        let mut sum = self.sum();
+        sum.now = Some(Run { began: Instant::now(), rows, all });
+        sum.leashes.push(Arc::clone(leash));
+    }
+
+    /// Whether a model was asked in any of them.
+    pub(super) fn has_asked(&self) -> bool {
+        self.sum().leashes.iter().any(|leash| leash.has_asked())
     }
 
     /// The run that goes on ended without an answer; gives what was spent with it.
@@ -90,13 +101,13 @@ mod tests {
         let (spent, seconds) = (Spent::default(), Duration::from_secs);
         tokio::time::advance(seconds(1)).await;
         assert_eq!((spent.runs(), spent.so_far()), (false, seconds(0)));
-        spent.begin(1, 4);
+        spent.begin((1, 4), &Arc::default());
         tokio::time::advance(seconds(8)).await;
         assert_eq!((spent.runs(), spent.so_far(), spent.before()), (true, seconds(2), seconds(0)));
         assert_eq!(spent.end(), seconds(2));
         tokio::time::advance(seconds(100)).await;
         assert_eq!((spent.runs(), spent.so_far(), spent.end()), (false, seconds(2), seconds(2)));
-        spent.begin(1, 1);
+        spent.begin((1, 1), &Arc::default());
         tokio::time::advance(seconds(3)).await;
         assert_eq!((spent.so_far(), spent.before(), spent.end()), (seconds(5), seconds(2), seconds(5)));
     }
