@@ -165,17 +165,25 @@ impl Channels {
         Ok(())
     }
 
-    /// Gives the canary a larger part.
+    /// Gives the canary a larger part; a time counts from now on, and it keeps the time and the bounds that are not said.
     ///
     /// # Errors
-    /// When there is none, or it has as much.
-    pub fn widen(&mut self, share: Share, at_ms: u64, reason: &str) -> Result<(), ChannelError> {
-        let canary = self.canary.as_mut().ok_or(ChannelError::NoCanary)?;
-        if share <= canary.share {
+    /// When it is not on trial, it has as much, or the wish is out of bounds.
+    pub fn widen(&mut self, wish: CanaryWish, at_ms: u64, reason: &str) -> Result<(), ChannelError> {
+        let canary = self.canary.as_mut().filter(|canary| canary.release == wish.release);
+        let canary = canary.ok_or(ChannelError::NoCanary)?;
+        if wish.share <= canary.share {
             return Err(ChannelError::Narrower { now: canary.share });
         }
+        let Canary { release, share, for_ms, abort_on, .. } = wish.begin(at_ms)?;
         canary.share = share;
-        let action = Action::CanaryWidened { release: canary.release, share };
+        if let Some(ms) = for_ms {
+            canary.for_ms = Some(at_ms.saturating_sub(canary.since_ms).saturating_add(ms));
+        }
+        if !abort_on.is_empty() {
+            canary.abort_on = abort_on;
+        }
+        let action = Action::CanaryWidened { release, share };
         self.note(Entry::new(at_ms, action, Cause::Request, reason));
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Wish {
             (Self::TryOut { wish, reason }, Some(channels)) => {
                 // The one that is on trial already gets more.
                 match channels.canary().filter(|canary| canary.release == wish.release) {
-                    Some(_) => channels.widen(wish.share, now_ms, reason),
+                    Some(_) => channels.widen(wish.clone(), now_ms, reason),
                     None => channels.try_out(wish.clone(), now_ms, reason),
                 }
             }

@@ -1,6 +1,6 @@
 //! Promoting, trying out, rolling back: one behaviour a test.
 
-use wharf_catalog::{Action, Cause, ChannelError, Channels};
+use wharf_catalog::{Action, CanaryWish, Cause, ChannelError, Channels, Condition, limits::CONDITIONS_MAX};
 
 use crate::{release, wish};
 
@@ -13,6 +13,11 @@ fn promoted(names: &str) -> Channels {
         channels.promote(release(name), at_ms, BY, "next").unwrap();
     }
     channels
+}
+
+/// The wish for a larger part, which says neither a time nor bounds.
+fn wider(name: char, share: &str) -> CanaryWish {
+    CanaryWish { release: release(name), share: share.parse().unwrap(), for_ms: None, abort_on: Vec::new() }
 }
 
 #[test]
@@ -70,10 +75,39 @@ fn a_canary_gets_its_share_of_first_attempts_and_no_second_one() {
         let again = channels.pick(key.as_bytes(), false);
         assert_eq!((again.release, again.canary), (release('a'), false), "a retry goes to the stable release");
     }
-    channels.widen("40%".parse().unwrap(), 1, "more").unwrap();
+    channels.widen(wider('b', "40%"), 1, "more").unwrap();
     assert!(tried.iter().all(|key| channels.pick(key.as_bytes(), true).canary), "who was in it stays in it");
-    let narrower = channels.widen("40%".parse().unwrap(), 2, "less").unwrap_err();
+    let narrower = channels.widen(wider('b', "40%"), 2, "less").unwrap_err();
     assert!(matches!(narrower, ChannelError::Narrower { .. }));
+}
+
+#[test]
+fn a_canary_that_is_widened_has_the_time_and_the_bounds_that_are_said_and_keeps_the_others() {
+    let mut channels = promoted("a");
+    channels.try_out(wider('b', "10%"), 1_000, "try").unwrap();
+    let [bounds, others] = ["error_rate>2%", "p99>2x,error_rate>5%"].map(|text| Condition::list(text).unwrap());
+    for (at_ms, share, for_ms, abort_on, is_for, is_bound) in [
+        (2_000, "20%", None, vec![], None, &vec![]),
+        (3_000, "30%", Some(500), vec![], Some(2_500), &vec![]),
+        (3_100, "40%", None, bounds.clone(), Some(2_500), &bounds),
+        (3_200, "50%", None, vec![], Some(2_500), &bounds),
+        (3_300, "60%", Some(1), others.clone(), Some(2_301), &others),
+    ] {
+        channels.widen(CanaryWish { for_ms, abort_on, ..wider('b', share) }, at_ms, "more").unwrap();
+        let canary = channels.canary().unwrap();
+        assert_eq!((canary.share.to_string().as_str(), canary.since_ms), (share, 1_000), "what was counted counts on");
+        assert_eq!((canary.for_ms, &canary.abort_on), (is_for, is_bound), "{share}");
+    }
+    let before = channels.clone();
+    for (for_ms, abort_on, why) in [
+        (Some(0), vec![], ChannelError::CanaryTime),
+        (Some(u64::MAX), vec![], ChannelError::CanaryTime),
+        (None, vec![bounds[0]; CONDITIONS_MAX + 1], ChannelError::Conditions),
+    ] {
+        let wish = CanaryWish { for_ms, abort_on, ..wider('b', "70%") };
+        assert_eq!(channels.widen(wish, 4_000, ""), Err(why));
+    }
+    assert_eq!(channels, before);
 }
 
 #[test]
@@ -82,7 +116,8 @@ fn one_release_is_on_trial_at_a_time_and_never_the_stable_one() {
     assert_eq!(channels.try_out(wish('a', "p99>2x"), 1, ""), Err(ChannelError::Already(release('a'))));
     channels.try_out(wish('b', "p99>2x"), 1, "").unwrap();
     assert_eq!(channels.try_out(wish('c', "p99>2x"), 2, ""), Err(ChannelError::CanaryRuns(release('b'))));
-    assert_eq!(promoted("a").widen("20%".parse().unwrap(), 2, ""), Err(ChannelError::NoCanary));
+    assert_eq!(promoted("a").widen(wider('b', "20%"), 2, ""), Err(ChannelError::NoCanary));
+    assert_eq!(channels.widen(wider('c', "20%"), 2, ""), Err(ChannelError::NoCanary), "it is another one");
     let mut endless = wish('b', "p99>2x");
     endless.for_ms = Some(u64::MAX);
     assert_eq!(promoted("a").try_out(endless, 1, ""), Err(ChannelError::CanaryTime));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use wharf_catalog::{Action, Cause, ChannelError, Channels, limits::HISTORY_MAX};
+use wharf_catalog::{Action, CanaryWish, Cause, ChannelError, Channels, limits::HISTORY_MAX};
 use wharf_event::{ChannelName, Digest};
 
 use crate::{release, wish};
@@ -12,7 +12,7 @@ use crate::{release, wish};
 enum Wish {
     Promote(char),
     TryOut(char),
-    Widen(u16),
+    Widen(char, u16),
     RollBack(Option<char>),
     PromoteOn(bool, char),
     RollBackOn(bool, Option<char>),
@@ -24,7 +24,7 @@ fn a_wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         name().prop_map(Wish::Promote),
         name().prop_map(Wish::TryOut),
-        (1..9_999u16).prop_map(Wish::Widen),
+        (name(), 1..9_999u16).prop_map(|(name, share)| Wish::Widen(name, share)),
         prop::option::of(name()).prop_map(Wish::RollBack),
         (any::<bool>(), name()).prop_map(|(on, name)| Wish::PromoteOn(on, name)),
         (any::<bool>(), prop::option::of(name())).prop_map(|(on, name)| Wish::RollBackOn(on, name)),
@@ -36,7 +36,10 @@ fn done(channels: &mut Channels, wish: &Wish, at_ms: u64) -> Result<(), ChannelE
     match wish {
         Wish::Promote(name) => channels.promote(release(*name), at_ms, Cause::Request, ""),
         Wish::TryOut(name) => channels.try_out(self::wish(*name, "error_rate>2%"), at_ms, ""),
-        Wish::Widen(hundredths) => channels.widen(wharf_catalog::Share::of_hundredths(*hundredths).unwrap(), at_ms, ""),
+        Wish::Widen(name, hundredths) => {
+            let share = wharf_catalog::Share::of_hundredths(*hundredths).unwrap();
+            channels.widen(CanaryWish { share, ..self::wish(*name, "p99>2x") }, at_ms, "")
+        }
         Wish::RollBack(to) => channels.roll_back(to.map(release), at_ms, Cause::Request, ""),
         Wish::PromoteOn(on, name) => channels.promote_on(&own(*on), release(*name), at_ms, ""),
         Wish::RollBackOn(on, to) => channels.roll_back_on(&own(*on), to.map(release), at_ms, ""),

@@ -152,12 +152,19 @@ fn a_version_on_trial_is_taken_back_where_it_fails_more_than_it_may_and_else_ans
     let bad = put(&site, &host, &onnx::same(onnx::FLOAT));
     let tried = does(&host, &["promote", "fraud", "--canary", "50%", "--abort-on", "error_rate>20%"]);
     assert_eq!(tried["canary"]["abort_on"], json!(["error_rate>20%"]), "{tried}");
+    // A larger part with another bound has that, and the time that is said; without one it keeps both.
+    let wider = does(&host, &["promote", "fraud", "--canary", "60%", "--for", "24h", "--abort-on", "error_rate>30%"]);
+    assert!(wider["canary"]["until"].is_string(), "{wider}");
+    let widest = does(&host, &["promote", "fraud", "--canary", "70%"]);
+    let of = |shown: &Value| ["since", "until", "abort_on"].map(|name| shown["canary"][name].clone());
+    assert_eq!((of(&widest), &widest["canary"]["share"]), (of(&wider), &json!("70%")));
+    assert_eq!((&wider["canary"]["since"], &tried["canary"]["until"]), (&tried["canary"]["since"], &Value::Null));
     let shown = until_judged(&host, "bad");
     assert_eq!(short(&shown["stable"]), one, "{shown}");
     let last = shown["history"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["action"], &last["cause"]), (&json!("canary-ended"), &json!("judgement")), "{last}");
     let reason = last["reason"].as_str().unwrap();
-    assert!(reason.starts_with("error_rate>20%: error_rate was 100.00 %, after "), "{last}");
+    assert!(reason.starts_with("error_rate>30%: error_rate was 100.00 %, after "), "{last}");
     let told = || host.get("/v1/tenants/acme/events?type_prefix=dev.wharf.model").1;
     until("the event about it", || told().as_array().is_some_and(|told| !told.is_empty()));
     let told = told();
