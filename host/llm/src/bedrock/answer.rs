@@ -1,6 +1,14 @@
 //! Answers of Bedrock, errors included.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::Value;
 
 use super::REDACTED;
@@ -47,26 +55,48 @@ struct Tokens {
     input_tokens: u64,
 }
 
-/// Vectors, as the models have them. Cohere's stand by their kind where it was asked for kinds.
+/// Tokens that a model may put around each text.
+const TOKENS_AROUND: u64 = 2;
+
+/// Vectors, as the models have them: Titan's one with its count, or Cohere's.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Embedded {
-    #[serde(rename_all = "camelCase")]
-    Titan {
-        embedding: Vec<f32>,
-        input_text_token_count: u64,
-    },
-    Cohere {
-        embeddings: Vec<Vec<f32>>,
-    },
-    Kinds {
-        embeddings: Kinds,
-    },
+#[serde(rename_all = "camelCase")]
+struct Embedded {
+    embedding: Option<Vec<f32>>,
+    input_text_token_count: Option<u64>,
+    embeddings: Option<Embeddings>,
 }
+
+/// Cohere's vectors, which stand by their kind where it was asked for kinds.
+struct Embeddings(Vec<Vec<f32>>);
 
 #[derive(Deserialize)]
 struct Kinds {
     float: Vec<Vec<f32>>,
+}
+
+impl<'de> Deserialize<'de> for Embeddings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OfEmbeddings)
+    }
+}
+
+struct OfEmbeddings;
+
+impl<'de> Visitor<'de> for OfEmbeddings {
+    type Value = Embeddings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("vectors, or vectors by their kind")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Embeddings, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Embeddings)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, kinds: A) -> Result<Embeddings, A::Error> {
+        Kinds::deserialize(MapAccessDeserializer::new(kinds)).map(|kinds| Embeddings(kinds.float))
+    }
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failed> {
@@ -130,22 +160,34 @@ pub(super) fn count(body: &[u8]) -> Result<Told, Failed> {
     Ok(Told::Count(read::<Tokens>(body)?.input_tokens))
 }
 
-/// Vectors of texts. Cohere counts its tokens in the head; where it does not, they are as many as there can be: no token has less than a byte.
+/// Vectors of texts. Cohere counts its tokens in the head; where it does not, they are as many as there can be: no token of a text has less than a byte.
+/// What the head counted is paid for, whether the body can be read or not.
 pub(super) fn vectors(asked: &Embedding, answered: Answered<'_>) -> Result<Told, Unanswered> {
-    let most = || asked.texts.iter().map(|text| text.len() as u64).sum();
-    let counted = answered.input_tokens.unwrap_or_else(most);
-    let (vectors, input_tokens) = match read(answered.body)? {
-        Embedded::Titan { embedding, input_text_token_count } => (vec![embedding], input_text_token_count),
-        Embedded::Cohere { embeddings } | Embedded::Kinds { embeddings: Kinds { float: embeddings } } => {
-            (embeddings, counted)
-        }
+    let of = |input_tokens| Usage { input_tokens, output_tokens: 0 };
+    let in_head = of(answered.input_tokens.unwrap_or_default());
+    let Embedded { embedding, input_text_token_count, embeddings } =
+        read(answered.body).map_err(|why| Unanswered { why, usage: in_head })?;
+    let most = || asked.texts.iter().map(|text| text.len() as u64 + TOKENS_AROUND).sum();
+    let usage = of(input_text_token_count.or(answered.input_tokens).unwrap_or_else(most));
+    let failed = |why: String| Err(Unanswered { why: not_understood(&why), usage });
+    let vectors = match (embedding, embeddings) {
+        (Some(only), None) => vec![only],
+        (None, Some(Embeddings(all))) => all,
+        _ => return failed("it has neither one vector nor several".to_owned()),
     };
-    let usage = Usage { input_tokens, output_tokens: 0 };
     if vectors.len() != asked.texts.len() {
-        let why = format!("it has {} vectors for {} texts", vectors.len(), asked.texts.len());
-        return Err(Unanswered { why: not_understood(&why), usage });
+        return failed(format!("it has {} vectors for {} texts", vectors.len(), asked.texts.len()));
+    }
+    let dimensions = asked.dimensions.and_then(|wanted| usize::try_from(wanted).ok());
+    if let Some((wanted, other)) = dimensions.and_then(|wanted| Some((wanted, other_than(&vectors, wanted)?))) {
+        return failed(format!("it has a vector of {other} dimensions where {wanted} were asked for"));
     }
     Ok(Told::Vectors(Vectors { vectors, usage }))
+}
+
+/// The length of a vector that has another one.
+fn other_than(vectors: &[Vec<f32>], wanted: usize) -> Option<usize> {
+    vectors.iter().map(Vec::len).find(|length| *length != wanted)
 }
 
 /// What a status that is no success means: the error's name says it, which stands in the head, or else in the body.

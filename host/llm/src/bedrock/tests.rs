@@ -173,11 +173,41 @@ fn vectors_of_cohere_are_paid_as_its_head_counts_or_as_the_most_that_they_can_be
     };
     let plain = json!({"id": "x", "embeddings": [[0.5], [0.25]], "response_type": "embeddings_floats", "texts": ["one", "three"]});
     assert_eq!(read(&plain, Some(4)), vectors(4));
-    assert_eq!(read(&plain, None), vectors(8));
+    assert_eq!(read(&plain, None), vectors(8 + 2 * 2), "with what a model may put around each text");
     let kinds = json!({"id": "x", "embeddings": {"float": [[0.5], [0.25]]}, "response_type": "embeddings_by_type"});
     assert_eq!(read(&kinds, Some(4)), vectors(4));
-    let few = read(&json!({"embeddings": [[0.5]]}), Some(4)).unwrap_err();
-    assert!(matches!(few.why, Failed::Provider(_)) && few.usage.input_tokens == 4, "what was read is paid");
+    // What its head counted is paid, whatever its body is.
+    let unanswered = |body: &Value, input_tokens| {
+        let Unanswered { why, usage } = read(body, input_tokens).unwrap_err();
+        let Failed::Provider(why) = why else { panic!("{why:?}") };
+        (why.strip_prefix("the provider's answer is not understood: ").unwrap().to_owned(), usage.input_tokens)
+    };
+    let paid = |why: &str| (why.to_owned(), 4);
+    let neither = "it has neither one vector nor several";
+    assert_eq!(unanswered(&json!({"embeddings": [[0.5]]}), Some(4)), paid("it has 1 vectors for 2 texts"));
+    assert_eq!(unanswered(&json!({"id": "x"}), Some(4)), paid(neither));
+    assert_eq!(unanswered(&json!({"embedding": [0.5], "embeddings": [[0.5], [0.5]]}), Some(4)), paid(neither));
+    let unread = unanswered(&json!({"embeddings": "none"}), Some(4));
+    assert!(unread.0.contains("expected vectors, or vectors by their kind at line 1") && unread.1 == 4, "{unread:?}");
+    assert_eq!(unanswered(&json!([1]), Some(4)).1, 4);
+    assert_eq!(unanswered(&json!({"embeddings": {"int8": [[1], [1]]}}), None).1, 0, "nobody counted");
+}
+
+#[test]
+fn a_vector_has_as_many_dimensions_as_were_asked_for() {
+    let read = |body: Value, dimensions| {
+        let ask = Ask::Embed(Embedding { texts: vec!["one".to_owned()], dimensions });
+        told(&ask, 200, None, &body)
+    };
+    for body in [json!({"embedding": [0.5, 1.0], "inputTextTokenCount": 3}), json!({"embeddings": [[0.5, 1.0]]})] {
+        assert!(read(body.clone(), None).is_ok() && read(body.clone(), Some(2)).is_ok(), "{body}");
+        let other = read(body, Some(256)).unwrap_err();
+        assert!(
+            other.why.to_string().ends_with("it has a vector of 2 dimensions where 256 were asked for"),
+            "{other:?}"
+        );
+        assert!(other.usage.input_tokens > 0, "what was read is paid");
+    }
 }
 
 #[test]
