@@ -55,8 +55,10 @@ impl Judge {
                 return;
             }
             for (tenant, plugin) in self.dispatcher.attempts.trials.running() {
-                if let Err(error) = self.dispatcher.judge(&tenant, &plugin).await {
-                    tracing::warn!(%tenant, %plugin, "a release on trial is not judged: {}", chain(&error));
+                let why = self.dispatcher.judge(&tenant, &plugin).await.err().map(|error| chain(&error));
+                let is_new = self.dispatcher.attempts.trials.is_stuck_anew(&tenant, &plugin, why.as_deref());
+                if let (Some(why), true) = (why, is_new) {
+                    tracing::warn!(%tenant, %plugin, "a release on trial is not judged: {why}");
                 }
             }
         }
@@ -83,18 +85,15 @@ impl Dispatcher {
             },
         };
         let release = canary.release.short();
-        self.edit_plugin(tenant, name, &[], |object| {
-            let Some(channels) = &mut object.channels else { return Ok(()) };
+        let edited = self.edit_plugin(tenant, name, &[], |object| {
+            let channels = object.channels.as_mut().ok_or(ChannelError::NoCanary)?;
+            channels.judged(&canary, advances, now_ms, cause, &reason)
+        });
+        match edited.await {
             // Somebody changed them since they were judged: what is there now is judged next time.
-            if channels.canary() != Some(&canary) {
-                return Ok(());
-            }
-            match advances {
-                true => channels.promote(canary.release, now_ms, cause, &reason),
-                false => channels.roll_back(None, now_ms, cause, &reason),
-            }
-        })
-        .await?;
+            Err(EditError::Channels(ChannelError::NoCanary)) => return Ok(()),
+            edited => _ = edited?,
+        }
         match advances {
             true => tracing::info!(%tenant, plugin = %name, release, "a release on trial gets all traffic: {reason}"),
             false => {
@@ -123,7 +122,7 @@ impl Dispatcher {
         }
         let releases = [canary.release, channels.stable()];
         let [on_canary, on_stable] = self.attempts.trials.tallies(tenant, name, canary.since_ms, releases);
-        (Cause::Judgement, judge(canary, &on_canary, &on_stable, now_ms))
+        (Cause::Judgement, judge(canary, &on_canary, &on_stable, now_ms, "first attempts"))
     }
 
     /// Why the tenant does not take a release, as its keys and its policy are now.

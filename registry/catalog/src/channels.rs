@@ -211,6 +211,27 @@ impl Channels {
         Ok(())
     }
 
+    /// Ends a trial as it was judged: its release gets all traffic, or none.
+    ///
+    /// # Errors
+    /// When it is not that trial any more: somebody changed the channels since it was judged.
+    pub fn judged(
+        &mut self,
+        canary: &Canary,
+        advances: bool,
+        at_ms: u64,
+        cause: Cause,
+        reason: &str,
+    ) -> Result<(), ChannelError> {
+        if self.canary() != Some(canary) {
+            return Err(ChannelError::NoCanary);
+        }
+        match advances {
+            true => self.promote(canary.release, at_ms, cause, reason),
+            false => self.roll_back(None, at_ms, cause, reason),
+        }
+    }
+
     /// What happened to a channel since it is there; to the traffic of the plain name without one.
     fn past(&self, channel: Option<&ChannelName>) -> impl Iterator<Item = Action> {
         let of_it = move |entry: &&Entry| entry.channel.as_ref() == channel;

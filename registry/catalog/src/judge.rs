@@ -30,13 +30,14 @@ pub enum Judgement {
     },
 }
 
-/// Judges a canary at frame time `now_ms`, by the first attempts since it began on it and on the stable release; a model's by the questions.
+/// Judges a canary at frame time `now_ms`, by the first attempts since it began on it and on the stable release; a model's by the questions. `counted`
+/// says which of them in the reason.
 #[must_use]
-pub fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64) -> Judgement {
+pub fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64, counted: &str) -> Judgement {
     let is_over = canary.for_ms.is_some_and(|ms| now_ms >= canary.since_ms.saturating_add(ms));
     for condition in &canary.abort_on {
         if let Some(found) = broken(*condition, on_canary, on_stable, is_over) {
-            let reason = format!("{condition}: {found}, after {}", on_canary.attempts());
+            let reason = format!("{condition}: {found}, after {} {counted}", on_canary.attempts());
             return Judgement::Aborts { reason };
         }
     }
@@ -45,9 +46,10 @@ pub fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64)
     }
     match ATTEMPTS_MIN.checked_sub(on_canary.attempts()) {
         Some(missing) if missing > 0 => Judgement::Waits { missing },
-        _ => Judgement::Advances {
-            reason: format!("it kept its bounds: {} of {} failed", on_canary.failures(), on_canary.attempts()),
-        },
+        _ => {
+            let (failures, all) = (on_canary.failures(), on_canary.attempts());
+            Judgement::Advances { reason: format!("it kept its bounds: {failures} of {all} {counted} failed") }
+        }
     }
 }
 

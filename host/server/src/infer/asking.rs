@@ -201,7 +201,8 @@ impl Asks {
             );
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
         };
-        let Recorded { channels, scales, batch, joined } = self.recorded(call, object)?;
+        let Recorded { channels, scales, batch, joined } =
+            self.recorded((tenant, model), object).map_err(|why| InferFailed::Asked(why, InferSpent::default()))?;
         let Some(channels) = channels else {
             let why = format!("no version of the model `{model}` was promoted: `wharf model promote {model}`");
             return Err(InferFailed::Denied(Code::ModelUnknown, why));
@@ -224,17 +225,23 @@ impl Asks {
         })
     }
 
+    /// Which version of a model answers whom, as its record says; none where no version was promoted.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn channels(&self, of: (&TenantName, &ModelName), object: &Object) -> Result<Option<Arc<Channels>>, Failed> {
+        Ok(self.recorded(of, object)?.channels)
+    }
+
     /// What a model's record says: read once for each version of it.
-    fn recorded(&self, call: &InferCall, object: &Object) -> Result<Recorded, InferFailed> {
+    fn recorded(&self, (tenant, model): (&TenantName, &ModelName), object: &Object) -> Result<Recorded, Failed> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = (call.tenant.clone(), call.model.clone());
+        let of = (tenant.clone(), model.clone());
         if let Some((_, recorded)) = read.get(&of).filter(|(version, _)| *version == object.version) {
             return Ok(recorded.clone());
         }
-        let model: ModelObject = serde_json::from_slice(&object.document).map_err(|error| {
-            let why = Failed::Host(format!("the model's record cannot be read: {error}"));
-            InferFailed::Asked(why, InferSpent::default())
-        })?;
+        let model: ModelObject = serde_json::from_slice(&object.document)
+            .map_err(|error| Failed::Host(format!("the model's record cannot be read: {error}")))?;
         if read.len() >= READ_MAX && !read.contains_key(&of) {
             read.clear();
         }

@@ -140,6 +140,35 @@ fn rolling_back_with_a_canary_ends_it_and_else_goes_to_what_had_all_traffic() {
 }
 
 #[test]
+fn a_verdict_holds_for_the_trial_that_was_judged_and_for_no_other() {
+    let by = Cause::Judgement;
+    for (advances, stable, last) in [
+        (true, release('b'), Action::Promoted { release: release('b') }),
+        (false, release('a'), Action::CanaryEnded { release: release('b') }),
+    ] {
+        let mut channels = promoted("a");
+        channels.try_out(wish('b', "p99>2x"), 1, "try").unwrap();
+        let judged = channels.canary().cloned().unwrap();
+        // Whoever changes it meanwhile wins.
+        let mut wider = channels.clone();
+        wider.widen(self::wider('b', "40%"), 2, "more").unwrap();
+        let mut again = channels.clone();
+        again.roll_back(None, 2, BY, "no").unwrap();
+        let ended = again.clone();
+        again.try_out(wish('b', "p99>2x"), 3, "try").unwrap();
+        for mut changed in [wider, again, ended] {
+            let before = changed.clone();
+            assert_eq!(changed.judged(&judged, advances, 4, by, "why"), Err(ChannelError::NoCanary));
+            assert_eq!(changed, before);
+        }
+        channels.judged(&judged, advances, 4, by, "why").unwrap();
+        assert_eq!((channels.stable(), channels.canary()), (stable, None));
+        let entry = channels.history().last().unwrap();
+        assert_eq!((entry.action, entry.cause, entry.reason.as_str()), (last, by, "why"));
+    }
+}
+
+#[test]
 fn promoting_ends_a_canary_whichever_it_is() {
     for (name, ended) in [('b', false), ('c', true)] {
         let mut channels = promoted("a");

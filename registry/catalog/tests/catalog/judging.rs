@@ -1,6 +1,6 @@
 //! What becomes of canaries with such counts.
 
-use wharf_catalog::{Canary, Channels, Judgement, Tally, judge};
+use wharf_catalog::{Canary, Channels, Judgement, Tally};
 
 use crate::{release, wish};
 
@@ -11,6 +11,10 @@ fn tally(attempts: u64, failures: u64, ms: u64) -> Tally {
         tally.count(n < failures, ms * 1_000);
     }
     tally
+}
+
+fn judge(canary: &Canary, on_canary: &Tally, on_stable: &Tally, now_ms: u64) -> Judgement {
+    wharf_catalog::judge(canary, on_canary, on_stable, now_ms, "first attempts")
 }
 
 fn canary(abort_on: &str) -> Canary {
@@ -82,8 +86,11 @@ fn a_canary_without_an_end_goes_on_until_somebody_says_so() {
 #[test]
 fn the_reason_names_bound_figure_and_count() {
     let judgement = judge(&canary("error_rate>2%"), &tally(200, 12, 10), &Tally::default(), 500);
-    let reason = "error_rate>2%: error_rate was 6.00 %, after 200".to_owned();
+    let reason = "error_rate>2%: error_rate was 6.00 %, after 200 first attempts".to_owned();
     assert_eq!(judgement, Judgement::Aborts { reason });
+    let judgement = judge(&canary("error_rate>2%"), &tally(200, 3, 10), &Tally::default(), 1_000);
+    let reason = "it kept its bounds: 3 of 200 first attempts failed".to_owned();
+    assert_eq!(judgement, Judgement::Advances { reason });
     let judgement = judge(&canary("p99>2x"), &tally(200, 0, 100), &tally(200, 0, 10), 500);
     let Judgement::Aborts { reason } = judgement else { panic!("{judgement:?}") };
     assert!(reason.starts_with("p99>2x: p99 was 100") && reason.contains("(stable: 10."), "{reason}");

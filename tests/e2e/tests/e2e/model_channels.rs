@@ -164,7 +164,10 @@ fn a_version_on_trial_is_taken_back_where_it_fails_more_than_it_may_and_else_ans
     let last = shown["history"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["action"], &last["cause"]), (&json!("canary-ended"), &json!("judgement")), "{last}");
     let reason = last["reason"].as_str().unwrap();
-    assert!(reason.starts_with("error_rate>30%: error_rate was 100.00 %, after "), "{last}");
+    assert!(
+        reason.starts_with("error_rate>30%: error_rate was 100.00 %, after ") && reason.ends_with(" questions"),
+        "{last}"
+    );
     let told = || host.get("/v1/tenants/acme/events?type_prefix=dev.wharf.model").1;
     until("the event about it", || told().as_array().is_some_and(|told| !told.is_empty()));
     let told = told();
