@@ -48,6 +48,9 @@ pub enum SecretUseError {
     /// The field is none that can be set.
     #[error("`{0}` is no field that can be set")]
     Field(String),
+    /// The pair of the query is none that can be set.
+    #[error("`{0}` is no name of a pair of the query: it has letters, digits, `-` and `_`")]
+    Query(String),
     /// The host is none.
     #[error(transparent)]
     Access(#[from] HttpAccessError),
@@ -126,7 +129,7 @@ fn field(name: &str) -> Result<SecretPlace, SecretUseError> {
 }
 
 fn query(name: &str) -> Result<SecretPlace, SecretUseError> {
-    if is_word(name) { Ok(SecretPlace::Query(name.to_owned())) } else { Err(SecretUseError::Field(name.to_owned())) }
+    if is_word(name) { Ok(SecretPlace::Query(name.to_owned())) } else { Err(SecretUseError::Query(name.to_owned())) }
 }
 
 impl fmt::Display for SecretUse {
@@ -181,5 +184,9 @@ mod tests {
         ] {
             assert!(text.parse::<SecretUse>().is_err(), "{text}");
         }
+        let why = |text: &str| text.parse::<SecretUse>().unwrap_err().to_string();
+        assert_eq!(why("https://a.example host: {secret:a}"), "`host` is no field that can be set");
+        let pair = "`x&y` is no name of a pair of the query: it has letters, digits, `-` and `_`";
+        assert_eq!(why("https://a.example ?x&y={secret:a}"), pair);
     }
 }

@@ -24,7 +24,7 @@ pub struct InferCall {
     pub trace: Option<String>,
     /// How long all of it may take.
     pub timeout: Duration,
-    /// Whether it is asked for the first time: an attempt before asked it already.
+    /// Whether it is asked for the first time: no attempt before can have asked it.
     pub is_first: bool,
 }
 
