@@ -25,6 +25,7 @@ use std::{
     net::TcpListener,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, channel},
     },
 };
@@ -43,6 +44,7 @@ pub struct Server {
     /// What it hears.
     pub heard: Receiver<Heard>,
     bill: Arc<Mutex<Bill>>,
+    said: Arc<AtomicU64>,
 }
 
 /// What a server bills.
@@ -68,12 +70,25 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (hears, heard) = channel();
         let bill = Arc::<Mutex<Bill>>::default();
+        let said = Arc::<AtomicU64>::default();
         let answers = {
-            let bill = Arc::clone(&bill);
-            move |heard: &Heard| answer(heard, &bill)
+            let (bill, said) = (Arc::clone(&bill), Arc::clone(&said));
+            move |heard: &Heard| {
+                let answer = answer(heard, &bill);
+                if answer.streamed.is_none() {
+                    said.fetch_add(answer.body.to_string().len() as u64, Ordering::SeqCst);
+                }
+                answer
+            }
         };
         std::thread::spawn(move || http::serve(&listener, &hears, &Arc::new(answers)));
-        Self { port, heard, bill }
+        Self { port, heard, bill, said }
+    }
+
+    /// Bytes of the bodies of all answers that it gave whole.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.said.load(Ordering::SeqCst)
     }
 
     /// What it has billed so far.

@@ -153,39 +153,46 @@ cache = "1h"
         asker(&["split"])
     ));
     let host = with_key(site.start("serve"));
-    let mut by_model = std::collections::BTreeMap::<&str, usize>::new();
+    let mut by_model = std::collections::BTreeMap::<&str, (usize, usize)>::new();
     // Which one a delivery falls to follows from its position: one in a million million has forty heads.
     for n in 0..40 {
         let list = json!([{"route": "split", "text": format!("question {n}")}, {"route": "split", "text": format!("and {n}")}]);
         let attempts = calls(&host, &format!("of {n}"), "again", &list);
         assert_eq!(attempts.len(), 2);
-        let (first, second) = (server.heard.try_recv().unwrap().json(), server.heard.try_recv().unwrap().json());
+        let heard = [server.heard.try_recv().unwrap(), server.heard.try_recv().unwrap()];
+        let [first, second] = [heard[0].json(), heard[1].json()];
         assert_eq!(first["model"], second["model"], "the calls of a delivery stay with one model");
         assert!(server.heard.try_recv().is_err(), "the second attempt asked again");
         let model = if first["model"] == "gpt-small" { "small" } else { "large" };
         for attempt in &attempts {
             assert!(lines(attempt).contains(model), "{}", lines(attempt));
         }
-        *by_model.entry(model).or_default() += 2;
+        let (asked, sent) = by_model.entry(model).or_default();
+        *asked += 2;
+        *sent += heard.iter().map(|heard| heard.body.len()).sum::<usize>();
     }
     assert_eq!(by_model.len(), 2, "{by_model:?}");
     // Each arm is counted by itself: what it took, what it cost, and what came of its answers.
     let (_, page) = host.get("/metrics");
-    for (model, asked) in &by_model {
+    let mut received_of_all = 0;
+    for (model, (asked, sent)) in &by_model {
         let of = format!("tenant=\"acme\",route=\"split\",gen_ai_request_model=\"{model}\"");
         let took = format!(
             "gen_ai_client_operation_duration_seconds_count{{{of},gen_ai_operation_name=\"chat\",error_type=\"\"}} {asked}\n"
         );
         assert!(page.as_str().unwrap().contains(&took), "{took}");
         assert!(page.as_str().unwrap().contains(&format!("wharf_llm_cost_total{{{of},")));
-        for direction in ["sent", "received"] {
+        let bytes = |direction: &str| {
             let bytes =
                 format!("wharf_llm_bytes_total{{{of},gen_ai_operation_name=\"chat\",direction=\"{direction}\"}} ");
             let bytes = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&bytes)).unwrap();
-            // Neither a question nor its answer is shorter than its JSON has to be.
-            assert!(bytes.parse::<usize>().unwrap() > asked * 40, "{direction}: {bytes}");
-        }
+            bytes.parse::<usize>().unwrap()
+        };
+        assert_eq!(bytes("sent"), *sent, "{model}");
+        assert!(bytes("received") > 0, "{model}");
+        received_of_all += bytes("received");
         assert_eq!(steps_of(&host, "split", model, "cache-miss"), asked.to_string());
     }
+    assert_eq!(received_of_all as u64, server.said(), "what came is what was said, once");
     assert_eq!(host.stop(), Some(0));
 }
