@@ -222,3 +222,29 @@ fn what_an_attempt_asks_again_and_what_no_model_is_asked_is_not_held_against_a_v
     assert_eq!((asked, questions + stable, &canary["failures"]), (24, 8, &json!(questions)), "{canary}");
     assert_eq!(host.stop(), Some(0));
 }
+
+#[test]
+fn a_trial_ends_whose_model_comes_into_the_configuration_file() {
+    let site = site(&[], &[("asks", &["fraud"], PATIENT)]);
+    let config = std::fs::read_to_string(site.folder.path().join("wharf.toml")).unwrap();
+    let host = site.start("dev");
+    put(&site, &host, &onnx::sum());
+    does(&host, &["promote", "fraud"]);
+    put(&site, &host, &onnx::same(onnx::FLOAT));
+    does(&host, &["promote", "fraud", "--canary", "50%", "--for", "24h"]);
+    ask(&host, "trial", 4, "", &mut Counted::new());
+    let shown = || model(&host, &["show", "fraud"]).1;
+    let counted = || ["questions", "stable_questions"].map(|name| shown()["canary"][name].as_u64().unwrap());
+    assert_eq!(counted().iter().sum::<u64>(), 4);
+    site.write("fraud.onnx", onnx::sum());
+    let in_file = format!("{config}[tenants.acme.models.fraud]\nfile = 'fraud.onnx'\n");
+    // It is looked twice a second, and may be in the file for less than that.
+    until("the end of the trial", || {
+        for (origin, text) in [("file", &in_file), ("api", &config)] {
+            site.write("wharf.toml", text);
+            until("the other configuration", || shown()["origin"] == origin);
+        }
+        counted() == [0, 0]
+    });
+    assert_eq!(host.stop(), Some(0));
+}
