@@ -7,7 +7,7 @@ use wasip2::{
     clocks::{monotonic_clock, wall_clock},
     random::{insecure, insecure_seed},
 };
-use wharf::{bindings::wasi::config::store, Context, Conversation, Event, Failure, Outcome};
+use wharf::{Context, Conversation, Event, Failure, Outcome, bindings::wasi::config::store};
 
 /// Whom to send a request, and how to end.
 #[derive(Deserialize)]
