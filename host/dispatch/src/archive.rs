@@ -74,8 +74,17 @@ impl Archive {
     /// # Errors
     /// When the frame cannot be read.
     pub fn frame(&self, k: u64) -> Result<Vec<Item>, ArchiveError> {
-        let Some(frame) = self.reader.read_frame(k)? else { return Ok(Vec::new()) };
-        (0..).zip(&frame.records).map(|(index, record)| item(Position { k, i: index << 8 }, record)).collect()
+        self.items(Position { k, i: 0 })?.collect()
+    }
+
+    /// The records of a frame from that on which `from` is in, each taken apart only when it is asked for.
+    pub(crate) fn items(
+        &self,
+        from: Position,
+    ) -> Result<impl Iterator<Item = Result<Item, ArchiveError>>, ArchiveError> {
+        let records = self.reader.read_frame(from.k)?.map(|frame| frame.records).unwrap_or_default();
+        let items = (0..).zip(records).skip((from.i >> 8) as usize);
+        Ok(items.map(move |(index, record)| item(Position { k: from.k, i: index << 8 }, &record)))
     }
 
     /// The record that brought the event at `position`, be it received or published.

@@ -208,8 +208,8 @@ pub const REPLAYS_RUNNING_MAX: usize = 4;
 /// Events that one request of a replay brings.
 pub const REPLAY_BATCH_EVENTS: usize = 256;
 
-/// Events that are read of the archive at a time for a replay.
-pub const REPLAY_PAGE_EVENTS: usize = 1_024;
+/// Events that are read of the archive at a time for a replay: more would keep what comes in waiting for a processor for longer.
+pub const REPLAY_PAGE_EVENTS: usize = 256;
 
 /// Bytes that they have together at most; a larger one comes alone.
 pub const REPLAY_PAGE_BYTES: usize = 2 << 20;

@@ -121,7 +121,8 @@ pub(crate) fn read(
     let cursor = if missing > 0 { Position { k: first_k, i: 0 } } else { cursor };
     let (mut page, mut bytes, mut looked) = (Page { found: Vec::new(), cursor, missing }, 0, 0);
     for k in (cursor.k..until.k).take(REPLAY_PAGE_FRAMES) {
-        for item in archive.frame(k)? {
+        for item in archive.items(cursor.max(Position { k, i: 0 }))? {
+            let item = item?;
             looked += item.bytes;
             if item.time_ms >= sought.end_ms {
                 return Ok(Page { cursor: until, ..page });
@@ -175,7 +176,7 @@ pub(crate) fn first_since(archive: &Archive, from_k: u64, start_ms: u64) -> Resu
         // A frame without records says nothing: the next one that has some speaks for it.
         let mut looked = middle;
         let time_ms = loop {
-            match archive.frame(looked)?.first() {
+            match archive.items(Position { k: looked, i: 0 })?.next().transpose()? {
                 Some(item) => break Some(item.time_ms),
                 None if looked + 1 < high => looked += 1,
                 None => break None,
