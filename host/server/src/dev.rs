@@ -23,6 +23,18 @@ use crate::{
 /// Quiet time after a change before files are read: builders write in several steps.
 const SETTLE: Duration = Duration::from_millis(150);
 
+/// The same behind a build that this process waited for: it writes no more, but what it wrote may still be told of.
+const SETTLE_BUILT: Duration = Duration::from_millis(10);
+
+/// Why files are read again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// One of them is another.
+    Seen,
+    /// Builders of some of them have ended.
+    Built,
+}
+
 /// How long running attempts may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -40,8 +52,13 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
         let stopped = stopped();
         let telling = tokio::spawn(unmatched::tell(host.dispatcher().clone()));
         announce(&host, json)?;
-        let watching = tokio::spawn(watch(host.reloader(), host.files.clone()));
-        sources::build_on_change(config, data, before);
+        let (changed, changes) = mpsc::unbounded_channel();
+        let built = changed.clone();
+        let watching = tokio::spawn(watch(host.reloader(), host.files.clone(), (changed, changes)));
+        sources::build_on_change(config, data, before, move || {
+            // Nobody listens any more only when the host is stopping.
+            let _ = built.send(Change::Built);
+        });
         let drained = host.serve(stopped).await;
         watching.abort();
         telling.abort();
@@ -53,8 +70,11 @@ pub fn run(args: HostArgs, json: bool) -> Result<ExitCode> {
 /// Puts each change into force until the host ends.
 ///
 /// Files are compared whenever a watcher is new, and the old one watches until then: whatever changes is seen by one of them.
-async fn watch(reloader: Reloader, mut files: Vec<PathBuf>) {
-    let (changed, mut changes) = mpsc::unbounded_channel::<()>();
+async fn watch(
+    reloader: Reloader,
+    mut files: Vec<PathBuf>,
+    (changed, mut changes): (mpsc::UnboundedSender<Change>, mpsc::UnboundedReceiver<Change>),
+) {
     let Some(mut watcher) = watcher(&files, &changed) else { return };
     let mut told = false;
     loop {
@@ -68,17 +88,22 @@ async fn watch(reloader: Reloader, mut files: Vec<PathBuf>) {
             told = false;
             continue;
         }
-        if changes.recv().await.is_none() {
-            break;
+        let Some(mut last) = changes.recv().await else { break };
+        loop {
+            let quiet = if last == Change::Built { SETTLE_BUILT } else { SETTLE };
+            match tokio::time::timeout(quiet, changes.recv()).await {
+                Ok(Some(Change::Built)) => last = Change::Built,
+                Ok(Some(Change::Seen)) => {}
+                Ok(None) | Err(_) => break,
+            }
         }
-        while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
         told = true;
     }
     drop(watcher);
 }
 
 /// Watches the folders of `files`: editors and builders replace files rather than write into them.
-fn watcher(files: &[PathBuf], changed: &mpsc::UnboundedSender<()>) -> Option<RecommendedWatcher> {
+fn watcher(files: &[PathBuf], changed: &mpsc::UnboundedSender<Change>) -> Option<RecommendedWatcher> {
     let names: HashSet<_> = files.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
     let tell = changed.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -88,7 +113,7 @@ fn watcher(files: &[PathBuf], changed: &mpsc::UnboundedSender<()>) -> Option<Rec
         };
         if event.as_ref().is_ok_and(ours) {
             // Nobody listens any more only when the host is stopping.
-            let _ = tell.send(());
+            let _ = tell.send(Change::Seen);
         }
     });
     let mut watcher = match watcher {

@@ -147,15 +147,15 @@ pub fn build_at_start(config: &Path, data: &Path) -> Sources {
 }
 
 /// Builds whenever a source changes from what it was `before`, on a thread of its own, until this process ends. The host swaps what
-/// comes of it.
-pub fn build_on_change(config: PathBuf, data: PathBuf, before: Sources) {
-    let follow = move || follow(&config, &data, before);
+/// comes of it: `built` tells it when there is something new.
+pub fn build_on_change(config: PathBuf, data: PathBuf, before: Sources, built: impl Fn() + Send + 'static) {
+    let follow = move || follow(&config, &data, before, built);
     if let Err(error) = thread::Builder::new().name("wharf-build".to_owned()).spawn(follow) {
         tracing::error!("plugins are not built: no thread can be started: {error}");
     }
 }
 
-fn follow(config: &Path, data: &Path, mut before: Sources) {
+fn follow(config: &Path, data: &Path, mut before: Sources, built: impl Fn()) {
     let (changed, changes) = mpsc::channel::<()>();
     loop {
         // A new watcher each time, since there may be new folders, and it is there before the sources are looked at: whatever changes is
@@ -179,7 +179,9 @@ fn follow(config: &Path, data: &Path, mut before: Sources) {
                 break;
             }
             tries -= i32::from(!due.is_empty());
-            due.into_iter().for_each(build);
+            if due.into_iter().filter(|of| build(of)).count() > 0 {
+                built();
+            }
             before = now;
             before.forgive(Sources::now(config, data));
         }
@@ -191,12 +193,15 @@ fn follow(config: &Path, data: &Path, mut before: Sources) {
     }
 }
 
-fn build(of: &Buildable) {
+/// Builds a plugin; true when that went well.
+fn build(of: &Buildable) -> bool {
     tracing::info!("building {}: {}", of.plugin, of.command);
-    match of.build() {
+    let took = of.build();
+    match &took {
         Ok(took) => tracing::info!("built {} in {} ms", of.plugin, took.as_millis()),
         Err(failure) => tracing::error!("not built, what was in force stays\n{failure}"),
     }
+    took.is_ok()
 }
 
 /// The files that this process writes its talk to, by device and number: builds have theirs written there too.
