@@ -74,7 +74,25 @@ pub(crate) fn next(
 ) -> Result<Option<Record>, TableError> {
     let Some(key) = target.key() else { return Ok(None) };
     let next = first(tables, (tenant, &target.to, key), &[leaving])?;
+    #[cfg(feature = "mutations")]
+    let next = mutated(next, (tenant, &target.to, key), leaving, tables)?;
     Ok(next.map(|id| ordered(tenant, target, key, id, LinePlace::First)))
+}
+
+/// What is next instead of the oldest, where a known bug is switched in.
+#[cfg(feature = "mutations")]
+fn mutated(
+    next: Option<DeliveryId>,
+    (tenant, to, key): (&TenantName, &Target, &OrderingKey),
+    leaving: DeliveryId,
+    tables: &impl Tables,
+) -> Result<Option<DeliveryId>, TableError> {
+    if !crate::mutation::turns_around(to) {
+        return Ok(next);
+    }
+    let line = tables.scan(Table::Behind, &keys::line(tenant, to, key), Bound::Unbounded, usize::MAX)?;
+    let last = line.last().and_then(|(place, _)| keys::delivery_of(place));
+    Ok(last.filter(|last| *last != leaving).or(next))
 }
 
 /// The record by which a delivery that comes back takes its place among those of its key; none where it has no key.

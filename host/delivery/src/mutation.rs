@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use wharf_event::Target;
+
 use crate::{AcceptRequest, DeliveryId, ReplayState, Table, ValueWrite};
 
 /// A bug.
@@ -28,6 +30,8 @@ pub enum Bug {
     Batch = 8,
     /// What a request brings is taken again, however well it is known.
     Serve = 9,
+    /// Of those that wait behind others of a rule's ordering key the last one is next.
+    Line = 10,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);
@@ -67,6 +71,11 @@ pub(crate) fn lose_a_cursor(state: Option<ReplayState>, was: Option<&ReplayState
 /// How many of an event's targets a step comes further, if it is so many.
 pub(crate) fn step(targets: u16) -> u16 {
     targets.saturating_add(u16::from(has(Bug::Fan)))
+}
+
+/// Whether the last one of a target's keys is next.
+pub(crate) fn turns_around(to: &Target) -> bool {
+    has(Bug::Line) && to.queue().is_none()
 }
 
 /// Loses the last of three writes or more.

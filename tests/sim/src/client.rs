@@ -151,7 +151,13 @@ impl Client {
             self.rng.pick(&rules::SENT).copied()?
         };
         let filler = "x".repeat(self.rng.below(self.world.plan.payload_bytes_max) as usize);
-        let data = format!("{{\"n\":{},\"filler\":\"{filler}\"}}", self.rng.bits());
+        // A number and a text are the same key; some have none.
+        let key = self
+            .rng
+            .pick(&["", "\"k\":1,", "\"k\":\"1\",", "\"k\":\"other\",", "\"k\":null,"])
+            .copied()
+            .unwrap_or_default();
+        let data = format!("{{{key}\"n\":{},\"filler\":\"{filler}\"}}", self.rng.bits());
         let event = EventBuilder::new(id, format!("client/{}", self.name), kind).data(Bytes::from(data));
         let group = self.rng.chance(60).then(|| format!("g{}", self.rng.below(3)));
         match group {

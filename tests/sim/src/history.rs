@@ -66,6 +66,8 @@ pub struct Figures {
     pub requests: u64,
     /// Records by which events that are owed to very many came further.
     pub fanned: u64,
+    /// Records by which a delivery of a rule's ordering key came to its turn.
+    pub ordered: u64,
     /// Tenants that were deleted to the end.
     pub deleted: u64,
     /// Those of them with whom that began in one life and ended in another.
@@ -93,6 +95,7 @@ impl Figures {
         self.paced += other.paced;
         self.requests += other.requests;
         self.fanned += other.fanned;
+        self.ordered += other.ordered;
         self.deleted += other.deleted;
         self.resumed += other.resumed;
     }

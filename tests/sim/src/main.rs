@@ -100,7 +100,8 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
     let mut text = format!(
         "{} histories from seed {} in {:.1} s: {} lives, {} frames, {} events acknowledged, {} duplicates, {} runs of handlers \
          ({} in contention), {} requests of webhooks, {} settles, {} changes of rules, {} carried records, {} tenants deleted in {} records ({} over a restart), {} due times of \
-         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records by which one came to very many\n",
+         schedules, {} messages of queues received, {} calls with batches of them, {} replays to their end with {} events, {} redrives at a rate to theirs, {} records by which one came to very many, {} by which one \
+         of a rule's key came to its turn\n",
         swept.run,
         args.seed,
         began.elapsed().as_secs_f64(),
@@ -124,6 +125,7 @@ fn as_text(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         figures.replayed,
         figures.paced,
         figures.fanned,
+        figures.ordered,
     );
     if let Some((number, seed, Outcome { wrong, .. })) = &swept.failed {
         text += &format!("history {number} failed, seed {seed}:\n");
@@ -169,6 +171,7 @@ fn as_json(args: &Args, swept: &Swept, replayed: Option<bool>, began: Instant) -
         "replayed": figures.replayed,
         "redriven_at_a_rate": figures.paced,
         "fanned": figures.fanned,
+        "ordered": figures.ordered,
         "deleted_over_a_restart": figures.resumed,
         "schedules_fired": figures.fired,
         "failed": failed,

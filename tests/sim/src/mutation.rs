@@ -30,11 +30,13 @@ pub enum Mutation {
     Batch,
     /// What a request brings is taken again, however well it is known.
     Serve,
+    /// Of those that wait behind others of a rule's ordering key the last one is next.
+    Line,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fsync,
         Self::Dedup,
         Self::Order,
@@ -46,6 +48,7 @@ impl Mutation {
         Self::Fan,
         Self::Batch,
         Self::Serve,
+        Self::Line,
     ];
 
     /// Its name on the command line.
@@ -63,6 +66,7 @@ impl Mutation {
             Self::Fan => "fan",
             Self::Batch => "batch",
             Self::Serve => "serve",
+            Self::Line => "line",
         }
     }
 
@@ -89,6 +93,8 @@ impl Mutation {
             Self::Batch => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Batch),
             #[cfg(feature = "mutations")]
             Self::Serve => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Serve),
+            #[cfg(feature = "mutations")]
+            Self::Line => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Line),
             #[cfg(not(feature = "mutations"))]
             Self::Order
             | Self::Lease
@@ -98,7 +104,8 @@ impl Mutation {
             | Self::Replay
             | Self::Fan
             | Self::Batch
-            | Self::Serve => false,
+            | Self::Serve
+            | Self::Line => false,
         }
     }
 }

@@ -256,6 +256,17 @@ pub fn waits(seed: u64, plugin: &str) -> bool {
     Rng::of(&[seed, of_text(plugin), 0x51]).chance(50)
 }
 
+/// What targets order events by: an attribute, and a part of the payload.
+pub const BY_PARTITION: &str = "$.partitionkey";
+pub const BY_DATA: &str = "$.data.k";
+
+/// What a target orders its events by in the history of a seed, if it does. (A queue has groups of its own.)
+fn order_by(seed: u64, to: &str) -> Option<&'static str> {
+    let mut rng = Rng::of(&[seed, of_text(to), 0x0B]);
+    let by = rng.pick(&[BY_PARTITION, BY_DATA]).copied();
+    by.filter(|_| to != QUEUE && rng.chance(50))
+}
+
 /// The dead-letter queue of a plugin.
 #[must_use]
 pub fn queue(plugin: &str) -> String {
@@ -347,6 +358,7 @@ pub fn variant(seed: u64, plan: &Plan, number: u64) -> Option<Document> {
                         || (**of == HOOK && webhooks.get(HOOK).is_some())
                 })
                 .map(|plugin| target(seed, plugin))
+                .map(|target| if has() { target } else { unordered(target) })
                 .collect();
             if has() && !targets.is_empty() {
                 let mut of_rule = json!({"bus": bus, "pattern": {"type": types}, "targets": targets});
@@ -440,9 +452,9 @@ pub fn made(number: u64) -> String {
 pub fn made_rule(seed: u64, bus: &str, rng: &mut Rng) -> Option<Bytes> {
     let plugin = rng.pick(&["count", "keep"]).copied()?;
     let types = [rng.pick(&SENT).copied()?, rng.pick(&PUBLISHED).copied()?];
-    let rule = json!({
-        "bus": bus, "pattern": {"type": types}, "targets": [target(seed, plugin)], "enabled": !rng.chance(15),
-    });
+    let target = target(seed, plugin);
+    let target = if rng.chance(30) { unordered(target) } else { target };
+    let rule = json!({"bus": bus, "pattern": {"type": types}, "targets": [target], "enabled": !rng.chance(15)});
     // By the product's type, as whoever makes rules by the API has it.
     let rule: RuleDocument = serde_json::from_value(rule).ok()?;
     serde_json::to_vec(&rule).ok().map(Bytes::from)
@@ -458,10 +470,20 @@ fn target(seed: u64, plugin: &str) -> Value {
         HOOK => "webhook",
         _ => "plugin",
     };
-    json!({kind: plugin, "dead_letter": queue(plugin), "retry": {
+    let mut target = json!({kind: plugin, "dead_letter": queue(plugin), "retry": {
         "first_ms": policy.first_ms, "max_ms": policy.max_ms, "attempts": policy.attempts, "age_ms": policy.age_ms,
         "backoff": if policy.doubles { "exponential" } else { "fixed" }, "jitter": jitter, "on": policy.said.document(),
-    }})
+    }});
+    if let (Some(by), Some(target)) = (order_by(seed, plugin), target.as_object_mut()) {
+        target.insert("order_by".to_owned(), json!(by));
+    }
+    target
+}
+
+/// A target, whose events are ordered by nothing.
+fn unordered(mut target: Value) -> Value {
+    target.as_object_mut().into_iter().for_each(|target| _ = target.remove("order_by"));
+    target
 }
 
 fn of_plugin(seed: u64, plugin: &str) -> Value {

@@ -29,6 +29,9 @@ pub const VALUES: &str = "s";
 /// The bucket of numbers that are read, raised and written.
 pub const RAISED: &str = "r";
 
+/// The attribute by which some targets order events.
+const PARTITION_KEY: &str = "partitionkey";
+
 /// One step of a script.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
@@ -273,10 +276,14 @@ fn draft(context: &AttemptContext, number: usize, kind: &str) -> Option<Event> {
         Some(AttributeValue::Integer(hops)) => *hops,
         _ => 0,
     };
-    EventBuilder::new(format!("{}.{number}", context.occasion), format!("plugin/{}", context.plugin), kind)
+    let id = format!("{}.{number}", context.occasion);
+    let draft = EventBuilder::new(id, format!("plugin/{}", context.plugin), kind)
         .time(context.time.clone())
         .extension(HOPS_ATTRIBUTE, AttributeValue::Integer(hops + 1))
-        .data(format!("{{\"of\":\"{}\"}}", context.occasion))
-        .build()
-        .ok()
+        .data(format!("{{\"of\":\"{}\",\"k\":{}}}", context.occasion, number % 2));
+    // What it was caused by may be of the same key, to the same target.
+    match context.event.extension(PARTITION_KEY) {
+        Some(key) => draft.extension(PARTITION_KEY, key.clone()).build().ok(),
+        None => draft.build().ok(),
+    }
 }

@@ -23,6 +23,7 @@ fn nothing_is_found_in_the_product_as_it_is() {
     assert!(figures.deleted > 5 && figures.erased > figures.deleted, "{figures:?}");
     assert!(figures.paced > 0, "{figures:?}");
     assert!(figures.requests > 100, "{figures:?}");
+    assert!(figures.ordered > 50, "{figures:?}");
     assert!(figures.fired > 1_000 && figures.messages > 100, "{figures:?}");
     assert!(figures.settles > 400 && figures.runs > figures.settles / 2, "{figures:?}");
 }

@@ -7,6 +7,7 @@ use wharf_dispatch::{Archive, LoadFigures, TargetLoad};
 use wharf_event::{BusName, Code, Event, Position, TenantName};
 use wharf_gateway::{
     AttemptQuery, DeliveriesQuery, EventQuery, EventRef, Refusal,
+    limits::TRACED_STEPS_MAX,
     view::{
         CallsView, EventDetail, EventView, LoadView, PluginLoadView, RuleVerdict, StatsView, TraceCursor, TraceView,
         WebhookLoadView,
@@ -75,7 +76,7 @@ impl wharf_gateway::Archive for HostAdapter {
         self.known(tenant)?;
         let (dispatcher, own) = (self.dispatcher.clone(), self.own(tenant));
         let may_be_far = matches!(event, EventRef::Id(_));
-        let page = TracePage { limit: limit as usize, after };
+        let page = TracePage { limit: limit as usize, steps: TRACED_STEPS_MAX, after };
         let search = move |asked: &Asked| trace(asked, &dispatcher, &own.tenant, own.place(asked, &event)?, page);
         if may_be_far { self.searches.run(search).await } else { self.searches.look(search).await }
     }

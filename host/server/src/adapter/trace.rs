@@ -34,9 +34,14 @@ const DELIVERY_BYTES: usize = 128;
 pub(super) struct TracePage {
     /// Events at most.
     pub(super) limit: usize,
+    /// Steps of all deliveries at most, but one at least.
+    pub(super) steps: usize,
     /// What is behind this.
     pub(super) after: Option<TraceCursor>,
 }
+
+#[cfg(test)]
+mod tests;
 
 struct Walk<'a> {
     dispatcher: &'a Dispatcher,
@@ -58,8 +63,8 @@ pub(super) fn trace(
     if item.record.tenant() != Some(tenant) {
         return Err(no_event(root));
     }
-    let TracePage { limit, after } = page;
-    let mut walk = Walk { dispatcher, tenant, page: Page::behind(after), events: Room::new(limit) };
+    let TracePage { limit, steps, after } = page;
+    let mut walk = Walk { dispatcher, tenant, page: Page::behind(after, steps), events: Room::new(limit) };
     let events = view::events(&item);
     walk.add(events.iter().find(|placed| placed.position == root).ok_or_else(|| no_event(root))?)?;
     let mut k = root.k;

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wharf_delivery::{DeliveryId, DeliveryRow};
 use wharf_dispatch::LoadFigures;
 use wharf_event::{AttributeValue, Position};
-use wharf_gateway::{
-    limits::TRACED_STEPS_MAX,
-    view::{DeliveryView, EventView, TraceCursor, TraceStep, TracedDelivery, TracedEvent},
-};
+use wharf_gateway::view::{DeliveryView, EventView, TraceCursor, TraceStep, TracedDelivery, TracedEvent};
 
 use super::{
     detail::{Told, attempt_bytes, held},
@@ -57,6 +54,8 @@ pub(super) struct Page {
     /// What is not yet told as the state has it.
     pub(super) left: BTreeSet<(Position, u16)>,
     pub(super) after: Option<TraceCursor>,
+    /// Steps that it may have.
+    steps_max: usize,
     /// Whether there is more behind it.
     pub(super) is_full: bool,
     /// Whether no page has what is behind it.
@@ -68,9 +67,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// An empty page that begins behind this.
-    pub(super) fn behind(after: Option<TraceCursor>) -> Self {
-        Self { after, ..Self::default() }
+    /// An empty page that begins behind this, for so many steps.
+    pub(super) fn behind(after: Option<TraceCursor>, steps_max: usize) -> Self {
+        Self { after, steps_max, ..Self::default() }
     }
 
     /// There is more than the page has. So what came of those on pages before is on none but a later one.
@@ -106,7 +105,7 @@ impl Page {
         let bytes = STEP_BYTES + text_bytes(&told);
         found.steps.entry(of.n).or_default().push(Step { position, bytes, told });
         self.steps = (self.steps.0 + 1, self.steps.1 + bytes);
-        while self.steps.0 > 1 && (self.steps.0 > TRACED_STEPS_MAX || self.steps.1 > PAGE_BYTES_MAX) {
+        while self.steps.0 > 1 && (self.steps.0 > self.steps_max || self.steps.1 > PAGE_BYTES_MAX) {
             self.shorten();
         }
     }
@@ -186,6 +185,8 @@ fn text_bytes(step: &TraceStep) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use wharf_gateway::limits::TRACED_STEPS_MAX;
+
     use super::*;
 
     fn position(k: u64) -> Position {
@@ -194,7 +195,7 @@ mod tests {
 
     /// A page behind `after` with events at 1-0 and on, of which so many deliveries of so many are told.
     fn page(after: Option<&str>, events: &[(usize, usize)]) -> Page {
-        let mut page = Page::behind(after.map(|after| after.parse().unwrap()));
+        let mut page = Page::behind(after.map(|after| after.parse().unwrap()), TRACED_STEPS_MAX);
         for (k, (end, total)) in (1..).zip(events) {
             let event = format!(
                 r#"{{"position": "{k}-0", "time": "", "bus": "b", "event": {{}}, "deliveries": [{}]}}"#,

@@ -44,7 +44,7 @@ pub async fn run(args: TraceArgs, global: &Global, out: &mut Output) -> Result<E
     if out.is_json() {
         out.document(&trace)?;
     } else {
-        waterfall::lines(&trace, columns()).iter().try_for_each(|line| out.line(line))?;
+        waterfall::lines(&trace, after, columns()).iter().try_for_each(|line| out.line(line))?;
     }
     match trace.next {
         Some(next) => {

@@ -5,7 +5,7 @@
 
 use wharf_event::Position;
 use wharf_gateway::view::{
-    AttemptView, DeliveryState, Outcome, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite,
+    AttemptView, DeliveryState, Outcome, TraceCursor, TraceStep, TraceView, TracedDelivery, TracedEvent, TracedWrite,
 };
 
 use super::{
@@ -63,10 +63,10 @@ struct Row {
     words: String,
 }
 
-/// A trace as lines of about `columns` columns.
-pub fn lines(trace: &TraceView, columns: usize) -> Vec<String> {
+/// A trace, or the page of one that is behind `after`, as lines of about `columns` columns.
+pub fn lines(trace: &TraceView, after: Option<TraceCursor>, columns: usize) -> Vec<String> {
     let Some(first) = trace.events.first() else { return Vec::new() };
-    let mut drawing = Drawing { trace, last_us: last_us(trace), rows: Vec::new() };
+    let mut drawing = Drawing { trace, after, last_us: last_us(trace), rows: Vec::new() };
     // On a further page, what led to an event may be on one before.
     let is_told = |position| trace.events.iter().any(|of| of.event.position == position);
     trace.events.iter().filter(|of| !of.event.parent.is_some_and(is_told)).for_each(|of| drawing.event(of, "", ""));
@@ -133,6 +133,7 @@ impl Row {
 
 struct Drawing<'a> {
     trace: &'a TraceView,
+    after: Option<TraceCursor>,
     last_us: i64,
     rows: Vec<Row>,
 }
@@ -160,16 +161,25 @@ impl Drawing<'_> {
     fn delivery(&mut self, of: &TracedDelivery, since_us: i64, head: &str, indent: &str) {
         let mut ended_us = since_us;
         let mut name = format!("{head}{} → {}", of.rule, of.to);
+        let goes_on = is_within(self.after, of);
+        if goes_on {
+            self.row(std::mem::take(&mut name), Vec::new(), faint("goes on from the page before"));
+        }
         for (place, step) in of.steps.iter().enumerate() {
             let next = of.steps.get(place + 1);
             let (busy, words) = self.step(step, ended_us, next);
-            let wait = Stretch { from_us: ended_us, until_us: busy.from_us, ink: Ink::Wait };
+            // What was before the first step of a page is told on another.
+            let from_us = if goes_on && place == 0 { busy.from_us } else { ended_us };
+            let wait = Stretch { from_us, until_us: busy.from_us, ink: Ink::Wait };
             ended_us = busy.until_us.max(ended_us);
-            let tree = if place == 0 { std::mem::take(&mut name) } else { format!("{indent}{}", title(step)) };
+            let tree = if name.is_empty() { format!("{indent}{}", title(step)) } else { std::mem::take(&mut name) };
             self.row(tree, vec![wait, busy], words);
             if let TraceStep::Attempt { attempt, writes, .. } = step {
                 self.came_of(attempt, writes, ended_us, indent);
             }
+        }
+        if is_within(self.trace.next, of) {
+            return self.row(format!("{indent}…"), Vec::new(), faint("goes on with the next page"));
         }
         let open = matches!(of.state, DeliveryState::Waiting) || (of.steps.is_empty() && !name.is_empty());
         if open {
@@ -245,6 +255,12 @@ impl Drawing<'_> {
             }
         }
     }
+}
+
+/// Whether a page ended within a delivery, by the cursor behind it.
+fn is_within(end: Option<TraceCursor>, of: &TracedDelivery) -> bool {
+    let within = |end: TraceCursor| end.delivery.filter(|_| end.step.is_some()).map(|n| format!("{}.{n}", end.event));
+    end.and_then(within).is_some_and(|id| id == of.id)
 }
 
 /// What a step is called where it is not the first.
@@ -330,7 +346,7 @@ mod tests {
         let trace = json!({"events": [event("1-0", 0, &["p", "queue/q"], &deliveries), child], "truncated": true});
         let mut trace: TraceView = serde_json::from_value(trace).unwrap();
         let plain = |line: &String| anstream::adapter::strip_str(line).to_string() + "\n";
-        let shown: String = lines(&trace, 60).iter().map(plain).collect();
+        let shown: String = lines(&trace, None, 60).iter().map(plain).collect();
         expect![[r#"
             12:00:00.000Z      │0          100.0 ms│
             a.b 1-0            │▏                  │ id i  bus default
@@ -351,12 +367,31 @@ mod tests {
 
         // The page behind it, where nothing leads to the child.
         trace.events.remove(0);
-        let shown: String = lines(&trace, 60).iter().map(plain).collect();
+        let shown: String = lines(&trace, "1-0".parse().ok(), 60).iter().map(plain).collect();
         expect![[r#"
             12:00:00.080Z │0                 1 us│
             a.b 2-1       │▏                     │ id i  bus default
             └─ r → q      │                      │ waits
         "#]]
         .assert_eq(&shown);
+    }
+
+    #[test]
+    fn a_delivery_that_is_told_on_several_pages_says_so_at_both_ends() {
+        let retry =
+            json!({"outcome": "retry", "at": "2026-01-01T12:00:00.050Z", "code": "handler-retry", "reason": "no"});
+        let tried = [attempt(3, 40, 10_000, retry.clone(), &[]), attempt(4, 80, 10_000, retry, &[])];
+        let steps = tried.map(|mut step| {
+            step["writes"] = json!([]);
+            step["attempt"]["kv_writes"] = json!(0);
+            step
+        });
+        let trace = json!({
+            "events": [event("1-0", 0, &["p"], &[delivery("p", "waiting", &steps)])], "truncated": true, "next": "1-0.0@9-0",
+        });
+        let trace: TraceView = serde_json::from_value(trace).unwrap();
+        let plain = |line: &String| anstream::adapter::strip_str(line).to_string() + "\n";
+        let shown: String = lines(&trace, "1-0.0@8-0".parse().ok(), 60).iter().map(plain).collect();
+        expect![[r#""#]].assert_eq(&shown);
     }
 }

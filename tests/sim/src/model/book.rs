@@ -7,8 +7,8 @@ use wharf_event::Position;
 
 use crate::rules::{ASIDE, TICK_RULE};
 
-/// What a rule listens for: its bus, types, and plugins.
-type Listens = (String, Vec<String>, Vec<String>);
+/// What a rule listens for: its bus, types, and plugins, each with what its events are ordered by.
+type Listens = (String, Vec<String>, Vec<(String, Option<String>)>);
 
 /// A rule set: by tenant and rule, what it listens for; and the plugins and webhooks that there are.
 #[derive(Clone, Default)]
@@ -61,14 +61,9 @@ impl RuleBook {
         let targets = of.get("targets").and_then(Value::as_array).into_iter().flatten();
         let plugins = targets
             .filter_map(|target| {
-                let webhook = target.get("webhook");
-                target
-                    .get("plugin")
-                    .or(target.get("queue"))
-                    .or(target.get("bus"))
-                    .or(webhook)?
-                    .as_str()
-                    .map(str::to_owned)
+                let text = |name: &str| target.get(name).and_then(Value::as_str).map(str::to_owned);
+                let to = ["plugin", "queue", "bus", "webhook"].into_iter().find_map(text)?;
+                Some((to, text("order_by")))
             })
             .collect();
         if of.get("transforms").and_then(Value::as_array).is_some_and(|transforms| !transforms.is_empty()) {
@@ -115,8 +110,14 @@ impl RuleBook {
         let rules = self.rules.get(tenant).into_iter().flatten();
         let matching = rules.filter(|(_, (on, types, _))| on == bus && types.iter().any(|listed| listed == kind));
         matching
-            .flat_map(|(rule, (_, _, plugins))| plugins.iter().map(|plugin| (rule.as_str(), plugin.as_str())))
+            .flat_map(|(rule, (_, _, plugins))| plugins.iter().map(|(plugin, _)| (rule.as_str(), plugin.as_str())))
             .collect()
+    }
+
+    /// What a target of a rule orders its events by, if it does.
+    pub(super) fn order_by(&self, tenant: &str, rule: &str, plugin: &str) -> Option<&str> {
+        let (_, _, plugins) = self.rules.get(tenant)?.get(rule)?;
+        plugins.iter().find(|(of, _)| of == plugin)?.1.as_deref()
     }
 
     /// Whether the events of a rule are transformed.
@@ -127,7 +128,7 @@ impl RuleBook {
     /// Whether rule and plugin are there.
     pub(super) fn has(&self, tenant: &str, rule: &str, plugin: &str) -> bool {
         let listed = self.rules.get(tenant).and_then(|rules| rules.get(rule));
-        listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|of| of == plugin))
+        listed.is_some_and(|(_, _, plugins)| plugins.iter().any(|(of, _)| of == plugin))
             // Buses stay.
             && (plugin == ASIDE || self.plugins.get(tenant).is_some_and(|plugins| plugins.contains(plugin)))
     }

@@ -219,7 +219,7 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
             wrong.unless(leased, || format!("{}: {id} was not received with that event", what()));
         }
         let mut groups = BTreeSet::new();
-        let lines = call.items.iter().filter_map(|(id, ..)| log.messages.line_of(*id));
+        let lines = call.items.iter().filter_map(|(id, ..)| log.messages.lines.of(*id));
         let alone = lines.into_iter().all(|line| groups.insert(line));
         wrong.unless(alone, || format!("{}: two are of one group", what()));
         // A queue that is made anew has another consumer, and that of before ends what it began.

@@ -13,8 +13,22 @@ pub(super) enum Turn {
     Dead(u32),
     /// It is tried again from the start.
     Redriven,
+    /// It is the first of its line from now on.
+    First,
     /// Its tenant is deleted, and its row with it.
     Erased,
+}
+
+impl Turn {
+    /// Whether it comes to its turn.
+    pub(super) fn begins(self) -> bool {
+        self == Self::First
+    }
+
+    /// Whether it lets those behind it pass, for good or until it is redriven.
+    pub(super) fn ends(self) -> bool {
+        matches!(self, Self::Acked(_) | Self::Dead(_) | Self::Erased)
+    }
 }
 
 /// One thing that happened, and when.
@@ -49,6 +63,8 @@ pub(super) struct Delivery<'a> {
     pub(super) edits: Vec<(Position, &'a Event)>,
     pub(super) arose: Position,
     pub(super) arose_ms: u64,
+    /// Whether others of its line were there when it arose.
+    pub(super) came_behind: bool,
     pub(super) moments: Vec<Moment>,
 }
 
@@ -82,6 +98,10 @@ impl<'a> Delivery<'a> {
                 Turn::Retried(attempts, due_ms) => Standing::Waits { attempts, due_ms, since_ms },
                 Turn::Dead(_) => Standing::Dead,
                 Turn::Redriven => fresh(moment.time_ms),
+                Turn::First => match standing {
+                    Standing::Waits { attempts, .. } => Standing::Waits { attempts, due_ms: moment.time_ms, since_ms },
+                    other => other,
+                },
                 Turn::Erased => Standing::Erased,
             };
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wharf_delivery::{
-    DeliveryId, HOPS_ATTRIBUTE, ObjectChange, ObjectKind, ReadKey, Record, RedriveState, ReplayState, TargetRef,
-    limits::HOPS_MAX,
+    DeliveryId, HOPS_ATTRIBUTE, LinePlace, ObjectChange, ObjectKind, ReadKey, Record, RedriveState, ReplayState,
+    TargetRef, limits::HOPS_MAX,
 };
 use wharf_dispatch::Item;
 use wharf_event::{AttributeValue, Event, Position, QueueName, TenantName};
@@ -17,6 +17,7 @@ use super::{
     delivery::{Delivery, Moment, Standing, Turn},
     edits,
     fans::Fans,
+    lines::{self, Line, Lines},
     objects::Objects,
     oracle::Oracle,
     place,
@@ -87,6 +88,8 @@ pub(super) struct Log<'a> {
     /// Deliveries that are redriven at some time.
     pub(super) redriven: BTreeSet<DeliveryId>,
     pub(super) messages: Messages<'a>,
+    /// The lines of those that are no messages.
+    pub(super) lines: Lines,
     pub(super) tenants: Tenants,
     /// The log says of itself that what lies before this frame may go.
     pub(super) cleaned_below_k: u64,
@@ -115,6 +118,9 @@ impl<'a> Log<'a> {
                     .unless(item.position == at, || format!("a record stands at {} and should at {at}", item.position));
                 log.paced.comes(&item.record);
                 log.take(item, &runs, seen, world, wrong);
+            }
+            for lines in [&log.lines, &log.messages.lines] {
+                lines.settled(*k, |tenant| log.tenants.has(tenant), wrong);
             }
         }
         log
@@ -145,18 +151,7 @@ impl<'a> Log<'a> {
             Record::Settle { target, .. } if target.to.queue().is_some() => calls::take(self, item, seen, world, wrong),
             Record::Settle { .. } => settles::take(self, item, runs, seen, world, wrong),
             Record::Redrive { tenant, queue, deliveries } => {
-                let letters = self.queues.entry((tenant.to_string(), queue.to_string())).or_default();
-                for id in deliveries {
-                    wrong.unless(letters.remove(id), || {
-                        format!("{id} was redriven at {at}, and was no letter of {queue}")
-                    });
-                    if let Some(delivery) = self.deliveries.get_mut(id) {
-                        delivery.moments.push(Moment { at, time_ms, turn: Turn::Redriven });
-                    }
-                    self.messages.redriven(*id, time_ms);
-                }
-                self.stats.entry(tenant.to_string()).or_default().redriven += deliveries.len() as u64;
-                self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
+                self.redrive((tenant.as_str(), queue.as_str()), deliveries, (at, time_ms), wrong);
             }
             Record::Edited { .. } => edits::take(self, item, seen, wrong),
             Record::Change { tenant, changes } => self.change(tenant.as_str(), changes, at, time_ms, wrong),
@@ -170,9 +165,9 @@ impl<'a> Log<'a> {
                 stats.dead_letters += counted.dead;
                 dead.into_iter().for_each(|(id, queue)| self.dead(tenant.as_str(), queue, id));
             }
-            Record::Ordered { tenant, key, delivery, place, .. } => {
-                let line = (tenant.to_string(), key.to_string());
-                self.messages.ordered(line, *delivery, *place, (at, time_ms), wrong);
+            Record::Ordered { tenant, to, key, delivery, place } => {
+                let line = (tenant.to_string(), to.to_string(), key.to_string());
+                self.ordered(&line, to.queue().is_some(), (*delivery, *place), (at, time_ms), wrong);
             }
             Record::Follow { by_ms } => (self.jumps_ms, self.followed_ms) = (self.jumps_ms + by_ms, time_ms),
             Record::Erase { tenant, rows } => self.erase(tenant.as_str(), rows, at, time_ms, wrong),
@@ -198,6 +193,46 @@ impl<'a> Log<'a> {
             Record::Served { .. } => web::take(self, item, seen, wrong),
             Record::Forgotten { .. } => wrong.say("what was used is forgotten, and no history is that long"),
         }
+    }
+
+    /// Letters are tried again; those of a key take their places once more.
+    fn redrive(
+        &mut self,
+        (tenant, queue): (&str, &str),
+        deliveries: &[DeliveryId],
+        (at, time_ms): (Position, u64),
+        wrong: &mut Wrong,
+    ) {
+        let letters = self.queues.entry((tenant.to_owned(), queue.to_owned())).or_default();
+        for id in deliveries {
+            wrong.unless(letters.remove(id), || format!("{id} was redriven at {at}, and was no letter of {queue}"));
+            if let Some(delivery) = self.deliveries.get_mut(id) {
+                delivery.moments.push(Moment { at, time_ms, turn: Turn::Redriven });
+            }
+            self.lines.lines_up(*id);
+            self.messages.redriven(*id, time_ms);
+        }
+        self.stats.entry(tenant.to_owned()).or_default().redriven += deliveries.len() as u64;
+        self.redrives.push((format!("{tenant} {queue}"), deliveries.len() as u64));
+    }
+
+    /// A delivery takes another place among those of its key.
+    fn ordered(
+        &mut self,
+        line: &Line,
+        is_message: bool,
+        (id, place): (DeliveryId, LinePlace),
+        (at, time_ms): (Position, u64),
+        wrong: &mut Wrong,
+    ) {
+        if is_message {
+            return self.messages.ordered(line, id, place, (at, time_ms), wrong);
+        }
+        if let Err(why) = self.lines.takes_place(line, id, place) {
+            wrong.say(format!("at {at} {why}"));
+        }
+        let first = self.deliveries.get_mut(&id).filter(|_| place == LinePlace::First);
+        first.into_iter().for_each(|first| first.moments.push(Moment { at, time_ms, turn: Turn::First }));
     }
 
     /// A configuration comes into force, beside the control objects of tenants that are there.
@@ -327,6 +362,8 @@ impl<'a> Log<'a> {
                 self.messages.arise(tenant, (id, target, ordered), event, (time_ms, before > 0), wrong);
                 continue;
             }
+            let id = DeliveryId { event: event_at, n };
+            let came_behind = self.in_line(tenant, (id, target), event, wrong);
             let delivery = Delivery {
                 tenant,
                 rule: target.rule.as_str(),
@@ -335,10 +372,32 @@ impl<'a> Log<'a> {
                 edits: vec![(event_at, event)],
                 arose: record_at,
                 arose_ms: time_ms,
+                came_behind,
                 moments: Vec::new(),
             };
-            self.deliveries.insert(DeliveryId { event: event_at, n }, delivery);
+            self.deliveries.insert(id, delivery);
         }
+    }
+
+    /// A delivery that arises takes its place among those of its key: whether that is behind others. One that is given up at once takes none.
+    fn in_line(
+        &mut self,
+        tenant: &str,
+        (id, target): (DeliveryId, &TargetRef),
+        event: &Event,
+        wrong: &mut Wrong,
+    ) -> bool {
+        let by = self.books.last().and_then(|book| book.order_by(tenant, target.rule.as_str(), target.to.name()));
+        let key = by.and_then(|by| lines::key(event, by));
+        if let Some(key) = &key {
+            self.lines.knows(id, (tenant.to_owned(), target.to.to_string(), key.clone()));
+        }
+        let behind = hops(event) <= HOPS_MAX && self.lines.lines_up(id);
+        let said = target.order.as_ref().map(|(key, behind)| (key.as_str(), *behind));
+        wrong.unless(said == key.as_ref().map(|key| (key.as_str(), behind)), || {
+            format!("{id} comes as {said:?}, and its key is {key:?}, behind others: {behind}")
+        });
+        behind
     }
 
     /// An event that hops too often goes to its targets' dead-letter queues at once; any other goes to none.
@@ -350,10 +409,7 @@ impl<'a> Log<'a> {
         (targets, given): (u16, &[String]),
         wrong: &mut Wrong,
     ) {
-        let hops = match event.extension(HOPS_ATTRIBUTE) {
-            Some(AttributeValue::Integer(hops)) => u32::try_from(*hops).unwrap_or(0),
-            _ => 0,
-        };
+        let hops = hops(event);
         let ids =
             self.deliveries.range(DeliveryId { event: event_at, n: 0 }..=DeliveryId { event: event_at, n: u16::MAX });
         let mut ids: Vec<(DeliveryId, String)> =
@@ -465,6 +521,13 @@ fn put(book: &mut RuleBook, tenant: &str, kind: ObjectKind, name: &str, document
             book.aim(tenant, &document.unwrap_or_default());
         }
         _ => {}
+    }
+}
+
+fn hops(event: &Event) -> u32 {
+    match event.extension(HOPS_ATTRIBUTE) {
+        Some(AttributeValue::Integer(hops)) => u32::try_from(*hops).unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -24,7 +24,9 @@
 //! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
 //! 16. what a model answered a handler is in the log before what the handler does with it, a delivery pays once for a question until it is settled, and then
 //!     nothing of that is left (`oracle`);
-//! 17. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
+//! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn with the record by
+//!     which the one before it leaves for good, and no sooner (`lines`, `queue`);
+//! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
 
 mod answers;
 mod book;
@@ -32,6 +34,7 @@ mod calls;
 mod delivery;
 mod edits;
 mod fans;
+mod lines;
 mod log;
 mod objects;
 mod oracle;
@@ -48,7 +51,7 @@ mod web;
 
 use std::collections::BTreeMap;
 
-use wharf_delivery::{Record, ReplayPhase};
+use wharf_delivery::{LinePlace, Record, ReplayPhase};
 use wharf_event::Position;
 
 use self::delivery::{Standing, Turn};
@@ -89,6 +92,7 @@ pub(crate) fn check(seen: &Seen, world: &World, dump: &Dump) -> Vec<String> {
     answers::check(seen, world, &log, &mut wrong);
     objects::check(seen, &log, &mut wrong);
     runs::check(seen, world, &log, &mut wrong);
+    lines::check(seen, world, &log, &mut wrong);
     tenants::check(seen, &log, &mut wrong);
     tables::check(dump, &log, &mut wrong);
     queue::check(seen, &log, dump, &mut wrong);
@@ -117,7 +121,7 @@ fn may_be_lost(told: &ToldBy, seen: &Seen, log: &log::Log<'_>) -> bool {
         Turn::Acked(number) | Turn::Retried(number, _) | Turn::Dead(number) => is_settled || number >= told.attempt,
         // Its attempts are counted anew.
         Turn::Redriven => false,
-        Turn::Erased => is_settled,
+        Turn::First | Turn::Erased => is_settled,
     });
     let has_crashed = seen.lives.get(told.life - 1).is_some_and(|life| !life.clean);
     has_crashed && !is_settled
@@ -158,6 +162,9 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
         ),
         requests: seen.runs.iter().filter(|run| run.plugin == rules::HOOK).count() as u64,
         fanned: of(|record| matches!(record, Record::Fanned { .. })),
+        ordered: of(
+            |record| matches!(record, Record::Ordered { to, place: LinePlace::First, .. } if to.queue().is_none()),
+        ),
         replayed: of(|record| matches!(record, Record::Accept { event, .. } if replays::is_marked(event))),
         deleted: tenants::deleted(seen).len() as u64,
         resumed: tenants::deleted(seen).iter().filter(|(from, to)| from < to).count() as u64,

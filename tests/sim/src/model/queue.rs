@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use wharf_delivery::{DeliveryId, LinePlace, Move, Outcome, Receipt, Table, TargetRef};
 use wharf_event::{AttributeValue, Code, Event, Position};
 
-use super::{Wrong, log::Log};
+use super::{
+    Wrong,
+    lines::{Line, Lines},
+    log::Log,
+};
 use crate::{
     client::World,
     life::Dump,
@@ -38,18 +42,6 @@ struct Message<'a> {
     lease: Option<Position>,
     /// Whether it is among those that come in the order of the log: it never was received, and waits for no time.
     is_fresh: bool,
-    /// Its group, and whose; absent where there are none.
-    line: Option<Line>,
-}
-
-/// A group of messages, and whose.
-pub(super) type Line = (String, String);
-
-/// The messages of a group: the first, and those behind it.
-#[derive(Debug, Default)]
-struct InLine {
-    first: Option<DeliveryId>,
-    behind: BTreeSet<DeliveryId>,
 }
 
 /// All messages of all queues.
@@ -60,7 +52,8 @@ pub(super) struct Messages<'a> {
     ended: Vec<(Receipt, Move)>,
     /// Who received what, by the receipt.
     leased: BTreeMap<Receipt, &'a Event>,
-    lines: BTreeMap<Line, InLine>,
+    /// The group of each, where there are groups.
+    pub(super) lines: Lines,
 }
 
 /// What a record of a queue comes to.
@@ -85,61 +78,36 @@ impl<'a> Messages<'a> {
             Some(AttributeValue::String(group)) => group.clone(),
             _ => String::new(),
         };
-        let line = ordered.then(|| (tenant.to_owned(), group));
-        let behind = line.as_ref().is_some_and(|line| self.lines_up(line, id));
+        if ordered {
+            self.lines.knows(id, (tenant.to_owned(), target.to.to_string(), group.clone()));
+        }
+        let behind = self.lines.lines_up(id);
         let said = target.order.as_ref().map(|(key, behind)| (key.as_str(), *behind));
-        wrong.unless(said == line.as_ref().map(|(_, group)| (group.as_str(), behind)), || {
-            format!("{id} comes as {said:?}, and its group is {line:?}, behind others: {behind}")
+        wrong.unless(said == ordered.then_some((group.as_str(), behind)), || {
+            format!("{id} comes as {said:?}, and its group is {group}, behind others: {behind}")
         });
         // Those behind others, and those that come later than their event, wait for a time.
         let (stands, receives, hidden_ms, lease, is_fresh) = (Stands::Waits, 0, 0, None, !behind && !late);
-        self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh, line });
-    }
-
-    /// It takes its place in its group: whether that is behind others.
-    fn lines_up(&mut self, line: &Line, id: DeliveryId) -> bool {
-        let line = self.lines.entry(line.clone()).or_default();
-        let behind = line.first.is_some() || !line.behind.is_empty();
-        if behind {
-            line.behind.insert(id);
-        } else {
-            line.first = Some(id);
-        }
-        behind
-    }
-
-    /// It is in its group no more.
-    fn steps_out(&mut self, id: DeliveryId) {
-        let Some(line) = self.all.get(&id).and_then(|one| self.lines.get_mut(one.line.as_ref()?)) else { return };
-        line.first.take_if(|first| *first == id);
-        line.behind.remove(&id);
+        self.all.insert(id, Message { tenant, event, since_ms, stands, receives, hidden_ms, lease, is_fresh });
     }
 
     /// A record says that it has another place in its group.
     pub(super) fn ordered(
         &mut self,
-        line: Line,
+        line: &Line,
         id: DeliveryId,
         place: LinePlace,
         (at, time_ms): (Position, u64),
         wrong: &mut Wrong,
     ) {
-        let Some(one) = self.all.get_mut(&id).filter(|one| one.line.as_ref() == Some(&line)) else {
-            return wrong.say(format!("{id} is {place:?} of {line:?} at {at}, and is not of it"));
-        };
-        let of = self.lines.entry(line).or_default();
-        let holds = match place {
-            LinePlace::First if of.first == Some(id) => true,
-            LinePlace::First => {
-                (one.hidden_ms, one.is_fresh) = (time_ms, false);
-                let is_next = of.first.is_none() && of.behind.first() == Some(&id);
-                of.behind.remove(&id);
-                of.first = Some(id);
-                is_next
+        match self.lines.takes_place(line, id, place) {
+            Ok(false) => {}
+            Ok(true) => {
+                let one = self.all.get_mut(&id).into_iter();
+                one.for_each(|one| (one.hidden_ms, one.is_fresh) = (time_ms, false));
             }
-            LinePlace::Behind => of.behind.contains(&id),
-        };
-        wrong.unless(holds, || format!("{id} is {place:?} at {at}, and should not: {of:?}"));
+            Err(why) => wrong.say(format!("at {at} {why}")),
+        }
     }
 
     pub(super) fn has(&self, id: DeliveryId) -> bool {
@@ -151,9 +119,7 @@ impl<'a> Messages<'a> {
         if let Some(one) = self.all.get_mut(&id) {
             (one.stands, one.receives, one.lease, one.is_fresh) = (Stands::Waits, 0, None, false);
             (one.hidden_ms, one.since_ms) = (time_ms, time_ms);
-            if let Some(line) = one.line.clone() {
-                self.lines_up(&line, id);
-            }
+            self.lines.lines_up(id);
         }
     }
 
@@ -165,7 +131,7 @@ impl<'a> Messages<'a> {
     /// It went to the dead letters at once.
     pub(super) fn dead(&mut self, id: DeliveryId) {
         self.all.get_mut(&id).into_iter().for_each(|one| one.stands = Stands::Dead);
-        self.steps_out(id);
+        self.lines.steps_out(id);
     }
 
     /// It goes with its tenant: whether it was there.
@@ -177,7 +143,7 @@ impl<'a> Messages<'a> {
             return Some(one.tenant == tenant);
         }
         one.stands = Stands::Left;
-        self.steps_out(id);
+        self.lines.steps_out(id);
         Some(went)
     }
 
@@ -214,8 +180,7 @@ impl<'a> Messages<'a> {
             if let Err(why) = judge.may(*id, one, to) {
                 wrong.say(format!("{id} is {to:?} at {at}: {why}; it was {one:?}"));
             }
-            let line = one.line.as_ref().and_then(|line| self.lines.get(line));
-            let is_first = line.is_none_or(|line| line.first == Some(*id));
+            let is_first = self.lines.is_first(*id);
             wrong.unless(is_first != matches!(to, Move::PurgedBehind(_)), || {
                 format!("{id} is {to:?} at {at}, and is the first of its group: {is_first}")
             });
@@ -247,7 +212,7 @@ impl<'a> Messages<'a> {
                 }
             }
             if to.leaves() {
-                self.steps_out(*id);
+                self.lines.steps_out(*id);
             }
         }
         self.in_order(tenant, moves, at, wrong);
@@ -267,7 +232,7 @@ impl<'a> Messages<'a> {
         let held = one.lease.filter(|_| one.hidden_ms > time_ms);
         let receipt = held.map(|lease| Receipt { delivery: id, lease });
         let by_a_client = |receipt| seen.queues.received.iter().any(|(_, of, _)| *of == receipt);
-        let first = one.line.as_ref().and_then(|line| self.lines.get(line)).is_none_or(|line| line.first == Some(id));
+        let first = self.lines.is_first(id);
         let right = receipt.is_some_and(|receipt| !by_a_client(receipt)) && one.receives == number && first;
         let why = format!("attempt {number} at {at} is {outcome:?}, and it was {one:?}, first of its group: {first}");
         (one.lease, one.is_fresh) = (None, false);
@@ -277,7 +242,7 @@ impl<'a> Messages<'a> {
             Outcome::Ack | Outcome::Filtered { .. } => one.stands = Stands::Left,
         }
         if one.stands != Stands::Waits {
-            self.steps_out(id);
+            self.lines.steps_out(id);
         }
         if right { Ok(()) } else { Err(why) }
     }
@@ -287,11 +252,6 @@ impl<'a> Messages<'a> {
         let of = |position| Receipt { delivery: id, lease: position };
         let (first, last) = (of(Position::ZERO), of(Position { k: u64::MAX, i: u32::MAX }));
         self.leased.range(first..=last).any(|(_, leased)| *leased == event)
-    }
-
-    /// Its group, and whose.
-    pub(super) fn line_of(&self, id: DeliveryId) -> Option<&Line> {
-        self.all.get(&id)?.line.as_ref()
     }
 
     /// Of those that nobody had yet the oldest come first.

@@ -41,7 +41,8 @@ pub(super) fn check(seen: &Seen, world: &World, log: &Log<'_>, wrong: &mut Wrong
         in_its_time(run, delivery, seen, log, wrong);
         by_attempt.entry((run.life, run.delivery, run.attempt)).or_default().push(run);
         lanes.entry((run.life, delivery.tenant, delivery.plugin)).or_default().push(run);
-        if run.attempt == 1 && !delivery.was_redriven() {
+        // Those that came behind others of their key waited for a time.
+        if run.attempt == 1 && !delivery.was_redriven() && !delivery.came_behind {
             let lane = firsts.entry((run.life, delivery.tenant, delivery.plugin)).or_default();
             if lane.iter().all(|(id, _)| *id != run.delivery) {
                 lane.push((run.delivery, run.began));
@@ -93,11 +94,13 @@ fn in_its_time(run: &Run, delivery: &Delivery<'_>, seen: &Seen, log: &Log<'_>, w
     let before = delivery.moments.iter().filter(|moment| life_of(seen, moment.at.k) <= run.life);
     let due = before.filter_map(|moment| match moment.turn {
         Turn::Retried(number, at_ms) if number + 1 == run.attempt => Some(at_ms),
-        Turn::Redriven if run.attempt == 1 => Some(moment.time_ms),
+        // Of a key it may have to wait for others first, and has when another record says that it is the first.
+        Turn::Redriven if run.attempt == 1 && log.lines.of(run.delivery).is_none() => Some(moment.time_ms),
+        Turn::First if run.attempt == 1 => Some(moment.time_ms),
         _ => None,
     });
     let mut due: Vec<u64> = due.collect();
-    if run.attempt == 1 {
+    if run.attempt == 1 && !delivery.came_behind {
         due.push(delivery.arose_ms);
     }
     let Some(earliest) = due.iter().min() else {

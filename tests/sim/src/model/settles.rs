@@ -54,6 +54,9 @@ pub(super) fn take<'a>(
     wrong.unless(attempt.number == attempts + 1, || {
         format!("{id}: attempt {} was settled at {at} after {attempts}", attempt.number)
     });
+    wrong.unless(log.lines.is_first(*id), || {
+        format!("{id} was settled at {at}, and waits behind {:?}", log.lines.of(*id))
+    });
     let life = life_of(seen, at.k);
     let of_attempt = runs.get(&(*id, attempt.number)).into_iter().flatten();
     let of_life: Vec<&Run> = of_attempt.copied().filter(|run| run.life == life).collect();
@@ -75,6 +78,9 @@ pub(super) fn take<'a>(
     };
     if let Some(delivery) = log.deliveries.get_mut(id) {
         delivery.moments.push(turn_of(turn));
+    }
+    if turn.ends() {
+        log.lines.steps_out(*id);
     }
     if let Outcome::DeadLetter { queue, .. } = outcome {
         let expected = rules::queue(target.to.name());

@@ -184,7 +184,19 @@ impl Log<'_> {
             Table::Behind => {
                 let id = keys::delivery_of(key)?;
                 // The mark of a first one, which went before, or one behind others.
-                of().map(|_| self.messages.is_gone(id) || self.messages.erase(tenant, id, table) == Some(true))
+                if self.messages.has(id) {
+                    return of()
+                        .map(|_| self.messages.is_gone(id) || self.messages.erase(tenant, id, table) == Some(true));
+                }
+                let is_first = self.lines.is_first(id);
+                self.lines.steps_out(id);
+                let delivery = self.deliveries.get_mut(&id)?;
+                let is_gone = delivery.standing() == Standing::Erased;
+                let waits = matches!(delivery.standing(), Standing::Waits { .. }) && !is_first;
+                if !is_gone {
+                    delivery.moments.push(moment);
+                }
+                of().map(|_| delivery.tenant == tenant && (is_gone || waits))
             }
             Table::Letters | Table::Deliveries | Table::DeadLetters
                 if keys::delivery_of(key).is_some_and(|id| self.messages.has(id)) =>
@@ -201,6 +213,8 @@ impl Log<'_> {
                 let waits = matches!(delivery.standing(), Standing::Waits { .. });
                 let there = waits == (table == Table::Deliveries) && listed && delivery.tenant == tenant;
                 delivery.moments.push(moment);
+                let there = there && (table == Table::DeadLetters || self.lines.is_first(id));
+                self.lines.steps_out(id);
                 Some(there)
             }
             Table::Queues => of().and(self.queues.remove(&key_of_two()?)).map(|letters| letters.is_empty()),

@@ -1,0 +1,148 @@
+//! Goal: all pages of a trace together tell the tree once, wherever a page ends: between events, between deliveries, or within a delivery of more steps
+//! than a page has. Method: the walk as it is, over the core as it is on a disk in memory, with pages of every size.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use serde_json::{Value, json};
+use wharf_capability::Effects;
+use wharf_delivery::{Details, Failure, QueueOp, Receipt, Verdict};
+use wharf_dispatch::{Dispatcher, Handler, Options, Receiving, RuleSet, Surroundings};
+use wharf_event::{Code, Digest, EventBuilder, Position, TenantName};
+use wharf_faults::{FaultyDisk, SimHome};
+use wharf_gateway::view::{TraceCursor, TraceView};
+use wharf_runtime::{Ending, Invocation, Report};
+
+use super::{TracePage, trace};
+use crate::adapter::search::Searches;
+
+/// Attempts that it fails before it publishes something.
+const FAILED: u32 = 6;
+
+struct Flaky;
+
+impl Handler for Flaky {
+    fn digest(&self) -> Digest {
+        Digest::of(b"flaky")
+    }
+
+    fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Report> {
+        let mut effects = Effects::default();
+        let failed = Failure { retry_after_ms: Some(0), ..Failure::new(Code::HandlerRetry, "as told") };
+        let verdict = if invocation.attempt <= FAILED { Verdict::Failed(failed) } else { Verdict::Ok };
+        if verdict == Verdict::Ok {
+            effects.publish(EventBuilder::new("child", "flaky", "child").build().unwrap()).unwrap();
+        }
+        let (duration, details) = (Duration::ZERO, Details::default());
+        async move { Report { ending: Ending::Verdict(verdict), effects, duration, details } }.boxed()
+    }
+}
+
+/// A host with an event whose delivery to a plugin has seven steps, that to a queue twenty, and that of what the plugin published ten.
+async fn grown() -> (Dispatcher, TenantName, Position) {
+    let home = SimHome { disk: FaultyDisk::default(), segment_sizes: Default::default() };
+    let here = tokio::runtime::Handle::current();
+    let surroundings = Surroundings::of_this_machine(here.clone());
+    let dispatcher = Dispatcher::open(&home, Options::default(), surroundings, here).unwrap();
+    let plugin = json!({"release": Flaky.digest(), "config": {}, "grants": {"publish": ["*"]}});
+    let rule = |kind: &str, targets: Value| json!({"bus": "default", "pattern": {"type": [kind]}, "targets": targets});
+    let rules = json!({
+        "a": rule("root", json!([{"plugin": "flaky", "dead_letter": "dead"}, {"queue": "roots", "dead_letter": "dead"}])),
+        "b": rule("child", json!([{"queue": "children", "dead_letter": "dead"}])),
+    });
+    let of_tenant = json!({"buses": ["default"], "plugins": {"flaky": plugin}, "queues": {"roots": {}, "children": {}}, "rules": rules});
+    let document = serde_json::from_value(json!({"default_tenant": null, "tenants": {"acme": of_tenant}})).unwrap();
+    let flaky: Arc<dyn Handler> = Arc::new(Flaky);
+    let rules = RuleSet::new(document, &[(flaky.digest(), flaky)].into(), &Default::default()).unwrap();
+    dispatcher.configure(rules).await.unwrap();
+    dispatcher.begin();
+    let tenant: TenantName = "acme".parse().unwrap();
+    let root = EventBuilder::new("root", "test", "root").build().unwrap();
+    let told = dispatcher.accept(&tenant, &"default".parse().unwrap(), vec![root]).await.unwrap();
+    let position = told[0].as_ref().unwrap().position;
+    // Each is received and given back, and one is ended.
+    for _ in 0..9 {
+        let receipt = received(&dispatcher, &tenant, "roots").await;
+        end(&dispatcher, &tenant, "roots", QueueOp::Return(vec![receipt])).await;
+    }
+    let receipt = received(&dispatcher, &tenant, "roots").await;
+    end(&dispatcher, &tenant, "roots", QueueOp::Ack(vec![receipt])).await;
+    for _ in 0..5 {
+        let receipt = received(&dispatcher, &tenant, "children").await;
+        end(&dispatcher, &tenant, "children", QueueOp::Return(vec![receipt])).await;
+    }
+    (dispatcher, tenant, position)
+}
+
+async fn received(dispatcher: &Dispatcher, tenant: &TenantName, queue: &str) -> Receipt {
+    let receiving = Receiving { count: 1, visibility_ms: None, wait: Duration::from_secs(60) };
+    dispatcher.receive(tenant, &queue.parse().unwrap(), receiving).await.unwrap()[0].receipt
+}
+
+async fn end(dispatcher: &Dispatcher, tenant: &TenantName, queue: &str, op: QueueOp) {
+    assert_eq!(dispatcher.end(tenant, &queue.parse().unwrap(), op).await.unwrap(), [true]);
+}
+
+/// What pages tell: the events in their order, and of each delivery how it stands and its steps.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    events: Vec<Position>,
+    deliveries: BTreeMap<String, (Value, Vec<Value>)>,
+}
+
+impl Told {
+    /// Takes a page in, of which it gives how many steps it has.
+    fn hear(&mut self, page: &TraceView) -> usize {
+        let mut steps = 0;
+        for of in &page.events {
+            // A page that goes on within an event begins with it once more.
+            if self.events.last() != Some(&of.event.position) {
+                self.events.push(of.event.position);
+            }
+            for delivery in &of.deliveries {
+                steps += delivery.steps.len();
+                let state = json!(delivery.state);
+                let known = self.deliveries.entry(delivery.id.clone()).or_insert_with(|| (state.clone(), Vec::new()));
+                assert_eq!(
+                    known.0, state,
+                    "{}: a page that does not tell it to its end knows how it stands",
+                    delivery.id
+                );
+                known.1.extend(delivery.steps.iter().map(|step| json!(step)));
+            }
+        }
+        steps
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_pages_together_tell_each_step_once_and_in_order() {
+    let (dispatcher, tenant, root) = grown().await;
+    let searches = Searches::new();
+    let page = async |limit, steps, after| {
+        let (dispatcher, tenant) = (dispatcher.clone(), tenant.clone());
+        let page = TracePage { limit, steps, after };
+        searches.run(move |asked| trace(asked, &dispatcher, &tenant, root, page)).await.unwrap()
+    };
+    let (mut whole, all) = (Told::default(), page(100, 1_000, None).await);
+    assert_eq!((whole.hear(&all), all.next, all.truncated), (7 + 20 + 10, None, false));
+    let counts: Vec<_> = whole.deliveries.values().map(|(_, steps)| steps.len()).collect();
+    assert_eq!((whole.events.len(), counts), (2, vec![7, 20, 10]));
+    for (limit, steps) in [1, 2, 100].iter().flat_map(|limit| (1..=38).map(move |steps| (*limit, steps))) {
+        let (mut told, mut within, mut after): (_, _, Option<TraceCursor>) = (Told::default(), 0, None);
+        loop {
+            let next = page(limit, steps, after).await;
+            let has = told.hear(&next);
+            assert!((1..=steps).contains(&has), "{limit} events, {steps} steps, after {after:?}: {has}");
+            assert_eq!(next.truncated, next.next.is_some());
+            within += usize::from(next.next.is_some_and(|next| next.step.is_some()));
+            if next.next.is_none() {
+                break;
+            }
+            assert_ne!(next.next, after, "it goes on");
+            after = next.next;
+        }
+        assert_eq!(told, whole, "{limit} events, {steps} steps");
+        assert!(steps >= 20 || within > 0, "{limit} events, {steps} steps: some page ends within a delivery");
+    }
+}
