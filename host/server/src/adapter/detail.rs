@@ -9,7 +9,9 @@ use std::{
     ops::Range,
 };
 
-use wharf_delivery::{DeadLetterRow, DeliveryId, DeliveryRow, Move, Outcome, Record, TableError, TargetRef, keys};
+use wharf_delivery::{
+    DeadLetterRow, DeliveryId, DeliveryRow, LinePlace, Move, Outcome, Record, TableError, TargetRef, keys,
+};
 use wharf_dispatch::{Archive, AskError, Dispatcher, Item, LoadFigures};
 use wharf_event::{Code, Position, QueueName, TenantName};
 use wharf_gateway::{
@@ -33,6 +35,8 @@ pub(super) struct Told {
     since_ms: u64,
     /// Attempts since then.
     attempts: u32,
+    /// When it is due next: of a message that was given back it is all that says so.
+    due_ms: u64,
     /// Where it lies, if it was given up.
     pub(super) queue: Option<QueueName>,
 }
@@ -192,7 +196,7 @@ impl Told {
             attempts: Vec::new(),
             attempts_before: None,
         };
-        Self { view, since_ms: placed.time_ms, attempts: 0, queue }
+        Self { view, since_ms: placed.time_ms, attempts: 0, due_ms: placed.time_ms, queue }
     }
 
     /// Leaves its oldest attempt out, which had so many bytes.
@@ -204,7 +208,7 @@ impl Told {
     }
 
     /// What became of it as a message of a queue.
-    fn moved(&mut self, to: &Move) {
+    fn moved(&mut self, to: &Move, time_ms: u64) {
         (self.view.state, self.queue) = match to {
             Move::Lease(_) | Move::Extend(_) => (DeliveryState::Running, None),
             Move::Delay(_) | Move::Return => (DeliveryState::Waiting, None),
@@ -213,8 +217,9 @@ impl Told {
             Move::GivenUp { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
         };
         match to {
-            Move::Lease(_) => self.attempts += 1,
-            Move::Return => self.attempts = self.attempts.saturating_sub(1),
+            Move::Lease(until_ms) => (self.attempts, self.due_ms) = (self.attempts + 1, *until_ms),
+            Move::Extend(until_ms) | Move::Delay(until_ms) => self.due_ms = *until_ms,
+            Move::Return => (self.attempts, self.due_ms) = (self.attempts.saturating_sub(1), time_ms),
             _ => {}
         }
     }
@@ -261,13 +266,27 @@ pub(super) fn reached(
             let letter = waited(dispatcher.read(|state| DeadLetterRow::get(state, &key)))?;
             Ok(letter.is_some_and(|letter| as_in(&letter.delivery)))
         }
-        _ => Ok(open.get(&n).is_some_and(as_in)),
+        _ => Ok(open.get(&n).is_some_and(|row| {
+            let is_message = row.target.to.queue().is_some();
+            as_in(row) && (!is_message || row.due_ms == told.due_ms)
+        })),
     }
 }
 
 /// What is read of the state, on a thread that may block.
 pub(super) fn waited<T>(read: impl Future<Output = Result<Result<T, TableError>, AskError>>) -> Result<T, Refusal> {
     was_read(tokio::runtime::Handle::current().block_on(read))
+}
+
+/// Of these deliveries those that are followed are due from that time on.
+fn due(numbers: &[u16], time_ms: u64, deliveries: &mut BTreeMap<u16, Told>) -> Vec<u16> {
+    let followed = numbers.iter().copied().filter(|n| {
+        deliveries.get_mut(n).is_some_and(|of| {
+            of.due_ms = time_ms;
+            true
+        })
+    });
+    followed.collect()
 }
 
 /// Brings the deliveries of the event at `event` up to what a record says of them, and gives those that it names.
@@ -280,7 +299,10 @@ pub(super) fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16
             (of.view.state, of.queue) = match outcome {
                 Outcome::Ack => (DeliveryState::Settled, None),
                 Outcome::Filtered { .. } => (DeliveryState::Filtered, None),
-                Outcome::Retry { .. } => (DeliveryState::Waiting, None),
+                Outcome::Retry { at_ms, .. } => {
+                    of.due_ms = *at_ms;
+                    (DeliveryState::Waiting, None)
+                }
                 Outcome::DeadLetter { queue, .. } => (DeliveryState::DeadLettered, Some(queue.clone())),
             };
             vec![delivery.n]
@@ -291,7 +313,7 @@ pub(super) fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16
             for n in &redriven {
                 if let Some(of) = deliveries.get_mut(n) {
                     (of.view.state, of.queue) = (DeliveryState::Waiting, None);
-                    (of.since_ms, of.attempts) = (item.time_ms, 0);
+                    (of.since_ms, of.attempts, of.due_ms) = (item.time_ms, 0, item.time_ms);
                 }
             }
             redriven
@@ -299,10 +321,18 @@ pub(super) fn follow(item: &Item, event: Position, deliveries: &mut BTreeMap<u16
         Record::Queue { moves, .. } => {
             let moves = moves.iter().filter(|(id, _)| id.event == event);
             let moved = |(id, to): &(DeliveryId, Move)| {
-                deliveries.get_mut(&id.n)?.moved(to);
+                deliveries.get_mut(&id.n)?.moved(to, item.time_ms);
                 Some(id.n)
             };
             moves.filter_map(moved).collect()
+        }
+        // They come to their turn, or arise, later than their event.
+        Record::Ordered { delivery, place: LinePlace::First, .. } if delivery.event == event => {
+            due(&[delivery.n], item.time_ms, deliveries)
+        }
+        Record::Fanned { event: of, next, targets, .. } if *of == event => {
+            let numbers: Vec<_> = (*next..).take(targets.len()).collect();
+            due(&numbers, item.time_ms, deliveries)
         }
         _ => Vec::new(),
     }

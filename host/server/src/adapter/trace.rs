@@ -186,7 +186,10 @@ fn given_up(of: &Found, placed: &Placed<'_>) -> Vec<(u16, TraceStep)> {
 /// The events whose deliveries a record is about.
 fn about(item: &Item) -> BTreeSet<Position> {
     match &item.record {
-        Record::Settle { delivery, .. } | Record::Edited { delivery, .. } => BTreeSet::from([delivery.event]),
+        Record::Settle { delivery, .. } | Record::Edited { delivery, .. } | Record::Ordered { delivery, .. } => {
+            BTreeSet::from([delivery.event])
+        }
+        Record::Fanned { event, .. } => BTreeSet::from([*event]),
         Record::Redrive { deliveries, .. } => deliveries.iter().map(|id| id.event).collect(),
         Record::Queue { moves, .. } => moves.iter().map(|(id, _)| id.event).collect(),
         _ => BTreeSet::new(),

@@ -392,6 +392,14 @@ mod tests {
         let trace: TraceView = serde_json::from_value(trace).unwrap();
         let plain = |line: &String| anstream::adapter::strip_str(line).to_string() + "\n";
         let shown: String = lines(&trace, "1-0.0@8-0".parse().ok(), 60).iter().map(plain).collect();
-        expect![[r#""#]].assert_eq(&shown);
+        expect![[r#"
+            12:00:00.000Z │0              80.0 ms│
+            a.b 1-0       │▏                     │ id i  bus default
+            └─ r → p      │                      │ goes on from the page before
+               attempt 3  │        ▓▓▓           │ retry  10.0 ms  again in 10.0 ms (12:00:00.050Z)  handler-retry: no
+               attempt 4  │           ········▓▓▓│ retry  10.0 ms  again in 0 us (12:00:00.050Z)  handler-retry: no
+               …          │                      │ goes on with the next page
+        "#]]
+        .assert_eq(&shown);
     }
 }

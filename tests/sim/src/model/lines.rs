@@ -178,7 +178,9 @@ impl InTurn {
     fn is_within(&self, holds: &[Hold], life_of: impl Fn(u64) -> usize) -> bool {
         holds.iter().any(|Hold { from: (from_k, from_ms), until }| {
             let begun = life_of(*from_k) <= self.life && *from_ms <= self.frame_ms;
-            begun && until.is_none_or(|(k, ms)| life_of(k) >= self.life && ms >= self.frame_ms)
+            // What a life did behind its last durable frame may be later than the first frame of the next one.
+            let until = until.map(|(k, ms)| (life_of(k), ms));
+            begun && until.is_none_or(|(life, ms)| life > self.life || life == self.life && ms >= self.frame_ms)
         })
     }
 
@@ -248,6 +250,7 @@ mod tests {
         let within = |life, ms, holds: &[Hold]| run(life, ms).is_within(holds, life_of);
         assert_eq!([399, 400, 900, 901].map(|ms| within(1, ms, &ended)), [false, true, true, false]);
         assert!(!within(2, 800, &ended), "it had left in the life before");
+        assert!(within(1, 9_000, &[Hold { from: (4, 400), until: Some((11, 900)) }]), "that it ran is not in the log");
         let open = [ended[0], Hold { from: (12, 1_200), until: None }];
         assert_eq!([within(1, 1_300, &open), within(2, 1_300, &open)], [false, true]);
 
