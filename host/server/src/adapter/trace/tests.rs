@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
-use wharf_delivery::{Details, Failure, LimitsDocument, QueueOp, Receipt, RetryPolicy, Verdict};
+use wharf_delivery::{DeliveryId, Details, Failure, LimitsDocument, QueueOp, Receipt, RetryPolicy, Verdict};
 use wharf_dispatch::{Dispatcher, Handler, Options, Receiving, RuleSet, Surroundings};
 use wharf_event::{Code, Digest, EventBuilder, Position, TenantName};
 use wharf_faults::{FaultyDisk, SimHome};
@@ -94,7 +94,7 @@ async fn end(dispatcher: &Dispatcher, tenant: &TenantName, queue: &str, op: Queu
 #[derive(Debug, Default, PartialEq)]
 struct Told {
     events: Vec<Position>,
-    deliveries: BTreeMap<String, (Value, Vec<Value>)>,
+    deliveries: BTreeMap<DeliveryId, (Value, Vec<Value>)>,
 }
 
 impl Told {
@@ -109,12 +109,9 @@ impl Told {
             for delivery in &of.deliveries {
                 steps += delivery.steps.len();
                 let state = json!(delivery.state);
-                let known = self.deliveries.entry(delivery.id.clone()).or_insert_with(|| (state.clone(), Vec::new()));
-                assert_eq!(
-                    known.0, state,
-                    "{}: a page that does not tell it to its end knows how it stands",
-                    delivery.id
-                );
+                let id: DeliveryId = delivery.id.parse().unwrap();
+                let known = self.deliveries.entry(id).or_insert_with(|| (state.clone(), Vec::new()));
+                assert_eq!(known.0, state, "{id}: a page that does not tell it to its end knows how it stands");
                 known.1.extend(delivery.steps.iter().map(|step| json!(step)));
             }
         }
