@@ -1,13 +1,11 @@
 //! Transition: what a call of a model was answered is kept until the delivery that it was made for is settled, so that another attempt that asks the
-//! same as the same call gets the same, and nobody is paid twice.
+//! same as the same call gets the same, and nobody is paid twice. What was asked for a batch of messages is kept once, of one of them, and shared by all.
 //!
-//! Invariant: an answer is kept for a delivery only that is not settled, and what ends a delivery takes its answers along, by a record behind that
-//! which ends it. The sequencer knows which deliveries have any, so the others pay nothing for it. What an answer says is not known here.
+//! Invariant: an answer is kept only as long as a delivery that it is there for is not settled, and what ends the last of those takes it along, by a
+//! record behind that which ends the delivery. The sequencer knows which deliveries have any, so the others pay nothing for it. What an answer says is not
+//! known here.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Bound,
-};
+use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 use wharf_event::{Digest, Position, Target, TenantName};
@@ -16,7 +14,7 @@ use crate::{
     DeliveryId, DeliveryRow, ModelStep, Record, ValueRow,
     codec::DecodeError,
     keys,
-    limits::{ANSWERS_PAGE, ANSWERS_PER_DELIVERY_BYTES_MAX, ANSWERS_PER_DELIVERY_MAX, ANSWERS_PER_TENANT_BYTES_MAX},
+    limits::{ANSWERS_PER_DELIVERY_BYTES_MAX, ANSWERS_PER_DELIVERY_MAX, ANSWERS_PER_TENANT_BYTES_MAX},
     rows::Row as _,
     sequencer::{Answer, Decision, Refused, Sequencer},
     sizes,
@@ -35,12 +33,25 @@ pub struct KeepRequest {
     pub target: Target,
     /// Which delivery.
     pub delivery: DeliveryId,
-    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`].
+    /// The messages of the batch that it was asked for, which share it, the delivery among them. Empty where it was asked for the delivery alone.
+    pub batch: Arc<[DeliveryId]>,
+    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`]; of a batch, which of the answers that are kept of the delivery.
     pub call: u32,
     /// What was asked.
     pub request: Digest,
     /// The answer.
     pub answer: Bytes,
+}
+
+/// Where an answer is kept of a delivery, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAt {
+    /// As which call.
+    pub call: u32,
+    /// What was asked.
+    pub request: Digest,
+    /// Bytes that it takes.
+    pub bytes: u64,
 }
 
 /// The answer that is kept of a delivery's call, if it is one to this request.
@@ -66,56 +77,27 @@ pub fn answers_are_full(tables: &impl Tables, tenant: &TenantName) -> Result<boo
     Ok(sizes::answer_bytes(tables, tenant)? > ANSWERS_PER_TENANT_BYTES_MAX - ANSWERS_PER_DELIVERY_BYTES_MAX)
 }
 
+/// The answers that are kept of a delivery, in the order of their calls.
+///
+/// # Errors
+/// When the table cannot be read or a row is damaged.
+pub fn answers_of(tables: &impl Tables, tenant: &TenantName, delivery: DeliveryId) -> Result<Vec<KeptAt>, TableError> {
+    let kept = |(key, row): (Bytes, Bytes)| {
+        let (_, _, call) = keys::answer_parts(&key).ok_or_else(|| damaged("key"))?;
+        let row = ValueRow::decode_of(Table::Models, &row)?;
+        let (request, _) = row.value.split_first_chunk::<DIGEST_BYTES>().ok_or_else(|| damaged("answer"))?;
+        Ok(KeptAt { call, request: Digest(*request), bytes: size(&key, &row) })
+    };
+    of(tables, tenant, delivery)?.into_iter().map(kept).collect()
+}
+
 /// Bytes of answers for which a delivery has room.
 ///
 /// # Errors
 /// When the table cannot be read or a row is damaged.
 pub fn answers_left(tables: &impl Tables, tenant: &TenantName, delivery: DeliveryId) -> Result<u64, TableError> {
-    let mut left = ANSWERS_PER_DELIVERY_BYTES_MAX;
-    for (key, row) in of(tables, tenant, delivery)? {
-        left = left.saturating_sub(size(&key, &ValueRow::decode_of(Table::Models, &row)?));
-    }
-    Ok(left)
-}
-
-/// Deliveries that have answers.
-#[derive(Default)]
-pub(crate) struct Answered(HashMap<TenantName, HashSet<DeliveryId>>);
-
-impl Answered {
-    /// Those of the state as it is.
-    pub(crate) fn read(tables: &impl Tables) -> Result<Self, TableError> {
-        let (mut answered, mut after) = (Self::default(), None);
-        loop {
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page: Vec<Bytes> =
-                tables.scan(Table::Models, &[], from, ANSWERS_PAGE)?.into_iter().map(|(key, _)| key).collect();
-            let Some(last) = page.last() else { return Ok(answered) };
-            // Behind the answers of a tenant come its sums, which are passed over.
-            after = Some(match keys::answer_parts(last) {
-                Some(_) => last.clone(),
-                None => keys::behind_spents(&keys::first(last).ok_or_else(|| damaged("key"))?).into(),
-            });
-            for (tenant, delivery, _) in page.iter().filter_map(|key| keys::answer_parts(key)) {
-                answered.0.entry(tenant).or_default().insert(delivery);
-            }
-        }
-    }
-
-    /// A delivery is settled: the record by which its answers go; none where it has none.
-    pub(crate) fn settled(&mut self, tenant: &TenantName, delivery: DeliveryId) -> Option<Record> {
-        let of = self.0.get_mut(tenant)?;
-        let had = of.remove(&delivery);
-        if of.is_empty() {
-            self.0.remove(tenant);
-        }
-        had.then(|| Record::Model { tenant: tenant.clone(), step: ModelStep::Settled { delivery } })
-    }
-
-    /// Whoever has the name next begins anew.
-    pub(crate) fn forget(&mut self, tenant: &TenantName) {
-        self.0.remove(tenant);
-    }
+    let bytes = answers_of(tables, tenant, delivery)?.iter().map(|kept| kept.bytes).sum();
+    Ok(ANSWERS_PER_DELIVERY_BYTES_MAX.saturating_sub(bytes))
 }
 
 pub(crate) fn decide<T: Tables>(
@@ -123,8 +105,18 @@ pub(crate) fn decide<T: Tables>(
     request: KeepRequest,
     tables: &T,
 ) -> Result<Result<Decision, Refused>, TableError> {
-    let KeepRequest { tenant, target, delivery, call, request, answer } = request;
-    if DeliveryRow::find(tables, &tenant, &target, delivery)?.is_none() {
+    let KeepRequest { tenant, target, delivery, batch, call, request, answer } = request;
+    let alone = [delivery];
+    let batch: &[DeliveryId] = if batch.is_empty() { &alone } else { &batch };
+    // Who shares it already is not settled.
+    let shares = |message: &&DeliveryId| sequencer.answered.shares(&tenant, **message, delivery);
+    let mut joining = Vec::new();
+    for message in batch.iter().filter(|message| !shares(message)) {
+        if DeliveryRow::find(tables, &tenant, &target, *message)?.is_some() {
+            joining.push(*message);
+        }
+    }
+    if joining.is_empty() && !batch.iter().any(|message| shares(&message)) {
         return Ok(Err(Refused::Gone));
     }
     let own = keys::answer(&tenant, delivery, call);
@@ -140,9 +132,11 @@ pub(crate) fn decide<T: Tables>(
             return Ok(Err(Refused::AnswersFull { bytes, most }));
         }
     }
-    sequencer.answered.0.entry(tenant.clone()).or_default().insert(delivery);
+    let joined = if batch.len() > 1 { sequencer.answered.joins(&tenant, joining, delivery) } else { None };
+    sequencer.answered.keeps(&tenant, delivery);
     let step = ModelStep::Answered { delivery, call, request, answer };
-    Ok(Ok(Decision { records: vec![Record::Model { tenant, step }], answer: Answer::Noted }))
+    let records = joined.into_iter().chain([Record::Model { tenant, step }]).collect();
+    Ok(Ok(Decision { records, answer: Answer::Noted }))
 }
 
 /// Keeps an answer that came with the record at `position`.
@@ -195,6 +189,6 @@ fn replace(key: &[u8], row: Option<&Bytes>, tables: &mut impl Tables) -> Result<
     sizes::answers(&tenant, more, less, tables)
 }
 
-fn damaged(what: &'static str) -> TableError {
+pub(crate) fn damaged(what: &'static str) -> TableError {
     TableError::Row { table: Table::Models.name(), source: DecodeError::Invalid(what) }
 }

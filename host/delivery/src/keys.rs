@@ -15,6 +15,9 @@ const ANSWERS: u8 = 1;
 /// The same in the key of a sum.
 const SPENT: u8 = 2;
 
+/// The same in the key by which a message finds another's answers.
+const SHARES: u8 = 3;
+
 fn join(parts: &[&[u8]], rest: usize) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + rest);
     for part in parts {
@@ -276,6 +279,32 @@ pub fn spent_parts(key: &[u8]) -> Option<(u32, BudgetOf)> {
     let behind = key.splitn(2, |&byte| byte == 0).nth(1)?.strip_prefix(&[SPENT])?;
     let (hour, of) = behind.split_first_chunk()?;
     Some((u32::from_be_bytes(*hour), BudgetOf::of_text(std::str::from_utf8(of).ok()?)?))
+}
+
+/// `tenant 0 3 delivery`: the prefix of whose answers a message finds.
+#[must_use]
+pub fn shares(tenant: &TenantName, message: DeliveryId) -> Vec<u8> {
+    let mut bytes = join(&[tenant.as_str().as_bytes()], 1 + 2 * DeliveryId::KEY_LEN);
+    bytes.push(SHARES);
+    bytes.extend_from_slice(&message.to_key());
+    bytes
+}
+
+/// `tenant 0 3 delivery of`: a message finds the answers that are kept of that delivery.
+#[must_use]
+pub fn share(tenant: &TenantName, message: DeliveryId, of: DeliveryId) -> Vec<u8> {
+    let mut bytes = shares(tenant, message);
+    bytes.extend_from_slice(&of.to_key());
+    bytes
+}
+
+/// Tenant, message, and whose answers it finds, of such a key.
+#[must_use]
+pub fn share_parts(key: &[u8]) -> Option<(TenantName, DeliveryId, DeliveryId)> {
+    let mut parts = key.splitn(2, |&byte| byte == 0);
+    let tenant = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    let (message, of) = parts.next()?.strip_prefix(&[SHARES])?.split_at_checked(DeliveryId::KEY_LEN)?;
+    Some((tenant, DeliveryId::from_key(message)?, DeliveryId::from_key(of)?))
 }
 
 /// `tenant 0 0`: how many bytes a tenant has of what models answered. (No target has an empty name.)

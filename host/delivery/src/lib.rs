@@ -53,6 +53,7 @@ mod sequencer;
 mod serve;
 mod settings;
 mod settle;
+mod sharing;
 pub mod sizes;
 mod tables;
 mod target_ref;
@@ -61,7 +62,7 @@ mod values;
 mod webhook;
 
 pub use accept::{AcceptEvent, AcceptRequest, Accepted};
-pub use answers::{KeepRequest, answers_are_full, answers_left, kept_answer};
+pub use answers::{KeepRequest, KeptAt, answers_are_full, answers_left, answers_of, kept_answer};
 pub use apply::{Due, History, apply};
 pub use behind::{BehindPage, LinePlace, behind, line};
 pub use breaker::BreakerDocument;
@@ -113,6 +114,7 @@ pub use settings::{NotOnQuarantine, OnQuarantine, TenantLife, TenantObject, Tena
 pub use settle::{
     HOPS_ATTRIBUTE, PublishRequest, Read, ReadKey, SettleRequest, Settled, WriteOp, WriteRequest, hops, published_on,
 };
+pub use sharing::shared_by;
 pub use tables::{Table, TableError, Tables};
 pub use target_ref::TargetRef;
 pub use usage::{ChargeRequest, ForgetRequest, Usage, UsageRow, Used, hour_of};

@@ -1,4 +1,5 @@
-//! What a record says of the models that plugins ask: what they answered (answers.rs), and what that may cost and did (budgets.rs).
+//! What a record says of the models that plugins ask: what they answered (answers.rs), who shares that (sharing.rs), and what it may cost and did
+//! (budgets.rs).
 
 use bytes::Bytes;
 use wharf_event::{Digest, PluginName, Position, RouteName, TenantName};
@@ -6,7 +7,7 @@ use wharf_event::{Digest, PluginName, Position, RouteName, TenantName};
 use crate::{
     BudgetOf, Cost, DeliveryId, answers, budgets,
     codec::{DecodeError, Reader, Writer},
-    keys,
+    keys, sharing,
     tables::{Table, TableError, Tables},
 };
 
@@ -60,6 +61,20 @@ pub enum ModelStep {
         /// Whose.
         of: BudgetOf,
     },
+    /// What is kept of a delivery was asked for a batch: it is there for all of its messages, the delivery's own too.
+    Shared {
+        /// Of which delivery.
+        delivery: DeliveryId,
+        /// Who shares it from now on, beside those who do already.
+        messages: Vec<DeliveryId>,
+    },
+    /// A message is settled that shares answers: it shares none any more.
+    Left {
+        /// Which one.
+        delivery: DeliveryId,
+        /// Of which deliveries answers are kept no more, since nobody else shares them.
+        ended: Vec<DeliveryId>,
+    },
 }
 
 pub(crate) fn apply(
@@ -80,6 +95,11 @@ pub(crate) fn apply(
             budgets::apply(tenant, (plugin, route), *hour, |row| budgets::spent(row, *reserved, *cost), tables)
         }
         ModelStep::Forgotten { hour, of } => budgets::forgotten(tenant, *hour, of, tables),
+        ModelStep::Shared { delivery, messages } => {
+            sharing::join((tenant, *delivery), messages, position, tables);
+            Ok(())
+        }
+        ModelStep::Left { delivery, ended } => sharing::leave((tenant, *delivery), ended, tables),
     }
 }
 
@@ -126,6 +146,8 @@ impl ModelStep {
             Self::Forgotten { hour, of } => {
                 w.u8(4).u32(*hour).str(&of.to_string());
             }
+            Self::Shared { delivery, messages } => put_list(w.u8(5).delivery(*delivery), messages),
+            Self::Left { delivery, ended } => put_list(w.u8(6).delivery(*delivery), ended),
         }
     }
 
@@ -155,9 +177,22 @@ impl ModelStep {
                 let (hour, of) = (r.u32("hour")?, BudgetOf::of_text(&r.str("of")?));
                 Self::Forgotten { hour, of: of.ok_or(DecodeError::Invalid("of"))? }
             }
+            5 => Self::Shared { delivery: r.delivery("delivery")?, messages: take_list(r)? },
+            6 => Self::Left { delivery: r.delivery("delivery")?, ended: take_list(r)? },
             _ => return Err(DecodeError::Invalid("step")),
         })
     }
+}
+
+fn put_list(w: &mut Writer, deliveries: &[DeliveryId]) {
+    w.count(deliveries.len());
+    for delivery in deliveries {
+        w.delivery(*delivery);
+    }
+}
+
+fn take_list(r: &mut Reader) -> Result<Vec<DeliveryId>, DecodeError> {
+    r.list("deliveries", |r| r.delivery("delivery"))
 }
 
 #[cfg(test)]
@@ -176,6 +211,8 @@ mod tests {
         let (plugin, route) = (|| "p".parse::<PluginName>().unwrap(), || "r".parse::<RouteName>().unwrap());
         let number = |n: u8| [n, 0, 0, 0, 0, 0, 0, 0];
         let (tenant, id) = (&b"\x01\0\0\0t"[..], [&number(1)[..], b"\0\x01\0\0\x02\0"].concat());
+        let other = DeliveryId { event: Position { k: 3, i: 0 }, n: 0 };
+        let other_id = [&number(3)[..], &[0; 6]].concat();
         let names = b"\x01\0\0\0p\x01\0\0\0r\x09\0\0\0";
         let three = |n: u8| [number(n), number(n + 1), number(n + 2)].concat();
         let answered =
@@ -194,6 +231,14 @@ mod tests {
             (
                 ModelStep::Forgotten { hour: 9, of: BudgetOf::Route(route()) },
                 b"\x04\x09\0\0\0\x07\0\0\0route/r".to_vec(),
+            ),
+            (
+                ModelStep::Shared { delivery, messages: vec![delivery, other] },
+                [&b"\x05"[..], &id, b"\x02\0\0\0", &id, &other_id].concat(),
+            ),
+            (
+                ModelStep::Left { delivery: other, ended: vec![delivery] },
+                [&b"\x06"[..], &other_id, b"\x01\0\0\0", &id].concat(),
             ),
         ];
         for (step, bytes) in cases {

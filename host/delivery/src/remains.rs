@@ -74,6 +74,11 @@ impl Remains {
                 let row = held(Table::Models, keys::answer(tenant, *delivery, *call), position);
                 Self { tenant: tenant.clone(), events: Vec::new(), held: vec![row] }
             }
+            Record::Model { tenant, step: ModelStep::Shared { delivery, messages } } => {
+                let row =
+                    |message: &DeliveryId| held(Table::Models, keys::share(tenant, *message, *delivery), position);
+                Self { tenant: tenant.clone(), events: Vec::new(), held: messages.iter().map(row).collect() }
+            }
             Record::Model { .. }
             | Record::Fired { state: None, .. }
             | Record::Replay { state: None, .. }
@@ -133,7 +138,7 @@ fn carried(
                 None
             }
             // Sums are asked about by themselves.
-            Table::Models if keys::answer_parts(key).is_some() => {
+            Table::Models if keys::spent_parts(key).is_none() => {
                 values.push(held(*table, key.clone(), position));
                 None
             }

@@ -12,9 +12,7 @@ use crate::{
     ConsumeRequest, DeliveryId, EditRequest, EraseRequest, FanRequest, FireRequest, ForgetRequest, KeepRequest, Moved,
     ObjectKind, ObjectName, QueueRequest, QuotaSpent, ReadKey, Record, RedriveRequest, Redriven, RedrivingRequest,
     ReplayRequest, ReserveRequest, Reserved, RulesRow, SegmentFacts, ServeRequest, SettleRequest, Settled,
-    SpendRequest, StatsRow, accept,
-    answers::{self, Answered},
-    budgets, carry, change, consume,
+    SpendRequest, StatsRow, accept, answers, budgets, carry, change, consume,
     dedup::{Dedup, Fingerprint},
     edit,
     erase::{self, ErasedRow},
@@ -24,6 +22,7 @@ use crate::{
     receive, redrive, redriving, replay,
     rows::Row,
     serve, settle,
+    sharing::Answered,
     tables::{Table, TableError, Tables},
     usage,
 };

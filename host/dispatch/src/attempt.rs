@@ -26,7 +26,7 @@ use crate::{
     contention::{Contention, Held},
     forwarding,
     health::{Health, News},
-    keeping::Ways,
+    keeping::{Asker, Ways},
     lane::LaneKey,
     limits::CONFLICT_RUNS_MAX,
     meters::Meters,
@@ -256,7 +256,7 @@ async fn handle(
     };
     *spent = used.used.is_some().then(|| Arc::new(used.clone()));
     let grants = picked.granted(&rules.settings(&waiting.row.tenant).ceiling);
-    let ways = Ways::new(&attempts.calls, grants, waiting.id, &waiting.row.target.to);
+    let ways = Ways::new(&attempts.calls, grants, Asker::Delivery(waiting.id), &waiting.row.target.to);
     let mut held: Option<(Held, Vec<ReadKey>)> = None;
     for run in 0..=CONFLICT_RUNS_MAX {
         let tape = attempts.surroundings.recordings.tape();

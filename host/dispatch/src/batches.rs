@@ -26,7 +26,7 @@ use crate::{
     consuming::Ready,
     contention::Held,
     dispatcher::Dispatcher,
-    keeping::Ways,
+    keeping::{Asker, Ways},
     limits::{BATCH_CALLS_MAX, BATCH_SHRINKS_BY, CONFLICT_RUNS_MAX, CONSUMER_PAUSE},
     meters::Settling,
     partition::{AskError, weigh},
@@ -150,7 +150,7 @@ impl Batches {
         let attempts = &self.dispatcher.attempts;
         let everyone = |failure: &Failure| (0..batch.len()).map(|at| (at, failure.clone())).collect();
         let Some(first) = batch.first() else { return Ok(Called::Kept) };
-        let ways = self.ways(picked, first);
+        let ways = self.ways(picked, batch);
         let mut held: Option<(Held, Vec<ReadKey>)> = None;
         for _ in 0..=CONFLICT_RUNS_MAX {
             let tape = attempts.surroundings.recordings.tape();
@@ -218,10 +218,11 @@ impl Batches {
     }
 
     /// What the plugin may use for a batch, over all runs of the call.
-    fn ways(&self, picked: &Picked, first: &Message) -> Ways {
+    fn ways(&self, picked: &Picked, batch: &[Message]) -> Ways {
         let grants = picked.granted(&self.dispatcher.rules().settings(&self.tenant).ceiling);
         let queue = Target::Queue(self.queue.clone());
-        Ways::new(&self.dispatcher.attempts.calls, grants, first.receipt.delivery, &queue)
+        let messages = batch.iter().map(|message| message.receipt.delivery).collect();
+        Ways::new(&self.dispatcher.attempts.calls, grants, Asker::batch(messages), &queue)
     }
 
     /// Keeps what was recorded of a call, which all of its messages have in common.

@@ -1,4 +1,4 @@
-//! The ways out of the attempts of one delivery, to models above all: what was answered once is given again.
+//! The ways out of the attempts of one delivery, or of calls with the messages of a batch, to models above all: what was answered once is given again.
 //!
 //! Invariant: an answer that may be paid for is on its way to the log before anything else can happen to its attempt. So it stands there before all that
 //! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. (A stream is an answer with its end:
@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
@@ -25,13 +26,14 @@ use wharf_delivery::{
     DeliveryId, KeepRequest, Refused, TableError, answers_are_full, answers_left, kept_answer,
     limits::ANSWERS_PER_DELIVERY_MAX,
 };
-use wharf_event::{Code, Digest, Grants, Target};
+use wharf_event::{Code, Digest, Grants, Target, TenantName};
 use wharf_llm::{Failed, Kept, Usage};
 
 use crate::{
     calling::{Calls, STOPS, ends, unreadable},
     limits::ANSWERS_AHEAD_MAX,
     partition::{self, AskError, chain},
+    sharing::{Batch, Place},
 };
 
 /// Bytes that a row takes beside its answer, at most.
@@ -45,14 +47,42 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// Those of an attempt of a delivery. Most may not ask models: nothing is made for those.
-    pub(crate) fn new(calls: &Arc<Calls>, grants: Arc<Grants>, delivery: DeliveryId, target: &Target) -> Self {
+    /// Those of an attempt of a delivery, or of a batch. Most may not ask models: nothing is made for those.
+    pub(crate) fn new(calls: &Arc<Calls>, grants: Arc<Grants>, asker: Asker, target: &Target) -> Self {
         if grants.llm.is_empty() {
             return Self { grants, llm: Arc::<Calls>::clone(calls), http: Arc::<Calls>::clone(calls) };
         }
         let (began_k, calls, target) = (calls.shared.read().k, Arc::clone(calls), target.clone());
-        let of = Arc::new(OfDelivery { calls, delivery, target, began_k, kept: Arc::default() });
+        let of = Arc::new(OfDelivery { calls, asker, target, began_k, kept: Arc::default() });
         Self { grants, llm: Arc::<OfDelivery>::clone(&of), http: of }
+    }
+}
+
+/// Whose answers they are.
+#[derive(Clone)]
+pub(crate) enum Asker {
+    /// Those of one delivery, by the number of the call.
+    Delivery(DeliveryId),
+    /// Those that messages of a queue share.
+    Batch(Arc<Batch>),
+}
+
+/// What is asked: that, and of the messages of a batch how many calls before asked the same.
+#[derive(Clone, Copy)]
+struct Question {
+    digest: Digest,
+    same: usize,
+}
+
+impl Asker {
+    pub(crate) fn batch(messages: Arc<[DeliveryId]>) -> Self {
+        Self::Batch(Arc::new(Batch::new(messages)))
+    }
+
+    fn asks(&self, call: &LlmCall) -> Question {
+        let digest = digest(call);
+        let same = if let Self::Batch(batch) = self { batch.asks(call.number, digest) } else { 0 };
+        Question { digest, same }
     }
 }
 
@@ -60,7 +90,7 @@ impl Ways {
 #[derive(Clone)]
 struct OfDelivery {
     calls: Arc<Calls>,
-    delivery: DeliveryId,
+    asker: Asker,
     target: Target,
     /// The frame that the state had when the attempt began: its event, and what its configuration follows from, are in it or earlier.
     began_k: u64,
@@ -80,6 +110,15 @@ struct Keeps {
 type Coming = Shared<BoxFuture<'static, Result<LlmKeeping, Ended>>>;
 
 impl Keeps {
+    fn knows_room(&self) -> bool {
+        self.left.get().is_some()
+    }
+
+    /// The first that says so is believed: it was read before anything was kept.
+    fn has_room(&self, left: u64) {
+        self.left.get_or_init(|| AtomicU64::new(left));
+    }
+
     /// Takes the room of an answer, if it is there for sure.
     fn takes(&self, keep: &KeepRequest) -> bool {
         let bytes = keep.answer.len() as u64 + ROW;
@@ -119,7 +158,8 @@ impl Keeps {
 impl LlmOut for OfDelivery {
     fn ask(&self, call: LlmCall) -> Asking {
         let (this, bytes_max) = (self.clone(), call.answer_bytes_max);
-        Box::pin(async move { this.answered(call).await?.within(bytes_max) })
+        let question = this.asker.asks(&call);
+        Box::pin(async move { this.answered(call, question).await?.within(bytes_max) })
     }
 
     fn fill(&self, call: PromptCall) -> Filling {
@@ -154,11 +194,12 @@ impl From<Ended> for LlmFailed {
 }
 
 impl OfDelivery {
-    async fn answered(&self, call: LlmCall) -> Result<LlmAnswer, LlmFailed> {
-        let (tenant, number, request) = (call.tenant.clone(), call.number, digest(&call));
+    async fn answered(&self, call: LlmCall, question: Question) -> Result<LlmAnswer, LlmFailed> {
+        let (tenant, number) = (call.tenant.clone(), call.number);
+        let place = self.place(&call, question)?;
         // A host that is killed pays again for what the log has not.
-        self.kept.all_but(ANSWERS_AHEAD_MAX - 1, Some(number)).await?;
-        if let Some(kept) = self.before(&call, &request)? {
+        self.kept.all_but(ANSWERS_AHEAD_MAX - 1, place.map(|place| place.call)).await?;
+        if let Some(kept) = self.before(&call, &question.digest, place)? {
             let cached = kept.is_cached();
             let (model, came) = kept.into_parts();
             let (model, keeping) = (model.parse().ok(), LlmKeeping::Before);
@@ -171,9 +212,7 @@ impl OfDelivery {
         let mut asked = self.calls.asked(call, self.began_k).await;
         let answer = worth_keeping(&asked).map(|kept| kept.to_bytes().into());
         let Some(answer) = answer else { return asked };
-        let (target, delivery) = (self.target.clone(), self.delivery);
-        let keep = KeepRequest { tenant, target, delivery, call: number, request, answer };
-        let keeping = self.keep(keep).await?;
+        let keeping = self.keep((tenant, number), question, answer).await?;
         match &mut asked {
             Ok(answer) => answer.spent.keeping = keeping,
             Err(failed) => failed.spent.keeping = keeping,
@@ -181,8 +220,48 @@ impl OfDelivery {
         asked
     }
 
-    /// Keeps an answer. Where there is room for sure nobody waits for the log: what the guest makes of the answer comes behind it.
-    async fn keep(&self, keep: KeepRequest) -> Result<LlmKeeping, LlmFailed> {
+    /// Where the answer to a question is kept, if it is.
+    fn place(&self, call: &LlmCall, question: Question) -> Result<Option<Place>, LlmFailed> {
+        match &self.asker {
+            Asker::Delivery(delivery) => {
+                if !self.kept.knows_room() {
+                    let left = answers_left(&self.calls.shared.read().state, &call.tenant, *delivery);
+                    self.kept.has_room(left.map_err(unread)?);
+                }
+                Ok(Some(Place { delivery: *delivery, call: call.number }))
+            }
+            Asker::Batch(batch) => {
+                let of = (&*self.calls.shared, &call.tenant);
+                let (place, left) = batch.find(of, (&question.digest, question.same)).map_err(unread)?;
+                self.kept.has_room(left);
+                Ok(place)
+            }
+        }
+    }
+
+    /// Keeps an answer of a call for whoever may ask the same.
+    async fn keep(
+        &self,
+        (tenant, number): (TenantName, u32),
+        question: Question,
+        answer: Bytes,
+    ) -> Result<LlmKeeping, LlmFailed> {
+        let (place, batch) = match &self.asker {
+            Asker::Delivery(delivery) => (Some(Place { delivery: *delivery, call: number }), Arc::default()),
+            Asker::Batch(batch) => (batch.next(), Arc::clone(&batch.messages)),
+        };
+        let Some(Place { delivery, call }) = place else { return Ok(LlmKeeping::No) };
+        let (target, request) = (self.target.clone(), question.digest);
+        let keep = KeepRequest { tenant, target, delivery, batch, call, request, answer };
+        let keeping = self.kept_by(keep).await?;
+        if let (Asker::Batch(batch), LlmKeeping::Kept) = (&self.asker, &keeping) {
+            batch.keeps((request, question.same), Place { delivery, call });
+        }
+        Ok(keeping)
+    }
+
+    /// Where there is room for sure nobody waits for the log: what the guest makes of the answer comes behind it.
+    async fn kept_by(&self, keep: KeepRequest) -> Result<LlmKeeping, LlmFailed> {
         let (call, has_room) = (keep.call, self.kept.takes(&keep));
         match self.calls.partition.keep(keep) {
             Ok(coming) if has_room => {
@@ -196,23 +275,19 @@ impl OfDelivery {
     }
 
     /// What an attempt before was answered. Where there is nothing, there is room for another answer.
-    fn before(&self, call: &LlmCall, request: &Digest) -> Result<Option<Kept>, LlmFailed> {
-        let failed = |error: TableError| unreadable(format!("what models answered cannot be read: {}", chain(&error)));
+    fn before(&self, call: &LlmCall, request: &Digest, place: Option<Place>) -> Result<Option<Kept>, LlmFailed> {
         let (found, is_full) = {
             let sequenced = self.calls.shared.read();
             let state = &sequenced.state;
-            if self.kept.left.get().is_none() {
-                let left = answers_left(state, &call.tenant, self.delivery).map_err(failed)?;
-                self.kept.left.get_or_init(|| AtomicU64::new(left));
-            }
-            let found = kept_answer(state, (&call.tenant, self.delivery, call.number), request).map_err(failed)?;
-            (found, answers_are_full(state, &call.tenant).map_err(failed)?)
+            let found = |Place { delivery, call: of }| kept_answer(state, (&call.tenant, delivery, of), request);
+            let found = place.map(found).transpose().map_err(unread)?.flatten();
+            (found, answers_are_full(state, &call.tenant).map_err(unread)?)
         };
         if let Some(bytes) = found {
             let kept = Kept::from_bytes(&bytes);
             if kept.is_none() {
                 tracing::warn!(
-                    tenant = %call.tenant, delivery = %self.delivery, call = call.number,
+                    tenant = %call.tenant, delivery = %call.delivery, call = call.number,
                     "what a model answered was kept by another version of the host, and is asked again"
                 );
             }
@@ -224,6 +299,11 @@ impl OfDelivery {
         }
         Ok(None)
     }
+}
+
+/// The state cannot be read.
+fn unread(error: TableError) -> LlmFailed {
+    unreadable(format!("what models answered cannot be read: {}", chain(&error)))
 }
 
 /// What comes of keeping an answer. It is an error where the log takes nothing any more.

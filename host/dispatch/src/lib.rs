@@ -87,6 +87,7 @@ mod serving;
 mod settling;
 mod shared;
 mod shares;
+mod sharing;
 mod slot;
 mod surroundings;
 mod tenants;

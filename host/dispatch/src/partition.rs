@@ -224,8 +224,8 @@ const MOVE: usize = 256;
 /// A record by which a delivery takes the place of one that leaves: names, a key, and its entry in the directory.
 const ORDERED: usize = 512;
 
-/// A record by which the answers of a delivery go that ends, and its entry in the directory.
-const ANSWERS: usize = 192;
+/// A record by which the answers of a delivery go that ends, and those that it shares, and its entry in the directory.
+const ANSWERS: usize = 384;
 
 /// Bytes that a request will take in a frame at most.
 pub(crate) fn size(request: &Request) -> usize {
@@ -294,7 +294,7 @@ pub(crate) fn size(request: &Request) -> usize {
         Request::Edit(edit) => event(&edit.event, &[]) + ERROR_TEXT_BYTES_MAX + RECORD,
         Request::Carry(carry) => carried_size(carry),
         Request::Seal(facts) => facts.by_bus.len() * RECORD + RECORD,
-        Request::Keep(keep) => keep.answer.len() + RECORD,
+        Request::Keep(keep) => keep.answer.len() + keep.batch.len() * LENGTHS + 2 * RECORD,
         Request::Forget(_) | Request::Reserve(_) | Request::Spend(_) | Request::Charge(_) | Request::Follow { .. } => {
             RECORD
         }

@@ -119,6 +119,7 @@ pub(crate) mod tests {
             tenant: "acme".parse().unwrap(),
             target: "p".parse().unwrap(),
             delivery: DeliveryId { event: Position::ZERO, n: 0 },
+            batch: Default::default(),
             call: 1,
             request: Digest::of(b"asked"),
             answer: "told".into(),

@@ -1,6 +1,8 @@
 //! What the script does to a queue: messages that wait, are delayed, leased, given back, given up, emptied, consumed by a plugin, and one that
 //! stays.
 
+use std::sync::Arc;
+
 use wharf_delivery::{
     AcceptEvent, AcceptRequest, Answer, Attempt, ConsumeRequest, Consumed, DeliveryId, Moved, Outcome, PublishRequest,
     QueueOp, QueueRequest, Quotas, Receipt, RedriveRequest, RedriveWhich, Request, TargetRef, Terms, WriteOp,
@@ -10,7 +12,7 @@ use wharf_event::{Code, Digest, OrderingKey};
 
 use crate::{
     runner::{BrokenOff, Runner},
-    script::{accept, event, name, tenant, told},
+    script::{accept, event, keep_for, name, tenant, told},
 };
 
 /// The group of two of the messages.
@@ -65,8 +67,10 @@ pub fn begin(run: &mut Runner) -> Result<DeliveryId, BrokenOff> {
     send(run, &["m1", "m2", "g1", "g2"], None)?;
     send(run, &["late", "later"], Some(60_000))?;
     let had = moved(run, QueueOp::Receive { count: 3, visibility_ms: 30_000 }, None)?;
-    run.freeze()?;
     let [one, two, three] = had[..] else { return Err(BrokenOff(format!("{had:?} were received"))) };
+    // What was asked for all three is kept of the first, which leaves; the others share it until they do, and it is carried.
+    shares(run, &had, 300)?;
+    run.freeze()?;
     // Two requests in one frame.
     let release = QueueOp::Release { receipts: vec![two], delay_ms: 5_000 };
     run.ask(vec![asked(QueueOp::Ack(vec![one]), None), asked(release, None)])?;
@@ -81,6 +85,7 @@ pub fn begin(run: &mut Runner) -> Result<DeliveryId, BrokenOff> {
 fn consume(run: &mut Runner) -> Result<(), BrokenOff> {
     send(run, &["g-one", "two", "three", "four"], None)?;
     let had = moved(run, QueueOp::Receive { count: 4, visibility_ms: 30_000 }, None)?;
+    shares(run, &had, 20)?;
     let (good, bad) = had.split_at(had.len().min(2));
     let published = PublishRequest { event: event("g-next", 30), targets: vec![to("g-next")], queues: Vec::new() };
     let write = WriteRequest { bucket: name("kv"), key: "consumed".into(), op: WriteOp::Add(2) };
@@ -97,6 +102,14 @@ fn consume(run: &mut Runner) -> Result<(), BrokenOff> {
         [next] => moved(run, QueueOp::Ack(vec![next]), None).map(drop),
         ref other => Err(BrokenOff(format!("{other:?} were received"))),
     }
+}
+
+/// Models answer two questions about messages that somebody has, so many bytes each.
+fn shares(run: &mut Runner, had: &[Receipt], bytes: usize) -> Result<(), BrokenOff> {
+    let batch: Arc<[DeliveryId]> = had.iter().map(|receipt| receipt.delivery).collect();
+    let Some(first) = batch.first().copied() else { return Err(BrokenOff("nothing was received".into())) };
+    let keep = |call| keep_for(name("queue/jobs"), (first, Arc::clone(&batch)), call, bytes);
+    run.ask(vec![keep(1), keep(2)]).map(drop)
 }
 
 fn consumed(receipt: Receipt, outcome: Outcome) -> Consumed {

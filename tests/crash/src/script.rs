@@ -101,9 +101,18 @@ fn give_up() -> Outcome {
 
 /// What a model answered a call of a delivery's attempt, so many bytes.
 fn keep(event: Position, n: u16, bytes: usize) -> Request {
-    let (target, delivery) = (name("handler"), DeliveryId { event, n });
+    keep_for(name("handler"), (DeliveryId { event, n }, Arc::default()), 1, bytes)
+}
+
+/// The same, for whom it was asked, and for which messages of a batch.
+pub fn keep_for(
+    target: Target,
+    (delivery, batch): (DeliveryId, Arc<[DeliveryId]>),
+    call: u32,
+    bytes: usize,
+) -> Request {
     let (request, answer) = (Digest::of(b"asked"), Bytes::from(vec![b'a'; bytes]));
-    Request::Keep(KeepRequest { tenant: tenant(), target, delivery, call: 1, request, answer })
+    Request::Keep(KeepRequest { tenant: tenant(), target, delivery, batch, call, request, answer })
 }
 
 /// A model is about to be asked.

@@ -1,5 +1,7 @@
 //! What models answered: it is there for further attempts of its delivery, and for nobody and nothing else.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wharf_delivery::{
     Answer, DeliveryId, KeepRequest, Outcome, QueueOp, RedriveRequest, RedriveWhich, Refused, Request, Sequencer,
@@ -26,15 +28,20 @@ fn owed(p: &mut Partition, id: &str) -> DeliveryId {
     }
 }
 
-fn keep_for(
+fn keep_for(p: &mut Partition, of: (Target, DeliveryId), call: u32, asked: &str, answer: &[u8]) -> Result<(), Refused> {
+    keep_of(p, of, Arc::default(), (call, asked), answer)
+}
+
+/// Keeps an answer to what was asked for a batch, if it was.
+pub fn keep_of(
     p: &mut Partition,
     (target, delivery): (Target, DeliveryId),
-    call: u32,
-    asked: &str,
+    batch: Arc<[DeliveryId]>,
+    (call, asked): (u32, &str),
     answer: &[u8],
 ) -> Result<(), Refused> {
     let (request, answer) = (Digest::of(asked.as_bytes()), Bytes::copy_from_slice(answer));
-    let request = KeepRequest { tenant: tenant(), target, delivery, call, request, answer };
+    let request = KeepRequest { tenant: tenant(), target, delivery, batch, call, request, answer };
     p.ask(Request::Keep(request)).0.map(drop)
 }
 
@@ -42,11 +49,11 @@ fn keep(p: &mut Partition, delivery: DeliveryId, call: u32, asked: &str, answer:
     keep_for(p, (handler(), delivery), call, asked, answer)
 }
 
-fn kept(p: &Partition, delivery: DeliveryId, call: u32, asked: &str) -> Option<Bytes> {
+pub fn kept(p: &Partition, delivery: DeliveryId, call: u32, asked: &str) -> Option<Bytes> {
     kept_answer(&p.tables, (&tenant(), delivery, call), &Digest::of(asked.as_bytes())).unwrap()
 }
 
-fn bytes(p: &Partition) -> u64 {
+pub fn bytes(p: &Partition) -> u64 {
     sizes::answer_bytes(&p.tables, &tenant()).unwrap()
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The end of a message, as its `number`-th receive, and what that used.
-fn ended(receipt: Receipt, number: u32, outcome: Outcome) -> Consumed {
+pub fn ended(receipt: Receipt, number: u32, outcome: Outcome) -> Consumed {
     let used = Used { cpu_ns: 10, host_calls: u64::from(number), ..Used::default() };
     let details = Some(Arc::new(Details { used: Some(used), ..Details::default() }));
     let attempt = Attempt { number, release: Some(Digest::of(b"release")), duration_us: 10, details };
@@ -27,7 +27,7 @@ fn acked(receipts: &[Receipt]) -> Vec<Consumed> {
     receipts.iter().map(|receipt| ended(*receipt, 1, Outcome::Ack)).collect()
 }
 
-fn call(p: &Partition, ended: Vec<Consumed>) -> ConsumeRequest {
+pub fn call(p: &Partition, ended: Vec<Consumed>) -> ConsumeRequest {
     ConsumeRequest {
         tenant: tenant(),
         queue: "jobs".parse().unwrap(),
@@ -50,7 +50,7 @@ fn published(id: &str, key: &str) -> PublishRequest {
     PublishRequest { event: event(id), targets: vec![target], queues: Vec::new() }
 }
 
-fn consume(p: &mut Partition, call: ConsumeRequest) -> Result<Position, Refused> {
+pub fn consume(p: &mut Partition, call: ConsumeRequest) -> Result<Position, Refused> {
     match p.ask(Request::Consume(Box::new(call))).0? {
         Answer::Settled(settled) => Ok(settled.position),
         other => panic!("{other:?}"),
@@ -72,7 +72,7 @@ fn charged(p: &Partition) -> BTreeMap<String, (u64, u64)> {
     sums
 }
 
-fn reject() -> Outcome {
+pub fn reject() -> Outcome {
     Outcome::DeadLetter { queue: "failed".parse().unwrap(), code: Code::HandlerReject, reason: "no".into() }
 }
 

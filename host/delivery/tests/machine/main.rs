@@ -22,3 +22,4 @@ mod redriving;
 mod replay;
 mod scenario;
 mod serving;
+mod sharing;

@@ -140,7 +140,10 @@ fn printed(table: Table, key: &[u8]) -> String {
             Some((tenant, delivery, call)) => format!("{tenant}/{delivery} call {call}"),
             None => match keys::first(key).zip(keys::spent_parts(key)) {
                 Some((tenant, (hour, of))) => format!("{tenant}/{of} in hour {hour}"),
-                None => text(key),
+                None => match keys::share_parts(key) {
+                    Some((tenant, message, of)) => format!("{tenant}/{message} shares {of}"),
+                    None => text(key),
+                },
             },
         },
         Table::Hidden => match keys::delivery_of(key).zip(keys::hidden_until(key)).zip(keys::lane_of(key)) {
@@ -184,6 +187,8 @@ mod tests {
             (Table::Values, keys::value(&tenant, &"counts".parse().unwrap(), "a\u{7}"), "acme/counts/a\\x07"),
             (Table::Stats, keys::tenant(&tenant), "acme/"),
             (Table::Usage, keys::usage(&tenant, 490_000, &"flaky".parse().unwrap()), "acme/flaky in hour 490000"),
+            (Table::Models, keys::answer(&tenant, id, 3), "acme/42-256.1 call 3"),
+            (Table::Models, keys::share(&tenant, id, id), "acme/42-256.1 shares 42-256.1"),
             (Table::Deliveries, b"odd".to_vec(), "odd"),
         ];
         for (table, key, wanted) in cases {

@@ -239,6 +239,10 @@ fn of_model(tenant: &TenantName, step: &ModelStep) -> String {
             format!("what a model answered call {call} of delivery {delivery}")
         }
         ModelStep::Settled { delivery } => format!("what models answered for delivery {delivery} is kept no more"),
+        ModelStep::Shared { delivery, messages } => {
+            format!("{} messages share what models answered for delivery {delivery}", messages.len())
+        }
+        ModelStep::Left { delivery, .. } => format!("message {delivery} shares what models answered no more"),
         ModelStep::Reserved { plugin, route, .. } => format!("what a call of {plugin} by {route} may cost"),
         ModelStep::Spent { plugin, route, cost, .. } => {
             let tokens = cost.input_tokens.saturating_add(cost.output_tokens);

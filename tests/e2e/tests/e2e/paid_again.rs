@@ -1,5 +1,5 @@
 //! Goal: what a delivery had paid for is paid again where docs/design/llm.md says so, once each time, and nowhere else: when a dead letter is sent again, and
-//! when a batch comes again with another first message; and the books say the same as the bill, to the cent.
+//! not when messages come again in other batches; and the books say the same as the bill, to the cent.
 //! Method: a stand-in for the provider that counts what it bills; the guest `asker` asks and fails, the guest `batch-asker` asks about each message.
 
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ grants = {{ llm = ["triage"] }}
 limits = {{ wall_ms = 60000 }}
 [tenants.acme.queues.jobs]
 consumer = {{ plugin = "batches", batch = 3, window = "1s" }}
+[tenants.acme.queues.many]
+consumer = {{ plugin = "batches", batch = 30, window = "1s" }}
 "#,
         provided(port),
         guest("asker").display(),
@@ -96,44 +98,84 @@ fn a_budget_is_asked_again_once_for_each_time_that_a_dead_letter_is_sent_again()
     assert_eq!(host.stop(), Some(0));
 }
 
-/// Sends a full batch to the queue: of each message its type and what is asked about it.
-fn queues(host: &Host, round: &str, messages: [(&str, &str); 3]) {
+/// Sends messages to a queue: of each its type and what is asked about it.
+fn queues(host: &Host, queue: &str, round: &str, messages: [(&str, &str); 3]) {
     let message = |(n, (kind, text)): (usize, (&str, &str))| json!({"specversion": "1.0", "id": format!("{round}-{n}"), "source": "test", "type": kind, "data": text});
     let batch: Vec<_> = messages.into_iter().enumerate().map(message).collect();
-    let path = "/v1/tenants/acme/queues/jobs/messages";
-    let (status, sent) = host.post(path, "application/cloudevents-batch+json", Value::from(batch).to_string());
+    let path = format!("/v1/tenants/acme/queues/{queue}/messages");
+    let (status, sent) = host.post(&path, "application/cloudevents-batch+json", Value::from(batch).to_string());
     assert_eq!(status, 200, "{sent}");
-    host.settled("acme");
+}
+
+/// What the provider was asked since it was looked for last.
+fn heard(server: &Server) -> Vec<Value> {
+    server.heard.try_iter().map(|heard| heard.json()["messages"][0]["content"].clone()).collect()
 }
 
 #[test]
-fn a_budget_is_asked_again_for_what_is_left_of_a_batch_with_another_first_message() {
+fn a_budget_is_asked_once_about_each_message_of_a_batch_that_is_handed_over_again_in_part() {
     let server = Server::start();
     let site = site(server.port);
     let host = with_key(site.start("serve"));
-    // The answers are those of the first message. It is rejected, so the other two are asked about again, once.
-    queues(&host, "first", [("ask.reject", "one"), ("ask", "two two"), ("ask", "three three three")]);
-    is_exact(&host, &server, 3 + 2);
-    let heard = || -> Vec<Value> {
-        server.heard.try_iter().map(|heard| heard.json()["messages"][0]["content"].clone()).collect()
+    let asks = |round: &str, messages| {
+        queues(&host, "jobs", round, messages);
+        host.settled("acme");
     };
-    assert_eq!(heard(), ["one", "two two", "three three three", "two two", "three three three"]);
-    // The second one is rejected: the first has its answer still, and the third is another question now.
-    queues(&host, "second", [("ask", "one"), ("ask.reject", "two two"), ("ask", "three three three")]);
-    is_exact(&host, &server, 5 + 3 + 1);
-    assert_eq!(heard(), ["one", "two two", "three three three", "three three three"]);
+    let texts = ["one", "two two", "three three three"];
+    // The first one is rejected, so what was the second question is the first one now; and then the second one, so that the third is the second.
+    asks("first", [("ask.reject", texts[0]), ("ask", texts[1]), ("ask", texts[2])]);
+    is_exact(&host, &server, 3);
+    assert_eq!(heard(&server), texts);
+    asks("second", [("ask", texts[0]), ("ask.reject", texts[1]), ("ask", texts[2])]);
+    is_exact(&host, &server, 3 + 3);
+    assert_eq!(heard(&server), texts, "other messages are asked about anew");
     // Nothing is wrong with these.
-    queues(&host, "third", [("ask", "one"), ("ask", "two two"), ("ask", "three three three")]);
+    asks("third", [("ask", texts[0]), ("ask", texts[1]), ("ask", texts[2])]);
+    is_exact(&host, &server, 6 + 3);
+    // Those that say the same are two questions, also where one of them comes again alone.
+    asks("fourth", [("ask.reject", texts[0]), ("ask", texts[0]), ("ask", texts[1])]);
     is_exact(&host, &server, 9 + 3);
     // A message that is sent again is a batch of its own.
     let dead = host.dead("jobs");
-    assert_eq!(dead.len(), 2, "{dead:?}");
+    assert_eq!(dead.len(), 3, "{dead:?}");
     let path = "/v1/tenants/acme/dlq/jobs/redrive";
     let id = dead.iter().find(|letter| letter["event"]["event"]["id"] == "first-0").unwrap()["id"].clone();
     let (status, told) = host.post(path, "application/json", json!({"ids": [id]}).to_string());
     assert_eq!((status, told), (200, json!({"redriven": 1})));
     host.settled("acme");
     is_exact(&host, &server, 12 + 1);
+    assert_eq!(host.stop(), Some(0));
+    let (status, found, said) = site.examine(&["doctor"]);
+    assert_eq!(status, 0, "{found} {said}");
+}
+
+#[test]
+fn a_budget_is_asked_once_about_each_message_that_comes_again_in_another_batch() {
+    let server = Server::start();
+    let site = site(server.port);
+    let mut host = with_key(site.start("serve"));
+    let texts = ["one", "two two", "three three three"];
+    // The first message comes last and alone, and the others before it.
+    queues(&host, "many", "first", [("ask.later", texts[0]), ("ask.again", texts[1]), ("ask.again", texts[2])]);
+    host.settled("acme");
+    assert_eq!(heard(&server), texts);
+    is_exact(&host, &server, 3);
+    // The first one is done, by another call than that which asked, and so is the second, before the third comes.
+    queues(&host, "many", "second", [("ask", texts[0]), ("ask.again", texts[1]), ("ask.later", texts[2])]);
+    host.settled("acme");
+    assert_eq!(heard(&server), texts);
+    is_exact(&host, &server, 6);
+    // All come again at a host that was killed meanwhile, whose state is that of its log.
+    let before = host.stats("acme")["retries"].as_u64().unwrap();
+    queues(&host, "many", "third", [("ask.later", texts[0]), ("ask.later", texts[1]), ("ask.later", texts[2])]);
+    host.stats_until("acme", |stats| stats["retries"].as_u64() == Some(before + 3));
+    host.kill();
+    let (status, found, said) = site.examine(&["doctor"]);
+    assert_eq!(status, 0, "{found} {said}");
+    host = with_key(site.start("serve"));
+    host.settled("acme");
+    assert_eq!(heard(&server), texts);
+    is_exact(&host, &server, 9);
     assert_eq!(host.stop(), Some(0));
     let (status, found, said) = site.examine(&["doctor"]);
     assert_eq!(status, 0, "{found} {said}");

@@ -3,6 +3,8 @@
 //!
 //! It is no example: plugins/ has those.
 
+use std::time::Duration;
+
 use wharf::{Context, Conversation, Failure, Item, Outcomes};
 
 #[wharf::batch_handler]
@@ -14,6 +16,8 @@ fn asker(batch: Vec<Item>, cx: &Context) -> Outcomes {
     }
     let outcome = |item: &Item| match item.event.kind.as_str() {
         "ask.reject" => Err(Failure::reject("as asked")),
+        "ask.again" if item.attempt() == 1 => Err(Failure::retry_after(Duration::from_millis(10), "as asked")),
+        "ask.later" if item.attempt() == 1 => Err(Failure::retry_after(Duration::from_secs(2), "as asked")),
         _ => Ok(()),
     };
     Ok(batch.iter().map(outcome).collect())
