@@ -32,6 +32,8 @@ pub enum Bug {
     Serve = 9,
     /// Of those that wait behind others of a rule's ordering key the last one is next.
     Line = 10,
+    /// What was asked for a batch goes with the message that it is kept of.
+    Share = 11,
 }
 
 static SWITCHED_IN: AtomicU8 = AtomicU8::new(0);

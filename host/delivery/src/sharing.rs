@@ -106,7 +106,10 @@ impl Answered {
         let of = self.0.get_mut(tenant)?;
         let shared = of.shared.remove(&delivery);
         let mut ended: Vec<_> = shared.iter().flatten().copied().filter(|shared| of.leave(*shared)).collect();
-        if !of.sharing.contains_key(&delivery) && !ended.contains(&delivery) {
+        let is_shared = of.sharing.contains_key(&delivery);
+        #[cfg(feature = "mutations")]
+        let is_shared = is_shared && !crate::mutation::has(crate::mutation::Bug::Share);
+        if !is_shared && !ended.contains(&delivery) {
             ended.push(delivery);
         }
         ended.retain(|ended| of.kept.remove(ended));

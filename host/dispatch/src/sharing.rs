@@ -50,14 +50,11 @@ impl Batch {
     /// How many calls before this one, which are numbered from 1, asked the same in its run. It is told in the order of their numbers.
     pub(crate) fn asks(&self, number: u32, request: Digest) -> usize {
         let (mut asked, before) = (locked(&self.asked), number.saturating_sub(1) as usize);
-        if asked.len() <= before {
-            asked.resize(before + 1, None);
-        }
-        // What stands behind it is of a run before.
-        if let Some(own) = asked.get_mut(before) {
-            *own = Some(request);
-        }
-        asked.iter().take(before).filter(|same| **same == Some(request)).count()
+        // What stands there and behind it is of a run before. A number that nothing was asked as is of a call that was refused.
+        asked.resize(before, None);
+        let same = asked.iter().filter(|same| **same == Some(request)).count();
+        asked.push(Some(request));
+        same
     }
 
     /// Where the answer to the n-th of equal requests is kept, if it is, and for how many bytes there is room.
@@ -71,7 +68,7 @@ impl Batch {
             Some(known) => known,
             none => none.insert(Known::read(&self.messages, shared, tenant)?),
         };
-        Ok((known.at.get(request).and_then(|at| at.get(n)).copied(), known.left))
+        Ok((known.find(request, n), known.left))
     }
 
     /// Where the next answer is kept.
@@ -96,6 +93,10 @@ impl Batch {
 }
 
 impl Known {
+    fn find(&self, request: &Digest, n: usize) -> Option<Place> {
+        self.at.get(request)?.get(n).copied()
+    }
+
     /// The state is let go of between two messages: there may be a thousand.
     fn read(messages: &[DeliveryId], shared: &Shared, tenant: &TenantName) -> Result<Self, TableError> {
         let (mut at, mut used) = (HashMap::<Digest, Vec<Place>>::new(), HashMap::new());
@@ -123,4 +124,64 @@ impl Known {
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_event::Position;
+
+    use super::*;
+
+    fn id(n: u16) -> DeliveryId {
+        DeliveryId { event: Position { k: 1, i: 0 }, n }
+    }
+
+    fn place(n: u16, call: u32) -> Place {
+        Place { delivery: id(n), call }
+    }
+
+    fn of(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    /// One that knows of two answers to the same, and keeps the next behind the first of a message.
+    fn batch() -> Batch {
+        let batch = Batch::new([id(0), id(1)].into());
+        let at = HashMap::from([(of("why"), vec![place(0, 1), place(7, 4)])]);
+        *locked(&batch.known) = Some(Known { at, last: Some(place(1, 1)), left: 9 });
+        batch
+    }
+
+    fn found(batch: &Batch, text: &str, n: usize) -> Option<Place> {
+        let known = locked(&batch.known);
+        known.as_ref().and_then(|known| known.find(&of(text), n))
+    }
+
+    #[test]
+    fn a_question_is_the_one_of_its_run_that_says_the_same_whatever_its_number_is() {
+        let batch = batch();
+        let run = ["why", "when", "why", "why"];
+        for _ in 0..2 {
+            let same: Vec<_> = (1..).zip(run).map(|(number, text)| batch.asks(number, of(text))).collect();
+            assert_eq!(same, [0, 0, 1, 2], "another run begins anew");
+        }
+        // In another run a call says something else, and the second is refused.
+        assert_eq!(
+            [(1, "when"), (3, "when"), (4, "why")].map(|(number, text)| batch.asks(number, of(text))),
+            [0, 1, 0]
+        );
+    }
+
+    #[test]
+    fn an_answer_is_found_where_it_is_kept_and_the_next_is_kept_behind_those_of_its_message() {
+        let batch = batch();
+        assert_eq!((found(&batch, "why", 1), found(&batch, "why", 2)), (Some(place(7, 4)), None));
+        let next = batch.next().unwrap();
+        assert_eq!(next, place(1, 2));
+        batch.keeps((of("why"), 2), next);
+        assert_eq!((found(&batch, "why", 2), batch.next()), (Some(place(1, 2)), Some(place(1, 3))));
+        // Where one was not kept after all, the one that came in its place is found.
+        batch.keeps((of("why"), 0), place(1, 3));
+        assert_eq!((found(&batch, "why", 0), found(&batch, "why", 1)), (Some(place(1, 3)), Some(place(7, 4))));
+    }
 }

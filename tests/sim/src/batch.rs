@@ -14,6 +14,7 @@ use wharf_runtime::{BatchEnding, BatchInvocation, BatchItem, BatchReport, Ending
 
 use crate::{
     observed::Observed,
+    oracle,
     rng::{Rng, of_text},
     rules::{self, GATHER},
     script::{Step, act, frame_ms, used},
@@ -123,6 +124,8 @@ impl Gather {
         let (context, mut effects, mut published) = (&invocation.context, Effects::default(), 0);
         let parts = [self.seed, of_text(GATHER), of_text(&context.occasion.to_string()), invocation.items.len() as u64];
         let mut rng = Rng::of(&parts);
+        let asked = invocation.items.iter().filter(|item| oracle::is_asked(self.seed, GATHER, &item.event));
+        oracle::ask_about(&self.observed, context, asked).await;
         for step in steps(&mut rng) {
             if let Err(key) = act(step, context, &mut published, &mut effects).await {
                 return self.ended(number, BatchEnding::Contended(key), effects);

@@ -32,6 +32,8 @@ pub enum Mutation {
     Serve,
     /// Of those that wait behind others of a rule's ordering key the last one is next.
     Line,
+    /// What was asked for a batch goes with the message that it is kept of.
+    Share,
 }
 
 impl Mutation {
@@ -49,6 +51,7 @@ impl Mutation {
         Self::Batch,
         Self::Serve,
         Self::Line,
+        Self::Share,
     ];
 
     /// Its name on the command line.
@@ -67,6 +70,7 @@ impl Mutation {
             Self::Batch => "batch",
             Self::Serve => "serve",
             Self::Line => "line",
+            Self::Share => "share",
         }
     }
 
@@ -95,6 +99,7 @@ impl Mutation {
             Self::Serve => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Serve),
             #[cfg(feature = "mutations")]
             Self::Line => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Line),
+            Self::Share => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Share),
             #[cfg(not(feature = "mutations"))]
             Self::Order
             | Self::Lease
@@ -105,7 +110,8 @@ impl Mutation {
             | Self::Fan
             | Self::Batch
             | Self::Serve
-            | Self::Line => false,
+            | Self::Line
+            | Self::Share => false,
         }
     }
 }

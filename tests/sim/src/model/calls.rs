@@ -29,6 +29,15 @@ pub(super) struct Calls {
     charged: BTreeMap<(usize, String), usize>,
     /// Records that were judged with another one of their call.
     judged: BTreeSet<(u64, DeliveryId)>,
+    /// Attempts that ended, each with its life.
+    ended: BTreeSet<(usize, DeliveryId, u32)>,
+}
+
+impl Calls {
+    /// Whether an attempt of a message ended in that life.
+    pub(super) fn has_ended(&self, life: usize, (message, attempt): (DeliveryId, u32)) -> bool {
+        self.ended.contains(&(life, message, attempt))
+    }
 }
 
 /// A record of the end of a message, and what it says.
@@ -38,6 +47,7 @@ pub(super) fn take<'a>(log: &mut Log<'a>, item: &'a Item, seen: &Seen, world: &W
     let Record::Settle { tenant, bus, delivery: id, attempt, outcome, published, .. } = &item.record else { return };
     let (at, time_ms) = (item.position, item.time_ms);
     log.tenants.settles(tenant.as_str(), at);
+    log.calls.ended.insert((life_of(seen, at.k), *id, attempt.number));
     if !log.calls.judged.remove(&(at.k, *id)) {
         by_a_call(log, item, seen, world, wrong);
     }

@@ -22,8 +22,8 @@
 //!     and the receiver outside);
 //! 14. a redrive at a rate sends the letters between its two cursors in the frame in which it moves, and passes over none (`redrives`);
 //! 15. messages that a plugin consumes end by a call that had them, all with its effects or some without any, one group at a time (`calls`);
-//! 16. what a model answered a handler is in the log before what the handler does with it, a delivery pays once for a question until it is settled, and then
-//!     nothing of that is left (`oracle`);
+//! 16. what a model answered a handler is in the log before what the handler does with it, a delivery pays once for a question until it is settled, also a
+//!     message in other batches, and then nothing of that is left (`oracle`);
 //! 17. of deliveries to a target with one ordering key one is under way at a time, in the order of the log: the next comes to its turn with the record by
 //!     which the one before it leaves for good, and no sooner (`lines`, `queue`);
 //! 18. what a plugin did for a request that it answered is there as whole as was told, and what it read was current (`web`).
@@ -112,6 +112,10 @@ pub(crate) use tables::differences;
 
 /// Whether what a handler was told need not be in the log: its delivery went with its tenant, or the process crashed before it had settled the attempt.
 fn may_be_lost(told: &ToldBy, seen: &Seen, log: &log::Log<'_>) -> bool {
+    // A message whose end its call decided was there until then. (One that came back from the dead letters counts its attempts anew.)
+    if told.call.is_none() {
+        return !log.calls.has_ended(told.life, (told.delivery, told.attempt)) || log.redriven.contains(&told.delivery);
+    }
     let Some(delivery) = log.deliveries.get(&told.delivery) else { return false };
     if matches!(delivery.standing(), Standing::Erased) {
         return true;
