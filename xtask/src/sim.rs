@@ -13,8 +13,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::host::binary::{self, Profile};
 
 /// The known bugs.
-const MUTATIONS: [&str; 13] =
-    ["fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan", "batch", "serve", "line", "share"];
+const MUTATIONS: [&str; 13] = [
+    "fsync", "dedup", "order", "lease", "settle", "erase", "receipt", "replay", "fan", "batch", "serve", "line",
+    "share",
+];
 
 /// The one that takes minutes to be found: `--mutate` looks for it, the suite does not.
 const SLOW: &str = "fan";

@@ -38,7 +38,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Fsync,
         Self::Dedup,
         Self::Order,
@@ -99,6 +99,7 @@ impl Mutation {
             Self::Serve => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Serve),
             #[cfg(feature = "mutations")]
             Self::Line => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Line),
+            #[cfg(feature = "mutations")]
             Self::Share => wharf_delivery::mutation::switch_in(wharf_delivery::mutation::Bug::Share),
             #[cfg(not(feature = "mutations"))]
             Self::Order
