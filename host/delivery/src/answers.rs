@@ -35,7 +35,8 @@ pub struct KeepRequest {
     pub delivery: DeliveryId,
     /// The messages of the batch that it was asked for, which share it, the delivery among them. Empty where it was asked for the delivery alone.
     pub batch: Arc<[DeliveryId]>,
-    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`]; of a batch, which of the answers that are kept of the delivery.
+    /// Which call of an attempt, from 1, at most [`ANSWERS_PER_DELIVERY_MAX`]; of a batch, which of the answers that are kept of the delivery: one that
+    /// is there is replaced.
     pub call: u32,
     /// What was asked.
     pub request: Digest,
@@ -110,32 +111,42 @@ pub(crate) fn decide<T: Tables>(
     let batch: &[DeliveryId] = if batch.is_empty() { &alone } else { &batch };
     // Who shares it already is not settled.
     let shares = |message: &&DeliveryId| sequencer.answered.shares(&tenant, **message, delivery);
-    let mut joining = Vec::new();
+    let (mut joining, mut waits) = (Vec::new(), batch.iter().any(|message| shares(&message)));
     for message in batch.iter().filter(|message| !shares(message)) {
         if DeliveryRow::find(tables, &tenant, &target, *message)?.is_some() {
-            joining.push(*message);
+            let may_join = sequencer.answered.may_join(&tenant, *message);
+            waits |= may_join || *message == delivery;
+            joining.extend(may_join.then_some(*message));
         }
     }
-    if joining.is_empty() && !batch.iter().any(|message| shares(&message)) {
+    if !waits {
         return Ok(Err(Refused::Gone));
     }
     let own = keys::answer(&tenant, delivery, call);
-    let (mut others, mut before) = (0, 0);
+    let (mut others, mut before, mut is_there) = (0, 0, false);
     for (key, row) in of(tables, &tenant, delivery)? {
-        let bytes = size(&key, &ValueRow::decode_of(Table::Models, &row)?);
-        if key == own { before = bytes } else { others += bytes }
+        let row = ValueRow::decode_of(Table::Models, &row)?;
+        if key == own {
+            before = size(&key, &row);
+            is_there = row.value.split_first_chunk::<DIGEST_BYTES>() == Some((&request.0, &answer));
+        } else {
+            others += size(&key, &row);
+        }
     }
     let bytes = (own.len() + DIGEST_BYTES + answer.len()) as u64;
     let of_tenant = sizes::answer_bytes(tables, &tenant)?.saturating_sub(before) + bytes;
     for (bytes, most) in [(others + bytes, ANSWERS_PER_DELIVERY_BYTES_MAX), (of_tenant, ANSWERS_PER_TENANT_BYTES_MAX)] {
-        if bytes > most || call > ANSWERS_PER_DELIVERY_MAX {
+        if !is_there && (bytes > most || call > ANSWERS_PER_DELIVERY_MAX) {
             return Ok(Err(Refused::AnswersFull { bytes, most }));
         }
     }
-    let joined = if batch.len() > 1 { sequencer.answered.joins(&tenant, joining, delivery) } else { None };
+    // Who has answers for itself needs to be in no list, unless others would take them along.
+    let is_shared = batch.len() > 1 || sequencer.answered.are_shared(&tenant, delivery);
+    let joined = if is_shared { sequencer.answered.joins(&tenant, joining, delivery) } else { None };
     sequencer.answered.keeps(&tenant, delivery);
     let step = ModelStep::Answered { delivery, call, request, answer };
-    let records = joined.into_iter().chain([Record::Model { tenant, step }]).collect();
+    let answered = (!is_there).then(|| Record::Model { tenant, step });
+    let records = joined.into_iter().chain(answered).collect();
     Ok(Ok(Decision { records, answer: Answer::Noted }))
 }
 

@@ -86,6 +86,9 @@ pub const LEASED_PER_QUEUE_MAX: u64 = 20_000;
 /// Calls of an attempt whose answers are kept: as many as it may make.
 pub const ANSWERS_PER_DELIVERY_MAX: u32 = 100;
 
+/// Deliveries whose answers one message shares. Each call that has it, and that asks beside others than before, may come to one more.
+pub const SHARED_PER_MESSAGE_MAX: usize = 16;
+
 /// Bytes of what models answered for one delivery that are kept: so much an attempt gets of them where nothing is said.
 pub const ANSWERS_PER_DELIVERY_BYTES_MAX: u64 = 4 << 20;
 

@@ -18,7 +18,7 @@ pub enum ModelStep {
     Answered {
         /// For which delivery.
         delivery: DeliveryId,
-        /// Which call of an attempt, from 1.
+        /// Which call of an attempt, from 1; of a batch, which of the answers that are kept of the delivery.
         call: u32,
         /// What was asked.
         request: Digest,

@@ -15,7 +15,7 @@ use crate::{
     DeliveryId, ModelStep, Record, ValueRow,
     answers::{self, damaged},
     keys,
-    limits::ANSWERS_PAGE,
+    limits::{ANSWERS_PAGE, SHARED_PER_MESSAGE_MAX},
     rows::Row as _,
     tables::{Table, TableError, Tables},
 };
@@ -89,6 +89,17 @@ impl Answered {
     pub(crate) fn shares(&self, tenant: &TenantName, message: DeliveryId, of: DeliveryId) -> bool {
         let shared = self.0.get(tenant).and_then(|of| of.shared.get(&message));
         shared.is_some_and(|shared| shared.contains(&of))
+    }
+
+    /// Whether any message shares the answers of a delivery.
+    pub(crate) fn are_shared(&self, tenant: &TenantName, of: DeliveryId) -> bool {
+        self.0.get(tenant).is_some_and(|tenant| tenant.sharing.contains_key(&of))
+    }
+
+    /// Whether a message may share the answers of one delivery more.
+    pub(crate) fn may_join(&self, tenant: &TenantName, message: DeliveryId) -> bool {
+        let shared = self.0.get(tenant).and_then(|of| of.shared.get(&message));
+        shared.is_none_or(|shared| shared.len() < SHARED_PER_MESSAGE_MAX)
     }
 
     /// Messages share the answers of a delivery from now on: the record that says so; none where there are none.
@@ -169,6 +180,6 @@ pub(crate) fn leave(
 }
 
 fn rows(tables: &impl Tables, tenant: &TenantName, message: DeliveryId) -> Result<Vec<Bytes>, TableError> {
-    let rows = tables.scan(Table::Models, &keys::shares(tenant, message), Bound::Unbounded, usize::MAX)?;
+    let rows = tables.scan(Table::Models, &keys::shares(tenant, message), Bound::Unbounded, SHARED_PER_MESSAGE_MAX)?;
     Ok(rows.into_iter().map(|(key, _)| key).collect())
 }

@@ -46,7 +46,7 @@ pub enum Table {
     /// Until when messages of queues are hidden, by tenant, queue, whether somebody has them, that time, delivery id. The rows of those
     /// that somebody has name the record that leased them.
     Hidden,
-    /// What models answered by tenant, delivery, call. Their rows are those of values, with the digest of what was asked before each answer.
+    /// What models answered by tenant, delivery, call, whose answers a message shares, and what models cost. Those rows are those of values, with the digest of what was asked before each answer.
     Models,
     /// How redrives at a rate stand, by tenant, queue. Their rows are those of values.
     Redrives,

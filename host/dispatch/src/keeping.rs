@@ -2,8 +2,8 @@
 //!
 //! Invariant: an answer that may be paid for is on its way to the log before anything else can happen to its attempt. So it stands there before all that
 //! comes of it, and nothing that comes of it leaves the host before it is durable, but the next few questions to models. (A stream is an answer with its end:
-//! what a guest makes of its first pieces does not wait.) A delivery pays once for what its attempts ask as the same call, unless the host is killed before
-//! the log has the answer, which is so of a few answers at most. Whoever finds no room for another answer asks nobody.
+//! what a guest makes of its first pieces does not wait.) A delivery pays once for what its attempts ask as the same call, and messages of batches for what is the
+//! same question (`sharing.rs`), unless the host is killed before the log has the answer, which is so of a few answers at most. Whoever finds no room for another answer asks nobody.
 
 use std::{
     collections::VecDeque,
@@ -199,7 +199,8 @@ impl OfDelivery {
         let place = self.place(&call, question)?;
         // A host that is killed pays again for what the log has not.
         self.kept.all_but(ANSWERS_AHEAD_MAX - 1, place.map(|place| place.call)).await?;
-        if let Some(kept) = self.before(&call, &question.digest, place)? {
+        if let (Some(kept), Some(place)) = (self.before(&call, &question.digest, place)?, place) {
+            self.share(tenant, question, (place, &kept)).await?;
             let cached = kept.is_cached();
             let (model, came) = kept.into_parts();
             let (model, keeping) = (model.parse().ok(), LlmKeeping::Before);
@@ -250,12 +251,39 @@ impl OfDelivery {
             Asker::Delivery(delivery) => (Some(Place { delivery: *delivery, call: number }), Arc::default()),
             Asker::Batch(batch) => (batch.next(), Arc::clone(&batch.messages)),
         };
-        let Some(Place { delivery, call }) = place else { return Ok(LlmKeeping::No) };
-        let (target, request) = (self.target.clone(), question.digest);
+        match place {
+            Some(place) => self.keep_at(tenant, question, (place, batch, answer)).await,
+            None => Ok(LlmKeeping::No),
+        }
+    }
+
+    /// Lets all messages of a batch share an answer that some of them had: kept once more where it is, it is theirs too.
+    async fn share(
+        &self,
+        tenant: TenantName,
+        question: Question,
+        (place, kept): (Place, &Kept),
+    ) -> Result<(), LlmFailed> {
+        if let Asker::Batch(batch) = &self.asker
+            && batch.lacks(place)
+        {
+            let (batch, answer) = (Arc::clone(&batch.messages), kept.to_bytes().into());
+            self.keep_at(tenant, question, (place, batch, answer)).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_at(
+        &self,
+        tenant: TenantName,
+        question: Question,
+        (place, batch, answer): (Place, Arc<[DeliveryId]>, Bytes),
+    ) -> Result<LlmKeeping, LlmFailed> {
+        let (target, request, Place { delivery, call }) = (self.target.clone(), question.digest, place);
         let keep = KeepRequest { tenant, target, delivery, batch, call, request, answer };
         let keeping = self.kept_by(keep).await?;
         if let (Asker::Batch(batch), LlmKeeping::Kept) = (&self.asker, &keeping) {
-            batch.keeps((request, question.same), Place { delivery, call });
+            batch.keeps((request, question.same), place);
         }
         Ok(keeping)
     }

@@ -6,7 +6,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender
 use wharf_delivery::{
     AcceptRequest, Answer, CarriedEvent, CarryRequest, ConsumeRequest, Consumed, Due, KeepRequest, ObjectWish, Outcome,
     PublishRequest, RedriveWhich, Refused, Request, SettleRequest, TargetRef, WriteOp, WriteRequest,
-    limits::{ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE, TARGETS_AT_ONCE},
+    limits::{
+        ERASED_BYTES_MAX, ERASED_ROWS_MAX, ERROR_TEXT_BYTES_MAX, REDRIVE_PAGE, SHARED_PER_MESSAGE_MAX, TARGETS_AT_ONCE,
+    },
 };
 use wharf_event::Event;
 use wharf_state::Snapshot;
@@ -225,7 +227,7 @@ const MOVE: usize = 256;
 const ORDERED: usize = 512;
 
 /// A record by which the answers of a delivery go that ends, and those that it shares, and its entry in the directory.
-const ANSWERS: usize = 384;
+const ANSWERS: usize = 32 * SHARED_PER_MESSAGE_MAX;
 
 /// Bytes that a request will take in a frame at most.
 pub(crate) fn size(request: &Request) -> usize {

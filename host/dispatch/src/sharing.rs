@@ -2,14 +2,18 @@
 //! another call there.
 //!
 //! Invariant: an answer is known again by what was asked, and by how many calls of the attempt asked the same before. What a call is answered is kept once,
-//! of the message that has the most room, and all of its messages share it.
+//! and all of its messages share it, also where it was found.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use wharf_delivery::{DeliveryId, TableError, answers_of, limits::ANSWERS_PER_DELIVERY_BYTES_MAX, shared_by};
+use wharf_delivery::{
+    DeliveryId, TableError, answers_of,
+    limits::{ANSWERS_PER_DELIVERY_BYTES_MAX, ANSWERS_PER_DELIVERY_MAX},
+    shared_by,
+};
 use wharf_event::{Digest, TenantName};
 
 use crate::shared::Shared;
@@ -34,12 +38,54 @@ pub(crate) struct Batch {
 
 /// What the messages share.
 struct Known {
-    /// Where answers are kept, by what was asked.
-    at: HashMap<Digest, Vec<Place>>,
-    /// Where the last one is kept of the message that had the most room.
-    last: Option<Place>,
-    /// Bytes for which there is room.
-    left: u64,
+    /// Where answers are kept, by what was asked: to the n-th of equal requests at n.
+    at: HashMap<Digest, Vec<Option<Place>>>,
+    /// Whose answers all of the messages share.
+    common: HashSet<DeliveryId>,
+    /// Of whom the next answers are kept.
+    home: Option<Home>,
+}
+
+/// One that answers are kept of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Home {
+    delivery: DeliveryId,
+    /// The calls as which answers are kept, the one that was needed last at the end.
+    calls: VecDeque<u32>,
+    /// Bytes of them.
+    bytes: u64,
+    /// How many of the messages share them.
+    sharing: usize,
+}
+
+impl Home {
+    fn last(&self) -> u32 {
+        self.calls.iter().max().copied().unwrap_or(0)
+    }
+
+    /// Whether there is room for as much again as there is.
+    fn is_roomy(&self) -> bool {
+        self.bytes <= ANSWERS_PER_DELIVERY_BYTES_MAX / 2 && self.last() <= ANSWERS_PER_DELIVERY_MAX / 2
+    }
+
+    fn is_full(&self) -> bool {
+        self.last() >= ANSWERS_PER_DELIVERY_MAX
+    }
+
+    /// As which call the next answer is kept: behind the last one, and where there is none behind it in place of the one that was not needed for longest.
+    fn next(&mut self) -> Place {
+        let call = match self.calls.front() {
+            Some(oldest) if self.is_full() => *oldest,
+            _ => self.last() + 1,
+        };
+        self.needs(call);
+        Place { delivery: self.delivery, call }
+    }
+
+    fn needs(&mut self, call: u32) {
+        self.calls.retain(|other| *other != call);
+        self.calls.push_back(call);
+    }
 }
 
 impl Batch {
@@ -57,7 +103,7 @@ impl Batch {
         same
     }
 
-    /// Where the answer to the n-th of equal requests is kept, if it is, and for how many bytes there is room.
+    /// Where the answer to the n-th of equal requests is kept, if it is, and for how many bytes there is room for others.
     pub(crate) fn find(
         &self,
         (shared, tenant): (&Shared, &TenantName),
@@ -68,58 +114,81 @@ impl Batch {
             Some(known) => known,
             none => none.insert(Known::read(&self.messages, shared, tenant)?),
         };
-        Ok((known.find(request, n), known.left))
+        let used = known.home.as_ref().map_or(0, |home| home.bytes);
+        Ok((known.find(request, n), ANSWERS_PER_DELIVERY_BYTES_MAX.saturating_sub(used)))
     }
 
     /// Where the next answer is kept.
     pub(crate) fn next(&self) -> Option<Place> {
-        let mut known = locked(&self.known);
-        let last = known.as_mut()?.last.as_mut()?;
-        last.call = last.call.saturating_add(1);
-        Some(*last)
+        Some(locked(&self.known).as_mut()?.home.as_mut()?.next())
     }
 
-    /// The answer to the n-th of equal requests is kept there.
+    /// Whether an answer that was found has to be kept once more: not all of the messages share it yet.
+    pub(crate) fn lacks(&self, place: Place) -> bool {
+        locked(&self.known).as_ref().is_some_and(|known| !known.common.contains(&place.delivery))
+    }
+
+    /// The answer to the n-th of equal requests is kept there, and all share it.
     pub(crate) fn keeps(&self, (request, n): (Digest, usize), place: Place) {
-        let mut known = locked(&self.known);
-        let Some(known) = known.as_mut() else { return };
-        let at = known.at.entry(request).or_default();
-        match at.get_mut(n) {
-            // It was not kept there after all.
-            Some(before) => *before = place,
-            None => at.push(place),
+        if let Some(known) = locked(&self.known).as_mut() {
+            known.keeps(request, n, place);
         }
     }
 }
 
 impl Known {
-    fn find(&self, request: &Digest, n: usize) -> Option<Place> {
-        self.at.get(request)?.get(n).copied()
+    fn find(&mut self, request: &Digest, n: usize) -> Option<Place> {
+        let place = (*self.at.get(request)?.get(n)?)?;
+        if let Some(home) = self.home.as_mut().filter(|home| home.delivery == place.delivery) {
+            home.needs(place.call);
+        }
+        Some(place)
+    }
+
+    fn keeps(&mut self, request: Digest, n: usize, place: Place) {
+        let at = self.at.entry(request).or_default();
+        at.resize(at.len().max(n + 1), None);
+        if let Some(at) = at.get_mut(n) {
+            *at = Some(place);
+        }
+        self.common.insert(place.delivery);
     }
 
     /// The state is let go of between two messages: there may be a thousand.
     fn read(messages: &[DeliveryId], shared: &Shared, tenant: &TenantName) -> Result<Self, TableError> {
-        let (mut at, mut used) = (HashMap::<Digest, Vec<Place>>::new(), HashMap::new());
+        let (mut at, mut homes) = (HashMap::<Digest, Vec<Option<Place>>>::new(), BTreeMap::<DeliveryId, Home>::new());
         for message in messages {
             let others = shared_by(&shared.read().state, tenant, *message)?;
-            for delivery in std::iter::once(*message).chain(others) {
-                if used.contains_key(&delivery) {
+            for delivery in std::iter::once(message).chain(&others) {
+                if homes.contains_key(delivery) {
                     continue;
                 }
-                let answers = answers_of(&shared.read().state, tenant, delivery)?;
-                let last = answers.last().map_or(0, |last| last.call);
-                used.insert(delivery, (answers.iter().map(|kept| kept.bytes).sum::<u64>(), last));
+                let answers = answers_of(&shared.read().state, tenant, *delivery)?;
+                let bytes = answers.iter().map(|kept| kept.bytes).sum();
+                let calls = answers.iter().map(|kept| kept.call).collect();
+                homes.insert(*delivery, Home { delivery: *delivery, calls, bytes, sharing: 0 });
                 for kept in answers {
-                    at.entry(kept.request).or_default().push(Place { delivery, call: kept.call });
+                    at.entry(kept.request).or_default().push(Some(Place { delivery: *delivery, call: kept.call }));
                 }
             }
+            for delivery in others {
+                homes.entry(delivery).and_modify(|home| home.sharing += 1);
+            }
         }
-        let of = |message: &DeliveryId| used.get(message).copied().unwrap_or_default();
-        let home = messages.iter().min_by_key(|message| of(message));
-        let (bytes, call) = home.map(of).unwrap_or_default();
-        let last = home.map(|delivery| Place { delivery: *delivery, call });
-        Ok(Self { at, last, left: ANSWERS_PER_DELIVERY_BYTES_MAX.saturating_sub(bytes) })
+        let common = homes.values().filter(|home| home.sharing == messages.len()).map(|home| home.delivery).collect();
+        Ok(Self { at, common, home: home(messages, &homes) })
     }
+}
+
+/// Of whom the next answers are kept: of the one that most share already, or else of the message that has the most room. So few are shared by a message, and
+/// each call has half of what a delivery may have.
+fn home(messages: &[DeliveryId], homes: &BTreeMap<DeliveryId, Home>) -> Option<Home> {
+    let shared = homes.values().filter(|home| home.sharing > 0 && home.is_roomy());
+    let roomiest = || {
+        let of = messages.iter().filter_map(|message| homes.get(message));
+        of.min_by_key(|home| (home.is_full(), home.bytes, home.last()))
+    };
+    shared.max_by_key(|home| home.sharing).or_else(roomiest).cloned()
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -144,17 +213,21 @@ mod tests {
         Digest::of(text.as_bytes())
     }
 
+    fn home(n: u16, calls: &[u32], bytes: u64, sharing: usize) -> Home {
+        Home { delivery: id(n), calls: calls.iter().copied().collect(), bytes, sharing }
+    }
+
     /// One that knows of two answers to the same, and keeps the next behind the first of a message.
     fn batch() -> Batch {
         let batch = Batch::new([id(0), id(1)].into());
-        let at = HashMap::from([(of("why"), vec![place(0, 1), place(7, 4)])]);
-        *locked(&batch.known) = Some(Known { at, last: Some(place(1, 1)), left: 9 });
+        let at = HashMap::from([(of("why"), vec![Some(place(0, 1)), Some(place(7, 4))])]);
+        let known = Known { at, common: HashSet::from([id(7)]), home: Some(home(1, &[1], 9, 1)) };
+        *locked(&batch.known) = Some(known);
         batch
     }
 
     fn found(batch: &Batch, text: &str, n: usize) -> Option<Place> {
-        let known = locked(&batch.known);
-        known.as_ref().and_then(|known| known.find(&of(text), n))
+        locked(&batch.known).as_mut().and_then(|known| known.find(&of(text), n))
     }
 
     #[test]
@@ -183,5 +256,46 @@ mod tests {
         // Where one was not kept after all, the one that came in its place is found.
         batch.keeps((of("why"), 0), place(1, 3));
         assert_eq!((found(&batch, "why", 0), found(&batch, "why", 1)), (Some(place(1, 3)), Some(place(7, 4))));
+        // Two that ask the same at a time are answered in whichever order.
+        batch.keeps((of("when"), 1), place(1, 4));
+        assert_eq!((found(&batch, "when", 0), found(&batch, "when", 1)), (None, Some(place(1, 4))));
+        batch.keeps((of("when"), 0), place(1, 5));
+        assert_eq!((found(&batch, "when", 0), found(&batch, "when", 1)), (Some(place(1, 5)), Some(place(1, 4))));
+    }
+
+    #[test]
+    fn what_not_all_share_is_kept_once_more_and_then_all_do() {
+        let batch = batch();
+        assert!(batch.lacks(place(0, 1)) && !batch.lacks(place(7, 4)));
+        batch.keeps((of("why"), 0), place(0, 1));
+        assert!(!batch.lacks(place(0, 1)) && !batch.lacks(place(0, 9)));
+    }
+
+    #[test]
+    fn where_as_many_are_kept_as_may_be_the_next_takes_the_place_of_the_one_not_needed_for_longest() {
+        let most = ANSWERS_PER_DELIVERY_MAX;
+        let mut home = home(1, &(1..most).collect::<Vec<_>>(), 9, 1);
+        assert_eq!(home.next(), place(1, most));
+        home.needs(1);
+        assert_eq!([home.next(), home.next()], [place(1, 2), place(1, 3)]);
+        // What a run itself kept and found is not what goes.
+        let next: Vec<_> = (3..most).map(|_| home.next().call).collect();
+        assert!(next[..most as usize - 4].iter().all(|call| (4..most).contains(call) || *call == most), "{next:?}");
+    }
+
+    #[test]
+    fn the_next_answers_are_kept_where_most_share_them_or_of_the_message_that_has_the_most_room() {
+        let (full, half) = (ANSWERS_PER_DELIVERY_MAX, ANSWERS_PER_DELIVERY_MAX / 2);
+        let at = |homes: &[Home]| {
+            let homes = homes.iter().map(|home| (home.delivery, home.clone())).collect();
+            super::home(&[id(0), id(1)], &homes).map(|home| home.delivery)
+        };
+        assert_eq!(at(&[home(0, &[], 0, 0), home(1, &[], 0, 0)]), Some(id(0)), "the first where none has any");
+        assert_eq!(at(&[home(0, &[1], 20_000, 0), home(1, &[full], 900, 0)]), Some(id(0)), "the other is full");
+        let (few, many) = (home(7, &[1], 9, 1), home(8, &[half], 99, 2));
+        assert_eq!(at(&[home(0, &[], 0, 0), home(1, &[], 0, 0), few.clone(), many]), Some(id(8)));
+        let many = home(8, &[half + 1], 99, 2);
+        assert_eq!(at(&[home(0, &[], 0, 0), home(1, &[], 0, 0), few, many]), Some(id(7)), "half of it is taken");
+        assert_eq!(at(&[]), None);
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use wharf_delivery::{
     Answer, DeliveryId, Outcome, QueueOp, Receipt, RedriveRequest, RedriveWhich, Refused, Request, ReserveRequest,
-    Sequencer, Table, answers_of, shared_by,
+    Sequencer, Table, answers_of, limits::SHARED_PER_MESSAGE_MAX, shared_by,
 };
 
 use crate::{
@@ -158,6 +158,63 @@ fn what_is_shared_outlives_a_restart_and_the_segment_that_it_came_in() {
     good(&mut p, QueueOp::Purge(vec![of[1], of[2]]));
     assert_eq!((p.tables_of(Table::Models), bytes(&p)), (rows - 3, 0), "the sums are there");
     assert_eq!(p.replayed(), p.tables);
+}
+
+#[test]
+fn a_message_that_others_share_with_keeps_what_it_asks_when_it_is_sent_again() {
+    let mut p = Partition::new();
+    let had = batch(&mut p, &["a", "b"]);
+    let of = ids(&had);
+    keep(&mut p, &of, 1, "why").unwrap();
+    let request = call(&p, vec![ended(had[0].1, 1, reject())]);
+    consume(&mut p, request).unwrap();
+    let (queue, which) = ("failed".parse().unwrap(), RedriveWhich::Ids(vec![of[0]]));
+    p.ask(Request::Redrive(RedriveRequest { tenant: tenant(), queue, which })).0.unwrap();
+    let again = receive(&mut p, 1);
+    assert_eq!(again[0].0, of[0]);
+    keep(&mut p, &of[..1], 2, "alone").unwrap();
+    // Those that it shares with have ended, and it has not.
+    good(&mut p, QueueOp::Ack(vec![had[1].1]));
+    assert!(finds(&p, of[0], "alone"));
+    good(&mut p, QueueOp::Ack(vec![again[0].1]));
+    is_empty(&p);
+}
+
+#[test]
+fn an_answer_that_was_found_is_shared_with_those_that_are_new_and_not_written_again() {
+    let mut p = Partition::new();
+    let had = batch(&mut p, &["a", "b", "c"]);
+    let of = ids(&had);
+    keep(&mut p, &of[..2], 1, "why").unwrap();
+    let (rows, answers) = (p.tables_of(Table::Models), bytes(&p));
+    keep(&mut p, &[of[0], of[2]], 1, "why").unwrap();
+    assert_eq!((p.tables_of(Table::Models), bytes(&p)), (rows + 1, answers), "one more shares it");
+    keep(&mut p, &[of[0], of[2]], 1, "why").unwrap();
+    assert_eq!(p.tables_of(Table::Models), rows + 1, "nobody is new");
+    good(&mut p, QueueOp::Ack(vec![had[0].1, had[1].1]));
+    assert!(finds(&p, of[2], "why"));
+    good(&mut p, QueueOp::Ack(vec![had[2].1]));
+    is_empty(&p);
+}
+
+#[test]
+fn a_message_shares_the_answers_of_so_many_and_what_comes_on_top_is_there_for_the_others() {
+    let mut p = Partition::new();
+    let names: Vec<_> = (0..=SHARED_PER_MESSAGE_MAX + 1).map(|n| n.to_string()).collect();
+    let had = batch(&mut p, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let of = ids(&had);
+    for other in &of[1..] {
+        keep(&mut p, &[*other, of[0]], 1, "why").unwrap();
+    }
+    assert_eq!(shared_by(&p.tables, &tenant(), of[0]).unwrap(), of[1..=SHARED_PER_MESSAGE_MAX]);
+    assert!(finds(&p, *of.last().unwrap(), "why"));
+    // What it asks by itself is kept all the same.
+    keep(&mut p, &of[..1], 1, "alone").unwrap();
+    restart(&mut p);
+    good(&mut p, QueueOp::Ack(vec![had[0].1]));
+    assert!(of[1..].iter().all(|other| finds(&p, *other, "why")));
+    good(&mut p, QueueOp::Ack(had[1..].iter().map(|(_, receipt)| *receipt).collect()));
+    is_empty(&p);
 }
 
 #[test]
